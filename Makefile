@@ -1,0 +1,14 @@
+.PHONY: setup demo test check bench format
+
+setup:   ## the project's environment in .venv
+	scripts/setup
+demo:    ## the platform, the iris example, one prediction
+	scripts/demo
+test:    ## every test but the cluster's
+	scripts/test
+check:   ## lint, types, layers, docs
+	scripts/check
+bench:   ## the figures that the README claims
+	scripts/bench
+format:
+	.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -1,0 +1,98 @@
+"""The seam between control and whatever runs replicas."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gyrus.aio.hint import Hints
+from gyrus.contract.operator import LogLine
+from gyrus.contract.replica import ReplicaStatus
+from gyrus.spec.api import ApiSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaOrder:
+    """One replica, as control wants it."""
+
+    id: str
+    """Unique for ever, safe in a path and a DNS label: ``<api>-<generation>-<5 characters>``."""
+    generation: int
+    revision: int
+    spec: ApiSpec
+    package: str | None
+    """Digest of the archive of the project's files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    api: str
+    replica: str | None = None
+    since: datetime | None = None
+    follow: bool = False
+    """Go on with what is written from now on, by replicas that start later too."""
+    previous: bool = False
+    """Only what processes wrote before their last restart, and replicas that are gone."""
+    tail: int | None = None
+    """At most so many lines of the past, the newest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One replica that exists, or of which something still exists."""
+
+    generation: int
+    status: ReplicaStatus
+
+
+class Backend(Protocol):
+    """Runs replicas.
+
+    Replicas survive the operator: a new instance finds those of the last one (:meth:`run` adopts them before
+    it first rings ``changes``). A replica whose process dies is started again in its place, with back-off.
+    A replica that failed for good stays, with its reason, until it is stopped.
+    """
+
+    name: str
+    changes: Hints
+    """Rung with the names of APIs whose replicas changed."""
+
+    async def adopt(self) -> None:
+        """Find the replicas that exist already. Called once, before anything else."""
+        ...
+
+    async def run(self) -> None:
+        """Watch over the replicas until cancelled. Cancelling leaves them running."""
+        ...
+
+    async def start(self, order: ReplicaOrder) -> None:
+        """See to it that this replica exists. Idempotent by id; returns before it is ready.
+
+        What goes wrong later (environment, import, …) is told in its observation, not raised.
+        """
+        ...
+
+    async def stop(self, replica: str, *, grace: float) -> None:
+        """Tell it to drain and exit, and kill it ``grace`` seconds later. Idempotent; returns at once.
+
+        It stays in the observation, DRAINING, until nothing of it runs; then it is gone from there.
+        """
+        ...
+
+    def observe(self) -> Mapping[str, Observation]:
+        """All replicas by id, as known now. Cheap, without I/O."""
+        ...
+
+    def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
+        """In time order across replicas."""
+        ...
+
+    async def remove(self, api: str) -> None:
+        """Forget what is left of an API without replicas: logs, folders. Idempotent."""
+        ...
+
+    async def forget_packages(self, digests: frozenset[str]) -> None:
+        """These packages are no longer needed."""
+        ...

@@ -1,0 +1,186 @@
+"""What the operator's HTTP API takes and answers (see ``gyrus.server`` for the routes)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from gyrus.contract.replica import ReplicaStatus
+
+TOKEN_HEADER = "authorization"
+"""``Bearer <token>``, required on every call."""
+
+
+class Status(StrEnum):
+    """The state of an API as a whole."""
+
+    CREATING = "creating"
+    LIVE = "live"
+    UPDATING = "updating"
+    IDLE = "idle"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+class Cause(StrEnum):
+    """Why a rollout was begun."""
+
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"
+    REFRESH = "refresh"
+
+
+class Outcome(StrEnum):
+    """How a rollout ended, or that it has not."""
+
+    PROGRESSING = "progressing"
+    DONE = "done"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaCounts:
+    requested: int
+    ready: int
+    up_to_date: int
+    """Ready replicas of the generation that is wanted now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutView:
+    generation: int
+    revision: int
+    cause: Cause
+    outcome: Outcome
+    message: str
+    started_at: str
+    finished_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiView:
+    """One API in a sentence: what ``gyrus get -o json`` prints. Times are RFC 3339, UTC."""
+
+    name: str
+    kind: str
+    status: Status
+    endpoint: str
+    revision: int
+    """The revision that is wanted now; after a failed rollout, the one that serves."""
+    replicas: ReplicaCounts
+    in_flight: int
+    created_at: str
+    updated_at: str
+    message: str
+    """Why, when not live; else empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    time: str
+    api: str
+    type: str
+    """``normal`` or ``warning``."""
+    reason: str
+    """One CamelCase word, stable."""
+    message: str
+    replica: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficView:
+    """Since the gateway started. Latencies in milliseconds, None while nothing was measured."""
+
+    requests: int = 0
+    by_code: dict[str, int] = field(default_factory=dict[str, int])
+    """Keys ``2xx`` to ``5xx``."""
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaView:
+    status: ReplicaStatus
+    generation: int
+    up_to_date: bool
+    routed: bool
+    """The gateway has acknowledged it and sends it requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionView:
+    number: int
+    digest: str
+    created_at: str
+    package: str | None
+    live: bool
+    rollouts: tuple[RolloutView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiDescription:
+    """Everything about one API."""
+
+    api: ApiView
+    spec: dict[str, Any]
+    rollout: RolloutView
+    replicas: tuple[ReplicaView, ...]
+    traffic: TrafficView
+    events: tuple[EventView, ...]
+    """The latest, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployRequest:
+    """Body of ``POST /v1/deployments``: APIs that share one package. All or none are accepted."""
+
+    apis: tuple[dict[str, Any], ...]
+    package: str | None
+    """Digest of an uploaded package; None where no API needs files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    name: str
+    revision: int
+    generation: int
+    changed: bool
+    """False: this is what was wanted already, and nothing was begun."""
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackRequest:
+    to: int | None = None
+    """None: the revision that was live before the one that is wanted now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    time: float
+    """Seconds since the epoch."""
+    replica: str
+    message: str
+    stream: str = "stdout"
+    """``stdout``, ``stderr``, or ``gyrus`` for the runtime's own."""
+    level: str | None = None
+    request_id: str | None = None
+    process: int = 0
+    run: int = 0
+    """How many times the process had been restarted when it wrote this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorInfo:
+    version: str
+    gateway: str
+    """Base URL of the endpoints."""
+    gateway_state: str
+    """``running``, ``starting`` or ``down``."""
+    backend: str
+    pid: int
+    home: str

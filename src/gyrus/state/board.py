@@ -1,0 +1,72 @@
+"""What we have seen: the operator's memory of the present. Lost with the process, observed anew by the next.
+
+Each field has one writer. Readers listen to the field's hints and look again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gyrus.aio.hint import Hints
+from gyrus.contract.operator import TrafficView
+from gyrus.contract.replica import ReplicaStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How the gateway should treat one API."""
+
+    api: str
+    path: str
+    """Under the gateway, with its leading slash: ``/iris``. The prefix is stripped on the way."""
+    endpoints: frozenset[str]
+    """``unix:/path`` or ``host:port`` of everything that may be sent a request now."""
+    timeout: float
+    """Seconds until the answer starts."""
+    idempotent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One replica, as its backend observed it, with what we made it from."""
+
+    status: ReplicaStatus
+    generation: int
+
+    @property
+    def id(self) -> str:
+        return self.status.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Read from the gateway."""
+
+    in_flight: int = 0
+    view: TrafficView = field(default_factory=TrafficView)
+
+
+@dataclass(slots=True)
+class Board:
+    """Four noticeboards and one bell each."""
+
+    replicas: dict[str, tuple[Replica, ...]] = field(default_factory=dict[str, tuple[Replica, ...]])
+    """By API. Written by control."""
+    routes: dict[str, Route] = field(default_factory=dict[str, Route])
+    """By API: what the gateway should do. Written by control, all routes before routing starts."""
+    acknowledged: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By API: the endpoints that the gateway is known to use at most, since its last acknowledgement.
+    Written by routing. An API that is not here is not routed."""
+    traffic: dict[str, Traffic] = field(default_factory=dict[str, Traffic])
+    """By API. Written by routing."""
+    gateway: str = "starting"
+    """``running``, ``starting`` or ``down``. Written by routing."""
+
+    intent_hints: Hints = field(default_factory=Hints)
+    """Rung by the server after a write to the store; keys are APIs. Control listens."""
+    replica_hints: Hints = field(default_factory=Hints)
+    """Rung by control when replicas or a rollout's outcome changed; keys are APIs. Server listens."""
+    route_hints: Hints = field(default_factory=Hints)
+    """Rung by control; keys are APIs. Routing listens."""
+    acknowledged_hints: Hints = field(default_factory=Hints)
+    """Rung by routing; keys are APIs. Control listens."""

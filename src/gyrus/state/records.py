@@ -1,0 +1,94 @@
+"""Durable facts. Frozen: a change makes a new one. Times are aware and in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.spec.api import ApiSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What an API's replicas ought to be: a revision, and a number that a refresh raises too.
+
+    A replica is up to date when its generation is the API's target.
+    """
+
+    number: int
+    revision: int
+    cause: Cause
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The intent for one API."""
+
+    name: str
+    kind: str
+    version: int
+    """Raised by every write; a writer names the version that it read."""
+    target: Generation
+    """What the replicas ought to be now."""
+    live: Generation | None
+    """The last generation whose rollout was done; what a failed rollout falls back to."""
+    outcome: Outcome
+    """Of the latest rollout."""
+    message: str
+    """Of the latest rollout: why it failed; else empty."""
+    replicas: int
+    """How many replicas are requested."""
+    deleting: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """An immutable snapshot of an API's specification and files."""
+
+    api: str
+    number: int
+    digest: str
+    """``ApiSpec.digest``"""
+    spec: ApiSpec
+    package: str | None
+    """Digest of the archive of its files."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One move of an API to a generation, for its history."""
+
+    api: str
+    generation: Generation
+    outcome: Outcome
+    message: str
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to an API, for people to read."""
+
+    api: str
+    time: datetime
+    type: str
+    """``normal`` or ``warning``."""
+    reason: str
+    """One CamelCase word, stable."""
+    message: str
+    replica: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """An uploaded archive."""
+
+    digest: str
+    size: int
+    """Bytes."""
+    uploaded_at: datetime

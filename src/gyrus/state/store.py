@@ -1,0 +1,110 @@
+"""The seam to durable state. Every method is one transaction; when it returns, the write is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gyrus.contract.operator import Outcome
+from gyrus.spec.api import ApiSpec
+from gyrus.state.records import Api, Event, Package, Revision, Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a deploy did to one API."""
+
+    api: Api
+    changed: bool
+    """False: the same specification and files were wanted already."""
+
+
+class Store(Protocol):
+    """Intent, history and events.
+
+    All methods may raise :class:`gyrus.state.errors.StorageFull`; the others that they raise are named.
+    """
+
+    async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
+        """Want these APIs, all or none.
+
+        For each: where the latest revision has the same digest and is the target, and its rollout has not
+        failed, nothing changes. Where the latest revision has the same digest otherwise (its rollout failed,
+        or the API was rolled back), a new generation of that revision begins; else a new revision (number
+        one above the highest) and a new generation. The rollout that was progressing is superseded. A new
+        API starts with ``spec.autoscaling.initial`` replicas; an old one keeps its number, clamped to the
+        new minimum and maximum.
+
+        Raises NotFound where ``package`` was never recorded; Conflict where one of them is being deleted.
+        """
+        ...
+
+    async def rollback(self, name: str, to: int | None, at: datetime) -> Api:
+        """Begin a new generation of an earlier revision.
+
+        ``to`` None: the revision of the newest rollout that was done, other than the target's revision.
+
+        Raises NotFound (API or revision), Conflict (being deleted; nothing to roll back to; ``to`` is the
+        target already and its rollout has not failed).
+        """
+        ...
+
+    async def refresh(self, name: str, at: datetime) -> Api:
+        """Begin a new generation of the target's revision. Raises NotFound, Conflict (being deleted)."""
+        ...
+
+    async def mark_deleting(self, name: str, at: datetime) -> Api:
+        """Want it gone. Idempotent. Raises NotFound."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Forget a deleted API with its revisions, rollouts and events. Idempotent."""
+        ...
+
+    async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
+        """End the rollout of ``api.target``: DONE makes the target live; FAILED makes the last live
+        generation the target again (if there is none, the target stays and its failure is told).
+
+        Raises StaleVersion where the API has changed since ``api`` was read, NotFound.
+        """
+        ...
+
+    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+        """Request this many replicas. Raises StaleVersion, NotFound."""
+        ...
+
+    async def api(self, name: str) -> Api | None: ...
+
+    async def apis(self) -> tuple[Api, ...]:
+        """All of them, the ones being deleted included, by name."""
+        ...
+
+    async def revision(self, name: str, number: int) -> Revision | None: ...
+
+    async def revisions(self, name: str) -> tuple[Revision, ...]:
+        """Newest first."""
+        ...
+
+    async def rollouts(self, name: str) -> tuple[Rollout, ...]:
+        """Newest first; at most the last 100."""
+        ...
+
+    async def record(self, *events: Event) -> None:
+        """Keep these events; of each API the newest 1,000 are kept. An unknown API's are dropped."""
+        ...
+
+    async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
+        """The newest ``limit``, oldest first."""
+        ...
+
+    async def record_package(self, package: Package) -> None:
+        """Idempotent."""
+        ...
+
+    async def package(self, digest: str) -> Package | None: ...
+
+    async def forget_packages(self, unused_since: datetime) -> tuple[str, ...]:
+        """Forget the packages uploaded before then that no revision refers to, and name them."""
+        ...
