@@ -1,4 +1,4 @@
-"""The layout of ``$GYRUS_HOME``, where the local platform keeps everything. Only paths: nothing is created."""
+"""The layout of ``$GYRUS_HOME``, where the local platform keeps everything. Only paths, no acts."""
 
 from __future__ import annotations
 
