@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from gyrus.aio.hint import Hints
-from gyrus.contract.operator import LogLine
+from gyrus.contract.operator import LogLine, LogQuery
 from gyrus.contract.replica import ReplicaStatus
 from gyrus.spec.api import ApiSpec
 
@@ -24,19 +23,6 @@ class ReplicaOrder:
     spec: ApiSpec
     package: str | None
     """Digest of the archive of the project's files."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogQuery:
-    api: str
-    replica: str | None = None
-    since: datetime | None = None
-    follow: bool = False
-    """Go on with what is written from now on, by replicas that start later too."""
-    previous: bool = False
-    """Only what processes wrote before their last restart, and replicas that are gone."""
-    tail: int | None = None
-    """At most so many lines of the past, the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,6 +175,20 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    api: str
+    replica: str | None = None
+    since: float | None = None
+    """Seconds since the epoch."""
+    follow: bool = False
+    """Go on with what is written from now on, by replicas that start later too."""
+    previous: bool = False
+    """Only what processes wrote before their last restart, and replicas that are gone."""
+    tail: int | None = None
+    """At most so many lines of the past, the newest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorInfo:
     version: str
     gateway: str

@@ -37,7 +37,8 @@ class Api:
     outcome: Outcome
     """Of the latest rollout."""
     message: str
-    """Of the latest rollout: why it failed; else empty."""
+    """Of the latest rollout: why it failed; else empty. Its first line is a sentence; lines after it are the last
+    that the failing replica printed."""
     replicas: int
     """How many replicas are requested."""
     deleting: bool
