@@ -37,8 +37,8 @@ class Api:
     outcome: Outcome
     """Of the latest rollout."""
     message: str
-    """Of the latest rollout: why it failed; else empty. Its first line is a sentence; lines after it are the last
-    that the failing replica printed."""
+    """Of the latest rollout: why it failed; else empty. Its first line is a sentence; the lines after it are
+    the failing replica's last ones."""
     replicas: int
     """How many replicas are requested."""
     deleting: bool
