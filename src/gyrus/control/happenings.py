@@ -1,0 +1,62 @@
+"""What happened to an API between two looks at its replicas, as events for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from gyrus.contract.operator import Outcome
+from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.control.verdict import Verdict
+from gyrus.state.board import Replica
+from gyrus.state.records import Api, Event
+
+NORMAL = "normal"
+WARNING = "warning"
+
+
+def replica_events(
+    api: str, before: Mapping[str, Replica], after: Mapping[str, Replica], now: datetime
+) -> Iterator[Event]:
+    """Each replica that appeared, became ready, failed, restarted, began to drain or is gone."""
+    for replica_id, replica in after.items():
+        earlier = before.get(replica_id)
+        for kind, reason, message in _changes(earlier.status if earlier else None, replica):
+            yield Event(api=api, time=now, type=kind, reason=reason, message=message, replica=replica_id)
+    for replica_id in before.keys() - after.keys():
+        message = f"replica {replica_id} has ended"
+        yield Event(api=api, time=now, type=NORMAL, reason="ReplicaGone", message=message, replica=replica_id)
+
+
+def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[str, str, str]]:
+    status = replica.status
+    if before is None:
+        yield NORMAL, "ReplicaStarted", f"replica {status.id} of revision {status.revision} was started"
+    if before and status.restarts > before.restarts and status.phase is not Phase.BACKOFF:
+        yield (
+            WARNING,
+            "ReplicaRestarted",
+            f"replica {status.id} was restarted (for the {status.restarts}. time)",
+        )
+    if before and before.phase is status.phase and before.reason is status.reason:
+        return
+    match status.phase:
+        case Phase.READY:
+            yield NORMAL, "ReplicaReady", f"replica {status.id} is ready"
+        case Phase.FAILED | Phase.BACKOFF | Phase.UNREADY:
+            yield WARNING, str(status.reason or "ReplicaFailed"), f"replica {status.id}: {status.message}"
+        case Phase.DRAINING:
+            yield NORMAL, "ReplicaDraining", f"replica {status.id} finishes its requests"
+        case _:
+            pass
+
+
+def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
+    """The end of a rollout."""
+    revision = api.target.revision
+    if verdict.outcome is Outcome.DONE:
+        message = f"revision {revision} is live"
+        return Event(api=api.name, time=now, type=NORMAL, reason="RolloutDone", message=message)
+    rest = f"; revision {api.live.revision} goes on serving" if api.live else ""
+    message = verdict.message.partition("\n")[0] + rest
+    return Event(api=api.name, time=now, type=WARNING, reason="RolloutFailed", message=message)

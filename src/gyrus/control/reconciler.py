@@ -1,0 +1,171 @@
+"""One API's loop body: observe → plan → act → record."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gyrus.aio.clock import Clock
+from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
+from gyrus.control.happenings import replica_events, verdict_event
+from gyrus.control.plan import Plan, plan, route
+from gyrus.control.situation import Situation
+from gyrus.state.board import Board, Replica, Route
+from gyrus.state.errors import NotFound, StaleVersion
+from gyrus.state.records import Api, Event, Generation, Revision
+from gyrus.state.store import Store
+
+log = logging.getLogger(__name__)
+
+DRAIN_ALLOWANCE = 30.0
+"""Seconds that a draining replica gets beyond its API's request timeout."""
+
+_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Brings one API at a time nearer to what is wanted.
+
+    The caller sees to it that no two calls work on the same API at once.
+    """
+
+    store: Store
+    board: Board
+    backend: Backend
+    clock: Clock
+    _retiring: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    _revisions: dict[tuple[str, int], Revision] = field(default_factory=dict[tuple[str, int], Revision])
+
+    async def restore(self) -> None:
+        """Fill the board from the store and from what already runs, and change nothing."""
+        for api in await self.store.apis():
+            situation = await self._observe(api)
+            self.board.replicas[api.name] = situation.replicas
+            if not api.deleting:
+                self.board.routes[api.name] = route(situation, situation.retiring)
+
+    async def reconcile(self, name: str) -> float | None:
+        """Take the next step for this API; the seconds after which to look again, if any."""
+        api = await self.store.api(name)
+        if api is None:
+            await self._clean_up(name)
+            return None
+        situation = await self._observe(api)
+        step = plan(situation, self.clock.now())
+        self._publish(api, situation, step.route)
+        await self._act(situation, step)
+        await self._record(api, situation, step)
+        return step.wake_after
+
+    # Observe
+
+    async def _observe(self, api: Api) -> Situation:
+        replicas = self._replicas(api.name)
+        ids = {replica.id for replica in replicas}
+        return Situation(
+            api=api,
+            target_spec=(await self._revision(api.name, api.target)).spec,
+            live_spec=(await self._revision(api.name, api.live)).spec if api.live else None,
+            replicas=replicas,
+            retiring=self._retiring.get(api.name, frozenset()) & ids,
+            acknowledged=self.board.acknowledged.get(api.name),
+        )
+
+    def _replicas(self, api: str) -> tuple[Replica, ...]:
+        observed: Mapping[str, Observation] = self.backend.observe()
+        own = (o for o in observed.values() if o.status.api == api)
+        replicas = (Replica(status=o.status, generation=o.generation) for o in own)
+        return tuple(sorted(replicas, key=lambda r: (r.generation, r.status.started_at or 0.0, r.id)))
+
+    async def _revision(self, name: str, generation: Generation) -> Revision:
+        """Revisions never change, so that each is read once."""
+        key = (name, generation.revision)
+        if key not in self._revisions:
+            revision = await self.store.revision(*key)
+            if revision is None:
+                raise NotFound(f"revision {generation.revision} of {name} is not in the store")
+            self._revisions[key] = revision
+        return self._revisions[key]
+
+    # Act
+
+    def _publish(self, api: Api, situation: Situation, wanted: Route | None) -> None:
+        """Put the route and the replicas on the board, and ring where something changed."""
+        if self.board.routes.get(api.name) != wanted:
+            if wanted is None:
+                del self.board.routes[api.name]
+            else:
+                self.board.routes[api.name] = wanted
+            self.board.route_hints.notify(api.name)
+
+    async def _act(self, situation: Situation, step: Plan) -> None:
+        api = situation.api
+        self._retiring[api.name] = step.retiring
+        revision = await self._revision(api.name, api.target)
+        for _ in range(step.start):
+            await self.backend.start(_order(api, revision))
+        grace = situation.target_spec.timeout.total_seconds() + DRAIN_ALLOWANCE
+        for replica in step.stop:
+            await self.backend.stop(replica, grace=grace)
+
+    # Record
+
+    async def _record(self, api: Api, situation: Situation, step: Plan) -> None:
+        now = self.clock.now()
+        before = {replica.id: replica for replica in self.board.replicas.get(api.name, ())}
+        replicas = self._replicas(api.name)
+        events: list[Event] = list(replica_events(api.name, before, {r.id: r for r in replicas}, now))
+        ended = step.verdict is not None and await self._finish(situation, step)
+        if ended and step.verdict:
+            events.append(verdict_event(api, step.verdict, now))
+        if events:
+            await self.store.record(*events)
+        self.board.replicas[api.name] = replicas
+        if step.forget:
+            await self.store.remove(api.name)
+            await self._clean_up(api.name)
+        if events or ended or step.forget or tuple(before.values()) != replicas:
+            self.board.replica_hints.notify(api.name)
+        if ended:
+            self.board.intent_hints.notify(api.name)  # the intent has changed: plan again from it
+
+    async def _finish(self, situation: Situation, step: Plan) -> bool:
+        """Write the verdict; False where the user has meanwhile wanted something else."""
+        assert step.verdict
+        try:
+            await self.store.finish(
+                situation.api, step.verdict.outcome, step.verdict.message, self.clock.now()
+            )
+        except StaleVersion:
+            log.info("the rollout of %s was superseded before its end was written", situation.api.name)
+            return False
+        return True
+
+    async def _clean_up(self, name: str) -> None:
+        """Nothing of this API is wanted: forget it, and end replicas that nobody owns."""
+        self._retiring.pop(name, None)
+        self._revisions = {key: value for key, value in self._revisions.items() if key[0] != name}
+        if self.board.routes.pop(name, None):
+            self.board.route_hints.notify(name)
+        orphans = self._replicas(name)
+        for replica in orphans:
+            await self.backend.stop(replica.id, grace=DRAIN_ALLOWANCE)
+        if orphans:
+            return
+        await self.backend.remove(name)
+        if self.board.replicas.pop(name, None) is not None:
+            self.board.replica_hints.notify(name)
+
+
+def _order(api: Api, revision: Revision) -> ReplicaOrder:
+    suffix = "".join(secrets.choice(_ID_LETTERS) for _ in range(5))
+    return ReplicaOrder(
+        id=f"{api.name}-{api.target.number}-{suffix}",
+        generation=api.target.number,
+        revision=revision.number,
+        spec=revision.spec,
+        package=revision.package,
+    )

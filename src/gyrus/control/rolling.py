@@ -1,0 +1,57 @@
+"""The arithmetic of a rolling update: how many replicas may come and go at this moment.
+
+The rules are those of a Kubernetes Deployment: never more than ``wanted + surge`` replicas that were not told
+to go, never fewer than ``wanted - unavailable`` that answer requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gyrus.contract.replica import Phase
+from gyrus.control.situation import Situation
+from gyrus.spec.api import UpdateStrategy
+from gyrus.spec.quantities import share_of
+from gyrus.state.board import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """How far the number of replicas may stray from the wanted one."""
+
+    surge: int
+    unavailable: int
+
+    @classmethod
+    def of(cls, strategy: UpdateStrategy, wanted: int) -> Margins:
+        surge = share_of(strategy.max_surge, wanted, up=True)
+        unavailable = share_of(strategy.max_unavailable, wanted, up=False)
+        if surge == 0 and unavailable == 0:
+            return cls(surge=0, unavailable=1)  # both rounded to nothing: without one, no step could be taken
+        return cls(surge, unavailable)
+
+
+def to_start(situation: Situation, margins: Margins) -> int:
+    """How many replicas of the target generation to start now."""
+    wanted = situation.api.replicas
+    missing = wanted - len(situation.current)
+    room = wanted + margins.surge - len(situation.kept)
+    return max(0, min(missing, room))
+
+
+def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
+    """Replicas to take out of traffic now: outdated ones, then those beyond the wanted number."""
+    wanted = situation.api.replicas
+    surplus = _expendable_first(situation, situation.current)[: max(0, len(situation.current) - wanted)]
+    useless = tuple(r for r in situation.outdated if r.status.phase is not Phase.READY)
+    serving = tuple(replica for replica in situation.outdated if situation.available(replica))
+    gone = {replica.id for replica in surplus}
+    available = sum(situation.available(replica) for replica in situation.kept if replica.id not in gone)
+    spare = max(0, available - max(0, wanted - margins.unavailable))
+    return (*surplus, *useless, *serving[:spare])
+
+
+def _expendable_first(situation: Situation, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
+    """Those that answer nothing come first, then the youngest."""
+    youngest_first = tuple(reversed(replicas))
+    return tuple(sorted(youngest_first, key=situation.available))

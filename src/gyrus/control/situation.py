@@ -1,0 +1,58 @@
+"""All that a decision about one API depends on, gathered before it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.spec.api import ApiSpec
+from gyrus.state.board import Replica
+from gyrus.state.records import Api
+
+
+def all_endpoints(status: ReplicaStatus) -> frozenset[str]:
+    """Wherever any process of the replica listens, ready or not."""
+    return frozenset(process.endpoint for process in status.processes if process.endpoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One API: its intent, its replicas, and what the gateway is known to do."""
+
+    api: Api
+    target_spec: ApiSpec
+    live_spec: ApiSpec | None
+    """Of the live generation; None before there is one."""
+    replicas: tuple[Replica, ...]
+    """All that exist, the draining ones included, oldest first."""
+    retiring: frozenset[str]
+    """Ids of replicas that must get no more requests. Once retiring, a replica never comes back."""
+    acknowledged: frozenset[str] | None
+    """Endpoints that the gateway may still use. None: the API is not routed at all."""
+
+    @property
+    def kept(self) -> tuple[Replica, ...]:
+        """The replicas that were not told to go."""
+        return tuple(
+            replica
+            for replica in self.replicas
+            if replica.id not in self.retiring and replica.status.phase not in (Phase.DRAINING, Phase.GONE)
+        )
+
+    @property
+    def current(self) -> tuple[Replica, ...]:
+        """Of those, the ones of the target generation."""
+        return tuple(replica for replica in self.kept if replica.generation == self.api.target.number)
+
+    @property
+    def outdated(self) -> tuple[Replica, ...]:
+        return tuple(replica for replica in self.kept if replica.generation != self.api.target.number)
+
+    def available(self, replica: Replica) -> bool:
+        """It is ready, and the gateway has acknowledged it."""
+        endpoints = frozenset(replica.status.endpoints)
+        return replica.status.phase is Phase.READY and bool(endpoints & (self.acknowledged or frozenset()))
+
+    def unrouted(self, replica: Replica) -> bool:
+        """The gateway is known to send it nothing."""
+        return not all_endpoints(replica.status) & (self.acknowledged or frozenset())

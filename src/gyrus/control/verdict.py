@@ -1,0 +1,72 @@
+"""Whether a rollout has succeeded, has failed, or goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gyrus.contract.operator import Outcome
+from gyrus.contract.replica import Phase, Reason
+from gyrus.control.situation import Situation
+from gyrus.state.board import Replica
+
+ATTEMPTS = 3
+"""Starts that a new replica is allowed before its rollout is given up."""
+
+SLOW_REASONS = frozenset({Reason.START_TIMEOUT, Reason.NOT_LISTENING})
+"""One such failure has cost so much time already that the rollout is given up at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    outcome: Outcome
+    message: str = ""
+    """First line: a sentence; then the failing replica's last lines."""
+
+
+def judge(situation: Situation) -> Verdict | None:
+    """The end of the rollout, or None while there is nothing new to say.
+
+    A first rollout that failed may still succeed later: its replicas are kept, since there is nothing to fall
+    back to, and the fault (a model store that could not be reached, say) may pass.
+    """
+    api = situation.api
+    fallen_back = api.outcome is Outcome.FAILED and api.live is not None
+    if api.outcome is Outcome.DONE or api.deleting or fallen_back:
+        return None
+    if _complete(situation):
+        return Verdict(Outcome.DONE)
+    if api.outcome is Outcome.PROGRESSING:
+        for replica in situation.current:
+            if _hopeless(replica):
+                return Verdict(Outcome.FAILED, explain(situation, replica))
+    return None
+
+
+def _complete(situation: Situation) -> bool:
+    available = sum(situation.available(replica) for replica in situation.current)
+    superseded = (r for r in situation.replicas if r.generation != situation.api.target.number)
+    return (
+        situation.acknowledged is not None
+        and available >= situation.api.replicas
+        and not situation.outdated
+        and all(situation.unrouted(replica) for replica in superseded)
+    )
+
+
+def _hopeless(replica: Replica) -> bool:
+    status = replica.status
+    if status.phase is Phase.FAILED:
+        return True
+    return status.phase is not Phase.READY and (
+        status.restarts >= ATTEMPTS
+        or (status.phase is Phase.BACKOFF and status.restarts >= ATTEMPTS - 1)
+        or (status.phase is Phase.BACKOFF and status.reason in SLOW_REASONS)
+    )
+
+
+def explain(situation: Situation, replica: Replica) -> str:
+    """What to tell the user of a rollout that failed because of this replica."""
+    status = replica.status
+    revision = situation.api.target.revision
+    cause = f"{status.reason}: {status.message}" if status.reason else status.message
+    return "\n".join((f"revision {revision} did not become ready: {cause}", *status.last_lines))

@@ -1,0 +1,146 @@
+"""A world small enough to explore: one API, its replicas and a gateway, moved one event at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus
+from gyrus.control.plan import Plan, plan
+from gyrus.control.situation import Situation, all_endpoints
+from gyrus.spec.api import ApiSpec
+from gyrus.state.board import Replica
+from gyrus.state.records import Api, Generation
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def spec(**changes: object) -> ApiSpec:
+    return ApiSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}, **changes})
+
+
+def generation(number: int) -> Generation:
+    return Generation(number=number, revision=number, cause=Cause.DEPLOY, started_at=NOW)
+
+
+def api(target: int = 1, live: int | None = None, replicas: int = 1, **changes: object) -> Api:
+    made = Api(
+        name="iris",
+        kind="RealtimeAPI",
+        version=1,
+        target=generation(target),
+        live=generation(live) if live else None,
+        outcome=Outcome.PROGRESSING,
+        message="",
+        replicas=replicas,
+        deleting=False,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return dataclasses.replace(made, **changes)  # pyright: ignore[reportArgumentType] (a test's shorthand)
+
+
+def replica(
+    id: str, generation: int = 1, phase: Phase = Phase.READY, reason: Reason | None = None, **changes: object
+) -> Replica:
+    endpoint = f"unix:/run/{id}.0.sock"
+    process = ProcessStatus(index=0, phase=phase, endpoint=endpoint)
+    status = ReplicaStatus(
+        id=id,
+        api="iris",
+        revision=generation,
+        phase=phase,
+        reason=reason,
+        endpoints=(endpoint,) if phase is Phase.READY else (),
+        processes=(process,),
+        started_at=NOW.timestamp(),
+    )
+    status = dataclasses.replace(status, **changes)  # pyright: ignore[reportArgumentType] (as above)
+    return Replica(status=status, generation=generation)
+
+
+@dataclass
+class World:
+    """Applies plans as the reconciler does, and remembers what was broken on the way."""
+
+    api: Api
+    spec: ApiSpec
+    replicas: dict[str, Replica] = field(default_factory=dict[str, Replica])
+    retiring: frozenset[str] = frozenset()
+    routed: frozenset[str] | None = None
+    """What control has told the gateway."""
+    acknowledged: frozenset[str] | None = None
+    """What the gateway has confirmed."""
+    forgotten: bool = False
+    started: int = 0
+
+    def situation(self) -> Situation:
+        return Situation(
+            api=self.api,
+            target_spec=self.spec,
+            live_spec=self.spec if self.api.live else None,
+            replicas=tuple(self.replicas.values()),
+            retiring=self.retiring & self.replicas.keys(),
+            acknowledged=self.acknowledged,
+        )
+
+    def available(self) -> int:
+        situation = self.situation()
+        return sum(situation.available(replica) for replica in situation.kept)
+
+    def reconcile(self) -> Plan:
+        step = plan(self.situation(), NOW)
+        self.routed = step.route.endpoints if step.route else None
+        self.retiring = step.retiring
+        for _ in range(step.start):
+            self.started += 1
+            name = f"r{self.started}"
+            self.replicas[name] = replica(name, self.api.target.number, Phase.STARTING)
+        for name in step.stop:
+            self._stop(name)
+        if step.verdict:
+            self._finish(step.verdict.outcome, step.verdict.message)
+        self.forgotten = step.forget
+        return step
+
+    def _stop(self, name: str) -> None:
+        used = all_endpoints(self.replicas[name].status) & (self.acknowledged or frozenset())
+        assert not used, f"{name} was stopped while the gateway still used {used}"
+        self.become(name, Phase.DRAINING)
+
+    def _finish(self, outcome: Outcome, message: str) -> None:
+        done = outcome is Outcome.DONE
+        target = self.api.target if done or not self.api.live else self.api.live
+        live = self.api.target if done else self.api.live
+        self.api = dataclasses.replace(
+            self.api, outcome=outcome, message=message, target=target, live=live, version=self.api.version + 1
+        )
+
+    def become(self, name: str, phase: Phase, reason: Reason | None = None, restarts: int = 0) -> None:
+        old = self.replicas[name]
+        self.replicas[name] = replica(name, old.generation, phase, reason, restarts=restarts)
+
+    def acknowledge(self) -> None:
+        self.acknowledged = self.routed
+
+    def in_phase(self, *phases: Phase) -> list[str]:
+        return [name for name, r in self.replicas.items() if r.status.phase in phases]
+
+    def end_one(self, name: str) -> None:
+        del self.replicas[name]
+
+    def settle(self, rounds: int = 200) -> None:
+        """Everything that can happen happens, without faults, until nothing changes any more."""
+        for _ in range(rounds):
+            before = (self.api, dict(self.replicas), self.routed, self.acknowledged, self.forgotten)
+            for name in self.in_phase(Phase.STARTING, Phase.BACKOFF):
+                self.become(name, Phase.READY)
+            for name in self.in_phase(Phase.DRAINING):
+                self.end_one(name)
+            self.reconcile()
+            self.acknowledge()
+            if before == (self.api, self.replicas, self.routed, self.acknowledged, self.forgotten):
+                return
+        raise AssertionError("the world does not settle")

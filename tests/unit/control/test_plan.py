@@ -1,0 +1,205 @@
+"""Rollouts as a user would describe them, and what must hold whatever happens on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gyrus.contract.operator import Outcome
+from gyrus.contract.replica import Phase, Reason
+from gyrus.control.rolling import Margins
+from gyrus.spec.api import UpdateStrategy
+from support.world import World, api, generation, replica, spec
+
+
+def live_world(replicas: int, **strategy: object) -> World:
+    world = World(api(replicas=replicas), spec(update_strategy=strategy))
+    world.settle()
+    assert world.api.outcome is Outcome.DONE
+    return world
+
+
+def deploy(world: World) -> None:
+    number = world.api.target.number + 1
+    world.api = dataclasses.replace(world.api, target=generation(number), outcome=Outcome.PROGRESSING)
+
+
+def test_a_first_deploy_comes_live_only_when_the_gateway_has_acknowledged_it() -> None:
+    world = World(api(replicas=2), spec())
+    world.reconcile()
+    for name in world.in_phase(Phase.STARTING):
+        world.become(name, Phase.READY)
+    world.reconcile()
+    assert world.api.outcome is Outcome.PROGRESSING
+    world.acknowledge()
+    world.reconcile()
+    assert world.api.outcome is Outcome.DONE
+
+
+def test_an_update_of_one_replica_starts_the_new_one_before_the_old_one_leaves() -> None:
+    world = live_world(1)
+    deploy(world)
+    step = world.reconcile()
+    assert (step.start, step.retiring) == (1, frozenset())
+    world.become("r2", Phase.READY)
+    step = world.reconcile()
+    assert step.route
+    assert len(step.route.endpoints) == 2
+    assert not step.retiring  # not acknowledged yet
+    world.acknowledge()
+    step = world.reconcile()
+    assert step.retiring == {"r1"}
+    assert not step.stop  # the gateway may still use it
+    world.acknowledge()
+    assert world.reconcile().stop == ("r1",)
+    assert world.api.outcome is Outcome.DONE
+
+
+def test_without_surge_one_replica_leaves_first() -> None:
+    world = live_world(2, max_surge=0, max_unavailable=1)
+    deploy(world)
+    step = world.reconcile()
+    assert step.start == 0
+    assert len(step.retiring) == 1
+    world.settle()
+    assert {r.generation for r in world.replicas.values()} == {2}
+    assert len(world.replicas) == 2
+
+
+def test_margins_round_as_in_kubernetes_and_never_both_to_nothing() -> None:
+    assert Margins.of(UpdateStrategy(), 10) == Margins(3, 2)
+    assert Margins.of(UpdateStrategy(max_surge=0), 1) == Margins(0, 1)
+
+
+def test_a_fatal_failure_falls_back_at_once_and_the_old_revision_serves_all_along() -> None:
+    world = live_world(2)
+    deploy(world)
+    world.reconcile()
+    [name] = world.in_phase(Phase.STARTING)
+    world.become(name, Phase.FAILED, Reason.IMPORT)
+    world.reconcile()
+    assert world.api.outcome is Outcome.FAILED
+    assert world.api.target.number == 1
+    assert "revision 2 did not become ready: ImportError" in world.api.message
+    world.settle()
+    assert sorted(world.replicas) == ["r1", "r2"]
+    assert world.available() == 2
+    assert world.api.outcome is Outcome.FAILED  # the failure stays told until the next deploy
+
+
+def test_init_failures_are_given_three_attempts() -> None:
+    world = live_world(1)
+    deploy(world)
+    world.reconcile()
+    for restarts in (0, 1):
+        world.become("r2", Phase.BACKOFF, Reason.INIT, restarts)
+        world.reconcile()
+        assert world.api.outcome is Outcome.PROGRESSING
+    world.become("r2", Phase.BACKOFF, Reason.INIT, 2)
+    world.reconcile()
+    assert world.api.outcome is Outcome.FAILED
+
+
+def test_a_first_deploy_that_failed_may_still_succeed() -> None:
+    world = World(api(), spec())
+    world.reconcile()
+    world.become("r1", Phase.BACKOFF, Reason.INIT, 2)
+    world.reconcile()
+    assert world.api.outcome is Outcome.FAILED
+    assert sorted(world.replicas) == ["r1"]
+    world.settle()
+    assert world.api.outcome is Outcome.DONE
+
+
+def test_a_deploy_during_a_rollout_supersedes_it() -> None:
+    world = live_world(3)
+    deploy(world)
+    world.reconcile()
+    deploy(world)
+    world.settle()
+    assert world.api.outcome is Outcome.DONE
+    assert [r.generation for r in world.replicas.values()] == [3, 3, 3]
+
+
+def test_deleting_stops_replicas_only_after_the_gateway_forgot_the_api() -> None:
+    world = live_world(2)
+    world.api = dataclasses.replace(world.api, deleting=True)
+    assert world.reconcile().stop == ()
+    world.acknowledge()
+    assert sorted(world.reconcile().stop) == ["r1", "r2"]
+    world.settle()
+    assert world.forgotten
+
+
+def test_a_restarted_operator_retires_nothing_before_the_gateway_reports() -> None:
+    world = live_world(2)
+    deploy(world)
+    world.reconcile()
+    world.acknowledged = None
+    assert not world.reconcile().retiring
+
+
+def test_a_replica_that_failed_after_the_rollout_is_replaced_after_a_while() -> None:
+    world = live_world(2)
+    world.become("r1", Phase.FAILED, Reason.DEPENDENCIES)
+    step = world.reconcile()
+    assert not step.retiring
+    assert step.wake_after == 60
+    old = replica(
+        "r1", 1, Phase.FAILED, Reason.DEPENDENCIES, started_at=world.api.created_at.timestamp() - 61
+    )
+    world.replicas["r1"] = old
+    assert world.reconcile().retiring == {"r1"}
+
+
+KINDS = st.sampled_from(["reconcile", "ready", "acknowledge", "end", "deploy", "crash", "scale"])
+EVENTS = st.lists(st.tuples(KINDS, st.integers(0, 9)), max_size=120)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    wanted=st.integers(1, 6),
+    surge=st.integers(0, 3),
+    unavailable=st.integers(0, 3),
+    events=EVENTS,
+    faults=st.booleans(),
+)
+def test_whatever_happens_margins_hold_and_the_rollout_ends(
+    wanted: int, surge: int, unavailable: int, events: list[tuple[str, int]], faults: bool
+) -> None:
+    world = live_world(wanted, max_surge=surge, max_unavailable=unavailable)
+    margins = Margins.of(world.spec.update_strategy, wanted)
+    for event, choice in events:
+        happen(world, event, choice, faults)
+        if not faults:
+            assert world.available() >= wanted - margins.unavailable
+            assert len(world.situation().kept) <= wanted + margins.surge
+    world.settle()
+    assert [r.generation for r in world.replicas.values()] == [world.api.target.number] * world.api.replicas
+    assert world.api.outcome in (Outcome.DONE, Outcome.FAILED)
+    assert world.available() == world.api.replicas
+
+
+def happen(world: World, event: str, choice: int, faults: bool) -> None:
+    match event:
+        case "reconcile":
+            world.reconcile()
+        case "acknowledge":
+            world.acknowledge()
+        case "deploy":
+            deploy(world)
+        case "ready":
+            if names := world.in_phase(Phase.STARTING, Phase.BACKOFF):
+                world.become(names[choice % len(names)], Phase.READY)
+        case "end":
+            if names := world.in_phase(Phase.DRAINING):
+                world.end_one(names[choice % len(names)])
+        case "crash" if faults:
+            if names := world.in_phase(Phase.READY, Phase.STARTING):
+                world.become(names[choice % len(names)], Phase.BACKOFF, Reason.KILLED, choice)
+        case "scale" if faults:
+            world.api = dataclasses.replace(world.api, replicas=choice % 7)
+        case _:
+            pass
