@@ -1,0 +1,225 @@
+"""A backend without processes, for tests of whatever uses one: it does what its script says, step by step.
+
+Time does not pass in it by itself. :meth:`MemoryBackend.run` takes every replica one step further at each
+turn of the event loop; a test that wants to stand between two steps calls :meth:`MemoryBackend.advance`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from gyrus.aio.clock import Clock, SystemClock
+from gyrus.aio.hint import Hints
+from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.contract.operator import LogLine, LogQuery
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a replica comes to next."""
+
+    phase: Phase
+    reason: Reason | None = None
+    message: str = ""
+    last_lines: tuple[str, ...] = ()
+
+
+Script = Callable[[ReplicaOrder], Sequence[Step]]
+"""What becomes of a replica after it was ordered (and PENDING), each time that it is started."""
+
+
+def works(order: ReplicaOrder) -> Sequence[Step]:
+    """Every replica becomes ready."""
+    return (Step(phase=Phase.STARTING), Step(phase=Phase.READY))
+
+
+def fails(reason: Reason, message: str, *last_lines: str) -> Script:
+    """Every replica fails for good."""
+    end = Step(phase=Phase.FAILED, reason=reason, message=message, last_lines=last_lines)
+    return lambda order: (Step(phase=Phase.STARTING), end)
+
+
+@dataclass(slots=True)
+class _Replica:
+    order: ReplicaOrder
+    status: ReplicaStatus
+    ahead: Iterator[Step | None]
+    """None: it is gone."""
+
+
+@dataclass(slots=True)
+class Machine:
+    """What outlives an operator. Give the same one to a second backend, and it adopts what runs there."""
+
+    replicas: dict[str, _Replica] = field(default_factory=dict[str, _Replica])
+    lines: list[LogLine] = field(default_factory=list[LogLine])
+    apis: dict[str, str] = field(default_factory=dict[str, str])
+    """The API of every replica that ever was, until the API is removed."""
+
+
+class MemoryBackend:
+    """Faithful to the protocol, and obedient to its test."""
+
+    name = "memory"
+
+    def __init__(
+        self, script: Script = works, *, clock: Clock | None = None, machine: Machine | None = None
+    ) -> None:
+        self.changes = Hints()
+        self.script = script
+        """May be exchanged at any time; each start of a replica follows the script of its moment."""
+        self.held: set[str] = set()
+        """Ids of replicas that take no step until they are released."""
+        self.forgotten: set[str] = set()
+        """Digests of packages that are no longer needed."""
+        self._clock: Clock = clock or SystemClock()
+        self._machine = machine or Machine()
+        self._adopted = machine is None
+        self._moved = asyncio.Event()
+        self._written = asyncio.Event()
+
+    # The protocol
+
+    async def adopt(self) -> None:
+        self._adopted = True
+        self._ring(*self._machine.replicas.values())
+
+    async def run(self) -> None:
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            if self.advance():
+                self._moved.set()
+                await asyncio.sleep(0)
+
+    async def start(self, order: ReplicaOrder) -> None:
+        if order.id in self._machine.replicas:
+            return
+        status = ReplicaStatus(
+            id=order.id,
+            api=order.spec.name,
+            revision=order.revision,
+            phase=Phase.PENDING,
+            started_at=self._clock.now().timestamp(),
+        )
+        replica = _Replica(order, status, iter(self.script(order)))
+        self._machine.replicas[order.id] = replica
+        self._machine.apis[order.id] = order.spec.name
+        self._ring(replica)
+
+    async def stop(self, replica: str, *, grace: float) -> None:
+        found = self._machine.replicas.get(replica)
+        if found is None or found.status.phase is Phase.DRAINING:
+            return
+        found.status = replace(found.status, phase=Phase.DRAINING, endpoints=())
+        found.ahead = iter((None,))
+        self._ring(found)
+
+    def observe(self) -> Mapping[str, Observation]:
+        if not self._adopted:
+            return {}
+        return {
+            id: Observation(generation=replica.order.generation, status=replica.status)
+            for id, replica in self._machine.replicas.items()
+        }
+
+    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
+        seen = len(self._machine.lines)
+        past = sorted(
+            (line for line in self._machine.lines if self._asked(line, query)), key=lambda x: x.time
+        )
+        for line in past[-query.tail :] if query.tail else past if query.tail is None else ():
+            yield line
+        while query.follow:
+            self._written.clear()
+            for line in self._machine.lines[seen:]:
+                seen += 1
+                if self._asked(line, query):
+                    yield line
+            await self._written.wait()
+
+    async def remove(self, api: str) -> None:
+        gone = {replica for replica, of in self._machine.apis.items() if of == api}
+        self._machine.lines = [line for line in self._machine.lines if line.replica not in gone]
+        self._machine.apis = {replica: of for replica, of in self._machine.apis.items() if of != api}
+
+    async def forget_packages(self, digests: frozenset[str]) -> None:
+        self.forgotten |= digests
+
+    # What a test does to it
+
+    def advance(self) -> bool:
+        """Take every replica that is not held one step further; False where none had one to take."""
+        moved = False
+        for id, replica in tuple(self._machine.replicas.items()):
+            moved = (id not in self.held and self._step(replica)) or moved
+        return moved
+
+    def release(self, *replicas: str) -> None:
+        self.held.difference_update(replicas)
+        self._moved.set()
+
+    def set(self, replica: str, step: Step) -> None:
+        """Put a replica where the test wants it; its script is over."""
+        found = self._machine.replicas[replica]
+        found.ahead = iter(())
+        self._apply(found, step)
+
+    def kill(self, replica: str) -> None:
+        """End its process, as kill -9 would: it backs off, and is started again by the script."""
+        found = self._machine.replicas[replica]
+        found.status = replace(found.status, restarts=found.status.restarts + 1)
+        found.ahead = chain(self.script(found.order))
+        self._apply(found, Step(phase=Phase.BACKOFF, reason=Reason.KILLED, message="killed by signal 9"))
+
+    def write(self, replica: str, message: str, *, time: float | None = None) -> None:
+        """Let a replica log something."""
+        at = self._clock.now().timestamp() if time is None else time
+        run = self._machine.replicas[replica].status.restarts
+        self._machine.lines.append(LogLine(time=at, replica=replica, message=message, run=run))
+        self._written.set()
+
+    # How it does it
+
+    def _step(self, replica: _Replica) -> bool:
+        done = Step(phase=replica.status.phase)
+        step = next(replica.ahead, done)
+        if step is done:
+            return False
+        if step is None:
+            del self._machine.replicas[replica.order.id]
+            self._ring(replica)
+        else:
+            self._apply(replica, step)
+        return True
+
+    def _apply(self, replica: _Replica, step: Step) -> None:
+        ready = step.phase is Phase.READY
+        replica.status = replace(
+            replica.status,
+            phase=step.phase,
+            reason=step.reason,
+            message=step.message,
+            last_lines=step.last_lines,
+            endpoints=(f"unix:/memory/{replica.order.id}.0.sock",) if ready else (),
+            ready_at=replica.status.ready_at or (self._clock.now().timestamp() if ready else None),
+        )
+        self._ring(replica)
+
+    def _ring(self, *replicas: _Replica) -> None:
+        self._moved.set()
+        self.changes.notify(*(replica.status.api for replica in replicas))
+
+    def _asked(self, line: LogLine, query: LogQuery) -> bool:
+        present = self._machine.replicas.get(line.replica)
+        before = present is None or line.run < present.status.restarts
+        return (
+            self._machine.apis.get(line.replica) == query.api
+            and query.replica in (None, line.replica)
+            and (query.since is None or line.time >= query.since)
+            and (before or not query.previous)
+        )
