@@ -12,7 +12,8 @@ from gyrus.state.records import Api
 
 def all_endpoints(status: ReplicaStatus) -> frozenset[str]:
     """Wherever any process of the replica listens, ready or not."""
-    return frozenset(process.endpoint for process in status.processes if process.endpoint)
+    listening = (process.endpoint for process in status.processes if process.endpoint)
+    return frozenset((*status.endpoints, *listening))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
