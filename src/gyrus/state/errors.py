@@ -1,8 +1,12 @@
 """StateError
-├── NotFound        the API, revision or package is not there
-├── Conflict        the API does not allow this now (it is being deleted, there is nothing to roll back to)
-├── StaleVersion    someone else wrote first: read again and decide again
-└── StorageFull     the disk, or the database's, is full: nothing was written
+├── NotFound            it is not there:
+│   ├── UnknownApi
+│   ├── UnknownRevision
+│   └── UnknownPackage  it has to be uploaded (again)
+├── Conflict            the API does not allow this now (it is being deleted, …)
+├── StaleVersion        someone else wrote first: read again and decide again
+├── StorageFull         the disk, or the database's, is full: nothing was written
+└── StoreUnusable       the database cannot be reached, read or understood
 """
 
 from __future__ import annotations
@@ -16,6 +20,21 @@ class NotFound(StateError):
     pass
 
 
+class UnknownApi(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no API named {name}; `gyrus get` lists those that exist")
+
+
+class UnknownRevision(NotFound):
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(f"{name} has no revision {number}; `gyrus history {name}` lists its revisions")
+
+
+class UnknownPackage(NotFound):
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"the package {digest} has not been uploaded, or is forgotten; upload it again")
+
+
 class Conflict(StateError):
     pass
 
@@ -25,4 +44,8 @@ class StaleVersion(StateError):
 
 
 class StorageFull(StateError):
+    pass
+
+
+class StoreUnusable(StateError):
     pass

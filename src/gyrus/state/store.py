@@ -11,6 +11,9 @@ from gyrus.contract.operator import Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state.records import Api, Event, Package, Revision, Rollout
 
+SHOWN_ROLLOUTS = 100
+KEPT_EVENTS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -24,7 +27,8 @@ class Change:
 class Store(Protocol):
     """Intent, history and events.
 
-    All methods may raise :class:`gyrus.state.errors.StorageFull`; the others that they raise are named.
+    All methods may raise :class:`gyrus.state.errors.StorageFull` and ``StoreUnusable``; the others that they
+    raise are named.
     """
 
     async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
@@ -37,7 +41,8 @@ class Store(Protocol):
         API starts with ``spec.autoscaling.initial`` replicas; an old one keeps its number, clamped to the
         new minimum and maximum.
 
-        Raises NotFound where ``package`` was never recorded; Conflict where one of them is being deleted.
+        Raises UnknownPackage where ``package`` was never recorded; Conflict where one of them is being
+        deleted, or another API has its endpoint.
         """
         ...
 
@@ -46,33 +51,36 @@ class Store(Protocol):
 
         ``to`` None: the revision of the newest rollout that was done, other than the target's revision.
 
-        Raises NotFound (API or revision), Conflict (being deleted; nothing to roll back to; ``to`` is the
-        target already and its rollout has not failed).
+        Raises UnknownApi, UnknownRevision, Conflict (being deleted; nothing to roll back to; ``to`` is the
+        target already and its rollout has not failed; another API has its endpoint).
         """
         ...
 
     async def refresh(self, name: str, at: datetime) -> Api:
-        """Begin a new generation of the target's revision. Raises NotFound, Conflict (being deleted)."""
+        """Begin a new generation of the target's revision. Raises UnknownApi, Conflict (being deleted)."""
         ...
 
     async def mark_deleting(self, name: str, at: datetime) -> Api:
-        """Want it gone. Idempotent. Raises NotFound."""
+        """Want it gone. Idempotent. Raises UnknownApi."""
         ...
 
     async def remove(self, name: str) -> None:
-        """Forget a deleted API with its revisions, rollouts and events. Idempotent."""
+        """Forget a deleted API with its revisions, rollouts and events. Idempotent.
+
+        Raises Conflict where it is not being deleted.
+        """
         ...
 
     async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
         """End the rollout of ``api.target``: DONE makes the target live; FAILED makes the last live
         generation the target again (if there is none, the target stays and its failure is told).
 
-        Raises StaleVersion where the API has changed since ``api`` was read, NotFound.
+        Raises StaleVersion where the API has changed since ``api`` was read, UnknownApi.
         """
         ...
 
     async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
-        """Request this many replicas. Raises StaleVersion, NotFound."""
+        """Request this many replicas. Raises StaleVersion, UnknownApi."""
         ...
 
     async def api(self, name: str) -> Api | None: ...
@@ -100,7 +108,7 @@ class Store(Protocol):
         ...
 
     async def record_package(self, package: Package) -> None:
-        """Idempotent."""
+        """Idempotent; of two uploads the later one's time is kept."""
         ...
 
     async def package(self, digest: str) -> Package | None: ...

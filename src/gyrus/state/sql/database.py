@@ -1,0 +1,56 @@
+"""Transactions, and what their failures mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gyrus.state.errors import StorageFull, StoreUnusable
+from gyrus.state.sql.dialects import WRITING, is_full
+
+
+class Database:
+    """One database. When a transaction's block has ended without an exception, its writes are on disk."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITING: True})
+        self._turn = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """For messages: the URL without its password."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncConnection]:
+        with self._told():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncConnection]:
+        """The only transaction that writes: what it reads stays true until it ends."""
+        with self._told():
+            async with self._turn, self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Foreign errors in the words of :mod:`gyrus.state.errors`."""
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            if is_full(error):
+                raise StorageFull(
+                    f"the disk that holds {self.name} is full, and nothing was written; free some space"
+                ) from error
+            cause = getattr(error, "orig", None) or error
+            raise StoreUnusable(f"the store {self.name} cannot be used: {cause}") from error

@@ -1,0 +1,297 @@
+"""Every query, by name. Each runs in the transaction of the connection that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.state.errors import StaleVersion
+from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout
+from gyrus.state.sql.tables import apis, events, packages, revisions, rollouts
+
+_target = rollouts.alias("target_rollout")
+_live = rollouts.alias("live_rollout")
+
+_APIS = (
+    select(
+        apis,
+        _target.c.revision.label("target_revision"),
+        _target.c.cause.label("target_cause"),
+        _target.c.started_at.label("target_started_at"),
+        _live.c.revision.label("live_revision"),
+        _live.c.cause.label("live_cause"),
+        _live.c.started_at.label("live_started_at"),
+    )
+    .join(_target, (_target.c.api == apis.c.name) & (_target.c.number == apis.c.target))
+    .outerjoin(_live, (_live.c.api == apis.c.name) & (_live.c.number == apis.c.live))
+)
+
+
+# APIs
+
+
+async def find_api(connection: AsyncConnection, name: str) -> Api | None:
+    row = (await connection.execute(_APIS.where(apis.c.name == name))).one_or_none()
+    return _api(row) if row else None
+
+
+async def all_apis(connection: AsyncConnection) -> tuple[Api, ...]:
+    rows = await connection.execute(_APIS)
+    return tuple(sorted(map(_api, rows), key=lambda api: api.name))
+
+
+async def insert_api(connection: AsyncConnection, api: Api) -> None:
+    await connection.execute(insert(apis).values(name=api.name, **_columns(api)))
+
+
+async def update_api(connection: AsyncConnection, api: Api) -> None:
+    """Replace the version before this one."""
+    replaced = (apis.c.name == api.name) & (apis.c.version == api.version - 1)
+    result = await connection.execute(update(apis).where(replaced).values(**_columns(api)))
+    if result.rowcount != 1:
+        raise StaleVersion(f"{api.name} has changed meanwhile")
+
+
+async def delete_api(connection: AsyncConnection, name: str) -> None:
+    """With all that belongs to it."""
+    await connection.execute(delete(apis).where(apis.c.name == name))
+
+
+async def owner_of_path(connection: AsyncConnection, path: str, other_than: str) -> str | None:
+    """The API whose target or live revision has this endpoint path, if it is another one."""
+    wanted = or_(rollouts.c.number == apis.c.target, rollouts.c.number == apis.c.live)
+    query = (
+        select(apis.c.name)
+        .join(rollouts, (rollouts.c.api == apis.c.name) & wanted)
+        .join(revisions, (revisions.c.api == apis.c.name) & (revisions.c.number == rollouts.c.revision))
+        .where(revisions.c.path == path, apis.c.name != other_than)
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+# Revisions
+
+
+async def find_revision(connection: AsyncConnection, api: str, number: int) -> Revision | None:
+    query = select(revisions).where(revisions.c.api == api, revisions.c.number == number)
+    row = (await connection.execute(query)).one_or_none()
+    return _revision(row) if row else None
+
+
+async def latest_revision(connection: AsyncConnection, api: str) -> Revision | None:
+    query = select(revisions).where(revisions.c.api == api).order_by(revisions.c.number.desc()).limit(1)
+    row = (await connection.execute(query)).one_or_none()
+    return _revision(row) if row else None
+
+
+async def all_revisions(connection: AsyncConnection, api: str) -> tuple[Revision, ...]:
+    query = select(revisions).where(revisions.c.api == api).order_by(revisions.c.number.desc())
+    return tuple(map(_revision, await connection.execute(query)))
+
+
+async def insert_revision(connection: AsyncConnection, revision: Revision) -> None:
+    await connection.execute(
+        insert(revisions).values(
+            api=revision.api,
+            number=revision.number,
+            digest=revision.digest,
+            spec=revision.spec,
+            path=revision.spec.endpoint_path,
+            package=revision.package,
+            created_at=revision.created_at,
+        )
+    )
+
+
+# Rollouts
+
+
+async def latest_rollouts(
+    connection: AsyncConnection, api: str, limit: int | None = None
+) -> tuple[Rollout, ...]:
+    """Newest first."""
+    query = select(rollouts).where(rollouts.c.api == api).order_by(rollouts.c.number.desc()).limit(limit)
+    return tuple(map(_rollout, await connection.execute(query)))
+
+
+async def next_generation(connection: AsyncConnection, api: str) -> int:
+    query = select(func.coalesce(func.max(rollouts.c.number), 0) + 1).where(rollouts.c.api == api)
+    return (await connection.execute(query)).scalar_one()
+
+
+async def insert_rollout(connection: AsyncConnection, api: str, generation: Generation) -> None:
+    """It is progressing."""
+    await connection.execute(
+        insert(rollouts).values(
+            api=api,
+            number=generation.number,
+            revision=generation.revision,
+            cause=generation.cause,
+            outcome=Outcome.PROGRESSING,
+            message="",
+            started_at=generation.started_at,
+        )
+    )
+
+
+async def end_rollout(
+    connection: AsyncConnection, api: str, outcome: Outcome, message: str, at: datetime
+) -> None:
+    """End the one that is progressing, if one is."""
+    progressing = (rollouts.c.api == api) & (rollouts.c.outcome == Outcome.PROGRESSING)
+    ended = {"outcome": outcome, "message": message, "finished_at": at}
+    await connection.execute(update(rollouts).where(progressing).values(**ended))
+
+
+# Events
+
+
+async def insert_events(connection: AsyncConnection, new: Iterable[Event]) -> frozenset[str]:
+    """Insert those whose API exists, and name these APIs."""
+    by_api: dict[str, list[Event]] = {}
+    for event in new:
+        by_api.setdefault(event.api, []).append(event)
+    known = await connection.execute(select(apis.c.name).where(apis.c.name.in_(by_api)))
+    names = frozenset(known.scalars())
+    rows = [_event_columns(event) for name, group in by_api.items() if name in names for event in group]
+    if rows:
+        await connection.execute(insert(events), rows)
+    return names
+
+
+async def prune_events(connection: AsyncConnection, api: str, keep: int) -> None:
+    """Keep the newest ``keep`` events of an API."""
+    own = events.c.api == api
+    last = select(events.c.id).where(own).order_by(events.c.id.desc()).limit(1).offset(keep)
+    await connection.execute(delete(events).where(own, events.c.id <= last.scalar_subquery()))
+
+
+async def latest_events(connection: AsyncConnection, api: str, limit: int) -> tuple[Event, ...]:
+    """Oldest first."""
+    query = select(events).where(events.c.api == api).order_by(events.c.id.desc()).limit(limit)
+    return tuple(reversed([_event(row) for row in await connection.execute(query)]))
+
+
+# Packages
+
+
+async def find_package(connection: AsyncConnection, digest: str) -> Package | None:
+    row = (await connection.execute(select(packages).where(packages.c.digest == digest))).one_or_none()
+    return Package(digest=row.digest, size=row.size, uploaded_at=row.uploaded_at) if row else None
+
+
+async def insert_package(connection: AsyncConnection, package: Package) -> None:
+    row = {"digest": package.digest, "size": package.size, "uploaded_at": package.uploaded_at}
+    await connection.execute(insert(packages).values(**row))
+
+
+async def touch_package(connection: AsyncConnection, digest: str, uploaded_at: datetime) -> None:
+    query = update(packages).where(packages.c.digest == digest)
+    await connection.execute(query.values(uploaded_at=uploaded_at))
+
+
+async def delete_unused_packages(connection: AsyncConnection, uploaded_before: datetime) -> tuple[str, ...]:
+    """Delete those that no revision refers to, and name them."""
+    used = exists(select(literal(1)).where(revisions.c.package == packages.c.digest))
+    query = delete(packages).where(packages.c.uploaded_at < uploaded_before, ~used)
+    deleted: Sequence[str] = (await connection.execute(query.returning(packages.c.digest))).scalars().all()
+    return tuple(sorted(deleted))
+
+
+# Rows and records
+
+
+def _api(row: Row[Any]) -> Api:
+    target = Generation(
+        number=row.target,
+        revision=row.target_revision,
+        cause=Cause(row.target_cause),
+        started_at=row.target_started_at,
+    )
+    live = row.live and Generation(
+        number=row.live,
+        revision=row.live_revision,
+        cause=Cause(row.live_cause),
+        started_at=row.live_started_at,
+    )
+    return Api(
+        name=row.name,
+        kind=row.kind,
+        version=row.version,
+        target=target,
+        live=live,
+        outcome=Outcome(row.outcome),
+        message=row.message,
+        replicas=row.replicas,
+        deleting=row.deleting,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _columns(api: Api) -> dict[str, Any]:
+    """All but the name."""
+    return {
+        "kind": api.kind,
+        "version": api.version,
+        "target": api.target.number,
+        "live": api.live.number if api.live else None,
+        "outcome": api.outcome,
+        "message": api.message,
+        "replicas": api.replicas,
+        "deleting": api.deleting,
+        "created_at": api.created_at,
+        "updated_at": api.updated_at,
+    }
+
+
+def _revision(row: Row[Any]) -> Revision:
+    return Revision(
+        api=row.api,
+        number=row.number,
+        digest=row.digest,
+        spec=row.spec,
+        package=row.package,
+        created_at=row.created_at,
+    )
+
+
+def _rollout(row: Row[Any]) -> Rollout:
+    generation = Generation(
+        number=row.number, revision=row.revision, cause=Cause(row.cause), started_at=row.started_at
+    )
+    return Rollout(
+        api=row.api,
+        generation=generation,
+        outcome=Outcome(row.outcome),
+        message=row.message,
+        finished_at=row.finished_at,
+    )
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        api=row.api,
+        time=row.time,
+        type=row.type,
+        reason=row.reason,
+        message=row.message,
+        replica=row.replica,
+    )
+
+
+def _event_columns(event: Event) -> dict[str, Any]:
+    return {
+        "api": event.api,
+        "time": event.time,
+        "type": event.type,
+        "reason": event.reason,
+        "message": event.message,
+        "replica": event.replica,
+    }

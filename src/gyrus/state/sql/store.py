@@ -1,0 +1,208 @@
+"""The Store over SQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.spec.api import ApiSpec
+from gyrus.state import transitions
+from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
+from gyrus.state.records import Api, Event, Package, Revision, Rollout
+from gyrus.state.sql import queries
+from gyrus.state.sql.database import Database
+from gyrus.state.sql.dialects import create_engine
+from gyrus.state.sql.migration import upgrade
+from gyrus.state.store import KEPT_EVENTS, SHOWN_ROLLOUTS, Change
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncGenerator[SqlStore]:
+    """The store at ``sqlite:////path`` or ``postgresql://…``, its schema brought up to date.
+
+    Raises StoreUnusable, StorageFull.
+    """
+    database = Database(create_engine(url))
+    try:
+        await upgrade(database)
+        yield SqlStore(database)
+    finally:
+        await database.close()
+
+
+class SqlStore:
+    """Implements :class:`gyrus.state.store.Store`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # Intent
+
+    async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
+        async with self._database.writing() as connection:
+            if package is not None and await queries.find_package(connection, package) is None:
+                raise UnknownPackage(package)
+            return tuple([await _deploy(connection, spec, package, at) for spec in specs])
+
+    async def rollback(self, name: str, to: int | None, at: datetime) -> Api:
+        async with self._database.writing() as connection:
+            api = await _kept(connection, name)
+            history = await queries.latest_rollouts(connection, name)
+            number = transitions.rollback_revision(api, history, to)
+            return await _begin(connection, api, number, Cause.ROLLBACK, at)
+
+    async def refresh(self, name: str, at: datetime) -> Api:
+        async with self._database.writing() as connection:
+            api = await _kept(connection, name)
+            return await _begin(connection, api, api.target.revision, Cause.REFRESH, at)
+
+    async def mark_deleting(self, name: str, at: datetime) -> Api:
+        async with self._database.writing() as connection:
+            api = await _known(connection, name)
+            return await _update(connection, api, transitions.delete(api, at))
+
+    async def remove(self, name: str) -> None:
+        async with self._database.writing() as connection:
+            api = await queries.find_api(connection, name)
+            if api is None:
+                return
+            transitions.require_deleting(api)
+            await queries.delete_api(connection, name)
+
+    async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
+        async with self._database.writing() as connection:
+            current = await _unchanged(connection, api)
+            ended = transitions.end(current, outcome, message, at)
+            await queries.end_rollout(connection, api.name, outcome, message, at)
+            return await _update(connection, current, ended)
+
+    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+        async with self._database.writing() as connection:
+            current = await _unchanged(connection, api)
+            return await _update(connection, current, transitions.scale(current, replicas, at))
+
+    async def api(self, name: str) -> Api | None:
+        async with self._database.reading() as connection:
+            return await queries.find_api(connection, name)
+
+    async def apis(self) -> tuple[Api, ...]:
+        async with self._database.reading() as connection:
+            return await queries.all_apis(connection)
+
+    # History
+
+    async def revision(self, name: str, number: int) -> Revision | None:
+        async with self._database.reading() as connection:
+            return await queries.find_revision(connection, name, number)
+
+    async def revisions(self, name: str) -> tuple[Revision, ...]:
+        async with self._database.reading() as connection:
+            return await queries.all_revisions(connection, name)
+
+    async def rollouts(self, name: str) -> tuple[Rollout, ...]:
+        async with self._database.reading() as connection:
+            return await queries.latest_rollouts(connection, name, SHOWN_ROLLOUTS)
+
+    async def record(self, *events: Event) -> None:
+        if not events:
+            return
+        async with self._database.writing() as connection:
+            for api in await queries.insert_events(connection, events):
+                await queries.prune_events(connection, api, KEPT_EVENTS)
+
+    async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
+        async with self._database.reading() as connection:
+            return await queries.latest_events(connection, name, limit)
+
+    # Packages
+
+    async def record_package(self, package: Package) -> None:
+        async with self._database.writing() as connection:
+            known = await queries.find_package(connection, package.digest)
+            if known is None:
+                await queries.insert_package(connection, package)
+            elif known.uploaded_at < package.uploaded_at:
+                await queries.touch_package(connection, package.digest, package.uploaded_at)
+
+    async def package(self, digest: str) -> Package | None:
+        async with self._database.reading() as connection:
+            return await queries.find_package(connection, digest)
+
+    async def forget_packages(self, unused_since: datetime) -> tuple[str, ...]:
+        async with self._database.writing() as connection:
+            return await queries.delete_unused_packages(connection, unused_since)
+
+
+async def _deploy(connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime) -> Change:
+    api = await queries.find_api(connection, spec.name)
+    latest = await queries.latest_revision(connection, spec.name)
+    if api is None or latest is None:
+        return Change(await _create(connection, spec, package, at), changed=True)
+    transitions.require_kept(api)
+    digest = spec.digest(package)
+    if transitions.is_wanted(api, latest, digest):
+        return Change(api, changed=False)
+    number = latest.number
+    if latest.digest != digest:
+        number += 1
+        await queries.insert_revision(connection, transitions.snapshot(spec, number, package, at))
+    return Change(await _begin(connection, api, number, Cause.DEPLOY, at), changed=True)
+
+
+async def _create(connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime) -> Api:
+    await _require_free(connection, spec)
+    api = transitions.create(spec, at)
+    await queries.insert_api(connection, api)
+    await queries.insert_revision(connection, transitions.snapshot(spec, 1, package, at))
+    await queries.insert_rollout(connection, api.name, api.target)
+    return api
+
+
+async def _begin(connection: AsyncConnection, api: Api, revision: int, cause: Cause, at: datetime) -> Api:
+    """A new generation, which supersedes the one that is progressing."""
+    wanted = await queries.find_revision(connection, api.name, revision)
+    if wanted is None:
+        raise UnknownRevision(api.name, revision)
+    await _require_free(connection, wanted.spec)
+    number = await queries.next_generation(connection, api.name)
+    begun = transitions.begin(api, number, wanted, cause, at)
+    await queries.end_rollout(connection, api.name, Outcome.SUPERSEDED, "", at)
+    await queries.insert_rollout(connection, api.name, begun.target)
+    return await _update(connection, api, begun)
+
+
+async def _update(connection: AsyncConnection, old: Api, new: Api) -> Api:
+    """Write it, if there is anything to write; returns what a reader will find."""
+    if new == old:
+        return old
+    await queries.update_api(connection, new)
+    return await _known(connection, new.name)
+
+
+async def _require_free(connection: AsyncConnection, spec: ApiSpec) -> None:
+    owner = await queries.owner_of_path(connection, spec.endpoint_path, spec.name)
+    if owner is not None:
+        raise Conflict(transitions.endpoint_taken(spec, owner))
+
+
+async def _known(connection: AsyncConnection, name: str) -> Api:
+    api = await queries.find_api(connection, name)
+    if api is None:
+        raise UnknownApi(name)
+    return api
+
+
+async def _kept(connection: AsyncConnection, name: str) -> Api:
+    api = await _known(connection, name)
+    transitions.require_kept(api)
+    return api
+
+
+async def _unchanged(connection: AsyncConnection, read: Api) -> Api:
+    current = await _known(connection, read.name)
+    transitions.require_same(current, read)
+    return current

@@ -1,0 +1,138 @@
+"""The tables as the queries see them. Their history is in ``migrations``; a test compares the two."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+from gyrus.spec.api import ApiSpec
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime in UTC, to the microsecond. SQLite keeps no time zone, so that all are made UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Prose(TypeDecorator[str]):
+    """Text of any origin, such as a replica's output: what a database cannot keep becomes U+FFFD or ``?``."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return value
+
+
+class SpecDocument(TypeDecorator[ApiSpec]):
+    """A specification as a JSON document, ASCII only."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: ApiSpec | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value.model_dump(mode="json"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> ApiSpec | None:
+        return None if value is None else ApiSpec.model_validate(json.loads(value))
+
+
+metadata = MetaData()
+
+packages = Table(
+    "packages",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("uploaded_at", Instant, nullable=False),
+)
+
+apis = Table(
+    "apis",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("target", Integer, nullable=False),
+    Column("live", Integer),
+    Column("outcome", Text, nullable=False),
+    Column("message", Prose, nullable=False),
+    Column("replicas", Integer, nullable=False),
+    Column("deleting", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+"""``target`` and ``live`` are numbers of rollouts."""
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("api", Text, ForeignKey("apis.name", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("spec", SpecDocument, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("package", Text, ForeignKey("packages.digest")),
+    Column("created_at", Instant, nullable=False),
+    Index("revisions_package", "package"),
+)
+"""``path`` is the specification's endpoint path, for the check that no two APIs share one."""
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("api", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("message", Prose, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    ForeignKeyConstraint(["api", "revision"], ["revisions.api", "revisions.number"], ondelete="CASCADE"),
+)
+"""One row a generation, by its number."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("api", Text, ForeignKey("apis.name", ondelete="CASCADE"), nullable=False),
+    Column("time", Instant, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Prose, nullable=False),
+    Column("replica", Text),
+    Index("events_api", "api", "id"),
+)
+"""``id`` tells their order."""
