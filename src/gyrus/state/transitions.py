@@ -56,7 +56,7 @@ def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime)
 
 
 def end(api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
-    """The rollout to the target is over: done, the target is live; failed, the last live one is the target."""
+    """The rollout is over: done, the target is live; failed, the last live one is the target again."""
     if outcome not in (Outcome.DONE, Outcome.FAILED):
         raise ValueError(f"a rollout ends as done or failed, not as {outcome}")
     if api.outcome is not Outcome.PROGRESSING:
@@ -111,7 +111,7 @@ def require_kept(api: Api) -> None:
 
 
 def require_same(current: Api, read: Api) -> None:
-    """Nobody has written since ``read`` was read. An API of the same name, deleted and made anew, is another."""
+    """Nobody has written since ``read`` was read. One that was deleted and made anew is another."""
     if (current.version, current.created_at) != (read.version, read.created_at):
         raise StaleVersion(
             f"{read.name} has changed meanwhile (version {current.version}, decided upon {read.version})"

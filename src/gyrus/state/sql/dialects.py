@@ -89,7 +89,7 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 
 def _create_private(database: Path) -> None:
-    """Specifications may hold secrets: the file, and those that SQLite puts beside it, are the owner's alone."""
+    """Specifications may hold secrets; the files that SQLite puts beside it get the same mode."""
     os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
 
 

@@ -16,7 +16,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 async def upgrade(database: Database) -> None:
-    """Apply the migrations that are missing, all or none; of two that open at once, the second finds it done."""
+    """Apply missing migrations, all or none. Of two that open at once, the second finds it done."""
     async with database.writing() as connection:
         try:
             await connection.run_sync(_upgrade)
