@@ -73,7 +73,8 @@ class Store(Protocol):
 
     async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
         """End the rollout of ``api.target``: DONE makes the target live; FAILED makes the last live
-        generation the target again (if there is none, the target stays and its failure is told).
+        generation the target again (if there is none, the target stays and its failure is told; it may still
+        be DONE later).
 
         Raises StaleVersion where the API has changed since ``api`` was read, UnknownApi.
         """

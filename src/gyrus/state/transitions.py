@@ -56,10 +56,13 @@ def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime)
 
 
 def end(api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
-    """The rollout is over: done, the target is live; failed, the last live one is the target again."""
+    """The rollout is over: done, the target is live; failed, the last live one is the target again.
+
+    A first rollout that failed may still be done later: it has nothing to fall back to, and stays the target.
+    """
     if outcome not in (Outcome.DONE, Outcome.FAILED):
         raise ValueError(f"a rollout ends as done or failed, not as {outcome}")
-    if api.outcome is not Outcome.PROGRESSING:
+    if not (api.outcome is Outcome.PROGRESSING or target_failed(api)):
         raise StaleVersion(f"the rollout of {api.name} has ended already ({api.outcome})")
     return replace(
         api,

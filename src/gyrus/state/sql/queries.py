@@ -141,12 +141,12 @@ async def insert_rollout(connection: AsyncConnection, api: str, generation: Gene
 
 
 async def end_rollout(
-    connection: AsyncConnection, api: str, outcome: Outcome, message: str, at: datetime
+    connection: AsyncConnection, api: Api, outcome: Outcome, message: str, at: datetime
 ) -> None:
-    """End the one that is progressing, if one is."""
-    progressing = (rollouts.c.api == api) & (rollouts.c.outcome == Outcome.PROGRESSING)
+    """End the rollout to this record's target."""
+    own = (rollouts.c.api == api.name) & (rollouts.c.number == api.target.number)
     ended = {"outcome": outcome, "message": message, "finished_at": at}
-    await connection.execute(update(rollouts).where(progressing).values(**ended))
+    await connection.execute(update(rollouts).where(own).values(**ended))
 
 
 # Events

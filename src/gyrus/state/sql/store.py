@@ -77,7 +77,7 @@ class SqlStore:
         async with self._database.writing() as connection:
             current = await _unchanged(connection, api)
             ended = transitions.end(current, outcome, message, at)
-            await queries.end_rollout(connection, api.name, outcome, message, at)
+            await queries.end_rollout(connection, current, outcome, message, at)
             return await _update(connection, current, ended)
 
     async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
@@ -170,7 +170,8 @@ async def _begin(connection: AsyncConnection, api: Api, revision: int, cause: Ca
     await _require_free(connection, wanted.spec)
     number = await queries.next_generation(connection, api.name)
     begun = transitions.begin(api, number, wanted, cause, at)
-    await queries.end_rollout(connection, api.name, Outcome.SUPERSEDED, "", at)
+    if api.outcome is Outcome.PROGRESSING:
+        await queries.end_rollout(connection, api, Outcome.SUPERSEDED, "", at)
     await queries.insert_rollout(connection, api.name, begun.target)
     return await _update(connection, api, begun)
 

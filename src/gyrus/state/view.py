@@ -1,0 +1,232 @@
+"""What people are told about an API, derived from what is intended and what was seen. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gyrus.contract.operator import (
+    ApiDescription,
+    ApiView,
+    Deployed,
+    EventView,
+    Outcome,
+    ReplicaCounts,
+    ReplicaView,
+    RevisionView,
+    RolloutView,
+    Status,
+)
+from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.state.board import Board, Replica, Traffic
+from gyrus.state.records import Api, Event, Revision, Rollout
+
+FAILING = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
+"""Phases of replicas that something is wrong with, the worst first."""
+
+BECOMING = (Phase.PENDING, Phase.BUILDING, Phase.STARTING)
+"""Phases on the way to being ready."""
+
+_WHAT_THEY_DO = {
+    Phase.PENDING: "waiting for its turn",
+    Phase.BUILDING: "building its environment",
+    Phase.STARTING: "starting",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What was seen of one API."""
+
+    replicas: Sequence[Replica] = ()
+    traffic: Traffic = field(default_factory=Traffic)
+    acknowledged: frozenset[str] = frozenset()
+    """Endpoints that the gateway uses."""
+
+    @classmethod
+    def on(cls, board: Board, api: str) -> Sight:
+        return cls(
+            replicas=board.replicas.get(api, ()),
+            traffic=board.traffic.get(api, Traffic()),
+            acknowledged=board.acknowledged.get(api, frozenset()),
+        )
+
+
+def view(api: Api, wanted: Revision, sight: Sight, gateway: str) -> ApiView:
+    """An API in a sentence. ``wanted`` is its target's revision, ``gateway`` the base URL of endpoints."""
+    counts = count(api, sight.replicas)
+    status = status_of(api, counts, sight.replicas)
+    return ApiView(
+        name=api.name,
+        kind=api.kind,
+        status=status,
+        endpoint=endpoint(wanted, gateway),
+        revision=api.target.revision,
+        replicas=counts,
+        in_flight=sight.traffic.in_flight,
+        created_at=rfc3339(api.created_at),
+        updated_at=rfc3339(api.updated_at),
+        message=message_of(api, status, sight.replicas),
+    )
+
+
+def describe(
+    api: Api,
+    wanted: Revision,
+    rollout: Rollout,
+    events: Iterable[Event],
+    sight: Sight,
+    gateway: str,
+) -> ApiDescription:
+    """Everything about an API. ``rollout`` is its latest, ``events`` are oldest first."""
+    return ApiDescription(
+        api=view(api, wanted, sight, gateway),
+        spec=wanted.spec.model_dump(mode="json"),
+        rollout=rollout_view(rollout),
+        replicas=tuple(_replica_view(replica, api, sight.acknowledged) for replica in sight.replicas),
+        traffic=sight.traffic.view,
+        events=tuple(_event_view(event) for event in events),
+    )
+
+
+def status_of(api: Api, counts: ReplicaCounts, replicas: Sequence[Replica]) -> Status:
+    if api.deleting:
+        return Status.DELETING
+    if api.outcome is Outcome.PROGRESSING:
+        return Status.UPDATING if api.live else Status.CREATING
+    if api.outcome is Outcome.FAILED and api.live is None:
+        return Status.FAILED
+    if counts.requested == counts.ready == 0:
+        return Status.IDLE
+    if counts.ready >= counts.requested:
+        return Status.LIVE
+    broken = any(replica.status.phase in (Phase.FAILED, Phase.BACKOFF) for replica in replicas)
+    return Status.FAILED if counts.ready == 0 and broken else Status.DEGRADED
+
+
+def message_of(api: Api, status: Status, replicas: Sequence[Replica]) -> str:
+    """Why it is not live, in a line; of a live one only that its latest rollout has failed."""
+    fallen_back = api.outcome is Outcome.FAILED and api.live is not None
+    match status:
+        case Status.DELETING:
+            return f"finishing the requests of {_replicas(len(replicas))}" if replicas else "removing"
+        case Status.IDLE:
+            return "no replica runs; the first request starts one"
+        case Status.FAILED if api.live is None:
+            return _first_line(api.message)
+        case Status.LIVE if fallen_back:
+            going_on = f"the replicas of revision {api.target.revision} go on serving"
+            return f"{_first_line(api.message)}; {going_on}"
+        case Status.LIVE:
+            return ""
+        case _:
+            return what_happens(api, replicas)
+
+
+def what_happens(api: Api, replicas: Sequence[Replica]) -> str:
+    """The first fault among the replicas, those of the target before others; else what they are doing."""
+    own = [replica.status for replica in replicas if replica.generation == api.target.number]
+    others = [replica.status for replica in replicas if replica.generation != api.target.number]
+    failing = _first_failing(own) or _first_failing(others)
+    if failing:
+        reason = failing.reason or failing.phase
+        return f"{reason}: {failing.message}" if failing.message else str(reason)
+    for phase in BECOMING:
+        doing = [status for status in own if status.phase is phase]
+        if doing:
+            return f"{_replicas(len(doing))} {doing[0].message or _WHAT_THEY_DO[phase]}"
+    if any(status.phase is Phase.READY for status in own):
+        return "moving requests to the new replicas" if others else "waiting for the gateway"
+    return "waiting for a replica to start"
+
+
+def count(api: Api, replicas: Iterable[Replica]) -> ReplicaCounts:
+    ready = Counter(replica.generation for replica in replicas if replica.status.phase is Phase.READY)
+    return ReplicaCounts(requested=api.replicas, ready=ready.total(), up_to_date=ready[api.target.number])
+
+
+def revision_views(
+    api: Api, revisions: Iterable[Revision], rollouts: Sequence[Rollout]
+) -> tuple[RevisionView, ...]:
+    """An API's history; both are newest first, and so is the answer."""
+    return tuple(
+        RevisionView(
+            number=revision.number,
+            digest=revision.digest,
+            created_at=rfc3339(revision.created_at),
+            package=revision.package,
+            live=api.live is not None and api.live.revision == revision.number,
+            rollouts=tuple(rollout_view(r) for r in rollouts if r.generation.revision == revision.number),
+        )
+        for revision in revisions
+    )
+
+
+def deployed(api: Api, wanted: Revision, gateway: str, *, changed: bool) -> Deployed:
+    """What a user's act did to an API."""
+    return Deployed(
+        name=api.name,
+        revision=api.target.revision,
+        generation=api.target.number,
+        changed=changed,
+        endpoint=endpoint(wanted, gateway),
+    )
+
+
+def rollout_view(rollout: Rollout) -> RolloutView:
+    return RolloutView(
+        generation=rollout.generation.number,
+        revision=rollout.generation.revision,
+        cause=rollout.generation.cause,
+        outcome=rollout.outcome,
+        message=rollout.message,
+        started_at=rfc3339(rollout.generation.started_at),
+        finished_at=rfc3339(rollout.finished_at) if rollout.finished_at else None,
+    )
+
+
+def endpoint(wanted: Revision, gateway: str) -> str:
+    return gateway.rstrip("/") + wanted.spec.endpoint_path
+
+
+def rfc3339(time: datetime) -> str:
+    """
+    >>> rfc3339(datetime(2026, 11, 24, 2, 0, 0, 123456, tzinfo=UTC))
+    '2026-11-24T02:00:00.123Z'
+    """
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _replica_view(replica: Replica, api: Api, acknowledged: frozenset[str]) -> ReplicaView:
+    return ReplicaView(
+        status=replica.status,
+        generation=replica.generation,
+        up_to_date=replica.generation == api.target.number,
+        routed=not acknowledged.isdisjoint(replica.status.endpoints),
+    )
+
+
+def _event_view(event: Event) -> EventView:
+    return EventView(
+        time=rfc3339(event.time),
+        api=event.api,
+        type=event.type,
+        reason=event.reason,
+        message=event.message,
+        replica=event.replica,
+    )
+
+
+def _first_failing(statuses: Iterable[ReplicaStatus]) -> ReplicaStatus | None:
+    failing = [status for status in statuses if status.phase in FAILING]
+    return min(failing, key=lambda status: FAILING.index(status.phase), default=None)
+
+
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0]
+
+
+def _replicas(number: int) -> str:
+    return "1 replica" if number == 1 else f"{number} replicas"
