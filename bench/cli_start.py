@@ -1,0 +1,58 @@
+"""How long ``gyrus --version`` and ``--help`` take, against Python doing nothing. The aim: within 3 ×."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import machine
+from table import render
+
+GYRUS = str(Path(sys.executable).with_name("gyrus"))
+COMMANDS = {
+    "python -c pass": [sys.executable, "-c", "pass"],
+    "gyrus --version": [GYRUS, "--version"],
+    "gyrus --help": [GYRUS, "--help"],
+    "gyrus deploy --help": [GYRUS, "deploy", "--help"],
+}
+AIM = 3.0
+
+
+def seconds(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30, help="runs of each command, taken in turn")
+    rounds: int = parser.parse_args().rounds
+    for command in COMMANDS.values():
+        seconds(command)  # once, so that the bytecode is compiled
+    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for _ in range(rounds):
+        for name, command in COMMANDS.items():
+            times[name].append(seconds(command))
+
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    bare = medians["python -c pass"]
+    print(machine.description())
+    print(
+        render(
+            ("command", "median ms", "ratio", "aim"),
+            [
+                (name, f"{median * 1000:.1f}", f"{median / bare:.2f}", "" if median is bare else f"≤ {AIM}")
+                for name, median in medians.items()
+            ],
+        )
+    )
+    return 0 if all(median / bare <= AIM for median in medians.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
