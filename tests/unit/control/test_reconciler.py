@@ -1,0 +1,167 @@
+"""Control over the real store, with replicas in memory and a gateway that acknowledges when told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gyrus.aio.clock import SystemClock
+from gyrus.backends.memory import MemoryBackend, fails, works
+from gyrus.contract.operator import Outcome
+from gyrus.contract.replica import Phase, Reason
+from gyrus.control.controller import Controller
+from gyrus.control.reconciler import Reconciler
+from gyrus.state.board import Board
+from gyrus.state.records import Api
+from gyrus.state.sql.store import SqlStore, open_store
+from support.world import spec
+
+CLOCK = SystemClock()
+
+
+async def acknowledge(board: Board) -> None:
+    """A gateway that confirms every route as soon as it hears of it."""
+    with board.route_hints.listen() as listener:
+        async for names in listener:
+            for name in names:
+                route = board.routes.get(name)
+                if route is None:
+                    board.acknowledged.pop(name, None)
+                else:
+                    board.acknowledged[name] = route.endpoints
+            board.acknowledged_hints.notify(*names)
+
+
+@dataclass
+class Bench:
+    """A whole control plane without processes."""
+
+    store: SqlStore
+    board: Board
+    backend: MemoryBackend
+
+    async def deploy(self, **changes: object) -> None:
+        await self.store.deploy([spec(**changes)], None, CLOCK.now())
+        self.board.intent_hints.notify("iris")
+
+    async def until(self, condition: Callable[[Api | None], bool]) -> Api | None:
+        """The API as soon as the condition holds for it."""
+        async with asyncio.timeout(10):
+            with self.board.replica_hints.listen() as listener:
+                while not condition(api := await self.store.api("iris")):
+                    await listener.wait()
+                return api
+
+    async def reasons(self) -> list[str]:
+        return [event.reason for event in await self.store.events("iris")]
+
+
+@asynccontextmanager
+async def bench(folder: Path, backend: MemoryBackend | None = None) -> AsyncGenerator[Bench]:
+    board = Board()
+    backend = backend or MemoryBackend()
+    async with open_store(f"sqlite+aiosqlite:///{folder / 'state.db'}") as store:
+        await backend.adopt()
+        controller = Controller(Reconciler(store, board, backend, CLOCK))
+        await controller.restore()
+        async with asyncio.TaskGroup() as group:
+            bodies = (backend.run(), acknowledge(board), controller.run())
+            tasks = [group.create_task(body) for body in bodies]
+            await asyncio.sleep(0)  # the gateway listens before the first route is published
+            yield Bench(store, board, backend)
+            for task in tasks:
+                task.cancel()
+
+
+def ended(api: Api | None) -> bool:
+    return api is not None and api.outcome is not Outcome.PROGRESSING
+
+
+async def test_a_deploy_comes_live_and_its_story_is_told(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        await at.deploy()
+        api = await at.until(ended)
+        assert api
+        assert api.outcome is Outcome.DONE
+        assert api.live == api.target
+        [replica] = at.board.replicas["iris"]
+        assert at.board.routes["iris"].endpoints == frozenset(replica.status.endpoints)
+        assert await at.reasons() == ["ReplicaStarted", "ReplicaReady", "RolloutDone"]
+
+
+async def test_a_broken_update_falls_back_and_says_why(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        await at.deploy()
+        await at.until(ended)
+        serving = at.board.routes["iris"].endpoints
+        at.backend.script = fails(Reason.IMPORT, "No module named 'torhc'", "Traceback …")
+        await at.deploy(env={"A": "b"})
+        api = await at.until(lambda api: api is not None and api.outcome is Outcome.FAILED)
+        assert api
+        assert api.message == (
+            "revision 2 did not become ready: ImportError: No module named 'torhc'\nTraceback …"
+        )
+        assert api.target == api.live
+        assert at.board.routes["iris"].endpoints == serving
+        await at.until(lambda _: len(at.board.replicas["iris"]) == 1)
+        at.backend.script = works
+        await at.deploy(env={"A": "b"})
+        again = await at.until(lambda api: api is not None and api.outcome is Outcome.DONE)
+        assert again
+        assert again.target.revision == 2
+
+
+async def test_a_deleted_api_leaves_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        await at.deploy()
+        await at.until(ended)
+        await at.store.mark_deleting("iris", CLOCK.now())
+        at.board.intent_hints.notify("iris")
+        await at.until(lambda api: api is None)
+        assert not at.backend.observe()
+        assert not at.board.routes
+
+
+async def test_a_replica_that_dies_leaves_the_route_and_comes_back(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        await at.deploy()
+        await at.until(ended)
+        [replica] = at.board.replicas["iris"]
+        at.backend.held.add(replica.id)
+        at.backend.kill(replica.id)
+        await at.until(lambda _: at.board.replicas["iris"][0].status.phase is Phase.BACKOFF)
+        assert not at.board.routes["iris"].endpoints
+        at.backend.release(replica.id)
+        await at.until(lambda _: at.board.replicas["iris"][0].status.phase is Phase.READY)
+        assert at.board.routes["iris"].endpoints
+        assert {"Killed", "ReplicaRestarted"} <= set(await at.reasons())
+
+
+async def test_the_next_operator_restores_routes_before_it_acts(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        await at.deploy()
+        await at.until(ended)
+        routes = dict(at.board.routes)
+        replicas = at.board.replicas
+        backend = at.backend
+    async with open_store(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}") as store:
+        board = Board()
+        await Controller(Reconciler(store, board, backend, CLOCK)).restore()
+        assert board.routes == routes
+        assert board.replicas == replicas
+
+
+async def test_replicas_that_nobody_wants_are_ended(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        await at.deploy()
+        await at.until(ended)
+        backend = at.backend
+    (tmp_path / "state.db").unlink()
+    async with bench(tmp_path, backend) as at:
+        async with asyncio.timeout(10):
+            with backend.changes.listen() as listener:
+                while backend.observe():
+                    await listener.wait()
