@@ -32,12 +32,8 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
     status = replica.status
     if before is None:
         yield NORMAL, "ReplicaStarted", f"replica {status.id} of revision {status.revision} was started"
-    if before and status.restarts > before.restarts and status.phase is not Phase.BACKOFF:
-        yield (
-            WARNING,
-            "ReplicaRestarted",
-            f"replica {status.id} was restarted (for the {status.restarts}. time)",
-        )
+    if before and before.phase is Phase.BACKOFF and status.phase in (Phase.STARTING, Phase.READY):
+        yield NORMAL, "ReplicaRestarted", f"replica {status.id} was restarted ({status.restarts} so far)"
     if before and before.phase is status.phase and before.reason is status.reason:
         return
     match status.phase:
