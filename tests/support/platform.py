@@ -52,10 +52,12 @@ class Platform:
     home: Home
     gateway_port: int
     operator_port: int
+    command: str = GYRUS
+    """The gyrus that is called."""
 
     def gyrus(self, *arguments: str | Path, code: int = 0, text: str | None = None) -> str:
         """Standard output of a gyrus command that must end with ``code``. ``text`` is its standard input."""
-        command = [GYRUS, *map(str, arguments)]
+        command = [self.command, *map(str, arguments)]
         done = subprocess.run(
             command,
             env=self._environment(),
@@ -128,11 +130,11 @@ class Platform:
 
 
 @contextmanager
-def platform_of_its_own() -> Generator[Platform]:
+def platform_of_its_own(command: str = GYRUS) -> Generator[Platform]:
     """A running platform. At the end it is stopped, and nothing of it may be left."""
     # Not pytest's temporary folder: its long path would move the sockets out of the home.
     root = Path(tempfile.mkdtemp(prefix="gyrus-", dir="/tmp"))
-    platform = Platform(Home(root), *free_ports(2))
+    platform = Platform(Home(root), *free_ports(2), command)
     try:
         platform.up()
         yield platform
