@@ -1,0 +1,35 @@
+"""APIs as table rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gyrus.cli.output import age, dim, status_styled, table
+from gyrus.contract.operator import ApiView
+
+HEADERS = ("NAME", "STATUS", "REVISION", "READY", "IN FLIGHT", "UPDATED", "ENDPOINT")
+
+
+def listing(apis: Sequence[ApiView]) -> str:
+    """The table, and under it why some are not live."""
+    if not apis:
+        return "Nothing is deployed. Begin with: gyrus init, then gyrus deploy"
+    reasons = [f"{api.name}: {first_line(api.message)}" for api in apis if api.message]
+    text = table(HEADERS, [row(api) for api in apis])
+    return "\n".join([text, "", *(dim(reason) for reason in reasons)]) if reasons else text
+
+
+def row(api: ApiView) -> tuple[str, ...]:
+    return (
+        api.name,
+        status_styled(api.status),
+        str(api.revision),
+        f"{api.replicas.ready}/{api.replicas.requested}",
+        str(api.in_flight),
+        age(api.updated_at),
+        api.endpoint,
+    )
+
+
+def first_line(message: str) -> str:
+    return message.partition("\n")[0]

@@ -1,0 +1,109 @@
+"""``gyrus deploy``"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gyrus.cli.asking import confirm
+from gyrus.cli.output import bold, say, status_styled, tell, tell_json
+from gyrus.cli.progress import await_rollouts
+from gyrus.cli.session import Command, Session, pass_session
+from gyrus.cli.waiting import Waiting
+
+if TYPE_CHECKING:
+    from gyrus.client.client import Client
+    from gyrus.client.project import Project
+    from gyrus.contract.operator import ApiView, Deployed
+
+LARGE = 8 * 1024 * 1024
+"""Bytes from which an upload's progress is worth showing."""
+
+
+@click.command("deploy", cls=Command)
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.option("--wait/--no-wait", default=True, help="Wait until the APIs are live (the default).")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so many seconds.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def command(session: Session, path: Path, wait: bool, timeout: float | None, yes: bool) -> None:
+    """Deploy what a YAML file says.
+
+    PATH is the file, or a folder that has a gyrus.yaml; by default this folder. Deploying again what is
+    live already changes nothing. A new revision that does not come live leaves the old one serving.
+    """
+    from gyrus.client.project import Project
+
+    begun = time.monotonic()
+    project = Project.read(path)
+    ensure_platform(session)
+    client = session.client()
+    _ask_about_kinds(client, project, yes)
+    deployed = _send(client, project)
+    if wait:
+        await_rollouts(client, deployed, timeout)
+    apis = [client.api(each.name) for each in deployed]
+    if session.json:
+        tell_json(apis)
+        return
+    for api, each in zip(apis, deployed, strict=True):
+        tell(_outcome(api, each, time.monotonic() - begun, wait=wait))
+    if wait:
+        _suggest(apis[0], path)
+
+
+def ensure_platform(session: Session) -> None:
+    """Where the local platform is asked for and down, start it."""
+    from gyrus.client.environments import LOCAL
+
+    if session.chosen() != LOCAL:
+        return
+    from gyrus.cli import local
+
+    if local.running(session.home) is None:
+        say("Starting the local platform")
+        local.start(session.home, local.choose_ports(session.home, None, None))
+
+
+def _ask_about_kinds(client: Client, project: Project, yes: bool) -> None:
+    there = {api.name: api.kind for api in client.apis()}
+    for spec in project.specs:
+        kind = there.get(spec["name"], spec["kind"])
+        if kind != spec["kind"]:
+            confirm(f"{spec['name']} is a {kind}. Replace it by a {spec['kind']}?", yes=yes)
+
+
+def _send(client: Client, project: Project) -> list[Deployed]:
+    size = project.package.size if project.package else 0
+    if size < LARGE:
+        return client.deploy(project)
+    with Waiting("Uploading") as waiting:
+        return client.deploy(
+            project,
+            on_upload=lambda sent, total: waiting.tick(f"Uploading {sent >> 20} of {total >> 20} MiB"),
+        )
+
+
+def _outcome(api: ApiView, deployed: Deployed, seconds: float, *, wait: bool) -> str:
+    revision = f"revision {deployed.revision}"
+    if not deployed.changed:
+        state = f"unchanged, {status_styled(api.status)} ({revision})"
+    elif wait:
+        state = f"{status_styled(api.status)} ({revision}) after {seconds:.1f} s"
+    else:
+        state = f"deployed ({revision}); its rollout goes on"
+    return f"{bold(api.name)} is {state}\n  {api.endpoint}"
+
+
+def _suggest(api: ApiView, path: Path) -> None:
+    """A line to paste."""
+    folder = path if path.is_dir() else path.parent
+    sample = folder / "sample.json"
+    body = f"@{sample}" if sample.is_file() else "'{}'"
+    say()
+    say("Try it:")
+    say(f"  gyrus predict {api.name} {body}")
+    say(f"  curl {api.endpoint} -H 'content-type: application/json' -d {body}")

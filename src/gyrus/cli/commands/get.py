@@ -1,0 +1,70 @@
+"""``gyrus get``"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+import click
+
+from gyrus.cli.apis import HEADERS, listing, row
+from gyrus.cli.output import is_terminal, table, tell, tell_json, tell_json_line
+from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.client.watching import Gone
+from gyrus.contract.operator import ApiView
+
+
+@click.command("get", cls=Command)
+@api_name(required=False)
+@click.option("-w", "--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
+@pass_session
+def command(session: Session, name: str | None, watch: bool) -> None:
+    """List the APIs, or show the one named NAME."""
+    if watch:
+        _watch(session, name)
+    elif name is None:
+        apis = session.client().apis()
+        tell_json(apis) if session.json else tell(listing(apis))
+    else:
+        api = session.client().api(name)
+        tell_json(api) if session.json else tell(listing([api]))
+
+
+def _watch(session: Session, name: str | None) -> None:
+    lists = session.client().watch_all() if name is None else _one(session, name)
+    if session.json:
+        for apis in lists:
+            tell_json_line(apis[0] if name and apis else apis)
+    elif is_terminal(sys.stdout):
+        _redraw(lists)
+    else:
+        _append(lists)
+
+
+def _one(session: Session, name: str) -> Iterator[Sequence[ApiView]]:
+    session.client().api(name)  # an unknown name is told at once
+    for seen in session.client().watch(name):
+        if isinstance(seen, Gone):
+            return
+        yield [seen.api]
+
+
+def _redraw(lists: Iterator[Sequence[ApiView]]) -> None:
+    """The listing, in the place of the one before."""
+    height = 0
+    for apis in lists:
+        text = listing(apis)
+        up = f"\x1b[{height}A\x1b[J" if height else ""
+        click.echo(up + text)
+        height = text.count("\n") + 1
+
+
+def _append(lists: Iterator[Sequence[ApiView]]) -> None:
+    """A row for each API that has changed."""
+    last: dict[str, ApiView] = {}
+    for apis in lists:
+        changed = [api for api in apis if last.get(api.name) != api]
+        if changed:
+            text = table(HEADERS, [row(api) for api in changed])
+            tell(text if not last else text.partition("\n")[2])
+        last = {api.name: api for api in apis}

@@ -1,0 +1,142 @@
+"""``gyrus predict``"""
+
+from __future__ import annotations
+
+import mimetypes
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from gyrus.cli.failures import Failure, WrongInput
+from gyrus.cli.output import is_terminal, say, tell, tell_json
+from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.client.prediction import BINARY, JSON, Answer
+
+TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    body: bytes
+    media_type: str
+
+
+@click.command("predict", cls=Command)
+@api_name()
+@click.argument("payload", required=False, metavar="[JSON|@FILE|-]")
+@click.option(
+    "--content-type", metavar="TYPE", help="The payload's type; default: by what it is, or by FILE's name."
+)
+@pass_session
+def command(session: Session, name: str, payload: str | None, content_type: str | None) -> None:
+    """Send a payload to the API named NAME and print its answer.
+
+    The payload is JSON, the content of a FILE, or what comes on stdin. Streamed answers are printed as
+    they come.
+    """
+    sent = _payload(payload)
+    answer = session.client().call(name, sent.body, content_type or sent.media_type)
+    if _is_json(answer.media_type):
+        _print_json(answer.read(), formatted=session.json or is_terminal(sys.stdout))
+    elif session.json:
+        _print_as_json(answer)
+    else:
+        _copy(answer)
+
+
+def _payload(given: str | None) -> Payload:
+    if given is None:
+        return Payload(b"", JSON)
+    if given == "-":
+        return _sniffed(sys.stdin.buffer.read())
+    if given.startswith("@"):
+        return _from_file(Path(given[1:]))
+    return Payload(_checked(given), JSON)
+
+
+def _from_file(file: Path) -> Payload:
+    try:
+        body = file.read_bytes()
+    except OSError as fault:
+        raise WrongInput(f"The payload {file} cannot be read: {fault.strerror}.") from fault
+    guessed, _ = mimetypes.guess_type(file.name)
+    return Payload(body, guessed or BINARY)
+
+
+def _sniffed(body: bytes) -> Payload:
+    import msgspec
+
+    try:
+        msgspec.json.decode(body)
+        return Payload(body, JSON)
+    except msgspec.DecodeError:
+        pass
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return Payload(body, BINARY)
+    return Payload(body, TEXT)
+
+
+def _checked(text: str) -> bytes:
+    """Raises WrongInput where it is not JSON."""
+    import json
+
+    try:
+        json.loads(text)
+    except ValueError as fault:
+        raise WrongInput(
+            f"The payload is not JSON: {fault}",
+            remedy="Quote it for the shell: gyrus predict NAME '{\"key\": 1}', or give a file: @payload.json",
+        ) from fault
+    return text.encode()
+
+
+def _is_json(media_type: str) -> bool:
+    return media_type == JSON or media_type.endswith("+json")
+
+
+def _print_json(body: bytes, *, formatted: bool) -> None:
+    import msgspec
+
+    if formatted:
+        try:
+            body = msgspec.json.format(body)
+        except msgspec.DecodeError:
+            say("The answer calls itself JSON and is not; here it is as it came.")
+    _write(body)
+    if not body.endswith(b"\n"):
+        _write(b"\n")
+
+
+def _print_as_json(answer: Answer) -> None:
+    body = answer.read()
+    try:
+        tell_json(body.decode())
+    except UnicodeDecodeError:
+        raise Failure(
+            f"The answer is {answer.media_type}, which JSON cannot hold.",
+            remedy="Leave out -o json, and redirect it.",
+        ) from None
+
+
+def _copy(answer: Answer) -> None:
+    """The answer as it comes."""
+    textual = answer.media_type.startswith("text/") or answer.media_type == "application/x-ndjson"
+    if not textual and is_terminal(sys.stdout):
+        size = len(answer.read())
+        tell(f"{size} bytes of {answer.media_type or 'no type'}; redirect the output to keep them.")
+        return
+    last = b"\n"
+    for chunk in answer.chunks():
+        _write(chunk)
+        last = chunk or last
+    if textual and not last.endswith(b"\n"):
+        _write(b"\n")
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

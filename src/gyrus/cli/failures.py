@@ -1,0 +1,159 @@
+"""What people are shown when something fails: one block with what, why and what to do, and an exit code.
+
+Failure          raised by commands
+├── WrongInput   the user's input is wrong: exit code 2
+└── Interrupted  Ctrl-C, where there is more to say than that: exit code 130
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gyrus.cli.nearest import nearest
+from gyrus.cli.output import indented, say
+from gyrus.cli.session import Session
+
+if TYPE_CHECKING:
+    from gyrus.client.errors import RolloutFailed
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""As a program that SIGPIPE ends: 128 + 13."""
+
+
+class Failure(Exception):
+    """``message`` says what and why, ``details`` are lines to show as they are, ``remedy`` what to do."""
+
+    code = 1
+
+    def __init__(self, message: str, *, details: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        self.remedy = remedy
+
+
+class WrongInput(Failure):
+    code = 2
+
+
+class Interrupted(Failure):
+    code = INTERRUPTED
+
+
+def report(fault: BaseException, session: Session) -> int:
+    """Show it on stderr; the result is the exit code."""
+    if isinstance(fault, click.exceptions.Exit):
+        return fault.exit_code
+    if _is_closed_pipe(fault):
+        _forget_stdout()
+        return PIPE_CLOSED
+    if os.environ.get("GYRUS_DEBUG"):
+        traceback.print_exception(fault)
+    failure = _failure(fault, session)
+    show(failure)
+    return failure.code
+
+
+def _failure(fault: BaseException, session: Session) -> Failure:
+    if isinstance(fault, Failure):
+        return fault
+    if isinstance(fault, (KeyboardInterrupt, click.Abort)):
+        return Interrupted("Interrupted.")
+    if isinstance(fault, click.UsageError):
+        return _usage(fault)
+    if isinstance(fault, click.ClickException):
+        return WrongInput(fault.format_message())
+    return _client_failure(fault, session) or _project_failure(fault) or _bug(fault)
+
+
+def _usage(fault: click.UsageError) -> Failure:
+    command = fault.ctx.command_path if fault.ctx else "gyrus"
+    return WrongInput(fault.format_message(), remedy=f"See: {command} --help")
+
+
+def _client_failure(fault: BaseException, session: Session) -> Failure | None:
+    from gyrus.client import errors
+
+    if not isinstance(fault, errors.ClientError):
+        return None
+    if isinstance(fault, errors.UnknownApi):
+        return Failure(fault.message, remedy=fault.remedy)
+    if isinstance(fault, errors.UnknownEnvironment):
+        return WrongInput(fault.message + nearest(fault.name, fault.known), remedy=fault.remedy)
+    if isinstance(fault, errors.Invalid):
+        return WrongInput(fault.message, remedy=fault.remedy)
+    if isinstance(fault, errors.RolloutFailed):
+        return rollout_failure(fault)
+    return Failure(fault.message, remedy=fault.remedy)
+
+
+def rollout_failure(fault: RolloutFailed) -> Failure:
+    """With the replica's last words, and what serves now."""
+    if fault.serving is None:
+        serves = f"Nothing answers for {fault.name} now."
+    else:
+        serves = f"Revision {fault.serving} serves {fault.name}."
+    more = f"More with: gyrus describe {fault.name}, gyrus logs {fault.name}"
+    return Failure(fault.message, details="\n".join(fault.last_lines), remedy=f"{serves} {more}")
+
+
+def _project_failure(fault: BaseException) -> Failure | None:
+    """Faults in the user's files."""
+    from gyrus.spec.faults import SpecError
+
+    if isinstance(fault, SpecError):
+        count = len(fault.faults)
+        faults = "1 fault" if count == 1 else f"{count} faults"
+        return WrongInput(f"The specification has {faults}; nothing was deployed.", details=str(fault))
+    return None
+
+
+def _bug(fault: BaseException) -> Failure:
+    what = traceback.format_exception_only(fault)[-1].strip()
+    place = _write_details(fault)
+    where = (
+        f"The details are in {place}." if place else "GYRUS_DEBUG=1 in the environment prints the details."
+    )
+    return Failure(f"gyrus has a bug: {what}", remedy=f"{where} Please report it with them.")
+
+
+def _write_details(fault: BaseException) -> Path | None:
+    from gyrus.contract.home import Home
+
+    file = Home.default().root / "logs" / "command-line.log"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as out:
+            out.write(f"gyrus {' '.join(sys.argv[1:])}\n{''.join(traceback.format_exception(fault))}\n")
+    except OSError:
+        return None
+    return file
+
+
+def show(failure: Failure) -> None:
+    """As one block on stderr."""
+    mark = "" if isinstance(failure, Interrupted) else click.style("error: ", fg="red", bold=True)
+    say(mark + failure.message)
+    if failure.details:
+        say()
+        say(indented(failure.details))
+        say()
+    if failure.remedy:
+        say(indented(failure.remedy))
+
+
+def _is_closed_pipe(fault: BaseException) -> bool:
+    return isinstance(fault, OSError) and fault.errno == errno.EPIPE
+
+
+def _forget_stdout() -> None:
+    """Nobody reads it any more: what is left in it goes nowhere, instead of failing once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

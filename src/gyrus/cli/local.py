@@ -1,0 +1,213 @@
+"""The local platform's process: is it there, start it, end it. Linux and macOS only, from ``start`` on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from gyrus.cli.failures import Failure, WrongInput
+from gyrus.client.environments import OperatorFile, read_operator_file
+from gyrus.client.errors import BadEnvironments
+from gyrus.contract.home import Home
+
+START_TIMEOUT = 60.0
+"""Seconds from the operator's launch until it serves, its database's migrations included."""
+TERMINATE_TIMEOUT = 10.0
+"""Seconds from SIGTERM to SIGKILL, for an operator that does not answer."""
+START_TIME_TOLERANCE = 2.0
+"""Seconds by which a process's start time may differ between two readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    gateway: int = 8080
+    operator: int = 8079
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a starting operator says through its ready descriptor."""
+
+    ready: bool = False
+    error: str | None = None
+
+
+def running(home: Home) -> OperatorFile | None:
+    """The live operator of this home. A file that a dead one left behind is not believed."""
+    try:
+        told = read_operator_file(home)
+    except BadEnvironments:
+        return None
+    return told if told and is_alive(told) else None
+
+
+def is_alive(operator: OperatorFile) -> bool:
+    """Its process runs; another one that has got the same id since does not count."""
+    import psutil
+
+    try:
+        process = psutil.Process(operator.pid)
+        same = abs(process.create_time() - operator.pid_started) <= START_TIME_TOLERANCE
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def check_system() -> None:
+    """Raises Failure on Windows."""
+    if sys.platform == "win32":
+        raise Failure(
+            "The local platform needs Linux or macOS.",
+            remedy="Use gyrus in WSL, or a platform elsewhere: gyrus env add NAME --url URL --token TOKEN",
+        )
+
+
+def choose_ports(home: Home, gateway: int | None, operator: int | None) -> Ports:
+    """As given, else as remembered, else the usual ones."""
+    remembered = _remembered_ports(home)
+    chosen = Ports(gateway or remembered.gateway, operator or remembered.operator)
+    if chosen.gateway == chosen.operator:
+        raise WrongInput(
+            f"Gateway and operator cannot both listen on port {chosen.gateway}.",
+            remedy="Give them different ports with --gateway-port and --operator-port.",
+        )
+    return chosen
+
+
+def prepare(home: Home, ports: Ports) -> None:
+    """Make the home and remember the ports in it. Raises Failure where it cannot be written."""
+    try:
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.operator_log.parent.mkdir(parents=True, exist_ok=True)
+        home.settings_file.write_bytes(msgspec.json.encode(ports) + b"\n")
+    except OSError as fault:
+        raise Failure(
+            f"gyrus cannot write to its home {home.root}: {fault.strerror}.",
+            remedy="Set GYRUS_HOME to a folder that you may write to.",
+        ) from fault
+
+
+def command(home: Home, ports: Ports) -> list[str]:
+    """The operator's command line."""
+    return [
+        *(sys.executable, "-P", "-m", "gyrus.assembly", "--home", str(home.root)),
+        *("--gateway-port", str(ports.gateway), "--operator-port", str(ports.operator)),
+    ]  # fmt: skip
+
+
+def start(home: Home, ports: Ports) -> None:
+    """Launch an operator that outlives this process; returns when it serves. Raises Failure."""
+    check_system()
+    prepare(home, ports)
+    reading, writing = os.pipe()
+    try:
+        with _output_file(home).open("wb") as log:
+            process = subprocess.Popen(
+                [*command(home, ports), "--ready-fd", str(writing)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=home.root, pass_fds=(writing,), start_new_session=True,
+            )  # fmt: skip
+        os.close(writing)
+        _await_ready(home, process, reading)
+    finally:
+        os.close(reading)
+
+
+def end(operator: OperatorFile) -> None:
+    """Make an operator end that does not do so when asked."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(operator.pid)
+        process.terminate()
+        try:
+            process.wait(TERMINATE_TIMEOUT)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(TERMINATE_TIMEOUT)
+
+
+def until_ended(operator: OperatorFile) -> Iterator[None]:
+    """Yields now and then while the operator's process lives."""
+    while is_alive(operator):
+        yield
+        time.sleep(0.1)
+
+
+def has_leftovers(home: Home) -> bool:
+    """Replicas or a gateway may run without an operator."""
+    return any(folder.is_dir() and any(folder.iterdir()) for folder in (home.replicas, home.envoy))
+
+
+def clean(home: Home) -> None:
+    """End what an operator that is gone has left behind. Raises Failure."""
+    check_system()
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "gyrus.assembly", "--home", str(home.root), "--clean"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise Failure(
+            "Replicas or the gateway that an earlier platform left behind could not be ended.",
+            details=done.stderr.strip(),
+        )
+
+
+def _remembered_ports(home: Home) -> Ports:
+    try:
+        return msgspec.json.decode(home.settings_file.read_bytes(), type=Ports)
+    except (OSError, msgspec.DecodeError):
+        return Ports()
+
+
+def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> None:
+    import selectors
+
+    said = b""
+    deadline = time.monotonic() + START_TIMEOUT
+    with selectors.DefaultSelector() as selector:
+        selector.register(reading, selectors.EVENT_READ)
+        while not said.endswith(b"\n"):
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                _kill(process)
+                raise _start_failure(home, f"The operator was not ready within {START_TIMEOUT:g} s.")
+            chunk = os.read(reading, 65536)
+            if not chunk:
+                raise _start_failure(home, "The operator ended while it started.")
+            said += chunk
+    ready = msgspec.json.decode(said, type=_Ready)
+    if not ready.ready:
+        raise Failure(f"The local platform did not start: {ready.error}")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _start_failure(home: Home, message: str) -> Failure:
+    return Failure(
+        message, details=_last_lines(_output_file(home)), remedy=f"Its log is {home.operator_log}."
+    )
+
+
+def _output_file(home: Home) -> Path:
+    """What the operator printed past its log: the last words of one that could not even begin to log."""
+    return home.operator_log.with_name("operator.out")
+
+
+def _last_lines(file: Path, count: int = 15) -> str:
+    try:
+        return "\n".join(file.read_text(errors="replace").splitlines()[-count:])
+    except OSError:
+        return ""

@@ -1,0 +1,31 @@
+"""The entry point. What needs no command is answered here, before anything is imported."""
+
+import sys
+
+from gyrus import __version__
+
+
+def main() -> int:
+    """Runs the command line; the result is the exit code."""
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        sys.stdout.write(f"gyrus {__version__}\n")
+        return 0
+    if arguments in ([], ["--help"], ["-h"]) and not _completing():
+        from gyrus.cli.table import overview
+
+        sys.stdout.write(overview() + "\n")
+        return 0
+    from gyrus.cli.running import run
+
+    return run(arguments)
+
+
+def _completing() -> bool:
+    import os
+
+    return "_GYRUS_COMPLETE" in os.environ
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Where words go: results to stdout, everything else to stderr, colour to terminals only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import click
+
+STATUS_COLOURS = {
+    "live": "green", "idle": "cyan", "creating": "yellow", "updating": "yellow",
+    "degraded": "magenta", "failed": "red", "deleting": "bright_black",
+}  # fmt: skip
+PHASE_COLOURS = {
+    "ready": "green", "failed": "red", "backoff": "red", "unready": "magenta", "draining": "bright_black",
+    "gone": "bright_black",
+}  # fmt: skip
+
+
+def is_terminal(stream: IO[Any]) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour(stream: IO[Any]) -> bool:
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def tell(text: str = "") -> None:
+    """A result, for stdout."""
+    click.echo(text, color=has_colour(sys.stdout))
+
+
+def say(text: str = "") -> None:
+    """Progress or an explanation, for stderr."""
+    click.echo(text, err=True, color=has_colour(sys.stderr))
+
+
+def tell_json(value: object) -> None:
+    """The one JSON document of a command."""
+    import msgspec
+
+    tell(msgspec.json.format(msgspec.json.encode(value)).decode())
+
+
+def tell_json_line(value: object) -> None:
+    """One of a stream of JSON documents."""
+    import msgspec
+
+    tell(msgspec.json.encode(value).decode())
+
+
+def status_styled(status: str) -> str:
+    return click.style(status, fg=STATUS_COLOURS.get(status))
+
+
+def phase_styled(phase: str) -> str:
+    return click.style(phase, fg=PHASE_COLOURS.get(phase))
+
+
+def bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def dim(text: str) -> str:
+    return click.style(text, dim=True)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; cells may be styled.
+
+    >>> print(table(["NAME", "AGE"], [["iris", "3s"], ["text", "12m"]]))
+    NAME  AGE
+    iris  3s
+    text  12m
+    """
+    lines = [[bold(header) for header in headers], *([*row] for row in rows)]
+    widths = [max(len(click.unstyle(line[column])) for line in lines) for column in range(len(headers))]
+    return "\n".join(_row(line, widths) for line in lines)
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    missing = (width - len(click.unstyle(cell)) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join(cell + " " * spaces for cell, spaces in zip(cells, missing, strict=True)).rstrip()
+
+
+def age(time: str, now: datetime | None = None) -> str:
+    """How long ago an RFC 3339 time was: ``8s``, ``5m``, ``3h``, ``12d``."""
+    then = datetime.fromisoformat(time)
+    return duration(((now or datetime.now(UTC)) - then).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """One number and its unit, rounded down; below ten of a unit the next smaller one is told too.
+
+    >>> duration(8.4), duration(75), duration(3600), duration(40 * 3600)
+    ('8s', '1m15s', '1h', '40h')
+    """
+    left = max(0, int(seconds))
+    if left < 60:
+        return f"{left}s"
+    if left < 3600:
+        minutes, rest = divmod(left, 60)
+        return f"{minutes}m{rest}s" if minutes < 10 and rest else f"{minutes}m"
+    if left < 48 * 3600:
+        hours, rest = divmod(left // 60, 60)
+        return f"{hours}h{rest}m" if hours < 10 and rest else f"{hours}h"
+    return f"{left // 86400}d"
+
+
+def indented(text: str, by: int = 2) -> str:
+    return "\n".join(" " * by + line if line else "" for line in text.splitlines())

@@ -1,0 +1,144 @@
+"""Rollouts shown while they are waited for: a live picture on a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from gyrus.cli.failures import Interrupted, rollout_failure, show
+from gyrus.cli.output import PHASE_COLOURS, has_colour, is_terminal, say
+from gyrus.cli.replicas import doing
+from gyrus.client.errors import RolloutFailed
+from gyrus.contract.operator import ApiDescription, Deployed, ReplicaView
+from gyrus.contract.replica import Phase
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from gyrus.client.client import Client
+    from gyrus.client.rollout import Progress
+
+
+def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | None) -> list[ApiDescription]:
+    """The live APIs. Shows how they get there, and whatever fails.
+
+    Raises Failure for the last that failed, after showing the others; Interrupted on Ctrl-C.
+    """
+    awaited = {deployed.name: deployed.generation for deployed in begun}
+    ended: list[Progress] = []
+    try:
+        with _display() as display:
+            for progress in client.progress(awaited, timeout):
+                display.update(progress)
+                if progress.ended:
+                    ended.append(progress)
+    except KeyboardInterrupt:
+        message = f"Interrupted. The rollout of {', '.join(awaited)} goes on."
+        raise Interrupted(message, remedy=f"Watch it with: gyrus describe {begun[0].name}") from None
+    return _results(ended)
+
+
+def _results(ended: Iterable[Progress]) -> list[ApiDescription]:
+    live: list[ApiDescription] = []
+    failed: list[RolloutFailed] = []
+    for progress in ended:
+        try:
+            live.append(progress.result())
+        except RolloutFailed as fault:
+            failed.append(fault)
+    for fault in failed[:-1]:
+        show(rollout_failure(fault))
+    if failed:
+        raise failed[-1]
+    return live
+
+
+class Display(Protocol):
+    def update(self, progress: Progress) -> None: ...
+
+
+@contextmanager
+def _display() -> Generator[Display]:
+    if not is_terminal(sys.stderr):
+        yield PlainDisplay()
+        return
+    display = LiveDisplay()
+    with display.shown():
+        yield display
+
+
+def worth_showing(progress: Progress) -> list[ReplicaView]:
+    """The replicas that the rollout brings, and those that make room for them."""
+    replicas = progress.description.replicas if progress.description else ()
+    return [
+        replica
+        for replica in replicas
+        if replica.generation >= progress.generation or replica.status.phase is Phase.DRAINING
+    ]
+
+
+class PlainDisplay:
+    """Each change is a line."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def update(self, progress: Progress) -> None:
+        for replica in worth_showing(progress):
+            what = doing(replica)
+            if self._last.get(replica.status.id) != what:
+                self._last[replica.status.id] = what
+                say(f"{progress.name}: {replica.status.id}: {what}")
+
+
+class LiveDisplay:
+    """All rollouts at a glance, redrawn in place ten times a second."""
+
+    def __init__(self) -> None:
+        from rich.spinner import Spinner
+
+        self._seen: dict[str, Progress] = {}
+        self._spinner = Spinner("dots")
+        self._begun = time.monotonic()
+
+    @contextmanager
+    def shown(self) -> Generator[None]:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=sys.stderr, no_color=not has_colour(sys.stderr), highlight=False)
+        with Live(console=console, transient=True, refresh_per_second=10, get_renderable=self._picture):
+            yield
+
+    def update(self, progress: Progress) -> None:
+        self._seen[progress.name] = progress
+
+    def _picture(self) -> RenderableType:
+        from rich.table import Table
+
+        picture = Table.grid(padding=(0, 2))
+        for progress in list(self._seen.values()):
+            self._add(picture, progress)
+        return picture
+
+    def _add(self, picture: Table, progress: Progress) -> None:
+        from rich.text import Text
+
+        mark = Text("-") if progress.ended else self._spinner
+        elapsed = f"{time.monotonic() - self._begun:.0f}s"
+        picture.add_row(mark, Text(progress.name, style="bold"), Text(_headline(progress)), elapsed)
+        for replica in worth_showing(progress):
+            colour = PHASE_COLOURS.get(replica.status.phase, "yellow")
+            picture.add_row("", f"  {replica.status.id}", Text(doing(replica), style=colour), "")
+
+
+def _headline(progress: Progress) -> str:
+    description = progress.description
+    if description is None:
+        return "gone"
+    counts = description.api.replicas
+    return f"revision {description.api.revision}: {counts.up_to_date} of {counts.requested} ready"

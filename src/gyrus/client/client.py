@@ -1,0 +1,216 @@
+"""The public client of an operator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from gyrus.client.environments import Environment, Environments
+from gyrus.client.prediction import Answer, Endpoints, encode
+from gyrus.client.project import Project
+from gyrus.client.rollout import Progress
+from gyrus.client.transport import Transport, api_path
+from gyrus.client.watching import Gone, Watching
+from gyrus.contract.home import Home
+from gyrus.contract.operator import (
+    ApiDescription,
+    ApiView,
+    Deployed,
+    DeployRequest,
+    LogLine,
+    LogQuery,
+    OperatorInfo,
+    RevisionView,
+    RollbackRequest,
+)
+
+Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Project
+"""A YAML file, a folder with ``gyrus.yaml``, specifications as in the YAML, or a project read before."""
+
+
+class Client:
+    """Talks to one operator.
+
+    >>> with gyrus.Client() as client:                # the environment in use, as with the command line
+    ...     for deployed in client.deploy("examples/iris"):
+    ...         client.wait(deployed.name, deployed.generation)
+    ...     client.predict("iris", {"sepal_length": 5.1})
+
+    All methods raise :class:`gyrus.client.errors.ClientError`. May be used by several threads.
+    """
+
+    def __init__(self, environment: Environment | str | None = None, *, timeout: float = 60.0) -> None:
+        """``environment``: a name (as in ``gyrus env list``), or where the operator is. None: the one in use.
+
+        ``timeout``: seconds without a byte after which the operator counts as unreachable.
+        """
+        if not isinstance(environment, Environment):
+            home = Home.default()
+            known = Environments.load(home)
+            environment = known.resolve(known.choose(environment), home)
+        self.environment = environment
+        self._operator = Transport(environment, timeout)
+        self._watching = Watching(self._operator)
+        self._endpoints = Endpoints()
+        self._urls: dict[str, str] = {}
+
+    @classmethod
+    def at(cls, url: str, token: str, *, timeout: float = 60.0) -> Self:
+        """The operator at this URL."""
+        remedy = f"Check that the operator runs and that this machine reaches {url}."
+        return cls(Environment(url, url, token, "this token", remedy), timeout=timeout)
+
+    def close(self) -> None:
+        self._operator.close()
+        self._endpoints.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What there is
+
+    def info(self) -> OperatorInfo:
+        return self._operator.get("/info", OperatorInfo)
+
+    def apis(self) -> list[ApiView]:
+        return self._operator.get("/apis", list[ApiView])
+
+    def api(self, name: str) -> ApiView:
+        return self._operator.get(api_path(name), ApiView)
+
+    def describe(self, name: str) -> ApiDescription:
+        """Everything about one API."""
+        return self._operator.get(f"{api_path(name)}/description", ApiDescription)
+
+    def history(self, name: str) -> list[RevisionView]:
+        """Newest first."""
+        return self._operator.get(f"{api_path(name)}/revisions", list[RevisionView])
+
+    # What is wanted
+
+    def deploy(
+        self,
+        source: Source,
+        *,
+        package: str | None = None,
+        on_upload: Callable[[int, int], None] | None = None,
+    ) -> list[Deployed]:
+        """Want these APIs, all or none. Returns when that is recorded: see :meth:`wait`.
+
+        Safe to repeat: what is wanted already begins nothing. ``package`` is the digest of uploaded files,
+        for specifications given as data. ``on_upload`` is told the bytes sent and their total. Raises
+        ``gyrus.spec.errors.SpecError`` or ``gyrus.packaging.errors.PackagingError`` before anything is sent
+        where the YAML or the files are faulty.
+        """
+        if isinstance(source, (str, os.PathLike)):
+            source = Project.read(Path(source))
+        if isinstance(source, Project):
+            package = self._ensure_uploaded(source, on_upload)
+            source = source.specs
+        wanted = DeployRequest(apis=tuple(dict(spec) for spec in source), package=package)
+        return self._operator.decode(self._operator.send("POST", "/deployments", json=wanted), list[Deployed])
+
+    def rollback(self, name: str, to: int | None = None) -> Deployed:
+        """Back to revision ``to``; None: the one that was live before. Not safe to repeat without ``to``."""
+        sent = RollbackRequest(to=to)
+        answer = self._operator.send("POST", f"{api_path(name)}/rollback", json=sent, idempotent=False)
+        return self._operator.decode(answer, Deployed)
+
+    def refresh(self, name: str) -> Deployed:
+        """Replace the replicas by new ones of the same revision."""
+        answer = self._operator.send("POST", f"{api_path(name)}/refresh", idempotent=False)
+        return self._operator.decode(answer, Deployed)
+
+    def delete(self, name: str) -> ApiView:
+        """Begin to drain and remove it; it is gone when a :meth:`watch` says so."""
+        return self._operator.decode(self._operator.send("DELETE", api_path(name)), ApiView)
+
+    def stop(self) -> None:
+        """Drain all replicas, stop the gateway, end the operator. What is deployed stays wanted."""
+        self._operator.send("POST", "/stop")
+
+    # How it goes on
+
+    def watch(self, *names: str, timeout: float | None = None) -> Iterator[ApiDescription | Gone]:
+        """Each API's description, at once and whenever it changes. Ends after ``timeout`` seconds."""
+        return self._watching.apis(names, timeout)
+
+    def watch_all(self, timeout: float | None = None) -> Iterator[list[ApiView]]:
+        """All APIs, at once and whenever one changes."""
+        return self._watching.lists(timeout)
+
+    def progress(self, awaited: Mapping[str, int], timeout: float | None = None) -> Iterator[Progress]:
+        """Follow the rollouts of these generations (by API) until all have ended.
+
+        Ends when they have; raises StillWaiting when ``timeout`` seconds are up before that.
+        """
+        return self._watching.rollouts(awaited, timeout)
+
+    def wait(self, name: str, generation: int, timeout: float | None = None) -> ApiDescription:
+        """The API, once this generation is live. Raises RolloutFailed, StillWaiting."""
+        *_, last = self.progress({name: generation}, timeout)
+        return last.result()
+
+    def logs(
+        self,
+        name: str,
+        *,
+        replica: str | None = None,
+        since: float | None = None,
+        follow: bool = False,
+        previous: bool = False,
+        tail: int | None = None,
+    ) -> Iterator[LogLine]:
+        """Lines of all replicas in time order; see :class:`gyrus.contract.operator.LogQuery`."""
+        return self._watching.logs(
+            LogQuery(api=name, replica=replica, since=since, follow=follow, previous=previous, tail=tail)
+        )
+
+    # What it is for
+
+    def predict(self, name: str, payload: object, *, timeout: float | None = None) -> Any:
+        """Post a payload to the API and return its answer.
+
+        ``bytes`` are sent as they are, anything else as JSON. JSON comes back as Python data, text as
+        ``str``, anything else as ``bytes``. Raises PredictionFailed.
+        """
+        body, media_type = encode(payload)
+        return self.call(name, body, media_type, timeout=timeout).value()
+
+    def call(
+        self,
+        name: str,
+        body: bytes,
+        media_type: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Post to the API's endpoint; the answer can be read while it comes."""
+        url = self._urls.get(name) or self._urls.setdefault(name, self.api(name).endpoint)
+        return self._endpoints.post(url, body, media_type, headers or {}, timeout)
+
+    # Steps of a deploy
+
+    def has_package(self, digest: str) -> bool:
+        return self._operator.send("HEAD", f"/packages/{digest}", allowed=frozenset({404})).status == 200
+
+    def upload(self, digest: str, content: bytes | Iterable[bytes], size: int) -> None:
+        """Send an archive made by :mod:`gyrus.packaging`."""
+        headers = {"content-type": "application/x-tar", "content-length": str(size)}
+        self._operator.send("PUT", f"/packages/{digest}", body=content, headers=headers)
+
+    def _ensure_uploaded(self, project: Project, told: Callable[[int, int], None] | None) -> str | None:
+        """The digest of the project's files, known to the operator; None where it needs none."""
+        package = project.package
+        if package is not None and not self.has_package(package.digest):
+            self.upload(package.digest, package.chunks(told), package.size)
+        return package.digest if package else None

@@ -1,0 +1,174 @@
+"""The operators that are known by name. ``local`` always is: the platform of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from gyrus.client.errors import BadEnvironments, OperatorUnreachable, UnknownEnvironment
+from gyrus.contract.home import Home
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One operator, and what a caller must say to it."""
+
+    name: str
+    url: str
+    token: str = field(repr=False)
+    token_source: str = "its token"
+    """Where the token came from, for people."""
+    remedy: str = ""
+    """What to do where nobody answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is remembered of an environment. Exactly one of ``token`` and ``token_file`` is set."""
+
+    url: str
+    token: str | None = None
+    token_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFile:
+    """What a running operator tells about itself in its home."""
+
+    pid: int
+    pid_started: float
+    operator_port: int
+    gateway_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Environments:
+    """The remote ones, and which one is used where none is named."""
+
+    current: str = LOCAL
+    entries: Mapping[str, Entry] = field(default_factory=dict[str, Entry])
+
+    @classmethod
+    def load(cls, home: Home) -> Environments:
+        """What is remembered in this home; the default where nothing is. Raises BadEnvironments."""
+        file = home.environments_file
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=_Remembered).environments()
+        except FileNotFoundError:
+            return cls()
+        except (OSError, msgspec.DecodeError) as fault:
+            raise BadEnvironments(
+                f"The list of environments {file} cannot be read: {fault}",
+                remedy="Repair the file, or remove it and add them again with: gyrus env add",
+            ) from fault
+
+    def save(self, home: Home) -> None:
+        """Remember them, readable by their owner alone: there are tokens among them."""
+        file = home.environments_file
+        written = file.with_suffix(".new")
+        remembered = _Remembered(current=self.current, entries=dict(self.entries))
+        try:
+            home.root.mkdir(parents=True, exist_ok=True)
+            with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+                out.write(msgspec.json.format(msgspec.json.encode(remembered)) + b"\n")
+            written.replace(file)
+        except OSError as fault:
+            raise BadEnvironments(
+                f"The list of environments {file} cannot be written: {fault.strerror}.",
+                remedy="Set GYRUS_HOME to a folder that you may write to.",
+            ) from fault
+
+    def names(self) -> tuple[str, ...]:
+        return (LOCAL, *sorted(self.entries))
+
+    def added(self, name: str, entry: Entry) -> Environments:
+        return Environments(self.current, {**self.entries, name: entry})
+
+    def removed(self, name: str) -> Environments:
+        """Raises UnknownEnvironment."""
+        self._check(name)
+        rest = {other: entry for other, entry in self.entries.items() if other != name}
+        return Environments(LOCAL if self.current == name else self.current, rest)
+
+    def using(self, name: str) -> Environments:
+        """Raises UnknownEnvironment."""
+        self._check(name)
+        return Environments(name, self.entries)
+
+    def choose(self, name: str | None = None) -> str:
+        """This one, else the one that ``$GYRUS_ENV`` names, else the one in use."""
+        chosen = name or os.environ.get("GYRUS_ENV") or self.current
+        self._check(chosen)
+        return chosen
+
+    def resolve(self, name: str, home: Home) -> Environment:
+        """How to reach it. Raises UnknownEnvironment, BadEnvironments; OperatorUnreachable where the local
+        platform does not run."""
+        self._check(name)
+        if name == LOCAL:
+            return local_environment(home)
+        entry = self.entries[name]
+        remedy = f"Check that the operator runs and that this machine reaches {entry.url}."
+        if entry.token_file is None:
+            source = f"the token of environment {name}"
+            return Environment(name, entry.url, entry.token or "", source, remedy)
+        token = _read_token(Path(entry.token_file))
+        return Environment(name, entry.url, token, f"the token in {entry.token_file}", remedy)
+
+    def _check(self, name: str) -> None:
+        if name not in self.names():
+            known = self.names()
+            raise UnknownEnvironment(
+                name, known, f"Known are: {', '.join(known)}. Add one with: gyrus env add"
+            )
+
+
+def local_environment(home: Home) -> Environment:
+    """This machine's platform. Raises OperatorUnreachable where it does not run."""
+    operator = read_operator_file(home)
+    remedy = "Start it with: gyrus up"
+    if operator is None:
+        raise OperatorUnreachable("The local platform is not running.", remedy=remedy)
+    url = f"http://127.0.0.1:{operator.operator_port}"
+    return Environment(LOCAL, url, _read_token(home.token), f"the token in {home.token}", remedy)
+
+
+def read_operator_file(home: Home) -> OperatorFile | None:
+    """What the local operator told last. Its process may have died since."""
+    try:
+        return msgspec.json.decode(home.operator_file.read_bytes(), type=OperatorFile)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as fault:
+        raise BadEnvironments(
+            f"The operator's file {home.operator_file} cannot be read: {fault}",
+            remedy="Stop the platform and start it again: gyrus down, then gyrus up",
+        ) from fault
+
+
+def _read_token(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError) as fault:
+        raise BadEnvironments(
+            f"The operator's token cannot be read from {file}: {fault}",
+            remedy="The file must be there, and readable by you.",
+        ) from fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Remembered:
+    """The file's content."""
+
+    current: str = LOCAL
+    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+
+    def environments(self) -> Environments:
+        known = self.current if self.current in self.entries else LOCAL
+        return Environments(known, self.entries)

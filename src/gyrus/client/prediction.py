@@ -1,0 +1,93 @@
+"""Requests to a deployed API, through the gateway as anybody else sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import urllib3
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
+
+from gyrus.client.errors import EndpointUnreachable, PredictionFailed
+from gyrus.client.transport import CONNECT_TIMEOUT, USER_AGENT, parse_problem
+
+JSON = "application/json"
+BINARY = "application/octet-stream"
+
+
+class Answer:
+    """What an API answered; its body is read once, whole or in chunks."""
+
+    def __init__(self, response: BaseHTTPResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def read(self) -> bytes:
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """As they arrive. Raises EndpointUnreachable where the connection breaks."""
+        try:
+            yield from self._response.stream(65536)
+        except HTTPError as fault:
+            raise EndpointUnreachable(f"The answer broke off: {fault}") from fault
+        finally:
+            self._response.close()
+
+    def value(self) -> Any:
+        """Python data where it is JSON, ``str`` where it is text, else ``bytes``."""
+        body = self.read()
+        if self.media_type == JSON or self.media_type.endswith("+json"):
+            return msgspec.json.decode(body)
+        return body.decode() if self.media_type.startswith("text/") else body
+
+
+class Endpoints:
+    """Sends predictions. May be used by several threads."""
+
+    def __init__(self) -> None:
+        self._pool = urllib3.PoolManager(maxsize=8, headers={"user-agent": USER_AGENT})
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def post(
+        self, url: str, body: bytes, media_type: str, headers: Mapping[str, str], timeout: float | None
+    ) -> Answer:
+        """Raises EndpointUnreachable; PredictionFailed for an error status."""
+        sent = {**self._pool.headers, "content-type": media_type, **headers}
+        try:
+            response = self._pool.request(
+                "POST", url, body=body, headers=sent, preload_content=False, retries=False, redirect=False,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
+            )  # fmt: skip
+        except HTTPError as fault:
+            raise EndpointUnreachable(
+                f"The endpoint {url} cannot be reached: {fault}",
+                remedy="Look at the gateway's state: gyrus version",
+            ) from fault
+        answer = Answer(response)
+        if answer.status >= 400:
+            raise _failure(url, answer)
+        return answer
+
+
+def encode(payload: object) -> tuple[bytes, str]:
+    """Body and media type of a payload: bytes as they are, everything else as JSON."""
+    if isinstance(payload, (bytes, bytearray)):
+        return bytes(payload), BINARY
+    import orjson  # only here, where numpy arrays may come
+
+    return orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS), JSON
+
+
+def _failure(url: str, answer: Answer) -> PredictionFailed:
+    body = answer.read()
+    problem = parse_problem(body, answer.headers.get("content-type", ""))
+    detail = problem.detail or problem.title if problem else body[:2000].decode(errors="replace")
+    message = f"{url} answered {answer.status}: {detail}"
+    return PredictionFailed(message, status=answer.status, problem=problem, body=body)

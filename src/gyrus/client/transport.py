@@ -1,0 +1,215 @@
+"""One operator over HTTP: connections, the token, retries, and which error an answer stands for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import urllib3
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from gyrus import __version__
+from gyrus.client.environments import Environment
+from gyrus.client.errors import (
+    ClientError,
+    Conflict,
+    Invalid,
+    NotFound,
+    OperatorFailed,
+    OperatorUnreachable,
+    Refused,
+    Unauthorized,
+    UnexpectedAnswer,
+    UnknownApi,
+)
+from gyrus.contract import problem as problems
+from gyrus.contract.operator import TOKEN_HEADER
+from gyrus.contract.problem import Problem
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 5.0
+USER_AGENT = f"gyrus/{__version__}"
+SILENCE = 60.0
+"""Seconds without a byte after which a stream counts as broken; the operator sends something sooner."""
+
+_BY_TYPE: dict[str, type[Refused]] = {
+    problems.UNKNOWN_API.type: UnknownApi,
+}
+_BY_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 404: NotFound, 409: Conflict}
+
+
+class Transport:
+    """Sends requests to one operator. May be used by several threads."""
+
+    def __init__(self, environment: Environment, timeout: float) -> None:
+        self.environment = environment
+        self._timeout = timeout
+        self._base = environment.url.rstrip("/") + "/v1"
+        self._pool = urllib3.PoolManager(
+            maxsize=8,
+            headers={TOKEN_HEADER: f"Bearer {environment.token}", "user-agent": USER_AGENT},
+        )
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: object = None,
+        body: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotent: bool = True,
+        allowed: frozenset[int] = frozenset(),
+    ) -> BaseHTTPResponse:
+        """The whole answer. An error status raises what it stands for, unless it is in ``allowed``."""
+        sent = dict(self._pool.headers) | dict(headers or {})
+        if json is not None:
+            body = msgspec.json.encode(json)
+            sent["content-type"] = "application/json"
+        answer = self._request(
+            method,
+            path,
+            fields=dict(query or {}),
+            body=body,
+            headers=sent,
+            # A body that is read as it is sent cannot be sent again.
+            retries=_retries(idempotent and (body is None or isinstance(body, bytes))),
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=self._timeout),
+        )
+        if answer.status >= 400 and answer.status not in allowed:
+            raise self._refusal(answer.status, answer.data, answer.headers.get("content-type", ""))
+        return answer
+
+    def get(self, path: str, shape: type[T], **query: str) -> T:
+        return self.decode(self.send("GET", path, query=query), shape)
+
+    @contextmanager
+    def stream(
+        self, path: str, query: Iterable[tuple[str, str]], seconds: float | None = None
+    ) -> Generator[Iterator[bytes]]:
+        """The chunks of an answer that goes on, cut off after so many seconds.
+
+        Iterating raises OperatorUnreachable where the connection breaks.
+        """
+        answer = self._request(
+            "GET",
+            path,
+            fields=list(query),
+            headers=self._pool.headers,
+            preload_content=False,
+            retries=_retries(again=True),
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=SILENCE),
+        )
+        cut = _Cut(answer, seconds)
+        try:
+            if answer.status >= 400:
+                raise self._refusal(answer.status, answer.read(), answer.headers.get("content-type", ""))
+            with cut:
+                yield self._chunks(answer, cut)
+        finally:
+            answer.close()
+
+    def decode(self, answer: BaseHTTPResponse, shape: type[T]) -> T:
+        return self.read(answer.data, shape)
+
+    def read(self, data: bytes, shape: type[T]) -> T:
+        """Raises UnexpectedAnswer."""
+        try:
+            return msgspec.json.decode(data, type=shape)
+        except msgspec.DecodeError as fault:
+            raise self._unexpected(str(fault)) from fault
+
+    def _request(self, method: str, path: str, **options: Any) -> BaseHTTPResponse:
+        try:
+            return self._pool.request(method, self._base + path, redirect=False, **options)
+        except HTTPError as fault:
+            raise self._unreachable(fault) from fault
+
+    def _chunks(self, answer: BaseHTTPResponse, cut: _Cut) -> Iterator[bytes]:
+        try:
+            yield from answer.stream(65536)
+        except (HTTPError, OSError, ValueError) as fault:
+            if not cut.made:
+                raise self._unreachable(fault) from fault
+
+    def _unreachable(self, fault: Exception) -> OperatorUnreachable:
+        cause = getattr(fault, "reason", None) or fault
+        if isinstance(cause, ReadTimeoutError):
+            why = f"The operator at {self.environment.url} did not answer in time."
+        else:
+            name, url = self.environment.name, self.environment.url
+            why = f"Nobody answers at {url}, where the operator of {name} should be."
+        return OperatorUnreachable(why, remedy=self.environment.remedy)
+
+    def _unexpected(self, why: str) -> UnexpectedAnswer:
+        return UnexpectedAnswer(
+            f"What answers at {self.environment.url} is not an operator of version {__version__}: {why}",
+            remedy="Check the environment's URL, and that both run the same version: gyrus version",
+        )
+
+    def _refusal(self, status: int, body: bytes, media_type: str) -> ClientError:
+        problem = parse_problem(body, media_type)
+        if problem is None:
+            return self._unexpected(f"it answered {status}")
+        if status == 401:
+            source = self.environment.token_source
+            return Unauthorized(problem, remedy=f"The operator does not accept {source}.")
+        fallback = Invalid if status < 500 else OperatorFailed
+        kind = _BY_TYPE.get(problem.type) or _BY_STATUS.get(status, fallback)
+        return kind(problem)
+
+
+def api_path(name: str) -> str:
+    return f"/apis/{quote(name, safe='')}"
+
+
+def parse_problem(body: bytes, media_type: str) -> Problem | None:
+    """The problem document that this is, if it is one."""
+    if not media_type.startswith(problems.MEDIA_TYPE):
+        return None
+    try:
+        return msgspec.json.decode(body, type=Problem)
+    except msgspec.DecodeError:
+        return None
+
+
+def _retries(again: bool) -> urllib3.Retry:
+    """Nobody there is told at once; a connection that broke is tried again where that does no harm."""
+    broken = 2 if again else 0
+    return urllib3.Retry(
+        total=None, connect=0, read=broken, redirect=0, status=0, other=0,
+        allowed_methods=None, backoff_factor=0.1, raise_on_status=False,
+    )  # fmt: skip
+
+
+class _Cut:
+    """Ends the reading of an answer at a set time."""
+
+    def __init__(self, answer: BaseHTTPResponse, seconds: float | None) -> None:
+        self.made = False
+        self._answer = answer
+        self._timer = None if seconds is None else threading.Timer(max(seconds, 0), self._make)
+
+    def __enter__(self) -> None:
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _make(self) -> None:
+        self.made = True
+        with suppress(OSError, RuntimeError, ValueError):  # it has just ended by itself
+            self._answer.shutdown()
