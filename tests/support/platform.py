@@ -134,7 +134,8 @@ def platform_of_its_own(command: str = GYRUS) -> Generator[Platform]:
     """A running platform. At the end it is stopped, and nothing of it may be left."""
     # Not pytest's temporary folder: its long path would move the sockets out of the home.
     root = Path(tempfile.mkdtemp(prefix="gyrus-", dir="/tmp"))
-    platform = Platform(Home(root), *free_ports(2), command)
+    gateway_port, operator_port = free_ports(2)
+    platform = Platform(Home(root), gateway_port, operator_port, command)
     try:
         platform.up()
         yield platform
