@@ -83,37 +83,6 @@ class Platform:
             )
         return done
 
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    home: Home
-    gateway_port: int
-    operator_port: int
-    command: str = GYRUS
-    """The gyrus that is called."""
-
-    def gyrus(self, *arguments: str | Path, code: int = 0, text: str | None = None) -> str:
-        """Standard output of a gyrus command that must end with ``code``. ``text`` is its standard input."""
-        command = [self.command, *map(str, arguments)]
-        done = subprocess.run(
-            command,
-            env=self._environment(),
-            input=text or "",
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        if done.returncode != code:
-            raise CommandFailed(
-                f"gyrus {' '.join(command[1:])} ended with {done.returncode}, not {code}\n"
-                f"--- stdout\n{done.stdout}--- stderr\n{done.stderr}"
-            )
-        return done.stdout
-
     def json(self, *arguments: str | Path) -> Any:
         return json.loads(self.gyrus("-o", "json", *arguments))
 

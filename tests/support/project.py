@@ -19,7 +19,7 @@ class Handler:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with ``gyrus.yaml`` and ``handler.py``. YAML is a superset of JSON, which is what is written."""
+    """A folder with ``gyrus.yaml`` and ``handler.py``. JSON is written: it is YAML too."""
 
     folder: Path
 
