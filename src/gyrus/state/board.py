@@ -6,6 +6,7 @@ Each field has one writer. Readers listen to the field's hints and look again.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gyrus.aio.hint import Hints
 from gyrus.contract.operator import TrafficView
@@ -24,6 +25,8 @@ class Route:
     timeout: float
     """Seconds until the answer starts."""
     idempotent: bool = False
+    protocol: Literal["http1", "http2"] = "http1"
+    """What the replicas speak. ``http2`` is without TLS and without upgrade, as gRPC servers do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

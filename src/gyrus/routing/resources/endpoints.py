@@ -1,0 +1,23 @@
+"""Where an API's replicas listen (EDS)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gyrus.routing.resources.kinds import Json
+
+UNIX = "unix:"
+
+
+def assignment(cluster: str, endpoints: Iterable[str]) -> Json:
+    """All endpoints of one cluster; none at all is an answer too, and the cluster then has no replica."""
+    hosts = [{"endpoint": {"address": address(endpoint)}} for endpoint in sorted(endpoints)]
+    return {"cluster_name": cluster, "endpoints": [{"lb_endpoints": hosts}] if hosts else []}
+
+
+def address(endpoint: str) -> Json:
+    """Envoy's form of ``unix:/path`` or ``host:port``."""
+    if endpoint.startswith(UNIX):
+        return {"pipe": {"path": endpoint.removeprefix(UNIX)}}
+    host, _, port = endpoint.rpartition(":")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}

@@ -1,0 +1,98 @@
+"""The port that clients reach, and what happens to a request on its way through (LDS).
+
+HTTP/1.1 and HTTP/2 (by prior knowledge) on one port. The chain of filters is the router alone: everything
+more is paid by every request.
+"""
+
+from __future__ import annotations
+
+from gyrus.routing.resources import routes
+from gyrus.routing.resources.clusters import ads
+from gyrus.routing.resources.kinds import Json, extension, seconds
+from gyrus.routing.resources.problems import local_replies
+from gyrus.routing.settings import GatewaySettings
+
+NAME = "gyrus"
+SERVER_NAME = "gyrus"
+HEADER_KIB = 64
+HEADER_FIELDS = 200
+HEADER_TIMEOUT = 10.0
+PRIVATE_HEADERS = "x-gyrus-"
+"""Headers between the platform's own parts: a client's are removed."""
+
+_FILTERS = "envoy.extensions.filters"
+_MANAGER = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"
+_ROUTER = f"{_FILTERS}.http.router.v3.Router"
+_EARLY = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+_UUID = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
+_FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+
+
+def listener(settings: GatewaySettings, access_log: str | None) -> Json:
+    socket = {"address": settings.address, "port_value": settings.port}
+    manager = extension("gyrus.http", _MANAGER, **_connection_manager(settings, access_log))
+    return {
+        "name": NAME,
+        "address": {"socket_address": socket},
+        "filter_chains": [{"filters": [manager]}],
+        "per_connection_buffer_limit_bytes": 1024 * 1024,
+    }
+
+
+def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Json:
+    return {
+        "stat_prefix": "gyrus",
+        "rds": {"route_config_name": routes.NAME, "config_source": ads()},
+        "http_filters": [extension("envoy.filters.http.router", _ROUTER, suppress_envoy_headers=True)],
+        "server_name": SERVER_NAME,
+        "use_remote_address": True,
+        "normalize_path": True,
+        "common_http_protocol_options": {"max_headers_count": HEADER_FIELDS},
+        "http2_protocol_options": {"allow_connect": True},
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "max_request_headers_kb": HEADER_KIB,
+        "request_headers_timeout": seconds(HEADER_TIMEOUT),
+        "stream_idle_timeout": seconds(settings.stream_idle),
+        "access_log": [extension("gyrus.file", _FILE, **_file(access_log))] if access_log else [],
+        "early_header_mutation_extensions": [
+            extension("gyrus.private", _EARLY, mutations=_no_private_headers())
+        ],
+        "local_reply_config": local_replies(),
+        **_request_id(),
+    }
+
+
+def _request_id() -> Json:
+    """Taken from the client or made, passed on, and returned."""
+    return {
+        "generate_request_id": True,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {
+            "typed_config": {"@type": f"type.googleapis.com/{_UUID}", "pack_trace_reason": False}
+        },
+    }
+
+
+def _no_private_headers() -> list[Json]:
+    return [{"remove_on_match": {"key_matcher": {"prefix": PRIVATE_HEADERS}}}]
+
+
+def _file(path: str) -> Json:
+    line = {
+        "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+        "api": "%UPSTREAM_CLUSTER%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        "protocol": "%PROTOCOL%",
+        "code": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "ms": "%DURATION%",
+        "received": "%BYTES_RECEIVED%",
+        "sent": "%BYTES_SENT%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "endpoint": "%UPSTREAM_HOST%",
+        "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+    }
+    return {"path": path, "log_format": {"json_format": line}}

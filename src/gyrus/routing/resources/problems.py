@@ -1,0 +1,112 @@
+"""Errors that Envoy itself answers, as problem documents (RFC 9457)."""
+
+from __future__ import annotations
+
+from gyrus.contract import problem
+from gyrus.contract.problem import ProblemType
+from gyrus.routing.resources.kinds import Json
+
+RETRY_AFTER = "1"
+"""Seconds."""
+REQUEST_ID = "%REQ(X-REQUEST-ID)%"
+PATH = "%REQ(:PATH):200%"
+CLUSTER = "%UPSTREAM_CLUSTER%"
+
+
+def local_replies() -> Json:
+    """Tried in their order; gRPC clients get the detail as their status message."""
+    return {
+        "mappers": [
+            _grpc(),
+            _by_flags(
+                ["NR"],
+                problem.UNKNOWN_API,
+                f"There is no API at {PATH}. `gyrus get` lists the endpoints of those that are deployed.",
+            ),
+            _by_flags(
+                ["UH", "NC"],
+                problem.NO_REPLICA,
+                f"API {CLUSTER} has no replica that is ready. `gyrus describe {CLUSTER}` tells why.",
+            ),
+            _by_flags(
+                ["UF"],
+                problem.NO_REPLICA,
+                f"No replica of API {CLUSTER} takes connections. `gyrus describe {CLUSTER}` tells why.",
+            ),
+            _by_flags(["UO"], problem.QUEUE_FULL, f"API {CLUSTER} has too many requests in flight."),
+            _by_flags(
+                ["UT"],
+                problem.TIMEOUT,
+                f"API {CLUSTER} did not begin its answer within its timeout.",
+            ),
+            _by_flags(
+                ["UC", "UR", "LR", "UPE"],
+                problem.UPSTREAM_FAILED,
+                f"A replica of API {CLUSTER} ended the request without an answer; "
+                f"`gyrus logs {CLUSTER}` may tell why.",
+            ),
+            _by_code(400, problem.BAD_REQUEST, "The request is not well-formed HTTP."),
+            _by_code(408, problem.BODY_TIMEOUT, "The request stopped arriving before it was complete."),
+            _by_code(413, problem.BODY_TOO_LARGE, "The request's body is larger than is accepted."),
+            _by_code(431, problem.HEADER_TOO_LARGE, "The request's header is larger than 64 KiB."),
+            _by_code(504, problem.TIMEOUT, "Nothing moved on the request for too long."),
+            _by_code(404, problem.NOT_FOUND, f"{PATH} is not answered from outside."),
+        ],
+        "body_format": _document(
+            problem.INTERNAL,
+            "The gateway could not pass the request on (%RESPONSE_CODE_DETAILS%).",
+            exact=False,
+        ),
+    }
+
+
+def _by_flags(flags: list[str], kind: ProblemType, detail: str) -> Json:
+    return _mapper({"response_flag_filter": {"flags": flags}}, kind, detail)
+
+
+def _by_code(code: int, kind: ProblemType, detail: str) -> Json:
+    return _mapper({"status_code_filter": _equals(code)}, kind, detail)
+
+
+def _mapper(condition: Json, kind: ProblemType, detail: str) -> Json:
+    return {
+        "filter": condition,
+        "status_code": kind.status,
+        "body_format_override": _document(kind, detail),
+        "headers_to_add": _retry_after() if kind.status == 503 else [],
+    }
+
+
+def _equals(code: int) -> Json:
+    return {"comparison": {"op": "EQ", "value": {"default_value": code, "runtime_key": "gyrus.unset"}}}
+
+
+def _retry_after() -> list[Json]:
+    return [
+        {
+            "header": {"key": "retry-after", "value": RETRY_AFTER},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }
+    ]
+
+
+def _document(kind: ProblemType, detail: str, *, exact: bool = True) -> Json:
+    return {
+        "content_type": problem.MEDIA_TYPE,
+        "json_format": {
+            "type": kind.type,
+            "title": kind.title,
+            "status": kind.status if exact else "%RESPONSE_CODE%",
+            "detail": detail,
+            "instance": f"urn:gyrus:request:{REQUEST_ID}",
+        },
+    }
+
+
+def _grpc() -> Json:
+    """gRPC has no place for a document: the status message stays plain text."""
+    header = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    return {
+        "filter": {"header_filter": {"header": header}},
+        "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
+    }

@@ -1,0 +1,118 @@
+"""Which API a path belongs to, how the path is stripped, and what is tried again (RDS).
+
+Paths are found in a tree, so that the five-hundredth API costs what the first does. An API at ``/iris`` takes
+``/iris``, ``/iris?q``, ``/iris/`` and everything under it, and nothing of ``/irises``.
+
+**Until the answer starts.** ``timeout`` of a route would cut a stream in the middle, so it is off.
+``per_try_timeout`` ends when the response's headers arrive and leaves a stream alone. A replica keeps the
+API's timeout itself, from the request's arrival; Envoy's is a little longer, and is there for replicas that
+do not (``process:``) or that hang.
+
+**Retries.** One budget serves all reasons. A request given back before it was started (requeue), or one that
+never reached a replica, may be tried again whatever its method. A connection that breaks while a request is
+in flight is tried again only where that is safe: GET, HEAD, and APIs declared idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+
+from gyrus.contract.replica import HEALTH_PATH, METRICS_PATH, READY_PATH, REQUEUE_HEADER
+from gyrus.routing.resources.kinds import Json, extension, seconds
+from gyrus.routing.settings import GatewaySettings
+from gyrus.state.board import Route
+
+NAME = "gyrus"
+"""Of the one route table."""
+INTERNAL_PATHS = (HEALTH_PATH, READY_PATH, METRICS_PATH)
+INTERNAL_PREFIX = "/-/"
+"""Paths of a replica that are for the platform alone; from outside they do not exist."""
+
+TIMEOUT_MARGIN = 0.5
+"""Seconds that a replica has to tell of its own timeout."""
+RETRIES = 64
+"""Requests move from one replica to another a few times in their life: when replicas come up, when one goes.
+More is a fault; with the back-off below, this many take about 30 s."""
+BACKOFF_FIRST = 0.005
+BACKOFF_MOST = 0.5
+SAFE_METHODS = ("GET", "HEAD")
+
+_ROUTES = "envoy.config.route.v3.RouteList"
+_PATH = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+_PREVIOUS_HOSTS = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+
+
+def table(settings: GatewaySettings) -> Json:
+    """The table without its entries: they are made by :func:`entry`, a path each, and added when encoded."""
+    tree = {"input": extension("gyrus.path", _PATH, header_name=":path"), "prefix_match_map": {}}
+    host: Json = {
+        "name": NAME,
+        "domains": ["*"],
+        "request_body_buffer_limit": settings.retry_body,
+        "response_headers_to_remove": [REQUEUE_HEADER],
+        "matcher": {"matcher_tree": tree},
+    }
+    return {"name": NAME, "virtual_hosts": [host]}
+
+
+def entry(route: Route, settings: GatewaySettings, outer: Iterable[Route] = ()) -> Json:
+    """What happens to a path that begins with the route's.
+
+    The tree finds the longest beginning by characters. Where it is not the end of a segment (``/a/b`` of
+    ``/a/bc``), the path may yet belong to an API further out (``/a``): those are ``outer``, innermost first.
+    """
+    routes = chain(_own(route, settings), *(_below(one, settings) for one in outer))
+    return {"action": extension(route.api, _ROUTES, routes=list(routes))}
+
+
+def _own(route: Route, settings: GatewaySettings) -> Iterable[Json]:
+    for path in INTERNAL_PATHS:
+        yield _hidden({"path": route.path + path})
+    yield _hidden({"prefix": route.path + INTERNAL_PREFIX})
+    yield from _forward({"path": route.path}, route, settings)
+    yield from _below(route, settings)
+
+
+def _below(route: Route, settings: GatewaySettings) -> Iterable[Json]:
+    yield from _forward({"prefix": route.path + "/"}, route, settings)
+
+
+def _hidden(match: Json) -> Json:
+    return {"match": match, "direct_response": {"status": 404}}
+
+
+def _forward(match: Json, route: Route, settings: GatewaySettings) -> Iterable[Json]:
+    if not route.idempotent:
+        unsafe = [_method_is_not(method) for method in SAFE_METHODS]
+        yield _to_replicas({**match, "headers": unsafe}, route, settings, again=False)
+    yield _to_replicas(match, route, settings, again=True)
+
+
+def _to_replicas(match: Json, route: Route, settings: GatewaySettings, *, again: bool) -> Json:
+    limit = route.timeout + TIMEOUT_MARGIN
+    action = {
+        "cluster": route.api,
+        "prefix_rewrite": "/",
+        "timeout": "0s",
+        "idle_timeout": seconds(max(settings.stream_idle, limit)),
+        "retry_policy": _retry(limit, again=again),
+    }
+    return {"match": match, "route": action}
+
+
+def _method_is_not(method: str) -> Json:
+    return {"name": ":method", "string_match": {"exact": method}, "invert_match": True}
+
+
+def _retry(limit: float, *, again: bool) -> Json:
+    reasons = ["connect-failure", "reset-before-request", "refused-stream", "retriable-headers"]
+    return {
+        "retry_on": ",".join([*reasons, "reset"] if again else reasons),
+        "num_retries": RETRIES,
+        "per_try_timeout": seconds(limit),
+        "retriable_headers": [{"name": REQUEUE_HEADER, "string_match": {"exact": "1"}}],
+        "retry_back_off": {"base_interval": seconds(BACKOFF_FIRST), "max_interval": seconds(BACKOFF_MOST)},
+        "retry_host_predicate": [extension("gyrus.previous_hosts", _PREVIOUS_HOSTS)],
+        "host_selection_retry_max_attempts": "20",
+    }

@@ -1,0 +1,90 @@
+"""How the gateway is set up: what people may turn, and where its files are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gyrus.contract.home import Home
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLog:
+    """One JSON line a request. Rotated to ``access.log.1`` … when it grows over ``max_bytes``."""
+
+    enabled: bool = True
+    max_bytes: int = 64 * MIB
+    keep: int = 4
+    """Rotated files that are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """Times in seconds, sizes in bytes."""
+
+    port: int = 8080
+    address: str = "127.0.0.1"
+    """What to listen on. Endpoints have no authentication of their own: open it to others on purpose."""
+    concurrency: int | None = None
+    """Envoy's worker threads; None: one a core."""
+    retry_body: int = 12 * MIB
+    """The longest body that is kept for a retry. A longer one is passed on, and tried once."""
+    stream_idle: float = 600.0
+    """A stream (SSE, WebSocket, gRPC) on which nothing moves for so long is ended."""
+    access_log: AccessLog = field(default_factory=AccessLog)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFiles:
+    """Where Envoy's files are in a home."""
+
+    home: Home
+
+    @property
+    def node(self) -> str:
+        """Envoy's node id: tells the Envoy of this home from any other."""
+        return "gyrus-" + hashlib.sha256(os.fsencode(self.home.root)).hexdigest()[:16]
+
+    @property
+    def base_id(self) -> int:
+        """Names the shared memory of hot restart, so that several homes on one machine do not collide."""
+        return int.from_bytes(hashlib.sha256(os.fsencode(self.home.root)).digest()[:4]) >> 2
+
+    @property
+    def admin_socket(self) -> Path:
+        return self.home.run / "envoy-admin.sock"
+
+    @property
+    def xds_socket(self) -> Path:
+        return self.home.run / "xds.sock"
+
+    @property
+    def hot_restart_socket(self) -> Path:
+        """Envoy appends ``_parent_0`` and the like."""
+        return self.home.run / "envoy-hot"
+
+    @property
+    def bootstrap(self) -> Path:
+        return self.home.envoy / "bootstrap.json"
+
+    @property
+    def state(self) -> Path:
+        """Which process is the gateway's (see :class:`gyrus.routing.envoy.Identity`)."""
+        return self.home.envoy / "envoy.json"
+
+    @property
+    def log(self) -> Path:
+        return self.home.envoy / "envoy.log"
+
+    @property
+    def output(self) -> Path:
+        """What the last Envoy printed before its log was open, or while it died."""
+        return self.home.envoy / "envoy.out"
+
+    @property
+    def access_log(self) -> Path:
+        return self.home.envoy / "access.log"

@@ -1,0 +1,103 @@
+"""Envoy's protobuf messages: from the JSON form to bytes, and the two messages of the stream.
+
+``xds-protos`` ships no type stubs: what is needed of the messages is described here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, cast
+
+from google.protobuf import json_format
+from google.protobuf.descriptor_pool import Default
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from gyrus.routing.resources.kinds import Json
+
+_MODULES = (
+    "envoy.config.cluster.v3.cluster_pb2",
+    "envoy.config.endpoint.v3.endpoint_pb2",
+    "envoy.config.listener.v3.listener_pb2",
+    "envoy.config.route.v3.route_pb2",
+    "envoy.extensions.access_loggers.file.v3.file_pb2",
+    "envoy.extensions.filters.http.router.v3.router_pb2",
+    "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
+    "envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
+    "envoy.extensions.load_balancing_policies.least_request.v3.least_request_pb2",
+    "envoy.extensions.request_id.uuid.v3.uuid_pb2",
+    "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
+    "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2",
+    "envoy.service.discovery.v3.discovery_pb2",
+    "envoy.type.matcher.v3.http_inputs_pb2",
+)
+"""Importing one registers its messages; a type that a resource names must be among them."""
+
+
+class Status(Protocol):
+    message: str
+
+
+class DeltaRequest(Protocol):
+    """What Envoy sends: a subscription, an acknowledgement (``response_nonce``), a refusal (with
+    ``error_detail``), or several of them at once."""
+
+    type_url: str
+    response_nonce: str
+    resource_names_subscribe: Iterable[str]
+    resource_names_unsubscribe: Iterable[str]
+    initial_resource_versions: Mapping[str, str]
+    error_detail: Status
+
+    def HasField(self, field_name: str) -> bool: ...  # noqa: N802 (protobuf's name)
+
+
+def _message_class(name: str) -> type[Message]:
+    return GetMessageClass(Default().FindMessageTypeByName(name))
+
+
+for _module in _MODULES:
+    importlib.import_module(_module)
+_REQUEST = _message_class("envoy.service.discovery.v3.DeltaDiscoveryRequest")
+_ROUTES = _message_class("envoy.config.route.v3.RouteConfiguration")
+_RESPONSE = _message_class("envoy.service.discovery.v3.DeltaDiscoveryResponse")
+
+
+def encode(type_url: str, value: Json) -> bytes:
+    """The message of this type, from its JSON form, as bytes: the same value always gives the same bytes.
+
+    Raises ``google.protobuf.json_format.ParseError`` where the value is not of the type.
+    """
+    message = json_format.ParseDict(value, _message_class(type_url.rpartition("/")[2])())
+    return message.SerializeToString(deterministic=True)
+
+
+def encode_table(value: Json, entries: Mapping[str, bytes]) -> bytes:
+    """A route configuration, with these entries (each an encoded ``OnMatch``) in its one host's path tree.
+
+    Without entries the tree is left out: Envoy refuses an empty one.
+    """
+    table: Any = json_format.ParseDict(value, _ROUTES())
+    host = table.virtual_hosts[0]
+    for path, entry in entries.items():
+        host.matcher.matcher_tree.prefix_match_map.map[path].MergeFromString(entry)
+    if not entries:
+        host.ClearField("matcher")
+    return table.SerializeToString(deterministic=True)
+
+
+def read_request(data: bytes) -> DeltaRequest:
+    return cast(DeltaRequest, _REQUEST.FromString(data))
+
+
+def write_response(
+    type_url: str, nonce: str, resources: Iterable[tuple[str, str, bytes]], removed: Iterable[str]
+) -> bytes:
+    """A response with these resources: name, version, body."""
+    message: Any = _RESPONSE(type_url=type_url, nonce=nonce, removed_resources=list(removed))
+    for name, version, body in resources:
+        added = message.resources.add(name=name, version=version)
+        added.resource.type_url = type_url
+        added.resource.value = body
+    return message.SerializeToString()

@@ -1,0 +1,123 @@
+"""The server of the aggregated discovery service: one stream an Envoy, on a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Protocol
+
+import grpc
+import grpc.aio
+
+from gyrus.routing.resources.kinds import NAMES
+from gyrus.routing.snapshot import Snapshot
+from gyrus.routing.xds.messages import DeltaRequest, read_request, write_response
+from gyrus.routing.xds.session import Push, Refusal, Session
+
+log = logging.getLogger(__name__)
+
+SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+METHOD = "DeltaAggregatedResources"
+STOP_GRACE = 0.2
+"""Seconds that a stream may take to end when the server stops. Envoy keeps its configuration."""
+
+
+class Observer(Protocol):
+    """Is told what happens on the streams."""
+
+    def opened(self, session: Session) -> None: ...
+    def progressed(self, session: Session) -> None:
+        """Something was sent, confirmed or refused."""
+        ...
+
+    def refused(self, session: Session, refusal: Refusal) -> None: ...
+    def closed(self, session: Session) -> None: ...
+
+
+class XdsServer:
+    """Tells every Envoy that connects what the snapshot says.
+
+    There is one as a rule, and two for the seconds of a hot restart.
+    """
+
+    def __init__(self, socket: Path, observer: Observer, snapshot: Snapshot) -> None:
+        self._socket = socket
+        self._observer = observer
+        self._snapshot = snapshot
+        self._wakes: set[asyncio.Event] = set()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """This is wanted from now on."""
+        self._snapshot = snapshot
+        for wake in self._wakes:
+            wake.set()
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Serve while the block runs. Streams end with it; Envoy goes on with what it has."""
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((self._handler(),))
+        server.add_insecure_port(f"unix:{self._socket}")
+        await server.start()
+        try:
+            yield
+        finally:
+            await server.stop(STOP_GRACE)
+
+    def _handler(self) -> grpc.GenericRpcHandler:
+        stream = grpc.stream_stream_rpc_method_handler(self._stream, request_deserializer=read_request)
+        return grpc.method_handlers_generic_handler(SERVICE, {METHOD: stream})
+
+    async def _stream(
+        self,
+        requests: AsyncIterator[DeltaRequest],
+        context: grpc.aio.ServicerContext[DeltaRequest, bytes],
+    ) -> None:
+        session, wake = Session(), asyncio.Event()
+        self._wakes.add(wake)
+        self._observer.opened(session)
+        try:
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(self._write(session, wake, context), name="xds-write")
+                await self._read(session, wake, requests)
+                writing.cancel()
+        finally:
+            self._wakes.discard(wake)
+            self._observer.closed(session)
+
+    async def _read(
+        self, session: Session, wake: asyncio.Event, requests: AsyncIterator[DeltaRequest]
+    ) -> None:
+        async for request in requests:
+            refusals = session.receive(request)
+            for refusal in refusals:
+                self._observer.refused(session, refusal)
+            self._observer.progressed(session)
+            wake.set()
+
+    async def _write(
+        self,
+        session: Session,
+        wake: asyncio.Event,
+        context: grpc.aio.ServicerContext[DeltaRequest, bytes],
+    ) -> None:
+        while True:
+            await wake.wait()
+            wake.clear()
+            snapshot = self._snapshot
+            while push := session.next_push(snapshot):
+                body = _response(push, snapshot)
+                self._observer.progressed(session)
+                await context.write(body)
+                snapshot = self._snapshot
+
+
+def _response(push: Push, snapshot: Snapshot) -> bytes:
+    found = (snapshot.resource(push.kind, name) for name, version in push.versions.items() if version)
+    bodies = [(resource.name, resource.version, resource.body) for resource in found if resource]
+    removed = [name for name, version in push.versions.items() if version is None]
+    log.debug("tells Envoy of %d and removes %d: %s", len(bodies), len(removed), NAMES[push.kind])
+    return write_response(push.kind, push.nonce, bodies, removed)

@@ -1,0 +1,231 @@
+"""The books on one stream: what Envoy has confirmed, what is on its way, what to send next. Pure.
+
+Of each kind at most one push is on its way; changes that come meanwhile wait for its answer, so that what is
+confirmed is always known exactly. The kinds do not wait for each other, but for this:
+
+- Routes and listeners wait until no cluster is on its way: Envoy answers for clusters once they are warm,
+  and a route to one that is not fails.
+- Clusters are removed only when the routes that Envoy confirmed are the ones wanted now.
+- Endpoints never wait: a cluster is warm only once it has its endpoints, so waiting would be for ever.
+
+Envoy refuses a push as a whole, though it applies what is good in it. The resources of a refused push are
+therefore sent once more one by one; what is refused alone is not sent again until it has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
+from gyrus.routing.xds.messages import DeltaRequest
+
+
+class Versioned(Protocol):
+    @property
+    def version(self) -> str: ...
+
+
+class Wanted(Protocol):
+    """What Envoy should know."""
+
+    def of_kind(self, kind: str) -> Mapping[str, Versioned]: ...
+    def resource(self, kind: str, name: str) -> Versioned | None:
+        """Also answers for some that ``of_kind`` does not list: what Envoy asks about must have an answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Resources on their way: the version by name, None for a removal."""
+
+    kind: str
+    nonce: str
+    versions: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A resource that Envoy did not take, with its reason."""
+
+    kind: str
+    name: str
+    version: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Books:
+    """Of one kind."""
+
+    started: bool = False
+    """Envoy has asked for this kind; only then is its ``confirmed`` known."""
+    wildcard: bool = False
+    subscribed: set[str] = field(default_factory=set[str])
+    confirmed: dict[str, str] = field(default_factory=dict[str, str])
+    on_its_way: Push | None = None
+    refused: dict[str, str] = field(default_factory=dict[str, str])
+    """The version that was refused, by name."""
+    suspects: set[str] = field(default_factory=set[str])
+    """Names that were in a refused push together; each is sent alone."""
+    again: set[str] = field(default_factory=set[str])
+    """Names to send though their version is confirmed."""
+
+
+class Session:
+    """One stream's books. :meth:`receive` what Envoy says, then send what :meth:`next_push` gives, until it
+    gives nothing."""
+
+    def __init__(self) -> None:
+        self._books = {kind: _Books() for kind in KINDS}
+        self._count = 0
+
+    # what is known
+
+    @property
+    def started(self) -> bool:
+        """Envoy has told what it has of every kind that matters to traffic."""
+        return all(self._books[kind].started for kind in (CLUSTER, ENDPOINTS, ROUTES))
+
+    def confirmed(self, kind: str) -> Mapping[str, str]:
+        """The versions that Envoy has taken, by name."""
+        return self._books[kind].confirmed
+
+    def possible(self, kind: str, name: str) -> frozenset[str]:
+        """The versions of this resource that Envoy may be using now."""
+        books = self._books[kind]
+        pushed = books.on_its_way.versions.get(name) if books.on_its_way else None
+        return frozenset(version for version in (books.confirmed.get(name), pushed) if version)
+
+    def names(self, kind: str) -> frozenset[str]:
+        """Everything of this kind that Envoy may have now."""
+        books = self._books[kind]
+        pushed = books.on_its_way.versions if books.on_its_way else {}
+        return frozenset(books.confirmed) | {name for name, version in pushed.items() if version}
+
+    def settled(self, wanted: Wanted) -> bool:
+        """Envoy has confirmed all that is wanted, but for what it refused."""
+        return self.started and all(
+            books.started and not books.on_its_way and not self._changes(kind, wanted)
+            for kind, books in self._books.items()
+        )
+
+    # what Envoy says
+
+    def receive(self, request: DeltaRequest) -> tuple[Refusal, ...]:
+        """Note a request; returns what it refuses for good."""
+        books = self._books.get(request.type_url)
+        if books is None:
+            return ()
+        self._subscribe(books, request)
+        push = books.on_its_way
+        if push is None or request.response_nonce != push.nonce:
+            return ()
+        books.on_its_way = None
+        if request.HasField("error_detail"):
+            return self._refuse(books, push, request.error_detail.message)
+        self._confirm(books, push)
+        return ()
+
+    def _subscribe(self, books: _Books, request: DeltaRequest) -> None:
+        added = set(request.resource_names_subscribe)
+        removed = set(request.resource_names_unsubscribe)
+        if not books.started:
+            books.started = True
+            books.wildcard = not added or "*" in added
+            books.confirmed.update(request.initial_resource_versions)
+        else:
+            books.again |= added & books.confirmed.keys()
+        books.subscribed |= added
+        books.subscribed -= removed
+        for name in removed:
+            books.confirmed.pop(name, None)
+
+    def _confirm(self, books: _Books, push: Push) -> None:
+        for name, version in push.versions.items():
+            books.suspects.discard(name)
+            books.refused.pop(name, None)
+            if version is None:
+                books.confirmed.pop(name, None)
+            else:
+                books.confirmed[name] = version
+
+    def _refuse(self, books: _Books, push: Push, message: str) -> tuple[Refusal, ...]:
+        if len(push.versions) > 1:
+            books.suspects |= push.versions.keys()
+            return ()
+        (name, version), *_ = push.versions.items()
+        books.suspects.discard(name)
+        books.refused[name] = version or ""
+        return (Refusal(push.kind, name, version or "", message),)
+
+    # what to send
+
+    def next_push(self, wanted: Wanted) -> Push | None:
+        """The next push; it counts as sent."""
+        for kind in KINDS:
+            books = self._books[kind]
+            if books.started and not books.on_its_way and self._may_send(kind, wanted):
+                changes = self._changes(kind, wanted)
+                if changes:
+                    return self._send(kind, books, changes)
+        return None
+
+    def _may_send(self, kind: str, wanted: Wanted) -> bool:
+        if kind not in (LISTENER, ROUTES):
+            return True
+        clusters = self._books[CLUSTER]
+        return clusters.started and not clusters.on_its_way and not self._upserts(CLUSTER, wanted)
+
+    def _changes(self, kind: str, wanted: Wanted) -> dict[str, str | None]:
+        return {**self._upserts(kind, wanted), **dict.fromkeys(self._removals(kind, wanted))}
+
+    def _upserts(self, kind: str, wanted: Wanted) -> dict[str, str]:
+        books = self._books[kind]
+        resources = wanted.of_kind(kind)
+        asked = resources.keys() if books.wildcard else books.subscribed
+        upserts: dict[str, str] = {}
+        for name in asked:
+            if name in resources or name not in books.confirmed:
+                found = resources.get(name) or wanted.resource(kind, name)
+                if found and self._is_due(books, name, found.version):
+                    upserts[name] = found.version
+        return upserts
+
+    def _is_due(self, books: _Books, name: str, version: str) -> bool:
+        if name in books.again:
+            return True
+        return version not in (books.confirmed.get(name), books.refused.get(name))
+
+    def _removals(self, kind: str, wanted: Wanted) -> Iterable[str]:
+        """Only what Envoy takes all of is removed; it unsubscribes from the rest by itself."""
+        books = self._books[kind]
+        if not books.wildcard or (kind == CLUSTER and not self._routes_are(wanted)):
+            return ()
+        return books.confirmed.keys() - wanted.of_kind(kind).keys()
+
+    def _routes_are(self, wanted: Wanted) -> bool:
+        routes = self._books[ROUTES]
+        tables = wanted.of_kind(ROUTES)
+        return not routes.on_its_way and all(
+            routes.confirmed.get(name) == table.version for name, table in tables.items()
+        )
+
+    def _send(self, kind: str, books: _Books, changes: dict[str, str | None]) -> Push:
+        suspect = next((name for name in changes if name in books.suspects), None)
+        if suspect is not None:
+            changes = {suspect: changes[suspect]}
+        self._count += 1
+        books.on_its_way = Push(kind, str(self._count), changes)
+        books.again -= changes.keys()
+        if kind == CLUSTER:
+            self._rewarm(changes)
+        return books.on_its_way
+
+    def _rewarm(self, clusters: Mapping[str, str | None]) -> None:
+        """A changed cluster waits for its endpoints anew, without asking for them again."""
+        known = self._books[CLUSTER].confirmed
+        endpoints = self._books[ENDPOINTS]
+        changed = {name for name, version in clusters.items() if version and name in known}
+        endpoints.again |= changed & endpoints.subscribed
