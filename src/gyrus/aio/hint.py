@@ -25,12 +25,27 @@ class Hints:
 
     @contextmanager
     def listen(self) -> Generator[Listener]:
-        listener = Listener()
-        self._listeners.add(listener)
-        try:
+        with listen(self) as listener:
             yield listener
-        finally:
-            self._listeners.discard(listener)
+
+    def join(self, listener: Listener) -> None:
+        self._listeners.add(listener)
+
+    def leave(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
+
+
+@contextmanager
+def listen(*sources: Hints) -> Generator[Listener]:
+    """One listener to all of them."""
+    listener = Listener()
+    for source in sources:
+        source.join(listener)
+    try:
+        yield listener
+    finally:
+        for source in sources:
+            source.leave(listener)
 
 
 class Listener:

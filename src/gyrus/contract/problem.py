@@ -58,3 +58,10 @@ class Problem:
     detail: str
     instance: str | None = None
     """The request's id, as ``urn:gyrus:request:<id>``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultsProblem(Problem):
+    """The document of INVALID_SPEC: ``detail`` has the same faults, one a line."""
+
+    faults: tuple[str, ...]

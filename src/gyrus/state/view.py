@@ -20,6 +20,7 @@ from gyrus.contract.operator import (
     Status,
 )
 from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.spec.api import ApiSpec
 from gyrus.state.board import Board, Replica, Traffic
 from gyrus.state.records import Api, Event, Revision, Rollout
 
@@ -62,7 +63,7 @@ def view(api: Api, wanted: Revision, sight: Sight, gateway: str) -> ApiView:
         name=api.name,
         kind=api.kind,
         status=status,
-        endpoint=endpoint(wanted, gateway),
+        endpoint=endpoint(wanted.spec, gateway),
         revision=api.target.revision,
         replicas=counts,
         in_flight=sight.traffic.in_flight,
@@ -136,7 +137,8 @@ def what_happens(api: Api, replicas: Sequence[Replica]) -> str:
     for phase in BECOMING:
         doing = [status for status in own if status.phase is phase]
         if doing:
-            return f"{_replicas(len(doing))} {doing[0].message or _WHAT_THEY_DO[phase]}"
+            number = "" if len(doing) == 1 else f"{len(doing)} replicas: "
+            return number + (doing[0].message or _WHAT_THEY_DO[phase])
     if any(status.phase is Phase.READY for status in own):
         return "moving requests to the new replicas" if others else "waiting for the gateway"
     return "waiting for a replica to start"
@@ -164,14 +166,14 @@ def revision_views(
     )
 
 
-def deployed(api: Api, wanted: Revision, gateway: str, *, changed: bool) -> Deployed:
+def deployed(api: Api, spec: ApiSpec, gateway: str, *, changed: bool) -> Deployed:
     """What a user's act did to an API."""
     return Deployed(
         name=api.name,
         revision=api.target.revision,
         generation=api.target.number,
         changed=changed,
-        endpoint=endpoint(wanted, gateway),
+        endpoint=endpoint(spec, gateway),
     )
 
 
@@ -187,8 +189,8 @@ def rollout_view(rollout: Rollout) -> RolloutView:
     )
 
 
-def endpoint(wanted: Revision, gateway: str) -> str:
-    return gateway.rstrip("/") + wanted.spec.endpoint_path
+def endpoint(spec: ApiSpec, gateway: str) -> str:
+    return gateway.rstrip("/") + spec.endpoint_path
 
 
 def rfc3339(time: datetime) -> str:

@@ -1,0 +1,74 @@
+"""What there is, and acts on one API."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from gyrus.contract import problem
+from gyrus.contract.operator import ApiDescription, ApiView, Deployed, RevisionView, RollbackRequest
+from gyrus.server import acts
+from gyrus.server.given import GivenContext, GivenViews
+from gyrus.server.problems import responses
+
+router = APIRouter(prefix="/apis")
+
+_OF_ONE = responses(problem.UNKNOWN_API)
+_OF_AN_ACT = responses(problem.UNKNOWN_API, problem.CONFLICT, problem.STORAGE_FULL)
+
+
+@router.get("", responses=responses())
+async def list_apis(views: GivenViews) -> list[ApiView]:
+    """All APIs, by name."""
+    return await views.every()
+
+
+@router.get("/{name}", responses=_OF_ONE)
+async def get_api(name: str, views: GivenViews) -> ApiView:
+    """One API in a sentence."""
+    return await views.one(name)
+
+
+@router.get("/{name}/description", responses=_OF_ONE)
+async def describe_api(name: str, views: GivenViews) -> ApiDescription:
+    """Everything about one API."""
+    return await views.whole(name)
+
+
+@router.get("/{name}/revisions", responses=_OF_ONE)
+async def list_revisions(name: str, views: GivenViews) -> list[RevisionView]:
+    """Its history, newest first."""
+    return list(await views.history(name))
+
+
+@router.post(
+    "/{name}/rollback",
+    responses=responses(
+        problem.UNKNOWN_API, problem.UNKNOWN_REVISION, problem.CONFLICT, problem.STORAGE_FULL
+    ),
+)
+async def roll_back(
+    name: str, context: GivenContext, views: GivenViews, request: RollbackRequest | None = None
+) -> Deployed:
+    """Want an earlier revision again."""
+    to = request.to if request else None
+    api = await context.store.rollback(name, to, context.clock.now())
+    await acts.begun(context, api)
+    return await views.begun(api)
+
+
+@router.post("/{name}/refresh", responses=_OF_AN_ACT)
+async def refresh(name: str, context: GivenContext, views: GivenViews) -> Deployed:
+    """Replace its replicas by new ones of the same revision."""
+    api = await context.store.refresh(name, context.clock.now())
+    await acts.begun(context, api)
+    return await views.begun(api)
+
+
+@router.delete("/{name}", status_code=202, responses=_OF_AN_ACT)
+async def delete_api(name: str, context: GivenContext, views: GivenViews) -> ApiView:
+    """Want it gone: its replicas drain, then it is removed. Safe to repeat."""
+    was_deleting = (await views.api(name)).deleting
+    api = await context.store.mark_deleting(name, context.clock.now())
+    if not was_deleting:
+        await acts.deleted(context, api)
+    return await views.see(api)

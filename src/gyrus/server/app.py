@@ -1,0 +1,57 @@
+"""The operator's HTTP API, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from gyrus import __version__
+from gyrus.server import apis, deployments, logs, openapi, packages, platform, problems, watch
+from gyrus.server.authorisation import Authorisation
+from gyrus.server.context import ServerContext
+from gyrus.server.views import Views
+
+__all__ = ["ServerContext", "build_app", "closing"]
+
+_ROUTERS = (
+    platform.router,
+    packages.router,
+    deployments.router,
+    apis.router,
+    logs.router,
+    watch.router,
+)
+
+
+def build_app(context: ServerContext) -> FastAPI:
+    """An ASGI application. Serve it with :func:`gyrus.server.serving.serve`."""
+    app = FastAPI(
+        title="gyrus operator",
+        summary="Deploy machine-learning models as production APIs",
+        version=__version__,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation,
+    )
+    app.state.context = context
+    app.state.views = Views(context)
+    app.state.closing = asyncio.Event()
+    for router in _ROUTERS:
+        app.include_router(router, prefix="/v1")
+    problems.install(app)
+    openapi.install(app)
+    app.add_middleware(Authorisation, context=context)
+    return app
+
+
+def closing(app: FastAPI) -> asyncio.Event:
+    """Set it, and streams end."""
+    return cast(asyncio.Event, app.state.closing)
+
+
+def _operation(route: APIRoute) -> str:
+    return route.name

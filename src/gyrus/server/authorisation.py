@@ -1,0 +1,37 @@
+"""Nobody gets an answer without the token."""
+
+from __future__ import annotations
+
+import hmac
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gyrus.contract import problem
+from gyrus.contract.operator import TOKEN_HEADER
+from gyrus.server.context import ServerContext
+from gyrus.server.problems import answer, document
+
+
+class Authorisation:
+    """Asks every request for the bearer token before anything else looks at it."""
+
+    def __init__(self, app: ASGIApp, context: ServerContext) -> None:
+        self._app = app
+        self._context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._allows(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+            return
+        detail = (
+            "send the header `Authorization: Bearer TOKEN` with the token that is in "
+            f"{self._context.token_file}"
+        )
+        refusal = answer(document(problem.UNAUTHORIZED, detail), {"WWW-Authenticate": "Bearer"})
+        await refusal(scope, receive, send)
+
+    def _allows(self, headers: Headers) -> bool:
+        scheme, _, token = headers.get(TOKEN_HEADER, "").partition(" ")
+        same = hmac.compare_digest(token.strip().encode(), self._context.token.encode())
+        return scheme.lower() == "bearer" and same

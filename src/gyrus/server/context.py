@@ -1,0 +1,53 @@
+"""What the API is made of: given to it once, when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gyrus.aio.clock import Clock
+from gyrus.contract.home import Home
+from gyrus.contract.operator import LogLine, LogQuery, OperatorInfo
+from gyrus.state.board import Board
+from gyrus.state.store import Store
+
+
+class Shelf(Protocol):
+    """Keeps uploaded packages. Raises :mod:`gyrus.packaging.errors`."""
+
+    def has(self, digest: str) -> bool: ...
+
+    async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> object:
+        """Keep these bytes, unless they do not match the digest or are too many."""
+        ...
+
+
+class Logs(Protocol):
+    """What replicas printed."""
+
+    def logs(self, query: LogQuery) -> AsyncIterator[LogLine]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerContext:
+    store: Store
+    board: Board
+    shelf: Shelf
+    logs: Logs
+    clock: Clock
+    token: str
+    """What every call must bring."""
+    info: Callable[[], OperatorInfo]
+    stop: Callable[[], Awaitable[None]]
+    """Ask the whole platform to stop. Returns at once."""
+
+    @property
+    def gateway(self) -> str:
+        """Base URL of the endpoints."""
+        return self.info().gateway
+
+    @property
+    def token_file(self) -> Path:
+        return Home(Path(self.info().home)).token

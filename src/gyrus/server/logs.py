@@ -1,0 +1,98 @@
+"""What an API's replicas printed, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, cast
+
+import orjson
+from fastapi import APIRouter, Query, Response
+
+from gyrus.aio.clock import Clock
+from gyrus.aio.tasks import first_of
+from gyrus.contract import problem
+from gyrus.contract.operator import LogLine, LogQuery
+from gyrus.server.given import GivenClosing, GivenContext, GivenViews
+from gyrus.server.problems import responses
+from gyrus.server.stream import LiveResponse, Write
+
+router = APIRouter()
+
+BATCH = 500
+"""Lines that are sent, and held back for a slow client, at most at once."""
+
+KEEP_ALIVE = 10.0
+"""Seconds of silence after which an empty line is sent."""
+
+END = b""
+"""Stands after the last line."""
+
+
+@router.get(
+    "/apis/{name}/logs",
+    response_class=Response,
+    responses=responses(problem.UNKNOWN_API, problem.BAD_REQUEST)
+    | {200: {"description": "One LogLine a line, as JSON", "content": {"application/x-ndjson": {}}}},
+)
+async def read_logs(
+    name: str,
+    context: GivenContext,
+    views: GivenViews,
+    closing: GivenClosing,
+    replica: str | None = None,
+    since: float | None = None,
+    follow: bool = False,
+    previous: bool = False,
+    tail: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """Its replicas' output in time order. Empty lines mean nothing: they keep a quiet connection open."""
+    await views.api(name)
+    query = LogQuery(api=name, replica=replica, since=since, follow=follow, previous=previous, tail=tail)
+
+    async def body(write: Write) -> None:
+        await _send(context.logs.logs(query), write, context.clock)
+
+    return LiveResponse(body, "application/x-ndjson", closing)
+
+
+async def _send(lines: AsyncIterator[LogLine], write: Write, clock: Clock) -> None:
+    """Read and write beside each other, so that what is there already goes out as one chunk."""
+    waiting: asyncio.Queue[bytes] = asyncio.Queue(BATCH)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_read(lines, waiting), name="read logs")
+        group.create_task(_write(waiting, write, clock), name="write logs")
+
+
+async def _read(lines: AsyncIterator[LogLine], waiting: asyncio.Queue[bytes]) -> None:
+    """Each line as JSON, and END after the last."""
+    async with _closing(lines):
+        async for line in lines:
+            await waiting.put(orjson.dumps(line) + b"\n")
+    await waiting.put(END)
+
+
+async def _write(waiting: asyncio.Queue[bytes], write: Write, clock: Clock) -> None:
+    while first := await first_of(waiting.get(), _silence(clock)):
+        batch = [first]
+        while batch[-1] is not END and not waiting.empty():
+            batch.append(waiting.get_nowait())
+        await write(b"".join(batch))
+        if batch[-1] is END:
+            return
+
+
+async def _silence(clock: Clock) -> bytes:
+    await clock.sleep(KEEP_ALIVE)
+    return b"\n"
+
+
+@asynccontextmanager
+async def _closing(lines: AsyncIterator[LogLine]) -> AsyncGenerator[None]:
+    """A generator that is left in the middle releases its files at once."""
+    try:
+        yield
+    finally:
+        if isinstance(lines, AsyncGenerator):
+            await cast(AsyncGenerator[LogLine], lines).aclose()

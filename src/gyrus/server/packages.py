@@ -1,0 +1,50 @@
+"""Uploading the files of APIs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request, Response
+
+from gyrus.contract import problem
+from gyrus.server.given import Digest, GivenContext
+from gyrus.server.problems import responses
+from gyrus.state.records import Package
+
+router = APIRouter(prefix="/packages")
+
+
+@router.head("/{digest}", responses=responses(problem.NOT_FOUND), response_class=Response)
+async def has_package(digest: Digest, context: GivenContext) -> Response:
+    """200 if it has been uploaded, 404 if it has not."""
+    known = context.shelf.has(digest) and await context.store.package(digest) is not None
+    return Response(status_code=200 if known else 404)
+
+
+@router.put(
+    "/{digest}",
+    status_code=201,
+    response_class=Response,
+    responses=responses(problem.DIGEST_MISMATCH, problem.PACKAGE_TOO_LARGE, problem.STORAGE_FULL),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/x-tar": {}}}},
+)
+async def upload_package(digest: Digest, request: Request, context: GivenContext) -> Response:
+    """Keep this tar archive. Safe to repeat."""
+    upload = _Counted(request.stream())
+    await context.shelf.add(digest, upload)
+    package = Package(digest=digest, size=upload.size, uploaded_at=context.clock.now())
+    await context.store.record_package(package)
+    return Response(status_code=201)
+
+
+class _Counted:
+    """Chunks, whose bytes are counted as they are taken."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.size = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self.size += len(chunk)
+            yield chunk

@@ -1,0 +1,125 @@
+"""Every error of this API as a problem document."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gyrus.contract import problem
+from gyrus.contract.problem import MEDIA_TYPE, FaultsProblem, Problem, ProblemType
+from gyrus.state.errors import (
+    Conflict,
+    StaleVersion,
+    StorageFull,
+    StoreUnusable,
+    UnknownApi,
+    UnknownPackage,
+    UnknownRevision,
+)
+
+log = logging.getLogger(__name__)
+
+PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
+    UnknownApi: problem.UNKNOWN_API,
+    UnknownRevision: problem.UNKNOWN_REVISION,
+    UnknownPackage: problem.UNKNOWN_PACKAGE,
+    Conflict: problem.CONFLICT,
+    StaleVersion: problem.CONFLICT,
+    StorageFull: problem.STORAGE_FULL,
+    StoreUnusable: problem.INTERNAL,
+}
+"""Errors whose messages are for the user."""
+
+_OF_STATUS = {404: problem.NOT_FOUND, 405: problem.METHOD_NOT_ALLOWED}
+
+
+class InvalidSpecs(Exception):
+    """What is to be deployed is not valid; the faults are for the user."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The document as a response."""
+    content = {key: value for key, value in asdict(problem).items() if value is not None}
+    return Response(orjson.dumps(content), problem.status, headers, MEDIA_TYPE)
+
+
+def document(kind: ProblemType, detail: str) -> Problem:
+    return Problem(type=kind.type, title=kind.title, status=kind.status, detail=detail)
+
+
+def install(app: FastAPI) -> None:
+    """Have every exception answered by its problem."""
+    for kind in PROBLEM_OF:
+        app.add_exception_handler(kind, _foreseen)
+    app.add_exception_handler(InvalidSpecs, _invalid_specs)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: the problems that a route may answer with, besides those that every route may."""
+    told: dict[int | str, dict[str, Any]] = {}
+    for kind in (problem.UNAUTHORIZED, *kinds):
+        earlier = told.get(kind.status, {}).get("description")
+        named = f"{kind.title} (`{kind.type}`)"
+        told[kind.status] = _response(f"{earlier}; {named}" if earlier else named)
+    return told | {"default": _response("Any other problem")}
+
+
+def _response(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+async def _foreseen(request: Request, error: Exception) -> Response:
+    kind = next(PROBLEM_OF[kind] for kind in type(error).__mro__ if kind in PROBLEM_OF)
+    if kind is problem.INTERNAL:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return answer(document(kind, str(error)))
+
+
+async def _invalid_specs(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidSpecs)
+    kind = problem.INVALID_SPEC
+    return answer(
+        FaultsProblem(
+            type=kind.type, title=kind.title, status=kind.status, detail=str(error), faults=error.faults
+        )
+    )
+
+
+async def _unreadable(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = (f"{_place(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+    return answer(document(problem.BAD_REQUEST, "\n".join(faults)))
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    """``body.apis``, ``query.tail``."""
+    return ".".join(map(str, location))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Starlette's own: no such route, no such method."""
+    assert isinstance(error, HTTPException)
+    kind = _OF_STATUS.get(error.status_code, problem.BAD_REQUEST)
+    detail = f"{request.method} {request.url.path}: {error.detail}; GET /v1/openapi.json lists what there is"
+    return answer(document(kind, detail), error.headers)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    """The server logs the traceback."""
+    detail = f"{request.method} {request.url.path} failed ({type(error).__name__}); see the operator's log"
+    return answer(document(problem.INTERNAL, detail))

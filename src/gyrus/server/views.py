@@ -1,0 +1,80 @@
+"""Store and board, read together into what callers are told."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from gyrus.contract.operator import ApiDescription, ApiView, Deployed, RevisionView
+from gyrus.server.context import ServerContext
+from gyrus.state import view
+from gyrus.state.errors import UnknownApi
+from gyrus.state.records import Api, Revision
+from gyrus.state.view import Sight
+
+REMEMBERED = 2000
+"""Revisions that are kept in memory."""
+
+
+class Views:
+    """Reads for callers. All methods that take a name raise UnknownApi."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+        self._revisions: dict[tuple[str, datetime, int], Revision] = {}
+
+    async def every(self) -> list[ApiView]:
+        """All APIs, by name."""
+        seen: list[ApiView] = []
+        for api in await self._context.store.apis():
+            with suppress(UnknownApi):  # deleted since the list was read
+                seen.append(await self.see(api))
+        return seen
+
+    async def one(self, name: str) -> ApiView:
+        return await self.see(await self.api(name))
+
+    async def whole(self, name: str) -> ApiDescription:
+        store = self._context.store
+        api = await self.api(name)
+        wanted = await self._wanted(api)
+        rollouts = await store.rollouts(name)
+        if not rollouts:
+            raise UnknownApi(name)
+        events = await store.events(name)
+        return view.describe(api, wanted, rollouts[0], events, self._sight(api), self._context.gateway)
+
+    async def history(self, name: str) -> tuple[RevisionView, ...]:
+        """Newest first."""
+        store = self._context.store
+        api = await self.api(name)
+        return view.revision_views(api, await store.revisions(name), await store.rollouts(name))
+
+    async def begun(self, api: Api) -> Deployed:
+        """What was begun by an act that made this record."""
+        wanted = await self._wanted(api)
+        return view.deployed(api, wanted.spec, self._context.gateway, changed=True)
+
+    async def api(self, name: str) -> Api:
+        api = await self._context.store.api(name)
+        if api is None:
+            raise UnknownApi(name)
+        return api
+
+    async def see(self, api: Api) -> ApiView:
+        return view.view(api, await self._wanted(api), self._sight(api), self._context.gateway)
+
+    def _sight(self, api: Api) -> Sight:
+        return Sight.on(self._context.board, api.name)
+
+    async def _wanted(self, api: Api) -> Revision:
+        """The target's revision. Revisions never change, so that each is read once."""
+        key = (api.name, api.created_at, api.target.revision)
+        if key not in self._revisions:
+            revision = await self._context.store.revision(api.name, api.target.revision)
+            if revision is None:  # deleted since its record was read
+                raise UnknownApi(api.name)
+            if len(self._revisions) >= REMEMBERED:
+                self._revisions.clear()
+            self._revisions[key] = revision
+        return self._revisions[key]
