@@ -22,6 +22,7 @@ from gyrus.cli.session import Session
 
 if TYPE_CHECKING:
     from gyrus.client.errors import RolloutFailed
+    from gyrus.spec.faults import SpecError
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -110,10 +111,12 @@ def _project_failure(fault: BaseException) -> Failure | None:
     from gyrus.spec.faults import SpecError
 
     if isinstance(fault, SpecError):
-        count = len(fault.faults)
-        faults = "1 fault" if count == 1 else f"{count} faults"
-        return WrongInput(f"The specification has {faults}; nothing was deployed.", details=str(fault))
+        return WrongInput(f"The specification has {count_faults(fault)}.", details=str(fault))
     return None
+
+
+def count_faults(error: SpecError) -> str:
+    return "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
 
 
 def _bug(fault: BaseException) -> Failure:

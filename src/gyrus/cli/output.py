@@ -18,6 +18,7 @@ PHASE_COLOURS = {
     "ready": "green", "failed": "red", "backoff": "red", "unready": "magenta", "draining": "bright_black",
     "gone": "bright_black",
 }  # fmt: skip
+OUTCOME_COLOURS = {"done": "green", "failed": "red", "progressing": "yellow"}
 
 
 def is_terminal(stream: IO[Any]) -> bool:
@@ -58,6 +59,10 @@ def status_styled(status: str) -> str:
 
 def phase_styled(phase: str) -> str:
     return click.style(phase, fg=PHASE_COLOURS.get(phase))
+
+
+def outcome_styled(outcome: str) -> str:
+    return click.style(outcome, fg=OUTCOME_COLOURS.get(outcome))
 
 
 def bold(text: str) -> str:

@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from gyrus.cli.failures import Interrupted, rollout_failure, show
-from gyrus.cli.output import PHASE_COLOURS, has_colour, is_terminal, say
+from gyrus.cli.output import (
+    PHASE_COLOURS,
+    bold,
+    has_colour,
+    is_terminal,
+    say,
+    status_styled,
+    tell,
+    tell_json,
+)
 from gyrus.cli.replicas import doing
 from gyrus.client.errors import RolloutFailed
 from gyrus.contract.operator import ApiDescription, Deployed, ReplicaView
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from gyrus.cli.session import Session
     from gyrus.client.client import Client
     from gyrus.client.rollout import Progress
 
@@ -142,3 +152,14 @@ def _headline(progress: Progress) -> str:
         return "gone"
     counts = description.api.replicas
     return f"revision {description.api.revision}: {counts.up_to_date} of {counts.requested} ready"
+
+
+def finish_rollout(session: Session, begun: Deployed) -> None:
+    """Wait for it and tell its end: what ``rollback`` and ``refresh`` do."""
+    client = session.client()
+    await_rollouts(client, [begun], None)
+    api = client.api(begun.name)
+    if session.json:
+        tell_json(api)
+    else:
+        tell(f"{bold(api.name)} is {status_styled(api.status)} (revision {api.revision})\n  {api.endpoint}")

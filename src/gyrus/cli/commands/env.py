@@ -1,0 +1,101 @@
+"""``gyrus env``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gyrus.cli.failures import WrongInput
+from gyrus.cli.output import bold, table, tell, tell_json
+from gyrus.cli.session import Command, Session, global_options, pass_session
+from gyrus.client.environments import LOCAL, Entry, Environments
+from gyrus.contract.home import Home
+
+SCHEMES = ("http://", "https://")
+
+
+@click.group("env", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """The operators that this command knows, by name.
+
+    "local" always is one: this machine's platform.
+    """
+
+
+command.params += global_options()
+
+
+@command.command("list", cls=Command)
+@pass_session
+def list_environments(session: Session) -> None:
+    """List them; the one in use is marked with a star."""
+    known = Environments.load(session.home)
+    used = known.choose(session.environment)
+    if session.json:
+        tell_json(
+            [{"name": name, "url": _url(known, name), "in_use": name == used} for name in known.names()]
+        )
+        return
+    rows = [
+        ("*" if name == used else "", bold(name), _url(known, name) or "this machine")
+        for name in known.names()
+    ]
+    tell(table(("", "NAME", "URL"), rows))
+
+
+@command.command("add", cls=Command)
+@click.argument("name")
+@click.option("--url", required=True, help="Of the operator, for example https://gyrus.example.com:8079")
+@click.option("--token", help="The operator's token. It is kept in $GYRUS_HOME/environments.json.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="A file that has the token.")
+@pass_session
+def add(session: Session, name: str, url: str, token: str | None, token_file: Path | None) -> None:
+    """Add the operator NAME, or change it."""
+    if name == LOCAL:
+        raise WrongInput(
+            f"{LOCAL} is this machine's platform and cannot be changed.", remedy="Choose another name."
+        )
+    if (token is None) == (token_file is None):
+        raise WrongInput("Exactly one of --token and --token-file is needed.")
+    if not url.startswith(SCHEMES):
+        raise WrongInput(f"{url} is not a URL.", remedy="It begins with http:// or https://")
+    entry = Entry(
+        url=url.rstrip("/"), token=token, token_file=str(token_file.absolute()) if token_file else None
+    )
+    Environments.load(session.home).added(name, entry).save(session.home)
+    tell(f"{name} is {entry.url}. Use it with -e {name}, or from now on: gyrus env use {name}")
+
+
+@command.command("use", cls=Command)
+@click.argument("name")
+@pass_session
+def use(session: Session, name: str) -> None:
+    """Talk to the operator NAME where nothing else is said."""
+    Environments.load(session.home).using(name).save(session.home)
+    tell(f"{name} is in use.")
+
+
+@command.command("remove", cls=Command)
+@click.argument("name")
+@pass_session
+def remove(session: Session, name: str) -> None:
+    """Forget the operator NAME; nothing changes there."""
+    if name == LOCAL:
+        raise WrongInput(
+            f"{LOCAL} is this machine's platform and cannot be removed.", remedy="To stop it: gyrus down"
+        )
+    Environments.load(session.home).removed(name).save(session.home)
+    tell(f"{name} is forgotten.")
+
+
+def _url(known: Environments, name: str, home: Home) -> str | None:
+    if name != LOCAL:
+        return known.entries[name].url
+    from gyrus.client.environments import local_environment
+    from gyrus.client.errors import ClientError
+
+    try:
+        return local_environment(home).url
+    except ClientError:
+        return None

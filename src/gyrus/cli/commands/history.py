@@ -1,0 +1,38 @@
+"""``gyrus history``"""
+
+from __future__ import annotations
+
+import click
+
+from gyrus.cli.apis import first_line
+from gyrus.cli.output import age, dim, outcome_styled, table, tell, tell_json
+from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.contract.operator import RevisionView
+
+HEADERS = ("REVISION", "CREATED", "FILES", "LATEST ROLLOUT", "")
+
+
+@click.command("history", cls=Command)
+@api_name()
+@pass_session
+def command(session: Session, name: str) -> None:
+    """The revisions of the API named NAME, newest first."""
+    revisions = session.client().history(name)
+    if session.json:
+        tell_json(revisions)
+    else:
+        tell(table(HEADERS, [_row(revision) for revision in revisions]))
+
+
+def _row(revision: RevisionView) -> tuple[str, ...]:
+    live = " (live)" if revision.live else ""
+    files = revision.package[:12] if revision.package else "-"
+    return (f"{revision.number}{live}", f"{age(revision.created_at)} ago", files, *_latest_rollout(revision))
+
+
+def _latest_rollout(revision: RevisionView) -> tuple[str, str]:
+    latest = max(revision.rollouts, key=lambda rollout: rollout.generation, default=None)
+    if latest is None:
+        return "-", ""
+    told = f"{latest.cause}: {outcome_styled(latest.outcome)}, {age(latest.started_at)} ago"
+    return told, dim(first_line(latest.message))

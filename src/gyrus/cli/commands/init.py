@@ -1,0 +1,70 @@
+"""``gyrus init``"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from gyrus.cli.failures import Failure, WrongInput
+from gyrus.cli.output import say, tell, tell_json
+from gyrus.cli.session import Command, Session, pass_session
+
+FILES = {
+    "gyrus.yaml": "gyrus.yaml",
+    "handler.py": "handler.py",
+    "test_handler.py": "test_handler.py",
+    "sample.json": "sample.json",
+    "gyrusignore": ".gyrusignore",
+}
+"""What is written, by what it is called in ``gyrus/cli/scaffold``."""
+
+
+@click.command("init", cls=Command)
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+@pass_session
+def command(session: Session, folder: Path) -> None:
+    """Write a small project that can be deployed at once.
+
+    FOLDER is made if need be; by default it is this folder. Files that are there are never overwritten.
+    """
+    from gyrus.spec.words import suggest_name
+
+    name = suggest_name(folder.absolute().name)
+    contents = {
+        target: _content(source).replace("name: NAME", f"name: {name}") for source, target in FILES.items()
+    }
+    _check_free(folder)
+    _write(folder, contents)
+    if session.json:
+        tell_json({"name": name, "files": [str(folder / target) for target in contents]})
+        return
+    tell("\n".join(str(folder / target) for target in contents))
+    where = "" if folder == Path() else f" {folder}"
+    say(f"\nDeploy it:  gyrus deploy{where}\nAsk it:     gyrus predict {name} @{folder / 'sample.json'}")
+
+
+def _content(source: str, name: str) -> str:
+    text = (files("gyrus.cli") / "scaffold" / source).read_text(encoding="utf-8")
+    return text.replace("name: NAME", f"name: {name}")
+
+
+def _check_free(folder: Path) -> None:
+    """Raises WrongInput where a file is in the way."""
+    there = [target for target in FILES.values() if (folder / target).exists()]
+    if there:
+        raise WrongInput(
+            f"{folder.absolute()} has {', '.join(there)} already, and nothing is overwritten.",
+            remedy="Choose another folder: gyrus init FOLDER",
+        )
+
+
+def _write(folder: Path, contents: dict[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for target, content in contents.items():
+            with (folder / target).open("x", encoding="utf-8", newline="\n") as out:
+                out.write(content)
+    except OSError as fault:
+        raise Failure(f"The project cannot be written to {folder.absolute()}: {fault.strerror}.") from fault

@@ -1,0 +1,86 @@
+"""``gyrus logs``"""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from datetime import datetime
+
+import click
+
+from gyrus.cli.output import dim, tell, tell_json_line
+from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.contract.operator import LogLine
+
+COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_blue")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Since(click.ParamType[float]):
+    """A moment: seconds since the epoch."""
+
+    name = "since"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        moment = moment_of(value, time.time())
+        if moment is None:
+            self.fail(
+                f"{value!r} is neither an age such as 10m or 1h30m nor a time such as 2026-01-31T12:00:00Z"
+            )
+        return moment
+
+
+def moment_of(text: str, now: float) -> float | None:
+    """
+    >>> moment_of("1m30s", 1000.0)
+    910.0
+    >>> moment_of("1970-01-01T00:00:05Z", 1000.0)
+    5.0
+    """
+    parts = _PART.findall(text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return now - sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+
+
+@click.command("logs", cls=Command)
+@api_name()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is printed from now on, until Ctrl-C.")
+@click.option("--replica", metavar="ID", help="Of this replica alone; see gyrus describe NAME.")
+@click.option("--since", type=Since(), metavar="10m", help="Not older than this, or than a time.")
+@click.option(
+    "--tail", type=click.IntRange(min=0), metavar="N", help="At most N lines of the past, the newest."
+)
+@click.option("--previous", is_flag=True, help="From before the last restart, and of gone replicas.")
+@pass_session
+def command(
+    session: Session,
+    name: str,
+    follow: bool,
+    replica: str | None,
+    since: float | None,
+    tail: int | None,
+    previous: bool,
+) -> None:
+    """What the replicas of the API named NAME printed, in the order of time."""
+    lines = session.client().logs(
+        name, replica=replica, since=since, follow=follow, previous=previous, tail=tail
+    )
+    try:
+        for line in lines:
+            tell_json_line(line) if session.json else tell(shown(line))
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(130) from None
+
+
+def shown(line: LogLine) -> str:
+    """``12:00:00.123 iris-1-abcde loading the model``"""
+    moment = datetime.fromtimestamp(line.time).astimezone()
+    clock = dim(f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}")
+    who = click.style(line.replica, fg=COLOURS[zlib.crc32(line.replica.encode()) % len(COLOURS)])
+    return f"{clock} {who} {dim(line.message) if line.stream == 'gyrus' else line.message}"

@@ -1,0 +1,22 @@
+"""``gyrus schema``"""
+
+from __future__ import annotations
+
+import click
+
+from gyrus.cli.output import tell_json
+from gyrus.cli.session import Command
+
+
+@click.command("schema", cls=Command)
+def command() -> None:
+    """Print the JSON Schema of the YAML, for editors.
+
+    For example: gyrus schema > gyrus.schema.json, and in the YAML's first line
+
+    \b
+    # yaml-language-server: $schema=gyrus.schema.json
+    """
+    from gyrus.spec.schema import json_schema
+
+    tell_json(json_schema())

@@ -1,0 +1,60 @@
+"""``gyrus validate``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gyrus.cli.failures import WrongInput, count_faults
+from gyrus.cli.output import table, tell, tell_json
+from gyrus.cli.session import Command, Session, pass_session
+
+if TYPE_CHECKING:
+    from gyrus.spec.api import ApiSpec
+    from gyrus.spec.faults import Fault
+    from gyrus.spec.load import SpecFile
+
+HEADERS = ("NAME", "KIND", "RUNS", "REPLICAS", "ENDPOINT")
+
+
+@click.command("validate", cls=Command)
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@pass_session
+def command(session: Session, path: Path) -> None:
+    """Check a YAML file and what it names, without deploying it.
+
+    PATH is the file, or a folder that has a gyrus.yaml; by default this folder.
+    """
+    from gyrus.spec.faults import SpecError
+    from gyrus.spec.load import load
+
+    try:
+        read = load(path)
+    except SpecError as error:
+        if session.json:
+            tell_json({"valid": False, "faults": [_as_data(fault) for fault in error.faults]})
+        raise WrongInput(f"{path} has {count_faults(error)}.", details=str(error)) from error
+    _show(session, read)
+
+
+def _show(session: Session, read: SpecFile) -> None:
+    if session.json:
+        tell_json({"valid": True, "apis": [spec.model_dump(mode="json") for spec in read.apis]})
+        return
+    tell(f"{read.path} is fine.\n")
+    tell(table(HEADERS, [_row(spec) for spec in read.apis]))
+
+
+def _row(spec: ApiSpec) -> tuple[str, ...]:
+    runs = spec.handler.path if spec.handler else " ".join(spec.process.command) if spec.process else ""
+    scaling = spec.autoscaling
+    return spec.name, spec.kind, runs, f"{scaling.min_replicas} to {scaling.max_replicas}", spec.endpoint_path
+
+
+def _as_data(fault: Fault) -> dict[str, object]:
+    return {
+        "file": fault.file, "line": fault.line, "column": fault.column, "field": fault.field,
+        "message": fault.message, "remedy": fault.remedy,
+    }  # fmt: skip

@@ -1,0 +1,133 @@
+"""Everything about one API, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from gyrus.cli.apis import first_line
+from gyrus.cli.output import (
+    age,
+    bold,
+    dim,
+    duration,
+    indented,
+    outcome_styled,
+    phase_styled,
+    status_styled,
+    table,
+)
+from gyrus.cli.replicas import doing
+from gyrus.contract.operator import ApiDescription, EventView, ReplicaView, RolloutView, TrafficView
+from gyrus.contract.replica import Phase
+
+REPLICA_HEADERS = ("REPLICA", "REVISION", "PHASE", "RESTARTS", "AGE", "")
+TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
+
+
+def described(description: ApiDescription, now: float | None = None) -> str:
+    sections = {
+        "": _summary(description),
+        "Replicas": _replicas(description.replicas, now),
+        "Failures": "\n\n".join(_failures(description.replicas)),
+        "Traffic since the gateway started": _traffic(description.traffic),
+        "Events": _events(description.events),
+        "Specification": "\n".join(_yaml(description.spec)),
+    }
+    return "\n\n".join(_section(title, text) for title, text in sections.items() if text)
+
+
+def _section(title: str, text: str) -> str:
+    return f"{bold(title)}\n{indented(text)}" if title else text
+
+
+def _summary(description: ApiDescription) -> str:
+    api = description.api
+    counts = api.replicas
+    lines = {
+        "status": status_styled(api.status) + (f": {first_line(api.message)}" if api.message else ""),
+        "endpoint": api.endpoint,
+        "revision": f"{api.revision}, deployed {age(api.created_at)} ago, updated {age(api.updated_at)} ago",
+        "replicas": f"{counts.ready} ready of {counts.requested}, {counts.up_to_date} up to date",
+        "in flight": str(api.in_flight),
+        "rollout": _rollout(description.rollout),
+    }
+    return "\n".join(
+        [bold(f"{api.name} ({api.kind})"), *(f"  {key:<10} {text}" for key, text in lines.items())]
+    )
+
+
+def _rollout(rollout: RolloutView) -> str:
+    text = f"{rollout.cause} of revision {rollout.revision}: {outcome_styled(rollout.outcome)}"
+    began = f", begun {age(rollout.started_at)} ago"
+    return text + began + (f"\n{indented(rollout.message, 13)}" if rollout.message else "")
+
+
+def _replicas(replicas: tuple[ReplicaView, ...], now: float | None) -> str:
+    if not replicas:
+        return ""
+    return table(REPLICA_HEADERS, [_replica(replica, now) for replica in replicas])
+
+
+def _replica(replica: ReplicaView, now: float | None) -> tuple[str, ...]:
+    import time
+
+    status = replica.status
+    lived = duration((now or time.time()) - status.started_at) if status.started_at else "-"
+    old = "" if replica.up_to_date else dim(" (old)")
+    # The phase has its own column: what it does is told only where that says more.
+    what = doing(replica)
+    return (
+        status.id,
+        f"{status.revision}{old}",
+        phase_styled(status.phase),
+        str(status.restarts),
+        lived,
+        dim(what) if what != status.phase else "",
+    )
+
+
+def _failures(replicas: tuple[ReplicaView, ...]) -> Iterator[str]:
+    """Who is in trouble, why, and its last lines."""
+    for replica in replicas:
+        status = replica.status
+        if status.phase not in TROUBLED and not (status.restarts and status.last_lines):
+            continue
+        reason = click.style(str(status.reason or "last failure"), fg="red")
+        lines = "\n".join(status.last_lines)
+        yield f"{status.id}: {reason} {status.message}".rstrip() + (f"\n{indented(lines)}" if lines else "")
+
+
+def _traffic(traffic: TrafficView) -> str:
+    if not traffic.requests:
+        return ""
+    codes = ", ".join(f"{code} {count}" for code, count in sorted(traffic.by_code.items()))
+    quantiles = {"p50": traffic.p50, "p95": traffic.p95, "p99": traffic.p99}
+    times = ", ".join(f"{name} {value:.1f} ms" for name, value in quantiles.items() if value is not None)
+    return "\n".join(text for text in (f"{traffic.requests} requests: {codes}", times) if text)
+
+
+def _events(events: tuple[EventView, ...]) -> str:
+    return table(("AGE", "REASON", "REPLICA", ""), [_event(event) for event in events]) if events else ""
+
+
+def _event(event: EventView) -> tuple[str, ...]:
+    reason = click.style(event.reason, fg="yellow") if event.type == "warning" else event.reason
+    return age(event.time), reason, event.replica or "-", first_line(event.message)
+
+
+def _yaml(value: dict[str, Any], depth: int = 0) -> Iterator[str]:
+    """What was asked for and is not empty, as in a YAML file. Scalars are JSON, which is YAML too."""
+    import msgspec
+
+    for key, item in value.items():
+        if item in (None, {}, []):
+            continue
+        if isinstance(item, dict):
+            yield "  " * depth + f"{key}:"
+            yield from _yaml(item, depth + 1)  # pyright: ignore[reportUnknownArgumentType] a JSON object
+        else:
+            text = item if isinstance(item, str) else msgspec.json.encode(item).decode()
+            yield "  " * depth + f"{key}: {text}"
