@@ -1,0 +1,33 @@
+"""``python -m gyrus.runtime.supervisor <config.json>``"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from gyrus.contract.replica import ReplicaConfig
+from gyrus.runtime.codec import CodecError, decode
+from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.loop import Supervisor
+
+
+def main(arguments: list[str]) -> int:
+    """Exit codes: 0, it was told to stop and did; 2, it cannot read its configuration."""
+    if len(arguments) != 1:
+        print("usage: python -m gyrus.runtime.supervisor <config.json>", file=sys.stderr)  # noqa: T201
+        return 2
+    path = os.path.abspath(arguments[0])
+    try:
+        with open(path, "rb") as file:
+            config = decode(ReplicaConfig, file.read())
+    except (OSError, CodecError) as error:
+        print(f"the replica's configuration {path} cannot be read: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    kernel.lead_session()
+    kernel.adopt_orphans()
+    Supervisor(config, path).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

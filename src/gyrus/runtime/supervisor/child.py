@@ -1,0 +1,147 @@
+"""One running process, and the pipes that it writes to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gyrus.contract.replica import Reason
+from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.life import LAST_LINES, Verdict
+from gyrus.runtime.supervisor.lines import LineCutter
+
+CONTROL_FD = "GYRUS_CONTROL_FD"
+LONGEST_CONTROL_LINE = 1024 * 1024
+CHUNK = 64 * 1024
+"""Bytes taken from a pipe at once. What a process writes beyond that waits in the pipe, not in our memory."""
+LONGEST_LAST_LINE = 2000
+"""Characters that the status keeps of a line."""
+
+
+@dataclass(slots=True, eq=False)
+class Pipe:
+    """The end of a pipe that we read."""
+
+    fd: int
+    stream: str
+    """``stdout``, ``stderr`` or ``control``."""
+    cutter: LineCutter
+    open: bool = True
+    drained: bool = False
+    """The last read found no more."""
+
+    def read(self) -> list[str]:
+        """The lines that have come. Never waits; after the end, ``open`` is False."""
+        try:
+            data = os.read(self.fd, CHUNK)
+        except BlockingIOError:
+            self.drained = True
+            return []
+        self.drained = not data
+        if not data:
+            self.open = False
+            return self.cutter.finish()
+        return self.cutter.feed(data)
+
+    def close(self) -> list[str]:
+        self.open = False
+        os.close(self.fd)
+        return self.cutter.finish()
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A process that was started, until its exit."""
+
+    pid: int
+    pipes: tuple[Pipe, ...]
+    process: subprocess.Popen[bytes]
+    recent: deque[str] = field(default_factory=lambda: deque[str](maxlen=LAST_LINES))
+    """What it printed last."""
+
+    def remember(self, message: str) -> None:
+        self.recent.extend(line[:LONGEST_LAST_LINE] for line in message.split("\n")[-LAST_LINES:])
+
+    def reaped(self, code: int) -> None:
+        """Somebody has waited for it: keep ``subprocess`` from doing so again."""
+        self.process.returncode = code
+
+    def send(self, number: signal.Signals) -> None:
+        """Safe as long as it has not been reaped: until then nobody else can have its pid."""
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+
+class CannotStart(Exception):
+    """The process could not be started. The message is for the user."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.message)
+        self.verdict = verdict
+
+
+def start(command: Sequence[str], env: Mapping[str, str], folder: str, *, control: bool) -> Child:
+    """Raises CannotStart."""
+    parent = os.getpid()
+    reader, writer = os.pipe() if control else (None, None)
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**env, CONTROL_FD: str(writer)} if control else env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=() if writer is None else (writer,),
+            preexec_fn=lambda: kernel.die_with(parent),
+        )
+    except (OSError, ValueError) as error:
+        if reader is not None:
+            os.close(reader)
+        raise CannotStart(_why(error, command[0], folder)) from error
+    finally:
+        if writer is not None:
+            os.close(writer)
+    return Child(process.pid, tuple(_pipes(process, reader)), process)
+
+
+def _pipes(process: subprocess.Popen[bytes], control: int | None) -> Iterator[Pipe]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if control is not None:
+        yield _pipe(control, "control", LineCutter(LONGEST_CONTROL_LINE))
+    for stream, file in (("stdout", process.stdout), ("stderr", process.stderr)):
+        with file:  # a plain descriptor is all that we want
+            yield _pipe(os.dup(file.fileno()), stream, LineCutter())
+
+
+def _pipe(fd: int, stream: str, cutter: LineCutter) -> Pipe:
+    os.set_blocking(fd, False)
+    return Pipe(fd, stream, cutter)
+
+
+def _why(error: Exception, program: str, folder: str) -> Verdict:
+    """What a failure to start means to the user."""
+    if not os.path.isdir(folder):
+        return Verdict(Reason.PACKAGE, f"the project folder {folder} is missing; deploy it again")
+    if isinstance(error, FileNotFoundError) and os.path.isabs(program):
+        told = f"{program} is missing; deploy again to have the environment built anew"
+        return Verdict(Reason.DEPENDENCIES, told)
+    if isinstance(error, FileNotFoundError) and os.sep in program:
+        told = f"the command {program} is not in the project; add the file or correct process.command"
+        return Verdict(Reason.PACKAGE, told)
+    if isinstance(error, FileNotFoundError):
+        remedy = "add its package to requirements.txt or correct process.command"
+        told = f"the command {program} was not found; {remedy}"
+        return Verdict(Reason.DEPENDENCIES, told)
+    if isinstance(error, PermissionError):
+        told = f"the command {program} may not be executed; make it executable (chmod +x {program})"
+        return Verdict(Reason.PACKAGE, told)
+    return Verdict(Reason.EXITED, f"the command {program} could not be started: {error}")

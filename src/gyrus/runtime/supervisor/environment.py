@@ -1,0 +1,46 @@
+"""The environment variables of a replica's processes: pure.
+
+A replica gets what every program needs, what its specification says, and nothing else of the environment
+that the operator happens to run in, for there may be secrets in that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from gyrus.contract.replica import ReplicaConfig
+
+INHERITED = frozenset(
+    {
+        "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "REQUESTS_CA_BUNDLE", "SHELL",
+        "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER",
+    }
+)  # fmt: skip
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def environment_of(config: ReplicaConfig, inherited: Mapping[str, str]) -> dict[str, str]:
+    """For all processes of a replica; what only one of them gets (``PORT``) is added to it."""
+    kept = {key: value for key, value in inherited.items() if key in INHERITED or key.startswith("LC_")}
+    base = {"PATH": DEFAULT_PATH, "HOME": "/", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    chosen = base | kept | config.env
+    return chosen | _python_environment(config.python, chosen["PATH"]) | _identity(config)
+
+
+def _identity(config: ReplicaConfig) -> dict[str, str]:
+    return {
+        "GYRUS_API": config.api,
+        "GYRUS_REPLICA": config.id,
+        "GYRUS_REVISION": str(config.revision),
+    }
+
+
+def _python_environment(python: str, path: str) -> dict[str, str]:
+    """Commands come from the replica's Python environment first."""
+    folder = os.path.dirname(python)
+    found = {"PATH": f"{folder}{os.pathsep}{path}"}
+    prefix = os.path.dirname(folder)
+    if os.path.exists(os.path.join(prefix, "pyvenv.cfg")):
+        found["VIRTUAL_ENV"] = prefix
+    return found

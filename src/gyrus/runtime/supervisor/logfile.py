@@ -1,0 +1,109 @@
+"""The replica's log: ``replica.log``, a JSON document a line, and its rotated predecessors.
+
+Writing never fails and never waits for space: a replica must not die of a full disk. What could not be
+written is counted, and told once there is space again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+LOG_FILE = "replica.log"
+SIZE = 16 * 1024 * 1024
+"""Bytes of one file."""
+OLD_FILES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What becomes one :class:`gyrus.contract.operator.LogLine`."""
+
+    message: str
+    time: float
+    stream: str = "stdout"
+    level: str | None = None
+    request_id: str | None = None
+    process: int = 0
+    run: int = 0
+
+
+class LogFile:
+    """Appends entries, and rotates the file when it has reached its size."""
+
+    def __init__(self, folder: str, replica: str, *, size: int = SIZE, old_files: int = OLD_FILES) -> None:
+        self._path = os.path.join(folder, LOG_FILE)
+        self._replica = replica
+        self._size = size
+        self._old_files = old_files
+        self._fd: int | None = None
+        self._written = 0
+        self._lost = 0
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._put(entry)
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _put(self, entry: Entry) -> None:
+        if self._lost and self._append(self._line(_lost_entry(self._lost))):
+            self._lost = 0
+        if self._lost or not self._append(self._line(entry)):
+            self._lost += 1
+
+    def _line(self, entry: Entry) -> bytes:
+        line: dict[str, object] = {"time": round(entry.time, 6), "replica": self._replica}
+        line["message"] = entry.message
+        if entry.stream != "stdout":
+            line["stream"] = entry.stream
+        if entry.level is not None:
+            line["level"] = entry.level
+        if entry.request_id is not None:
+            line["request_id"] = entry.request_id
+        if entry.process:
+            line["process"] = entry.process
+        if entry.run:
+            line["run"] = entry.run
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace") + b"\n"
+
+    def _append(self, line: bytes) -> bool:
+        """All of it or nothing: half a line would spoil the one after it."""
+        try:
+            fd = self._open(len(line))
+            if (written := os.write(fd, line)) < len(line):
+                os.ftruncate(fd, self._written)
+                return False
+        except OSError:
+            return False
+        self._written += written
+        return True
+
+    def _open(self, more: int) -> int:
+        if self._fd is not None and self._written and self._written + more > self._size:
+            self._rotate()
+        if self._fd is None:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._written = os.fstat(self._fd).st_size
+        return self._fd
+
+    def _rotate(self) -> None:
+        self.close()
+        for number in range(self._old_files, 0, -1):
+            older = f"{self._path}.{number}"
+            newer = f"{self._path}.{number - 1}" if number > 1 else self._path
+            if os.path.exists(newer):
+                os.replace(newer, older)
+
+
+def _lost_entry(count: int) -> Entry:
+    told = f"{count} lines before this one were lost: the log could not be written (is the disk full?)"
+    return Entry(message=told, time=time.time(), stream="gyrus", level="warning")

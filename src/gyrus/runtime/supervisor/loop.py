@@ -1,0 +1,255 @@
+"""The supervisor's one loop: wait, observe, decide, act, record; and in the end leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gyrus.contract.replica import Phase, ReplicaConfig
+from gyrus.runtime.supervisor import kernel, processtable
+from gyrus.runtime.supervisor.environment import environment_of
+from gyrus.runtime.supervisor.life import Want
+from gyrus.runtime.supervisor.logfile import LogFile
+from gyrus.runtime.supervisor.memory import MemoryWatch
+from gyrus.runtime.supervisor.report import Origin, Reporter
+from gyrus.runtime.supervisor.role import roles_of
+from gyrus.runtime.supervisor.statusfile import StatusFile
+from gyrus.runtime.supervisor.unit import Unit
+
+LINGER = 5.0
+"""Seconds that descendants of a handler may take to exit after it has; those of a ``process`` have the rest
+of the grace period, for its first process may be a mere wrapper."""
+LAST_RESORT = 5.0
+"""Seconds that killed processes may take to vanish before we go all the same."""
+LOOK_AGAIN = 0.1
+"""Seconds between two looks for what is left, at the end."""
+OOM_SAMPLE = 1.0
+"""Seconds between two looks at how many processes the kernel has killed for want of memory."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """How far stopping has got; moments in monotonic seconds."""
+
+    kill_at: float
+    strays_kill_at: float | None = None
+
+
+class Supervisor:
+    def __init__(self, config: ReplicaConfig, config_path: str) -> None:
+        folder = os.path.dirname(config_path)
+        env = environment_of(config, os.environ)
+        self._config = config
+        self._log = LogFile(config.log_dir or folder, config.id)
+        self._units = [Unit(role, config.project, env, self._log) for role in roles_of(config, config_path)]
+        self._status = StatusFile(folder, config.notify)
+        self._memory = MemoryWatch(config.memory) if config.memory else None
+        self._reporter = Reporter(config, _origin())
+        self._told_to_stop = False
+        self._ending: Ending | None = None
+        self._done = False
+        self._ready_at: float | None = None
+        self._oom_kills = kernel.out_of_memory_kills()
+        self._oom_sample_at = 0.0
+        self._alarm, self._alarm_end = socket.socketpair()
+
+    def run(self) -> None:
+        """Returns when the replica was told to stop, and nothing of it runs any more."""
+        self._listen_to_signals()
+        while not self._done:
+            now = time.monotonic()
+            self._observe(now)
+            self._decide(now)
+            self._act(now)
+            self._record(now)
+            if not self._done:
+                self._wait(now)
+        self._log.close()
+
+    def stop(self) -> None:
+        """Begin to stop. May be called from a signal handler, and again and again."""
+        self._told_to_stop = True
+
+    # Wait
+
+    def _listen_to_signals(self) -> None:
+        """Handlers, not SIG_IGN: the processes that we start would inherit that."""
+        self._alarm.setblocking(False)
+        self._alarm_end.setblocking(False)
+        signal.set_wakeup_fd(self._alarm_end.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: self.stop())
+        for number in (signal.SIGCHLD, signal.SIGHUP):
+            signal.signal(number, lambda number, frame: None)
+
+    def _wait(self, now: float) -> None:
+        """Until a pipe, a probe or a signal has something for us, or the next moment has come."""
+        poll = select.poll()
+        readers: dict[int, Callable[[], None]] = {}
+        for fd, events, reader in self._sources(now):
+            poll.register(fd, events)
+            readers[fd] = reader
+        milliseconds = max(0.0, min(self._moments(now)) - now) * 1000
+        for fd, _ in poll.poll(milliseconds):
+            readers[fd]()
+
+    def _sources(self, now: float) -> Iterator[tuple[int, int, Callable[[], None]]]:
+        yield self._alarm.fileno(), select.POLLIN, self._silence
+        for unit in self._units:
+            for pipe in unit.child.pipes if unit.child else ():
+                if pipe.open:
+                    yield pipe.fd, select.POLLIN, lambda unit=unit, pipe=pipe: unit.read(pipe, now)
+            if unit.probe and unit.probe.retry_at is None:
+                events = select.POLLOUT if unit.probe.waits_to_write else select.POLLIN
+                yield unit.probe.socket.fileno(), events, unit.probe.advance
+
+    def _moments(self, now: float) -> Iterator[float]:
+        yield now + 60.0
+        for unit in self._units:
+            yield from unit.wakes_at
+        if self._memory:
+            yield self._memory.wakes_at
+        if self._status.retry_at is not None:
+            yield self._status.retry_at
+        if self._ending:
+            yield now + LOOK_AGAIN if self._ending.strays_kill_at is not None else self._ending.kill_at
+
+    def _silence(self) -> None:
+        try:
+            while self._alarm.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    # Observe
+
+    def _observe(self, now: float) -> None:
+        self._reap(now)
+        self._sample_oom_kills(now)
+        for unit in self._units:
+            if unit.probe:
+                unit.probe.passed(now)
+            unit.answered(now)
+        self._watch_memory(now)
+
+    def _reap(self, now: float) -> None:
+        """Wait for every dead child, orphans that we adopted included."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for unit in self._units:
+                if unit.pid == pid:
+                    oom = kernel.out_of_memory_kills() > self._oom_kills
+                    unit.died(os.waitstatus_to_exitcode(status), now, out_of_memory=oom)
+                    self._clear_away_strays()
+
+    def _sample_oom_kills(self, now: float) -> None:
+        if now >= self._oom_sample_at:
+            self._oom_kills, self._oom_sample_at = kernel.out_of_memory_kills(), now + OOM_SAMPLE
+
+    def _watch_memory(self, now: float) -> None:
+        if self._memory is None:
+            return
+        roots = [unit.pid for unit in self._units if unit.pid is not None]
+        offence = self._memory.look(roots, now)
+        for unit in self._units:
+            if offence and unit.pid == offence.pid:
+                unit.condemned(offence.verdict, now)
+
+    # Decide
+
+    def _decide(self, now: float) -> None:
+        if self._told_to_stop and self._ending is None:
+            self._ending = Ending(kill_at=now + self._config.grace)
+            self._begin_to_stop(now)
+        for unit in self._units:
+            unit.life = unit.life.passed(now)
+        if self._ready_at is None and self._phase is Phase.READY:
+            self._ready_at = now
+
+    @property
+    def _phase(self) -> Phase:
+        return self._reporter.report(
+            [u.life for u in self._units], ended=False, stopping=False, ready_at=None
+        ).phase
+
+    # Act
+
+    def _act(self, now: float) -> None:
+        for unit in self._units:
+            match unit.life.wants(now):
+                case Want.START:
+                    unit.start(now)
+                case Want.KILL:
+                    unit.kill(now)
+                case Want.NOTHING:
+                    unit.ask(now)
+                    unit.answered(now)
+        if self._ending:
+            self._end(self._ending, now)
+
+    def _begin_to_stop(self, now: float) -> None:
+        for unit in self._units:
+            unit.say("info", f"{unit.role.name} was told to stop") if unit.pid else None
+            unit.stopping(now)
+            unit.terminate()
+
+    def _end(self, ending: Ending, now: float) -> None:
+        """Processes exit or are killed, then what they have left behind, then it is done."""
+        if any(unit.pid is not None for unit in self._units):
+            if now >= ending.kill_at:
+                for unit in self._units:
+                    unit.kill(now)
+                ending.kill_at = now + 1.0
+            return
+        left = self._strays()
+        if not left:
+            self._done = True
+        elif ending.strays_kill_at is None:
+            linger = self._config.grace if self._config.process else LINGER
+            ending.strays_kill_at = min(ending.kill_at, now + linger)
+            _send(left, signal.SIGTERM)
+        elif now >= ending.strays_kill_at:
+            _send(left, signal.SIGKILL)
+            self._done = now >= ending.strays_kill_at + LAST_RESORT
+
+    def _strays(self) -> set[int]:
+        known = [unit.pid for unit in self._units if unit.pid is not None]
+        return processtable.strays(processtable.read_table(), os.getpid(), known)
+
+    def _clear_away_strays(self) -> None:
+        """A process died and will be started again: its descendants must not keep its port or its memory."""
+        if self._ending is None:
+            _send(self._strays(), signal.SIGKILL)
+
+    # Record
+
+    def _record(self, now: float) -> None:
+        lives = [unit.life for unit in self._units]
+        status = self._reporter.report(
+            lives, stopping=self._ending is not None, ended=self._done, ready_at=self._ready_at
+        )
+        self._status.write(status, now)
+
+
+def _origin() -> Origin:
+    started = kernel.started_at()
+    epoch = time.time() - time.monotonic()
+    return Origin(pid=os.getpid(), pid_started=started, started_at=started, epoch=epoch)
+
+
+def _send(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass

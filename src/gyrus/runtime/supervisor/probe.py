@@ -1,0 +1,127 @@
+"""One question to a process: are you ready? Asked without waiting, so that one loop can ask many."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+
+TIMEOUT = 3.0
+"""Seconds."""
+RETRY = 0.05
+"""Seconds until a full backlog is tried again."""
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_LONGEST_STATUS_LINE = 4096
+
+
+class Probe:
+    """Connects, asks with GET where there is a path, and has an answer at ``deadline`` at the latest.
+
+    ``fault`` says why it is not ready; None: it is. It means nothing before ``done``.
+    """
+
+    def __init__(self, endpoint: str, path: str | None, now: float) -> None:
+        self._endpoint = endpoint
+        self._path = path
+        self._received = b""
+        self._connected = False
+        self.deadline = now + TIMEOUT
+        self.retry_at: float | None = None
+        """When to connect again, for the process had no room for another connection."""
+        self.done = False
+        self.fault: str | None = None
+        self.socket = self._new_socket()
+        self.connect(now)
+
+    @property
+    def waits_to_write(self) -> bool:
+        return not self._connected
+
+    def connect(self, now: float) -> None:
+        self.retry_at = None
+        error = self.socket.connect_ex(self._address)
+        if error == 0:
+            self._on_connected()
+        elif error == errno.EAGAIN and self._is_unix:
+            self.retry_at = now + RETRY
+        elif error != errno.EINPROGRESS:
+            self._finish(f"connecting to {self._endpoint} failed: {os.strerror(error)}")
+
+    def advance(self) -> None:
+        """The socket can be written or read now."""
+        try:
+            if not self._connected:
+                self._check_connection()
+            else:
+                self._receive()
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._finish(f"{self._question} failed: {error.strerror}")
+
+    def passed(self, now: float) -> None:
+        """Time has passed."""
+        if not self.done and now >= self.deadline:
+            what = "was not answered" if self._connected else "found no room for a connection"
+            self._finish(f"{self._question} {what} within {TIMEOUT:g} s")
+        elif not self.done and self.retry_at is not None and now >= self.retry_at:
+            self.connect(now)
+
+    @property
+    def wakes_at(self) -> float:
+        return self.deadline if self.retry_at is None else min(self.retry_at, self.deadline)
+
+    def close(self) -> None:
+        self.done = True
+        self.socket.close()
+
+    @property
+    def _is_unix(self) -> bool:
+        return self._endpoint.startswith("unix:")
+
+    @property
+    def _address(self) -> str | tuple[str, int]:
+        if self._is_unix:
+            return self._endpoint.removeprefix("unix:")
+        host, _, port = self._endpoint.rpartition(":")
+        return host, int(port)
+
+    @property
+    def _question(self) -> str:
+        return f"GET {self._path}" if self._path else f"connecting to {self._endpoint}"
+
+    def _new_socket(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX if self._is_unix else socket.AF_INET, socket.SOCK_STREAM)
+        made.setblocking(False)
+        return made
+
+    def _check_connection(self) -> None:
+        error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            self._finish(f"connecting to {self._endpoint} failed: {os.strerror(error)}")
+        else:
+            self._on_connected()
+
+    def _on_connected(self) -> None:
+        self._connected = True
+        if self._path is None:
+            self._finish(None)
+            return
+        headers = "Host: localhost\r\nUser-Agent: gyrus-probe\r\nConnection: close"
+        self.socket.send(f"GET {self._path} HTTP/1.1\r\n{headers}\r\n\r\n".encode())
+
+    def _receive(self) -> None:
+        data = self.socket.recv(_LONGEST_STATUS_LINE)
+        self._received += data
+        if match := _STATUS.match(self._received):
+            code = int(match[1])
+            self._finish(None if 200 <= code < 300 else f"GET {self._path} was answered with {code}")
+        elif not data:
+            self._finish(f"GET {self._path} was not answered: the connection was closed")
+        elif len(self._received) >= _LONGEST_STATUS_LINE:
+            self._finish(f"GET {self._path} was not answered with HTTP")
+
+    def _finish(self, fault: str | None) -> None:
+        self.fault = fault
+        self.close()

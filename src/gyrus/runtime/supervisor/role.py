@@ -1,0 +1,98 @@
+"""Which processes a replica consists of: pure, from its configuration."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from gyrus.contract.replica import READY_PATH, Reason, ReplicaConfig
+from gyrus.runtime.supervisor.life import Rules
+
+PORT_WORDS = ("${PORT}", "$PORT", "{PORT}")
+"""Replaced by the port wherever they stand within a word of a process's command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One process that the replica runs, again and again."""
+
+    index: int
+    name: str
+    """In messages."""
+    command: tuple[str, ...]
+    socket: str | None
+    """Where it will listen; None: on a TCP port of 127.0.0.1, picked anew at every start."""
+    ready_path: str | None
+    """Answers 2xx when it is ready; None: ready as soon as it accepts connections."""
+    announces: bool
+    """It is ours: it has a control pipe, and says there when it listens."""
+    rules: Rules
+    front: bool = False
+
+    def words(self, port: int | None) -> tuple[str, ...]:
+        """The command to run."""
+        if port is None:
+            return self.command
+        return tuple(expand(word, port) for word in self.command)
+
+
+def roles_of(config: ReplicaConfig, config_path: str) -> tuple[Role, ...]:
+    if config.process is None:
+        return tuple(_worker(config, config_path, index) for index in range(config.processes))
+    if config.front:
+        return (_server(config), _front(config, config_path))
+    return (_server(config),)
+
+
+def socket_path(config: ReplicaConfig, index: int) -> str:
+    return os.path.join(config.run_dir, f"{config.id}.{index}.sock")
+
+
+def expand(word: str, port: int) -> str:
+    for pattern in PORT_WORDS:
+        word = word.replace(pattern, str(port))
+    return word
+
+
+def _worker(config: ReplicaConfig, config_path: str, index: int) -> Role:
+    return Role(
+        index=index,
+        name=f"process {index}",
+        command=(config.python, "-m", "gyrus.runtime.worker", config_path, str(index)),
+        socket=socket_path(config, index),
+        ready_path=READY_PATH,
+        announces=True,
+        rules=Rules(start_timeout=config.start_timeout, late_message="the handler was not ready"),
+    )
+
+
+def _server(config: ReplicaConfig) -> Role:
+    assert config.process is not None
+    command, path = config.process.command, config.process.ready_path
+    listens = f"GET {path} was not answered with 2xx" if path else "nothing accepted connections on $PORT"
+    return Role(
+        index=0,
+        name="the process",
+        command=command,
+        socket=None,
+        ready_path=path,
+        announces=False,
+        rules=Rules(
+            start_timeout=config.start_timeout,
+            late=Reason.NOT_LISTENING,
+            late_message=f"{command[0]} runs, but {listens}",
+        ),
+    )
+
+
+def _front(config: ReplicaConfig, config_path: str) -> Role:
+    return Role(
+        index=1,
+        name="the front",
+        command=(config.python, "-m", "gyrus.runtime.front", config_path),
+        socket=socket_path(config, 0),
+        ready_path=READY_PATH,
+        announces=True,
+        rules=Rules(start_timeout=config.start_timeout, late_message="the front was not ready"),
+        front=True,
+    )

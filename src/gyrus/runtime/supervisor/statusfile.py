@@ -1,0 +1,58 @@
+"""``status.json``: always whole, always the latest, and told of to whoever listens."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from gyrus.contract.replica import STATUS_FILE, ReplicaStatus
+from gyrus.runtime.codec import encode
+
+RETRY = 1.0
+"""Seconds until a write that failed (the disk is full) is tried again."""
+RING_AGAIN = 0.05
+"""Seconds until a listener whose queue was full is told again."""
+
+
+class StatusFile:
+    def __init__(self, folder: str, notify: str | None) -> None:
+        self._path = os.path.join(folder, STATUS_FILE)
+        self._notify = notify
+        self._written: ReplicaStatus | None = None
+        self._untold = False
+        self.retry_at: float | None = None
+        """When to call :meth:`write` again though nothing has changed."""
+
+    def write(self, status: ReplicaStatus, now: float) -> None:
+        """Does nothing where the file says so already, and everybody knows."""
+        if self.retry_at is not None and now < self.retry_at:
+            return
+        self.retry_at = None
+        if status != self._written:
+            self._replace(status, now)
+        if self._untold:
+            self._tell(status.id, now)
+
+    def _replace(self, status: ReplicaStatus, now: float) -> None:
+        fresh = f"{self._path}.new"
+        try:
+            with open(fresh, "wb") as file:
+                file.write(encode(status))
+            os.replace(fresh, self._path)
+        except OSError:
+            self.retry_at = now + RETRY
+        else:
+            self._written, self._untold = status, self._notify is not None
+
+    def _tell(self, replica: str, now: float) -> None:
+        assert self._notify is not None
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+            bell.setblocking(False)
+            try:
+                bell.sendto(replica.encode(), self._notify)
+            except BlockingIOError:
+                self.retry_at = now + RING_AGAIN
+                return
+            except OSError:
+                pass  # nobody listens just now; whoever comes will read the file
+        self._untold = False

@@ -1,0 +1,207 @@
+"""One role, brought to life: its process, the probe under way, and where it stands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from gyrus.contract.replica import Phase, Reason
+from gyrus.runtime.supervisor import child as children
+from gyrus.runtime.supervisor.announcement import Announcement, understand
+from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe
+from gyrus.runtime.supervisor.life import Life, Verdict
+from gyrus.runtime.supervisor.logfile import Entry, LogFile
+from gyrus.runtime.supervisor.port import Port, pick_port
+from gyrus.runtime.supervisor.probe import Probe
+from gyrus.runtime.supervisor.role import Role
+
+EAGER = 0.1
+"""Seconds between probes of a process that is not ready yet."""
+STEADY = 1.0
+"""Seconds between probes of one that is."""
+DRAINED_READS = 64
+"""Chunks that are read at most of what a dead process has left in a pipe."""
+
+
+class Unit:
+    """Does to one process what its life wants, and tells its life what happened."""
+
+    def __init__(self, role: Role, folder: str, env: Mapping[str, str], log: LogFile) -> None:
+        self.role = role
+        self.life = Life(index=role.index, rules=role.rules)
+        self.child: Child | None = None
+        self.probe: Probe | None = None
+        self._folder = folder
+        self._env = env
+        self._log = log
+        self._port: Port | None = None
+        self._probe_at = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        return self.child.pid if self.child else None
+
+    # Acts
+
+    def start(self, now: float) -> None:
+        self._release()
+        try:
+            self._port = None if self.role.socket else pick_port()
+            self.child = children.start(
+                self.role.words(self._port.number if self._port else None),
+                {**self._env, "PORT": str(self._port.number)} if self._port else self._env,
+                self._folder,
+                control=self.role.announces,
+            )
+        except CannotStart as error:
+            self._refused(error.verdict, now)
+        except OSError as error:
+            self._refused(Verdict(Reason.EXITED, f"it could not be started: {error}"), now)
+        else:
+            endpoint = self._port.endpoint if self._port else f"unix:{self.role.socket}"
+            self.life = self.life.started(self.child.pid, endpoint, now, listening=not self.role.announces)
+            self._probe_at = now
+            self.say("info", f"{self.role.name} started (pid {self.child.pid})")
+
+    def kill(self, now: float) -> None:
+        if self.child:
+            self.child.send(signal.SIGKILL)
+            self.life = self.life.killed(now)
+
+    def terminate(self) -> None:
+        if self.child:
+            self.child.send(signal.SIGTERM)
+
+    def ask(self, now: float) -> None:
+        """Begin a probe if it is time to."""
+        if self.probe is None and self.life.listening and now >= self._probe_at and self.life.endpoint:
+            self.probe = Probe(self.life.endpoint, self.role.ready_path, now)
+            self._probe_at = now + (EAGER if self.life.phase is Phase.STARTING else STEADY)
+
+    # Observations
+
+    def read(self, pipe: Pipe, now: float) -> None:
+        lines = pipe.read()
+        self._heard(pipe.stream, lines, now)
+
+    def answered(self, now: float) -> None:
+        """Learn from the probe if it is done."""
+        if self.probe is None or not self.probe.done:
+            return
+        before, self.life = self.life, self.life.probed(self.probe.fault, now)
+        self.probe = None
+        if self.life.phase is not before.phase:
+            self._say_phase()
+
+    def died(self, code: int, now: float, *, out_of_memory: bool) -> None:
+        """It has been waited for."""
+        assert self.child is not None
+        self.child.reaped(code)
+        for pipe in self.child.pipes:
+            pipe.drained = False
+            self._drain(pipe, now)
+        lines = tuple(self.child.recent)
+        self.child = None
+        self._release()
+        stopped = self.life.phase is Phase.DRAINING
+        self.life = self.life.exited(code, lines, now, out_of_memory=out_of_memory)
+        if stopped:
+            self.say("info", f"{self.role.name} ended (code {code})")
+        else:
+            self._say_failure(now)
+
+    def stopping(self, now: float) -> None:
+        self.life = self.life.stopping(now)
+        if self.probe:
+            self.probe.close()
+            self.probe = None
+
+    def condemned(self, verdict: Verdict, now: float) -> None:
+        self.life = self.life.condemned(verdict, now)
+
+    @property
+    def wakes_at(self) -> Iterable[float]:
+        if (moment := self.life.wakes_at) is not None:
+            yield moment
+        if self.probe:
+            yield self.probe.wakes_at
+        elif self.life.listening:
+            yield self._probe_at
+
+    # Log
+
+    def say(self, level: str, message: str) -> None:
+        """In the replica's log, in our own name."""
+        entry = Entry(message=message, time=time.time(), stream="gyrus", level=level)
+        self._write([entry])
+
+    def _heard(self, stream: str, lines: list[str], now: float) -> None:
+        present = time.time()
+        if stream == "control":
+            heard = [understand(line, present) for line in lines]
+        else:
+            heard = [Entry(message=line, time=present, stream=stream) for line in lines]
+        self._write([entry for entry in heard if isinstance(entry, Entry)])
+        for announcement in heard:
+            if isinstance(announcement, Announcement):
+                self._announced(announcement, now)
+
+    def _write(self, entries: list[Entry]) -> None:
+        index, run = self.role.index, self.life.restarts
+        self._log.write(replace(entry, process=index, run=run) for entry in entries)
+        if self.child:
+            for entry in entries:
+                if entry.stream != "gyrus":
+                    self.child.remember(entry.message)
+
+    def _announced(self, said: Announcement, now: float) -> None:
+        if said.phase is Phase.READY:
+            self.life, self._probe_at = self.life.announced_ready(), now
+        elif said.phase is Phase.FAILED:
+            verdict = Verdict(said.reason or Reason.EXITED, said.message, said.lines)
+            self.life = self.life.announced_failure(verdict, now)
+        elif said.phase is Phase.STARTING:
+            self.life = self.life.announced_progress(said.message)
+
+    def _say_phase(self) -> None:
+        if self.life.phase is Phase.READY:
+            self.say("info", f"{self.role.name} is ready")
+        else:
+            self.say("warning", f"{self.role.name} is not ready any more: {self.life.progress}")
+
+    def _say_failure(self, now: float) -> None:
+        failure, retry_at = self.life.failure, self.life.retry_at
+        if failure:
+            then = f"; starting again in {retry_at - now:.1f} s" if retry_at else "; not starting again"
+            self.say("error", f"{self.role.name} failed: {failure.reason}: {failure.message}{then}")
+
+    # Ends
+
+    def _refused(self, verdict: Verdict, now: float) -> None:
+        self._release()
+        self.life = self.life.refused(verdict, now)
+        self._say_failure(now)
+
+    def _drain(self, pipe: Pipe, now: float) -> None:
+        """What it wrote before it died. A descendant may hold the pipe open: do not wait for its end."""
+        for _ in range(DRAINED_READS):
+            if not pipe.open or pipe.drained:
+                break
+            self.read(pipe, now)
+        self._heard(pipe.stream, pipe.close(), now)
+
+    def _release(self) -> None:
+        if self.probe:
+            self.probe.close()
+            self.probe = None
+        if self._port:
+            self._port.release()
+            self._port = None
+        if self.role.socket:
+            try:
+                os.unlink(self.role.socket)
+            except FileNotFoundError:
+                pass
