@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
-from pydantic import ValidationError
 
 from gyrus.contract import problem
 from gyrus.contract.operator import Deployed, DeployRequest
 from gyrus.server import acts
 from gyrus.server.given import GivenContext
-from gyrus.server.problems import InvalidSpecs, responses
+from gyrus.server.problems import responses
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.faults import Fault, SpecError
+from gyrus.spec.load import check
 from gyrus.state import view
 from gyrus.state.errors import UnknownPackage
 
 router = APIRouter()
+
+SOURCE = "apis"
+"""The field of the request that faults are found in."""
 
 
 @router.post(
@@ -42,43 +44,21 @@ async def deploy(request: DeployRequest, context: GivenContext) -> list[Deployed
     ]
 
 
-def checked(request: DeployRequest) -> list[ApiSpec]:
-    """The specifications. Raises InvalidSpecs with every fault that there is."""
-    specs: list[ApiSpec] = []
-    faults: list[str] = [] if request.apis else ["apis: there is none; name at least one API to deploy"]
-    for index, api in enumerate(request.apis):
-        try:
-            specs.append(ApiSpec.model_validate(api))
-        except ValidationError as error:
-            faults += (f"{_label(index, api)}: {fault}" for fault in _faults(error))
-    faults += _contradictions(specs, request.package)
-    if faults:
-        raise InvalidSpecs(*faults)
+def checked(request: DeployRequest) -> tuple[ApiSpec, ...]:
+    """The specifications. Raises SpecError."""
+    if not request.apis:
+        raise SpecError([_fault(SOURCE, "there is none", "name at least one API to deploy")])
+    specs = check(request.apis, SOURCE)
+    homeless = [spec.name for spec in specs if _needs_files(spec)] if request.package is None else []
+    if homeless:
+        remedy = "upload their package, and name its digest"
+        raise SpecError(_fault(f"{SOURCE}: {name}", "its files are missing", remedy) for name in homeless)
     return specs
 
 
-def _contradictions(specs: list[ApiSpec], package: str | None) -> list[str]:
-    """What is wrong with them together."""
-    names = [spec.name for spec in specs]
-    faults = [f"{name}: two APIs of one deployment have this name" for name in _repeated(names)]
-    if package is None:
-        faults += (
-            f"{spec.name}: a handler needs its files: upload a package" for spec in specs if spec.handler
-        )
-    return faults
+def _needs_files(spec: ApiSpec) -> bool:
+    return spec.handler is not None or (spec.process is not None and spec.process.requirements is not None)
 
 
-def _repeated(names: list[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})
-
-
-def _label(index: int, api: dict[str, Any]) -> str:
-    name = api.get("name")
-    return name if isinstance(name, str) and name else f"apis[{index}]"
-
-
-def _faults(error: ValidationError) -> list[str]:
-    return [
-        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
-        for fault in error.errors(include_url=False, include_context=False)
-    ]
+def _fault(where: str, message: str, remedy: str) -> Fault:
+    return Fault(file=where, mark=None, field="", message=message, remedy=remedy)

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from gyrus.contract import problem
 from gyrus.contract.problem import MEDIA_TYPE, FaultsProblem, Problem, ProblemType
+from gyrus.spec.faults import SpecError
 from gyrus.state.errors import (
     Conflict,
     StaleVersion,
@@ -40,14 +41,6 @@ PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
 _OF_STATUS = {404: problem.NOT_FOUND, 405: problem.METHOD_NOT_ALLOWED}
 
 
-class InvalidSpecs(Exception):
-    """What is to be deployed is not valid; the faults are for the user."""
-
-    def __init__(self, *faults: str) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
-
-
 def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """The document as a response."""
     content = {key: value for key, value in asdict(problem).items() if value is not None}
@@ -62,7 +55,7 @@ def install(app: FastAPI) -> None:
     """Have every exception answered by its problem."""
     for kind in PROBLEM_OF:
         app.add_exception_handler(kind, _foreseen)
-    app.add_exception_handler(InvalidSpecs, _invalid_specs)
+    app.add_exception_handler(SpecError, _invalid_spec)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unforeseen)
@@ -90,12 +83,13 @@ async def _foreseen(request: Request, error: Exception) -> Response:
     return answer(document(kind, str(error)))
 
 
-async def _invalid_specs(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, InvalidSpecs)
+async def _invalid_spec(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, SpecError)
     kind = problem.INVALID_SPEC
+    faults = tuple(map(str, error.faults))
     return answer(
         FaultsProblem(
-            type=kind.type, title=kind.title, status=kind.status, detail=str(error), faults=error.faults
+            type=kind.type, title=kind.title, status=kind.status, detail="\n".join(faults), faults=faults
         )
     )
 

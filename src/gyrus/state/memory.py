@@ -1,0 +1,199 @@
+"""The Store in memory: for tests, and as the plainest telling of what a store does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.spec.api import ApiSpec
+from gyrus.state import transitions
+from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
+from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout
+from gyrus.state.store import KEPT_EVENTS, SHOWN_ROLLOUTS, Change
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One API and what belongs to it, oldest first."""
+
+    api: Api
+    revisions: list[Revision]
+    rollouts: list[Rollout]
+    events: list[Event] = field(default_factory=list[Event])
+
+    def revision(self, number: int) -> Revision | None:
+        return self.revisions[number - 1] if 0 < number <= len(self.revisions) else None
+
+    @property
+    def paths(self) -> set[str]:
+        """The endpoint paths of the target's and the live revision."""
+        kept = {generation.revision for generation in (self.api.target, self.api.live) if generation}
+        return {revision.spec.endpoint_path for revision in self.revisions if revision.number in kept}
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """Implements :class:`gyrus.state.store.Store`. Nothing outlives it."""
+
+    _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
+    _packages: dict[str, Package] = field(default_factory=dict[str, Package])
+
+    # Intent
+
+    async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
+        if package is not None and package not in self._packages:
+            raise UnknownPackage(package)
+        before = {name: _copy(entry) for name, entry in self._entries.items()}
+        try:
+            return tuple([self._deploy(spec, package, at) for spec in specs])
+        except Conflict:
+            self._entries = before
+            raise
+
+    async def rollback(self, name: str, to: int | None, at: datetime) -> Api:
+        entry = self._kept(name)
+        number = transitions.rollback_revision(entry.api, entry.rollouts[::-1], to)
+        return self._begin(entry, number, Cause.ROLLBACK, at)
+
+    async def refresh(self, name: str, at: datetime) -> Api:
+        entry = self._kept(name)
+        return self._begin(entry, entry.api.target.revision, Cause.REFRESH, at)
+
+    async def mark_deleting(self, name: str, at: datetime) -> Api:
+        entry = self._known(name)
+        entry.api = transitions.delete(entry.api, at)
+        return entry.api
+
+    async def remove(self, name: str) -> None:
+        if name in self._entries:
+            transitions.require_deleting(self._entries[name].api)
+            del self._entries[name]
+
+    async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
+        entry = self._unchanged(api)
+        ended = transitions.end(entry.api, outcome, message, at)
+        _end_rollout(entry, outcome, message, at)
+        entry.api = ended
+        return ended
+
+    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+        entry = self._unchanged(api)
+        entry.api = transitions.scale(entry.api, replicas, at)
+        return entry.api
+
+    async def api(self, name: str) -> Api | None:
+        return self._entries[name].api if name in self._entries else None
+
+    async def apis(self) -> tuple[Api, ...]:
+        return tuple(self._entries[name].api for name in sorted(self._entries))
+
+    # History
+
+    async def revision(self, name: str, number: int) -> Revision | None:
+        return self._entries[name].revision(number) if name in self._entries else None
+
+    async def revisions(self, name: str) -> tuple[Revision, ...]:
+        return tuple(self._entries[name].revisions[::-1]) if name in self._entries else ()
+
+    async def rollouts(self, name: str) -> tuple[Rollout, ...]:
+        newest_first = self._entries[name].rollouts[::-1] if name in self._entries else []
+        return tuple(newest_first[:SHOWN_ROLLOUTS])
+
+    async def record(self, *events: Event) -> None:
+        for event in events:
+            if event.api in self._entries:
+                entry = self._entries[event.api]
+                entry.events = [*entry.events, event][-KEPT_EVENTS:]
+
+    async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
+        recorded = self._entries[name].events if name in self._entries else []
+        return tuple(recorded[max(len(recorded) - limit, 0) :])
+
+    # Packages
+
+    async def record_package(self, package: Package) -> None:
+        known = self._packages.setdefault(package.digest, package)
+        if known.uploaded_at < package.uploaded_at:
+            self._packages[package.digest] = replace(known, uploaded_at=package.uploaded_at)
+
+    async def package(self, digest: str) -> Package | None:
+        return self._packages.get(digest)
+
+    async def forget_packages(self, unused_since: datetime) -> tuple[str, ...]:
+        used = {revision.package for entry in self._entries.values() for revision in entry.revisions}
+        old = (package.digest for package in self._packages.values() if package.uploaded_at < unused_since)
+        forgotten = tuple(sorted(digest for digest in old if digest not in used))
+        for digest in forgotten:
+            del self._packages[digest]
+        return forgotten
+
+    # Steps
+
+    def _deploy(self, spec: ApiSpec, package: str | None, at: datetime) -> Change:
+        entry = self._entries.get(spec.name)
+        if entry is None:
+            return Change(self._create(spec, package, at), changed=True)
+        transitions.require_kept(entry.api)
+        digest = spec.digest(package)
+        latest = entry.revisions[-1]
+        if transitions.is_wanted(entry.api, latest, digest):
+            return Change(entry.api, changed=False)
+        if latest.digest != digest:
+            entry.revisions.append(transitions.snapshot(spec, latest.number + 1, package, at))
+        return Change(self._begin(entry, entry.revisions[-1].number, Cause.DEPLOY, at), changed=True)
+
+    def _create(self, spec: ApiSpec, package: str | None, at: datetime) -> Api:
+        self._require_free(spec)
+        api = transitions.create(spec, at)
+        revision = transitions.snapshot(spec, 1, package, at)
+        self._entries[spec.name] = _Entry(api, [revision], [_progressing(api.name, api.target)])
+        return api
+
+    def _begin(self, entry: _Entry, number: int, cause: Cause, at: datetime) -> Api:
+        wanted = entry.revision(number)
+        if wanted is None:
+            raise UnknownRevision(entry.api.name, number)
+        self._require_free(wanted.spec)
+        begun = transitions.begin(entry.api, len(entry.rollouts) + 1, wanted, cause, at)
+        if entry.api.outcome is Outcome.PROGRESSING:
+            _end_rollout(entry, Outcome.SUPERSEDED, "", at)
+        entry.rollouts.append(_progressing(begun.name, begun.target))
+        entry.api = begun
+        return begun
+
+    def _require_free(self, spec: ApiSpec) -> None:
+        for name, entry in self._entries.items():
+            if name != spec.name and spec.endpoint_path in entry.paths:
+                raise Conflict(transitions.endpoint_taken(spec, name))
+
+    def _known(self, name: str) -> _Entry:
+        if name not in self._entries:
+            raise UnknownApi(name)
+        return self._entries[name]
+
+    def _kept(self, name: str) -> _Entry:
+        entry = self._known(name)
+        transitions.require_kept(entry.api)
+        return entry
+
+    def _unchanged(self, read: Api) -> _Entry:
+        entry = self._known(read.name)
+        transitions.require_same(entry.api, read)
+        return entry
+
+
+def _copy(entry: _Entry) -> _Entry:
+    return replace(entry, revisions=[*entry.revisions], rollouts=[*entry.rollouts])
+
+
+def _progressing(api: str, generation: Generation) -> Rollout:
+    return Rollout(api=api, generation=generation, outcome=Outcome.PROGRESSING, message="", finished_at=None)
+
+
+def _end_rollout(entry: _Entry, outcome: Outcome, message: str, at: datetime) -> None:
+    """Of the target; rollouts are in the order of their numbers, from 1."""
+    index = entry.api.target.number - 1
+    ended = replace(entry.rollouts[index], outcome=outcome, message=message, finished_at=at)
+    entry.rollouts[index] = ended
