@@ -65,9 +65,11 @@ class Reason(StrEnum):
     UNRESPONSIVE = "Unresponsive"
     PACKAGE = "PackageFailure"
     SUPERVISOR_DIED = "SupervisorDied"
+    UNSCHEDULABLE = "Unschedulable"
+    """It asks for more than there is."""
 
 
-FATAL: frozenset[Reason] = frozenset({Reason.DEPENDENCIES, Reason.IMPORT, Reason.PACKAGE})
+FATAL: frozenset[Reason] = frozenset({Reason.DEPENDENCIES, Reason.IMPORT, Reason.PACKAGE, Reason.UNSCHEDULABLE})
 """Reasons for which a second start would fail like the first."""
 
 

@@ -1,0 +1,68 @@
+"""Finding what an earlier operator left: replicas that run, that are half started, that are half removed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gyrus.backends.local.caretaker import Found
+from gyrus.backends.local.folder import Launch, ReplicaFolder, Unreadable
+from gyrus.backends.local.supervision import Supervisor, find_supervisors, kill_leftovers
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.home import Home
+from gyrus.contract.replica import ReplicaStatus
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    order: ReplicaOrder
+    folder: ReplicaFolder
+    found: Found
+
+
+def find_replicas(home: Home) -> list[Adopted]:
+    """All that are still wanted; what remains of others is removed. Blocks."""
+    folders = [ReplicaFolder(path) for path in sorted(home.replicas.iterdir()) if path.is_dir()]
+    return list(_adopted(folders, find_supervisors() if folders else {}))
+
+
+def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> Iterator[Adopted]:
+    for folder in folders:
+        pid = supervisors.get(str(folder.config_file))
+        supervisor = Supervisor(pid, folder.config_file) if pid is not None else None
+        try:
+            order = folder.order()
+        except Unreadable as error:
+            log.warning("a replica that nobody knows is removed: %s", error)
+            _discard(folder, supervisor)
+            continue
+        yield Adopted(order=order, folder=folder, found=_found(folder, supervisor))
+
+
+def _found(folder: ReplicaFolder, supervisor: Supervisor | None) -> Found:
+    status = folder.status()
+    launch = folder.launch() or Launch()
+    return Found(
+        supervisor=supervisor,
+        status=status if supervisor and status and status.pid == supervisor.pid else None,
+        launch=_with_pid(launch, supervisor, status),
+        stop=folder.stop(),
+    )
+
+
+def _with_pid(launch: Launch, supervisor: Supervisor | None, status: ReplicaStatus | None) -> Launch:
+    """The launch with its pid, even where the operator died before it could note that."""
+    pid = supervisor.pid if supervisor else launch.pid or (status.pid if status else None)
+    return Launch(pid=pid, restarts=launch.restarts, devices=launch.devices)
+
+
+def _discard(folder: ReplicaFolder, supervisor: Supervisor | None) -> None:
+    launch = folder.launch()
+    if supervisor:
+        supervisor.kill()
+    elif launch and launch.pid is not None:
+        kill_leftovers(launch.pid, folder.status_time())
+    folder.remove()

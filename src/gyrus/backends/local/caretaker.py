@@ -1,0 +1,304 @@
+"""One replica from its order to its end: prepared, launched, watched, launched again, stopped, removed.
+
+::
+
+    PENDING → BUILDING → PENDING (its turn) → STARTING → what status.json says ─┐
+       ▲          │                                            supervisor died  │
+       │        FAILED: stays until it is stopped                               ▼
+       └──────────────────────────── after the back-off ──────────────────── BACKOFF
+
+    stop, at any point: DRAINING → gone
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gyrus.aio.tasks import run_until
+from gyrus.backends.local.configuration import configure
+from gyrus.backends.local.folder import Launch, ReplicaFolder, Stop
+from gyrus.backends.local.preparation import Impossible, Workshop, prepare
+from gyrus.backends.local.supervision import ExitWatch, Supervisor, kill_leftovers, remove_sockets
+from gyrus.backends.local.turns import Turn
+from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.contract.replica import FATAL, Phase, Reason, ReplicaStatus
+
+log = logging.getLogger(__name__)
+
+NEVER_LAUNCHED = Launch()
+
+LAST_RESORT = 5.0
+"""Seconds that killed processes may take to vanish before we go on without them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What an earlier operator left of a replica."""
+
+    supervisor: Supervisor | None = None
+    """None: it does not run (any more)."""
+    status: ReplicaStatus | None = None
+    launch: Launch = NEVER_LAUNCHED
+    stop: Stop | None = None
+
+
+class Caretaker:
+    """Owns the replica's status as it is observed; tells its backend of every change."""
+
+    def __init__(
+        self,
+        order: ReplicaOrder,
+        folder: ReplicaFolder,
+        workshop: Workshop,
+        changed: Callable[[], None],
+        found: Found | None = None,
+    ) -> None:
+        self.order = order
+        self._folder = folder
+        self._workshop = workshop
+        self._changed = changed
+        self._noticed = asyncio.Event()
+        """Something may have happened to the replica: look."""
+        self._stopping = asyncio.Event()
+        self._deadline = 0.0
+        self._failures = 0
+        self._ordered_at = workshop.clock.now().timestamp()
+        found = found or Found()
+        self._supervisor = found.supervisor
+        self._launch = found.launch
+        self._status = self._first_status(found)
+        if found.stop:
+            self._stop_by(found.stop.deadline)
+
+    @property
+    def observation(self) -> Observation:
+        return Observation(generation=self.order.generation, status=self._status)
+
+    def notice(self) -> None:
+        """Its status has changed."""
+        self._noticed.set()
+
+    async def stop(self, grace: float) -> None:
+        """Begin to end it; :meth:`run` returns when it is gone. A later call may only hasten it."""
+        deadline = self._now() + grace
+        if self._stopping.is_set() and deadline >= self._deadline:
+            return
+        self._stop_by(deadline)
+        try:
+            await asyncio.to_thread(self._folder.mark_stopped, Stop(deadline))
+        except OSError as error:
+            log.warning("that %s is to stop could not be written down: %s", self.order.id, error)
+
+    async def run(self) -> None:
+        """Take care of it until it was stopped and is gone. Cancelled, it is left as it is."""
+        await run_until(self._stopping, self._live())
+        await self._stopping.wait()
+        await self._end()
+
+    # Life
+
+    async def _live(self) -> None:
+        """Ends where the replica failed for good."""
+        while True:
+            began = self._workshop.clock.monotonic()
+            try:
+                if self._supervisor is None:
+                    await self._clear()
+                    await self._start()
+                else:
+                    await self._watch(self._supervisor, None)
+            except Impossible as fault:
+                self._fail(fault)
+                return
+            except Exception as error:
+                self._report_mishap(error)
+            else:
+                if self._status.phase is Phase.FAILED:
+                    return
+            if self._workshop.clock.monotonic() - began > self._workshop.settings.settled:
+                self._failures = 0
+            await self._back_off()
+
+    async def _start(self) -> None:
+        """One life of its supervisor, from the preparation to the death."""
+        ground = await prepare(self.order, self._folder.path / "project", self._workshop, self._say)
+        turn = await self._workshop.starting.take(self._wait_for_turn)
+        try:
+            config = configure(self.order, ground, self._workshop.home, self._workshop.settings)
+            self._launch = replace(self._launch, pid=None, devices=ground.devices)
+            await asyncio.to_thread(self._folder.prepare_launch, config, self._launch)
+            supervisor = self._launch_supervisor(config.python)
+            await asyncio.to_thread(self._folder.note, self._launch)
+            await self._watch(supervisor, turn)
+        finally:
+            turn.give_back()
+
+    def _launch_supervisor(self, python: str) -> Supervisor:
+        """Without a pause between the launch and our knowing of it."""
+        self._supervisor = Supervisor.launch(python, self._folder.config_file, self._folder.errors_file)
+        self._launch = replace(self._launch, pid=self._supervisor.pid)
+        self._say(Phase.STARTING, "starting")
+        return self._supervisor
+
+    def _wait_for_turn(self, before: int) -> None:
+        self._say(Phase.PENDING, f"waiting for its turn to start ({before} before it)")
+
+    async def _watch(self, supervisor: Supervisor, turn: Turn | None) -> None:
+        """Follow what the supervisor says, until it dies."""
+        with supervisor.watch(self._noticed) as watch:
+            while not watch.exited:
+                await self._refresh()
+                if turn and self._status.phase is not Phase.STARTING:
+                    turn.give_back()
+                await self._wait(watch, self._workshop.settings.reread)
+        await self._refresh()
+        await self._bury(supervisor)
+
+    async def _bury(self, supervisor: Supervisor) -> None:
+        """It died, and nobody had told it to stop."""
+        code = supervisor.reap()
+        await asyncio.to_thread(kill_leftovers, supervisor.pid, self._now())
+        self._supervisor = None
+        if self._status.phase is Phase.FAILED and self._status.reason in FATAL:
+            return
+        self._launch = replace(self._launch, pid=None, restarts=self._status.restarts + 1)
+        lines = await asyncio.to_thread(self._folder.last_errors)
+        self._observe(
+            self._blank(
+                Phase.BACKOFF,
+                _how_it_died(code),
+                reason=Reason.SUPERVISOR_DIED,
+                last_lines=lines or self._status.last_lines,
+            )
+        )
+
+    async def _back_off(self) -> None:
+        delay = self._workshop.settings.backoff.delay(self._failures)
+        self._failures += 1
+        self._observe(replace(self._status, retry_at=self._now() + delay))
+        await self._workshop.clock.sleep(delay)
+
+    async def _clear(self) -> None:
+        """Nothing of an earlier life may be left."""
+        if self._launch.pid is not None:
+            seen = await asyncio.to_thread(self._folder.status_time)
+            await asyncio.to_thread(kill_leftovers, self._launch.pid, seen)
+            self._launch = replace(self._launch, pid=None)
+        await asyncio.to_thread(remove_sockets, self._workshop.home.run, self.order.id)
+
+    # End
+
+    async def _end(self) -> None:
+        if self._supervisor:
+            await self._drain(self._supervisor)
+            self._supervisor.reap()
+        await self._clear()
+        self._workshop.devices.give_back(self.order.id)
+        await asyncio.to_thread(self._folder.remove)
+
+    async def _drain(self, supervisor: Supervisor) -> None:
+        supervisor.terminate()
+        with supervisor.watch(self._noticed) as watch:
+            while not watch.exited and self._now() < self._kill_at:
+                await self._refresh()
+                await self._wait(watch, min(self._kill_at - self._now(), self._workshop.settings.reread))
+            if not watch.exited:
+                log.warning("%s did not end in time and is killed", self.order.id)
+                supervisor.kill()
+            given_up = self._now() + LAST_RESORT
+            while not watch.exited and self._now() < given_up:
+                await self._wait(watch, 0.5)
+
+    @property
+    def _kill_at(self) -> float:
+        return self._deadline + self._workshop.settings.kill_margin
+
+    def _stop_by(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._stopping.set()
+        self._noticed.set()
+        self._observe(self._status)
+
+    # What is observed
+
+    async def _wait(self, watch: ExitWatch, longest: float) -> None:
+        """Until there may be something to see."""
+        try:
+            async with asyncio.timeout(min(longest, watch.interval or longest)):
+                await self._noticed.wait()
+        except TimeoutError:
+            pass
+        self._noticed.clear()
+
+    async def _refresh(self) -> None:
+        status = await asyncio.to_thread(self._folder.status)
+        if status:
+            self._observe(replace(status, restarts=status.restarts + self._launch.restarts))
+
+    def _observe(self, status: ReplicaStatus) -> None:
+        if self._stopping.is_set():
+            status = replace(status, phase=Phase.DRAINING, reason=None, endpoints=(), retry_at=None)
+        if status != self._status:
+            self._status = status
+            self._changed()
+
+    def _say(self, phase: Phase, message: str) -> None:
+        self._observe(self._blank(phase, message))
+
+    def _fail(self, fault: Impossible) -> None:
+        log.warning("%s cannot start: %s", self.order.id, fault)
+        self._observe(self._blank(Phase.FAILED, str(fault), reason=fault.reason, last_lines=fault.lines))
+
+    def _report_mishap(self, error: Exception) -> None:
+        """It could not even be launched: the disk is full, say. That may pass."""
+        log.warning("%s could not be started", self.order.id, exc_info=error)
+        self._launch = replace(self._launch, restarts=self._launch.restarts + 1)
+        told = f"its supervisor could not be started: {error}"
+        self._observe(self._blank(Phase.BACKOFF, told, reason=Reason.SUPERVISOR_DIED))
+
+    def _blank(
+        self,
+        phase: Phase,
+        message: str,
+        *,
+        reason: Reason | None = None,
+        last_lines: tuple[str, ...] = (),
+    ) -> ReplicaStatus:
+        """A status of which no supervisor knows."""
+        return ReplicaStatus(
+            id=self.order.id,
+            api=self.order.spec.name,
+            revision=self.order.revision,
+            phase=phase,
+            reason=reason,
+            message=message,
+            last_lines=last_lines,
+            restarts=self._launch.restarts,
+            pid=self._launch.pid,
+            started_at=self._ordered_at,
+        )
+
+    def _first_status(self, found: Found) -> ReplicaStatus:
+        if found.supervisor and found.status:
+            return replace(found.status, restarts=found.status.restarts + found.launch.restarts)
+        if found.supervisor:
+            return self._blank(Phase.STARTING, "starting")
+        return self._blank(Phase.PENDING, "")
+
+    def _now(self) -> float:
+        return self._workshop.clock.now().timestamp()
+
+
+def _how_it_died(code: int | None) -> str:
+    if code is None:
+        return "its supervisor died"
+    if code >= 0:
+        return f"its supervisor exited with code {code}"
+    try:
+        return f"its supervisor was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"its supervisor was killed by signal {-code}"

@@ -1,0 +1,165 @@
+"""What pip is configured to do on this machine, said to uv, which does not look.
+
+Sources, the later winning: pip's files (global, user, site, ``PIP_CONFIG_FILE``), within them ``[install]``
+over ``[global]``, then ``PIP_*``. What the user tells uv itself (``UV_*``) wins over all of it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SECTIONS = ("global", "install")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipSettings:
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    no_index: bool = False
+    find_links: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    pre: bool = False
+    cert: str | None = None
+    client_cert: str | None = None
+    proxy: str | None = None
+    timeout: str | None = None
+    """Seconds."""
+
+
+def read_pip_settings(environ: Mapping[str, str], files: Sequence[Path] | None = None) -> PipSettings:
+    """``files``: in the order of their weight; None: those that pip would read."""
+    values = _values(environ, config_files(environ) if files is None else files)
+    return PipSettings(
+        index_url=values.get("index-url") or values.get("pypi-url"),
+        extra_index_urls=_words(values.get("extra-index-url")),
+        no_index=_truth(values.get("no-index")),
+        find_links=_words(values.get("find-links")),
+        trusted_hosts=_words(values.get("trusted-host")),
+        constraints=_words(values.get("constraint")),
+        pre=_truth(values.get("pre")),
+        cert=values.get("cert") or None,
+        client_cert=values.get("client-cert") or None,
+        proxy=values.get("proxy") or None,
+        timeout=values.get("timeout") or values.get("default-timeout") or None,
+    )
+
+
+def config_files(
+    environ: Mapping[str, str], prefix: str = sys.prefix, platform: str = sys.platform
+) -> list[Path]:
+    """The files that pip reads, the weightiest last."""
+    named = environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []
+    home = Path(environ.get("HOME") or Path.home())
+    files = [
+        *_global_files(environ, platform),
+        home / ".pip/pip.conf",
+        _user_folder(environ, home, platform) / "pip.conf",
+    ]
+    files.append(Path(prefix) / "pip.conf")
+    return [*files, Path(named)] if named else files
+
+
+def uv_arguments(settings: PipSettings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """For ``uv pip install``."""
+    return tuple(_arguments(settings, environ))
+
+
+def uv_environment(settings: PipSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables to add to those that uv is given anyway."""
+    wanted = {
+        "SSL_CERT_FILE": settings.cert,
+        "SSL_CLIENT_CERT": settings.client_cert,
+        "ALL_PROXY": settings.proxy,
+        "UV_HTTP_TIMEOUT": settings.timeout,
+    }
+    return {name: value for name, value in wanted.items() if value and name not in environ}
+
+
+def _arguments(settings: PipSettings, environ: Mapping[str, str]) -> Iterator[str]:
+    def free(*names: str) -> bool:
+        return not any(name in environ for name in names)
+
+    if settings.index_url and free("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        yield from ("--default-index", settings.index_url)
+    if free("UV_INDEX", "UV_EXTRA_INDEX_URL"):
+        for url in settings.extra_index_urls:
+            yield from ("--index", url)
+        if settings.extra_index_urls and free("UV_INDEX_STRATEGY"):
+            yield from ("--index-strategy", "unsafe-best-match")  # as pip does: the best version of them all
+    if settings.no_index:
+        yield "--no-index"
+    if free("UV_FIND_LINKS"):
+        for place in settings.find_links:
+            yield from ("--find-links", place)
+    if free("UV_CONSTRAINT"):
+        for file in settings.constraints:
+            yield from ("--constraints", file)
+    if free("UV_INSECURE_HOST"):
+        for host in settings.trusted_hosts:
+            yield from ("--allow-insecure-host", host)
+    if settings.pre and free("UV_PRERELEASE"):
+        yield from ("--prerelease", "allow")
+
+
+def _values(environ: Mapping[str, str], files: Sequence[Path]) -> dict[str, str]:
+    sections: dict[str, dict[str, str]] = {name: {} for name in _SECTIONS}
+    for file in files:
+        for section, values in _read(file).items():
+            sections[section] |= values
+    variables = {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value
+        for name, value in environ.items()
+        if name.startswith("PIP_") and value
+    }
+    return sections["global"] | sections["install"] | variables
+
+
+def _read(file: Path) -> dict[str, dict[str, str]]:
+    """A file that cannot be read says nothing: pip itself will tell its user what is wrong with it."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(file, encoding="utf-8")
+    except (OSError, configparser.Error, UnicodeDecodeError):
+        return {}
+    return {
+        section: {key.replace("_", "-"): value for key, value in parser.items(section)}
+        for section in _SECTIONS
+        if parser.has_section(section)
+    }
+
+
+def _global_files(environ: Mapping[str, str], platform: str) -> list[Path]:
+    if platform == "darwin":
+        return [Path("/Library/Application Support/pip/pip.conf")]
+    folders = [f for f in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep) if f]
+    return [*(Path(folder) / "pip/pip.conf" for folder in folders), Path("/etc/pip.conf")]
+
+
+def _user_folder(environ: Mapping[str, str], home: Path, platform: str) -> Path:
+    mac = home / "Library/Application Support/pip"
+    if platform == "darwin" and mac.is_dir():
+        return mac
+    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"
+
+
+def _words(value: str | None) -> tuple[str, ...]:
+    """pip splits at white space; a quoted path may hold some."""
+    if not value:
+        return ()
+    try:
+        return tuple(shlex.split(value))
+    except ValueError:
+        return tuple(value.split())
+
+
+def _truth(value: str | None) -> bool:
+    return (value or "").strip().lower() in {"1", "true", "yes", "on", "t", "y"}

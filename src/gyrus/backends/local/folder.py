@@ -1,0 +1,157 @@
+"""A replica's folder: what was ordered, what its supervisor was told, and what that says.
+
+::
+
+    order.json    what control wants; the replica exists as long as this file does
+    launch.json   what we know of its supervisor and would forget with our memory
+    stop.json     it was told to stop
+    config.json   for the supervisor
+    status.json   by the supervisor
+    supervisor.err
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.replica import CONFIG_FILE, STATUS_FILE, ReplicaConfig, ReplicaStatus
+from gyrus.spec.api import ApiSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """The supervisor that was launched last."""
+
+    pid: int | None = None
+    """None: it was about to be launched."""
+    restarts: int = 0
+    """What the replica had restarted before it, the deaths of its supervisors included."""
+    devices: tuple[str, ...] = ()
+    """GPUs that the replica holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    deadline: float
+    """Seconds since the epoch, after which the replica is killed."""
+
+
+class Unreadable(Exception):
+    """The folder's order is missing, or of a version that we do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaFolder:
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / CONFIG_FILE
+
+    @property
+    def errors_file(self) -> Path:
+        """What the supervisor itself prints: empty unless it fails."""
+        return self.path / "supervisor.err"
+
+    def create(self, order: ReplicaOrder) -> None:
+        """Durable when it returns."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        document = {
+            "id": order.id,
+            "generation": order.generation,
+            "revision": order.revision,
+            "package": order.package,
+            "spec": order.spec.model_dump(mode="json"),
+        }
+        self._write("order.json", document)
+        for folder in (self.path, self.path.parent):
+            _sync(folder)
+
+    def order(self) -> ReplicaOrder:
+        """Raises Unreadable."""
+        try:
+            document: dict[str, Any] = msgspec.json.decode((self.path / "order.json").read_bytes())
+            spec = ApiSpec.model_validate(document.pop("spec"))
+            return ReplicaOrder(spec=spec, **document)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise Unreadable(f"{self.path}: {error}") from error
+
+    def prepare_launch(self, config: ReplicaConfig, launch: Launch) -> None:
+        """What the last supervisor said is void from now on."""
+        (self.path / STATUS_FILE).unlink(missing_ok=True)
+        self.note(launch)
+        self._write(CONFIG_FILE, config)
+
+    def config(self) -> ReplicaConfig | None:
+        return self._read(CONFIG_FILE, ReplicaConfig)
+
+    def note(self, launch: Launch) -> None:
+        self._write("launch.json", launch)
+
+    def launch(self) -> Launch | None:
+        return self._read("launch.json", Launch)
+
+    def status(self) -> ReplicaStatus | None:
+        return self._read(STATUS_FILE, ReplicaStatus)
+
+    def status_time(self) -> float | None:
+        """When the status was written, in seconds since the epoch."""
+        try:
+            return (self.path / STATUS_FILE).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def mark_stopped(self, stop: Stop) -> None:
+        self._write("stop.json", stop)
+
+    def stop(self) -> Stop | None:
+        return self._read("stop.json", Stop)
+
+    def last_errors(self, count: int = 10) -> tuple[str, ...]:
+        try:
+            with self.errors_file.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 16_384))
+                return tuple(file.read().decode(errors="replace").splitlines()[-count:])
+        except OSError:
+            return ()
+
+    def remove(self) -> None:
+        """The order first: a folder that is removed by half must not come back to life."""
+        (self.path / "order.json").unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _write(self, name: str, value: object) -> None:
+        fresh = self.path / f"{name}.fresh"
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(value))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, self.path / name)
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
+        """None where it is missing or cannot be understood."""
+        try:
+            return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,0 +1,17 @@
+"""How long the logs of replicas that are gone are kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Set
+from pathlib import Path
+
+
+def forget_gone(folder: Path, living: Set[str], keep: int) -> None:
+    """Remove an API's logs of all replicas that are gone but the ``keep`` latest. Blocks."""
+    try:
+        gone = [(path.stat().st_mtime, path) for path in folder.iterdir() if path.name not in living]
+    except FileNotFoundError:
+        return
+    for _, path in sorted(gone, reverse=True)[keep:]:
+        shutil.rmtree(path, ignore_errors=True)

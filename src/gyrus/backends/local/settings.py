@@ -1,0 +1,36 @@
+"""What may be set about the local backend. Times in seconds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from gyrus.aio.backoff import Backoff
+
+RELAUNCH = Backoff(0.5, 60.0)
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    starting_at_once: int = field(default_factory=lambda: _cores() + 1)
+    """Replicas that start at the same time; more would only make each other slow."""
+    longest_turn: float = 15.0
+    """How long a starting replica keeps others waiting: one that loads for longer hardly computes."""
+    building_at_once: int = field(default_factory=_cores)
+    start_timeout: float = 600.0
+    drain_allowance: float = 30.0
+    """What a replica gets beyond its request timeout before its supervisor kills its processes."""
+    kill_margin: float = 5.0
+    """What a supervisor gets beyond the grace period before it is killed with all its processes."""
+    backoff: Backoff = RELAUNCH
+    """Before a supervisor that died is started again."""
+    settled: float = 60.0
+    """A supervisor that ran for so long has been well: its next death counts as the first."""
+    reread: float = 3.0
+    """Between two looks at a status nobody told us about."""
+    gone_logs: int = 20
+    """Replicas per API whose logs are kept after they are gone."""

@@ -1,0 +1,183 @@
+"""Supervisor processes: launching one, knowing it again, seeing it die, ending what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+MODULE = "gyrus.runtime.supervisor"
+POLL = 0.5
+"""Seconds between two looks whether a process lives, where the system cannot tell us."""
+
+
+class Supervisor:
+    """A supervisor that runs, or has run. It leads the process group of its replica."""
+
+    def __init__(self, pid: int, config_file: Path, child: subprocess.Popen[bytes] | None = None) -> None:
+        self.pid = pid
+        self._config_file = config_file
+        self._child = child
+
+    @classmethod
+    def launch(cls, python: str, config_file: Path, errors_file: Path) -> Supervisor:
+        """In a session of its own, so that it outlives us. Takes about a millisecond. Raises OSError.
+
+        Isolated (``-I``): the variables and the folder that the operator was started with are none of its
+        business.
+        """
+        with errors_file.open("wb") as errors:
+            child = subprocess.Popen(
+                (python, "-I", "-m", MODULE, str(config_file)),
+                cwd=config_file.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+        return cls(child.pid, config_file, child)
+
+    @classmethod
+    def find(cls, pid: int, config_file: Path) -> Supervisor | None:
+        """The supervisor of that replica, if this process is it."""
+        return cls(pid, config_file) if is_supervisor(pid, config_file) else None
+
+    @property
+    def alive(self) -> bool:
+        return is_supervisor(self.pid, self._config_file)
+
+    def reap(self) -> int | None:
+        """Its exit code, if it was our child and has exited; negative: a signal's number."""
+        return self._child.poll() if self._child else None
+
+    def terminate(self) -> None:
+        """It drains its processes and exits."""
+        if self.alive:
+            _send(os.kill, self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """It, and all of its process group."""
+        if self.alive:
+            _send(os.killpg, self.pid, signal.SIGKILL)
+
+    def watch(self, bell: asyncio.Event) -> ExitWatch:
+        return ExitWatch(self, bell)
+
+
+class ExitWatch:
+    """Knows whether a supervisor has exited, and rings when it does."""
+
+    def __init__(self, supervisor: Supervisor, bell: asyncio.Event) -> None:
+        self._supervisor = supervisor
+        self._bell = bell
+        self._fd: int | None = None
+        self._exited = False
+
+    @property
+    def exited(self) -> bool:
+        if self._fd is None and not self._exited:
+            self._exited = not self._supervisor.alive
+        return self._exited
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds after which to ask again; None: the bell rings."""
+        return POLL if self._fd is None else None
+
+    def __enter__(self) -> ExitWatch:
+        self._fd = _pidfd(self._supervisor.pid)
+        if self._fd is not None:
+            asyncio.get_running_loop().add_reader(self._fd, self._ring)
+        if not self._supervisor.alive:  # asked after the watch began: no exit is missed
+            self._ring()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_watching()
+
+    def _ring(self) -> None:
+        self._exited = True
+        self._stop_watching()
+        self._bell.set()
+
+    def _stop_watching(self) -> None:
+        if self._fd is not None:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = None
+
+
+def is_supervisor(pid: int, config_file: Path) -> bool:
+    """Whether this very process supervises that replica: pids are used again, command lines are not."""
+    try:
+        return _supervised(psutil.Process(pid)) == str(config_file)
+    except psutil.Error:
+        return False
+
+
+def find_supervisors() -> Mapping[str, int]:
+    """Pids of all supervisors that we may see, by their configuration's path. Reads the process table."""
+    found: dict[str, int] = {}
+    for process in psutil.process_iter():
+        try:
+            if path := _supervised(process):
+                found[path] = process.pid
+        except psutil.Error:
+            continue
+    return found
+
+
+def kill_leftovers(group: int, seen: float | None) -> None:
+    """End what is left of a replica whose supervisor is dead.
+
+    ``seen``: when the supervisor was last known to live, in seconds since the epoch. As long as anything is
+    left of a group, no process gets its number; so if one has it, or the machine was started since then,
+    nothing is left.
+    """
+    if psutil.pid_exists(group) and not _is_zombie(group):
+        return
+    if seen is not None and seen < psutil.boot_time():
+        return
+    _send(os.killpg, group, signal.SIGKILL)
+
+
+def remove_sockets(run: Path, replica: str) -> None:
+    for socket in tuple(run.glob(f"{replica}.*")):
+        socket.unlink(missing_ok=True)
+
+
+def _supervised(process: psutil.Process) -> str | None:
+    """The path of the configuration that a process was given, if it is a supervisor. A zombie has none."""
+    words = process.cmdline()
+    return words[-1] if len(words) >= 3 and words[-2] == MODULE and words[-3] == "-m" else None
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
+
+
+def _pidfd(pid: int) -> int | None:
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None  # it is gone, or the kernel is too old
+
+
+def _send(send: Callable[[int, int], None], target: int, number: signal.Signals) -> None:
+    try:
+        send(target, number)
+    except (ProcessLookupError, PermissionError):
+        pass
