@@ -1,31 +1,49 @@
-"""Durations, memory, cores and shares as the YAML writes them."""
+"""Durations, memory, cores and shares as the YAML writes them.
+
+A value that cannot be read raises ValueError, whose text goes on after the value: ``is not a duration; write
+for example 10s``.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?")
-_UNIT_BYTES = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s|m|h)", re.ASCII)
+_UNIT_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+_MEMORY = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)(k|[MGTPE]i?|Ki|e\d{1,2})?", re.ASCII)
+_UNIT_BYTES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18} | {
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
-_CORES = re.compile(r"(\d+)m|(\d+(?:\.\d+)?)")
+_CORES = re.compile(r"(\d{1,9})m|(\d{1,6}(?:\.\d{1,9})?)", re.ASCII)
+_SHARE = re.compile(r"(100|\d{1,2})%", re.ASCII)
+
+LEAST_MEMORY = 2**20
+MOST_MEMORY = 2**50
+MOST_CORES = 1024
 
 
 def parse_duration(value: Any) -> timedelta:
-    """``500ms``, ``10s``, ``5m``, ``1h``; several may follow each other (``1m30s``)."""
+    """``500ms``, ``10s``, ``5m``, ``1h``; several may follow each other (``1m30s``). Whole milliseconds."""
     if isinstance(value, timedelta):
         return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError(f"has no unit; write for example {max(1, math.ceil(value))}s")
     parts = _DURATION.findall(value) if isinstance(value, str) else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError("is not a duration; write for example 500ms, 10s, 5m or 1h")
-    return timedelta(seconds=sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts))
+    milliseconds = sum(Decimal(number) * _UNIT_MILLISECONDS[unit] for number, unit in parts)
+    if milliseconds != int(milliseconds):
+        raise ValueError("is finer than a millisecond; write whole milliseconds")
+    try:
+        return timedelta(milliseconds=int(milliseconds))
+    except OverflowError as error:
+        raise ValueError("is too long; write for example 24h") from error
 
 
 def format_duration(value: timedelta) -> str:
@@ -37,32 +55,42 @@ def format_duration(value: timedelta) -> str:
 
 
 def parse_memory(value: Any) -> int:
-    """Bytes of ``512Mi``, ``1Gi``, ``1.5G`` or a plain number, as in Kubernetes."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    """Bytes of ``512Mi``, ``1Gi``, ``1.5G``, ``128e6`` or a plain number, as in Kubernetes."""
+    size = value if isinstance(value, int) and not isinstance(value, bool) else _parse_size(value)
+    if not LEAST_MEMORY <= size <= MOST_MEMORY:
+        raise ValueError("is out of range: 1Mi to 1Pi; write for example 512Mi or 1Gi")
+    return size
+
+
+def _parse_size(value: Any) -> int:
     match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
     if not match:
         raise ValueError("is not an amount of memory; write for example 512Mi or 1Gi")
-    return math.ceil(float(match[1]) * _UNIT_BYTES[match[2]])
+    unit = match[2] or ""
+    return math.ceil(Decimal(match[1]) * (_UNIT_BYTES[unit] if unit in _UNIT_BYTES else 10 ** int(unit[1:])))
 
 
 def parse_cores(value: Any) -> float:
     """Cores of ``200m``, ``1`` or ``0.5``, as in Kubernetes."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    match = _CORES.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        raise ValueError("is not an amount of CPU; write for example 200m, 0.5 or 2")
-    return int(match[1]) / 1000 if match[1] else float(match[2])
+        cores = float(value)
+    else:
+        match = _CORES.fullmatch(value) if isinstance(value, str) else None
+        if not match:
+            raise ValueError("is not an amount of CPU; write for example 200m, 0.5 or 2")
+        cores = int(match[1]) / 1000 if match[1] else float(match[2])
+    if not 0 <= cores <= MOST_CORES:
+        raise ValueError(f"is out of range: 0 to {MOST_CORES} cores; write for example 200m, 0.5 or 2")
+    return cores
 
 
 def parse_share(value: Any) -> int | str:
     """A count, or a share such as ``25%``."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and re.fullmatch(r"(100|\d{1,2})%", value):
+    if isinstance(value, str) and _SHARE.fullmatch(value):
         return value
-    raise ValueError("is neither a count nor a share; write for example 1 or 25%")
+    raise ValueError("is neither a count nor a share up to 100%; write for example 1 or 25%")
 
 
 def share_of(value: int | str, total: int, *, up: bool) -> int:
@@ -73,26 +101,40 @@ def share_of(value: int | str, total: int, *, up: bool) -> int:
     return math.ceil(exact) if up else math.floor(exact)
 
 
+def between(least: str, most: str) -> AfterValidator:
+    """Durations from ``least`` to ``most``."""
+    lower, upper = parse_duration(least), parse_duration(most)
+
+    def check(value: timedelta) -> timedelta:
+        if not lower <= value <= upper:
+            raise ValueError(f"is out of range: {least} to {most}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _schema(kind: str | list[str], pattern: str, *examples: object) -> WithJsonSchema:
+    return WithJsonSchema({"type": kind, "pattern": f"^{pattern}$", "examples": list(examples)})
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h))+$", "examples": ["500ms", "10s"]}
-    ),
+    _schema("string", f"({_DURATION.pattern})+", "500ms", "10s", "5m"),
 ]
 Memory = Annotated[
     int,
     BeforeValidator(parse_memory),
-    WithJsonSchema({"type": ["string", "integer"], "examples": ["512Mi", "1Gi"]}),
+    _schema(["string", "integer"], _MEMORY.pattern, "512Mi", "1Gi"),
 ]
 Cores = Annotated[
     float,
     BeforeValidator(parse_cores),
-    WithJsonSchema({"type": ["string", "number"], "examples": ["200m", 1]}),
+    _schema(["string", "number"], f"({_CORES.pattern})", "200m", 1),
 ]
 Share = Annotated[
     int | str,
     BeforeValidator(parse_share),
-    WithJsonSchema({"type": ["string", "integer"], "examples": ["25%", 1]}),
+    _schema(["string", "integer"], _SHARE.pattern, "25%", 1),
 ]

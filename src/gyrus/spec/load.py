@@ -1,0 +1,211 @@
+"""From a YAML file to checked specifications, or to everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gyrus.spec import faults
+from gyrus.spec.api import ApiSpec
+from gyrus.spec.diagnosis import validate
+from gyrus.spec.document import Value, fields_of, read
+from gyrus.spec.faults import Contradiction, Fault, SpecError, dotted, nearest
+from gyrus.spec.project import handler_faults, missing_files
+
+FILE = "gyrus.yaml"
+LARGEST = 2**20
+"""Bytes of a specification's file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFile:
+    """A file that was read and found right."""
+
+    path: Path
+    folder: Path
+    """The project: what the file's paths are relative to, and what is packaged."""
+    apis: tuple[ApiSpec, ...]
+
+
+def load(path: Path) -> SpecFile:
+    """Read a YAML file, or the ``gyrus.yaml`` of a folder, and check that the files it names are there.
+
+    Faults name the file as ``path`` does: relative paths stay relative.
+
+    Raises SpecError.
+    """
+    file = path / FILE if path.is_dir() else path
+    draft = _Draft.of(_text(file), str(file))
+    for entry in draft.entries:
+        for missing in missing_files(entry.data, file.parent):
+            draft.blame(entry, missing)
+        draft.faults += handler_faults(entry.data, file.parent)
+    return SpecFile(file, file.parent, draft.finish())
+
+
+def loads(text: str, name: str) -> tuple[ApiSpec, ...]:
+    """Check a YAML text; ``name`` stands for its file in what is said of it. No file is looked at.
+
+    Raises SpecError.
+    """
+    return _Draft.of(text, name).finish()
+
+
+def check(apis: Sequence[Any], name: str) -> tuple[ApiSpec, ...]:
+    """Check plain data that came without a text.
+
+    Raises SpecError, its faults without marks.
+    """
+    entries = [_Entry(index, data, None, validate(data)) for index, data in enumerate(apis)]
+    draft = _Draft(name, entries, [])
+    draft.settle()
+    return draft.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One API of the file."""
+
+    index: int
+    data: Any
+    written: Value | None
+    outcome: ApiSpec | list[Contradiction]
+
+    @property
+    def name(self) -> str | None:
+        name = fields_of(self.data).get("name")
+        return name if isinstance(name, str) else None
+
+    def line(self, path: faults.Path) -> str:
+        return f"in line {self.written.mark_of(path).line}" if self.written else f"as number {self.index + 1}"
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A file that is being checked."""
+
+    file: str
+    entries: list[_Entry]
+    faults: list[Fault]
+
+    @classmethod
+    def of(cls, text: str, file: str) -> _Draft:
+        root, found = read(text.removeprefix("\ufeff"), file)
+        draft = cls(file, [_entry(index, item) for index, item in enumerate(_items(root, file))], found)
+        draft.settle()
+        return draft
+
+    def settle(self) -> None:
+        """Collect what each API's own check and the comparison of all found."""
+        for entry in self.entries:
+            if isinstance(entry.outcome, list):
+                for fault in entry.outcome:
+                    self.blame(entry, fault)
+        for entry, fault in _twins(self.entries):
+            self.blame(entry, fault)
+
+    def blame(self, entry: _Entry, fault: Contradiction) -> None:
+        mark = entry.written.mark_of(fault.path, key=fault.at_key) if entry.written else None
+        file = self.file if entry.written else f"{self.file}: {entry.name or f'[{entry.index}]'}"
+        field = dotted(fault.path)
+        self.faults.append(
+            Fault(file=file, mark=mark, field=field, message=fault.message, remedy=fault.remedy)
+        )
+
+    def finish(self) -> tuple[ApiSpec, ...]:
+        if self.faults:
+            raise SpecError(self.faults)
+        return tuple(entry.outcome for entry in self.entries if isinstance(entry.outcome, ApiSpec))
+
+
+def _items(root: Value, file: str) -> list[Value]:
+    """The file's APIs; a single one may stand without a list around it."""
+    if fields_of(root.data):
+        return [root]
+    if root.children:
+        return list(root.children.values())
+    what = "the file must be a list of APIs" if root.source else "the file is empty"
+    raise SpecError(
+        [Fault(file=file, mark=root.mark, field="", message=what, remedy="begin with: - name: my-api")]
+    )
+
+
+def _entry(index: int, item: Value) -> _Entry:
+    data = _as_written(item)
+    return _Entry(index, data, item, validate(data, item))
+
+
+def _as_written(item: Value) -> Any:
+    """The data, with numbers as text where text is wanted: ``PORT: 8080``, ``[serve, --port, 8080]``."""
+    data = dict(fields_of(item.data))
+    if not data:
+        return item.data
+    if isinstance(data.get("env"), dict):
+        data["env"] = {key: _text_of(value) for key, value in item.at(("env",)).children.items()}
+    process = fields_of(data.get("process"))
+    if isinstance(process.get("command"), list):
+        words = item.at(("process", "command")).children.values()
+        data["process"] = {**process, "command": [_text_of(word) for word in words]}
+    return data
+
+
+def _text_of(value: Value) -> Any:
+    is_number = isinstance(value.data, (int, float)) and not isinstance(value.data, bool)
+    return value.source if is_number else value.data
+
+
+def _twins(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, Contradiction]]:
+    """APIs that an earlier one leaves no room for."""
+    names: dict[str, _Entry] = {}
+    endpoints: dict[str, _Entry] = {}
+    for entry in entries:
+        if entry.name is not None:
+            first = names.setdefault(entry.name, entry)
+            if first is not entry:
+                message = f"{entry.name} is the name of another API too, {first.line(('name',))}"
+                yield entry, Contradiction(path=("name",), message=message, remedy="rename one of them")
+                continue
+        if isinstance(entry.outcome, ApiSpec):
+            path = entry.outcome.endpoint_path
+            first = endpoints.setdefault(path, entry)
+            if first is not entry:
+                where = ("networking", "endpoint")
+                message = f"{path} is the endpoint of {first.name} too, {first.line(where)}"
+                yield entry, Contradiction(path=where, message=message, remedy="choose another endpoint")
+
+
+def _text(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise SpecError([_unreadable(file, error)]) from error
+    if len(content) > LARGEST:
+        message = f"has {len(content):,} bytes, and a specification at most {LARGEST:,}"
+        raise SpecError(
+            [Fault(file=str(file), mark=None, field="", message=message, remedy="is it the right file?")]
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        mark = faults.Mark(before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
+        message, remedy = "is not UTF-8 text", "save the file as UTF-8"
+        raise SpecError(
+            [Fault(file=str(file), mark=mark, field="", message=message, remedy=remedy)]
+        ) from error
+
+
+def _unreadable(file: Path, error: OSError) -> Fault:
+    if not isinstance(error, FileNotFoundError):
+        return Fault(file=str(file), mark=None, field="", message=f"cannot be read: {error.strerror}")
+    message = "there is no such file"
+    if not file.parent.is_dir():
+        return Fault(
+            file=str(file), mark=None, field="", message=message, remedy=f"there is no folder {file.parent}"
+        )
+    names = [entry.name for entry in file.parent.iterdir() if entry.suffix in {".yaml", ".yml"}]
+    close = nearest(file.name, names) or (names[0] if len(names) == 1 else None)
+    remedy = f'did you mean "{file.parent / close}"?' if close else "gyrus init makes one"
+    return Fault(file=str(file), mark=None, field="", message=message, remedy=remedy)

@@ -1,0 +1,65 @@
+"""The JSON Schema of the YAML file, for editors."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from gyrus.spec.api import ApiSpec
+from gyrus.spec.quantities import format_duration
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a whole file: a list of APIs."""
+    api: dict[str, Any] = _tidy(ApiSpec.model_json_schema(schema_generator=_Generator))
+    definitions = api.pop("$defs")
+    api["oneOf"] = [{"required": ["handler"]}, {"required": ["process"]}]
+    api["properties"]["env"]["additionalProperties"] = {"type": ["string", "number"]}
+    return {
+        "$schema": DIALECT,
+        "title": "gyrus.yaml",
+        "description": "The APIs that gyrus deploys.",
+        "type": "array",
+        "minItems": 1,
+        "items": {"$ref": "#/$defs/Api"},
+        "$defs": {"Api": api, **definitions},
+    }
+
+
+class _Generator(GenerateJsonSchema):
+    """Writes durations as the YAML does."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def _tidy(node: Any) -> Any:
+    """Leave out what tells a reader nothing.
+
+    That is: titles that repeat names, defaults of sections (their fields have their own), and null where it
+    means the same as leaving the field out.
+    """
+    if isinstance(node, list):
+        return [_tidy(item) for item in cast("list[Any]", node)]
+    if not isinstance(node, dict):
+        return node
+    schema = dict(cast("dict[str, Any]", node))
+    if isinstance(schema.get("title"), str):
+        del schema["title"]
+    if "default" in schema and (schema["default"] is None or isinstance(schema["default"], dict)):
+        schema |= _without_null(schema) if schema.pop("default") is None else {}
+        if schema.get("anyOf") == []:
+            del schema["anyOf"]
+    if isinstance(schema.get("description"), str):
+        schema["description"] = " ".join(schema["description"].split())
+    return {key: _tidy(value) for key, value in schema.items()}
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The one alternative beside null, in place of the choice."""
+    others = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
+    return {"anyOf": []} | others[0] if len(others) == 1 else {}

@@ -1,0 +1,81 @@
+"""YAML's own complaints in plain words: what was probably meant, and where."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+from yaml.reader import ReaderError
+
+from gyrus.spec.faults import START, Fault, Mark
+
+
+def explain(error: yaml.YAMLError, text: str, file: str) -> Fault:
+    """The fault that a parser's error is about."""
+    if isinstance(error, ReaderError):
+        return _unreadable(error, text, file)
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Fault(file=file, mark=START, field="", message=f"is not YAML: {error}")
+    here, opened = _mark(error.problem_mark), _mark(error.context_mark)
+    mark, message, remedy = _explain(error, here or opened or START, opened or here or START, text)
+    return Fault(file=file, mark=mark, field="", message=message, remedy=remedy)
+
+
+def _explain(error: yaml.MarkedYAMLError, here: Mark, opened: Mark, text: str) -> tuple[Mark, str, str]:
+    problem, context = error.problem or "", error.context or ""
+    line = _line(text, here)
+    indent = line[: len(line) - len(line.lstrip())]
+    if "\\t" in problem or "tab" in problem or "\t" in indent:
+        return here, "a tab is used to indent", "YAML indents with spaces only"
+    if "quoted scalar" in context:
+        return opened, "the quote that opens here is never closed", "add the closing quote"
+    if "flow sequence" in context or "flow mapping" in context:
+        opening, closing = ("[", "]") if "sequence" in context else ("{", "}")
+        remedy = f"add the {closing} that belongs to the {opening} in line {opened.line}, or a comma"
+        return here, f"a {closing} or a comma is missing", remedy
+    if "mapping values are not allowed" in problem:
+        return _misplaced_colon(here, line)
+    if "could not find expected ':'" in problem:
+        return opened, "a colon is missing after the field's name", "write field: value"
+    if match := re.search(r"found character '(.)' that cannot start", problem):
+        return here, f"a value cannot begin with {match[1]}", "put the value in quotes"
+    if match := re.search(r"undefined alias '?([^']*)'?", problem):
+        return here, f"*{match[1]} stands for nothing", f"define it before with &{match[1]}, or quote it"
+    if "another document" in problem:
+        return here, "a second document begins here", "write all APIs in one list, without ---"
+    if "<block end>" in problem or "expected" in problem:
+        return here, *_stray(problem)
+    return here, f"is not YAML: {problem or context}", ""
+
+
+def _misplaced_colon(here: Mark, line: str) -> tuple[Mark, str, str]:
+    before = line[: here.column - 1]
+    if ":" in before:
+        return here, "a value holds a colon", "put the value in quotes"
+    above = Mark(max(here.line - 1, 1), 1)
+    return above, "a colon is missing in this line", "write field: value"
+
+
+def _stray(problem: str) -> tuple[str, str]:
+    if "scalar" in problem:
+        return "text follows where a value has ended", "put the whole value in quotes"
+    if "block sequence" in problem or "'-'" in problem:
+        return "a list item stands where a field was expected", "indent it like the list that it belongs to"
+    return "the line's indentation fits nothing above it", "indent the fields of one API alike"
+
+
+def _unreadable(error: ReaderError, text: str, file: str) -> Fault:
+    before = text[: error.position]
+    mark = Mark(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+    code = error.character if isinstance(error.character, int) else ord(error.character)
+    message = f"the character U+{code:04X} is not allowed in YAML"
+    return Fault(file=file, mark=mark, field="", message=message, remedy="remove it")
+
+
+def _mark(mark: yaml.Mark | None) -> Mark | None:
+    return Mark(mark.line + 1, mark.column + 1) if mark else None
+
+
+def _line(text: str, mark: Mark) -> str:
+    lines = text.splitlines()
+    return lines[mark.line - 1] if mark.line <= len(lines) else ""

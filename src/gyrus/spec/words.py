@@ -1,0 +1,119 @@
+"""Texts with rules of their own: names, paths, variables.
+
+A value that breaks its rule raises ValueError, whose text goes on after the value, as in quantities.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, JsonValue
+
+LONGEST_NAME = 42
+LONGEST_ENDPOINT = 200
+RESERVED_ENDPOINTS = frozenset({"healthz", "readyz", "metrics"})
+"""Answered by the gateway or a replica itself, so that no API's path may begin with one."""
+RESERVED_VARIABLES = "GYRUS_"
+"""Prefix of the variables by which the platform talks to a replica."""
+
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_SEGMENT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def check_name(value: str) -> str:
+    if len(value) > LONGEST_NAME:
+        raise ValueError(f"has {len(value)} characters; at most {LONGEST_NAME} are allowed")
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"is not a name: small letters, digits and hyphens, beginning with a letter and "
+                         f"not ending with a hyphen; write for example {suggest_name(value)}")  # fmt: skip
+    return value
+
+
+def suggest_name(value: str) -> str:
+    """The valid name nearest to ``value``."""
+    plain = re.sub(r"[^a-z0-9]+", "-", value.lower())
+    return re.sub(r"^[^a-z]+", "", plain)[:LONGEST_NAME].strip("-") or "my-api"
+
+
+def check_endpoint(value: str) -> str:
+    path = value.removeprefix("/").removesuffix("/")
+    if len(path) > LONGEST_ENDPOINT:
+        raise ValueError(f"has {len(path)} characters; at most {LONGEST_ENDPOINT} are allowed")
+    if not all(_SEGMENT.fullmatch(segment) for segment in path.split("/")):
+        raise ValueError("is not an endpoint: small letters, digits and hyphens, parted by single slashes; "
+                         "write for example iris or models/iris")  # fmt: skip
+    if path.split("/")[0] in RESERVED_ENDPOINTS:
+        raise ValueError(
+            f"is reserved; an endpoint cannot begin with {', '.join(sorted(RESERVED_ENDPOINTS))}"
+        )
+    return value
+
+
+def check_variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError("is not a variable's name; use letters, digits and _, and no digit first")
+    if value.startswith(RESERVED_VARIABLES):
+        raise ValueError(f"is reserved for the platform; choose a name that does not begin with "
+                         f"{RESERVED_VARIABLES}")  # fmt: skip
+    return value
+
+
+def check_text(value: str) -> str:
+    """What may be handed to another process."""
+    if "\0" in value:
+        raise ValueError("holds a NUL character; remove it")
+    return value
+
+
+def check_file(value: str) -> str:
+    """A file of the project, relative to its folder."""
+    path = PurePosixPath(value)
+    if not value.strip() or path.name in {"", "."} or "\0" in value:
+        raise ValueError("names no file; write a path relative to the folder of the YAML file")
+    if path.is_absolute() or PureWindowsPath(value).drive or value.startswith("~"):
+        raise ValueError("is not relative; write a path relative to the folder of the YAML file")
+    if "\\" in value:
+        raise ValueError(f"has a backslash; write {value.replace(chr(92), '/')}")
+    if ".." in path.parts:
+        raise ValueError("leaves the project's folder; move the file into it, and name it without ..")
+    return value
+
+
+def check_python_file(value: str) -> str:
+    if not check_file(value).endswith(".py"):
+        raise ValueError("is not a Python file; name one that ends with .py")
+    return value
+
+
+def check_route(value: str) -> str:
+    """A path of a replica, such as that of its readiness check."""
+    if not re.fullmatch(r"/[!-~]*", value):
+        raise ValueError("is not a path of the server; write for example /health")
+    return value
+
+
+def check_finite(config: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """A configuration holds what JSON can."""
+    try:
+        json.dumps(config, allow_nan=False)
+    except ValueError as error:
+        raise ValueError("holds a number that JSON does not have; quote it") from error
+    return config
+
+
+Name = Annotated[
+    str,
+    AfterValidator(check_name),
+    Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$", "maxLength": LONGEST_NAME}),
+]
+Endpoint = Annotated[str, AfterValidator(check_endpoint)]
+Variable = Annotated[str, AfterValidator(check_variable)]
+Text = Annotated[str, AfterValidator(check_text)]
+ProjectFile = Annotated[str, AfterValidator(check_file)]
+PythonFile = Annotated[str, AfterValidator(check_python_file)]
+Route = Annotated[str, AfterValidator(check_route)]
+Config = Annotated[dict[str, JsonValue], AfterValidator(check_finite)]
