@@ -54,9 +54,8 @@ def _summary(description: ApiDescription) -> str:
         "in flight": str(api.in_flight),
         "rollout": _rollout(description.rollout),
     }
-    return "\n".join(
-        [bold(f"{api.name} ({api.kind})"), *(f"  {key:<10} {text}" for key, text in lines.items())]
-    )
+    title = bold(f"{api.name} ({api.kind})")
+    return "\n".join([title, *(f"  {key:<10} {text}" for key, text in lines.items())])
 
 
 def _rollout(rollout: RolloutView) -> str:

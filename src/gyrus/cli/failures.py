@@ -86,14 +86,23 @@ def _client_failure(fault: BaseException, session: Session) -> Failure | None:
     if not isinstance(fault, errors.ClientError):
         return None
     if isinstance(fault, errors.UnknownApi):
-        return Failure(fault.message, remedy=fault.remedy)
+        return Failure(fault.message + "." + _nearest_api(fault.name, session))
     if isinstance(fault, errors.UnknownEnvironment):
         return WrongInput(fault.message + nearest(fault.name, fault.known), remedy=fault.remedy)
     if isinstance(fault, errors.Invalid):
-        return WrongInput(fault.message, remedy=fault.remedy)
+        return WrongInput(fault.problem.title + ".", details=fault.message)
     if isinstance(fault, errors.RolloutFailed):
         return rollout_failure(fault)
     return Failure(fault.message, remedy=fault.remedy)
+
+
+def _nearest_api(name: str, session: Session) -> str:
+    from gyrus.client.errors import ClientError
+
+    try:
+        return nearest(name, (api.name for api in session.client().apis()))
+    except ClientError:
+        return ""
 
 
 def rollout_failure(fault: RolloutFailed) -> Failure:

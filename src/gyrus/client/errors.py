@@ -58,8 +58,8 @@ class UnexpectedAnswer(ClientError):
 
 
 class Refused(ClientError):
-    def __init__(self, problem: Problem, *, remedy: str = "") -> None:
-        super().__init__(problem.detail or problem.title, remedy=remedy)
+    def __init__(self, problem: Problem, message: str = "", *, remedy: str = "") -> None:
+        super().__init__(message or problem.detail or problem.title, remedy=remedy)
         self.problem = problem
 
 
@@ -68,7 +68,9 @@ class Unauthorized(Refused):
 
 
 class UnknownApi(Refused):
-    pass
+    def __init__(self, problem: Problem, name: str) -> None:
+        super().__init__(problem)
+        self.name = name
 
 
 class NotFound(Refused):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 import urllib3
@@ -38,10 +38,8 @@ USER_AGENT = f"gyrus/{__version__}"
 SILENCE = 60.0
 """Seconds without a byte after which a stream counts as broken; the operator sends something sooner."""
 
-_BY_TYPE: dict[str, type[Refused]] = {
-    problems.UNKNOWN_API.type: UnknownApi,
-}
-_BY_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 404: NotFound, 409: Conflict}
+_BY_STATUS: dict[int, type[Refused]] = {404: NotFound, 409: Conflict}
+_TOKEN_REMEDY = "It must be the one that the operator has in the file token of its home."
 
 
 class Transport:
@@ -87,7 +85,7 @@ class Transport:
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=self._timeout),
         )
         if answer.status >= 400 and answer.status not in allowed:
-            raise self._refusal(answer.status, answer.data, answer.headers.get("content-type", ""))
+            raise self._refusal(answer, answer.data, path)
         return answer
 
     def get(self, path: str, shape: type[T], **query: str) -> T:
@@ -113,7 +111,7 @@ class Transport:
         cut = _Cut(answer, seconds)
         try:
             if answer.status >= 400:
-                raise self._refusal(answer.status, answer.read(), answer.headers.get("content-type", ""))
+                raise self._refusal(answer, answer.read(), path)
             with cut:
                 yield self._chunks(answer, cut)
         finally:
@@ -157,16 +155,19 @@ class Transport:
             remedy="Check the environment's URL, and that both run the same version: gyrus version",
         )
 
-    def _refusal(self, status: int, body: bytes, media_type: str) -> ClientError:
-        problem = parse_problem(body, media_type)
+    def _refusal(self, answer: BaseHTTPResponse, body: bytes, path: str) -> ClientError:
+        problem = parse_problem(body, answer.headers.get("content-type", ""))
         if problem is None:
-            return self._unexpected(f"it answered {status}")
-        if status == 401:
-            source = self.environment.token_source
-            return Unauthorized(problem, remedy=f"The operator does not accept {source}.")
-        fallback = Invalid if status < 500 else OperatorFailed
-        kind = _BY_TYPE.get(problem.type) or _BY_STATUS.get(status, fallback)
-        return kind(problem)
+            return self._unexpected(f"it answered {answer.status}")
+        if answer.status == 401:
+            message = (
+                f"The operator at {self.environment.url} does not accept {self.environment.token_source}."
+            )
+            return Unauthorized(problem, message, remedy=_TOKEN_REMEDY)
+        if problem.type == problems.UNKNOWN_API.type:
+            return UnknownApi(problem, unquote(path.split("/")[2]))
+        fallback = Invalid if answer.status < 500 else OperatorFailed
+        return _BY_STATUS.get(answer.status, fallback)(problem)
 
 
 def api_path(name: str) -> str:

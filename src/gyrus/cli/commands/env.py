@@ -32,15 +32,11 @@ def list_environments(session: Session) -> None:
     """List them; the one in use is marked with a star."""
     known = Environments.load(session.home)
     used = known.choose(session.environment)
+    urls = {name: _url(known, name, session.home) for name in known.names()}
     if session.json:
-        tell_json(
-            [{"name": name, "url": _url(known, name), "in_use": name == used} for name in known.names()]
-        )
+        tell_json([{"name": name, "url": url, "in_use": name == used} for name, url in urls.items()])
         return
-    rows = [
-        ("*" if name == used else "", bold(name), _url(known, name) or "this machine")
-        for name in known.names()
-    ]
+    rows = [("*" if name == used else "", bold(name), url or "this machine") for name, url in urls.items()]
     tell(table(("", "NAME", "URL"), rows))
 
 
@@ -53,16 +49,13 @@ def list_environments(session: Session) -> None:
 def add(session: Session, name: str, url: str, token: str | None, token_file: Path | None) -> None:
     """Add the operator NAME, or change it."""
     if name == LOCAL:
-        raise WrongInput(
-            f"{LOCAL} is this machine's platform and cannot be changed.", remedy="Choose another name."
-        )
+        raise WrongInput(f"{LOCAL} always is this machine's platform.", remedy="Choose another name.")
     if (token is None) == (token_file is None):
         raise WrongInput("Exactly one of --token and --token-file is needed.")
     if not url.startswith(SCHEMES):
         raise WrongInput(f"{url} is not a URL.", remedy="It begins with http:// or https://")
-    entry = Entry(
-        url=url.rstrip("/"), token=token, token_file=str(token_file.absolute()) if token_file else None
-    )
+    file = str(token_file.absolute()) if token_file else None
+    entry = Entry(url=url.rstrip("/"), token=token, token_file=file)
     Environments.load(session.home).added(name, entry).save(session.home)
     tell(f"{name} is {entry.url}. Use it with -e {name}, or from now on: gyrus env use {name}")
 
@@ -82,9 +75,7 @@ def use(session: Session, name: str) -> None:
 def remove(session: Session, name: str) -> None:
     """Forget the operator NAME; nothing changes there."""
     if name == LOCAL:
-        raise WrongInput(
-            f"{LOCAL} is this machine's platform and cannot be removed.", remedy="To stop it: gyrus down"
-        )
+        raise WrongInput(f"{LOCAL} always is this machine's platform.", remedy="Stop it with: gyrus down")
     Environments.load(session.home).removed(name).save(session.home)
     tell(f"{name} is forgotten.")
 

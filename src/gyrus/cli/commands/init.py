@@ -32,9 +32,7 @@ def command(session: Session, folder: Path) -> None:
     from gyrus.spec.words import suggest_name
 
     name = suggest_name(folder.absolute().name)
-    contents = {
-        target: _content(source).replace("name: NAME", f"name: {name}") for source, target in FILES.items()
-    }
+    contents = {target: _content(source, name) for source, target in FILES.items()}
     _check_free(folder)
     _write(folder, contents)
     if session.json:

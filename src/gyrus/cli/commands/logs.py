@@ -26,9 +26,7 @@ class Since(click.ParamType[float]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         moment = moment_of(value, time.time())
         if moment is None:
-            self.fail(
-                f"{value!r} is neither an age such as 10m or 1h30m nor a time such as 2026-01-31T12:00:00Z"
-            )
+            self.fail(f"{value!r} is neither an age (10m, 1h30m) nor a time (2026-01-31T12:00Z)", param, ctx)
         return moment
 
 
