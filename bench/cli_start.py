@@ -19,7 +19,7 @@ COMMANDS = {
     "gyrus --help": [GYRUS, "--help"],
     "gyrus deploy --help": [GYRUS, "deploy", "--help"],
 }
-AIM = 3.0
+AIMS = {"gyrus --version": 3.0, "gyrus --help": 3.0}
 
 
 def seconds(command: list[str]) -> float:
@@ -46,12 +46,17 @@ def main() -> int:
         render(
             ("command", "median ms", "ratio", "aim"),
             [
-                (name, f"{median * 1000:.1f}", f"{median / bare:.2f}", "" if median is bare else f"≤ {AIM}")
+                (
+                    name,
+                    f"{median * 1000:.1f}",
+                    f"{median / bare:.2f}",
+                    f"≤ {AIMS[name]}" if name in AIMS else "",
+                )
                 for name, median in medians.items()
             ],
         )
     )
-    return 0 if all(median / bare <= AIM for median in medians.values()) else 1
+    return 0 if all(medians[name] / bare <= aim for name, aim in AIMS.items()) else 1
 
 
 if __name__ == "__main__":
