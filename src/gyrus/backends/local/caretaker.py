@@ -85,11 +85,16 @@ class Caretaker:
     async def stop(self, grace: float) -> None:
         """Begin to end it; :meth:`run` returns when it is gone. A later call may only hasten it."""
         deadline = self._now() + grace
-        if self._stopping.is_set() and deadline >= self._deadline:
-            return
-        self._stop_by(deadline)
+        if not self._stopping.is_set():
+            await self._write_down(Stop(deadline))
+            self._stop_by(deadline)
+        elif deadline < self._deadline:
+            self._stop_by(deadline)
+
+    async def _write_down(self, stop: Stop) -> None:
+        """So that it is stopped even if our process dies now."""
         try:
-            await asyncio.to_thread(self._folder.mark_stopped, Stop(deadline))
+            await asyncio.to_thread(self._folder.mark_stopped, stop)
         except OSError as error:
             log.warning("that %s is to stop could not be written down: %s", self.order.id, error)
 
@@ -198,7 +203,10 @@ class Caretaker:
             self._supervisor.reap()
         await self._clear()
         self._workshop.devices.give_back(self.order.id)
-        await asyncio.to_thread(self._folder.remove)
+        try:
+            await asyncio.to_thread(self._folder.remove)
+        except OSError as error:
+            log.warning("the folder of %s could not be removed: %s", self.order.id, error)
 
     async def _drain(self, supervisor: Supervisor) -> None:
         supervisor.terminate()
@@ -287,7 +295,7 @@ class Caretaker:
             return replace(found.status, restarts=found.status.restarts + found.launch.restarts)
         if found.supervisor:
             return self._blank(Phase.STARTING, "starting")
-        return self._blank(Phase.PENDING, "")
+        return self._blank(Phase.PENDING, "accepted")
 
     def _now(self) -> float:
         return self._workshop.clock.now().timestamp()

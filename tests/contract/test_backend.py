@@ -1,0 +1,222 @@
+"""What every backend promises, on each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from gyrus.backends.protocol import Backend
+from gyrus.contract.operator import LogQuery
+from gyrus.contract.replica import Phase, Reason
+from support.backends import MemoryWorld, World, gone, local_world, observed, order, running, until
+
+ID = "iris-1-aaaaa"
+GRACE = 10.0
+
+
+@pytest.fixture(params=["memory", "local"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    if request.param == "memory":
+        yield MemoryWorld()
+        return
+    with local_world() as made:
+        yield made
+
+
+async def test_a_started_replica_becomes_ready(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID, generation=7))
+        assert ID in backend.observe()
+        seen = await observed(backend, ID, Phase.READY)
+    assert seen.generation == 7
+    assert (seen.status.id, seen.status.api, seen.status.revision) == (ID, "iris", 7)
+    assert len(seen.status.endpoints) == 1
+    assert seen.status.ready_at
+    assert seen.status.restarts == 0
+
+
+async def test_starting_twice_is_starting_once(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await asyncio.gather(backend.start(order(ID)), backend.start(order(ID)))
+        ready = await observed(backend, ID, Phase.READY)
+        await backend.start(order(ID))
+        assert dict(backend.observe()) == {ID: ready}
+
+
+async def test_what_is_started_before_the_run_waits_for_it(world: World) -> None:
+    backend = world.backend()
+    await backend.adopt()
+    await backend.start(order(ID))
+    assert backend.observe()[ID].status.phase is Phase.PENDING
+    async with running(backend):
+        await observed(backend, ID, Phase.READY)
+
+
+async def test_a_stopped_replica_drains_and_is_gone(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        await observed(backend, ID, Phase.READY)
+        await backend.stop(ID, grace=GRACE)
+        draining = backend.observe()[ID].status
+        assert draining.phase is Phase.DRAINING
+        assert draining.endpoints == ()
+        await backend.stop(ID, grace=GRACE)
+        await gone(backend, ID)
+        await backend.stop(ID, grace=GRACE)
+
+
+async def test_a_replica_is_stopped_before_it_is_ready(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        await backend.stop(ID, grace=GRACE)
+        await gone(backend, ID)
+
+
+async def test_stopping_one_leaves_the_others(world: World) -> None:
+    backend = world.backend()
+    other = "iris-1-bbbbb"
+    async with running(backend):
+        await backend.start(order(ID))
+        await backend.start(order(other))
+        await observed(backend, other, Phase.READY)
+        await backend.stop(ID, grace=GRACE)
+        await gone(backend, ID)
+        assert backend.observe()[other].status.phase is Phase.READY
+
+
+async def test_changes_name_the_api(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        with backend.changes.listen() as changes:
+            await backend.start(order("wine-1-aaaaa"))
+            async with asyncio.timeout(GRACE):
+                assert await changes.wait() == {"wine"}
+
+
+async def test_replicas_outlive_their_operator(world: World) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID, generation=3))
+        before = await observed(first, ID, Phase.READY)
+    second = world.backend()
+    assert not second.observe()
+    await second.adopt()
+    assert dict(second.observe()) == {ID: before}
+    async with running(second):
+        await second.stop(ID, grace=GRACE)
+        await gone(second, ID)
+    third = world.backend()
+    await third.adopt()
+    assert not third.observe()
+
+
+async def test_an_order_is_kept_though_the_operator_dies_at_once(world: World) -> None:
+    first = world.backend()
+    await first.adopt()
+    await first.start(order(ID))
+    second = world.backend()
+    async with running(second):
+        await observed(second, ID, Phase.READY)
+
+
+async def test_a_process_that_dies_is_started_again_in_its_place(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        await observed(backend, ID, Phase.READY)
+        world.kill(backend, ID)
+        died = (await observed(backend, ID, Phase.BACKOFF)).status
+        assert died.reason is Reason.KILLED
+        assert died.endpoints == ()
+        again = (await observed(backend, ID, Phase.READY)).status
+        assert again.restarts == 1
+        assert again.reason is None
+
+
+async def test_what_fails_for_good_stays_until_it_is_stopped(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(world.broken(ID))
+        failed = (await observed(backend, ID, Phase.FAILED)).status
+        assert failed.reason is Reason.DEPENDENCIES
+        assert failed.message
+        await backend.stop(ID, grace=GRACE)
+        await gone(backend, ID)
+
+
+async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> None:
+    backend = world.backend()
+    ids = [ID, "iris-1-bbbbb"]
+    async with running(backend):
+        for id in ids:
+            await backend.start(order(id))
+        for id in ids:
+            await observed(backend, id, Phase.READY)
+        for number in range(4):
+            await world.say(backend, ids[number % 2], f"/{number}")
+        said = await _said(backend, LogQuery(api="iris"))
+        assert said == ["0", "1", "2", "3"]
+        assert await _said(backend, LogQuery(api="iris", replica=ids[1])) == ["1", "3"]
+        assert await _said(backend, LogQuery(api="iris", tail=1)) == ["3"]
+        assert await _said(backend, LogQuery(api="wine")) == []
+
+
+async def test_logs_of_a_replica_that_is_gone_are_kept_until_the_api_is_removed(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        await observed(backend, ID, Phase.READY)
+        await world.say(backend, ID, "/last")
+        await backend.stop(ID, grace=GRACE)
+        await gone(backend, ID)
+        assert await _said(backend, LogQuery(api="iris", previous=True)) == ["last"]
+        await backend.remove("iris")
+        await backend.remove("iris")
+        assert await _said(backend, LogQuery(api="iris")) == []
+
+
+async def test_following_sees_what_comes_and_replicas_that_come(world: World) -> None:
+    backend = world.backend()
+    other = "iris-2-bbbbb"
+    async with running(backend):
+        await backend.start(order(ID))
+        await observed(backend, ID, Phase.READY)
+        await world.say(backend, ID, "/before")
+        heard: list[str] = []
+        arrived = asyncio.Event()
+
+        async def follow() -> None:
+            async for line in backend.logs(LogQuery(api="iris", follow=True)):
+                if line.stream == "stdout":
+                    heard.append(line.message.strip("/"))
+                    arrived.set()
+
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(follow())
+            await _heard(heard, arrived, 1)
+            await world.say(backend, ID, "/after")
+            await _heard(heard, arrived, 2)
+            await backend.start(order(other, generation=2))
+            await until(backend, lambda: backend.observe()[other].status.phase is Phase.READY)
+            await world.say(backend, other, "/new")
+            await _heard(heard, arrived, 3)
+            following.cancel()
+    assert heard == ["before", "after", "new"]
+
+
+async def _said(backend: Backend, query: LogQuery) -> list[str]:
+    """What replicas themselves have printed, in the order in which it is told."""
+    lines = [line async for line in backend.logs(query)]
+    return [line.message.strip("/") for line in lines if line.stream == "stdout"]
+
+
+async def _heard(heard: list[str], arrived: asyncio.Event, count: int) -> None:
+    while len(heard) < count:
+        await arrived.wait()
+        arrived.clear()

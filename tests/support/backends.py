@@ -1,0 +1,204 @@
+"""Backends to test, and what their tests do to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+import urllib.request
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gyrus.aio.clock import SystemClock
+from gyrus.backends.local.backend import LocalBackend
+from gyrus.backends.local.settings import LocalSettings
+from gyrus.backends.local.supervision import find_supervisors
+from gyrus.backends.memory import Machine, MemoryBackend, Step, works
+from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
+from gyrus.contract.home import Home
+from gyrus.contract.replica import Phase, Reason
+from gyrus.spec.api import ApiSpec
+
+PATIENCE = 30.0
+"""Seconds after which what a test waits for will not happen any more."""
+
+SERVER = """
+import http.server, os, sys, urllib.parse
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print(urllib.parse.unquote(self.path), flush=True)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Echo).serve_forever()
+"""
+"""Prints the path of every request."""
+
+
+@contextmanager
+def short_home() -> Generator[Home]:
+    """A home whose path is short enough for sockets."""
+    root = Path(tempfile.mkdtemp(prefix="gyrus-", dir="/tmp"))
+    try:
+        yield Home(root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class Folder:
+    """Every package is this folder."""
+
+    path: Path
+
+    async def project(self, digest: str) -> Path:
+        return self.path
+
+
+def spec(api: str = "iris", **changes: object) -> ApiSpec:
+    """A server of a few lines."""
+    process = {"command": ["python", "server.py"]}
+    return ApiSpec.model_validate({"name": api, "process": process, **changes})
+
+
+def order(
+    id: str = "iris-1-aaaaa", *, generation: int = 1, package: str = "d1", **changes: object
+) -> ReplicaOrder:
+    made = spec(id.rsplit("-", 2)[0], **changes)
+    return ReplicaOrder(id=id, generation=generation, revision=generation, spec=made, package=package)
+
+
+@asynccontextmanager
+async def running(backend: Backend) -> AsyncGenerator[None]:
+    """Like an operator: adopt, run; and in the end it is cut off."""
+    await backend.adopt()
+    task = asyncio.create_task(backend.run(), name="backend")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+        if not task.cancelled():
+            task.result()
+
+
+async def until(backend: Backend, what: Callable[[], bool]) -> None:
+    """Wait for it, looking when the backend says that something changed."""
+    with backend.changes.listen() as changes:
+        async with asyncio.timeout(PATIENCE):
+            while not what():
+                await changes.wait()
+
+
+async def observed(backend: Backend, id: str, phase: Phase) -> Observation:
+    """What is observed of a replica when it has come to a phase."""
+    await until(backend, lambda: id in backend.observe() and backend.observe()[id].status.phase is phase)
+    return backend.observe()[id]
+
+
+async def gone(backend: Backend, id: str) -> None:
+    await until(backend, lambda: id not in backend.observe())
+
+
+class World(Protocol):
+    """A place where replicas run, whatever backend looks at it."""
+
+    def backend(self) -> Backend:
+        """A new instance, as after a restart of the operator."""
+        ...
+
+    def broken(self, id: str) -> ReplicaOrder:
+        """An order that cannot be carried out."""
+        ...
+
+    def kill(self, backend: Backend, id: str) -> None:
+        """End its process without asking."""
+        ...
+
+    async def say(self, backend: Backend, id: str, message: str) -> None:
+        """Make a ready replica print this."""
+        ...
+
+
+@dataclass(slots=True)
+class MemoryWorld:
+    machine: Machine = field(default_factory=Machine)
+
+    def backend(self) -> MemoryBackend:
+        return MemoryBackend(self._script, machine=self.machine)
+
+    def _script(self, order: ReplicaOrder) -> tuple[Step, ...]:
+        failed = Step(phase=Phase.FAILED, reason=Reason.DEPENDENCIES, message="no such file")
+        return (failed,) if "missing" in repr(order.spec) else tuple(works(order))
+
+    def broken(self, id: str) -> ReplicaOrder:
+        return _broken(id)
+
+    def kill(self, backend: Backend, id: str) -> None:
+        assert isinstance(backend, MemoryBackend)
+        backend.kill(id)
+
+    async def say(self, backend: Backend, id: str, message: str) -> None:
+        assert isinstance(backend, MemoryBackend)
+        backend.write(id, message)
+
+
+@dataclass(slots=True)
+class LocalWorld:
+    home: Home
+    project: Path
+    settings: LocalSettings = field(default_factory=LocalSettings)
+
+    def backend(self) -> LocalBackend:
+        return LocalBackend(self.home, Folder(self.project), SystemClock(), self.settings)
+
+    def broken(self, id: str) -> ReplicaOrder:
+        return _broken(id)
+
+    def kill(self, backend: Backend, id: str) -> None:
+        pid = backend.observe()[id].status.processes[0].pid
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+
+    async def say(self, backend: Backend, id: str, message: str) -> None:
+        (endpoint,) = backend.observe()[id].status.endpoints
+        await asyncio.to_thread(_get, f"http://{endpoint}/{message}")
+
+
+@contextmanager
+def local_world(settings: LocalSettings | None = None) -> Generator[LocalWorld]:
+    """With a home of its own; whatever runs in it at the end is killed."""
+    with short_home() as home:
+        project = home.root / "files"
+        project.mkdir()
+        (project / "server.py").write_text(SERVER)
+        world = LocalWorld(home, project, settings or LocalSettings())
+        try:
+            yield world
+        finally:
+            kill_all(home)
+
+
+def kill_all(home: Home) -> None:
+    for path, pid in find_supervisors().items():
+        if Path(path).is_relative_to(home.root):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _broken(id: str) -> ReplicaOrder:
+    process = {"command": ["python", "server.py"], "requirements": "missing.txt"}
+    return order(id, process=process)
+
+
+def _get(url: str) -> None:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        answer.read()
