@@ -31,11 +31,14 @@ class Pipe:
     """``stdout``, ``stderr`` or ``control``."""
     cutter: LineCutter
     open: bool = True
+    """Somebody may still write."""
     drained: bool = False
     """The last read found no more."""
 
     def read(self) -> list[str]:
         """The lines that have come. Never waits; after the end, ``open`` is False."""
+        if not self.open:
+            return []
         try:
             data = os.read(self.fd, CHUNK)
         except BlockingIOError:

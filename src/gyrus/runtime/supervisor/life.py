@@ -18,7 +18,6 @@ from enum import Enum
 from gyrus.aio.backoff import Backoff
 from gyrus.contract.replica import FATAL, Phase, ProcessStatus, Reason
 
-
 BACKOFF = Backoff(0.5, 60.0)
 
 

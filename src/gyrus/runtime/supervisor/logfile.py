@@ -44,19 +44,19 @@ class LogFile:
         self._lost = 0
 
     def write(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            self._put(entry)
+        lines = [self._line(entry) for entry in entries]
+        if not lines:
+            return
+        notice = [self._line(_lost_entry(self._lost))] if self._lost else []
+        if self._append(b"".join(notice + lines)):
+            self._lost = 0
+        else:
+            self._lost += len(lines)
 
     def close(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-
-    def _put(self, entry: Entry) -> None:
-        if self._lost and self._append(self._line(_lost_entry(self._lost))):
-            self._lost = 0
-        if self._lost or not self._append(self._line(entry)):
-            self._lost += 1
 
     def _line(self, entry: Entry) -> bytes:
         line: dict[str, object] = {"time": round(entry.time, 6), "replica": self._replica}
@@ -74,16 +74,17 @@ class LogFile:
         text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
         return text.encode(errors="replace") + b"\n"
 
-    def _append(self, line: bytes) -> bool:
+    def _append(self, data: bytes) -> bool:
         """All of it or nothing: half a line would spoil the one after it."""
         try:
-            fd = self._open(len(line))
-            if (written := os.write(fd, line)) < len(line):
+            fd = self._open(len(data))
+            if os.write(fd, data) < len(data):
                 os.ftruncate(fd, self._written)
                 return False
         except OSError:
+            self.close()
             return False
-        self._written += written
+        self._written += len(data)
         return True
 
     def _open(self, more: int) -> int:

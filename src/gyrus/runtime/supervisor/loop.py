@@ -7,8 +7,10 @@ import select
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from gyrus.contract.replica import Phase, ReplicaConfig
 from gyrus.runtime.supervisor import kernel, processtable
@@ -30,6 +32,10 @@ LOOK_AGAIN = 0.1
 """Seconds between two looks for what is left, at the end."""
 OOM_SAMPLE = 1.0
 """Seconds between two looks at how many processes the kernel has killed for want of memory."""
+
+
+Reader = Callable[[float], None]
+"""Called with the present when there is something to read."""
 
 
 @dataclass(slots=True)
@@ -61,15 +67,20 @@ class Supervisor:
     def run(self) -> None:
         """Returns when the replica was told to stop, and nothing of it runs any more."""
         self._listen_to_signals()
-        while not self._done:
-            now = time.monotonic()
-            self._observe(now)
-            self._decide(now)
-            self._act(now)
-            self._record(now)
-            if not self._done:
-                self._wait(now)
-        self._log.close()
+        try:
+            while not self._done:
+                now = time.monotonic()
+                self._observe(now)
+                self._decide(now)
+                self._act(now)
+                self._record(now)
+                if not self._done:
+                    self._wait(now)
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            self._log.close()
 
     def stop(self) -> None:
         """Begin to stop. May be called from a signal handler, and again and again."""
@@ -90,20 +101,23 @@ class Supervisor:
     def _wait(self, now: float) -> None:
         """Until a pipe, a probe or a signal has something for us, or the next moment has come."""
         poll = select.poll()
-        readers: dict[int, Callable[[], None]] = {}
-        for fd, events, reader in self._sources(now):
+        readers: dict[int, Reader] = {}
+        for fd, events, reader in self._sources():
             poll.register(fd, events)
             readers[fd] = reader
         milliseconds = max(0.0, min(self._moments(now)) - now) * 1000
-        for fd, _ in poll.poll(milliseconds):
-            readers[fd]()
+        ready = poll.poll(milliseconds)
+        now = time.monotonic()
+        for fd, _ in ready:
+            readers[fd](now)
 
-    def _sources(self, now: float) -> Iterator[tuple[int, int, Callable[[], None]]]:
+    def _sources(self) -> Iterator[tuple[int, int, Reader]]:
+        """What may have something for us, and who reads it."""
         yield self._alarm.fileno(), select.POLLIN, self._silence
         for unit in self._units:
-            for pipe in unit.child.pipes if unit.child else ():
+            for pipe in unit.pipes:
                 if pipe.open:
-                    yield pipe.fd, select.POLLIN, lambda unit=unit, pipe=pipe: unit.read(pipe, now)
+                    yield pipe.fd, select.POLLIN, partial(unit.read, pipe)
             if unit.probe and unit.probe.retry_at is None:
                 events = select.POLLOUT if unit.probe.waits_to_write else select.POLLIN
                 yield unit.probe.socket.fileno(), events, unit.probe.advance
@@ -119,7 +133,8 @@ class Supervisor:
         if self._ending:
             yield now + LOOK_AGAIN if self._ending.strays_kill_at is not None else self._ending.kill_at
 
-    def _silence(self) -> None:
+    def _silence(self, now: float) -> None:
+        """The alarm has done its work: what it rang for is looked at in every round."""
         try:
             while self._alarm.recv(4096):
                 pass
@@ -199,9 +214,7 @@ class Supervisor:
 
     def _begin_to_stop(self, now: float) -> None:
         for unit in self._units:
-            unit.say("info", f"{unit.role.name} was told to stop") if unit.pid else None
-            unit.stopping(now)
-            unit.terminate()
+            unit.stop(now)
 
     def _end(self, ending: Ending, now: float) -> None:
         """Processes exit or are killed, then what they have left behind, then it is done."""
@@ -213,14 +226,26 @@ class Supervisor:
             return
         left = self._strays()
         if not left:
-            self._done = True
+            self._finish(now)
         elif ending.strays_kill_at is None:
             linger = self._config.grace if self._config.process else LINGER
             ending.strays_kill_at = min(ending.kill_at, now + linger)
             _send(left, signal.SIGTERM)
         elif now >= ending.strays_kill_at:
             _send(left, signal.SIGKILL)
-            self._done = now >= ending.strays_kill_at + LAST_RESORT
+            if now >= ending.strays_kill_at + LAST_RESORT:
+                self._finish(now)
+
+    def _finish(self, now: float) -> None:
+        for unit in self._units:
+            unit.close(now)
+        self._done = True
+
+    def _give_up(self) -> None:
+        """A fault of our own: nothing may go on running that nobody watches."""
+        self._units[0].say("error", f"the supervisor failed:\n{traceback.format_exc()}")
+        everything = processtable.strays(processtable.read_table(), os.getpid(), ())
+        _send(everything, signal.SIGKILL)
 
     def _strays(self) -> set[int]:
         known = [unit.pid for unit in self._units if unit.pid is not None]
@@ -244,7 +269,7 @@ class Supervisor:
 def _origin() -> Origin:
     started = kernel.started_at()
     epoch = time.time() - time.monotonic()
-    return Origin(pid=os.getpid(), pid_started=started, started_at=started, epoch=epoch)
+    return Origin(pid=os.getpid(), pid_started=started, started_at=time.time(), epoch=epoch)
 
 
 def _send(pids: set[int], number: signal.Signals) -> None:

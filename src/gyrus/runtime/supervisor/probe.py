@@ -46,10 +46,10 @@ class Probe:
         elif error == errno.EAGAIN and self._is_unix:
             self.retry_at = now + RETRY
         elif error != errno.EINPROGRESS:
-            self._finish(f"connecting to {self._endpoint} failed: {os.strerror(error)}")
+            self._finish(self._not_connected(error))
 
-    def advance(self) -> None:
-        """The socket can be written or read now."""
+    def advance(self, now: float) -> None:
+        """The socket can be written or read at last."""
         try:
             if not self._connected:
                 self._check_connection()
@@ -99,9 +99,14 @@ class Probe:
     def _check_connection(self) -> None:
         error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
-            self._finish(f"connecting to {self._endpoint} failed: {os.strerror(error)}")
+            self._finish(self._not_connected(error))
         else:
             self._on_connected()
+
+    def _not_connected(self, error: int) -> str:
+        if error in (errno.ECONNREFUSED, errno.ENOENT):
+            return f"nothing listens on {self._endpoint}"
+        return f"connecting to {self._endpoint} failed: {os.strerror(error)}"
 
     def _on_connected(self) -> None:
         self._connected = True

@@ -51,7 +51,7 @@ class Reporter:
             phase=phase,
             reason=None if stopping else decisive.reason,
             message="" if stopping else self._message(statuses, decisive),
-            last_lines=decisive.last_lines if decisive.reason else (),
+            last_lines=() if stopping else _last_lines(decisive),
             endpoints=self._endpoints(statuses) if phase is Phase.READY else (),
             restarts=sum(status.restarts for status in statuses),
             pid=self.origin.pid if phase is not Phase.GONE else None,
@@ -84,6 +84,11 @@ class Reporter:
 
     def _wall(self, monotonic: float | None) -> float | None:
         return None if monotonic is None else round(self.origin.epoch + monotonic, 3)
+
+
+def _last_lines(status: ProcessStatus) -> tuple[str, ...]:
+    """Those of its last failure, as long as it suffers from that."""
+    return status.last_lines if status.reason is not None and status.phase is not Phase.UNREADY else ()
 
 
 def _retry_at(lives: Sequence[Life]) -> float | None:

@@ -34,6 +34,8 @@ class Unit:
         self.life = Life(index=role.index, rules=role.rules)
         self.child: Child | None = None
         self.probe: Probe | None = None
+        self.pipes: tuple[Pipe, ...] = ()
+        """Open as long as somebody may write to them: descendants may outlive the process, while we stop."""
         self._folder = folder
         self._env = env
         self._log = log
@@ -62,6 +64,7 @@ class Unit:
             self._refused(Verdict(Reason.EXITED, f"it could not be started: {error}"), now)
         else:
             endpoint = self._port.endpoint if self._port else f"unix:{self.role.socket}"
+            self.pipes = self.child.pipes
             self.life = self.life.started(self.child.pid, endpoint, now, listening=not self.role.announces)
             self._probe_at = now
             self.say("info", f"{self.role.name} started (pid {self.child.pid})")
@@ -70,10 +73,6 @@ class Unit:
         if self.child:
             self.child.send(signal.SIGKILL)
             self.life = self.life.killed(now)
-
-    def terminate(self) -> None:
-        if self.child:
-            self.child.send(signal.SIGTERM)
 
     def ask(self, now: float) -> None:
         """Begin a probe if it is time to."""
@@ -94,30 +93,40 @@ class Unit:
         before, self.life = self.life, self.life.probed(self.probe.fault, now)
         self.probe = None
         if self.life.phase is not before.phase:
+            self._probe_at = now + STEADY
             self._say_phase()
 
     def died(self, code: int, now: float, *, out_of_memory: bool) -> None:
         """It has been waited for."""
         assert self.child is not None
         self.child.reaped(code)
-        for pipe in self.child.pipes:
-            pipe.drained = False
-            self._drain(pipe, now)
+        self._drain(now)
         lines = tuple(self.child.recent)
         self.child = None
         self._release()
-        stopped = self.life.phase is Phase.DRAINING
         self.life = self.life.exited(code, lines, now, out_of_memory=out_of_memory)
-        if stopped:
+        if self.life.phase is Phase.GONE:
             self.say("info", f"{self.role.name} ended (code {code})")
         else:
+            self.close(now)
             self._say_failure(now)
 
-    def stopping(self, now: float) -> None:
+    def close(self, now: float) -> None:
+        """Nobody is left who could write to the pipes; whoever is will be killed by it."""
+        self._drain(now)
+        for pipe in self.pipes:
+            self._heard(pipe.stream, pipe.close(), now)
+        self.pipes = ()
+
+    def stop(self, now: float) -> None:
+        """Ask it to end."""
         self.life = self.life.stopping(now)
         if self.probe:
             self.probe.close()
             self.probe = None
+        if self.child:
+            self.say("info", f"{self.role.name} was told to stop")
+            self.child.send(signal.SIGTERM)
 
     def condemned(self, verdict: Verdict, now: float) -> None:
         self.life = self.life.condemned(verdict, now)
@@ -185,13 +194,13 @@ class Unit:
         self.life = self.life.refused(verdict, now)
         self._say_failure(now)
 
-    def _drain(self, pipe: Pipe, now: float) -> None:
-        """What it wrote before it died. A descendant may hold the pipe open: do not wait for its end."""
-        for _ in range(DRAINED_READS):
-            if not pipe.open or pipe.drained:
-                break
-            self.read(pipe, now)
-        self._heard(pipe.stream, pipe.close(), now)
+    def _drain(self, now: float) -> None:
+        """What it wrote before it died. A descendant may hold a pipe open: do not wait for its end."""
+        for pipe in self.pipes:
+            for _ in range(DRAINED_READS):
+                self.read(pipe, now)
+                if pipe.drained:
+                    break
 
     def _release(self) -> None:
         if self.probe:
