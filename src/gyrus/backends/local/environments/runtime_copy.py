@@ -32,7 +32,10 @@ class RuntimeCode:
 
     @classmethod
     def installed(cls) -> RuntimeCode:
-        source = Path(gyrus.__file__).parent
+        return cls.at(Path(gyrus.__file__).parent)
+
+    @classmethod
+    def at(cls, source: Path) -> RuntimeCode:
         return cls(source, _digest(source))
 
     def place(self, runtimes: Path) -> Path:

@@ -144,4 +144,4 @@ def said(lines: Sequence[str]) -> str:
 
 
 def _bare(line: str) -> str:
-    return re.sub(r"^\s*(error:|×|cause:|Caused by:|╰─▶)\s*", "", line).strip()
+    return re.sub(r"^\s*(error:|×|cause:|Caused by:|╰─▶)\s*", "", line).strip().rstrip(":")
