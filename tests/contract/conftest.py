@@ -1,0 +1,112 @@
+"""Every store, so that one and the same test runs over each."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+
+from gyrus.state.memory import MemoryStore
+from gyrus.state.sql import dialects
+from gyrus.state.sql.store import open_store
+from gyrus.state.store import Store
+
+GIVEN = "GYRUS_TEST_POSTGRESQL_URL"
+"""Of a server on which the tests may make a database of their own."""
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """An empty store of every kind."""
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    async with open_store(request.getfixturevalue(request.param)) as store:
+        yield store
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of every kind."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    """The URL of an empty SQLite database."""
+    return dialects.sqlite_url(tmp_path / "state.db")
+
+
+@pytest.fixture
+def postgresql(postgresql_database: str) -> str:
+    """The URL of an empty PostgreSQL database."""
+    with psycopg.connect(postgresql_database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return postgresql_database
+
+
+@pytest.fixture(scope="session")
+def postgresql_database(postgresql_server: str) -> Iterator[str]:
+    """The URL of a database of this test run's own."""
+    name = f"gyrus_test_{token_hex(6)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a server: the one that the environment names, or one that is started here."""
+    if given := os.environ.get(GIVEN):
+        yield given
+        return
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip(f"no PostgreSQL: install Debian's package postgresql, or set {GIVEN}")
+    with _started(binaries) as url:
+        yield url
+
+
+def _binaries() -> Path | None:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return versions[-1].parent if versions else None
+
+
+@contextmanager
+def _started(binaries: Path) -> Generator[str]:
+    """A server in a folder of its own, on a Unix socket. As root, it runs as the user postgres."""
+    user = "postgres" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="gyrus-pg-", dir="/tmp"))  # a socket's path must be short
+    if user:
+        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+
+    def call(program: str, *arguments: str) -> None:
+        command = [str(binaries / program), "-D", str(folder / "data"), *arguments]
+        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
+
+    try:
+        call("initdb", "--username=postgres", "--auth=trust", "--no-sync")
+        call("pg_ctl", "start", "-w", "-l", str(folder / "log"), "-o", f"-F -h '' -k {folder}")
+        try:
+            yield f"postgresql://postgres@/postgres?host={folder}"
+        finally:
+            call("pg_ctl", "stop", "-w", "-m", "fast")
+    finally:
+        shutil.rmtree(folder)

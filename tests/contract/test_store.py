@@ -1,0 +1,528 @@
+"""What every store does, whatever it keeps its records in."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.spec.api import ApiSpec
+from gyrus.state.errors import Conflict, StaleVersion, UnknownApi, UnknownPackage, UnknownRevision
+from gyrus.state.records import Api, Event, Package
+from gyrus.state.sql.store import open_store
+from gyrus.state.store import Store
+
+START = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
+DIGEST = "a" * 64
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def spec(name: str = "iris", **fields: Any) -> ApiSpec:
+    return ApiSpec.model_validate({"name": name, "handler": {"path": "handler.py"}, **fields})
+
+
+def changed(number: int, name: str = "iris", **fields: Any) -> ApiSpec:
+    """A specification that differs from every other number's."""
+    return spec(name, env={"NUMBER": str(number)}, **fields)
+
+
+async def deploy(store: Store, *specs: ApiSpec, package: str | None = None, seconds: float = 0) -> Api:
+    """Deploy, and return the last of them."""
+    return (await store.deploy(specs, package, at(seconds)))[-1].api
+
+
+async def go_live(store: Store, *specs: ApiSpec) -> Api:
+    """Deploy each, one after the other, to the end of its rollout. Returns the last."""
+    for each in specs:
+        await store.finish(await deploy(store, each), Outcome.DONE, "", at(1))
+    return await get(store, specs[-1].name)
+
+
+async def get(store: Store, name: str = "iris") -> Api:
+    api = await store.api(name)
+    assert api is not None
+    return api
+
+
+async def outcomes(store: Store, name: str = "iris") -> list[tuple[int, int, Outcome]]:
+    """(generation, revision, outcome) of its rollouts, oldest first."""
+    rollouts = reversed(await store.rollouts(name))
+    return [(r.generation.number, r.generation.revision, r.outcome) for r in rollouts]
+
+
+def event(api: str, number: int, message: str = "") -> Event:
+    return Event(
+        api=api, time=at(number), type="normal", reason=f"Number{number}", message=message, replica="iris-1-a"
+    )
+
+
+class TestDeploy:
+    async def test_a_new_api_begins_its_first_rollout(self, store: Store) -> None:
+        wanted = spec(autoscaling={"init_replicas": 3})
+        (change,) = await store.deploy([wanted], None, START)
+        assert change.changed
+        assert change.api == await get(store)
+        assert change.api.replicas == 3
+        assert change.api.live is None
+        assert change.api.outcome is Outcome.PROGRESSING
+        assert change.api.target.cause is Cause.DEPLOY
+        assert change.api.created_at == change.api.target.started_at == START
+        assert await outcomes(store) == [(1, 1, Outcome.PROGRESSING)]
+        (revision,) = await store.revisions("iris")
+        assert (revision.number, revision.spec, revision.package) == (1, wanted, None)
+        assert revision.digest == wanted.digest(None)
+
+    async def test_the_same_again_changes_nothing(self, store: Store) -> None:
+        first = await deploy(store, spec())
+        (again,) = await store.deploy([spec()], None, at(5))
+        assert not again.changed
+        assert again.api == first
+        live = await store.finish(first, Outcome.DONE, "", at(6))
+        (again,) = await store.deploy([spec()], None, at(7))
+        assert (again.changed, again.api) == (False, live)
+
+    async def test_another_specification_is_a_revision_and_supersedes(self, store: Store) -> None:
+        await deploy(store, spec())
+        api = await deploy(store, changed(2), seconds=5)
+        assert (api.target.revision, api.target.number, api.version) == (2, 2, 2)
+        assert await outcomes(store) == [(1, 1, Outcome.SUPERSEDED), (2, 2, Outcome.PROGRESSING)]
+        newest, oldest = await store.rollouts("iris")
+        assert (newest.finished_at, oldest.finished_at) == (None, at(5))
+        assert [revision.number for revision in await store.revisions("iris")] == [2, 1]
+
+    async def test_other_files_are_a_revision(self, store: Store) -> None:
+        await store.record_package(Package(digest=DIGEST, size=1, uploaded_at=START))
+        await deploy(store, spec())
+        api = await deploy(store, spec(), package=DIGEST)
+        assert api.target.revision == 2
+        revision = await store.revision("iris", 2)
+        assert revision
+        assert revision.package == DIGEST
+
+    async def test_the_live_generation_stays_while_the_next_progresses(self, store: Store) -> None:
+        first = await go_live(store, spec())
+        assert first.live == first.target
+        second = await deploy(store, changed(2))
+        assert second.live == first.target
+        assert second.target.number == 2
+
+    async def test_a_failed_first_revision_is_tried_again(self, store: Store) -> None:
+        await store.finish(await deploy(store, spec()), Outcome.FAILED, "no\nlines", at(1))
+        (again,) = await store.deploy([spec()], None, at(2))
+        assert again.changed
+        assert (again.api.target.revision, again.api.target.number) == (1, 2)
+        assert (again.api.outcome, again.api.message) == (Outcome.PROGRESSING, "")
+        assert await outcomes(store) == [(1, 1, Outcome.FAILED), (2, 1, Outcome.PROGRESSING)]
+
+    async def test_a_failed_revision_is_tried_again_after_the_fall_back(self, store: Store) -> None:
+        await go_live(store, spec())
+        await store.finish(await deploy(store, changed(2)), Outcome.FAILED, "no", at(2))
+        again = await deploy(store, changed(2))
+        assert (again.target.revision, again.target.number) == (2, 3)
+        assert len(await store.revisions("iris")) == 2
+
+    async def test_what_was_rolled_back_from_can_be_deployed_again(self, store: Store) -> None:
+        await go_live(store, spec(), changed(2))
+        await store.rollback("iris", 1, at(3))
+        again = await deploy(store, changed(2))
+        assert (again.target.revision, again.target.number) == (2, 4)
+
+    async def test_what_serves_after_a_fall_back_is_a_new_revision_when_deployed(self, store: Store) -> None:
+        await go_live(store, spec())
+        await store.finish(await deploy(store, changed(2)), Outcome.FAILED, "no", at(2))
+        assert (await deploy(store, spec())).target.revision == 3
+
+    @pytest.mark.parametrize(
+        ("replicas", "bounds", "kept"),
+        [(5, (1, 3), 3), (1, (2, 3), 2), (2, (1, 3), 2), (0, (0, 3), 0)],
+    )
+    async def test_the_number_of_replicas_is_kept_within_the_new_bounds(
+        self, store: Store, replicas: int, bounds: tuple[int, int], kept: int
+    ) -> None:
+        await store.scale(await deploy(store, spec()), replicas, at(1))
+        lowest, highest = bounds
+        new = spec(autoscaling={"min_replicas": lowest, "max_replicas": highest})
+        assert (await deploy(store, new)).replicas == kept
+
+    async def test_all_or_none(self, store: Store) -> None:
+        await deploy(store, spec("old"))
+        await store.mark_deleting("old", at(1))
+        with pytest.raises(Conflict, match="old is being deleted"):
+            await deploy(store, spec("new"), changed(2, "old"))
+        assert await store.api("new") is None
+        assert len(await store.revisions("old")) == 1
+
+    async def test_several_at_once(self, store: Store) -> None:
+        names = ["b", "c", "a"]
+        changes = await store.deploy([spec(name) for name in names], None, START)
+        assert [change.api.name for change in changes] == names
+        assert [api.name for api in await store.apis()] == sorted(names)
+
+    async def test_an_unknown_package(self, store: Store) -> None:
+        with pytest.raises(UnknownPackage, match=DIGEST):
+            await deploy(store, spec(), package=DIGEST)
+        assert await store.apis() == ()
+
+    async def test_a_specification_comes_back_as_it_was(self, store: Store) -> None:
+        wanted = spec(
+            timeout="1h30m",
+            env={"KEY": "värde 🙂"},
+            handler={"path": "a.py", "config": {"deep": [1, 2.5, None, {"x": "\ud800"}]}},
+            compute={"mem": "1.5Gi", "cpu": "250m"},
+            update_strategy={"max_surge": 1},
+        )
+        await deploy(store, wanted)
+        revision = await store.revision("iris", 1)
+        assert revision
+        assert revision.spec == wanted
+        assert revision.spec.digest(None) == revision.digest
+
+
+class TestEndpoints:
+    async def test_two_apis_cannot_share_one(self, store: Store) -> None:
+        await deploy(store, spec())
+        with pytest.raises(Conflict, match="other cannot have the endpoint /iris: iris has it"):
+            await deploy(store, spec("other", networking={"endpoint": "iris"}))
+
+    async def test_within_one_deploy_neither(self, store: Store) -> None:
+        with pytest.raises(Conflict, match="/same"):
+            await deploy(store, *(spec(name, networking={"endpoint": "same"}) for name in ("a", "b")))
+        assert await store.apis() == ()
+
+    async def test_the_live_revision_keeps_its_own(self, store: Store) -> None:
+        await go_live(store, spec())
+        moved = await deploy(store, spec(networking={"endpoint": "moved"}))
+        with pytest.raises(Conflict):
+            await deploy(store, spec("other", networking={"endpoint": "iris"}))
+        await store.finish(moved, Outcome.DONE, "", at(2))
+        await deploy(store, spec("other", networking={"endpoint": "iris"}))
+        with pytest.raises(Conflict, match="iris cannot have the endpoint /iris: other has it"):
+            await store.rollback("iris", 1, at(3))
+
+    async def test_a_removed_api_frees_its_own(self, store: Store) -> None:
+        await deploy(store, spec())
+        await store.mark_deleting("iris", at(1))
+        other = spec("other", networking={"endpoint": "iris"})
+        with pytest.raises(Conflict):
+            await deploy(store, other)
+        await store.remove("iris")
+        await deploy(store, other)
+
+
+class TestFinish:
+    async def test_done(self, store: Store) -> None:
+        begun = await deploy(store, spec())
+        api = await store.finish(begun, Outcome.DONE, "", at(1))
+        assert api == await get(store)
+        assert (api.live, api.outcome, api.version) == (begun.target, Outcome.DONE, begun.version + 1)
+        assert api.updated_at == at(1)
+        (rollout,) = await store.rollouts("iris")
+        assert (rollout.outcome, rollout.finished_at) == (Outcome.DONE, at(1))
+
+    async def test_failed_falls_back(self, store: Store) -> None:
+        first = await go_live(store, spec())
+        begun = await deploy(store, changed(2))
+        api = await store.finish(begun, Outcome.FAILED, "revision 2 did not\nline", at(3))
+        assert api.target == api.live == first.target
+        assert (api.outcome, api.message) == (Outcome.FAILED, "revision 2 did not\nline")
+        newest = (await store.rollouts("iris"))[0]
+        assert (newest.outcome, newest.message) == (Outcome.FAILED, "revision 2 did not\nline")
+        assert await outcomes(store) == [(1, 1, Outcome.DONE), (2, 2, Outcome.FAILED)]
+
+    async def test_a_failed_first_one_may_be_done_later(self, store: Store) -> None:
+        begun = await deploy(store, spec())
+        failed = await store.finish(begun, Outcome.FAILED, "no", at(1))
+        assert (failed.target, failed.live) == (begun.target, None)
+        api = await store.finish(failed, Outcome.DONE, "", at(2))
+        assert (api.live, api.outcome, api.message) == (begun.target, Outcome.DONE, "")
+        assert await outcomes(store) == [(1, 1, Outcome.DONE)]
+
+    async def test_not_what_was_superseded(self, store: Store) -> None:
+        begun = await deploy(store, spec())
+        await deploy(store, changed(2))
+        with pytest.raises(StaleVersion):
+            await store.finish(begun, Outcome.DONE, "", at(1))
+        assert (await get(store)).live is None
+
+    async def test_not_twice(self, store: Store) -> None:
+        done = await go_live(store, spec())
+        with pytest.raises(StaleVersion):
+            await store.finish(done, Outcome.FAILED, "no", at(2))
+        assert await get(store) == done
+
+    async def test_not_an_api_of_the_same_name_that_was_made_anew(self, store: Store) -> None:
+        old = await deploy(store, spec())
+        await store.mark_deleting("iris", at(1))
+        await store.remove("iris")
+        new = await deploy(store, changed(2), seconds=2)
+        assert new.version == old.version
+        with pytest.raises(StaleVersion):
+            await store.finish(old, Outcome.DONE, "", at(3))
+
+    async def test_nothing_there(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        await store.mark_deleting("iris", at(1))
+        await store.remove("iris")
+        with pytest.raises(UnknownApi):
+            await store.finish(api, Outcome.DONE, "", at(2))
+
+    async def test_of_one_that_is_being_deleted(self, store: Store) -> None:
+        await deploy(store, spec())
+        api = await store.finish(await store.mark_deleting("iris", at(1)), Outcome.DONE, "", at(2))
+        assert (api.deleting, api.outcome) == (True, Outcome.DONE)
+
+    async def test_output_that_a_database_cannot_keep(self, store: Store) -> None:
+        """A replica may print anything."""
+        begun = await deploy(store, spec())
+        api = await store.finish(begun, Outcome.FAILED, "a\0b \ud800 é 🙂", at(1))
+        assert api == await get(store)
+        assert api.message.startswith("a")
+        assert api.message.endswith("é 🙂")
+
+
+class TestScale:
+    async def test_scale(self, store: Store) -> None:
+        api = await store.scale(await deploy(store, spec()), 7, at(1))
+        assert api == await get(store)
+        assert (api.replicas, api.version, api.updated_at) == (7, 2, at(1))
+
+    async def test_not_from_a_stale_record(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        await store.scale(api, 7, at(1))
+        with pytest.raises(StaleVersion):
+            await store.scale(api, 8, at(2))
+        assert (await get(store)).replicas == 7
+
+
+class TestRollback:
+    async def test_to_the_one_that_was_live_before(self, store: Store) -> None:
+        await go_live(store, spec(), changed(2))
+        api = await store.rollback("iris", None, at(3))
+        assert (api.target.revision, api.target.number, api.target.cause) == (1, 3, Cause.ROLLBACK)
+        assert api.outcome is Outcome.PROGRESSING
+        assert api.live
+        assert api.live.revision == 2
+
+    async def test_past_those_that_never_were_live(self, store: Store) -> None:
+        await go_live(store, spec())
+        await store.finish(await deploy(store, changed(2)), Outcome.FAILED, "no", at(2))
+        await go_live(store, changed(3))
+        assert (await store.rollback("iris", None, at(3))).target.revision == 1
+
+    async def test_to_a_number(self, store: Store) -> None:
+        await go_live(store, spec(), changed(2), changed(3))
+        assert (await store.rollback("iris", 1, at(3))).target.revision == 1
+
+    async def test_to_one_that_does_not_exist(self, store: Store) -> None:
+        await go_live(store, spec())
+        for number in (0, -1, 2):
+            with pytest.raises(UnknownRevision, match=f"no revision {number}"):
+                await store.rollback("iris", number, at(3))
+
+    async def test_to_what_is_wanted_already(self, store: Store) -> None:
+        await go_live(store, spec())
+        with pytest.raises(Conflict, match="revision 1 of iris is what is wanted already"):
+            await store.rollback("iris", 1, at(3))
+
+    async def test_with_nothing_before(self, store: Store) -> None:
+        await go_live(store, spec())
+        with pytest.raises(Conflict, match="nothing to roll back to"):
+            await store.rollback("iris", None, at(3))
+
+    async def test_of_nothing(self, store: Store) -> None:
+        with pytest.raises(UnknownApi, match="no API named iris"):
+            await store.rollback("iris", None, START)
+
+
+class TestRefresh:
+    async def test_the_same_revision_in_a_new_generation(self, store: Store) -> None:
+        await go_live(store, spec())
+        api = await store.refresh("iris", at(2))
+        assert (api.target.revision, api.target.number, api.target.cause) == (1, 2, Cause.REFRESH)
+        assert api.live
+        assert api.live.number == 1
+
+    async def test_generations_are_never_used_twice(self, store: Store) -> None:
+        await go_live(store, spec())
+        failed = await store.finish(await store.refresh("iris", at(2)), Outcome.FAILED, "no", at(3))
+        assert failed.target.number == 1
+        assert (await store.refresh("iris", at(4))).target.number == 3
+
+    async def test_of_nothing(self, store: Store) -> None:
+        with pytest.raises(UnknownApi):
+            await store.refresh("iris", START)
+
+
+class TestDelete:
+    async def test_marks_once(self, store: Store) -> None:
+        await deploy(store, spec())
+        api = await store.mark_deleting("iris", at(1))
+        assert (api.deleting, api.version, api.updated_at) == (True, 2, at(1))
+        assert await store.mark_deleting("iris", at(2)) == api == await get(store)
+
+    async def test_then_nothing_can_be_begun(self, store: Store) -> None:
+        await go_live(store, spec(), changed(2))
+        await store.mark_deleting("iris", at(2))
+        for act in (deploy(store, spec()), store.rollback("iris", 1, at(3)), store.refresh("iris", at(3))):
+            with pytest.raises(Conflict, match="being deleted"):
+                await act
+
+    async def test_of_nothing(self, store: Store) -> None:
+        with pytest.raises(UnknownApi):
+            await store.mark_deleting("iris", START)
+        await store.remove("iris")
+
+    async def test_remove_forgets_everything(self, store: Store) -> None:
+        await go_live(store, spec(), changed(2))
+        await deploy(store, spec("other"))
+        await store.record(event("iris", 1), event("other", 1))
+        await store.mark_deleting("iris", at(2))
+        await store.remove("iris")
+        assert [api.name for api in await store.apis()] == ["other"]
+        assert (
+            await store.revisions("iris") == await store.rollouts("iris") == await store.events("iris") == ()
+        )
+        assert len(await store.events("other")) == len(await store.revisions("other")) == 1
+        again = await deploy(store, spec())
+        assert (again.target.revision, again.target.number, again.version) == (1, 1, 1)
+        assert await store.events("iris") == ()
+
+    async def test_remove_asks_for_the_mark(self, store: Store) -> None:
+        await deploy(store, spec())
+        with pytest.raises(Conflict, match="not being deleted"):
+            await store.remove("iris")
+
+
+class TestHistory:
+    async def test_the_last_hundred_rollouts(self, store: Store) -> None:
+        await go_live(store, spec())
+        for _ in range(103):
+            await store.refresh("iris", at(2))
+        numbers = [rollout.generation.number for rollout in await store.rollouts("iris")]
+        assert numbers == list(range(104, 4, -1))
+
+    async def test_of_nothing(self, store: Store) -> None:
+        assert await store.revision("iris", 1) is None
+        assert (
+            await store.revisions("iris") == await store.rollouts("iris") == await store.events("iris") == ()
+        )
+
+    async def test_times_are_kept_to_the_microsecond_in_utc(self, store: Store) -> None:
+        await deploy(store, spec())
+        created_at = (await get(store)).created_at
+        assert (created_at, created_at.utcoffset()) == (START, timedelta(0))
+
+
+class TestEvents:
+    async def test_oldest_first_the_newest_kept(self, store: Store) -> None:
+        await deploy(store, spec())
+        recorded = [event("iris", number) for number in range(1005)]
+        await store.record(*recorded[:600])
+        await store.record(*recorded[600:])
+        assert list(await store.events("iris", 2000)) == recorded[-1000:]
+        assert list(await store.events("iris")) == recorded[-100:]
+        assert list(await store.events("iris", 3)) == recorded[-3:]
+
+    async def test_in_the_order_of_recording(self, store: Store) -> None:
+        await deploy(store, spec())
+        late, early = event("iris", 9), event("iris", 1)
+        await store.record(late, early)
+        assert await store.events("iris") == (late, early)
+
+    async def test_of_an_unknown_api_are_dropped(self, store: Store) -> None:
+        await deploy(store, spec())
+        await store.record(event("other", 1), event("iris", 2))
+        assert await store.events("other") == ()
+        assert len(await store.events("iris")) == 1
+        await store.record()
+
+    async def test_messages_may_hold_anything(self, store: Store) -> None:
+        await deploy(store, spec())
+        await store.record(event("iris", 1, "a\0b \ud800"), event("iris", 2, "'; DROP TABLE apis; --"))
+        odd, plain = await store.events("iris")
+        assert odd.message.startswith("a")
+        assert plain.message == "'; DROP TABLE apis; --"
+
+
+class TestPackages:
+    async def test_recorded_once(self, store: Store) -> None:
+        assert await store.package(DIGEST) is None
+        package = Package(digest=DIGEST, size=2**40, uploaded_at=START)
+        await store.record_package(package)
+        await store.record_package(package)
+        assert await store.package(DIGEST) == package
+
+    async def test_uploaded_again_counts_from_then(self, store: Store) -> None:
+        for seconds in (5, 3):
+            await store.record_package(Package(digest=DIGEST, size=1, uploaded_at=at(seconds)))
+        package = await store.package(DIGEST)
+        assert package
+        assert package.uploaded_at == at(5)
+
+    async def test_old_ones_without_a_revision_are_forgotten(self, store: Store) -> None:
+        for digest, seconds in (("used", 0), ("old", 0), ("older", 0), ("new", 9)):
+            await store.record_package(Package(digest=digest, size=1, uploaded_at=at(seconds)))
+        await deploy(store, spec(), package="used")
+        await deploy(store, spec())
+        assert await store.forget_packages(at(9)) == ("old", "older")
+        assert await store.package("old") is None
+        assert await store.package("used")
+        assert await store.package("new")
+        await store.mark_deleting("iris", at(9))
+        await store.remove("iris")
+        assert await store.forget_packages(at(9)) == ("used",)
+
+
+class TestConcurrency:
+    """Two operators' worth of stores over one database; a memory store would have nothing to show."""
+
+    async def test_of_equal_deploys_one_begins(self, database: str) -> None:
+        async with open_store(database) as one, open_store(database) as other:
+            for number in range(8):
+                changes = await asyncio.gather(
+                    *(store.deploy([changed(number)], None, START) for store in (one, other, one, other))
+                )
+                assert sorted(change.changed for (change,) in changes) == [False, False, False, True]
+            assert len(await outcomes(one)) == 8
+
+    async def test_of_different_deploys_the_later_supersedes(self, database: str) -> None:
+        async with open_store(database) as one, open_store(database) as other:
+            stores = (one, other) * 4
+            await asyncio.gather(
+                *(store.deploy([changed(number)], None, START) for number, store in enumerate(stores))
+            )
+            history = await outcomes(one)
+        assert [(number, number) for number in range(1, 9)] == [entry[:2] for entry in history]
+        assert [entry[2] for entry in history] == [*[Outcome.SUPERSEDED] * 7, Outcome.PROGRESSING]
+
+    async def test_a_rollout_ends_or_is_superseded_never_both(self, database: str) -> None:
+        async with open_store(database) as one, open_store(database) as other:
+            for number in range(10):
+                begun = await deploy(one, changed(number))
+                ended, _ = await asyncio.gather(
+                    one.finish(begun, Outcome.DONE, "", at(1)),
+                    other.deploy([changed(number, max_queue_length=1)], None, at(1)),
+                    return_exceptions=True,
+                )
+                api = await get(one)
+                assert api.outcome is Outcome.PROGRESSING
+                if isinstance(ended, StaleVersion):
+                    assert api.live != begun.target
+                else:
+                    assert isinstance(ended, Api)
+                    assert api.live == begun.target
+
+    async def test_many_writers_and_readers(self, database: str) -> None:
+        async with open_store(database) as store:
+            await store.deploy([spec(f"api-{n}") for n in range(10)], None, START)
+            await asyncio.gather(
+                *(store.record(event(f"api-{n % 10}", n)) for n in range(40)),
+                *(store.apis() for _ in range(40)),
+            )
+            assert [len(await store.events(f"api-{n}")) for n in range(10)] == [4] * 10
