@@ -13,7 +13,7 @@ HEADERS = ("NAME", "STATUS", "REVISION", "READY", "IN FLIGHT", "UPDATED", "ENDPO
 def listing(apis: Sequence[ApiView]) -> str:
     """The table, and under it why some are not live."""
     if not apis:
-        return "Nothing is deployed. Begin with: gyrus init, then gyrus deploy"
+        return dim("Nothing is deployed.")
     reasons = [f"{api.name}: {first_line(api.message)}" for api in apis if api.message]
     text = table(HEADERS, [row(api) for api in apis])
     return "\n".join([text, "", *(dim(reason) for reason in reasons)]) if reasons else text

@@ -122,11 +122,9 @@ def _yaml(value: dict[str, Any], depth: int = 0) -> Iterator[str]:
     import msgspec
 
     for key, item in value.items():
-        if item in (None, {}, []):
-            continue
         if isinstance(item, dict):
-            yield "  " * depth + f"{key}:"
-            yield from _yaml(item, depth + 1)  # pyright: ignore[reportUnknownArgumentType] a JSON object
-        else:
+            lines = list(_yaml(item, depth + 1))  # pyright: ignore[reportUnknownArgumentType] a JSON object
+            yield from ["  " * depth + f"{key}:", *lines] if lines else ()
+        elif item not in (None, []):
             text = item if isinstance(item, str) else msgspec.json.encode(item).decode()
             yield "  " * depth + f"{key}: {text}"

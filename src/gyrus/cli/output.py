@@ -81,7 +81,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     iris  3s
     text  12m
     """
-    lines = [[bold(header) for header in headers], *([*row] for row in rows)]
+    lines = [[bold(header) if header else "" for header in headers], *([*row] for row in rows)]
     widths = [max(len(click.unstyle(line[column])) for line in lines) for column in range(len(headers))]
     return "\n".join(_row(line, widths) for line in lines)
 

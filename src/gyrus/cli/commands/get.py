@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from gyrus.cli.apis import HEADERS, listing, row
-from gyrus.cli.output import is_terminal, table, tell, tell_json, tell_json_line
+from gyrus.cli.output import is_terminal, say, table, tell, tell_json, tell_json_line
 from gyrus.cli.session import Command, Session, api_name, pass_session
 from gyrus.client.watching import Gone
 from gyrus.contract.operator import ApiView
@@ -23,11 +23,20 @@ def command(session: Session, name: str | None, watch: bool) -> None:
     if watch:
         _watch(session, name)
     elif name is None:
-        apis = session.client().apis()
-        tell_json(apis) if session.json else tell(listing(apis))
+        _list(session)
     else:
         api = session.client().api(name)
         tell_json(api) if session.json else tell(listing([api]))
+
+
+def _list(session: Session) -> None:
+    apis = session.client().apis()
+    if session.json:
+        tell_json(apis)
+    elif apis:
+        tell(listing(apis))
+    else:
+        say("Nothing is deployed. Begin with: gyrus init, then gyrus deploy")
 
 
 def _watch(session: Session, name: str | None) -> None:

@@ -1,0 +1,227 @@
+"""A real operator in a thread: server, store and control; replicas in memory; an endpoint that echoes.
+
+For tests of whatever talks to an operator. Only what costs processes is missing: replicas and Envoy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import threading
+from collections.abc import AsyncIterable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+
+from gyrus import __version__
+from gyrus.aio.clock import SystemClock
+from gyrus.backends.memory import MemoryBackend
+from gyrus.contract.home import Home
+from gyrus.contract.operator import OperatorInfo
+from gyrus.contract.problem import MEDIA_TYPE
+from gyrus.control.controller import Controller
+from gyrus.control.reconciler import Reconciler
+from gyrus.server.app import ServerContext, build_app
+from gyrus.server.serving import listen, serve
+from gyrus.state.board import Board
+from gyrus.state.sql.store import open_store
+
+TOKEN = "the-operators-token"
+
+
+@dataclass
+class Shelf:
+    """Keeps packages in memory."""
+
+    packages: dict[str, bytes] = field(default_factory=dict[str, bytes])
+
+    def has(self, digest: str) -> bool:
+        return digest in self.packages
+
+    async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> int:
+        content = b"".join([chunk async for chunk in chunks])
+        assert hashlib.sha256(content).hexdigest() == digest
+        self.packages[digest] = content
+        return len(content)
+
+
+@dataclass
+class Operator:
+    """What a test may see of it and do to it. The backend is used with :meth:`call` alone."""
+
+    home: Home
+    port: int
+    gateway: str
+    backend: MemoryBackend
+    shelf: Shelf
+    loop: asyncio.AbstractEventLoop
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """Set when it was asked to stop everything."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def announce(self, **changes: object) -> None:
+        """Write the file by which the command line finds it."""
+        started = psutil.Process().create_time()
+        facts = {"pid": os.getpid(), "pid_started": started, "operator_port": self.port, "gateway_port": 1}
+        self.home.operator_file.write_text(json.dumps(facts | changes))
+
+    def write(self, replica: str, message: str, at: float | None = None) -> None:
+        """Let a replica log something."""
+        self.loop.call_soon_threadsafe(lambda: self.backend.write(replica, message, time=at))
+
+    def replica_ids(self, api: str) -> list[str]:
+        return [id for id, seen in self.backend.observe().items() if seen.status.api == api]
+
+
+@contextmanager
+def operator_thread(folder: Path, backend: MemoryBackend | None = None) -> Generator[Operator]:
+    """Runs from here to the end of the block."""
+    with echo_server() as gateway:
+        ready: list[Operator] = []
+        failed: list[BaseException] = []
+        told, end = threading.Event(), threading.Event()
+
+        def work() -> None:
+            try:
+                asyncio.run(_operate(folder, backend or MemoryBackend(), gateway, ready, told, end))
+            except BaseException as fault:
+                failed.append(fault)
+                told.set()
+
+        thread = threading.Thread(target=work, name="operator")
+        thread.start()
+        assert told.wait(30)
+        try:
+            if failed:
+                raise failed[0]
+            yield ready[0]
+        finally:
+            end.set()
+            thread.join(30)
+    assert not failed, failed
+
+
+async def _operate(
+    folder: Path,
+    backend: MemoryBackend,
+    gateway: str,
+    ready: list[Operator],
+    told: threading.Event,
+    end: threading.Event,
+) -> None:
+    home = Home(folder)
+    home.root.mkdir(exist_ok=True)
+    home.token.write_text(TOKEN)
+    board, clock, shelf, started = Board(gateway="running"), SystemClock(), Shelf(), asyncio.Event()
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    operator = Operator(home, port, gateway, backend, shelf, asyncio.get_running_loop())
+
+    def info() -> OperatorInfo:
+        return OperatorInfo(
+            version=__version__, gateway=gateway, gateway_state=board.gateway,
+            backend="memory", pid=os.getpid(), home=str(folder),
+        )  # fmt: skip
+
+    async def stop() -> None:
+        operator.stopped.set()
+
+    async with open_store(f"sqlite+aiosqlite:///{home.database}") as store:
+        context = ServerContext(
+            store=store,
+            board=board,
+            shelf=shelf,
+            logs=backend,
+            clock=clock,
+            token=TOKEN,
+            info=info,
+            stop=stop,
+        )
+        await backend.adopt()
+        controller = Controller(Reconciler(store, board, backend, clock))
+        await controller.restore()
+        async with asyncio.TaskGroup() as group:
+            bodies = (backend.run(), acknowledge(board), controller.run())
+            tasks = [group.create_task(body) for body in bodies]
+            await asyncio.sleep(0)  # the gateway listens before the first route is published
+            tasks.append(group.create_task(serve(build_app(context), listener, started=started, grace=1)))
+            await started.wait()
+            ready.append(operator)
+            operator.announce()
+            told.set()
+            await asyncio.to_thread(end.wait)
+            for task in reversed(tasks):
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+async def acknowledge(board: Board) -> None:
+    """A gateway that confirms every route as soon as it hears of it."""
+    with board.route_hints.listen() as listener:
+        async for names in listener:
+            for name in names:
+                route = board.routes.get(name)
+                if route is None:
+                    board.acknowledged.pop(name, None)
+                else:
+                    board.acknowledged[name] = route.endpoints
+            board.acknowledged_hints.notify(*names)
+
+
+@contextmanager
+def echo_server() -> Generator[str]:
+    """Stands where the gateway would: answers every POST, under any path, with what it was sent."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="echo")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """The content type decides how: text/event-stream in two pieces, text/x-problem as a problem."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        media_type = self.headers.get("content-type", "")
+        if media_type == "text/event-stream":
+            self._stream(b"data: 1\n\n", b"data: 2\n\n")
+        elif media_type == "text/x-problem":
+            problem = {"type": "urn:x", "title": "Bad", "status": 422, "detail": "area: is missing"}
+            self._answer(422, json.dumps(problem).encode(), MEDIA_TYPE)
+        else:
+            self._answer(200, body, media_type)
+
+    def _answer(self, status: int, body: bytes, media_type: str) -> None:
+        self.send_response(status)
+        self.send_header("content-type", media_type)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self, *pieces: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for piece in (*pieces, b""):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.flush()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
