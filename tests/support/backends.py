@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import urllib.request
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,9 +59,13 @@ class Folder:
     """Every package is this folder."""
 
     path: Path
+    forgotten: set[str] = field(default_factory=set[str])
 
     async def project(self, digest: str) -> Path:
         return self.path
+
+    async def forget(self, digests: Iterable[str]) -> None:
+        self.forgotten.update(digests)
 
 
 def spec(api: str = "iris", **changes: object) -> ApiSpec:

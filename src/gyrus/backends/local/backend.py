@@ -103,8 +103,7 @@ class LocalBackend:
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
         used = {caretaker.order.package for caretaker in self._caretakers.values()}
-        for digest in digests - used:
-            await asyncio.to_thread(shutil.rmtree, self._home.projects / digest, ignore_errors=True)
+        await self._workshop.projects.forget(digests - used)
         configs = [ReplicaFolder(self._home.replicas / id).config() for id in self._caretakers]
         await self._workshop.environments.sweep(
             frozenset(Path(config.python) for config in configs if config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,10 +23,14 @@ Say = Callable[[Phase, str], None]
 
 
 class Projects(Protocol):
-    """Where unpacked packages are."""
+    """Where packages are."""
 
     async def project(self, digest: str) -> Path:
         """The folder of a package's files, unpacked if need be. Raises what tells the user why not."""
+        ...
+
+    async def forget(self, digests: Iterable[str]) -> None:
+        """Remove these packages. Idempotent."""
         ...
 
 

@@ -1,0 +1,91 @@
+"""From what the user asked for to what a supervisor is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gyrus.backends.local.configuration import Ground, configure, limits_of
+from gyrus.backends.local.settings import LocalSettings
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.home import Home
+from gyrus.contract.replica import HandlerConfig, ProcessConfig, ReplicaConfig
+from gyrus.runtime.codec import decode
+from gyrus.spec.api import ApiSpec
+
+HOME = Home(Path("/home/me/.gyrus"))
+
+
+def configured(ground: Ground | None = None, **fields: object) -> ReplicaConfig:
+    spec = ApiSpec.model_validate({"name": "iris"} | fields)
+    order = ReplicaOrder(id="iris-1-aaaaa", generation=1, revision=4, spec=spec, package="d")
+    ground = ground or Ground(project=Path("/p"), python=Path("/e/bin/python"))
+    return configure(order, ground, HOME, LocalSettings())
+
+
+def test_a_handler() -> None:
+    handler = {
+        "path": "handler.py",
+        "config": {"a": 1},
+        "processes": 2,
+        "batching": {"max_size": 2, "max_wait": "20ms"},
+    }
+    config = configured(
+        handler=handler, max_concurrency=4, timeout="10s", compute={"mem": "1Gi"}, env={"KEY": "value"}
+    )
+    assert config.handler == HandlerConfig(
+        path="handler.py", config={"a": 1}, batch_max_size=2, batch_max_wait=0.02
+    )
+    assert (config.processes, config.limits.max_concurrency, config.limits.max_queue_length) == (2, 2, 50)
+    assert (config.limits.timeout, config.grace) == (10.0, 40.0)
+    assert config.memory == 2**30
+    assert config.env == {"KEY": "value"}
+    assert (config.project, config.python, config.revision) == ("/p", "/e/bin/python", 4)
+    assert config.run_dir == "/home/me/.gyrus/run"
+    assert config.log_dir == "/home/me/.gyrus/logs/replicas/iris/iris-1-aaaaa"
+    assert config.notify == "/home/me/.gyrus/run/notify.sock"
+
+
+def test_a_server_that_is_not_ours() -> None:
+    process = {"command": ["serve", "--port", "$PORT"], "ready": {"path": "/health"}}
+    config = configured(process=process)
+    assert config.process == ProcessConfig(command=("serve", "--port", "$PORT"), ready_path="/health")
+    assert config.limits.max_concurrency is None
+    assert not config.front
+    assert configured(process=process, max_concurrency=3).front
+
+
+def test_devices_are_shown_to_those_who_hold_them_and_hidden_from_others() -> None:
+    process = {"command": ["serve"]}
+    ground = Ground(project=Path("/p"), python=Path("/e"), devices=("0", "2"), has_devices=True)
+    assert configured(ground, process=process).env == {"CUDA_VISIBLE_DEVICES": "0,2"}
+    none = Ground(project=Path("/p"), python=Path("/e"), has_devices=True)
+    assert configured(none, process=process).env == {"CUDA_VISIBLE_DEVICES": ""}
+    own = configured(ground, process=process, env={"CUDA_VISIBLE_DEVICES": "7"})
+    assert own.env == {"CUDA_VISIBLE_DEVICES": "7"}
+    assert configured(process=process).env == {}
+
+
+@given(st.integers(1, 64), st.integers(0, 1000), st.integers(0, 1000))
+def test_processes_share_slots_and_queue(processes: int, more: int, queue: int) -> None:
+    handler, slots = {"path": "h.py", "processes": processes}, processes + more
+    limits = limits_of(
+        ApiSpec.model_validate(
+            {"name": "a", "handler": handler, "max_concurrency": slots, "max_queue_length": queue}
+        )
+    )
+    assert limits.max_concurrency
+    assert limits.max_concurrency * processes <= slots
+    assert queue <= limits.max_queue_length * processes < queue + processes
+
+
+@pytest.mark.parametrize(
+    "fields", [{"handler": {"path": "h.py", "config": {"a": [1, None]}}}, {"process": {"command": ["a"]}}]
+)
+def test_the_supervisor_reads_what_we_write(fields: dict[str, object]) -> None:
+    config = configured(None, **fields)
+    assert decode(ReplicaConfig, msgspec.json.encode(config)) == config
