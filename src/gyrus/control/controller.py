@@ -10,6 +10,7 @@ from gyrus.aio.backoff import Backoff
 from gyrus.aio.hint import Hints
 from gyrus.aio.keyed_queue import KeyedQueue
 from gyrus.aio.tasks import persist
+from gyrus.backends.protocol import Backend
 from gyrus.control.reconciler import Reconciler
 
 RETRY = Backoff(0.2, 30)
@@ -75,11 +76,11 @@ class Controller:
             forgotten = await self.reconciler.store.forget_packages(unused_since)
             await self.reconciler.backend.forget_packages(frozenset(forgotten))
 
-    async def stop_replicas(self, grace: float) -> None:
-        """Drain every replica and wait until none is left. Call it when ``run`` has ended."""
-        backend = self.reconciler.backend
-        with backend.changes.listen() as listener:
-            for replica in backend.observe():
-                await backend.stop(replica, grace=grace)
-            while backend.observe():
-                await listener.wait()
+
+async def stop_replicas(backend: Backend, grace: float) -> None:
+    """Drain every replica, and return when none is left. The backend must be running."""
+    with backend.changes.listen() as listener:
+        for replica in backend.observe():
+            await backend.stop(replica, grace=grace)
+        while backend.observe():
+            await listener.wait()

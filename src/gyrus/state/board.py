@@ -64,6 +64,8 @@ class Board:
     """By API. Written by routing."""
     gateway: str = "starting"
     """``running``, ``starting`` or ``down``. Written by routing."""
+    gateway_message: str = ""
+    """Why it does not run, or what it refused last; else empty. Written by routing."""
 
     intent_hints: Hints = field(default_factory=Hints)
     """Rung by the server after a write to the store; keys are APIs. Control listens."""
@@ -73,3 +75,5 @@ class Board:
     """Rung by control; keys are APIs. Routing listens."""
     acknowledged_hints: Hints = field(default_factory=Hints)
     """Rung by routing; keys are APIs. Control listens."""
+    gateway_hints: Hints = field(default_factory=Hints)
+    """Rung by routing when ``gateway`` changes; the key is the new value."""

@@ -1,0 +1,192 @@
+"""The operator: its parts, wired, started in order and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from gyrus import __version__
+from gyrus.aio.clock import SystemClock
+from gyrus.aio.tasks import run_until
+from gyrus.assembly.announcement import Announcement
+from gyrus.assembly.claim import StartError, token_of
+from gyrus.backends.local.backend import LocalBackend
+from gyrus.contract.home import Home
+from gyrus.contract.operator import OperatorInfo
+from gyrus.control.controller import Controller, stop_replicas
+from gyrus.control.reconciler import Reconciler
+from gyrus.packaging.shelf import PackageShelf
+from gyrus.routing.errors import GatewayError
+from gyrus.routing.gateway import Gateway
+from gyrus.routing.settings import GatewaySettings
+from gyrus.server.app import ServerContext, build_app
+from gyrus.server.serving import CannotListen, listen, serve
+from gyrus.state.board import Board
+from gyrus.state.sql.store import open_store
+from gyrus.state.store import Store
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+STOP_GRACE = 20.0
+"""Seconds that replicas get to finish their requests when the whole platform is stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    home: Home
+    operator_port: int
+    gateway_port: int
+
+
+class Ending:
+    """Whether, and how, the operator should end."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.everything = False
+        """Stop replicas and gateway too; else they go on without an operator."""
+
+    def leave(self) -> None:
+        self.asked.set()
+
+    def end_everything(self) -> None:
+        self.everything = True
+        self.asked.set()
+
+    async def stop_everything(self) -> None:
+        """The same, for the operator's API."""
+        self.end_everything()
+
+
+@dataclass(slots=True)
+class Operator:
+    """All parts of one operator, wired."""
+
+    settings: Settings
+    board: Board
+    backend: LocalBackend
+    gateway: Gateway
+    controller: Controller
+    app: FastAPI
+
+
+async def operate(settings: Settings, announcement: Announcement, ending: Ending) -> None:
+    """Run until asked to end. Raises StartError where the operator cannot start."""
+    home = settings.home
+    listener = _listen(settings)
+    async with open_store(f"sqlite+aiosqlite:///{home.database}") as store:
+        operator = _wire(settings, store, ending)
+        await _adopt(operator)
+        await operator.controller.restore()  # before the gateway asks: it must never see an empty platform
+        try:
+            await _run(operator, listener, announcement, ending)
+        finally:
+            announcement.withdraw()
+
+
+async def _adopt(operator: Operator) -> None:
+    try:
+        await operator.gateway.adopt()
+    except GatewayError as error:
+        raise StartError(str(error)) from error
+    await operator.backend.adopt()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return listen(LOOPBACK, settings.operator_port)
+    except CannotListen as error:
+        raise StartError(str(error)) from error
+
+
+def _wire(settings: Settings, store: Store, ending: Ending) -> Operator:
+    home, clock, board = settings.home, SystemClock(), Board()
+    shelf = PackageShelf(home.packages, home.projects)
+    shelf.clean_up()
+    backend = LocalBackend(home, shelf, clock)
+    context = ServerContext(
+        store=store,
+        board=board,
+        shelf=shelf,
+        logs=backend,
+        clock=clock,
+        token=token_of(home),
+        info=lambda: _info(settings, board),
+        stop=ending.stop_everything,
+    )
+    return Operator(
+        settings=settings,
+        board=board,
+        backend=backend,
+        gateway=Gateway(board, home, GatewaySettings(port=settings.gateway_port)),
+        controller=Controller(Reconciler(store, board, backend, clock)),
+        app=build_app(context),
+    )
+
+
+def _info(settings: Settings, board: Board) -> OperatorInfo:
+    return OperatorInfo(
+        version=__version__,
+        gateway=f"http://{LOOPBACK}:{settings.gateway_port}",
+        gateway_state=board.gateway,
+        backend=LocalBackend.name,
+        pid=os.getpid(),
+        home=str(settings.home.root),
+    )
+
+
+async def _run(
+    operator: Operator, listener: socket.socket, announcement: Announcement, ending: Ending
+) -> None:
+    """Traffic's parts outlive the parts that decide: they are stopped last, or left running."""
+    async with asyncio.TaskGroup() as group:
+        backend = group.create_task(operator.backend.run(), name="backend")
+        gateway = group.create_task(operator.gateway.run(), name="gateway")
+        started = asyncio.Event()
+        await run_until(
+            ending.asked,
+            operator.controller.run(),
+            serve(operator.app, listener, started=started),
+            _announce(operator, started, announcement),
+        )
+        if ending.everything:
+            await stop_replicas(operator.backend, STOP_GRACE)
+        for task in (gateway, backend):
+            task.cancel()
+    if ending.everything:
+        await operator.gateway.stop()
+
+
+async def _announce(operator: Operator, started: asyncio.Event, announcement: Announcement) -> None:
+    await started.wait()
+    await _running(operator.board)
+    settings = operator.settings
+    announcement.ready(settings.operator_port, settings.gateway_port)
+    log.info("the operator serves on port %d", settings.operator_port)
+
+
+async def _running(board: Board) -> None:
+    """Returns when the gateway serves what it should."""
+    with board.gateway_hints.listen() as listener:
+        while board.gateway != "running":
+            await listener.wait()
+
+
+async def clean(home: Home) -> None:
+    """End what a dead operator has left: replicas and gateway."""
+    backend = LocalBackend(home, PackageShelf(home.packages, home.projects), SystemClock())
+    gateway = Gateway(Board(), home)
+    await backend.adopt()
+    await gateway.adopt()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(backend.run(), name="backend")
+        await stop_replicas(backend, STOP_GRACE)
+        running.cancel()
+    await gateway.stop()
