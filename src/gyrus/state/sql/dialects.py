@@ -66,9 +66,7 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StoreUnusable(
-            "the store's URL cannot be read; write sqlite:////path or postgresql://…"
-        ) from error
+        raise StoreUnusable("not a store's URL; write sqlite:////path or postgresql://…") from error
     driver = _DRIVERS.get(parsed.drivername, parsed.drivername)
     if driver not in _DRIVERS.values():
         raise StoreUnusable(f"there is no store over {parsed.drivername}; choose sqlite or postgresql")

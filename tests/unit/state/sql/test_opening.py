@@ -1,0 +1,149 @@
+"""Opening a database: its schema, its settings, and what cannot be opened."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from gyrus.state.errors import StoreUnusable
+from gyrus.state.sql.database import Database
+from gyrus.state.sql.dialects import create_engine, sqlite_url
+from gyrus.state.sql.migration import upgrade
+from gyrus.state.sql.store import open_store
+from gyrus.state.sql.tables import metadata
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+async def test_migrations_make_the_tables_that_the_queries_use(file: Path) -> None:
+    database = Database(create_engine(sqlite_url(file)))
+    await upgrade(database)
+
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+    await database.close()
+
+
+async def test_every_connection_is_durable(file: Path) -> None:
+    database = Database(create_engine(sqlite_url(file)))
+    for transaction in (database.reading, database.writing):
+        async with transaction() as connection:
+            settings = [
+                (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            ]
+        assert settings == ["wal", 2, 1, 30_000]  # 2 is FULL
+    await database.close()
+
+
+async def test_the_files_are_the_owners_alone(file: Path) -> None:
+    async with open_store(sqlite_url(file)) as store:
+        await store.apis()
+        files = sorted(file.parent.iterdir())
+        assert [path.name for path in files] == ["state.db", "state.db-shm", "state.db-wal"]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+async def test_any_path_can_hold_it(tmp_path: Path) -> None:
+    file = tmp_path / "100% odd?#&" / "ståte.db"
+    file.parent.mkdir()
+    async with open_store(sqlite_url(file)) as store:
+        assert await store.apis() == ()
+    assert file.exists()
+
+
+async def test_many_open_a_new_one_at_once(file: Path) -> None:
+    async def open_and_read() -> int:
+        async with open_store(sqlite_url(file)) as store:
+            return len(await store.apis())
+
+    assert await asyncio.gather(*(open_and_read() for _ in range(6))) == [0] * 6
+
+
+async def test_processes_open_a_new_one_at_once(file: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from gyrus.state.sql.store import open_store\n"
+        "async def main():\n"
+        "    print('ready', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    async with open_store(sys.argv[1]) as store:\n"
+        "        print(len(await store.apis()))\n"
+        "asyncio.run(main())\n"
+    )
+    pipe = asyncio.subprocess.PIPE
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, sqlite_url(file), stdin=pipe, stdout=pipe, stderr=pipe
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout
+        assert await process.stdout.readline() == b"ready\n"
+    for told in await asyncio.gather(*(process.communicate(b"go\n") for process in processes)):
+        assert told == (b"0\n", b"")
+
+
+async def test_one_of_a_newer_gyrus(file: Path) -> None:
+    async with open_store(sqlite_url(file)):
+        pass
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreUnusable, match="written by another version of gyrus"):
+        async with open_store(sqlite_url(file)):
+            pass
+
+
+async def test_what_is_no_database(file: Path) -> None:
+    file.write_text("Dear diary, " * 1000)
+    before = set(threading.enumerate())
+    with pytest.raises(StoreUnusable, match=r"state\.db cannot be used: file is not a database"):
+        async with open_store(sqlite_url(file)):
+            pass
+    for thread in set(threading.enumerate()) - before:  # each connection has one
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match=r"cannot open .*No such file"):
+        async with open_store(sqlite_url(tmp_path / "nowhere" / "state.db")):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "not a store's URL"),
+        ("mysql://host/name", "no store over mysql; choose sqlite or postgresql"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+        (
+            "postgresql://nobody:secret@/none?host=/nowhere",
+            r"postgresql\+psycopg://nobody:\*\*\*@.* cannot be used",
+        ),
+    ],
+)
+async def test_other_urls(url: str, message: str) -> None:
+    with pytest.raises(StoreUnusable, match=message) as raised:
+        async with open_store(url):
+            pass
+    assert "secret" not in str(raised.value)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from gyrus.contract.operator import Cause, Outcome, Status, TrafficView
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from gyrus.spec.api import ApiSpec
+from gyrus.state import transitions, view
+from gyrus.state.board import Board, Replica, Traffic
+from gyrus.state.records import Api, Event, Generation, Revision, Rollout
+from gyrus.state.view import Sight
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+SPEC = ApiSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}})
+GATEWAY = "http://127.0.0.1:8080"
+FIRST = Generation(number=1, revision=1, cause=Cause.DEPLOY, started_at=START)
+SECOND = Generation(number=2, revision=2, cause=Cause.DEPLOY, started_at=START)
+CREATING = transitions.create(SPEC, START)
+LIVE = replace(CREATING, outcome=Outcome.DONE, live=FIRST)
+UPDATING = replace(LIVE, outcome=Outcome.PROGRESSING, target=SECOND)
+FALLEN_BACK = replace(
+    LIVE, outcome=Outcome.FAILED, message="revision 2 did not become ready: InitFailure: no\nTraceback\n  no"
+)
+FAILED = replace(CREATING, outcome=Outcome.FAILED, message="revision 1 did not become ready: no\nTraceback")
+
+
+def replica(
+    phase: Phase = Phase.READY,
+    generation: int = 1,
+    message: str = "",
+    reason: Reason | None = None,
+    n: int = 0,
+) -> Replica:
+    name = f"iris-{generation}-{phase}{n}"
+    endpoints = (f"unix:/run/{name}.0.sock",) if phase is Phase.READY else ()
+    status = ReplicaStatus(
+        id=name,
+        api="iris",
+        revision=generation,
+        phase=phase,
+        message=message,
+        reason=reason,
+        endpoints=endpoints,
+    )
+    return Replica(status=status, generation=generation)
+
+
+def seen(api: Api, *replicas: Replica) -> tuple[Status, str]:
+    """(status, message)"""
+    revision = transitions.snapshot(SPEC, api.target.revision, None, START)
+    shown = view.view(api, revision, Sight(replicas=replicas), GATEWAY)
+    return shown.status, shown.message
+
+
+BACKOFF = replica(Phase.BACKOFF, message="exited with code 3", reason=Reason.EXITED)
+BUILDING = replica(Phase.BUILDING, message="building environment: numpy")
+
+
+class TestStatus:
+    @pytest.mark.parametrize(
+        ("api", "replicas", "status"),
+        [
+            (CREATING, (), Status.CREATING),
+            (CREATING, (replica(),), Status.CREATING),
+            (CREATING, (BACKOFF,), Status.CREATING),
+            (UPDATING, (replica(),), Status.UPDATING),
+            (LIVE, (replica(),), Status.LIVE),
+            (LIVE, (replica(), replica(n=1)), Status.LIVE),
+            (replace(LIVE, replicas=0), (replica(),), Status.LIVE),
+            (replace(LIVE, replicas=0), (), Status.IDLE),
+            (replace(LIVE, replicas=2), (replica(),), Status.DEGRADED),
+            (replace(LIVE, replicas=2), (replica(), BACKOFF), Status.DEGRADED),
+            (LIVE, (), Status.DEGRADED),
+            (LIVE, (BUILDING,), Status.DEGRADED),
+            (LIVE, (replica(Phase.UNREADY),), Status.DEGRADED),
+            (LIVE, (BACKOFF,), Status.FAILED),
+            (LIVE, (replica(Phase.FAILED),), Status.FAILED),
+            (LIVE, (replica(Phase.DRAINING),), Status.DEGRADED),
+            (FALLEN_BACK, (replica(),), Status.LIVE),
+            (FALLEN_BACK, (BACKOFF,), Status.FAILED),
+            (FAILED, (), Status.FAILED),
+            (FAILED, (BUILDING,), Status.FAILED),
+        ],
+    )
+    def test_status(self, api: Api, replicas: tuple[Replica, ...], status: Status) -> None:
+        assert seen(api, *replicas)[0] is status
+        assert seen(replace(api, deleting=True), *replicas)[0] is Status.DELETING
+
+
+class TestMessage:
+    def test_nothing_to_say_of_a_live_one(self) -> None:
+        assert seen(LIVE, replica()) == (Status.LIVE, "")
+
+    def test_a_live_one_tells_that_its_update_failed(self) -> None:
+        _, message = seen(FALLEN_BACK, replica())
+        assert message == (
+            "revision 2 did not become ready: InitFailure: no; the replicas of revision 1 go on serving"
+        )
+
+    def test_a_failed_one_tells_its_rollouts_first_line(self) -> None:
+        assert seen(FAILED, BACKOFF)[1] == "revision 1 did not become ready: no"
+
+    def test_one_whose_replicas_died_tells_of_them(self) -> None:
+        assert seen(LIVE, BACKOFF) == (Status.FAILED, "Exited: exited with code 3")
+
+    def test_what_its_replicas_do(self) -> None:
+        assert seen(CREATING)[1] == "waiting for a replica to start"
+        assert seen(CREATING, BUILDING)[1] == "building environment: numpy"
+        assert seen(CREATING, replica(Phase.STARTING))[1] == "starting"
+        assert seen(CREATING, BUILDING, replica(Phase.BUILDING, n=1))[1] == (
+            "2 replicas: building environment: numpy"
+        )
+        assert seen(CREATING, replica())[1] == "waiting for the gateway"
+        assert seen(UPDATING, replica(), replica(generation=2))[1] == "moving requests to the new replicas"
+
+    def test_a_fault_counts_more_than_what_the_others_do(self) -> None:
+        assert seen(CREATING, BUILDING, BACKOFF)[1] == "Exited: exited with code 3"
+
+    def test_a_fault_of_the_new_counts_more_than_one_of_the_old(self) -> None:
+        new = replica(Phase.UNREADY, 2, "no answer", Reason.UNRESPONSIVE)
+        assert seen(UPDATING, BACKOFF, new)[1] == "Unresponsive: no answer"
+
+    def test_without_words_of_its_own_the_phase_is_told(self) -> None:
+        assert seen(LIVE, replica(Phase.FAILED))[1] == "failed"
+
+    def test_idle_and_deleting(self) -> None:
+        assert "first request starts one" in seen(replace(LIVE, replicas=0))[1]
+        deleting = replace(LIVE, deleting=True)
+        assert seen(deleting, replica(Phase.DRAINING))[1] == "finishing the requests of 1 replica"
+        assert seen(deleting)[1] == "removing"
+
+
+class TestView:
+    def test_counts_tell_the_wanted_generation_from_others(self) -> None:
+        replicas = (replica(), replica(n=1), replica(generation=2), replica(Phase.STARTING, 2))
+        counts = view.count(replace(UPDATING, replicas=3), replicas)
+        assert (counts.requested, counts.ready, counts.up_to_date) == (3, 3, 1)
+
+    def test_the_rest(self) -> None:
+        api = replace(LIVE, updated_at=START + timedelta(milliseconds=1500))
+        spec = SPEC.model_copy(update={"networking": SPEC.networking.model_copy(update={"endpoint": "a/b"})})
+        revision = transitions.snapshot(spec, 1, None, START)
+        shown = view.view(api, revision, Sight(traffic=Traffic(in_flight=4)), GATEWAY + "/")
+        assert shown.endpoint == "http://127.0.0.1:8080/a/b"
+        assert (shown.in_flight, shown.revision, shown.kind) == (4, 1, "RealtimeAPI")
+        assert (shown.created_at, shown.updated_at) == (
+            "2030-01-01T00:00:00.000Z",
+            "2030-01-01T00:00:01.500Z",
+        )
+
+    def test_times_are_told_in_utc(self) -> None:
+        elsewhere = START.astimezone(timezone(timedelta(hours=-8)))
+        assert view.rfc3339(elsewhere) == "2030-01-01T00:00:00.000Z"
+
+
+class TestDescription:
+    def test_it_has_everything(self) -> None:
+        routed, unrouted, starting = replica(), replica(n=1), replica(Phase.STARTING, 2)
+        board = Board()
+        board.replicas["iris"] = (routed, unrouted, starting)
+        board.acknowledged["iris"] = frozenset(routed.status.endpoints)
+        board.traffic["iris"] = Traffic(in_flight=2, view=TrafficView(requests=9))
+        rollout = Rollout(
+            api="iris", generation=SECOND, outcome=Outcome.PROGRESSING, message="", finished_at=None
+        )
+        event = Event(api="iris", time=START, type="normal", reason="Deployed", message="revision 2 deployed")
+        revision = Revision(
+            api="iris", number=2, digest=SPEC.digest(None), spec=SPEC, package=None, created_at=START
+        )
+        told = view.describe(UPDATING, revision, rollout, [event], Sight.on(board, "iris"), GATEWAY)
+        assert [each.routed for each in told.replicas] == [True, False, False]
+        assert [each.up_to_date for each in told.replicas] == [False, False, True]
+        assert told.traffic.requests == 9
+        assert told.api.in_flight == 2
+        assert told.spec["timeout"] == "1m"
+        assert (told.rollout.generation, told.rollout.started_at) == (2, "2030-01-01T00:00:00.000Z")
+        assert told.rollout.finished_at is None
+        assert told.events[0].reason == "Deployed"
+
+    def test_of_what_was_never_seen(self) -> None:
+        assert Sight.on(Board(), "iris") == Sight()
+
+
+def test_a_history_shows_each_revision_with_its_rollouts() -> None:
+    revisions = [transitions.snapshot(SPEC, number, None, START) for number in (2, 1)]
+    refreshed = Generation(number=3, revision=1, cause=Cause.REFRESH, started_at=START)
+    rollouts = [
+        Rollout(api="iris", generation=generation, outcome=Outcome.DONE, message="", finished_at=START)
+        for generation in (refreshed, SECOND, FIRST)
+    ]
+    newest, oldest = view.revision_views(replace(LIVE, live=refreshed), revisions, rollouts)
+    assert (newest.number, newest.live) == (2, False)
+    assert (oldest.number, oldest.live) == (1, True)
+    assert [rollout.generation for rollout in newest.rollouts] == [2]
+    assert [rollout.generation for rollout in oldest.rollouts] == [3, 1]
