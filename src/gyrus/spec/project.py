@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ def missing_files(data: Any, folder: Path) -> Iterator[Contradiction]:
     """The files that one API (plain data, perhaps faulty) names and that are not there."""
     for path, name in _named_files(data):
         target = folder / name
-        if not target.is_file():
+        if not os.path.isfile(target):
             yield Contradiction(path=path, message=_missing(target, name), remedy=_similar(target, folder))
         elif not target.resolve().is_relative_to(folder.resolve()):
             message = f"{name} is a link to {target.resolve()}, outside the project's folder"
@@ -33,7 +34,7 @@ def missing_files(data: Any, folder: Path) -> Iterator[Contradiction]:
 def handler_faults(data: Any, folder: Path) -> Iterator[Fault]:
     """What is wrong within the handler's file, where it is there."""
     for path, name in _named_files(data):
-        if path == HANDLER and (folder / name).is_file():
+        if path == HANDLER and os.path.isfile(folder / name):
             yield from _inspect(folder / name)
 
 

@@ -1,0 +1,147 @@
+"""A folder as a plain tar archive, the same bytes wherever it is made.
+
+Entries are sorted; times, owners and all of the mode but the executable bit are left out. On Windows files
+have no executable bit, so that a project with executable files has another digest there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from gyrus.contract.home import Home
+from gyrus.packaging.errors import IGNORE_FILE, FolderRefused, FolderTooLarge, telling_full_storage
+from gyrus.packaging.selection import Entry, select
+
+LARGEST = 2**30
+"""Bytes of an archive."""
+BLOCK = tarfile.BLOCKSIZE
+CHUNK = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What was written."""
+
+    digest: str
+    """SHA-256 of the archive's bytes, in hex."""
+    size: int
+    """Bytes of the archive."""
+    files: tuple[str, ...]
+    """The names in it, sorted."""
+
+
+def pack(
+    folder: Path,
+    into: BinaryIO,
+    *,
+    needed: Iterable[str] = (),
+    left_out: Collection[Path] | None = None,
+    limit: int = LARGEST,
+) -> Archive:
+    """Write the archive of ``folder`` to ``into``.
+
+    ``needed`` names files that must not be missing; ``left_out`` folders that are no part of the project (by
+    default the platform's own home).
+
+    Raises FolderRefused, StorageFull.
+    """
+    entries = select(folder, left_out=(Home.default().root,) if left_out is None else left_out)
+    _check_needed(entries, needed)
+    _check_size(entries, limit)
+    output = _Output(into)
+    with telling_full_storage("the package"):
+        for entry in entries:
+            _write(entry, output)
+        output.write(bytes(2 * BLOCK))
+    return Archive(output.hash.hexdigest(), output.size, tuple(entry.name for entry in entries))
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
+class _Output:
+    """Counts and digests what it passes on."""
+
+    def __init__(self, into: _Sink) -> None:
+        self._into = into
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self._into.write(data)
+        self.hash.update(data)
+        self.size += len(data)
+
+
+def _check_needed(entries: list[Entry], needed: Iterable[str]) -> None:
+    names = {entry.name for entry in entries}
+    for name in sorted({os.path.normpath(name).replace(os.sep, "/") for name in needed} - names):
+        raise FolderRefused(
+            f"{name} is needed, and an ignore file leaves it out; add the line !{name} to {IGNORE_FILE}"
+        )
+
+
+def _check_size(entries: list[Entry], limit: int) -> None:
+    size = 2 * BLOCK + sum(BLOCK + _padded(entry.size) for entry in entries)
+    if size <= limit:
+        return
+    largest = sorted(entries, key=lambda entry: entry.size, reverse=True)[:5]
+    listed = "".join(f"\n  {readable(entry.size):>10}  {entry.name}" for entry in largest)
+    raise FolderTooLarge(
+        f"the folder is too large for a package: {readable(size)}, and {readable(limit)} are allowed; "
+        f"name what is not needed in {IGNORE_FILE}. The largest files:{listed}"
+    )
+
+
+def _write(entry: Entry, output: _Output) -> None:
+    output.write(_header(entry))
+    if entry.link is None:
+        for chunk in _content(entry):
+            output.write(chunk)
+        output.write(bytes(_padded(entry.size) - entry.size))
+
+
+def _header(entry: Entry) -> bytes:
+    info = tarfile.TarInfo(entry.name)
+    info.mode = 0o755 if entry.executable else 0o644
+    info.size = entry.size
+    if entry.link is not None:
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _content(entry: Entry) -> Iterator[bytes]:
+    """The file's bytes, as many as it had when it was selected."""
+    try:
+        with entry.path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            left = entry.size
+            while left and (chunk := file.read(min(CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
+            after = os.fstat(file.fileno())
+    except OSError as error:
+        remedy = f"check its permissions, or leave it out by a line in {IGNORE_FILE}"
+        raise FolderRefused(f"{entry.name} cannot be read: {error.strerror}; {remedy}") from error
+    if left or (before.st_size, before.st_mtime_ns) != (entry.size, after.st_mtime_ns):
+        raise FolderRefused(f"{entry.name} changed while it was packed; try again when nothing writes to it")
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK
+
+
+def readable(size: int) -> str:
+    """``1.5 GiB``."""
+    value, units = float(size), iter(("bytes", "KiB", "MiB", "GiB"))
+    unit = next(units)
+    while value >= 1024 and (larger := next(units, None)):
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

@@ -1,0 +1,111 @@
+"""What of a folder belongs in its package: files and links, in the order of their names.
+
+Empty folders do not: no clone of a repository has them, and a package is the same wherever it is made.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gyrus.packaging.errors import IGNORE_FILE, FolderRefused
+from gyrus.packaging.ignoring import Ignoring, never_packed
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or a link."""
+
+    name: str
+    """Relative to the folder, with slashes."""
+    path: Path
+    size: int = 0
+    executable: bool = False
+    """Always False on Windows, where files have no such mark."""
+    link: str | None = None
+    """Where a link leads, relative to it, with slashes."""
+
+
+def select(folder: Path, *, left_out: Collection[Path] = ()) -> list[Entry]:
+    """The folder's entries; ``left_out`` names folders that are not the project's, wherever they are.
+
+    Raises FolderRefused.
+    """
+    root = folder.resolve()
+    if not root.is_dir():
+        raise FolderRefused(f"{folder} is not a folder; name the folder of the project")
+    apart = frozenset(path.resolve() for path in left_out)
+    entries = _below(root, root, "", None, apart)
+    return sorted(entries, key=lambda entry: os.fsencode(entry.name))
+
+
+def _below(
+    root: Path, path: Path, prefix: str, outer: Ignoring | None, apart: frozenset[Path]
+) -> Iterator[Entry]:
+    ignoring = Ignoring.of(path, prefix, outer)
+    for item in _scan(path, prefix):
+        place, name = Path(item.path), prefix + item.name
+        is_folder = item.is_dir(follow_symlinks=False)
+        unwanted = never_packed(place, is_file=item.is_file(follow_symlinks=False)) or place in apart
+        if unwanted or ignoring.ignores(f"{name}/" if is_folder else name):
+            continue
+        if is_folder:
+            yield from _below(root, place, f"{name}/", ignoring, apart)
+        elif item.is_symlink():
+            yield Entry(name, place, link=_link(root, place, name))
+        else:
+            yield _file(place, name, item.stat(follow_symlinks=False))
+
+
+def _scan(path: Path, prefix: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as items:
+            return list(items)
+    except OSError as error:
+        name = prefix or str(path)
+        remedy = f"check its permissions, or leave it out by a line in {IGNORE_FILE}"
+        raise FolderRefused(f"the folder {name} cannot be read: {error.strerror}; {remedy}") from error
+
+
+def _file(path: Path, name: str, status: os.stat_result) -> Entry:
+    if not stat.S_ISREG(status.st_mode):
+        raise FolderRefused(
+            f"{name} is {_kind(status.st_mode)}, which cannot be packed; "
+            f"remove it, or leave it out by a line in {IGNORE_FILE}"
+        )
+    executable = os.name != "nt" and bool(status.st_mode & stat.S_IXUSR)
+    return Entry(name, path, status.st_size, executable)
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_ISSOCK: "a socket",
+        stat.S_ISFIFO: "a pipe",
+        stat.S_ISCHR: "a device",
+        stat.S_ISBLK: "a device",
+    }
+    return next((kind for test, kind in kinds.items() if test(mode)), "no file")
+
+
+def _link(root: Path, path: Path, name: str) -> str:
+    """Where a link leads. It must stay in the folder, also where the folder has another name or place."""
+    target = os.readlink(path).replace(os.sep, "/")
+    stays = stays_inside(name, target) and Path(os.path.realpath(path)).is_relative_to(root)
+    if not stays:
+        raise FolderRefused(
+            f"{name} is a link to {target}, which leaves the folder; "
+            f"copy the file in its place, or leave it out by a line in {IGNORE_FILE}"
+        )
+    return target
+
+
+def stays_inside(name: str, target: str) -> bool:
+    """Whether a link at ``name`` leads into the folder that both are in, going by the names alone."""
+    if posixpath.isabs(target) or not target:
+        return False
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    return place != ".." and not place.startswith("../")

@@ -1,0 +1,110 @@
+"""An archive that someone sent, checked and unpacked. Nothing is ever written outside the folder.
+
+Only what :func:`gyrus.packaging.archive.pack` writes is taken: plain files and links that stay inside.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from gyrus.packaging.errors import BrokenArchive
+from gyrus.packaging.selection import stays_inside
+
+
+def check(archive: Path) -> None:
+    """Raise BrokenArchive where :func:`unpack` would refuse it."""
+    with _opened(archive) as tar:
+        for _ in _members(tar):
+            pass
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack into a new folder. Files cannot be written to; folders can, for caches beside them.
+
+    Raises BrokenArchive.
+    """
+    folder.mkdir(parents=True)
+    with _opened(archive) as tar:
+        links: list[tarfile.TarInfo] = []
+        for member in _members(tar):
+            if member.issym():
+                links.append(member)
+            else:
+                _write(tar, member, folder / member.name)
+    for member in links:  # after all files, so that none is written through a link
+        _link(member, folder)
+
+
+def _opened(archive: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(archive, "r:", encoding="utf-8", errors="surrogateescape")
+    except tarfile.TarError as error:
+        raise BrokenArchive(f"the upload is not a tar archive: {error}") from error
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The entries, each found harmless before the next is read."""
+    leaves: set[str] = set()
+    folders: set[str] = set()
+    try:
+        for member in tar:
+            if fault := _fault(member, leaves, folders):
+                raise BrokenArchive(f"the archive's entry {member.name!r} {fault}; pack the folder again")
+            leaves.add(member.name)
+            folders.update(_parents(member.name))
+            yield member
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        raise BrokenArchive(f"the archive cannot be read: {error}; pack the folder again") from error
+
+
+def _fault(member: tarfile.TarInfo, leaves: set[str], folders: set[str]) -> str | None:
+    name = member.name
+    if not name or posixpath.isabs(name) or posixpath.normpath(name) != name or name.split("/")[0] == "..":
+        return "does not name a file inside the folder"
+    if "\0" in name or "\0" in member.linkname:
+        return "has a NUL character in its name"
+    if not member.issym() and (not member.isreg() or member.issparse() or member.size < 0):
+        return "is neither a file nor a link"
+    if member.issym() and not stays_inside(name, member.linkname):
+        return f"is a link to {member.linkname}, which leaves the folder"
+    if name in leaves or name in folders or leaves.intersection(_parents(name)):
+        return "is there twice"
+    return None
+
+
+def _parents(name: str) -> Iterator[str]:
+    while name := posixpath.dirname(name):
+        yield name
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    assert content
+    with content, _new(path, member.name) as file:
+        shutil.copyfileobj(content, file, 2**20)
+        if file.tell() != member.size:
+            raise BrokenArchive(f"the archive ends within {member.name}; pack the folder again")
+    path.chmod(0o555 if member.mode & 0o100 else 0o444)
+
+
+def _new(path: Path, name: str) -> BinaryIO:
+    try:
+        return path.open("xb")
+    except FileExistsError as error:
+        message = f"{name} and another file have the same name where small and large letters are alike"
+        raise BrokenArchive(f"{message}; rename one of them") from error
+
+
+def _link(member: tarfile.TarInfo, folder: Path) -> None:
+    path = folder / member.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(member.linkname)
+    if not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
+        raise BrokenArchive(f"the archive's link {member.name} leaves the folder by way of another link")
