@@ -6,11 +6,10 @@ For tests of whatever talks to an operator. Only what costs processes is missing
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import threading
-from collections.abc import AsyncIterable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,28 +25,15 @@ from gyrus.contract.operator import OperatorInfo
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
+from gyrus.packaging.shelf import PackageShelf
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import listen, serve
 from gyrus.state.board import Board
 from gyrus.state.sql.store import open_store
 
 TOKEN = "the-operators-token"
-
-
-@dataclass
-class Shelf:
-    """Keeps packages in memory."""
-
-    packages: dict[str, bytes] = field(default_factory=dict[str, bytes])
-
-    def has(self, digest: str) -> bool:
-        return digest in self.packages
-
-    async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> int:
-        content = b"".join([chunk async for chunk in chunks])
-        assert hashlib.sha256(content).hexdigest() == digest
-        self.packages[digest] = content
-        return len(content)
+PACKAGE_LIMIT = 16 * 1024 * 1024
+"""Bytes; the real one would take long to reach."""
 
 
 @dataclass
@@ -58,7 +44,6 @@ class Operator:
     port: int
     gateway: str
     backend: MemoryBackend
-    shelf: Shelf
     loop: asyncio.AbstractEventLoop
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when it was asked to stop everything."""
@@ -73,9 +58,15 @@ class Operator:
         facts = {"pid": os.getpid(), "pid_started": started, "operator_port": self.port, "gateway_port": 1}
         self.home.operator_file.write_text(json.dumps(facts | changes))
 
+    def call(self, act: Callable[[], None]) -> None:
+        """Do something to its backend, in its own loop."""
+        done = threading.Event()
+        self.loop.call_soon_threadsafe(lambda: (act(), done.set()))
+        assert done.wait(10)
+
     def write(self, replica: str, message: str, at: float | None = None) -> None:
         """Let a replica log something."""
-        self.loop.call_soon_threadsafe(lambda: self.backend.write(replica, message, time=at))
+        self.call(lambda: self.backend.write(replica, message, time=at))
 
     def replica_ids(self, api: str) -> list[str]:
         return [id for id, seen in self.backend.observe().items() if seen.status.api == api]
@@ -120,10 +111,12 @@ async def _operate(
     home = Home(folder)
     home.root.mkdir(exist_ok=True)
     home.token.write_text(TOKEN)
-    board, clock, shelf, started = Board(gateway="running"), SystemClock(), Shelf(), asyncio.Event()
+    board, clock, started = Board(gateway="running"), SystemClock(), asyncio.Event()
+    shelf = PackageShelf(home.packages, home.projects, limit=PACKAGE_LIMIT)
+    shelf.clean_up()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    operator = Operator(home, port, gateway, backend, shelf, asyncio.get_running_loop())
+    operator = Operator(home, port, gateway, backend, asyncio.get_running_loop())
 
     def info() -> OperatorInfo:
         return OperatorInfo(

@@ -117,11 +117,14 @@ def rollout_failure(fault: RolloutFailed) -> Failure:
 
 def _project_failure(fault: BaseException) -> Failure | None:
     """Faults in the user's files."""
+    from gyrus.packaging.errors import FolderRefused, PackagingError
     from gyrus.spec.faults import SpecError
 
     if isinstance(fault, SpecError):
         return WrongInput(f"The specification has {count_faults(fault)}.", details=str(fault))
-    return None
+    if isinstance(fault, FolderRefused):
+        return WrongInput(str(fault))
+    return Failure(str(fault)) if isinstance(fault, PackagingError) else None
 
 
 def count_faults(error: SpecError) -> str:

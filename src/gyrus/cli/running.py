@@ -55,7 +55,9 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, TextIOWrapper):  # what cannot show a character gets a question mark instead
             stream.reconfigure(errors="replace")
     if COMPLETION in os.environ:
-        return int(root.main(list(arguments), prog_name="gyrus", complete_var=COMPLETION) or 0)
+        from click.shell_completion import shell_complete
+
+        return shell_complete(root, {}, "gyrus", COMPLETION, os.environ[COMPLETION])
     session = Session()
     try:
         with root.make_context("gyrus", list(arguments), obj=session) as context:

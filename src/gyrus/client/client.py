@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from gyrus.client.environments import Environment, Environments
 from gyrus.client.prediction import Answer, Endpoints, encode
-from gyrus.client.project import Project
+from gyrus.client.project import Package, Project
 from gyrus.client.rollout import Progress
 from gyrus.client.transport import Transport, api_path
 from gyrus.client.watching import Gone, Watching
@@ -107,13 +107,14 @@ class Client:
 
         Safe to repeat: what is wanted already begins nothing. ``package`` is the digest of uploaded files,
         for specifications given as data. ``on_upload`` is told the bytes sent and their total. Raises
-        ``gyrus.spec.errors.SpecError`` or ``gyrus.packaging.errors.PackagingError`` before anything is sent
+        ``gyrus.spec.faults.SpecError`` or ``gyrus.packaging.errors.PackagingError`` before anything is sent
         where the YAML or the files are faulty.
         """
         if isinstance(source, (str, os.PathLike)):
-            source = Project.read(Path(source))
+            with Project.read(Path(source)) as project:
+                return self.deploy(project, on_upload=on_upload)
         if isinstance(source, Project):
-            package = self._ensure_uploaded(source, on_upload)
+            package = self._ensure_uploaded(source.package, on_upload)
             source = source.specs
         wanted = DeployRequest(apis=tuple(dict(spec) for spec in source), package=package)
         return self._operator.decode(self._operator.send("POST", "/deployments", json=wanted), list[Deployed])
@@ -208,9 +209,8 @@ class Client:
         headers = {"content-type": "application/x-tar", "content-length": str(size)}
         self._operator.send("PUT", f"/packages/{digest}", body=content, headers=headers)
 
-    def _ensure_uploaded(self, project: Project, told: Callable[[int, int], None] | None) -> str | None:
-        """The digest of the project's files, known to the operator; None where it needs none."""
-        package = project.package
-        if package is not None and not self.has_package(package.digest):
+    def _ensure_uploaded(self, package: Package, told: Callable[[int, int], None] | None) -> str:
+        """The digest of a package that the operator has now."""
+        if not self.has_package(package.digest):
             self.upload(package.digest, package.chunks(told), package.size)
-        return package.digest if package else None
+        return package.digest

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from gyrus.spec.api import ApiSpec
 
 CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An archive."""
+    """An archive in a temporary file."""
 
     digest: str
-    content: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.content)
+    size: int
+    """Bytes."""
+    _file: BinaryIO = field(repr=False)
 
     def chunks(self, told: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
         """The archive's bytes; ``told`` hears how many have been taken, and how many there are."""
-        for start in range(0, self.size, CHUNK):
-            yield self.content[start : start + CHUNK]
+        self._file.seek(0)
+        sent = 0
+        while chunk := self._file.read(CHUNK):
+            yield chunk
+            sent += len(chunk)
             if told:
-                told(min(start + CHUNK, self.size), self.size)
+                told(sent, self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +41,28 @@ class Project:
 
     file: Path
     specs: Sequence[dict[str, Any]]
-    package: Package | None
+    package: Package
 
     @classmethod
-    def read(cls, path: Path) -> Project:
-        """A YAML file, or a folder with ``gyrus.yaml``. Raises SpecError, PackagingError."""
+    @contextmanager
+    def read(cls, path: Path) -> Generator[Project]:
+        """A YAML file, or a folder with ``gyrus.yaml``; its package is there until the block ends.
+
+        Raises ``gyrus.spec.faults.SpecError``, ``gyrus.packaging.errors.PackagingError``.
+        """
         from gyrus.packaging.archive import pack
         from gyrus.spec.load import load
 
-        read = load(path)
-        specs = [spec.model_dump(mode="json") for spec in read.apis]
-        packed = pack(read.folder)
-        return cls(read.path, specs, Package(packed.digest, packed.content))
+        found = load(path)
+        with tempfile.TemporaryFile(prefix="gyrus-") as file:
+            archive = pack(found.folder, file, needed=_files(found.apis))
+            specs = [spec.model_dump(mode="json") for spec in found.apis]
+            yield cls(found.path, specs, Package(archive.digest, archive.size, file))
+
+
+def _files(specs: Sequence[ApiSpec]) -> set[str]:
+    """The files of the project that the specifications name."""
+    handlers = [spec.handler for spec in specs if spec.handler]
+    processes = [spec.process for spec in specs if spec.process]
+    requirements = [source.requirements for source in (*handlers, *processes) if source.requirements]
+    return {*(handler.path for handler in handlers), *requirements}

@@ -23,7 +23,8 @@ def gyrus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         monkeypatch.setattr(sys, "argv", ["gyrus", *map(str, arguments)])
         capsys.readouterr()
         code = main()
-        return Ran(code, *capsys.readouterr())
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
 
     return run
 

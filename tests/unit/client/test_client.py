@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,14 +34,22 @@ from gyrus.client.errors import (
 from gyrus.client.watching import Gone
 from gyrus.contract.operator import Deployed, Status
 from gyrus.contract.replica import Reason
-from support.operator_thread import TOKEN, Operator
+from gyrus.spec.faults import SpecError
+from support.operator_thread import PACKAGE_LIMIT, TOKEN, Operator
+from support.project import Project, handler_api
 
-PACKAGE = b"not really a tar archive"
+PACKAGE = bytes(1024)
+"""The archive of an empty folder."""
+HANDLER = "class Handler:\n    def predict(self, payload):\n        return payload\n"
 DIGEST = hashlib.sha256(PACKAGE).hexdigest()
 
 
 def spec(name: str = "iris", **changes: Any) -> dict[str, Any]:
     return {"name": name, "kind": "RealtimeAPI", "handler": {"path": "handler.py"}, **changes}
+
+
+def project(parent: Path) -> Path:
+    return Project(parent / "project").write(handler_api("iris"), handler=HANDLER)
 
 
 def never_ready(order: ReplicaOrder) -> tuple[Step, ...]:
@@ -84,19 +93,32 @@ def test_the_same_deploy_again_changes_nothing(client: Client) -> None:
     assert client.wait("iris", again.generation, 5).api.revision == 1
 
 
-def test_an_upload_tells_how_far_it_is(client: Client) -> None:
-    content = bytes(3 * 1024 * 1024)
-    sent: list[int] = []
+def test_a_project_is_uploaded_once(client: Client, tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    (folder / "weights").write_bytes(bytes(3 * 1024 * 1024))
+    told: list[tuple[int, int]] = []
+    [deployed] = client.deploy(folder, on_upload=lambda sent, total: told.append((sent, total)))
+    assert deployed.changed
+    assert [sent for sent, _ in told] == [1 << 20, 2 << 20, 3 << 20, told[-1][1]]
+    [again] = client.deploy(
+        folder / "gyrus.yaml", on_upload=lambda sent, total: pytest.fail("it was uploaded again")
+    )
+    assert not again.changed
 
-    def chunks() -> Generator[bytes]:
-        for start in range(0, len(content), 1024 * 1024):
-            sent.append(start)
-            yield content[start : start + 1024 * 1024]
 
-    digest = hashlib.sha256(content).hexdigest()
-    client.upload(digest, chunks(), len(content))
-    assert client.has_package(digest)
-    assert len(sent) == 3
+def test_too_large_a_project_is_refused_in_the_middle_of_its_upload(client: Client, tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    (folder / "weights").write_bytes(bytes(PACKAGE_LIMIT))
+    with pytest.raises(Invalid) as told:
+        client.deploy(folder)
+    assert told.value.problem.status == 413
+
+
+def test_a_faulty_project_is_never_sent(client: Client, tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    (folder / "handler.py").unlink()
+    with pytest.raises(SpecError, match=r"there is no file handler\.py"):
+        client.deploy(folder)
 
 
 def test_a_failed_rollout_tells_why_and_what_serves(operator: Operator, client: Client) -> None:

@@ -38,11 +38,11 @@ def command(session: Session, path: Path, wait: bool, timeout: float | None, yes
     from gyrus.client.project import Project
 
     begun = time.monotonic()
-    project = Project.read(path)
-    ensure_platform(session)
-    client = session.client()
-    _ask_about_kinds(client, project, yes)
-    deployed = _send(client, project)
+    with Project.read(path) as project:
+        ensure_platform(session)
+        client = session.client()
+        _ask_about_kinds(client, project, yes)
+        deployed = _send(client, project)
     if wait:
         await_rollouts(client, deployed, timeout)
     apis = [client.api(each.name) for each in deployed]
@@ -77,8 +77,7 @@ def _ask_about_kinds(client: Client, project: Project, yes: bool) -> None:
 
 
 def _send(client: Client, project: Project) -> list[Deployed]:
-    size = project.package.size if project.package else 0
-    if size < LARGE:
+    if project.package.size < LARGE:
         return client.deploy(project)
     with Waiting("Uploading") as waiting:
         return client.deploy(

@@ -1,0 +1,274 @@
+"""The commands against a real operator."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gyrus.backends.memory import fails
+from gyrus.client.client import Client
+from gyrus.client.environments import Environments
+from gyrus.contract.replica import Reason
+from support.command_line import Gyrus
+from support.operator_thread import Operator
+
+PACKAGE = bytes(1024)
+"""The archive of an empty folder."""
+DIGEST = hashlib.sha256(PACKAGE).hexdigest()
+
+
+def live(operator: Operator, name: str = "iris", **changes: Any) -> None:
+    """Deploy an API whose files nobody looks at."""
+    spec = {"name": name, "kind": "RealtimeAPI", "handler": {"path": "handler.py"}, **changes}
+    with Client() as client:
+        client.upload(DIGEST, PACKAGE, len(PACKAGE))
+        [deployed] = client.deploy([spec], package=DIGEST)
+        client.wait(name, deployed.generation, 20)
+
+
+def test_get_lists_what_is_deployed(operator: Operator, gyrus: Gyrus) -> None:
+    nothing = gyrus("get")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert nothing.err.startswith("Nothing is deployed.")
+    assert gyrus("get", "-o", "json").json == []
+    live(operator)
+    live(operator, "text")
+    headers, iris, text = gyrus("get").out.splitlines()
+    assert headers.split() == ["NAME", "STATUS", "REVISION", "READY", "IN", "FLIGHT", "UPDATED", "ENDPOINT"]
+    assert iris.split()[:5] == ["iris", "live", "1", "1/1", "0"]
+    assert iris.split()[-1] == f"{operator.gateway}/iris"
+    assert text.startswith("text  live")
+
+
+def test_get_as_json_holds_what_scripts_rely_on(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    api = gyrus("get", "iris", "-o", "json").json
+    assert api.pop("updated_at").endswith("Z")
+    assert api.pop("created_at").endswith("Z")
+    assert api == {
+        "name": "iris", "kind": "RealtimeAPI", "status": "live", "endpoint": f"{operator.gateway}/iris",
+        "revision": 1, "replicas": {"requested": 1, "ready": 1, "up_to_date": 1}, "in_flight": 0,
+        "message": "",
+    }  # fmt: skip
+    assert [each["name"] for each in gyrus("get", "-o", "json").json] == ["iris"]
+
+
+def test_an_unknown_api_is_told_with_the_nearest_name(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    for command in (("get",), ("describe",), ("logs",), ("history",), ("predict",), ("refresh",)):
+        ran = gyrus(*command, "irsi")
+        assert (ran.code, ran.out) == (1, "")
+        assert "there is no API named irsi" in ran.err
+        assert "Did you mean iris?" in ran.err
+
+
+def test_a_wrong_token_names_its_file(operator: Operator, gyrus: Gyrus) -> None:
+    operator.home.token.write_text("wrong")
+    ran = gyrus("get")
+    assert ran.code == 1
+    assert f"does not accept the token in {operator.home.token}" in ran.err
+
+
+def test_describe_tells_everything(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    [replica] = operator.replica_ids("iris")
+    text = gyrus("describe", "iris").out
+    for part in (
+        "iris (RealtimeAPI)", "  status     live", "  replicas   1 ready of 1, 1 up to date",
+        "deploy of revision 1: done", replica, "RolloutDone", "    path: handler.py",
+    ):  # fmt: skip
+        assert part in text
+    assert "null" not in text
+    assert gyrus("describe", "iris", "-o", "json").json["api"]["name"] == "iris"
+
+
+def test_describe_tells_why_a_replica_failed(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    operator.call(lambda: operator.backend.kill(operator.replica_ids("iris")[0]))
+    operator.backend.script = fails(
+        Reason.INIT, "no model there", "Traceback …", "FileNotFoundError: model.pkl"
+    )
+    live_or_not = gyrus("refresh", "iris")
+    assert live_or_not.code == 1
+    text = gyrus("describe", "iris").out
+    assert "no model there" in text
+    assert "FileNotFoundError: model.pkl" in text
+
+
+def test_a_refresh_shows_each_step_and_its_end(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    ran = gyrus("refresh", "iris")
+    assert ran.code == 0
+    assert ran.out == f"iris is live (revision 1)\n  {operator.gateway}/iris\n"
+    assert any(line.endswith(": ready") for line in ran.err.splitlines())
+    assert all(line.startswith("iris: iris-2-") for line in ran.err.splitlines() if "draining" not in line)
+
+
+def test_a_rollback_brings_back_the_revision_before(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    live(operator, env={"A": "b"})
+    assert gyrus("rollback", "iris", "-o", "json").json["revision"] == 1
+    assert gyrus("rollback", "iris", "--to", "2", "-o", "json").json["revision"] == 2
+    newest, oldest = gyrus("history", "iris").out.splitlines()[1:]
+    assert newest.startswith("2 (live)")
+    assert oldest.startswith("1 ")
+    assert DIGEST[:12] in newest
+    unknown = gyrus("rollback", "iris", "--to", "7")
+    assert unknown.code == 1
+    assert "iris has no revision 7" in unknown.err
+
+
+def test_a_failed_rollout_tells_why_and_what_serves(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    operator.backend.script = fails(Reason.IMPORT, "No module named 'torhc'", "Traceback …", "boom")
+    ran = gyrus("refresh", "iris")
+    assert (ran.code, ran.out) == (1, "")
+    block = ran.err[ran.err.index("error: ") :]
+    assert block == (
+        "error: The rollout of iris failed: revision 1 did not become ready: ImportError: "
+        "No module named 'torhc'\n\n  Traceback …\n  boom\n\n"
+        "  Revision 1 serves iris. More with: gyrus describe iris, gyrus logs iris\n"
+    )
+
+
+def test_delete_asks_somebody_or_nobody(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    refused = gyrus("delete", "iris")
+    assert refused.code == 2
+    assert "Add -y" in refused.err
+    ran = gyrus("delete", "iris", "-y")
+    assert (ran.code, ran.out) == (0, "iris is deleted.\n")
+    assert gyrus("get", "-o", "json").json == []
+
+
+def test_logs_are_merged_in_the_order_of_time(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    [replica] = operator.replica_ids("iris")
+    operator.write(replica, "second", 20.25)
+    operator.write(replica, "first", 10.0)
+    first, second = gyrus("logs", "iris").out.splitlines()
+    assert first.endswith(f":10.000 {replica} first")
+    assert second.endswith(f":20.250 {replica} second")
+    lines = [json.loads(line) for line in gyrus("logs", "iris", "-o", "json").out.splitlines()]
+    assert [(line["time"], line["message"]) for line in lines] == [(10.0, "first"), (20.25, "second")]
+    assert gyrus("logs", "iris", "--since", "1970-01-01T00:00:15Z").out.splitlines() == [second]
+    assert gyrus("logs", "iris", "--since", "10m").out == ""
+    assert gyrus("logs", "iris", "--since", "10 minutes").code == 2
+
+
+def test_predict_sends_json_files_and_input(
+    operator: Operator, gyrus: Gyrus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(operator)
+    assert gyrus("predict", "iris", '{"a": 1}').out == '{"a": 1}\n'
+    assert gyrus("predict", "iris", '{"a": 1}', "-o", "json").out == '{\n  "a": 1\n}\n'
+    file = tmp_path / "payload.json"
+    file.write_text("[1]")
+    assert gyrus("predict", "iris", f"@{file}").json == [1]
+    page = tmp_path / "page.html"
+    page.write_text("<p>")
+    assert gyrus("predict", "iris", f"@{page}", "-o", "json").json == "<p>"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("grüße".encode())))
+    assert gyrus("predict", "iris", "-").out == "grüße\n"
+
+
+def test_predict_hands_on_bytes(operator: Operator, gyrus: Gyrus, tmp_path: Path) -> None:
+    live(operator)
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG\xff")
+    ran = subprocess.run(
+        [sys.executable, "-m", "gyrus.cli.main", "predict", "iris", f"@{picture}"],
+        env={**os.environ, "GYRUS_HOME": str(operator.home.root)},
+        capture_output=True,
+        check=True,
+    )
+    assert ran.stdout == picture.read_bytes()
+    refused = gyrus("predict", "iris", f"@{picture}", "-o", "json")
+    assert refused.code == 1
+    assert "image/png" in refused.err
+
+
+def test_predict_tells_what_the_api_answered(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    streamed = gyrus("predict", "iris", "{}", "--content-type", "text/event-stream")
+    assert streamed.out == "data: 1\n\ndata: 2\n\n"
+    ran = gyrus("predict", "iris", "{}", "--content-type", "text/x-problem")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == f"error: {operator.gateway}/iris answered 422: area: is missing\n"
+
+
+@pytest.mark.parametrize("payload", ["{", "setosa", "@/nowhere/payload.json"])
+def test_predict_refuses_what_it_cannot_read(payload: str, gyrus: Gyrus) -> None:
+    ran = gyrus("predict", "iris", payload)
+    assert ran.code == 2
+    assert "payload" in ran.err
+
+
+def test_version_tells_the_operators_too(operator: Operator, gyrus: Gyrus) -> None:
+    told = gyrus("version", "-o", "json").json
+    assert told["operator"]["version"] == told["version"]
+    assert "running" in gyrus("version").out
+
+
+def test_version_without_an_operator(gyrus: Gyrus) -> None:
+    ran = gyrus("version")
+    assert ran.code == 0
+    assert "not running" in ran.out
+    assert gyrus("version", "-o", "json").json["operator"] is None
+
+
+def test_environments_are_added_used_and_removed(operator: Operator, gyrus: Gyrus) -> None:
+    assert gyrus("env", "add", "copy", "--url", operator.url, "--token-file", operator.home.token).code == 0
+    assert gyrus("-e", "copy", "get", "-o", "json").json == []
+    assert gyrus("env", "use", "copy").code == 0
+    listed = gyrus("env", "list", "-o", "json").json
+    assert [(env["name"], env["in_use"]) for env in listed] == [("local", False), ("copy", True)]
+    assert gyrus("env", "remove", "copy").code == 0
+    assert Environments.load(operator.home).names() == ("local",)
+    assert "*  local" in gyrus("env", "list").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("add", "local", "--url", "http://x", "--token", "t"),
+        ("add", "a", "--url", "x", "--token", "t"),
+        ("add", "a", "--url", "http://x"),
+        ("add", "a", "--url", "http://x", "--token", "t", "--token-file", "f"),
+        ("use", "nowhere"),
+        ("remove", "local"),
+        ("remove", "nowhere"),
+    ],
+)
+def test_environments_that_cannot_be(arguments: tuple[str, ...], gyrus: Gyrus) -> None:
+    assert gyrus("env", *arguments).code == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_completion_scripts(shell: str, gyrus: Gyrus) -> None:
+    assert "_GYRUS_COMPLETE" in gyrus("completion", shell).out
+
+
+def test_completion_knows_commands_and_apis(
+    operator: Operator, gyrus: Gyrus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(operator)
+    monkeypatch.setenv("_GYRUS_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "gyrus de")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert gyrus().out.split() == ["plain,deploy", "plain,describe", "plain,delete"]
+    monkeypatch.setenv("COMP_WORDS", "gyrus get i")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert gyrus().out.split() == ["plain,iris"]
+
+
+def test_the_schema_is_json(gyrus: Gyrus) -> None:
+    assert gyrus("schema").json["$schema"].startswith("https://json-schema.org/")
