@@ -11,8 +11,8 @@ from gyrus.spec import faults
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.diagnosis import validate
 from gyrus.spec.document import Value, fields_of, read
-from gyrus.spec.faults import Contradiction, Fault, SpecError, dotted, nearest
-from gyrus.spec.project import handler_faults, missing_files
+from gyrus.spec.faults import Contradiction, Fault, SpecError, dotted
+from gyrus.spec.project import handler_faults, missing_files, nearest_file
 
 FILE = "gyrus.yaml"
 LARGEST = 2**20
@@ -205,7 +205,6 @@ def _unreadable(file: Path, error: OSError) -> Fault:
         return Fault(
             file=str(file), mark=None, field="", message=message, remedy=f"there is no folder {file.parent}"
         )
-    names = [entry.name for entry in file.parent.iterdir() if entry.suffix in {".yaml", ".yml"}]
-    close = nearest(file.name, names) or (names[0] if len(names) == 1 else None)
+    close = nearest_file(file.name, file.parent, {".yaml", ".yml"})
     remedy = f'did you mean "{file.parent / close}"?' if close else "gyrus init makes one"
     return Fault(file=str(file), mark=None, field="", message=message, remedy=remedy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,24 @@ def _named_files(data: Any) -> Iterator[tuple[faults.Path, str]]:
 def _missing(target: Path, name: str) -> str:
     if target.is_dir():
         return f"{name} is a folder, not a file"
-    return f"there is no file {name} in {target.parents[len(Path(name).parts) - 1]}"
+    folder = str(target.parents[len(Path(name).parts) - 1])
+    return f"there is no file {name} in {'this folder' if folder == '.' else folder}"
 
 
 def _similar(target: Path, folder: Path) -> str:
     """The nearest name beside a missing file."""
     parent = target.parent if target.parent.is_dir() else folder
-    names = [entry.name for entry in parent.iterdir() if entry.suffix == target.suffix]
-    close = nearest(target.name, names) or (names[0] if len(names) == 1 else None)
+    close = nearest_file(target.name, parent, (target.suffix,))
     return f'did you mean "{(parent / close).relative_to(folder).as_posix()}"?' if close else "create it"
+
+
+def nearest_file(name: str, folder: Path, suffixes: Collection[str]) -> str | None:
+    """The file of such a kind in the folder that was probably meant; the only one in any case."""
+    try:
+        names = [entry.name for entry in folder.iterdir() if entry.suffix in suffixes]
+    except OSError:
+        return None
+    return nearest(name, names) or (names[0] if len(names) == 1 else None)
 
 
 def _inspect(file: Path) -> Iterator[Fault]:

@@ -113,7 +113,7 @@ def test_bytes_that_are_no_text(project: Path):
 def test_a_missing_handler(project: Path):
     (project / "handler.py").rename(project / "handle.py")
     assert faults("gyrus.yaml") == [
-        'gyrus.yaml:2:19: handler.path: there is no file handler.py in .; did you mean "handle.py"?'
+        'gyrus.yaml:2:19: handler.path: there is no file handler.py in this folder; did you mean "handle.py"?'
     ]
     (project / "handle.py").unlink()
     (project / "handler.py").mkdir()
@@ -128,8 +128,9 @@ def test_missing_requirements_are_told_beside_other_faults(project: Path):
     )
     (project / "requirements.txt").touch()
     assert faults("gyrus.yaml") == [
-        'gyrus.yaml:2:19: handler.path: there is no file src/handler.py in .; did you mean "handler.py"?',
-        "gyrus.yaml:2:49: handler.requirements: there is no file reqs.txt in .; "
+        "gyrus.yaml:2:19: handler.path: there is no file src/handler.py in this folder; "
+        'did you mean "handler.py"?',
+        "gyrus.yaml:2:49: handler.requirements: there is no file reqs.txt in this folder; "
         'did you mean "requirements.txt"?',
         'gyrus.yaml:3:3: timout: unknown field; did you mean "timeout"?',
     ]
