@@ -9,6 +9,8 @@ from pathlib import Path
 
 from gyrus.contract.home import Home
 
+HIGHEST_BASE_ID = 200_000_000
+"""Envoy multiplies it by ten, in 32 bits."""
 MIB = 1024 * 1024
 
 
@@ -52,7 +54,8 @@ class GatewayFiles:
     @property
     def base_id(self) -> int:
         """Names the shared memory of hot restart, so that several homes on one machine do not collide."""
-        return int.from_bytes(hashlib.sha256(os.fsencode(self.home.root)).digest()[:4]) >> 2
+        digest = hashlib.sha256(os.fsencode(self.home.root)).digest()
+        return int.from_bytes(digest[:4]) % HIGHEST_BASE_ID
 
     @property
     def admin_socket(self) -> Path:

@@ -66,8 +66,10 @@ def build(
     last: Snapshot = EMPTY,
 ) -> Snapshot:
     """The snapshot of these routes. ``last`` must be of the same settings."""
-    entries = _entries(wanted, settings, last)
-    table = last.resource(ROUTES, routes.NAME) if entries == last.entries else None
+    if _matches(wanted) == _matches(last.routes):
+        entries, table = last.entries, last.resource(ROUTES, routes.NAME)
+    else:
+        entries, table = _entries(wanted, settings, last), None
     port = last.resource(LISTENER, listener.NAME)
     resources = {
         CLUSTER: {api: _cluster(route, last) for api, route in wanted.items()},
@@ -76,6 +78,12 @@ def build(
         ROUTES: {routes.NAME: table or _table(entries, settings)},
     }
     return Snapshot(routes=dict(wanted), resources=resources, entries=entries)
+
+
+def changed(old: Snapshot, new: Snapshot) -> frozenset[str]:
+    """The APIs whose routes differ."""
+    names = old.routes.keys() | new.routes.keys()
+    return frozenset(api for api in names if old.routes.get(api) != new.routes.get(api))
 
 
 def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
@@ -110,10 +118,18 @@ def _entries(wanted: Mapping[str, Route], settings: GatewaySettings, last: Snaps
     }
 
 
+def _matches(wanted: Mapping[str, Route]) -> list[tuple[str, str, float, bool]]:
+    return [_match(route) for route in wanted.values()]
+
+
+def _match(route: Route) -> tuple[str, str, float, bool]:
+    """All of a route that the table depends on."""
+    return (route.api, route.path, route.timeout, route.idempotent)
+
+
 def _matching(route: Route, by_path: Mapping[str, Route]) -> list[tuple[str, str, float, bool]]:
     """All that the entry at this path depends on."""
-    chain = (by_path[route.path], *outer(route, by_path))
-    return [(one.api, one.path, one.timeout, one.idempotent) for one in chain]
+    return [_match(one) for one in (by_path[route.path], *outer(route, by_path))]
 
 
 def _table(entries: Mapping[str, bytes], settings: GatewaySettings) -> Resource:

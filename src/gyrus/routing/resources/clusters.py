@@ -42,8 +42,8 @@ def circuit_breakers() -> Json:
 
 def http_options(protocol: str, *, idle: float | None = UPSTREAM_IDLE) -> Json:
     """``http1``, or ``http2`` without TLS and without upgrade. ``idle``: seconds; None: for ever."""
-    options = {"http2_protocol_options": {}} if protocol == "http2" else {"http_protocol_options": {}}
-    config = {
+    options: Json = {"http2_protocol_options": {}} if protocol == "http2" else {"http_protocol_options": {}}
+    config: Json = {
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
         "explicit_http_config": options,
         "common_http_protocol_options": {"idle_timeout": seconds(idle or 0)},

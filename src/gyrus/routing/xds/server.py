@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -15,7 +15,7 @@ import grpc.aio
 from gyrus.routing.resources.kinds import NAMES
 from gyrus.routing.snapshot import Snapshot
 from gyrus.routing.xds.messages import DeltaRequest, read_request, write_response
-from gyrus.routing.xds.session import Push, Refusal, Session
+from gyrus.routing.xds.session import Answer, Push, Session
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,12 @@ class Observer(Protocol):
     """Is told what happens on the streams."""
 
     def opened(self, session: Session) -> None: ...
-    def progressed(self, session: Session) -> None:
-        """Something was sent, confirmed or refused."""
+    def told(self, session: Session) -> None:
+        """Envoy has told all that it has."""
         ...
 
-    def refused(self, session: Session, refusal: Refusal) -> None: ...
+    def sent(self, session: Session, push: Push) -> None: ...
+    def answered(self, session: Session, answer: Answer) -> None: ...
     def closed(self, session: Session) -> None: ...
 
 
@@ -56,20 +57,14 @@ class XdsServer:
             wake.set()
 
     @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
+    async def serving(self) -> AsyncGenerator[None]:
         """Serve while the block runs. Streams end with it; Envoy goes on with what it has."""
-        server = grpc.aio.server()
-        server.add_generic_rpc_handlers((self._handler(),))
-        server.add_insecure_port(f"unix:{self._socket}")
+        server = _server(self._socket, self._stream)
         await server.start()
         try:
             yield
         finally:
             await server.stop(STOP_GRACE)
-
-    def _handler(self) -> grpc.GenericRpcHandler:
-        stream = grpc.stream_stream_rpc_method_handler(self._stream, request_deserializer=read_request)
-        return grpc.method_handlers_generic_handler(SERVICE, {METHOD: stream})
 
     async def _stream(
         self,
@@ -92,10 +87,12 @@ class XdsServer:
         self, session: Session, wake: asyncio.Event, requests: AsyncIterator[DeltaRequest]
     ) -> None:
         async for request in requests:
-            refusals = session.receive(request)
-            for refusal in refusals:
-                self._observer.refused(session, refusal)
-            self._observer.progressed(session)
+            told = session.started
+            answer = session.receive(request)
+            if answer:
+                self._observer.answered(session, answer)
+            if session.started and not told:
+                self._observer.told(session)
             wake.set()
 
     async def _write(
@@ -110,9 +107,19 @@ class XdsServer:
             snapshot = self._snapshot
             while push := session.next_push(snapshot):
                 body = _response(push, snapshot)
-                self._observer.progressed(session)
+                self._observer.sent(session, push)
                 await context.write(body)
                 snapshot = self._snapshot
+
+
+def _server(socket: Path, stream: Any) -> grpc.aio.Server:
+    """One method on one socket. The stubs of grpc leave its generics open, hence the ``Any``."""
+    rpc: Any = grpc
+    method = rpc.stream_stream_rpc_method_handler(stream, request_deserializer=read_request)
+    server: Any = rpc.aio.server()
+    server.add_generic_rpc_handlers((rpc.method_handlers_generic_handler(SERVICE, {METHOD: method}),))
+    server.add_insecure_port(f"unix:{socket}")
+    return server
 
 
 def _response(push: Push, snapshot: Snapshot) -> bytes:

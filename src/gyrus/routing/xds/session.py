@@ -55,6 +55,15 @@ class Refusal:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Envoy said to a push."""
+
+    push: Push
+    refusals: tuple[Refusal, ...] = ()
+    """What it will not get again unless it changes."""
+
+
 @dataclass(slots=True)
 class _Books:
     """Of one kind."""
@@ -65,8 +74,8 @@ class _Books:
     subscribed: set[str] = field(default_factory=set[str])
     confirmed: dict[str, str] = field(default_factory=dict[str, str])
     on_its_way: Push | None = None
-    refused: dict[str, str] = field(default_factory=dict[str, str])
-    """The version that was refused, by name."""
+    refused: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """What was refused alone, by name; until something else is taken."""
     suspects: set[str] = field(default_factory=set[str])
     """Names that were in a refused push together; each is sent alone."""
     again: set[str] = field(default_factory=set[str])
@@ -80,6 +89,15 @@ class Session:
     def __init__(self) -> None:
         self._books = {kind: _Books() for kind in KINDS}
         self._count = 0
+
+    @classmethod
+    def restored(cls, confirmed: Mapping[str, Mapping[str, str]]) -> Session:
+        """The books of a stream that nobody kept, as far as Envoy still tells: versions by kind and name."""
+        session = cls()
+        for kind, versions in confirmed.items():
+            session._books[kind].started = True
+            session._books[kind].confirmed.update(versions)
+        return session
 
     # what is known
 
@@ -101,8 +119,13 @@ class Session:
     def names(self, kind: str) -> frozenset[str]:
         """Everything of this kind that Envoy may have now."""
         books = self._books[kind]
-        pushed = books.on_its_way.versions if books.on_its_way else {}
-        return frozenset(books.confirmed) | {name for name, version in pushed.items() if version}
+        names = frozenset(books.confirmed)
+        return names | books.on_its_way.versions.keys() if books.on_its_way else names
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What Envoy does not take as it is now."""
+        return tuple(refusal for books in self._books.values() for refusal in books.refused.values())
 
     def settled(self, wanted: Wanted) -> bool:
         """Envoy has confirmed all that is wanted, but for what it refused."""
@@ -113,20 +136,20 @@ class Session:
 
     # what Envoy says
 
-    def receive(self, request: DeltaRequest) -> tuple[Refusal, ...]:
-        """Note a request; returns what it refuses for good."""
+    def receive(self, request: DeltaRequest) -> Answer | None:
+        """Note a request; returns the answer that it may hold."""
         books = self._books.get(request.type_url)
         if books is None:
-            return ()
+            return None
         self._subscribe(books, request)
         push = books.on_its_way
         if push is None or request.response_nonce != push.nonce:
-            return ()
+            return None
         books.on_its_way = None
         if request.HasField("error_detail"):
-            return self._refuse(books, push, request.error_detail.message)
+            return Answer(push, self._refuse(books, push, request.error_detail.message))
         self._confirm(books, push)
-        return ()
+        return Answer(push)
 
     def _subscribe(self, books: _Books, request: DeltaRequest) -> None:
         added = set(request.resource_names_subscribe)
@@ -157,8 +180,8 @@ class Session:
             return ()
         (name, version), *_ = push.versions.items()
         books.suspects.discard(name)
-        books.refused[name] = version or ""
-        return (Refusal(push.kind, name, version or "", message),)
+        refusal = books.refused[name] = Refusal(push.kind, name, version or "", message)
+        return (refusal,)
 
     # what to send
 
@@ -196,7 +219,8 @@ class Session:
     def _is_due(self, books: _Books, name: str, version: str) -> bool:
         if name in books.again:
             return True
-        return version not in (books.confirmed.get(name), books.refused.get(name))
+        refusal = books.refused.get(name)
+        return version != books.confirmed.get(name) and (refusal is None or version != refusal.version)
 
     def _removals(self, kind: str, wanted: Wanted) -> Iterable[str]:
         """Only what Envoy takes all of is removed; it unsubscribes from the rest by itself."""

