@@ -1,0 +1,181 @@
+"""``gyrus deploy`` against a real operator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gyrus.backends.memory import Step, fails
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.replica import Phase, Reason
+from support.command_line import Gyrus, on_terminal
+from support.operator_thread import PACKAGE_LIMIT, Operator
+from support.project import Project, handler_api
+
+HANDLER = "class Handler:\n    def predict(self, payload):\n        return payload\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Project(tmp_path / "project").write(handler_api("iris"), handler=HANDLER)
+
+
+def builds_first(order: ReplicaOrder) -> tuple[Step, ...]:
+    return (
+        Step(phase=Phase.BUILDING, message="installing scikit-learn"),
+        Step(phase=Phase.STARTING),
+        Step(phase=Phase.READY),
+    )
+
+
+def never_ready(order: ReplicaOrder) -> tuple[Step, ...]:
+    return (Step(phase=Phase.STARTING),)
+
+
+def test_a_deploy_ends_with_an_endpoint_and_lines_to_paste(
+    operator: Operator, gyrus: Gyrus, folder: Path
+) -> None:
+    (folder / "sample.json").write_text('{"a": 1}')
+    ran = gyrus("deploy", folder)
+    assert ran.code == 0
+    first, endpoint = ran.out.splitlines()
+    assert first.startswith("iris is live (revision 1) after ")
+    assert endpoint == f"  {operator.gateway}/iris"
+    [line] = [line for line in ran.err.splitlines() if line.startswith("  gyrus predict")]
+    assert line == f"  gyrus predict iris @{folder / 'sample.json'}"
+    assert gyrus(*line.split()[1:]).json == {"a": 1}
+
+
+def test_the_folder_is_this_one_by_default(
+    operator: Operator, gyrus: Gyrus, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert gyrus("deploy").code == 0
+
+
+def test_what_is_live_already_is_left_alone(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    gyrus("deploy", folder)
+    assert gyrus("deploy", folder).out.startswith("iris is unchanged, live (revision 1)\n")
+
+
+def test_the_json_is_that_of_get(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    Project(folder).write(handler_api("a"), handler_api("b"))
+    ran = gyrus("deploy", folder, "-o", "json")
+    assert [api["name"] for api in ran.json] == ["a", "b"]
+    assert [api["status"] for api in ran.json] == ["live", "live"]
+    assert gyrus("get", "-o", "json").json == ran.json
+
+
+def test_each_step_of_each_replica_is_a_line(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    operator.backend.script = builds_first
+    lines = gyrus("deploy", folder).err.splitlines()
+    steps = [line.split(": ", 2) for line in lines if line.startswith("iris: ")]
+    assert steps[-1][2] == "ready"
+    assert len({replica for _, replica, _ in steps}) == 1
+
+
+def test_a_failed_deploy_says_why_and_that_nothing_serves(
+    operator: Operator, gyrus: Gyrus, folder: Path
+) -> None:
+    operator.backend.script = fails(Reason.DEPENDENCIES, "no such package", "× No solution found")
+    ran = gyrus("deploy", folder)
+    assert (ran.code, ran.out) == (1, "")
+    assert "error: The rollout of iris failed: " in ran.err
+    assert "\n\n  × No solution found\n\n  Nothing answers for iris now." in ran.err
+
+
+def test_of_several_every_failure_is_told(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    Project(folder).write(handler_api("a"), handler_api("b"))
+    operator.backend.script = fails(Reason.INIT, "broken")
+    ran = gyrus("deploy", folder)
+    assert ran.code == 1
+    assert "The rollout of a failed" in ran.err
+    assert "The rollout of b failed" in ran.err
+
+
+def test_a_deploy_need_not_be_waited_for(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    operator.backend.script = never_ready
+    ran = gyrus("deploy", folder, "--no-wait")
+    assert ran.code == 0
+    assert ran.out.startswith("iris is deployed (revision 1); its rollout goes on\n")
+    assert gyrus("get", "iris", "-o", "json").json["status"] == "creating"
+
+
+def test_a_wait_that_takes_too_long_ends_and_the_rollout_goes_on(
+    operator: Operator, gyrus: Gyrus, folder: Path
+) -> None:
+    operator.backend.script = never_ready
+    ran = gyrus("deploy", folder, "--timeout", "0.2")
+    assert ran.code == 1
+    assert "After 0.2 s the rollout of iris has not ended. It goes on." in ran.err
+    assert gyrus("get", "iris", "-o", "json").json["status"] == "creating"
+
+
+def test_a_faulty_file_is_told_with_its_places(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    (folder / "gyrus.yaml").write_text("- name: Iris\n  handler: {pth: handler.py}\n")
+    ran = gyrus("deploy", folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: The specification has ")
+    assert f"  {folder / 'gyrus.yaml'}:1:9: " in ran.err
+    assert gyrus("get", "-o", "json").json == []
+
+
+def test_too_large_a_project(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    (folder / "weights").write_bytes(bytes(PACKAGE_LIMIT))
+    ran = gyrus("deploy", folder)
+    assert ran.code == 2
+    assert "larger than the 16.0 MiB that are allowed" in ran.err
+
+
+def test_a_link_that_leaves_the_folder_is_refused(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    (folder / "secret").symlink_to("/etc/passwd")
+    ran = gyrus("deploy", folder)
+    assert ran.code == 2
+    assert "secret" in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_ctrl_c_says_that_the_rollout_goes_on(operator: Operator, folder: Path) -> None:
+    operator.backend.script = never_ready
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gyrus.cli.main", "deploy", str(folder)],
+        env={**os.environ, "GYRUS_HOME": str(operator.home.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    said = process.stderr.readline()
+    while "starting" not in said:
+        said = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert out == ""
+    assert err == "Interrupted. The rollout of iris goes on.\n  Watch it with: gyrus describe iris\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_terminal_the_rollout_is_a_picture(operator: Operator, folder: Path) -> None:
+    operator.backend.script = never_ready
+    with on_terminal(operator, "deploy", str(folder)) as terminal:
+        terminal.read_until(b"starting")
+        [replica] = operator.replica_ids("iris")
+        operator.call(lambda: operator.backend.set(replica, Step(phase=Phase.READY)))
+        shown = terminal.read_until(b"Try it:")
+    assert replica.encode() in shown
+    assert b"\x1b[32mlive" in shown
+    assert b"iris: iris-1-" not in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_without_colour_where_that_is_asked_for(operator: Operator, folder: Path) -> None:
+    with on_terminal(operator, "deploy", str(folder), NO_COLOR="1") as terminal:
+        shown = terminal.read_until(b"Try it:")
+    assert b"iris is live" in shown
+    assert b"\x1b[32m" not in shown
