@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 from gyrus.contract.replica import READY_PATH, Reason, ReplicaConfig
 from gyrus.runtime.supervisor.life import Rules
 
-PORT_WORDS = ("${PORT}", "$PORT", "{PORT}")
-"""Replaced by the port wherever they stand within a word of a process's command."""
+_PORT = re.compile(r"\$?\{PORT\}|\$PORT\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +49,19 @@ def socket_path(config: ReplicaConfig, index: int) -> str:
 
 
 def expand(word: str, port: int) -> str:
-    for pattern in PORT_WORDS:
-        word = word.replace(pattern, str(port))
-    return word
+    """``$PORT``, ``${PORT}`` and ``{PORT}``, wherever they stand in the word."""
+    return _PORT.sub(str(port), word)
+
+
+# -P: the project is the working folder, and a module of the user's must not take the place of one of ours.
+# The worker itself puts the project on the path, once it has imported what it needs.
 
 
 def _worker(config: ReplicaConfig, config_path: str, index: int) -> Role:
     return Role(
         index=index,
         name=f"process {index}",
-        command=(config.python, "-m", "gyrus.runtime.worker", config_path, str(index)),
+        command=(config.python, "-P", "-m", "gyrus.runtime.worker", config_path, str(index)),
         socket=socket_path(config, index),
         ready_path=READY_PATH,
         announces=True,
@@ -89,7 +92,7 @@ def _front(config: ReplicaConfig, config_path: str) -> Role:
     return Role(
         index=1,
         name="the front",
-        command=(config.python, "-m", "gyrus.runtime.front", config_path),
+        command=(config.python, "-P", "-m", "gyrus.runtime.front", config_path),
         socket=socket_path(config, 0),
         ready_path=READY_PATH,
         announces=True,

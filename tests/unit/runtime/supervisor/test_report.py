@@ -1,0 +1,92 @@
+"""What the processes' lives amount to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gyrus.contract.replica import Phase, ProcessConfig, Reason, ReplicaConfig
+from gyrus.runtime.supervisor.life import Life, Rules, Verdict
+from gyrus.runtime.supervisor.report import Origin, Reporter
+
+CONFIG = ReplicaConfig(id="a-1-x", api="a", revision=3, project="/p", python="/py")
+FRONTED = replace(CONFIG, process=ProcessConfig(command=("x",)), front=True)
+ORIGIN = Origin(pid=10, pid_started=1.5, started_at=1000.0, epoch=1000.0)
+
+
+def reporter(config: ReplicaConfig = CONFIG) -> Reporter:
+    return Reporter(config, ORIGIN)
+
+
+def starting(index: int) -> Life:
+    return Life(index=index, rules=Rules()).started(index + 1, f"unix:/{index}", 0, listening=True)
+
+
+def ready(index: int) -> Life:
+    return starting(index).probed(None, 1)
+
+
+def mute(index: int) -> Life:
+    return ready(index).probed("mute", 2)
+
+
+def dead(index: int) -> Life:
+    return ready(index).exited(1, (f"last of {index}",), 5)
+
+
+def failed(index: int) -> Life:
+    broken = starting(index).announced_failure(Verdict(Reason.IMPORT, "No module named 'x'"), 1)
+    return broken.exited(1, (), 1)
+
+
+@pytest.mark.parametrize(
+    ("lives", "phase", "reason"),
+    [
+        ([starting(0), ready(1)], Phase.READY, None),
+        ([mute(0), starting(1)], Phase.UNREADY, Reason.UNRESPONSIVE),
+        ([dead(0), starting(1)], Phase.STARTING, None),
+        ([failed(0), dead(1)], Phase.BACKOFF, Reason.EXITED),
+        ([failed(0), failed(1)], Phase.FAILED, Reason.IMPORT),
+    ],
+)
+def test_the_nearest_process_decides(lives: list[Life], phase: Phase, reason: Reason | None) -> None:
+    status = reporter().report(lives, stopping=False, ended=False, ready_at=None)
+    assert (status.phase, status.reason) == (phase, reason)
+    assert status.endpoints == (("unix:/1",) if phase is Phase.READY else ())
+    assert (status.pid, status.pid_started, status.started_at) == (10, 1.5, 1000.0)
+
+
+def test_who_is_missing_is_told() -> None:
+    status = reporter().report([ready(0), dead(1)], stopping=False, ended=False, ready_at=1.0)
+    assert status.message == "1 of 2 processes are ready; process 1: it exited with code 1"
+    assert status.ready_at == 1001.0
+
+
+def test_a_wait_has_an_end_on_the_wall_clock_and_a_reason() -> None:
+    status = reporter().report([dead(0)], stopping=False, ended=False, ready_at=1.0)
+    assert status.retry_at == 1005.5
+    assert status.last_lines == ("last of 0",)
+
+
+def test_old_failures_do_not_explain_new_silence() -> None:
+    back = dead(0).passed(6).started(2, "unix:/0", 6, listening=True).probed(None, 7).probed("mute", 8)
+    assert reporter().report([back], stopping=False, ended=False, ready_at=1.0).last_lines == ()
+
+
+def test_the_end() -> None:
+    stopping = [ready(0).stopping(5), dead(1).stopping(5)]
+    status = reporter().report(stopping, stopping=True, ended=False, ready_at=1.0)
+    assert (status.phase, status.endpoints, status.reason) == (Phase.DRAINING, (), None)
+    gone = [stopping[0].exited(0, (), 6), stopping[1]]
+    assert reporter().report(gone, stopping=True, ended=False, ready_at=1.0).phase is Phase.DRAINING
+    status = reporter().report(gone, stopping=True, ended=True, ready_at=1.0)
+    assert (status.phase, status.pid) == (Phase.GONE, None)
+
+
+def test_behind_a_front_both_are_needed_and_the_front_is_the_gate() -> None:
+    with_front = reporter(FRONTED)
+    both = with_front.report([ready(0), ready(1)], stopping=False, ended=False, ready_at=1.0)
+    assert (both.phase, both.endpoints) == (Phase.READY, ("unix:/1",))
+    one = with_front.report([starting(0), ready(1)], stopping=False, ended=False, ready_at=None)
+    assert (one.phase, one.endpoints) == (Phase.STARTING, ())
