@@ -19,8 +19,8 @@ class Shelf(Protocol):
 
     def has(self, digest: str) -> bool: ...
 
-    async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> object:
-        """Keep these bytes, unless they do not match the digest or are too many."""
+    async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> int:
+        """Keep these bytes, unless they do not match the digest or are too many. Returns how many."""
         ...
 
 

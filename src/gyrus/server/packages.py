@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from fastapi import APIRouter, Request, Response
 
 from gyrus.contract import problem
@@ -25,26 +23,14 @@ async def has_package(digest: Digest, context: GivenContext) -> Response:
     "/{digest}",
     status_code=201,
     response_class=Response,
-    responses=responses(problem.DIGEST_MISMATCH, problem.PACKAGE_TOO_LARGE, problem.STORAGE_FULL),
+    responses=responses(
+        problem.BAD_REQUEST, problem.DIGEST_MISMATCH, problem.PACKAGE_TOO_LARGE, problem.STORAGE_FULL
+    ),
     openapi_extra={"requestBody": {"required": True, "content": {"application/x-tar": {}}}},
 )
 async def upload_package(digest: Digest, request: Request, context: GivenContext) -> Response:
     """Keep this tar archive. Safe to repeat."""
-    upload = _Counted(request.stream())
-    await context.shelf.add(digest, upload)
-    package = Package(digest=digest, size=upload.size, uploaded_at=context.clock.now())
+    size = await context.shelf.add(digest, request.stream())
+    package = Package(digest=digest, size=size, uploaded_at=context.clock.now())
     await context.store.record_package(package)
     return Response(status_code=201)
-
-
-class _Counted:
-    """Chunks, whose bytes are counted as they are taken."""
-
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
-        self.size = 0
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks:
-            self.size += len(chunk)
-            yield chunk

@@ -11,9 +11,11 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from gyrus.contract import problem
 from gyrus.contract.problem import MEDIA_TYPE, FaultsProblem, Problem, ProblemType
+from gyrus.packaging import errors as packaging
 from gyrus.spec.faults import SpecError
 from gyrus.state.errors import (
     Conflict,
@@ -35,6 +37,10 @@ PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
     StaleVersion: problem.CONFLICT,
     StorageFull: problem.STORAGE_FULL,
     StoreUnusable: problem.INTERNAL,
+    packaging.DigestMismatch: problem.DIGEST_MISMATCH,
+    packaging.PackageTooLarge: problem.PACKAGE_TOO_LARGE,
+    packaging.BrokenArchive: problem.BAD_REQUEST,
+    packaging.StorageFull: problem.STORAGE_FULL,
 }
 """Errors whose messages are for the user."""
 
@@ -58,6 +64,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SpecError, _invalid_spec)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(ClientDisconnect, _unheard)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -111,6 +118,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     kind = _OF_STATUS.get(error.status_code, problem.BAD_REQUEST)
     detail = f"{request.method} {request.url.path}: {error.detail}; GET /v1/openapi.json lists what there is"
     return answer(document(kind, detail), error.headers)
+
+
+async def _unheard(_request: Request, _error: Exception) -> Response:
+    """The client went away in the middle of its request: whatever is answered, nobody hears it."""
+    return Response(status_code=400)
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -1,0 +1,152 @@
+"""The API over a real store, board and shelf; only the replicas' output is made up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gyrus.aio.clock import SystemClock
+from gyrus.contract.operator import LogLine, LogQuery, OperatorInfo
+from gyrus.packaging.shelf import PackageShelf
+from gyrus.server.app import build_app
+from gyrus.server.context import ServerContext
+from gyrus.server.serving import listen, serve
+from gyrus.state.board import Board
+from gyrus.state.sql.dialects import sqlite_url
+from gyrus.state.sql.store import SqlStore, open_store
+
+TOKEN = "a-secret"
+LIMIT = 100_000
+"""Bytes of a package."""
+
+
+@dataclass(slots=True)
+class Output:
+    """Lines that were printed; who follows waits for more, until cancelled."""
+
+    lines: list[LogLine] = field(default_factory=list[LogLine])
+    printed: asyncio.Event = field(default_factory=asyncio.Event)
+    queries: list[LogQuery] = field(default_factory=list[LogQuery])
+    followers: int = 0
+
+    def print(self, *messages: str) -> None:
+        self.lines += (LogLine(time=1.0, replica="iris-1-abcde", message=message) for message in messages)
+        self.printed.set()
+
+    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
+        self.queries.append(query)
+        self.followers += 1
+        try:
+            sent = 0
+            while True:
+                for line in self.lines[sent:]:
+                    yield line
+                    sent += 1
+                if not query.follow:
+                    return
+                self.printed.clear()
+                await self.printed.wait()
+        finally:
+            self.followers -= 1
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+@pytest.fixture
+def output() -> Output:
+    return Output()
+
+
+@pytest.fixture
+def stopped() -> asyncio.Event:
+    """Whether the platform was asked to stop."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    async with open_store(sqlite_url(tmp_path / "state.db")) as store:
+        yield store
+
+
+@pytest.fixture
+def context(
+    tmp_path: Path, store: SqlStore, board: Board, output: Output, stopped: asyncio.Event
+) -> ServerContext:
+    info = OperatorInfo(
+        version="1.2.3",
+        gateway="http://127.0.0.1:8080",
+        gateway_state="running",
+        backend="local",
+        pid=1,
+        home=str(tmp_path),
+    )
+
+    async def stop() -> None:
+        stopped.set()
+
+    return ServerContext(
+        store=store,
+        board=board,
+        shelf=PackageShelf(tmp_path / "packages", tmp_path / "projects", limit=LIMIT),
+        logs=output,
+        clock=SystemClock(),
+        token=TOKEN,
+        info=lambda: info,
+        stop=stop,
+    )
+
+
+@pytest.fixture
+def app(context: ServerContext) -> FastAPI:
+    return build_app(context)
+
+
+def client_of(**options: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}, timeout=10, **options)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls the application without a network."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with client_of(transport=transport, base_url="http://operator/v1") as client:
+        yield client
+
+
+@pytest.fixture
+async def remote(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls the served application."""
+    listener, started = listen("127.0.0.1", 0), asyncio.Event()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(serve(app, listener, started=started), name="serve")
+        await started.wait()
+        async with client_of(base_url=url) as client:
+            yield client
+        serving.cancel()
+
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Waits until something holds that no event tells of."""
+
+    async def wait(holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not holds():  # noqa: ASYNC110 -- nothing rings
+                await asyncio.sleep(0.005)
+
+    return wait

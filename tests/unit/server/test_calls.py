@@ -1,0 +1,426 @@
+"""Every call that is answered at once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import tarfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gyrus.contract.operator import Outcome
+from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.server.app import build_app
+from gyrus.server.context import ServerContext
+from gyrus.spec.api import ApiSpec
+from gyrus.state.board import Board, Replica
+from gyrus.state.errors import StorageFull
+from gyrus.state.memory import MemoryStore
+from gyrus.state.records import Api, Event
+from gyrus.state.sql.store import SqlStore
+from gyrus.state.store import Change
+
+Json = dict[str, Any]
+
+
+def process(name: str = "iris", **fields: Any) -> Json:
+    """An API that needs no files."""
+    return {"name": name, "process": {"command": ["serve"]}, **fields}
+
+
+def archive(content: bytes = b"class Handler: ...") -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("handler.py")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+async def deploy(client: httpx.AsyncClient, *apis: Json, package: str | None = None) -> httpx.Response:
+    return await client.post("/deployments", json={"apis": apis, "package": package})
+
+
+async def finish(store: SqlStore, outcome: Outcome, message: str = "", name: str = "iris") -> Api:
+    api = await store.api(name)
+    assert api
+    return await store.finish(api, outcome, message, datetime.now(UTC))
+
+
+def problem(response: httpx.Response, status: int, slug: str) -> str:
+    """The detail of the problem that this must be."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document = response.json()
+    assert (document["type"], document["status"]) == (f"urn:gyrus:problem:{slug}", status)
+    assert document["title"]
+    return document["detail"]
+
+
+class TestToken:
+    @pytest.mark.parametrize(
+        "header", [None, "", "Bearer", "Bearer wrong", "Basic a-secret", "a-secret", "Bearer é"]
+    )
+    @pytest.mark.parametrize("path", ["/info", "/apis", "/openapi.json", "/nothing-here"])
+    async def test_nothing_is_told_without_it(
+        self, client: httpx.AsyncClient, tmp_path: Path, header: str | None, path: str
+    ) -> None:
+        headers = [] if header is None else [(b"authorization", header.encode())]
+        client.headers.pop("authorization")
+        response = await client.get(path, headers=headers)
+        assert str(tmp_path / "token") in problem(response, 401, "unauthorized")
+        assert response.headers["www-authenticate"] == "Bearer"
+
+    async def test_nothing_is_done_without_it(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        response = await client.post(
+            "/deployments", json={"apis": [process()], "package": None}, headers={"authorization": "Bearer x"}
+        )
+        problem(response, 401, "unauthorized")
+        assert await store.apis() == ()
+
+    async def test_the_scheme_may_be_written_in_any_case(self, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/info", headers={"authorization": "bearer a-secret"})).status_code == 200
+
+
+class TestPlatform:
+    async def test_info(self, client: httpx.AsyncClient) -> None:
+        told = (await client.get("/info")).json()
+        assert (told["version"], told["gateway"]) == ("1.2.3", "http://127.0.0.1:8080")
+
+    async def test_stop(self, client: httpx.AsyncClient, stopped: asyncio.Event) -> None:
+        assert (await client.post("/stop")).status_code == 202
+        assert stopped.is_set()
+
+    async def test_unknown_route_and_method(self, client: httpx.AsyncClient) -> None:
+        assert "GET /v1/nothing" in problem(await client.get("/nothing"), 404, "not-found")
+        response = await client.patch("/apis")
+        problem(response, 405, "method-not-allowed")
+        assert response.headers["allow"] == "GET"
+
+
+class TestPackages:
+    async def test_upload(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        content = archive()
+        path = f"/packages/{digest_of(content)}"
+        assert (await client.head(path)).status_code == 404
+        for _ in range(2):
+            assert (await client.put(path, content=content)).status_code == 201
+        assert (await client.head(path)).status_code == 200
+        package = await store.package(digest_of(content))
+        assert package
+        assert package.size == len(content)
+
+    async def test_in_chunks(self, remote: httpx.AsyncClient) -> None:
+        content = archive(bytes(50_000))
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for start in range(0, len(content), 1000):
+                yield content[start : start + 1000]
+
+        response = await remote.put(f"/packages/{digest_of(content)}", content=chunks())
+        assert response.status_code == 201
+
+    async def test_other_bytes(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        digest = digest_of(b"other")
+        problem(await client.put(f"/packages/{digest}", content=archive()), 422, "digest-mismatch")
+        assert (await client.head(f"/packages/{digest}")).status_code == 404
+        assert await store.package(digest) is None
+
+    async def test_too_large(self, remote: httpx.AsyncClient) -> None:
+        content = bytes(3_000_000)
+        response = await remote.put(f"/packages/{digest_of(content)}", content=content)
+        problem(response, 413, "package-too-large")
+        assert (await remote.get("/info")).status_code == 200
+
+    async def test_no_archive(self, client: httpx.AsyncClient) -> None:
+        content = b"not a tar"
+        problem(await client.put(f"/packages/{digest_of(content)}", content=content), 400, "bad-request")
+
+    async def test_no_digest(self, client: httpx.AsyncClient) -> None:
+        detail = problem(await client.put("/packages/short", content=b""), 400, "bad-request")
+        assert "path.digest" in detail
+
+    async def test_one_whose_file_is_lost_is_asked_for_again(
+        self, client: httpx.AsyncClient, tmp_path: Path
+    ) -> None:
+        content = archive()
+        digest = digest_of(content)
+        await client.put(f"/packages/{digest}", content=content)
+        (tmp_path / "packages" / f"{digest}.tar").unlink()
+        assert (await client.head(f"/packages/{digest}")).status_code == 404
+        api = {"name": "iris", "handler": {"path": "handler.py"}}
+        assert digest in problem(await deploy(client, api, package=digest), 409, "unknown-package")
+
+    async def test_a_client_that_goes_away_leaves_nothing(
+        self, remote: httpx.AsyncClient, tmp_path: Path, eventually: Any
+    ) -> None:
+        folder, sending = tmp_path / "packages", asyncio.Event()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield bytes(1000)
+            sending.set()
+            await asyncio.Event().wait()
+
+        upload = asyncio.create_task(remote.put(f"/packages/{'a' * 64}", content=chunks()))
+        await sending.wait()
+        await eventually(lambda: folder.is_dir() and list(folder.iterdir()))
+        upload.cancel()
+        await asyncio.wait([upload])
+        await eventually(lambda: not list(folder.iterdir()))
+
+
+class TestDeploy:
+    async def test_a_handler_with_its_files(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        content = archive()
+        await client.put(f"/packages/{digest_of(content)}", content=content)
+        api = {"name": "iris", "handler": {"path": "handler.py"}, "networking": {"endpoint": "flowers"}}
+        response = await deploy(client, api, package=digest_of(content))
+        assert response.json() == [
+            {
+                "name": "iris",
+                "revision": 1,
+                "generation": 1,
+                "changed": True,
+                "endpoint": "http://127.0.0.1:8080/flowers",
+            }
+        ]
+        revision = await store.revision("iris", 1)
+        assert revision
+        assert revision.package == digest_of(content)
+
+    async def test_again(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        first = (await deploy(client, process())).json()
+        again = (await deploy(client, process())).json()
+        assert again == [first[0] | {"changed": False}]
+        assert [event.reason for event in await store.events("iris")] == ["Deployed"]
+
+    async def test_a_change_of_one_of_two(self, client: httpx.AsyncClient) -> None:
+        await deploy(client, process("a"), process("b"))
+        told = (await deploy(client, process("a"), process("b", env={"K": "v"}))).json()
+        assert [(each["name"], each["changed"], each["revision"]) for each in told] == [
+            ("a", False, 1),
+            ("b", True, 2),
+        ]
+
+    async def test_several_at_once(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        responses = await asyncio.gather(*(deploy(client, process()) for _ in range(5)))
+        assert sorted(response.json()[0]["changed"] for response in responses) == [False] * 4 + [True]
+        assert len(await store.revisions("iris")) == 1
+
+    async def test_control_is_woken(self, client: httpx.AsyncClient, board: Board) -> None:
+        with board.intent_hints.listen() as hints:
+            await deploy(client, process("a"), process("b"))
+            assert await hints.wait() == {"a", "b"}
+
+    async def test_an_event_tells_of_it(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        await deploy(client, process())
+        (event,) = await store.events("iris")
+        assert (event.reason, event.message, event.type) == ("Deployed", "revision 1 deployed", "normal")
+
+    async def test_every_fault_is_named(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        response = await deploy(
+            client, process("good"), {"name": "iris", "handler": {"pth": "x"}}, {"nam": 1}
+        )
+        detail = problem(response, 422, "invalid-spec")
+        faults = response.json()["faults"]
+        assert detail.splitlines() == faults
+        assert 'apis: iris: handler.pth: unknown field; did you mean "path"?' in faults
+        assert any(fault.startswith("apis: [2]: name: is missing") for fault in faults)
+        assert await store.apis() == ()
+
+    async def test_two_of_one_name(self, client: httpx.AsyncClient) -> None:
+        detail = problem(await deploy(client, process(), process()), 422, "invalid-spec")
+        assert "iris is the name of another API too" in detail
+
+    async def test_a_handler_without_files(self, client: httpx.AsyncClient) -> None:
+        response = await deploy(client, {"name": "iris", "handler": {"path": "handler.py"}})
+        assert problem(response, 422, "invalid-spec") == (
+            "apis: iris: its files are missing; upload their package, and name its digest"
+        )
+
+    async def test_none(self, client: httpx.AsyncClient) -> None:
+        assert problem(await deploy(client), 422, "invalid-spec") == (
+            "apis: there is none; name at least one API to deploy"
+        )
+
+    async def test_an_endpoint_that_another_has(self, client: httpx.AsyncClient) -> None:
+        await deploy(client, process())
+        response = await deploy(client, process("other", networking={"endpoint": "iris"}))
+        assert "iris has it" in problem(response, 409, "conflict")
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"apis": 3}', b'{"apis": [1], "package": null}'])
+    async def test_bodies_that_are_no_request(self, client: httpx.AsyncClient, body: bytes) -> None:
+        response = await client.post(
+            "/deployments", content=body, headers={"content-type": "application/json"}
+        )
+        assert problem(response, 400, "bad-request").startswith("body")
+
+
+class TestApis:
+    async def test_what_there_is(self, client: httpx.AsyncClient, board: Board) -> None:
+        assert (await client.get("/apis")).json() == []
+        await deploy(client, process("b"), process("a"))
+        status = ReplicaStatus(id="a-1-x", api="a", revision=1, phase=Phase.READY)
+        board.replicas["a"] = (Replica(status=status, generation=1),)
+        listed = (await client.get("/apis")).json()
+        assert [(api["name"], api["replicas"]["ready"]) for api in listed] == [("a", 1), ("b", 0)]
+        one = (await client.get("/apis/a")).json()
+        assert one == listed[0]
+        assert one["status"] == "creating"
+        assert one["endpoint"] == "http://127.0.0.1:8080/a"
+
+    async def test_a_new_revision_shows_at_once(self, client: httpx.AsyncClient) -> None:
+        await deploy(client, process())
+        await client.get("/apis")
+        await deploy(client, process(networking={"endpoint": "elsewhere"}))
+        assert (await client.get("/apis")).json()[0]["endpoint"].endswith("/elsewhere")
+
+    async def test_one_that_was_made_anew_is_not_taken_for_the_old(
+        self, client: httpx.AsyncClient, store: SqlStore
+    ) -> None:
+        await deploy(client, process())
+        await client.get("/apis/iris")
+        await client.delete("/apis/iris")
+        await store.remove("iris")
+        await deploy(client, process(networking={"endpoint": "elsewhere"}))
+        assert (await client.get("/apis/iris")).json()["endpoint"].endswith("/elsewhere")
+
+    async def test_description(self, client: httpx.AsyncClient) -> None:
+        await deploy(client, process())
+        told = (await client.get("/apis/iris/description")).json()
+        assert told["api"]["name"] == "iris"
+        assert told["spec"]["process"]["command"] == ["serve"]
+        assert told["rollout"]["outcome"] == "progressing"
+        assert told["events"][0]["reason"] == "Deployed"
+        assert told["traffic"] == {"requests": 0, "by_code": {}, "p50": None, "p95": None, "p99": None}
+
+    async def test_revisions(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        await deploy(client, process())
+        await finish(store, Outcome.DONE)
+        await deploy(client, process(env={"K": "v"}))
+        newest, oldest = (await client.get("/apis/iris/revisions")).json()
+        assert (newest["number"], newest["live"]) == (2, False)
+        assert (oldest["number"], oldest["live"]) == (1, True)
+        assert oldest["rollouts"][0]["outcome"] == "done"
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", ""),
+            ("GET", "/description"),
+            ("GET", "/revisions"),
+            ("GET", "/logs"),
+            ("POST", "/rollback"),
+            ("POST", "/refresh"),
+            ("DELETE", ""),
+        ],
+    )
+    async def test_an_unknown_one(self, client: httpx.AsyncClient, method: str, path: str) -> None:
+        detail = problem(await client.request(method, f"/apis/nobody{path}"), 404, "unknown-api")
+        assert detail == "there is no API named nobody; `gyrus get` lists those that exist"
+
+
+class TestActs:
+    @pytest.fixture(autouse=True)
+    async def two_revisions(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        for number in (1, 2):
+            await deploy(client, process(env={"NUMBER": str(number)}, networking={"endpoint": f"v{number}"}))
+            await finish(store, Outcome.DONE)
+
+    async def test_rollback(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
+        with board.intent_hints.listen() as hints:
+            told = (await client.post("/apis/iris/rollback", json={"to": None})).json()
+            assert await hints.wait() == {"iris"}
+        assert told == {
+            "name": "iris",
+            "revision": 1,
+            "generation": 3,
+            "changed": True,
+            "endpoint": "http://127.0.0.1:8080/v1",
+        }
+        assert (await store.events("iris"))[-1].message == "rolled back to revision 1"
+
+    async def test_rollback_without_a_body(self, client: httpx.AsyncClient) -> None:
+        assert (await client.post("/apis/iris/rollback")).json()["revision"] == 1
+
+    async def test_rollback_to(self, client: httpx.AsyncClient) -> None:
+        assert (await client.post("/apis/iris/rollback", json={"to": 1})).json()["revision"] == 1
+        problem(await client.post("/apis/iris/rollback", json={"to": 9}), 404, "unknown-revision")
+        problem(await client.post("/apis/iris/rollback", json={"to": 1}), 409, "conflict")
+        problem(await client.post("/apis/iris/rollback", json={"to": "x"}), 400, "bad-request")
+
+    async def test_refresh(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
+        with board.intent_hints.listen() as hints:
+            told = (await client.post("/apis/iris/refresh")).json()
+            assert await hints.wait() == {"iris"}
+        assert (told["revision"], told["generation"]) == (2, 3)
+        assert (await store.events("iris"))[-1].reason == "Refreshed"
+
+    async def test_delete(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
+        with board.intent_hints.listen() as hints:
+            response = await client.delete("/apis/iris")
+            assert await hints.wait() == {"iris"}
+        assert (response.status_code, response.json()["status"]) == (202, "deleting")
+        assert (await client.delete("/apis/iris")).status_code == 202
+        assert [event.reason for event in await store.events("iris")].count("Deleted") == 1
+        problem(await client.post("/apis/iris/refresh"), 409, "conflict")
+        problem(await deploy(client, process()), 409, "conflict")
+
+
+class FragileStore(MemoryStore):
+    """Its disk is full, or it has a fault."""
+
+    fault: Exception | None = None
+
+    def _stumble(self) -> None:
+        if self.fault:
+            raise self.fault
+
+    async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
+        self._stumble()
+        return await super().deploy(specs, package, at)
+
+    async def record(self, *events: Event) -> None:
+        self._stumble()
+        await super().record(*events)
+
+
+class TestFailures:
+    @pytest.fixture
+    def fragile(self) -> FragileStore:
+        return FragileStore()
+
+    @pytest.fixture
+    def app(self, context: ServerContext, fragile: FragileStore) -> FastAPI:
+        return build_app(replace(context, store=fragile))
+
+    async def test_a_full_disk(self, client: httpx.AsyncClient, fragile: FragileStore) -> None:
+        fragile.fault = StorageFull("the disk is full")
+        assert problem(await deploy(client, process()), 507, "storage-full") == "the disk is full"
+
+    async def test_an_unforeseen_error_shows_no_details(
+        self, client: httpx.AsyncClient, fragile: FragileStore
+    ) -> None:
+        fragile.fault = RuntimeError("with details")
+        detail = problem(await deploy(client, process()), 500, "internal")
+        assert detail == "POST /v1/deployments failed (RuntimeError); see the operator's log"
+
+    async def test_an_act_stands_though_no_event_can_be_recorded(
+        self, client: httpx.AsyncClient, fragile: FragileStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        await deploy(client, process())
+        fragile.fault = StorageFull("the disk is full")
+        assert (await client.post("/apis/iris/refresh")).json()["generation"] == 2
+        assert "Refreshed could not be recorded" in caplog.text
