@@ -23,6 +23,7 @@ from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
 from gyrus.spec.api import ApiSpec
+from support.looking import until as looked
 
 PATIENCE = 30.0
 """Seconds after which what a test waits for will not happen any more."""
@@ -60,8 +61,11 @@ class Folder:
 
     path: Path
     forgotten: set[str] = field(default_factory=set[str])
+    fault: Exception | None = None
 
     async def project(self, digest: str) -> Path:
+        if self.fault:
+            raise self.fault
         return self.path
 
     async def forget(self, digests: Iterable[str]) -> None:
@@ -129,7 +133,7 @@ class World(Protocol):
         ...
 
     async def say(self, backend: Backend, id: str, message: str) -> None:
-        """Make a ready replica print this."""
+        """Make a ready replica print this; returns when it is in the log."""
         ...
 
 
@@ -159,11 +163,15 @@ class MemoryWorld:
 @dataclass(slots=True)
 class LocalWorld:
     home: Home
-    project: Path
+    packages: Folder
     settings: LocalSettings = field(default_factory=LocalSettings)
 
+    @property
+    def project(self) -> Path:
+        return self.packages.path
+
     def backend(self) -> LocalBackend:
-        return LocalBackend(self.home, Folder(self.project), SystemClock(), self.settings)
+        return LocalBackend(self.home, self.packages, SystemClock(), self.settings)
 
     def broken(self, id: str) -> ReplicaOrder:
         return _broken(id)
@@ -175,7 +183,9 @@ class LocalWorld:
 
     async def say(self, backend: Backend, id: str, message: str) -> None:
         (endpoint,) = backend.observe()[id].status.endpoints
-        await asyncio.to_thread(_get, f"http://{endpoint}/{message}")
+        await asyncio.to_thread(_get, f"http://{endpoint}{message}")
+        log = self.home.replica_logs / backend.observe()[id].status.api / id / "replica.log"
+        await looked(lambda: f'"message":"{message}"' in log.read_text())
 
 
 @contextmanager
@@ -185,7 +195,7 @@ def local_world(settings: LocalSettings | None = None) -> Generator[LocalWorld]:
         project = home.root / "files"
         project.mkdir()
         (project / "server.py").write_text(SERVER)
-        world = LocalWorld(home, project, settings or LocalSettings())
+        world = LocalWorld(home, Folder(project), settings or LocalSettings())
         try:
             yield world
         finally:

@@ -108,8 +108,7 @@ class Caretaker:
 
     async def _live(self) -> None:
         """Ends where the replica failed for good."""
-        while True:
-            began = self._workshop.clock.monotonic()
+        while self._status.phase is not Phase.FAILED:
             try:
                 if self._supervisor is None:
                     await self._clear()
@@ -118,14 +117,9 @@ class Caretaker:
                     await self._watch(self._supervisor, None)
             except Impossible as fault:
                 self._fail(fault)
-                return
             except Exception as error:
-                self._report_mishap(error)
-            else:
-                if self._status.phase is Phase.FAILED:
-                    return
-            if self._workshop.clock.monotonic() - began > self._workshop.settings.settled:
-                self._failures = 0
+                log.warning("%s could not be started", self.order.id, exc_info=error)
+                self._set_back(f"its supervisor could not be started: {error}")
             await self._back_off()
 
     async def _start(self) -> None:
@@ -154,38 +148,38 @@ class Caretaker:
 
     async def _watch(self, supervisor: Supervisor, turn: Turn | None) -> None:
         """Follow what the supervisor says, until it dies."""
+        began = self._workshop.clock.monotonic()
         with supervisor.watch(self._noticed) as watch:
             while not watch.exited:
                 await self._refresh()
                 if turn and self._status.phase is not Phase.STARTING:
                     turn.give_back()
                 await self._wait(watch, self._workshop.settings.reread)
-        await self._refresh()
+        if self._workshop.clock.monotonic() - began > self._workshop.settings.settled:
+            self._failures = 0
         await self._bury(supervisor)
 
     async def _bury(self, supervisor: Supervisor) -> None:
-        """It died, and nobody had told it to stop."""
-        code = supervisor.reap()
-        await asyncio.to_thread(kill_leftovers, supervisor.pid, self._now())
+        """It died, and nobody had told it to stop. What it served is withdrawn before anything else."""
         self._supervisor = None
-        if self._status.phase is Phase.FAILED and self._status.reason in FATAL:
-            return
-        self._launch = replace(self._launch, pid=None, restarts=self._status.restarts + 1)
-        lines = await asyncio.to_thread(self._folder.last_errors)
-        self._observe(
-            self._blank(
-                Phase.BACKOFF,
-                _how_it_died(code),
-                reason=Reason.SUPERVISOR_DIED,
-                last_lines=lines or self._status.last_lines,
-            )
-        )
+        code = supervisor.reap()
+        if not (self._status.phase is Phase.FAILED and self._status.reason in FATAL):
+            self._set_back(_how_it_died(code))
+        await asyncio.to_thread(kill_leftovers, supervisor.pid, self._now())
+        if lines := await asyncio.to_thread(self._folder.last_errors):
+            self._observe(replace(self._status, last_lines=lines))
 
-    async def _back_off(self) -> None:
+    def _set_back(self, message: str) -> None:
+        """It will be launched again, later."""
         delay = self._workshop.settings.backoff.delay(self._failures)
         self._failures += 1
-        self._observe(replace(self._status, retry_at=self._now() + delay))
-        await self._workshop.clock.sleep(delay)
+        self._launch = replace(self._launch, restarts=self._status.restarts + 1)
+        status = self._blank(Phase.BACKOFF, message, Reason.SUPERVISOR_DIED, self._status.last_lines)
+        self._observe(replace(status, pid=None, retry_at=self._now() + delay))
+
+    async def _back_off(self) -> None:
+        if self._status.retry_at is not None:
+            await self._workshop.clock.sleep(self._status.retry_at - self._now())
 
     async def _clear(self) -> None:
         """Nothing of an earlier life may be left."""
@@ -259,20 +253,12 @@ class Caretaker:
 
     def _fail(self, fault: Impossible) -> None:
         log.warning("%s cannot start: %s", self.order.id, fault)
-        self._observe(self._blank(Phase.FAILED, str(fault), reason=fault.reason, last_lines=fault.lines))
-
-    def _report_mishap(self, error: Exception) -> None:
-        """It could not even be launched: the disk is full, say. That may pass."""
-        log.warning("%s could not be started", self.order.id, exc_info=error)
-        self._launch = replace(self._launch, restarts=self._launch.restarts + 1)
-        told = f"its supervisor could not be started: {error}"
-        self._observe(self._blank(Phase.BACKOFF, told, reason=Reason.SUPERVISOR_DIED))
+        self._observe(self._blank(Phase.FAILED, str(fault), fault.reason, fault.lines))
 
     def _blank(
         self,
         phase: Phase,
         message: str,
-        *,
         reason: Reason | None = None,
         last_lines: tuple[str, ...] = (),
     ) -> ReplicaStatus:

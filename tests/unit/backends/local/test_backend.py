@@ -1,0 +1,394 @@
+"""What the local backend does beyond the promises of all backends: real processes, killed in every way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gyrus.aio.backoff import Backoff
+from gyrus.backends.local import supervision
+from gyrus.backends.local.backend import LocalBackend
+from gyrus.backends.local.configuration import NOTIFY_SOCKET
+from gyrus.backends.local.folder import Launch, ReplicaFolder, Stop
+from gyrus.backends.local.settings import LocalSettings
+from gyrus.contract.operator import LogQuery
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from support.backends import LocalWorld, gone, local_world, observed, order, running, until
+from support.looking import until as looked
+
+ID = "iris-1-aaaaa"
+SETTINGS = LocalSettings(backoff=Backoff(0.1, 1.0), kill_margin=0.5, reread=0.5)
+STUBBORN = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+
+
+@pytest.fixture
+def world() -> Iterator[LocalWorld]:
+    with local_world(SETTINGS) as made:
+        yield made
+
+
+def members(group: int) -> set[int]:
+    """Living processes of a process group."""
+    found: set[int] = set()
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process.pid)
+        except (psutil.Error, ProcessLookupError):
+            continue
+    return found
+
+
+async def ready(backend: LocalBackend, id: str = ID) -> ReplicaStatus:
+    return (await observed(backend, id, Phase.READY)).status
+
+
+def leader(status: ReplicaStatus) -> int:
+    assert status.pid
+    return status.pid
+
+
+async def test_a_replica_is_a_group_of_its_own_and_leaves_nothing(world: LocalWorld) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        status = await ready(backend)
+        group = leader(status)
+        assert os.getsid(group) == group != os.getsid(0)
+        assert len(members(group)) == 2
+        await backend.stop(ID, grace=10)
+        await gone(backend, ID)
+        await looked(lambda: not members(group))
+    assert not list(world.home.replicas.iterdir())
+    assert not list(world.home.run.iterdir())
+
+
+async def test_the_sockets_folder_is_ours_alone(world: LocalWorld) -> None:
+    await world.backend().adopt()
+    assert stat.S_IMODE(world.home.run.stat().st_mode) == 0o700
+
+
+async def test_a_sockets_folder_of_somebody_else_is_refused(world: LocalWorld, tmp_path: Path) -> None:
+    world.home.run.symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match="belongs to somebody else; remove it"):
+        await world.backend().adopt()
+
+
+async def test_a_supervisor_that_dies_is_replaced_and_its_processes_are_ended(world: LocalWorld) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        group = leader(await ready(backend))
+        os.kill(group, signal.SIGKILL)
+        died = (await observed(backend, ID, Phase.BACKOFF)).status
+        assert died.reason is Reason.SUPERVISOR_DIED
+        assert died.message == "its supervisor was killed by SIGKILL"
+        assert died.endpoints == ()
+        assert died.retry_at
+        again = await ready(backend)
+        assert again.restarts == 1
+        assert leader(again) != group
+        assert not members(group)
+
+
+async def test_an_adopted_supervisor_is_watched_too(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID))
+        group = leader(await ready(first))
+    second = world.backend()
+    async with running(second):
+        assert second.observe()[ID].status.phase is Phase.READY
+        os.kill(group, signal.SIGKILL)
+        await observed(second, ID, Phase.BACKOFF)
+        assert (await ready(second)).restarts == 1
+
+
+async def test_without_pidfd_death_is_noticed_too(world: LocalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    monkeypatch.setattr(supervision, "POLL", 0.1)
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        os.kill(leader(await ready(backend)), signal.SIGKILL)
+        await observed(backend, ID, Phase.BACKOFF)
+        await ready(backend)
+        await backend.stop(ID, grace=10)
+        await gone(backend, ID)
+
+
+async def test_a_replica_that_died_unseen_is_started_again(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID))
+        group = leader(await ready(first))
+    os.kill(group, signal.SIGKILL)
+    await looked(lambda: not supervision.is_supervisor(group, world.home.replicas / ID / "config.json"))
+    second = world.backend()
+    await second.adopt()
+    assert second.observe()[ID].status.phase is Phase.PENDING
+    async with running(second):
+        assert leader(await ready(second)) != group
+        assert not members(group)
+
+
+async def test_a_supervisor_launched_just_before_the_operator_died_is_found(world: LocalWorld) -> None:
+    """The operator had no time to write down its pid, nor the supervisor to say anything."""
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID))
+        group = leader(await ready(first))
+    folder = ReplicaFolder(world.home.replicas / ID)
+    folder.note(Launch())
+    (folder.path / "status.json").unlink()
+    second = world.backend()
+    await second.adopt()
+    assert second.observe()[ID].status.phase is Phase.STARTING
+    async with running(second):
+        await second.stop(ID, grace=10)
+        await gone(second, ID)
+    assert not members(group)
+
+
+async def test_a_stop_is_not_forgotten_when_the_operator_dies(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID))
+        await ready(first)
+    ReplicaFolder(world.home.replicas / ID).mark_stopped(Stop(0.0))
+    second = world.backend()
+    await second.adopt()
+    assert second.observe()[ID].status.phase is Phase.DRAINING
+    async with running(second):
+        await gone(second, ID)
+
+
+async def test_a_folder_that_was_removed_by_half_stays_dead(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID))
+        group = leader(await ready(first))
+    (world.home.replicas / ID / "order.json").unlink()
+    second = world.backend()
+    await second.adopt()
+    assert not second.observe()
+    assert not (world.home.replicas / ID).exists()
+    await looked(lambda: not members(group))
+
+
+async def test_one_that_does_not_drain_is_killed_after_its_grace(world: LocalWorld) -> None:
+    (world.project / "server.py").write_text(STUBBORN + (world.project / "server.py").read_text())
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        group = leader(await ready(backend))
+        await backend.stop(ID, grace=0.2)
+        await gone(backend, ID)
+        await looked(lambda: not members(group))
+
+
+async def test_a_second_stop_may_hasten_the_end(world: LocalWorld) -> None:
+    (world.project / "server.py").write_text(STUBBORN + (world.project / "server.py").read_text())
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        await ready(backend)
+        await backend.stop(ID, grace=600)
+        await backend.stop(ID, grace=0)
+        await gone(backend, ID)
+
+
+async def test_it_can_be_stopped_while_its_environment_is_built(world: LocalWorld) -> None:
+    package = world.project / "endless"
+    package.mkdir()
+    (package / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "endless"\nbackend-path = ["."]\n'
+    )
+    (package / "endless.py").write_text("import time\ntime.sleep(600)\n")
+    (world.project / "requirements.txt").write_text("./endless\n")
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        await until(backend, lambda: backend.observe()[ID].status.message == "resolving dependencies")
+        assert backend.observe()[ID].status.phase is Phase.BUILDING
+        await backend.stop(ID, grace=600)
+        await gone(backend, ID)
+
+
+async def test_an_environment_that_cannot_be_built_says_why(world: LocalWorld) -> None:
+    (world.project / "requirements.txt").write_text("foo bar baz\n")
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        status = (await observed(backend, ID, Phase.FAILED)).status
+    assert status.reason is Reason.DEPENDENCIES
+    assert status.message.startswith("installing requirements.txt failed: Couldn't parse requirement")
+    assert any("foo bar baz" in line for line in status.last_lines)
+
+
+async def test_a_project_that_cannot_be_had_says_why(world: LocalWorld) -> None:
+    world.packages.fault = OSError("no archive d9")
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID, package="d9"))
+        status = (await observed(backend, ID, Phase.FAILED)).status
+    assert (status.reason, status.message) == (
+        Reason.PACKAGE,
+        "the project could not be unpacked: no archive d9",
+    )
+
+
+async def test_more_gpus_than_there_are_is_said_at_once(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID, compute={"gpu": 2}))
+        status = (await observed(backend, ID, Phase.FAILED)).status
+    assert status.reason is Reason.UNSCHEDULABLE
+    assert status.message == (
+        "compute.gpu is 2, and this machine has none; ask for fewer, or deploy where there are enough"
+    )
+
+
+async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
+    (world.project / "server.py").write_text(
+        "import os\nprint(os.environ['CUDA_VISIBLE_DEVICES'], flush=True)\n"
+        + (world.project / "server.py").read_text()
+    )
+    other = "iris-1-bbbbb"
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID, compute={"gpu": 2}))
+        await ready(first)
+    second = world.backend()
+    async with running(second):
+        await second.start(order(other, compute={"gpu": 1}))
+        await until(second, lambda: "GPU" in second.observe()[other].status.message)
+        status = second.observe()[other].status
+        assert (status.phase, status.message) == (
+            Phase.PENDING,
+            "waiting for 1 of the machine's 2 GPUs (0 free)",
+        )
+        await second.stop(ID, grace=10)
+        await ready(second, other)
+        printed = [line async for line in second.logs(LogQuery(api="iris"))]
+        assert [line.message for line in printed if line.stream == "stdout"] == ["3,4", "3"]
+        await second.stop(other, grace=10)
+        await gone(second, other)
+
+
+async def test_only_so_many_start_at_once(world: LocalWorld) -> None:
+    world.settings = replace(SETTINGS, starting_at_once=1)
+    backend = world.backend()
+    ids = [f"iris-1-aaaa{n}" for n in range(4)]
+    starting: set[int] = set()
+    messages: set[str] = set()
+
+    async with running(backend):
+        with backend.changes.listen() as changes:
+            for id in ids:
+                await backend.start(order(id))
+            while not all(o.status.phase is Phase.READY for o in backend.observe().values()):
+                await changes.wait()
+                phases = [o.status.phase for o in backend.observe().values()]
+                starting.add(phases.count(Phase.STARTING))
+                messages.update(o.status.message for o in backend.observe().values())
+        for id in ids:
+            await backend.stop(id, grace=10)
+            await gone(backend, id)
+    assert max(starting) == 1
+    assert "waiting for its turn to start (2 before it)" in messages
+
+
+async def test_it_goes_on_when_the_disk_fails_it_for_a_while(world: LocalWorld) -> None:
+    """A folder stands where the configuration should be written."""
+    backend = world.backend()
+    obstacle = world.home.replicas / ID / "config.json"
+    async with running(backend):
+        await backend.adopt()
+        ReplicaFolder(obstacle.parent).create(order(ID))
+        obstacle.mkdir()
+        await backend.start(order(ID))
+        status = (await observed(backend, ID, Phase.BACKOFF)).status
+        assert status.reason is Reason.SUPERVISOR_DIED
+        assert status.message.startswith("its supervisor could not be started: [Errno 21] Is a directory")
+        obstacle.rmdir()
+        assert (await ready(backend)).restarts >= 1
+
+
+async def test_an_environment_that_was_deleted_is_built_again(world: LocalWorld) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        group = leader(await ready(backend))
+        shutil.rmtree(world.home.python_environments)
+        os.kill(group, signal.SIGKILL)
+        await observed(backend, ID, Phase.BACKOFF)
+        await ready(backend)
+
+
+async def test_packages_in_use_are_not_forgotten(world: LocalWorld) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID, package="used"))
+        await backend.forget_packages(frozenset({"used", "unused"}))
+    assert world.packages.forgotten == {"unused"}
+
+
+async def test_only_logs_of_the_latest_replicas_are_kept(world: LocalWorld) -> None:
+    world.settings = replace(SETTINGS, gone_logs=2)
+    backend = world.backend()
+    async with running(backend):
+        for number in range(4):
+            await backend.start(order(f"iris-1-aaaa{number}"))
+            await ready(backend, f"iris-1-aaaa{number}")
+            await backend.stop(f"iris-1-aaaa{number}", grace=10)
+            await gone(backend, f"iris-1-aaaa{number}")
+        logs = world.home.replica_logs / "iris"
+        await looked(lambda: sorted(path.name for path in logs.iterdir()) == ["iris-1-aaaa2", "iris-1-aaaa3"])
+
+
+async def test_notices_that_nobody_understands_do_no_harm(world: LocalWorld) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(order(ID))
+        await ready(backend)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+            for datagram in (b"", b"\xff\xfe", b"nobody-1-aaaaa", ID.encode()):
+                bell.sendto(datagram, str(world.home.run / NOTIFY_SOCKET))
+        await backend.stop(ID, grace=10)
+        await gone(backend, ID)
+
+
+async def test_cut_off_at_any_moment_it_leaves_a_replica_that_can_be_adopted(world: LocalWorld) -> None:
+    """As kill -9 of the operator would, after ever more turns of the event loop."""
+    for turns in (0, 1, 3, 10, 30, 100, 300):
+        backend = world.backend()
+        id = f"iris-1-aa{turns:03}"
+        async with running(backend):
+            await backend.start(order(id))
+            for _ in range(turns):
+                await asyncio.sleep(0.001)
+        again = world.backend()
+        async with running(again):
+            await ready(again, id)
+            await again.stop(id, grace=10)
+            await gone(again, id)
+    assert not supervision.find_supervisors().keys() & {
+        str(path) for path in world.home.replicas.glob("*/config.json")
+    }
