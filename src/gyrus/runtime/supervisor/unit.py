@@ -13,15 +13,19 @@ from gyrus.runtime.supervisor import child as children
 from gyrus.runtime.supervisor.announcement import Announcement, understand
 from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe
 from gyrus.runtime.supervisor.life import Life, Verdict
+from gyrus.runtime.supervisor.listening import listening_addresses
 from gyrus.runtime.supervisor.logfile import Entry, LogFile
 from gyrus.runtime.supervisor.port import Port, pick_port
 from gyrus.runtime.supervisor.probe import Probe
+from gyrus.runtime.supervisor.processtable import family
 from gyrus.runtime.supervisor.role import Role
 
 EAGER = 0.1
 """Seconds between probes of a process that is not ready yet."""
 STEADY = 1.0
 """Seconds between probes of one that is."""
+SEARCH = 1.0
+"""Seconds between two searches for where a server listens instead."""
 DRAINED_READS = 64
 """Chunks that are read at most of what a dead process has left in a pipe."""
 
@@ -41,6 +45,8 @@ class Unit:
         self._log = log
         self._port: Port | None = None
         self._probe_at = 0.0
+        self._search_at = 0.0
+        self._elsewhere = ""
 
     @property
     def pid(self) -> int | None:
@@ -66,7 +72,7 @@ class Unit:
             endpoint = self._port.endpoint if self._port else f"unix:{self.role.socket}"
             self.pipes = self.child.pipes
             self.life = self.life.started(self.child.pid, endpoint, now, listening=not self.role.announces)
-            self._probe_at = now
+            self._probe_at, self._search_at, self._elsewhere = now, now + SEARCH, ""
             self.say("info", f"{self.role.name} started (pid {self.child.pid})")
 
     def kill(self, now: float) -> None:
@@ -90,11 +96,23 @@ class Unit:
         """Learn from the probe if it is done."""
         if self.probe is None or not self.probe.done:
             return
-        before, self.life = self.life, self.life.probed(self.probe.fault, now)
+        fault = self._explained(self.probe.fault, now)
         self.probe = None
+        before, self.life = self.life, self.life.probed(fault, now)
         if self.life.phase is not before.phase:
             self._probe_at = now + STEADY
             self._say_phase()
+
+    def _explained(self, fault: str | None, now: float) -> str | None:
+        """A server that is not ours may well listen, but elsewhere."""
+        if fault is None or self._port is None or self.child is None or self.life.phase is not Phase.STARTING:
+            return fault
+        if now >= self._search_at:
+            self._search_at = now + SEARCH
+            addresses = listening_addresses(family(self.child.pid))
+            elsewhere = [address for address in addresses if address != self._port.endpoint]
+            self._elsewhere = f"; it listens on {', '.join(elsewhere)} instead" if elsewhere else ""
+        return fault + self._elsewhere
 
     def died(self, code: int, now: float, *, out_of_memory: bool) -> None:
         """It has been waited for."""

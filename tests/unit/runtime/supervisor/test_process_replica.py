@@ -172,6 +172,23 @@ def test_a_process_that_never_listens_is_told_and_killed(replicas: Replicas) -> 
     assert status.processes[0].exit_code == -signal.SIGKILL
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it is found in /proc")
+def test_a_server_that_listens_elsewhere_is_told_where(replicas: Replicas) -> None:
+    script = """
+        import socket, time
+        listener = socket.create_server(("127.0.0.1", 0))
+        six = socket.create_server(("::1", 0), family=socket.AF_INET6) if socket.has_ipv6 else None
+        print(listener.getsockname()[1], flush=True)
+        time.sleep(600)
+    """
+    replica = replicas.run(script=script)
+    status = replica.until(lambda status: "it listens on" in status.message)
+    (port,) = replica.messages("stdout")
+    assert status.phase is Phase.STARTING
+    assert f"; it listens on 127.0.0.1:{port}, [::1]:" in status.message
+    assert status.message.endswith(" instead")
+
+
 def test_a_death_by_signal_is_told_and_the_process_comes_back(replicas: Replicas) -> None:
     replica = replicas.run(*SERVE)
     first = replica.until_phase(Phase.READY)
