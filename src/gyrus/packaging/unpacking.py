@@ -9,12 +9,20 @@ import os
 import posixpath
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from gyrus.packaging.errors import BrokenArchive
 from gyrus.packaging.selection import stays_inside
+
+LONGEST_NAME = 2000
+LONGEST_PART = 255
+"""Bytes between two slashes, as file systems allow them."""
+
+_UNREADABLE = (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError)
+"""What the standard library's reader raises for hostile bytes."""
 
 
 def check(archive: Path) -> None:
@@ -30,8 +38,8 @@ def unpack(archive: Path, folder: Path) -> None:
     Raises BrokenArchive.
     """
     folder.mkdir(parents=True)
+    links: list[tarfile.TarInfo] = []
     with _opened(archive) as tar:
-        links: list[tarfile.TarInfo] = []
         for member in _members(tar):
             if member.issym():
                 links.append(member)
@@ -41,32 +49,39 @@ def unpack(archive: Path, folder: Path) -> None:
         _link(member, folder)
 
 
-def _opened(archive: Path) -> tarfile.TarFile:
+@contextmanager
+def _opened(archive: Path) -> Generator[tarfile.TarFile]:
     try:
-        return tarfile.open(archive, "r:", encoding="utf-8", errors="surrogateescape")
-    except tarfile.TarError as error:
-        raise BrokenArchive(f"the upload is not a tar archive: {error}") from error
+        with tarfile.open(archive, "r:", encoding="utf-8", errors="surrogateescape") as tar:
+            yield tar
+    except _UNREADABLE as error:
+        raise BrokenArchive(
+            f"the upload is not a readable tar archive: {error}; pack the folder again"
+        ) from error
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """The entries, each found harmless before the next is read."""
     leaves: set[str] = set()
     folders: set[str] = set()
-    try:
-        for member in tar:
-            if fault := _fault(member, leaves, folders):
-                raise BrokenArchive(f"the archive's entry {member.name!r} {fault}; pack the folder again")
-            leaves.add(member.name)
-            folders.update(_parents(member.name))
-            yield member
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
-        raise BrokenArchive(f"the archive cannot be read: {error}; pack the folder again") from error
+    for member in tar:
+        if fault := _fault(member, leaves, folders):
+            raise BrokenArchive(f"the archive's entry {member.name!r} {fault}; pack the folder again")
+        leaves.add(member.name)
+        folders.update(_parents(member.name))
+        yield member
 
 
 def _fault(member: tarfile.TarInfo, leaves: set[str], folders: set[str]) -> str | None:
     name = member.name
-    if not name or posixpath.isabs(name) or posixpath.normpath(name) != name or name.split("/")[0] == "..":
+    inside = not posixpath.isabs(name) and name.split("/")[0] not in {"", ".", ".."}
+    if not inside or posixpath.normpath(name) != name:
         return "does not name a file inside the folder"
+    if (
+        max(len(name), len(member.linkname)) > LONGEST_NAME
+        or max(len(os.fsencode(part)) for part in name.split("/")) > LONGEST_PART
+    ):
+        return "has too long a name"
     if "\0" in name or "\0" in member.linkname:
         return "has a NUL character in its name"
     if not member.issym() and (not member.isreg() or member.issparse() or member.size < 0):

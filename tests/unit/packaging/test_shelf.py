@@ -216,6 +216,16 @@ def sparse() -> tuple[tarfile.TarInfo, bytes]:
     return info, data
 
 
+def absurd_header() -> bytes:
+    """An extended header that claims more bytes than a machine can count."""
+    header = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = b"\x80" + b"\xff" * 11
+    header[156:157] = tarfile.XHDTYPE
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + bytes(1024)
+
+
 def bad_archives() -> Iterator[tuple[str, bytes]]:
     yield "no tar at all", b"hello" * 1000
     yield "empty", b""
@@ -233,6 +243,10 @@ def bad_archives() -> Iterator[tuple[str, bytes]]:
     yield "a file below a link", tar_of(entry("a", tarfile.SYMTYPE, "b"), entry("a/x"))
     yield "a file that is a folder too", tar_of(entry("a/x"), entry("a"))
     yield "a sparse file", tar_of(sparse())
+    yield "no name", tar_of(entry("."))
+    yield "too long a name", tar_of(entry("x" * 256))
+    yield "too long a link", tar_of(entry("a", tarfile.SYMTYPE, "x/" * 2000))
+    yield "absurd header", absurd_header()
     yield "cut off", tar_of(entry("a"))[:513]
 
 
