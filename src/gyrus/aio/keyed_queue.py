@@ -28,7 +28,8 @@ class KeyedQueue:
     """Keys to work on, now or later.
 
     - A key added while it is being worked on is worked on again afterwards.
-    - Of several delays of one key, the earliest counts; an :meth:`add` does not cancel a delay.
+    - Of several delays of one key, the earliest counts; an :meth:`add` neither cancels a delay nor
+      waits for one, a back-off's included.
     - Cancelling :meth:`run` loses nothing: a key whose work was cut short is first in the next run.
 
     Not thread-safe: one event loop owns it.

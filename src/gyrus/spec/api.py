@@ -17,8 +17,17 @@ from pydantic_core import PydanticCustomError
 
 from gyrus.spec.faults import Contradiction
 from gyrus.spec.quantities import Cores, Duration, Memory, Share, between, share_of
-from gyrus.spec.words import Config, Endpoint, Name, ProjectFile, PythonFile, Route, Text, Variable
-from gyrus.spec.words import check_endpoint as check_endpoint
+from gyrus.spec.words import (
+    Config,
+    Endpoint,
+    Name,
+    ProjectFile,
+    PythonFile,
+    Route,
+    Text,
+    Variable,
+    check_endpoint,
+)
 
 Kind = Literal["RealtimeAPI"]
 

@@ -164,8 +164,8 @@ def _class(node: ast.ClassDef, known: Mapping[str, _Class]) -> _Class:
 
 
 def _predicts(node: ast.ClassDef, bases: frozenset[str], known: Mapping[str, _Class]) -> bool | None:
-    _, own = node, {name for statement in node.body for name in _member_names(statement)}
-    if "predict" in own:
+    """Whether the class has the method; None where it may inherit it from elsewhere."""
+    if any("predict" in _member_names(statement) for statement in node.body):
         return True
     inherited = [known[base].predicts if base in known else None for base in bases - {"object", "ABC"}]
     if True in inherited:
