@@ -109,4 +109,5 @@ def route(situation: Situation, retiring: frozenset[str]) -> Route:
         endpoints=endpoints,
         timeout=spec.timeout.total_seconds(),
         idempotent=spec.idempotent,
+        protocol=spec.process.protocol if spec.process else "http1",
     )
