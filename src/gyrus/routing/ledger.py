@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gyrus.routing.resources import routes
-from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, ROUTES
+from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.snapshot import Snapshot
 from gyrus.routing.xds.session import Session
 from gyrus.state.board import Route
@@ -39,7 +39,7 @@ class Ledger:
         versions = {api: f"restored-{api}" for api in apis}
         self._assignments |= {versions[api]: endpoints for api, endpoints in apis.items()}
         self._tables["restored"] = frozenset(apis)
-        known = {CLUSTER: versions, ENDPOINTS: versions, ROUTES: {routes.NAME: "restored"}}
+        known = {CLUSTER: versions, ENDPOINTS: versions, LISTENER: {}, ROUTES: {routes.NAME: "restored"}}
         self._broken.append(Session.restored(known))
 
     def wanted(self, snapshot: Snapshot) -> None:
@@ -61,7 +61,7 @@ class Ledger:
     def closed(self, session: Session) -> None:
         if session in self._open:
             self._open.remove(session)
-            if not any(other.started for other in self._open):
+            if not any(other.told for other in self._open):
                 self._broken.append(session)
 
     def died(self) -> None:
@@ -86,7 +86,7 @@ class Ledger:
 
     def _routed(self, api: str) -> Endpoints | None:
         """What requests surely reach; None: they do not reach the API at all."""
-        session = next((one for one in reversed(self._sessions()) if one.started), None)
+        session = next((one for one in reversed(self._sessions()) if one.told), None)
         if session is None or api not in session.confirmed(CLUSTER):
             return None
         if api not in self._tables.get(session.confirmed(ROUTES).get(routes.NAME, ""), _NONE):

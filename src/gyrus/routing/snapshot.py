@@ -33,6 +33,7 @@ class Resource:
 
 Resources = Mapping[str, Resource]
 """By name."""
+Match = tuple[str, str, float, bool, str]
 _NONE: Resources = MappingProxyType({})
 
 
@@ -75,7 +76,7 @@ def build(
         CLUSTER: {api: _cluster(route, last) for api, route in wanted.items()},
         ENDPOINTS: {api: _endpoints(route, last) for api, route in wanted.items()},
         LISTENER: {listener.NAME: port or _listener(settings, access_log)},
-        ROUTES: {routes.NAME: table or _table(entries, settings)},
+        ROUTES: {routes.NAME: table or _table(wanted, entries, settings)},
     }
     return Snapshot(routes=dict(wanted), resources=resources, entries=entries)
 
@@ -118,22 +119,27 @@ def _entries(wanted: Mapping[str, Route], settings: GatewaySettings, last: Snaps
     }
 
 
-def _matches(wanted: Mapping[str, Route]) -> list[tuple[str, str, float, bool]]:
+def _matches(wanted: Mapping[str, Route]) -> list[Match]:
     return [_match(route) for route in wanted.values()]
 
 
-def _match(route: Route) -> tuple[str, str, float, bool]:
+def _match(route: Route) -> Match:
     """All of a route that the table depends on."""
-    return (route.api, route.path, route.timeout, route.idempotent)
+    return (route.api, route.path, route.timeout, route.idempotent, route.protocol)
 
 
-def _matching(route: Route, by_path: Mapping[str, Route]) -> list[tuple[str, str, float, bool]]:
+def _matching(route: Route, by_path: Mapping[str, Route]) -> list[Match]:
     """All that the entry at this path depends on."""
     return [_match(one) for one in (by_path[route.path], *outer(route, by_path))]
 
 
-def _table(entries: Mapping[str, bytes], settings: GatewaySettings) -> Resource:
-    return Resource.of(routes.NAME, encode_table(routes.table(settings), entries))
+def _table(wanted: Mapping[str, Route], entries: Mapping[str, bytes], settings: GatewaySettings) -> Resource:
+    by_name = {
+        api: encode(MATCH, routes.called(route, settings))
+        for api, route in wanted.items()
+        if route.protocol == "http2"
+    }
+    return Resource.of(routes.NAME, encode_table(routes.table(settings), entries, by_name))
 
 
 def _listener(settings: GatewaySettings, access_log: str | None) -> Resource:

@@ -25,6 +25,9 @@ from gyrus.state.board import Route
 
 NAME = "gyrus"
 """Of the one route table."""
+API_HEADER = "gyrus-api"
+"""Names the API of a gRPC request: gRPC clients choose the path by the service, and cannot put an API before
+it. Of APIs whose replicas speak HTTP/2."""
 INTERNAL_PATHS = (HEALTH_PATH, READY_PATH, METRICS_PATH)
 INTERNAL_PREFIX = "/-/"
 """Paths of a replica that are for the platform alone; from outside they do not exist."""
@@ -39,21 +42,31 @@ BACKOFF_MOST = 0.5
 SAFE_METHODS = ("GET", "HEAD")
 
 _ROUTES = "envoy.config.route.v3.RouteList"
-_PATH = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+_HEADER = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
 _PREVIOUS_HOSTS = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 
 
 def table(settings: GatewaySettings) -> Json:
-    """The table without its entries: they are made by :func:`entry`, a path each, and added when encoded."""
-    tree = {"input": extension("gyrus.path", _PATH, header_name=":path"), "prefix_match_map": {}}
+    """The table without its entries: they are added when it is encoded (see :func:`entry`, :func:`called`).
+
+    The header comes first: a gRPC service's path may begin like an API's.
+    """
+    by_path = {"input": extension("gyrus.path", _HEADER, header_name=":path"), "prefix_match_map": {}}
+    by_name = {"input": extension("gyrus.api", _HEADER, header_name=API_HEADER), "exact_match_map": {}}
     host: Json = {
         "name": NAME,
         "domains": ["*"],
         "request_body_buffer_limit": settings.retry_body,
         "response_headers_to_remove": [REQUEUE_HEADER],
-        "matcher": {"matcher_tree": tree},
+        "matcher": {"matcher_tree": by_name, "on_no_match": {"matcher": {"matcher_tree": by_path}}},
     }
     return {"name": NAME, "virtual_hosts": [host]}
+
+
+def called(route: Route, settings: GatewaySettings) -> Json:
+    """What happens to a request that names the API in its header: gRPC goes there, whatever its path."""
+    routes = _forward({"prefix": "/", "grpc": {}}, route, settings, rewrite=None)
+    return {"action": extension(route.api, _ROUTES, routes=list(routes))}
 
 
 def entry(route: Route, settings: GatewaySettings, outer: Iterable[Route] = ()) -> Json:
@@ -82,35 +95,42 @@ def _hidden(match: Json) -> Json:
     return {"match": match, "direct_response": {"status": 404}}
 
 
-def _forward(match: Json, route: Route, settings: GatewaySettings) -> Iterable[Json]:
+def _forward(
+    match: Json, route: Route, settings: GatewaySettings, rewrite: str | None = "/"
+) -> Iterable[Json]:
+    """``rewrite``: what the matched part of the path becomes; None: it stays."""
+    action = _action(route, settings) | ({"prefix_rewrite": rewrite} if rewrite else {})
+    once = {**action, "retry_policy": _retry(route, again=False)}
+    again = {**action, "retry_policy": _retry(route, again=True)}
     if not route.idempotent:
         unsafe = [_method_is_not(method) for method in SAFE_METHODS]
-        yield _to_replicas({**match, "headers": unsafe}, route, settings, again=False)
-    yield _to_replicas(match, route, settings, again=True)
+        yield {"match": {**match, "headers": unsafe}, "route": once}
+    yield {"match": match, "route": again}
 
 
-def _to_replicas(match: Json, route: Route, settings: GatewaySettings, *, again: bool) -> Json:
-    limit = route.timeout + TIMEOUT_MARGIN
-    action = {
+def _action(route: Route, settings: GatewaySettings) -> Json:
+    return {
         "cluster": route.api,
-        "prefix_rewrite": "/",
         "timeout": "0s",
-        "idle_timeout": seconds(max(settings.stream_idle, limit)),
-        "retry_policy": _retry(limit, again=again),
+        "idle_timeout": seconds(max(settings.stream_idle, _limit(route))),
     }
-    return {"match": match, "route": action}
+
+
+def _limit(route: Route) -> float:
+    """Seconds that one try may take until its answer starts."""
+    return route.timeout + TIMEOUT_MARGIN
 
 
 def _method_is_not(method: str) -> Json:
     return {"name": ":method", "string_match": {"exact": method}, "invert_match": True}
 
 
-def _retry(limit: float, *, again: bool) -> Json:
+def _retry(route: Route, *, again: bool) -> Json:
     reasons = ["connect-failure", "reset-before-request", "refused-stream", "retriable-headers"]
     return {
         "retry_on": ",".join([*reasons, "reset"] if again else reasons),
         "num_retries": RETRIES,
-        "per_try_timeout": seconds(limit),
+        "per_try_timeout": seconds(_limit(route)),
         "retriable_headers": [{"name": REQUEUE_HEADER, "string_match": {"exact": "1"}}],
         "retry_back_off": {"base_interval": seconds(BACKOFF_FIRST), "max_interval": seconds(BACKOFF_MOST)},
         "retry_host_predicate": [extension("gyrus.previous_hosts", _PREVIOUS_HOSTS)],

@@ -73,17 +73,24 @@ def encode(type_url: str, value: Json) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def encode_table(value: Json, entries: Mapping[str, bytes]) -> bytes:
-    """A route configuration, with these entries (each an encoded ``OnMatch``) in its one host's path tree.
+def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
+    """A route configuration with these entries (each an encoded ``OnMatch``) in its one host's two trees.
 
-    Without entries the tree is left out: Envoy refuses an empty one.
+    A tree without entries is left out: Envoy refuses an empty one.
     """
     table: Any = json_format.ParseDict(value, _ROUTES())
     host = table.virtual_hosts[0]
-    for path, entry in entries.items():
-        host.matcher.matcher_tree.prefix_match_map.map[path].MergeFromString(entry)
-    if not entries:
+    names, paths = host.matcher, host.matcher.on_no_match.matcher
+    for path, entry in by_path.items():
+        paths.matcher_tree.prefix_match_map.map[path].MergeFromString(entry)
+    for name, entry in by_name.items():
+        names.matcher_tree.exact_match_map.map[name].MergeFromString(entry)
+    if not by_path:
         host.ClearField("matcher")
+    elif not by_name:
+        only_paths = type(paths)()
+        only_paths.CopyFrom(paths)
+        host.matcher.CopyFrom(only_paths)
     return table.SerializeToString(deterministic=True)
 
 

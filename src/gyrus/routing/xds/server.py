@@ -87,11 +87,11 @@ class XdsServer:
         self, session: Session, wake: asyncio.Event, requests: AsyncIterator[DeltaRequest]
     ) -> None:
         async for request in requests:
-            told = session.started
+            told = session.told
             answer = session.receive(request)
             if answer:
                 self._observer.answered(session, answer)
-            if session.started and not told:
+            if session.told and not told:
                 self._observer.told(session)
             wake.set()
 

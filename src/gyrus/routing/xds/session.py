@@ -71,6 +71,9 @@ class _Books:
     started: bool = False
     """Envoy has asked for this kind; only then is its ``confirmed`` known."""
     wildcard: bool = False
+    """Envoy takes all there is."""
+    waiting: bool = False
+    """Envoy has nothing and waits for a first answer before it asks for more, be it that there is nothing."""
     subscribed: set[str] = field(default_factory=set[str])
     confirmed: dict[str, str] = field(default_factory=dict[str, str])
     on_its_way: Push | None = None
@@ -89,6 +92,7 @@ class Session:
     def __init__(self) -> None:
         self._books = {kind: _Books() for kind in KINDS}
         self._count = 0
+        self._told = False
 
     @classmethod
     def restored(cls, confirmed: Mapping[str, Mapping[str, str]]) -> Session:
@@ -102,9 +106,16 @@ class Session:
     # what is known
 
     @property
-    def started(self) -> bool:
-        """Envoy has told what it has of every kind that matters to traffic."""
-        return all(self._books[kind].started for kind in (CLUSTER, ENDPOINTS, ROUTES))
+    def told(self) -> bool:
+        """Envoy has told all that it has. It asks for endpoints and routes only where it has clusters and
+        listeners."""
+        clusters, listeners = self._books[CLUSTER], self._books[LISTENER]
+        self._told = self._told or (
+            (clusters.started and listeners.started)
+            and (self._books[ENDPOINTS].started or not clusters.confirmed)
+            and (self._books[ROUTES].started or not listeners.confirmed)
+        )
+        return self._told
 
     def confirmed(self, kind: str) -> Mapping[str, str]:
         """The versions that Envoy has taken, by name."""
@@ -129,10 +140,10 @@ class Session:
 
     def settled(self, wanted: Wanted) -> bool:
         """Envoy has confirmed all that is wanted, but for what it refused."""
-        return self.started and all(
-            books.started and not books.on_its_way and not self._changes(kind, wanted)
-            for kind, books in self._books.items()
+        idle = all(
+            not books.on_its_way and not self._changes(kind, wanted) for kind, books in self._books.items()
         )
+        return self.told and idle and self._routes_are(wanted)
 
     # what Envoy says
 
@@ -158,6 +169,7 @@ class Session:
             books.started = True
             books.wildcard = not added or "*" in added
             books.confirmed.update(request.initial_resource_versions)
+            books.waiting = books.wildcard and not books.confirmed
         else:
             books.again |= added & books.confirmed.keys()
         books.subscribed |= added
@@ -175,7 +187,7 @@ class Session:
                 books.confirmed[name] = version
 
     def _refuse(self, books: _Books, push: Push, message: str) -> tuple[Refusal, ...]:
-        if len(push.versions) > 1:
+        if len(push.versions) != 1:
             books.suspects |= push.versions.keys()
             return ()
         (name, version), *_ = push.versions.items()
@@ -191,7 +203,7 @@ class Session:
             books = self._books[kind]
             if books.started and not books.on_its_way and self._may_send(kind, wanted):
                 changes = self._changes(kind, wanted)
-                if changes:
+                if changes or books.waiting:
                     return self._send(kind, books, changes)
         return None
 
@@ -243,6 +255,7 @@ class Session:
         self._count += 1
         books.on_its_way = Push(kind, str(self._count), changes)
         books.again -= changes.keys()
+        books.waiting = False
         if kind == CLUSTER:
             self._rewarm(changes)
         return books.on_its_way
