@@ -10,16 +10,18 @@ from fastapi import Depends, Path, Request
 from gyrus.server.context import ServerContext
 from gyrus.server.views import Views
 
+# Coroutines, since FastAPI would run plain functions in threads.
 
-def _context(request: Request) -> ServerContext:
+
+async def _context(request: Request) -> ServerContext:
     return cast(ServerContext, request.app.state.context)
 
 
-def _views(request: Request) -> Views:
+async def _views(request: Request) -> Views:
     return cast(Views, request.app.state.views)
 
 
-def _closing(request: Request) -> asyncio.Event:
+async def _closing(request: Request) -> asyncio.Event:
     return cast(asyncio.Event, request.app.state.closing)
 
 

@@ -52,12 +52,12 @@ async def read_logs(
     query = LogQuery(api=name, replica=replica, since=since, follow=follow, previous=previous, tail=tail)
 
     async def body(write: Write) -> None:
-        await _send(context.logs.logs(query), write, context.clock)
+        await send_lines(context.logs.logs(query), write, context.clock)
 
     return LiveResponse(body, "application/x-ndjson", closing)
 
 
-async def _send(lines: AsyncIterator[LogLine], write: Write, clock: Clock) -> None:
+async def send_lines(lines: AsyncIterator[LogLine], write: Write, clock: Clock) -> None:
     """Read and write beside each other, so that what is there already goes out as one chunk."""
     waiting: asyncio.Queue[bytes] = asyncio.Queue(BATCH)
     async with asyncio.TaskGroup() as group:

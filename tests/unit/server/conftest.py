@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from gyrus.aio.clock import SystemClock
-from gyrus.contract.operator import LogLine, LogQuery, OperatorInfo
+from gyrus.contract.operator import OperatorInfo
 from gyrus.packaging.shelf import PackageShelf
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
@@ -21,40 +20,11 @@ from gyrus.server.serving import listen, serve
 from gyrus.state.board import Board
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import SqlStore, open_store
+from support.output import Output
 
 TOKEN = "a-secret"
 LIMIT = 100_000
 """Bytes of a package."""
-
-
-@dataclass(slots=True)
-class Output:
-    """Lines that were printed; who follows waits for more, until cancelled."""
-
-    lines: list[LogLine] = field(default_factory=list[LogLine])
-    printed: asyncio.Event = field(default_factory=asyncio.Event)
-    queries: list[LogQuery] = field(default_factory=list[LogQuery])
-    followers: int = 0
-
-    def print(self, *messages: str) -> None:
-        self.lines += (LogLine(time=1.0, replica="iris-1-abcde", message=message) for message in messages)
-        self.printed.set()
-
-    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
-        self.queries.append(query)
-        self.followers += 1
-        try:
-            sent = 0
-            while True:
-                for line in self.lines[sent:]:
-                    yield line
-                    sent += 1
-                if not query.follow:
-                    return
-                self.printed.clear()
-                await self.printed.wait()
-        finally:
-            self.followers -= 1
 
 
 @pytest.fixture
