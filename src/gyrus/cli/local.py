@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -83,12 +84,17 @@ def choose_ports(home: Home, gateway: int | None, operator: int | None) -> Ports
     return chosen
 
 
-def prepare(home: Home, ports: Ports) -> None:
-    """Make the home and remember the ports in it. Raises Failure where it cannot be written."""
-    try:
+def remember(home: Home, ports: Ports) -> None:
+    """For the next ``gyrus up``. Raises Failure."""
+    with _writing(home):
         home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.operator_log.parent.mkdir(parents=True, exist_ok=True)
         home.settings_file.write_bytes(msgspec.json.encode(ports) + b"\n")
+
+
+@contextlib.contextmanager
+def _writing(home: Home) -> Generator[None]:
+    try:
+        yield
     except OSError as fault:
         raise Failure(
             f"gyrus cannot write to its home {home.root}: {fault.strerror}.",
@@ -107,10 +113,9 @@ def command(home: Home, ports: Ports) -> list[str]:
 def start(home: Home, ports: Ports) -> None:
     """Launch an operator that outlives this process; returns when it serves. Raises Failure."""
     check_system()
-    prepare(home, ports)
     reading, writing = os.pipe()
     try:
-        with _output_file(home).open("wb") as log:
+        with _open_output(home) as log:
             process = subprocess.Popen(
                 [*command(home, ports), "--ready-fd", str(writing)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -120,6 +125,7 @@ def start(home: Home, ports: Ports) -> None:
         _await_ready(home, process, reading)
     finally:
         os.close(reading)
+    remember(home, ports)
 
 
 def end(operator: OperatorFile) -> None:
@@ -144,8 +150,12 @@ def until_ended(operator: OperatorFile) -> Iterator[None]:
 
 
 def has_leftovers(home: Home) -> bool:
-    """Replicas or a gateway may run without an operator."""
-    return any(folder.is_dir() and any(folder.iterdir()) for folder in (home.replicas, home.envoy))
+    """Replicas or a gateway run without an operator; their command lines name files of this home."""
+    import psutil
+
+    inside = str(home.root) + os.sep
+    lines = (process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"]))
+    return any(inside in word for line in lines for word in line)
 
 
 def clean(home: Home) -> None:
@@ -199,6 +209,14 @@ def _start_failure(home: Home, message: str) -> Failure:
     return Failure(
         message, details=_last_lines(_output_file(home)), remedy=f"Its log is {home.operator_log}."
     )
+
+
+def _open_output(home: Home) -> BinaryIO:
+    file = _output_file(home)
+    with _writing(home):
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.parent.mkdir(exist_ok=True)
+        return file.open("wb")
 
 
 def _output_file(home: Home) -> Path:

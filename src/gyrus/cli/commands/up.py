@@ -64,7 +64,7 @@ def _become_operator(session: Session, ports: Ports) -> None:
     """Replace this process, so that a service supervisor that started it supervises the operator itself."""
     from gyrus.cli import local
 
-    local.prepare(session.home, ports)
+    local.remember(session.home, ports)
     say(f"The local platform's endpoints: http://127.0.0.1:{ports.gateway}/<name>")
     say("Ctrl-C stops it.")
     arguments = [*local.command(session.home, ports), "--foreground"]

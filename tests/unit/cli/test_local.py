@@ -1,0 +1,145 @@
+"""The local platform's process: found, started, ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gyrus.cli import local
+from gyrus.cli.failures import Failure, WrongInput
+from gyrus.cli.local import Ports
+from gyrus.contract.home import Home
+from support.command_line import Gyrus
+from support.operator_thread import Operator
+from support.platform import free_ports
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    (tmp_path / "home").mkdir()
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def bystander() -> Generator[psutil.Process]:
+    """A process that has nothing to do with it, and that ends when it is told to."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield psutil.Process(process.pid)
+        process.kill()
+
+
+def announce(home: Home, pid: int, started: float) -> None:
+    facts = {"pid": pid, "pid_started": started, "operator_port": 8079, "gateway_port": 8080}
+    home.operator_file.write_text(json.dumps(facts))
+
+
+def test_an_operator_that_lives_is_found(home: Home, bystander: psutil.Process) -> None:
+    assert local.running(home) is None
+    announce(home, bystander.pid, bystander.create_time())
+    found = local.running(home)
+    assert found is not None
+    assert found.pid == bystander.pid
+
+
+def test_the_file_of_a_dead_operator_is_not_believed(home: Home, bystander: psutil.Process) -> None:
+    announce(home, bystander.pid, bystander.create_time())
+    bystander.kill()
+    bystander.wait()
+    assert local.running(home) is None
+
+
+def test_another_process_with_its_number_is_not_the_operator(home: Home, bystander: psutil.Process) -> None:
+    announce(home, bystander.pid, bystander.create_time() - 3600)
+    assert local.running(home) is None
+
+
+def test_an_operator_that_does_not_answer_is_ended(home: Home, bystander: psutil.Process) -> None:
+    announce(home, bystander.pid, bystander.create_time())
+    found = local.running(home)
+    assert found is not None
+    local.end(found)
+    assert local.running(home) is None
+
+
+def test_ports_as_given_as_remembered_as_usual(home: Home) -> None:
+    assert local.choose_ports(home, None, None) == Ports(8080, 8079)
+    local.remember(home, Ports(1001, 1002))
+    assert local.choose_ports(home, None, None) == Ports(1001, 1002)
+    assert local.choose_ports(home, 1003, None) == Ports(1003, 1002)
+    with pytest.raises(WrongInput, match="1002"):
+        local.choose_ports(home, 1002, None)
+
+
+def test_up_when_it_is_up_already(operator: Operator, gyrus: Gyrus) -> None:
+    ran = gyrus("up")
+    assert ran.code == 0
+    assert ran.out.startswith("The local platform is up already.\n")
+    assert operator.url in ran.out
+    assert gyrus("up", "-o", "json").json["operator"] == operator.url
+
+
+def test_up_on_other_ports_than_it_is_up_on(operator: Operator, gyrus: Gyrus) -> None:
+    ran = gyrus("up", "--operator-port", "1002")
+    assert ran.code == 1
+    assert f"operator {operator.port}" in ran.err
+    assert "gyrus down" in ran.err
+
+
+def test_down_when_it_is_not_up(gyrus: Gyrus) -> None:
+    ran = gyrus("down")
+    assert (ran.code, ran.out) == (0, "The local platform is not up.\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the local platform needs Linux or macOS")
+def test_a_home_that_cannot_be_written(gyrus: Gyrus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GYRUS_HOME", str(tmp_path / "file" / "home"))
+    ran = gyrus("up")
+    assert ran.code == 1
+    assert ran.err.endswith(
+        f"error: gyrus cannot write to its home {tmp_path}/file/home: Not a directory.\n"
+        "  Set GYRUS_HOME to a folder that you may write to.\n"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the local platform needs Linux or macOS")
+def test_a_port_that_is_taken(gyrus: Gyrus, home: Home) -> None:
+    gateway, _ = free_ports(2)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = gyrus("up", "--gateway-port", str(gateway), "--operator-port", str(port))
+    assert ran.code == 1
+    assert f"The local platform did not start: port {port} on 127.0.0.1" in ran.err
+    assert not home.settings_file.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the local platform needs Linux or macOS")
+def test_an_operator_that_dies_at_its_start_leaves_its_last_words(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no module named gyrus >&2\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(Failure) as told:
+        local.start(home, Ports())
+    assert told.value.message == "The operator ended while it started."
+    assert told.value.details == "no module named gyrus"
+    assert str(home.operator_log) in told.value.remedy
+
+
+def test_what_is_left_of_a_platform_is_seen(home: Home) -> None:
+    assert not local.has_leftovers(home)
+    file = str(home.replicas / "config.json")
+    with subprocess.Popen([sys.executable, "-c", "input()", file], stdin=subprocess.PIPE) as process:
+        assert local.has_leftovers(home)
+        assert not local.has_leftovers(Home(home.root.with_name("hom")))
+        process.kill()
