@@ -64,5 +64,5 @@ def _discard(folder: ReplicaFolder, supervisor: Supervisor | None) -> None:
     if supervisor:
         supervisor.kill()
     elif launch and launch.pid is not None:
-        kill_leftovers(launch.pid, folder.status_time())
+        kill_leftovers(launch.pid, folder.id)
     folder.remove()

@@ -165,7 +165,7 @@ class Caretaker:
         code = supervisor.reap()
         if not (self._status.phase is Phase.FAILED and self._status.reason in FATAL):
             self._set_back(_how_it_died(code))
-        await asyncio.to_thread(kill_leftovers, supervisor.pid, self._now())
+        await asyncio.to_thread(kill_leftovers, supervisor.pid, self.order.id)
         if lines := await asyncio.to_thread(self._folder.last_errors):
             self._observe(replace(self._status, last_lines=lines))
 
@@ -184,8 +184,7 @@ class Caretaker:
     async def _clear(self) -> None:
         """Nothing of an earlier life may be left."""
         if self._launch.pid is not None:
-            seen = await asyncio.to_thread(self._folder.status_time)
-            await asyncio.to_thread(kill_leftovers, self._launch.pid, seen)
+            await asyncio.to_thread(kill_leftovers, self._launch.pid, self.order.id)
             self._launch = replace(self._launch, pid=None)
         await asyncio.to_thread(remove_sockets, self._workshop.home.run, self.order.id)
 

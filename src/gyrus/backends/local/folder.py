@@ -107,13 +107,6 @@ class ReplicaFolder:
     def status(self) -> ReplicaStatus | None:
         return self._read(STATUS_FILE, ReplicaStatus)
 
-    def status_time(self) -> float | None:
-        """When the status was written, in seconds since the epoch."""
-        try:
-            return (self.path / STATUS_FILE).stat().st_mtime
-        except FileNotFoundError:
-            return None
-
     def mark_stopped(self, stop: Stop) -> None:
         self._write("stop.json", stop)
 

@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
 import psutil
 
 MODULE = "gyrus.runtime.supervisor"
+REPLICA_VARIABLE = "GYRUS_REPLICA"
 POLL = 0.5
 """Seconds between two looks whether a process lives, where the system cannot tell us."""
 
@@ -135,18 +136,13 @@ def find_supervisors() -> Mapping[str, int]:
     return found
 
 
-def kill_leftovers(group: int, seen: float | None) -> None:
-    """End what is left of a replica whose supervisor is dead.
+def kill_leftovers(group: int, replica: str) -> None:
+    """End what is left of a replica whose supervisor is dead: its process group, if that is still its own.
 
-    ``seen``: when the supervisor was last known to live, in seconds since the epoch. As long as anything is
-    left of a group, no process gets its number; so if one has it, or the machine was started since then,
-    nothing is left.
+    As long as anything is left of a group, no process gets its number; later the number may be anybody's.
     """
-    if psutil.pid_exists(group) and not _is_zombie(group):
-        return
-    if seen is not None and seen < psutil.boot_time():
-        return
-    _send(os.killpg, group, signal.SIGKILL)
+    if any(_belongs_to(pid, replica) for pid in _members(group)):
+        _send(os.killpg, group, signal.SIGKILL)
 
 
 def remove_sockets(run: Path, replica: str) -> None:
@@ -160,11 +156,25 @@ def _supervised(process: psutil.Process) -> str | None:
     return words[-1] if len(words) >= 3 and words[-2] == MODULE and words[-3] == "-m" else None
 
 
-def _is_zombie(pid: int) -> bool:
+def _members(group: int) -> Iterator[int]:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        os.killpg(group, 0)
+    except OSError:
+        return
+    for pid in psutil.pids():
+        try:
+            if os.getpgid(pid) == group:
+                yield pid
+        except OSError:
+            continue
+
+
+def _belongs_to(pid: int, replica: str) -> bool:
+    """Supervisors tell all their processes whose they are."""
+    try:
+        return psutil.Process(pid).environ().get(REPLICA_VARIABLE) == replica
     except psutil.Error:
-        return True
+        return False
 
 
 def _pidfd(pid: int) -> int | None:

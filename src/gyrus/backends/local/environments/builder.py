@@ -60,6 +60,7 @@ class Need:
     place: Place
     dependencies: Dependencies
     project: Path
+    runtime: RuntimeCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,6 @@ class Builder:
     """
 
     base_python: str
-    runtime: RuntimeCode
     runtimes: Path
     pip: PipSettings
     environ: Mapping[str, str]
@@ -96,7 +96,7 @@ class Builder:
         place, dependencies, project = need.place, need.dependencies, need.project
         report("making an environment")
         await asyncio.to_thread(_clear, place.folder)
-        runtime = await asyncio.to_thread(self.runtime.place, self.runtimes)
+        runtime = await asyncio.to_thread(need.runtime.place, self.runtimes)
         environ = self._environ()
         making = (
             "venv",

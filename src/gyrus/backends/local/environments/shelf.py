@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from gyrus.aio.clock import Clock
 from gyrus.backends.local.environments.builder import Builder, Need, Place
-from gyrus.backends.local.environments.dependencies import Dependencies, find_dependencies
+from gyrus.backends.local.environments.dependencies import find_dependencies
 from gyrus.backends.local.environments.failure import EnvironmentFailure
 from gyrus.backends.local.environments.key import Recipe, key_of
 from gyrus.backends.local.environments.pip_settings import PipSettings, read_pip_settings
@@ -23,6 +24,8 @@ from gyrus.backends.local.environments.runtime_copy import RUNTIME_REQUIREMENTS,
 from gyrus.backends.local.environments.sharing import Report, Sharing
 from gyrus.backends.local.turns import Turns
 from gyrus.contract.home import Home
+
+log = logging.getLogger(__name__)
 
 REMEMBERED = 60.0
 """Seconds for which a failed build is not tried again for the same asker."""
@@ -70,13 +73,11 @@ class EnvironmentShelf:
 
         Tells ``report`` what is being done, if anything has to be. Raises EnvironmentFailure.
         """
-        recipe, dependencies = await asyncio.to_thread(self._recipe, request)
-        key = key_of(recipe)
-        place = Place(folder=self._home.python_environments / key)
-        if await asyncio.to_thread(_use, place):
-            return place.python
+        recipe, need = await asyncio.to_thread(self._need, request)
+        key = need.place.folder.name
+        if await asyncio.to_thread(self._use, need):
+            return need.place.python
         self._recall(key, request.asker)
-        need = Need(place=place, dependencies=dependencies, project=request.project)
         try:
             return await self._building.join(key, lambda tell: self._build(recipe.pip, need, tell), report)
         except EnvironmentFailure as failure:
@@ -87,26 +88,35 @@ class EnvironmentShelf:
         """Remove the environments that nobody has used for long. ``in_use``: interpreters that run."""
         await asyncio.to_thread(_sweep, self._home.python_environments, in_use, time.time() - UNUSED)
 
-    def _recipe(self, request: Request) -> tuple[Recipe, Dependencies]:
+    def _need(self, request: Request) -> tuple[Recipe, Need]:
         dependencies = find_dependencies(request.project, request.requirements)
+        runtime = RuntimeCode.installed()
         recipe = Recipe(
             dependencies=dependencies.content,
             project=request.package if dependencies.local else None,
-            runtime=RuntimeCode.installed().digest,
+            runtime=runtime.digest,
             runtime_requirements=RUNTIME_REQUIREMENTS,
             python=f"{os.path.realpath(sys.executable)} {sys.version}",
             platform=f"{sysconfig.get_platform()} {platform.libc_ver()}",
             pip=_absolute(read_pip_settings(self._environ)),
         )
-        return recipe, dependencies
+        place = Place(folder=self._home.python_environments / key_of(recipe))
+        return recipe, Need(place=place, dependencies=dependencies, project=request.project, runtime=runtime)
+
+    def _use(self, need: Need) -> bool:
+        """Whether it is there, with the runtime that it refers to; if so, note that it is used."""
+        if not need.place.complete:
+            return False
+        try:
+            need.runtime.place(self._home.runtimes)
+            os.utime(need.place.marker)
+        except OSError as error:
+            log.warning("%s could not be written: %s", self._home.root, error)
+        return True
 
     async def _build(self, pip: PipSettings, need: Need, report: Report) -> Path:
         builder = Builder(
-            base_python=sys.executable,
-            runtime=RuntimeCode.installed(),
-            runtimes=self._home.runtimes,
-            pip=pip,
-            environ=self._environ,
+            base_python=sys.executable, runtimes=self._home.runtimes, pip=pip, environ=self._environ
         )
         turn = await self._turns.take(
             lambda before: report(f"waiting for its turn to build ({before} before it)")
@@ -124,17 +134,6 @@ class EnvironmentShelf:
         if failed.asker == asker and self._clock.monotonic() < failed.until:
             raise failed.failure
         del self._failed[key]
-
-
-def _use(place: Place) -> bool:
-    """Whether it is there; if so, note that it is used."""
-    if not place.complete:
-        return False
-    try:
-        os.utime(place.marker)
-    except OSError:
-        pass  # a full or read-only disk: it works all the same
-    return True
 
 
 def _absolute(settings: PipSettings) -> PipSettings:

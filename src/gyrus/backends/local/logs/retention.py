@@ -10,8 +10,12 @@ from pathlib import Path
 def forget_gone(folder: Path, living: Set[str], keep: int) -> None:
     """Remove an API's logs of all replicas that are gone but the ``keep`` latest. Blocks."""
     try:
-        gone = [(path.stat().st_mtime, path) for path in folder.iterdir() if path.name not in living]
+        gone = [(_last_line_at(path), path) for path in folder.iterdir() if path.name not in living]
     except FileNotFoundError:
         return
     for _, path in sorted(gone, reverse=True)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _last_line_at(replica: Path) -> float:
+    return max((file.stat().st_mtime for file in replica.iterdir()), default=0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -143,6 +144,15 @@ async def test_an_environment_whose_interpreter_is_gone_is_built_again(bench: Be
     python.symlink_to("/nowhere/python3")
     assert await bench.python() == python
     assert says(python, "print('here')") == "here"
+
+
+async def test_the_runtime_that_an_environment_refers_to_is_put_back(bench: Bench) -> None:
+    await bench.python()
+    shutil.rmtree(bench.home.runtimes)
+    assert (
+        says(await bench.python(), "import gyrus.contract.home as m; print(m.__name__)")
+        == "gyrus.contract.home"
+    )
 
 
 async def test_it_waits_for_another_process_that_builds_the_same(bench: Bench) -> None:

@@ -130,7 +130,8 @@ async def test_following_ends_when_it_is_cancelled(logs: Logs) -> None:
 def test_logs_of_the_latest_that_are_gone_are_kept(tmp_path: Path) -> None:
     for number in range(6):
         (tmp_path / f"r{number}").mkdir()
-        os.utime(tmp_path / f"r{number}", (number, number))
+        (tmp_path / f"r{number}" / "replica.log").touch()
+        os.utime(tmp_path / f"r{number}" / "replica.log", (number, number))
     forget_gone(tmp_path, {"r0"}, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r0", "r4", "r5"]
     forget_gone(tmp_path / "none", set(), 2)
