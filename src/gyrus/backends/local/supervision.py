@@ -44,11 +44,6 @@ class Supervisor:
             )
         return cls(child.pid, config_file, child)
 
-    @classmethod
-    def find(cls, pid: int, config_file: Path) -> Supervisor | None:
-        """The supervisor of that replica, if this process is it."""
-        return cls(pid, config_file) if is_supervisor(pid, config_file) else None
-
     @property
     def alive(self) -> bool:
         return is_supervisor(self.pid, self._config_file)
