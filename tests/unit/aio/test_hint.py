@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gyrus.aio.hint import Hints
+from gyrus.aio.hint import Hints, listen
 
 
 async def test_changes_before_a_look_are_one_wake_up():
@@ -50,3 +50,16 @@ async def test_listening_in_a_loop():
                 break
             hints.notify("b")
     assert heard == [{"a"}, {"b"}]
+
+
+async def test_one_listener_to_several():
+    first, second = Hints(), Hints()
+    with listen(first, second) as listener:
+        first.notify("a")
+        second.notify("b")
+        assert await listener.wait() == {"a", "b"}
+    first.notify("c")
+    waiting = asyncio.create_task(listener.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from gyrus.state.errors import StoreUnusable
 from gyrus.state.sql.database import Database
@@ -15,21 +12,40 @@ from gyrus.state.sql.database import Database
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
+def newest() -> str:
+    """The revision of the last migration; their files' names begin with it."""
+    return max(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 async def upgrade(database: Database) -> None:
     """Apply missing migrations, all or none. Of two that open at once, the second finds it done."""
-    async with database.writing() as connection:
-        try:
-            await connection.run_sync(_upgrade)
-        except CommandError as error:
-            raise StoreUnusable(
-                f"{database.name} was written by another version of gyrus: {error}; "
-                "use that version, or a newer one"
-            ) from error
+    async with database.reading() as connection:
+        current = await connection.run_sync(_current)
+    if current != newest():
+        async with database.writing() as connection:
+            await connection.run_sync(_upgrade, database.name)
 
 
-def _upgrade(connection: Connection) -> None:
+def _current(connection: Connection) -> str | None:
+    """The revision of the last migration that was applied."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _upgrade(connection: Connection, name: str) -> None:
+    # Imported here, since an operator that finds its database up to date starts a quarter of a second sooner.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreUnusable(
+            f"{name} was written by another version of gyrus: {error}; use that version, or a newer one"
+        ) from error

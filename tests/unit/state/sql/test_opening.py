@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from gyrus.state.errors import StoreUnusable
 from gyrus.state.sql.database import Database
 from gyrus.state.sql.dialects import create_engine, sqlite_url
-from gyrus.state.sql.migration import upgrade
+from gyrus.state.sql.migration import MIGRATIONS, newest, upgrade
 from gyrus.state.sql.store import open_store
 from gyrus.state.sql.tables import metadata
 
@@ -38,6 +39,28 @@ async def test_migrations_make_the_tables_that_the_queries_use(file: Path) -> No
     async with database.reading() as connection:
         assert await connection.run_sync(differences) == []
     await database.close()
+
+
+def test_the_newest_migration_is_alembics_head() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == newest()
+
+
+async def test_one_that_is_up_to_date_is_opened_without_alembic(file: Path) -> None:
+    async with open_store(sqlite_url(file)):
+        pass
+    program = (
+        "import asyncio, sys\n"
+        "from gyrus.state.sql.store import open_store\n"
+        "async def main():\n"
+        "    async with open_store(sys.argv[1]) as store:\n"
+        "        print(await store.apis(), 'alembic' in sys.modules)\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, sqlite_url(file), stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert told == b"() False\n"
 
 
 async def test_every_connection_is_durable(file: Path) -> None:
