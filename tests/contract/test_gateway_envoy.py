@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import os
+import signal
 import socket
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import grpc
 import grpc.aio
 import httpx
+import psutil
 import pytest
 import pytest_asyncio
 import websockets.asyncio.client
@@ -21,6 +28,7 @@ import websockets.asyncio.server
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.routing.errors import PortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
+from gyrus.state.board import Traffic
 from support.load import Load
 from support.upstreams import Request, Stage, Upstream, answer, free_port, until
 
@@ -212,18 +220,15 @@ async def test_grpc_by_header_and_by_path(stage: Stage, client: httpx.AsyncClien
     def reverse(request: bytes, context: object) -> bytes:
         return request[::-1]
 
-    async def count(requests: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        async for request in context:  # pyright: ignore
-            await context.write(request)
-
-    server = grpc.aio.server()
-    methods = {"Reverse": grpc.unary_unary_rpc_method_handler(reverse)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("iris.Words", methods),))
+    rpc: Any = grpc  # its stubs leave the generics open
+    server = rpc.aio.server()
+    methods = {"Reverse": rpc.unary_unary_rpc_method_handler(reverse)}
+    server.add_generic_rpc_handlers((rpc.method_handlers_generic_handler("iris.Words", methods),))
     path = str(stage.home.run / "grpc.sock")
     server.add_insecure_port(f"unix:{path}")
     await server.start()
     await stage.route("words", f"unix:{path}", protocol="http2")
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{stage.settings.port}") as channel:
+    async with rpc.aio.insecure_channel(f"127.0.0.1:{stage.settings.port}") as channel:
         call = channel.unary_unary("/iris.Words/Reverse")
         assert await call(b"abc", metadata=(("gyrus-api", "words"),)) == b"cba"
         assert await channel.unary_unary("/words/iris.Words/Reverse")(b"abc") == b"cba"
@@ -252,10 +257,8 @@ async def test_stream_goes_on_beyond_the_timeout(stage: Stage, client: httpx.Asy
 
     async with stage.upstream("events", stream).serving() as upstream:
         url = await stage.route("events", upstream, timeout=0.1)
-        times: list[float] = []
         async with client.stream("GET", url) as answered:
-            async for _ in answered.aiter_raw():
-                times.append(time.monotonic())
+            times = [time.monotonic() async for _ in answered.aiter_raw()]
     assert len(times) >= 9
     assert times[-1] - times[0] > 0.6
     await stage.forget("events")
@@ -297,7 +300,9 @@ async def test_request_given_back_goes_elsewhere(stage: Stage, client: httpx.Asy
     async with stage.upstream("full").serving() as full, stage.upstream("free").serving() as free:
         full.behave = GivesBack(full, 1000)
         url = await stage.route("moved", full, free)
-        for _ in range(4):
+        for _ in range(40):  # which of two idle replicas gets a request is chance
+            if full.requests:
+                break
             answered = await client.post(url, content=b"x" * size)
             assert answered.status_code == 200
             assert answered.json()["upstream"] == "free"
@@ -306,14 +311,14 @@ async def test_request_given_back_goes_elsewhere(stage: Stage, client: httpx.Asy
         await stage.forget("moved")
 
 
-async def test_request_given_back_thirty_times_is_answered(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_request_given_back_many_times_is_answered(stage: Stage, client: httpx.AsyncClient) -> None:
     async with stage.upstream("again").serving() as upstream:
-        upstream.behave = GivesBack(upstream, 30)
+        upstream.behave = GivesBack(upstream, 15)
         url = await stage.route("again", upstream)
         answered = await client.post(url, content=b"{}")
         assert answered.status_code == 200
         assert "x-gyrus-requeue" not in answered.headers
-        assert len(upstream.requests) == 31
+        assert len(upstream.requests) == 16
         await stage.forget("again")
 
 
@@ -380,10 +385,223 @@ async def test_swaps_under_load_fail_nothing(stage: Stage) -> None:
         upstreams = [await stack.enter_async_context(stage.upstream(f"swap{n}").serving()) for n in range(8)]
         url = await stage.route("swap", upstreams[0])
         async with Load(url, 400) as load:
-            for old, new in zip(upstreams, upstreams[1:], strict=False):
+            for old, new in pairwise(upstreams):
                 await stage.route("swap", old, new)
                 await stage.route("swap", new)
                 await asyncio.sleep(0.15)
         assert load.result.failed == (), str(load.result)
         assert all(upstream.requests for upstream in upstreams[1:])
         await stage.forget("swap")
+
+
+# what the board is told
+
+
+async def test_endpoints_are_acknowledged_when_envoy_has_them(
+    stage: Stage, client: httpx.AsyncClient
+) -> None:
+    async with stage.upstream("old").serving() as old, stage.upstream("new").serving() as new:
+        seen: list[frozenset[str] | None] = []
+        await stage.route("acked", old)
+        with stage.board.acknowledged_hints.listen() as hints:
+            stage.say("acked", new)
+            while (now := stage.board.acknowledged.get("acked")) != frozenset({new.endpoint}):
+                seen.append(now)
+                await hints.wait()
+        assert seen == [frozenset({old.endpoint})]
+        answers = [(await client.get(f"{stage.url}/acked")).json()["upstream"] for _ in range(5)]
+        assert answers == ["new"] * 5
+        await stage.forget("acked")
+        assert (await client.get(f"{stage.url}/acked")).status_code == 404
+
+
+async def test_new_api_is_acknowledged_when_its_route_works(stage: Stage, client: httpx.AsyncClient) -> None:
+    async with stage.upstream("fresh").serving() as upstream:
+        for number in range(5):
+            url = await stage.route(f"fresh-{number}", upstream)
+            assert (await client.get(url)).status_code == 200
+        for number in range(5):
+            await stage.forget(f"fresh-{number}")
+
+
+async def test_one_bad_api_is_refused_alone(
+    stage: Stage, client: httpx.AsyncClient, echo: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    too_long = "unix:/tmp/" + "x" * 120
+    stage.say("bad", too_long)
+    stage.say("good-1", echo)
+    stage.say("good-2", echo)
+    await until(lambda: {"good-1", "good-2"} <= stage.board.acknowledged.keys())
+    await until(lambda: "endpoints of bad" in stage.board.gateway_message)
+    assert (await client.get(f"{stage.url}/good-1")).status_code == 200
+    assert (await client.get(f"{stage.url}/good-2")).status_code == 200
+    assert too_long not in stage.board.acknowledged.get("bad", frozenset())
+    assert "Envoy refuses the endpoints of bad" in caplog.text
+    assert stage.board.gateway == "running"
+    await stage.route("bad", echo)
+    assert stage.board.gateway_message == ""
+    for api in ("bad", "good-1", "good-2"):
+        await stage.forget(api)
+
+
+async def test_traffic_is_measured(stage: Stage, client: httpx.AsyncClient) -> None:
+    release = asyncio.Event()
+
+    def traffic() -> Traffic:
+        return stage.board.traffic.get("metered", Traffic())
+
+    async def wait(request: Request, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        status = int(request.headers["x-status"])
+        writer.write(answer(status, b""))
+
+    async with stage.upstream("metered", wait).serving() as upstream:
+        url = await stage.route("metered", upstream)
+        statuses = ["200", "200", "200", "404", "500"]
+        waiting = [asyncio.create_task(client.post(url, headers={"x-status": s})) for s in statuses]
+        await until(lambda: traffic().in_flight == 5)
+        release.set()
+        assert sorted([(await one).status_code for one in waiting]) == [200, 200, 200, 404, 500]
+        await until(lambda: traffic().in_flight == 0)
+        upstream.behave = GivesBack(upstream, 3)
+        assert (await client.post(url)).status_code == 200
+        await until(lambda: traffic().view.requests >= 6)
+        await until(lambda: traffic().view.p50 is not None)
+        assert traffic().view.requests == 6, "a request counts once, however often it was given back"
+        assert traffic().view.by_code == {"2xx": 4, "4xx": 1, "5xx": 1}
+        percentiles = (traffic().view.p50, traffic().view.p95, traffic().view.p99)
+        assert sorted(percentiles, key=lambda value: value or 0.0) == list(percentiles)
+        await stage.forget("metered")
+
+
+async def test_access_log_has_a_line_a_request(
+    stage: Stage, client: httpx.AsyncClient, echo: Upstream
+) -> None:
+    await client.get(f"{stage.url}/iris/logged?secret=1", headers={"x-request-id": "logged-1"})
+    log = stage.home.envoy / "access.log"
+    await until(lambda: "logged-1" in log.read_text(), 15)
+    line = next(json.loads(line) for line in log.read_text().splitlines() if "logged-1" in line)
+    assert line["api"] == "iris"
+    assert line["code"] == 200
+    assert line["path"] == "/logged"
+    assert line["attempts"] == 1
+    assert line["flags"] == "-"
+
+
+# Envoy's lives
+
+
+async def test_killed_envoy_is_back_within_two_seconds(
+    stage: Stage, client: httpx.AsyncClient, echo: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    acknowledged = dict(stage.board.acknowledged)
+    envoy = stage.gateway.envoy.process
+    assert envoy
+    began = time.monotonic()
+    envoy.send(signal.SIGKILL)
+    await until(lambda: stage.board.gateway == "down")
+    assert stage.board.acknowledged == {}
+    await until(lambda: stage.board.gateway == "running")
+    async with httpx.AsyncClient() as fresh:
+        assert (await fresh.get(f"{stage.url}/iris")).status_code == 200
+    assert time.monotonic() - began < 2
+    assert stage.board.acknowledged == acknowledged
+    assert f"Envoy (process {envoy.pid}) died; it is started again" in caplog.text
+
+
+async def test_operator_restart_does_not_disturb_traffic(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Stage(tmp_path)
+    async with first.upstream("a").serving() as upstream:
+        async with first.operating():
+            url = await first.route("iris", upstream)
+            await first.route("gone", upstream)
+        second = first.restarted()
+        second.board.routes.pop("gone")
+        try:
+            async with Load(url, 300) as load:
+                await second.gateway.adopt()
+                assert second.board.acknowledged == {
+                    "iris": frozenset({upstream.endpoint}),
+                    "gone": frozenset({upstream.endpoint}),
+                }
+                caplog.clear()
+                caplog.set_level(logging.DEBUG, "gyrus.routing.xds.server")
+                async with second.operating():
+                    assert second.gateway.envoy.process == first.gateway.envoy.process
+                    await until(lambda: "gone" not in second.board.acknowledged)
+                    assert [message for message in caplog.messages if message.startswith("tells Envoy")] == [
+                        "tells Envoy of 1 and removes 0: routes",
+                        "tells Envoy of 0 and removes 1: cluster",
+                    ]
+                    async with second.upstream("b").serving() as other:
+                        await second.route("iris", other)
+                        await asyncio.sleep(0.3)
+                        await second.route("iris", upstream)
+            assert load.result.failed == (), str(load.result)
+        finally:
+            await second.gateway.stop()
+    assert not list(second.home.run.glob("envoy*"))
+
+
+async def test_changed_bootstrap_is_a_hot_restart(tmp_path: Path) -> None:
+    first = Stage(tmp_path)
+    async with first.upstream("a").serving() as upstream:
+        async with first.operating():
+            url = await first.route("iris", upstream)
+        second = first.restarted(replace(first.settings, concurrency=2))
+        try:
+            async with Load(url, 300) as load, second.operating():
+                assert second.gateway.envoy.process != first.gateway.envoy.process
+                assert second.board.acknowledged["iris"] == {upstream.endpoint}
+                await asyncio.sleep(0.3)
+            assert load.result.failed == (), str(load.result)
+        finally:
+            await second.gateway.stop()
+        assert first.gateway.envoy.process
+        assert not first.gateway.envoy.process.alive
+
+
+async def test_two_platforms_on_one_machine(stage: Stage, tmp_path: Path, client: httpx.AsyncClient) -> None:
+    async with Stage(tmp_path).running() as other, other.upstream("other").serving() as upstream:
+        url = await other.route("iris", upstream)
+        assert (await client.get(url)).json()["upstream"] == "other"
+
+
+async def test_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stage = Stage(tmp_path, GatewaySettings(port=port))
+        with pytest.raises(PortTaken) as refused:
+            await stage.gateway.adopt()
+    assert str(refused.value) == (
+        f"The gateway cannot listen on 127.0.0.1:{port}: {psutil.Process().name()} (process {os.getpid()}) "
+        "has the port. Stop it, or choose another port with --gateway-port."
+    )
+
+
+async def test_access_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gyrus.routing.gateway.ROTATION_EVERY", 0.2)
+    settings = GatewaySettings(port=free_port(), concurrency=1, access_log=AccessLog(max_bytes=100, keep=2))
+    async with Stage(tmp_path, settings).running() as stage, stage.upstream("a").serving() as upstream:
+        url = await stage.route("iris", upstream)
+        log = GatewayFiles(stage.home).access_log
+        async with Load(url, 50):
+            await until(lambda: log.with_name("access.log.1").exists() and log.exists(), 25)
+
+
+async def test_five_hundred_apis(tmp_path: Path, client: httpx.AsyncClient) -> None:
+    stage = Stage(tmp_path)
+    async with stage.upstream("many").serving() as upstream:
+        for number in range(500):
+            stage.say(f"api-{number}", upstream)
+        async with stage.running():
+            await until(lambda: len(stage.board.acknowledged) == 500)
+            assert (await client.get(f"{stage.url}/api-499/x")).json()["target"] == "/x"
+            stage.say("api-250")
+            took = await until(lambda: not stage.board.acknowledged["api-250"])
+            assert took < 1
+            for number in range(500):
+                stage.unsay(f"api-{number}")
+            await until(lambda: not stage.board.acknowledged)

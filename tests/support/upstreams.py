@@ -176,7 +176,7 @@ class Stage:
     def say(self, api: str, *upstreams: Upstream | str, **fields: Any) -> Route:
         """Want this route."""
         endpoints = frozenset(one if isinstance(one, str) else one.endpoint for one in upstreams)
-        given = {"api": api, "path": f"/{api}", "timeout": 5.0, **fields}
+        given: dict[str, Any] = {"api": api, "path": f"/{api}", "timeout": 5.0, **fields}
         route = self.board.routes[api] = Route(endpoints=endpoints, **given)
         self.board.route_hints.notify(api)
         return route

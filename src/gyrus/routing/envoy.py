@@ -85,6 +85,7 @@ def launch(files: GatewayFiles, settings: GatewaySettings) -> Launch:
         *("--socket-path", str(files.hot_restart_socket)),
         *("--concurrency", str(settings.concurrency or os.cpu_count() or 1)),
         *("--log-path", str(files.log), "--log-level", "warning"),
+        *("--file-flush-interval-msec", "1000"),
         *("--drain-time-s", str(DRAIN), "--parent-shutdown-time-s", str(DRAIN + 10)),
     )
     return Launch(command, version, json.dumps(bootstrap(files), indent=1))

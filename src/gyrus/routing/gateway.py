@@ -50,7 +50,7 @@ class Gateway:
         self._settings = settings or GatewaySettings()
         self._clock = clock or SystemClock()
         self._files = GatewayFiles(home)
-        self._envoy = Envoy(self._files, self._settings, self)
+        self.envoy = Envoy(self._files, self._settings, self)
         self._ledger = Ledger()
         self._snapshot: Snapshot = EMPTY
         self._server = XdsServer(self._files.xds_socket, self, EMPTY)
@@ -66,7 +66,7 @@ class Gateway:
         """
         for folder in (self._files.home.run, self._files.home.envoy):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ports = await self._adopted_ports() if await self._envoy.adopt() else frozenset[int]()
+        ports = await self._adopted_ports() if await self.envoy.adopt() else frozenset[int]()
         if self._settings.port not in ports:
             check_free(self._settings.address, self._settings.port)
         self._adopted = True
@@ -79,7 +79,7 @@ class Gateway:
         with self._board.route_hints.listen() as hints:
             self._publish()
             async with self._server.serving(), asyncio.TaskGroup() as group:
-                group.create_task(self._envoy.run(), name="envoy")
+                group.create_task(self.envoy.run(), name="envoy")
                 group.create_task(self._measure(), name="gateway-traffic")
                 group.create_task(self._rotate(), name="gateway-logs")
                 async for _ in hints:
@@ -87,7 +87,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """End Envoy. Call it after :meth:`run` has ended."""
-        await self._envoy.stop()
+        await self.envoy.stop()
         self._files.xds_socket.unlink(missing_ok=True)
         self.envoy_died("Envoy was stopped")
 
@@ -198,12 +198,12 @@ class Gateway:
             await self._clock.sleep(IN_FLIGHT_EVERY)
 
     async def _views(self) -> dict[str, TrafficView]:
-        codes = stats.counts((await self._envoy.admin.request("GET", stats.COUNTS)).decode())
-        times = stats.latencies(await self._envoy.admin.json(stats.LATENCIES))
+        codes = stats.counts((await self.envoy.admin.request("GET", stats.COUNTS)).decode())
+        times = stats.latencies(await self.envoy.admin.json(stats.LATENCIES))
         return {api: stats.view(codes[api], times.get(api, {})) for api in codes}
 
     async def _note_traffic(self, views: dict[str, TrafficView]) -> None:
-        flying = stats.in_flight((await self._envoy.admin.request("GET", stats.IN_FLIGHT)).decode())
+        flying = stats.in_flight((await self.envoy.admin.request("GET", stats.IN_FLIGHT)).decode())
         self._board.traffic = {
             api: Traffic(in_flight=flying.get(api, 0), view=views.get(api, TrafficView()))
             for api in self._snapshot.routes
@@ -214,7 +214,7 @@ class Gateway:
         while settings.enabled:
             if is_due(self._files.access_log, settings.max_bytes):
                 rotate(self._files.access_log, settings.keep)
-                self._envoy.reopen_logs()
+                self.envoy.reopen_logs()
             await self._clock.sleep(ROTATION_EVERY)
 
     # what runs already
@@ -222,10 +222,10 @@ class Gateway:
     async def _adopted_ports(self) -> frozenset[int]:
         """Where the adopted Envoy listens; and note what it uses."""
         try:
-            dump = await self._envoy.admin.json("/config_dump?resource=dynamic_endpoint_configs&include_eds")
+            dump = await self.envoy.admin.json("/config_dump?resource=dynamic_endpoint_configs&include_eds")
             self._ledger.restore(assigned(dump))
             self._acknowledge(self._known())
-            return listening_ports(await self._envoy.admin.json("/listeners?format=json"))
+            return listening_ports(await self.envoy.admin.json("/listeners?format=json"))
         except AdminError as error:
             log.warning("the Envoy that runs already does not tell what it does: %s", error)
             return frozenset({self._settings.port})

@@ -83,7 +83,7 @@ def _file(path: str) -> Json:
         "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
         "api": "%UPSTREAM_CLUSTER%",
         "method": "%REQ(:METHOD)%",
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        "path": "%PATH(NQ)%",
         "protocol": "%PROTOCOL%",
         "code": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",

@@ -9,7 +9,7 @@ from gyrus.routing.resources.kinds import Json
 RETRY_AFTER = "1"
 """Seconds."""
 REQUEST_ID = "%REQ(X-REQUEST-ID)%"
-PATH = "%REQ(:PATH):200%"
+PATH = "%PATH(NQ):200%"
 CLUSTER = "%UPSTREAM_CLUSTER%"
 
 

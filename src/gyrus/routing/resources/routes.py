@@ -36,7 +36,7 @@ TIMEOUT_MARGIN = 0.5
 """Seconds that a replica has to tell of its own timeout."""
 RETRIES = 64
 """Requests move from one replica to another a few times in their life: when replicas come up, when one goes.
-More is a fault; with the back-off below, this many take about 30 s."""
+More is a fault; with the back-off below, this many take about 15 s."""
 BACKOFF_FIRST = 0.005
 BACKOFF_MOST = 0.5
 SAFE_METHODS = ("GET", "HEAD")
