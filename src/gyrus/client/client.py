@@ -186,6 +186,10 @@ class Client:
         body, media_type = encode(payload)
         return self.call(name, body, media_type, timeout=timeout).value()
 
+    def openapi(self, name: str) -> dict[str, Any]:
+        """The API's own description; empty where it has none (it is not a handler)."""
+        return self._endpoints.description(self._url(name))
+
     def call(
         self,
         name: str,
@@ -196,8 +200,10 @@ class Client:
         timeout: float | None = None,
     ) -> Answer:
         """Post to the API's endpoint; the answer can be read while it comes."""
-        url = self._urls.get(name) or self._urls.setdefault(name, self.api(name).endpoint)
-        return self._endpoints.post(url, body, media_type, headers or {}, timeout)
+        return self._endpoints.post(self._url(name), body, media_type, headers or {}, timeout)
+
+    def _url(self, name: str) -> str:
+        return self._urls.get(name) or self._urls.setdefault(name, self.api(name).endpoint)
 
     # Steps of a deploy
 

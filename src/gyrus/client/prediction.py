@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 import urllib3
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from gyrus.client.errors import EndpointUnreachable, PredictionFailed
 from gyrus.client.transport import CONNECT_TIMEOUT, USER_AGENT, parse_problem
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
+DESCRIPTION_TIMEOUT = 5.0
+"""Seconds; the description is made up without the handler's help."""
 
 
 class Answer:
@@ -59,21 +61,31 @@ class Endpoints:
         self, url: str, body: bytes, media_type: str, headers: Mapping[str, str], timeout: float | None
     ) -> Answer:
         """Raises EndpointUnreachable; PredictionFailed for an error status."""
-        sent = {**self._pool.headers, "content-type": media_type, **headers}
-        try:
-            response = self._pool.request(
-                "POST", url, body=body, headers=sent, preload_content=False, retries=False, redirect=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
-            )  # fmt: skip
-        except HTTPError as fault:
-            raise EndpointUnreachable(
-                f"The endpoint {url} cannot be reached: {fault}",
-                remedy="Look at the gateway's state: gyrus version",
-            ) from fault
-        answer = Answer(response)
+        sent = {"content-type": media_type, **headers}
+        answer = self._request("POST", url, timeout, body=body, headers=sent)
         if answer.status >= 400:
             raise _failure(url, answer)
         return answer
+
+    def description(self, url: str) -> dict[str, Any]:
+        """The OpenAPI document below this URL; empty where there is none. Raises EndpointUnreachable."""
+        answer = self._request("GET", f"{url}/openapi.json", DESCRIPTION_TIMEOUT)
+        body = answer.read()
+        try:
+            return msgspec.json.decode(body, type=dict[str, Any]) if answer.status == 200 else {}
+        except msgspec.DecodeError:
+            return {}
+
+    def _request(self, method: str, url: str, timeout: float | None, **options: Any) -> Answer:
+        options["headers"] = {**self._pool.headers, **options.get("headers", {})}
+        try:
+            response = self._pool.request(
+                method, url, preload_content=False, retries=False, redirect=False,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout), **options,
+            )  # fmt: skip
+        except HTTPError as fault:
+            raise _unreachable(url, fault) from fault
+        return Answer(response)
 
 
 def encode(payload: object) -> tuple[bytes, str]:
@@ -83,6 +95,14 @@ def encode(payload: object) -> tuple[bytes, str]:
     import orjson  # only here, where numpy arrays may come
 
     return orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS), JSON
+
+
+def _unreachable(url: str, fault: HTTPError) -> EndpointUnreachable:
+    if isinstance(fault, (NewConnectionError, ConnectTimeoutError)):
+        return EndpointUnreachable(f"Nobody answers at {url}.", remedy="How the gateway is: gyrus version")
+    if isinstance(fault, ReadTimeoutError):
+        return EndpointUnreachable(f"{url} did not answer in time.")
+    return EndpointUnreachable(f"The connection to {url} broke: {fault}")
 
 
 def _failure(url: str, answer: Answer) -> PredictionFailed:

@@ -52,7 +52,7 @@ def command(session: Session, path: Path, wait: bool, timeout: float | None, yes
     for api, each in zip(apis, deployed, strict=True):
         tell(_outcome(api, each, time.monotonic() - begun, wait=wait))
     if wait:
-        _suggest(apis[0], path)
+        _suggest(client, apis[0], path)
 
 
 def ensure_platform(session: Session) -> None:
@@ -97,12 +97,25 @@ def _outcome(api: ApiView, deployed: Deployed, seconds: float, *, wait: bool) ->
     return f"{bold(api.name)} is {state}\n  {api.endpoint}"
 
 
-def _suggest(api: ApiView, path: Path) -> None:
-    """A line to paste."""
-    folder = path if path.is_dir() else path.parent
-    sample = folder / "sample.json"
-    body = f"@{sample}" if sample.is_file() else "'{}'"
-    say()
-    say("Try it:")
+def _suggest(client: Client, api: ApiView, path: Path) -> None:
+    """Lines to paste."""
+    sample = (path if path.is_dir() else path.parent) / "sample.json"
+    body = f"@{sample}" if sample.is_file() else _made_up(client, api)
+    say("\nTry it:")
     say(f"  gyrus predict {api.name} {body}")
     say(f"  curl {api.endpoint} -H 'content-type: application/json' -d {body}")
+
+
+def _made_up(client: Client, api: ApiView) -> str:
+    """A payload as a word for the shell."""
+    import json
+    import shlex
+
+    from gyrus.cli.sample import payload_of
+    from gyrus.client.errors import ClientError
+
+    try:
+        payload = payload_of(client.openapi(api.name))
+    except (ClientError, AttributeError, TypeError, LookupError):  # the last three: it is not OpenAPI
+        payload = {}
+    return shlex.quote(json.dumps(payload))

@@ -1,0 +1,76 @@
+"""``gyrus init`` and ``gyrus validate``: no operator is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gyrus.cli.commands.init import FILES
+from gyrus.packaging.archive import pack
+from gyrus.spec.load import load
+from support.command_line import Gyrus
+
+
+def test_what_init_writes_is_valid(gyrus: Gyrus, tmp_path: Path) -> None:
+    folder = tmp_path / "My Flats"
+    ran = gyrus("init", folder)
+    assert ran.code == 0
+    assert ran.out.split("\n")[:-1] == [str(folder / name) for name in FILES.values()]
+    assert "gyrus predict my-flats" in ran.err
+    [api] = load(folder).apis
+    assert api.name == "my-flats"
+    assert gyrus("validate", folder).code == 0
+
+
+def test_tests_are_not_uploaded(gyrus: Gyrus, tmp_path: Path) -> None:
+    gyrus("init", tmp_path / "flats")
+    with (tmp_path / "archive").open("wb") as into:
+        files = pack(tmp_path / "flats", into).files
+    assert "handler.py" in files
+    assert "test_handler.py" not in files
+
+
+def test_init_uses_this_folder_by_default(
+    gyrus: Gyrus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flats").mkdir()
+    monkeypatch.chdir(tmp_path / "flats")
+    assert gyrus("init", "-o", "json").json["name"] == "flats"
+    assert (tmp_path / "flats" / ".gyrusignore").is_file()
+
+
+def test_nothing_is_overwritten(gyrus: Gyrus, tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text("mine")
+    ran = gyrus("init", tmp_path)
+    assert ran.code == 2
+    assert "has handler.py already, and nothing is overwritten" in ran.err
+    assert (tmp_path / "handler.py").read_text() == "mine"
+    assert not (tmp_path / "gyrus.yaml").exists()
+
+
+def test_validate_tells_every_fault(gyrus: Gyrus, tmp_path: Path) -> None:
+    file = tmp_path / "gyrus.yaml"
+    file.write_text("- name: iris\n  handlr: {path: handler.py}\n  timeout: 5\n")
+    ran = gyrus("validate", file)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"  {file}:2:3: handlr: unknown field" in ran.err
+    assert f"  {file}:3:12: timeout: " in ran.err
+    told = gyrus("validate", file, "-o", "json")
+    assert told.code == 2
+    assert told.json["valid"] is False
+    assert {fault["line"] for fault in told.json["faults"]} >= {2, 3}
+
+
+def test_validate_shows_what_is_fine(gyrus: Gyrus, tmp_path: Path) -> None:
+    gyrus("init", tmp_path / "flats")
+    ran = gyrus("validate", tmp_path / "flats")
+    assert ran.out.startswith(f"{tmp_path / 'flats' / 'gyrus.yaml'} is fine.\n")
+    assert "flats  RealtimeAPI  handler.py  1 to 4    /flats" in ran.out
+    assert gyrus("validate", tmp_path / "flats", "-o", "json").json["apis"][0]["name"] == "flats"
+
+
+def test_validate_without_a_file_says_what_makes_one(gyrus: Gyrus, tmp_path: Path) -> None:
+    ran = gyrus("validate", tmp_path)
+    assert ran.code == 2
+    assert "gyrus init" in ran.err
