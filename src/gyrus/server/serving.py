@@ -62,16 +62,19 @@ async def serve(app: FastAPI, listener: socket.socket, *, started: asyncio.Event
     finally:
         closing(app).set()
         server.should_exit = True
-        await _ended(serving)
+        await _ended(serving, server)
         listener.close()
 
 
-async def _ended(serving: asyncio.Task[None]) -> None:
-    """Wait for its orderly end, or, when cancelled once more, for its hasty one."""
+async def _ended(serving: asyncio.Task[None], server: uvicorn.Server) -> None:
+    """Wait for its orderly end; cancelled once more, cut it and what is left of the requests short."""
     try:
         await asyncio.wait([serving])
     finally:
-        serving.cancel()
+        left = {serving, *server.server_state.tasks}
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=1)
 
 
 class _Server(uvicorn.Server):

@@ -118,12 +118,14 @@ async def test_but_not_for_ever(app: FastAPI) -> None:
 @pytest.mark.usefixtures("slow")
 async def test_cancelled_twice_it_ends_at_once(app: FastAPI) -> None:
     async with Served(app, grace=60) as served:
+        before = asyncio.all_tasks()
         request = asyncio.create_task(served.get("/slow"))
         await _asked(app)
         served.task.cancel()
         await asyncio.sleep(0)
         async with asyncio.timeout(5):
             await served.end()
+        assert asyncio.all_tasks() - before == {request}
         request.cancel()
         await asyncio.wait([request])
 
