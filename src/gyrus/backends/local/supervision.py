@@ -21,10 +21,9 @@ POLL = 0.5
 class Supervisor:
     """A supervisor that runs, or has run. It leads the process group of its replica."""
 
-    def __init__(self, pid: int, config_file: Path, child: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(self, pid: int, config_file: Path) -> None:
         self.pid = pid
         self._config_file = config_file
-        self._child = child
 
     @classmethod
     def launch(cls, python: str, config_file: Path, errors_file: Path) -> Supervisor:
@@ -42,7 +41,8 @@ class Supervisor:
                 stderr=errors,
                 start_new_session=True,
             )
-        return cls(child.pid, config_file, child)
+        child.returncode = 0  # it may outlive us, and if it does not, ``reap`` waits for it
+        return cls(child.pid, config_file)
 
     @property
     def alive(self) -> bool:
@@ -50,7 +50,11 @@ class Supervisor:
 
     def reap(self) -> int | None:
         """Its exit code, if it was our child and has exited; negative: a signal's number."""
-        return self._child.poll() if self._child else None
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        return os.waitstatus_to_exitcode(status) if pid else None
 
     def terminate(self) -> None:
         """It drains its processes and exits."""

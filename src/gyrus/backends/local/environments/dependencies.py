@@ -54,6 +54,8 @@ def _read(file: Path) -> Dependencies:
         return _read_pyproject(file) if file.suffix == ".toml" else _read_requirements(file)
     except UnicodeDecodeError as error:
         raise EnvironmentFailure(f"{file.name} is not UTF-8 text: {error}; save it as UTF-8") from error
+    except OSError as error:
+        raise EnvironmentFailure(f"{file.name} cannot be read: {error}") from error
 
 
 # requirements.txt

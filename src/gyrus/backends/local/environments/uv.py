@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -84,7 +84,7 @@ async def run_uv(
         raise UvFailed(code, tuple(lines))
 
 
-async def _lines(stream: asyncio.StreamReader):
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
     """Lines of any length."""
     rest = b""
     while chunk := await stream.read(65536):

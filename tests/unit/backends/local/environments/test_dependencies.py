@@ -131,6 +131,12 @@ def test_a_broken_project_file_is_told(tmp_path: Path) -> None:
         find_dependencies(tmp_path, None)
 
 
+def test_a_reference_to_itself_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").symlink_to("requirements.txt")
+    with pytest.raises(EnvironmentFailure, match=r"^the file requirements\.txt \(requirements\) is not in"):
+        find_dependencies(tmp_path, "requirements.txt")
+
+
 def test_requirements_that_are_not_text_are_told(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_bytes("numpy".encode("utf-16"))
     with pytest.raises(
