@@ -195,7 +195,7 @@ class Envoy:
         epoch = replaced.epoch + 1 if replaced else 0
         old = (replaced.pid, replaced.started) if replaced else None
         self._files.bootstrap.write_text(wanted.bootstrap)
-        process = spawn(wanted.at(epoch), self._files.output)
+        process = await asyncio.to_thread(spawn, wanted.at(epoch), self._files.output)
         identity = Identity(process.pid, process.started, epoch, wanted.digest, old)
         _write(self._files.state, identity)
         try:
