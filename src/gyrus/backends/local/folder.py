@@ -25,6 +25,8 @@ from gyrus.contract.replica import CONFIG_FILE, STATUS_FILE, ReplicaConfig, Repl
 from gyrus.spec.api import ApiSpec
 
 T = TypeVar("T")
+REMOVALS = 3
+"""Tries to empty a folder into which a cancelled launch may just be writing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,10 @@ class ReplicaFolder:
     def remove(self) -> None:
         """The order first: a folder that is removed by half must not come back to life."""
         (self.path / "order.json").unlink(missing_ok=True)
-        shutil.rmtree(self.path, ignore_errors=True)
+        for _ in range(REMOVALS):
+            shutil.rmtree(self.path, ignore_errors=True)
+            if not self.path.exists():
+                break
 
     def _write(self, name: str, value: object) -> None:
         fresh = self.path / f"{name}.fresh"
