@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -27,6 +28,8 @@ from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import CannotListen, listen, serve
 from gyrus.state.board import Board
+from gyrus.state.errors import StateError
+from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
 
@@ -81,7 +84,8 @@ async def operate(settings: Settings, announcement: Announcement, ending: Ending
     """Run until asked to end. Raises StartError where the operator cannot start."""
     home = settings.home
     listener = _listen(settings)
-    async with open_store(f"sqlite+aiosqlite:///{home.database}") as store:
+    async with AsyncExitStack() as stack:
+        store = await _open(stack, home)
         operator = _wire(settings, store, ending)
         await _adopt(operator)
         await operator.controller.restore()  # before the gateway asks: it must never see an empty platform
@@ -89,6 +93,13 @@ async def operate(settings: Settings, announcement: Announcement, ending: Ending
             await _run(operator, listener, announcement, ending)
         finally:
             announcement.withdraw()
+
+
+async def _open(stack: AsyncExitStack, home: Home) -> Store:
+    try:
+        return await stack.enter_async_context(open_store(sqlite_url(home.database)))
+    except StateError as error:
+        raise StartError(str(error)) from error
 
 
 async def _adopt(operator: Operator) -> None:
