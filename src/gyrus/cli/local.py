@@ -170,6 +170,7 @@ def clean(home: Home) -> None:
             "Replicas or the gateway that an earlier platform left behind could not be ended.",
             details=done.stderr.strip(),
         )
+    home.operator_file.unlink(missing_ok=True)
 
 
 def _remembered_ports(home: Home) -> Ports:

@@ -136,7 +136,7 @@ class Client:
 
     def stop(self) -> None:
         """Drain all replicas, stop the gateway, end the operator. What is deployed stays wanted."""
-        self._operator.send("POST", "/stop")
+        self._operator.send("POST", "/stop", idempotent=False)
 
     # How it goes on
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,11 @@ def test_validate_without_a_file_says_what_makes_one(gyrus: Gyrus, tmp_path: Pat
     ran = gyrus("validate", tmp_path)
     assert ran.code == 2
     assert "gyrus init" in ran.err
+
+
+def test_the_project_passes_its_own_test(gyrus: Gyrus, tmp_path: Path) -> None:
+    gyrus("init", tmp_path / "flats")
+    tested = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."]
+    ran = subprocess.run(tested, cwd=tmp_path / "flats", capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+    assert "1 passed" in ran.stdout

@@ -8,6 +8,9 @@ from gyrus.cli.output import say, tell, tell_json
 from gyrus.cli.session import Command, Session, pass_session
 from gyrus.cli.waiting import Waiting
 
+STOP_TIMEOUT = 5.0
+"""Seconds that an operator may take to hear that it should stop."""
+
 
 @click.command("down", cls=Command)
 @pass_session
@@ -50,7 +53,7 @@ def _asked_to_stop(session: Session) -> bool:
     from gyrus.client.errors import ClientError
 
     try:
-        with Client(local_environment(session.home), timeout=10) as client:
+        with Client(local_environment(session.home), timeout=STOP_TIMEOUT) as client:
             client.stop()
     except ClientError:
         return False

@@ -14,7 +14,7 @@ from gyrus.cli.session import Command, Session, pass_session
 FILES = {
     "gyrus.yaml": "gyrus.yaml",
     "handler.py": "handler.py",
-    "test_handler.py": "test_handler.py",
+    "test_handler.template": "test_handler.py",
     "sample.json": "sample.json",
     "gyrusignore": ".gyrusignore",
 }
