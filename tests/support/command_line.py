@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -51,7 +52,7 @@ class Terminal:
 
 @contextmanager
 def on_terminal(operator: Operator, *arguments: str, **variables: str) -> Generator[Terminal]:
-    """Runs a command whose output is a terminal; it must end well before the block does."""
+    """Runs a command on a terminal of its own, and interrupts it where it still runs at the block's end."""
     import pty
 
     ours, theirs = pty.openpty()
@@ -64,6 +65,7 @@ def on_terminal(operator: Operator, *arguments: str, **variables: str) -> Genera
     os.close(theirs)
     try:
         yield Terminal(ours)
+        process.send_signal(signal.SIGINT)
         os.close(ours)
         process.wait(20)
     finally:

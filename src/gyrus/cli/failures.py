@@ -11,6 +11,8 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,15 @@ class WrongInput(Failure):
 
 class Interrupted(Failure):
     code = INTERRUPTED
+
+
+@contextmanager
+def ended_by_ctrl_c() -> Generator[None]:
+    """Around what goes on until Ctrl-C: there that is the normal end, and nothing is said about it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def report(fault: BaseException, session: Session) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from gyrus.cli.apis import HEADERS, listing, row
+from gyrus.cli.failures import ended_by_ctrl_c
 from gyrus.cli.output import is_terminal, say, table, tell, tell_json, tell_json_line
 from gyrus.cli.session import Command, Session, api_name, pass_session
 from gyrus.client.watching import Gone
@@ -21,7 +22,8 @@ from gyrus.contract.operator import ApiView
 def command(session: Session, name: str | None, watch: bool) -> None:
     """List the APIs, or show the one named NAME."""
     if watch:
-        _watch(session, name)
+        with ended_by_ctrl_c():
+            _watch(session, name)
     elif name is None:
         _list(session)
     else:
@@ -54,6 +56,7 @@ def _one(session: Session, name: str) -> Iterator[Sequence[ApiView]]:
     session.client().api(name)  # an unknown name is told at once
     for seen in session.client().watch(name):
         if isinstance(seen, Gone):
+            say(f"{name} is deleted.")
             return
         yield [seen.api]
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import click
 
+from gyrus.cli.failures import ended_by_ctrl_c
 from gyrus.cli.output import dim, tell, tell_json_line
 from gyrus.cli.session import Command, Session, api_name, pass_session
 from gyrus.contract.operator import LogLine
@@ -69,11 +70,9 @@ def command(
     lines = session.client().logs(
         name, replica=replica, since=since, follow=follow, previous=previous, tail=tail
     )
-    try:
+    with ended_by_ctrl_c():
         for line in lines:
             tell_json_line(line) if session.json else tell(shown(line))
-    except KeyboardInterrupt:
-        raise click.exceptions.Exit(130) from None
 
 
 def shown(line: LogLine) -> str:

@@ -1,0 +1,111 @@
+"""Commands that go on until somebody stops them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from gyrus.client.client import Client
+from support.command_line import Gyrus, on_terminal
+from support.operator_thread import Operator
+from support.project import Project, handler_api
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+
+HANDLER = "class Handler:\n    def predict(self, payload):\n        return payload\n"
+
+
+@pytest.fixture
+def iris(operator: Operator, tmp_path: Path) -> str:
+    """The id of the replica of an API that is live."""
+    folder = Project(tmp_path / "project").write(handler_api("iris"), handler=HANDLER)
+    with Client() as client:
+        [deployed] = client.deploy(folder)
+        client.wait("iris", deployed.generation, 20)
+    [replica] = operator.replica_ids("iris")
+    return replica
+
+
+@contextmanager
+def running(operator: Operator, *arguments: str) -> Generator[IO[str]]:
+    """The output of a command, which Ctrl-C then ends quietly."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gyrus.cli.main", *arguments],
+        env={**os.environ, "GYRUS_HOME": str(operator.home.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        yield process.stdout
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def begin_updating(operator: Operator) -> None:
+    """With new replicas that never become ready, so that it goes on."""
+    operator.backend.script = lambda _: ()
+    with Client() as client:
+        client.refresh("iris")
+
+
+def test_logs_are_followed(operator: Operator, iris: str) -> None:
+    operator.write(iris, "before")
+    with running(operator, "logs", "iris", "-f") as shown:
+        assert shown.readline().endswith(f"{iris} before\n")
+        operator.write(iris, "after")
+        assert shown.readline().endswith(f"{iris} after\n")
+
+
+def test_changes_are_rows(operator: Operator, iris: str) -> None:
+    with running(operator, "get", "-w") as shown:
+        assert shown.readline().startswith("NAME")
+        assert shown.readline().startswith("iris  live")
+        begin_updating(operator)
+        assert shown.readline().startswith("iris  updating")
+
+
+def test_changes_are_json_lines(operator: Operator, iris: str) -> None:
+    with running(operator, "get", "iris", "-w", "-o", "json") as shown:
+        assert json.loads(shown.readline())["status"] == "live"
+        begin_updating(operator)
+        assert json.loads(shown.readline())["status"] == "updating"
+
+
+def test_a_watch_of_one_api_ends_with_it(operator: Operator, iris: str) -> None:
+    with on_terminal(operator, "get", "iris", "-w") as terminal:
+        terminal.read_until(b"iris")
+        with Client() as client:
+            client.delete("iris")
+        terminal.read_until(b"iris is deleted.")
+
+
+def test_on_a_terminal_the_list_stays_in_its_place(operator: Operator, iris: str) -> None:
+    with on_terminal(operator, "get", "-w") as terminal:
+        terminal.read_until(f"{operator.gateway}/iris".encode())
+        with Client() as client:
+            client.delete("iris")
+        assert b"\x1b[2A\x1b[J" in terminal.read_until(b"Nothing is deployed.")
+
+
+def test_deleting_shows_what_is_left(operator: Operator, iris: str, gyrus: Gyrus) -> None:
+    with on_terminal(operator, "delete", "iris") as terminal:
+        terminal.read_until(b"Delete iris (live, revision 1)? [y/N]: ")
+        os.write(terminal.descriptor, b"y\n")
+        terminal.read_until(b"iris is deleted.")
+    assert gyrus("get", "-o", "json").json == []
