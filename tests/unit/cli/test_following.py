@@ -14,6 +14,8 @@ from typing import IO
 
 import pytest
 
+from gyrus.backends.memory import Step
+from gyrus.backends.protocol import ReplicaOrder
 from gyrus.client.client import Client
 from support.command_line import Gyrus, on_terminal
 from support.operator_thread import Operator
@@ -57,9 +59,13 @@ def running(operator: Operator, *arguments: str) -> Generator[IO[str]]:
         process.communicate()
 
 
+def never_ready(order: ReplicaOrder) -> tuple[Step, ...]:
+    return ()
+
+
 def begin_updating(operator: Operator) -> None:
     """With new replicas that never become ready, so that it goes on."""
-    operator.backend.script = lambda _: ()
+    operator.backend.script = never_ready
     with Client() as client:
         client.refresh("iris")
 
