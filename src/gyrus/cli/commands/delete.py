@@ -11,33 +11,48 @@ from gyrus.cli.session import Command, Session, api_name, pass_session
 from gyrus.cli.waiting import Waiting
 from gyrus.client.client import Client
 from gyrus.client.watching import Gone
-from gyrus.contract.operator import ApiDescription
+from gyrus.contract.operator import ApiDescription, ApiView
 
 
 @click.command("delete", cls=Command)
-@api_name()
+@api_name(nargs=-1, required=True)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_session
-def command(session: Session, name: str, yes: bool) -> None:
-    """Drain and remove the API named NAME, with its revisions and logs."""
+def command(session: Session, name: tuple[str, ...], yes: bool) -> None:
+    """Drain and remove the APIs named NAME, with their revisions and logs."""
     client = session.client()
-    api = client.api(name)
-    confirm(f"Delete {name} ({api.status}, revision {api.revision})?", yes=yes)
-    client.delete(name)
+    names = tuple(dict.fromkeys(name))
+    confirm(f"Delete {_told([client.api(each) for each in names])}?", yes=yes)
+    for each in names:
+        client.delete(each)
     try:
-        with Waiting(f"Draining {name}") as waiting:
-            _await_gone(client, name, waiting)
+        with Waiting(f"Draining {', '.join(names)}") as waiting:
+            _await_gone(client, names, waiting)
     except KeyboardInterrupt:
-        message = f"Interrupted. The removal of {name} goes on."
+        message = f"Interrupted. The removal of {', '.join(names)} goes on."
         raise Interrupted(message, remedy="Watch it with: gyrus get") from None
-    tell_json({"name": name, "deleted": True}) if session.json else tell(f"{name} is deleted.")
+    if session.json:
+        gone = [{"name": each, "deleted": True} for each in names]
+        tell_json(gone[0] if len(gone) == 1 else gone)
+    else:
+        tell(f"{names[0]} is deleted." if len(names) == 1 else f"{len(names)} APIs are deleted.")
 
 
-def _await_gone(client: Client, name: str, waiting: Waiting) -> None:
-    for seen in client.watch(name):
+def _told(apis: list[ApiView]) -> str:
+    return ", ".join(f"{api.name} ({api.status}, revision {api.revision})" for api in apis)
+
+
+def _await_gone(client: Client, names: tuple[str, ...], waiting: Waiting) -> None:
+    pending = set(names)
+    for seen in client.watch(*names):
         if isinstance(seen, Gone):
-            return
-        waiting.tick(f"Draining {name}: {_replicas_left(seen)}")
+            pending.discard(seen.name)
+            if not pending:
+                return
+        elif len(names) == 1:
+            waiting.tick(f"Draining {seen.api.name}: {_replicas_left(seen)}")
+        else:
+            waiting.tick(f"Draining {len(pending)} APIs")
 
 
 def _replicas_left(description: ApiDescription) -> str:
