@@ -1,0 +1,60 @@
+"""One request on its way through the handler."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from gyrus.runtime.server.exchange import Exchange
+
+if TYPE_CHECKING:
+    from gyrus.runtime.server.request import Request
+
+
+class Desk(Protocol):
+    """Who is told of the client."""
+
+    def client_gone(self, call: Call) -> None: ...
+
+
+class Call:
+    """Exists from its admission until its slot is free again, however early it is answered."""
+
+    __slots__ = ("_desk", "cancelled", "exchange", "more", "request", "task")
+
+    def __init__(self, exchange: Exchange, desk: Desk) -> None:
+        self.exchange = exchange
+        self.request: Request = exchange.request
+        self.cancelled = False
+        """Nobody waits for the answer any more: the client is gone, or was told that it took too long."""
+        self.task: asyncio.Task[None] | None = None
+        """What to cancel, where it runs on the loop."""
+        self.more: Flow | None = None
+        """Who goes on when the client takes more of a stream."""
+        self._desk = desk
+        exchange.owner = self
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+        if self.more is not None:
+            self.more.proceed()
+
+    # The exchange's owner
+
+    def client_gone(self) -> None:
+        self._desk.client_gone(self)
+
+    def client_ready(self) -> None:
+        if self.more is not None:
+            self.more.proceed()
+
+
+class Flow(Protocol):
+    """A stream that may have stopped for its client's sake."""
+
+    def proceed(self) -> None: ...

@@ -1,0 +1,153 @@
+"""Where requests arrive and leave: admission, time, clients that go away, giving back, drain."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Protocol
+
+from gyrus.contract.problem import DRAINING, NO_REPLICA, QUEUE_FULL, TIMEOUT
+from gyrus.contract.replica import REQUEUE_HEADER, Limits
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.deadlines import Deadlines
+from gyrus.runtime.calls.line import Line
+from gyrus.runtime.server.answer import Answer, Head
+from gyrus.runtime.server.exchange import Exchange
+from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.telemetry.metrics import Metrics
+
+RETRY_AFTER = {"retry-after": "1"}
+
+
+class Starter(Protocol):
+    """Decides which call in the line is started when."""
+
+    def admit(self, call: Call) -> bool:
+        """Start it, or let it wait. False: there is no room."""
+        ...
+
+    def start_more(self) -> None:
+        """A slot has become free."""
+        ...
+
+
+class Desk:
+    """Every call that is admitted is answered at most once, and its slot released exactly once."""
+
+    def __init__(self, line: Line[Call], limits: Limits, metrics: Metrics) -> None:
+        self.line = line
+        self.draining = False
+        self.overdue: set[Call] = set()
+        """Calls that still have a slot although their time is over: nothing can interrupt a thread."""
+        self._starter: Starter | None = None
+        self._limits = limits
+        self._metrics = metrics
+        self._deadlines: Deadlines[Call] = Deadlines(limits.timeout)
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def open(self, starter: Starter) -> None:
+        self._starter = starter
+
+    # Requests
+
+    def admit(self, exchange: Exchange) -> None:
+        call = Call(exchange, self)
+        assert self._starter is not None
+        if self.draining and self.line.free == 0:
+            self._give_back(call)
+            return
+        self._deadlines.add(call, exchange.arrived)
+        if self._timer is None:
+            self._set_timer()
+        if not self._starter.admit(call):
+            self._deadlines.discard(call)
+            self._metrics.rejected += 1
+            detail = (
+                f"All {self.line.slots} slots are busy and {self.line.waiting} requests wait; "
+                "try again, or raise max_replicas or max_queue_length."
+            )
+            self._refuse(call, Refused(QUEUE_FULL, detail, RETRY_AFTER))
+
+    def give_back(self, at_most: int | None = None) -> int:
+        """Requests that wait, youngest first: others may have a free slot for them."""
+        calls = self.line.give_back(at_most)
+        for call in calls:
+            self._deadlines.discard(call)
+            self._give_back(call)
+        return len(calls)
+
+    def drain(self) -> None:
+        """Finish what is started; what waits, or comes while no slot is free, is given back."""
+        self.draining = True
+        self.give_back()
+
+    def client_gone(self, call: Call) -> None:
+        self._metrics.abandoned += 1
+        if self.line.leave(call):
+            self._deadlines.discard(call)
+            self._start_more()
+        call.cancel()
+
+    # For those who run calls
+
+    def begin(self, call: Call, head: Head) -> None:
+        """The answer is a stream, which may take as long as it likes."""
+        self._deadlines.discard(call)
+        call.exchange.begin(head)
+
+    def answer(self, call: Call, answer: Answer | None) -> None:
+        """None: there is nobody to answer, or a stream was the answer."""
+        if answer is not None:
+            call.exchange.answer(answer)
+
+    def release(self, call: Call) -> None:
+        """Its slot is free."""
+        self.line.finish(call)
+        self._deadlines.discard(call)
+        if self.overdue:
+            self.overdue.discard(call)
+        if self.line.waiting:
+            self._start_more()
+
+    def conclude(self, call: Call, answer: Answer | None) -> None:
+        self.answer(call, answer)
+        self.release(call)
+
+    # Time
+
+    def _set_timer(self) -> None:
+        due = self._deadlines.next
+        self._timer = (
+            None if due is None else self._loop.call_later(max(due - monotonic(), 0), self._time_passed)
+        )
+
+    def _time_passed(self) -> None:
+        for call in self._deadlines.take_due(monotonic()):
+            self._expire(call)
+        self._set_timer()
+
+    def _expire(self, call: Call) -> None:
+        waited = self.line.leave(call)
+        if not waited:
+            self.overdue.add(call)
+        if not call.exchange.open:
+            return
+        self._metrics.timed_out += 1
+        what = "It was still waiting for a slot." if waited else "predict() was still running."
+        detail = f"The request was not answered within {self._limits.timeout:g} s. {what}"
+        self._refuse(call, Refused(TIMEOUT, detail))
+        call.cancel()
+
+    def _give_back(self, call: Call) -> None:
+        self._metrics.requeued += 1
+        kind = DRAINING if self.draining else NO_REPLICA
+        told = "The request was given back before it was started; send it again."
+        self._refuse(call, Refused(kind, told, {REQUEUE_HEADER: "1", **RETRY_AFTER}))
+
+    def _refuse(self, call: Call, refused: Refused) -> None:
+        call.exchange.answer(refused.answer(call.request.id))
+
+    def _start_more(self) -> None:
+        assert self._starter is not None
+        self._starter.start_more()

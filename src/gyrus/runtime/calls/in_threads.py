@@ -1,0 +1,75 @@
+"""Calls of a ``predict`` that is not async: in a thread, from reading the payload to writing the answer, so
+that neither of them holds up the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.streams import stream_in_thread, stream_on_loop
+from gyrus.runtime.calls.threads import Ending, Threads
+from gyrus.runtime.calls.work import afterwards, arguments, failure, log_failure
+from gyrus.runtime.handler.answers import Streaming, encode
+from gyrus.runtime.handler.handler import Handler, PostPredict
+from gyrus.runtime.server.answer import Answer
+from gyrus.runtime.telemetry.context import current_request
+
+
+class InThreads:
+    """A runner; everything with ``_in_thread`` in its name runs in one."""
+
+    def __init__(self, handler: Handler, desk: Desk, threads: Threads) -> None:
+        self._handler = handler
+        self._desk = desk
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+
+    def start(self, call: Call) -> None:
+        self._threads.submit(self._work_in_thread, call)
+
+    def _work_in_thread(self, call: Call) -> Ending:
+        handler, desk = self._handler, self._desk
+        current_request.set(call.request.id.decode("latin-1"))
+        given: dict[str, Any] = {}
+        result: Any = None
+        outcome: Answer | Streaming | None
+        try:
+            given = arguments(handler, call)
+            result = handler.predict(**given)
+            if inspect.isawaitable(result):
+                result = self._wait_in_thread(result)
+            outcome = encode(result)
+            if isinstance(outcome, Streaming):
+                outcome = self._stream_in_thread(call, outcome)
+        except BaseException as error:  # SystemExit too: the handler may not end the thread
+            outcome = failure(error, call.request.id)
+        if handler.post_predict is None:
+            return desk.conclude, (call, outcome)
+        self._threads.tell(desk.answer, call, outcome)
+        self._post_predict_in_thread(handler.post_predict, given, result, call)
+        return desk.release, (call,)
+
+    def _post_predict_in_thread(
+        self, after: PostPredict, given: dict[str, Any], result: Any, call: Call
+    ) -> None:
+        try:
+            done = after.method(**afterwards(after.signature, given, result, call))
+            if inspect.isawaitable(done):
+                self._wait_in_thread(done)
+        except BaseException as error:
+            log_failure(error, "post_predict")
+
+    def _stream_in_thread(self, call: Call, streaming: Streaming) -> Answer | None:
+        if hasattr(streaming.items, "__anext__"):
+            return self._wait_in_thread(stream_on_loop(self._desk, call, streaming))
+        return stream_in_thread(self._desk, self._threads, call, streaming)
+
+    def _wait_in_thread(self, work: Any) -> Any:
+        async def bridge() -> Any:
+            return await work
+
+        return asyncio.run_coroutine_threadsafe(bridge(), self._loop).result()

@@ -1,0 +1,70 @@
+"""Calls of an async ``predict``: a task each."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.streams import run_in_thread, stream_in_thread, stream_on_loop
+from gyrus.runtime.calls.threads import Threads
+from gyrus.runtime.calls.work import afterwards, arguments, failure, log_failure
+from gyrus.runtime.handler.answers import Streaming, encode
+from gyrus.runtime.handler.handler import Handler, PostPredict
+from gyrus.runtime.server.answer import Answer
+from gyrus.runtime.telemetry.context import current_request
+
+
+class OnLoop:
+    """A runner."""
+
+    def __init__(self, handler: Handler, desk: Desk, threads: Threads) -> None:
+        self._handler = handler
+        self._desk = desk
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+
+    def start(self, call: Call) -> None:
+        call.task = self._loop.create_task(self._run(call), name="predict")
+
+    async def _run(self, call: Call) -> None:
+        handler, desk = self._handler, self._desk
+        current_request.set(call.request.id.decode("latin-1"))
+        given: dict[str, Any] = {}
+        result: Any = None
+        outcome: Answer | Streaming | None
+        try:
+            given = arguments(handler, call)
+            result = handler.predict(**given)
+            if hasattr(result, "__await__"):
+                result = await result
+            outcome = encode(result)
+            if isinstance(outcome, Streaming):
+                outcome = await self._stream(call, outcome)
+        except BaseException as error:  # SystemExit too: the handler may not end the process
+            outcome = None if call.cancelled else failure(error, call.request.id)
+        desk.answer(call, outcome)
+        if handler.post_predict is not None and not call.cancelled:
+            await self._post_predict(handler.post_predict, given, result, call)
+        desk.release(call)
+
+    async def _stream(self, call: Call, streaming: Streaming) -> Answer | None:
+        if hasattr(streaming.items, "__anext__"):
+            return await stream_on_loop(self._desk, call, streaming)
+        return await run_in_thread(
+            self._threads, lambda: stream_in_thread(self._desk, self._threads, call, streaming)
+        )
+
+    async def _post_predict(self, after: PostPredict, given: dict[str, Any], result: Any, call: Call) -> None:
+        try:
+            wanted = afterwards(after.signature, given, result, call)
+            if after.signature.is_async:
+                await after.method(**wanted)
+            else:
+                done = await run_in_thread(self._threads, lambda: after.method(**wanted))
+                if inspect.isawaitable(done):
+                    await done
+        except BaseException as error:
+            log_failure(error, "post_predict")

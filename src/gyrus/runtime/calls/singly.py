@@ -1,0 +1,32 @@
+"""Calls one by one: a request has a slot, and ``predict`` is called for it alone."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.line import Line
+
+
+class Runner(Protocol):
+    """Runs the handler for calls that have a slot; releases the slot when that is over."""
+
+    def start(self, call: Call) -> None: ...
+
+
+class Singly:
+    """As soon as there is a slot."""
+
+    def __init__(self, line: Line[Call], runner: Runner) -> None:
+        self._line = line
+        self._runner = runner
+
+    def admit(self, call: Call) -> bool:
+        if self._line.start_at_once(call):
+            self._runner.start(call)
+            return True
+        return self._line.wait(call)
+
+    def start_more(self) -> None:
+        for call in self._line.start_next(self._line.waiting):
+            self._runner.start(call)

@@ -1,0 +1,173 @@
+"""Answers that come bit by bit: items of a generator, sent as they come and as the client takes them.
+
+The answer's head waits for the first item, so that a failure before it is told as any other. Later ones break
+the stream off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.threads import Ending, Threads
+from gyrus.runtime.calls.work import failure, log_failure
+from gyrus.runtime.handler.answers import Streaming
+from gyrus.runtime.handler.streams import Framing, framing_for
+from gyrus.runtime.server.answer import Answer, Head
+
+AHEAD = 8
+"""Chunks that a generator in a thread may be ahead of what its client takes."""
+
+
+async def stream_on_loop(desk: Desk, call: Call, streaming: Streaming) -> Answer | None:
+    """For an async generator. None: the answer is over; else it is this one."""
+    flow = call.more = _LoopFlow()
+    items = cast("AsyncIterator[Any]", streaming.items)
+    framing: Framing | None = None
+    try:
+        async for item in items:
+            if framing is None:
+                framing = framing_for(streaming, item, call.request)
+                desk.begin(call, _head(streaming, framing))
+            call.exchange.send(framing.frame(item))
+            await flow.wait(call)
+            if call.cancelled:
+                return None
+        if framing is None:
+            desk.begin(call, _head(streaming, framing_for(streaming, None, call.request)))
+        call.exchange.end()
+    except BaseException as error:
+        if call.cancelled:
+            return None
+        answer = failure(error, call.request.id)
+        if framing is None:
+            return answer
+        break_off(call, framing.failure(answer.body))
+    finally:
+        await _aclose(items)
+    return None
+
+
+async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
+    """``work`` in a thread, on behalf of the loop. It cannot be interrupted: cancelling waits for its end."""
+    done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def in_thread(_: None) -> Ending:
+        try:
+            return done.set_result, (work(),)
+        except BaseException as error:
+            return done.set_exception, (error,)
+
+    threads.submit(in_thread, None)
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait({done})
+        raise
+
+
+def stream_in_thread(desk: Desk, threads: Threads, call: Call, streaming: Streaming) -> Answer | None:
+    """Send items as they come, until the client is gone. None: the answer is over; else it is this one."""
+    flow = call.more = _ThreadFlow()
+    framing: Framing | None = None
+    try:
+        for item in cast("Any", streaming.items):
+            if framing is None:
+                framing = framing_for(streaming, item, call.request)
+                threads.tell(desk.begin, call, _head(streaming, framing))
+            chunk = framing.frame(item)
+            flow.wait()
+            if call.cancelled:
+                return None
+            threads.tell(flow.send, call, chunk)
+        if framing is None:
+            threads.tell(desk.begin, call, _head(streaming, framing_for(streaming, None, call.request)))
+    except BaseException as error:
+        answer = failure(error, call.request.id)
+        if framing is None:
+            return answer
+        threads.tell(break_off, call, framing.failure(answer.body))
+        return None
+    finally:
+        _close(streaming.items)
+    threads.tell(call.exchange.end)
+    return None
+
+
+def break_off(call: Call, last: bytes | None) -> None:
+    """End a stream in its middle, with last words or without."""
+    if last is None:
+        call.exchange.cut()
+    else:
+        call.exchange.send(last)
+        call.exchange.end()
+
+
+def _head(streaming: Streaming, framing: Framing) -> Head:
+    return Head(streaming.status, framing.media_type, streaming.headers)
+
+
+def _close(items: Any) -> None:
+    """Let a generator that was left early clean up."""
+    close: Callable[[], None] | None = getattr(items, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except BaseException as error:
+        log_failure(error, "closing the generator")
+
+
+class _ThreadFlow:
+    """Holds a thread back while its client does not take what was sent."""
+
+    def __init__(self) -> None:
+        self._ahead = threading.Semaphore(AHEAD)
+        self._owed = 0  # of the loop alone
+
+    def wait(self) -> None:
+        """In the thread."""
+        self._ahead.acquire()
+
+    def send(self, call: Call, chunk: bytes) -> None:
+        exchange = call.exchange
+        exchange.send(chunk)
+        self._owed += 1
+        if not exchange.open or not exchange.choked:
+            self.proceed()
+
+    def proceed(self) -> None:
+        if self._owed:
+            self._ahead.release(self._owed)
+            self._owed = 0
+
+
+class _LoopFlow:
+    """Holds a task back while its client does not take what was sent."""
+
+    def __init__(self) -> None:
+        self._ready = asyncio.Event()
+
+    async def wait(self, call: Call) -> None:
+        exchange = call.exchange
+        while exchange.open and exchange.choked:
+            self._ready.clear()
+            await self._ready.wait()
+
+    def proceed(self) -> None:
+        self._ready.set()
+
+
+async def _aclose(items: Any) -> None:
+    """Let a generator that was left early clean up."""
+    close = getattr(items, "aclose", None)
+    if close is None:
+        return
+    try:
+        await close()
+    except BaseException as error:
+        log_failure(error, "closing the generator")

@@ -1,0 +1,125 @@
+"""What a handler returns, as an answer.
+
+===========================  ==================================================================
+returned                     sent
+===========================  ==================================================================
+str                          ``text/plain``
+bytes, bytearray, ...        ``application/octet-stream``
+a generator, an iterator     a stream (see :mod:`gyrus.runtime.handler.streams`)
+``gyrus.Response``           its body by the same rules, with its status, headers, media type
+anything else, None as null  JSON: also numpy's arrays and scalars, dataclasses, pydantic models,
+                             msgspec structs, dates, enums, UUIDs, sets, tensors
+===========================  ==================================================================
+
+::
+
+    BadAnswer    what was returned cannot be sent; the message says why, in the user's words
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from gyrus.runtime.response import Response
+from gyrus.runtime.server.answer import JSON, WRITTEN_BY_SERVER, Answer, check_header
+
+TEXT = "text/plain; charset=utf-8"
+BYTES = "application/octet-stream"
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_LAX_OPTIONS = _OPTIONS | orjson.OPT_NON_STR_KEYS
+"""Slower, so only where a key is not text."""
+
+
+class BadAnswer(Exception):
+    pass
+
+
+class Streaming(NamedTuple):
+    """An answer that comes bit by bit."""
+
+    items: Iterator[Any] | AsyncIterator[Any]
+    status: int = 200
+    media_type: str | None = None
+    """None: what the first item suggests."""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def encode(result: Any) -> Answer | Streaming:
+    """Raises BadAnswer."""
+    kind = type(result)
+    if kind is dict or kind is list or result is None:
+        return Answer(200, JSON, to_json(result))
+    if isinstance(result, Response):
+        return _encode_response(result)
+    return _encode(result, 200, None, ())
+
+
+def to_json(value: Any) -> bytes:
+    """Raises BadAnswer."""
+    try:
+        return orjson.dumps(value, _plain, _OPTIONS)
+    except TypeError as error:
+        if "Dict key must" not in str(error):
+            raise _unserialisable(error) from error
+    try:
+        return orjson.dumps(value, _plain, _LAX_OPTIONS)
+    except TypeError as error:
+        raise _unserialisable(error) from error
+
+
+def _encode_response(response: Response) -> Answer | Streaming:
+    if not isinstance(response.status, int) or not 200 <= response.status <= 599:
+        raise BadAnswer(f"the status {response.status!r} is not a number from 200 to 599")
+    try:
+        headers = tuple(check_header(name, value) for name, value in response.headers.items())
+        if response.media_type is not None:
+            check_header("content-type", response.media_type)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BadAnswer(str(error)) from error
+    if media_type := dict(headers).get("content-type"):
+        headers = tuple(header for header in headers if header[0] != "content-type")
+    if taken := [name for name, _ in headers if name in WRITTEN_BY_SERVER]:
+        raise BadAnswer(f"the header {taken[0]} is written by the server; leave it out")
+    return _encode(response.body, response.status, response.media_type or media_type, headers)
+
+
+def _encode(
+    body: Any, status: int, media_type: str | None, headers: tuple[tuple[str, str], ...]
+) -> Answer | Streaming:
+    if isinstance(body, str):
+        return Answer(status, media_type or TEXT, body.encode("utf-8", "surrogatepass"), headers)
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return Answer(status, media_type or BYTES, bytes(body), headers)
+    if isinstance(body, Response):
+        raise BadAnswer("a Response is the body of another; return it alone")
+    if hasattr(body, "__anext__") or (hasattr(body, "__next__") and hasattr(body, "__iter__")):
+        return Streaming(body, status, media_type, headers)
+    return Answer(status, media_type or JSON, to_json(body), headers)
+
+
+def _plain(value: Any) -> Any:
+    """For what orjson does not know. Raises TypeError."""
+    if hasattr(value, "model_dump"):  # pydantic
+        return value.model_dump(mode="json")
+    if hasattr(value, "tolist"):  # arrays that are not contiguous, tensors, series
+        return value.tolist()
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value, builtin_types=(bytes,))
+    if isinstance(value, (set, frozenset)):
+        return list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- any items
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- or bytes
+    raise TypeError
+
+
+def _unserialisable(error: TypeError) -> BadAnswer:
+    what = str(error).removeprefix("Type is not JSON serializable: ")
+    if what != str(error):
+        return BadAnswer(f"a value of type {what} has no form in JSON; return numbers, text, lists and dicts")
+    return BadAnswer(f"it has no form in JSON: {what}")

@@ -1,0 +1,76 @@
+"""What is wrong with a handler before its first request, and the part of a traceback that is the user's.
+
+::
+
+    LoadFailed    the replica cannot serve; the reason is one of the contract's
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+
+from gyrus.contract.replica import Reason
+
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_MACHINERY = ("<frozen importlib", "<frozen runpy")
+
+
+@dataclass(eq=False)
+class LoadFailed(Exception):
+    """``message`` is one line for the user; ``lines`` are a traceback, where there is one."""
+
+    reason: Reason
+    message: str
+    lines: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+
+
+def failed(reason: Reason, what: str, error: BaseException) -> LoadFailed:
+    """``what`` went wrong because of ``error``, raised in the user's code."""
+    place = _place(error)
+    message = f"{what}: {summary(error)}{f' ({place})' if place else ''}"
+    return LoadFailed(reason, message, user_traceback(error))
+
+
+def summary(error: BaseException) -> str:
+    """The error in one line."""
+    if isinstance(error, SyntaxError):
+        return (
+            f"{type(error).__name__}: {error.msg} ({os.path.basename(error.filename or '')}:{error.lineno})"
+        )
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def user_traceback(error: BaseException) -> tuple[str, ...]:
+    """Its lines, without the frames by which our own code or the import machinery came there."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        link.__traceback__ = _trimmed(link.__traceback__)
+        link = link.__cause__ or link.__context__
+    text = "".join(traceback.format_exception(error))
+    return tuple(text.rstrip("\n").split("\n"))
+
+
+def _trimmed(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((_OURS, *_MACHINERY)):
+        trace = trace.tb_next
+    return trace
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the user's code."""
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = traceback.extract_tb(_trimmed(error.__traceback__))
+    inside = [frame for frame in frames if frame.filename.startswith(os.getcwd() + os.sep)]
+    if not inside:
+        return ""
+    return f"{os.path.relpath(inside[-1].filename)}:{inside[-1].lineno}"

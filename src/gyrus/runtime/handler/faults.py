@@ -1,0 +1,82 @@
+"""Every place where a value does not fit a type. msgspec stops at the first; people want them all."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+
+_PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$(.*)`)?", re.DOTALL)
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    path: str
+    """``$.flowers[2].petal_width``; ``$`` is the payload."""
+    message: str
+
+    @classmethod
+    def at(cls, location: Sequence[str | int], message: str) -> Fault:
+        steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+        return cls("$" + "".join(steps), message)
+
+    @classmethod
+    def of(cls, error: Exception, path: str = "$") -> Fault:
+        """From msgspec's message, which has its place at the end."""
+        match = _PLACE.fullmatch(str(error))
+        message, place = match.groups() if match else (str(error), "")
+        return cls(path + (place or ""), message)
+
+
+def find_faults(value: Any, hint: Any, *, strict: bool, path: str = "$") -> Iterator[Fault]:
+    """Those of its fields and items, each by itself; else its own first one."""
+    try:
+        msgspec.convert(value, hint, strict=strict)
+        return
+    except msgspec.ValidationError as error:
+        first = Fault.of(error, path)
+    deeper = list(_deeper(value, hint, strict=strict, path=path))
+    yield from deeper or (first,)
+
+
+def _deeper(value: Any, hint: Any, *, strict: bool, path: str) -> Iterator[Fault]:
+    if typing.get_origin(hint) is list and isinstance(value, list):
+        (item,) = typing.get_args(hint)
+        for number, entry in enumerate(cast("list[Any]", value)[:MOST]):
+            yield from find_faults(entry, item, strict=strict, path=f"{path}[{number}]")
+    elif isinstance(value, dict) and (fields := _fields(hint)):
+        entries = cast("dict[str, Any]", value)
+        for name, (kind, required) in fields.items():
+            if name in entries:
+                yield from find_faults(entries[name], kind, strict=strict, path=f"{path}.{name}")
+            elif required:
+                yield Fault(f"{path}.{name}", "the field is missing")
+
+
+def _fields(hint: Any) -> dict[str, tuple[Any, bool]]:
+    """Name in JSON, type, and whether it must be there; empty for what has no fields."""
+    if not isinstance(hint, type):
+        return {}
+    if typing.is_typeddict(hint):
+        required = cast("frozenset[str]", hint.__required_keys__)  # type: ignore[attr-defined]
+        return {name: (kind, name in required) for name, kind in _hints(hint).items()}
+    if dataclasses.is_dataclass(hint):
+        kinds = _hints(hint)
+        return {f.name: (kinds[f.name], _has_no_default(f)) for f in dataclasses.fields(hint) if f.init}
+    if issubclass(hint, msgspec.Struct):
+        return {f.encode_name: (f.type, f.required) for f in msgspec.structs.fields(hint)}
+    return {}
+
+
+def _has_no_default(field: Any) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _hints(hint: Any) -> dict[str, Any]:
+    return typing.get_type_hints(hint)

@@ -1,0 +1,58 @@
+"""An instance of the user's class, with all that is known of its methods."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gyrus.runtime.handler.payloads import PayloadReader, payload_reader
+from gyrus.runtime.handler.signature import POST_PREDICT, PREDICT, Signature, signature_of
+
+
+@dataclass(frozen=True, slots=True)
+class PostPredict:
+    method: Callable[..., Any]
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What serves requests."""
+
+    instance: object
+    predict: Callable[..., Any]
+    signature: Signature
+    read_payload: PayloadReader
+    batched: bool
+    """``predict`` takes lists of everything, one entry a request, and returns a list of answers."""
+    post_predict: PostPredict | None = None
+
+    @property
+    def is_async(self) -> bool:
+        return self.signature.is_async
+
+    @property
+    def answers_get(self) -> bool:
+        """A request without a body makes sense to it."""
+        return not self.signature.wants("payload") or "payload" in self.signature.optional
+
+    @property
+    def description(self) -> str:
+        """What its author wrote about it."""
+        return inspect.getdoc(self.predict) or inspect.getdoc(type(self.instance)) or ""
+
+
+def handler_of(instance: Any, *, batched: bool) -> Handler:
+    """Raises LoadFailed."""
+    signature = signature_of(instance.predict, PREDICT)
+    after = getattr(instance, "post_predict", None)
+    return Handler(
+        instance=instance,
+        predict=instance.predict,
+        signature=signature,
+        read_payload=payload_reader(signature, batched=batched),
+        batched=batched,
+        post_predict=PostPredict(after, signature_of(after, POST_PREDICT)) if callable(after) else None,
+    )

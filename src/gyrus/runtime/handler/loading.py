@@ -1,0 +1,118 @@
+"""From a file of the project to the user's class, and an instance of it.
+
+What fails here fails in the user's code or words, so the message says which file and what to change.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from gyrus.contract.replica import HandlerConfig, Reason
+from gyrus.runtime.handler.failure import LoadFailed, failed
+from gyrus.runtime.handler.handler import Handler, handler_of
+from gyrus.runtime.handler.signature import INIT, signature_of
+
+CLASS = "Handler"
+
+
+def enter_project(folder: str) -> None:
+    """Make it the working folder, and the first place where modules are looked for. Raises LoadFailed."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        told = f"the project folder {folder} cannot be entered: {error.strerror}; deploy again"
+        raise LoadFailed(Reason.PACKAGE, told) from error
+    project = os.getcwd()
+    sys.path[:] = [project, *(entry for entry in sys.path if entry not in ("", project))]
+
+
+def load(config: HandlerConfig) -> Handler:
+    """Import the file, find the class, make the instance. The project has been entered. Raises LoadFailed."""
+    found = find_class(import_file(config.path), config.path, config.class_name)
+    return make(found, config)
+
+
+def make(found: type[Any], config: HandlerConfig) -> Handler:
+    """What a class becomes when it is given its configuration. Raises LoadFailed."""
+    instance = construct(found, config.config)
+    return handler_of(instance, batched=config.batch_max_size > 1)
+
+
+def import_file(path: str) -> ModuleType:
+    if not os.path.isfile(path):
+        raise LoadFailed(Reason.IMPORT, f"there is no file {path} in the project; correct handler.path")
+    name = _module_name(path)
+    spec = importlib.util.spec_from_file_location(name, os.path.abspath(path))
+    if spec is None or spec.loader is None:
+        raise LoadFailed(Reason.IMPORT, f"{path} is not a Python file; correct handler.path")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise failed(Reason.IMPORT, f"{path} cannot be imported", error) from error
+    return module
+
+
+def find_class(module: ModuleType, path: str, wanted: str | None) -> type[Any]:
+    """``wanted``, or ``Handler``, or the only class of the file that has ``predict``."""
+    if wanted is not None:
+        found = getattr(module, wanted, None)
+        if not isinstance(found, type):
+            raise LoadFailed(Reason.IMPORT, f"{path} has no class {wanted}")
+        return found
+    if isinstance(found := getattr(module, CLASS, None), type):
+        return found
+    return _only_class(module, path)
+
+
+def _only_class(module: ModuleType, path: str) -> type[Any]:
+    own = [value for value in vars(module).values() if _is_own_class(value, module)]
+    able = [value for value in own if callable(getattr(value, "predict", None))]
+    if len(able) == 1:
+        return able[0]
+    if able:
+        names = ", ".join(value.__name__ for value in able)
+        told = f"{path} has several classes with predict() ({names}); call one of them {CLASS}"
+    else:
+        told = f"{path} has no class with predict(); write: class {CLASS}, with def predict(self, payload)"
+    raise LoadFailed(Reason.IMPORT, told)
+
+
+def _is_own_class(value: object, module: ModuleType) -> bool:
+    return isinstance(value, type) and value.__module__ == module.__name__
+
+
+def construct(found: type[Any], config: dict[str, Any]) -> Any:
+    if not callable(getattr(found, "predict", None)):
+        told = f"the class {found.__name__} has no method predict; write: def predict(self, payload)"
+        raise LoadFailed(Reason.IMPORT, told)
+    arguments = {"config": config} if _init_wants_config(found) else {}
+    try:
+        return found(**arguments)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise failed(Reason.INIT, f"{found.__name__}.__init__ failed", error) from error
+
+
+def _init_wants_config(found: type[Any]) -> bool:
+    init: Callable[..., Any] = found.__init__
+    if init is object.__init__:
+        return False
+    return signature_of(init.__get__(object()), INIT).wants("config")
+
+
+def _module_name(path: str) -> str:
+    """Under which classes of the file can be pickled, unless another module has that name."""
+    parts = os.path.normpath(path).removesuffix(".py").split(os.sep)
+    name = ".".join(parts)
+    taken = name in sys.modules or parts[0] in sys.stdlib_module_names
+    return "gyrus_handler" if taken or not all(part.isidentifier() for part in parts) else name

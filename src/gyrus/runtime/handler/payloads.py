@@ -1,0 +1,189 @@
+"""A request's body as the handler's payload, by its Content-Type and by the handler's annotation.
+
+=====================================  ============================================================
+Content-Type                           payload
+=====================================  ============================================================
+``application/json``, ``…+json``       what the JSON says
+``text/…``                             str
+``application/x-www-form-urlencoded``  dict; names that come several times have a list
+``multipart/form-data``                the same; files are :class:`~gyrus.runtime.handler.forms.File`
+none                                   what the JSON says where it is JSON, else bytes
+any other                              bytes
+=====================================  ============================================================
+
+An empty body is None. A form that is a JSON object or array counts as JSON, for that is what ``curl -d``
+sends of it. ``payload: bytes`` is given the body as it came, ``payload: str`` a text of any type.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from gyrus.contract.problem import BAD_REQUEST, UNSUPPORTED_MEDIA
+from gyrus.contract.replica import Reason
+from gyrus.runtime.handler.failure import LoadFailed
+from gyrus.runtime.handler.forms import parse_form, parse_multipart
+from gyrus.runtime.handler.signature import Signature, admits_none
+from gyrus.runtime.handler.validation import Check, check_for
+from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.request import Request
+
+PayloadReader = Callable[[Request], Any]
+"""Raises Refused."""
+
+JSON = b"application/json"
+
+
+def payload_reader(signature: Signature, *, batched: bool) -> PayloadReader:
+    """Raises LoadFailed where the annotation contradicts the configuration."""
+    hint = payload_hint(signature, batched=batched)
+    if hint is bytes:
+        return lambda request: request.body
+    if hint is str:
+        return _read_text
+    check = check_for(hint)
+    return read_any if check is None else _Checked(check, none=admits_none(hint))
+
+
+def payload_hint(signature: Signature, *, batched: bool) -> Any:
+    """The annotation of one payload; Any where there is none."""
+    hint = signature.hints.get("payload", Any)
+    if not batched or hint is Any:
+        return hint
+    if typing.get_origin(hint) is not list and hint is not list:
+        raise LoadFailed(
+            Reason.IMPORT,
+            "with handler.batching, predict() is given a list of payloads; "
+            f"annotate it so: payload: list[{getattr(hint, '__name__', 'Payload')}]",
+        )
+    return next(iter(typing.get_args(hint)), Any)
+
+
+def read_any(request: Request) -> Any:
+    """What the body says, unchecked."""
+    body = request.body
+    if not body:
+        return None
+    content_type = request.headers.get(b"content-type")
+    if content_type == JSON:
+        return read_json(body)
+    kind, parameters = media_type(content_type)
+    if b"content-encoding" in request.headers:
+        _refuse_encoding(request.headers[b"content-encoding"])
+    if kind == "":
+        return _json_or_bytes(body)
+    if is_json(kind):
+        return read_json(body)
+    if kind.startswith("text/"):
+        return _decode(body, parameters.get("charset", "utf-8"))
+    if kind == "application/x-www-form-urlencoded":
+        return _read_form(body)
+    if kind == "multipart/form-data":
+        return parse_multipart(body, parameters.get("boundary", ""))
+    return body
+
+
+def read_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
+
+
+def is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def media_type(content_type: bytes | None) -> tuple[str, dict[str, str]]:
+    """In lower case, with its parameters. ``("", {})`` where there is none."""
+    if not content_type:
+        return "", {}
+    kind, *rest = _split_parameters(content_type.decode("latin-1"))
+    parameters: dict[str, str] = {}
+    for part in rest:
+        name, _, value = part.partition("=")
+        value = value.strip()
+        if len(value) > 1 and value[0] == value[-1] == '"':
+            value = value[1:-1].replace('\\"', '"')
+        parameters.setdefault(name.strip().lower(), value)
+    return kind.strip().lower(), parameters
+
+
+class _Checked:
+    """Reads what an annotation asks for."""
+
+    def __init__(self, check: Check, *, none: bool) -> None:
+        self._check = check
+        self._none = none
+
+    def __call__(self, request: Request) -> Any:
+        if not request.body:
+            return None if self._none else self._check.missing()
+        kind = request.headers.get(b"content-type")
+        if kind == JSON:
+            return self._check.json(request.body)
+        name = media_type(kind)[0]
+        if is_json(name) and b"content-encoding" not in request.headers:
+            return self._check.json(request.body)
+        plain = read_any(request)
+        if isinstance(plain, (bytes, str)) and not self._check.takes_text:
+            told = f"of type {name}" if name else "that is not JSON"
+            raise Refused(
+                UNSUPPORTED_MEDIA, f"The body is {told}; send JSON, with Content-Type: {JSON.decode()}."
+            )
+        return self._check.plain(plain)
+
+
+def _read_text(request: Request) -> str:
+    kind, parameters = media_type(request.headers.get(b"content-type"))
+    if is_json(kind) and isinstance(text := read_json(request.body), str):
+        return text
+    return _decode(request.body, parameters.get("charset", "utf-8"))
+
+
+def _read_form(body: bytes) -> Any:
+    if body.lstrip()[:1] in (b"{", b"["):
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass
+    return parse_form(body)
+
+
+def _json_or_bytes(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+
+
+def _decode(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset)
+    except LookupError:
+        told = f"The charset {charset} of the body is not known; send UTF-8."
+        raise Refused(UNSUPPORTED_MEDIA, told) from None
+    except (UnicodeError, ValueError) as error:
+        raise Refused(BAD_REQUEST, f"The body is not text in {charset}: {error}.") from None
+
+
+def _refuse_encoding(encoding: bytes) -> None:
+    if encoding.strip().lower() not in (b"", b"identity"):
+        told = f"The body's Content-Encoding {encoding.decode('latin-1')} is not understood; send it plain."
+        raise Refused(UNSUPPORTED_MEDIA, told)
+
+
+def _split_parameters(text: str) -> list[str]:
+    """At semicolons that are not quoted."""
+    parts, quoted, start = [], False, 0
+    for position, char in enumerate(text):
+        if char == '"' and (position == 0 or text[position - 1] != "\\"):
+            quoted = not quoted
+        elif char == ";" and not quoted:
+            parts.append(text[start:position])
+            start = position + 1
+    return [*parts, text[start:]]

@@ -1,0 +1,168 @@
+"""Payloads checked against annotations: by pydantic where the annotation is made of its models, by msgspec
+otherwise (dataclasses, TypedDict, Struct, containers and scalars).
+"""
+
+from __future__ import annotations
+
+import sys
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+import msgspec.inspect
+
+from gyrus.contract.problem import BAD_REQUEST, INVALID_PAYLOAD
+from gyrus.runtime.handler.faults import Fault, find_faults
+from gyrus.runtime.server.problems import Refused
+
+MOST_FAULTS = 50
+
+
+class Check(Protocol):
+    """How to read one type. The first three raise Refused."""
+
+    takes_text: bool
+    """Text or bytes may fit."""
+
+    def json(self, body: bytes) -> Any: ...
+
+    def plain(self, value: Any) -> Any:
+        """``value`` came from a form, so that numbers are text."""
+        ...
+
+    def missing(self) -> Any:
+        """There is no body."""
+        ...
+
+    def schema(self, reference: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Its JSON Schema, and those that it refers to by ``reference`` with their names filled in."""
+        ...
+
+
+def check_for(hint: Any) -> Check | None:
+    """None: there is nothing to check, or no way to."""
+    if hint is Any or hint is object:
+        return None
+    if _is_of_pydantic(hint):
+        return _pydantic_check(hint)
+    try:
+        return None if _is_beyond_msgspec(msgspec.inspect.type_info(hint)) else MsgspecCheck(hint)
+    except TypeError:
+        return None
+
+
+def refuse(faults: Sequence[Fault]) -> Refused:
+    shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
+    more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+    listed = [{"path": fault.path, "message": fault.message} for fault in faults[:MOST_FAULTS]]
+    return Refused(INVALID_PAYLOAD, f"The payload does not fit. {shown}{more}", more={"errors": listed})
+
+
+class MsgspecCheck:
+    def __init__(self, hint: Any) -> None:
+        self._hint = hint
+        self._decoder = msgspec.json.Decoder(hint)
+        self.takes_text = any(kind in (str, bytes) for kind in (hint, *typing.get_args(hint)))
+
+    def json(self, body: bytes) -> Any:
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise self._refuse(msgspec.json.decode(body), error, strict=True) from None
+        except msgspec.DecodeError as error:
+            raise Refused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
+        except UnicodeDecodeError as error:
+            raise Refused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).") from None
+
+    def plain(self, value: Any) -> Any:
+        try:
+            return msgspec.convert(value, self._hint, strict=False)
+        except msgspec.ValidationError as error:
+            raise self._refuse(value, error, strict=False) from None
+
+    def missing(self) -> Any:
+        raise Refused(INVALID_PAYLOAD, "The request has no body; send the payload as JSON.")
+
+    def schema(self, reference: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        (schema,), components = msgspec.json.schema_components([self._hint], ref_template=reference)
+        return schema, components
+
+    def _refuse(self, value: Any, error: Exception, *, strict: bool) -> Refused:
+        return refuse(list(find_faults(value, self._hint, strict=strict)) or [Fault.of(error)])
+
+
+@dataclass(frozen=True, slots=True)
+class PydanticCheck:
+    adapter: Any
+    error: type[Exception]
+    takes_text: bool = False
+
+    def json(self, body: bytes) -> Any:
+        try:
+            return self.adapter.validate_json(body)
+        except self.error as error:
+            raise _pydantic_refusal(error) from None
+
+    def plain(self, value: Any) -> Any:
+        try:
+            return self.adapter.validate_python(value)
+        except self.error as error:
+            raise _pydantic_refusal(error) from None
+
+    def missing(self) -> Any:
+        raise Refused(INVALID_PAYLOAD, "The request has no body; send the payload as JSON.")
+
+    def schema(self, reference: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        schema = self.adapter.json_schema(ref_template=reference.replace("{name}", "{model}"))
+        return schema, schema.pop("$defs", {})
+
+
+def _pydantic_check(hint: Any) -> PydanticCheck:
+    pydantic = sys.modules["pydantic"]
+    return PydanticCheck(pydantic.TypeAdapter(hint), pydantic.ValidationError)
+
+
+def _pydantic_refusal(error: Any) -> Refused:
+    faults = [Fault.at(entry["loc"], entry["msg"]) for entry in error.errors(include_url=False)]
+    if all(entry["type"] == "json_invalid" for entry in error.errors(include_url=False)):
+        return Refused(BAD_REQUEST, f"The body is not JSON: {faults[0].message}.")
+    return refuse(faults)
+
+
+def _is_of_pydantic(hint: Any) -> bool:
+    """The user has imported pydantic, and a model of it is somewhere in the annotation."""
+    pydantic = sys.modules.get("pydantic")
+    if pydantic is None:
+        return False
+    return any(
+        (isinstance(part, type) and issubclass(part, pydantic.BaseModel))
+        or hasattr(part, "__pydantic_validator__")
+        or type(part).__module__.startswith(("pydantic.", "annotated_types"))
+        for part in _parts(hint)
+    )
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    yield hint
+    for argument in (*typing.get_args(hint), *getattr(hint, "__metadata__", ())):
+        yield from _parts(argument)
+
+
+def _is_beyond_msgspec(info: Any, seen: frozenset[Any] = frozenset()) -> bool:
+    """Somewhere in it is a class that JSON cannot become."""
+    if isinstance(info, msgspec.inspect.CustomType):
+        return True
+    name = getattr(info, "cls", None)
+    if name is not None and name in seen:
+        return False
+    seen |= {name}
+    inner = (
+        getattr(info, "item_type", None),
+        getattr(info, "key_type", None),
+        getattr(info, "value_type", None),
+    )
+    fields = (field.type for field in getattr(info, "fields", ()))
+    parts = (*inner, *getattr(info, "types", ()), *getattr(info, "item_types", ()), *fields)
+    return any(_is_beyond_msgspec(part, seen) for part in parts if part is not None)

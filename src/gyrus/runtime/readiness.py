@@ -1,0 +1,35 @@
+"""Whether a slot can really run the handler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.threads import Threads
+
+
+@dataclass(frozen=True, slots=True)
+class Unready:
+    reason: str
+    """One CamelCase word, stable."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Asked on the event loop, so that one that is blocked does not answer at all."""
+
+    desk: Desk
+    threads: Threads
+
+    def fault(self) -> Unready | None:
+        """None: it is ready."""
+        if self.desk.draining:
+            return Unready("Draining", "the replica is stopping")
+        if dead := self.threads.dead:
+            return Unready("ThreadDied", f"{dead} of the threads that run the handler died")
+        slots, overdue = self.desk.line.slots, len(self.desk.overdue)
+        if slots is not None and overdue >= slots:
+            told = f"all {slots} slots are taken by requests that are over their timeout"
+            return Unready("Stuck", told)
+        return None

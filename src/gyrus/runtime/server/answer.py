@@ -1,0 +1,95 @@
+"""Answers, as values and as bytes."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import NamedTuple
+
+JSON = "application/json"
+
+
+class Answer(NamedTuple):
+    """A whole answer, body included."""
+
+    status: int
+    media_type: str | None
+    """None: there is no body and no ``content-type``."""
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Besides those that the server writes itself. They have been checked (see :func:`check_header`)."""
+
+
+class Head(NamedTuple):
+    """The beginning of a streamed answer."""
+
+    status: int
+    media_type: str | None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+WRITTEN_BY_SERVER = frozenset(
+    {"connection", "content-length", "content-type", "date", "keep-alive", "te", "trailer",
+     "transfer-encoding", "upgrade", "x-request-id"}
+)  # fmt: skip
+"""Headers that an answer cannot choose: they frame it."""
+
+WITHOUT_BODY = frozenset({204, 304})
+
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+
+
+def check_header(name: str, value: str) -> tuple[str, str]:
+    """The header in the form in which it is sent. Raises ValueError where it would break the answer."""
+    name = name.lower()
+    if not name or not _TOKEN.issuperset(name):
+        raise ValueError(f"{name!r} is not a header's name")
+    if any(ord(char) < 32 and char != "\t" for char in value) or "\x7f" in value:
+        raise ValueError(f"the header {name} has a control character in its value")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the header {name} has {value[error.start]!r} in its value; encode it") from error
+    return name, value.strip()
+
+
+def head_bytes(head: Head, framing: bytes, request_id: bytes, now: float, *, close: bool) -> bytes:
+    """``framing``: the header that tells the body's length, or nothing. ``now``: monotonic seconds."""
+    parts = [_start(head.status, head.media_type), request_id, _date(now), framing]
+    if head.headers:
+        parts.extend(f"{name}: {value}\r\n".encode("latin-1") for name, value in head.headers)
+    parts.append(b"connection: close\r\n\r\n" if close else b"\r\n")
+    return b"".join(parts)
+
+
+@lru_cache(256)
+def _start(status: int, media_type: str | None) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    kind = f"content-type: {media_type}\r\n" if media_type else ""
+    return f"HTTP/1.1 {status} {phrase}\r\n{kind}x-request-id: ".encode("latin-1")
+
+
+class _DateLine:
+    """The date, written anew once a second."""
+
+    def __init__(self) -> None:
+        self.until = float("-inf")
+        self.line = b""
+
+    def renew(self, now: float) -> bytes:
+        present = time.time()
+        self.until = now + 1 - present % 1
+        self.line = f"\r\ndate: {formatdate(present, usegmt=True)}\r\n".encode()
+        return self.line
+
+
+_dates = _DateLine()
+
+
+def _date(now: float) -> bytes:
+    return _dates.line if now < _dates.until else _dates.renew(now)

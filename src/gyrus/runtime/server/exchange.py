@@ -1,0 +1,121 @@
+"""One request and its answer, between a connection and whoever answers."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from gyrus.runtime.server.answer import WITHOUT_BODY, Answer, Head, head_bytes
+
+if TYPE_CHECKING:
+    from gyrus.runtime.server.connection import Connection
+    from gyrus.runtime.server.request import Request
+
+JOINED = 64 * 1024
+"""Bytes of a body up to which it is copied behind its head, for one write instead of two."""
+
+
+class Owner(Protocol):
+    """Who answers; is told what becomes of the client."""
+
+    def client_gone(self) -> None:
+        """The connection is lost before the answer was complete. Called once."""
+        ...
+
+    def client_ready(self) -> None:
+        """The client takes more of a stream (see :attr:`Exchange.choked`)."""
+        ...
+
+
+class Exchange:
+    """Answered exactly once: by :meth:`answer`, or by :meth:`begin`, any number of :meth:`send`, and
+    :meth:`end` or :meth:`cut`. When the client is gone they do nothing.
+    """
+
+    __slots__ = ("_chunked", "_connection", "_open", "arrived", "counted", "owner", "request", "streaming")
+
+    def __init__(self, connection: Connection, request: Request) -> None:
+        self.request = request
+        self.arrived = monotonic()
+        self.owner: Owner | None = None
+        self.streaming = False
+        self.counted = True
+        """The answer counts among those of the handler."""
+        self._connection = connection
+        self._chunked = False
+        self._open = True
+
+    @property
+    def open(self) -> bool:
+        """The answer is not complete, and the client is there."""
+        return self._open
+
+    @property
+    def choked(self) -> bool:
+        """The client does not take what was sent: send no more until its owner is told to."""
+        return self._connection.choked
+
+    def answer(self, answer: Answer) -> None:
+        if not self._open:
+            return
+        self._open = False
+        connection, request, now = self._connection, self.request, monotonic()
+        status, media_type, body, headers = answer
+        close = connection.server.closing or not request.keep_alive
+        framing = b"" if status in WITHOUT_BODY else b"content-length: %d\r\n" % len(body)
+        data = head_bytes(Head(status, media_type, headers), framing, request.id, now, close=close)
+        if request.method == b"HEAD" or status in WITHOUT_BODY:
+            body = b""
+        if len(body) <= JOINED:
+            connection.write(data + body)
+        else:
+            connection.write(data)
+            connection.write(body)
+        if self.counted:
+            connection.server.tally(status, now - self.arrived)
+        connection.answered(self, close=close)
+
+    def begin(self, head: Head) -> None:
+        if not self._open:
+            return
+        self.streaming = True
+        request, now = self.request, monotonic()
+        self._chunked = request.version == "1.1" and head.status not in WITHOUT_BODY
+        close = self._closes
+        framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
+        self._connection.write(head_bytes(head, framing, request.id, now, close=close))
+        self._connection.server.tally(head.status, now - self.arrived)
+        if head.status in WITHOUT_BODY:
+            self.end()
+
+    def send(self, chunk: bytes) -> None:
+        if not self._open or not chunk or self.request.method == b"HEAD":
+            return
+        self._connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk)
+
+    def end(self) -> None:
+        """The stream is complete."""
+        if not self._open:
+            return
+        self._open = False
+        if self._chunked and self.request.method != b"HEAD":
+            self._connection.write(b"0\r\n\r\n")
+        self._connection.answered(self, close=self._closes)
+
+    def cut(self) -> None:
+        """The stream cannot be completed: end the connection, so that the client knows."""
+        if not self._open:
+            return
+        self._open = False
+        self._connection.cut()
+
+    def lost(self) -> None:
+        """For the connection: the client is gone."""
+        if self._open:
+            self._open = False
+            if self.owner is not None:
+                self.owner.client_gone()
+
+    @property
+    def _closes(self) -> bool:
+        return self._connection.server.closing or not self.request.keep_alive or not self._chunked

@@ -1,0 +1,53 @@
+"""Problem documents as answers.
+
+::
+
+    Refused    the request is at fault, or cannot be served now
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gyrus.contract.problem import MEDIA_TYPE, ProblemType
+from gyrus.runtime.server.answer import Answer
+
+
+@dataclass(eq=False)
+class Refused(Exception):
+    """Ends the work on a request. ``detail`` names the thing, the cause and the remedy."""
+
+    kind: ProblemType
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Further members of the document."""
+
+    def __post_init__(self) -> None:
+        super().__init__(self.detail)
+
+    def answer(self, request_id: bytes) -> Answer:
+        return problem_answer(self.kind, self.detail, request_id, headers=self.headers, more=self.more)
+
+
+def problem_answer(
+    kind: ProblemType,
+    detail: str,
+    request_id: bytes,
+    *,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Answer:
+    document = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": f"urn:gyrus:request:{request_id.decode('latin-1')}",
+        **(more or {}),
+    }
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return Answer(kind.status, MEDIA_TYPE, body, tuple((headers or {}).items()))

@@ -1,0 +1,75 @@
+"""One request, complete with its body."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from typing import ClassVar
+from urllib.parse import unquote
+
+LONGEST_ID = 128
+"""Characters of an ``x-request-id`` that are taken from a client."""
+
+_OF_PROCESS = os.urandom(8).hex()
+_number = count(1)
+
+
+class Request:
+    """What a client asked. Names of headers are in lower case; values as they came.
+
+    The values of a header that came more than once are joined by commas.
+    """
+
+    __slots__ = ("_id", "body", "headers", "keep_alive", "method", "target", "version")
+
+    NO_BODY: ClassVar[bytes] = b""
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes = NO_BODY,
+        *,
+        keep_alive: bool = True,
+        version: str = "1.1",
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.keep_alive = keep_alive
+        """The client would send another request on the same connection."""
+        self.version = version
+        self._id: bytes | None = None
+
+    @property
+    def id(self) -> bytes:
+        """The client's ``x-request-id``, or one that is made."""
+        if self._id is None:
+            given = self.headers.get(b"x-request-id")
+            self._id = (
+                given if given and _is_fit(given) else b"%s%08x" % (_OF_PROCESS.encode(), next(_number))
+            )
+        return self._id
+
+    @property
+    def path(self) -> str:
+        """Decoded, without the query."""
+        path = self.target.partition(b"?")[0]
+        if not path.startswith(b"/"):  # absolute form: a proxy's
+            path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+        return unquote(path.decode("latin-1"))
+
+    @property
+    def query(self) -> str:
+        """What comes after ``?``, as it was sent."""
+        return self.target.partition(b"?")[2].decode("latin-1")
+
+    def accepts(self, media_type: bytes) -> bool:
+        """Whether the client names it in ``Accept``; ``*/*`` is not a name."""
+        return media_type in self.headers.get(b"accept", b"").lower()
+
+
+def _is_fit(given: bytes) -> bool:
+    return len(given) <= LONGEST_ID and given.isascii() and b" " not in given and b'"' not in given

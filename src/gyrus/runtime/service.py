@@ -1,0 +1,116 @@
+"""What a worker answers at which path: its own pages, and the handler everywhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from gyrus.contract.problem import BAD_REQUEST, METHOD_NOT_ALLOWED, NOT_FOUND
+from gyrus.contract.replica import HEALTH_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
+from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.readiness import Readiness
+from gyrus.runtime.server.answer import JSON, Answer
+from gyrus.runtime.server.exchange import Exchange
+from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.request import Request
+from gyrus.runtime.telemetry import metrics
+from gyrus.runtime.telemetry.metrics import Metrics
+
+INTERNAL_HEADER = b"x-gyrus-internal"
+OPENAPI_PATH = "/openapi.json"
+READS = (b"GET", b"HEAD")
+
+Page = Callable[[Request], Answer]
+"""Raises Refused."""
+
+
+class Service:
+    """Called with every exchange."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        readiness: Readiness,
+        counted: Metrics,
+        *,
+        describe: Callable[[], bytes],
+        answers_get: bool,
+    ) -> None:
+        self._desk = desk
+        self._readiness = readiness
+        self._metrics = counted
+        self._describe = describe
+        self._methods = (b"POST", *READS) if answers_get else (b"POST",)
+        self._pages: Mapping[bytes, tuple[tuple[bytes, ...], Page]] = {
+            HEALTH_PATH.encode(): (READS, lambda request: _document({"status": "ok"})),
+            READY_PATH.encode(): (READS, self._ready),
+            METRICS_PATH.encode(): (READS, self._count),
+            OPENAPI_PATH.encode(): (READS, lambda request: Answer(200, JSON, self._describe())),
+            REQUEUE_PATH.encode(): ((b"POST",), self._requeue),
+        }
+
+    def __call__(self, exchange: Exchange) -> None:
+        request = exchange.request
+        target = request.target
+        if target != b"/":
+            found = self._pages.get(target.partition(b"?")[0])
+            if found is not None:
+                exchange.counted = False
+                exchange.answer(_answer(request, *found))
+                return
+        if request.method in self._methods:
+            self._desk.admit(exchange)
+        else:
+            exchange.answer(_not_allowed(request, self._methods).answer(request.id))
+
+    def _ready(self, request: Request) -> Answer:
+        fault = self._readiness.fault()
+        if fault is None:
+            return _document({"ready": True})
+        return _document({"ready": False, "reason": fault.reason, "message": fault.message}, 503)
+
+    def _count(self, request: Request) -> Answer:
+        line = self._desk.line
+        gauges = {
+            "in_flight": ("Requests that are not answered yet.", float(line.busy + line.waiting)),
+            "queued": ("Requests that wait for a slot.", float(line.waiting)),
+            "slots_busy": ("Slots that are taken.", float(line.busy)),
+            "slots_overdue": ("Slots whose request is over its timeout.", float(len(self._desk.overdue))),
+        }
+        return Answer(200, metrics.MEDIA_TYPE, self._metrics.exposition(gauges))
+
+    def _requeue(self, request: Request) -> Answer:
+        if request.headers.get(INTERNAL_HEADER) != b"1":
+            raise Refused(NOT_FOUND, f"{REQUEUE_PATH} is not answered from outside.")
+        return _document({"given_back": self._desk.give_back(_at_most(request.body))})
+
+
+def _answer(request: Request, methods: tuple[bytes, ...], page: Page) -> Answer:
+    try:
+        if request.method not in methods:
+            raise _not_allowed(request, methods)
+        return page(request)
+    except Refused as refused:
+        return refused.answer(request.id)
+
+
+def _not_allowed(request: Request, methods: tuple[bytes, ...]) -> Refused:
+    allowed = ", ".join(method.decode() for method in methods)
+    detail = f"{request.method.decode('latin-1')} is not answered here; use {allowed}."
+    return Refused(METHOD_NOT_ALLOWED, detail, {"allow": allowed})
+
+
+def _at_most(body: bytes) -> int:
+    try:
+        match json.loads(body):
+            case {"at_most": int(number)} if number >= 0:
+                return number
+            case _:
+                pass
+    except ValueError:
+        pass
+    raise Refused(BAD_REQUEST, 'The body must be {"at_most": n}, with n of 0 or more.')
+
+
+def _document(content: Mapping[str, object], status: int = 200) -> Answer:
+    return Answer(status, JSON, json.dumps(content).encode())

@@ -1,0 +1,100 @@
+"""Whatever Python code prints or logs, as log lines with the id of the request it was printed for.
+
+What native code writes to the file descriptors 1 and 2 does not pass here; the supervisor reads it.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+from collections.abc import Iterable
+
+from gyrus.runtime.telemetry.context import current_request
+from gyrus.runtime.telemetry.control import Control
+
+LONGEST_LINE = 64 * 1024
+"""Characters that are held back at most while a line is not complete."""
+OURS = "gyrus"
+"""The logger of the runtime itself."""
+
+
+def capture(control: Control) -> None:
+    """From now on. Logging is at INFO, as long as the handler does not configure it otherwise."""
+    sys.stdout = LogStream("stdout", sys.__stdout__, control)
+    sys.stderr = LogStream("stderr", sys.__stderr__, control)
+    root = logging.getLogger()
+    root.addHandler(LogHandler(control))
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+
+
+class LogStream(io.TextIOBase):
+    """Takes text, gives lines; each thread has its own unfinished line."""
+
+    def __init__(self, name: str, original: io.TextIOBase | object, control: Control) -> None:
+        super().__init__()
+        self._name = name
+        self._original = original
+        self._control = control
+        self._held = threading.local()
+
+    @property
+    def name(self) -> str:
+        return f"<{self._name}>"
+
+    @property
+    def encoding(self) -> str:
+        return "utf-8"
+
+    @property
+    def buffer(self) -> object:
+        """For those who write bytes: the real stream's."""
+        return getattr(self._original, "buffer", None)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        if isinstance(self._original, io.IOBase):
+            return self._original.fileno()
+        raise io.UnsupportedOperation("fileno")
+
+    def write(self, text: str, /) -> int:
+        whole = getattr(self._held, "text", "") + text
+        *lines, rest = whole.split("\n")
+        if len(rest) > LONGEST_LINE:
+            lines, rest = [*lines, rest], ""
+        self._held.text = rest
+        self._tell(lines)
+        return len(text)
+
+    def flush(self) -> None:
+        """An unfinished line stays: ``print(end="", flush=True)`` has more to say."""
+
+    def _tell(self, lines: Iterable[str]) -> None:
+        request = current_request.get()
+        for line in lines:
+            self._control.log(self._name, line.removesuffix("\r"), level=None, request_id=request)
+
+
+class LogHandler(logging.Handler):
+    """Records of :mod:`logging`, each one line, with its traceback behind it."""
+
+    def __init__(self, control: Control) -> None:
+        super().__init__()
+        self._control = control
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return
+        ours = record.name == OURS
+        told = message if ours else f"{record.name}: {message}"
+        level = record.levelname.lower()
+        stream = OURS if ours else "stderr"
+        self._control.log(stream, told, level=level, request_id=current_request.get())

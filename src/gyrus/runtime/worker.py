@@ -1,0 +1,96 @@
+"""The model server's process: ``python -m gyrus.runtime.worker <config.json> <index>``.
+
+Reads its configuration, loads the handler, serves until it is told to stop, drains, exits. It listens on
+``<run_dir>/<id>.<index>.sock``, or on ``$GYRUS_BIND`` (``127.0.0.1:8000``). Started by a supervisor it tells
+that of everything; started by hand it writes to stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from gyrus.contract.replica import Phase, Reason, ReplicaConfig
+from gyrus.runtime.codec import CodecError, decode
+from gyrus.runtime.handler.failure import LoadFailed
+from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.handler.loading import enter_project, load
+from gyrus.runtime.lifecycle import serve
+from gyrus.runtime.server.server import bind_tcp, bind_unix
+from gyrus.runtime.telemetry.control import Control, open_control
+from gyrus.runtime.telemetry.output import capture
+
+BIND = "GYRUS_BIND"
+
+
+def main(arguments: Sequence[str]) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to drain
+    control = open_control(sys.stderr)
+    try:
+        config, index = read_config(arguments)
+        capture(control)
+        handler = start(config, control)
+        with listener(config, index) as bound:
+            run(serve(config, handler, bound, control))
+    except LoadFailed as failed:
+        control.status(Phase.FAILED, failed.message, reason=failed.reason, lines=failed.lines)
+        return 1
+    return 0
+
+
+def read_config(arguments: Sequence[str]) -> tuple[ReplicaConfig, int]:
+    """Raises LoadFailed."""
+    try:
+        path, index = arguments
+        return decode(ReplicaConfig, Path(path).read_bytes()), int(index)
+    except (ValueError, OSError, CodecError) as error:
+        told = f"the worker's configuration cannot be read: {error}; it needs a config.json and a number"
+        raise LoadFailed(Reason.EXITED, told) from error
+
+
+def start(config: ReplicaConfig, control: Control) -> Handler:
+    """Raises LoadFailed."""
+    if config.handler is None:
+        raise LoadFailed(Reason.EXITED, "the configuration has no handler")
+    control.status(Phase.STARTING, f"loading {config.handler.path}")
+    enter_project(config.project)
+    return load(config.handler)
+
+
+def listener(config: ReplicaConfig, index: int) -> socket.socket:
+    """Raises LoadFailed."""
+    address = os.environ.get(BIND)
+    try:
+        if address:
+            host, _, port = address.rpartition(":")
+            return bind_tcp(host.strip("[]"), int(port))
+        return bind_unix(os.path.join(config.run_dir, f"{config.id}.{index}.sock"))
+    except (OSError, ValueError) as error:
+        place = address or config.run_dir
+        raise LoadFailed(Reason.NOT_LISTENING, f"cannot listen on {place}: {error}") from error
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """On uvloop where there is one."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    # Threads in the middle of a call, and what they hold, end with the process.
+    os._exit(code)
