@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -28,7 +29,7 @@ import websockets.asyncio.server
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.routing.errors import PortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
-from gyrus.state.board import Traffic
+from gyrus.state.board import Route, Traffic
 from support.load import Load
 from support.upstreams import Request, Stage, Upstream, answer, free_port, until
 
@@ -431,7 +432,8 @@ async def test_one_bad_api_is_refused_alone(
     stage.say("bad", too_long)
     stage.say("good-1", echo)
     stage.say("good-2", echo)
-    await until(lambda: {"good-1", "good-2"} <= stage.board.acknowledged.keys())
+    for good in ("good-1", "good-2"):
+        await until(lambda api=good: stage.board.acknowledged.get(api) == frozenset({echo.endpoint}))
     await until(lambda: "endpoints of bad" in stage.board.gateway_message)
     assert (await client.get(f"{stage.url}/good-1")).status_code == 200
     assert (await client.get(f"{stage.url}/good-2")).status_code == 200
@@ -543,6 +545,51 @@ async def test_operator_restart_does_not_disturb_traffic(
         finally:
             await second.gateway.stop()
     assert not list(second.home.run.glob("envoy*"))
+
+
+OPERATOR = """
+import asyncio, pathlib, sys
+from gyrus.routing.settings import GatewaySettings
+from support.upstreams import Stage
+
+async def operate(home, port, endpoint):
+    stage = Stage(pathlib.Path(home), GatewaySettings(port=int(port), concurrency=1))
+    async with stage.operating():
+        await stage.route("iris", endpoint)
+        print("routed", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(operate(*sys.argv[1:]))
+"""
+
+
+async def test_killed_operator_leaves_envoy_serving(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    async with stage.upstream("a").serving() as upstream:
+        arguments = (str(tmp_path), str(stage.settings.port), upstream.endpoint)
+        path = os.pathsep.join(sys.path)
+        operator = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", OPERATOR, *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        assert operator.stdout
+        assert await operator.stdout.readline() == b"routed\n"
+        stage.board.routes["iris"] = Route(
+            api="iris", path="/iris", endpoints=frozenset({upstream.endpoint}), timeout=5.0
+        )
+        try:
+            async with Load(f"{stage.url}/iris", 300) as load:
+                await asyncio.sleep(0.2)
+                operator.kill()
+                await operator.wait()
+                await asyncio.sleep(0.3)
+                async with stage.operating():
+                    assert stage.board.acknowledged == {"iris": frozenset({upstream.endpoint})}
+                    await asyncio.sleep(0.2)
+            assert load.result.failed == (), str(load.result)
+        finally:
+            await stage.gateway.stop()
 
 
 async def test_changed_bootstrap_is_a_hot_restart(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ used until it is sure that it is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from gyrus.routing.resources import routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
@@ -85,13 +85,15 @@ class Ledger:
         return ((routed or _NONE) & keep) | used
 
     def _routed(self, api: str) -> Endpoints | None:
-        """What requests surely reach; None: they do not reach the API at all."""
+        """What requests surely reach; None: it is not sure that they reach the API at all."""
         session = next((one for one in reversed(self._sessions()) if one.told), None)
-        if session is None or api not in session.confirmed(CLUSTER):
+        if session is None or None in session.possible(CLUSTER, api):
             return None
-        if api not in self._tables.get(session.confirmed(ROUTES).get(routes.NAME, ""), _NONE):
+        tables = session.possible(ROUTES, routes.NAME)
+        if not all(api in self._tables.get(version or "", _NONE) for version in tables):
             return None
-        return self._assignments.get(session.confirmed(ENDPOINTS).get(api, ""))
+        versions = session.possible(ENDPOINTS, api)
+        return frozenset[str].intersection(*(self._meaning(version) for version in versions))
 
     def _used(self, api: str) -> Endpoints:
         """What requests may reach."""
@@ -101,7 +103,10 @@ class Ledger:
             if api in session.names(CLUSTER)
             for version in session.possible(ENDPOINTS, api)
         )
-        return _NONE.union(*(self._assignments.get(version, _NONE) for version in versions))
+        return _NONE.union(*(self._meaning(version) for version in versions))
+
+    def _meaning(self, version: str | None) -> Endpoints:
+        return self._assignments.get(version or "", _NONE)
 
     def _sessions(self) -> list[Session]:
         return [*self._broken, *self._open]
@@ -118,14 +123,10 @@ class Ledger:
         """Versions that nobody has any more are dropped, now and then."""
         if len(self._assignments) < 4 * len(snapshot.routes) + 1000:
             return
-        kept = set(_versions(snapshot, ENDPOINTS))
+        kept: set[str | None] = {resource.version for resource in snapshot.of_kind(ENDPOINTS).values()}
         for session in self._sessions():
             for api in session.names(ENDPOINTS):
                 kept |= session.possible(ENDPOINTS, api)
         self._assignments = {
             version: known for version, known in self._assignments.items() if version in kept
         }
-
-
-def _versions(snapshot: Snapshot, kind: str) -> Iterable[str]:
-    return (resource.version for resource in snapshot.of_kind(kind).values())

@@ -36,20 +36,26 @@ _MODULES = (
 
 
 class Status(Protocol):
-    message: str
+    @property
+    def message(self) -> str: ...
 
 
 class DeltaRequest(Protocol):
     """What Envoy sends: a subscription, an acknowledgement (``response_nonce``), a refusal (with
     ``error_detail``), or several of them at once."""
 
-    type_url: str
-    response_nonce: str
-    resource_names_subscribe: Iterable[str]
-    resource_names_unsubscribe: Iterable[str]
-    initial_resource_versions: Mapping[str, str]
-    error_detail: Status
-
+    @property
+    def type_url(self) -> str: ...
+    @property
+    def response_nonce(self) -> str: ...
+    @property
+    def resource_names_subscribe(self) -> Iterable[str]: ...
+    @property
+    def resource_names_unsubscribe(self) -> Iterable[str]: ...
+    @property
+    def initial_resource_versions(self) -> Mapping[str, str]: ...
+    @property
+    def error_detail(self) -> Status: ...
     def HasField(self, field_name: str) -> bool: ...  # noqa: N802 (protobuf's name)
 
 

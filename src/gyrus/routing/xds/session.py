@@ -79,8 +79,8 @@ class _Books:
     on_its_way: Push | None = None
     refused: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     """What was refused alone, by name; until something else is taken."""
-    suspects: set[str] = field(default_factory=set[str])
-    """Names that were in a refused push together; each is sent alone."""
+    suspects: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    """What was in a refused push together: Envoy may have taken it or not. Each is sent again, alone."""
     again: set[str] = field(default_factory=set[str])
     """Names to send though their version is confirmed."""
 
@@ -121,16 +121,20 @@ class Session:
         """The versions that Envoy has taken, by name."""
         return self._books[kind].confirmed
 
-    def possible(self, kind: str, name: str) -> frozenset[str]:
-        """The versions of this resource that Envoy may be using now."""
+    def possible(self, kind: str, name: str) -> frozenset[str | None]:
+        """The versions of this resource one of which Envoy is using now; None: it may not have it at all."""
         books = self._books[kind]
-        pushed = books.on_its_way.versions.get(name) if books.on_its_way else None
-        return frozenset(version for version in (books.confirmed.get(name), pushed) if version)
+        versions = {books.confirmed.get(name)}
+        if name in books.suspects:
+            versions.add(books.suspects[name])
+        if books.on_its_way and name in books.on_its_way.versions:
+            versions.add(books.on_its_way.versions[name])
+        return frozenset(versions)
 
     def names(self, kind: str) -> frozenset[str]:
         """Everything of this kind that Envoy may have now."""
         books = self._books[kind]
-        names = frozenset(books.confirmed)
+        names = frozenset(books.confirmed) | books.suspects.keys()
         return names | books.on_its_way.versions.keys() if books.on_its_way else names
 
     @property
@@ -176,10 +180,11 @@ class Session:
         books.subscribed -= removed
         for name in removed:
             books.confirmed.pop(name, None)
+            books.suspects.pop(name, None)
 
     def _confirm(self, books: _Books, push: Push) -> None:
         for name, version in push.versions.items():
-            books.suspects.discard(name)
+            books.suspects.pop(name, None)
             books.refused.pop(name, None)
             if version is None:
                 books.confirmed.pop(name, None)
@@ -188,10 +193,10 @@ class Session:
 
     def _refuse(self, books: _Books, push: Push, message: str) -> tuple[Refusal, ...]:
         if len(push.versions) != 1:
-            books.suspects |= push.versions.keys()
+            books.suspects |= push.versions
             return ()
         (name, version), *_ = push.versions.items()
-        books.suspects.discard(name)
+        books.suspects.pop(name, None)
         refusal = books.refused[name] = Refusal(push.kind, name, version or "", message)
         return (refusal,)
 
@@ -222,14 +227,14 @@ class Session:
         asked = resources.keys() if books.wildcard else books.subscribed
         upserts: dict[str, str] = {}
         for name in asked:
-            if name in resources or name not in books.confirmed:
+            if name in resources or name not in books.confirmed or name in books.again:
                 found = resources.get(name) or wanted.resource(kind, name)
                 if found and self._is_due(books, name, found.version):
                     upserts[name] = found.version
         return upserts
 
     def _is_due(self, books: _Books, name: str, version: str) -> bool:
-        if name in books.again:
+        if name in books.again or name in books.suspects:
             return True
         refusal = books.refused.get(name)
         return version != books.confirmed.get(name) and (refusal is None or version != refusal.version)
@@ -239,7 +244,7 @@ class Session:
         books = self._books[kind]
         if not books.wildcard or (kind == CLUSTER and not self._routes_are(wanted)):
             return ()
-        return books.confirmed.keys() - wanted.of_kind(kind).keys()
+        return (books.confirmed.keys() | books.suspects.keys()) - wanted.of_kind(kind).keys()
 
     def _routes_are(self, wanted: Wanted) -> bool:
         routes = self._books[ROUTES]
@@ -262,7 +267,7 @@ class Session:
 
     def _rewarm(self, clusters: Mapping[str, str | None]) -> None:
         """A changed cluster waits for its endpoints anew, without asking for them again."""
-        known = self._books[CLUSTER].confirmed
-        endpoints = self._books[ENDPOINTS]
+        books, endpoints = self._books[CLUSTER], self._books[ENDPOINTS]
+        known = books.confirmed.keys() | books.suspects.keys()
         changed = {name for name, version in clusters.items() if version and name in known}
         endpoints.again |= changed & endpoints.subscribed

@@ -1,0 +1,128 @@
+"""Envoy's configuration, where its details decide what clients see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gyrus.contract import problem
+from gyrus.contract.home import Home
+from gyrus.contract.replica import REQUEUE_HEADER, Limits
+from gyrus.routing.adoption import assigned, listening_ports
+from gyrus.routing.bootstrap import bootstrap
+from gyrus.routing.resources import clusters, endpoints, listener, problems, routes
+from gyrus.routing.resources.kinds import Json
+from gyrus.routing.settings import HIGHEST_BASE_ID, GatewayFiles, GatewaySettings
+from gyrus.state.board import Route
+
+ROUTE = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=60.0)
+
+
+def retries(entry: Json) -> list[tuple[Json, set[str]]]:
+    """Match and reasons of each forwarding route."""
+    found = entry["action"]["typed_config"]["routes"]
+    return [
+        (one["match"], set(one["route"]["retry_policy"]["retry_on"].split(",")))
+        for one in found
+        if "route" in one
+    ]
+
+
+def test_only_safe_methods_are_sent_again_after_a_reset() -> None:
+    for match, reasons in retries(routes.entry(ROUTE, GatewaySettings())):
+        assert {"connect-failure", "reset-before-request", "refused-stream", "retriable-headers"} <= reasons
+        assert ("reset" in reasons) == ("headers" not in match)
+
+
+def test_idempotent_api_is_sent_again_whatever_the_method() -> None:
+    idempotent = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=60.0, idempotent=True)
+    found = retries(routes.entry(idempotent, GatewaySettings()))
+    assert all("reset" in reasons and "headers" not in match for match, reasons in found)
+
+
+def test_gateway_closes_idle_connections_before_the_replica() -> None:
+    assert Limits().keep_alive - clusters.UPSTREAM_IDLE > 5
+
+
+def test_streams_are_not_cut_by_a_long_timeout() -> None:
+    slow = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=3600.0)
+    actions = [
+        one["route"]
+        for one in routes.entry(slow, GatewaySettings())["action"]["typed_config"]["routes"]
+        if "route" in one
+    ]
+    assert {action["timeout"] for action in actions} == {"0s"}
+    assert {action["idle_timeout"] for action in actions} == {"3600.500s"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        ("unix:/run/a.sock", {"pipe": {"path": "/run/a.sock"}}),
+        ("127.0.0.1:80", {"socket_address": {"address": "127.0.0.1", "port_value": 80}}),
+        ("[::1]:80", {"socket_address": {"address": "::1", "port_value": 80}}),
+    ],
+)
+def test_addresses(endpoint: str, address: Json) -> None:
+    assert endpoints.address(endpoint) == address
+
+
+def test_problem_types_are_the_contract_s() -> None:
+    known = {one.type: one for one in vars(problem).values() if isinstance(one, problem.ProblemType)}
+    documents: list[Any] = [
+        one["body_format_override"] for one in problems.local_replies()["mappers"] if "status_code" in one
+    ]
+    assert len(documents) > 8
+    for document in documents:
+        fields = document["json_format"]
+        assert document["content_type"] == problem.MEDIA_TYPE
+        assert known[fields["type"]].title == fields["title"]
+        assert known[fields["type"]].status == fields["status"]
+
+
+def test_private_headers_are_removed_by_prefix() -> None:
+    assert REQUEUE_HEADER.startswith(listener.PRIVATE_HEADERS)
+
+
+def test_no_access_log_where_none_is_wanted() -> None:
+    manager = listener.listener(GatewaySettings(), None)["filter_chains"][0]["filters"][0]["typed_config"]
+    assert manager["access_log"] == []
+
+
+def test_homes_are_kept_apart(tmp_path: Any) -> None:
+    one, other = (GatewayFiles(Home(tmp_path / name)) for name in ("one", "other"))
+    assert one.node != other.node
+    assert one.base_id != other.base_id
+    assert max(one.base_id, other.base_id) < HIGHEST_BASE_ID
+    assert bootstrap(one) == bootstrap(one) != bootstrap(other)
+
+
+def test_what_an_adopted_envoy_tells() -> None:
+    dump = {
+        "configs": [
+            {
+                "endpoint_config": {
+                    "cluster_name": "iris",
+                    "endpoints": [
+                        {
+                            "lb_endpoints": [
+                                {"endpoint": {"address": endpoints.address("unix:/a.sock")}},
+                                {"endpoint": {"address": endpoints.address("127.0.0.1:81")}},
+                            ]
+                        }
+                    ],
+                }
+            },
+            {"endpoint_config": {"cluster_name": "empty"}},
+        ]
+    }
+    assert assigned(dump) == {"iris": frozenset({"unix:/a.sock", "127.0.0.1:81"}), "empty": frozenset()}
+    assert assigned({}) == {}
+    listeners = {
+        "listener_statuses": [
+            {"local_address": {"socket_address": {"address": "127.0.0.1", "port_value": 8080}}},
+            {"local_address": {"pipe": {"path": "/x"}}},
+        ]
+    }
+    assert listening_ports(listeners) == {8080}
