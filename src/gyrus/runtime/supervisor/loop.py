@@ -18,6 +18,7 @@ from gyrus.runtime.supervisor.environment import environment_of
 from gyrus.runtime.supervisor.life import Want
 from gyrus.runtime.supervisor.logfile import LogFile
 from gyrus.runtime.supervisor.memory import MemoryWatch
+from gyrus.runtime.supervisor.port import pick_port
 from gyrus.runtime.supervisor.report import Origin, Reporter
 from gyrus.runtime.supervisor.role import roles_of
 from gyrus.runtime.supervisor.statusfile import StatusFile
@@ -34,6 +35,9 @@ OOM_SAMPLE = 1.0
 """Seconds between two looks at how many processes the kernel has killed for want of memory."""
 
 
+UPSTREAM = "GYRUS_UPSTREAM"
+"""Tells the front where the server is that it stands before."""
+
 Reader = Callable[[float], None]
 """Called with the present when there is something to read."""
 
@@ -49,10 +53,9 @@ class Ending:
 class Supervisor:
     def __init__(self, config: ReplicaConfig, config_path: str) -> None:
         folder = os.path.dirname(config_path)
-        env = environment_of(config, os.environ)
         self._config = config
         self._log = LogFile(config.log_dir or folder, config.id)
-        self._units = [Unit(role, config.project, env, self._log) for role in roles_of(config, config_path)]
+        self._units = _units(config, config_path, self._log)
         self._status = StatusFile(folder, config.notify)
         self._memory = MemoryWatch(config.memory) if config.memory else None
         self._reporter = Reporter(config, _origin())
@@ -185,7 +188,6 @@ class Supervisor:
     def _decide(self, now: float) -> None:
         if self._told_to_stop and self._ending is None:
             self._ending = Ending(kill_at=now + self._config.grace)
-            self._begin_to_stop(now)
         for unit in self._units:
             unit.life = unit.life.passed(now)
         if self._ready_at is None and self._phase is Phase.READY:
@@ -212,15 +214,13 @@ class Supervisor:
         if self._ending:
             self._end(self._ending, now)
 
-    def _begin_to_stop(self, now: float) -> None:
-        for unit in self._units:
-            unit.stop(now)
-
     def _end(self, ending: Ending, now: float) -> None:
         """Processes exit or are killed, then what they have left behind, then it is done."""
+        self._tell_to_stop(now)
         if any(unit.pid is not None for unit in self._units):
             if now >= ending.kill_at:
                 for unit in self._units:
+                    unit.stop(now)
                     unit.kill(now)
                 ending.kill_at = now + 1.0
             return
@@ -235,6 +235,12 @@ class Supervisor:
             _send(left, signal.SIGKILL)
             if now >= ending.strays_kill_at + LAST_RESORT:
                 self._finish(now)
+
+    def _tell_to_stop(self, now: float) -> None:
+        """A front first: the server behind it is needed until the front has ended."""
+        fronts = [unit for unit in self._units if unit.role.front and unit.life.phase is not Phase.GONE]
+        for unit in fronts or self._units:
+            unit.stop(now)
 
     def _finish(self, now: float) -> None:
         for unit in self._units:
@@ -264,6 +270,18 @@ class Supervisor:
             lives, stopping=self._ending is not None, ended=self._done, ready_at=self._ready_at
         )
         self._status.write(status, now)
+
+
+def _units(config: ReplicaConfig, config_path: str, log: LogFile) -> list[Unit]:
+    env = environment_of(config, os.environ)
+    if not config.front:
+        return [Unit(role, config.project, env, log) for role in roles_of(config, config_path)]
+    port = pick_port()
+    env |= {UPSTREAM: port.endpoint}
+    return [
+        Unit(role, config.project, env, log, kept_port=port if role.behind_front else None)
+        for role in roles_of(config, config_path)
+    ]
 
 
 def _origin() -> Origin:

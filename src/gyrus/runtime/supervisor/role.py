@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gyrus.contract.replica import READY_PATH, Reason, ReplicaConfig
 from gyrus.runtime.supervisor.life import Rules
@@ -27,7 +27,10 @@ class Role:
     announces: bool
     """It is ours: it has a control pipe, and says there when it listens."""
     rules: Rules
+    behind_front: bool = False
+    """Its port stays the same for all of its lives, for the front knows it."""
     front: bool = False
+    """It stands before another, and ends before that does."""
 
     def words(self, port: int | None) -> tuple[str, ...]:
         """The command to run."""
@@ -40,7 +43,7 @@ def roles_of(config: ReplicaConfig, config_path: str) -> tuple[Role, ...]:
     if config.process is None:
         return tuple(_worker(config, config_path, index) for index in range(config.processes))
     if config.front:
-        return (_server(config), _front(config, config_path))
+        return (replace(_server(config), behind_front=True), _front(config, config_path))
     return (_server(config),)
 
 

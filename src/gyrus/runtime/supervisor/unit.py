@@ -33,7 +33,10 @@ DRAINED_READS = 64
 class Unit:
     """Does to one process what its life wants, and tells its life what happened."""
 
-    def __init__(self, role: Role, folder: str, env: Mapping[str, str], log: LogFile) -> None:
+    def __init__(
+        self, role: Role, folder: str, env: Mapping[str, str], log: LogFile, kept_port: Port | None = None
+    ) -> None:
+        """``kept_port``: to be listened on at every start, instead of another one each time."""
         self.role = role
         self.life = Life(index=role.index, rules=role.rules)
         self.child: Child | None = None
@@ -43,6 +46,7 @@ class Unit:
         self._folder = folder
         self._env = env
         self._log = log
+        self._kept_port = kept_port
         self._port: Port | None = None
         self._probe_at = 0.0
         self._search_at = 0.0
@@ -57,7 +61,7 @@ class Unit:
     def start(self, now: float) -> None:
         self._release()
         try:
-            self._port = None if self.role.socket else pick_port()
+            self._port = None if self.role.socket else self._kept_port or pick_port()
             self.child = children.start(
                 self.role.words(self._port.number if self._port else None),
                 {**self._env, "PORT": str(self._port.number)} if self._port else self._env,
@@ -137,7 +141,9 @@ class Unit:
         self.pipes = ()
 
     def stop(self, now: float) -> None:
-        """Ask it to end."""
+        """Ask it to end. Once is enough."""
+        if self.life.phase in (Phase.DRAINING, Phase.GONE):
+            return
         self.life = self.life.stopping(now)
         if self.probe:
             self.probe.close()
@@ -225,7 +231,8 @@ class Unit:
             self.probe.close()
             self.probe = None
         if self._port:
-            self._port.release()
+            if self._port is not self._kept_port:
+                self._port.release()
             self._port = None
         if self.role.socket:
             try:

@@ -1,0 +1,227 @@
+"""One client's connection: its requests are taken to the server in their order, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+
+from gyrus.contract.problem import (
+    BAD_REQUEST,
+    BODY_TIMEOUT,
+    BODY_TOO_LARGE,
+    HEADER_TOO_LARGE,
+    NO_REPLICA,
+    QUEUE_FULL,
+    TIMEOUT,
+)
+from gyrus.runtime.front import wire
+from gyrus.runtime.front.gate import Full, GivenBack
+from gyrus.runtime.front.message import CHUNK, Broken, Ended, Head, Oversized, Requests
+from gyrus.runtime.front.own import Own, own_path
+from gyrus.runtime.front.passage import GIVEN_BACK, Cut, Passage
+from gyrus.runtime.server.answer import Answer, head_bytes
+from gyrus.runtime.server.answer import Head as AnswerHead
+from gyrus.runtime.server.problems import Refused
+
+if TYPE_CHECKING:
+    from gyrus.runtime.front.front import Front
+
+LINGER = 2.0
+"""Seconds for which the rest of a refused request is read and dropped."""
+LAST_IDLE = 1.0
+"""Seconds after which an idle connection is closed when the replica is to stop."""
+
+_OF_PROCESS = os.urandom(8).hex().encode()
+_number = count(1)
+
+
+class ClientProtocol(asyncio.StreamReaderProtocol):
+    """Tells at once when the client is gone: nobody may be reading just then."""
+
+    def __init__(self, front: Front) -> None:
+        self._stream = asyncio.StreamReader(limit=CHUNK)
+        super().__init__(self._stream)
+        self._front = front
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        stream = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        writer = asyncio.StreamWriter(stream, self, self._stream, asyncio.get_running_loop())
+        self._task = self._front.connected(Client(self._front, self._stream, writer))
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        self._gone()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._gone()
+
+    def _gone(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Client:
+    def __init__(self, front: Front, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._front = front
+        self._writer = writer
+        self._requests = Requests(reader, front.limits.max_header)
+        self._idling: asyncio.Timeout | None = None
+
+    async def run(self) -> None:
+        try:
+            while await self._serve_next():
+                pass
+            await self._writer.drain()
+            self._writer.close()
+        except (Cut, ConnectionError):
+            pass
+        finally:
+            if not self._writer.is_closing():
+                self._writer.transport.abort()
+
+    def hurry(self) -> None:
+        """The replica is to stop: if idle, do not wait for long."""
+        if self._idling is not None:
+            self._idling.reschedule(asyncio.get_running_loop().time() + LAST_IDLE)
+
+    async def _serve_next(self) -> bool:
+        """Tells whether there may be another."""
+        try:
+            if (request := await self._next_request()) is None:
+                return False
+        except Refused as refused:
+            self._refuse(refused, _new_id(), close=True)
+            await self._linger()
+            return False
+        request_id = request.get(wire.REQUEST_ID) or _new_id()
+        if (own := own_path(request)) is not None:
+            return await self._answer_itself(request, request_id, own)
+        return await self._pass_on(request, request_id)
+
+    async def _next_request(self) -> Head | None:
+        """None: there will be no more. Raises Refused."""
+        limits = self._front.limits
+        try:
+            await self._begun()
+            async with asyncio.timeout(limits.header_timeout):
+                return self._checked(await self._requests.head())
+        except TimeoutError:
+            detail = f"The request's header was not complete after {limits.header_timeout:g} s."
+            raise Refused(BODY_TIMEOUT, detail) from None
+        except Oversized:
+            detail = f"The request's header has more than {limits.max_header} bytes."
+            raise Refused(HEADER_TOO_LARGE, detail) from None
+        except Broken as error:
+            raise Refused(BAD_REQUEST, f"The request is not well-formed HTTP/1.1: {error}.") from None
+        except Ended:
+            return None
+
+    async def _begun(self) -> None:
+        """Raises Ended, also where a client was idle for too long."""
+        patience = LAST_IDLE if self._front.stopping else self._front.limits.keep_alive
+        try:
+            async with asyncio.timeout(patience) as self._idling:
+                await self._requests.begun()
+        except TimeoutError:
+            raise Ended from None
+        finally:
+            self._idling = None
+
+    def _checked(self, request: Head) -> Head:
+        limit = self._front.limits.max_body
+        if (request.length or 0) > limit:
+            raise Refused(BODY_TOO_LARGE, f"The body has more than {limit} bytes.")
+        upgraded = self._requests.upgraded
+        if upgraded and (not wire.wants_upgrade(request) or request.length or request.chunked):
+            raise Refused(BAD_REQUEST, "A request for another protocol has a body; send it without Upgrade.")
+        return request
+
+    async def _pass_on(self, request: Head, request_id: bytes) -> bool:
+        front, arrived = self._front, monotonic()
+        passage = Passage(
+            request, request_id, self._requests, self._writer, front.limits, lambda: front.stopping
+        )
+        try:
+            again = await self._in_turn(passage)
+        except Refused as refused:
+            if passage.begun:
+                raise Cut from refused
+            front.tally.count(refused.kind.status, monotonic() - arrived)
+            return await self._give_up(request, request_id, passage, refused)
+        front.tally.count(passage.status, monotonic() - arrived)
+        return again
+
+    async def _give_up(self, request: Head, request_id: bytes, passage: Passage, refused: Refused) -> bool:
+        whole = passage.body_taken or self._requests.skip_empty_body()
+        again = whole and self._may_go_on(request)
+        self._refuse(refused, request_id, close=not again)
+        if not whole:
+            await self._linger()
+        return again
+
+    def _may_go_on(self, request: Head) -> bool:
+        return request.keep_alive and not self._front.stopping and not self._requests.upgraded
+
+    async def _in_turn(self, passage: Passage) -> bool:
+        front = self._front
+        try:
+            async with asyncio.timeout(front.limits.timeout) as deadline, front.gate.slot():
+                return await passage.go(front.pool, deadline)
+        except TimeoutError:
+            detail = f"No answer came within {front.limits.timeout:g} s; raise the API's timeout if it may."
+            raise Refused(TIMEOUT, detail) from None
+        except Full:
+            detail = f"{front.gate.waiting} requests wait already; try again later."
+            raise Refused(QUEUE_FULL, detail, headers={"retry-after": "1"}) from None
+        except GivenBack:
+            raise Refused(NO_REPLICA, "Another replica may be free.", headers=GIVEN_BACK) from None
+
+    async def _answer_itself(self, request: Head, request_id: bytes, own: Own) -> bool:
+        body = await self._small_body()
+        again = body is not None and self._may_go_on(request)
+        try:
+            answer = own(self._front, body or b"")
+        except Refused as refused:
+            answer = refused.answer(request_id)
+        self._answer(answer, request_id, close=not again)
+        return again
+
+    async def _small_body(self) -> bytes | None:
+        """None: it did not come to its end in time, or is not small."""
+        body = b""
+        try:
+            async with asyncio.timeout(LINGER):
+                while (piece := await self._requests.piece()) is not None:
+                    body += piece
+                    if len(body) > CHUNK:
+                        return None
+        except (TimeoutError, Broken):
+            return None
+        return body
+
+    async def _linger(self) -> None:
+        """Let the client read the answer: to close on what it still sends would destroy that."""
+        self._writer.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                await self._requests.drop()
+
+    def _refuse(self, refused: Refused, request_id: bytes, *, close: bool) -> None:
+        self._answer(refused.answer(request_id), request_id, close=close)
+
+    def _answer(self, answer: Answer, request_id: bytes, *, close: bool) -> None:
+        head = AnswerHead(answer.status, answer.media_type, answer.headers)
+        framing = b"content-length: %d\r\n" % len(answer.body)
+        self._writer.write(head_bytes(head, framing, request_id, monotonic(), close=close) + answer.body)
+
+
+def _new_id() -> bytes:
+    return b"%b%08x" % (_OF_PROCESS, next(_number))

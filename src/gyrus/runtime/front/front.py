@@ -1,0 +1,69 @@
+"""The front as a whole: whom it listens to, what it tells of itself, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import traceback
+from collections.abc import Callable
+
+from gyrus.contract.replica import Limits
+from gyrus.runtime.front.client import Client, ClientProtocol
+from gyrus.runtime.front.gate import Gate
+from gyrus.runtime.front.tally import Tally
+from gyrus.runtime.front.upstream import Pool
+from gyrus.runtime.server.server import BACKLOG
+
+
+class Front:
+    def __init__(self, limits: Limits, pool: Pool) -> None:
+        self.limits = limits
+        self.pool = pool
+        self.gate = Gate(limits.max_concurrency, limits.max_queue_length)
+        self.tally = Tally()
+        self.stopping = False
+        """Every answer ends its connection."""
+        self._clients: dict[asyncio.Task[None], Client] = {}
+        self._empty = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self, bound: socket.socket, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
+        """Serve until ``stop``, then until every client has gone; whoever is idle is sent away."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as self._tasks:
+            server = await loop.create_unix_server(lambda: ClientProtocol(self), sock=bound, backlog=BACKLOG)
+            announce("ready")
+            await stop.wait()
+            announce("draining")
+            await self._drain()
+            server.close()
+        self.pool.close()
+
+    def connected(self, client: Client) -> asyncio.Task[None]:
+        assert self._tasks is not None
+        task = self._tasks.create_task(_guarded(client), name="front: client")
+        self._clients[task] = client
+        task.add_done_callback(self._disconnected)
+        return task
+
+    async def _drain(self) -> None:
+        self.stopping = True
+        if not self._clients:
+            return
+        self._empty.clear()
+        for client in self._clients.values():
+            client.hurry()
+        await self._empty.wait()
+
+    def _disconnected(self, task: asyncio.Task[None]) -> None:
+        del self._clients[task]
+        if not self._clients:
+            self._empty.set()
+
+
+async def _guarded(client: Client) -> None:
+    """A fault of ours costs one client its connection, not all."""
+    try:
+        await client.run()
+    except Exception:
+        traceback.print_exc()

@@ -1,0 +1,56 @@
+"""The few paths that the front answers itself. The gateway lets nobody from outside ask for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from gyrus.contract.problem import BAD_REQUEST, METHOD_NOT_ALLOWED
+from gyrus.contract.replica import HEALTH_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
+from gyrus.runtime.front.message import Head
+from gyrus.runtime.server.answer import JSON, Answer
+from gyrus.runtime.server.problems import Refused
+
+if TYPE_CHECKING:
+    from gyrus.runtime.front.front import Front
+
+INTERNAL = b"x-gyrus-internal"
+"""Must be ``1`` for what changes something."""
+
+Own = Callable[["Front", bytes], Answer]
+"""Takes the request's body."""
+
+
+def own_path(request: Head) -> Own | None:
+    """Who answers this request, if it is one for the front itself. It may raise Refused."""
+    path = request.path.decode("latin-1")
+    if path in (HEALTH_PATH, READY_PATH):
+        return _well
+    if path == METRICS_PATH:
+        return _metrics
+    if path == REQUEUE_PATH and request.get(INTERNAL) == b"1":
+        return _requeue if request.method == b"POST" else _only_post
+    return None
+
+
+def _well(front: Front, body: bytes) -> Answer:
+    """Whether the server behind is ready, the supervisor asks it directly."""
+    return Answer(200, "text/plain", b"ok\n")
+
+
+def _metrics(front: Front, body: bytes) -> Answer:
+    return Answer(200, "text/plain; version=0.0.4", front.tally.exposition(front.gate).encode())
+
+
+def _only_post(front: Front, body: bytes) -> Answer:
+    raise Refused(METHOD_NOT_ALLOWED, f"{REQUEUE_PATH} takes POST alone.", headers={"allow": "POST"})
+
+
+def _requeue(front: Front, body: bytes) -> Answer:
+    try:
+        asked: Any = json.loads(body)
+        at_most = int(cast("dict[str, Any]", asked)["at_most"])
+    except (ValueError, TypeError, KeyError):
+        raise Refused(BAD_REQUEST, 'The body is not {"at_most": <number>}.') from None
+    return Answer(200, JSON, json.dumps({"given_back": front.gate.give_back(max(0, at_most))}).encode())

@@ -1,0 +1,60 @@
+"""Whatever happens to those who wait, no slot is lost and none is given twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from gyrus.runtime.front.gate import Full, Gate, GivenBack
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_slots_are_neither_lost_nor_given_twice(seed: int) -> None:
+    chance, gate, most = random.Random(seed), Gate(3, 10), 0
+
+    async def visit() -> None:
+        nonlocal most
+        async with gate.slot():
+            most = max(most, gate.running)
+            for _ in range(chance.randrange(4)):
+                await asyncio.sleep(0)
+
+    visits: list[asyncio.Task[None]] = []
+    for _ in range(200):
+        visits.append(asyncio.create_task(visit()))
+        match chance.randrange(6):
+            case 0:
+                chance.choice(visits).cancel()
+            case 1:
+                gate.give_back(chance.randrange(3))
+            case _:
+                await asyncio.sleep(0)
+    ends = await asyncio.gather(*visits, return_exceptions=True)
+    kinds = {type(end) for end in ends}
+    assert kinds <= {type(None), Full, GivenBack, asyncio.CancelledError}
+    assert type(None) in kinds
+    assert most <= 3
+    assert (gate.running, gate.waiting) == (0, 0)
+
+
+async def test_a_turn_that_comes_to_one_who_is_just_leaving_goes_on() -> None:
+    gate = Gate(1, 2)
+    entered = asyncio.Event()
+
+    async def visit() -> None:
+        async with gate.slot():
+            entered.set()
+
+    async with gate.slot():
+        leaving = asyncio.create_task(visit())
+        await asyncio.sleep(0)
+        following = asyncio.create_task(visit())
+        await asyncio.sleep(0)
+        assert gate.waiting == 2
+        leaving.cancel()
+    await following
+    assert leaving.cancelled()
+    assert entered.is_set()
+    assert gate.running == 0
