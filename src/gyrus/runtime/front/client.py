@@ -13,6 +13,7 @@ from gyrus.contract.problem import (
     BAD_REQUEST,
     BODY_TIMEOUT,
     BODY_TOO_LARGE,
+    DRAINING,
     HEADER_TOO_LARGE,
     NO_REPLICA,
     QUEUE_FULL,
@@ -22,7 +23,7 @@ from gyrus.runtime.front import wire
 from gyrus.runtime.front.gate import Full, GivenBack
 from gyrus.runtime.front.message import CHUNK, Broken, Ended, Head, Oversized, Requests
 from gyrus.runtime.front.own import Own, own_path
-from gyrus.runtime.front.passage import GIVEN_BACK, Cut, Passage
+from gyrus.runtime.front.passage import Cut, Passage, given_back
 from gyrus.runtime.server.answer import Answer, head_bytes
 from gyrus.runtime.server.answer import Head as AnswerHead
 from gyrus.runtime.server.problems import Refused
@@ -154,9 +155,9 @@ class Client:
         except Refused as refused:
             if passage.begun:
                 raise Cut from refused
-            front.tally.count(refused.kind.status, monotonic() - arrived)
+            front.metrics.tally(refused.kind.status, monotonic() - arrived)
             return await self._give_up(request, request_id, passage, refused)
-        front.tally.count(passage.status, monotonic() - arrived)
+        front.metrics.tally(passage.status, monotonic() - arrived)
         return again
 
     async def _give_up(self, request: Head, request_id: bytes, passage: Passage, refused: Refused) -> bool:
@@ -176,13 +177,19 @@ class Client:
             async with asyncio.timeout(front.limits.timeout) as deadline, front.gate.slot():
                 return await passage.go(front.pool, deadline)
         except TimeoutError:
+            front.metrics.timed_out += 1
             detail = f"No answer came within {front.limits.timeout:g} s; raise the API's timeout if it may."
             raise Refused(TIMEOUT, detail) from None
         except Full:
-            detail = f"{front.gate.waiting} requests wait already; try again later."
+            front.metrics.rejected += 1
+            detail = (
+                f"All {front.gate.running} slots are busy and {front.gate.waiting} requests wait; "
+                "try again, or raise max_replicas or max_queue_length."
+            )
             raise Refused(QUEUE_FULL, detail, headers={"retry-after": "1"}) from None
         except GivenBack:
-            raise Refused(NO_REPLICA, "Another replica may be free.", headers=GIVEN_BACK) from None
+            front.metrics.requeued += 1
+            raise given_back(DRAINING if front.stopping else NO_REPLICA) from None
 
     async def _answer_itself(self, request: Head, request_id: bytes, own: Own) -> bool:
         body = await self._small_body()

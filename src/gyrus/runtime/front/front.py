@@ -10,9 +10,9 @@ from collections.abc import Callable
 from gyrus.contract.replica import Limits
 from gyrus.runtime.front.client import Client, ClientProtocol
 from gyrus.runtime.front.gate import Gate
-from gyrus.runtime.front.tally import Tally
 from gyrus.runtime.front.upstream import Pool
 from gyrus.runtime.server.server import BACKLOG
+from gyrus.runtime.telemetry.metrics import Metrics
 
 
 class Front:
@@ -20,7 +20,7 @@ class Front:
         self.limits = limits
         self.pool = pool
         self.gate = Gate(limits.max_concurrency, limits.max_queue_length)
-        self.tally = Tally()
+        self.metrics = Metrics()
         self.stopping = False
         """Every answer ends its connection."""
         self._clients: dict[asyncio.Task[None], Client] = {}
@@ -28,7 +28,7 @@ class Front:
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self, bound: socket.socket, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
-        """Serve until ``stop``, then until every client has gone; whoever is idle is sent away."""
+        """Serve until ``stop``, then finish what is started; whoever is idle is sent away."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as self._tasks:
             server = await loop.create_unix_server(lambda: ClientProtocol(self), sock=bound, backlog=BACKLOG)
@@ -48,6 +48,7 @@ class Front:
 
     async def _drain(self) -> None:
         self.stopping = True
+        self.gate.drain()
         if not self._clients:
             return
         self._empty.clear()

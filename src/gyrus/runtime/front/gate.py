@@ -16,13 +16,14 @@ class Full(Exception):
 
 
 class GivenBack(Exception):
-    """It waited, and may try its luck with another replica."""
+    """It was not started, and may try its luck with another replica."""
 
 
 class Gate:
     def __init__(self, slots: int | None, places: int) -> None:
         """``slots`` None: all may pass. ``places``: how many may wait."""
         self._line: Line[Turn] = Line(slots, places)
+        self._draining = False
 
     @property
     def running(self) -> int:
@@ -42,8 +43,13 @@ class Gate:
         finally:
             self._finish(turn)
 
-    def give_back(self, at_most: int) -> int:
-        """Send the youngest away; tells how many."""
+    def drain(self) -> None:
+        """From now on nobody waits: whoever does, or comes while no slot is free, is given back."""
+        self._draining = True
+        self.give_back()
+
+    def give_back(self, at_most: int | None = None) -> int:
+        """Send the youngest away, or all; tells how many."""
         given_back = self._line.give_back(at_most)
         for turn in given_back:
             if not turn.done():
@@ -53,6 +59,8 @@ class Gate:
     async def _enter(self, turn: Turn) -> None:
         if self._line.start_at_once(turn):
             return
+        if self._draining:
+            raise GivenBack
         if not self._line.wait(turn):
             raise Full
         try:

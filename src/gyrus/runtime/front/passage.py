@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from gyrus.contract.problem import BODY_TIMEOUT, BODY_TOO_LARGE, NO_REPLICA, UPSTREAM_FAILED
+from gyrus.contract.problem import BODY_TIMEOUT, BODY_TOO_LARGE, NO_REPLICA, UPSTREAM_FAILED, ProblemType
 from gyrus.contract.replica import REQUEUE_HEADER, Limits
 from gyrus.runtime.front import wire
 from gyrus.runtime.front.message import Answers, Broken, Ended, Head, Requests
@@ -22,7 +22,6 @@ from gyrus.runtime.server.problems import Refused
 FULL_BUFFER = 256 * 1024
 """Bytes that may wait for a slow receiver before its time is taken."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-GIVEN_BACK = {REQUEUE_HEADER: "1"}
 
 
 class Cut(Exception):
@@ -62,8 +61,7 @@ class Passage:
         try:
             upstream = await pool.connect()
         except OSError:
-            detail = "The process behind this replica takes no connections just now."
-            raise Refused(NO_REPLICA, detail, headers=GIVEN_BACK) from None
+            raise given_back(NO_REPLICA) from None
         reusable = False
         try:
             with _unwrapped():
@@ -197,6 +195,12 @@ class Passage:
             upwards = tasks.create_task(there, name="front: client to server")
             await upstream.answers.pour(self._client)
             upwards.cancel()
+
+
+def given_back(kind: ProblemType) -> Refused:
+    """Nothing of it was started: the gateway takes it to another replica."""
+    told = "The request was given back before it was started; send it again."
+    return Refused(kind, told, headers={REQUEUE_HEADER: "1", "retry-after": "1"})
 
 
 @contextmanager

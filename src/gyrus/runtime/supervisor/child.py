@@ -15,7 +15,8 @@ from gyrus.runtime.supervisor.life import LAST_LINES, Verdict
 from gyrus.runtime.supervisor.lines import LineCutter
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
-LONGEST_CONTROL_LINE = 1024 * 1024
+LONGEST_CONTROL_LINE = 2 * 1024 * 1024
+"""Bytes; a worker's longest message fits, escaped as it may be."""
 CHUNK = 64 * 1024
 """Bytes taken from a pipe at once. What a process writes beyond that waits in the pipe, not in our memory."""
 LONGEST_LAST_LINE = 2000

@@ -194,6 +194,8 @@ class Unit:
         if said.phase is Phase.READY:
             self.life, self._probe_at = self.life.announced_ready(), now
         elif said.phase is Phase.FAILED:
+            if said.lines:
+                self.say("error", "\n".join(said.lines))
             verdict = Verdict(said.reason or Reason.EXITED, said.message, said.lines)
             self.life = self.life.announced_failure(verdict, now)
         elif said.phase is Phase.STARTING:

@@ -232,7 +232,7 @@ async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: 1\r\n" in refused
         assert problem(refused)["type"] == "urn:gyrus:problem:queue-full"
-        assert problem(refused)["detail"] == "3 requests wait already; try again later."
+        assert problem(refused)["detail"].startswith("All 2 slots are busy and 3 requests wait; ")
         assert desk.arrived.qsize() == 2
         order = [(await desk.answer()).split()[1] for _ in range(5)]
         assert set(order[:2]) == {b"/0", b"/1"}
@@ -429,21 +429,26 @@ async def test_an_upgrade_that_is_declined_is_an_answer_like_others() -> None:
     assert answer.endswith(b"connection: close\r\n\r\nok")
 
 
-async def test_what_is_under_way_ends_well_when_told_to_stop() -> None:
+async def test_what_is_started_is_finished_and_what_waits_is_given_back_at_the_end() -> None:
     desk = Desk()
     async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
         idle_reader, idle = await staged.open()
-        asking = [asyncio.create_task(staged.ask(keep(n))) for n in range(2)]
+        asking = [asyncio.create_task(staged.ask(keep(0)))]
+        await until(lambda: staged.front.gate.running == 1)
+        asking.append(asyncio.create_task(staged.ask(keep(1))))
         await until(lambda: staged.front.gate.waiting == 1)
         staged.stop.set()
         await until(lambda: staged.front.stopping)
-        late = asyncio.create_task(staged.ask(keep(2)))
-        await until(lambda: staged.front.gate.waiting == 2)
-        for _ in range(3):
-            await desk.answer()
-        for answer in await asyncio.gather(*asking, late):
-            assert answer.startswith(b"HTTP/1.1 200 OK")
-            assert b"\r\nconnection: close\r\n" in answer
+        waiting, late = await asking[1], await staged.ask(keep(2))
+        for answer in (waiting, late):
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nx-gyrus-requeue: 1\r\n" in answer
+            assert problem(answer)["type"] == "urn:gyrus:problem:draining"
+        await desk.answer()
+        served = await asking[0]
+        assert served.startswith(b"HTTP/1.1 200 OK")
+        assert b"\r\nconnection: close\r\n" in served
+        assert b"\r\nconnection: close\r\n" in waiting
         assert await idle_reader.read() == b""
         idle.close()
 
@@ -457,7 +462,7 @@ async def test_its_own_paths() -> None:
         await staged.ask(get(0))
         metrics = await staged.ask(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert b'gyrus_requests_total{code="200"} 1\n' in metrics
-        assert b"gyrus_waiting 0\n" in metrics
+        assert b"gyrus_queued 0.0\n" in metrics
 
 
 def get(number: int) -> bytes:

@@ -1,0 +1,113 @@
+"""Supervisor and worker together: a handler from its project folder to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import textwrap
+from pathlib import Path
+
+from gyrus.contract.replica import HandlerConfig, Phase, Reason
+from support.replicas import WAIT, Replicas, Running
+
+
+def start(replicas: Replicas, folder: Path, handler: str, **files: str) -> Running:
+    (folder / "project").mkdir()
+    for name, text in {"handler": handler, **files}.items():
+        (folder / "project" / f"{name}.py").write_text(textwrap.dedent(text))
+    return replicas.launch(
+        handler=HandlerConfig(path="handler.py"), run_dir=str(folder), project=str(folder / "project")
+    )
+
+
+def ask(endpoint: str, payload: object) -> bytes:
+    body = json.dumps(payload).encode()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(WAIT)
+        client.connect(endpoint.removeprefix("unix:"))
+        client.sendall(
+            b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx-request-id: r-1\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        return b"".join(iter(lambda: client.recv(4096), b""))
+
+
+def test_a_handler_serves_logs_and_goes(replicas: Replicas, short_folder: Path) -> None:
+    handler = """
+        import os
+        import helper
+        class Handler:
+            def __init__(self, config): print("loaded")
+            def predict(self, payload):
+                print("asked", flush=True)
+                os.write(1, b"from below\\n")
+                return {"twice": helper.twice(payload["n"])}
+    """
+    # The second module has the name of one of the standard library: it must not disturb the worker.
+    replica = start(replicas, short_folder, handler, helper="def twice(n): return 2 * n", queue="1/0")
+    (endpoint,) = replica.until_phase(Phase.READY).endpoints
+    assert ask(endpoint, {"n": 21}).endswith(b'{"twice":42}')
+    replica.terminate()
+    assert replica.wait() == 0
+    assert replica.status.processes[0].exit_code == 0
+    lines = {line["message"]: line for line in replica.log}
+    assert lines["asked"]["request_id"] == "r-1"
+    assert "request_id" not in lines["loaded"]
+    assert lines["from below"].get("stream", "stdout") == "stdout"
+
+
+def test_a_missing_module_is_final_and_its_traceback_is_told(replicas: Replicas, short_folder: Path) -> None:
+    replica = start(
+        replicas, short_folder, "import no_such_module\nclass Handler:\n    def predict(self): ..."
+    )
+    status = replica.until_phase(Phase.FAILED)
+    assert status.reason is Reason.IMPORT
+    assert "no_such_module" in status.message
+    assert status.last_lines[-1] == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert status.last_lines.count("Traceback (most recent call last):") == 1
+    traces = [message for message in replica.messages("gyrus") if message.startswith("Traceback ")]
+    assert len(traces) == 1
+    assert traces[0].endswith("ModuleNotFoundError: No module named 'no_such_module'")
+
+
+def test_a_failing_init_is_told_and_tried_again(replicas: Replicas, short_folder: Path) -> None:
+    handler = """
+        class Handler:
+            def __init__(self, config): raise RuntimeError("no weights")
+            def predict(self): ...
+    """
+    replica = start(replicas, short_folder, handler)
+    status = replica.until(lambda status: status.phase is Phase.BACKOFF and status.restarts == 1)
+    assert status.reason is Reason.INIT
+    assert status.last_lines[-1] == "RuntimeError: no weights"
+
+
+def test_a_killed_worker_comes_back(replicas: Replicas, short_folder: Path) -> None:
+    replica = start(replicas, short_folder, "class Handler:\n    def predict(self): return 1")
+    pid = replica.until_phase(Phase.READY).processes[0].pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    status = replica.until(lambda status: status.restarts == 1 and status.phase is Phase.READY)
+    assert ask(status.endpoints[0], {}).endswith(b"\r\n\r\n1")
+
+
+def test_a_handler_that_holds_the_interpreter_is_told_within_five_seconds(
+    replicas: Replicas, short_folder: Path
+) -> None:
+    handler = """
+        import ctypes
+        class Handler:
+            def predict(self):
+                ctypes.PyDLL(None).sleep(8)  # does not let go of the GIL
+                return 1
+    """
+    replica = start(replicas, short_folder, handler)
+    (endpoint,) = replica.until_phase(Phase.READY).endpoints
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(endpoint.removeprefix("unix:"))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        status = replica.until_phase(Phase.UNREADY, seconds=5)
+        assert status.reason is Reason.UNRESPONSIVE
+        replica.until_phase(Phase.READY)
