@@ -1,0 +1,178 @@
+"""Writes docs/guides/yaml-reference.md from the specification's own descriptions.
+
+scripts/yaml_reference.py            writes it
+scripts/yaml_reference.py --check    fails where it is not current
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gyrus.spec.schema import json_schema
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "docs" / "guides" / "yaml-reference.md"
+
+Json = dict[str, Any]
+
+HEAD = """\
+# YAML reference
+
+<!-- Written by scripts/yaml_reference.py from the specification in src/gyrus/spec. Do not edit it here. -->
+
+`gyrus.yaml` is a list of APIs; a single API may stand without the list. Paths in it are relative to the file,
+and everything beside the file is uploaded with it (see [deploy a model](deploy-a-model.md)). An unknown
+field, a value of the wrong type and a contradiction are all refused with `file:line:column`, the cause and
+the remedy; `gyrus validate` checks without deploying. `gyrus schema` prints the same as a JSON Schema, for
+editors.
+
+```yaml
+- name: iris
+  handler: {path: handler.py, config: {threshold: 0.5}}
+  max_concurrency: 4
+  timeout: 10s
+  compute: {cpu: 200m, mem: 512Mi}
+  autoscaling: {min_replicas: 2, max_replicas: 4}
+- name: chat
+  process: {command: [vllm, serve, my-model, --port, $PORT], ready: {path: /health}}
+```
+
+Durations are written `500ms`, `10s`, `5m`, `1h`, or together (`1m30s`); memory and cores as in Kubernetes.
+
+In this version
+
+- **the number of replicas does not change by itself.** A new API runs `init_replicas` replicas, and a later
+  deploy moves that number only as far as `min_replicas` and `max_replicas` demand. The other fields of
+  `autoscaling` are checked and kept, and have no effect yet;
+- `compute.cpu` is checked and kept, and limits nothing on one machine. `compute.mem` and `compute.gpu` do.
+"""
+
+SECTIONS = {"Api": "An API"}
+"""Titles of definitions; those that are not here are called by their place in the YAML."""
+
+
+def main(arguments: list[str]) -> int:
+    text = rendered(json_schema())
+    if arguments != ["--check"]:
+        TARGET.write_text(text, "utf-8")
+        return 0
+    if TARGET.exists() and TARGET.read_text("utf-8") == text:
+        return 0
+    remedy = "write it anew: .venv/bin/python scripts/yaml_reference.py"
+    print(f"{TARGET.relative_to(ROOT)} is not current; {remedy}")  # noqa: T201
+    return 1
+
+
+def rendered(schema: Json) -> str:
+    definitions: dict[str, Json] = schema["$defs"]
+    places = _places("Api", definitions, SECTIONS["Api"])
+    sections = (_section(place, name, definitions, places) for name, place in places.items())
+    return "\n".join([HEAD, *sections])
+
+
+def _places(root: str, definitions: dict[str, Json], title: str) -> dict[str, str]:
+    """Title of each definition, in the order in which the YAML meets them."""
+    found = {root: title}
+
+    def visit(name: str, place: str) -> None:
+        for field, described in definitions[name].get("properties", {}).items():
+            inner = _reference(described)
+            if inner and inner not in found and "properties" in definitions[inner]:
+                path = f"{place}.{field}".removeprefix(".")
+                found[inner] = f"`{path}`"
+                visit(inner, path)
+
+    visit(root, "")
+    return found
+
+
+def _section(title: str, name: str, definitions: dict[str, Json], places: dict[str, str]) -> str:
+    definition = definitions[name]
+    required = definition.get("required", ())
+    rows = (
+        f"| `{name}` | {_kind(field, places)} | {_default(name, field, required)} "
+        f"| {_meaning(field, definitions)} |"
+        for name, field in definition["properties"].items()
+    )
+    table = ["| field | value | default | meaning |", "|---|---|---|---|", *rows]
+    return "\n".join([f"## {title}", "", _plain(definition.get("description", "")), "", *table, ""])
+
+
+def _kind(field: Json, places: dict[str, str]) -> str:
+    if (inner := _reference(field)) in places:
+        title = places[inner]
+        return f"[{title}](#{re.sub(r'[^a-z_ -]', '', title.lower()).replace(' ', '-')})"
+    if choices := field.get("anyOf"):
+        return " or ".join(_kind(choice, places) for choice in choices)
+    if "const" in field or "enum" in field:
+        return " or ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    if field.get("pattern") and field.get("examples"):
+        shown = ", ".join(f"`{example}`" for example in field["examples"])
+        return f"{_bounds(field).removeprefix(', ')} such as {shown}".strip()
+    return _simple(field) + _bounds(field)
+
+
+def _simple(field: Json) -> str:
+    words = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "`true` or `false`",
+        "array": "list of texts",
+        "object": "map",
+        "null": "`null`",
+    }
+    return words[field["type"]]
+
+
+def _bounds(field: Json) -> str:
+    said = {
+        "minimum": "from {:,}",
+        "exclusiveMinimum": "above {:,}",
+        "maximum": "to {:,}",
+        "exclusiveMaximum": "below {:,}",
+        "maxLength": "at most {:,} characters",
+    }
+    bounds = [form.format(field[key]) for key, form in said.items() if key in field]
+    return f", {' '.join(bounds)}" if bounds else ""
+
+
+def _default(name: str, field: Json, required: list[str]) -> str:
+    if name in required:
+        return "**required**"
+    if "default" not in field:
+        return ""
+    value = field["default"]
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _meaning(field: Json, definitions: dict[str, Json]) -> str:
+    """A section that does not say what it is here has said so itself."""
+    described = field.get("description") or definitions.get(_reference(field), {}).get("description", "")
+    text = _plain(described)
+    shown = "".join(f" Example: `{json.dumps(example)}`." for example in list(_examples(field))[:1])
+    return text + shown
+
+
+def _examples(field: Json) -> Iterator[Any]:
+    """Those that the value's column does not show."""
+    if not field.get("pattern"):
+        yield from (example for example in field.get("examples", ()) if not isinstance(example, str))
+
+
+def _reference(field: Json) -> str:
+    return str(field.get("$ref", "")).rpartition("/")[2]
+
+
+def _plain(text: str) -> str:
+    """Markdown of a docstring's one or two sentences."""
+    return text.replace("``", "`").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
