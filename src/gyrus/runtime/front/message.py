@@ -83,6 +83,7 @@ class Incoming:
         self._size = 0  # of the head so far
         self._target = b""
         self._phrase = b""
+        self._started = False
         self._in_body = False
         self.upgraded = False
         """Another protocol may follow: what has come of it already is in ``rest``."""
@@ -91,7 +92,8 @@ class Incoming:
     # What the parser calls
 
     def on_message_begin(self) -> None:
-        self._headers, self._size, self._target, self._phrase = [], 0, b"", b""
+        self._started = True
+        self._headers, self._target, self._phrase = [], b"", b""
 
     def on_url(self, part: bytes) -> None:
         self._target += part
@@ -111,7 +113,7 @@ class Incoming:
         self._events.append(self._head())
 
     def on_message_complete(self) -> None:
-        self._in_body = False
+        self._started = self._in_body = False
         self._size = 0
         self._events.append(END)
 
@@ -119,7 +121,7 @@ class Incoming:
 
     async def begun(self) -> None:
         """Something of the next message has come. Raises Ended."""
-        if not self._events and not self._size:
+        if self.between_messages:
             await self._fill()
 
     async def head(self) -> Head:
@@ -136,6 +138,11 @@ class Incoming:
             raise Broken("the connection was closed in the middle of a body") from None
         assert not isinstance(event, Head)
         return event if isinstance(event, bytes) else None
+
+    @property
+    def between_messages(self) -> bool:
+        """Nothing has come of another message."""
+        return not self._events and not self._started
 
     def skip_empty_body(self) -> bool:
         """Whether there is no body to wait for."""
@@ -172,7 +179,7 @@ class Incoming:
     async def _fill(self) -> None:
         data = await self._reader.read(CHUNK)
         if not data:
-            if self._size and not self._in_body:
+            if self._started and not self._in_body:
                 raise Broken("the connection was closed in the middle of a head")
             raise Ended
         if not self._in_body:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from time import monotonic
 
 from gyrus.runtime.front.message import CHUNK, Answers
@@ -13,18 +12,30 @@ REUSE = 1.0
 that may just be closing, a request could be lost."""
 
 
-@dataclass(slots=True, eq=False)
-class Upstream:
-    """One connection."""
+class Upstream(asyncio.StreamReaderProtocol):
+    """One connection. Bytes that nobody has asked for spoil it: they would be taken for the next answer."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    answers: Answers
-    idle_since: float = 0.0
+    def __init__(self, max_header: int) -> None:
+        self.reader = asyncio.StreamReader(limit=CHUNK)
+        super().__init__(self.reader)
+        self.answers = Answers(self.reader, max_header)
+        self.writer: asyncio.StreamWriter
+        self.idle_since: float | None = None
+        self.spoilt = False
 
-    @property
-    def usable(self) -> bool:
-        return not self.writer.is_closing() and not self.reader.at_eof()
+    def data_received(self, data: bytes) -> None:
+        if self.idle_since is None:
+            super().data_received(data)
+        else:
+            self.spoilt = True
+
+    def eof_received(self) -> bool | None:
+        self.spoilt = self.spoilt or self.idle_since is not None
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.spoilt = True
+        super().connection_lost(exc)
 
     def close(self) -> None:
         self.writer.transport.abort()
@@ -39,16 +50,20 @@ class Pool:
 
     async def connect(self) -> Upstream:
         """Raises OSError."""
+        now = monotonic()
         while self._idle:
             upstream = self._idle.pop()
-            if upstream.usable and monotonic() - upstream.idle_since < REUSE:
+            if _is_fresh(upstream, now):
+                upstream.idle_since = None
                 return upstream
             upstream.close()
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=CHUNK)
-        return Upstream(reader, writer, Answers(reader, self._max_header))
+        return await self._open()
 
     def release(self, upstream: Upstream) -> None:
         """It has answered, and may do so again."""
+        if upstream.spoilt or not upstream.answers.between_messages:
+            upstream.close()
+            return
         upstream.idle_since = monotonic()
         self._idle.append(upstream)
         if self._sweep is None:
@@ -61,12 +76,23 @@ class Pool:
             upstream.close()
         self._idle.clear()
 
+    async def _open(self) -> Upstream:
+        loop = asyncio.get_running_loop()
+        transport, upstream = await loop.create_connection(
+            lambda: Upstream(self._max_header), self._host, self._port
+        )
+        upstream.writer = asyncio.StreamWriter(transport, upstream, upstream.reader, loop)
+        return upstream
+
     def _close_idle(self) -> None:
         now = monotonic()
-        kept = [upstream for upstream in self._idle if now - upstream.idle_since < REUSE and upstream.usable]
         for upstream in self._idle:
-            if upstream not in kept:
+            if not _is_fresh(upstream, now):
                 upstream.close()
-        self._idle = kept
-        again = kept[0].idle_since + REUSE - now if kept else None
-        self._sweep = asyncio.get_running_loop().call_later(again, self._close_idle) if again else None
+        self._idle = [upstream for upstream in self._idle if _is_fresh(upstream, now)]
+        again = asyncio.get_running_loop().call_later
+        self._sweep = again(REUSE, self._close_idle) if self._idle else None
+
+
+def _is_fresh(upstream: Upstream, now: float) -> bool:
+    return not upstream.spoilt and upstream.idle_since is not None and now - upstream.idle_since < REUSE

@@ -155,6 +155,13 @@ async def test_requests_follow_each_other_on_both_connections() -> None:
     assert len(connections) == 1
 
 
+@pytest.mark.parametrize("surplus", [OK.replace(b"ok", b"no"), b"HTTP/1.1 200 "])
+async def test_what_a_server_says_unasked_is_nobodys_answer(surplus: bytes) -> None:
+    async with stage(answering(OK + surplus)) as staged:
+        for _ in range(3):
+            assert (await staged.ask(get(0))).endswith(b"\r\n\r\nok")
+
+
 async def test_bodies_stream_both_ways_at_once() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await head_of(reader)
