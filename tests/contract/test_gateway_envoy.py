@@ -364,7 +364,30 @@ async def test_broken_connection_is_tried_again_where_that_is_safe(
         await stage.forget("breaks")
 
 
+async def test_only_replica_is_waited_for_while_it_restarts(stage: Stage, client: httpx.AsyncClient) -> None:
+    upstream = stage.upstream("restarts")
+    url = await stage.route("restarts", upstream)
+    waiting = [asyncio.create_task(client.post(url, content=b"{}")) for _ in range(10)]
+    await asyncio.sleep(0.5)
+    async with upstream.serving():
+        assert [(await one).status_code for one in waiting] == [200] * 10
+        await stage.forget("restarts")
+
+
 # under load
+
+
+async def test_dead_replica_is_avoided_before_control_notices(stage: Stage) -> None:
+    async with stage.upstream("lives").serving() as lives, stage.upstream("dead").serving() as dead:
+        url = await stage.route("half", lives, dead)
+        async with Load(url, 200) as load:
+            await asyncio.sleep(0.3)
+            dead.kill()
+            await asyncio.sleep(0.7)
+        refused = [answer for answer in load.result.failed if answer.status != 502]
+        assert refused == [], "only what was in flight at the kill may fail"
+        assert load.result.latency(95) < 0.1
+        await stage.forget("half")
 
 
 async def test_kill_of_one_of_two_fails_no_get(stage: Stage) -> None:

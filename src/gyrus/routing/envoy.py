@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
 import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,7 +82,7 @@ def launch(files: GatewayFiles, settings: GatewaySettings) -> Launch:
         *("--config-path", str(files.bootstrap)),
         *("--base-id", str(files.base_id)),
         *("--socket-path", str(files.hot_restart_socket)),
-        *("--concurrency", str(settings.concurrency or os.cpu_count() or 1)),
+        *("--concurrency", str(settings.workers)),
         *("--log-path", str(files.log), "--log-level", "warning"),
         *("--file-flush-interval-msec", "1000"),
         *("--drain-time-s", str(DRAIN), "--parent-shutdown-time-s", str(DRAIN + 10)),

@@ -27,6 +27,7 @@ def cluster(route: Route) -> Json:
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "ignore_health_on_host_removal": True,
         "circuit_breakers": circuit_breakers(),
+        "outlier_detection": _unreachable(),
         "typed_extension_protocol_options": http_options(route.protocol),
     }
 
@@ -49,6 +50,23 @@ def http_options(protocol: str, *, idle: float | None = UPSTREAM_IDLE) -> Json:
         "common_http_protocol_options": {"idle_timeout": seconds(idle or 0)},
     }
     return {_HTTP_OPTIONS: config}
+
+
+def _unreachable() -> Json:
+    """A replica that takes no connections is left out for a second, while others do. It has the fewest
+    requests in flight of all, so without this each request would go to it first, until control has noticed
+    that it is gone. The only replica is never left out."""
+    never = ("consecutive_5xx", "consecutive_gateway_failure", "success_rate", "local_origin_success_rate")
+    return {
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": 2,
+        "enforcing_consecutive_local_origin_failure": 100,
+        **{f"enforcing_{kind}": 0 for kind in never},
+        "interval": "1s",
+        "base_ejection_time": "1s",
+        "max_ejection_time": "5s",
+        "max_ejection_percent": 99,
+    }
 
 
 def _full_scan() -> Json:
