@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from functools import cache
 
 from gyrus.contract.replica import Phase, ReplicaConfig
 from gyrus.runtime.calls.assembly import assemble
 from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.handler.openapi import describe
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.server.server import Server
 from gyrus.runtime.service import Service
@@ -21,8 +22,6 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUIET = 5.0
 """Seconds. A connection on which nothing happens for so long during a drain is not the gateway's, which
 closes its own: end it."""
-LOOK = 0.05
-"""Seconds between looks at whether everybody has left."""
 
 
 async def serve(config: ReplicaConfig, handler: Handler, bound: socket.socket, control: Control) -> None:
@@ -36,7 +35,7 @@ async def serve(config: ReplicaConfig, handler: Handler, bound: socket.socket, c
         desk,
         Readiness(desk, threads),
         counted,
-        describe=lambda: b"{}",
+        describe=cache(lambda: describe(handler, config.api, config.revision)),
         answers_get=handler.answers_get,
     )
     server = Server(config.limits, service, counted.tally)
@@ -58,18 +57,21 @@ async def drain(server: Server, desk: Desk, *, grace: float) -> None:
     """Give back what waits, finish what is started, and wait until the gateway has gone."""
     server.closing = True
     desk.drain()
+    left = asyncio.Event()
+    desk.released = server.lost = left.set
     try:
         async with asyncio.timeout(grace):
-            await _until(lambda: desk.line.empty and _left(server))
+            while not (desk.line.empty and not server.connections):
+                await _wait(left, QUIET / 5)
+                server.close_idle(QUIET)
     except TimeoutError:
         pass
 
 
-def _left(server: Server) -> bool:
-    server.close_idle(QUIET)
-    return not server.connections
-
-
-async def _until(true: Callable[[], bool]) -> None:
-    while not true():
-        await asyncio.sleep(LOOK)
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    event.clear()
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 from gyrus.contract.replica import Phase, Reason, ReplicaConfig
@@ -48,7 +47,8 @@ def read_config(arguments: Sequence[str]) -> tuple[ReplicaConfig, int]:
     """Raises LoadFailed."""
     try:
         path, index = arguments
-        return decode(ReplicaConfig, Path(path).read_bytes()), int(index)
+        with open(path, "rb") as file:
+            return decode(ReplicaConfig, file.read()), int(index)
     except (ValueError, OSError, CodecError) as error:
         told = f"the worker's configuration cannot be read: {error}; it needs a config.json and a number"
         raise LoadFailed(Reason.EXITED, told) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
@@ -39,6 +40,8 @@ class Desk:
         self.draining = False
         self.overdue: set[Call] = set()
         """Calls that still have a slot although their time is over: nothing can interrupt a thread."""
+        self.released: Callable[[], None] | None = None
+        """Called after each release."""
         self._starter: Starter | None = None
         self._limits = limits
         self._metrics = metrics
@@ -86,7 +89,6 @@ class Desk:
         self._metrics.abandoned += 1
         if self.line.leave(call):
             self._deadlines.discard(call)
-            self._start_more()
         call.cancel()
 
     # For those who run calls
@@ -109,10 +111,15 @@ class Desk:
             self.overdue.discard(call)
         if self.line.waiting:
             self._start_more()
+        if self.released is not None:
+            self.released()
 
     def conclude(self, call: Call, answer: Answer | None) -> None:
         self.answer(call, answer)
         self.release(call)
+
+    def count_batch(self) -> None:
+        self._metrics.batches += 1
 
     # Time
 

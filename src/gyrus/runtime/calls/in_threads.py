@@ -12,7 +12,7 @@ from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.calls.streams import stream_in_thread, stream_on_loop
 from gyrus.runtime.calls.threads import Ending, Threads
-from gyrus.runtime.calls.work import afterwards, arguments, failure, log_failure
+from gyrus.runtime.calls.work import afterwards, arguments, failure_unless_cancelled, log_failure
 from gyrus.runtime.handler.answers import Streaming, encode
 from gyrus.runtime.handler.handler import Handler, PostPredict
 from gyrus.runtime.server.answer import Answer
@@ -41,12 +41,12 @@ class InThreads:
             given = arguments(handler, call)
             result = handler.predict(**given)
             if inspect.isawaitable(result):
-                result = self._wait_in_thread(result)
+                result = self._wait_in_thread(result, call)
             outcome = encode(result)
             if isinstance(outcome, Streaming):
                 outcome = self._stream_in_thread(call, outcome)
         except BaseException as error:  # SystemExit too: the handler may not end the thread
-            outcome = failure(error, call.request.id)
+            return desk.conclude, (call, failure_unless_cancelled(error, call))
         if handler.post_predict is None:
             return desk.conclude, (call, outcome)
         self._threads.tell(desk.answer, call, outcome)
@@ -59,17 +59,18 @@ class InThreads:
         try:
             done = after.method(**afterwards(after.signature, given, result, call))
             if inspect.isawaitable(done):
-                self._wait_in_thread(done)
+                self._wait_in_thread(done, call)
         except BaseException as error:
             log_failure(error, "post_predict")
 
     def _stream_in_thread(self, call: Call, streaming: Streaming) -> Answer | None:
         if hasattr(streaming.items, "__anext__"):
-            return self._wait_in_thread(stream_on_loop(self._desk, call, streaming))
+            return self._wait_in_thread(stream_on_loop(self._desk, call, streaming), call)
         return stream_in_thread(self._desk, self._threads, call, streaming)
 
-    def _wait_in_thread(self, work: Any) -> Any:
+    def _wait_in_thread(self, work: Any, call: Call) -> Any:
         async def bridge() -> Any:
+            call.task = asyncio.current_task()
             return await work
 
         return asyncio.run_coroutine_threadsafe(bridge(), self._loop).result()

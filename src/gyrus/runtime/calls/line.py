@@ -43,6 +43,11 @@ class Line(Generic[T]):
         return None if self.slots is None else self.slots - len(self._started)
 
     @property
+    def first(self) -> T | None:
+        """Who has waited longest."""
+        return next(iter(self._waiting), None)
+
+    @property
     def empty(self) -> bool:
         return not self._waiting and not self._started
 
@@ -58,9 +63,9 @@ class Line(Generic[T]):
 
     def wait(self, item: T) -> bool:
         """Let it wait as the last. False: there is no room."""
-        if self.slots is not None:
-            if len(self._waiting) + len(self._started) >= self.slots + self._longest:
-                return False
+        taken = len(self._waiting) + len(self._started)
+        if self.slots is not None and taken >= self.slots + self._longest:
+            return False
         self._waiting[item] = None
         return True
 

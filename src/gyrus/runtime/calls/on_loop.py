@@ -10,7 +10,7 @@ from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.calls.streams import run_in_thread, stream_in_thread, stream_on_loop
 from gyrus.runtime.calls.threads import Threads
-from gyrus.runtime.calls.work import afterwards, arguments, failure, log_failure
+from gyrus.runtime.calls.work import afterwards, arguments, failure_unless_cancelled, log_failure
 from gyrus.runtime.handler.answers import Streaming, encode
 from gyrus.runtime.handler.handler import Handler, PostPredict
 from gyrus.runtime.server.answer import Answer
@@ -18,7 +18,7 @@ from gyrus.runtime.telemetry.context import current_request
 
 
 class OnLoop:
-    """A runner."""
+    """A runner. A task is the call's: it is cancelled with it, and ends by releasing its slot."""
 
     def __init__(self, handler: Handler, desk: Desk, threads: Threads) -> None:
         self._handler = handler
@@ -27,10 +27,14 @@ class OnLoop:
         self._loop = asyncio.get_running_loop()
 
     def start(self, call: Call) -> None:
-        call.task = self._loop.create_task(self._run(call), name="predict")
+        self._loop.create_task(self._run(call), name="predict")
 
     async def _run(self, call: Call) -> None:
         handler, desk = self._handler, self._desk
+        if call.cancelled:  # before this task's first step
+            desk.conclude(call, None)
+            return
+        call.task = asyncio.current_task()
         current_request.set(call.request.id.decode("latin-1"))
         given: dict[str, Any] = {}
         result: Any = None
@@ -44,9 +48,10 @@ class OnLoop:
             if isinstance(outcome, Streaming):
                 outcome = await self._stream(call, outcome)
         except BaseException as error:  # SystemExit too: the handler may not end the process
-            outcome = None if call.cancelled else failure(error, call.request.id)
+            desk.conclude(call, failure_unless_cancelled(error, call))
+            return
         desk.answer(call, outcome)
-        if handler.post_predict is not None and not call.cancelled:
+        if handler.post_predict is not None:
             await self._post_predict(handler.post_predict, given, result, call)
         desk.release(call)
 

@@ -7,6 +7,7 @@ the stream off.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
@@ -14,7 +15,7 @@ from typing import Any, cast
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.calls.threads import Ending, Threads
-from gyrus.runtime.calls.work import failure, log_failure
+from gyrus.runtime.calls.work import failure, failure_unless_cancelled, log_failure
 from gyrus.runtime.handler.answers import Streaming
 from gyrus.runtime.handler.streams import Framing, framing_for
 from gyrus.runtime.server.answer import Answer, Head
@@ -41,10 +42,8 @@ async def stream_on_loop(desk: Desk, call: Call, streaming: Streaming) -> Answer
             desk.begin(call, _head(streaming, framing_for(streaming, None, call.request)))
         call.exchange.end()
     except BaseException as error:
-        if call.cancelled:
-            return None
-        answer = failure(error, call.request.id)
-        if framing is None:
+        answer = failure_unless_cancelled(error, call)
+        if framing is None or answer is None:
             return answer
         break_off(call, framing.failure(answer.body))
     finally:
@@ -53,12 +52,13 @@ async def stream_on_loop(desk: Desk, call: Call, streaming: Streaming) -> Answer
 
 
 async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
-    """``work`` in a thread, on behalf of the loop. It cannot be interrupted: cancelling waits for its end."""
+    """``work`` in a thread, in the caller's context. It cannot be interrupted: cancelling waits for its end."""
+    context = contextvars.copy_context()
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def in_thread(_: None) -> Ending:
         try:
-            return done.set_result, (work(),)
+            return done.set_result, (context.run(work),)
         except BaseException as error:
             return done.set_exception, (error,)
 

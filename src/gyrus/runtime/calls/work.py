@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from gyrus.contract.problem import BAD_ANSWER, HANDLER_FAILED
@@ -64,6 +67,25 @@ def failure(error: BaseException, request_id: bytes, name: str = "predict") -> A
         f"{request_id.decode('latin-1')}."
     )
     return problem_answer(HANDLER_FAILED, detail, request_id)
+
+
+def failure_unless_cancelled(error: BaseException, call: Call) -> Answer | None:
+    """None: it failed because it was to end, and nobody waits."""
+    if call.cancelled and isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
+        return None
+    return failure(error, call.request.id)
+
+
+def batch_failure(error: BaseException, request_ids: Sequence[bytes]) -> list[Answer]:
+    """The same failure for every request of a batch; logged once."""
+    if isinstance(error, BadAnswer):
+        log.error("the answer of predict cannot be sent: %s", error)
+        detail = f"predict() returned what cannot be sent: {error}."
+        return [problem_answer(BAD_ANSWER, detail, request_id) for request_id in request_ids]
+    ids = ", ".join(request_id.decode("latin-1") for request_id in request_ids)
+    log_failure(error, f"predict, for a batch of the requests {ids},")
+    detail = f"predict() raised {type(error).__name__} for the whole batch; the log has its traceback."
+    return [problem_answer(HANDLER_FAILED, detail, request_id) for request_id in request_ids]
 
 
 def log_failure(error: BaseException, name: str) -> None:

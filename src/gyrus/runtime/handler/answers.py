@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import msgspec
 import orjson
@@ -28,12 +28,20 @@ import orjson
 from gyrus.runtime.response import Response
 from gyrus.runtime.server.answer import JSON, WRITTEN_BY_SERVER, Answer, check_header
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 TEXT = "text/plain; charset=utf-8"
 BYTES = "application/octet-stream"
 
+_PLAIN = frozenset({dict, list})
+"""What most handlers return: JSON without further thought."""
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 _LAX_OPTIONS = _OPTIONS | orjson.OPT_NON_STR_KEYS
 """Slower, so only where a key is not text."""
+
+
+_STATUSES = range(200, 600)
 
 
 class BadAnswer(Exception):
@@ -52,8 +60,7 @@ class Streaming(NamedTuple):
 
 def encode(result: Any) -> Answer | Streaming:
     """Raises BadAnswer."""
-    kind = type(result)
-    if kind is dict or kind is list or result is None:
+    if result is None or type(result) in _PLAIN:
         return Answer(200, JSON, to_json(result))
     if isinstance(result, Response):
         return _encode_response(result)
@@ -74,7 +81,7 @@ def to_json(value: Any) -> bytes:
 
 
 def _encode_response(response: Response) -> Answer | Streaming:
-    if not isinstance(response.status, int) or not 200 <= response.status <= 599:
+    if response.status not in _STATUSES:
         raise BadAnswer(f"the status {response.status!r} is not a number from 200 to 599")
     try:
         headers = tuple(check_header(name, value) for name, value in response.headers.items())
@@ -94,13 +101,17 @@ def _encode(
 ) -> Answer | Streaming:
     if isinstance(body, str):
         return Answer(status, media_type or TEXT, body.encode("utf-8", "surrogatepass"), headers)
-    if isinstance(body, (bytes, bytearray, memoryview)):
+    if is_bytes(body):
         return Answer(status, media_type or BYTES, bytes(body), headers)
     if isinstance(body, Response):
         raise BadAnswer("a Response is the body of another; return it alone")
     if hasattr(body, "__anext__") or (hasattr(body, "__next__") and hasattr(body, "__iter__")):
         return Streaming(body, status, media_type, headers)
     return Answer(status, media_type or JSON, to_json(body), headers)
+
+
+def is_bytes(value: object) -> TypeGuard[Buffer]:
+    return isinstance(value, (bytes, bytearray, memoryview))
 
 
 def _plain(value: Any) -> Any:

@@ -38,9 +38,8 @@ PayloadReader = Callable[[Request], Any]
 JSON = b"application/json"
 
 
-def payload_reader(signature: Signature, *, batched: bool) -> PayloadReader:
-    """Raises LoadFailed where the annotation contradicts the configuration."""
-    hint = payload_hint(signature, batched=batched)
+def payload_reader(hint: Any) -> PayloadReader:
+    """Of one payload with this annotation."""
     if hint is bytes:
         return lambda request: request.body
     if hint is str:
@@ -50,7 +49,10 @@ def payload_reader(signature: Signature, *, batched: bool) -> PayloadReader:
 
 
 def payload_hint(signature: Signature, *, batched: bool) -> Any:
-    """The annotation of one payload; Any where there is none."""
+    """The annotation of one payload; Any where there is none.
+
+    Raises LoadFailed where it contradicts the configuration.
+    """
     hint = signature.hints.get("payload", Any)
     if not batched or hint is Any:
         return hint
@@ -127,14 +129,12 @@ class _Checked:
         if kind == JSON:
             return self._check.json(request.body)
         name = media_type(kind)[0]
-        if is_json(name) and b"content-encoding" not in request.headers:
+        if (not name or is_json(name)) and b"content-encoding" not in request.headers:
             return self._check.json(request.body)
         plain = read_any(request)
         if isinstance(plain, (bytes, str)) and not self._check.takes_text:
-            told = f"of type {name}" if name else "that is not JSON"
-            raise Refused(
-                UNSUPPORTED_MEDIA, f"The body is {told}; send JSON, with Content-Type: {JSON.decode()}."
-            )
+            told = f"The body is of type {name}; send JSON, with Content-Type: application/json."
+            raise Refused(UNSUPPORTED_MEDIA, told)
         return self._check.plain(plain)
 
 
@@ -179,7 +179,8 @@ def _refuse_encoding(encoding: bytes) -> None:
 
 def _split_parameters(text: str) -> list[str]:
     """At semicolons that are not quoted."""
-    parts, quoted, start = [], False, 0
+    parts: list[str] = []
+    quoted, start = False, 0
     for position, char in enumerate(text):
         if char == '"' and (position == 0 or text[position - 1] != "\\"):
             quoted = not quoted

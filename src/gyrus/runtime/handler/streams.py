@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gyrus.runtime.handler.answers import BYTES, TEXT, BadAnswer, Streaming, to_json
+from gyrus.runtime.handler.answers import BYTES, TEXT, BadAnswer, Streaming, is_bytes, to_json
 from gyrus.runtime.server.request import Request
 
 EVENTS = "text/event-stream"
@@ -36,7 +36,7 @@ class Framing:
 
     def frame(self, item: Any) -> bytes:
         """Raises BadAnswer."""
-        if isinstance(item, (bytes, bytearray, memoryview)):
+        if is_bytes(item):
             return bytes(item)
         if isinstance(item, str):
             return item.encode("utf-8", "surrogatepass") if self.text_as_is else _event(item)
@@ -55,7 +55,7 @@ def framing_for(streaming: Streaming, first: Any, request: Request) -> Framing:
     """``first``: the first item; None where the stream is empty."""
     if streaming.media_type is not None:
         return Framing(streaming.media_type)
-    if isinstance(first, (bytes, bytearray, memoryview)):
+    if is_bytes(first):
         return Framing(BYTES)
     if isinstance(first, str):
         return Framing(EVENTS, text_as_is=False) if request.accepts(b"text/event-stream") else Framing(TEXT)

@@ -23,8 +23,10 @@ MOST_FAULTS = 50
 class Check(Protocol):
     """How to read one type. The first three raise Refused."""
 
-    takes_text: bool
-    """Text or bytes may fit."""
+    @property
+    def takes_text(self) -> bool:
+        """Text or bytes may fit."""
+        ...
 
     def json(self, body: bytes) -> Any: ...
 

@@ -79,6 +79,8 @@ class Connection(asyncio.Protocol):
         if self._current is not None:
             current, self._current = self._current, None
             current.lost()
+        if self.server.lost is not None:
+            self.server.lost()
 
     def pause_writing(self) -> None:
         self.choked = True
@@ -105,9 +107,16 @@ class Connection(asyncio.Protocol):
         elif not self._advancing:
             self._advance()
 
-    def cut(self) -> None:
+    def cut(self, *, told_by_close: bool) -> None:
+        """``told_by_close``: a client that has got all that was sent so far, and then the end of the
+        connection, knows that this is not all."""
         self._current = None
-        self._transport.abort()
+        self._discarding = True
+        if told_by_close:
+            self._since = monotonic()
+            self._transport.close()
+        else:
+            self._transport.abort()
 
     # Turns
 

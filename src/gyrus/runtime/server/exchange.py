@@ -107,7 +107,7 @@ class Exchange:
         if not self._open:
             return
         self._open = False
-        self._connection.cut()
+        self._connection.cut(told_by_close=self._chunked)
 
     def lost(self) -> None:
         """For the connection: the client is gone."""

@@ -33,6 +33,8 @@ class Server:
         self.connections: set[Connection] = set()
         self.closing = False
         """Every answer ends its connection."""
+        self.lost: Callable[[], None] | None = None
+        """Called after each end of a connection."""
 
     async def listen(self, bound: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()

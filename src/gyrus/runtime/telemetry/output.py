@@ -44,9 +44,7 @@ class LogStream(io.TextIOBase):
     def name(self) -> str:
         return f"<{self._name}>"
 
-    @property
-    def encoding(self) -> str:
-        return "utf-8"
+    encoding = "utf-8"
 
     @property
     def buffer(self) -> object:

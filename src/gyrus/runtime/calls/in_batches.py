@@ -1,0 +1,68 @@
+"""Requests that arrive close to each other, as one call: ``predict`` is given lists and returns a list.
+
+Each request has a slot of its own while its batch runs. Until then it waits in the line like any other, so it
+can leave, be given back or come to its time's end. A batch begins when it is full, or when its first request
+has waited for long enough; while as many batches run as the slots have room for, the next ones grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Protocol
+
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.line import Line
+
+
+class BatchRunner(Protocol):
+    """Runs the handler for calls that have slots; then releases the slots and calls ``done``."""
+
+    def start(self, calls: Sequence[Call], done: Callable[[], None]) -> None: ...
+
+
+class InBatches:
+    """Starts batches of up to ``size`` calls, none of which waits for others longer than ``wait`` seconds."""
+
+    def __init__(self, line: Line[Call], runner: BatchRunner, size: int, wait: float) -> None:
+        self._line = line
+        self._runner = runner
+        self._size = size
+        self._wait = wait
+        self._parallel = None if line.slots is None else max(1, line.slots // size)
+        self._running = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def admit(self, call: Call) -> bool:
+        if not self._line.wait(call):
+            return False
+        self.start_more()
+        return True
+
+    def start_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._parallel is None or self._running < self._parallel:
+            if (patience := self._patience()) is None:
+                return
+            if patience > 0:
+                self._timer = self._loop.call_later(patience, self.start_more)
+                return
+            self._running += 1
+            self._runner.start(self._line.start_next(self._size), self._ended)
+
+    def _patience(self) -> float | None:
+        """Seconds that the next batch has left to grow; None: there is nothing to start, or no slot."""
+        first, free = self._line.first, self._line.free
+        if first is None or free == 0:
+            return None
+        if self._line.waiting >= (self._size if free is None else min(self._size, free)):
+            return 0.0
+        return first.exchange.arrived + self._wait - monotonic()
+
+    def _ended(self) -> None:
+        self._running -= 1
+        self.start_more()
