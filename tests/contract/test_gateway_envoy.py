@@ -188,6 +188,38 @@ async def test_replica_that_does_not_listen_disturbs_nobody(
     await stage.forget("absent")
 
 
+@pytest.mark.parametrize(
+    ("request_", "status", "slug"),
+    [
+        (b"GET /iris HTTP/1.1\r\nhost: x\r\nlong: " + b"x" * 70_000 + b"\r\n\r\n", 431, "header-too-large"),
+        (b"GET /iris HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n", 400, "bad-request"),
+        (b"GET /iris HTTP/1.1\r\nhost: x\r\ntransfer-encoding: strange\r\n\r\n", 501, "internal"),
+    ],
+)
+async def test_bad_requests_are_problems(
+    stage: Stage, echo: Upstream, request_: bytes, status: int, slug: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.settings.port)
+    writer.write(request_)
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = int(head.partition("content-length: ")[2].split()[0])
+    document = json.loads(await reader.readexactly(length))
+    writer.close()
+    assert f" {status} " in head.splitlines()[0]
+    assert MEDIA_TYPE in head
+    assert document["type"] == f"urn:gyrus:problem:{slug}"
+    assert document["status"] == status
+
+
+async def test_http_1_0(stage: Stage, echo: Upstream) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.settings.port)
+    writer.write(b"GET /iris/old HTTP/1.0\r\n\r\n")
+    answered = await reader.read()
+    writer.close()
+    assert b" 200 " in answered.splitlines()[0]
+    assert b'"/old"' in answered
+
+
 # protocols
 
 
@@ -675,3 +707,30 @@ async def test_five_hundred_apis(tmp_path: Path, client: httpx.AsyncClient) -> N
             for number in range(500):
                 stage.unsay(f"api-{number}")
             await until(lambda: not stage.board.acknowledged)
+
+
+async def test_stop_ends_an_envoy_that_nobody_adopted(tmp_path: Path) -> None:
+    first = Stage(tmp_path)
+    async with first.operating():
+        envoy = first.gateway.envoy.process
+    assert envoy
+    assert envoy.alive
+    await first.restarted().gateway.stop()
+    assert not envoy.alive
+    assert not list(first.home.run.iterdir())
+
+
+async def test_envoy_that_does_not_answer_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gyrus.routing.envoy.ADOPT_TIMEOUT", 0.1)
+    monkeypatch.setattr("gyrus.routing.admin.TIMEOUT", 0.3)
+    first = Stage(tmp_path)
+    async with first.operating():
+        envoy = first.gateway.envoy.process
+    assert envoy
+    envoy.send(signal.SIGSTOP)
+    async with first.restarted().running() as second:
+        assert not envoy.alive
+        assert second.gateway.envoy.process
+        assert second.gateway.envoy.process.alive

@@ -26,7 +26,12 @@ class Admin:
         self._path = path
 
     async def json(self, target: str) -> Any:
-        return json.loads(await self.request("GET", target))
+        """Raises AdminError."""
+        body = await self.request("GET", target)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise AdminError(f"Envoy's admin interface answers {target} with what is not JSON") from error
 
     async def request(self, method: str, target: str) -> bytes:
         """The body of the answer. Raises AdminError."""

@@ -146,7 +146,9 @@ class Envoy:
             await self._watch(wanted)
 
     async def stop(self) -> None:
-        """End it; its sockets and its state file go too."""
+        """End it, also one that nobody has adopted yet; its sockets and its state file go too."""
+        if self._identity is None:
+            await self.adopt()
         for process in self._identity.processes if self._identity else ():
             await _end(process, STOP_TIMEOUT)
         self._identity = None
@@ -193,19 +195,24 @@ class Envoy:
         """Raises EnvoyFailed."""
         epoch = replaced.epoch + 1 if replaced else 0
         old = (replaced.pid, replaced.started) if replaced else None
-        self._files.bootstrap.write_text(wanted.bootstrap)
-        process = await asyncio.to_thread(spawn, wanted.at(epoch), self._files.output)
-        identity = Identity(process.pid, process.started, epoch, wanted.digest, old)
-        _write(self._files.state, identity)
+        identity = await asyncio.to_thread(self._spawn, wanted, epoch, old)
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                await self._live(process, epoch)
+                await self._live(identity.process, epoch)
         except TimeoutError:
-            await _end(process, 0.0)
+            await _end(identity.process, 0.0)
             raise EnvoyFailed(
                 f"Envoy did not begin to serve within {START_TIMEOUT:.0f} s{self._last_words()}"
             ) from None
-        log.info("Envoy %s runs as process %d", wanted.version, process.pid)
+        log.info("Envoy %s runs as process %d", wanted.version, identity.pid)
+        return identity
+
+    def _spawn(self, wanted: Launch, epoch: int, old: tuple[int, float] | None) -> Identity:
+        """Runs in a thread, which a cancellation does not cut short: no Envoy is started and not noted."""
+        self._files.bootstrap.write_text(wanted.bootstrap)
+        process = spawn(wanted.at(epoch), self._files.output)
+        identity = Identity(process.pid, process.started, epoch, wanted.digest, old)
+        _write(self._files.state, identity)
         return identity
 
     async def _replace(self, old: Identity, wanted: Launch, group: asyncio.TaskGroup) -> None:

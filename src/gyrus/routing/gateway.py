@@ -13,9 +13,9 @@ from gyrus.contract.operator import TrafficView
 from gyrus.routing import stats
 from gyrus.routing.admin import AdminError
 from gyrus.routing.adoption import assigned, listening_ports
-from gyrus.routing.envoy import Envoy
+from gyrus.routing.envoy import Envoy, locate
 from gyrus.routing.ledger import Ledger
-from gyrus.routing.ports import check_free
+from gyrus.routing.ports import check_free, listens
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, NAMES
 from gyrus.routing.rotation import is_due, rotate
 from gyrus.routing.settings import GatewayFiles, GatewaySettings
@@ -66,7 +66,10 @@ class Gateway:
         """
         for folder in (self._files.home.run, self._files.home.envoy):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ports = await self._adopted_ports() if await self.envoy.adopt() else frozenset[int]()
+        adopted = await self.envoy.adopt()
+        if not adopted:
+            locate()
+        ports = await self._adopted_ports() if adopted else frozenset[int]()
         if self._settings.port not in ports:
             check_free(self._settings.address, self._settings.port)
         self._adopted = True
@@ -168,7 +171,8 @@ class Gateway:
         return now != before
 
     def _tell_state(self) -> None:
-        """Running: the process serves, and once it has confirmed all that was wanted."""
+        """Running: the process serves, and once it has confirmed all that was wanted and listens (that it has
+        confirmed its listener does not mean that its port is open)."""
         if not self._started:
             return
         self._board.gateway_message = "; ".join(
@@ -176,7 +180,8 @@ class Gateway:
         )
         if self._board.gateway != "running":
             settled = any(session.settled(self._snapshot) for session in self._streams)
-            self._set_state("running" if settled else "starting")
+            runs = settled and listens(self._settings.address, self._settings.port)
+            self._set_state("running" if runs else "starting")
 
     def _set_state(self, state: str) -> None:
         if self._board.gateway != state:
@@ -194,6 +199,7 @@ class Gateway:
                     views = await self._views()
                 if self._started:
                     await self._note_traffic(views)
+                    self._tell_state()
             turn += 1
             await self._clock.sleep(IN_FLIGHT_EVERY)
 
@@ -211,10 +217,11 @@ class Gateway:
 
     async def _rotate(self) -> None:
         settings = self._settings.access_log
-        while settings.enabled:
-            if is_due(self._files.access_log, settings.max_bytes):
-                rotate(self._files.access_log, settings.keep)
-                self.envoy.reopen_logs()
+        while True:
+            for file in (self._files.access_log, self._files.log):
+                if is_due(file, settings.max_bytes):
+                    rotate(file, settings.keep)
+                    self.envoy.reopen_logs()
             await self._clock.sleep(ROTATION_EVERY)
 
     # what runs already

@@ -8,6 +8,9 @@ import psutil
 
 from gyrus.routing.errors import PortTaken
 
+CONNECT_TIMEOUT = 0.2
+"""Seconds. On the machine itself the answer comes at once."""
+
 
 def check_free(address: str, port: int) -> None:
     """Raises PortTaken where nothing can listen there now."""
@@ -26,6 +29,16 @@ def check_free(address: str, port: int) -> None:
         raise PortTaken(
             f"The gateway cannot listen on {address}:{port}: {reason} another port with --gateway-port."
         ) from error
+
+
+def listens(address: str, port: int) -> bool:
+    """Whether somebody takes connections there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
 
 
 def _family(address: str) -> socket.AddressFamily:

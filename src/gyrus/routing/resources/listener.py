@@ -48,6 +48,7 @@ def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Js
         "use_remote_address": True,
         "normalize_path": True,
         "common_http_protocol_options": {"max_headers_count": HEADER_FIELDS},
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
         "http2_protocol_options": {"allow_connect": True},
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "max_request_headers_kb": HEADER_KIB,

@@ -61,6 +61,7 @@ class XdsServer:
         """Serve while the block runs. Streams end with it; Envoy goes on with what it has."""
         server = _server(self._socket, self._stream)
         await server.start()
+        self._socket.chmod(0o600)
         try:
             yield
         finally:
