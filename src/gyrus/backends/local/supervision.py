@@ -118,9 +118,11 @@ class ExitWatch:
 def is_supervisor(pid: int, config_file: Path) -> bool:
     """Whether this very process supervises that replica: pids are used again, command lines are not."""
     try:
-        return _supervised(psutil.Process(pid)) == str(config_file)
+        words = psutil.Process(pid).cmdline()
     except psutil.Error:
         return False
+    # While a program is being replaced by another (exec), its command line is empty for some microseconds.
+    return not words or _supervised(words) == str(config_file)
 
 
 def find_supervisors() -> Mapping[str, int]:
@@ -128,7 +130,7 @@ def find_supervisors() -> Mapping[str, int]:
     found: dict[str, int] = {}
     for process in psutil.process_iter():
         try:
-            if path := _supervised(process):
+            if path := _supervised(process.cmdline()):
                 found[path] = process.pid
         except psutil.Error:
             continue
@@ -149,9 +151,8 @@ def remove_sockets(run: Path, replica: str) -> None:
         socket.unlink(missing_ok=True)
 
 
-def _supervised(process: psutil.Process) -> str | None:
-    """The path of the configuration that a process was given, if it is a supervisor. A zombie has none."""
-    words = process.cmdline()
+def _supervised(words: list[str]) -> str | None:
+    """The path of the configuration that a process with this command line was given, if it is a supervisor."""
     return words[-1] if len(words) >= 3 and words[-2] == MODULE and words[-3] == "-m" else None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import gyrus
+from gyrus.contract import home
 
 RUNTIME_REQUIREMENTS = ("httptools>=0.6.1", "msgspec>=0.18.6", "orjson>=3.9.15", "uvloop>=0.19")
 """What the runtime needs beside a handler. Wide, since the handler's own requirements go with it."""
@@ -32,7 +32,7 @@ class RuntimeCode:
 
     @classmethod
     def installed(cls) -> RuntimeCode:
-        return cls.at(Path(gyrus.__file__).parent)
+        return cls.at(Path(home.__file__).parents[1])
 
     @classmethod
     def at(cls, source: Path) -> RuntimeCode:

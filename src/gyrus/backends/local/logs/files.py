@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,15 +79,21 @@ class ReplicaLog:
 
 
 def _newest_first(folder: Path) -> Iterator[BinaryIO]:
-    """All files. One that is rotated meanwhile would be met twice: the second time it is passed over."""
+    """All files, though they may be rotated meanwhile: from the oldest on, each moves to the next number.
+
+    So one number may be missing for a moment, and a file may be met twice: the second time it is passed over.
+    """
     met: set[int] = set()
-    for number in range(1000):
+    missing = 0
+    for number in count():
         try:
             file = (folder / (f"{NEWEST}.{number}" if number else NEWEST)).open("rb", buffering=0)
         except OSError:
-            if number:
+            missing += 1
+            if missing == 2:
                 return
-            continue  # just rotated: the newest is made with its first line
+            continue
+        missing = 0
         if _inode(file) in met:
             file.close()
         else:

@@ -82,6 +82,22 @@ def test_lines_longer_than_a_block_are_read_backwards(tmp_path: Path) -> None:
     log.close()
 
 
+def test_files_behind_a_rotation_under_way_are_found(tmp_path: Path) -> None:
+    """Every moment of a rotation: one number is missing."""
+    for gap in range(5):
+        folder = tmp_path / str(gap)
+        writer, log = Writer(folder, size=150), ReplicaLog(folder)
+        writer.write(1)
+        assert numbers(list(log.lines())) == [0]
+        writer.write(12)
+        for number in reversed(range(gap, 13)):
+            name = f"replica.log.{number}" if number else "replica.log"
+            if (folder / name).exists():
+                (folder / name).rename(folder / f"replica.log.{number + 1}")
+        assert numbers(list(log.lines())) == list(range(1, 13))
+        log.close()
+
+
 def test_reading_keeps_pace_with_a_writer_that_rotates(tmp_path: Path) -> None:
     writer, log, seen = Writer(tmp_path, size=20_000), ReplicaLog(tmp_path), list[int]()
     thread = threading.Thread(target=lambda: [writer.write(50) for _ in range(200)])
