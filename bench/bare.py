@@ -59,13 +59,13 @@ def granian(folder: Path) -> Generator[str]:
 
 
 @contextmanager
-def envoy(folder: Path, upstream: str) -> Generator[str]:
-    """The URL of a bare Envoy with one worker in front of ``upstream``."""
+def envoy(folder: Path, upstream: str, workers: int) -> Generator[str]:
+    """The URL of a bare Envoy in front of ``upstream``."""
     port = free_port()
     config = folder / "envoy.json"
     config.write_text(json.dumps(_bootstrap(port, int(upstream.rstrip("/").rpartition(":")[2]))))
     command = [
-        *(str(_envoy_binary()), "--config-path", str(config), "--concurrency", "1"),
+        *(str(_envoy_binary()), "--config-path", str(config), "--concurrency", str(workers)),
         *("--use-dynamic-base-id", "--log-level", "error"),
     ]
     with running(command, port=port, log=folder / "envoy.log", cwd=folder):

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from bare import BENCH, free_port, running
 
 from gyrus.contract.replica import HandlerConfig, Limits, ReplicaConfig
@@ -23,7 +24,11 @@ SLOTS = 64
 def platform(folder: Path) -> Generator[str]:
     """The URL of the tiny handler, deployed on a platform of its own."""
     port = free_port()
-    environment = {**os.environ, "GYRUS_HOME": str(folder / "home"), "NO_COLOR": "1"}
+    environment = {
+        **os.environ,
+        "GYRUS_HOME": str(folder / "home"),
+        "NO_COLOR": "1",
+    }
 
     def gyrus(*arguments: str) -> None:
         done = subprocess.run([GYRUS, *arguments], env=environment, capture_output=True, text=True)
@@ -36,6 +41,19 @@ def platform(folder: Path) -> Generator[str]:
         yield f"http://127.0.0.1:{port}/tiny"
     finally:
         gyrus("down")
+
+
+def gateway_workers(folder: Path) -> int:
+    """How many workers the platform's Envoy really has."""
+    home = str(folder / "home")
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        if "--concurrency" in words and any(home in word for word in words):
+            return int(words[words.index("--concurrency") + 1])
+    raise LookupError(f"no Envoy runs for {home}")
 
 
 @contextmanager
