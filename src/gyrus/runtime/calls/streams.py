@@ -52,7 +52,7 @@ async def stream_on_loop(desk: Desk, call: Call, streaming: Streaming) -> Answer
 
 
 async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
-    """``work`` in a thread, in the caller's context. It cannot be interrupted: cancelling waits for its end."""
+    """``work`` in a thread, in the caller's context. Nothing interrupts it: cancelling waits for its end."""
     context = contextvars.copy_context()
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -60,6 +60,8 @@ async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
         try:
             return done.set_result, (context.run(work),)
         except BaseException as error:
+            if isinstance(error, StopIteration):  # which a future cannot hold
+                error = RuntimeError(repr(error))
             return done.set_exception, (error,)
 
     threads.submit(in_thread, None)

@@ -127,16 +127,16 @@ class Connection(asyncio.Protocol):
         while self._current is None and complete and not self._discarding:
             self._serve(complete.popleft())
         self._advancing = False
-        if self._current is not None or self._discarding:
+        if self._discarding:
             return
-        if self._refusal is not None:
-            self._refuse(self._refusal)
-        elif self._reader.wants_continue:
-            self._reader.wants_continue = False
-            self._transport.write(CONTINUE)
-        if self._paused and not complete and not self._discarding:
+        if self._paused and not complete:
             self._paused = False
             self._transport.resume_reading()
+        if self._current is None and self._refusal is not None:
+            self._refuse(self._refusal)
+        elif self._current is None and self._reader.wants_continue:
+            self._reader.wants_continue = False
+            self._transport.write(CONTINUE)
 
     def _serve(self, request: Request) -> None:
         self._current = exchange = Exchange(self, request)

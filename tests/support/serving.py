@@ -1,0 +1,130 @@
+"""A handler behind the worker's real server, on a Unix socket, in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gyrus.contract.replica import HandlerConfig, Limits, ReplicaConfig
+from gyrus.runtime.calls.assembly import assemble
+from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.handler.loading import make
+from gyrus.runtime.handler.openapi import describe
+from gyrus.runtime.readiness import Readiness
+from gyrus.runtime.server.server import Server, bind_unix
+from gyrus.runtime.service import Service
+from gyrus.runtime.telemetry.metrics import Metrics
+from support.wire import Received, read_replies
+
+PATIENCE = 10.0
+"""Seconds until a test gives up on something that should happen at once."""
+
+
+async def eventually(true: Callable[[], object]) -> None:
+    """Let the loop turn until it is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not true():  # noqa: ASYNC110 -- there is nothing to be told by
+            await asyncio.sleep(0.001)
+
+
+@dataclass
+class Client:
+    """One connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def send(self, body: bytes = b"", *headers: str, path: str = "/", method: str = "POST") -> None:
+        lines = "".join(f"{header}\r\n" for header in ("Host: a", f"Content-Length: {len(body)}", *headers))
+        self.writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body)
+
+    async def until(self, text: bytes) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.readuntil(text)
+
+    async def rest(self) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.read()
+
+    def leave(self) -> None:
+        self.writer.transport.abort()
+
+
+@dataclass
+class Serving:
+    socket: str
+    server: Server
+    desk: Desk
+    metrics: Metrics
+
+    async def connect(self) -> Client:
+        return Client(*await asyncio.open_unix_connection(self.socket))
+
+    async def ask(
+        self, payload: Any = None, *headers: str, path: str = "/", method: str = "POST"
+    ) -> Received:
+        client = await self.connect()
+        body = b"" if payload is None else json.dumps(payload).encode()
+        client.send(
+            body, "Content-Type: application/json", "Connection: close", *headers, path=path, method=method
+        )
+        (reply,) = read_replies(await client.rest())
+        client.leave()
+        return reply
+
+    def asking(self, payload: Any = None, *headers: str, path: str = "/") -> asyncio.Task[Received]:
+        return asyncio.create_task(self.ask(payload, *headers, path=path), name="client")
+
+    async def requeue(self, at_most: int) -> int:
+        reply = await self.ask({"at_most": at_most}, "x-gyrus-internal: 1", path="/-/requeue")
+        return json.loads(reply.body)["given_back"]
+
+
+@asynccontextmanager
+async def serving(
+    handler: type[Any],
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    batch_max_size: int = 1,
+    batch_max_wait: float = 0.0,
+    config: dict[str, Any] | None = None,
+) -> AsyncGenerator[Serving]:
+    """At its end nothing may be left in the line."""
+    settings = HandlerConfig(
+        path="", config=config or {}, batch_max_size=batch_max_size, batch_max_wait=batch_max_wait
+    )
+    replica = ReplicaConfig(
+        id="t", api="t", revision=1, project="", python="", handler=settings, limits=limits or Limits()
+    )
+    made, counted = make(handler, settings), Metrics()
+    desk, threads = assemble(made, replica, counted)
+    service = Service(
+        desk,
+        Readiness(desk, threads),
+        counted,
+        describe=lambda: describe(made, "t", 1),
+        answers_get=made.answers_get,
+    )
+    server = Server(replica.limits, service, counted.tally)
+    path = str(folder / "s")
+    listening = await server.listen(bind_unix(path))
+    time = asyncio.create_task(server.keep_time(), name="time")
+    try:
+        yield Serving(path, server, desk, counted)
+        await eventually(lambda: desk.line.empty)
+    finally:
+        time.cancel()
+        listening.close()
+        for connection in tuple(server.connections):
+            connection.abort()
+        threads.stop()
+
+
+def detail(reply: Received) -> str:
+    return json.loads(reply.body)["detail"]

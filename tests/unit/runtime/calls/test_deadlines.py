@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gyrus.runtime.calls.deadlines import Deadlines
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.booleans()), max_size=20), st.floats(0, 20))
+def test_exactly_those_are_due_whose_time_is_over(arrivals: list[tuple[float, bool]], now: float) -> None:
+    arrivals.sort(key=lambda arrival: arrival[0])
+    deadlines: Deadlines[int] = Deadlines(5.0)
+    for number, (at, _) in enumerate(arrivals):
+        deadlines.add(number, at)
+    for number, (_, discarded) in enumerate(arrivals):
+        if discarded:
+            deadlines.discard(number)
+    kept = [(number, at + 5.0) for number, (at, discarded) in enumerate(arrivals) if not discarded]
+    assert deadlines.next == (kept[0][1] if kept else None)
+    assert deadlines.take_due(now) == [number for number, due in kept if due <= now]
+    assert len(deadlines) == sum(due > now for _, due in kept)
+    assert deadlines.take_due(now) == []

@@ -1,0 +1,113 @@
+"""Whatever happens to it in whatever order, the line keeps its promises."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from gyrus.runtime.calls.line import Line
+
+
+class Lines(RuleBasedStateMachine):
+    """Against the simplest thing that could be right: two lists."""
+
+    @initialize(slots=st.none() | st.integers(1, 4), longest=st.integers(0, 5))
+    def build(self, slots: int | None, longest: int) -> None:
+        self.line: Line[int] = Line(slots, longest)
+        self.slots = slots
+        self.longest = longest
+        self.numbers = count()
+        self.waiting: list[int] = []
+        self.started: list[int] = []
+        self.order: list[int] = []
+
+    def has_room(self) -> bool:
+        return self.slots is None or len(self.started) < self.slots
+
+    @rule()
+    def arrive(self) -> None:
+        item = next(self.numbers)
+        if self.line.start_at_once(item):
+            assert not self.waiting
+            assert self.has_room()
+            self.started.append(item)
+            self.order.append(item)
+            return
+        assert self.waiting or not self.has_room()
+        full = self.slots is not None and len(self.waiting) + len(self.started) >= self.slots + self.longest
+        assert self.line.wait(item) is not full
+        if not full:
+            self.waiting.append(item)
+
+    @rule()
+    def arrive_and_wait(self) -> None:
+        """As for batches, where nobody is started at once."""
+        item = next(self.numbers)
+        if self.line.wait(item):
+            self.waiting.append(item)
+
+    @rule(at_most=st.integers(1, 5))
+    def start(self, at_most: int) -> None:
+        items = self.line.start_next(at_most)
+        room = at_most if self.slots is None else self.slots - len(self.started)
+        expected = self.waiting[: min(at_most, room)]
+        assert items == expected
+        del self.waiting[: len(expected)]
+        self.started += items
+        self.order += items
+
+    @precondition(lambda self: self.started)
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        item = data.draw(st.sampled_from(self.started))
+        self.line.finish(item)
+        self.started.remove(item)
+
+    @rule(item=st.integers(0, 30))
+    def leave(self, item: int) -> None:
+        assert self.line.leave(item) is (item in self.waiting)
+        if item in self.waiting:
+            self.waiting.remove(item)
+
+    @rule(at_most=st.none() | st.integers(-1, 4))
+    def give_back(self, at_most: int | None) -> None:
+        number = len(self.waiting) if at_most is None else max(at_most, 0)
+        youngest_first = self.waiting[::-1][:number]
+        assert self.line.give_back(at_most) == youngest_first
+        self.waiting = self.waiting[: len(self.waiting) - len(youngest_first)]
+
+    @invariant()
+    def counts_are_true(self) -> None:
+        if not hasattr(self, "line"):
+            return
+        assert self.line.waiting == len(self.waiting)
+        assert self.line.started == set(self.started)
+        assert self.line.busy == len(self.started)
+        assert self.line.first == (self.waiting[0] if self.waiting else None)
+        assert self.line.empty is not bool(self.waiting or self.started)
+        assert self.slots is None or self.line.busy <= self.slots
+        assert self.order == sorted(self.order), "first in, first started"
+
+    def teardown(self) -> None:
+        if not hasattr(self, "line"):
+            return
+        self.line.give_back()
+        for item in self.started:
+            self.line.finish(item)
+        assert (self.line.waiting, self.line.busy, self.line.empty) == (0, 0, True)
+
+
+Lines.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestLines = Lines.TestCase
+
+
+def test_a_slot_is_released_once() -> None:
+    line: Line[str] = Line(1, 0)
+    assert line.start_at_once("a")
+    line.finish("a")
+    with pytest.raises(KeyError):
+        line.finish("a")
