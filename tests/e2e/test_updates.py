@@ -60,9 +60,7 @@ def test_when_a_deploy_returns_only_the_new_revision_answers(platform: Platform,
 def test_a_broken_update_leaves_the_old_revision_serving(platform: Platform, tmp_path: Path) -> None:
     project = Project(tmp_path / "echo")
     platform.gyrus("deploy", revision(project, 1), "--yes")
-    broken = project.write(
-        handler_api("echo"), handler="raise RuntimeError('no weights')\nclass Handler: ...\n"
-    )
+    broken = project.write(handler_api("echo"), handler=BROKEN)
     said = platform.failure("deploy", broken, "--yes")
     assert "RuntimeError: no weights" in said
     assert "revision 1" in said

@@ -70,9 +70,11 @@ class World:
     replicas: dict[str, Replica] = field(default_factory=dict[str, Replica])
     retiring: frozenset[str] = frozenset()
     routed: frozenset[str] | None = None
-    """What control has told the gateway."""
+    """What control has put on the board."""
+    told: frozenset[str] | None = None
+    """What the gateway's Envoy was told last."""
     acknowledged: frozenset[str] | None = None
-    """What the gateway has confirmed."""
+    """What Envoy has confirmed."""
     forgotten: bool = False
     started: int = 0
 
@@ -84,7 +86,14 @@ class World:
             replicas=tuple(self.replicas.values()),
             retiring=self.retiring & self.replicas.keys(),
             acknowledged=self.acknowledged,
+            reachable=self.reachable,
         )
+
+    @property
+    def reachable(self) -> frozenset[str] | None:
+        if self.told is None and self.acknowledged is None:
+            return None
+        return (self.told or frozenset()) | (self.acknowledged or frozenset())
 
     def available(self) -> int:
         situation = self.situation()
@@ -106,8 +115,10 @@ class World:
         return step
 
     def _stop(self, name: str) -> None:
-        used = all_endpoints(self.replicas[name].status) & (self.acknowledged or frozenset())
-        assert not used, f"{name} was stopped while the gateway still used {used}"
+        used = all_endpoints(self.replicas[name].status) & (
+            (self.reachable or frozenset()) | (self.routed or frozenset())
+        )
+        assert not used, f"{name} was stopped while requests could reach {used}"
         self.become(name, Phase.DRAINING)
 
     def _finish(self, outcome: Outcome, message: str) -> None:
@@ -122,8 +133,17 @@ class World:
         old = self.replicas[name]
         self.replicas[name] = replica(name, old.generation, phase, reason, restarts=restarts)
 
+    def tell(self) -> None:
+        self.told = self.routed
+
     def acknowledge(self) -> None:
-        self.acknowledged = self.routed
+        """Envoy confirms what it was told last."""
+        self.acknowledged = self.told
+
+    def catch_up(self) -> None:
+        """The gateway does all that was put on the board."""
+        self.tell()
+        self.acknowledge()
 
     def in_phase(self, *phases: Phase) -> list[str]:
         return [name for name, r in self.replicas.items() if r.status.phase in phases]
@@ -140,7 +160,7 @@ class World:
             for name in self.in_phase(Phase.DRAINING):
                 self.end_one(name)
             self.reconcile()
-            self.acknowledge()
+            self.catch_up()
             if before == (self.api, self.replicas, self.routed, self.acknowledged, self.forgotten):
                 return
         raise AssertionError("the world does not settle")

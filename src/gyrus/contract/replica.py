@@ -69,7 +69,9 @@ class Reason(StrEnum):
     """It asks for more than there is."""
 
 
-FATAL: frozenset[Reason] = frozenset({Reason.DEPENDENCIES, Reason.IMPORT, Reason.PACKAGE, Reason.UNSCHEDULABLE})
+FATAL: frozenset[Reason] = frozenset(
+    {Reason.DEPENDENCIES, Reason.IMPORT, Reason.PACKAGE, Reason.UNSCHEDULABLE}
+)
 """Reasons for which a second start would fail like the first."""
 
 

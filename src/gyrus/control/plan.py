@@ -51,7 +51,7 @@ def plan(situation: Situation, now: datetime) -> Plan:
 
 def _delete(situation: Situation) -> Plan:
     everything = frozenset(replica.id for replica in situation.replicas)
-    if situation.acknowledged is not None:
+    if situation.reachable is not None:
         return Plan(retiring=everything)
     return Plan(retiring=everything, stop=_running(situation.replicas), forget=not situation.replicas)
 

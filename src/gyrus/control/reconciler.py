@@ -72,6 +72,7 @@ class Reconciler:
             replicas=replicas,
             retiring=self._retiring.get(api.name, frozenset()) & ids,
             acknowledged=self.board.acknowledged.get(api.name),
+            reachable=self.board.reachable.get(api.name),
         )
 
     def _replicas(self, api: str) -> tuple[Replica, ...]:

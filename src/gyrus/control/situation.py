@@ -29,7 +29,9 @@ class Situation:
     retiring: frozenset[str]
     """Ids of replicas that must get no more requests. Once retiring, a replica never comes back."""
     acknowledged: frozenset[str] | None
-    """Endpoints that the gateway may still use. None: the API is not routed at all."""
+    """Endpoints that requests surely reach. None: the API is not routed, or nothing is known of it yet."""
+    reachable: frozenset[str] | None
+    """Endpoints that requests may reach. None: the gateway knows nothing of the API, and will not."""
 
     @property
     def kept(self) -> tuple[Replica, ...]:
@@ -55,5 +57,5 @@ class Situation:
         return replica.status.phase is Phase.READY and bool(endpoints & (self.acknowledged or frozenset()))
 
     def unrouted(self, replica: Replica) -> bool:
-        """The gateway is known to send it nothing."""
-        return not all_endpoints(replica.status) & (self.acknowledged or frozenset())
+        """The gateway sends it nothing any more, and will not."""
+        return not all_endpoints(replica.status) & (self.reachable or frozenset())

@@ -158,17 +158,19 @@ class Gateway:
             self._board.acknowledged_hints.notify(*noted)
 
     def _known(self) -> Iterable[str]:
-        return self._board.acknowledged.keys() | self._snapshot.routes.keys() | self._ledger.apis()
+        return (
+            self._board.reachable.keys()
+            | self._board.acknowledged.keys()
+            | self._snapshot.routes.keys()
+            | self._ledger.apis()
+        )
 
     def _note(self, api: str) -> bool:
-        """Whether the API's entry is another one now."""
-        before = self._board.acknowledged.get(api)
-        now = self._ledger.acknowledged(api, self._snapshot.routes.get(api))
-        if now is None:
-            self._board.acknowledged.pop(api, None)
-        else:
-            self._board.acknowledged[api] = now
-        return now != before
+        """Whether one of the API's entries is another one now."""
+        wanted = self._snapshot.routes.get(api)
+        acknowledged = _write(self._board.acknowledged, api, self._ledger.acknowledged(api, wanted))
+        reachable = _write(self._board.reachable, api, self._ledger.reachable(api, wanted))
+        return acknowledged or reachable
 
     def _tell_state(self) -> None:
         """Running: the process serves, and once it has confirmed all that was wanted and listens (that it has
@@ -240,3 +242,13 @@ class Gateway:
 
 def _told(refusal: Refusal) -> str:
     return f"Envoy refuses the {NAMES[refusal.kind]} of {refusal.name}: {refusal.message}"
+
+
+def _write(board: dict[str, frozenset[str]], api: str, entry: frozenset[str] | None) -> bool:
+    """Whether it changed something."""
+    before = board.get(api)
+    if entry is None:
+        board.pop(api, None)
+    else:
+        board[api] = entry
+    return entry != before

@@ -84,6 +84,13 @@ class Ledger:
             return None
         return ((routed or _NONE) & keep) | used
 
+    def reachable(self, api: str, wanted: Route | None) -> Endpoints | None:
+        """All that requests may reach, now or later, if nothing else is wanted. None: Envoy neither knows the
+        API nor will."""
+        if wanted is None and api not in self.apis():
+            return None
+        return self._used(api) | (wanted.endpoints if wanted else _NONE)
+
     def _routed(self, api: str) -> Endpoints | None:
         """What requests surely reach; None: it is not sure that they reach the API at all."""
         session = next((one for one in reversed(self._sessions()) if one.told), None)

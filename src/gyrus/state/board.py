@@ -58,8 +58,11 @@ class Board:
     routes: dict[str, Route] = field(default_factory=dict[str, Route])
     """By API: what the gateway should do. Written by control, all routes before routing starts."""
     acknowledged: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    """By API: the endpoints that the gateway is known to use at most, since its last acknowledgement.
-    Written by routing. An API that is not here is not routed."""
+    """By API: the endpoints that requests surely reach. Written by routing. An API that is not here is not
+    routed, or nothing is known of it yet."""
+    reachable: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By API: every endpoint that the gateway may send a request to, now or once what it was told last has
+    reached it. Written by routing. An API that is not here gets no request."""
     traffic: dict[str, Traffic] = field(default_factory=dict[str, Traffic])
     """By API. Written by routing."""
     gateway: str = "starting"

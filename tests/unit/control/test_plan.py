@@ -33,7 +33,7 @@ def test_a_first_deploy_comes_live_only_when_the_gateway_has_acknowledged_it() -
         world.become(name, Phase.READY)
     world.reconcile()
     assert world.api.outcome is Outcome.PROGRESSING
-    world.acknowledge()
+    world.catch_up()
     world.reconcile()
     assert world.api.outcome is Outcome.DONE
 
@@ -48,11 +48,11 @@ def test_an_update_of_one_replica_starts_the_new_one_before_the_old_one_leaves()
     assert step.route
     assert len(step.route.endpoints) == 2
     assert not step.retiring  # not acknowledged yet
-    world.acknowledge()
+    world.catch_up()
     step = world.reconcile()
     assert step.retiring == {"r1"}
     assert not step.stop  # the gateway may still use it
-    world.acknowledge()
+    world.catch_up()
     assert world.reconcile().stop == ("r1",)
     assert world.api.outcome is Outcome.DONE
 
@@ -127,7 +127,7 @@ def test_deleting_stops_replicas_only_after_the_gateway_forgot_the_api() -> None
     world = live_world(2)
     world.api = dataclasses.replace(world.api, deleting=True)
     assert world.reconcile().stop == ()
-    world.acknowledge()
+    world.catch_up()
     assert sorted(world.reconcile().stop) == ["r1", "r2"]
     world.settle()
     assert world.forgotten
@@ -137,7 +137,7 @@ def test_a_restarted_operator_retires_nothing_before_the_gateway_reports() -> No
     world = live_world(2)
     deploy(world)
     world.reconcile()
-    world.acknowledged = None
+    world.told = world.acknowledged = None
     assert not world.reconcile().retiring
 
 
@@ -154,7 +154,7 @@ def test_a_replica_that_failed_after_the_rollout_is_replaced_after_a_while() -> 
     assert world.reconcile().retiring == {"r1"}
 
 
-KINDS = st.sampled_from(["reconcile", "ready", "acknowledge", "end", "deploy", "crash", "scale"])
+KINDS = st.sampled_from(["reconcile", "ready", "tell", "acknowledge", "end", "deploy", "crash", "scale"])
 EVENTS = st.lists(st.tuples(KINDS, st.integers(0, 9)), max_size=120)
 
 
@@ -189,6 +189,8 @@ def happen(world: World, event: str, choice: int, faults: bool) -> None:
             world.reconcile()
         case "acknowledge":
             world.acknowledge()
+        case "tell":
+            world.tell()
         case "deploy":
             deploy(world)
         case "ready":

@@ -30,8 +30,9 @@ async def acknowledge(board: Board) -> None:
                 route = board.routes.get(name)
                 if route is None:
                     board.acknowledged.pop(name, None)
+                    board.reachable.pop(name, None)
                 else:
-                    board.acknowledged[name] = route.endpoints
+                    board.acknowledged[name] = board.reachable[name] = route.endpoints
             board.acknowledged_hints.notify(*names)
 
 

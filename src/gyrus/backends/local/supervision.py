@@ -152,7 +152,7 @@ def remove_sockets(run: Path, replica: str) -> None:
 
 
 def _supervised(words: list[str]) -> str | None:
-    """The path of the configuration that a process with this command line was given, if it is a supervisor."""
+    """The path of the configuration that a supervisor with this command line was given; None: it is none."""
     return words[-1] if len(words) >= 3 and words[-2] == MODULE and words[-3] == "-m" else None
 
 
