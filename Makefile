@@ -1,4 +1,4 @@
-.PHONY: setup demo test check bench format
+.PHONY: setup demo test check bench format lock
 
 setup:   ## the project's environment in .venv
 	scripts/setup
@@ -10,5 +10,7 @@ check:   ## lint, types, layers, docs
 	scripts/check
 bench:   ## the figures that the README claims
 	scripts/bench
-format:
+format:  ## as it should look
 	.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+lock:    ## pin anew what is installed
+	scripts/lock
