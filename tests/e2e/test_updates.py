@@ -63,7 +63,7 @@ def test_a_broken_update_leaves_the_old_revision_serving(platform: Platform, tmp
     broken = project.write(handler_api("echo"), handler=BROKEN)
     said = platform.failure("deploy", broken, "--yes")
     assert "RuntimeError: no weights" in said
-    assert "revision 1" in said
+    assert "Revision 1 serves echo" in said
     status = platform.json("get", "echo")
     assert (status["status"], status["revision"]) == ("live", 1)
     assert "no weights" in status["message"]

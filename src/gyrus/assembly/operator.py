@@ -195,7 +195,6 @@ async def clean(home: Home) -> None:
     backend = LocalBackend(home, PackageShelf(home.packages, home.projects), SystemClock())
     gateway = Gateway(Board(), home)
     await backend.adopt()
-    await gateway.adopt()
     async with asyncio.TaskGroup() as group:
         running = group.create_task(backend.run(), name="backend")
         await stop_replicas(backend, STOP_GRACE)

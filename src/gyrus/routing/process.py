@@ -17,6 +17,9 @@ import psutil
 POLL = 0.1
 """Seconds between looks, where the system cannot wake us at a process's end."""
 
+SAME_START = 0.05
+"""Seconds by which two readings of one start time may differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -38,7 +41,7 @@ class Process:
     @property
     def alive(self) -> bool:
         now = Process.find(self.pid)
-        return now is not None and abs(now.started - self.started) < 0.05
+        return now is not None and abs(now.started - self.started) < SAME_START
 
     def send(self, number: signal.Signals) -> None:
         """Signal it, if it still runs."""
@@ -47,9 +50,20 @@ class Process:
                 os.kill(self.pid, number)
 
     async def ended(self) -> None:
-        """Wait for its end, whoever started it."""
-        if self.alive:
-            await (_watched(self.pid) if hasattr(os, "pidfd_open") else _polled(self))
+        """Wait for its end, whoever started it: until its last thread is gone, and its sockets with it."""
+        if hasattr(os, "pidfd_open"):
+            if self._present:
+                await _watched(self.pid)
+        else:
+            await _polled(self)
+
+    @property
+    def _present(self) -> bool:
+        """It is there, perhaps as a zombie: that, it is as soon as its first thread has ended."""
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) < SAME_START
+        except psutil.Error:
+            return False
 
 
 _DETACH = """

@@ -62,6 +62,21 @@ def refuse(faults: Sequence[Fault]) -> Refused:
     return Refused(INVALID_PAYLOAD, f"The payload does not fit. {shown}{more}", more={"errors": listed})
 
 
+_ANYTHING = msgspec.json.Decoder()
+
+
+def _decoded(decoder: Any, body: bytes) -> Any:
+    """Raises Refused where it is not JSON, msgspec.ValidationError where it is but does not fit."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise Refused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).") from None
+
+
 class MsgspecCheck:
     def __init__(self, hint: Any) -> None:
         self._hint = hint
@@ -70,13 +85,9 @@ class MsgspecCheck:
 
     def json(self, body: bytes) -> Any:
         try:
-            return self._decoder.decode(body)
+            return _decoded(self._decoder, body)
         except msgspec.ValidationError as error:
-            raise self._refuse(msgspec.json.decode(body), error, strict=True) from None
-        except msgspec.DecodeError as error:
-            raise Refused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
-        except UnicodeDecodeError as error:
-            raise Refused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).") from None
+            raise self._refuse(_decoded(_ANYTHING, body), error, strict=True) from None
 
     def plain(self, value: Any) -> Any:
         try:
