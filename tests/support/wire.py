@@ -128,7 +128,7 @@ def _read_reply(data: bytes, *, head: bool) -> tuple[Received, bytes]:
     if version != "HTTP/1.1" or not phrase:
         raise Malformed(start)
     pairs = [line.split(": ", 1) for line in lines]
-    headers = {name: value for name, value in cast("list[tuple[str, str]]", pairs)}
+    headers = dict(cast("list[tuple[str, str]]", pairs))
     if len(headers) != len(lines) or any(name != name.lower() for name in headers):
         raise Malformed(f"strange headers {lines}")
     status = int(code)
