@@ -96,7 +96,7 @@ def test_other_bodies(value: Any, answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ({"a": object()}, "a value of type object has no form in JSON; return numbers, text, lists and dicts"),
+        ({"a": object()}, "a value of type object has no form in JSON; return numbers, text, lists"),
         ([b"bytes"], "a value of type bytes has no form in JSON; return numbers, text, lists and dicts"),
         ({"a": 1 + 2j}, "a value of type complex has no form in JSON"),
         (2**70, "it has no form in JSON: Integer exceeds 64-bit range"),

@@ -18,7 +18,8 @@ FRAGMENTS = [
     b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: chunked, gzip\r\n", b"Transfer-Encoding: x\r\n",
     b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"Connection: upgrade\r\nUpgrade: h2c\r\n",
     b"X-Request-Id: " + b"x" * 150 + b"\r\n", b"Cookie: a\r\n", b"X: \x00\r\n", b" folded\r\n", b"\r\n",
-    b"\n", b"\r", b"abc", b"3\r\nabc\r\n", b"3;e=" + b"f" * 90 + b"\r\nabc\r\n", b"0\r\n\r\n", b"0\r\nT: u\r\n\r\n",
+    b"\n", b"\r", b"abc", b"3\r\nabc\r\n", b"3;e=" + b"f" * 90 + b"\r\nabc\r\n", b"0\r\n\r\n",
+    b"0\r\nT: u\r\n\r\n",
     b"ffffffffffffffff\r\n", b"y" * 250, b"\xff\xfe", b"\x16\x03\x01",
 ]  # fmt: skip
 REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
