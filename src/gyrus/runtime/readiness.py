@@ -28,8 +28,7 @@ class Readiness:
             return Unready("Draining", "the replica is stopping")
         if dead := self.threads.dead:
             return Unready("ThreadDied", f"{dead} of the threads that run the handler died")
-        slots, overdue = self.desk.line.slots, len(self.desk.overdue)
-        if slots is not None and overdue >= slots:
-            told = f"all {slots} slots are taken by requests that are over their timeout"
+        if self.desk.stuck:
+            told = f"no slot can be had: {len(self.desk.overdue)} are taken by requests over their timeout"
             return Unready("Stuck", told)
         return None

@@ -8,6 +8,7 @@ that of everything; started by hand it writes to stderr.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import socket
@@ -92,5 +93,5 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    # Threads in the middle of a call, and what they hold, end with the process.
-    os._exit(code)
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] -- what the handler wants done at the end
+    os._exit(code)  # without waiting for threads: one may be in a call that never returns

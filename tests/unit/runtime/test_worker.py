@@ -107,8 +107,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def test_a_life(start: Start) -> None:
     worker = start(
         """
-        import os, sys, logging
+        import atexit, os, sys, logging
         print("imported")
+        atexit.register(print, "goodbye", end="")
         class Handler:
             def __init__(self, config):
                 self.config = config
@@ -139,6 +140,7 @@ def test_a_life(start: Start) -> None:
     assert (careful["level"], careful["request_id"]) == ("warning", reply.headers["x-request-id"])
     worker.stop()
     worker.until(phase="draining")
+    worker.until(message="goodbye")
     assert worker.wait() == 0
     assert worker.process.stdout is not None
     assert worker.process.stdout.read() == b"from C"

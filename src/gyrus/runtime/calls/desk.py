@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from time import monotonic
 from typing import Protocol
 
@@ -31,6 +31,10 @@ class Starter(Protocol):
         """A slot has become free."""
         ...
 
+    def is_stuck(self, overdue: Set[Call]) -> bool:
+        """Nothing can be started, because of calls that should have ended long ago."""
+        ...
+
 
 class Desk:
     """Every call that is admitted is answered at most once, and its slot released exactly once."""
@@ -51,6 +55,10 @@ class Desk:
 
     def open(self, starter: Starter) -> None:
         self._starter = starter
+
+    @property
+    def stuck(self) -> bool:
+        return bool(self.overdue) and self._starter is not None and self._starter.is_stuck(self.overdue)
 
     # Requests
 

@@ -8,7 +8,8 @@ has waited for long enough; while as many batches run as the slots have room for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
@@ -31,7 +32,7 @@ class InBatches:
         self._size = size
         self._wait = wait
         self._parallel = None if line.slots is None else max(1, line.slots // size)
-        self._running = 0
+        self._running: list[Sequence[Call]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -45,14 +46,15 @@ class InBatches:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._parallel is None or self._running < self._parallel:
+        while self._parallel is None or len(self._running) < self._parallel:
             if (patience := self._patience()) is None:
                 return
             if patience > 0:
                 self._timer = self._loop.call_later(patience, self.start_more)
                 return
-            self._running += 1
-            self._runner.start(self._line.start_next(self._size), self._ended)
+            batch = self._line.start_next(self._size)
+            self._running.append(batch)
+            self._runner.start(batch, partial(self._ended, batch))
 
     def _patience(self) -> float | None:
         """Seconds that the next batch has left to grow; None: there is nothing to start, or no slot."""
@@ -63,6 +65,10 @@ class InBatches:
             return 0.0
         return first.exchange.arrived + self._wait - monotonic()
 
-    def _ended(self) -> None:
-        self._running -= 1
+    def is_stuck(self, overdue: Set[Call]) -> bool:
+        stuck = sum(all(call in overdue for call in batch) for batch in self._running)
+        return self._parallel is not None and stuck >= self._parallel
+
+    def _ended(self, batch: Sequence[Call]) -> None:
+        self._running.remove(batch)
         self.start_more()

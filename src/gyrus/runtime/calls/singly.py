@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Protocol
 
 from gyrus.runtime.calls.call import Call
@@ -26,6 +27,9 @@ class Singly:
             self._runner.start(call)
             return True
         return self._line.wait(call)
+
+    def is_stuck(self, overdue: Set[Call]) -> bool:
+        return self._line.slots is not None and len(overdue) >= self._line.slots
 
     def start_more(self) -> None:
         for call in self._line.start_next(self._line.waiting):

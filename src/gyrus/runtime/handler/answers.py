@@ -26,7 +26,7 @@ import msgspec
 import orjson
 
 from gyrus.runtime.response import Response
-from gyrus.runtime.server.answer import JSON, WRITTEN_BY_SERVER, Answer, check_header
+from gyrus.runtime.server.answer import JSON, WITHOUT_BODY, WRITTEN_BY_SERVER, Answer, check_header
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -99,6 +99,8 @@ def _encode_response(response: Response) -> Answer | Streaming:
 def _encode(
     body: Any, status: int, media_type: str | None, headers: tuple[tuple[str, str], ...]
 ) -> Answer | Streaming:
+    if status in WITHOUT_BODY:
+        return Answer(status, None, b"", headers)
     if isinstance(body, str):
         return Answer(status, media_type or TEXT, body.encode("utf-8", "surrogatepass"), headers)
     if is_bytes(body):

@@ -77,7 +77,7 @@ def bind_unix(path: str) -> socket.socket:
 
     Raises OSError.
     """
-    temporary = f"{path}.{os.getpid()}"
+    temporary = os.path.join(os.path.dirname(path), f".{os.getpid()}")  # short: there is a limit
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(temporary)

@@ -5,6 +5,7 @@ What native code writes to the file descriptors 1 and 2 does not pass here; the 
 
 from __future__ import annotations
 
+import atexit
 import io
 import logging
 import sys
@@ -24,6 +25,8 @@ def capture(control: Control) -> None:
     """From now on. Logging is at INFO, as long as the handler does not configure it otherwise."""
     sys.stdout = LogStream("stdout", sys.__stdout__, control)
     sys.stderr = LogStream("stderr", sys.__stderr__, control)
+    atexit.register(sys.stdout.finish)
+    atexit.register(sys.stderr.finish)
     root = logging.getLogger()
     root.addHandler(LogHandler(control))
     root.setLevel(logging.INFO)
@@ -70,6 +73,11 @@ class LogStream(io.TextIOBase):
 
     def flush(self) -> None:
         """An unfinished line stays: ``print(end="", flush=True)`` has more to say."""
+
+    def finish(self) -> None:
+        """Of this thread: what is held back is a line too."""
+        if getattr(self._held, "text", ""):
+            self.write("\n")
 
     def _tell(self, lines: Iterable[str]) -> None:
         request = current_request.get()

@@ -162,3 +162,22 @@ async def test_the_queue_is_bounded(tmp_path: Path) -> None:
         replies = await asyncio.gather(*(server.ask({"value": 1}) for _ in range(50)))
         assert {reply.status for reply in replies} <= {200, 503}
         assert sum(Doubling.sizes) == sum(reply.status == 200 for reply in replies)
+
+
+async def test_batches_that_hang_make_it_unready(tmp_path: Path) -> None:
+    opened = threading.Event()
+
+    class Handler:
+        def predict(self, payload: list[Any]) -> list[Any]:
+            opened.wait(10)
+            return payload
+
+    limits = Limits(max_concurrency=8, timeout=0.05)
+    async with serving(Handler, tmp_path, limits=limits, batch_max_size=4, batch_max_wait=0) as server:
+        assert (await server.ask(1)).status == 504
+        assert (await server.ask(path="/readyz", method="GET")).status == 200, "another batch can run"
+        assert (await server.ask(2)).status == 504
+        assert (await server.ask(path="/readyz", method="GET")).status == 503
+        opened.set()
+        await eventually(lambda: server.desk.line.empty)
+        assert (await server.ask(path="/readyz", method="GET")).status == 200

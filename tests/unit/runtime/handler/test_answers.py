@@ -80,7 +80,7 @@ def test_json(value: Any, sent: Any) -> None:
         (b"hi", Answer(200, "application/octet-stream", b"hi")),
         (bytearray(b"hi"), Answer(200, "application/octet-stream", b"hi")),
         (Response({"a": 1}, 404), Answer(404, "application/json", b'{"a":1}')),
-        (Response(status=204), Answer(204, "application/json", b"null")),
+        (Response(status=204), Answer(204, None, b"")),
         (Response("<p>", media_type="text/html"), Answer(200, "text/html", b"<p>")),
         (Response(b"x", headers={"Content-Type": "image/png"}), Answer(200, "image/png", b"x")),
         (
