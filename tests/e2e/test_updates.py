@@ -13,6 +13,9 @@ from support.platform import Platform
 from support.project import ECHO_REVISION, Project, handler_api
 
 RATE = 250
+"""Requests a second that are tried."""
+RATE_WANTED = 200
+"""That many must have been made, however busy the machine is."""
 SECONDS = 30
 
 
@@ -43,7 +46,7 @@ async def test_five_updates_and_two_refreshes_under_load(platform: Platform, tmp
                 await asyncio.to_thread(platform.gyrus, "refresh", "echo")
         await asyncio.sleep(max(0.0, began + SECONDS - loop.time()))
     assert load.result.failed == (), load.result
-    assert len(load.result.answers) >= RATE * SECONDS * 0.98
+    assert len(load.result.answers) >= RATE_WANTED * SECONDS
     assert {json.loads(body)["version"] for body in load.result.bodies} == set(range(6))
     history = platform.json("history", "echo")
     assert history[0]["number"] == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,11 @@ def make_folders(home: Home) -> None:
             f"cannot write to {error.filename or home.root} ({error.strerror}); make it writable, "
             "or set GYRUS_HOME to a folder that is"
         ) from error
+
+
+def remove_run_folder(home: Home) -> None:
+    """Nothing listens any more: leave no file outside the home."""
+    shutil.rmtree(home.run, ignore_errors=True)
 
 
 def token_of(home: Home) -> str:

@@ -15,12 +15,13 @@ from gyrus import __version__
 from gyrus.aio.clock import SystemClock
 from gyrus.aio.tasks import run_until
 from gyrus.assembly.announcement import Announcement
-from gyrus.assembly.claim import StartError, token_of
+from gyrus.assembly.claim import StartError, remove_run_folder, token_of
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.contract.home import Home
 from gyrus.contract.operator import OperatorInfo
-from gyrus.control.controller import Controller, stop_replicas
+from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
+from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.packaging.shelf import PackageShelf
 from gyrus.routing.errors import GatewayError
 from gyrus.routing.gateway import Gateway
@@ -36,6 +37,9 @@ from gyrus.state.store import Store
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+
+WITHDRAWAL_PATIENCE = 2.0
+"""Seconds that the gateway gets to confirm that it sends no more requests."""
 
 STOP_GRACE = 20.0
 """Seconds that replicas get to finish their requests when the whole platform is stopped."""
@@ -168,11 +172,13 @@ async def _run(
             _announce(operator, started, announcement),
         )
         if ending.everything:
+            await withdraw_routes(operator.board, WITHDRAWAL_PATIENCE)
             await stop_replicas(operator.backend, STOP_GRACE)
         for task in (gateway, backend):
             task.cancel()
     if ending.everything:
         await operator.gateway.stop()
+        remove_run_folder(operator.settings.home)
 
 
 async def _announce(operator: Operator, started: asyncio.Event, announcement: Announcement) -> None:
@@ -200,3 +206,4 @@ async def clean(home: Home) -> None:
         await stop_replicas(backend, STOP_GRACE)
         running.cancel()
     await gateway.stop()
+    remove_run_folder(home)

@@ -10,7 +10,6 @@ from gyrus.aio.backoff import Backoff
 from gyrus.aio.hint import Hints
 from gyrus.aio.keyed_queue import KeyedQueue
 from gyrus.aio.tasks import persist
-from gyrus.backends.protocol import Backend
 from gyrus.control.reconciler import Reconciler
 
 RETRY = Backoff(0.2, 30)
@@ -75,12 +74,3 @@ class Controller:
             unused_since = self.reconciler.clock.now() - PACKAGE_KEEP
             forgotten = await self.reconciler.store.forget_packages(unused_since)
             await self.reconciler.backend.forget_packages(frozenset(forgotten))
-
-
-async def stop_replicas(backend: Backend, grace: float) -> None:
-    """Drain every replica, and return when none is left. The backend must be running."""
-    with backend.changes.listen() as listener:
-        for replica in backend.observe():
-            await backend.stop(replica, grace=grace)
-        while backend.observe():
-            await listener.wait()

@@ -1,0 +1,35 @@
+"""The end of everything: no new requests, the begun ones answered, no replica left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from gyrus.backends.protocol import Backend
+from gyrus.state.board import Board
+
+log = logging.getLogger(__name__)
+
+
+async def withdraw_routes(board: Board, patience: float) -> None:
+    """Let the gateway send no more requests anywhere, and return when it has confirmed that, or after
+    ``patience`` seconds. Requests under way go on."""
+    board.routes = {api: replace(route, endpoints=frozenset()) for api, route in board.routes.items()}
+    with board.acknowledged_hints.listen() as listener:
+        board.route_hints.notify(*board.routes)
+        try:
+            async with asyncio.timeout(patience):
+                while any(board.reachable.values()):
+                    await listener.wait()
+        except TimeoutError:
+            log.warning("the gateway has not confirmed within %g s that it sends no more requests", patience)
+
+
+async def stop_replicas(backend: Backend, grace: float) -> None:
+    """Drain every replica, and return when none is left. The backend must be running."""
+    with backend.changes.listen() as listener:
+        for replica in backend.observe():
+            await backend.stop(replica, grace=grace)
+        while backend.observe():
+            await listener.wait()
