@@ -150,8 +150,9 @@ class HandlerClient:
 
     async def _ask(self, exchange: _Recording) -> Reply:
         self._service(exchange)
+        call = exchange.owner
         await exchange.over.wait()
-        while exchange.owner in self._desk.line.started:
+        while call in self._desk.line.started:
             self._released.clear()
             await self._released.wait()
         return exchange.reply()

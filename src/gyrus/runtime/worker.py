@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import os
 import signal
 import socket
@@ -61,7 +62,10 @@ def start(config: ReplicaConfig, control: Control) -> Handler:
         raise LoadFailed(Reason.EXITED, "the configuration has no handler")
     control.status(Phase.STARTING, f"loading {config.handler.path}")
     enter_project(config.project)
-    return load(config.handler)
+    handler = load(config.handler)
+    gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked through again and again
+    return handler
 
 
 def listener(config: ReplicaConfig, index: int) -> socket.socket:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gyrus.runtime.server.exchange import Exchange
 
@@ -20,15 +20,18 @@ class Desk(Protocol):
 class Call:
     """Exists from its admission until its slot is free again, however early it is answered."""
 
-    __slots__ = ("_desk", "cancelled", "exchange", "more", "request", "task")
+    __slots__ = ("_desk", "begun", "cancelled", "exchange", "more", "request", "task")
 
     def __init__(self, exchange: Exchange, desk: Desk) -> None:
         self.exchange = exchange
         self.request: Request = exchange.request
         self.cancelled = False
         """Nobody waits for the answer any more: the client is gone, or was told that it took too long."""
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Any] | None = None
         """What to cancel, where it runs on the loop."""
+        self.begun = False
+        """The task is past its first step. One that is cancelled before would never run at all, and could not
+        release its slot."""
         self.more: Flow | None = None
         """Who goes on when the client takes more of a stream."""
         self._desk = desk
@@ -39,7 +42,7 @@ class Call:
 
     def cancel(self) -> None:
         self.cancelled = True
-        if self.task is not None:
+        if self.task is not None and self.begun:
             self.task.cancel()
         if self.more is not None:
             self.more.proceed()

@@ -70,7 +70,7 @@ class InThreads:
 
     def _wait_in_thread(self, work: Any, call: Call) -> Any:
         async def bridge() -> Any:
-            call.task = asyncio.current_task()
+            call.task, call.begun = asyncio.current_task(), True
             return await work
 
         return asyncio.run_coroutine_threadsafe(bridge(), self._loop).result()

@@ -27,14 +27,14 @@ class OnLoop:
         self._loop = asyncio.get_running_loop()
 
     def start(self, call: Call) -> None:
-        self._loop.create_task(self._run(call), name="predict")
+        call.task = self._loop.create_task(self._run(call), name="predict")
 
     async def _run(self, call: Call) -> None:
         handler, desk = self._handler, self._desk
-        if call.cancelled:  # before this task's first step
+        if call.cancelled:
             desk.conclude(call, None)
             return
-        call.task = asyncio.current_task()
+        call.begun = True
         current_request.set(call.request.id.decode("latin-1"))
         given: dict[str, Any] = {}
         result: Any = None

@@ -73,6 +73,7 @@ class Exchange:
             connection.write(body)
         if self.counted:
             connection.server.tally(status, now - self.arrived)
+        self.owner = None  # who refers to this exchange: a circle would be left to the garbage collector
         connection.answered(self, close=close)
 
     def begin(self, head: Head) -> None:
@@ -98,6 +99,7 @@ class Exchange:
         if not self._open:
             return
         self._open = False
+        self.owner = None
         if self._chunked and self.request.method != b"HEAD":
             self._connection.write(b"0\r\n\r\n")
         self._connection.answered(self, close=self._closes)
