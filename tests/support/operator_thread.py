@@ -30,6 +30,7 @@ from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import listen, serve
 from gyrus.state.board import Board
 from gyrus.state.sql.store import open_store
+from support.gateway import acknowledge
 
 TOKEN = "the-operators-token"
 PACKAGE_LIMIT = 16 * 1024 * 1024
@@ -154,19 +155,6 @@ async def _operate(
             for task in reversed(tasks):
                 task.cancel()
             await asyncio.wait(tasks)
-
-
-async def acknowledge(board: Board) -> None:
-    """A gateway that confirms every route as soon as it hears of it."""
-    with board.route_hints.listen() as listener:
-        async for names in listener:
-            for name in names:
-                route = board.routes.get(name)
-                if route is None:
-                    board.acknowledged.pop(name, None)
-                else:
-                    board.acknowledged[name] = route.endpoints
-            board.acknowledged_hints.notify(*names)
 
 
 @contextmanager

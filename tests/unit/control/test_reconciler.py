@@ -17,23 +17,10 @@ from gyrus.control.reconciler import Reconciler
 from gyrus.state.board import Board
 from gyrus.state.records import Api
 from gyrus.state.sql.store import SqlStore, open_store
+from support.gateway import acknowledge
 from support.world import spec
 
 CLOCK = SystemClock()
-
-
-async def acknowledge(board: Board) -> None:
-    """A gateway that confirms every route as soon as it hears of it."""
-    with board.route_hints.listen() as listener:
-        async for names in listener:
-            for name in names:
-                route = board.routes.get(name)
-                if route is None:
-                    board.acknowledged.pop(name, None)
-                    board.reachable.pop(name, None)
-                else:
-                    board.acknowledged[name] = board.reachable[name] = route.endpoints
-            board.acknowledged_hints.notify(*names)
 
 
 @dataclass
