@@ -12,8 +12,9 @@ from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
 from gyrus.control.happenings import replica_events, verdict_event
 from gyrus.control.plan import Plan, plan, route
 from gyrus.control.situation import Situation
+from gyrus.control.verdict import Verdict
 from gyrus.state.board import Board, Replica, Route
-from gyrus.state.errors import NotFound, StaleVersion
+from gyrus.state.errors import NotFound, StaleVersion, StateError
 from gyrus.state.records import Api, Event, Generation, Revision
 from gyrus.state.store import Store
 
@@ -57,7 +58,7 @@ class Reconciler:
         step = plan(situation, self.clock.now())
         self._publish(api, situation, step.route)
         await self._act(situation, step)
-        await self._record(api, situation, step)
+        await self._record(situation, step)
         return step.wake_after
 
     # Observe
@@ -114,36 +115,47 @@ class Reconciler:
 
     # Record
 
-    async def _record(self, api: Api, situation: Situation, step: Plan) -> None:
-        now = self.clock.now()
-        before = {replica.id: replica for replica in self.board.replicas.get(api.name, ())}
-        replicas = self._replicas(api.name)
-        events: list[Event] = list(replica_events(api.name, before, {r.id: r for r in replicas}, now))
-        ended = step.verdict is not None and await self._finish(situation, step)
-        if ended and step.verdict:
-            events.append(verdict_event(api, step.verdict, now))
-        if events:
-            await self.store.record(*events)
-        self.board.replicas[api.name] = replicas
+    async def _record(self, situation: Situation, step: Plan) -> None:
+        """What was seen is told before anything is written: a full disk must not make us blind."""
+        api = situation.api
+        events = self._tell(api.name)
+        if step.verdict and await self._finish(api, step.verdict):
+            events.append(verdict_event(api, step.verdict, self.clock.now()))
+            self.board.intent_hints.notify(api.name)  # the intent has changed: plan again from it
+        await self._keep(api.name, events)
         if step.forget:
             await self.store.remove(api.name)
             await self._clean_up(api.name)
-        if events or ended or step.forget or tuple(before.values()) != replicas:
-            self.board.replica_hints.notify(api.name)
-        if ended:
-            self.board.intent_hints.notify(api.name)  # the intent has changed: plan again from it
 
-    async def _finish(self, situation: Situation, step: Plan) -> bool:
+    def _tell(self, name: str) -> list[Event]:
+        """Put the replicas on the board; returns what has happened to them since the last time."""
+        before, replicas = self.board.replicas.get(name, ()), self._replicas(name)
+        self.board.replicas[name] = replicas
+        if before != replicas:
+            self.board.replica_hints.notify(name)
+        happened = replica_events(
+            name, {r.id: r for r in before}, {r.id: r for r in replicas}, self.clock.now()
+        )
+        return list(happened)
+
+    async def _finish(self, api: Api, verdict: Verdict) -> bool:
         """Write the verdict; False where the user has meanwhile wanted something else."""
-        assert step.verdict
         try:
-            await self.store.finish(
-                situation.api, step.verdict.outcome, step.verdict.message, self.clock.now()
-            )
+            await self.store.finish(api, verdict.outcome, verdict.message, self.clock.now())
         except StaleVersion:
-            log.info("the rollout of %s was superseded before its end was written", situation.api.name)
+            log.info("the rollout of %s was superseded before its end was written", api.name)
             return False
         return True
+
+    async def _keep(self, name: str, events: list[Event]) -> None:
+        """Events are for people: where they cannot be kept, work goes on without them."""
+        if not events:
+            return
+        try:
+            await self.store.record(*events)
+        except StateError as error:
+            log.warning("%d events of %s are lost: %s", len(events), name, error)
+        self.board.replica_hints.notify(name)
 
     async def _clean_up(self, name: str) -> None:
         """Nothing of this API is wanted: forget it, and end replicas that nobody owns."""
