@@ -7,14 +7,14 @@ from collections.abc import Callable, Set
 from time import monotonic
 from typing import Protocol
 
-from gyrus.contract.problem import DRAINING, NO_REPLICA, QUEUE_FULL, TIMEOUT
+from gyrus.contract.problem import DRAINING, NO_REPLICA, TIMEOUT
 from gyrus.contract.replica import REQUEUE_HEADER, Limits
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.deadlines import Deadlines
 from gyrus.runtime.calls.line import Line
 from gyrus.runtime.server.answer import Answer, Head
 from gyrus.runtime.server.exchange import Exchange
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import Refused, queue_full
 from gyrus.runtime.telemetry.metrics import Metrics
 
 RETRY_AFTER = {"retry-after": "1"}
@@ -74,11 +74,7 @@ class Desk:
         if not self._starter.admit(call):
             self._deadlines.discard(call)
             self._metrics.rejected += 1
-            detail = (
-                f"All {self.line.slots} slots are busy and {self.line.waiting} requests wait; "
-                "try again, or raise max_replicas or max_queue_length."
-            )
-            self._refuse(call, Refused(QUEUE_FULL, detail, RETRY_AFTER))
+            self._refuse(call, queue_full(self.line.slots, self.line.waiting))
 
     def give_back(self, at_most: int | None = None) -> int:
         """Requests that wait, youngest first: others may have a free slot for them."""

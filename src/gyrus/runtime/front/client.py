@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, cast
 from gyrus.contract.problem import (
     BAD_REQUEST,
     BODY_TIMEOUT,
-    BODY_TOO_LARGE,
     DRAINING,
     HEADER_TOO_LARGE,
     NO_REPLICA,
-    QUEUE_FULL,
     TIMEOUT,
 )
 from gyrus.runtime.front import wire
@@ -26,7 +24,7 @@ from gyrus.runtime.front.own import Own, own_path
 from gyrus.runtime.front.passage import Cut, Passage, given_back
 from gyrus.runtime.server.answer import Answer, head_bytes
 from gyrus.runtime.server.answer import Head as AnswerHead
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import Refused, body_too_large, queue_full
 
 if TYPE_CHECKING:
     from gyrus.runtime.front.front import Front
@@ -139,7 +137,7 @@ class Client:
     def _checked(self, request: Head) -> Head:
         limit = self._front.limits.max_body
         if (request.length or 0) > limit:
-            raise Refused(BODY_TOO_LARGE, f"The body has more than {limit} bytes.")
+            raise body_too_large(limit)
         upgraded = self._requests.upgraded
         if upgraded and (not wire.wants_upgrade(request) or request.length or request.chunked):
             raise Refused(BAD_REQUEST, "A request for another protocol has a body; send it without Upgrade.")
@@ -182,11 +180,7 @@ class Client:
             raise Refused(TIMEOUT, detail) from None
         except Full:
             front.metrics.rejected += 1
-            detail = (
-                f"All {front.gate.running} slots are busy and {front.gate.waiting} requests wait; "
-                "try again, or raise max_replicas or max_queue_length."
-            )
-            raise Refused(QUEUE_FULL, detail, headers={"retry-after": "1"}) from None
+            raise queue_full(front.gate.running, front.gate.waiting) from None
         except GivenBack:
             front.metrics.requeued += 1
             raise given_back(DRAINING if front.stopping else NO_REPLICA) from None

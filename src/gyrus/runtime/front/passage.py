@@ -12,12 +12,12 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from gyrus.contract.problem import BODY_TIMEOUT, BODY_TOO_LARGE, NO_REPLICA, UPSTREAM_FAILED, ProblemType
+from gyrus.contract.problem import BODY_TIMEOUT, NO_REPLICA, UPSTREAM_FAILED, ProblemType
 from gyrus.contract.replica import REQUEUE_HEADER, Limits
 from gyrus.runtime.front import wire
 from gyrus.runtime.front.message import Answers, Broken, Ended, Head, Requests
 from gyrus.runtime.front.upstream import Pool, Upstream
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import Refused, body_too_large
 
 FULL_BUFFER = 256 * 1024
 """Bytes that may wait for a slow receiver before its time is taken."""
@@ -95,7 +95,7 @@ class Passage:
         while (piece := await self._piece()) is not None:
             size += len(piece)
             if size > self._limits.max_body:
-                raise Refused(BODY_TOO_LARGE, f"The body has more than {self._limits.max_body} bytes.")
+                raise body_too_large(self._limits.max_body)
             if not await self._forward(upstream, wire.chunk(piece) if chunked else piece):
                 return
         if chunked:

@@ -30,10 +30,10 @@ class LoadFailed(Exception):
         super().__init__(self.message)
 
 
-def failed(reason: Reason, what: str, error: BaseException) -> LoadFailed:
+def failed(reason: Reason, what: str, error: BaseException, remedy: str = "") -> LoadFailed:
     """``what`` went wrong because of ``error``, raised in the user's code."""
     place = _place(error)
-    message = f"{what}: {summary(error)}{f' ({place})' if place else ''}"
+    message = f"{what}: {summary(error)}{f' ({place})' if place else ''}{f'; {remedy}' if remedy else ''}"
     return LoadFailed(reason, message, user_traceback(error))
 
 
@@ -48,14 +48,15 @@ def summary(error: BaseException) -> str:
 
 
 def user_traceback(error: BaseException) -> tuple[str, ...]:
-    """Its lines, without the frames by which our own code or the import machinery came there."""
+    """Its lines, without the frames by which our own code or the import machinery came there, and with the
+    files of the project named as in the user's own folder."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         link.__traceback__ = _trimmed(link.__traceback__)
         link = link.__cause__ or link.__context__
-    text = "".join(traceback.format_exception(error))
+    text = "".join(traceback.format_exception(error)).replace(f'File "{os.getcwd()}{os.sep}', 'File "')
     return tuple(text.rstrip("\n").split("\n"))
 
 

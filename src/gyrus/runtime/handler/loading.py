@@ -57,7 +57,9 @@ def import_file(path: str) -> ModuleType:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise failed(Reason.IMPORT, f"{path} cannot be imported", error) from error
+        missing = isinstance(error, ModuleNotFoundError)
+        remedy = "add its package to requirements.txt, or correct the import" if missing else ""
+        raise failed(Reason.IMPORT, f"{path} cannot be imported", error, remedy) from error
     return module
 
 

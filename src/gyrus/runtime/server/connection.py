@@ -145,7 +145,8 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refused: Refused) -> None:
         """Answer what could not even be read, and end: whatever comes behind it is void."""
         self._refusal = refused
-        request = Request(b"", b"/", {}, keep_alive=False)
+        named = {name: value for name, value in self._reader.headers.items() if name == b"x-request-id"}
+        request = Request(b"", b"/", named, keep_alive=False)
         self._current = exchange = Exchange(self, request)
         exchange.answer(refused.answer(request.id))
 

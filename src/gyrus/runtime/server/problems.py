@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gyrus.contract.problem import MEDIA_TYPE, ProblemType
+from gyrus.contract.problem import BODY_TOO_LARGE, MEDIA_TYPE, QUEUE_FULL, ProblemType
 from gyrus.runtime.server.answer import Answer
+
+MIB = 1024 * 1024
 
 
 @dataclass(eq=False)
@@ -31,6 +33,22 @@ class Refused(Exception):
 
     def answer(self, request_id: bytes) -> Answer:
         return problem_answer(self.kind, self.detail, request_id, headers=self.headers, more=self.more)
+
+
+def body_too_large(limit: int) -> Refused:
+    """``limit``: bytes."""
+    most = f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit} bytes"
+    return Refused(
+        BODY_TOO_LARGE, f"The body is larger than {most}, the most that is accepted; send less at once."
+    )
+
+
+def queue_full(slots: int | None, waiting: int) -> Refused:
+    detail = (
+        f"All slots are busy ({slots}) and the queue is full ({waiting} waiting); "
+        "try again, or raise max_replicas or max_queue_length."
+    )
+    return Refused(QUEUE_FULL, detail, {"retry-after": "1"})
 
 
 def problem_answer(

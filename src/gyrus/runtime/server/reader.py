@@ -8,9 +8,9 @@ from collections import deque
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from gyrus.contract.problem import BAD_REQUEST, BODY_TOO_LARGE, HEADER_TOO_LARGE
+from gyrus.contract.problem import BAD_REQUEST, HEADER_TOO_LARGE
 from gyrus.contract.replica import Limits
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import Refused, body_too_large
 from gyrus.runtime.server.request import Request
 
 LINE_OVERHEAD = 4
@@ -60,12 +60,16 @@ class Reader:
             self._fed = self._fed + len(data) if before else 0
             self._check_fed()
 
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """Of the request that is being read, as far as they have come."""
+        return self._headers
+
     # What the parser calls
 
     def on_message_begin(self) -> None:
         self.begun = True
         self._target = b""
-        self._headers = {}
         self._header_size = 0
 
     def on_url(self, part: bytes) -> None:
@@ -125,6 +129,7 @@ class Reader:
             )
         )
         self.begun = self.in_body = self.wants_continue = False
+        self._headers = {}
         self._body, self._pieces, self._body_size, self._fed = b"", None, 0, 0
 
     # What is refused
@@ -181,5 +186,5 @@ class Reader:
         return Refused(HEADER_TOO_LARGE, f"The request's header has more than {self._max_header} bytes.")
 
     def _refuse_body(self) -> None:
-        self._refusal = Refused(BODY_TOO_LARGE, f"The body has more than {self._max_body} bytes.")
+        self._refusal = body_too_large(self._max_body)
         raise self._refusal

@@ -50,7 +50,7 @@ def offence(used: Mapping[int, int], allowed: int) -> Offence | None:
     total = sum(used.values())
     if total <= allowed:
         return None
-    told = f"it used {_mib(total)} of {_mib(allowed)} allowed (compute.mem)"
+    told = f"it used {_mib(total)}, and compute.mem allows {_mib(allowed)}; raise it"
     return Offence(max(used, key=lambda pid: used[pid]), Verdict(Reason.OUT_OF_MEMORY, told))
 
 

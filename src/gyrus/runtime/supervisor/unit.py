@@ -115,7 +115,7 @@ class Unit:
             self._search_at = now + SEARCH
             addresses = listening_addresses(family(self.child.pid))
             elsewhere = [address for address in addresses if address != self._port.endpoint]
-            self._elsewhere = f"; it listens on {', '.join(elsewhere)} instead" if elsewhere else ""
+            self._elsewhere = f"; it listens on {', '.join(elsewhere)} instead of $PORT" if elsewhere else ""
         return fault + self._elsewhere
 
     def died(self, code: int, now: float, *, out_of_memory: bool) -> None:

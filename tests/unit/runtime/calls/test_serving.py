@@ -88,7 +88,7 @@ async def test_a_full_queue_refuses(tmp_path: Path, on_loop: bool) -> None:
         assert refused.status == 503
         assert refused.headers["retry-after"] == "1"
         assert "x-gyrus-requeue" not in refused.headers
-        assert detail(refused).startswith("All 1 slots are busy and 2 requests wait;")
+        assert detail(refused).startswith("All slots are busy (1) and the queue is full (2 waiting);")
         assert server.metrics.rejected == 1
         gate.opened.set()
         assert [(await task).status for task in tasks] == [200, 200, 200]

@@ -239,7 +239,9 @@ async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: 1\r\n" in refused
         assert problem(refused)["type"] == "urn:gyrus:problem:queue-full"
-        assert problem(refused)["detail"].startswith("All 2 slots are busy and 3 requests wait; ")
+        assert problem(refused)["detail"].startswith(
+            "All slots are busy (2) and the queue is full (3 waiting); "
+        )
         assert desk.arrived.qsize() == 2
         order = [(await desk.answer()).split()[1] for _ in range(5)]
         assert set(order[:2]) == {b"/0", b"/1"}

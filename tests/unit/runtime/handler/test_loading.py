@@ -103,7 +103,8 @@ def test_a_file_named_like_a_module_of_python(project: Path) -> None:
             "it can only be given config",
         ),
         ("import no_such_module", "model_code.py cannot be imported: ModuleNotFoundError: No module named "
-                                  "'no_such_module' (model_code.py:1)"),
+                                  "'no_such_module' (model_code.py:1); "
+                                  "add its package to requirements.txt, or correct the import"),
         ("def f(:", "model_code.py cannot be imported: SyntaxError: invalid syntax (model_code.py:1)"),
         ("raise SystemExit(3)", "model_code.py cannot be imported: SystemExit: 3 (model_code.py:1)"),
     ],

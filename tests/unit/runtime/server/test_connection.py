@@ -98,8 +98,22 @@ def test_a_body_that_would_be_too_large_is_refused_without_being_asked_for() -> 
     wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n")
     (reply,) = read_replies(bytes(wire.transport.written))
     assert reply.status == 413
-    assert json.loads(reply.body)["detail"] == "The body has more than 10 bytes."
+    assert json.loads(reply.body)["detail"] == (
+        "The body is larger than 10 bytes, the most that is accepted; send less at once."
+    )
     assert json.loads(reply.body)["type"] == "urn:gyrus:problem:body-too-large"
+
+
+def test_what_is_refused_before_it_was_read_keeps_its_id() -> None:
+    wire = Wire(serve=echo, limits=Limits(max_body=10))
+    wire.send(post(b"1", "x-request-id: first"))
+    wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nx-request-id: second\r\nContent-Length: 11\r\n\r\n")
+    _, refused = read_replies(bytes(wire.transport.written))
+    assert json.loads(refused.body)["instance"] == "urn:gyrus:request:second"
+    confused = Wire(serve=echo)
+    confused.send(post(b"1", "x-request-id: first") + b"no HTTP at all\r\n\r\n")
+    _, refused = read_replies(bytes(confused.transport.written))
+    assert "first" not in json.loads(refused.body)["instance"]
 
 
 def test_a_chunked_body_is_limited_too() -> None:

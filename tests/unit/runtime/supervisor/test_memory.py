@@ -19,7 +19,7 @@ def test_the_largest_is_to_blame() -> None:
     assert found
     assert found.pid == 2
     assert found.verdict.reason is Reason.OUT_OF_MEMORY
-    assert found.verdict.message == "it used 540 MiB of 512 MiB allowed (compute.mem)"
+    assert found.verdict.message == "it used 540 MiB, and compute.mem allows 512 MiB; raise it"
 
 
 @given(st.dictionaries(st.integers(1, 9), st.integers(0, 100)), st.integers(0, 300))

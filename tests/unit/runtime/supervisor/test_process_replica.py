@@ -187,7 +187,7 @@ def test_a_server_that_listens_elsewhere_is_told_where(replicas: Replicas) -> No
     (port,) = replica.messages("stdout")
     assert status.phase is Phase.STARTING
     assert f"; it listens on 127.0.0.1:{port}, [::1]:" in status.message
-    assert status.message.endswith(" instead")
+    assert status.message.endswith(" instead of $PORT")
 
 
 def test_a_death_by_signal_is_told_and_the_process_comes_back(replicas: Replicas) -> None:
@@ -209,7 +209,7 @@ def test_too_much_memory_is_told_and_ends_the_process(replicas: Replicas) -> Non
     replica = replicas.run(script=hog, memory=100 << 20)
     status = replica.until_phase(Phase.BACKOFF)
     assert status.reason is Reason.OUT_OF_MEMORY
-    told = re.fullmatch(r"it used (\d+) MiB of 100 MiB allowed \(compute\.mem\)", status.message)
+    told = re.fullmatch(r"it used (\d+) MiB, and compute\.mem allows 100 MiB; raise it", status.message)
     assert told
     assert 100 < int(told[1]) < 300
 
