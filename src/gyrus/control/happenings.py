@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 
 from gyrus.contract.operator import Outcome
-from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.contract.replica import Phase, ProcessStatus, ReplicaStatus
 from gyrus.control.verdict import Verdict
 from gyrus.state.board import Replica
 from gyrus.state.records import Api, Event
 
 NORMAL = "normal"
 WARNING = "warning"
+TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
 
 
 def replica_events(
@@ -21,7 +23,9 @@ def replica_events(
     """Each replica that appeared, became ready, failed, restarted, began to drain or is gone."""
     for replica_id, replica in after.items():
         earlier = before.get(replica_id)
-        for kind, reason, message in _changes(earlier.status if earlier else None, replica):
+        status_before = earlier.status if earlier else None
+        changes = (_changes(status_before, replica), _process_changes(status_before, replica.status))
+        for kind, reason, message in chain.from_iterable(changes):
             yield Event(api=api, time=now, type=kind, reason=reason, message=message, replica=replica_id)
     for replica_id in before.keys() - after.keys():
         message = f"replica {replica_id} has ended"
@@ -45,6 +49,24 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
             yield NORMAL, "ReplicaDraining", f"replica {status.id} finishes its requests"
         case _:
             pass
+
+
+def _process_changes(before: ReplicaStatus | None, status: ReplicaStatus) -> Iterator[tuple[str, str, str]]:
+    """What the replica as a whole hides: it is ready as long as one of its processes is."""
+    if not before or before.phase is not Phase.READY or status.phase is not Phase.READY:
+        return
+    for old, new in zip(before.processes, status.processes, strict=False):
+        name = f"Process {new.index} of replica {status.id}"
+        if new.phase in TROUBLED and (new.phase, new.reason) != (old.phase, old.reason):
+            yield WARNING, str(new.reason or "ProcessFailed"), f"{name}: {new.message}"
+        elif new.phase is Phase.READY and _came_back(old, new):
+            yield NORMAL, "ProcessReady", f"{name} is ready again (restarts so far: {new.restarts})"
+
+
+def _came_back(old: ProcessStatus, new: ProcessStatus) -> bool:
+    """Its first start is no news; a restart is, even one that was too quick to be seen."""
+    after_trouble = old.phase is Phase.UNREADY or (old.phase is not Phase.READY and new.restarts > 0)
+    return after_trouble or new.restarts > old.restarts
 
 
 def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
