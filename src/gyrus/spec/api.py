@@ -129,7 +129,7 @@ class Autoscaling(Model):
     """How many replicas run."""
 
     min_replicas: int = Field(default=1, ge=0, le=10_000)
-    """The least replicas; 0 lets the API rest while nobody calls it."""
+    """The least replicas."""
     max_replicas: int = Field(default=100, ge=1, le=10_000)
     """The most replicas."""
     init_replicas: int | None = Field(default=None, ge=0, le=10_000)
@@ -239,6 +239,10 @@ class ApiSpec(Model):
         if self.process and "PORT" in self.env:
             message = "is chosen by the platform and given to the process"
             yield Contradiction(path=("env", "PORT"), message=message, remedy="remove it", at_key=True)
+        if self.process and self.process.protocol == "http2" and self.max_concurrency is not None:
+            message = f"is {self.max_concurrency}, but requests cannot be counted in http2"
+            remedy = "remove it, or write process.protocol: http1"
+            yield Contradiction(path=("max_concurrency",), message=message, remedy=remedy)
         if self.networking.endpoint is None:
             yield from _reserved_name(self.name)
 

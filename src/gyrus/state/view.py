@@ -45,6 +45,8 @@ class Sight:
     traffic: Traffic = field(default_factory=Traffic)
     acknowledged: frozenset[str] = frozenset()
     """Endpoints that the gateway uses."""
+    gateway_fault: str | None = None
+    """Why no request gets through at all; None: the gateway runs."""
 
     @classmethod
     def on(cls, board: Board, api: str) -> Sight:
@@ -52,6 +54,7 @@ class Sight:
             replicas=board.replicas.get(api, ()),
             traffic=board.traffic.get(api, Traffic()),
             acknowledged=board.acknowledged.get(api, frozenset()),
+            gateway_fault=board.gateway_message if board.gateway == "down" else None,
         )
 
 
@@ -59,6 +62,9 @@ def view(api: Api, wanted: Revision, sight: Sight, gateway: str) -> ApiView:
     """An API in a sentence. ``wanted`` is its target's revision, ``gateway`` the base URL of endpoints."""
     counts = count(api, sight.replicas)
     status = status_of(api, counts, sight.replicas)
+    message = message_of(api, status, sight.replicas)
+    if status is Status.LIVE and sight.gateway_fault is not None:
+        status, message = Status.DEGRADED, f"The gateway does not run: {sight.gateway_fault}"
     return ApiView(
         name=api.name,
         kind=api.kind,
@@ -69,7 +75,7 @@ def view(api: Api, wanted: Revision, sight: Sight, gateway: str) -> ApiView:
         in_flight=sight.traffic.in_flight,
         created_at=rfc3339(api.created_at),
         updated_at=rfc3339(api.updated_at),
-        message=message_of(api, status, sight.replicas),
+        message=message,
     )
 
 
@@ -103,8 +109,14 @@ def status_of(api: Api, counts: ReplicaCounts, replicas: Sequence[Replica]) -> S
         return Status.IDLE
     if counts.ready >= counts.requested:
         return Status.LIVE
+    if all(_starts_for_the_first_time(replica) for replica in replicas):
+        return Status.CREATING  # the platform was started again
     broken = any(replica.status.phase in (Phase.FAILED, Phase.BACKOFF) for replica in replicas)
     return Status.FAILED if counts.ready == 0 and broken else Status.DEGRADED
+
+
+def _starts_for_the_first_time(replica: Replica) -> bool:
+    return replica.status.phase in BECOMING and replica.status.restarts == 0
 
 
 def message_of(api: Api, status: Status, replicas: Sequence[Replica]) -> str:
@@ -114,12 +126,11 @@ def message_of(api: Api, status: Status, replicas: Sequence[Replica]) -> str:
         case Status.DELETING:
             return f"finishing the requests of {_replicas(len(replicas))}" if replicas else "removing"
         case Status.IDLE:
-            return "no replica runs; the first request starts one"
+            return "No replica is wanted: min_replicas and init_replicas are 0."
         case Status.FAILED if api.live is None:
             return _first_line(api.message)
         case Status.LIVE if fallen_back:
-            going_on = f"the replicas of revision {api.target.revision} go on serving"
-            return f"{_first_line(api.message)}; {going_on}"
+            return f"{_first_line(api.message)} Revision {api.target.revision} goes on serving."
         case Status.LIVE:
             return ""
         case _:

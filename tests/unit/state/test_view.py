@@ -73,8 +73,9 @@ class TestStatus:
             (replace(LIVE, replicas=0), (), Status.IDLE),
             (replace(LIVE, replicas=2), (replica(),), Status.DEGRADED),
             (replace(LIVE, replicas=2), (replica(), BACKOFF), Status.DEGRADED),
-            (LIVE, (), Status.DEGRADED),
-            (LIVE, (BUILDING,), Status.DEGRADED),
+            (LIVE, (), Status.CREATING),
+            (LIVE, (BUILDING,), Status.CREATING),
+            (replace(LIVE, replicas=2), (replica(), BUILDING), Status.DEGRADED),
             (LIVE, (replica(Phase.UNREADY),), Status.DEGRADED),
             (LIVE, (BACKOFF,), Status.FAILED),
             (LIVE, (replica(Phase.FAILED),), Status.FAILED),
@@ -126,8 +127,15 @@ class TestMessage:
     def test_without_words_of_its_own_the_phase_is_told(self) -> None:
         assert seen(LIVE, replica(Phase.FAILED))[1] == "failed"
 
+    def test_a_gateway_that_is_down_is_told(self) -> None:
+        revision = transitions.snapshot(SPEC, LIVE.target.revision, None, START)
+        sight = Sight(replicas=(replica(),), gateway_fault="Envoy is not installed.")
+        shown = view.view(LIVE, revision, sight, GATEWAY)
+        assert shown.status is Status.DEGRADED
+        assert shown.message == "The gateway does not run: Envoy is not installed."
+
     def test_idle_and_deleting(self) -> None:
-        assert "first request starts one" in seen(replace(LIVE, replicas=0))[1]
+        assert "min_replicas and init_replicas are 0" in seen(replace(LIVE, replicas=0))[1]
         deleting = replace(LIVE, deleting=True)
         assert seen(deleting, replica(Phase.DRAINING))[1] == "finishing the requests of 1 replica"
         assert seen(deleting)[1] == "removing"
