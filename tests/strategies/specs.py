@@ -93,7 +93,8 @@ def api_specs(draw: st.DrawFn, name: st.SearchStrategy[str] = names) -> ApiSpec:
     source = draw(handlers | processes)
     handler = source if isinstance(source, Handler) else None
     fields: dict[str, Any] = {"handler" if handler else "process": source}
-    if draw(st.booleans()):
+    countable = not isinstance(source, Process) or source.protocol == "http1"
+    if countable and draw(st.booleans()):
         least = handler.smallest_slots if handler else 1
         fields["max_concurrency"] = draw(st.none() | st.integers(least, 9999))
     return ApiSpec(
