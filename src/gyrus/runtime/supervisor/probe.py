@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import socket
@@ -12,7 +13,8 @@ TIMEOUT = 3.0
 RETRY = 0.05
 """Seconds until a full backlog is tried again."""
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
-_LONGEST_STATUS_LINE = 4096
+_LONGEST_ANSWER = 4096
+"""Bytes that are looked at."""
 
 
 class Probe:
@@ -117,16 +119,29 @@ class Probe:
         self.socket.send(f"GET {self._path} HTTP/1.1\r\n{headers}\r\n\r\n".encode())
 
     def _receive(self) -> None:
-        data = self.socket.recv(_LONGEST_STATUS_LINE)
+        data = self.socket.recv(_LONGEST_ANSWER)
         self._received += data
         if match := _STATUS.match(self._received):
             code = int(match[1])
-            self._finish(None if 200 <= code < 300 else f"GET {self._path} was answered with {code}")
+            refusal = f"GET {self._path} was answered with {code}{_explanation(self._received)}"
+            self._finish(None if 200 <= code < 300 else refusal)
         elif not data:
             self._finish(f"GET {self._path} was not answered: the connection was closed")
-        elif len(self._received) >= _LONGEST_STATUS_LINE:
+        elif len(self._received) >= _LONGEST_ANSWER:
             self._finish(f"GET {self._path} was not answered with HTTP")
 
     def _finish(self, fault: str | None) -> None:
         self.fault = fault
         self.close()
+
+
+def _explanation(answer: bytes) -> str:
+    """What our own worker and front say of it in the same breath; nothing is waited for."""
+    try:
+        match json.loads(answer.partition(b"\r\n\r\n")[2]):
+            case {"message": str(message)}:
+                return f": {message}"
+            case _:
+                return ""
+    except ValueError:
+        return ""

@@ -39,6 +39,12 @@ def advance(probe: Probe, until: Callable[[], object]) -> None:
         ([b"HTTP/1.0 204 No Content\r\n\r\n"], None),
         ([b"HT", b"TP/1.1 2", b"00 OK\r\n"], None),
         ([b"HTTP/1.1 503 Busy\r\n\r\n"], "GET /readyz was answered with 503"),
+        (
+            [b'HTTP/1.1 503 Busy\r\n\r\n{"ready": false, "message": "all slots are taken"}'],
+            "GET /readyz was answered with 503: all slots are taken",
+        ),
+        ([b"HTTP/1.1 503 Busy\r\n\r\nsorry"], "GET /readyz was answered with 503"),
+        ([b"HTTP/1.1 503 Busy\r\n\r\n[1]"], "GET /readyz was answered with 503"),
         ([b"HTTP/1.1 302 Found\r\n\r\n"], "GET /readyz was answered with 302"),
         ([], "GET /readyz was not answered: the connection was closed"),
         ([b"SSH-2.0-" + b"x" * 4096], "GET /readyz was not answered with HTTP"),
