@@ -62,6 +62,17 @@ def parse_memory(value: Any) -> int:
     return size
 
 
+def format_memory(size: int) -> str | int:
+    """
+    >>> format_memory(512 * 2**20), format_memory(1500)
+    ('512Mi', 1500)
+    """
+    for unit in ("Ti", "Gi", "Mi", "Ki"):
+        if size % _UNIT_BYTES[unit] == 0:
+            return f"{size // _UNIT_BYTES[unit]}{unit}"
+    return size
+
+
 def _parse_size(value: Any) -> int:
     match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
     if not match:
@@ -126,6 +137,7 @@ Duration = Annotated[
 Memory = Annotated[
     int,
     BeforeValidator(parse_memory),
+    PlainSerializer(format_memory, return_type=str | int, when_used="json"),
     _schema(["string", "integer"], _MEMORY.pattern, "512Mi", "1Gi"),
 ]
 Cores = Annotated[
