@@ -31,7 +31,7 @@ def main() -> int:
         return 1
     except BaseException:
         log.exception("the operator has failed")
-        announcement.failed(f"the operator failed at its start; {home.operator_log} says why")
+        announcement.failed(f"The operator failed at its start; {home.operator_log} says why.")
         raise
     return 0
 

@@ -27,8 +27,8 @@ def claimed(home: Home) -> Generator[None]:
     except BlockingIOError as error:
         os.close(descriptor)
         raise StartError(
-            f"another operator already runs in {home.root}; use it, end it with `gyrus down`, "
-            "or set GYRUS_HOME to another folder"
+            f"Another operator already runs in {home.root}; use it, end it with `gyrus down`, "
+            "or set GYRUS_HOME to another folder."
         ) from error
     try:
         yield
@@ -42,14 +42,14 @@ def make_folders(home: Home) -> None:
         for folder in (home.root, home.run, home.operator_log.parent, home.envoy, home.replicas):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if home.run.stat().st_uid != os.getuid():
-            raise StartError(f"{home.run} belongs to another user; set GYRUS_HOME to a shorter path")
+            raise StartError(f"{home.run} belongs to another user; set GYRUS_HOME to a shorter path.")
         probe = home.root / ".writable"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
         raise StartError(
-            f"cannot write to {error.filename or home.root} ({error.strerror}); make it writable, "
-            "or set GYRUS_HOME to a folder that is"
+            f"The operator cannot write to {error.filename or home.root}: {error.strerror}. "
+            "Make it writable, or set GYRUS_HOME to a folder that is."
         ) from error
 
 

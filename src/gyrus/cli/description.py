@@ -102,10 +102,11 @@ def _failures(replicas: tuple[ReplicaView, ...]) -> Iterator[str]:
 def _traffic(traffic: TrafficView) -> str:
     if not traffic.requests:
         return ""
+    requests = "request" if traffic.requests == 1 else "requests"
     codes = ", ".join(f"{code} {count}" for code, count in sorted(traffic.by_code.items()))
     quantiles = {"p50": traffic.p50, "p95": traffic.p95, "p99": traffic.p99}
     times = ", ".join(f"{name} {value:.1f} ms" for name, value in quantiles.items() if value is not None)
-    return "\n".join(text for text in (f"{traffic.requests} requests: {codes}", times) if text)
+    return "\n".join(text for text in (f"{traffic.requests} {requests}: {codes}", times) if text)
 
 
 def _events(events: tuple[EventView, ...]) -> str:

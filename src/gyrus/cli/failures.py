@@ -97,7 +97,7 @@ def _client_failure(fault: BaseException, session: Session) -> Failure | None:
     if not isinstance(fault, errors.ClientError):
         return None
     if isinstance(fault, errors.UnknownApi):
-        return Failure(fault.message + "." + _nearest_api(fault.name, session))
+        return Failure(fault.message + _nearest_api(fault.name, session))
     if isinstance(fault, errors.UnknownEnvironment):
         return WrongInput(fault.message + nearest(fault.name, fault.known), remedy=fault.remedy)
     if isinstance(fault, errors.Invalid):
@@ -118,6 +118,10 @@ def _nearest_api(name: str, session: Session) -> str:
 
 def rollout_failure(fault: RolloutFailed) -> Failure:
     """With the replica's last words, and what serves now."""
+    from gyrus.client.errors import RolloutSuperseded
+
+    if isinstance(fault, RolloutSuperseded):
+        return Failure(fault.message, remedy="What there is now: gyrus get")
     if fault.serving is None:
         serves = f"Nothing answers for {fault.name} now."
     else:
@@ -171,6 +175,7 @@ def show(failure: Failure) -> None:
     if failure.details:
         say()
         say(indented(failure.details))
+    if failure.details and failure.remedy:
         say()
     if failure.remedy:
         say(indented(failure.remedy))

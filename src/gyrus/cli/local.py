@@ -97,8 +97,8 @@ def _writing(home: Home) -> Generator[None]:
         yield
     except OSError as fault:
         raise Failure(
-            f"gyrus cannot write to its home {home.root}: {fault.strerror}.",
-            remedy="Set GYRUS_HOME to a folder that you may write to.",
+            f"gyrus cannot use its home {home.root}: {fault.strerror}.",
+            remedy="Set GYRUS_HOME to a folder that you may read and write.",
         ) from fault
 
 
@@ -197,7 +197,7 @@ def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> 
             said += chunk
     ready = msgspec.json.decode(said, type=_Ready)
     if not ready.ready:
-        raise Failure(f"The local platform did not start: {ready.error}")
+        raise Failure(f"The local platform did not start. {ready.error}")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -27,5 +27,5 @@ def doing(replica: ReplicaView) -> str:
     reason = f" ({status.reason})" if status.reason and status.phase is not Phase.READY else ""
     message = status.message.partition("\n")[0]
     # A message that says what the phase says already adds nothing.
-    told = message if message.lower() != word else ""
+    told = message.removeprefix(word).lstrip() if message.lower().startswith(word) else message
     return f"{word}{reason}: {told}" if told else word + reason

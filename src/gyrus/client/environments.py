@@ -62,9 +62,11 @@ class Environments:
             return msgspec.json.decode(file.read_bytes(), type=_Remembered).environments()
         except FileNotFoundError:
             return cls()
-        except (OSError, msgspec.DecodeError) as fault:
+        except OSError as fault:
+            raise _unusable(home, fault) from fault
+        except msgspec.DecodeError as fault:
             raise BadEnvironments(
-                f"The list of environments {file} cannot be read: {fault}",
+                f"The list of environments {file} cannot be read: {fault}.",
                 remedy="Repair the file, or remove it and add them again with: gyrus env add",
             ) from fault
 
@@ -79,10 +81,7 @@ class Environments:
                 out.write(msgspec.json.format(msgspec.json.encode(remembered)) + b"\n")
             written.replace(file)
         except OSError as fault:
-            raise BadEnvironments(
-                f"The list of environments {file} cannot be written: {fault.strerror}.",
-                remedy="Set GYRUS_HOME to a folder that you may write to.",
-            ) from fault
+            raise _unusable(home, fault) from fault
 
     def names(self) -> tuple[str, ...]:
         return (LOCAL, *sorted(self.entries))
@@ -145,19 +144,29 @@ def read_operator_file(home: Home) -> OperatorFile | None:
         return msgspec.json.decode(home.operator_file.read_bytes(), type=OperatorFile)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as fault:
+    except OSError as fault:
+        raise _unusable(home, fault) from fault
+    except msgspec.DecodeError as fault:
         raise BadEnvironments(
-            f"The operator's file {home.operator_file} cannot be read: {fault}",
+            f"The operator's file {home.operator_file} cannot be read: {fault}.",
             remedy="Stop the platform and start it again: gyrus down, then gyrus up",
         ) from fault
+
+
+def _unusable(home: Home, fault: OSError) -> BadEnvironments:
+    return BadEnvironments(
+        f"gyrus cannot use its home {home.root}: {fault.strerror}.",
+        remedy="Set GYRUS_HOME to a folder that you may read and write.",
+    )
 
 
 def _read_token(file: Path) -> str:
     try:
         return file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeError) as fault:
+        why = fault.strerror if isinstance(fault, OSError) else fault
         raise BadEnvironments(
-            f"The operator's token cannot be read from {file}: {fault}",
+            f"The operator's token cannot be read from {file}: {why}.",
             remedy="The file must be there, and readable by you.",
         ) from fault
 

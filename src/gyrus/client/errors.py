@@ -93,7 +93,7 @@ class RolloutFailed(ClientError):
     """``reason`` is a sentence; ``last_lines`` are the last that the failing replica printed."""
 
     def __init__(self, name: str, reason: str, last_lines: tuple[str, ...], serving: int | None) -> None:
-        super().__init__(f"The rollout of {name} failed: {reason}")
+        super().__init__(f"The rollout of {name} failed. {reason}")
         self.name = name
         self.reason = reason
         self.last_lines = last_lines

@@ -28,12 +28,12 @@ class Progress:
     def result(self) -> ApiDescription:
         """The live API. Raises RolloutFailed or RolloutSuperseded where it did not come live."""
         if self.description is None:
-            raise RolloutSuperseded(self.name, "the API was deleted meanwhile.", (), None)
+            raise RolloutSuperseded(self.name, "The API was deleted meanwhile.", (), None)
         if self.rollout is None or self.rollout.outcome is Outcome.SUPERSEDED:
-            reason = "a newer deploy, rollback or refresh took its place."
+            reason = "A newer deploy, rollback or refresh took its place."
             raise RolloutSuperseded(self.name, reason, (), serving(self.description))
         if self.rollout.outcome is Outcome.FAILED:
-            reason, *lines = self.rollout.message.splitlines() or ["the operator gave no reason."]
+            reason, *lines = self.rollout.message.splitlines() or ["The operator gave no reason."]
             raise RolloutFailed(self.name, reason, tuple(lines), serving(self.description))
         return self.description
 

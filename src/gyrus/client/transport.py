@@ -14,7 +14,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from gyrus import __version__
-from gyrus.client.environments import Environment
+from gyrus.client.environments import LOCAL, Environment
 from gyrus.client.errors import (
     ClientError,
     Conflict,
@@ -39,7 +39,11 @@ SILENCE = 60.0
 """Seconds without a byte after which a stream counts as broken; the operator sends something sooner."""
 
 _BY_STATUS: dict[int, type[Refused]] = {404: NotFound, 409: Conflict}
-_TOKEN_REMEDY = "It must be the one that the operator has in the file token of its home."
+_TOKEN_REMEDIES = {
+    True: "The file has changed since the operator started. Start it again: gyrus down, then gyrus up",
+    False: "Its token is in the file token of its GYRUS_HOME. Give that one with: gyrus env add",
+}
+"""By whether it is this machine's."""
 
 
 class Transport:
@@ -145,8 +149,7 @@ class Transport:
         if isinstance(cause, ReadTimeoutError):
             why = f"The operator at {self.environment.url} did not answer in time."
         else:
-            name, url = self.environment.name, self.environment.url
-            why = f"Nobody answers at {url}, where the operator of {name} should be."
+            why = f"Nobody answers at {self.environment.url}, where the operator should be."
         return OperatorUnreachable(why, remedy=self.environment.remedy)
 
     def _unexpected(self, why: str) -> UnexpectedAnswer:
@@ -163,7 +166,7 @@ class Transport:
             message = (
                 f"The operator at {self.environment.url} does not accept {self.environment.token_source}."
             )
-            return Unauthorized(problem, message, remedy=_TOKEN_REMEDY)
+            return Unauthorized(problem, message, remedy=_TOKEN_REMEDIES[self.environment.name == LOCAL])
         if problem.type == problems.UNKNOWN_API.type:
             return UnknownApi(problem, unquote(path.split("/")[2]))
         fallback = Invalid if answer.status < 500 else OperatorFailed

@@ -28,25 +28,25 @@ def replica_events(
         for kind, reason, message in chain.from_iterable(changes):
             yield Event(api=api, time=now, type=kind, reason=reason, message=message, replica=replica_id)
     for replica_id in before.keys() - after.keys():
-        message = f"replica {replica_id} has ended"
+        message = f"Replica {replica_id} has ended"
         yield Event(api=api, time=now, type=NORMAL, reason="ReplicaGone", message=message, replica=replica_id)
 
 
 def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[str, str, str]]:
     status = replica.status
     if before is None:
-        yield NORMAL, "ReplicaStarted", f"replica {status.id} of revision {status.revision} was started"
+        yield NORMAL, "ReplicaStarted", f"Replica {status.id} of revision {status.revision} was started"
     if before and before.phase is Phase.BACKOFF and status.phase in (Phase.STARTING, Phase.READY):
-        yield NORMAL, "ReplicaRestarted", f"replica {status.id} was restarted ({status.restarts} so far)"
+        yield NORMAL, "ReplicaRestarted", f"Replica {status.id} was restarted ({status.restarts} so far)"
     if before and before.phase is status.phase and before.reason is status.reason:
         return
     match status.phase:
-        case Phase.READY:
-            yield NORMAL, "ReplicaReady", f"replica {status.id} is ready"
+        case Phase.READY if before is None or before.phase is not Phase.READY:
+            yield NORMAL, "ReplicaReady", f"Replica {status.id} is ready"
         case Phase.FAILED | Phase.BACKOFF | Phase.UNREADY:
-            yield WARNING, str(status.reason or "ReplicaFailed"), f"replica {status.id}: {status.message}"
+            yield WARNING, str(status.reason or "ReplicaFailed"), f"Replica {status.id}: {status.message}"
         case Phase.DRAINING:
-            yield NORMAL, "ReplicaDraining", f"replica {status.id} finishes its requests"
+            yield NORMAL, "ReplicaDraining", f"Replica {status.id} finishes its requests"
         case _:
             pass
 
@@ -73,8 +73,8 @@ def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
     """The end of a rollout."""
     revision = api.target.revision
     if verdict.outcome is Outcome.DONE:
-        message = f"revision {revision} is live"
+        message = f"Revision {revision} is live"
         return Event(api=api.name, time=now, type=NORMAL, reason="RolloutDone", message=message)
-    rest = f"; revision {api.live.revision} goes on serving" if api.live else ""
+    rest = f" Revision {api.live.revision} goes on serving." if api.live else ""
     message = verdict.message.partition("\n")[0] + rest
     return Event(api=api.name, time=now, type=WARNING, reason="RolloutFailed", message=message)

@@ -68,5 +68,6 @@ def explain(situation: Situation, replica: Replica) -> str:
     """What to tell the user of a rollout that failed because of this replica."""
     status = replica.status
     revision = situation.api.target.revision
-    cause = f"{status.reason}: {status.message}" if status.reason else status.message
-    return "\n".join((f"revision {revision} did not become ready: {cause}", *status.last_lines))
+    reason = f" ({status.reason})" if status.reason else ""
+    sentence = f"Revision {revision} did not become ready{reason}: {status.message.rstrip('.')}."
+    return "\n".join((sentence, *status.last_lines))

@@ -84,7 +84,7 @@ def _check_needed(entries: list[Entry], needed: Iterable[str]) -> None:
     names = {entry.name for entry in entries}
     for name in sorted({os.path.normpath(name).replace(os.sep, "/") for name in needed} - names):
         raise FolderRefused(
-            f"{name} is needed, and an ignore file leaves it out; add the line !{name} to {IGNORE_FILE}"
+            f"{name} is needed, and an ignore file leaves it out; add the line !{name} to {IGNORE_FILE}."
         )
 
 
@@ -95,7 +95,7 @@ def _check_size(entries: list[Entry], limit: int) -> None:
     largest = sorted(entries, key=lambda entry: entry.size, reverse=True)[:5]
     listed = "".join(f"\n  {readable(entry.size):>10}  {entry.name}" for entry in largest)
     raise FolderTooLarge(
-        f"the folder is too large for a package: {readable(size)}, and {readable(limit)} are allowed; "
+        f"The folder is too large for a package: {readable(size)}, and {readable(limit)} are allowed; "
         f"name what is not needed in {IGNORE_FILE}. The largest files:{listed}"
     )
 
@@ -129,9 +129,9 @@ def _content(entry: Entry) -> Iterator[bytes]:
             after = os.fstat(file.fileno())
     except OSError as error:
         remedy = f"check its permissions, or leave it out by a line in {IGNORE_FILE}"
-        raise FolderRefused(f"{entry.name} cannot be read: {error.strerror}; {remedy}") from error
+        raise FolderRefused(f"{entry.name} cannot be read: {error.strerror}; {remedy}.") from error
     if left or (before.st_size, before.st_mtime_ns) != (entry.size, after.st_mtime_ns):
-        raise FolderRefused(f"{entry.name} changed while it was packed; try again when nothing writes to it")
+        raise FolderRefused(f"{entry.name} changed while it was packed; try again when nothing writes to it.")
 
 
 def _padded(size: int) -> int:

@@ -64,5 +64,5 @@ def telling_full_storage(place: object) -> Generator[None]:
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        message = f"the disk is full: {place} could not be written; free some space and try again"
+        message = f"The disk is full: {place} could not be written. Free some space and try again."
         raise StorageFull(message) from error

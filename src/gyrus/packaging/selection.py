@@ -37,7 +37,7 @@ def select(folder: Path, *, left_out: Collection[Path] = ()) -> list[Entry]:
     """
     root = folder.resolve()
     if not root.is_dir():
-        raise FolderRefused(f"{folder} is not a folder; name the folder of the project")
+        raise FolderRefused(f"{folder} is not a folder; name the folder of the project.")
     apart = frozenset(path.resolve() for path in left_out)
     entries = _below(root, root, "", None, apart)
     return sorted(entries, key=lambda entry: os.fsencode(entry.name))
@@ -68,14 +68,14 @@ def _scan(path: Path, prefix: str) -> list[os.DirEntry[str]]:
     except OSError as error:
         name = prefix or str(path)
         remedy = f"check its permissions, or leave it out by a line in {IGNORE_FILE}"
-        raise FolderRefused(f"the folder {name} cannot be read: {error.strerror}; {remedy}") from error
+        raise FolderRefused(f"The folder {name} cannot be read: {error.strerror}; {remedy}.") from error
 
 
 def _file(path: Path, name: str, status: os.stat_result) -> Entry:
     if not stat.S_ISREG(status.st_mode):
         raise FolderRefused(
             f"{name} is {_kind(status.st_mode)}, which cannot be packed; "
-            f"remove it, or leave it out by a line in {IGNORE_FILE}"
+            f"remove it, or leave it out by a line in {IGNORE_FILE}."
         )
     executable = os.name != "nt" and bool(status.st_mode & stat.S_IXUSR)
     return Entry(name, path, status.st_size, executable)
@@ -98,7 +98,7 @@ def _link(root: Path, path: Path, name: str) -> str:
     if not stays:
         raise FolderRefused(
             f"{name} is a link to {target}, which leaves the folder; "
-            f"copy the file in its place, or leave it out by a line in {IGNORE_FILE}"
+            f"copy the file in its place, or leave it out by a line in {IGNORE_FILE}."
         )
     return target
 

@@ -51,7 +51,7 @@ class PackageShelf:
         is cancelled, nothing is kept.
         """
         if not _DIGEST.fullmatch(digest):
-            raise DigestMismatch(f"{digest[:80]!r} is not a digest: 64 small hexadecimal digits are wanted")
+            raise DigestMismatch(f"{digest[:80]!r} is not a digest: 64 small hexadecimal digits are wanted.")
         with telling_full_storage(self._packages):
             upload = await asyncio.to_thread(_Upload, self._packages, self._limit)
             try:
@@ -68,12 +68,12 @@ class PackageShelf:
         Raises UnknownPackage, BrokenArchive, StorageFull.
         """
         if not _DIGEST.fullmatch(digest):
-            raise UnknownPackage(f"{digest[:80]!r} is not the digest of a package")
+            raise UnknownPackage(f"{digest[:80]!r} is not the digest of a package.")
         folder = self._projects / digest
         async with self._unpacking[digest]:
             if not folder.is_dir():
                 if not self.has(digest):
-                    raise UnknownPackage(f"the package {digest} is not here; deploy the project again")
+                    raise UnknownPackage(f"The package {digest} is not here; deploy the project again.")
                 await asyncio.to_thread(self._unpack, digest, folder)
         return folder
 
@@ -115,7 +115,7 @@ class _Upload:
     def write(self, chunk: bytes) -> None:
         self.size += len(chunk)
         if self.size > self._limit:
-            raise PackageTooLarge(f"the package is larger than the {readable(self._limit)} that are allowed")
+            raise PackageTooLarge(f"The package is larger than the {readable(self._limit)} that are allowed.")
         self._hash.update(chunk)
         self._file.write(chunk)
 
@@ -123,7 +123,7 @@ class _Upload:
         """Check the whole, and give it its name once it is on disk."""
         if self._hash.hexdigest() != digest:
             raise DigestMismatch(
-                f"what arrived ({self.size} bytes) is not the package {digest}; send it again"
+                f"What arrived ({self.size} bytes) is not the package {digest}; send it again."
             )
         self._file.flush()
         unpacking.check(self._path)

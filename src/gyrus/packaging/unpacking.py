@@ -56,7 +56,7 @@ def _opened(archive: Path) -> Generator[tarfile.TarFile]:
             yield tar
     except _UNREADABLE as error:
         raise BrokenArchive(
-            f"the upload is not a readable tar archive: {error}; pack the folder again"
+            f"The upload is not a readable tar archive: {error}; pack the folder again."
         ) from error
 
 
@@ -66,7 +66,7 @@ def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     folders: set[str] = set()
     for member in tar:
         if fault := _fault(member, leaves, folders):
-            raise BrokenArchive(f"the archive's entry {member.name!r} {fault}; pack the folder again")
+            raise BrokenArchive(f"The archive's entry {member.name!r} {fault}; pack the folder again.")
         leaves.add(member.name)
         folders.update(_parents(member.name))
         yield member
@@ -105,7 +105,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     with content, _new(path, member.name) as file:
         shutil.copyfileobj(content, file, 2**20)
         if file.tell() != member.size:
-            raise BrokenArchive(f"the archive ends within {member.name}; pack the folder again")
+            raise BrokenArchive(f"The archive ends within {member.name}; pack the folder again.")
     path.chmod(0o555 if member.mode & 0o100 else 0o444)
 
 
@@ -114,7 +114,7 @@ def _new(path: Path, name: str) -> BinaryIO:
         return path.open("xb")
     except FileExistsError as error:
         message = f"{name} and another file have the same name where small and large letters are alike"
-        raise BrokenArchive(f"{message}; rename one of them") from error
+        raise BrokenArchive(f"{message}; rename one of them.") from error
 
 
 def _link(member: tarfile.TarInfo, folder: Path) -> None:
@@ -122,4 +122,4 @@ def _link(member: tarfile.TarInfo, folder: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(member.linkname)
     if not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
-        raise BrokenArchive(f"the archive's link {member.name} leaves the folder by way of another link")
+        raise BrokenArchive(f"The archive's link {member.name} leaves the folder by way of another link.")

@@ -12,9 +12,9 @@ from gyrus.state.records import Api, Event
 log = logging.getLogger(__name__)
 
 _BEGUN = {
-    Cause.DEPLOY: ("Deployed", "revision {0} deployed"),
-    Cause.ROLLBACK: ("RolledBack", "rolled back to revision {0}"),
-    Cause.REFRESH: ("Refreshed", "replicas of revision {0} are being replaced"),
+    Cause.DEPLOY: ("Deployed", "Revision {0} deployed"),
+    Cause.ROLLBACK: ("RolledBack", "Rolled back to revision {0}"),
+    Cause.REFRESH: ("Refreshed", "Replicas of revision {0} are being replaced"),
 }
 
 
@@ -27,7 +27,7 @@ async def begun(context: ServerContext, *apis: Api) -> None:
 async def deleted(context: ServerContext, api: Api) -> None:
     """This one is no longer wanted, and that is stored."""
     context.board.intent_hints.notify(api.name)
-    await _record(context, _event(context, api, "Deleted", "deletion was asked for"))
+    await _record(context, _event(context, api, "Deleted", "Deletion was asked for"))
 
 
 def _event(context: ServerContext, api: Api, reason: str, message: str) -> Event:

@@ -25,8 +25,8 @@ class Authorisation:
             await self._app(scope, receive, send)
             return
         detail = (
-            "send the header `Authorization: Bearer TOKEN` with the token that is in "
-            f"{self._context.token_file}"
+            "Send the header `Authorization: Bearer TOKEN` with the token that is in "
+            f"{self._context.token_file}."
         )
         refusal = answer(document(problem.UNAUTHORIZED, detail), {"WWW-Authenticate": "Bearer"})
         await refusal(scope, receive, send)

@@ -116,7 +116,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     """Starlette's own: no such route, no such method."""
     assert isinstance(error, HTTPException)
     kind = _OF_STATUS.get(error.status_code, problem.BAD_REQUEST)
-    detail = f"{request.method} {request.url.path}: {error.detail}; GET /v1/openapi.json lists what there is"
+    detail = f"{request.method} {request.url.path}: {error.detail}; GET /v1/openapi.json lists what there is."
     return answer(document(kind, detail), error.headers)
 
 
@@ -127,5 +127,5 @@ async def _unheard(_request: Request, _error: Exception) -> Response:
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
     """The server logs the traceback."""
-    detail = f"{request.method} {request.url.path} failed ({type(error).__name__}); see the operator's log"
+    detail = f"{request.method} {request.url.path} failed ({type(error).__name__}); see the operator's log."
     return answer(document(problem.INTERNAL, detail))

@@ -40,11 +40,12 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(
-                f"port {port} on {host}, for the operator, is taken{_by_whom(port)}; "
-                "end what listens there, or choose another port with --operator-port"
+                f"The operator cannot listen on {host}:{port}: {_holder(port)} has the port. "
+                "Stop it, or choose another port with --operator-port."
             ) from error
         raise CannotListen(
-            f"cannot listen on port {port} of {host}: {error.strerror}; choose another with --operator-port"
+            f"The operator cannot listen on {host}:{port}: {error.strerror}. "
+            "Choose another port with --operator-port."
         ) from error
     listener.setblocking(False)
     return listener
@@ -102,13 +103,13 @@ class _Server(uvicorn.Server):
         self._told.set()
 
 
-def _by_whom(port: int) -> str:
-    """`` by NAME (process ID)``, where the system tells."""
+def _holder(port: int) -> str:
+    """``NAME (process ID)``, where the system tells."""
     try:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN
             if listens and connection.laddr and connection.laddr.port == port and connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     except (psutil.Error, PermissionError):
         pass
-    return ""
+    return "another program"

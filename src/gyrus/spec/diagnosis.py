@@ -53,8 +53,17 @@ def validate(data: Any, written: Value | None = None) -> ApiSpec | list[Contradi
         return ApiSpec.model_validate(data)
     except ValidationError as error:
         found = [fault for line in error.errors() for fault in _translate(line, written)]
-        source = source_fault([name for name in SOURCES if fields.get(name) is not None])
+        source = None if _misspells_source(fields) else _source_fault(fields)
         return [*found, source] if source and source not in found else found
+
+
+def _source_fault(fields: Mapping[str, Any]) -> Contradiction | None:
+    return source_fault([name for name in SOURCES if fields.get(name) is not None])
+
+
+def _misspells_source(fields: Mapping[str, Any]) -> bool:
+    """An unknown field was meant to be the one that answers: that is told already."""
+    return any(nearest(name, SOURCES) for name in fields.keys() - ApiSpec.model_fields.keys())
 
 
 def _not_a_mapping(data: Any, written: Value | None) -> Contradiction:

@@ -26,7 +26,7 @@ def missing_files(data: Any, folder: Path) -> Iterator[Contradiction]:
         target = folder / name
         if not os.path.isfile(target):
             yield Contradiction(path=path, message=_missing(target, name), remedy=_similar(target, folder))
-        elif not target.resolve().is_relative_to(folder.resolve()):
+        elif not _is_inside(target, folder):
             message = f"{name} is a link to {target.resolve()}, outside the project's folder"
             yield Contradiction(path=path, message=message, remedy="copy the file into the folder")
 
@@ -34,8 +34,14 @@ def missing_files(data: Any, folder: Path) -> Iterator[Contradiction]:
 def handler_faults(data: Any, folder: Path) -> Iterator[Fault]:
     """What is wrong within the handler's file, where it is there."""
     for path, name in _named_files(data):
-        if path == HANDLER and os.path.isfile(folder / name):
-            yield from _inspect(folder / name)
+        file = folder / name
+        if path == HANDLER and os.path.isfile(file) and _is_inside(file, folder):
+            yield from _inspect(file)
+
+
+def _is_inside(file: Path, folder: Path) -> bool:
+    """Whether it is, with all links followed."""
+    return file.resolve().is_relative_to(folder.resolve())
 
 
 def _named_files(data: Any) -> Iterator[tuple[faults.Path, str]]:
@@ -81,7 +87,10 @@ def _inspect(file: Path) -> Iterator[Fault]:
         mark = Mark(error.lineno or 1, max(error.offset or 1, 1))
         yield Fault(file=str(file), mark=mark, field="", message=f"syntax error: {error.msg}")
         return
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        yield Fault(file=str(file), mark=None, field="", message=f"cannot be read: {error.strerror}")
+        return
+    except ValueError as error:
         yield Fault(file=str(file), mark=START, field="", message=f"cannot be read: {error}")
         return
     if fault := _handler_class(tree):

@@ -22,17 +22,17 @@ class NotFound(StateError):
 
 class UnknownApi(NotFound):
     def __init__(self, name: str) -> None:
-        super().__init__(f"there is no API named {name}; `gyrus get` lists those that exist")
+        super().__init__(f"There is no API named {name}; `gyrus get` lists those that exist.")
 
 
 class UnknownRevision(NotFound):
     def __init__(self, name: str, number: int) -> None:
-        super().__init__(f"{name} has no revision {number}; `gyrus history {name}` lists its revisions")
+        super().__init__(f"{name} has no revision {number}; `gyrus history {name}` lists its revisions.")
 
 
 class UnknownPackage(NotFound):
     def __init__(self, digest: str) -> None:
-        super().__init__(f"the package {digest} has not been uploaded, or is forgotten; upload it again")
+        super().__init__(f"The package {digest} has not been uploaded, or is forgotten; upload it again.")
 
 
 class Conflict(StateError):

@@ -63,7 +63,7 @@ def end(api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
     if outcome not in (Outcome.DONE, Outcome.FAILED):
         raise ValueError(f"a rollout ends as done or failed, not as {outcome}")
     if not (api.outcome is Outcome.PROGRESSING or target_failed(api)):
-        raise StaleVersion(f"the rollout of {api.name} has ended already ({api.outcome})")
+        raise StaleVersion(f"The rollout of {api.name} has ended already ({api.outcome}).")
     return replace(
         api,
         version=api.version + 1,
@@ -98,36 +98,36 @@ def rollback_revision(api: Api, rollouts: Sequence[Rollout], to: int | None) -> 
     """The number of the revision to roll back to; ``rollouts`` are newest first."""
     if to is not None:
         if to == api.target.revision and not target_failed(api):
-            raise Conflict(f"revision {to} of {api.name} is what is wanted already")
+            raise Conflict(f"Revision {to} of {api.name} is what is wanted already.")
         return to
     for rollout in rollouts:
         if rollout.outcome is Outcome.DONE and rollout.generation.revision != api.target.revision:
             return rollout.generation.revision
     raise Conflict(
-        f"{api.name} has nothing to roll back to: no revision but {api.target.revision} has ever been live"
+        f"{api.name} has nothing to roll back to: no revision but {api.target.revision} has ever been live."
     )
 
 
 def require_kept(api: Api) -> None:
     if api.deleting:
-        raise Conflict(f"{api.name} is being deleted; try again when `gyrus get` no longer shows it")
+        raise Conflict(f"{api.name} is being deleted; try again when `gyrus get` no longer shows it.")
 
 
 def require_same(current: Api, read: Api) -> None:
     """Nobody has written since ``read`` was read. One that was deleted and made anew is another."""
     if (current.version, current.created_at) != (read.version, read.created_at):
         raise StaleVersion(
-            f"{read.name} has changed meanwhile (version {current.version}, decided upon {read.version})"
+            f"{read.name} has changed meanwhile (version {current.version}, decided upon {read.version})."
         )
 
 
 def require_deleting(api: Api) -> None:
     if not api.deleting:
-        raise Conflict(f"{api.name} is not being deleted")
+        raise Conflict(f"{api.name} is not being deleted.")
 
 
 def endpoint_taken(spec: ApiSpec, owner: str) -> str:
     return (
         f"{spec.name} cannot have the endpoint {spec.endpoint_path}: {owner} has it; "
-        "choose another networking.endpoint"
+        "choose another networking.endpoint."
     )

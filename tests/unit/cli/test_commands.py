@@ -66,7 +66,7 @@ def test_an_unknown_api_is_told_with_the_nearest_name(operator: Operator, gyrus:
     for command in (("get",), ("describe",), ("logs",), ("history",), ("predict",), ("refresh",)):
         ran = gyrus(*command, "irsi")
         assert (ran.code, ran.out) == (1, "")
-        assert "there is no API named irsi" in ran.err
+        assert "There is no API named irsi" in ran.err
         assert "Did you mean iris?" in ran.err
 
 
@@ -133,8 +133,8 @@ def test_a_failed_rollout_tells_why_and_what_serves(operator: Operator, gyrus: G
     assert (ran.code, ran.out) == (1, "")
     block = ran.err[ran.err.index("error: ") :]
     assert block == (
-        "error: The rollout of iris failed: revision 1 did not become ready: ImportError: "
-        "No module named 'torhc'\n\n  Traceback …\n  boom\n\n"
+        "error: The rollout of iris failed. Revision 1 did not become ready (ImportError): "
+        "No module named 'torhc'.\n\n  Traceback …\n  boom\n\n"
         "  Revision 1 serves iris. More with: gyrus describe iris, gyrus logs iris\n"
     )
 

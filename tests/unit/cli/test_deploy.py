@@ -85,7 +85,7 @@ def test_a_failed_deploy_says_why_and_that_nothing_serves(
     operator.backend.script = fails(Reason.DEPENDENCIES, "no such package", "× No solution found")
     ran = gyrus("deploy", folder)
     assert (ran.code, ran.out) == (1, "")
-    assert "error: The rollout of iris failed: " in ran.err
+    assert "error: The rollout of iris failed. " in ran.err
     assert "\n\n  × No solution found\n\n  Nothing answers for iris now." in ran.err
 
 

@@ -105,8 +105,8 @@ def test_a_home_that_cannot_be_written(gyrus: Gyrus, tmp_path: Path, monkeypatch
     ran = gyrus("up")
     assert ran.code == 1
     assert ran.err.endswith(
-        f"error: gyrus cannot write to its home {tmp_path}/file/home: Not a directory.\n"
-        "  Set GYRUS_HOME to a folder that you may write to.\n"
+        f"error: gyrus cannot use its home {tmp_path}/file/home: Not a directory.\n"
+        "  Set GYRUS_HOME to a folder that you may read and write.\n"
     )
 
 
@@ -117,7 +117,7 @@ def test_a_port_that_is_taken(gyrus: Gyrus, home: Home) -> None:
         port = taken.getsockname()[1]
         ran = gyrus("up", "--gateway-port", str(gateway), "--operator-port", str(port))
     assert ran.code == 1
-    assert f"The local platform did not start: port {port} on 127.0.0.1" in ran.err
+    assert f"The local platform did not start. The operator cannot listen on 127.0.0.1:{port}: " in ran.err
     assert not home.settings_file.exists()
 
 

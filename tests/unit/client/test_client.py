@@ -127,7 +127,7 @@ def test_a_failed_rollout_tells_why_and_what_serves(operator: Operator, client: 
     [deployed] = deploy(client, spec(env={"A": "b"}))
     with pytest.raises(RolloutFailed) as told:
         client.wait("iris", deployed.generation, 20)
-    assert told.value.reason == "revision 2 did not become ready: ImportError: No module named 'torhc'"
+    assert told.value.reason == "Revision 2 did not become ready (ImportError): No module named 'torhc'."
     assert told.value.last_lines == ("Traceback …", "boom")
     assert told.value.serving == 1
 

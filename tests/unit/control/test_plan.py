@@ -82,7 +82,7 @@ def test_a_fatal_failure_falls_back_at_once_and_the_old_revision_serves_all_alon
     world.reconcile()
     assert world.api.outcome is Outcome.FAILED
     assert world.api.target.number == 1
-    assert "revision 2 did not become ready: ImportError" in world.api.message
+    assert "Revision 2 did not become ready (ImportError): " in world.api.message
     world.settle()
     assert sorted(world.replicas) == ["r1", "r2"]
     assert world.available() == 2

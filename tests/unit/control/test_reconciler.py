@@ -106,7 +106,7 @@ async def test_a_broken_update_falls_back_and_says_why(tmp_path: Path) -> None:
         api = await at.until(lambda api: api is not None and api.outcome is Outcome.FAILED)
         assert api
         assert api.message == (
-            "revision 2 did not become ready: ImportError: No module named 'torhc'\nTraceback …"
+            "Revision 2 did not become ready (ImportError): No module named 'torhc'.\nTraceback …"
         )
         assert api.target == api.live
         assert at.board.routes["iris"].endpoints == serving

@@ -88,7 +88,7 @@ async def test_an_upload_may_be_repeated(shelf: PackageShelf, content: bytes, tm
 
 
 async def test_bytes_that_the_digest_does_not_name(shelf: PackageShelf, content: bytes, tmp_path: Path):
-    with pytest.raises(DigestMismatch, match=r"what arrived \(10 bytes\) is not the package"):
+    with pytest.raises(DigestMismatch, match=r"What arrived \(10 bytes\) is not the package"):
         await shelf.add(digest_of(content), chunks(content[:10]))
     assert kept(tmp_path) == []
 
@@ -304,7 +304,7 @@ async def test_an_upload_to_a_full_disk(small_disk: Path):
     shelf.clean_up()
     large = tar_of(entry("small"), (tarfile.TarInfo("large"), bytes(100_000)))
     with pytest.raises(
-        StorageFull, match=r"the disk is full: .*packages could not be written; free some space"
+        StorageFull, match=r"The disk is full: .*packages could not be written\. Free some space"
     ):
         await shelf.add(digest_of(large), chunks(large, 30_000))
     assert list((small_disk / "packages").iterdir()) == []
@@ -316,7 +316,7 @@ async def test_an_upload_to_a_full_disk(small_disk: Path):
 
 
 def test_a_full_disk_is_told():
-    with pytest.raises(StorageFull, match=r"the disk is full: /here could not be written"):  # noqa: SIM117
+    with pytest.raises(StorageFull, match=r"The disk is full: /here could not be written"):  # noqa: SIM117
         with telling_full_storage("/here"), open("/dev/full", "wb", buffering=0) as full:
             full.write(b"x")
     with pytest.raises(PermissionError), telling_full_storage("/here"):

@@ -227,7 +227,7 @@ class TestDeploy:
     async def test_an_event_tells_of_it(self, client: httpx.AsyncClient, store: SqlStore) -> None:
         await deploy(client, process())
         (event,) = await store.events("iris")
-        assert (event.reason, event.message, event.type) == ("Deployed", "revision 1 deployed", "normal")
+        assert (event.reason, event.message, event.type) == ("Deployed", "Revision 1 deployed", "normal")
 
     async def test_every_fault_is_named(self, client: httpx.AsyncClient, store: SqlStore) -> None:
         response = await deploy(
@@ -329,7 +329,7 @@ class TestApis:
     )
     async def test_an_unknown_one(self, client: httpx.AsyncClient, method: str, path: str) -> None:
         detail = problem(await client.request(method, f"/apis/nobody{path}"), 404, "unknown-api")
-        assert detail == "there is no API named nobody; `gyrus get` lists those that exist"
+        assert detail == "There is no API named nobody; `gyrus get` lists those that exist."
 
 
 class TestActs:
@@ -350,7 +350,7 @@ class TestActs:
             "changed": True,
             "endpoint": "http://127.0.0.1:8080/v1",
         }
-        assert (await store.events("iris"))[-1].message == "rolled back to revision 1"
+        assert (await store.events("iris"))[-1].message == "Rolled back to revision 1"
 
     async def test_rollback_without_a_body(self, client: httpx.AsyncClient) -> None:
         assert (await client.post("/apis/iris/rollback")).json()["revision"] == 1
@@ -415,7 +415,7 @@ class TestFailures:
     ) -> None:
         fragile.fault = RuntimeError("with details")
         detail = problem(await deploy(client, process()), 500, "internal")
-        assert detail == "POST /v1/deployments failed (RuntimeError); see the operator's log"
+        assert detail == "POST /v1/deployments failed (RuntimeError); see the operator's log."
 
     async def test_an_act_stands_though_no_event_can_be_recorded(
         self, client: httpx.AsyncClient, fragile: FragileStore, caplog: pytest.LogCaptureFixture

@@ -147,9 +147,9 @@ class TestListening:
             with pytest.raises(PortTaken) as raised:
                 listen("127.0.0.1", port)
         message = str(raised.value)
-        assert message.startswith(f"port {port} on 127.0.0.1, for the operator, is taken by ")
+        assert message.startswith(f"The operator cannot listen on 127.0.0.1:{port}: ")
         assert f"(process {os.getpid()})" in message
-        assert message.endswith("or choose another port with --operator-port")
+        assert message.endswith("or choose another port with --operator-port.")
 
     def test_one_that_was_just_left_is_free(self) -> None:
         with listen("127.0.0.1", 0) as first:
@@ -160,7 +160,7 @@ class TestListening:
         listen("127.0.0.1", port).close()
 
     def test_an_address_that_is_not_ours(self) -> None:
-        with pytest.raises(CannotListen, match=r"cannot listen on port 80 of 192\.0\.2\.1"):
+        with pytest.raises(CannotListen, match=r"cannot listen on 192\.0\.2\.1:80: "):
             listen("192.0.2.1", 80)
 
 

@@ -22,9 +22,11 @@ CREATING = transitions.create(SPEC, START)
 LIVE = replace(CREATING, outcome=Outcome.DONE, live=FIRST)
 UPDATING = replace(LIVE, outcome=Outcome.PROGRESSING, target=SECOND)
 FALLEN_BACK = replace(
-    LIVE, outcome=Outcome.FAILED, message="revision 2 did not become ready: InitFailure: no\nTraceback\n  no"
+    LIVE,
+    outcome=Outcome.FAILED,
+    message="Revision 2 did not become ready (InitFailure): no.\nTraceback\n  no",
 )
-FAILED = replace(CREATING, outcome=Outcome.FAILED, message="revision 1 did not become ready: no\nTraceback")
+FAILED = replace(CREATING, outcome=Outcome.FAILED, message="Revision 1 did not become ready: no.\nTraceback")
 
 
 def replica(
@@ -97,12 +99,10 @@ class TestMessage:
 
     def test_a_live_one_tells_that_its_update_failed(self) -> None:
         _, message = seen(FALLEN_BACK, replica())
-        assert message == (
-            "revision 2 did not become ready: InitFailure: no; the replicas of revision 1 go on serving"
-        )
+        assert message == ("Revision 2 did not become ready (InitFailure): no. Revision 1 goes on serving.")
 
     def test_a_failed_one_tells_its_rollouts_first_line(self) -> None:
-        assert seen(FAILED, BACKOFF)[1] == "revision 1 did not become ready: no"
+        assert seen(FAILED, BACKOFF)[1] == "Revision 1 did not become ready: no."
 
     def test_one_whose_replicas_died_tells_of_them(self) -> None:
         assert seen(LIVE, BACKOFF) == (Status.FAILED, "Exited: exited with code 3")

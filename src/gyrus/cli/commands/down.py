@@ -30,7 +30,7 @@ def command(session: Session) -> None:
             for _ in local.until_ended(operator):
                 waiting.tick()
         else:
-            say("The operator does not answer; ending it.")
+            say("The operator cannot be asked to stop; ending it.")
             local.end(operator)
             local.clean(session.home)
     _show(session, "The local platform is down.")

@@ -12,9 +12,12 @@ import click
 from gyrus.cli.failures import Failure, WrongInput
 from gyrus.cli.output import is_terminal, say, tell, tell_json
 from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.client.errors import PredictionFailed
 from gyrus.client.prediction import BINARY, JSON, Answer
 
 TEXT = "text/plain; charset=utf-8"
+LOGGED = (500, 502)
+"""Statuses whose cause the replica's log tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,22 @@ def command(session: Session, name: str, payload: str | None, content_type: str 
     they come.
     """
     sent = _payload(payload)
-    answer = session.client().call(name, sent.body, content_type or sent.media_type)
+    answer = _answer(session, name, sent, content_type)
     if _is_json(answer.media_type):
         _print_json(answer.read(), formatted=session.json or is_terminal(sys.stdout))
     elif session.json:
         _print_as_json(answer)
     else:
         _copy(answer)
+
+
+def _answer(session: Session, name: str, sent: Payload, content_type: str | None) -> Answer:
+    try:
+        return session.client().call(name, sent.body, content_type or sent.media_type)
+    except PredictionFailed as fault:
+        if fault.status in LOGGED:
+            raise Failure(fault.message, remedy=f"More with: gyrus logs {name}") from fault
+        raise
 
 
 def _payload(given: str | None) -> Payload:
@@ -88,7 +100,7 @@ def _checked(text: str) -> bytes:
         json.loads(text)
     except ValueError as fault:
         raise WrongInput(
-            f"The payload is not JSON: {fault}",
+            f"The payload is not JSON: {fault}.",
             remedy="Quote it for the shell: gyrus predict NAME '{\"key\": 1}', or give a file: @payload.json",
         ) from fault
     return text.encode()

@@ -43,7 +43,7 @@ def local_replies() -> Json:
                 ["UC", "UR", "LR", "UPE"],
                 problem.UPSTREAM_FAILED,
                 f"A replica of API {CLUSTER} ended the request without an answer; "
-                f"`gyrus logs {CLUSTER}` may tell why.",
+                f"`gyrus describe {CLUSTER}` or `gyrus logs {CLUSTER}` tells why.",
             ),
             _by_code(400, problem.BAD_REQUEST, "The request is not well-formed HTTP."),
             _by_code(408, problem.BODY_TIMEOUT, "The request stopped arriving before it was complete."),

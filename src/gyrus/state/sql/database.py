@@ -10,7 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gyrus.state.errors import StorageFull, StoreUnusable
-from gyrus.state.sql.dialects import WRITING, is_full
+from gyrus.state.sql.dialects import WRITING, is_damaged, is_full
+
+DAMAGED = " Put a copy of it back in its place, or move it away to begin with nothing deployed."
 
 
 class Database:
@@ -23,8 +25,11 @@ class Database:
 
     @property
     def name(self) -> str:
-        """For messages: the URL without its password."""
-        return self._engine.url.render_as_string(hide_password=True)
+        """For messages: SQLite's file, or the URL without its password."""
+        url = self._engine.url
+        if url.get_backend_name() == "sqlite" and url.database:
+            return url.database
+        return url.render_as_string(hide_password=True)
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
@@ -50,7 +55,8 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             if is_full(error):
                 raise StorageFull(
-                    f"the disk that holds {self.name} is full, and nothing was written; free some space"
+                    f"The disk is full: {self.name} could not be written. Free some space and try again."
                 ) from error
             cause = getattr(error, "orig", None) or error
-            raise StoreUnusable(f"the store {self.name} cannot be used: {cause}") from error
+            remedy = DAMAGED if is_damaged(error) else ""
+            raise StoreUnusable(f"The database {self.name} cannot be used: {cause}.{remedy}") from error

@@ -33,7 +33,9 @@ _DRIVERS = {
     "postgres": "postgresql+psycopg",
 }
 
+_SQLITE_CORRUPT = 11
 _SQLITE_FULL = 13
+_SQLITE_NOTADB = 26
 _SQLITE_IOERR_SHMSIZE = 4874
 """The shared-memory file beside the database could not grow."""
 _POSTGRESQL_FULL = "53100"
@@ -62,24 +64,30 @@ def is_full(error: BaseException) -> bool:
     return getattr(original, "sqlstate", None) == _POSTGRESQL_FULL
 
 
+def is_damaged(error: BaseException) -> bool:
+    """SQLite's file is none, or not a whole one."""
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
+    return code in (_SQLITE_CORRUPT, _SQLITE_NOTADB)
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StoreUnusable("not a store's URL; write sqlite:////path or postgresql://…") from error
+        raise StoreUnusable("This is not a store's URL; write sqlite:////path or postgresql://…") from error
     driver = _DRIVERS.get(parsed.drivername, parsed.drivername)
     if driver not in _DRIVERS.values():
-        raise StoreUnusable(f"there is no store over {parsed.drivername}; choose sqlite or postgresql")
+        raise StoreUnusable(f"There is no store over {parsed.drivername}; choose sqlite or postgresql.")
     return parsed.set(drivername=driver)
 
 
 def _sqlite(url: URL) -> AsyncEngine:
     if not url.database or url.database == ":memory:":
-        raise StoreUnusable("a SQLite store needs a file: sqlite:////path/of/state.db")
+        raise StoreUnusable("A SQLite store needs a file: sqlite:////path/of/state.db")
     try:
         _create_private(Path(url.database))
     except OSError as error:
-        raise StoreUnusable(f"cannot open {url.database}: {error.strerror}") from error
+        raise StoreUnusable(f"The database {url.database} cannot be opened: {error.strerror}.") from error
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, pool_size=5, max_overflow=0)
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)

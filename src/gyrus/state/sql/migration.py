@@ -47,5 +47,5 @@ def _upgrade(connection: Connection, name: str) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreUnusable(
-            f"{name} was written by another version of gyrus: {error}; use that version, or a newer one"
+            f"{name} was written by another version of gyrus: {error}; use that version, or a newer one."
         ) from error

@@ -129,7 +129,7 @@ async def test_a_full_disk_is_told_and_passes(small_disk: Path) -> None:
         filler = small_disk / "filler"
         _fill(filler)
         long = Event(api="iris", time=START, type="normal", reason="Long", message="x" * 200_000)
-        with pytest.raises(StorageFull, match=r"the disk that holds .*state\.db is full"):
+        with pytest.raises(StorageFull, match=r"The disk is full: .*state\.db could not be written"):
             await store.record(long)
         assert await store.api("iris") == before
         assert await store.events("iris") == ()

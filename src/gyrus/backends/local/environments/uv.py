@@ -134,14 +134,12 @@ def _packages(count: int) -> str:
 
 
 def said(lines: Sequence[str]) -> str:
-    """The fault in one line: what follows ``error:``, and its cause."""
+    """The fault in one line: what follows ``error:``. Its cause is told by the lines that come with it."""
     starts = [n for n, line in enumerate(lines) if re.match(r"\s*(error:|×)", line)]
     if not starts:
         return lines[-1].strip() if lines else ""
-    fault = _bare(lines[starts[0]])
-    causes = [_bare(line) for line in lines[starts[0] + 1 :] if re.match(r"\s*(cause:|Caused by:|╰─▶)", line)]
-    return ": ".join((fault, *causes[:1]))
+    return _bare(lines[starts[0]])
 
 
 def _bare(line: str) -> str:
-    return re.sub(r"^\s*(error:|×|cause:|Caused by:|╰─▶)\s*", "", line).strip().rstrip(":")
+    return re.sub(r"^\s*(error:|×)\s*", "", line).strip().rstrip(":")

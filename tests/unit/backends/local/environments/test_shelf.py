@@ -111,10 +111,7 @@ async def test_a_failed_install_has_the_installers_words(bench: Bench) -> None:
     bench.require("gyrusnosuch==1\n")
     bench.environ["PIP_NO_INDEX"] = "1"
     failure = await bench.failure()
-    assert str(failure).startswith(
-        "installing requirements.txt failed: No solution found when resolving dependencies: "
-    )
-    assert "gyrusnosuch" in str(failure)
+    assert str(failure) == "installing requirements.txt failed: No solution found when resolving dependencies"
     assert any("gyrusnosuch" in line for line in failure.lines)
 
 

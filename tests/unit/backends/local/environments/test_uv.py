@@ -45,13 +45,13 @@ def test_its_lines_become_what_is_being_done() -> None:
     [
         (
             ["error: No solution found", "  cause: Because x was not found, y."],
-            "No solution found: Because x was not found, y.",
+            "No solution found",
         ),
         (
             ["  × No solution found:", "  ╰─▶ Because x was not found, y."],
-            "No solution found: Because x was not found, y.",
+            "No solution found",
         ),
-        (["error: Failed", "  Caused by: a", "  Caused by: b"], "Failed: a"),
+        (["error: Failed", "  Caused by: a", "  Caused by: b"], "Failed"),
         (["Resolved", "it went wrong"], "it went wrong"),
         ([], ""),
     ],
