@@ -14,6 +14,7 @@ from functools import partial
 
 from gyrus.contract.replica import Phase, ReplicaConfig
 from gyrus.runtime.supervisor import kernel, processtable
+from gyrus.runtime.supervisor.callers import has_callers
 from gyrus.runtime.supervisor.environment import environment_of
 from gyrus.runtime.supervisor.life import Want
 from gyrus.runtime.supervisor.logfile import LogFile
@@ -31,6 +32,9 @@ LAST_RESORT = 5.0
 """Seconds that killed processes may take to vanish before we go all the same."""
 LOOK_AGAIN = 0.1
 """Seconds between two looks for what is left, at the end."""
+QUIET_SHARE = 2 / 3
+"""Of the grace period: so long a server that is not ours goes on for those who are connected to it. Many such
+servers cut their requests short at SIGTERM; the gateway closes each connection as soon as it is idle."""
 OOM_SAMPLE = 1.0
 """Seconds between two looks at how many processes the kernel has killed for want of memory."""
 
@@ -47,6 +51,9 @@ class Ending:
     """How far stopping has got; moments in monotonic seconds."""
 
     kill_at: float
+    quiet_by: float
+    """Until then, connections to a server that is not ours are waited for."""
+    awaits_callers: bool = False
     strays_kill_at: float | None = None
 
 
@@ -134,7 +141,8 @@ class Supervisor:
         if self._status.retry_at is not None:
             yield self._status.retry_at
         if self._ending:
-            yield now + LOOK_AGAIN if self._ending.strays_kill_at is not None else self._ending.kill_at
+            looks_again = self._ending.awaits_callers or self._ending.strays_kill_at is not None
+            yield now + LOOK_AGAIN if looks_again else self._ending.kill_at
 
     def _silence(self, now: float) -> None:
         """The alarm has done its work: what it rang for is looked at in every round."""
@@ -187,7 +195,8 @@ class Supervisor:
 
     def _decide(self, now: float) -> None:
         if self._told_to_stop and self._ending is None:
-            self._ending = Ending(kill_at=now + self._config.grace)
+            grace = self._config.grace
+            self._ending = Ending(kill_at=now + grace, quiet_by=now + grace * QUIET_SHARE)
         for unit in self._units:
             unit.life = unit.life.passed(now)
         if self._ready_at is None and self._phase is Phase.READY:
@@ -216,6 +225,9 @@ class Supervisor:
 
     def _end(self, ending: Ending, now: float) -> None:
         """Processes exit or are killed, then what they have left behind, then it is done."""
+        ending.awaits_callers = now < ending.quiet_by and self._has_callers()
+        if ending.awaits_callers:
+            return
         self._tell_to_stop(now)
         if any(unit.pid is not None for unit in self._units):
             if now >= ending.kill_at:
@@ -235,6 +247,15 @@ class Supervisor:
             _send(left, signal.SIGKILL)
             if now >= ending.strays_kill_at + LAST_RESORT:
                 self._finish(now)
+
+    def _has_callers(self) -> bool:
+        """Our worker and our front end in order by themselves; a server of another's may not."""
+        if self._config.process is None or self._config.front:
+            return False
+        life = self._units[0].life
+        if life.endpoint is None or life.phase not in (Phase.READY, Phase.UNREADY):
+            return False
+        return has_callers(life.endpoint)
 
     def _tell_to_stop(self, now: float) -> None:
         """A front first: the server behind it is needed until the front has ended."""

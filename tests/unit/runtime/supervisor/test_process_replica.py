@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from contextlib import suppress
 
@@ -254,6 +255,42 @@ def test_a_stubborn_process_is_killed_when_its_grace_is_over(replicas: Replicas)
     assert replica.status.processes[0].exit_code == -signal.SIGKILL
     assert "not yet" in replica.messages("stdout")
     replica.until_alone(0)
+
+
+CURT = """
+    import os, socket, time
+    listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+    while True:
+        peer, _ = listener.accept()
+        while request := peer.recv(100):
+            peer.sendall(request)
+        peer.close()
+"""
+"""At SIGTERM it dies at once, whatever it is doing."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="connections are seen on Linux only")
+def test_a_server_is_told_to_stop_when_its_connections_are_closed(replicas: Replicas) -> None:
+    replica = replicas.run(script=CURT, grace=60)
+    (endpoint,) = replica.until_phase(Phase.READY).endpoints
+    with socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2])), timeout=10) as caller:
+        replica.terminate()
+        replica.until_phase(Phase.DRAINING)
+        for _ in range(3):
+            caller.sendall(b"a request")
+            assert caller.recv(100) == b"a request"
+            time.sleep(0.1)  # several looks of the supervisor
+    assert replica.wait() == 0
+    assert replica.status.processes[0].exit_code == -signal.SIGTERM
+
+
+def test_a_connection_that_stays_does_not_hold_a_server_for_ever(replicas: Replicas) -> None:
+    replica = replicas.run(script=CURT, grace=1)
+    (endpoint,) = replica.until_phase(Phase.READY).endpoints
+    with socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2])), timeout=10):
+        replica.terminate()
+        assert replica.wait() == 0
+    assert replica.status.processes[0].exit_code == -signal.SIGTERM
 
 
 def _descendants(status: ReplicaStatus) -> list[psutil.Process]:
