@@ -52,10 +52,20 @@ class Situation:
         return tuple(replica for replica in self.kept if replica.generation != self.api.target.number)
 
     def available(self, replica: Replica) -> bool:
-        """It is ready, and the gateway has acknowledged it."""
+        """It is ready, and the gateway has acknowledged it.
+
+        A new replica also has all of its processes up: the first of them cannot stand in for an old replica.
+        """
+        if replica.generation == self.api.target.number and _still_starting(replica.status):
+            return False
         endpoints = frozenset(replica.status.endpoints)
         return replica.status.phase is Phase.READY and bool(endpoints & (self.acknowledged or frozenset()))
 
     def unrouted(self, replica: Replica) -> bool:
         """The gateway sends it nothing any more, and will not."""
         return not all_endpoints(replica.status) & (self.reachable or frozenset())
+
+
+def _still_starting(status: ReplicaStatus) -> bool:
+    """Some process of it starts for the first time, and has not failed."""
+    return any(process.phase is Phase.STARTING and not process.restarts for process in status.processes)

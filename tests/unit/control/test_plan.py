@@ -206,3 +206,51 @@ def happen(world: World, event: str, choice: int, faults: bool) -> None:
             world.api = dataclasses.replace(world.api, replicas=choice % 7)
         case _:
             pass
+
+
+def with_processes(world: World, name: str, *phases: Phase, restarts: int = 0) -> None:
+    """The replica's first process is ready; the others are in these phases."""
+    ready = world.replicas[name].status.processes[0]
+    others = (
+        dataclasses.replace(ready, index=index, phase=phase, endpoint=None, restarts=restarts)
+        for index, phase in enumerate(phases, 1)
+    )
+    status = dataclasses.replace(world.replicas[name].status, processes=(ready, *others))
+    world.replicas[name] = dataclasses.replace(world.replicas[name], status=status)
+
+
+def update_with_a_half_ready_replica(phase: Phase, restarts: int) -> tuple[World, str]:
+    world = live_world(1)
+    deploy(world)
+    world.reconcile()
+    [new] = world.in_phase(Phase.STARTING)
+    world.become(new, Phase.READY)
+    with_processes(world, new, phase, restarts=restarts)
+    for _ in range(3):
+        world.reconcile()
+        world.catch_up()
+    return world, new
+
+
+def test_an_old_replica_stays_until_all_processes_of_the_new_one_are_up() -> None:
+    world, new = update_with_a_half_ready_replica(Phase.STARTING, restarts=0)
+    assert not world.in_phase(Phase.DRAINING)
+    assert world.api.outcome is Outcome.PROGRESSING
+    with_processes(world, new, Phase.READY)
+    world.settle()
+    assert world.api.outcome is Outcome.DONE
+    assert list(world.replicas) == [new]
+
+
+def test_a_process_that_failed_beside_others_does_not_hold_an_update_up() -> None:
+    world, _ = update_with_a_half_ready_replica(Phase.STARTING, restarts=1)
+    assert world.in_phase(Phase.DRAINING)
+
+
+def test_a_new_replica_that_is_half_up_is_superseded_at_once() -> None:
+    world, new = update_with_a_half_ready_replica(Phase.STARTING, restarts=0)
+    deploy(world)
+    world.settle()
+    [newest] = world.in_phase(Phase.READY)
+    assert newest != new
+    assert world.api.outcome is Outcome.DONE
