@@ -46,10 +46,11 @@ def _section(title: str, text: str) -> str:
 def _summary(description: ApiDescription) -> str:
     api = description.api
     counts = api.replicas
+    since = f"updated {age(api.updated_at)} ago, first deployed {age(api.created_at)} ago"
     lines = {
         "status": status_styled(api.status) + (f": {first_line(api.message)}" if api.message else ""),
         "endpoint": api.endpoint,
-        "revision": f"{api.revision}, deployed {age(api.created_at)} ago, updated {age(api.updated_at)} ago",
+        "revision": f"{api.revision}, {since}",
         "replicas": f"{counts.ready} ready of {counts.requested}, {counts.up_to_date} up to date",
         "in flight": str(api.in_flight),
         "rollout": _rollout(description.rollout),
@@ -94,7 +95,7 @@ def _failures(replicas: tuple[ReplicaView, ...]) -> Iterator[str]:
         status = replica.status
         if status.phase not in TROUBLED and not (status.restarts and status.last_lines):
             continue
-        reason = click.style(str(status.reason or "last failure"), fg="red")
+        reason = click.style(f"{status.reason or 'last failure'}:", fg="red")
         lines = "\n".join(status.last_lines)
         yield f"{status.id}: {reason} {status.message}".rstrip() + (f"\n{indented(lines)}" if lines else "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 
 from gyrus.backends.memory import fails
+from gyrus.cli.commands.logs import shown
 from gyrus.client.client import Client
 from gyrus.client.environments import Environments
+from gyrus.contract.operator import LogLine
 from gyrus.contract.replica import Reason
 from support.command_line import Gyrus
 from support.operator_thread import Operator
@@ -82,7 +85,7 @@ def test_describe_tells_everything(operator: Operator, gyrus: Gyrus) -> None:
     [replica] = operator.replica_ids("iris")
     text = gyrus("describe", "iris").out
     for part in (
-        "iris (RealtimeAPI)", "  status     live", "  replicas   1 ready of 1, 1 up to date",
+        "iris (RealtimeAPI)", "  status     live", "  replicas   1 ready of 1, 1 up to date", " ago, first deployed ",
         "deploy of revision 1: done", replica, "RolloutDone", "    path: handler.py",
     ):  # fmt: skip
         assert part in text
@@ -99,7 +102,7 @@ def test_describe_tells_why_a_replica_failed(operator: Operator, gyrus: Gyrus) -
     live_or_not = gyrus("refresh", "iris")
     assert live_or_not.code == 1
     text = gyrus("describe", "iris").out
-    assert "no model there" in text
+    assert "InitFailure: no model there" in text
     assert "FileNotFoundError: model.pkl" in text
 
 
@@ -162,6 +165,22 @@ def test_logs_are_merged_in_the_order_of_time(operator: Operator, gyrus: Gyrus) 
     assert gyrus("logs", "iris", "--since", "1970-01-01T00:00:15Z").out.splitlines() == [second]
     assert gyrus("logs", "iris", "--since", "10m").out == ""
     assert gyrus("logs", "iris", "--since", "10 minutes").code == 2
+
+
+def test_a_replica_that_printed_nothing_is_told_of(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    ran = gyrus("logs", "iris", "--replica", "nope")
+    assert (ran.code, ran.out) == (0, "")
+    assert "nothing of a replica nope" in ran.err
+    assert "gyrus describe iris" in ran.err
+
+
+def test_the_request_that_failed_is_named() -> None:
+    line = LogLine(
+        time=0.0, replica="r", message="predict failed\nTraceback …", level="error", request_id="my-id"
+    )
+    assert shown(line).endswith("predict failed (request my-id)\nTraceback …")
+    assert shown(dataclasses.replace(line, level="info")).endswith("predict failed\nTraceback …")
 
 
 def test_predict_sends_json_files_and_input(

@@ -10,7 +10,7 @@ from datetime import datetime
 import click
 
 from gyrus.cli.failures import ended_by_ctrl_c
-from gyrus.cli.output import dim, tell, tell_json_line
+from gyrus.cli.output import dim, say, tell, tell_json_line
 from gyrus.cli.session import Command, Session, api_name, pass_session
 from gyrus.contract.operator import LogLine
 
@@ -70,14 +70,25 @@ def command(
     lines = session.client().logs(
         name, replica=replica, since=since, follow=follow, previous=previous, tail=tail
     )
+    said = False
     with ended_by_ctrl_c():
         for line in lines:
             tell_json_line(line) if session.json else tell(shown(line))
+            said = True
+    if replica and not said:
+        say(f"There is nothing of a replica {replica}. The replicas that run: gyrus describe {name}")
 
 
 def shown(line: LogLine) -> str:
-    """``12:00:00.123 iris-1-abcde loading the model``"""
+    """``12:00:00.123 iris-1-abcde loading the model``
+
+    The request is named where something failed: its client was told to look for it here.
+    """
     moment = datetime.fromtimestamp(line.time).astimezone()
     clock = dim(f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}")
     who = click.style(line.replica, fg=COLOURS[zlib.crc32(line.replica.encode()) % len(COLOURS)])
-    return f"{clock} {who} {dim(line.message) if line.stream == 'gyrus' else line.message}"
+    first, newline, rest = line.message.partition("\n")
+    if line.level == "error" and line.request_id:
+        first = f"{first} (request {line.request_id})"
+    message = first + newline + rest
+    return f"{clock} {who} {dim(message) if line.stream == 'gyrus' else message}"
