@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gyrus.contract.home import Home
@@ -33,6 +33,8 @@ def claimed(home: Home) -> Generator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):  # something of ours goes on without us, and listens there
+            home.run.rmdir()
         os.close(descriptor)
 
 

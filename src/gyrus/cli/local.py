@@ -197,7 +197,16 @@ def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> 
             said += chunk
     ready = msgspec.json.decode(said, type=_Ready)
     if not ready.ready:
+        _await_end(process)
         raise Failure(f"The local platform did not start. {ready.error}")
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> None:
+    """Of one that could not start: until then the home is not free for another."""
+    try:
+        process.wait(TERMINATE_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        _kill(process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -59,7 +59,7 @@ def refuse(faults: Sequence[Fault]) -> Refused:
     shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
     more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
     listed = [{"path": fault.path, "message": fault.message} for fault in faults[:MOST_FAULTS]]
-    return Refused(INVALID_PAYLOAD, f"The payload does not fit. {shown}{more}", more={"errors": listed})
+    return Refused(INVALID_PAYLOAD, f"The payload does not fit: {shown}{more}.", more={"errors": listed})
 
 
 _ANYTHING = msgspec.json.Decoder()

@@ -134,7 +134,7 @@ def test_annotated_payloads_that_are_something_else(kind: Any) -> None:
 def test_a_missing_field() -> None:
     assert refusal(b"{}", hint=Flower) == (
         422,
-        "The payload does not fit. $.petal: the field is missing",
+        "The payload does not fit: $.petal: the field is missing.",
     )
 
 
