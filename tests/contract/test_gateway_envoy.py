@@ -716,8 +716,11 @@ async def test_stop_ends_an_envoy_that_nobody_adopted(tmp_path: Path) -> None:
         envoy = first.gateway.envoy.process
     assert envoy
     assert envoy.alive
+    shared_memory = GatewayFiles(first.home).shared_memory
+    assert shared_memory.exists() == (sys.platform == "linux")
     await first.restarted().gateway.stop()
     assert not envoy.alive
+    assert not shared_memory.exists()
     assert not list(first.home.run.iterdir())
 
 

@@ -146,13 +146,14 @@ class Envoy:
             await self._watch(wanted)
 
     async def stop(self) -> None:
-        """End it, also one that nobody has adopted yet; its sockets and its state file go too."""
+        """End it, also one that nobody has adopted yet; what it leaves behind goes too."""
         if self._identity is None:
             await self.adopt()
         for process in self._identity.processes if self._identity else ():
             await _end(process, STOP_TIMEOUT)
         self._identity = None
-        for leftover in (self._files.state, self._files.admin_socket, *self._hot_restart_sockets()):
+        files = self._files
+        for leftover in (files.state, files.admin_socket, files.shared_memory, *self._hot_restart_sockets()):
             leftover.unlink(missing_ok=True)
 
     def reopen_logs(self) -> None:

@@ -76,6 +76,11 @@ class GatewayFiles:
         return self.home.run / "envoy-hot"
 
     @property
+    def shared_memory(self) -> Path:
+        """Of hot restart, where Linux shows it. The one thing outside the home: Envoy leaves it behind."""
+        return Path("/dev/shm") / f"envoy_shared_memory_{self.base_id * 10}"
+
+    @property
     def bootstrap(self) -> Path:
         return self.home.envoy / "bootstrap.json"
 
