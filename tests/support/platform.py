@@ -66,10 +66,10 @@ class Platform:
     def _run(
         self, arguments: tuple[str | Path, ...], code: int, text: str | None
     ) -> subprocess.CompletedProcess[str]:
-        command = [GYRUS, *map(str, arguments)]
+        command = [self.command, *map(str, arguments)]
         done = subprocess.run(
             command,
-            env=self._environment(),
+            env=self.environment,
             input=text or "",
             capture_output=True,
             text=True,
@@ -96,9 +96,11 @@ class Platform:
     def ask(self, path: str, payload: object = None, **headers: str) -> Reply:
         """POST ``payload`` as JSON to the gateway, or GET where there is none."""
         body = None if payload is None else json.dumps(payload).encode()
-        request = urllib.request.Request(
-            self.url(path), body, {"content-type": "application/json", **headers}
-        )
+        return self.send(path, body, **{"content-type": "application/json", **headers})
+
+    def send(self, path: str, body: bytes | None, **headers: str) -> Reply:
+        """The same with a body as it is."""
+        request = urllib.request.Request(self.url(path), body, headers)
         try:
             with _DIRECT.open(request, timeout=60) as answer:
                 return _reply(answer)
@@ -122,7 +124,9 @@ class Platform:
             return []
         return [*run.iterdir()] if self.home.root in run.parents else [run]
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its commands are run with."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GYRUS_")}
         return {**kept, "GYRUS_HOME": str(self.home.root), "NO_COLOR": "1"}
 
@@ -139,10 +143,10 @@ class Platform:
 
 
 @contextmanager
-def platform_of_its_own(command: str = GYRUS) -> Generator[Platform]:
+def platform_of_its_own(command: str = GYRUS, root: Path | None = None) -> Generator[Platform]:
     """A running platform. At the end it is stopped, and nothing of it may be left."""
     # Not pytest's temporary folder: its long path would move the sockets out of the home.
-    root = Path(tempfile.mkdtemp(prefix="gyrus-", dir="/tmp"))
+    root = root or Path(tempfile.mkdtemp(prefix="gyrus-", dir="/tmp"))
     gateway_port, operator_port = free_ports(2)
     platform = Platform(Home(root), gateway_port, operator_port, command)
     try:

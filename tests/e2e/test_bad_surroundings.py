@@ -1,0 +1,252 @@
+"""A machine that does not play along: ports, homes, disks, tokens, a dead operator. Each is told in exact
+words, and nothing that was deployed is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gyrus.contract import problem
+from gyrus.contract.home import Home
+from support.messages import block
+from support.platform import Platform, free_ports, platform_of_its_own
+from support.project import Project, handler_api
+
+ECHO = "class Handler:\n    def predict(self, payload):\n        return payload\n"
+MIB = 1024 * 1024
+DISK = 64 * MIB
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Project(tmp_path_factory.mktemp("echo")).write(handler_api("echo"), handler=ECHO)
+
+
+@pytest.fixture(scope="module")
+def served(shared_platform: Platform, folder: Path) -> Platform:
+    """It has one API, ``echo``, that must go on serving."""
+    shared_platform.gyrus("deploy", folder, "--yes")
+    return shared_platform
+
+
+def serves(platform: Platform) -> bool:
+    return platform.ask("echo", {"still": "there"}).body == b'{"still":"there"}'
+
+
+def at(root: Path) -> Platform:
+    """A home and ports that nothing uses yet."""
+    gateway_port, operator_port = free_ports(2)
+    return Platform(Home(root), gateway_port, operator_port)
+
+
+@contextmanager
+def small_disk(*options: str) -> Generator[Path]:
+    """A file system of its own. Skips the test where one may not be mounted."""
+    place = Path(tempfile.mkdtemp(prefix="gyrus-disk-", dir="/tmp"))
+    command = ["mount", "-t", "tmpfs", "-o", ",".join((f"size={DISK}", *options)), "tmpfs", str(place)]
+    try:
+        if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("a file system of its own can be mounted by root on Linux only")
+        try:
+            yield place
+        finally:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+    finally:
+        place.rmdir()
+
+
+# Ports
+
+
+@contextmanager
+def somebody() -> Generator[int]:
+    """The port on which another program listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(("option", "who"), [("--gateway-port", "gateway"), ("--operator-port", "operator")])
+def test_a_port_that_is_taken(tmp_path: Path, option: str, who: str) -> None:
+    unused = at(tmp_path / "home")
+    ports = {"--gateway-port": unused.gateway_port, "--operator-port": unused.operator_port}
+    with somebody() as taken:
+        arguments = [str(word) for pair in (ports | {option: taken}).items() for word in pair]
+        said = unused.failure("up", *arguments)
+        holder = f"{psutil.Process().name()} (process {os.getpid()})"
+    assert block(said) == (
+        f"error: The local platform did not start. The {who} cannot listen on 127.0.0.1:{taken}: "
+        f"{holder} has the port. Stop it, or choose another port with {option}.\n"
+    )
+    assert unused.remains() == []
+
+
+def test_one_port_for_both(tmp_path: Path) -> None:
+    said = at(tmp_path / "home").failure("up", "--gateway-port", "9000", "--operator-port", "9000", code=2)
+    assert said == (
+        "error: Gateway and operator cannot both listen on port 9000.\n"
+        "  Give them different ports with --gateway-port and --operator-port.\n"
+    )
+
+
+def test_other_ports_than_those_it_has(served: Platform) -> None:
+    [other] = free_ports(1)
+    assert served.failure("up", "--gateway-port", str(other)) == (
+        f"error: The local platform is up on other ports: gateway {served.gateway_port}, "
+        f"operator {served.operator_port}.\n  Stop it first: gyrus down\n"
+    )
+    assert serves(served)
+
+
+# The home
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A home and why it cannot be written to: root may write everywhere but on a read-only file system."""
+    if os.geteuid():
+        tmp_path.chmod(0o500)
+        yield tmp_path / "home", "Permission denied"
+        tmp_path.chmod(0o700)
+    else:
+        with small_disk("ro") as place:
+            yield place, "Read-only file system"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("up",), ("deploy",), ("env", "add", "far", "--url", "http://far:8079", "--token", "t")],
+    ids=lambda command: command[0],
+)
+def test_an_unwritable_home(unwritable: tuple[Path, str], folder: Path, command: tuple[str, ...]) -> None:
+    home, why = unwritable
+    arguments = (*command, folder) if command == ("deploy",) else command
+    assert block(at(home).failure(*arguments)) == (
+        f"error: gyrus cannot use its home {home}: {why}.\n"
+        "  Set GYRUS_HOME to a folder that you may read and write.\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["up", "deploy", "get"])
+def test_a_home_that_is_a_file(tmp_path: Path, folder: Path, command: str) -> None:
+    home = tmp_path / "home"
+    home.write_text("mine")
+    arguments = (command, folder) if command == "deploy" else (command,)
+    said = block(at(home).failure(*arguments))
+    assert said.startswith(f"error: gyrus cannot use its home {home}: ")
+    assert said.endswith(".\n  Set GYRUS_HOME to a folder that you may read and write.\n")
+    assert home.read_text() == "mine"
+
+
+# The disk
+
+
+def test_a_full_disk_on_upload(folder: Path, tmp_path: Path) -> None:
+    with small_disk() as place, platform_of_its_own(root=place) as platform:
+        platform.gyrus("deploy", folder, "--yes")
+        packages = sorted(platform.home.packages.iterdir())
+        large = Project(tmp_path / "large").write(handler_api("large"), handler=ECHO)
+        (large / "weights").write_bytes(os.urandom(DISK - 2 * MIB))
+        assert block(platform.failure("deploy", large, "--yes")) == (
+            f"error: The disk is full: {platform.home.packages} could not be written. "
+            "Free some space and try again.\n"
+        )
+        assert serves(platform)
+        assert sorted(platform.home.packages.iterdir()) == packages, "nothing of it is kept"
+        (large / "weights").write_bytes(b"few")
+        platform.gyrus("deploy", large, "--yes")
+
+
+# The token
+
+
+def test_a_wrong_token(served: Platform) -> None:
+    token = served.home.token.read_text()
+    served.home.token.write_text("another")
+    try:
+        assert served.failure("get") == (
+            f"error: The operator at http://127.0.0.1:{served.operator_port} does not accept "
+            f"the token in {served.home.token}.\n"
+            "  The file has changed since the operator started. "
+            "Start it again: gyrus down, then gyrus up\n"
+        )
+        served.gyrus(
+            "env", "add", "far", "--url", f"http://127.0.0.1:{served.operator_port}", "--token", "guessed"
+        )
+        assert served.failure("-e", "far", "get") == (
+            f"error: The operator at http://127.0.0.1:{served.operator_port} does not accept "
+            "the token of environment far.\n"
+            "  Its token is in the file token of its GYRUS_HOME. Give that one with: gyrus env add\n"
+        )
+    finally:
+        served.home.token.write_text(token)
+    assert serves(served)
+    assert served.json("get", "echo")["status"] == "live"
+
+
+def test_no_token(served: Platform) -> None:
+    url = f"http://127.0.0.1:{served.operator_port}/v1/apis"
+    asked = subprocess.run([sys.executable, "-c", _ASK, url], capture_output=True, text=True, check=True)
+    kind = problem.UNAUTHORIZED
+    assert json.loads(asked.stdout) == {
+        "type": kind.type,
+        "title": kind.title,
+        "status": 401,
+        "detail": "Send the header `Authorization: Bearer TOKEN` with the token that is in "
+        f"{served.home.token}.",
+    }
+
+
+_ASK = """
+import sys, urllib.error, urllib.request
+try:
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1])
+except urllib.error.HTTPError as refusal:
+    print(refusal.read().decode())
+"""
+
+
+# The operator and its database
+
+
+def test_a_dead_operator_is_told_and_replaced(served: Platform, tmp_path: Path) -> None:
+    operator = psutil.Process(json.loads(served.home.operator_file.read_text())["pid"])
+    operator.kill()
+    psutil.wait_procs([operator], timeout=10)
+    assert served.failure("get") == (
+        f"error: Nobody answers at http://127.0.0.1:{served.operator_port}, where the operator should be.\n"
+        "  Start it with: gyrus up\n"
+    )
+    assert serves(served)
+    other = Project(tmp_path / "other").write(handler_api("other"), handler=ECHO)
+    served.gyrus("deploy", other, "--yes")
+    assert served.ask("other", 1).json == 1
+    assert serves(served)
+
+
+def test_a_damaged_database(platform: Platform, folder: Path) -> None:
+    platform.gyrus("deploy", folder, "--yes")
+    platform.gyrus("down")
+    database = platform.home.database
+    kept = database.read_bytes()
+    database.write_bytes(b"rubbish" * 4096)
+    told = (
+        f"error: The local platform did not start. The database {database} cannot be used: "
+        "file is not a database. "
+        "Put a copy of it back in its place, or move it away to begin with nothing deployed.\n"
+    )
+    assert block(platform.failure("up")) == told
+    assert block(platform.failure("deploy", folder, "--yes")) == told
+    database.write_bytes(kept)
+    platform.gyrus("deploy", folder, "--yes")
+    assert serves(platform)
+    assert platform.json("get", "echo")["revision"] == 1
