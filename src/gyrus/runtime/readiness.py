@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.calls.threads import Threads
 
+PATIENCE = 2.0
+"""Seconds for which requests over their timeout may hold all slots: most end soon after, and those who wait
+behind them are better off waiting. With a probe a second, a wedged replica is told within 5 s all the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unready:
@@ -28,7 +32,7 @@ class Readiness:
             return Unready("Draining", "the replica is stopping")
         if dead := self.threads.dead:
             return Unready("ThreadDied", f"{dead} of the threads that run the handler died")
-        if self.desk.stuck:
+        if self.desk.stuck_for(PATIENCE):
             told = f"no slot can be had: {len(self.desk.overdue)} are taken by requests over their timeout"
             return Unready("Stuck", told)
         return None

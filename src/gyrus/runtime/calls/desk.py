@@ -42,8 +42,9 @@ class Desk:
     def __init__(self, line: Line[Call], limits: Limits, metrics: Metrics) -> None:
         self.line = line
         self.draining = False
-        self.overdue: set[Call] = set()
-        """Calls that still have a slot although their time is over: nothing can interrupt a thread."""
+        self.overdue: dict[Call, float] = {}
+        """Calls that still have a slot although their time is over (nothing can interrupt a thread), and since
+        when: monotonic seconds."""
         self.released: Callable[[], None] | None = None
         """Called after each release."""
         self._starter: Starter | None = None
@@ -56,9 +57,12 @@ class Desk:
     def open(self, starter: Starter) -> None:
         self._starter = starter
 
-    @property
-    def stuck(self) -> bool:
-        return bool(self.overdue) and self._starter is not None and self._starter.is_stuck(self.overdue)
+    def stuck_for(self, seconds: float) -> bool:
+        """Nothing could be started for so long, because of calls that should have ended."""
+        if not self.overdue or self._starter is None:
+            return False
+        before = monotonic() - seconds
+        return self._starter.is_stuck({call for call, since in self.overdue.items() if since <= before})
 
     # Requests
 
@@ -112,7 +116,7 @@ class Desk:
         self.line.finish(call)
         self._deadlines.discard(call)
         if self.overdue:
-            self.overdue.discard(call)
+            self.overdue.pop(call, None)
         if self.line.waiting:
             self._start_more()
         if self.released is not None:
@@ -141,7 +145,7 @@ class Desk:
     def _expire(self, call: Call) -> None:
         waited = self.line.leave(call)
         if not waited:
-            self.overdue.add(call)
+            self.overdue[call] = monotonic()
         if not call.exchange.open:
             return
         self._metrics.timed_out += 1

@@ -164,7 +164,8 @@ async def test_the_queue_is_bounded(tmp_path: Path) -> None:
         assert sum(Doubling.sizes) == sum(reply.status == 200 for reply in replies)
 
 
-async def test_batches_that_hang_make_it_unready(tmp_path: Path) -> None:
+async def test_batches_that_hang_make_it_unready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gyrus.runtime.readiness.PATIENCE", 0.0)
     opened = threading.Event()
 
     class Handler:

@@ -204,7 +204,7 @@ async def test_timeout_of_one_that_runs(tmp_path: Path, on_loop: bool) -> None:
         await eventually(lambda: gate.cancelled == ["slow"])
 
 
-async def test_timeout_of_one_that_waits(tmp_path: Path) -> None:
+async def test_timeout_of_one_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
     class Deaf:
@@ -219,6 +219,9 @@ async def test_timeout_of_one_that_waits(tmp_path: Path) -> None:
         assert any(detail(reply).endswith("It was still waiting for a slot.") for reply in replies)
         assert server.desk.line.waiting == 0
         assert server.desk.line.busy == 1, "a thread cannot be interrupted: its slot stays taken"
+        ready = await server.ask(path="/readyz", method="GET")
+        assert ready.status == 200, "it may end soon"
+        monkeypatch.setattr("gyrus.runtime.readiness.PATIENCE", 0.0)
         ready = await server.ask(path="/readyz", method="GET")
         assert (ready.status, json.loads(ready.body)["reason"]) == (503, "Stuck")
         release.set()
