@@ -8,8 +8,8 @@ from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.calls.threads import Threads
 
 PATIENCE = 2.0
-"""Seconds for which requests over their timeout may hold all slots: most end soon after, and those who wait
-behind them are better off waiting. With a probe a second, a wedged replica is told within 5 s all the same."""
+"""Seconds for which requests over their timeout may hold all slots: most end soon after, and who waits behind
+them is better off waiting. With a probe a second, a wedged replica is told within 5 s all the same."""
 
 
 @dataclass(frozen=True, slots=True)

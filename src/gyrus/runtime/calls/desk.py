@@ -43,8 +43,8 @@ class Desk:
         self.line = line
         self.draining = False
         self.overdue: dict[Call, float] = {}
-        """Calls that still have a slot although their time is over (nothing can interrupt a thread), and since
-        when: monotonic seconds."""
+        """Calls that still have a slot although their time is over, for nothing can interrupt a thread; and
+        since when, in monotonic seconds."""
         self.released: Callable[[], None] | None = None
         """Called after each release."""
         self._starter: Starter | None = None
