@@ -12,6 +12,7 @@ from gyrus.cli.asking import confirm
 from gyrus.cli.output import bold, say, status_styled, tell, tell_json
 from gyrus.cli.progress import await_rollouts
 from gyrus.cli.session import Command, Session, pass_session
+from gyrus.cli.spans import Span
 from gyrus.cli.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ LARGE = 8 * 1024 * 1024
 @click.command("deploy", cls=Command)
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 @click.option("--wait/--no-wait", default=True, help="Wait until the APIs are live (the default).")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so many seconds.")
+@click.option("--timeout", type=Span(), metavar="S", help="Wait at most so long: 90, 90s or 5m.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_session
 def command(session: Session, path: Path, wait: bool, timeout: float | None, yes: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import zlib
 from datetime import datetime
@@ -12,11 +11,10 @@ import click
 from gyrus.cli.failures import ended_by_ctrl_c
 from gyrus.cli.output import dim, say, tell, tell_json_line
 from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.cli.spans import seconds_of
 from gyrus.contract.operator import LogLine
 
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_blue")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Since(click.ParamType[float]):
@@ -38,9 +36,9 @@ def moment_of(text: str, now: float) -> float | None:
     >>> moment_of("1970-01-01T00:00:05Z", 1000.0)
     5.0
     """
-    parts = _PART.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return now - sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    age = seconds_of(text)
+    if age is not None:
+        return now - age
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
