@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import logging
 import signal
+import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -129,7 +131,10 @@ class Envoy:
         return self._identity.process if self._identity else None
 
     async def adopt(self) -> bool:
-        """Find the Envoy that the last operator left. One that does not answer is ended."""
+        """Find the Envoy that the last operator left. One that does not answer is ended.
+
+        Raises EnvoyFailed.
+        """
         known = _read(self._files.state)
         self._identity = await self._find(known)
         if self._identity is None and known and known.process.alive:
@@ -180,17 +185,22 @@ class Envoy:
     async def _live_once(self, wanted: Launch) -> str:
         """From start to end; returns why it ended."""
         try:
-            if self._identity is None:
-                check_free(self._settings.address, self._settings.port)
-                self._identity = await self._start(wanted)
+            identity = self._identity or await self._found_or_started(wanted)
             self._watcher.envoy_started()
-            identity = self._identity
             await identity.process.ended()
         except GatewayError as error:
             return str(error)
         for process in identity.processes:  # the old one of a hot restart waits for the new one's word
             await _end(process, 0.0)
         return f"Envoy (process {identity.pid}) died"
+
+    async def _found_or_started(self, wanted: Launch) -> Identity:
+        """One may run that an operator could not note before it died. Raises GatewayError."""
+        await self.adopt()
+        if self._identity is None:
+            check_free(self._settings.address, self._settings.port)
+            self._identity = await self._start(wanted)
+        return self._identity
 
     async def _start(self, wanted: Launch, replaced: Identity | None = None) -> Identity:
         """Raises EnvoyFailed."""
@@ -209,11 +219,21 @@ class Envoy:
         return identity
 
     def _spawn(self, wanted: Launch, epoch: int, old: tuple[int, float] | None) -> Identity:
-        """Runs in a thread, which a cancellation does not cut short: no Envoy is started and not noted."""
-        self._files.bootstrap.write_text(wanted.bootstrap)
-        process = spawn(wanted.at(epoch), self._files.output)
+        """Runs in a thread, which a cancellation does not cut short: no Envoy is started and not noted.
+
+        Raises EnvoyFailed.
+        """
+        try:
+            self._files.bootstrap.write_text(wanted.bootstrap)
+            process = spawn(wanted.at(epoch), self._files.output)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise EnvoyFailed(f"Envoy could not be started: {error}") from error
         identity = Identity(process.pid, process.started, epoch, wanted.digest, old)
-        _write(self._files.state, identity)
+        try:
+            _write(self._files.state, identity)
+        except EnvoyFailed:
+            process.send(signal.SIGKILL)
+            raise
         return identity
 
     async def _replace(self, old: Identity, wanted: Launch, group: asyncio.TaskGroup) -> None:
@@ -223,7 +243,8 @@ class Envoy:
             self._identity = await self._start(wanted, old)
         except EnvoyFailed as error:
             log.error("%s; the old one goes on", error)
-            _write(self._files.state, old)
+            with contextlib.suppress(EnvoyFailed):  # it is found by its admin socket, too
+                _write(self._files.state, old)
         else:
             group.create_task(old.process.ended(), name="envoy-old")
 
@@ -308,6 +329,10 @@ def _read(path: Path) -> Identity | None:
 
 
 def _write(path: Path, identity: Identity) -> None:
+    """Raises EnvoyFailed: an Envoy that is not noted might not be found again."""
     draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(asdict(identity)))
-    draft.replace(path)
+    try:
+        draft.write_text(json.dumps(asdict(identity)))
+        draft.replace(path)
+    except OSError as error:
+        raise EnvoyFailed(f"That Envoy runs cannot be noted in {path}: {error.strerror}") from error
