@@ -18,6 +18,9 @@ from gyrus.state.board import Route
 Endpoints = frozenset[str]
 _NONE: Endpoints = frozenset()
 
+MANY_TABLES = 100
+"""Versions of the route table that are remembered before those that nobody has any more are dropped."""
+
 
 class Ledger:
     """Knows what each version meant that Envoy may still have, and which streams speak for a living Envoy.
@@ -128,12 +131,20 @@ class Ledger:
 
     def _forget_old(self, snapshot: Snapshot) -> None:
         """Versions that nobody has any more are dropped, now and then."""
+        if len(self._tables) >= MANY_TABLES:
+            kept = self._alive(ROUTES, snapshot)
+            self._tables = {version: known for version, known in self._tables.items() if version in kept}
         if len(self._assignments) < 4 * len(snapshot.routes) + 1000:
             return
-        kept: set[str | None] = {resource.version for resource in snapshot.of_kind(ENDPOINTS).values()}
-        for session in self._sessions():
-            for api in session.names(ENDPOINTS):
-                kept |= session.possible(ENDPOINTS, api)
+        kept = self._alive(ENDPOINTS, snapshot)
         self._assignments = {
             version: known for version, known in self._assignments.items() if version in kept
         }
+
+    def _alive(self, kind: str, snapshot: Snapshot) -> set[str | None]:
+        """The versions that are wanted, or that some Envoy may have."""
+        alive: set[str | None] = {resource.version for resource in snapshot.of_kind(kind).values()}
+        for session in self._sessions():
+            for name in session.names(kind):
+                alive |= session.possible(kind, name)
+        return alive

@@ -214,6 +214,19 @@ def test_old_versions_are_forgotten() -> None:
     assert operator.acknowledged("iris") == {"unix:/1499"}
 
 
+def test_old_route_tables_are_forgotten() -> None:
+    operator = started(iris=("unix:/a",))
+    for number in range(200):
+        operator.want(f"api-{number}", "unix:/b")
+        operator.drop(f"api-{number}")
+        operator.want(f"other-{number}", "unix:/c")
+        operator.settle()
+        operator.drop(f"other-{number}")
+    assert len(operator.ledger._tables) <= 102  # pyright: ignore[reportPrivateUsage] (a leak shows nowhere else)
+    operator.settle()
+    assert operator.acknowledged("iris") == {"unix:/a"}
+
+
 names = st.sampled_from(["x", "y"])
 endpoints = st.lists(st.sampled_from(["unix:/1", "unix:/2", "unix:/3"]), max_size=3)
 steps = st.lists(
