@@ -13,7 +13,7 @@ from gyrus.control.verdict import Verdict, judge
 from gyrus.state.board import Replica, Route
 
 REPLACE_AFTER = 60.0
-"""Seconds after which a replica of a finished rollout that failed for good is replaced by a fresh one."""
+"""Seconds after which a replica of the live generation that failed for good is replaced by a fresh one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,8 @@ def _roll(situation: Situation, verdict: Verdict | None, now: datetime) -> Plan:
 
 
 def _broken(situation: Situation, now: datetime) -> tuple[tuple[Replica, ...], float | None]:
-    """Replicas of a finished rollout to replace, and the seconds until the next one is due."""
-    if situation.api.outcome is not Outcome.DONE:
+    """Replicas of what is live to replace, and the seconds until the next one is due."""
+    if situation.api.live != situation.api.target:
         return (), None
     ages = {
         replica: now.timestamp() - (replica.status.started_at or 0.0)

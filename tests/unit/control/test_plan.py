@@ -154,6 +154,20 @@ def test_a_replica_that_failed_after_the_rollout_is_replaced_after_a_while() -> 
     assert world.reconcile().retiring == {"r1"}
 
 
+def test_one_that_fails_after_a_fall_back_is_replaced_too() -> None:
+    world = live_world(1)
+    deploy(world)
+    world.reconcile()
+    world.become("r2", Phase.FAILED, Reason.IMPORT)
+    world.settle()
+    assert world.api.outcome is Outcome.FAILED
+    long_ago = world.api.created_at.timestamp() - 61
+    world.replicas["r1"] = replica("r1", 1, Phase.FAILED, Reason.DEPENDENCIES, started_at=long_ago)
+    assert "r1" in world.reconcile().retiring
+    world.settle()
+    assert world.available() == 1
+
+
 KINDS = st.sampled_from(["reconcile", "ready", "tell", "acknowledge", "end", "deploy", "crash", "scale"])
 EVENTS = st.lists(st.tuples(KINDS, st.integers(0, 9)), max_size=120)
 
