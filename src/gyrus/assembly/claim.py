@@ -61,8 +61,11 @@ def remove_run_folder(home: Home) -> None:
 
 
 def token_of(home: Home) -> str:
-    """The operator's bearer token, made at the first start. Its file is readable by its owner only."""
-    if not home.token.exists():
+    """The operator's bearer token, made at the first start. Its file is readable by its owner only.
+
+    An empty file (the machine died while it was written) holds no token: every caller would know that one.
+    """
+    if not home.token.exists() or not home.token.read_text().strip():
         _write_secret(home.token, secrets.token_urlsafe(32))
     return home.token.read_text().strip()
 
