@@ -69,7 +69,14 @@ class ReplicaFolder:
         return self.path / "supervisor.err"
 
     def create(self, order: ReplicaOrder) -> None:
-        """Durable when it returns."""
+        """Durable when it returns; where it raises OSError, nothing is left."""
+        try:
+            self._create(order)
+        except OSError:
+            self.remove()
+            raise
+
+    def _create(self, order: ReplicaOrder) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         document = {
             "id": order.id,

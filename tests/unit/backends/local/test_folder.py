@@ -23,6 +23,14 @@ def test_every_order_is_read_back(tmp_path: Path, spec: ApiSpec) -> None:
     assert folder.order() == made
 
 
+def test_an_order_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    folder = ReplicaFolder(tmp_path / "a")
+    (folder.path / "order.json.fresh").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        folder.create(order("a"))
+    assert not folder.path.exists()
+
+
 def test_what_was_not_written_is_not_there(tmp_path: Path) -> None:
     folder = ReplicaFolder(tmp_path / "a")
     assert (folder.launch(), folder.stop(), folder.status(), folder.config()) == (None, None, None, None)

@@ -10,8 +10,12 @@ from pathlib import Path
 def forget_gone(folder: Path, living: Set[str], keep: int) -> None:
     """Remove an API's logs of all replicas that are gone but the ``keep`` latest. Blocks."""
     try:
-        gone = [(_last_line_at(path), path) for path in folder.iterdir() if path.name not in living]
-    except FileNotFoundError:
+        gone = [
+            (_last_line_at(path), path)
+            for path in folder.iterdir()
+            if path.is_dir() and path.name not in living
+        ]
+    except OSError:  # somebody else removes them just now; there will be another time
         return
     for _, path in sorted(gone, reverse=True)[keep:]:
         shutil.rmtree(path, ignore_errors=True)

@@ -132,6 +132,7 @@ def test_logs_of_the_latest_that_are_gone_are_kept(tmp_path: Path) -> None:
         (tmp_path / f"r{number}").mkdir()
         (tmp_path / f"r{number}" / "replica.log").touch()
         os.utime(tmp_path / f"r{number}" / "replica.log", (number, number))
+    (tmp_path / ".DS_Store").touch()  # not ours
     forget_gone(tmp_path, {"r0"}, 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["r0", "r4", "r5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".DS_Store", "r0", "r4", "r5"]
     forget_gone(tmp_path / "none", set(), 2)
