@@ -7,6 +7,8 @@ from gyrus.runtime.front.message import BODILESS, Head, Headers
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
+FRAMING = frozenset({b"content-length", b"host"})
+"""Stay even where ``Connection`` names them: without them the other side would read another message."""
 EXPECT = b"expect"
 REQUEST_ID = b"x-request-id"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -52,7 +54,7 @@ def has_no_body(request: Head, answer: Head) -> bool:
 
 
 def _passed_on(head: Head) -> Headers:
-    dropped = HOP_BY_HOP | _connection_tokens(head)
+    dropped = HOP_BY_HOP | (_connection_tokens(head) - FRAMING)
     return [(name, value) for name, value in head.headers if name.lower() not in dropped]
 
 
