@@ -148,6 +148,18 @@ async def test_longest_path_wins_by_segments(stage: Stage, client: httpx.AsyncCl
         await stage.forget("outer")
 
 
+async def test_internal_paths_stay_hidden_beside_an_api_whose_path_begins_alike(
+    stage: Stage, client: httpx.AsyncClient
+) -> None:
+    async with stage.upstream("outer").serving() as outer, stage.upstream("inner").serving() as inner:
+        await stage.route("outer", outer, path="/a")
+        await stage.route("inner", inner, path="/a/m")
+        assert (await client.get(stage.url + "/a/metrics")).status_code == 404
+        assert (await client.get(stage.url + "/a/more")).json()["upstream"] == "outer"
+        await stage.forget("inner")
+        await stage.forget("outer")
+
+
 async def test_headers_on_the_way(stage: Stage, client: httpx.AsyncClient, echo: Upstream) -> None:
     sent = {
         "x-request-id": "abc",

@@ -75,16 +75,21 @@ def entry(route: Route, settings: GatewaySettings, outer: Iterable[Route] = ()) 
     The tree finds the longest beginning by characters. Where it is not the end of a segment (``/a/b`` of
     ``/a/bc``), the path may yet belong to an API further out (``/a``): those are ``outer``, innermost first.
     """
-    routes = chain(_own(route, settings), *(_below(one, settings) for one in outer))
+    around = (chain(_internal(one), _below(one, settings)) for one in outer)
+    routes = chain(_own(route, settings), *around)
     return {"action": extension(route.api, _ROUTES, routes=list(routes))}
 
 
 def _own(route: Route, settings: GatewaySettings) -> Iterable[Json]:
+    yield from _internal(route)
+    yield from _forward({"path": route.path}, route, settings)
+    yield from _below(route, settings)
+
+
+def _internal(route: Route) -> Iterable[Json]:
     for path in INTERNAL_PATHS:
         yield _hidden({"path": route.path + path})
     yield _hidden({"prefix": route.path + INTERNAL_PREFIX})
-    yield from _forward({"path": route.path}, route, settings)
-    yield from _below(route, settings)
 
 
 def _below(route: Route, settings: GatewaySettings) -> Iterable[Json]:
