@@ -51,7 +51,7 @@ class Traffic:
 
 @dataclass(slots=True)
 class Board:
-    """Four noticeboards and one bell each."""
+    """The noticeboards, and the bells that tell of a change on them."""
 
     replicas: dict[str, tuple[Replica, ...]] = field(default_factory=dict[str, tuple[Replica, ...]])
     """By API. Written by control."""
