@@ -57,6 +57,7 @@ class Reconciler:
         situation = await self._observe(api)
         step = plan(situation, self.clock.now())
         self._publish(api, situation, step.route)
+        await self._tell(name)
         await self._act(situation, step)
         await self._record(situation, step)
         return step.wake_after
@@ -107,28 +108,19 @@ class Reconciler:
         api = situation.api
         self._retiring[api.name] = step.retiring
         revision = await self._revision(api.name, api.target)
-        for _ in range(step.start):
-            await self.backend.start(_order(api, revision))
         grace = situation.target_spec.timeout.total_seconds() + DRAIN_ALLOWANCE
         for replica in step.stop:
             await self.backend.stop(replica, grace=grace)
+        for _ in range(step.start):
+            await self.backend.start(_order(api, revision))
 
     # Record
 
-    async def _record(self, situation: Situation, step: Plan) -> None:
-        """What was seen is told before anything is written: a full disk must not make us blind."""
-        api = situation.api
-        events = self._tell(api.name)
-        if step.verdict and await self._finish(api, step.verdict):
-            events.append(verdict_event(api, step.verdict, self.clock.now()))
-            self.board.intent_hints.notify(api.name)  # the intent has changed: plan again from it
-        await self._keep(api.name, events)
-        if step.forget:
-            await self.store.remove(api.name)
-            await self._clean_up(api.name)
+    async def _tell(self, name: str) -> None:
+        """Put the replicas on the board, and keep what has happened to them since the last time.
 
-    def _tell(self, name: str) -> list[Event]:
-        """Put the replicas on the board; returns what has happened to them since the last time."""
+        Before anything is done: what cannot be done (the disk is full, say) must not make us blind.
+        """
         before, replicas = self.board.replicas.get(name, ()), self._replicas(name)
         self.board.replicas[name] = replicas
         if before != replicas:
@@ -136,7 +128,16 @@ class Reconciler:
         happened = replica_events(
             name, {r.id: r for r in before}, {r.id: r for r in replicas}, self.clock.now()
         )
-        return list(happened)
+        await self._keep(name, *happened)
+
+    async def _record(self, situation: Situation, step: Plan) -> None:
+        api = situation.api
+        if step.verdict and await self._finish(api, step.verdict):
+            await self._keep(api.name, verdict_event(api, step.verdict, self.clock.now()))
+            self.board.intent_hints.notify(api.name)  # the intent has changed: plan again from it
+        if step.forget:
+            await self.store.remove(api.name)
+            await self._clean_up(api.name)
 
     async def _finish(self, api: Api, verdict: Verdict) -> bool:
         """Write the verdict; False where the user has meanwhile wanted something else."""
@@ -147,7 +148,7 @@ class Reconciler:
             return False
         return True
 
-    async def _keep(self, name: str, events: list[Event]) -> None:
+    async def _keep(self, name: str, *events: Event) -> None:
         """Events are for people: where they cannot be kept, work goes on without them."""
         if not events:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.memory import MemoryBackend, fails, works
+from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, Reason
 from gyrus.control.controller import Controller
@@ -185,3 +187,27 @@ async def test_a_full_disk_does_not_make_control_blind() -> None:
         at.backend.kill(replica.id)
         await at.until(lambda _: at.board.replicas["iris"][0].status.phase is Phase.BACKOFF)
         assert not at.board.routes["iris"].endpoints
+
+
+class NoRoomForReplicas(MemoryBackend):
+    full = False
+
+    async def start(self, order: ReplicaOrder) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        await super().start(order)
+
+
+async def test_a_replica_that_cannot_be_started_does_not_make_control_blind() -> None:
+    backend = NoRoomForReplicas()
+    async with controlled(MemoryStore(), backend) as at:
+        await at.deploy()
+        await at.until(ended)
+        backend.full = True
+        await at.deploy(env={"A": "b"})
+        [replica] = at.board.replicas["iris"]
+        backend.held.add(replica.id)
+        backend.kill(replica.id)
+        await at.until(lambda _: at.board.replicas["iris"][0].status.phase is Phase.BACKOFF)
+        assert not at.board.routes["iris"].endpoints
+        assert "Killed" in await at.told("Killed")
