@@ -68,14 +68,24 @@ def config_files(
     return [*files, Path(named)] if named else files
 
 
+DEFAULT_INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+EXTRA_INDEX = ("UV_INDEX", "UV_EXTRA_INDEX_URL")
+"""Where uv's user says it himself, pip's settings are not used."""
+
+
 def uv_arguments(settings: PipSettings, environ: Mapping[str, str]) -> tuple[str, ...]:
     """For ``uv pip install``."""
     return tuple(_arguments(settings, environ))
 
 
 def uv_environment(settings: PipSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables to add to those that uv is given anyway."""
+    """Variables to add to those that uv is given anyway. Indexes are among them, for their URLs may hold a
+    password, and everybody on the machine sees command lines."""
+    index = () if any(name in environ for name in DEFAULT_INDEX) else (settings.index_url or "",)
+    extra = () if any(name in environ for name in EXTRA_INDEX) else settings.extra_index_urls
     wanted = {
+        "UV_DEFAULT_INDEX": " ".join(index),
+        "UV_INDEX": " ".join(extra),
         "SSL_CERT_FILE": settings.cert,
         "SSL_CLIENT_CERT": settings.client_cert,
         "ALL_PROXY": settings.proxy,
@@ -88,13 +98,8 @@ def _arguments(settings: PipSettings, environ: Mapping[str, str]) -> Iterator[st
     def free(*names: str) -> bool:
         return not any(name in environ for name in names)
 
-    if settings.index_url and free("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
-        yield from ("--default-index", settings.index_url)
-    if free("UV_INDEX", "UV_EXTRA_INDEX_URL"):
-        for url in settings.extra_index_urls:
-            yield from ("--index", url)
-        if settings.extra_index_urls and free("UV_INDEX_STRATEGY"):
-            yield from ("--index-strategy", "unsafe-best-match")  # as pip does: the best version of them all
+    if settings.extra_index_urls and free(*EXTRA_INDEX, "UV_INDEX_STRATEGY"):
+        yield from ("--index-strategy", "unsafe-best-match")  # as pip does: the best version of them all
     if settings.no_index:
         yield "--no-index"
     if free("UV_FIND_LINKS"):

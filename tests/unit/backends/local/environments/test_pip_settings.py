@@ -57,8 +57,6 @@ def test_uv_is_told_all_of_it() -> None:
         timeout="99",
     )
     assert uv_arguments(settings, {}) == (
-        *("--default-index", "https://i/"),
-        *("--index", "https://e1/", "--index", "https://e2/"),
         *("--index-strategy", "unsafe-best-match"),
         *("--find-links", "/w"),
         *("--constraints", "/c.txt"),
@@ -66,6 +64,8 @@ def test_uv_is_told_all_of_it() -> None:
         *("--prerelease", "allow"),
     )
     assert uv_environment(settings, {}) == {
+        "UV_DEFAULT_INDEX": "https://i/",
+        "UV_INDEX": "https://e1/ https://e2/",
         "SSL_CERT_FILE": "/cert",
         "SSL_CLIENT_CERT": "/mine",
         "ALL_PROXY": "http://p",
