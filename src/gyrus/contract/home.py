@@ -92,6 +92,16 @@ class Home:
         return self.root / "envoy"
 
     @property
+    def activator_socket(self) -> Path:
+        """Where the gateway sends the requests of an API that has no replica."""
+        return self.run / "activator.sock"
+
+    @property
+    def bell_socket(self) -> Path:
+        """Where replicas tell that a request has to wait (``ReplicaConfig.bell``)."""
+        return self.run / "bell.sock"
+
+    @property
     def run(self) -> Path:
         """Sockets. Elsewhere when the home's path is too long for a socket's; removed by ``gyrus down``."""
         inside = self.root / "run"

@@ -91,6 +91,23 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingView:
+    """The autoscaler's latest decision on an API, as long as it stands."""
+
+    time: str
+    was: int
+    wanted: int
+    """What the traffic asked for, before bounds."""
+    replicas: int
+    rule: str
+    """What bound it: one stable word, or empty."""
+    message: str
+    """``wanted 7, got 4: upscale factor 1.5 from 3``"""
+    inputs: dict[str, float] = field(default_factory=dict[str, float])
+    """What it was decided upon, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficView:
     """Since the gateway started. Latencies in milliseconds, None while nothing was measured."""
 

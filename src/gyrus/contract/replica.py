@@ -21,11 +21,26 @@ REQUEUE_HEADER = "x-gyrus-requeue"
 The gateway retries such an answer on another replica, whatever the method, and never shows it to a client.
 """
 
+ARRIVED_HEADER = "x-gyrus-arrived"
+"""Set by the gateway: when the request first arrived there, in seconds since the epoch, with milliseconds.
+The same on every try, so that a request's place in every queue and its time are counted from there."""
+
+API_HEADER = "x-gyrus-api"
+"""Set by the gateway: the name of the API that the request is for."""
+
+LONGEST_KEPT_BODY = 12 * 1024 * 1024
+"""Bytes. The gateway keeps a body up to this length for another try. A request with a longer one can be tried
+only once, and so is never given back."""
+
 HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 REQUEUE_PATH = "/-/requeue"
-"""POST ``{"at_most": n}``: give back up to n waiting requests, youngest first. Local to the replica."""
+"""POST ``{"at_most": n}``: give back up to n waiting requests, spread evenly over the queue, so that what
+stays and what goes are both in order of arrival; one a millisecond, oldest first. Answers
+``{"given_back": m}`` at once, with the number that will be. Local to the replica."""
+LOAD_PATH = "/-/load"
+"""GET: a :class:`Load`. Local to the replica."""
 
 
 class Phase(StrEnum):
@@ -73,6 +88,19 @@ FATAL: frozenset[Reason] = frozenset(
     {Reason.DEPENDENCIES, Reason.IMPORT, Reason.PACKAGE, Reason.UNSCHEDULABLE}
 )
 """Reasons for which a second start would fail like the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What one process of a replica has to do at this moment."""
+
+    slots: int | None
+    """None: no limit."""
+    busy: int
+    """Slots that are taken."""
+    waiting: int
+    movable: int
+    """Of those that wait, the ones that could be given back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +177,9 @@ class ReplicaConfig:
     absent: then nobody listens just now."""
     front: bool = False
     """Put the runtime's front (slots, queue, requeue, drain) before a ``process``."""
+    bell: str | None = None
+    """Unix datagram socket that is sent the API's name when a request has to wait: others may have a free
+    slot. It may be absent: then nobody listens just now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,14 @@ from gyrus.spec.faults import Contradiction
 from gyrus.spec.quantities import Cores, Duration, Memory, Share, between, share_of
 from gyrus.spec.words import (
     Config,
+    CronLine,
     Endpoint,
     Name,
     ProjectFile,
     PythonFile,
     Route,
     Text,
+    TimeZone,
     Variable,
     check_endpoint,
 )
@@ -81,6 +83,10 @@ class Handler(Model):
     """Hand requests to predict in lists."""
     processes: int = Field(default=1, ge=1, le=64)
     """Worker processes in each replica."""
+    warm_start: Literal["off", "module", "model"] | None = None
+    """What is ready in advance, so that a replica starts by a fork: off, nothing; module, the handler's
+    module, imported; model, an instance of the handler too, whose memory all replicas share. By default
+    module where autoscaling.min_replicas is 0, else off."""
 
     @property
     def smallest_slots(self) -> int:
@@ -125,6 +131,17 @@ class Compute(Model):
     """Whole GPUs."""
 
 
+class ScheduledMinimum(Model):
+    """From each time that the line names, ``min_replicas`` is this, until another line's time comes."""
+
+    cron: CronLine = Field(examples=["0 8 * * mon-fri"])
+    """Minute, hour, day of month, month, day of week."""
+    min_replicas: int = Field(ge=0, le=10_000)
+    """The least replicas from then on. Never below autoscaling.min_replicas, which always holds."""
+    time_zone: TimeZone = Field(default="UTC", examples=["Europe/Berlin"])
+    """Of the line's hours."""
+
+
 class Autoscaling(Model):
     """How many replicas run."""
 
@@ -150,6 +167,16 @@ class Autoscaling(Model):
     """Scale up only where the recommendation is above the present by more than this share."""
     downscale_tolerance: float = Field(default=0.05, ge=0, lt=1)
     """Scale down only where the recommendation is below the present by more than this share."""
+    panic_window: Annotated[Duration, between("1s", "24h")] = timedelta(seconds=6)
+    """The short time over which a burst is recognised; such a burst is followed at once."""
+    panic_threshold: float | None = Field(default=2.0, gt=1, le=1000)
+    """A burst is what needs this many times the replicas that there are. null: nothing is a burst."""
+    forecast: bool = True
+    """Start replicas as early as their start takes, by the trend and the season of the traffic."""
+    schedule: Annotated[tuple[ScheduledMinimum, ...], Field(strict=False, max_length=100)] = Field(
+        default=(), examples=[[{"cron": "0 8 * * mon-fri", "min_replicas": 5, "time_zone": "Europe/Berlin"}]]
+    )
+    """Minimum replicas by the time of the day, week or year."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         least, most, first = self.min_replicas, self.max_replicas, self.init_replicas
@@ -162,6 +189,12 @@ class Autoscaling(Model):
                 f"max_replicas ({self._said('max_replicas')})"
             )
             yield Contradiction(path=("init_replicas",), message=message, remedy="choose a number between")
+        for number, line in enumerate(self.schedule):
+            if line.min_replicas > most:
+                message = f"is {line.min_replicas}, above max_replicas, which is {self._said('max_replicas')}"
+                yield Contradiction(
+                    path=("schedule", number, "min_replicas"), message=message, remedy="raise max_replicas"
+                )
 
     def _said(self, field: str) -> str:
         return f"{getattr(self, field)}{'' if field in self.model_fields_set else ' by default'}"
@@ -217,6 +250,9 @@ class ApiSpec(Model):
     """Requests that wait at a replica before the next is refused with 503."""
     timeout: Annotated[Duration, between("1ms", "24h")] = timedelta(seconds=60)
     """From a request's arrival until its answer starts; then it is refused with 504."""
+    max_hold: Annotated[Duration, between("0ms", "24h")] | None = None
+    """How long a request may be held while no replica is there; then it is refused with 503. By default, and
+    at most, timeout."""
     idempotent: bool = False
     """Every request may be sent twice: the gateway retries them all, not only GET and HEAD."""
     compute: Compute = Compute()
@@ -236,6 +272,11 @@ class ApiSpec(Model):
             yield fault
         if self.handler:
             yield from self._too_few_slots(self.handler)
+        if self.process and self.process.protocol == "http2" and not self.autoscaling.min_replicas:
+            message = "is 0, but requests to a server that speaks http2 cannot be held while it starts"
+            yield Contradiction(
+                path=("autoscaling", "min_replicas"), message=message, remedy="write at least 1"
+            )
         if self.process and "PORT" in self.env:
             message = "is chosen by the platform and given to the process"
             yield Contradiction(path=("env", "PORT"), message=message, remedy="remove it", at_key=True)
@@ -273,6 +314,22 @@ class ApiSpec(Model):
         if self.max_concurrency is None or not self.handler:
             return self.max_concurrency
         return max(self.max_concurrency, self.handler.smallest_slots)
+
+    @property
+    def target_in_flight(self) -> float:
+        """Requests in flight per replica that the autoscaler aims at."""
+        return self.autoscaling.target_in_flight or self.slots or 1
+
+    @property
+    def hold(self) -> timedelta:
+        """How long a request may be held while no replica is there."""
+        return self.timeout if self.max_hold is None else min(self.max_hold, self.timeout)
+
+    @property
+    def warm_start(self) -> Literal["off", "module", "model"]:
+        if self.handler is None:
+            return "off"
+        return self.handler.warm_start or ("off" if self.autoscaling.min_replicas else "module")
 
     @property
     def endpoint_path(self) -> str:

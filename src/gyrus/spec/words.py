@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, JsonValue
 
@@ -96,6 +98,29 @@ def check_route(value: str) -> str:
     return value
 
 
+def check_cron(value: str) -> str:
+    """A cron line of five fields, as Debian's cron reads it."""
+    from cronsim import CronSim, CronSimError  # only where there is a schedule
+
+    if len(value.split()) != 5:
+        raise ValueError("is not a cron line of five fields; write for example 0 8 * * mon-fri")
+    try:
+        CronSim(value, datetime(2026, 1, 1))
+    except CronSimError as error:
+        raise ValueError(
+            f"is not a cron line ({str(error).lower()}); write for example 0 8 * * mon-fri"
+        ) from error
+    return value
+
+
+def check_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("is not a time zone; write for example Europe/Berlin or UTC") from error
+    return value
+
+
 def check_finite(config: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """A configuration holds what JSON can."""
     try:
@@ -117,3 +142,5 @@ ProjectFile = Annotated[str, AfterValidator(check_file)]
 PythonFile = Annotated[str, AfterValidator(check_python_file)]
 Route = Annotated[str, AfterValidator(check_route)]
 Config = Annotated[dict[str, JsonValue], AfterValidator(check_finite)]
+CronLine = Annotated[str, AfterValidator(check_cron)]
+TimeZone = Annotated[str, AfterValidator(check_time_zone)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gyrus.aio.hint import Hints
-from gyrus.contract.operator import TrafficView
+from gyrus.contract.operator import ScalingView, TrafficView
 from gyrus.contract.replica import ReplicaStatus
 
 
@@ -65,6 +65,11 @@ class Board:
     reached it. Written by routing. An API that is not here gets no request."""
     traffic: dict[str, Traffic] = field(default_factory=dict[str, Traffic])
     """By API. Written by routing."""
+    held: dict[str, int] = field(default_factory=dict[str, int])
+    """By API: requests that wait at the activator for a replica. Written by the gate. An API that is not here
+    has none."""
+    scaling: dict[str, ScalingView] = field(default_factory=dict[str, ScalingView])
+    """By API: the autoscaler's latest decision. Written by control."""
     gateway: str = "starting"
     """``running``, ``starting`` or ``down``. Written by routing."""
     gateway_message: str = ""
@@ -78,5 +83,7 @@ class Board:
     """Rung by control; keys are APIs. Routing listens."""
     acknowledged_hints: Hints = field(default_factory=Hints)
     """Rung by routing; keys are APIs. Control listens."""
+    demand_hints: Hints = field(default_factory=Hints)
+    """Rung by the gate when a request begins to wait for a replica; keys are APIs. Control listens."""
     gateway_hints: Hints = field(default_factory=Hints)
     """Rung by routing when ``gateway`` changes; the key is the new value."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from gyrus.contract.replica import ReplicaConfig
+from gyrus.queueing.line import Line
 from gyrus.runtime.calls.batch_runners import BatchesInThreads, BatchesOnLoop
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.desk import Desk, Starter
 from gyrus.runtime.calls.in_batches import InBatches
 from gyrus.runtime.calls.in_threads import InThreads
-from gyrus.runtime.calls.line import Line
 from gyrus.runtime.calls.on_loop import OnLoop
 from gyrus.runtime.calls.singly import Singly
 from gyrus.runtime.calls.threads import Threads

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from gyrus.contract.problem import DRAINING, NO_REPLICA, TIMEOUT
 from gyrus.contract.replica import REQUEUE_HEADER, Limits
+from gyrus.queueing.line import Line
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.deadlines import Deadlines
-from gyrus.runtime.calls.line import Line
 from gyrus.runtime.server.answer import Answer, Head
 from gyrus.runtime.server.exchange import Exchange
 from gyrus.runtime.server.problems import Refused, queue_full

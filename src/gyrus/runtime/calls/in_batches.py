@@ -13,8 +13,8 @@ from functools import partial
 from time import monotonic
 from typing import Protocol
 
+from gyrus.queueing.line import Line
 from gyrus.runtime.calls.call import Call
-from gyrus.runtime.calls.line import Line
 
 
 class BatchRunner(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Protocol
 
+from gyrus.queueing.line import Line
 from gyrus.runtime.calls.call import Call
-from gyrus.runtime.calls.line import Line
 
 
 class Runner(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from gyrus.runtime.calls.line import Line
+from gyrus.queueing.line import Line
 
 Turn = asyncio.Future[None]
 

@@ -18,7 +18,7 @@ from gyrus.contract import home
 RUNTIME_REQUIREMENTS = ("httptools>=0.6.1", "msgspec>=0.18.6", "orjson>=3.9.15", "uvloop>=0.19")
 """What the runtime needs beside a handler. Wide, since the handler's own requirements go with it."""
 
-PARTS = ("__init__.py", "py.typed", "aio", "contract", "runtime", "testing", "testing.py")
+PARTS = ("__init__.py", "py.typed", "aio", "contract", "queueing", "runtime", "testing", "testing.py")
 """What a replica needs of the package; of the last two there is one."""
 
 

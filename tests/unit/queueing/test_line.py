@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gyrus.runtime.calls.line import Line
+from gyrus.queueing.line import Line
 
 
 class Lines(RuleBasedStateMachine):
