@@ -16,6 +16,7 @@ from gyrus.spec.api import (
     Networking,
     Process,
     Ready,
+    ScheduledMinimum,
     UpdateStrategy,
 )
 
@@ -47,6 +48,7 @@ handlers = st.builds(
     requirements=requirements,
     batching=st.none() | batchings,
     processes=st.integers(1, 8),
+    warm_start=st.sampled_from([None, "off", "module", "model"]),
 )
 processes = st.builds(
     Process,
@@ -70,9 +72,18 @@ environments = st.dictionaries(
 )
 
 
+schedule_lines = st.builds(
+    ScheduledMinimum,
+    cron=st.sampled_from(["0 8 * * mon-fri", "*/5 * * * *", "30 2 1 1 *"]),
+    min_replicas=st.just(0),
+    time_zone=st.sampled_from(["UTC", "Europe/Berlin"]),
+)
+
+
 @st.composite
-def autoscalings(draw: st.DrawFn) -> Autoscaling:
-    least, first, most = sorted(draw(st.lists(st.integers(0, 200), min_size=3, max_size=3)))
+def autoscalings(draw: st.DrawFn, least_min: int = 0) -> Autoscaling:
+    counts = st.lists(st.integers(least_min, 200), min_size=3, max_size=3)
+    least, first, most = sorted(draw(counts))
     return Autoscaling(
         min_replicas=least,
         max_replicas=max(most, 1),
@@ -85,6 +96,10 @@ def autoscalings(draw: st.DrawFn) -> Autoscaling:
         max_downscale_factor=draw(st.floats(0, 0.99)),
         upscale_tolerance=draw(st.floats(0, 1)),
         downscale_tolerance=draw(st.floats(0, 0.99)),
+        panic_window=draw(durations(1000, 60_000)),
+        panic_threshold=draw(st.none() | st.floats(1.01, 10)),
+        forecast=draw(st.booleans()),
+        schedule=tuple(draw(st.lists(schedule_lines, max_size=2))),
     )
 
 
@@ -102,10 +117,11 @@ def api_specs(draw: st.DrawFn, name: st.SearchStrategy[str] = names) -> ApiSpec:
         **fields,
         max_queue_length=draw(st.integers(0, 1000)),
         timeout=draw(durations(1, 3_600_000)),
+        max_hold=draw(st.none() | durations(0, 3_600_000)),
         idempotent=draw(st.booleans()),
         compute=draw(computes),
         env=draw(environments),
-        autoscaling=draw(autoscalings()),
+        autoscaling=draw(autoscalings(least_min=0 if countable else 1)),
         update_strategy=draw(update_strategies),
         networking=draw(networkings),
     )

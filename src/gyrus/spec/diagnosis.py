@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -168,8 +168,10 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 def _field_at(path: Path) -> FieldInfo | None:
     model, field = ApiSpec, None
     for part in path:
-        if isinstance(part, int) or not model:
+        if not model:
             return None
+        if isinstance(part, int):  # one of a list: the model is that of its entries
+            continue
         field = model.model_fields.get(part)
         model = _model_in(field.annotation) if field else None
     return field
@@ -185,7 +187,8 @@ def _homes(model: type[BaseModel], name: str, path: Path) -> Iterator[Path]:
     for own, field in model.model_fields.items():
         if own == name:
             yield (*path, own)
-        if inner := _model_in(field.annotation):
+        inner = _model_in(field.annotation)
+        if inner and get_origin(field.annotation) is not tuple:
             yield from _homes(inner, name, (*path, own))
 
 
