@@ -44,12 +44,8 @@ editors.
 
 Durations are written `500ms`, `10s`, `5m`, `1h`, or together (`1m30s`); memory and cores as in Kubernetes.
 
-In this version
-
-- **the number of replicas does not change by itself.** A new API runs `init_replicas` replicas, and a later
-  deploy moves that number only as far as `min_replicas` and `max_replicas` demand. The other fields of
-  `autoscaling` are checked and kept, and have no effect yet;
-- `compute.cpu` is checked and kept, and limits nothing on one machine. `compute.mem` and `compute.gpu` do.
+On one machine, `compute.cpu` is a share to plan with: replicas wait for one that is free, and are not held to it.
+`compute.mem` and `compute.gpu` limit a replica too.
 """
 
 SECTIONS = {"Api": "An API"}
@@ -81,9 +77,10 @@ def _places(root: str, definitions: dict[str, Json], title: str) -> dict[str, st
 
     def visit(name: str, place: str) -> None:
         for field, described in definitions[name].get("properties", {}).items():
-            inner = _reference(described)
+            entries = _reference(described.get("items", {}))
+            inner = _reference(described) or entries
             if inner and inner not in found and "properties" in definitions[inner]:
-                path = f"{place}.{field}".removeprefix(".")
+                path = f"{place}.{field}".removeprefix(".") + ("[]" if entries else "")
                 found[inner] = f"`{path}`"
                 visit(inner, path)
 
@@ -107,6 +104,8 @@ def _kind(field: Json, places: dict[str, str]) -> str:
     if (inner := _reference(field)) in places:
         title = places[inner]
         return f"[{title}](#{re.sub(r'[^a-z_ -]', '', title.lower()).replace(' ', '-')})"
+    if (entry := _reference(field.get("items", {}))) in places:
+        return f"list of {_kind(field['items'], places)}"
     if choices := field.get("anyOf"):
         return " or ".join(_kind(choice, places) for choice in choices)
     if "const" in field or "enum" in field:
