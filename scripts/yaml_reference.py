@@ -44,8 +44,8 @@ editors.
 
 Durations are written `500ms`, `10s`, `5m`, `1h`, or together (`1m30s`); memory and cores as in Kubernetes.
 
-On one machine, `compute.cpu` is a share to plan with: replicas wait for one that is free, and are not held to it.
-`compute.mem` and `compute.gpu` limit a replica too.
+On one machine, `compute.cpu` is a share to plan with: replicas wait until there is as much, and are not held to
+it. `compute.mem` and `compute.gpu` limit a replica too.
 """
 
 SECTIONS = {"Api": "An API"}
@@ -104,7 +104,7 @@ def _kind(field: Json, places: dict[str, str]) -> str:
     if (inner := _reference(field)) in places:
         title = places[inner]
         return f"[{title}](#{re.sub(r'[^a-z_ -]', '', title.lower()).replace(' ', '-')})"
-    if (entry := _reference(field.get("items", {}))) in places:
+    if _reference(field.get("items", {})) in places:
         return f"list of {_kind(field['items'], places)}"
     if choices := field.get("anyOf"):
         return " or ".join(_kind(choice, places) for choice in choices)
