@@ -44,8 +44,8 @@ editors.
 
 Durations are written `500ms`, `10s`, `5m`, `1h`, or together (`1m30s`); memory and cores as in Kubernetes.
 
-On one machine, `compute.cpu` is a share to plan with: replicas wait until there is as much, and are not held to
-it. `compute.mem` and `compute.gpu` limit a replica too.
+On one machine, `compute.cpu` is a share to plan with: replicas wait until there is as much, and are not
+held to it. `compute.mem` and `compute.gpu` limit a replica too.
 """
 
 SECTIONS = {"Api": "An API"}
