@@ -1,0 +1,103 @@
+"""Sends each request when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gyrus.client.load.address import Address
+from gyrus.client.load.connection import Broken, Reply
+from gyrus.client.load.connections import Connections
+from gyrus.client.load.outcome import Fate, Outcome
+from gyrus.client.transport import parse_problem
+
+OPEN_FILES = "no connection: too many open files"
+"""The cause of requests that this machine's limit did not let out."""
+
+_BY_STATUS = {503: Fate.REFUSED, 504: Fate.TIMED_OUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A request that is to be sent ``at`` so many seconds after the beginning."""
+
+    at: float
+    body: bytes
+
+
+class Sender:
+    """One run of a load against one URL."""
+
+    def __init__(self, url: str, timeout: float, tell: Callable[[Outcome], None]) -> None:
+        """``timeout``: seconds from when a request is due until it is given up. ``tell`` is called with what
+        became of each, in the order in which that is known."""
+        self._address = Address.of(url)
+        self._connections = Connections(self._address)
+        self._timeout = timeout
+        self._tell = tell
+        self._began = 0.0
+        self.sent = 0
+        self.under_way = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the load began."""
+        return asyncio.get_running_loop().time() - self._began
+
+    async def run(self, requests: Iterable[Due]) -> None:
+        """Send them all, in order of their times, and wait for the last answer."""
+        self._began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for request in requests:
+                    await asyncio.sleep(max(0.0, request.at - self.elapsed))
+                    self.sent += 1
+                    group.create_task(self._send(request), name=f"request {self.sent}")
+        finally:
+            self._connections.close()
+
+    async def _send(self, request: Due) -> None:
+        self.under_way += 1
+        sent = self.elapsed
+        try:
+            fate, cause, example = await self._outcome(request)
+        finally:
+            self.under_way -= 1
+        self._tell(
+            Outcome(due=request.at, sent=sent, ended=self.elapsed, fate=fate, cause=cause, example=example)
+        )
+
+    async def _outcome(self, request: Due) -> tuple[Fate, str, str]:
+        try:
+            async with asyncio.timeout_at(self._began + request.at + self._timeout):
+                async with self._connections.one() as connection:
+                    head = self._address.head(len(request.body))
+                    return judged(await connection.exchange(head, request.body))
+        except TimeoutError:
+            return Fate.TIMED_OUT, f"no answer within {self._timeout:g} s", ""
+        except Broken as fault:
+            return Fate.FAILED, "the connection broke", str(fault)
+        except OSError as fault:
+            if fault.errno in (errno.EMFILE, errno.ENFILE):
+                return Fate.FAILED, OPEN_FILES, str(fault)
+            return Fate.FAILED, "no connection", str(fault)
+
+
+def judged(reply: Reply) -> tuple[Fate, str, str]:
+    """Fate, cause and example.
+
+    >>> judged(Reply(200, "application/json", b"{}", 2))[0].value
+    'answered'
+    >>> judged(Reply(503, "text/plain", b"later", 5))
+    (<Fate.REFUSED: 'refused'>, '503', 'later')
+    """
+    if reply.status < 400:
+        return Fate.ANSWERED, "", ""
+    fate = _BY_STATUS.get(reply.status, Fate.FAILED)
+    problem = parse_problem(reply.beginning, reply.media_type)
+    if problem is None:
+        return fate, str(reply.status), reply.beginning[:500].decode(errors="replace")
+    slug = problem.type.rpartition(":")[2]
+    return fate, f"{reply.status} {slug}", problem.detail or problem.title
