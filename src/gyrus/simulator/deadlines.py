@@ -1,0 +1,43 @@
+"""Whose time is over: one timer for any number of requests that all have equally long."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from gyrus.simulator.agenda import Agenda
+
+
+class Deadlines:
+    """Calls ``passed`` for each request that was added, ``after`` seconds from its arrival.
+
+    Who adds need not take back: ``passed`` is called for those that have long been answered, too.
+    """
+
+    __slots__ = ("_after", "_agenda", "_armed", "_arrivals", "_passed", "_requests")
+
+    def __init__(
+        self, agenda: Agenda, arrivals: Sequence[float], after: float, passed: Callable[[float, int], None]
+    ) -> None:
+        self._agenda = agenda
+        self._arrivals = arrivals
+        self._after = after
+        self._passed = passed
+        self._requests: deque[int] = deque()
+        self._armed = False
+
+    def add(self, request: int) -> None:
+        """In the order of arrival, but for a few: those that come late are called late."""
+        self._requests.append(request)
+        if not self._armed:
+            self._armed = True
+            self._agenda.enter(self._arrivals[request] + self._after, self._look)
+
+    def _look(self, now: float) -> None:
+        while self._requests:
+            due = self._arrivals[self._requests[0]] + self._after
+            if due > now:
+                self._agenda.enter(due, self._look)
+                return
+            self._passed(now, self._requests.popleft())
+        self._armed = False

@@ -1,0 +1,118 @@
+"""A workload under a policy, in virtual time: arrivals, decisions, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from gyrus.autoscaling.policy import Policy, Sample
+from gyrus.simulator.agenda import Agenda
+from gyrus.simulator.fleet import Fleet
+from gyrus.simulator.gateway import Gateway
+from gyrus.simulator.rotation import Replica
+from gyrus.simulator.run import Look, Run
+from gyrus.simulator.workload import Rules, Workload
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A policy that says how many replicas are ready when the first request arrives."""
+
+    @property
+    def initial(self) -> int: ...
+
+
+def simulate(workload: Workload, rules: Rules, policy: Policy, name: str = "") -> Run:
+    """The whole workload. Equal arguments give equal results."""
+    return _Rehearsal(workload, rules, policy).run(name)
+
+
+class _Rehearsal:
+    def __init__(self, workload: Workload, rules: Rules, policy: Policy) -> None:
+        self._workload = workload
+        self._rules = rules
+        self._policy = policy
+        self._agenda = Agenda()
+        self._gateway = Gateway(workload, rules, self._agenda, emptied=self._emptied, demanded=self._demanded)
+        self._fleet = Fleet(rules, self._agenda, joined=self._gateway.join, leaves=self._gateway.leave)
+        self._looks: list[Look] = []
+        self._scalings = 0
+        self._waking = False
+
+    def run(self, name: str) -> Run:
+        self._begin()
+        ended = self._go_on()
+        return Run(
+            policy=name,
+            workload=self._workload,
+            timeout=self._rules.timeout,
+            begun=self._gateway.begun,
+            outcomes=self._gateway.outcomes,
+            ended=ended,
+            replica_seconds=self._fleet.seconds(ended),
+            peak_replicas=self._fleet.peak,
+            scalings=self._scalings,
+            looks=self._looks,
+        )
+
+    def _begin(self) -> None:
+        policy = self._policy
+        initial = policy.initial if isinstance(policy, Prepared) else self._rules.initial
+        self._gateway.requested = initial
+        self._fleet.begin(initial)
+        self._agenda.enter(policy.every, self._tick)
+
+    def _go_on(self) -> float:
+        """Until every request has ended; returns when that is."""
+        agenda, arrive, in_flight = self._agenda, self._gateway.arrive, self._gateway.in_flight
+        happen: Callable[[], None] = agenda.happen
+        ended = 0.0
+        for request, arrival in enumerate(self._workload.arrivals):
+            while agenda.due <= arrival:
+                happen()
+            arrive(arrival, request)
+            ended = arrival
+        while in_flight.level:
+            ended = agenda.due
+            happen()
+        return ended
+
+    def _tick(self, now: float) -> None:
+        self._agenda.enter(now + self._policy.every, self._tick)
+        self._decide(now)
+
+    def _demanded(self, now: float) -> None:
+        """A request found no replica, and none is wanted: nobody waits for the next look then."""
+        if not self._gateway.requested and not self._waking:
+            self._waking = True
+            self._agenda.enter(now, self._wake)
+
+    def _wake(self, now: float) -> None:
+        self._waking = False
+        if not self._gateway.requested:
+            self._decide(now)
+
+    def _decide(self, now: float) -> None:
+        sample = self._look(now)
+        replicas = self._policy.decide(sample).replicas
+        if replicas != sample.requested:
+            self._scalings += 1
+            self._gateway.requested = replicas
+            self._fleet.scale(now, replicas)
+
+    def _look(self, now: float) -> Sample:
+        gateway = self._gateway
+        requested, ready, waiting = gateway.requested, gateway.rotation.size, gateway.waiting
+        in_flight, busy = gateway.in_flight.average(now), gateway.busy.average(now)
+        self._looks.append(Look(now, in_flight, busy, waiting, ready, requested))
+        return Sample(
+            now=self._workload.start + now,
+            in_flight=in_flight if requested else max(in_flight, gateway.in_flight.level),
+            busy=busy,
+            ready=ready,
+            requested=requested,
+            startup=self._fleet.startup,
+        )
+
+    def _emptied(self, now: float, replica: Replica) -> None:
+        self._fleet.gone(now, replica)

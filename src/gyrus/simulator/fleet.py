@@ -1,0 +1,92 @@
+"""Replicas come and go: ordered, ready after a while, drained, gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from gyrus.queueing.line import Line
+from gyrus.simulator.agenda import Agenda
+from gyrus.simulator.rotation import Replica
+from gyrus.simulator.workload import Rules
+
+
+class Fleet:
+    """The replicas of one API, those that leave included."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        agenda: Agenda,
+        *,
+        joined: Callable[[float, Replica], None],
+        leaves: Callable[[float, Replica], None],
+    ) -> None:
+        """``joined``: it became ready. ``leaves``: it is to end; :meth:`gone` is called when it has."""
+        self._rules = rules
+        self._agenda = agenda
+        self._joined = joined
+        self._leaves = leaves
+        self._random = Random(f"startup {rules.seed}")
+        self._wanted: list[Replica] = []
+        """In the order in which they were ordered. Those that leave are in it no more."""
+        self._ordered = 0
+        self._living = 0
+        self._lived = 0.0
+        """Seconds of those that are gone."""
+        self._orders = 0.0
+        """Sum of the times at which the living ones were ordered."""
+        self.peak = 0
+        self.startup = rules.startup.typical
+        """Seconds that the last start took."""
+
+    def begin(self, number: int) -> None:
+        """So many are ready at time 0."""
+        for _ in range(number):
+            self._ready(0.0, self._order(0.0))
+
+    def scale(self, now: float, number: int) -> None:
+        """Order those that are missing; or let those leave that are not ready, then the youngest."""
+        for _ in range(number - len(self._wanted)):
+            startup = self._rules.startup.draw(self._random)
+            self._agenda.enter(now + startup, self._started, self._order(now), startup)
+        surplus = len(self._wanted) - number
+        if surplus <= 0:
+            return
+        expendable = sorted(self._wanted, key=lambda replica: (replica.ready, -replica.number))[:surplus]
+        for replica in expendable:
+            replica.wanted = False
+        self._wanted = [replica for replica in self._wanted if replica.wanted]
+        for replica in expendable:
+            if replica.ready:
+                self._leaves(now, replica)
+            else:
+                self.gone(now, replica)
+
+    def gone(self, now: float, replica: Replica) -> None:
+        self._living -= 1
+        self._orders -= replica.ordered_at
+        self._lived += now - replica.ordered_at
+
+    def seconds(self, now: float) -> float:
+        """Of all replicas until now, each from its order."""
+        return self._lived + self._living * now - self._orders
+
+    def _order(self, now: float) -> Replica:
+        line: Line[int] = Line(self._rules.slots, self._rules.longest_queue)
+        replica = Replica(self._ordered, line, now)
+        self._ordered += 1
+        self._living += 1
+        self._orders += now
+        self.peak = max(self.peak, self._living)
+        self._wanted.append(replica)
+        return replica
+
+    def _started(self, now: float, replica: Replica, startup: float) -> None:
+        if replica.wanted:
+            self.startup = startup
+            self._ready(now, replica)
+
+    def _ready(self, now: float, replica: Replica) -> None:
+        replica.ready = True
+        self._joined(now, replica)

@@ -1,0 +1,175 @@
+"""Where requests are: at a replica, held, or ended. The gateway and the gate in virtual time.
+
+The queues are the platform's own (:mod:`gyrus.queueing`); around them stands what Envoy and the activator
+do: who has the fewest requests in flight gets the next one, and while there is no replica requests are held,
+within limits, and released in order.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from heapq import heappop, heappush
+from random import Random
+
+from gyrus.simulator.agenda import Agenda
+from gyrus.simulator.deadlines import Deadlines
+from gyrus.simulator.gauge import Gauge
+from gyrus.simulator.rotation import Replica, Rotation
+from gyrus.simulator.run import Outcome
+from gyrus.simulator.workload import Rules, Workload
+
+RELEASE_EVERY = 0.001
+"""Seconds between two held requests that are released."""
+
+
+class Gateway:
+    """All requests of one API."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        rules: Rules,
+        agenda: Agenda,
+        *,
+        emptied: Callable[[float, Replica], None],
+        demanded: Callable[[float], None],
+    ) -> None:
+        """``emptied``: a replica that gets no requests any more has answered its last. ``demanded``: a
+        request is held."""
+        self._arrivals = workload.arrivals
+        self._services = workload.services
+        self._rules = rules
+        self._agenda = agenda
+        self._emptied = emptied
+        self._demanded = demanded
+        self._places = None if rules.slots is None else rules.slots + rules.longest_queue
+        self._at: dict[int, Replica] = {}
+        """Where each waiting request waits."""
+        self._held: list[int] = []
+        """A heap. Requests are numbered in order of arrival."""
+        self._holding: set[int] = set()
+        self._releasing = False
+        self._timeouts = Deadlines(agenda, self._arrivals, rules.timeout, self._time_out)
+        self._holds = Deadlines(agenda, self._arrivals, rules.hold, self._hold_over)
+        self.requested = 0
+        """Replicas that are wanted, for the limit of held requests."""
+        self.rotation = Rotation(Random(f"gateway {rules.seed}"))
+        self.in_flight = Gauge()
+        self.busy = Gauge()
+        self.begun: array[float] = array("d", [float("nan")]) * len(workload)
+        self.outcomes = bytearray(len(workload))
+
+    @property
+    def waiting(self) -> int:
+        """At replicas and held."""
+        return len(self._at) + len(self._holding)
+
+    def arrive(self, now: float, request: int) -> None:
+        self.in_flight.rise(now)
+        self._route(now, request)
+
+    def join(self, now: float, replica: Replica) -> None:
+        """Requests reach it from now on."""
+        self.rotation.add(replica)
+        self._release_soon(now)
+
+    def leave(self, now: float, replica: Replica) -> None:
+        """No request reaches it any more: it gives back what waits, and finishes what it has started."""
+        self.rotation.remove(replica)
+        for request in sorted(replica.line.give_back()):
+            del self._at[request]
+            self._route(now, request)
+        if replica.line.empty:
+            self._emptied(now, replica)
+
+    def _route(self, now: float, request: int) -> None:
+        if not self.rotation.size:
+            self._hold(now, request)
+            return
+        replica = self.rotation.pick()
+        if replica.line.start_at_once(request):
+            self.rotation.took(replica)
+            self._start(now, request, replica)
+        elif replica.line.wait(request):
+            self.rotation.took(replica)
+            self._at[request] = replica
+            self._timeouts.add(request)
+        else:
+            self._end(now, request, Outcome.REFUSED)
+
+    def _start(self, now: float, request: int, replica: Replica) -> None:
+        """A request over its timeout is answered with 504, and keeps its slot until its work is done."""
+        self.begun[request] = now
+        done = now + self._services[request]
+        late = done > self._arrivals[request] + self._rules.timeout
+        self.outcomes[request] = Outcome.TIMED_OUT if late else Outcome.ANSWERED
+        self.busy.rise(now)
+        self._agenda.enter(done, self._finish, request, replica)
+
+    def _finish(self, now: float, request: int, replica: Replica) -> None:
+        line = replica.line
+        line.finish(request)
+        self.busy.fall(now)
+        self.in_flight.fall(now)
+        if replica.routed:
+            self.rotation.gave(replica)
+        if line.waiting:
+            for waiting in line.start_next():
+                del self._at[waiting]
+                self._start(now, waiting, replica)
+        elif not replica.routed and line.empty:
+            self._emptied(now, replica)
+        if self._holding:
+            self._release_soon(now)
+
+    def _end(self, now: float, request: int, outcome: Outcome) -> None:
+        """Without an answer."""
+        self.outcomes[request] = outcome
+        self.in_flight.fall(now)
+
+    def _time_out(self, now: float, request: int) -> None:
+        replica = self._at.pop(request, None)
+        if replica is None:
+            return
+        replica.line.leave(request)
+        if replica.routed:
+            self.rotation.gave(replica)
+        self._end(now, request, Outcome.TIMED_OUT)
+
+    def _hold(self, now: float, request: int) -> None:
+        places = self._rules.longest_queue * max(1, self.requested) + (self._rules.slots or 0)
+        if self._places is not None and len(self._holding) >= places:
+            self._end(now, request, Outcome.REFUSED)
+            return
+        heappush(self._held, request)
+        self._holding.add(request)
+        self._holds.add(request)
+        self._demanded(now)
+
+    def _hold_over(self, now: float, request: int) -> None:
+        if request in self._holding:
+            self._holding.remove(request)
+            self._end(now, request, Outcome.REFUSED)
+
+    def _release_soon(self, now: float) -> None:
+        if self._holding and not self._releasing:
+            self._releasing = True
+            self._agenda.enter(now, self._release)
+
+    def _release(self, now: float) -> None:
+        """The oldest held request, where a replica has a place for it; then the next one."""
+        self._releasing = False
+        while self._held and self._held[0] not in self._holding:
+            heappop(self._held)
+        if not self._held or not self._has_place():
+            return
+        request = heappop(self._held)
+        self._holding.remove(request)
+        self._route(now, request)
+        if self._holding:
+            self._releasing = True
+            self._agenda.enter(now + RELEASE_EVERY, self._release)
+
+    def _has_place(self) -> bool:
+        return bool(self.rotation.size) and (self._places is None or self.rotation.lowest < self._places)

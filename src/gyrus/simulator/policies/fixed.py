@@ -1,0 +1,27 @@
+"""Always the same number of replicas: what an API without an autoscaler has."""
+
+from __future__ import annotations
+
+from gyrus.autoscaling.policy import Decision, Sample
+
+
+class FixedPolicy:
+    every = 1.0
+
+    def __init__(self, replicas: int) -> None:
+        self.replicas = replicas
+
+    @property
+    def initial(self) -> int:
+        """They are there from the beginning."""
+        return self.replicas
+
+    def decide(self, sample: Sample) -> Decision:
+        return Decision(
+            at=sample.now,
+            was=sample.requested,
+            wanted=self.replicas,
+            replicas=self.replicas,
+            rule="",
+            because="",
+        )
