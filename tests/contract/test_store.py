@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome, StartKind
 from gyrus.spec.api import ApiSpec
 from gyrus.state.errors import Conflict, StaleVersion, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Package
+from gyrus.state.records import Api, Event, Package, Start
 from gyrus.state.sql.store import open_store
-from gyrus.state.store import Store
+from gyrus.state.store import KEPT_STARTS, Store
 
 START = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 DIGEST = "a" * 64
@@ -140,7 +140,7 @@ class TestDeploy:
 
     @pytest.mark.parametrize(
         ("replicas", "bounds", "kept"),
-        [(5, (1, 3), 3), (1, (2, 3), 2), (2, (1, 3), 2), (0, (0, 3), 0)],
+        [(5, (1, 3), 3), (1, (2, 3), 2), (2, (1, 3), 2), (0, (0, 3), 1)],
     )
     async def test_the_number_of_replicas_is_kept_within_the_new_bounds(
         self, store: Store, replicas: int, bounds: tuple[int, int], kept: int
@@ -298,6 +298,51 @@ class TestScale:
         with pytest.raises(StaleVersion):
             await store.scale(api, 8, at(2))
         assert (await get(store)).replicas == 7
+
+
+class TestScaleToZero:
+    async def test_a_deploy_wakes_an_idle_api(self, store: Store) -> None:
+        idle = {"min_replicas": 0}
+        api = await go_live(store, spec(autoscaling=idle))
+        await store.scale(api, 0, at(2))
+        assert (await deploy(store, changed(2, autoscaling=idle))).replicas == 1
+
+    async def test_unless_it_is_to_start_with_none(self, store: Store) -> None:
+        idle = {"min_replicas": 0, "init_replicas": 0}
+        api = await go_live(store, spec(autoscaling=idle))
+        assert api.replicas == 0
+        assert (await deploy(store, changed(2, autoscaling=idle))).replicas == 0
+
+
+def a_start(number: int, kind: StartKind = StartKind.COLD, revision: int = 1) -> Start:
+    return Start(api="iris", revision=revision, kind=kind, seconds=number / 8, time=at(number))
+
+
+class TestStarts:
+    async def test_of_each_revision_and_kind_the_newest_are_kept(self, store: Store) -> None:
+        await go_live(store, spec(), changed(2))
+        await store.record_start(a_start(0, StartKind.WARM))
+        await store.record_start(a_start(0, revision=2))
+        cold = [a_start(number) for number in range(KEPT_STARTS + 2)]
+        for start in cold:
+            await store.record_start(start)
+        assert await store.starts("iris", 1) == (a_start(0, StartKind.WARM), *cold[2:])
+        assert await store.starts("iris", 2) == (a_start(0, revision=2),)
+
+    async def test_of_what_does_not_exist_none_is_kept(self, store: Store) -> None:
+        await store.record_start(a_start(1))
+        assert await store.starts("iris", 1) == ()
+        await deploy(store, spec())
+        await store.record_start(a_start(1, revision=2))
+        assert await store.starts("iris", 2) == ()
+
+    async def test_a_removed_api_takes_them_along(self, store: Store) -> None:
+        await deploy(store, spec())
+        await store.record_start(a_start(1))
+        await store.mark_deleting("iris", at(2))
+        await store.remove("iris")
+        await deploy(store, spec())
+        assert await store.starts("iris", 1) == ()
 
 
 class TestRollback:

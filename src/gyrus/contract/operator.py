@@ -107,6 +107,28 @@ class ScalingView:
     """What it was decided upon, by name."""
 
 
+class StartKind(StrEnum):
+    """How a replica came to run."""
+
+    COLD = "cold"
+    """Everything was loaded anew."""
+    WARM = "warm"
+    """By a fork of a process that had loaded the handler before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimes:
+    """How long the latest replicas of a revision took, from their order until requests reached them."""
+
+    kind: StartKind
+    median: float
+    """Seconds: one of the measured times, the lower of the two in the middle."""
+    last: float
+    """Seconds."""
+    count: int
+    """How many were measured; at most 20 are kept."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficView:
     """Since the gateway started. Latencies in milliseconds, None while nothing was measured."""
@@ -149,6 +171,12 @@ class ApiDescription:
     traffic: TrafficView
     events: tuple[EventView, ...]
     """The latest, oldest first."""
+    held: int = 0
+    """Requests that wait because no replica is there."""
+    scaling: ScalingView | None = None
+    """None: nothing has been decided since the operator started."""
+    starts: tuple[StartTimes, ...] = ()
+    """Of the revision that is wanted now: how long its replicas took to start, cold ones first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

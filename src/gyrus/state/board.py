@@ -5,11 +5,13 @@ Each field has one writer. Readers listen to the field's hints and look again.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from gyrus.aio.hint import Hints
-from gyrus.contract.operator import ScalingView, TrafficView
+from gyrus.contract.operator import ScalingView, StartTimes, TrafficView
 from gyrus.contract.replica import ReplicaStatus
 
 
@@ -70,6 +72,15 @@ class Board:
     has none."""
     scaling: dict[str, ScalingView] = field(default_factory=dict[str, ScalingView])
     """By API: the autoscaler's latest decision. Written by control."""
+    decisions: dict[str, Counter[tuple[str, str]]] = field(
+        default_factory=dict[str, Counter[tuple[str, str]]]
+    )
+    """By API: the autoscaler's decisions since the operator started, by the rule that bound them and their
+    direction (``up``, ``down``, ``stay``). Written by control."""
+    asked: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """By API: when a request of it was last seen. Written by control."""
+    starts: dict[str, tuple[StartTimes, ...]] = field(default_factory=dict[str, tuple[StartTimes, ...]])
+    """By API: how long replicas of the wanted revision took to start. Written by control."""
     gateway: str = "starting"
     """``running``, ``starting`` or ``down``. Written by routing."""
     gateway_message: str = ""

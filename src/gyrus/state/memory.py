@@ -10,8 +10,8 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout
-from gyrus.state.store import KEPT_EVENTS, SHOWN_ROLLOUTS, Change
+from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, Start
+from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
 
 @dataclass(slots=True)
@@ -22,6 +22,7 @@ class _Entry:
     revisions: list[Revision]
     rollouts: list[Rollout]
     events: list[Event] = field(default_factory=list[Event])
+    starts: list[Start] = field(default_factory=list[Start])
 
     def revision(self, number: int) -> Revision | None:
         return self.revisions[number - 1] if 0 < number <= len(self.revisions) else None
@@ -110,6 +111,19 @@ class MemoryStore:
     async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
         recorded = self._entries[name].events if name in self._entries else []
         return tuple(recorded[max(len(recorded) - limit, 0) :])
+
+    async def record_start(self, start: Start) -> None:
+        entry = self._entries.get(start.api)
+        if entry is None or entry.revision(start.revision) is None:
+            return
+        alike = [s for s in entry.starts if (s.revision, s.kind) == (start.revision, start.kind)]
+        for oldest in alike[: max(0, len(alike) + 1 - KEPT_STARTS)]:
+            entry.starts.remove(oldest)
+        entry.starts.append(start)
+
+    async def starts(self, name: str, revision: int) -> tuple[Start, ...]:
+        kept = self._entries[name].starts if name in self._entries else []
+        return tuple(start for start in kept if start.revision == revision)
 
     # Packages
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome, StartKind
 from gyrus.spec.api import ApiSpec
 
 
@@ -83,6 +83,18 @@ class Event:
     """One CamelCase word, stable."""
     message: str
     replica: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """One replica that became reachable, for the next one's expected time."""
+
+    api: str
+    revision: int
+    kind: StartKind
+    seconds: float
+    """From its order to its first endpoint that the gateway had acknowledged."""
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

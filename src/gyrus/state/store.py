@@ -9,10 +9,12 @@ from typing import Protocol
 
 from gyrus.contract.operator import Outcome
 from gyrus.spec.api import ApiSpec
-from gyrus.state.records import Api, Event, Package, Revision, Rollout
+from gyrus.state.records import Api, Event, Package, Revision, Rollout, Start
 
 SHOWN_ROLLOUTS = 100
 KEPT_EVENTS = 1000
+KEPT_STARTS = 20
+"""Of each revision and kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Store(Protocol):
         or the API was rolled back), a new generation of that revision begins; else a new revision (number
         one above the highest) and a new generation. The rollout that was progressing is superseded. A new
         API starts with ``spec.autoscaling.initial`` replicas; an old one keeps its number, clamped to the
-        new minimum and maximum.
+        new minimum (at least 1, unless ``init_replicas`` is 0) and maximum.
 
         Raises UnknownPackage where ``package`` was never recorded; Conflict where one of them is being
         deleted, or another API has its endpoint.
@@ -106,6 +108,15 @@ class Store(Protocol):
 
     async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
         """The newest ``limit``, oldest first."""
+        ...
+
+    async def record_start(self, start: Start) -> None:
+        """Keep how long a replica took; of each revision and kind the newest 20 are kept. An unknown
+        revision's is dropped."""
+        ...
+
+    async def starts(self, name: str, revision: int) -> tuple[Start, ...]:
+        """All that are kept of a revision, oldest first."""
         ...
 
     async def record_package(self, package: Package) -> None:

@@ -41,8 +41,12 @@ def snapshot(spec: ApiSpec, number: int, package: str | None, at: datetime) -> R
 
 
 def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime) -> Api:
-    """Start moving to a revision by a new generation of this number."""
+    """Start moving to a revision by a new generation of this number.
+
+    An idle API gets a replica: a revision that nothing runs of would be live unseen.
+    """
     bounds = revision.spec.autoscaling
+    least = max(bounds.min_replicas, 0 if bounds.init_replicas == 0 else 1)
     return replace(
         api,
         kind=revision.spec.kind,
@@ -50,7 +54,7 @@ def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime)
         target=Generation(number=number, revision=revision.number, cause=cause, started_at=at),
         outcome=Outcome.PROGRESSING,
         message="",
-        replicas=min(max(api.replicas, bounds.min_replicas), bounds.max_replicas),
+        replicas=min(max(api.replicas, least), bounds.max_replicas),
         updated_at=at,
     )
 

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Row, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome, StartKind
 from gyrus.state.errors import StaleVersion
-from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout
-from gyrus.state.sql.tables import apis, events, packages, revisions, rollouts
+from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, Start
+from gyrus.state.sql.tables import apis, events, packages, revisions, rollouts, starts
 
 _target = rollouts.alias("target_rollout")
 _live = rollouts.alias("live_rollout")
@@ -178,6 +178,34 @@ async def latest_events(connection: AsyncConnection, api: str, limit: int) -> tu
     return tuple(reversed([_event(row) for row in await connection.execute(query)]))
 
 
+# Starts
+
+
+async def insert_start(connection: AsyncConnection, start: Start) -> None:
+    await connection.execute(
+        insert(starts).values(
+            api=start.api,
+            revision=start.revision,
+            kind=start.kind,
+            seconds=start.seconds,
+            time=start.time,
+        )
+    )
+
+
+async def prune_starts(connection: AsyncConnection, start: Start, keep: int) -> None:
+    """Keep the newest ``keep`` of this one's revision and kind."""
+    own = (starts.c.api == start.api) & (starts.c.revision == start.revision) & (starts.c.kind == start.kind)
+    last = select(starts.c.id).where(own).order_by(starts.c.id.desc()).limit(1).offset(keep)
+    await connection.execute(delete(starts).where(own, starts.c.id <= last.scalar_subquery()))
+
+
+async def all_starts(connection: AsyncConnection, api: str, revision: int) -> tuple[Start, ...]:
+    """Oldest first."""
+    query = select(starts).where(starts.c.api == api, starts.c.revision == revision).order_by(starts.c.id)
+    return tuple(map(_start, await connection.execute(query)))
+
+
 # Packages
 
 
@@ -272,6 +300,16 @@ def _rollout(row: Row[Any]) -> Rollout:
         outcome=Outcome(row.outcome),
         message=row.message,
         finished_at=row.finished_at,
+    )
+
+
+def _start(row: Row[Any]) -> Start:
+    return Start(
+        api=row.api,
+        revision=row.revision,
+        kind=StartKind(row.kind),
+        seconds=row.seconds,
+        time=row.time,
     )
 
 

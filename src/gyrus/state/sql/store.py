@@ -12,12 +12,12 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Package, Revision, Rollout
+from gyrus.state.records import Api, Event, Package, Revision, Rollout, Start
 from gyrus.state.sql import queries
 from gyrus.state.sql.database import Database
 from gyrus.state.sql.dialects import create_engine
 from gyrus.state.sql.migration import upgrade
-from gyrus.state.store import KEPT_EVENTS, SHOWN_ROLLOUTS, Change
+from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
 
 @asynccontextmanager
@@ -117,6 +117,16 @@ class SqlStore:
     async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
         async with self._database.reading() as connection:
             return await queries.latest_events(connection, name, limit)
+
+    async def record_start(self, start: Start) -> None:
+        async with self._database.writing() as connection:
+            if await queries.find_revision(connection, start.api, start.revision):
+                await queries.insert_start(connection, start)
+                await queries.prune_starts(connection, start, KEPT_STARTS)
+
+    async def starts(self, name: str, revision: int) -> tuple[Start, ...]:
+        async with self._database.reading() as connection:
+            return await queries.all_starts(connection, name, revision)
 
     # Packages
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -122,6 +123,20 @@ rollouts = Table(
     ForeignKeyConstraint(["api", "revision"], ["revisions.api", "revisions.number"], ondelete="CASCADE"),
 )
 """One row a generation, by its number."""
+
+starts = Table(
+    "starts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("api", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("time", Instant, nullable=False),
+    ForeignKeyConstraint(["api", "revision"], ["revisions.api", "revisions.number"], ondelete="CASCADE"),
+    Index("starts_revision", "api", "revision", "kind", "id"),
+)
+"""``id`` tells their order."""
 
 events = Table(
     "events",
