@@ -1,0 +1,48 @@
+"""Random load and faults, and a verdict: minutes of bursts, silence, slow clients, disconnects and kill -9.
+
+Ends with 0 only if every request was answered or its failure is explained, nothing is counted any more at the
+end, and no process of the platform has grown by more than 5 %. The seed repeats a run's load and faults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import machine
+
+from support.platform import platform_of_its_own
+from support.soak.apis import TARGETS
+from support.soak.scenario import scenario
+from support.soak.soak import Memory, Report, Soak
+
+
+def measured(minutes: float, seed: int) -> Report:
+    seconds = minutes * 60
+    memory = Memory(settling=min(300.0, seconds / 6), window=min(60.0, seconds / 12))
+    with platform_of_its_own() as platform, tempfile.TemporaryDirectory(prefix="gyrus-soak-") as folder:
+        soak = Soak(platform, scenario(seed, seconds, TARGETS), TARGETS, memory)
+        return asyncio.run(soak.run(Path(folder)))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=None, help="by default another one each time")
+    arguments = parser.parse_args()
+    seed = random.randrange(1_000_000) if arguments.seed is None else arguments.seed
+    print(machine.description())
+    print(f"seed {seed}")
+    report = measured(arguments.minutes, seed)
+    print(report)
+    return 1 if report.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
