@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Projects": {
         "init": "Write a small project that can be deployed at once",
         "validate": "Check a YAML file without deploying it",
+        "simulate": "Rehearse a traffic trace against the settings, in virtual time",
         "schema": "Print the JSON Schema of the YAML, for editors",
     },
     "This command": {

@@ -29,16 +29,16 @@ class SpecFile:
     apis: tuple[ApiSpec, ...]
 
 
-def load(path: Path) -> SpecFile:
+def load(path: Path, *, files: bool = True) -> SpecFile:
     """Read a YAML file, or the ``gyrus.yaml`` of a folder, and check that the files it names are there.
 
-    Faults name the file as ``path`` does: relative paths stay relative.
+    Faults name the file as ``path`` does: relative paths stay relative. Without ``files`` only the YAML counts.
 
     Raises SpecError.
     """
     file = path / FILE if path.is_dir() else path
     draft = _Draft.of(_text(file), str(file))
-    for entry in draft.entries:
+    for entry in draft.entries if files else ():
         for missing in missing_files(entry.data, file.parent):
             draft.blame(entry, missing)
         draft.faults += handler_faults(entry.data, file.parent)

@@ -1,0 +1,74 @@
+"""Pictures as files: SVG by ourselves, PNG with whatever on this machine can render one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from gyrus.cli.failures import Failure, WrongInput
+from gyrus.simulator.picture import HEIGHT, WIDTH, Scene, svg
+
+SCALE = 2
+"""Pixels of a PNG for each of the SVG."""
+RENDERERS: Mapping[str, tuple[str, ...]] = {
+    "rsvg-convert": ("--zoom", str(SCALE), "--background-color", "white", "--output", "{png}", "{svg}"),
+    "resvg": ("--zoom", str(SCALE), "--background", "white", "{svg}", "{png}"),
+    "inkscape": (
+        "{svg}", "--export-type=png", f"--export-width={SCALE * WIDTH}", "--export-background=white",
+        "--export-filename={png}",
+    ),
+    **dict.fromkeys(
+        ("chromium", "chromium-browser", "google-chrome"),
+        (
+            "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+            f"--force-device-scale-factor={SCALE}", f"--window-size={WIDTH},{HEIGHT}", "--screenshot={png}",
+            "{svg}",
+        ),
+    ),
+}  # fmt: skip
+"""Programs and their arguments, the first that is there is used."""
+
+
+def check_drawable(file: Path) -> None:
+    """Before anything is worked for in vain. Raises WrongInput."""
+    if file.suffix.lower() not in (".svg", ".png"):
+        raise WrongInput(
+            f"{file} is neither an .svg nor a .png file.", remedy="Write for example --plot run.svg."
+        )
+    if not file.absolute().parent.is_dir():
+        raise WrongInput(f"There is no folder {file.parent} to draw {file.name} in.")
+    if file.suffix.lower() == ".png" and not _renderer():
+        raise WrongInput(
+            f"Nothing here can make a PNG ({', '.join(RENDERERS)} would).",
+            remedy=f"Write --plot {file.with_suffix('.svg')}.",
+        )
+
+
+def draw(scene: Scene, file: Path) -> None:
+    """Raises Failure."""
+    text = svg(scene)
+    try:
+        if file.suffix.lower() == ".svg":
+            file.write_text(text, encoding="utf-8")
+        else:
+            _render(text, file)
+    except OSError as error:
+        raise Failure(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def _renderer() -> str | None:
+    return next((name for name in RENDERERS if shutil.which(name)), None)
+
+
+def _render(text: str, file: Path) -> None:
+    name = _renderer() or ""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "picture.svg"
+        source.write_text(text, encoding="utf-8")
+        arguments = [part.format(svg=source, png=file.absolute()) for part in RENDERERS[name]]
+        ran = subprocess.run([name, *arguments], capture_output=True, text=True, check=False, timeout=120)
+    if ran.returncode or not file.is_file():
+        raise Failure(f"{name} could not make {file}.", details=ran.stderr.strip())

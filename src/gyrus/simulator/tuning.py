@@ -1,0 +1,225 @@
+"""Searches the autoscaling settings that meet an objective at the least cost, by rehearsing them.
+
+Each setting has a ladder of values, the present one among them. First a coarse grid over the settings that
+matter most, then steps up and down from the best, then the same on finer ladders. Nothing is drawn by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+from gyrus.simulator.contenders import Situation, make
+from gyrus.simulator.engine import simulate
+from gyrus.simulator.figures import Figures, of_run
+from gyrus.simulator.load import concurrency
+from gyrus.simulator.workload import Rules, Workload
+from gyrus.spec.api import ApiSpec
+from gyrus.spec.quantities import format_duration
+
+EVENTS = 6_000_000
+"""What a search may cost, counted in requests and decisions that are rehearsed."""
+LEAST_TRIALS, MOST_TRIALS = 24, 240
+FINER = 2
+"""How often the ladders are refined."""
+
+SPANS = {
+    "window": (5, 10, 20, 30, 60, 120),
+    "upscale_stabilization_period": (0, 10, 30, 60, 120),
+    "downscale_stabilization_period": (30, 60, 120, 300, 600),
+}
+"""Seconds."""
+TARGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0)
+"""Of the slots."""
+THRESHOLDS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
+
+Settings = Mapping[str, Any]
+"""Fields of ``autoscaling`` by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """Not more than ``allowed`` (a share) of the requests may miss ``slo`` (as in :func:`of_run`)."""
+
+    slo: float | None
+    allowed: float
+
+    def rank(self, figures: Figures) -> tuple[float, float]:
+        """The less the better: first what is above the allowed, then the cost."""
+        return max(0.0, figures.slo_miss_ratio - self.allowed), figures.replica_seconds
+
+    def met(self, figures: Figures) -> bool:
+        return figures.slo_miss_ratio <= self.allowed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What a search found."""
+
+    spec: ApiSpec
+    """The API with the best settings."""
+    best: Figures
+    present: Figures
+    """With the settings as they are."""
+    met: bool
+    """Whether the best ones meet the goal."""
+    changes: Settings
+    """The fields that differ from the present ones, as the YAML writes them."""
+    tried: int
+
+
+@dataclass(slots=True)
+class _Search:
+    spec: ApiSpec
+    workload: Workload
+    rules: Rules
+    goal: Goal
+    told: Callable[[int, int], None]
+    tried: dict[tuple[Any, ...], Figures] = field(default_factory=dict[tuple[Any, ...], Figures])
+
+    @property
+    def most(self) -> int:
+        decisions = int(self.workload.arrivals[-1])
+        return min(MOST_TRIALS, max(LEAST_TRIALS, EVENTS // (len(self.workload) + 2 * decisions)))
+
+    @property
+    def over(self) -> bool:
+        return len(self.tried) >= self.most
+
+    def figures(self, settings: Settings) -> Figures:
+        key = tuple(settings.values())
+        if key not in self.tried:
+            spec = with_settings(self.spec, settings)
+            startup = self.rules.startup.typical
+            policy = make("gyrus", Situation(spec=spec, workload=self.workload, startup=startup))
+            rules = Rules.of(spec, self.rules.startup, self.rules.seed)
+            self.tried[key] = of_run(simulate(self.workload, rules, policy, "gyrus"), self.goal.slo)
+            self.told(len(self.tried), self.most)
+        return self.tried[key]
+
+    def better(self, one: Settings, other: Settings) -> Settings:
+        """The first, where they are as good."""
+        first, second = self.goal.rank(self.figures(one)), self.goal.rank(self.figures(other))
+        return other if second < first else one
+
+
+Ladders = dict[str, list[Any]]
+
+
+def tune(
+    spec: ApiSpec, workload: Workload, rules: Rules, goal: Goal, told: Callable[[int, int], None]
+) -> Tuned:
+    """``told`` is called with the number of settings that were tried, and the most that may be."""
+    search = _Search(spec, workload, rules, goal, told)
+    ladders = _ladders(spec, workload)
+    present = {name: getattr(spec.autoscaling, name) for name in ladders}
+    present["target_in_flight"] = spec.target_in_flight
+    best: Settings = present
+    for settings in _coarse(ladders, present):
+        best = best if search.over else search.better(best, settings)
+    for _ in range(1 + FINER):
+        best = _climb(search, ladders, best)
+        ladders = {name: _finer(values, best[name]) for name, values in ladders.items()}
+    return Tuned(
+        spec=with_settings(spec, best),
+        best=search.figures(best),
+        present=search.figures(present),
+        met=goal.met(search.figures(best)),
+        changes={name: _written(value) for name, value in best.items() if value != present[name]},
+        tried=len(search.tried),
+    )
+
+
+def with_settings(spec: ApiSpec, settings: Settings) -> ApiSpec:
+    """The same API with other autoscaling."""
+    return spec.model_copy(update={"autoscaling": spec.autoscaling.model_copy(update=dict(settings))})
+
+
+def _ladders(spec: ApiSpec, workload: Workload) -> Ladders:
+    scaling, slots = spec.autoscaling, spec.slots or 1
+    spans = {name: [timedelta(seconds=value) for value in values] for name, values in SPANS.items()}
+    ladders: Ladders = {
+        "target_in_flight": [slots * share for share in TARGETS],
+        "min_replicas": _minimums(spec, workload),
+        **spans,
+        "panic_threshold": list(THRESHOLDS),
+    }
+    present = {name: getattr(scaling, name) for name in ladders} | {"target_in_flight": spec.target_in_flight}
+    for name, values in ladders.items():
+        if present[name] is not None and present[name] not in values:
+            values.insert(bisect_left(values, present[name]), present[name])
+    return ladders
+
+
+def _minimums(spec: ApiSpec, workload: Workload) -> list[int]:
+    """From the least allowed to what the highest load needs, each about half as much again as the last."""
+    least = 1 if spec.process and spec.process.protocol == "http2" else 0
+    most = min(spec.autoscaling.max_replicas, math.ceil(max(concurrency(workload, 1.0)) / (spec.slots or 1)))
+    values = [least]
+    while values[-1] < most:
+        values.append(min(most, max(values[-1] + 1, math.floor(values[-1] * 1.5))))
+    return values
+
+
+def _coarse(ladders: Ladders, present: Settings) -> Iterator[Settings]:
+    """Four values of each of the two settings that matter most, and two of the third."""
+    parts = {
+        "target_in_flight": _spread(ladders["target_in_flight"], 4),
+        "min_replicas": _spread(ladders["min_replicas"], 3),
+        "panic_threshold": _spread(ladders["panic_threshold"], 2),
+    }
+    for values in product(*parts.values()):
+        yield {**present, **dict(zip(parts, values, strict=True))}
+
+
+def _spread(values: Sequence[Any], number: int) -> list[Any]:
+    """So many of them, evenly, the middles of equal parts."""
+    number = min(number, len(values))
+    return [values[(2 * part + 1) * len(values) // (2 * number)] for part in range(number)]
+
+
+def _climb(search: _Search, ladders: Ladders, best: Settings) -> Settings:
+    """Step by step, one setting at a time, until no step is better."""
+    while True:
+        before = best
+        for name, values in ladders.items():
+            for settings in _neighbours(best, name, values):
+                if search.over:
+                    return best
+                best = search.better(best, settings)
+        if best is before:
+            return best
+
+
+def _neighbours(settings: Settings, name: str, values: Sequence[Any]) -> Iterator[Settings]:
+    present = settings[name]
+    if present is None:
+        return
+    place = bisect_left(values, present)
+    for other in (place - 1, place + 1):
+        if 0 <= other < len(values):
+            yield {**settings, name: values[other]}
+
+
+def _finer(values: Sequence[Any], around: Any) -> list[Any]:
+    """The value, and the middles between it and its neighbours."""
+    if around is None:
+        return list(values)
+    place = bisect_left(values, around)
+    beside = [values[other] for other in (place - 1, place + 1) if 0 <= other < len(values)]
+    return sorted({around, *(_middle(around, other) for other in beside)})
+
+
+def _middle(one: Any, other: Any) -> Any:
+    if isinstance(one, timedelta):
+        return timedelta(seconds=round((one + other).total_seconds() / 2))
+    return (one + other) // 2 if isinstance(one, int) else round((one + other) / 2, 3)
+
+
+def _written(value: Any) -> Any:
+    return format_duration(value) if isinstance(value, timedelta) else value
