@@ -75,6 +75,7 @@ class World:
     """What the gateway's Envoy was told last."""
     acknowledged: frozenset[str] | None = None
     """What Envoy has confirmed."""
+    held: int = 0
     forgotten: bool = False
     started: int = 0
 
@@ -87,6 +88,7 @@ class World:
             retiring=self.retiring & self.replicas.keys(),
             acknowledged=self.acknowledged,
             reachable=self.reachable,
+            held=self.held,
         )
 
     @property
@@ -103,10 +105,11 @@ class World:
         step = plan(self.situation(), NOW)
         self.routed = step.route.endpoints if step.route else None
         self.retiring = step.retiring
-        for _ in range(step.start):
+        live = [self.api.live.number] * step.revive if self.api.live else []
+        for number in [*live, *[self.api.target.number] * step.start]:
             self.started += 1
             name = f"r{self.started}"
-            self.replicas[name] = replica(name, self.api.target.number, Phase.STARTING)
+            self.replicas[name] = replica(name, number, Phase.STARTING)
         for name in step.stop:
             self._stop(name)
         if step.verdict:

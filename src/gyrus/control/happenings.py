@@ -1,4 +1,4 @@
-"""What happened to an API between two looks at its replicas, as events for people. Pure."""
+"""What happened to an API's replicas between two looks, and to their number, as events for people. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import chain
 
+from gyrus.autoscaling.policy import Decision
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, ProcessStatus, ReplicaStatus
 from gyrus.control.verdict import Verdict
@@ -78,3 +79,17 @@ def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
     rest = f" Revision {api.live.revision} goes on serving." if api.live else ""
     message = verdict.message.partition("\n")[0] + rest
     return Event(api=api.name, time=now, type=WARNING, reason="RolloutFailed", message=message)
+
+
+def scaled_event(api: str, decision: Decision, now: datetime) -> Event:
+    """Another number of replicas is wanted."""
+    reason = "ScaledUp" if decision.replicas > decision.was else "ScaledDown"
+    message = f"Scaled from {decision.was} to {decision.replicas}: {decision}"
+    return Event(api=api, time=now, type=NORMAL, reason=reason, message=message)
+
+
+def shortage_event(api: str, decision: Decision, now: datetime) -> Event:
+    """The traffic asks for more than there is capacity for."""
+    return Event(
+        api=api, time=now, type=WARNING, reason="NoCapacity", message=f"No room for more: {decision}"
+    )

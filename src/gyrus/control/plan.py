@@ -7,7 +7,7 @@ from datetime import datetime
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
-from gyrus.control.rolling import Margins, to_retire, to_start
+from gyrus.control.rolling import Margins, to_retire, to_revive, to_start
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict, judge
 from gyrus.state.board import Replica, Route
@@ -22,6 +22,8 @@ class Plan:
 
     start: int = 0
     """Replicas of the target generation to start."""
+    revive: int = 0
+    """Replicas of the live generation to start, which the target is to replace."""
     retiring: frozenset[str] = frozenset()
     """All replicas that must get no requests, those of earlier plans included."""
     stop: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ def _roll(situation: Situation, verdict: Verdict | None, now: datetime) -> Plan:
     unrouted = tuple(r for r in situation.replicas if r.id in retiring and situation.unrouted(r))
     return Plan(
         start=to_start(situation, margins),
+        revive=to_revive(situation, margins),
         retiring=retiring,
         stop=_running(unrouted),
         route=route(situation, retiring),

@@ -12,6 +12,7 @@ from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
 from gyrus.control.happenings import replica_events, verdict_event
 from gyrus.control.plan import Plan, plan, route
 from gyrus.control.situation import Situation
+from gyrus.control.starts import Stopwatch
 from gyrus.control.verdict import Verdict
 from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import NotFound, StaleVersion, StateError
@@ -37,8 +38,12 @@ class Reconciler:
     board: Board
     backend: Backend
     clock: Clock
+    stopwatch: Stopwatch = field(init=False)
     _retiring: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     _revisions: dict[tuple[str, int], Revision] = field(default_factory=dict[tuple[str, int], Revision])
+
+    def __post_init__(self) -> None:
+        self.stopwatch = Stopwatch(self.store, self.board, self.clock)
 
     async def restore(self) -> None:
         """Fill the board from the store and from what already runs, and change nothing."""
@@ -58,6 +63,7 @@ class Reconciler:
         step = plan(situation, self.clock.now())
         self._publish(api, situation, step.route)
         await self._tell(name)
+        await self.stopwatch.look(situation)
         await self._act(situation, step)
         await self._record(situation, step)
         return step.wake_after
@@ -75,6 +81,7 @@ class Reconciler:
             retiring=self._retiring.get(api.name, frozenset()) & ids,
             acknowledged=self.board.acknowledged.get(api.name),
             reachable=self.board.reachable.get(api.name),
+            held=self.board.held.get(api.name, 0),
         )
 
     def _replicas(self, api: str) -> tuple[Replica, ...]:
@@ -107,12 +114,18 @@ class Reconciler:
     async def _act(self, situation: Situation, step: Plan) -> None:
         api = situation.api
         self._retiring[api.name] = step.retiring
-        revision = await self._revision(api.name, api.target)
         grace = situation.target_spec.timeout.total_seconds() + DRAIN_ALLOWANCE
         for replica in step.stop:
             await self.backend.stop(replica, grace=grace)
-        for _ in range(step.start):
-            await self.backend.start(_order(api, revision))
+        if api.live:
+            await self._start(api, api.live, step.revive)
+        await self._start(api, api.target, step.start)
+
+    async def _start(self, api: Api, generation: Generation, count: int) -> None:
+        for _ in range(count):
+            order = _order(api, generation, await self._revision(api.name, generation))
+            self.stopwatch.ordered(order.id)
+            await self.backend.start(order)
 
     # Record
 
@@ -161,6 +174,7 @@ class Reconciler:
     async def _clean_up(self, name: str) -> None:
         """Nothing of this API is wanted: forget it, and end replicas that nobody owns."""
         self._retiring.pop(name, None)
+        self.stopwatch.forget(name)
         self._revisions = {key: value for key, value in self._revisions.items() if key[0] != name}
         if self.board.routes.pop(name, None):
             self.board.route_hints.notify(name)
@@ -174,11 +188,11 @@ class Reconciler:
             self.board.replica_hints.notify(name)
 
 
-def _order(api: Api, revision: Revision) -> ReplicaOrder:
+def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder:
     suffix = "".join(secrets.choice(_ID_LETTERS) for _ in range(5))
     return ReplicaOrder(
-        id=f"{api.name}-{api.target.number}-{suffix}",
-        generation=api.target.number,
+        id=f"{api.name}-{generation.number}-{suffix}",
+        generation=generation.number,
         revision=revision.number,
         spec=revision.spec,
         package=revision.package,

@@ -13,6 +13,7 @@ from gyrus.control.situation import Situation
 from gyrus.spec.api import UpdateStrategy
 from gyrus.spec.quantities import share_of
 from gyrus.state.board import Replica
+from gyrus.state.view import BECOMING
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,25 @@ class Margins:
         return cls(surge, unavailable)
 
 
+def to_revive(situation: Situation, margins: Margins) -> int:
+    """How many replicas of the live generation to start now.
+
+    Where nothing at all runs in the middle of a rollout (the platform was stopped), what was live goes on
+    serving until its successor can. An API that may be idle waits for requests to ask for it.
+    """
+    live = situation.live_spec
+    if situation.superseding is None or situation.kept or live is None:
+        return 0
+    if not (live.autoscaling.min_replicas or situation.held):
+        return 0
+    return _places_beside_the_target(situation, margins)
+
+
 def to_start(situation: Situation, margins: Margins) -> int:
     """How many replicas of the target generation to start now."""
     wanted = situation.api.replicas
     missing = wanted - len(situation.current)
-    room = wanted + margins.surge - len(situation.kept)
+    room = wanted + margins.surge - len(situation.kept) - to_revive(situation, margins)
     return max(0, min(missing, room))
 
 
@@ -43,12 +58,35 @@ def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
     """Replicas to take out of traffic now: outdated ones, then those beyond the wanted number."""
     wanted = situation.api.replicas
     surplus = _expendable_first(situation, situation.current)[: max(0, len(situation.current) - wanted)]
-    useless = tuple(r for r in situation.outdated if r.status.phase is not Phase.READY)
+    standing_in = _standing_in(situation, margins)
+    useless = tuple(
+        r for r in situation.outdated if r.status.phase is not Phase.READY and r.id not in standing_in
+    )
     serving = tuple(replica for replica in situation.outdated if situation.available(replica))
     gone = {replica.id for replica in surplus}
     available = sum(situation.available(replica) for replica in situation.kept if replica.id not in gone)
     spare = max(0, available - max(0, wanted - margins.unavailable))
     return (*surplus, *useless, *serving[:spare])
+
+
+def _standing_in(situation: Situation, margins: Margins) -> frozenset[str]:
+    """Replicas of the live generation that start while nothing answers: they may be the first to."""
+    live = situation.superseding
+    if live is None or any(situation.available(replica) for replica in situation.kept):
+        return frozenset()
+    starting = [r.id for r in situation.outdated if r.generation == live.number and _starts_first(r)]
+    return frozenset(starting[: _places_beside_the_target(situation, margins)])
+
+
+def _starts_first(replica: Replica) -> bool:
+    return replica.status.phase in BECOMING and not replica.status.restarts
+
+
+def _places_beside_the_target(situation: Situation, margins: Margins) -> int:
+    """How many other replicas there may be, so that at least one of the target's has a place."""
+    wanted = situation.api.replicas
+    beside = wanted + margins.surge - max(1, len(situation.current))
+    return max(0, min(wanted, beside))
 
 
 def _expendable_first(situation: Situation, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:

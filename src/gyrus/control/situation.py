@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, ReplicaStatus
 from gyrus.spec.api import ApiSpec
 from gyrus.state.board import Replica
-from gyrus.state.records import Api
+from gyrus.state.records import Api, Generation
 
 
 def all_endpoints(status: ReplicaStatus) -> frozenset[str]:
@@ -32,6 +33,8 @@ class Situation:
     """Endpoints that requests surely reach. None: the API is not routed, or nothing is known of it yet."""
     reachable: frozenset[str] | None
     """Endpoints that requests may reach. None: the gateway knows nothing of the API, and will not."""
+    held: int = 0
+    """Requests that wait because no replica is there."""
 
     @property
     def kept(self) -> tuple[Replica, ...]:
@@ -50,6 +53,13 @@ class Situation:
     @property
     def outdated(self) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.kept if replica.generation != self.api.target.number)
+
+    @property
+    def superseding(self) -> Generation | None:
+        """The live generation that the rollout under way is to replace, if there is one."""
+        api = self.api
+        under_way = api.outcome is Outcome.PROGRESSING and not api.deleting
+        return api.live if under_way and api.live != api.target else None
 
     def available(self, replica: Replica) -> bool:
         """It is ready, and the gateway has acknowledged it.

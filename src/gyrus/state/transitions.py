@@ -98,6 +98,11 @@ def target_failed(api: Api) -> bool:
     return api.outcome is Outcome.FAILED and api.live != api.target
 
 
+def is_proven(api: Api) -> bool:
+    """Its target has been live: how it ends is no open question."""
+    return api.outcome is not Outcome.PROGRESSING and not target_failed(api)
+
+
 def rollback_revision(api: Api, rollouts: Sequence[Rollout], to: int | None) -> int:
     """The number of the revision to roll back to; ``rollouts`` are newest first."""
     if to is not None:

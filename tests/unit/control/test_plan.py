@@ -168,7 +168,72 @@ def test_one_that_fails_after_a_fall_back_is_replaced_too() -> None:
     assert world.available() == 1
 
 
-KINDS = st.sampled_from(["reconcile", "ready", "tell", "acknowledge", "end", "deploy", "crash", "scale"])
+def platform_restarts(world: World) -> None:
+    """`gyrus down`, then `up`: nothing runs, and the gateway is another."""
+    world.replicas.clear()
+    world.told = world.acknowledged = world.routed = None
+
+
+def serving(world: World) -> list[int]:
+    """The generations of the replicas that answer, after everything but the newest has come up."""
+    for _ in range(4):
+        world.reconcile()
+        world.catch_up()
+        for name in world.in_phase(Phase.STARTING):
+            if world.replicas[name].generation != world.api.target.number:
+                world.become(name, Phase.READY)
+    situation = world.situation()
+    return [r.generation for r in world.replicas.values() if situation.available(r)]
+
+
+def test_a_platform_that_was_stopped_within_a_rollout_serves_what_was_live() -> None:
+    world = live_world(4)
+    deploy(world)
+    world.reconcile()
+    platform_restarts(world)
+    step = world.reconcile()
+    assert (step.revive, step.start) == (4, 1)
+    assert serving(world) == [1, 1, 1]  # a quarter has made room for the new ones
+    world.settle()
+    assert [r.generation for r in world.replicas.values()] == [2, 2, 2, 2]
+
+
+def test_a_place_is_left_for_the_target() -> None:
+    world = live_world(2, max_surge=0, max_unavailable=1)
+    deploy(world)
+    platform_restarts(world)
+    step = world.reconcile()
+    assert (step.revive, step.start) == (1, 1)
+
+
+def test_what_was_live_and_is_broken_is_not_revived_twice() -> None:
+    world = live_world(1)
+    deploy(world)
+    platform_restarts(world)
+    world.reconcile()
+    [old] = [name for name, r in world.replicas.items() if r.generation == 1]
+    world.become(old, Phase.BACKOFF, Reason.INIT, 1)
+    assert world.reconcile().revive == 0
+    assert old in world.retiring
+    assert world.reconcile().revive == 0
+
+
+def test_what_was_idle_is_revived_only_for_requests() -> None:
+    idle = {"min_replicas": 0}
+    world = World(api(), spec(autoscaling=idle))
+    world.settle()
+    world.replicas.clear()
+    deploy(world)
+    assert world.situation().kept == ()
+    assert world.reconcile().revive == 0
+    world.replicas.clear()
+    world.held = 1
+    assert world.reconcile().revive == 1
+
+
+KINDS = st.sampled_from(
+    ["reconcile", "ready", "tell", "acknowledge", "end", "deploy", "crash", "scale", "restart"]
+)
 EVENTS = st.lists(st.tuples(KINDS, st.integers(0, 9)), max_size=120)
 
 
@@ -216,10 +281,25 @@ def happen(world: World, event: str, choice: int, faults: bool) -> None:
         case "crash" if faults:
             if names := world.in_phase(Phase.READY, Phase.STARTING):
                 world.become(names[choice % len(names)], Phase.BACKOFF, Reason.KILLED, choice)
+        case "restart" if faults:
+            platform_restarts(world)
+            world.reconcile()
+            assert len(world.situation().kept) <= world.api.replicas + margins_of(world).surge
+            assert world.api.replicas == 0 or len(serving(world)) >= lowest(world)
         case "scale" if faults:
             world.api = dataclasses.replace(world.api, replicas=choice % 7)
         case _:
             pass
+
+
+def margins_of(world: World) -> Margins:
+    return Margins.of(world.spec.update_strategy, world.api.replicas)
+
+
+def lowest(world: World) -> int:
+    """How many replicas must answer though the target's do not yet."""
+    beside = world.api.live is not None and world.api.live != world.api.target
+    return max(0, world.api.replicas - margins_of(world).unavailable) if beside else 0
 
 
 def with_processes(world: World, name: str, *phases: Phase, restarts: int = 0) -> None:
