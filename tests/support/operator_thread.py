@@ -44,6 +44,7 @@ class Operator:
     home: Home
     port: int
     gateway: str
+    """Base URL of the endpoints, as it tells it."""
     backend: MemoryBackend
     loop: asyncio.AbstractEventLoop
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -121,7 +122,7 @@ async def _operate(
 
     def info() -> OperatorInfo:
         return OperatorInfo(
-            version=__version__, gateway=gateway, gateway_state=board.gateway,
+            version=__version__, gateway=operator.gateway, gateway_state=board.gateway,
             backend="memory", pid=os.getpid(), home=str(folder),
         )  # fmt: skip
 

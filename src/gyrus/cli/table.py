@@ -10,6 +10,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "get": "List the APIs, or show one",
         "describe": "Everything about one API: replicas, reasons, events, traffic",
         "predict": "Send a request to an API and print its answer",
+        "replay": "Send an API the requests of a traffic trace, at their times",
         "logs": "What the replicas of an API printed",
         "rollback": "Go back to an earlier revision",
         "refresh": "Replace an API's replicas without downtime",

@@ -68,9 +68,9 @@ def test_every_module_is_in_the_table() -> None:
 
 
 def test_a_mistyped_command(gyrus: Gyrus) -> None:
-    ran = gyrus("deply")
+    ran = gyrus("dploy")
     assert ran.code == 2
-    assert ran.err == "error: There is no command 'deply'. Did you mean deploy?\n  See: gyrus --help\n"
+    assert ran.err == "error: There is no command 'dploy'. Did you mean deploy?\n  See: gyrus --help\n"
 
 
 def test_a_mistyped_option(gyrus: Gyrus) -> None:

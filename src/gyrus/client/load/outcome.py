@@ -23,6 +23,8 @@ class Fate(StrEnum):
 class Outcome:
     """Times are seconds since the load began."""
 
+    number: int
+    """The request's, counted from 0."""
     due: float
     """When it was to be sent."""
     sent: float

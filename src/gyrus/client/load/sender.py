@@ -23,6 +23,8 @@ _BY_STATUS = {503: Fate.REFUSED, 504: Fate.TIMED_OUT}
 class Due:
     """A request that is to be sent ``at`` so many seconds after the beginning."""
 
+    number: int
+    """Its own, for the outcome."""
     at: float
     body: bytes
 
@@ -66,7 +68,15 @@ class Sender:
         finally:
             self.under_way -= 1
         self._tell(
-            Outcome(due=request.at, sent=sent, ended=self.elapsed, fate=fate, cause=cause, example=example)
+            Outcome(
+                number=request.number,
+                due=request.at,
+                sent=sent,
+                ended=self.elapsed,
+                fate=fate,
+                cause=cause,
+                example=example,
+            )
         )
 
     async def _outcome(self, request: Due) -> tuple[Fate, str, str]:

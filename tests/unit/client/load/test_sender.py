@@ -52,7 +52,7 @@ def answering(*answers: bytes) -> Server:
 
 async def sent(url: str, *times: float, timeout: float = 10.0) -> list[Outcome]:
     told: list[Outcome] = []
-    await Sender(url, timeout, told.append).run([Due(at, b"{}") for at in times])
+    await Sender(url, timeout, told.append).run([Due(number, at, b"{}") for number, at in enumerate(times)])
     return told
 
 
@@ -177,7 +177,7 @@ async def test_a_load_that_is_cancelled_ends_its_requests_untold() -> None:
     told: list[Outcome] = []
     async with serving(serve) as url:
         sender = Sender(url, 10, told.append)
-        running = asyncio.create_task(sender.run([Due(0.0, b"{}"), Due(60.0, b"{}")]))
+        running = asyncio.create_task(sender.run([Due(0, 0.0, b"{}"), Due(1, 60.0, b"{}")]))
         await begun.wait()
         assert (sender.sent, sender.under_way) == (1, 1)
         running.cancel()

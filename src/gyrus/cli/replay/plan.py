@@ -1,0 +1,45 @@
+"""What is sent when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gyrus.cli.replay.payload import SERVICE_TIME, BadPayload, Template
+from gyrus.client.load.sender import Due
+from gyrus.simulator.service import Service
+from gyrus.simulator.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The requests of one replay."""
+
+    trace: Trace
+    """As it is sent: shortened, thinned, hastened."""
+    template: Template
+    services: Sequence[float]
+    """Seconds of work, one for each request; empty where nobody said."""
+
+    @classmethod
+    def make(cls, trace: Trace, payload: str, service: Service | None, seed: int) -> Plan:
+        """A rehearsal of the same trace with the same seed has the same service times.
+
+        Raises BadPayload, and ValueError where the trace does not tell the service times.
+        """
+        template = Template.parse(payload, list(trace.columns))
+        if SERVICE_TIME in template.names and service is None:
+            raise BadPayload(f"it has a place for {{{SERVICE_TIME}}}, and no --service-time is given")
+        return cls(trace, template, service.times(trace, seed) if service else ())
+
+    def __len__(self) -> int:
+        return len(self.trace)
+
+    def requests(self) -> Iterator[Due]:
+        names = self.template.names
+        for number, at in enumerate(self.trace.arrivals):
+            values = {name: self._value(name, number) for name in names}
+            yield Due(number, at, self.template.filled(values))
+
+    def _value(self, name: str, number: int) -> str:
+        return f"{self.services[number]:.6f}" if name == SERVICE_TIME else self.trace.columns[name][number]
