@@ -145,19 +145,20 @@ class Reconciler:
 
     async def _record(self, situation: Situation, step: Plan) -> None:
         api = situation.api
-        if step.verdict and await self._finish(api, step.verdict):
-            await self._keep(api.name, verdict_event(api, step.verdict, self.clock.now()))
-            self.board.intent_hints.notify(api.name)  # the intent has changed: plan again from it
+        if step.verdict:
+            if await self._finish(api, step.verdict):
+                await self._keep(api.name, verdict_event(api, step.verdict, self.clock.now()))
+            self.board.intent_hints.notify(api.name)  # the intent has changed either way: plan again from it
         if step.forget:
             await self.store.remove(api.name)
             await self._clean_up(api.name)
 
     async def _finish(self, api: Api, verdict: Verdict) -> bool:
-        """Write the verdict; False where the user has meanwhile wanted something else."""
+        """Write the verdict; False where another intent was written meanwhile."""
         try:
             await self.store.finish(api, verdict.outcome, verdict.message, self.clock.now())
         except StaleVersion:
-            log.info("the rollout of %s was superseded before its end was written", api.name)
+            log.info("the intent of %s changed before the end of its rollout was written", api.name)
             return False
         return True
 
