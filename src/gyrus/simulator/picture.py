@@ -13,7 +13,7 @@ from gyrus.simulator.axes import Axis, axis, day, highest, number, times
 from gyrus.simulator.run import Look
 
 WIDTH, LEFT, RIGHT = 960, 62, 22
-TOP, PANEL, GAP, BOTTOM = 62, 150, 44, 44
+TOP, PANEL, GAP, BOTTOM = 80, 150, 44, 44
 PLOT = WIDTH - LEFT - RIGHT
 HEIGHT = TOP + 3 * PANEL + 2 * GAP + BOTTOM
 
@@ -31,7 +31,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-seri
 .grid { stroke: #8b929c; stroke-opacity: .22 }
 .line { fill: none; stroke-width: 1.5; stroke-linejoin: round }
 .faint { fill: none; stroke-width: 1; stroke-opacity: .45; stroke-dasharray: 3 2 }
-.load { fill: #8b929c; fill-opacity: .35; stroke: #8b929c; stroke-width: 1 }
+.load { fill: #8b929c; fill-opacity: .5 }
 @media (prefers-color-scheme: dark) { text { fill: #9aa4af } .title, .name { fill: #e6edf3 } }
 """
 

@@ -1,0 +1,178 @@
+"""``gyrus simulate``: no operator is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gyrus.cli import drawing
+from support.command_line import Gyrus
+
+TRACE = "time,service_time,GeneratedTokens\n" + "".join(f"{n / 4},{n % 3},{n % 7}\n" for n in range(200))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project without a handler, and a trace."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "gyrus.yaml").write_text("- {name: chat, kind: RealtimeAPI, handler: {path: handler.py}}\n")
+    (folder / "trace.csv").write_text(TRACE)
+    return folder
+
+
+def arguments(folder: Path, *more: str | Path) -> tuple[str | Path, ...]:
+    """``more`` comes last, and so counts where it repeats an option."""
+    trace = folder / "trace.csv"
+    return ("simulate", folder, "--trace", trace, "--service-time", "column", "--startup", "8s", *more)
+
+
+def test_the_table_has_a_line_for_each_policy(gyrus: Gyrus, folder: Path) -> None:
+    ran = gyrus(*arguments(folder, "--policy", "cortex", "--policy", "fixed:5", "--price", "0.526/h"))
+    assert ran.code == 0
+    title, _, headers, cortex, fixed = ran.out.splitlines()
+    assert title == "trace.csv: 200 requests in 49s, 4.0 at work on average; for chat"
+    assert headers.split()[0] == "POLICY"
+    assert headers.split()[-4:] == ["REPLICA-HOURS", "COST", "PEAK", "SCALINGS"]
+    assert cortex.startswith("cortex ")
+    assert fixed.split()[0] == "fixed:5"
+    assert fixed.split()[-2:] == ["5", "0"]
+    assert "2 × the request's service time" in ran.err
+
+
+def test_json_has_what_scripts_rely_on(gyrus: Gyrus, folder: Path) -> None:
+    told = gyrus(
+        *arguments(folder, "--policy", "fixed:8", "--slo", "1.5s", "--price", "3.6", "-o", "json")
+    ).json
+    assert (told["trace"], told["requests"], told["slo"]) == ("trace.csv", 200, 1.5)
+    [policy] = told["policies"]
+    assert policy["policy"] == "fixed:8"
+    assert policy["slo_misses"] == 66  # those that take 2 s
+    assert policy["replica_hours"] == pytest.approx(8 * 51.25 / 3600)
+    assert policy["cost"] == pytest.approx(3.6 * policy["replica_hours"])
+    assert policy["p95_wait"] == 0
+
+
+def test_a_comparison_tells_the_distance_to_clairvoyant(gyrus: Gyrus, folder: Path) -> None:
+    ran = gyrus(*arguments(folder, "--compare"))
+    assert ran.code == 0
+    first, second = ran.out.split("\n\n")[1:]
+    names = [line.split()[0] for line in first.splitlines()[1:]]
+    assert names == ["gyrus", "cortex", "kpa", "hpa", "clairvoyant"]
+    assert [line.split()[0] for line in second.splitlines()[1:]] == names[:-1]
+    assert "REPLICA-HOURS × clairvoyant" in second
+
+
+def test_a_part_of_the_trace_thinner_and_faster(gyrus: Gyrus, folder: Path) -> None:
+    more = ("--policy", "fixed:9", "--first", "40s", "--scale", "25%", "--speed", "2x", "-o", "json")
+    told = gyrus(*arguments(folder, *more)).json
+    assert told["requests"] == 40
+    assert told["policies"][0]["replica_seconds"] == pytest.approx(9 * (156 / 4 / 2 + 0), rel=0.1)
+
+
+def test_equal_seeds_give_equal_results(gyrus: Gyrus, folder: Path) -> None:
+    drawn = ("--service-time", "lognormal(1s, 0.5)", "--policy", "kpa", "-o", "json")
+    first, second, third = (
+        gyrus(*arguments(folder, *drawn, "--seed", seed)).json["policies"] for seed in ("1", "1", "2")
+    )
+    assert first == second != third
+
+
+def test_a_picture_is_drawn(gyrus: Gyrus, folder: Path) -> None:
+    picture = folder / "run.svg"
+    ran = gyrus(*arguments(folder, "--policy", "hpa", "--plot", picture))
+    assert ran.code == 0
+    assert str(picture) in ran.err
+    assert picture.read_text().startswith("<svg")
+
+
+def test_the_search_tells_settings_to_paste(gyrus: Gyrus, folder: Path) -> None:
+    more = ("--tune", "--slo", "4s", "--slo-ratio", "10%")
+    ran = gyrus(*arguments(folder, *more))
+    assert ran.code == 0
+    assert ran.out.startswith("autoscaling:\n  ")
+    assert "settings meet the goal" in ran.err or "these meet the goal" in ran.err
+    told = gyrus(*arguments(folder, *more, "-o", "json")).json
+    assert told["met"]
+    assert [each["policy"] for each in told["policies"]] == ["present", "tuned"]
+    assert told["policies"][1]["slo_miss_ratio"] <= 0.1
+    assert told["tried"] > 20
+    for name, value in told["autoscaling"].items():
+        assert f"  {name}: {value}" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--policy", "magic"), "'magic' is not a policy; there are gyrus, cortex"),
+        (("--policy", "fixed:99999"), "is too many replicas"),
+        (("--service-time", "soon"), "'soon' is not a time; write for example 120ms"),
+        (
+            ("--service-time", "column:Size"),
+            "trace.csv has no column Size; it has service_time, GeneratedTokens",
+        ),
+        (("--startup", "column"), "'column' is not a time"),
+        (("--price", "cheap"), "'cheap' is not a price"),
+        (("--scale", "2"), "'2' is not a share"),
+        (("--speed", "fast"), "'fast' is not a factor"),
+        (("--first", "0s"), "is left"),
+        (("--trace", "none.csv"), "none.csv: cannot be read: No such file"),
+        (("--plot", "run.pdf"), "run.pdf is neither an .svg nor a .png file"),
+        (("--plot", "nowhere/run.svg"), "There is no folder nowhere"),
+        (("--api", "chatt"), "has no API chatt; it has chat. Did you mean chat?"),
+        (("--tune", "--compare"), "--tune goes with neither --policy"),
+    ],
+)
+def test_wrong_input_is_one_clear_error(gyrus: Gyrus, folder: Path, more: tuple[str, ...], said: str) -> None:
+    ran = gyrus(*arguments(folder, *more))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: ")
+    assert said in ran.err
+
+
+def test_several_apis_are_listed(gyrus: Gyrus, folder: Path) -> None:
+    yaml = folder / "gyrus.yaml"
+    yaml.write_text(yaml.read_text() + yaml.read_text().replace("chat", "code"))
+    ran = gyrus(*arguments(folder, "--policy", "fixed:2"))
+    assert ran.code == 2
+    assert f"{yaml} has several APIs: chat, code." in ran.err
+    assert (
+        gyrus(*arguments(folder, "--policy", "fixed:2", "--api", "code"))
+        .out.splitlines()[0]
+        .endswith("for code")
+    )
+
+
+def test_without_a_renderer_a_png_is_refused_at_once(
+    gyrus: Gyrus, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "RENDERERS", {"no-such-program": ("{svg}", "{png}")})
+    ran = gyrus(*arguments(folder, "--plot", "run.png"))
+    assert ran.code == 2
+    assert "Nothing here can make a PNG (no-such-program would)." in ran.err
+    assert "--plot run.svg" in ran.err
+
+
+def test_a_renderer_makes_the_png_or_its_words_are_shown(
+    gyrus: Gyrus, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "RENDERERS", {"cp": ("{svg}", "{png}")})
+    picture = folder / "run.png"
+    assert gyrus(*arguments(folder, "--policy", "kpa", "--plot", picture)).code == 0
+    assert picture.read_text().startswith("<svg")
+    monkeypatch.setattr(drawing, "RENDERERS", {"cp": ("{svg}.none", "{png}")})
+    picture.unlink()
+    ran = gyrus(*arguments(folder, "--policy", "kpa", "--plot", picture))
+    assert ran.code == 1
+    assert "cp could not make" in ran.err
+    assert "cannot stat" in ran.err
+
+
+def test_the_yaml_s_own_faults_are_told(gyrus: Gyrus, folder: Path) -> None:
+    (folder / "gyrus.yaml").write_text(
+        "- {name: chat, kind: RealtimeAPI, handler: {path: handler.py}, timeout: 5}\n"
+    )
+    ran = gyrus(*arguments(folder))
+    assert ran.code == 2
+    assert "timeout: 5 has no unit" in ran.err
