@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from gyrus.contract import problem
-from gyrus.contract.operator import ApiDescription, ApiView, Deployed, RevisionView, RollbackRequest
+from gyrus.contract.operator import (
+    ApiDescription,
+    ApiView,
+    Deployed,
+    EventView,
+    RevisionView,
+    RollbackRequest,
+)
 from gyrus.server import acts
 from gyrus.server.given import GivenContext, GivenViews
 from gyrus.server.problems import responses
+from gyrus.state.store import KEPT_EVENTS
 
 router = APIRouter(prefix="/apis")
 
@@ -38,6 +48,18 @@ async def describe_api(name: str, views: GivenViews) -> ApiDescription:
 async def list_revisions(name: str, views: GivenViews) -> list[RevisionView]:
     """Its history, newest first."""
     return list(await views.history(name))
+
+
+@router.get("/{name}/events", responses=responses(problem.UNKNOWN_API, problem.BAD_REQUEST))
+async def list_events(
+    name: str,
+    views: GivenViews,
+    since: float | None = None,
+    limit: Annotated[int, Query(ge=0, le=KEPT_EVENTS)] = 100,
+) -> list[EventView]:
+    """What happened to it, oldest first: the latest `limit`, and none before `since` (seconds since the
+    epoch)."""
+    return list(await views.events(name, since, limit))
 
 
 @router.post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
-from gyrus.contract.operator import ApiDescription, ApiView, Deployed, RevisionView
+from gyrus.contract.operator import ApiDescription, ApiView, Deployed, EventView, RevisionView
 from gyrus.server.context import ServerContext
 from gyrus.state import view
 from gyrus.state.errors import UnknownApi
@@ -49,6 +49,12 @@ class Views:
         store = self._context.store
         api = await self.api(name)
         return view.revision_views(api, await store.revisions(name), await store.rollouts(name))
+
+    async def events(self, name: str, since: float | None, limit: int) -> tuple[EventView, ...]:
+        """The latest, oldest first; ``since`` in seconds since the epoch."""
+        await self.api(name)
+        latest = await self._context.store.events(name, limit)
+        return view.event_views(e for e in latest if since is None or e.time.timestamp() >= since)
 
     async def begun(self, api: Api) -> Deployed:
         """What was begun by an act that made this record."""

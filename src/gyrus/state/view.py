@@ -17,6 +17,8 @@ from gyrus.contract.operator import (
     ReplicaView,
     RevisionView,
     RolloutView,
+    ScalingView,
+    StartTimes,
     Status,
 )
 from gyrus.contract.replica import Phase, ReplicaStatus
@@ -37,6 +39,9 @@ _WHAT_THEY_DO = {
 }
 
 
+NONE_YET = "waiting for a replica to start"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What was seen of one API."""
@@ -45,6 +50,12 @@ class Sight:
     traffic: Traffic = field(default_factory=Traffic)
     acknowledged: frozenset[str] = frozenset()
     """Endpoints that the gateway uses."""
+    held: int = 0
+    """Requests that wait because no replica is there."""
+    asked: datetime | None = None
+    """When a request was last seen; None: never since the operator started."""
+    scaling: ScalingView | None = None
+    starts: tuple[StartTimes, ...] = ()
     gateway_fault: str | None = None
     """Why no request gets through at all; None: the gateway runs."""
 
@@ -54,6 +65,10 @@ class Sight:
             replicas=board.replicas.get(api, ()),
             traffic=board.traffic.get(api, Traffic()),
             acknowledged=board.acknowledged.get(api, frozenset()),
+            held=board.held.get(api, 0),
+            asked=board.asked.get(api),
+            scaling=board.scaling.get(api),
+            starts=board.starts.get(api, ()),
             gateway_fault=board.gateway_message if board.gateway == "down" else None,
         )
 
@@ -61,8 +76,8 @@ class Sight:
 def view(api: Api, wanted: Revision, sight: Sight, gateway: str) -> ApiView:
     """An API in a sentence. ``wanted`` is its target's revision, ``gateway`` the base URL of endpoints."""
     counts = count(api, sight.replicas)
-    status = status_of(api, counts, sight.replicas)
-    message = message_of(api, status, sight.replicas)
+    status = status_of(api, counts, sight)
+    message = message_of(api, status, sight)
     if status is Status.LIVE and sight.gateway_fault is not None:
         status, message = Status.DEGRADED, f"The gateway does not run: {sight.gateway_fault}"
     return ApiView(
@@ -94,11 +109,14 @@ def describe(
         rollout=rollout_view(rollout),
         replicas=tuple(_replica_view(replica, api, sight.acknowledged) for replica in sight.replicas),
         traffic=sight.traffic.view,
-        events=tuple(_event_view(event) for event in events),
+        events=event_views(events),
+        held=sight.held,
+        scaling=sight.scaling,
+        starts=sight.starts,
     )
 
 
-def status_of(api: Api, counts: ReplicaCounts, replicas: Sequence[Replica]) -> Status:
+def status_of(api: Api, counts: ReplicaCounts, sight: Sight) -> Status:
     if api.deleting:
         return Status.DELETING
     if api.outcome is Outcome.PROGRESSING:
@@ -107,11 +125,11 @@ def status_of(api: Api, counts: ReplicaCounts, replicas: Sequence[Replica]) -> S
         return Status.FAILED
     if counts.requested == counts.ready == 0:
         return Status.IDLE
-    if counts.ready >= counts.requested:
+    if counts.ready >= counts.requested or (counts.ready and _grows(api, sight)):
         return Status.LIVE
-    if all(_starts_for_the_first_time(replica) for replica in replicas):
-        return Status.CREATING  # the platform was started again
-    broken = any(replica.status.phase in (Phase.FAILED, Phase.BACKOFF) for replica in replicas)
+    if all(_starts_for_the_first_time(replica) for replica in sight.replicas):
+        return Status.CREATING  # the platform was started again, or requests woke it
+    broken = any(replica.status.phase in (Phase.FAILED, Phase.BACKOFF) for replica in sight.replicas)
     return Status.FAILED if counts.ready == 0 and broken else Status.DEGRADED
 
 
@@ -119,22 +137,51 @@ def _starts_for_the_first_time(replica: Replica) -> bool:
     return replica.status.phase in BECOMING and replica.status.restarts == 0
 
 
-def message_of(api: Api, status: Status, replicas: Sequence[Replica]) -> str:
+def _grows(api: Api, sight: Sight) -> bool:
+    """More replicas were requested, and nothing stands in the way of those that are missing."""
+    staying = [r for r in sight.replicas if r.status.phase not in (Phase.DRAINING, Phase.GONE)]
+    missing = [replica for replica in staying if replica.status.phase is not Phase.READY]
+    just_raised = sight.scaling is not None and sight.scaling.was < sight.scaling.replicas == api.replicas
+    return (len(staying) >= api.replicas or just_raised) and all(
+        _starts_for_the_first_time(replica) and replica.status.reason is None for replica in missing
+    )
+
+
+def message_of(api: Api, status: Status, sight: Sight) -> str:
     """Why it is not live, in a line; of a live one only that its latest rollout has failed."""
+    replicas = sight.replicas
     fallen_back = api.outcome is Outcome.FAILED and api.live is not None
     match status:
         case Status.DELETING:
             return f"finishing the requests of {_replicas(len(replicas))}" if replicas else "removing"
         case Status.IDLE:
-            return "No replica is wanted: min_replicas and init_replicas are 0."
+            return _idle(api, sight)
         case Status.FAILED if api.live is None:
             return _first_line(api.message)
         case Status.LIVE if fallen_back:
             return f"{_first_line(api.message)} Revision {api.target.revision} goes on serving."
         case Status.LIVE:
             return ""
+        case Status.CREATING if sight.held:
+            return _waking(sight.held, what_happens(api, replicas))
         case _:
             return what_happens(api, replicas)
+
+
+def _idle(api: Api, sight: Sight) -> str:
+    if sight.held:
+        return _waking(sight.held, "")
+    since = (sight.asked or api.updated_at).astimezone(UTC)
+    return (
+        f"No replica runs: nothing was asked of it since {since:%Y-%m-%d %H:%M} UTC; "
+        "the next request starts one."
+    )
+
+
+def _waking(held: int, doing: str) -> str:
+    requests = "1 held request" if held == 1 else f"{held} held requests"
+    more = "" if doing in ("", *_WHAT_THEY_DO.values(), NONE_YET) else f": {doing}"
+    return f"starting for {requests}{more}"
 
 
 def what_happens(api: Api, replicas: Sequence[Replica]) -> str:
@@ -152,7 +199,7 @@ def what_happens(api: Api, replicas: Sequence[Replica]) -> str:
             return number + (doing[0].message or _WHAT_THEY_DO[phase])
     if any(status.phase is Phase.READY for status in own):
         return "moving requests to the new replicas" if others else "waiting for the gateway"
-    return "waiting for a replica to start"
+    return NONE_YET
 
 
 def count(api: Api, replicas: Iterable[Replica]) -> ReplicaCounts:
@@ -219,6 +266,10 @@ def _replica_view(replica: Replica, api: Api, acknowledged: frozenset[str]) -> R
         up_to_date=replica.generation == api.target.number,
         routed=not acknowledged.isdisjoint(replica.status.endpoints),
     )
+
+
+def event_views(events: Iterable[Event]) -> tuple[EventView, ...]:
+    return tuple(_event_view(event) for event in events)
 
 
 def _event_view(event: Event) -> EventView:

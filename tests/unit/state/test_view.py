@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from gyrus.contract.operator import Cause, Outcome, Status, TrafficView
+from gyrus.contract.operator import Cause, Outcome, ScalingView, StartKind, StartTimes, Status, TrafficView
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions, view
@@ -61,6 +61,9 @@ BACKOFF = replica(Phase.BACKOFF, message="exited with code 3", reason=Reason.EXI
 BUILDING = replica(Phase.BUILDING, message="building environment: numpy")
 
 
+WAITING = replica(Phase.PENDING, message="needs 2 GPUs", reason=Reason.UNSCHEDULABLE)
+
+
 class TestStatus:
     @pytest.mark.parametrize(
         ("api", "replicas", "status"),
@@ -77,7 +80,9 @@ class TestStatus:
             (replace(LIVE, replicas=2), (replica(), BACKOFF), Status.DEGRADED),
             (LIVE, (), Status.CREATING),
             (LIVE, (BUILDING,), Status.CREATING),
-            (replace(LIVE, replicas=2), (replica(), BUILDING), Status.DEGRADED),
+            (replace(LIVE, replicas=2), (replica(), BUILDING), Status.LIVE),
+            (replace(LIVE, replicas=3), (replica(), BUILDING), Status.DEGRADED),
+            (replace(LIVE, replicas=2), (replica(), WAITING), Status.DEGRADED),
             (LIVE, (replica(Phase.UNREADY),), Status.DEGRADED),
             (LIVE, (BACKOFF,), Status.FAILED),
             (LIVE, (replica(Phase.FAILED),), Status.FAILED),
@@ -134,8 +139,34 @@ class TestMessage:
         assert shown.status is Status.DEGRADED
         assert shown.message == "The gateway does not run: Envoy is not installed."
 
+    def test_one_that_was_just_asked_to_grow_is_live(self) -> None:
+        more = replace(LIVE, replicas=2)
+        grown = ScalingView(time="", was=1, wanted=2, replicas=2, rule="", message="")
+        for scaling, status in ((grown, Status.LIVE), (replace(grown, was=2), Status.DEGRADED)):
+            sight = Sight(replicas=(replica(),), scaling=scaling)
+            assert view.status_of(more, view.count(more, sight.replicas), sight) is status
+
+    def test_one_that_requests_wake(self) -> None:
+        def told(held: int, *replicas: Replica, replicas_wanted: int = 1) -> tuple[Status, str]:
+            revision = transitions.snapshot(SPEC, 1, None, START)
+            api = replace(LIVE, replicas=replicas_wanted)
+            shown = view.view(api, revision, Sight(replicas=replicas, held=held), GATEWAY)
+            return shown.status, shown.message
+
+        assert told(1, replicas_wanted=0) == (Status.IDLE, "starting for 1 held request")
+        assert told(3) == (Status.CREATING, "starting for 3 held requests")
+        assert told(3, replica(Phase.STARTING))[1] == "starting for 3 held requests"
+        assert told(3, BUILDING)[1] == "starting for 3 held requests: building environment: numpy"
+        assert told(3, BACKOFF) == (Status.FAILED, "Exited: exited with code 3")
+
     def test_idle_and_deleting(self) -> None:
-        assert "min_replicas and init_replicas are 0" in seen(replace(LIVE, replicas=0))[1]
+        idle = replace(LIVE, replicas=0)
+        assert seen(idle)[1] == (
+            "No replica runs: nothing was asked of it since 2030-01-01 00:00 UTC; "
+            "the next request starts one."
+        )
+        asked = Sight(asked=START + timedelta(hours=12, minutes=30))
+        assert "since 2030-01-01 12:30 UTC;" in view.message_of(idle, Status.IDLE, asked)
         deleting = replace(LIVE, deleting=True)
         assert seen(deleting, replica(Phase.DRAINING))[1] == "finishing the requests of 1 replica"
         assert seen(deleting)[1] == "removing"
@@ -171,6 +202,9 @@ class TestDescription:
         board.replicas["iris"] = (routed, unrouted, starting)
         board.acknowledged["iris"] = frozenset(routed.status.endpoints)
         board.traffic["iris"] = Traffic(in_flight=2, view=TrafficView(requests=9))
+        board.held["iris"] = 7
+        board.scaling["iris"] = ScalingView(time="", was=1, wanted=1, replicas=1, rule="", message="")
+        board.starts["iris"] = (StartTimes(kind=StartKind.COLD, median=2, last=2, count=1),)
         rollout = Rollout(
             api="iris", generation=SECOND, outcome=Outcome.PROGRESSING, message="", finished_at=None
         )
@@ -182,6 +216,8 @@ class TestDescription:
         assert [each.routed for each in told.replicas] == [True, False, False]
         assert [each.up_to_date for each in told.replicas] == [False, False, True]
         assert told.traffic.requests == 9
+        assert told.held == 7
+        assert (told.scaling, told.starts) == (board.scaling["iris"], board.starts["iris"])
         assert told.api.in_flight == 2
         assert told.spec["timeout"] == "1m"
         assert (told.rollout.generation, told.rollout.started_at) == (2, "2030-01-01T00:00:00.000Z")
