@@ -1,0 +1,78 @@
+"""Cortex's rules: the number of replicas that a traffic without surprises has."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gyrus.autoscaling.bound import Bound, grown, shrunk, whole
+from gyrus.autoscaling.windows import Extreme
+from gyrus.spec.api import Autoscaling
+from gyrus.spec.quantities import format_duration
+
+UP = "upscale_stabilization_period"
+DOWN = "downscale_stabilization_period"
+
+
+class Stable:
+    """Follows the average slowly: up after some time of need, down after a longer one without.
+
+    It depends on the traffic and on its own past alone. Replicas for a burst come on top of it, and do not
+    become a number that it holds.
+    """
+
+    def __init__(self, scaling: Autoscaling, replicas: int) -> None:
+        self.replicas = replicas
+        self._since: float | None = None
+        self._lowest = Extreme(0.0, highest=False)
+        self._highest = Extreme(0.0, highest=True)
+        self.reconfigure(scaling)
+
+    def reconfigure(self, scaling: Autoscaling) -> None:
+        self._scaling = scaling
+        self._lowest.span = scaling.upscale_stabilization_period.total_seconds()
+        self._highest.span = scaling.downscale_stabilization_period.total_seconds()
+
+    def follow(self, now: float, raw: float) -> Bound:
+        """``raw``: replicas that the average asks for, not rounded."""
+        if self._since is None:
+            self._since = now
+        known = now - self._since
+        recommended = self._tolerated(raw)
+        lowest = int(self._lowest.add(now, recommended.replicas))
+        highest = int(self._highest.add(now, recommended.replicas))
+        if recommended.replicas > self.replicas:
+            recommended = self._risen(recommended.replicas, lowest, known)
+        elif recommended.replicas < self.replicas:
+            recommended = self._fallen(recommended.replicas, highest, known)
+        self.replicas = recommended.replicas
+        return recommended
+
+    def _tolerated(self, raw: float) -> Bound:
+        scaling, present = self._scaling, self.replicas
+        if present * (1 - scaling.downscale_tolerance) < raw < present:
+            because = f"{raw:.2f} is within the tolerance of {scaling.downscale_tolerance:g}"
+            return Bound(present, "downscale_tolerance", because)
+        if present < raw < present * (1 + scaling.upscale_tolerance):
+            because = f"{raw:.2f} is within the tolerance of {scaling.upscale_tolerance:g}"
+            return Bound(present, "upscale_tolerance", because)
+        return Bound(whole(raw))
+
+    def _risen(self, recommended: int, lowest: int, known: float) -> Bound:
+        period, present = self._scaling.upscale_stabilization_period, self.replicas
+        if known < period.total_seconds():
+            return Bound(present, UP, _unknown(period, known))
+        limited = grown(present, recommended, self._scaling.max_upscale_factor)
+        because = f"lowest recommendation of {format_duration(period)} is {lowest}"
+        return limited.at_most(max(lowest, present), UP, because)
+
+    def _fallen(self, recommended: int, highest: int, known: float) -> Bound:
+        period, present = self._scaling.downscale_stabilization_period, self.replicas
+        if known < period.total_seconds():
+            return Bound(present, DOWN, _unknown(period, known))
+        limited = shrunk(present, recommended, self._scaling.max_downscale_factor)
+        because = f"highest recommendation of {format_duration(period)} is {highest}"
+        return limited.at_least(min(highest, present), DOWN, because)
+
+
+def _unknown(period: timedelta, known: float) -> str:
+    return f"the traffic is known for {known:.0f}s only, not for {format_duration(period)}"

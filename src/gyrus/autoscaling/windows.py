@@ -1,0 +1,74 @@
+"""Numbers of the recent past: their average, their highest, their lowest. Each is constant work a number."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class Average:
+    """The mean over a span that ends now, each number weighing as long as it stood.
+
+    A number that is added at ``now`` stands for the time since the one before it.
+    """
+
+    def __init__(self, span: float, first: float = 1.0) -> None:
+        """Seconds; ``first``: how long the very first number stood."""
+        self.span = span
+        self._first = first
+        self._parts: deque[tuple[float, float, float]] = deque()
+        self._area = 0.0
+        self._time = 0.0
+        self._last: float | None = None
+
+    def add(self, now: float, value: float) -> float:
+        """Returns the mean that results."""
+        stood = min(self._first if self._last is None else now - self._last, self.span)
+        if stood > 0:
+            self._last = now
+            self._parts.append((now, value * stood, stood))
+            self._area += value * stood
+            self._time += stood
+        self._forget(now - self.span)
+        return self.mean
+
+    def _forget(self, before: float) -> None:
+        parts = self._parts
+        while len(parts) > 1 and parts[0][0] <= before:
+            _, area, stood = parts.popleft()
+            self._area -= area
+            self._time -= stood
+        if len(parts) == 1:  # the rounding errors of a long life end here
+            _, self._area, self._time = parts[0]
+
+    @property
+    def mean(self) -> float:
+        return max(self._area / self._time, 0.0) if self._time else 0.0
+
+    @property
+    def covered(self) -> float:
+        """Seconds that numbers stand for, up to the span."""
+        return self._time
+
+
+class Extreme:
+    """The highest, or the lowest, of what was added within a span that ends now."""
+
+    def __init__(self, span: float, *, highest: bool) -> None:
+        self.span = span
+        self._sign = 1 if highest else -1
+        self._candidates: deque[tuple[float, float]] = deque()
+
+    def add(self, now: float, value: float) -> float:
+        """Returns the extreme, the value itself included."""
+        signed = value * self._sign
+        candidates = self._candidates
+        while candidates and candidates[-1][1] <= signed:
+            candidates.pop()
+        candidates.append((now, signed))
+        while candidates[0][0] < now - self.span:
+            candidates.popleft()
+        return candidates[0][1] * self._sign
+
+    def forget(self) -> None:
+        """All of it."""
+        self._candidates.clear()
