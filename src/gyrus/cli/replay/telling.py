@@ -45,9 +45,10 @@ async def show_progress(sender: Sender, watch: Watch, plan: Plan) -> None:
 
 def _progress(sender: Sender, watch: Watch, plan: Plan) -> str:
     look = watch.looks[-1]
-    times = f"{duration(sender.elapsed)} of {duration(plan.trace.length)}"
+    passed = duration(min(sender.elapsed, plan.trace.length))
     sent = f"{sender.sent:,} of {len(plan):,} sent, {sender.under_way:,} under way"
-    return f"{times}: {sent}; {look.ready} replicas ready, {look.requested} wanted"
+    replicas = f"replicas: {look.ready} ready, {look.requested} wanted"
+    return f"{passed} of {duration(plan.trace.length)}: {sent}; {replicas}"
 
 
 def text(name: str, plan: Plan, tally: Tally) -> str:
