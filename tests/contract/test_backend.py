@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from gyrus.backends.protocol import Backend
+from gyrus.backends.protocol import Backend, ReplicaOrder
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason
 from support.backends import MemoryWorld, World, gone, local_world, observed, order, running, until
@@ -148,6 +149,128 @@ async def test_what_fails_for_good_stays_until_it_is_stopped(world: World) -> No
         assert failed.message
         await backend.stop(ID, grace=GRACE)
         await gone(backend, ID)
+
+
+def needing(id: str, cpu: float = 0.2, **changes: Any) -> ReplicaOrder:
+    return order(id, compute={"cpu": cpu}, **changes)
+
+
+async def waits(backend: Backend, id: str) -> str:
+    """What a replica says that waits for capacity."""
+    await until(backend, lambda: backend.observe()[id].status.reason is Reason.CAPACITY)
+    status = backend.observe()[id].status
+    assert status.phase is Phase.PENDING
+    return status.message
+
+
+async def test_what_does_not_fit_waits_and_says_why_until_another_is_gone(world: World) -> None:
+    backend = world.backend(cores=0.5)
+    async with running(backend):
+        for id in ("iris-1-aaaaa", "iris-1-bbbbb", "wine-1-aaaaa"):
+            await backend.start(needing(id))
+        await observed(backend, "iris-1-aaaaa", Phase.READY)
+        await observed(backend, "iris-1-bbbbb", Phase.READY)
+        assert (await waits(backend, "wine-1-aaaaa")).startswith("waiting for capacity: needs ")
+        told = backend.capacity()
+        assert told
+        assert (told.total.cpu, round(told.held.cpu, 6), told.waiting.cpu) == (0.5, 0.4, 0.2)
+        assert (told.replicas, told.replicas_waiting) == (2, 1)
+        await backend.stop("iris-1-aaaaa", grace=GRACE)
+        ready = (await observed(backend, "wine-1-aaaaa", Phase.READY)).status
+        assert ready.reason is None
+        assert "iris-1-aaaaa" not in backend.observe()
+
+
+async def test_who_needs_much_is_not_passed_by_those_who_need_little(world: World) -> None:
+    backend = world.backend(cores=0.5)
+    async with running(backend):
+        await backend.start(needing("iris-1-aaaaa"))
+        await observed(backend, "iris-1-aaaaa", Phase.READY)
+        await backend.start(needing("large-1-aaaaa", cpu=0.4))
+        await waits(backend, "large-1-aaaaa")
+        await backend.start(needing("small-1-aaaaa"))
+        await waits(backend, "small-1-aaaaa")
+        await backend.stop("iris-1-aaaaa", grace=GRACE)
+        await observed(backend, "large-1-aaaaa", Phase.READY)
+        await waits(backend, "small-1-aaaaa")
+        await backend.stop("large-1-aaaaa", grace=GRACE)
+        await observed(backend, "small-1-aaaaa", Phase.READY)
+
+
+async def test_who_leaves_the_line_is_waited_for_no_more(world: World) -> None:
+    backend = world.backend(cores=0.5)
+    async with running(backend):
+        await backend.start(needing("iris-1-aaaaa"))
+        await observed(backend, "iris-1-aaaaa", Phase.READY)
+        await backend.start(needing("large-1-aaaaa", cpu=0.4))
+        await waits(backend, "large-1-aaaaa")
+        await backend.start(needing("small-1-aaaaa"))
+        await waits(backend, "small-1-aaaaa")
+        await backend.stop("large-1-aaaaa", grace=GRACE)
+        await observed(backend, "small-1-aaaaa", Phase.READY)
+
+
+async def test_a_replica_leaves_its_share_to_its_successor(world: World) -> None:
+    backend = world.backend(cores=0.3)
+    async with running(backend):
+        await backend.start(needing("iris-1-aaaaa"))
+        await observed(backend, "iris-1-aaaaa", Phase.READY)
+        await backend.start(needing("wine-1-aaaaa"))
+        await waits(backend, "wine-1-aaaaa")
+        await backend.start(needing("iris-2-aaaaa", generation=2))
+        await waits(backend, "iris-2-aaaaa")
+        await backend.stop("iris-1-aaaaa", grace=GRACE)
+        await observed(backend, "iris-2-aaaaa", Phase.READY)
+        await waits(backend, "wine-1-aaaaa")
+
+
+async def test_what_can_never_fit_fails_at_once(world: World) -> None:
+    backend = world.backend(cores=0.5)
+    async with running(backend):
+        await backend.start(needing("large-1-aaaaa", cpu=4))
+        failed = (await observed(backend, "large-1-aaaaa", Phase.FAILED)).status
+        assert failed.reason is Reason.UNSCHEDULABLE
+        assert failed.message.startswith("compute.cpu is 4, and this machine has ")
+        await backend.start(needing(ID))
+        await observed(backend, ID, Phase.READY)
+
+
+async def test_replicas_that_were_found_hold_what_they_held(world: World) -> None:
+    first = world.backend(cores=0.5)
+    async with running(first):
+        await first.start(needing("iris-1-aaaaa"))
+        await first.start(needing("iris-1-bbbbb"))
+        await observed(first, "iris-1-aaaaa", Phase.READY)
+        await observed(first, "iris-1-bbbbb", Phase.READY)
+        await first.start(needing("wine-1-aaaaa"))
+        await waits(first, "wine-1-aaaaa")
+    second = world.backend(cores=0.3)
+    async with running(second):
+        await waits(second, "wine-1-aaaaa")
+        assert second.observe()["iris-1-bbbbb"].status.phase is Phase.READY
+        told = second.capacity()
+        assert told
+        assert round(told.held.cpu, 6) == 0.4
+        await second.stop("iris-1-aaaaa", grace=GRACE)
+        await gone(second, "iris-1-aaaaa")
+        await waits(second, "wine-1-aaaaa")
+        await second.stop("iris-1-bbbbb", grace=GRACE)
+        await observed(second, "wine-1-aaaaa", Phase.READY)
+
+
+async def test_the_room_for_an_api_is_what_it_has_and_what_nobody_else_wants(world: World) -> None:
+    backend = world.backend(cores=1)
+    iris, wine = needing("iris-1-aaaaa").spec, needing("wine-1-aaaaa", cpu=0.3).spec
+    async with running(backend):
+        assert (backend.room(iris), backend.room(wine)) == (5, 3)
+        for id in ("iris-1-aaaaa", "iris-1-bbbbb"):
+            await backend.start(needing(id))
+            await observed(backend, id, Phase.READY)
+        assert (backend.room(iris), backend.room(wine)) == (5, 2)
+        await backend.start(needing("wine-1-aaaaa", cpu=0.7))
+        await waits(backend, "wine-1-aaaaa")
+        assert (backend.room(iris), backend.room(wine)) == (2, 2)
+        assert backend.room(needing("free-1-aaaaa", cpu=0).spec) is None
 
 
 async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> None:

@@ -10,15 +10,17 @@ import tempfile
 import urllib.request
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.local.backend import LocalBackend
+from gyrus.backends.local.capacity import Machine
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.backends.local.supervision import find_supervisors
-from gyrus.backends.memory import Machine, MemoryBackend, Step, works
+from gyrus.backends.memory import Machine as MemoryMachine
+from gyrus.backends.memory import MemoryBackend, Step, works
 from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
@@ -120,8 +122,8 @@ async def gone(backend: Backend, id: str) -> None:
 class World(Protocol):
     """A place where replicas run, whatever backend looks at it."""
 
-    def backend(self) -> Backend:
-        """A new instance, as after a restart of the operator."""
+    def backend(self, *, cores: float | None = None) -> Backend:
+        """A new instance, as after a restart of the operator, on a machine with so many cores."""
         ...
 
     def broken(self, id: str) -> ReplicaOrder:
@@ -139,10 +141,10 @@ class World(Protocol):
 
 @dataclass(slots=True)
 class MemoryWorld:
-    machine: Machine = field(default_factory=Machine)
+    machine: MemoryMachine = field(default_factory=MemoryMachine)
 
-    def backend(self) -> MemoryBackend:
-        return MemoryBackend(self._script, machine=self.machine)
+    def backend(self, *, cores: float | None = None) -> MemoryBackend:
+        return MemoryBackend(self._script, machine=self.machine, cores=cores)
 
     def _script(self, order: ReplicaOrder) -> tuple[Step, ...]:
         failed = Step(phase=Phase.FAILED, reason=Reason.DEPENDENCIES, message="no such file")
@@ -170,8 +172,11 @@ class LocalWorld:
     def project(self) -> Path:
         return self.packages.path
 
-    def backend(self) -> LocalBackend:
-        return LocalBackend(self.home, self.packages, SystemClock(), self.settings)
+    def backend(self, *, cores: float | None = None) -> LocalBackend:
+        settings = self.settings
+        if cores is not None:
+            settings = replace(settings, machine=Machine(cpu=round(cores * 1000), mem=2**40))
+        return LocalBackend(self.home, self.packages, SystemClock(), settings)
 
     def broken(self, id: str) -> ReplicaOrder:
         return _broken(id)

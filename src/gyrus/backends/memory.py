@@ -7,6 +7,7 @@ turn of the event loop; a test that wants to stand between two steps calls :meth
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -14,8 +15,12 @@ from itertools import chain
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.hint import Hints
 from gyrus.backends.protocol import Observation, ReplicaOrder
-from gyrus.contract.operator import LogLine, LogQuery
+from gyrus.contract.operator import AmountView, CapacityView, LogLine, LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from gyrus.spec.api import ApiSpec
+
+CLOSE = 1e-6
+"""Cores, or replicas, that are lost in sums of fractions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,12 @@ class _Replica:
     status: ReplicaStatus
     ahead: Iterator[Step | None]
     """None: it is gone."""
+    holds: bool = False
+    """It has its share of the cores."""
+
+    @property
+    def cores(self) -> float:
+        return self.order.spec.compute.cpu
 
 
 @dataclass(slots=True)
@@ -67,11 +78,18 @@ class MemoryBackend:
     name = "memory"
 
     def __init__(
-        self, script: Script = works, *, clock: Clock | None = None, machine: Machine | None = None
+        self,
+        script: Script = works,
+        *,
+        clock: Clock | None = None,
+        machine: Machine | None = None,
+        cores: float | None = None,
     ) -> None:
         self.changes = Hints()
         self.script = script
         """May be exchanged at any time; each start of a replica follows the script of its moment."""
+        self.cores = cores
+        """What there is for all replicas, which wait for their share in order. None: any number."""
         self.held: set[str] = set()
         """Ids of replicas that take no step until they are released."""
         self.forgotten: set[str] = set()
@@ -127,6 +145,27 @@ class MemoryBackend:
             for id, replica in self._machine.replicas.items()
         }
 
+    def room(self, spec: ApiSpec) -> int | None:
+        needs = spec.compute.cpu
+        if self.cores is None or not needs:
+            return None
+        own = sum(r.cores for r in self._holding() if r.status.api == spec.name)
+        asked = sum(r.cores for r in self._waiting() if r.status.api != spec.name)
+        return math.floor((own + max(0.0, self._free() - asked)) / needs + CLOSE)
+
+    def capacity(self) -> CapacityView | None:
+        if self.cores is None:
+            return None
+        holding, waiting = self._holding(), self._waiting()
+        return CapacityView(
+            total=AmountView(cpu=self.cores, mem=0, gpu=0),
+            held=AmountView(cpu=sum(replica.cores for replica in holding), mem=0, gpu=0),
+            waiting=AmountView(cpu=sum(replica.cores for replica in waiting), mem=0, gpu=0),
+            replicas=len(holding),
+            replicas_waiting=len(waiting),
+            overcommit=False,
+        )
+
     async def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         seen = len(self._machine.lines)
         past = sorted(
@@ -167,6 +206,7 @@ class MemoryBackend:
         """Put a replica where the test wants it; its script is over."""
         found = self._machine.replicas[replica]
         found.ahead = iter(())
+        found.holds = step.phase not in (Phase.PENDING, Phase.FAILED)
         self._apply(found, step)
 
     def kill(self, replica: str) -> None:
@@ -186,12 +226,15 @@ class MemoryBackend:
     # How it does it
 
     def _step(self, replica: _Replica) -> bool:
+        if replica.status.phase is Phase.PENDING and not replica.holds and not self._find_place(replica):
+            return False
         done = Step(phase=replica.status.phase)
         step = next(replica.ahead, done)
         if step is done:
             return False
         if step is None:
             del self._machine.replicas[replica.order.id]
+            self._bequeath(replica)
             self._ring(replica)
         else:
             self._apply(replica, step)
@@ -199,6 +242,7 @@ class MemoryBackend:
 
     def _apply(self, replica: _Replica, step: Step) -> None:
         ready = step.phase is Phase.READY
+        replica.holds = replica.holds and step.phase is not Phase.FAILED
         replica.status = replace(
             replica.status,
             phase=step.phase,
@@ -209,6 +253,45 @@ class MemoryBackend:
             ready_at=replica.status.ready_at or (self._clock.now().timestamp() if ready else None),
         )
         self._ring(replica)
+
+    def _find_place(self, replica: _Replica) -> bool:
+        """Behind those that were ordered before it; or it is told what it waits for."""
+        if self.cores is None:
+            return True
+        if replica.cores > self.cores:
+            told = f"compute.cpu is {replica.cores:g}, and this machine has {self.cores:g} cores"
+            replica.ahead = iter(())
+            self._apply(replica, Step(phase=Phase.FAILED, reason=Reason.UNSCHEDULABLE, message=told))
+            return False
+        waiting = self._waiting()
+        before = sum(other.cores for other in waiting[: waiting.index(replica)])
+        replica.holds = not replica.cores or before + replica.cores <= self._free() + CLOSE
+        if not replica.holds:
+            told = (
+                f"waiting for capacity: needs {replica.cores:g} CPU, {self._free():g} of {self.cores:g} free"
+            )
+            step = Step(phase=Phase.PENDING, reason=Reason.CAPACITY, message=told)
+            if replica.status.message != told:
+                self._apply(replica, step)
+        return replica.holds
+
+    def _bequeath(self, gone: _Replica) -> None:
+        """What it held is taken over by a waiting one of its API, where that needs no more."""
+        own = (r for r in self._waiting() if r.status.api == gone.status.api)
+        heir = next((r for r in own if gone.holds and r.cores <= gone.cores + CLOSE), None)
+        if heir:
+            heir.holds = True
+
+    def _holding(self) -> list[_Replica]:
+        return [replica for replica in self._machine.replicas.values() if replica.holds]
+
+    def _waiting(self) -> list[_Replica]:
+        pending = (r for r in self._machine.replicas.values() if r.status.phase is Phase.PENDING)
+        return [replica for replica in pending if not replica.holds]
+
+    def _free(self) -> float:
+        """Cores that nobody holds."""
+        return (self.cores or 0.0) - sum(replica.cores for replica in self._holding())
 
     def _ring(self, *replicas: _Replica) -> None:
         self._moved.set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gyrus.aio.hint import Hints
-from gyrus.contract.operator import LogLine, LogQuery
+from gyrus.contract.operator import CapacityView, LogLine, LogQuery
 from gyrus.contract.replica import ReplicaStatus
 from gyrus.spec.api import ApiSpec
 
@@ -39,6 +39,11 @@ class Backend(Protocol):
     Replicas survive the operator: a new instance finds those of the last one (:meth:`run` adopts them before
     it first rings ``changes``). A replica whose process dies is started again in its place, with back-off.
     A replica that failed for good stays, with its reason, until it is stopped.
+
+    What replicas ask for in ``compute`` is not given out twice, where the backend counts it. One for which
+    there is no capacity is PENDING with ``Reason.CAPACITY`` and a message, and is served in the order of the
+    orders; one that ends leaves its share to a waiting one of its own API that needs no more. One that asks
+    for more than there is at all fails as ``Reason.UNSCHEDULABLE``.
     """
 
     name: str
@@ -69,6 +74,18 @@ class Backend(Protocol):
 
     def observe(self) -> Mapping[str, Observation]:
         """All replicas by id, as known now. Cheap, without I/O."""
+        ...
+
+    def room(self, spec: ApiSpec) -> int | None:
+        """The most replicas of this API, as specified, for which there is capacity; None: no limit is known.
+
+        Its own count: what they hold is its own, whatever else waits. What other APIs hold, or wait for, is
+        not there. Cheap, without I/O.
+        """
+        ...
+
+    def capacity(self) -> CapacityView | None:
+        """What there is for replicas and who has it, as known now; None: unknown. Cheap, without I/O."""
         ...
 
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:

@@ -234,6 +234,33 @@ class LogQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmountView:
+    """Of what a machine has."""
+
+    cpu: float
+    """Cores."""
+    mem: int
+    """Bytes."""
+    gpu: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityView:
+    """What there is for replicas, by what they ask for in ``compute``, whatever they really use."""
+
+    total: AmountView
+    held: AmountView
+    """By replicas that run. More than the total where it is overcommitted, or was."""
+    waiting: AmountView
+    """Asked for by replicas that wait for it."""
+    replicas: int
+    """That hold something."""
+    replicas_waiting: int
+    overcommit: bool
+    """CPU and memory are given to whoever asks. GPUs never are given out twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorInfo:
     version: str
     gateway: str
@@ -243,3 +270,5 @@ class OperatorInfo:
     backend: str
     pid: int
     home: str
+    capacity: CapacityView | None = None
+    """None: the backend does not count it."""

@@ -82,6 +82,8 @@ class Reason(StrEnum):
     SUPERVISOR_DIED = "SupervisorDied"
     UNSCHEDULABLE = "Unschedulable"
     """It asks for more than there is."""
+    CAPACITY = "WaitingForCapacity"
+    """It is PENDING until others give back what they hold of the machine."""
 
 
 FATAL: frozenset[Reason] = frozenset(

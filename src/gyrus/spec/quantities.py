@@ -73,6 +73,26 @@ def format_memory(size: int) -> str | int:
     return size
 
 
+def tell_memory(size: int) -> str:
+    """For people: rounded down to a tenth of its unit.
+
+    >>> tell_memory(25_275_000_000), tell_memory(512 * 2**20), tell_memory(1500)
+    ('23.5Gi', '512Mi', '1.4Ki')
+    """
+    for unit in ("Ti", "Gi", "Mi", "Ki"):
+        if size >= _UNIT_BYTES[unit]:
+            return f"{size * 10 // _UNIT_BYTES[unit] / 10:g}{unit}"
+    return str(size)
+
+
+def tell_cores(thousandths: int) -> str:
+    """
+    >>> tell_cores(200), tell_cores(1800), tell_cores(64_000), tell_cores(0)
+    ('200m', '1.8', '64', '0')
+    """
+    return f"{thousandths}m" if 0 < thousandths < 1000 else f"{thousandths / 1000:.10g}"
+
+
 def _parse_size(value: Any) -> int:
     match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
     if not match:

@@ -11,7 +11,7 @@ from gyrus.backends.local.folder import Launch, ReplicaFolder, Unreadable
 from gyrus.backends.local.supervision import Supervisor, find_supervisors, kill_leftovers
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
-from gyrus.contract.replica import ReplicaStatus
+from gyrus.contract.replica import Phase, ReplicaStatus
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +44,15 @@ def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> It
 
 def _found(folder: ReplicaFolder, supervisor: Supervisor | None) -> Found:
     status = folder.status()
-    launch = folder.launch() or Launch()
+    launch = folder.launch()
+    told = status if supervisor and status and status.pid == supervisor.pid else None
     return Found(
         supervisor=supervisor,
-        status=status if supervisor and status and status.pid == supervisor.pid else None,
-        launch=_with_pid(launch, supervisor, status),
+        status=told,
+        launch=_with_pid(launch or Launch(), supervisor, status),
         stop=folder.stop(),
+        ordered_at=folder.ordered_at(),
+        holds=launch is not None and not (told and told.phase is Phase.FAILED),
     )
 
 

@@ -7,25 +7,30 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gyrus.aio.clock import Clock
 from gyrus.aio.hint import Hints
 from gyrus.backends.local.adoption import Adopted, find_replicas
+from gyrus.backends.local.capacity import Ledger, Share, needs_of
 from gyrus.backends.local.caretaker import Caretaker, Found
 from gyrus.backends.local.configuration import NOTIFY_SOCKET
-from gyrus.backends.local.devices import Devices, detect
 from gyrus.backends.local.environments.shelf import EnvironmentShelf
 from gyrus.backends.local.folder import ReplicaFolder
 from gyrus.backends.local.logs.reader import Present, read_logs
 from gyrus.backends.local.logs.retention import forget_gone
+from gyrus.backends.local.machine import look_at_machine
 from gyrus.backends.local.notices import listening
+from gyrus.backends.local.places import Places
 from gyrus.backends.local.preparation import Projects, Workshop
 from gyrus.backends.local.settings import LocalSettings
+from gyrus.backends.local.telling import capacity_view
 from gyrus.backends.local.turns import Turns
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.home import Home
-from gyrus.contract.operator import LogLine, LogQuery
+from gyrus.contract.operator import CapacityView, LogLine, LogQuery
+from gyrus.spec.api import ApiSpec
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +52,7 @@ class LocalBackend:
             settings=self._settings,
             projects=projects,
             environments=EnvironmentShelf(home, clock, building_at_once=self._settings.building_at_once),
-            devices=Devices(),
+            places=Places(Ledger(overcommit=self._settings.overcommit)),
             starting=Turns(self._settings.starting_at_once, self._settings.longest_turn),
         )
         self._caretakers: dict[str, Caretaker] = {}
@@ -58,7 +63,7 @@ class LocalBackend:
 
     async def adopt(self) -> None:
         await asyncio.to_thread(_make_folders, self._home)
-        self._workshop.devices.names = await asyncio.to_thread(detect, os.environ)
+        await self._look_at_machine()
         for adopted in await asyncio.to_thread(find_replicas, self._home):
             self._adopt(adopted)
 
@@ -95,6 +100,12 @@ class LocalBackend:
     def observe(self) -> Mapping[str, Observation]:
         return {id: caretaker.observation for id, caretaker in self._caretakers.items()}
 
+    def room(self, spec: ApiSpec) -> int | None:
+        return self._workshop.places.ledger.room(spec.name, needs_of(spec.compute))
+
+    def capacity(self) -> CapacityView:
+        return capacity_view(self._workshop.places.ledger)
+
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         return read_logs(self._home.replica_logs / query.api, query, self._present)
 
@@ -111,10 +122,18 @@ class LocalBackend:
 
     # Caretakers
 
+    async def _look_at_machine(self) -> None:
+        machine = self._settings.machine or await asyncio.to_thread(look_at_machine, os.environ)
+        places = self._workshop.places
+        places.turn_to(replace(places.ledger, machine=machine))
+
     def _adopt(self, adopted: Adopted) -> None:
+        places = self._workshop.places
         if adopted.order.id not in self._caretakers:
-            self._workshop.devices.keep(adopted.order.id, adopted.found.launch.devices)
-            self._take_on(adopted.order, adopted.folder, adopted.found)
+            caretaker = self._take_on(adopted.order, adopted.folder, adopted.found)
+            if adopted.found.holds:
+                share = Share(claim=caretaker.claim, gpus=adopted.found.launch.devices)
+                places.turn_to(places.ledger.keep(share))
 
     def _take_on(self, order: ReplicaOrder, folder: ReplicaFolder, found: Found | None = None) -> Caretaker:
         def changed() -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gyrus.aio.tasks import run_until
+from gyrus.backends.local.capacity import Claim, needs_of
 from gyrus.backends.local.configuration import configure
 from gyrus.backends.local.folder import Launch, ReplicaFolder, Stop
 from gyrus.backends.local.preparation import Impossible, Workshop, prepare
@@ -44,6 +45,10 @@ class Found:
     status: ReplicaStatus | None = None
     launch: Launch = NEVER_LAUNCHED
     stop: Stop | None = None
+    ordered_at: float | None = None
+    """Seconds since the epoch. None: just now."""
+    holds: bool = False
+    """It was given its share of the machine, and has not given it back."""
 
 
 class Caretaker:
@@ -66,8 +71,8 @@ class Caretaker:
         self._stopping = asyncio.Event()
         self._deadline = 0.0
         self._failures = 0
-        self._ordered_at = workshop.clock.now().timestamp()
         found = found or Found()
+        self._ordered_at = workshop.clock.now().timestamp() if found.ordered_at is None else found.ordered_at
         self._supervisor = found.supervisor
         self._launch = found.launch
         self._status = self._first_status(found)
@@ -77,6 +82,13 @@ class Caretaker:
     @property
     def observation(self) -> Observation:
         return Observation(generation=self.order.generation, status=self._status)
+
+    @property
+    def claim(self) -> Claim:
+        """What it needs of the machine."""
+        spec = self.order.spec
+        needs = needs_of(spec.compute)
+        return Claim(replica=self.order.id, api=spec.name, needs=needs, at=self._ordered_at)
 
     def notice(self) -> None:
         """Its status has changed."""
@@ -124,7 +136,8 @@ class Caretaker:
 
     async def _start(self) -> None:
         """One life of its supervisor, from the preparation to the death."""
-        ground = await prepare(self.order, self._folder.path / "project", self._workshop, self._say)
+        empty = self._folder.path / "project"
+        ground = await prepare(self.order, self.claim, empty, self._workshop, self._say)
         turn = await self._workshop.starting.take(self._wait_for_turn)
         try:
             config = configure(self.order, ground, self._workshop.home, self._workshop.settings)
@@ -195,7 +208,7 @@ class Caretaker:
             await self._drain(self._supervisor)
             self._supervisor.reap()
         await self._clear()
-        self._workshop.devices.give_back(self.order.id)
+        self._workshop.places.give_back(self.order.id)
         try:
             await asyncio.to_thread(self._folder.remove)
         except OSError as error:
@@ -239,6 +252,8 @@ class Caretaker:
         status = await asyncio.to_thread(self._folder.status)
         if status:
             self._observe(replace(status, restarts=status.restarts + self._launch.restarts))
+            if status.phase is Phase.FAILED:  # of the user's processes, nothing runs or will
+                self._workshop.places.give_back(self.order.id)
 
     def _observe(self, status: ReplicaStatus) -> None:
         if self._stopping.is_set():
@@ -247,8 +262,8 @@ class Caretaker:
             self._status = status
             self._changed()
 
-    def _say(self, phase: Phase, message: str) -> None:
-        self._observe(self._blank(phase, message))
+    def _say(self, phase: Phase, message: str, reason: Reason | None = None) -> None:
+        self._observe(self._blank(phase, message, reason))
 
     def _fail(self, fault: Impossible) -> None:
         log.warning("%s cannot start: %s", self.order.id, fault)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from gyrus.backends.local.devices import VISIBLE_DEVICES
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
@@ -13,7 +14,6 @@ from gyrus.contract.replica import HandlerConfig, Limits, ProcessConfig, Replica
 from gyrus.spec.api import ApiSpec
 
 NOTIFY_SOCKET = "notify.sock"
-VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,13 @@ class ReplicaFolder:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise Unreadable(f"{self.path}: {error}") from error
 
+    def ordered_at(self) -> float | None:
+        """Seconds since the epoch."""
+        try:
+            return (self.path / "order.json").stat().st_mtime
+        except OSError:
+            return None
+
     def prepare_launch(self, config: ReplicaConfig, launch: Launch) -> None:
         """What the last supervisor said is void from now on."""
         (self.path / STATUS_FILE).unlink(missing_ok=True)

@@ -1,25 +1,30 @@
-"""What a replica needs before it can be launched: its project, its environment, its devices."""
+"""What a replica needs before it can be launched: its project, its environment, its place on the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from gyrus.aio.clock import Clock
+from gyrus.backends.local.capacity import Claim
 from gyrus.backends.local.configuration import Ground
-from gyrus.backends.local.devices import Devices
 from gyrus.backends.local.environments.failure import EnvironmentFailure
 from gyrus.backends.local.environments.shelf import EnvironmentShelf, Request
+from gyrus.backends.local.places import Places
 from gyrus.backends.local.settings import LocalSettings
+from gyrus.backends.local.telling import impossible
 from gyrus.backends.local.turns import Turns
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
 
-Say = Callable[[Phase, str], None]
-"""Takes what the replica is doing, for people."""
+
+class Say(Protocol):
+    """Takes what the replica is doing, for people."""
+
+    def __call__(self, phase: Phase, message: str, reason: Reason | None = None) -> None: ...
 
 
 class Projects(Protocol):
@@ -43,7 +48,7 @@ class Workshop:
     settings: LocalSettings
     projects: Projects
     environments: EnvironmentShelf
-    devices: Devices
+    places: Places
     starting: Turns
 
 
@@ -56,21 +61,24 @@ class Impossible(Exception):
         self.lines = lines
 
 
-async def prepare(order: ReplicaOrder, empty: Path, workshop: Workshop, say: Say) -> Ground:
-    """``empty``: the project of an order without files. Raises Impossible, OSError."""
-    _check_devices(order, workshop.devices)
+async def prepare(order: ReplicaOrder, claim: Claim, empty: Path, workshop: Workshop, say: Say) -> Ground:
+    """``empty``: the project of an order without files. Raises Impossible, OSError.
+
+    The place comes last: nothing is held for a replica that is not ready to start.
+    """
+    _check_possible(claim, workshop.places)
     project = await _project(order, empty, workshop, say)
     python = await _python(order, project, workshop, say)
-    devices = await _devices(order, workshop.devices, say)
-    return Ground(project=project, python=python, devices=devices, has_devices=bool(workshop.devices.names))
+    gpus = await _place(claim, workshop.places, say)
+    has_devices = bool(workshop.places.ledger.machine.gpus)
+    return Ground(project=project, python=python, devices=gpus, has_devices=has_devices)
 
 
-def _check_devices(order: ReplicaOrder, devices: Devices) -> None:
-    wanted, there = order.spec.compute.gpu, len(devices.names)
-    if wanted > there:
-        has = f"this machine has {there}" if there else "this machine has none"
-        told = f"compute.gpu is {wanted}, and {has}; ask for fewer, or deploy where there are enough"
-        raise Impossible(Reason.UNSCHEDULABLE, told)
+def _check_possible(claim: Claim, places: Places) -> None:
+    ledger = places.ledger
+    if claim.replica not in ledger.shares:
+        for resource in ledger.impossible(claim.needs):
+            raise Impossible(Reason.UNSCHEDULABLE, impossible(resource, claim.needs, ledger))
 
 
 async def _project(order: ReplicaOrder, empty: Path, workshop: Workshop, say: Say) -> Path:
@@ -99,10 +107,5 @@ async def _python(order: ReplicaOrder, project: Path, workshop: Workshop, say: S
         raise Impossible(Reason.DEPENDENCIES, str(failure), failure.lines) from failure
 
 
-async def _devices(order: ReplicaOrder, devices: Devices, say: Say) -> tuple[str, ...]:
-    wanted = order.spec.compute.gpu
-
-    def wait(free: int) -> None:
-        say(Phase.PENDING, f"waiting for {wanted} of the machine's {len(devices.names)} GPUs ({free} free)")
-
-    return await devices.take(order.id, wanted, wait)
+async def _place(claim: Claim, places: Places, say: Say) -> tuple[str, ...]:
+    return await places.take(claim, lambda message: say(Phase.PENDING, message, Reason.CAPACITY))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import math
 from dataclasses import dataclass, field
 
 from gyrus.aio.backoff import Backoff
+from gyrus.backends.local.capacity import Machine
+from gyrus.backends.local.machine import cores
 
 RELAUNCH = Backoff(0.5, 60.0)
 
 
 def _cores() -> int:
-    return os.cpu_count() or 1
+    return max(1, math.ceil(cores()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
+    machine: Machine | None = None
+    """What replicas may use. None: what is found when the backend begins."""
+    overcommit: bool = False
+    """Do not count the CPU and memory that replicas ask for."""
     starting_at_once: int = field(default_factory=lambda: _cores() + 1)
     """Replicas that start at the same time; more would only make each other slow."""
     longest_turn: float = 15.0

@@ -278,11 +278,11 @@ async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
     second = world.backend()
     async with running(second):
         await second.start(order(other, compute={"gpu": 1}))
-        await until(second, lambda: "GPU" in second.observe()[other].status.message)
+        await until(second, lambda: second.observe()[other].status.reason is Reason.CAPACITY)
         status = second.observe()[other].status
         assert (status.phase, status.message) == (
             Phase.PENDING,
-            "waiting for 1 of the machine's 2 GPUs (0 free)",
+            "waiting for capacity: needs 1 GPU, 0 of 2 free (1 replica of iris holds 2)",
         )
         await second.stop(ID, grace=10)
         await ready(second, other)
