@@ -133,18 +133,18 @@ def _load(scene: Scene, scale: Axis) -> Iterator[str]:
 
 
 def _replicas(scene: Scene, scale: Axis) -> Iterator[str]:
-    for curve, colour in _coloured(scene):
-        wanted = _steps(scene, curve, scale, lambda look: look.requested)
-        yield f'<path class="faint" stroke="{colour}" d="{wanted}"/>'
-    for curve, colour in _coloured(scene):
-        ready = _steps(scene, curve, scale, lambda look: look.ready)
-        yield f'<path class="line" stroke="{colour}" d="{ready}"/>'
+    yield from _lines(scene, scale, "faint", lambda look: look.requested)
+    yield from _lines(scene, scale, "line", lambda look: look.ready)
 
 
 def _queue(scene: Scene, scale: Axis) -> Iterator[str]:
-    for curve, colour in _coloured(scene):
-        waiting = _steps(scene, curve, scale, lambda look: look.waiting)
-        yield f'<path class="line" stroke="{colour}" d="{waiting}"/>'
+    yield from _lines(scene, scale, "line", lambda look: look.waiting)
+
+
+def _lines(scene: Scene, scale: Axis, kind: str, value: Callable[[Look], float]) -> Iterator[str]:
+    """The first curve lies over the others."""
+    for curve, colour in reversed(list(_coloured(scene))):
+        yield f'<path class="{kind}" stroke="{colour}" d="{_steps(scene, curve, scale, value)}"/>'
 
 
 def _steps(scene: Scene, curve: Curve, scale: Axis, value: Callable[[Look], float]) -> str:

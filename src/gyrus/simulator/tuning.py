@@ -1,7 +1,8 @@
 """Searches the autoscaling settings that meet an objective at the least cost, by rehearsing them.
 
 Each setting has a ladder of values, the present one among them. First a coarse grid over the settings that
-matter most, then steps up and down from the best, then the same on finer ladders. Nothing is drawn by chance.
+matter most, then steps up and down from its best few, then the same on finer ladders. Nothing is left to
+chance.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from gyrus.spec.quantities import format_duration
 EVENTS = 6_000_000
 """What a search may cost, counted in requests and decisions that are rehearsed."""
 LEAST_TRIALS, MOST_TRIALS = 24, 240
+STARTS = 4
+"""From how many of the coarse grid's best it is searched on."""
 FINER = 2
-"""How often the ladders are refined."""
+"""How often the ladders are refined then."""
 
 SPANS = {
     "window": (5, 10, 20, 30, 60, 120),
@@ -37,6 +40,7 @@ SPANS = {
 TARGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0)
 """Of the slots."""
 THRESHOLDS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
+SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995, 1.0)
 
 Settings = Mapping[str, Any]
 """Fields of ``autoscaling`` by name."""
@@ -102,10 +106,11 @@ class _Search:
             self.told(len(self.tried), self.most)
         return self.tried[key]
 
-    def better(self, one: Settings, other: Settings) -> Settings:
-        """The first, where they are as good."""
-        first, second = self.goal.rank(self.figures(one)), self.goal.rank(self.figures(other))
-        return other if second < first else one
+    def rank(self, settings: Settings) -> tuple[float, float]:
+        """The less the better. What is not tried any more is worst."""
+        if self.over and tuple(settings.values()) not in self.tried:
+            return math.inf, math.inf
+        return self.goal.rank(self.figures(settings))
 
 
 Ladders = dict[str, list[Any]]
@@ -119,12 +124,11 @@ def tune(
     ladders = _ladders(spec, workload)
     present = {name: getattr(spec.autoscaling, name) for name in ladders}
     present["target_in_flight"] = spec.target_in_flight
-    best: Settings = present
-    for settings in _coarse(ladders, present):
-        best = best if search.over else search.better(best, settings)
-    for _ in range(1 + FINER):
-        best = _climb(search, ladders, best)
+    starts = sorted((present, *_coarse(ladders, present)), key=search.rank)[:STARTS]
+    best = min((_climb(search, ladders, start) for start in starts), key=search.rank)
+    for _ in range(FINER):
         ladders = {name: _finer(values, best[name]) for name, values in ladders.items()}
+        best = _climb(search, ladders, best)
     return Tuned(
         spec=with_settings(spec, best),
         best=search.figures(best),
@@ -157,20 +161,18 @@ def _ladders(spec: ApiSpec, workload: Workload) -> Ladders:
 
 
 def _minimums(spec: ApiSpec, workload: Workload) -> list[int]:
-    """From the least allowed to what the highest load needs, each about half as much again as the last."""
+    """The least allowed, and what suffices for the load for such a share of the time."""
     least = 1 if spec.process and spec.process.protocol == "http2" else 0
-    most = min(spec.autoscaling.max_replicas, math.ceil(max(concurrency(workload, 1.0)) / (spec.slots or 1)))
-    values = [least]
-    while values[-1] < most:
-        values.append(min(most, max(values[-1] + 1, math.floor(values[-1] * 1.5))))
-    return values
+    load = sorted(concurrency(workload, 1.0))
+    needed = (math.ceil(load[int(share * (len(load) - 1))] / (spec.slots or 1)) for share in SHARES)
+    return sorted({least, *(min(max(least, number), spec.autoscaling.max_replicas) for number in needed)})
 
 
 def _coarse(ladders: Ladders, present: Settings) -> Iterator[Settings]:
-    """Four values of each of the two settings that matter most, and two of the third."""
+    """Four values of the two settings that matter most, and two of the third."""
     parts = {
         "target_in_flight": _spread(ladders["target_in_flight"], 4),
-        "min_replicas": _spread(ladders["min_replicas"], 3),
+        "min_replicas": _spread(ladders["min_replicas"], 4),
         "panic_threshold": _spread(ladders["panic_threshold"], 2),
     }
     for values in product(*parts.values()):
@@ -189,9 +191,7 @@ def _climb(search: _Search, ladders: Ladders, best: Settings) -> Settings:
         before = best
         for name, values in ladders.items():
             for settings in _neighbours(best, name, values):
-                if search.over:
-                    return best
-                best = search.better(best, settings)
+                best = min(best, settings, key=search.rank)  # the first, where they are as good
         if best is before:
             return best
 
@@ -201,7 +201,7 @@ def _neighbours(settings: Settings, name: str, values: Sequence[Any]) -> Iterato
     if present is None:
         return
     place = bisect_left(values, present)
-    for other in (place - 1, place + 1):
+    for other in (place - 1, place + 1, place - 2, place + 2):
         if 0 <= other < len(values):
             yield {**settings, name: values[other]}
 

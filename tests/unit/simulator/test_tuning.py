@@ -1,0 +1,70 @@
+"""The search finds what meets the goal, and costs less than what there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gyrus.simulator.service import Fixed
+from gyrus.simulator.tuning import Goal, Tuned, tune, with_settings
+from gyrus.simulator.workload import Rules, Workload
+from gyrus.spec.api import ApiSpec
+from gyrus.spec.load import check
+from support.rehearsals import poisson
+
+
+def spec(**autoscaling: Any) -> ApiSpec:
+    api = {
+        "name": "chat",
+        "kind": "RealtimeAPI",
+        "handler": {"path": "handler.py"},
+        "autoscaling": autoscaling,
+    }
+    [checked] = check([api], "test")
+    return checked
+
+
+WORK = poisson(4.0, 600, 1.0, exponential=False)
+
+
+def tuned(api: ApiSpec, allowed: float, work: Workload = WORK) -> tuple[Tuned, list[tuple[int, int]]]:
+    told: list[tuple[int, int]] = []
+    goal = Goal(slo=None, allowed=allowed)
+    rules = Rules.of(api, Fixed(5.0))
+    return tune(api, work, rules, goal, lambda tried, most: told.append((tried, most))), told
+
+
+def test_what_costs_too_much_gets_cheaper_and_still_meets_the_goal() -> None:
+    found, told = tuned(spec(min_replicas=30), 0.02)
+    assert found.met
+    assert found.best.slo_miss_ratio <= 0.02
+    assert found.best.replica_seconds < 0.5 * found.present.replica_seconds
+    assert found.changes["min_replicas"] < 30
+    assert told == [(number + 1, told[0][1]) for number in range(found.tried)]
+    assert found.tried <= told[0][1]
+
+
+def test_what_misses_too_much_is_given_more() -> None:
+    found, _ = tuned(spec(max_upscale_factor=1.1, panic_threshold=None), 0.05)
+    assert found.present.slo_miss_ratio > 0.05
+    assert found.met
+
+
+def test_where_the_goal_is_out_of_reach_the_nearest_is_told() -> None:
+    found, _ = tuned(spec(max_replicas=2), 0.0)
+    assert not found.met
+    assert found.best.slo_misses <= found.present.slo_misses
+
+
+def test_it_is_the_same_each_time_and_the_changes_are_what_was_found() -> None:
+    api = spec(min_replicas=30)
+    found, _ = tuned(api, 0.02)
+    assert tuned(api, 0.02)[0] == found
+    again = spec(**{"min_replicas": 30, **found.changes})
+    assert again.autoscaling == found.spec.autoscaling
+
+
+def test_other_settings_stay() -> None:
+    api = spec(min_replicas=3, max_replicas=7)
+    changed = with_settings(api, {"min_replicas": 1})
+    assert (changed.autoscaling.min_replicas, changed.autoscaling.max_replicas) == (1, 7)
+    assert api.autoscaling.min_replicas == 3
