@@ -39,13 +39,14 @@ PACKAGE_LIMIT = 16 * 1024 * 1024
 
 @dataclass
 class Operator:
-    """What a test may see of it and do to it. The backend is used with :meth:`call` alone."""
+    """What a test may see of it and do to it. Backend and board are used with :meth:`call` alone."""
 
     home: Home
     port: int
     gateway: str
     """Base URL of the endpoints, as it tells it."""
     backend: MemoryBackend
+    board: Board
     loop: asyncio.AbstractEventLoop
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when it was asked to stop everything."""
@@ -118,7 +119,7 @@ async def _operate(
     shelf.clean_up()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    operator = Operator(home, port, gateway, backend, asyncio.get_running_loop())
+    operator = Operator(home, port, gateway, backend, board, asyncio.get_running_loop())
 
     def info() -> OperatorInfo:
         return OperatorInfo(
@@ -135,6 +136,7 @@ async def _operate(
             board=board,
             shelf=shelf,
             logs=backend,
+            capacity=backend.capacity,
             clock=clock,
             token=TOKEN,
             info=info,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import click
@@ -20,10 +21,18 @@ from gyrus.cli.output import (
     table,
 )
 from gyrus.cli.replicas import doing
-from gyrus.contract.operator import ApiDescription, EventView, ReplicaView, RolloutView, TrafficView
+from gyrus.contract.operator import (
+    ApiDescription,
+    EventView,
+    ReplicaView,
+    RolloutView,
+    StartTimes,
+    TrafficView,
+)
 from gyrus.contract.replica import Phase
 
 REPLICA_HEADERS = ("REPLICA", "REVISION", "PHASE", "RESTARTS", "AGE", "")
+EVENT_HEADERS = ("AGE", "REASON", "REPLICA", "")
 TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
 
 
@@ -32,6 +41,7 @@ def described(description: ApiDescription, now: float | None = None) -> str:
         "": _summary(description),
         "Replicas": _replicas(description.replicas, now),
         "Failures": "\n\n".join(_failures(description.replicas)),
+        "Scaling": "\n".join(_scaling(description)),
         "Traffic since the gateway started": _traffic(description.traffic),
         "Events": _events(description.events),
         "Specification": "\n".join(_yaml(description.spec)),
@@ -100,6 +110,31 @@ def _failures(replicas: tuple[ReplicaView, ...]) -> Iterator[str]:
         yield f"{status.id}: {reason} {status.message}".rstrip() + (f"\n{indented(lines)}" if lines else "")
 
 
+def _scaling(description: ApiDescription) -> Iterator[str]:
+    """What is requested and why, and how long more would take."""
+    yield f"{'bounds':<10} {_bounds(description.spec['autoscaling'])}"
+    if scaling := description.scaling:
+        yield f"{'decision':<10} {age(scaling.time)} ago, with {scaling.was} requested: {scaling.message}"
+        if scaling.inputs:
+            yield f"{'upon':<10} " + ", ".join(f"{name} {value:g}" for name, value in scaling.inputs.items())
+    if description.held:
+        yield f"{'held':<10} {description.held}, until a replica is there"
+    if description.starts:
+        yield f"{'starts':<10} {', '.join(map(_start, description.starts))}"
+
+
+def _bounds(autoscaling: dict[str, Any]) -> str:
+    """As it was asked for; scheduled minima by their number alone."""
+    least, most = autoscaling["min_replicas"], autoscaling["max_replicas"]
+    lines = len(autoscaling.get("schedule", ()))
+    scheduled = f", and {lines} scheduled {'minimum' if lines == 1 else 'minima'}" if lines else ""
+    return f"{least} to {most} replicas{scheduled}"
+
+
+def _start(times: StartTimes) -> str:
+    return f"{times.kind} {times.median:.2f} s (median of {times.count})"
+
+
 def _traffic(traffic: TrafficView) -> str:
     if not traffic.requests:
         return ""
@@ -111,12 +146,21 @@ def _traffic(traffic: TrafficView) -> str:
 
 
 def _events(events: tuple[EventView, ...]) -> str:
-    return table(("AGE", "REASON", "REPLICA", ""), [_event(event) for event in events]) if events else ""
+    return table(EVENT_HEADERS, [event_row(event) for event in events]) if events else ""
 
 
-def _event(event: EventView) -> tuple[str, ...]:
-    reason = click.style(event.reason, fg="yellow") if event.type == "warning" else event.reason
-    return age(event.time), reason, event.replica or "-", first_line(event.message)
+def event_row(event: EventView) -> tuple[str, ...]:
+    return age(event.time), _reason(event), event.replica or "-", first_line(event.message)
+
+
+def told_as_line(event: EventView) -> str:
+    """``12:00:00 ScaledUp Scaled from 1 to 2: wanted 2, got 2``"""
+    moment = datetime.fromisoformat(event.time).astimezone()
+    return f"{dim(f'{moment:%H:%M:%S}')} {_reason(event)} {first_line(event.message)}"
+
+
+def _reason(event: EventView) -> str:
+    return click.style(event.reason, fg="yellow") if event.type == "warning" else event.reason
 
 
 def _yaml(value: dict[str, Any], depth: int = 0) -> Iterator[str]:

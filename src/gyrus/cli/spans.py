@@ -1,8 +1,10 @@
-"""Spans of time as they are typed on a command line."""
+"""Spans and moments of time as they are typed on a command line."""
 
 from __future__ import annotations
 
 import re
+import time
+from datetime import datetime
 
 import click
 
@@ -33,6 +35,34 @@ class Span(click.ParamType[float]):
         if seconds is None:
             self.fail(f"{text!r} is not a span of time; write for example 90, 90s or 5m", param, ctx)
         return seconds
+
+
+class Since(click.ParamType[float]):
+    """A moment: seconds since the epoch."""
+
+    name = "since"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        moment = moment_of(value, time.time())
+        if moment is None:
+            self.fail(f"{value!r} is neither an age (10m, 1h30m) nor a time (2026-01-31T12:00Z)", param, ctx)
+        return moment
+
+
+def moment_of(text: str, now: float) -> float | None:
+    """
+    >>> moment_of("1m30s", 1000.0)
+    910.0
+    >>> moment_of("1970-01-01T00:00:05Z", 1000.0)
+    5.0
+    """
+    age = seconds_of(text)
+    if age is not None:
+        return now - age
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
 
 
 def _is_number(text: str) -> bool:

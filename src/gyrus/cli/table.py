@@ -8,7 +8,8 @@ SECTIONS: dict[str, dict[str, str]] = {
     "APIs": {
         "deploy": "Deploy what a YAML file says, and wait until it is live",
         "get": "List the APIs, or show one",
-        "describe": "Everything about one API: replicas, reasons, events, traffic",
+        "describe": "Everything about one API: replicas, reasons, scaling, events, traffic",
+        "events": "What happened to an API: deploys, scaling, failures",
         "predict": "Send a request to an API and print its answer",
         "replay": "Send an API the requests of a traffic trace, at their times",
         "logs": "What the replicas of an API printed",

@@ -20,6 +20,7 @@ from gyrus.contract.operator import (
     ApiView,
     Deployed,
     DeployRequest,
+    EventView,
     LogLine,
     LogQuery,
     OperatorInfo,
@@ -94,6 +95,10 @@ class Client:
         """Newest first."""
         return self._operator.get(f"{api_path(name)}/revisions", list[RevisionView])
 
+    def events(self, name: str, *, since: float | None = None, limit: int = 100) -> list[EventView]:
+        """What happened to it, oldest first: the latest ``limit``, none before ``since`` (epoch seconds)."""
+        return self._watching.happened(name, since, limit)
+
     # What is wanted
 
     def deploy(
@@ -147,6 +152,12 @@ class Client:
     def watch_all(self, timeout: float | None = None) -> Iterator[list[ApiView]]:
         """All APIs, at once and whenever one changes."""
         return self._watching.lists(timeout)
+
+    def follow_events(
+        self, name: str, *, since: float | None = None, limit: int = 100
+    ) -> Iterator[EventView]:
+        """Those of :meth:`events`, then each as it happens. Ends when the API is deleted."""
+        return self._watching.happenings(name, since, limit)
 
     def progress(self, awaited: Mapping[str, int], timeout: float | None = None) -> Iterator[Progress]:
         """Follow the rollouts of these generations (by API) until all have ended.

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from gyrus.client.errors import OperatorUnreachable, StillWaiting, UnknownApi
 from gyrus.client.events import EventReader, ServerEvent
 from gyrus.client.rollout import Progress, find_rollout
 from gyrus.client.transport import Transport, api_path
-from gyrus.contract.operator import ApiDescription, ApiView, LogLine, LogQuery, RevisionView
+from gyrus.contract.operator import ApiDescription, ApiView, EventView, LogLine, LogQuery, RevisionView
 
 PATIENCE = 30.0
 """Seconds that a watch outlives an operator that went away: it may be restarting."""
+MOST_EVENTS = 1000
+"""As many as the operator keeps of an API."""
 PAUSE = 0.5
 """Seconds between tries to reach it again."""
 
@@ -56,6 +59,26 @@ class Watching:
             if not pending:
                 return
         raise StillWaiting(tuple(pending), seconds or 0)
+
+    def happenings(self, name: str, since: float | None, limit: int) -> Iterator[EventView]:
+        """Each event once: a watch says when there may be another, and the latest, where to go on."""
+        told = self.happened(name, since, limit)
+        yield from told
+        for seen in self.apis([name], None):
+            last = datetime.fromisoformat(told[-1].time).timestamp() if told else since
+            try:
+                events = [] if isinstance(seen, Gone) else self.happened(name, last, MOST_EVENTS)
+            except UnknownApi:
+                return
+            new = [event for event in events if event not in told]
+            yield from new
+            told = [*told, *new][-MOST_EVENTS:]
+            if isinstance(seen, Gone):
+                return
+
+    def happened(self, name: str, since: float | None, limit: int) -> list[EventView]:
+        query = {"limit": str(limit)} | ({} if since is None else {"since": repr(since)})
+        return self._operator.get(f"{api_path(name)}/events", list[EventView], **query)
 
     def logs(self, query: LogQuery) -> Iterator[LogLine]:
         rest = b""

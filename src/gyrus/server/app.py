@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from gyrus import __version__
-from gyrus.server import apis, deployments, logs, openapi, packages, platform, problems, watch
+from gyrus.server import apis, deployments, logs, metrics, openapi, packages, platform, problems, watch
 from gyrus.server.authorisation import Authorisation
 from gyrus.server.context import ServerContext
 from gyrus.server.views import Views
@@ -23,6 +23,7 @@ _ROUTERS = (
     apis.router,
     logs.router,
     watch.router,
+    metrics.router,
 )
 
 

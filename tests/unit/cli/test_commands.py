@@ -18,7 +18,7 @@ from gyrus.backends.memory import fails
 from gyrus.cli.commands.logs import shown
 from gyrus.client.client import Client
 from gyrus.client.environments import Environments
-from gyrus.contract.operator import LogLine
+from gyrus.contract.operator import LogLine, ScalingView, StartKind, StartTimes
 from gyrus.contract.replica import Reason
 from support.command_line import Gyrus
 from support.operator_thread import Operator
@@ -66,7 +66,15 @@ def test_get_as_json_holds_what_scripts_rely_on(operator: Operator, gyrus: Gyrus
 
 def test_an_unknown_api_is_told_with_the_nearest_name(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
-    for command in (("get",), ("describe",), ("logs",), ("history",), ("predict",), ("refresh",)):
+    for command in (
+        ("get",),
+        ("describe",),
+        ("events",),
+        ("logs",),
+        ("history",),
+        ("predict",),
+        ("refresh",),
+    ):
         ran = gyrus(*command, "irsi")
         assert (ran.code, ran.out) == (1, "")
         assert "There is no API named irsi" in ran.err
@@ -92,6 +100,59 @@ def test_describe_tells_everything(operator: Operator, gyrus: Gyrus) -> None:
         assert part in text
     assert "null" not in text
     assert gyrus("describe", "iris", "-o", "json").json["api"]["name"] == "iris"
+
+
+def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator, autoscaling={"min_replicas": 0, "schedule": [{"cron": "0 8 * * *", "min_replicas": 2}]})
+    scaling = ScalingView(
+        time="2030-01-01T00:00:00.000Z",
+        was=3,
+        wanted=7,
+        replicas=4,
+        rule="max_upscale_factor",
+        message="wanted 7, got 4: upscale factor 1.5 from 3",
+        inputs={"average": 6.75, "panic_average": 7.0},
+    )
+    starts = (
+        StartTimes(kind=StartKind.COLD, median=2.306, last=2.1, count=4),
+        StartTimes(kind=StartKind.WARM, median=0.09, last=0.1, count=20),
+    )
+
+    def see() -> None:
+        operator.board.scaling["iris"] = scaling
+        operator.board.starts["iris"] = starts
+        operator.board.held["iris"] = 2
+
+    operator.call(see)
+    text = gyrus("describe", "iris").out
+    for part in (
+        "bounds     0 to 100 replicas, and 1 scheduled minimum",
+        " ago, with 3 requested: wanted 7, got 4: upscale factor 1.5 from 3",
+        "upon       average 6.75, panic_average 7",
+        "held       2, until a replica is there",
+        "starts     cold 2.31 s (median of 4), warm 0.09 s (median of 20)",
+    ):
+        assert part in text
+    told = gyrus("describe", "iris", "-o", "json").json
+    assert told["scaling"] == dataclasses.asdict(scaling)
+    assert told["held"] == 2
+    assert told["starts"][1] == {"kind": "warm", "median": 0.09, "last": 0.1, "count": 20}
+
+
+def test_events_tell_what_happened(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    headers, *rows = gyrus("events", "iris").out.splitlines()
+    assert headers.split() == ["AGE", "REASON", "REPLICA"]
+    reasons = [row.split()[1] for row in rows]
+    assert sorted(reasons) == ["Deployed", "ReplicaReady", "ReplicaStarted", "RolloutDone"]
+    told = gyrus("events", "iris", "-o", "json").json
+    assert [event["reason"] for event in told] == reasons
+    assert gyrus("events", "iris", "--limit", "1", "-o", "json").json == told[-1:]
+    assert gyrus("events", "iris", "--since", "1h", "-o", "json").json == told
+    later = gyrus("events", "iris", "--since", "2999-01-01T00:00Z")
+    assert (later.code, later.out) == (0, "")
+    assert later.err == "Nothing has happened to iris since then.\n"
+    assert gyrus("events", "iris", "--limit", "1001").code == 2
 
 
 def test_describe_tells_why_a_replica_failed(operator: Operator, gyrus: Gyrus) -> None:

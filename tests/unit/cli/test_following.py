@@ -70,6 +70,27 @@ def begin_updating(operator: Operator) -> None:
         client.refresh("iris")
 
 
+def test_events_are_followed(operator: Operator, iris: str) -> None:
+    with running(operator, "events", "iris", "-f", "-o", "json") as shown:
+        past = [json.loads(shown.readline())["reason"] for _ in range(4)]
+        assert past[-1] == "RolloutDone"
+        operator.call(lambda: operator.backend.held.add(iris))
+        operator.call(lambda: operator.backend.kill(iris))
+        assert json.loads(shown.readline())["reason"] == "Killed"
+        operator.call(lambda: operator.backend.release(iris))
+        new = [json.loads(shown.readline()) for _ in range(2)]
+        assert [event["reason"] for event in new] == ["ReplicaRestarted", "ReplicaReady"]
+        assert {event["replica"] for event in new} == {iris}
+
+
+def test_following_ends_with_the_api(operator: Operator, iris: str, gyrus: Gyrus) -> None:
+    with Client() as client:
+        events = client.follow_events("iris", limit=1)
+        assert next(events).reason == "RolloutDone"
+        assert gyrus("delete", "iris", "-y").code == 0
+        assert "ReplicaReady" not in {event.reason for event in events}
+
+
 def test_logs_are_followed(operator: Operator, iris: str) -> None:
     operator.write(iris, "before")
     with running(operator, "logs", "iris", "-f") as shown:

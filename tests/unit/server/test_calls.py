@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import tarfile
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,13 +16,14 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
 
-from gyrus.contract.operator import Outcome
+from gyrus.contract.operator import Outcome, ScalingView, StartKind, StartTimes
 from gyrus.contract.replica import Phase, ReplicaStatus
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
 from gyrus.spec.api import ApiSpec
-from gyrus.state.board import Board, Replica
+from gyrus.state.board import Board, Replica, Traffic
 from gyrus.state.errors import StorageFull
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import Api, Event
@@ -108,6 +110,64 @@ class TestPlatform:
         response = await client.patch("/apis")
         problem(response, 405, "method-not-allowed")
         assert response.headers["allow"] == "GET"
+
+
+class TestEvents:
+    async def test_the_latest_since_then(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        await deploy(client, process())
+        for second in range(3):
+            time = datetime(2999, 1, 1, 0, 0, second, tzinfo=UTC)
+            await store.record(Event(api="iris", time=time, type="normal", reason=f"R{second}", message=""))
+
+        async def reasons(**query: float) -> list[str]:
+            answer = await client.get("/apis/iris/events", params=query)
+            return [event["reason"] for event in answer.json()]
+
+        assert await reasons() == ["Deployed", "R0", "R1", "R2"]
+        assert await reasons(limit=2) == ["R1", "R2"]
+        assert await reasons(since=datetime(2999, 1, 1, 0, 0, 1, tzinfo=UTC).timestamp()) == ["R1", "R2"]
+        assert await reasons(since=datetime(2999, 1, 2, tzinfo=UTC).timestamp()) == []
+
+    async def test_wrong_questions(self, client: httpx.AsyncClient) -> None:
+        problem(await client.get("/apis/iris/events"), 404, "unknown-api")
+        problem(await client.get("/apis/iris/events?limit=1001"), 400, "bad-request")
+
+
+class TestMetrics:
+    async def test_they_are_authorised_like_all_calls(self, client: httpx.AsyncClient) -> None:
+        client.headers.pop("authorization")
+        problem(await client.get("/metrics"), 401, "unauthorized")
+
+    async def test_what_is_on_the_board(self, client: httpx.AsyncClient, board: Board) -> None:
+        await deploy(client, process(), process("text"))
+        board.traffic["iris"] = Traffic(in_flight=5)
+        board.traffic["gone"] = Traffic(in_flight=9)
+        board.held["iris"] = 2
+        board.scaling["iris"] = ScalingView(time="", was=1, wanted=7, replicas=2, rule="r", message="")
+        board.decisions["iris"] = Counter({("r", "up"): 3, ("", "stay"): 8})
+        board.starts["iris"] = (StartTimes(kind=StartKind.WARM, median=0.25, last=1, count=2),)
+        answer = await client.get("/metrics")
+        assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        samples = {
+            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        }
+        assert samples == {
+            ("gyrus_replicas", "iris", "requested"): 1,
+            ("gyrus_replicas", "iris", "ready"): 0,
+            ("gyrus_replicas", "text", "requested"): 1,
+            ("gyrus_replicas", "text", "ready"): 0,
+            ("gyrus_in_flight", "iris"): 5,
+            ("gyrus_in_flight", "text"): 0,
+            ("gyrus_held", "iris"): 2,
+            ("gyrus_held", "text"): 0,
+            ("gyrus_autoscaler_wanted", "iris"): 7,
+            ("gyrus_autoscaler_wanted", "text"): 0,
+            ("gyrus_autoscaler_decisions_total", "iris", "up", "r"): 3,
+            ("gyrus_autoscaler_decisions_total", "iris", "stay", ""): 8,
+            ("gyrus_start_seconds", "iris", "warm"): 0.25,
+        }
 
 
 class TestPackages:

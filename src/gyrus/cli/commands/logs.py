@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from datetime import datetime
 
@@ -11,38 +10,10 @@ import click
 from gyrus.cli.failures import ended_by_ctrl_c
 from gyrus.cli.output import dim, say, tell, tell_json_line
 from gyrus.cli.session import Command, Session, api_name, pass_session
-from gyrus.cli.spans import seconds_of
+from gyrus.cli.spans import Since
 from gyrus.contract.operator import LogLine
 
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_blue")
-
-
-class Since(click.ParamType[float]):
-    """A moment: seconds since the epoch."""
-
-    name = "since"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        moment = moment_of(value, time.time())
-        if moment is None:
-            self.fail(f"{value!r} is neither an age (10m, 1h30m) nor a time (2026-01-31T12:00Z)", param, ctx)
-        return moment
-
-
-def moment_of(text: str, now: float) -> float | None:
-    """
-    >>> moment_of("1m30s", 1000.0)
-    910.0
-    >>> moment_of("1970-01-01T00:00:05Z", 1000.0)
-    5.0
-    """
-    age = seconds_of(text)
-    if age is not None:
-        return now - age
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return None
 
 
 @click.command("logs", cls=Command)

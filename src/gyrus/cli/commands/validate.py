@@ -49,8 +49,12 @@ def _show(session: Session, read: SpecFile) -> None:
 
 def _row(spec: ApiSpec) -> tuple[str, ...]:
     runs = spec.handler.path if spec.handler else " ".join(spec.process.command) if spec.process else ""
-    scaling = spec.autoscaling
-    return spec.name, spec.kind, runs, f"{scaling.min_replicas} to {scaling.max_replicas}", spec.endpoint_path
+    return spec.name, spec.kind, runs, _replicas(spec), spec.endpoint_path
+
+
+def _replicas(spec: ApiSpec) -> str:
+    least, most = spec.autoscaling.min_replicas, spec.autoscaling.max_replicas
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _as_data(fault: Fault) -> dict[str, object]:

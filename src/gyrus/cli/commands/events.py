@@ -1,0 +1,48 @@
+"""``gyrus events``"""
+
+from __future__ import annotations
+
+import click
+
+from gyrus.cli.description import EVENT_HEADERS, event_row, told_as_line
+from gyrus.cli.failures import ended_by_ctrl_c
+from gyrus.cli.output import say, table, tell, tell_json, tell_json_line
+from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.cli.spans import Since
+
+KEPT = 1000
+"""Events that the operator keeps of each API."""
+
+
+@click.command("events", cls=Command)
+@api_name()
+@click.option("--since", type=Since(), metavar="10m", help="Not older than this, or than a time.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0, KEPT),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="At most N of the past, the newest.",
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on, until Ctrl-C.")
+@pass_session
+def command(session: Session, name: str, since: float | None, limit: int, follow: bool) -> None:
+    """What happened to the API named NAME, in the order of time: deploys, scaling, replicas, failures."""
+    if follow:
+        with ended_by_ctrl_c():
+            _follow(session, name, since, limit)
+        return
+    events = session.client().events(name, since=since, limit=limit)
+    if session.json:
+        tell_json(events)
+    elif events:
+        tell(table(EVENT_HEADERS, [event_row(event) for event in events]))
+    else:
+        say(f"Nothing has happened to {name}{'' if since is None else ' since then'}.")
+
+
+def _follow(session: Session, name: str, since: float | None, limit: int) -> None:
+    for event in session.client().follow_events(name, since=since, limit=limit):
+        tell_json_line(event) if session.json else tell(told_as_line(event))
+    say(f"{name} is deleted.")

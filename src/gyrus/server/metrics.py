@@ -1,0 +1,91 @@
+"""What is wanted, runs and waits, for Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gyrus.server.given import GivenContext
+from gyrus.server.problems import responses
+from gyrus.state.board import Board
+from gyrus.state.records import Api
+from gyrus.state.view import count
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+router = APIRouter()
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=responses() | {200: {"description": "Prometheus's text format", "content": {"text/plain": {}}}},
+)
+async def get_metrics(context: GivenContext) -> Response:
+    """Replicas, requests and decisions of every API, for Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(BoardCollector(await context.store.apis(), context.board))
+    return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+
+
+@dataclass(frozen=True, eq=False)
+class BoardCollector(Collector):
+    """The present as metrics; each has the label ``api``. Pure."""
+
+    apis: Sequence[Api]
+    board: Board
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._replicas()
+        in_flight = {name: traffic.in_flight for name, traffic in self.board.traffic.items()}
+        held, scaling = self.board.held, self.board.scaling
+        yield self._gauge("gyrus_in_flight", "Requests that have arrived and are not answered", in_flight)
+        yield self._gauge("gyrus_held", "Requests that wait because no replica is there", held)
+        wanted = {name: view.wanted for name, view in scaling.items()}
+        yield self._gauge("gyrus_autoscaler_wanted", "Replicas that the traffic asks for, unbound", wanted)
+        yield self._decisions()
+        yield self._starts()
+
+    def _replicas(self) -> Metric:
+        """``state``: requested, or ready."""
+        metric = GaugeMetricFamily("gyrus_replicas", "Replicas", labels=["api", "state"])
+        for api in self.apis:
+            counts = count(api, self.board.replicas.get(api.name, ()))
+            metric.add_metric([api.name, "requested"], counts.requested)
+            metric.add_metric([api.name, "ready"], counts.ready)
+        return metric
+
+    def _gauge(self, name: str, meaning: str, values: Mapping[str, float]) -> Metric:
+        """Nothing seen is 0: a series that comes and goes is hard to sum."""
+        metric = GaugeMetricFamily(name, meaning, labels=["api"])
+        for api in self.apis:
+            metric.add_metric([api.name], values.get(api.name, 0))
+        return metric
+
+    def _decisions(self) -> Metric:
+        """``rule``: what bound it, or empty; ``direction``: up, down or stay."""
+        meaning = "Decisions since the operator started"
+        labels = ["api", "rule", "direction"]
+        metric = CounterMetricFamily("gyrus_autoscaler_decisions", meaning, labels=labels)
+        for api in self._names():
+            for (rule, direction), number in sorted(self.board.decisions.get(api, Counter()).items()):
+                metric.add_metric([api, rule, direction], number)
+        return metric
+
+    def _starts(self) -> Metric:
+        """``kind``: cold or warm."""
+        meaning = "Median of the latest starts, from order to first request, in seconds"
+        metric = GaugeMetricFamily("gyrus_start_seconds", meaning, labels=["api", "kind"])
+        for api in self._names():
+            for times in self.board.starts.get(api, ()):
+                metric.add_metric([api, times.kind], times.median)
+        return metric
+
+    def _names(self) -> Iterable[str]:
+        return (api.name for api in self.apis)
