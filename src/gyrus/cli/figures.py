@@ -48,11 +48,15 @@ def _row(figures: Figures) -> list[str]:
         f"{figures.slo_misses:,}{share}",
         f"{figures.refused:,}",
         f"{figures.timed_out:,}",
-        f"{figures.replica_hours:,.2f}",
+        _hours(figures.replica_hours),
         "" if cost is None else f"{cost:,.2f}",
         f"{figures.peak_replicas:,}",
         f"{figures.scalings:,}",
     ]
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.2f}" if hours >= 1 else f"{hours:.4f}"
 
 
 def _spans(percentiles: Percentiles | None) -> list[str]:
