@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--gateway-port", type=int, default=8080)
     parser.add_argument("--operator-port", type=int, default=8079)
+    parser.add_argument("--overcommit", action="store_true", help="do not count replicas' CPU and memory")
     parser.add_argument("--ready-fd", type=int, help="file descriptor that is told when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
     parser.add_argument("--clean", action="store_true", help="end what a dead operator has left, then exit")
@@ -57,7 +58,12 @@ async def _run(arguments: argparse.Namespace, home: Home, announcement: Announce
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ending.leave)
     loop.add_signal_handler(signal.SIGINT, ending.end_everything)
-    settings = Settings(home=home, operator_port=arguments.operator_port, gateway_port=arguments.gateway_port)
+    settings = Settings(
+        home=home,
+        operator_port=arguments.operator_port,
+        gateway_port=arguments.gateway_port,
+        overcommit=arguments.overcommit,
+    )
     await operate(settings, announcement, ending)
 
 

@@ -18,13 +18,14 @@ class Announcement:
         self._home = home
         self._ready_fd = ready_fd
 
-    def ready(self, operator_port: int, gateway_port: int) -> None:
+    def ready(self, operator_port: int, gateway_port: int, *, overcommit: bool) -> None:
         process = psutil.Process()
         facts = {
             "pid": process.pid,
             "pid_started": process.create_time(),
             "operator_port": operator_port,
             "gateway_port": gateway_port,
+            "overcommit": overcommit,
         }
         temporary = self._home.operator_file.with_suffix(".new")
         temporary.write_text(json.dumps(facts))

@@ -16,11 +16,14 @@ from gyrus.aio.clock import SystemClock
 from gyrus.aio.tasks import run_until
 from gyrus.assembly.announcement import Announcement
 from gyrus.assembly.claim import StartError, remove_run_folder, token_of
+from gyrus.autoscaling.gyrus import GyrusPolicy
 from gyrus.backends.local.backend import LocalBackend
+from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.home import Home
 from gyrus.contract.operator import OperatorInfo
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
+from gyrus.control.scaling import Scaler
 from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.packaging.shelf import PackageShelf
 from gyrus.routing.errors import GatewayError
@@ -50,6 +53,8 @@ class Settings:
     home: Home
     operator_port: int
     gateway_port: int
+    overcommit: bool = False
+    """Do not count the CPU and memory that replicas ask for."""
 
 
 class Ending:
@@ -81,6 +86,7 @@ class Operator:
     backend: LocalBackend
     gateway: Gateway
     controller: Controller
+    scaler: Scaler
     app: FastAPI
 
 
@@ -125,7 +131,7 @@ def _wire(settings: Settings, store: Store, ending: Ending) -> Operator:
     home, clock, board = settings.home, SystemClock(), Board()
     shelf = PackageShelf(home.packages, home.projects)
     shelf.clean_up()
-    backend = LocalBackend(home, shelf, clock)
+    backend = LocalBackend(home, shelf, clock, LocalSettings(overcommit=settings.overcommit))
     context = ServerContext(
         store=store,
         board=board,
@@ -134,6 +140,7 @@ def _wire(settings: Settings, store: Store, ending: Ending) -> Operator:
         clock=clock,
         token=token_of(home),
         info=lambda: _info(settings, board),
+        capacity=backend.capacity,
         stop=ending.stop_everything,
     )
     return Operator(
@@ -142,6 +149,7 @@ def _wire(settings: Settings, store: Store, ending: Ending) -> Operator:
         backend=backend,
         gateway=Gateway(board, home, GatewaySettings(port=settings.gateway_port)),
         controller=Controller(Reconciler(store, board, backend, clock)),
+        scaler=Scaler(store, board, clock, GyrusPolicy, backend.room),
         app=build_app(context),
     )
 
@@ -168,6 +176,7 @@ async def _run(
         await run_until(
             ending.asked,
             operator.controller.run(),
+            operator.scaler.run(),
             serve(operator.app, listener, started=started),
             _announce(operator, started, announcement),
         )
@@ -185,7 +194,7 @@ async def _announce(operator: Operator, started: asyncio.Event, announcement: An
     await started.wait()
     await _running(operator.board)
     settings = operator.settings
-    announcement.ready(settings.operator_port, settings.gateway_port)
+    announcement.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
     log.info("the operator serves on port %d", settings.operator_port)
 
 

@@ -29,9 +29,15 @@ START_TIME_TOLERANCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class Settings:
+    """Of the local platform, remembered from one start to the next."""
+
     gateway: int = 8080
+    """Port."""
     operator: int = 8079
+    """Port."""
+    overcommit: bool = False
+    """Do not count the CPU and memory that replicas ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,11 @@ def check_system() -> None:
         )
 
 
-def choose_ports(home: Home, gateway: int | None, operator: int | None) -> Ports:
+def choose(
+    home: Home, gateway: int | None = None, operator: int | None = None, overcommit: bool | None = None
+) -> Settings:
     """As given, else as remembered, else the usual ones."""
-    remembered = _remembered_ports(home)
-    chosen = Ports(gateway or remembered.gateway, operator or remembered.operator)
+    chosen = altered(_remembered(home), gateway, operator, overcommit)
     if chosen.gateway == chosen.operator:
         raise WrongInput(
             f"Gateway and operator cannot both listen on port {chosen.gateway}.",
@@ -84,11 +91,22 @@ def choose_ports(home: Home, gateway: int | None, operator: int | None) -> Ports
     return chosen
 
 
-def remember(home: Home, ports: Ports) -> None:
+def altered(
+    settings: Settings, gateway: int | None, operator: int | None, overcommit: bool | None
+) -> Settings:
+    """These settings, but for what is given."""
+    return Settings(
+        gateway or settings.gateway,
+        operator or settings.operator,
+        settings.overcommit if overcommit is None else overcommit,
+    )
+
+
+def remember(home: Home, settings: Settings) -> None:
     """For the next ``gyrus up``. Raises Failure."""
     with _writing(home):
         home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.settings_file.write_bytes(msgspec.json.encode(ports) + b"\n")
+        home.settings_file.write_bytes(msgspec.json.encode(settings) + b"\n")
 
 
 @contextlib.contextmanager
@@ -102,22 +120,23 @@ def _writing(home: Home) -> Generator[None]:
         ) from fault
 
 
-def command(home: Home, ports: Ports) -> list[str]:
+def command(home: Home, settings: Settings) -> list[str]:
     """The operator's command line."""
     return [
         *(sys.executable, "-P", "-m", "gyrus.assembly", "--home", str(home.root)),
-        *("--gateway-port", str(ports.gateway), "--operator-port", str(ports.operator)),
+        *("--gateway-port", str(settings.gateway), "--operator-port", str(settings.operator)),
+        *(("--overcommit",) if settings.overcommit else ()),
     ]  # fmt: skip
 
 
-def start(home: Home, ports: Ports) -> None:
+def start(home: Home, settings: Settings) -> None:
     """Launch an operator that outlives this process; returns when it serves. Raises Failure."""
     check_system()
     reading, writing = os.pipe()
     try:
         with _open_output(home) as log:
             process = subprocess.Popen(
-                [*command(home, ports), "--ready-fd", str(writing)],
+                [*command(home, settings), "--ready-fd", str(writing)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=home.root, pass_fds=(writing,), start_new_session=True,
             )  # fmt: skip
@@ -125,7 +144,7 @@ def start(home: Home, ports: Ports) -> None:
         _await_ready(home, process, reading)
     finally:
         os.close(reading)
-    remember(home, ports)
+    remember(home, settings)
 
 
 def end(operator: OperatorFile) -> None:
@@ -173,11 +192,11 @@ def clean(home: Home) -> None:
     home.operator_file.unlink(missing_ok=True)
 
 
-def _remembered_ports(home: Home) -> Ports:
+def _remembered(home: Home) -> Settings:
     try:
-        return msgspec.json.decode(home.settings_file.read_bytes(), type=Ports)
+        return msgspec.json.decode(home.settings_file.read_bytes(), type=Settings)
     except (OSError, msgspec.DecodeError):
-        return Ports()
+        return Settings()
 
 
 def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> None:

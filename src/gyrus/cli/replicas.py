@@ -24,8 +24,10 @@ def doing(replica: ReplicaView) -> str:
     word = WORDS[status.phase]
     if status.phase is Phase.READY and not replica.routed:
         word = "ready, not yet routed"
-    reason = f" ({status.reason})" if status.reason and status.phase is not Phase.READY else ""
+    told = status.reason and status.phase not in (Phase.READY, Phase.PENDING)  # its message says it
+    reason = f" ({status.reason})" if told else ""
     message = status.message.partition("\n")[0]
-    # A message that says what the phase says already adds nothing.
-    told = message.removeprefix(word).lstrip() if message.lower().startswith(word) else message
-    return f"{word}{reason}: {told}" if told else word + reason
+    # A message that begins with what the phase says needs no other beginning.
+    if message.lower().startswith(word):
+        return word + reason + message[len(word) :]
+    return f"{word}{reason}: {message}" if message else word + reason

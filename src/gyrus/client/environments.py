@@ -45,6 +45,7 @@ class OperatorFile:
     pid_started: float
     operator_port: int
     gateway_port: int
+    overcommit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from itertools import chain
 
 from gyrus.autoscaling.policy import Decision
 from gyrus.contract.operator import Outcome
-from gyrus.contract.replica import Phase, ProcessStatus, ReplicaStatus
+from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus
 from gyrus.control.verdict import Verdict
 from gyrus.state.board import Replica
 from gyrus.state.records import Api, Event
@@ -46,6 +46,8 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
             yield NORMAL, "ReplicaReady", f"Replica {status.id} is ready"
         case Phase.FAILED | Phase.BACKOFF | Phase.UNREADY:
             yield WARNING, str(status.reason or "ReplicaFailed"), f"Replica {status.id}: {status.message}"
+        case Phase.PENDING if status.reason is Reason.CAPACITY:
+            yield WARNING, str(status.reason), f"Replica {status.id} is {status.message}"
         case Phase.DRAINING:
             yield NORMAL, "ReplicaDraining", f"Replica {status.id} finishes its requests"
         case _:
@@ -82,9 +84,10 @@ def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
 
 
 def scaled_event(api: str, decision: Decision, now: datetime) -> Event:
-    """Another number of replicas is wanted."""
+    """Another number of replicas is wanted. Its second line has what that was decided upon."""
     reason = "ScaledUp" if decision.replicas > decision.was else "ScaledDown"
-    message = f"Scaled from {decision.was} to {decision.replicas}: {decision}"
+    inputs = ", ".join(f"{name} {value:.3g}" for name, value in decision.inputs.items())
+    message = f"Scaled from {decision.was} to {decision.replicas}: {decision}\n{inputs}".rstrip()
     return Event(api=api, time=now, type=NORMAL, reason=reason, message=message)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gyrus.aio.clock import Clock
 from gyrus.contract.home import Home
-from gyrus.contract.operator import LogLine, LogQuery, OperatorInfo
+from gyrus.contract.operator import CapacityView, LogLine, LogQuery, OperatorInfo
 from gyrus.state.board import Board
 from gyrus.state.store import Store
 
@@ -40,6 +40,8 @@ class ServerContext:
     token: str
     """What every call must bring."""
     info: Callable[[], OperatorInfo]
+    capacity: Callable[[], CapacityView | None] = lambda: None
+    """What there is for replicas; None: unknown."""
     stop: Callable[[], Awaitable[None]]
     """Ask the whole platform to stop. Returns at once."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Response
 
 from gyrus.contract.operator import OperatorInfo
@@ -13,8 +15,8 @@ router = APIRouter()
 
 @router.get("/info", responses=responses())
 async def get_info(context: GivenContext) -> OperatorInfo:
-    """Which operator this is."""
-    return context.info()
+    """Which operator this is, and what its machine has for replicas."""
+    return replace(context.info(), capacity=context.capacity())
 
 
 @router.post("/stop", status_code=202, response_class=Response, responses=responses())

@@ -15,7 +15,7 @@ import pytest
 
 from gyrus.cli import local
 from gyrus.cli.failures import Failure, WrongInput
-from gyrus.cli.local import Ports
+from gyrus.cli.local import Settings
 from gyrus.contract.home import Home
 from support.command_line import Gyrus
 from support.operator_thread import Operator
@@ -69,13 +69,23 @@ def test_an_operator_that_does_not_answer_is_ended(home: Home, bystander: psutil
     assert local.running(home) is None
 
 
-def test_ports_as_given_as_remembered_as_usual(home: Home) -> None:
-    assert local.choose_ports(home, None, None) == Ports(8080, 8079)
-    local.remember(home, Ports(1001, 1002))
-    assert local.choose_ports(home, None, None) == Ports(1001, 1002)
-    assert local.choose_ports(home, 1003, None) == Ports(1003, 1002)
+def test_settings_as_given_as_remembered_as_usual(home: Home) -> None:
+    assert local.choose(home) == Settings(8080, 8079, overcommit=False)
+    local.remember(home, Settings(1001, 1002, overcommit=True))
+    assert local.choose(home) == Settings(1001, 1002, overcommit=True)
+    assert local.choose(home, gateway=1003, overcommit=False) == Settings(1003, 1002, overcommit=False)
     with pytest.raises(WrongInput, match="1002"):
-        local.choose_ports(home, 1002, None)
+        local.choose(home, gateway=1002)
+
+
+def test_settings_of_an_older_gyrus_are_remembered(home: Home) -> None:
+    home.settings_file.write_text('{"gateway": 1001, "operator": 1002}')
+    assert local.choose(home) == Settings(1001, 1002)
+
+
+def test_overcommit_is_told_to_the_operator(home: Home) -> None:
+    assert "--overcommit" in local.command(home, Settings(overcommit=True))
+    assert "--overcommit" not in local.command(home, Settings())
 
 
 def test_up_when_it_is_up_already(operator: Operator, gyrus: Gyrus) -> None:
@@ -91,6 +101,14 @@ def test_up_on_other_ports_than_it_is_up_on(operator: Operator, gyrus: Gyrus) ->
     assert ran.code == 1
     assert f"operator {operator.port}" in ran.err
     assert "gyrus down" in ran.err
+
+
+def test_up_with_overcommit_when_it_is_up_without(operator: Operator, gyrus: Gyrus) -> None:
+    ran = gyrus("up", "--overcommit")
+    assert ran.code == 1
+    assert "up without --overcommit" in ran.err
+    assert "gyrus down" in ran.err
+    assert gyrus("up", "--no-overcommit", "-o", "json").json["overcommit"] is False
 
 
 def test_down_when_it_is_not_up(gyrus: Gyrus) -> None:
@@ -130,7 +148,7 @@ def test_an_operator_that_dies_at_its_start_leaves_its_last_words(
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(Failure) as told:
-        local.start(home, Ports())
+        local.start(home, Settings())
     assert told.value.message == "The operator ended while it started."
     assert told.value.details == "no module named gyrus"
     assert str(home.operator_log) in told.value.remedy

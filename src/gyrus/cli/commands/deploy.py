@@ -66,7 +66,7 @@ def ensure_platform(session: Session) -> None:
 
     if local.running(session.home) is None:
         say("Starting the local platform")
-        local.start(session.home, local.choose_ports(session.home, None, None))
+        local.start(session.home, local.choose(session.home))
 
 
 def _ask_about_kinds(client: Client, project: Project, yes: bool) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gyrus.cli.capacity import OVERCOMMITTED
 from gyrus.cli.failures import Failure
 from gyrus.cli.output import bold, say, tell, tell_json
 from gyrus.cli.session import Command, Session, pass_session
 
 if TYPE_CHECKING:
-    from gyrus.cli.local import Ports
+    from gyrus.cli.local import Settings
 
 PORT = click.IntRange(1, 65535)
 
@@ -20,9 +21,20 @@ PORT = click.IntRange(1, 65535)
 @click.command("up", cls=Command)
 @click.option("--gateway-port", type=PORT, metavar="PORT", help="For the APIs; 8080, or as last time.")
 @click.option("--operator-port", type=PORT, metavar="PORT", help="For the operator; 8079, or as last time.")
+@click.option(
+    "--overcommit/--no-overcommit",
+    default=None,
+    help="Whether to start replicas though their CPU and memory exceed the machine's; not, or as last time.",
+)
 @click.option("--foreground", is_flag=True, help="Stay, and log to this terminal, until stopped.")
 @pass_session
-def command(session: Session, gateway_port: int | None, operator_port: int | None, foreground: bool) -> None:
+def command(
+    session: Session,
+    gateway_port: int | None,
+    operator_port: int | None,
+    overcommit: bool | None,
+    foreground: bool,
+) -> None:
     """Start this machine's platform.
 
     What was deployed before comes back. Everything is kept in $GYRUS_HOME, by default ~/.gyrus.
@@ -32,40 +44,51 @@ def command(session: Session, gateway_port: int | None, operator_port: int | Non
     local.check_system()
     operator = local.running(session.home)
     if operator is None:
-        ports = local.choose_ports(session.home, gateway_port, operator_port)
+        settings = local.choose(session.home, gateway_port, operator_port, overcommit)
         if foreground:
-            _become_operator(session, ports)
+            _become_operator(session, settings)
         say("Starting the local platform")
-        local.start(session.home, ports)
-        _show(session, ports.gateway, ports.operator, "The local platform is up.")
+        local.start(session.home, settings)
+        _show(session, settings, "The local platform is up.")
         return
-    now = local.Ports(operator.gateway_port, operator.operator_port)
-    wanted = local.Ports(gateway_port or now.gateway, operator_port or now.operator)
+    now = local.Settings(operator.gateway_port, operator.operator_port, operator.overcommit)
+    _check_same(now, local.altered(now, gateway_port, operator_port, overcommit))
+    _show(session, now, "The local platform is up already.")
+
+
+def _check_same(now: Settings, wanted: Settings) -> None:
+    """Raises Failure."""
+    remedy = "Stop it first: gyrus down"
+    if (wanted.gateway, wanted.operator) != (now.gateway, now.operator):
+        ports = f"gateway {now.gateway}, operator {now.operator}"
+        raise Failure(f"The local platform is up on other ports: {ports}.", remedy=remedy)
     if wanted != now:
-        raise Failure(
-            f"The local platform is up on other ports: gateway {now.gateway}, operator {now.operator}.",
-            remedy="Stop it first: gyrus down",
-        )
-    _show(session, now.gateway, now.operator, "The local platform is up already.")
+        how = "with" if now.overcommit else "without"
+        raise Failure(f"The local platform is up {how} --overcommit.", remedy=remedy)
 
 
-def _show(session: Session, gateway_port: int, operator_port: int, message: str) -> None:
-    gateway, operator = f"http://127.0.0.1:{gateway_port}", f"http://127.0.0.1:{operator_port}"
+def _show(session: Session, settings: Settings, message: str) -> None:
+    gateway, operator = (f"http://127.0.0.1:{port}" for port in (settings.gateway, settings.operator))
     if session.json:
-        tell_json({"gateway": gateway, "operator": operator, "home": str(session.home.root)})
+        told = {"gateway": gateway, "operator": operator, "home": str(session.home.root)}
+        tell_json({**told, "overcommit": settings.overcommit})
         return
     tell(message)
     tell(f"  endpoints  {bold(gateway + '/<name>')}")
     tell(f"  operator   {operator}")
     tell(f"  home       {session.home.root}")
+    if settings.overcommit:
+        tell(f"  machine    {OVERCOMMITTED}")
 
 
-def _become_operator(session: Session, ports: Ports) -> None:
+def _become_operator(session: Session, settings: Settings) -> None:
     """Replace this process, so that a service supervisor that started it supervises the operator itself."""
     from gyrus.cli import local
 
-    local.remember(session.home, ports)
-    say(f"The local platform's endpoints: http://127.0.0.1:{ports.gateway}/<name>")
+    local.remember(session.home, settings)
+    say(f"The local platform's endpoints: http://127.0.0.1:{settings.gateway}/<name>")
+    if settings.overcommit:
+        say(f"The machine: {OVERCOMMITTED}")
     say("Ctrl-C stops it.")
-    arguments = [*local.command(session.home, ports), "--foreground"]
+    arguments = [*local.command(session.home, settings), "--foreground"]
     os.execv(arguments[0], arguments)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gyrus import __version__
+from gyrus.cli.capacity import machine_told
 from gyrus.cli.output import tell, tell_json
 from gyrus.cli.session import Command, Session, pass_session
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.command("version", cls=Command)
 @pass_session
 def command(session: Session) -> None:
-    """The versions of this command and of the operator, and the gateway's state."""
+    """The versions of this command and of the operator, the gateway's state, what the machine has."""
     from gyrus.client.errors import ClientError
 
     operator, trouble = None, ""
@@ -34,6 +35,8 @@ def command(session: Session) -> None:
     tell(f"operator  {_told(operator) if operator else trouble}")
     if operator:
         tell(f"gateway   {operator.gateway}, {operator.gateway_state}")
+    if operator and operator.capacity:
+        tell(f"machine   {machine_told(operator.capacity)}")
 
 
 def _told(operator: OperatorInfo) -> str:

@@ -1,0 +1,88 @@
+"""What the machine has, in words and in numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from gyrus.cli.capacity import machine_told
+from gyrus.client.client import Client
+from gyrus.client.watching import Gone
+from gyrus.contract.operator import AmountView, ApiView, CapacityView, Deployed, Status
+from support.command_line import Gyrus
+from support.operator_thread import Operator
+
+GI = 2**30
+EMPTY = CapacityView(
+    total=AmountView(cpu=2.0, mem=23 * GI + GI // 2, gpu=0),
+    held=AmountView(cpu=0.0, mem=0, gpu=0),
+    waiting=AmountView(cpu=0.0, mem=0, gpu=0),
+    replicas=0,
+    replicas_waiting=0,
+    overcommit=False,
+)
+
+
+def test_an_empty_machine() -> None:
+    assert machine_told(EMPTY) == "2 CPU, 23.5Gi memory"
+
+
+def test_a_full_one() -> None:
+    full = dataclasses.replace(
+        EMPTY,
+        total=AmountView(cpu=2.0, mem=4 * GI, gpu=1),
+        held=AmountView(cpu=1.8, mem=GI // 2, gpu=1),
+        waiting=AmountView(cpu=0.5, mem=0, gpu=2),
+        replicas=9,
+        replicas_waiting=1,
+    )
+    assert machine_told(full) == (
+        "2 CPU, 4Gi memory, 1 GPU; 9 replicas hold 1.8 CPU, 512Mi memory, 1 GPU; 1 waits for 500m CPU, 2 GPUs"
+    )
+
+
+def test_an_overcommitted_one() -> None:
+    crowded = dataclasses.replace(EMPTY, held=AmountView(cpu=0.0, mem=0, gpu=0), replicas=1, overcommit=True)
+    assert machine_told(crowded) == (
+        "2 CPU, 23.5Gi memory; 1 replica holds nothing; overcommitted: CPU and memory are not counted"
+    )
+
+
+def deploy(name: str, replicas: int) -> Deployed:
+    process = {"command": ["python", "server.py"]}
+    scaling = {"min_replicas": replicas, "max_replicas": replicas}
+    spec = {"name": name, "kind": "RealtimeAPI", "process": process, "autoscaling": scaling}
+    with Client() as client:
+        [deployed] = client.deploy([spec], package=None)
+    return deployed
+
+
+def watched(name: str, what: Callable[[ApiView], bool]) -> None:
+    """Returns when the API is like that."""
+    with Client() as client:
+        seen = client.watch(name)
+        assert any(not isinstance(one, Gone) and what(one.api) for one in seen)
+
+
+def test_a_backend_that_does_not_count_tells_nothing(operator: Operator, gyrus: Gyrus) -> None:
+    assert gyrus("version", "-o", "json").json["operator"]["capacity"] is None
+    assert "machine" not in gyrus("version").out
+
+
+def test_who_waits_is_told_wherever_one_looks(operator: Operator, gyrus: Gyrus) -> None:
+    operator.backend.cores = 0.5
+    iris = deploy("iris", 2)
+    with Client() as client:
+        client.wait("iris", iris.generation, 20)
+    deploy("wine", 1)
+    told = "waiting for capacity: needs 0.2 CPU, 0.1 of 0.5 free"
+    watched("wine", lambda api: api.message == told)
+    assert f"wine: {told}" in gyrus("get").out
+    assert told in gyrus("describe", "wine").out
+    capacity = gyrus("version", "-o", "json").json["operator"]["capacity"]
+    assert capacity["total"] == {"cpu": 0.5, "mem": 0, "gpu": 0}
+    assert (capacity["replicas"], capacity["replicas_waiting"]) == (2, 1)
+    assert "machine   500m CPU; 2 replicas hold 400m CPU; 1 waits for 200m CPU\n" in gyrus("version").out
+    gyrus("delete", "iris", "--yes")
+    watched("wine", lambda api: api.status is Status.LIVE)
+    assert "WaitingForCapacity" in gyrus("describe", "wine").out
