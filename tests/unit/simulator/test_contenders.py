@@ -1,0 +1,48 @@
+"""Policies by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from gyrus.simulator.contenders import COMPARED, Situation, check, make
+from gyrus.simulator.engine import Prepared
+from gyrus.simulator.figures import of_run
+from gyrus.spec.load import loads
+from support.rehearsals import poisson, rules, simulated
+
+YAML = "- {name: chat, kind: RealtimeAPI, handler: {path: handler.py}, autoscaling: {max_replicas: 20}}"
+WORK = poisson(4.0, 4000, 1.0, exponential=False)
+
+
+def situation() -> Situation:
+    [spec] = loads(YAML, "test")
+    return Situation(spec=spec, workload=WORK, startup=1.0)
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_each_serves_a_steady_load_with_enough_replicas_and_not_too_many(name: str) -> None:
+    run = simulated(WORK, make(name, situation()))
+    assert run.replica_seconds > sum(WORK.services)
+    assert run.peak_replicas <= 25
+    assert 4 <= run.looks[-1].ready <= 20
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_each_begins_anew(name: str) -> None:
+    first, second = (simulated(WORK, make(name, situation())) for _ in range(2))
+    assert first.looks == second.looks
+    assert of_run(first) == of_run(second)
+
+
+def test_a_fixed_number_is_there_from_the_beginning() -> None:
+    policy = make("fixed:7", situation())
+    assert isinstance(policy, Prepared)
+    run = simulated(WORK, policy, initial=rules().initial)
+    assert {look.ready for look in run.looks} == {7}
+    assert run.replica_seconds == pytest.approx(7 * run.ended)
+
+
+@pytest.mark.parametrize("name", ["", "Gyrus", "fixed", "fixed:", "fixed:-1", "fixed:1.5", "fixed:10001"])
+def test_what_is_no_policy(name: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a policy|is too many replicas"):
+        check(name)
