@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from itertools import pairwise
 
+from gyrus.autoscaling.policy import Decision
 from gyrus.contract.replica import Phase, ProcessStatus, Reason
-from gyrus.control.happenings import replica_events
+from gyrus.control.happenings import replica_events, scaled_event, shortage_event
 from gyrus.state.board import Replica
 from support.world import NOW, replica
 
@@ -58,3 +59,33 @@ def test_the_only_process_is_told_of_once() -> None:
     ready = replica("r", processes=(BACK,))
     reasons = [reason for _, reason, _ in told(replica("r", processes=(READY,)), alone, starting, ready)]
     assert reasons == ["Killed", "ReplicaRestarted", "ReplicaReady"]
+
+
+def test_a_change_of_number_tells_its_rule_and_what_it_was_decided_upon() -> None:
+    decision = Decision(
+        at=0,
+        was=3,
+        wanted=7,
+        replicas=4,
+        rule="max_upscale_factor",
+        because="upscale factor 1.5 from 3",
+        inputs={"average": 6.666666, "target_in_flight": 1.0},
+    )
+    up = scaled_event("iris", decision, NOW)
+    assert (up.type, up.reason) == ("normal", "ScaledUp")
+    assert up.message.splitlines() == [
+        "Scaled from 3 to 4: wanted 7, got 4: upscale factor 1.5 from 3",
+        "average 6.67, target_in_flight 1",
+    ]
+    down = dataclasses.replace(decision, wanted=2, replicas=2, because="", inputs={})
+    event = scaled_event("iris", down, NOW)
+    assert (event.reason, event.message) == ("ScaledDown", "Scaled from 3 to 2: wanted 2, got 2")
+
+
+def test_a_shortage_is_a_warning() -> None:
+    decision = Decision(
+        at=0, was=3, wanted=7, replicas=4, rule="capacity", because="there is room for 4 only"
+    )
+    event = shortage_event("iris", decision, NOW)
+    assert (event.type, event.reason) == ("warning", "NoCapacity")
+    assert event.message == "No room for more: wanted 7, got 4: there is room for 4 only"

@@ -105,7 +105,8 @@ class Stage:
         return api
 
     async def events(self, *reasons: str, name: str = "iris") -> list[str]:
-        return [event.message for event in await self.store.events(name) if event.reason in reasons]
+        events = await self.store.events(name)
+        return [event.message.partition("\n")[0] for event in events if event.reason in reasons]
 
     @property
     def samples(self) -> list[Sample]:
