@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 from gyrus.contract.problem import BAD_REQUEST, METHOD_NOT_ALLOWED, NOT_FOUND
-from gyrus.contract.replica import HEALTH_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
+from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH, Load
+from gyrus.queueing.line import Line
 from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.server.answer import JSON, Answer
@@ -47,6 +50,7 @@ class Service:
             METRICS_PATH.encode(): (READS, self._count),
             OPENAPI_PATH.encode(): (READS, lambda request: Answer(200, JSON, self._describe())),
             REQUEUE_PATH.encode(): ((b"POST",), self._requeue),
+            LOAD_PATH.encode(): (READS, self._load),
         }
 
     def __call__(self, exchange: Exchange) -> None:
@@ -79,10 +83,24 @@ class Service:
         }
         return Answer(200, metrics.MEDIA_TYPE, self._metrics.exposition(gauges))
 
+    def _load(self, request: Request) -> Answer:
+        _check_internal(request, LOAD_PATH)
+        return Answer(200, JSON, load_of(self._desk.line))
+
     def _requeue(self, request: Request) -> Answer:
-        if request.headers.get(INTERNAL_HEADER) != b"1":
-            raise Refused(NOT_FOUND, f"{REQUEUE_PATH} is not answered from outside.")
+        _check_internal(request, REQUEUE_PATH)
         return _document({"given_back": self._desk.give_back(_at_most(request.body))})
+
+
+def load_of(line: Line[Any]) -> bytes:
+    """The contract's ``Load``, as JSON."""
+    load = Load(slots=line.slots, busy=line.busy, waiting=line.waiting, movable=line.movable)
+    return json.dumps(asdict(load)).encode()
+
+
+def _check_internal(request: Request, path: str) -> None:
+    if request.headers.get(INTERNAL_HEADER) != b"1":
+        raise Refused(NOT_FOUND, f"{path} is not answered from outside.")
 
 
 def _answer(request: Request, methods: tuple[bytes, ...], page: Page) -> Answer:

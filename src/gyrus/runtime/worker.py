@@ -15,7 +15,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from gyrus.contract.replica import Phase, Reason, ReplicaConfig
 from gyrus.runtime.codec import CodecError, decode
@@ -35,14 +36,34 @@ def main(arguments: Sequence[str]) -> int:
     control = open_control(sys.stderr)
     try:
         config, index = read_config(arguments)
-        capture(control)
-        handler = start(config, control)
+    except LoadFailed as failed:
+        return tell(failed, control)
+    capture(control)
+    return work(config, index, control, partial(start, config, control))
+
+
+def work(config: ReplicaConfig, index: int, control: Control, make: Callable[[], Handler]) -> int:
+    """Serve with what ``make`` gives, which raises LoadFailed. The exit code."""
+    try:
+        handler = make()
+        gc.collect()
+        gc.freeze()  # what is there now stays, and need not be looked through again and again
         with listener(config, index) as bound:
             run(serve(config, handler, bound, control))
     except LoadFailed as failed:
-        control.status(Phase.FAILED, failed.message, reason=failed.reason, lines=failed.lines)
-        return 1
+        return tell(failed, control)
     return 0
+
+
+def tell(failed: LoadFailed, control: Control) -> int:
+    control.status(Phase.FAILED, failed.message, reason=failed.reason, lines=failed.lines)
+    return 1
+
+
+def leave(code: int) -> NoReturn:
+    """Without waiting for threads: one may be in a call that never returns."""
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] -- what the handler wants done at the end
+    os._exit(code)
 
 
 def read_config(arguments: Sequence[str]) -> tuple[ReplicaConfig, int]:
@@ -62,10 +83,7 @@ def start(config: ReplicaConfig, control: Control) -> Handler:
         raise LoadFailed(Reason.EXITED, "the configuration has no handler")
     control.status(Phase.STARTING, f"loading {config.handler.path}")
     enter_project(config.project)
-    handler = load(config.handler)
-    gc.collect()
-    gc.freeze()  # what is there now stays, and need not be looked through again and again
-    return handler
+    return load(config.handler)
 
 
 def listener(config: ReplicaConfig, index: int) -> socket.socket:
@@ -96,6 +114,4 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] -- what the handler wants done at the end
-    os._exit(code)  # without waiting for threads: one may be in a call that never returns
+    leave(main(sys.argv[1:]))

@@ -10,45 +10,50 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gyrus.queueing.line import Line
+from gyrus.queueing.spread import spread
+
+Item = tuple[int, int]
 
 
 class Lines(RuleBasedStateMachine):
-    """Against the simplest thing that could be right: two lists."""
+    """Against the simplest thing that could be right: two lists. Items are pairs: when they arrived (which is
+    not the order of their coming), and their number."""
 
     @initialize(slots=st.none() | st.integers(1, 4), longest=st.integers(0, 5))
     def build(self, slots: int | None, longest: int) -> None:
-        self.line: Line[int] = Line(slots, longest)
+        self.line: Line[Item] = Line(slots, longest)
         self.slots = slots
         self.longest = longest
         self.numbers = count()
-        self.waiting: list[int] = []
-        self.started: list[int] = []
-        self.order: list[int] = []
+        self.waiting: list[Item] = []
+        self.started: list[Item] = []
+        self.unmovable: set[Item] = set()
 
     def has_room(self) -> bool:
         return self.slots is None or len(self.started) < self.slots
 
-    @rule()
-    def arrive(self) -> None:
-        item = next(self.numbers)
+    def wait(self, item: Item, *, movable: bool) -> None:
+        full = self.slots is not None and len(self.waiting) + len(self.started) >= self.slots + self.longest
+        assert self.line.wait(item, item[0], movable=movable) is not full
+        if not full:
+            self.waiting = sorted([*self.waiting, item])
+            self.unmovable |= set() if movable else {item}
+
+    @rule(arrived=st.integers(0, 9), movable=st.booleans())
+    def arrive(self, arrived: int, movable: bool) -> None:
+        item = (arrived, next(self.numbers))
         if self.line.start_at_once(item):
             assert not self.waiting
             assert self.has_room()
             self.started.append(item)
-            self.order.append(item)
             return
         assert self.waiting or not self.has_room()
-        full = self.slots is not None and len(self.waiting) + len(self.started) >= self.slots + self.longest
-        assert self.line.wait(item) is not full
-        if not full:
-            self.waiting.append(item)
+        self.wait(item, movable=movable)
 
-    @rule()
-    def arrive_and_wait(self) -> None:
+    @rule(arrived=st.integers(0, 9))
+    def arrive_and_wait(self, arrived: int) -> None:
         """As for batches, where nobody is started at once."""
-        item = next(self.numbers)
-        if self.line.wait(item):
-            self.waiting.append(item)
+        self.wait((arrived, next(self.numbers)), movable=True)
 
     @rule(at_most=st.integers(1, 5))
     def start(self, at_most: int) -> None:
@@ -58,7 +63,6 @@ class Lines(RuleBasedStateMachine):
         assert items == expected
         del self.waiting[: len(expected)]
         self.started += items
-        self.order += items
 
     @precondition(lambda self: self.started)
     @rule(data=st.data())
@@ -67,18 +71,23 @@ class Lines(RuleBasedStateMachine):
         self.line.finish(item)
         self.started.remove(item)
 
-    @rule(item=st.integers(0, 30))
-    def leave(self, item: int) -> None:
+    @precondition(lambda self: self.waiting or self.started)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        item = data.draw(st.sampled_from([*self.waiting, *self.started]))
         assert self.line.leave(item) is (item in self.waiting)
         if item in self.waiting:
             self.waiting.remove(item)
 
     @rule(at_most=st.none() | st.integers(-1, 4))
     def give_back(self, at_most: int | None) -> None:
-        number = len(self.waiting) if at_most is None else max(at_most, 0)
-        youngest_first = self.waiting[::-1][:number]
-        assert self.line.give_back(at_most) == youngest_first
-        self.waiting = self.waiting[: len(self.waiting) - len(youngest_first)]
+        movable = [item for item in self.waiting if item not in self.unmovable]
+        number = len(movable) if at_most is None else min(max(at_most, 0), len(movable))
+        going = self.line.to_give_back(at_most)
+        assert going == [movable[position] for position in spread(len(movable), number)]
+        for item in going:
+            assert self.line.leave(item)
+            self.waiting.remove(item)
 
     @invariant()
     def counts_are_true(self) -> None:
@@ -90,12 +99,13 @@ class Lines(RuleBasedStateMachine):
         assert self.line.first == (self.waiting[0] if self.waiting else None)
         assert self.line.empty is not bool(self.waiting or self.started)
         assert self.slots is None or self.line.busy <= self.slots
-        assert self.order == sorted(self.order), "first in, first started"
+        assert self.line.movable == sum(item not in self.unmovable for item in self.waiting)
 
     def teardown(self) -> None:
         if not hasattr(self, "line"):
             return
-        self.line.give_back()
+        for item in self.waiting:
+            assert self.line.leave(item)
         for item in self.started:
             self.line.finish(item)
         assert (self.line.waiting, self.line.busy, self.line.empty) == (0, 0, True)

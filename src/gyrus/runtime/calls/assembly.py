@@ -15,13 +15,14 @@ from gyrus.runtime.calls.on_loop import OnLoop
 from gyrus.runtime.calls.singly import Singly
 from gyrus.runtime.calls.threads import Threads
 from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.telemetry.bell import Bell
 from gyrus.runtime.telemetry.metrics import Metrics
 
 
 def assemble(handler: Handler, config: ReplicaConfig, counted: Metrics) -> tuple[Desk, Threads]:
     limits = config.limits
     line: Line[Call] = Line(limits.max_concurrency, limits.max_queue_length)
-    desk = Desk(line, limits, counted)
+    desk = Desk(line, limits, counted, Bell(config.bell, config.api).ring)
     threads = Threads(asyncio.get_running_loop())
     desk.open(_starter(handler, config, line, desk, threads))
     return desk, threads

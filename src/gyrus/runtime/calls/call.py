@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gyrus.contract.replica import LONGEST_KEPT_BODY
+from gyrus.runtime.server.arrival import ARRIVED, arrival
 from gyrus.runtime.server.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -20,11 +22,13 @@ class Desk(Protocol):
 class Call:
     """Exists from its admission until its slot is free again, however early it is answered."""
 
-    __slots__ = ("_desk", "begun", "cancelled", "exchange", "more", "request", "task")
+    __slots__ = ("_desk", "arrived", "begun", "cancelled", "exchange", "more", "request", "task")
 
     def __init__(self, exchange: Exchange, desk: Desk) -> None:
         self.exchange = exchange
         self.request: Request = exchange.request
+        self.arrived = arrival(self.request.headers.get(ARRIVED), exchange.arrived)
+        """At the gateway, in monotonic seconds."""
         self.cancelled = False
         """Nobody waits for the answer any more: the client is gone, or was told that it took too long."""
         self.task: asyncio.Task[Any] | None = None
@@ -36,6 +40,11 @@ class Call:
         """Who goes on when the client takes more of a stream."""
         self._desk = desk
         exchange.owner = self
+
+    @property
+    def movable(self) -> bool:
+        """The gateway can try it again elsewhere."""
+        return len(self.request.body) <= LONGEST_KEPT_BODY
 
     def is_cancelled(self) -> bool:
         return self.cancelled

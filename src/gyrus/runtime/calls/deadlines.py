@@ -1,4 +1,4 @@
-"""Deadlines that all have the same distance: whoever came first is due first, so one timer is enough."""
+"""Deadlines that all have the same distance: whoever arrived first is due first, so one timer is enough."""
 
 from __future__ import annotations
 
@@ -8,27 +8,51 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
+SLACK = 0.05
+"""Seconds by which a deadline may be late, so that those who arrived almost together stay in their order."""
+
 
 class Deadlines(Generic[T]):
-    """Pure; times are monotonic seconds."""
+    """Pure; times are monotonic seconds.
+
+    Most are added in the order of their arrival. Those that were not (they have waited elsewhere before) are
+    few, and kept apart.
+    """
 
     def __init__(self, distance: float) -> None:
         self.distance = distance
         self._due: OrderedDict[T, float] = OrderedDict()
+        self._early: dict[T, float] = {}
+        self._latest = 0.0
 
-    def add(self, item: T, now: float) -> None:
-        self._due[item] = now + self.distance
+    def add(self, item: T, arrived: float) -> bool:
+        """Whether it is due before all others."""
+        due = arrived + self.distance
+        if not self._due or due >= self._latest - SLACK:
+            self._latest = max(due, self._latest) if self._due else due
+            self._due[item] = self._latest
+            return len(self._due) == 1 and not self._early
+        earliest = self.next
+        self._early[item] = due
+        return earliest is None or due < earliest
 
     def discard(self, item: T) -> None:
-        self._due.pop(item, None)
+        if self._due.pop(item, None) is None and self._early:
+            self._early.pop(item, None)
 
     @property
     def next(self) -> float | None:
-        return next(iter(self._due.values())) if self._due else None
+        first = next(iter(self._due.values())) if self._due else None
+        if not self._early:
+            return first
+        early = min(self._early.values())
+        return early if first is None else min(first, early)
 
     def take_due(self, now: float) -> list[T]:
         """Those whose time is over; they are forgotten here."""
-        due: list[T] = []
+        due = [item for item, when in self._early.items() if when <= now]
+        for item in due:
+            del self._early[item]
         while self._due:
             item, when = next(iter(self._due.items()))
             if when > now:
@@ -38,4 +62,4 @@ class Deadlines(Generic[T]):
         return due
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._due) + len(self._early)

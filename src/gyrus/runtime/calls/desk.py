@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Set
 from time import monotonic
 from typing import Protocol
@@ -18,6 +19,8 @@ from gyrus.runtime.server.problems import Refused, queue_full
 from gyrus.runtime.telemetry.metrics import Metrics
 
 RETRY_AFTER = {"retry-after": "1"}
+STAGGER = 0.001
+"""Seconds between two requests that are given back."""
 
 
 class Starter(Protocol):
@@ -39,19 +42,26 @@ class Starter(Protocol):
 class Desk:
     """Every call that is admitted is answered at most once, and its slot released exactly once."""
 
-    def __init__(self, line: Line[Call], limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, line: Line[Call], limits: Limits, metrics: Metrics, ring: Callable[[], None] = lambda: None
+    ) -> None:
+        """``ring``: called when a request has to wait for a slot."""
         self.line = line
         self.draining = False
         self.overdue: dict[Call, float] = {}
         """Calls that still have a slot although their time is over, for nothing can interrupt a thread; and
         since when, in monotonic seconds."""
         self.released: Callable[[], None] | None = None
-        """Called after each release."""
+        """Called whenever a call has left."""
         self._starter: Starter | None = None
         self._limits = limits
         self._metrics = metrics
         self._deadlines: Deadlines[Call] = Deadlines(limits.timeout)
         self._timer: asyncio.TimerHandle | None = None
+        self._ring = ring
+        self._leaving: deque[Call] = deque()
+        """Are given back one after the other, as long as they wait."""
+        self._next_leaves: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
     def open(self, starter: Starter) -> None:
@@ -69,29 +79,49 @@ class Desk:
     def admit(self, exchange: Exchange) -> None:
         call = Call(exchange, self)
         assert self._starter is not None
-        if self.draining and self.line.free == 0:
+        if self.draining and self.line.free == 0 and call.movable:
             self._give_back(call)
             return
-        self._deadlines.add(call, exchange.arrived)
-        if self._timer is None:
-            self._set_timer()
+        if call.arrived + self._limits.timeout <= monotonic():
+            self._refuse_late(call, "It was still waiting for a slot.")
+            return
+        if self._deadlines.add(call, call.arrived):
+            self._hasten_timer()
         if not self._starter.admit(call):
             self._deadlines.discard(call)
             self._metrics.rejected += 1
             self._refuse(call, queue_full(self.line.slots, self.line.waiting))
+        elif self.line.waiting and self.line.free == 0:
+            self._ring()
 
     def give_back(self, at_most: int | None = None) -> int:
-        """Requests that wait, youngest first: others may have a free slot for them."""
-        calls = self.line.give_back(at_most)
-        for call in calls:
-            self._deadlines.discard(call)
-            self._give_back(call)
-        return len(calls)
+        """Requests that wait, one a millisecond: others may have a free slot for them. Tells how many.
+
+        All at once would find the same replica, before the gateway has counted the first of them there. One
+        whose turn comes meanwhile is started here. A later call begins anew.
+        """
+        self._leaving = deque(self.line.to_give_back(at_most))
+        number = len(self._leaving)
+        if self._next_leaves is None:
+            self._let_next_leave()
+        return number
 
     def drain(self) -> None:
         """Finish what is started; what waits, or comes while no slot is free, is given back."""
         self.draining = True
         self.give_back()
+
+    def _let_next_leave(self) -> None:
+        self._next_leaves = None
+        while self._leaving:
+            call = self._leaving.popleft()
+            if self.line.leave(call):
+                self._deadlines.discard(call)
+                self._give_back(call)
+                self._tell_released()
+                break
+        if self._leaving:
+            self._next_leaves = self._loop.call_later(STAGGER, self._let_next_leave)
 
     def client_gone(self, call: Call) -> None:
         self._metrics.abandoned += 1
@@ -119,8 +149,9 @@ class Desk:
             self.overdue.pop(call, None)
         if self.line.waiting:
             self._start_more()
-        if self.released is not None:
-            self.released()
+            if self.line.waiting and self.line.free == 0:
+                self._ring()
+        self._tell_released()
 
     def conclude(self, call: Call, answer: Answer | None) -> None:
         self.answer(call, answer)
@@ -131,6 +162,15 @@ class Desk:
 
     # Time
 
+    def _hasten_timer(self) -> None:
+        """One that comes too early does no harm."""
+        due = self._deadlines.next
+        if self._timer is not None and due is not None and due < self._timer.when():
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._set_timer()
+
     def _set_timer(self) -> None:
         due = self._deadlines.next
         self._timer = (
@@ -138,6 +178,7 @@ class Desk:
         )
 
     def _time_passed(self) -> None:
+        self._timer = None
         for call in self._deadlines.take_due(monotonic()):
             self._expire(call)
         self._set_timer()
@@ -148,11 +189,15 @@ class Desk:
             self.overdue[call] = monotonic()
         if not call.exchange.open:
             return
+        self._refuse_late(
+            call, "It was still waiting for a slot." if waited else "predict() was still running."
+        )
+        call.cancel()
+
+    def _refuse_late(self, call: Call, what: str) -> None:
         self._metrics.timed_out += 1
-        what = "It was still waiting for a slot." if waited else "predict() was still running."
         detail = f"The request was not answered within {self._limits.timeout:g} s. {what}"
         self._refuse(call, Refused(TIMEOUT, detail))
-        call.cancel()
 
     def _give_back(self, call: Call) -> None:
         self._metrics.requeued += 1
@@ -162,6 +207,10 @@ class Desk:
 
     def _refuse(self, call: Call, refused: Refused) -> None:
         call.exchange.answer(refused.answer(call.request.id))
+
+    def _tell_released(self) -> None:
+        if self.released is not None:
+            self.released()
 
     def _start_more(self) -> None:
         assert self._starter is not None

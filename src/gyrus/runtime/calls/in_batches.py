@@ -37,7 +37,7 @@ class InBatches:
         self._loop = asyncio.get_running_loop()
 
     def admit(self, call: Call) -> bool:
-        if not self._line.wait(call):
+        if not self._line.wait(call, call.arrived, movable=call.movable):
             return False
         self.start_more()
         return True
@@ -63,7 +63,7 @@ class InBatches:
             return None
         if self._line.waiting >= (self._size if free is None else min(self._size, free)):
             return 0.0
-        return first.exchange.arrived + self._wait - monotonic()
+        return first.arrived + self._wait - monotonic()
 
     def is_stuck(self, overdue: Set[Call]) -> bool:
         stuck = sum(all(call in overdue for call in batch) for batch in self._running)

@@ -26,7 +26,7 @@ class Singly:
         if self._line.start_at_once(call):
             self._runner.start(call)
             return True
-        return self._line.wait(call)
+        return self._line.wait(call, call.arrived, movable=call.movable)
 
     def is_stuck(self, overdue: Set[Call]) -> bool:
         return self._line.slots is not None and len(overdue) >= self._line.slots

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gyrus.contract.problem import BAD_ANSWER, HANDLER_FAILED
@@ -17,6 +17,8 @@ from gyrus.runtime.handler.parameters import Headers, query_fields
 from gyrus.runtime.handler.signature import Signature
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.problems import Refused, problem_answer
+
+PRIVATE = b"x-gyrus-"
 
 log = logging.getLogger("gyrus")
 
@@ -40,12 +42,17 @@ def environment(signature: Signature, call: Call) -> dict[str, Any]:
     if signature.wants("query_params"):
         given["query_params"] = query_fields(request.query)
     if signature.wants("headers"):
-        given["headers"] = Headers(request.headers)
+        given["headers"] = Headers(_of_client(request.headers))
     if signature.wants("request_id"):
         given["request_id"] = request.id.decode("latin-1")
     if signature.wants("path"):
         given["path"] = request.path
     return given
+
+
+def _of_client(headers: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Without those by which the platform's parts talk to each other."""
+    return {name: value for name, value in headers.items() if not name.startswith(PRIVATE)}
 
 
 def afterwards(signature: Signature, given: dict[str, Any], response: Any, call: Call) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gyrus.contract.problem import (
     NO_REPLICA,
     TIMEOUT,
 )
+from gyrus.contract.replica import LONGEST_KEPT_BODY
 from gyrus.runtime.front import wire
 from gyrus.runtime.front.gate import Full, GivenBack
 from gyrus.runtime.front.message import CHUNK, Broken, Ended, Head, Oversized, Requests
@@ -24,6 +25,7 @@ from gyrus.runtime.front.own import Own, own_path
 from gyrus.runtime.front.passage import Cut, Passage, given_back
 from gyrus.runtime.server.answer import Answer, head_bytes
 from gyrus.runtime.server.answer import Head as AnswerHead
+from gyrus.runtime.server.arrival import ARRIVED, arrival
 from gyrus.runtime.server.problems import Refused, body_too_large, queue_full
 
 if TYPE_CHECKING:
@@ -144,18 +146,18 @@ class Client:
         return request
 
     async def _pass_on(self, request: Head, request_id: bytes) -> bool:
-        front, arrived = self._front, monotonic()
+        front, came = self._front, monotonic()
         passage = Passage(
             request, request_id, self._requests, self._writer, front.limits, lambda: front.stopping
         )
         try:
-            again = await self._in_turn(passage)
+            again = await self._in_turn(request, passage, came)
         except Refused as refused:
             if passage.begun:
                 raise Cut from refused
-            front.metrics.tally(refused.kind.status, monotonic() - arrived)
+            front.metrics.tally(refused.kind.status, monotonic() - came)
             return await self._give_up(request, request_id, passage, refused)
-        front.metrics.tally(passage.status, monotonic() - arrived)
+        front.metrics.tally(passage.status, monotonic() - came)
         return again
 
     async def _give_up(self, request: Head, request_id: bytes, passage: Passage, refused: Refused) -> bool:
@@ -169,10 +171,13 @@ class Client:
     def _may_go_on(self, request: Head) -> bool:
         return request.keep_alive and not self._front.stopping and not self._requests.upgraded
 
-    async def _in_turn(self, passage: Passage) -> bool:
+    async def _in_turn(self, request: Head, passage: Passage, came: float) -> bool:
         front = self._front
+        arrived = arrival(request.get(ARRIVED), came)
+        left = front.limits.timeout - (monotonic() - arrived)
+        place = front.gate.slot(arrived, movable=_is_movable(request))
         try:
-            async with asyncio.timeout(front.limits.timeout) as deadline, front.gate.slot():
+            async with asyncio.timeout(left) as deadline, place:
                 return await passage.go(front.pool, deadline)
         except TimeoutError:
             front.metrics.timed_out += 1
@@ -222,6 +227,11 @@ class Client:
         head = AnswerHead(answer.status, answer.media_type, answer.headers)
         framing = b"content-length: %d\r\n" % len(answer.body)
         self._writer.write(head_bytes(head, framing, request_id, monotonic(), close=close) + answer.body)
+
+
+def _is_movable(request: Head) -> bool:
+    """The gateway is sure to have all of its body for another try."""
+    return not request.chunked and (request.length or 0) <= LONGEST_KEPT_BODY
 
 
 def _new_id() -> bytes:

@@ -16,10 +16,11 @@ from gyrus.runtime.telemetry.metrics import Metrics
 
 
 class Front:
-    def __init__(self, limits: Limits, pool: Pool) -> None:
+    def __init__(self, limits: Limits, pool: Pool, ring: Callable[[], None] = lambda: None) -> None:
+        """``ring``: called when a request has to wait."""
         self.limits = limits
         self.pool = pool
-        self.gate = Gate(limits.max_concurrency, limits.max_queue_length)
+        self.gate = Gate(limits.max_concurrency, limits.max_queue_length, ring)
         self.metrics = Metrics()
         self.stopping = False
         """Every answer ends its connection."""

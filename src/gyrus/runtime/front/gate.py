@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+from gyrus.contract.replica import Load
 from gyrus.queueing.line import Line
 
 Turn = asyncio.Future[None]
+STAGGER = 0.001
+"""Seconds between two that are sent away: the gateway counts the first before it chooses for the next."""
 
 
 class Full(Exception):
@@ -20,9 +24,12 @@ class GivenBack(Exception):
 
 
 class Gate:
-    def __init__(self, slots: int | None, places: int) -> None:
-        """``slots`` None: all may pass. ``places``: how many may wait."""
+    def __init__(self, slots: int | None, places: int, ring: Callable[[], None] = lambda: None) -> None:
+        """``slots`` None: all may pass. ``places``: how many may wait. ``ring``: called when one has to."""
         self._line: Line[Turn] = Line(slots, places)
+        self._ring = ring
+        self._leaving: deque[Turn] = deque()
+        self._next_leaves: asyncio.TimerHandle | None = None
         self._draining = False
 
     @property
@@ -33,11 +40,16 @@ class Gate:
     def waiting(self) -> int:
         return self._line.waiting
 
+    @property
+    def load(self) -> Load:
+        line = self._line
+        return Load(slots=line.slots, busy=line.busy, waiting=line.waiting, movable=line.movable)
+
     @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[None]:
-        """Raises Full, GivenBack."""
+    async def slot(self, arrived: float, *, movable: bool = True) -> AsyncGenerator[None]:
+        """``arrived``: at the gateway, in monotonic seconds. Raises Full, GivenBack."""
         turn: Turn = asyncio.get_running_loop().create_future()
-        await self._enter(turn)
+        await self._enter(turn, arrived, movable=movable)
         try:
             yield
         finally:
@@ -49,20 +61,34 @@ class Gate:
         self.give_back()
 
     def give_back(self, at_most: int | None = None) -> int:
-        """Send the youngest away, or all; tells how many."""
-        given_back = self._line.give_back(at_most)
-        for turn in given_back:
-            if not turn.done():
-                turn.set_exception(GivenBack())
-        return len(given_back)
+        """Send some who wait away, one a millisecond, or all; tells how many. A later call begins anew."""
+        self._leaving = deque(self._line.to_give_back(at_most))
+        number = len(self._leaving)
+        if self._next_leaves is None:
+            self._let_next_leave()
+        return number
 
-    async def _enter(self, turn: Turn) -> None:
+    def _let_next_leave(self) -> None:
+        self._next_leaves = None
+        while self._leaving:
+            turn = self._leaving.popleft()
+            if self._line.leave(turn):
+                if not turn.done():
+                    turn.set_exception(GivenBack())
+                break
+        if self._leaving:
+            loop = asyncio.get_running_loop()
+            self._next_leaves = loop.call_later(STAGGER, self._let_next_leave)
+
+    async def _enter(self, turn: Turn, arrived: float, *, movable: bool) -> None:
         if self._line.start_at_once(turn):
             return
-        if self._draining:
+        if self._draining and movable:
             raise GivenBack
-        if not self._line.wait(turn):
+        if not self._line.wait(turn, arrived, movable=movable):
             raise Full
+        if self._line.free == 0:
+            self._ring()
         try:
             await turn
         except asyncio.CancelledError:
@@ -75,3 +101,5 @@ class Gate:
         for following in self._line.start_next():
             if not following.done():  # else it is being cancelled, and will finish by itself
                 following.set_result(None)
+        if self._line.waiting and self._line.free == 0:
+            self._ring()

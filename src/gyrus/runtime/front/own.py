@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from gyrus.contract.problem import BAD_REQUEST, METHOD_NOT_ALLOWED
-from gyrus.contract.replica import HEALTH_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
+from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
 from gyrus.runtime.front.message import Head
 from gyrus.runtime.server.answer import JSON, Answer
 from gyrus.runtime.server.problems import Refused
@@ -30,9 +31,11 @@ def own_path(request: Head) -> Own | None:
         return _well
     if path == METRICS_PATH:
         return _metrics
-    if path == REQUEUE_PATH and request.get(INTERNAL) == b"1":
+    if request.get(INTERNAL) != b"1":
+        return None
+    if path == REQUEUE_PATH:
         return _requeue if request.method == b"POST" else _only_post
-    return None
+    return _load if path == LOAD_PATH else None
 
 
 def _well(front: Front, body: bytes) -> Answer:
@@ -49,6 +52,10 @@ def _metrics(front: Front, body: bytes) -> Answer:
         "slots_busy": ("Slots that are taken.", float(gate.running)),
     }
     return Answer(200, MEDIA_TYPE, front.metrics.exposition(gauges))
+
+
+def _load(front: Front, body: bytes) -> Answer:
+    return Answer(200, JSON, json.dumps(asdict(front.gate.load)).encode())
 
 
 def _only_post(front: Front, body: bytes) -> Answer:

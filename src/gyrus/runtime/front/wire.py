@@ -10,13 +10,14 @@ HOP_BY_HOP = frozenset(
 FRAMING = frozenset({b"content-length", b"host"})
 """Stay even where ``Connection`` names them: without them the other side would read another message."""
 EXPECT = b"expect"
+PRIVATE = b"x-gyrus-"
 REQUEST_ID = b"x-request-id"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
 def request_bytes(head: Head, request_id: bytes) -> bytes:
     """The request's head, as the server gets it."""
-    headers = [pair for pair in _passed_on(head) if pair[0].lower() != EXPECT]
+    headers = [pair for pair in _passed_on(head) if not _is_ours(pair[0].lower())]
     if head.get(REQUEST_ID) is None:
         headers.append((REQUEST_ID, request_id))
     if wants_upgrade(head):
@@ -24,6 +25,11 @@ def request_bytes(head: Head, request_id: bytes) -> bytes:
     elif head.chunked:
         headers.append((b"transfer-encoding", b"chunked"))
     return b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, head.target, _lines(headers))
+
+
+def _is_ours(name: bytes) -> bool:
+    """A header between the gateway and us."""
+    return name == EXPECT or name.startswith(PRIVATE)
 
 
 def answer_bytes(head: Head, request_id: bytes, *, chunked: bool, close: bool) -> bytes:

@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gyrus.contract.replica import Reason
 from gyrus.runtime.supervisor import kernel
 from gyrus.runtime.supervisor.life import LAST_LINES, Verdict
 from gyrus.runtime.supervisor.lines import LineCutter
+from gyrus.runtime.supervisor.role import Role
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
 LONGEST_CONTROL_LINE = 2 * 1024 * 1024
@@ -63,7 +65,8 @@ class Child:
 
     pid: int
     pipes: tuple[Pipe, ...]
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None = None
+    """None: it is a mere fork."""
     recent: deque[str] = field(default_factory=lambda: deque[str](maxlen=LAST_LINES))
     """What it printed last."""
 
@@ -72,7 +75,8 @@ class Child:
 
     def reaped(self, code: int) -> None:
         """Somebody has waited for it: keep ``subprocess`` from doing so again."""
-        self.process.returncode = code
+        if self.process:
+            self.process.returncode = code
 
     def send(self, number: signal.Signals) -> None:
         """Safe as long as it has not been reaped: until then nobody else can have its pid."""
@@ -90,40 +94,64 @@ class CannotStart(Exception):
         self.verdict = verdict
 
 
-def start(command: Sequence[str], env: Mapping[str, str], folder: str, *, control: bool) -> Child:
-    """Raises CannotStart."""
+class Start(Protocol):
+    """A way to bring a role to life."""
+
+    def __call__(self, role: Role, command: Sequence[str], env: Mapping[str, str], folder: str) -> Child:
+        """Raises CannotStart, OSError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a new process writes, before it runs."""
+
+    stdout: int
+    stderr: int
+    control: int | None
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        return (
+            (self.stdout, self.stderr) if self.control is None else (self.stdout, self.stderr, self.control)
+        )
+
+    def close(self) -> None:
+        for fd in self.all:
+            os.close(fd)
+
+
+def start(role: Role, command: Sequence[str], env: Mapping[str, str], folder: str) -> Child:
+    """As a program of its own. Raises CannotStart, OSError."""
     parent = os.getpid()
-    reader, writer = os.pipe() if control else (None, None)
+    pipes, ends = new_pipes(control=role.announces)
     try:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**env, CONTROL_FD: str(writer)} if control else env,
+            env={**env, CONTROL_FD: str(ends.control)} if role.announces else env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            pass_fds=() if writer is None else (writer,),
+            stdout=ends.stdout,
+            stderr=ends.stderr,
+            pass_fds=() if ends.control is None else (ends.control,),
             preexec_fn=lambda: kernel.die_with(parent),
         )
     except (OSError, ValueError) as error:
-        if reader is not None:
-            os.close(reader)
+        for pipe in pipes:
+            pipe.close()
         raise CannotStart(_why(error, command[0], folder)) from error
     finally:
-        if writer is not None:
-            os.close(writer)
-    return Child(process.pid, tuple(_pipes(process, reader)), process)
+        ends.close()
+    return Child(process.pid, pipes, process)
 
 
-def _pipes(process: subprocess.Popen[bytes], control: int | None) -> Iterator[Pipe]:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    if control is not None:
-        yield _pipe(control, "control", LineCutter(LONGEST_CONTROL_LINE))
-    for stream, file in (("stdout", process.stdout), ("stderr", process.stderr)):
-        with file:  # a plain descriptor is all that we want
-            yield _pipe(os.dup(file.fileno()), stream, LineCutter())
+def new_pipes(*, control: bool) -> tuple[tuple[Pipe, ...], Ends]:
+    """Our ends of them, and the new process's."""
+    names = ("control", "stdout", "stderr") if control else ("stdout", "stderr")
+    made = {name: os.pipe() for name in names}
+    cutters = {"control": LineCutter(LONGEST_CONTROL_LINE)}
+    pipes = tuple(_pipe(made[name][0], name, cutters.get(name) or LineCutter()) for name in names)
+    return pipes, Ends(made["stdout"][1], made["stderr"][1], made["control"][1] if control else None)
 
 
 def _pipe(fd: int, stream: str, cutter: LineCutter) -> Pipe:

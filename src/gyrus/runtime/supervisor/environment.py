@@ -39,7 +39,7 @@ def _identity(config: ReplicaConfig) -> dict[str, str]:
 def _python_environment(python: str, path: str) -> dict[str, str]:
     """Commands come from the replica's Python environment first."""
     folder = os.path.dirname(python)
-    found = {"PATH": f"{folder}{os.pathsep}{path}"}
+    found = {"PATH": path if path.split(os.pathsep)[0] == folder else f"{folder}{os.pathsep}{path}"}
     prefix = os.path.dirname(folder)
     if os.path.exists(os.path.join(prefix, "pyvenv.cfg")):
         found["VIRTUAL_ENV"] = prefix

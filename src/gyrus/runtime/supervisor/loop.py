@@ -9,12 +9,13 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from gyrus.contract.replica import Phase, ReplicaConfig
+from gyrus.contract.replica import Phase, ReplicaConfig, ReplicaStatus, StartKind
 from gyrus.runtime.supervisor import kernel, processtable
 from gyrus.runtime.supervisor.callers import has_callers
+from gyrus.runtime.supervisor.child import Start
 from gyrus.runtime.supervisor.environment import environment_of
 from gyrus.runtime.supervisor.life import Want
 from gyrus.runtime.supervisor.logfile import LogFile
@@ -38,6 +39,7 @@ servers cut their requests short at SIGTERM; the gateway closes each connection 
 OOM_SAMPLE = 1.0
 """Seconds between two looks at how many processes the kernel has killed for want of memory."""
 
+FORK_DIED = "a fork of the parked process died before it was ready"
 
 UPSTREAM = "GYRUS_UPSTREAM"
 """Tells the front where the server is that it stands before."""
@@ -58,11 +60,13 @@ class Ending:
 
 
 class Supervisor:
-    def __init__(self, config: ReplicaConfig, config_path: str) -> None:
+    def __init__(self, config: ReplicaConfig, config_path: str, fork: Start | None = None) -> None:
+        """``fork``: how workers are started, where not anew."""
         folder = os.path.dirname(config_path)
         self._config = config
         self._log = LogFile(config.log_dir or folder, config.id)
-        self._units = _units(config, config_path, self._log)
+        self._units = _units(config, config_path, self._log, fork)
+        self._warm = fork is not None
         self._status = StatusFile(folder, config.notify)
         self._memory = MemoryWatch(config.memory) if config.memory else None
         self._reporter = Reporter(config, _origin())
@@ -290,13 +294,20 @@ class Supervisor:
         status = self._reporter.report(
             lives, stopping=self._ending is not None, ended=self._done, ready_at=self._ready_at
         )
-        self._status.write(status, now)
+        self._status.write(self._with_start(status), now)
+
+    def _with_start(self, status: ReplicaStatus) -> ReplicaStatus:
+        if not self._warm:
+            return replace(status, cold_because=self._config.cold_because)
+        if all(unit.forks for unit in self._units):
+            return replace(status, start=StartKind.WARM)
+        return replace(status, cold_because=FORK_DIED)
 
 
-def _units(config: ReplicaConfig, config_path: str, log: LogFile) -> list[Unit]:
+def _units(config: ReplicaConfig, config_path: str, log: LogFile, fork: Start | None) -> list[Unit]:
     env = environment_of(config, os.environ)
     if not config.front:
-        return [Unit(role, config.project, env, log) for role in roles_of(config, config_path)]
+        return [Unit(role, config.project, env, log, fork=fork) for role in roles_of(config, config_path)]
     port = pick_port()
     env |= {UPSTREAM: port.endpoint}
     return [

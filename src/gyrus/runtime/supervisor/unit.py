@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gyrus.contract.replica import Phase, Reason
-from gyrus.runtime.supervisor import child as children
 from gyrus.runtime.supervisor.announcement import Announcement, understand
-from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe
+from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe, Start, start
 from gyrus.runtime.supervisor.life import Life, Verdict
 from gyrus.runtime.supervisor.listening import listening_addresses
 from gyrus.runtime.supervisor.logfile import Entry, LogFile
@@ -34,9 +33,16 @@ class Unit:
     """Does to one process what its life wants, and tells its life what happened."""
 
     def __init__(
-        self, role: Role, folder: str, env: Mapping[str, str], log: LogFile, kept_port: Port | None = None
+        self,
+        role: Role,
+        folder: str,
+        env: Mapping[str, str],
+        log: LogFile,
+        kept_port: Port | None = None,
+        fork: Start | None = None,
     ) -> None:
-        """``kept_port``: to be listened on at every start, instead of another one each time."""
+        """``kept_port``: to be listened on at every start, instead of another one each time. ``fork``: a way
+        to start that is quicker than anew, used as long as it works."""
         self.role = role
         self.life = Life(index=role.index, rules=role.rules)
         self.child: Child | None = None
@@ -47,6 +53,7 @@ class Unit:
         self._env = env
         self._log = log
         self._kept_port = kept_port
+        self._fork = fork
         self._port: Port | None = None
         self._probe_at = 0.0
         self._search_at = 0.0
@@ -56,17 +63,23 @@ class Unit:
     def pid(self) -> int | None:
         return self.child.pid if self.child else None
 
+    @property
+    def forks(self) -> bool:
+        """It starts by a fork."""
+        return self._fork is not None
+
     # Acts
 
     def start(self, now: float) -> None:
         self._release()
+        begin = self._fork or start
         try:
             self._port = None if self.role.socket else self._kept_port or pick_port()
-            self.child = children.start(
+            self.child = begin(
+                self.role,
                 self.role.words(self._port.number if self._port else None),
                 {**self._env, "PORT": str(self._port.number)} if self._port else self._env,
                 self._folder,
-                control=self.role.announces,
             )
         except CannotStart as error:
             self._refused(error.verdict, now)
@@ -126,6 +139,8 @@ class Unit:
         lines = tuple(self.child.recent)
         self.child = None
         self._release()
+        if self.life.phase is Phase.STARTING:
+            self._fork = None  # what is loaded anew may do better
         self.life = self.life.exited(code, lines, now, out_of_memory=out_of_memory)
         if self.life.phase is Phase.GONE:
             self.say("info", f"{self.role.name} ended (code {code})")

@@ -72,6 +72,24 @@ class ControlPipe:
                     return
 
 
+class Relay:
+    """Passes on to another, which may be exchanged: what was loaded before a fork speaks through it."""
+
+    def __init__(self, to: Control) -> None:
+        self._to = to
+
+    def turn_to(self, to: Control) -> None:
+        self._to = to
+
+    def status(
+        self, phase: Phase, message: str = "", *, reason: Reason | None = None, lines: tuple[str, ...] = ()
+    ) -> None:
+        self._to.status(phase, message, reason=reason, lines=lines)
+
+    def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None:
+        self._to.log(stream, message, level=level, request_id=request_id)
+
+
 class PlainText:
     def __init__(self, out: TextIO) -> None:
         self._out = out

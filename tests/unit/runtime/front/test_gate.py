@@ -16,7 +16,7 @@ async def test_slots_are_neither_lost_nor_given_twice(seed: int) -> None:
 
     async def visit() -> None:
         nonlocal most
-        async with gate.slot():
+        async with gate.slot(chance.random()):
             most = max(most, gate.running)
             for _ in range(chance.randrange(4)):
                 await asyncio.sleep(0)
@@ -44,10 +44,10 @@ async def test_a_turn_that_comes_to_one_who_is_just_leaving_goes_on() -> None:
     entered = asyncio.Event()
 
     async def visit() -> None:
-        async with gate.slot():
+        async with gate.slot(0.0):
             entered.set()
 
-    async with gate.slot():
+    async with gate.slot(0.0):
         leaving = asyncio.create_task(visit())
         await asyncio.sleep(0)
         following = asyncio.create_task(visit())
