@@ -45,10 +45,13 @@ async def show_progress(sender: Sender, watch: Watch, plan: Plan) -> None:
 
 def _progress(sender: Sender, watch: Watch, plan: Plan) -> str:
     look = watch.looks[-1]
-    passed = duration(min(sender.elapsed, plan.trace.length))
-    sent = f"{sender.sent:,} of {len(plan):,} sent, {sender.under_way:,} under way"
+    passed = duration(sender.elapsed)
+    if sender.sent < len(plan):
+        sent = f"{passed} of {duration(plan.trace.length)}: {sender.sent:,} of {len(plan):,} sent"
+    else:
+        sent = f"{passed}: all {len(plan):,} sent"
     replicas = f"replicas: {look.ready} ready, {look.requested} wanted"
-    return f"{passed} of {duration(plan.trace.length)}: {sent}; {replicas}"
+    return f"{sent}, {sender.under_way:,} under way; {replicas}"
 
 
 def text(name: str, plan: Plan, tally: Tally) -> str:
