@@ -76,6 +76,8 @@ class World:
     acknowledged: frozenset[str] | None = None
     """What Envoy has confirmed."""
     held: int = 0
+    places: int | None = None
+    """Replicas for which there is capacity; the others wait."""
     forgotten: bool = False
     started: int = 0
 
@@ -89,6 +91,7 @@ class World:
             acknowledged=self.acknowledged,
             reachable=self.reachable,
             held=self.held,
+            room=self.places,
         )
 
     @property
@@ -109,13 +112,20 @@ class World:
         for number in [*live, *[self.api.target.number] * step.start]:
             self.started += 1
             name = f"r{self.started}"
-            self.replicas[name] = replica(name, number, Phase.STARTING)
+            self.replicas[name] = replica(name, number, Phase.PENDING, Reason.CAPACITY)
+        self._find_places()
         for name in step.stop:
             self._stop(name)
         if step.verdict:
             self._finish(step.verdict.outcome, step.verdict.message)
         self.forgotten = step.forget
         return step
+
+    def _find_places(self) -> None:
+        waiting = [name for name, r in self.replicas.items() if r.status.reason is Reason.CAPACITY]
+        free = len(waiting) if self.places is None else self.places - (len(self.replicas) - len(waiting))
+        for name in waiting[: max(0, free)]:
+            self.become(name, Phase.STARTING)
 
     def _stop(self, name: str) -> None:
         used = all_endpoints(self.replicas[name].status) & (
@@ -153,6 +163,7 @@ class World:
 
     def end_one(self, name: str) -> None:
         del self.replicas[name]
+        self._find_places()
 
     def settle(self, rounds: int = 200) -> None:
         """Everything that can happen happens, without faults, until nothing changes any more."""

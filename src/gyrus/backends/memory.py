@@ -281,6 +281,7 @@ class MemoryBackend:
         heir = next((r for r in own if gone.holds and r.cores <= gone.cores + CLOSE), None)
         if heir:
             heir.holds = True
+            self._apply(heir, Step(phase=Phase.PENDING, message="about to start"))
 
     def _holding(self) -> list[_Replica]:
         return [replica for replica in self._machine.replicas.values() if replica.holds]

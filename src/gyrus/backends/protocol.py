@@ -42,8 +42,9 @@ class Backend(Protocol):
 
     What replicas ask for in ``compute`` is not given out twice, where the backend counts it. One for which
     there is no capacity is PENDING with ``Reason.CAPACITY`` and a message, and is served in the order of the
-    orders; one that ends leaves its share to a waiting one of its own API that needs no more. One that asks
-    for more than there is at all fails as ``Reason.UNSCHEDULABLE``.
+    orders. One that ends leaves its share to a waiting one of its own API that needs no more; when it is gone
+    from the observation, that one waits no more. One that asks for more than there is at all fails as
+    ``Reason.UNSCHEDULABLE``.
     """
 
     name: str

@@ -72,6 +72,12 @@ def _came_back(old: ProcessStatus, new: ProcessStatus) -> bool:
     return after_trouble or new.restarts > old.restarts
 
 
+def way_event(api: str, replica: str, now: datetime) -> Event:
+    """An old replica leaves before the new one is up."""
+    message = f"Replica {replica} makes way: the machine has no room for its successor beside it"
+    return Event(api=api, time=now, type=NORMAL, reason="MadeWay", message=message, replica=replica)
+
+
 def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
     """The end of a rollout."""
     revision = api.target.revision

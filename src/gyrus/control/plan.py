@@ -7,7 +7,7 @@ from datetime import datetime
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
-from gyrus.control.rolling import Margins, to_retire, to_revive, to_start
+from gyrus.control.rolling import Margins, to_make_way, to_retire, to_revive, to_start
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict, judge
 from gyrus.state.board import Replica, Route
@@ -26,6 +26,8 @@ class Plan:
     """Replicas of the live generation to start, which the target is to replace."""
     retiring: frozenset[str] = frozenset()
     """All replicas that must get no requests, those of earlier plans included."""
+    makes_way: str | None = None
+    """Of those, the one that leaves now only because the machine has no room for its successor beside it."""
     stop: tuple[str, ...] = ()
     """Replicas that the gateway no longer knows: to be drained and ended."""
     route: Route | None = None
@@ -62,12 +64,14 @@ def _roll(situation: Situation, verdict: Verdict | None, now: datetime) -> Plan:
     margins = Margins.of(situation.target_spec.update_strategy, situation.api.replicas)
     broken, wait = _broken(situation, now)
     leaving = (*to_retire(situation, margins), *broken)
-    retiring = situation.retiring | {replica.id for replica in leaving}
+    way = None if leaving else to_make_way(situation)
+    retiring = situation.retiring | {replica.id for replica in (*leaving, *((way,) if way else ()))}
     unrouted = tuple(r for r in situation.replicas if r.id in retiring and situation.unrouted(r))
     return Plan(
         start=to_start(situation, margins),
         revive=to_revive(situation, margins),
         retiring=retiring,
+        makes_way=way.id if way else None,
         stop=_running(unrouted),
         route=route(situation, retiring),
         verdict=verdict,

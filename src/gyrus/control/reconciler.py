@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gyrus.aio.clock import Clock
 from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
-from gyrus.control.happenings import replica_events, verdict_event
+from gyrus.control.happenings import replica_events, verdict_event, way_event
 from gyrus.control.plan import Plan, plan, route
 from gyrus.control.situation import Situation
 from gyrus.control.starts import Stopwatch
@@ -73,15 +73,17 @@ class Reconciler:
     async def _observe(self, api: Api) -> Situation:
         replicas = self._replicas(api.name)
         ids = {replica.id for replica in replicas}
+        target = (await self._revision(api.name, api.target)).spec
         return Situation(
             api=api,
-            target_spec=(await self._revision(api.name, api.target)).spec,
+            target_spec=target,
             live_spec=(await self._revision(api.name, api.live)).spec if api.live else None,
             replicas=replicas,
             retiring=self._retiring.get(api.name, frozenset()) & ids,
             acknowledged=self.board.acknowledged.get(api.name),
             reachable=self.board.reachable.get(api.name),
             held=self.board.held.get(api.name, 0),
+            room=self.backend.room(target),
         )
 
     def _replicas(self, api: str) -> tuple[Replica, ...]:
@@ -145,6 +147,8 @@ class Reconciler:
 
     async def _record(self, situation: Situation, step: Plan) -> None:
         api = situation.api
+        if step.makes_way:
+            await self._keep(api.name, way_event(api.name, step.makes_way, self.clock.now()))
         if step.verdict:
             if await self._finish(api, step.verdict):
                 await self._keep(api.name, verdict_event(api, step.verdict, self.clock.now()))

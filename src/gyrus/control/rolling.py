@@ -1,14 +1,15 @@
 """The arithmetic of a rolling update: how many replicas may come and go at this moment.
 
 The rules are those of a Kubernetes Deployment: never more than ``wanted + surge`` replicas that were not told
-to go, never fewer than ``wanted - unavailable`` that answer requests.
+to go, never fewer than ``wanted - unavailable`` that answer requests. On a full machine that could wait for
+ever: see :func:`to_make_way`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gyrus.contract.replica import Phase
+from gyrus.contract.replica import Phase, Reason
 from gyrus.control.situation import Situation
 from gyrus.spec.api import UpdateStrategy
 from gyrus.spec.quantities import share_of
@@ -67,6 +68,27 @@ def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
     available = sum(situation.available(replica) for replica in situation.kept if replica.id not in gone)
     spare = max(0, available - max(0, wanted - margins.unavailable))
     return (*surplus, *useless, *serving[:spare])
+
+
+def to_make_way(situation: Situation) -> Replica | None:
+    """An old replica that answers requests, to take out of traffic so that a new one gets its share.
+
+    That is so where all new ones that do not answer yet wait for capacity, and no other replica is about to
+    give any back. Not where ``max_unavailable`` was set to nothing, instead of being rounded to it; and not
+    where fewer new replicas would fit than answer now: then it would not help.
+    """
+    coming = [replica for replica in situation.current if not situation.available(replica)]
+    if not coming or situation.leaving or not all(_waits_for_capacity(replica) for replica in coming):
+        return None
+    serving = [replica for replica in situation.kept if situation.available(replica)]
+    fits = situation.room is None or situation.room >= len(serving)
+    allowed = share_of(situation.target_spec.update_strategy.max_unavailable, 100, up=True) > 0
+    outdated = (replica for replica in situation.outdated if replica in serving)
+    return next(outdated, None) if fits and allowed else None
+
+
+def _waits_for_capacity(replica: Replica) -> bool:
+    return replica.status.phase is Phase.PENDING and replica.status.reason is Reason.CAPACITY
 
 
 def _standing_in(situation: Situation, margins: Margins) -> frozenset[str]:

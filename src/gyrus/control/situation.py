@@ -35,6 +35,9 @@ class Situation:
     """Endpoints that requests may reach. None: the gateway knows nothing of the API, and will not."""
     held: int = 0
     """Requests that wait because no replica is there."""
+    room: int | None = None
+    """The most replicas of the target for which there is capacity, in the place of all that exist. None: no
+    limit is known."""
 
     @property
     def kept(self) -> tuple[Replica, ...]:
@@ -70,6 +73,11 @@ class Situation:
             return False
         endpoints = frozenset(replica.status.endpoints)
         return replica.status.phase is Phase.READY and bool(endpoints & (self.acknowledged or frozenset()))
+
+    @property
+    def leaving(self) -> bool:
+        """Some replica was told to go and still holds what it has."""
+        return len(self.kept) < len(self.replicas)
 
     def unrouted(self, replica: Replica) -> bool:
         """The gateway sends it nothing any more, and will not."""

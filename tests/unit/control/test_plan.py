@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, Reason
+from gyrus.control.plan import plan
 from gyrus.control.rolling import Margins
 from gyrus.spec.api import UpdateStrategy
-from support.world import World, api, generation, replica, spec
+from support.world import NOW, World, api, generation, replica, spec
 
 
 def live_world(replicas: int, **strategy: object) -> World:
@@ -71,6 +72,28 @@ def test_without_surge_one_replica_leaves_first() -> None:
 def test_margins_round_as_in_kubernetes_and_never_both_to_nothing() -> None:
     assert Margins.of(UpdateStrategy(), 10) == Margins(3, 2)
     assert Margins.of(UpdateStrategy(max_surge=0), 1) == Margins(0, 1)
+
+
+def test_scaling_down_takes_what_answers_nothing_then_the_youngest() -> None:
+    world = live_world(4)
+    assert sorted(world.replicas) == ["r1", "r2", "r3", "r4"]
+    world.become("r2", Phase.BACKOFF, Reason.KILLED)
+    world.api = dataclasses.replace(world.api, replicas=2)
+    assert world.reconcile().retiring == {"r2", "r4"}
+    world.settle()
+    assert sorted(world.replicas) == ["r1", "r3"]
+
+
+def test_scaled_to_zero_and_back_every_replica_is_another() -> None:
+    world = live_world(2)
+    world.api = dataclasses.replace(world.api, replicas=0)
+    step = world.reconcile()
+    assert step.retiring == {"r1", "r2"}
+    assert step.stop == ()  # the gateway may still use them
+    world.api = dataclasses.replace(world.api, replicas=1)
+    assert world.reconcile().start == 1
+    world.settle()
+    assert sorted(world.replicas) == ["r3"]
 
 
 def test_a_fatal_failure_falls_back_at_once_and_the_old_revision_serves_all_along() -> None:
@@ -231,10 +254,86 @@ def test_what_was_idle_is_revived_only_for_requests() -> None:
     assert world.reconcile().revive == 1
 
 
+def full_world(replicas: int, places: int, **strategy: object) -> World:
+    """All live, and there is no capacity for more than ``places``."""
+    world = live_world(replicas, **strategy)
+    world.places = places
+    deploy(world)
+    return world
+
+
+def test_on_a_full_machine_one_old_replica_makes_way_and_the_next_only_after_it_was_replaced() -> None:
+    world = full_world(2, places=2)
+    assert world.reconcile().retiring == frozenset()
+    step = world.reconcile()
+    assert step.makes_way == "r1"
+    assert step.retiring == {"r1"}
+    world.catch_up()
+    assert world.reconcile().stop == ("r1",)
+    assert world.reconcile().makes_way is None  # it is not gone yet
+    world.end_one("r1")
+    [new] = world.in_phase(Phase.STARTING)
+    assert world.reconcile().makes_way is None
+    world.become(new, Phase.READY)
+    world.catch_up()
+    world.reconcile()
+    world.catch_up()
+    assert world.reconcile().makes_way == "r2"
+    world.settle()
+    assert world.api.outcome is Outcome.DONE
+    assert world.available() == 2
+
+
+def test_nobody_makes_way_where_there_is_room() -> None:
+    world = full_world(2, places=3)
+    for _ in range(3):
+        assert world.reconcile().retiring == frozenset()
+
+
+def test_nobody_makes_way_where_none_may_be_unavailable() -> None:
+    world = full_world(2, places=2, max_unavailable=0)
+    for _ in range(3):
+        assert world.reconcile().retiring == frozenset()
+
+
+def test_nobody_makes_way_for_replicas_of_which_fewer_fit() -> None:
+    world = full_world(2, places=2)
+    world.reconcile()
+    situation = dataclasses.replace(world.situation(), room=1)
+    assert plan(situation, NOW).makes_way is None
+
+
+def test_an_update_of_what_never_fitted_whole_goes_through() -> None:
+    world = World(api(replicas=5), spec())
+    world.settle()
+    for name in ("r4", "r5"):
+        world.become(name, Phase.PENDING, Reason.CAPACITY)
+    world.places = 3
+    deploy(world)
+    world.settle()
+    ready = [world.replicas[name].generation for name in world.in_phase(Phase.READY)]
+    assert ready == [2, 2, 2]
+
+
 KINDS = st.sampled_from(
     ["reconcile", "ready", "tell", "acknowledge", "end", "deploy", "crash", "scale", "restart"]
 )
 EVENTS = st.lists(st.tuples(KINDS, st.integers(0, 9)), max_size=120)
+
+
+@settings(max_examples=200, deadline=None)
+@given(wanted=st.integers(1, 6), events=EVENTS, surge=st.integers(0, 3))
+def test_on_a_full_machine_at_most_one_more_is_missing_and_the_rollout_ends(
+    wanted: int, events: list[tuple[str, int]], surge: int
+) -> None:
+    world = live_world(wanted, max_surge=surge, max_unavailable="1%")
+    world.places = wanted
+    for event, choice in events:
+        happen(world, event, choice, faults=False)
+        assert world.available() >= wanted - 1
+    world.settle()
+    assert [r.generation for r in world.replicas.values()] == [world.api.target.number] * wanted
+    assert world.available() == wanted
 
 
 @settings(max_examples=300, deadline=None)

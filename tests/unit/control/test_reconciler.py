@@ -211,3 +211,15 @@ async def test_a_replica_that_cannot_be_started_does_not_make_control_blind() ->
         await at.until(lambda _: at.board.replicas["iris"][0].status.phase is Phase.BACKOFF)
         assert not at.board.routes["iris"].endpoints
         assert "Killed" in await at.told("Killed")
+
+
+async def test_an_update_on_a_full_machine_goes_through_and_says_how(tmp_path: Path) -> None:
+    async with bench(tmp_path, MemoryBackend(cores=0.4)) as at:
+        await at.deploy(autoscaling={"min_replicas": 2})
+        await at.until(lambda api: api is not None and api.outcome is Outcome.DONE)
+        await at.deploy(autoscaling={"min_replicas": 2}, env={"KEY": "other"})
+        await at.until(lambda api: api is not None and api.live is not None and api.live.number == 2)
+        reasons = [event.reason for event in await at.store.events("iris")]
+        assert reasons.count("MadeWay") == 2
+        assert Reason.CAPACITY in reasons
+        assert {seen.generation for seen in at.backend.observe().values()} == {2}

@@ -8,16 +8,20 @@ from collections.abc import Callable
 from gyrus.backends.local.capacity import Claim, Ledger
 from gyrus.backends.local.telling import waiting
 
+Report = Callable[[str | None], None]
+"""Told what a replica waits for, whenever that changes, and None at the moment when it has got its place:
+before whoever made way for it is seen to be gone."""
+
 
 class Places:
     """The ledger, and those who wait to be found in it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self._waiting: dict[str, tuple[asyncio.Future[None], Callable[[str], None]]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[None], Report]] = {}
 
-    async def take(self, claim: Claim, report: Callable[[str], None]) -> tuple[str, ...]:
-        """Wait for what is claimed; the GPUs that come with it. ``report`` is told what it waits for.
+    async def take(self, claim: Claim, report: Report) -> tuple[str, ...]:
+        """Wait for what is claimed; the GPUs that come with it.
 
         A replica keeps what it holds until :meth:`give_back`: it takes it over and over.
         """
@@ -43,9 +47,10 @@ class Places:
             return
         self.ledger = ledger
         for replica in [name for name in self._waiting if name in ledger.shares]:
-            place, _ = self._waiting.pop(replica)
+            place, report = self._waiting.pop(replica)
             if not place.done():
                 place.set_result(None)
+                report(None)
         for shortage in ledger.shortages():
             if told := self._waiting.get(shortage.claim.replica):
                 told[1](waiting(shortage, ledger))

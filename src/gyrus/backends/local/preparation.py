@@ -108,4 +108,10 @@ async def _python(order: ReplicaOrder, project: Path, workshop: Workshop, say: S
 
 
 async def _place(claim: Claim, places: Places, say: Say) -> tuple[str, ...]:
-    return await places.take(claim, lambda message: say(Phase.PENDING, message, Reason.CAPACITY))
+    def report(message: str | None) -> None:
+        if message is None:
+            say(Phase.PENDING, "about to start")
+        else:
+            say(Phase.PENDING, message, Reason.CAPACITY)
+
+    return await places.take(claim, report)

@@ -17,7 +17,7 @@ def places(*gpus: str) -> Places:
     return Places(Ledger(machine=Machine(cpu=0, mem=0, gpus=gpus)))
 
 
-def ignore(message: str) -> None:
+def ignore(message: str | None) -> None:
     pass
 
 
@@ -37,8 +37,8 @@ async def test_who_holds_something_takes_it_over_and_over() -> None:
 async def test_who_waits_is_served_in_order_and_told_of_every_change() -> None:
     made = places("0", "1")
     made.turn_to(made.ledger.keep(Share(claim=claim("found", 1), gpus=("1",))))
-    many_told: list[str] = []
-    few_told: list[str] = []
+    many_told: list[str | None] = []
+    few_told: list[str | None] = []
     many = asyncio.create_task(made.take(claim("many", 2, at=1), many_told.append))
     await settle()
     few = asyncio.create_task(made.take(claim("few", 1, at=2), few_told.append))
@@ -50,6 +50,7 @@ async def test_who_waits_is_served_in_order_and_told_of_every_change() -> None:
         "(1 replica of found holds 1)"
     ]
     made.give_back("found")
+    assert many_told[-1] is None  # at once
     assert await many == ("0", "1")
     assert few_told[-1] == "waiting for capacity: needs 1 GPU, 0 of 2 free (1 replica of many holds 2)"
     made.give_back("many")
