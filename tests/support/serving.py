@@ -94,13 +94,21 @@ async def serving(
     batch_max_size: int = 1,
     batch_max_wait: float = 0.0,
     config: dict[str, Any] | None = None,
+    bell: str | None = None,
 ) -> AsyncGenerator[Serving]:
     """At its end nothing may be left in the line."""
     settings = HandlerConfig(
         path="", config=config or {}, batch_max_size=batch_max_size, batch_max_wait=batch_max_wait
     )
     replica = ReplicaConfig(
-        id="t", api="t", revision=1, project="", python="", handler=settings, limits=limits or Limits()
+        id="t",
+        api="t",
+        revision=1,
+        project="",
+        python="",
+        handler=settings,
+        limits=limits or Limits(),
+        bell=bell,
     )
     made, counted = make(handler, settings), Metrics()
     desk, threads = assemble(made, replica, counted)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.runtime.calls.deadlines import Deadlines
+from gyrus.runtime.calls.deadlines import SLACK, Deadlines
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.booleans()), max_size=20), st.floats(0, 20))
@@ -20,3 +20,24 @@ def test_exactly_those_are_due_whose_time_is_over(arrivals: list[tuple[float, bo
     assert deadlines.take_due(now) == [number for number, due in kept if due <= now]
     assert len(deadlines) == sum(due > now for _, due in kept)
     assert deadlines.take_due(now) == []
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.booleans()), max_size=20), st.floats(0, 20))
+def test_those_who_come_out_of_order_are_late_by_a_trifle_at_most(
+    arrivals: list[tuple[float, bool]], now: float
+) -> None:
+    deadlines: Deadlines[int] = Deadlines(5.0)
+    for number, (at, _) in enumerate(arrivals):
+        before = deadlines.next
+        first = deadlines.add(number, at)
+        after = deadlines.next
+        assert after is not None
+        assert first is (before is None or after < before)
+    for number, (_, discarded) in enumerate(arrivals):
+        if discarded:
+            deadlines.discard(number)
+    kept = {number: at + 5.0 for number, (at, discarded) in enumerate(arrivals) if not discarded}
+    due = set(deadlines.take_due(now))
+    assert {number for number, when in kept.items() if when + SLACK <= now} <= due
+    assert due <= {number for number, when in kept.items() if when <= now}
+    assert len(deadlines) == len(kept) - len(due)
