@@ -6,12 +6,10 @@ from __future__ import annotations
 def spread(waiting: int, going: int) -> list[int]:
     """The positions of those who go, ``going`` of ``waiting``, first to last.
 
-    Those who stay are the last of equal groups: while the place where they stay works off what it has begun,
-    free places elsewhere take up the first ones of each group.
+    Who has waited longest goes first of all, for a place may be free; and while the place where the others stay
+    works off what it has begun, those places take up the first ones of each group of equals.
 
-    >>> spread(10, 8), spread(5, 2), spread(3, 3)
-    ([0, 1, 2, 3, 5, 6, 7, 8], [0, 2], [0, 1, 2])
+    >>> spread(10, 8), spread(5, 2), spread(5, 1), spread(3, 3), spread(3, 0)
+    ([0, 1, 2, 3, 5, 6, 7, 8], [0, 2], [0], [0, 1, 2], [])
     """
-    staying = waiting - going
-    stay = {(n + 1) * waiting // staying - 1 for n in range(staying)}
-    return [position for position in range(waiting) if position not in stay]
+    return [number * waiting // going for number in range(going)]

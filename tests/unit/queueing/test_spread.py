@@ -27,3 +27,15 @@ def test_nobody_is_started_more_than_one_round_out_of_order(others: int, rounds:
     started |= {position: n for n, position in enumerate(staying)}
     in_order = [started[position] for position in range(waiting)]
     assert in_order == sorted(in_order)
+
+
+@given(st.integers(1, 200), st.data())
+def test_who_has_waited_longest_goes(waiting: int, data: st.DataObject) -> None:
+    assert spread(waiting, data.draw(st.integers(1, waiting)))[0] == 0
+
+
+@given(st.integers(1, 200), st.data())
+def test_gaps_are_alike(waiting: int, data: st.DataObject) -> None:
+    positions = spread(waiting, data.draw(st.integers(1, waiting)))
+    gaps = {later - earlier for earlier, later in zip(positions, positions[1:], strict=False)}
+    assert not gaps or max(gaps) - min(gaps) <= 1
