@@ -82,6 +82,11 @@ class Home:
         return self.root / "replicas"
 
     @property
+    def parked(self) -> Path:
+        """One folder a parked process: config, status, output."""
+        return self.root / "parked"
+
+    @property
     def replica_logs(self) -> Path:
         """``<api>/<replica>/``; outlives the replica, until the API is deleted."""
         return self.root / "logs" / "replicas"

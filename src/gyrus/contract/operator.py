@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gyrus.contract.replica import ReplicaStatus
+from gyrus.contract.replica import ReplicaStatus, StartKind
 
 TOKEN_HEADER = "authorization"
 """``Bearer <token>``, required on every call."""
@@ -105,15 +105,6 @@ class ScalingView:
     """``wanted 7, got 4: upscale factor 1.5 from 3``"""
     inputs: dict[str, float] = field(default_factory=dict[str, float])
     """What it was decided upon, by name."""
-
-
-class StartKind(StrEnum):
-    """How a replica came to run."""
-
-    COLD = "cold"
-    """Everything was loaded anew."""
-    WARM = "warm"
-    """By a fork of a process that had loaded the handler before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

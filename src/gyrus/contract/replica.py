@@ -14,6 +14,8 @@ from typing import Any
 
 CONFIG_FILE = "config.json"
 STATUS_FILE = "status.json"
+ERRORS_FILE = "supervisor.err"
+"""What the supervisor itself prints: empty unless it fails."""
 
 REQUEUE_HEADER = "x-gyrus-requeue"
 """Set to ``1`` on a 503 that gives back a request which no handler has started.
@@ -64,6 +66,15 @@ class Phase(StrEnum):
     """It was told to stop; it finishes what it has started."""
     GONE = "gone"
     """Nothing of it runs any more."""
+
+
+class StartKind(StrEnum):
+    """How a replica came to run."""
+
+    COLD = "cold"
+    """Everything was loaded anew."""
+    WARM = "warm"
+    """By a fork of a process that had loaded the handler before."""
 
 
 class Reason(StrEnum):
@@ -182,6 +193,8 @@ class ReplicaConfig:
     bell: str | None = None
     """Unix datagram socket that is sent the API's name when a request has to wait: others may have a free
     slot. It may be absent: then nobody listens just now."""
+    cold_because: str = ""
+    """Why its processes are not forked from a parked one, where that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,3 +241,6 @@ class ReplicaStatus:
     ready_at: float | None = None
     """When it first became ready."""
     retry_at: float | None = None
+    start: StartKind = StartKind.COLD
+    cold_because: str = ""
+    """Why it did not start warm, where that was asked for: a clause, without a full stop."""

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -40,6 +41,16 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
+def work_in_background() -> None:
+    """Let others go first while they have something to do. Unlike a nice value, it can be taken back."""
+    _set_policy("SCHED_BATCH")
+
+
+def work_in_foreground() -> None:
+    """As every process does."""
+    _set_policy("SCHED_OTHER")
+
+
 def started_at() -> float:
     """When this process started, in seconds since the epoch, as psutil tells it."""
     if LINUX:
@@ -57,6 +68,12 @@ def out_of_memory_kills() -> int:
         return int(rest.split(b"\n", 1)[0])
     except (OSError, ValueError):
         return 0
+
+
+def _set_policy(name: str) -> None:
+    if LINUX:
+        with suppress(OSError):  # a sandbox may not allow it
+            os.sched_setscheduler(0, getattr(os, name), os.sched_param(0))
 
 
 def _boot_time() -> float:

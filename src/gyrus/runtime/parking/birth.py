@@ -1,0 +1,86 @@
+"""A fork of the parked process on its way to being a replica's supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+from gyrus.contract.parking import GO, LONGEST_WORD, Born
+from gyrus.contract.replica import ERRORS_FILE, ReplicaConfig
+from gyrus.runtime.codec import CodecError, decode, encode
+from gyrus.runtime.parking import nameplate
+from gyrus.runtime.parking.forks import Forks
+from gyrus.runtime.parking.loading import SIGNALS, Loaded
+from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.loop import Supervisor
+
+
+class Refused(Exception):
+    """It cannot become that replica. The message says why."""
+
+
+def supervise(connection: socket.socket, parked: ReplicaConfig, loaded: Loaded) -> NoReturn:
+    """Take the order, be seen as what was ordered, and, once whoever ordered knows of it, be that."""
+    code = 1
+    try:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        kernel.lead_session()
+        kernel.work_in_foreground()
+        path = connection.recv(LONGEST_WORD).decode()
+        if path and (config := _accepted(path, parked, connection)):
+            _run(config, path, loaded)
+            code = 0
+    except BaseException:
+        traceback.print_exc(file=sys.__stderr__)
+    os._exit(code)
+
+
+def _accepted(path: str, parked: ReplicaConfig, connection: socket.socket) -> ReplicaConfig | None:
+    """None: whoever ordered it has gone, or is told why not."""
+    with connection:
+        try:
+            config = _become(path, parked)
+        except Refused as refused:
+            connection.send(encode(Born(refused=str(refused))))
+            return None
+        connection.send(encode(Born(pid=os.getpid())))
+        return config if connection.recv(LONGEST_WORD) == GO else None
+
+
+def _become(path: str, parked: ReplicaConfig) -> ReplicaConfig:
+    config = _read(path)
+    if differing := [name for name in _ALIKE if getattr(config, name) != getattr(parked, name)]:
+        raise Refused(f"what it was started with differs from what is parked: {', '.join(differing)}")
+    try:
+        nameplate.show((config.python, "-I", "-m", "gyrus.runtime.supervisor", path), config.id)
+    except (nameplate.NoRoom, OSError) as error:
+        raise Refused(f"its command line cannot be replaced: {error}") from error
+    return config
+
+
+_ALIKE = ("api", "revision", "project", "python", "handler", "env")
+"""What has been settled when the handler was loaded."""
+
+
+def _read(path: str) -> ReplicaConfig:
+    try:
+        with open(path, "rb") as file:
+            return decode(ReplicaConfig, file.read())
+    except (OSError, CodecError) as error:
+        raise Refused(f"the replica's configuration {path} cannot be read: {error}") from error
+
+
+def _run(config: ReplicaConfig, path: str, loaded: Loaded) -> None:
+    folder = os.path.dirname(path)
+    os.chdir(folder)
+    errors = os.open(os.path.join(folder, ERRORS_FILE), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(errors, 1)
+    os.dup2(errors, 2)
+    os.close(errors)
+    kernel.adopt_orphans()
+    Supervisor(config, path, Forks(config, loaded)).run()

@@ -1,0 +1,124 @@
+"""``python -P -m gyrus.runtime.parking.process <config.json> <room>``: loads, tells, waits for orders, forks.
+
+It waits without a timer: parked, it takes memory and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from gyrus.contract.parking import Loads, Parked, ParkedPhase, ParkingConfig
+from gyrus.contract.replica import STATUS_FILE, ReplicaConfig
+from gyrus.runtime.codec import decode, encode
+from gyrus.runtime.handler.failure import LoadFailed
+from gyrus.runtime.parking import nameplate
+from gyrus.runtime.parking.birth import supervise
+from gyrus.runtime.parking.loading import Loaded, load
+from gyrus.runtime.parking.obstacles import has_threads, obstacle
+from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.processtable import resident
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code 1: there can be no forks; the status says why."""
+    path = arguments[0]
+    with open(path, "rb") as file:
+        config = decode(ParkingConfig, file.read())
+    os.environ.pop(nameplate.REPLICA, None)  # no replica yet: what depends on it must fail, not be wrong
+    status = Status(config, os.path.dirname(path))
+    status.tell(ParkedPhase.LOADING)
+    try:
+        loaded = _load(config)
+    except Impossible as impossible:
+        status.tell(ParkedPhase.IMPOSSIBLE, because=str(impossible))
+        return 1
+    _wait_for_orders(config, loaded, status)
+    return 1
+
+
+class Impossible(Exception):
+    """There can be no forks. The message is a clause that says why."""
+
+
+class Status:
+    """``status.json``: replaced, and told of."""
+
+    def __init__(self, config: ParkingConfig, folder: str) -> None:
+        self._config = config
+        self._path = os.path.join(folder, STATUS_FILE)
+        self._began = time.monotonic()
+
+    def tell(self, phase: ParkedPhase, *, because: str = "") -> None:
+        is_parked = phase is ParkedPhase.PARKED
+        said = Parked(
+            phase=phase,
+            pid=os.getpid(),
+            because=because,
+            memory=resident(os.getpid()) if is_parked else 0,
+            loaded_in=round(time.monotonic() - self._began, 3) if is_parked else 0.0,
+        )
+        with open(f"{self._path}.new", "wb") as file:
+            file.write(encode(said))
+        os.replace(f"{self._path}.new", self._path)
+        self._ring()
+
+    def _ring(self) -> None:
+        """Nobody may listen just now; whoever comes will read the file."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell, suppress(OSError):
+            bell.setblocking(False)
+            bell.sendto(self._config.name.encode(), self._config.replica.notify or "")
+
+
+def _load(config: ParkingConfig) -> Loaded:
+    """Raises Impossible."""
+    assert config.replica.handler is not None
+    kernel.work_in_background()
+    what = config.replica.handler.path
+    try:
+        loaded = load(config.replica, config.loads)
+    except LoadFailed as failed:
+        print(*failed.lines, sep="\n", file=sys.__stderr__, flush=True)
+        raise Impossible(failed.message) from failed
+    except BaseException as error:
+        raise Impossible(f"loading {what} failed: {error!r}") from error
+    if did := obstacle():
+        act = "importing" if config.loads is Loads.MODULE else "making the instance of"
+        raise Impossible(f"{act} {what} {did}")
+    return loaded
+
+
+def _wait_for_orders(config: ParkingConfig, loaded: Loaded, status: Status) -> None:
+    """Returns when there can be no more forks."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks are watched by others, and leave nothing behind
+    with suppress(FileNotFoundError):
+        os.unlink(config.socket)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(config.socket)
+        listener.listen(64)
+        status.tell(ParkedPhase.PARKED)
+        while not has_threads():
+            connection, _ = listener.accept()
+            with connection:
+                _fork(listener, connection, config.replica, loaded)
+    status.tell(ParkedPhase.IMPOSSIBLE, because="a thread was started while it was parked")
+
+
+def _fork(listener: socket.socket, connection: socket.socket, parked: ReplicaConfig, loaded: Loaded) -> None:
+    """The order is left to the fork to read: whoever sends none holds nobody up."""
+    try:
+        if os.fork() == 0:
+            listener.close()
+            supervise(connection, parked, loaded)
+    except OSError as error:  # no memory, too many processes: the connection ends, and that is an answer
+        print(f"a fork failed: {error}", file=sys.__stderr__, flush=True)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    os._exit(code)  # what the handler's module wants done at the end is its workers' business
