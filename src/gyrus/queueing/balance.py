@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from heapq import heapify, heappop, heapreplace
-from typing import Generic, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
@@ -27,28 +27,46 @@ def rebalance(loads: Mapping[K, Load]) -> dict[K, int]:
 
     A request moves where it finds a free slot, or a queue that is shorter than its own by more than itself.
     So nobody waits behind a busy replica while another is free, and what has been evened out is left alone.
-    Requests that are given back go to whoever has the fewest.
+    While no slot is free, nothing moves for a difference of one a slot or less. Requests that are given back
+    go to whoever has the fewest.
     """
-    takers = [_Taker(load.busy + load.waiting, load.slots) for load in loads.values() if load.slots]
-    givers = [_Giver(key, load.slots, load) for key, load in loads.items() if load.slots and _may_give(load)]
-    if not takers or not givers:
+    takers = [
+        _Taker(_level(load), load.busy + load.waiting, load.slots) for load in loads.values() if load.slots
+    ]
+    givers = [
+        _Giver(-_level(load), place, load.busy + load.waiting, load.slots, load.movable)
+        for place, load in enumerate(loads.values())
+        if load.slots and _may_give(load)
+    ]
+    if not takers or not givers or not _is_uneven(min(takers), min(givers)):
         return {}
-    heapify(takers)
-    heapify(givers)
-    moved: dict[K, int] = {}
-    while givers:
-        giver, taker = givers[0], takers[0]
-        if not _helps(giver, taker):
-            break
-        moved[giver.key] = moved.get(giver.key, 0) + 1
-        heapreplace(takers, _Taker(taker.all + 1, taker.slots))
-        giver.all -= 1
-        giver.left -= 1
-        if giver.left:
-            heapreplace(givers, giver)
-        else:
-            heappop(givers)
-    return moved
+    keys = list(loads)
+    return {keys[place]: number for place, number in _moved(takers, givers).items()}
+
+
+class _Taker(NamedTuple):
+    """Sorted by how much there is to do per slot, least first."""
+
+    level: float
+    all: int
+    slots: int
+
+
+class _Giver(NamedTuple):
+    """Sorted by how much there is to do per slot, most first."""
+
+    level: float
+    """Negative."""
+    place: int
+    all: int
+    slots: int
+    left: int
+    """How many it can give yet."""
+
+
+def _level(load: Load) -> float:
+    assert load.slots
+    return (load.busy + load.waiting) / load.slots
 
 
 def _may_give(load: Load) -> bool:
@@ -56,35 +74,24 @@ def _may_give(load: Load) -> bool:
     return load.slots is not None and load.movable > 0 and load.busy >= load.slots
 
 
-def _helps(giver: _Giver[K], taker: _Taker) -> bool:
-    if taker.all < taker.slots:
-        return True
-    return (taker.all + 1) * giver.slots <= (giver.all - 1) * taker.slots
+def _is_uneven(least: _Taker, most: _Giver) -> bool:
+    return least.all < least.slots or -most.level - least.level > 1
 
 
-class _Taker:
-    """Sorted by how much there is to do per slot, least first."""
-
-    __slots__ = ("all", "slots")
-
-    def __init__(self, all: int, slots: int) -> None:
-        self.all = all
-        self.slots = slots
-
-    def __lt__(self, other: _Taker) -> bool:
-        return self.all * other.slots < other.all * self.slots
-
-
-class _Giver(Generic[K]):
-    """Sorted by how much there is to do per slot, most first."""
-
-    __slots__ = ("all", "key", "left", "slots")
-
-    def __init__(self, key: K, slots: int, load: Load) -> None:
-        self.key = key
-        self.slots = slots
-        self.all = load.busy + load.waiting
-        self.left = load.movable
-
-    def __lt__(self, other: _Giver[K]) -> bool:
-        return self.all * other.slots > other.all * self.slots
+def _moved(takers: list[_Taker], givers: list[_Giver]) -> dict[int, int]:
+    """How many each giver gives, by its place, until moving one more would not help."""
+    heapify(takers)
+    heapify(givers)
+    moved: dict[int, int] = {}
+    while givers:
+        _, all, slots = takers[0]
+        _, place, has, room, left = givers[0]
+        if (all + 1) * room > (has - 1) * slots:
+            break
+        moved[place] = moved.get(place, 0) + 1
+        heapreplace(takers, _Taker((all + 1) / slots, all + 1, slots))
+        if left > 1:
+            heapreplace(givers, _Giver((1 - has) / room, place, has - 1, room, left - 1))
+        else:
+            heappop(givers)
+    return moved

@@ -58,6 +58,22 @@ def test_what_gathers_a_batch_is_left_alone() -> None:
     assert rebalance({"a": gathering, "b": replace(gathering, waiting=0, movable=0)}) == {}
 
 
+def test_little_is_not_worth_a_move_while_no_slot_is_free() -> None:
+    four = Load(slots=4, busy=4, waiting=4, movable=4)
+    assert rebalance({"a": replace(four, waiting=8, movable=8), "b": four}) == {}
+    assert rebalance({"a": replace(four, waiting=10, movable=10), "b": four}) == {"a": 3}
+
+
+def test_slots_count_not_replicas() -> None:
+    large = Load(slots=4, busy=4, waiting=12, movable=12)
+    assert rebalance({"large": large, "small": Load(slots=1, busy=1, waiting=3, movable=3)}) == {}
+    assert rebalance({"large": large, "small": Load(slots=1, busy=0, waiting=0, movable=0)}) == {"large": 3}
+
+
+def test_who_has_no_limit_is_left_out() -> None:
+    assert rebalance({"a": Load(slots=None, busy=50, waiting=0, movable=0)}) == {}
+
+
 @given(loads())
 def test_nobody_gives_more_than_may_move(before: dict[int, Load]) -> None:
     assert all(0 < number <= before[key].movable for key, number in rebalance(before).items())

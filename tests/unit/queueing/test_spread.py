@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,5 +39,5 @@ def test_who_has_waited_longest_goes(waiting: int, data: st.DataObject) -> None:
 @given(st.integers(1, 200), st.data())
 def test_gaps_are_alike(waiting: int, data: st.DataObject) -> None:
     positions = spread(waiting, data.draw(st.integers(1, waiting)))
-    gaps = {later - earlier for earlier, later in zip(positions, positions[1:], strict=False)}
+    gaps = {later - earlier for earlier, later in pairwise(positions)}
     assert not gaps or max(gaps) - min(gaps) <= 1
