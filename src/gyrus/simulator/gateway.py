@@ -15,6 +15,7 @@ from random import Random
 from gyrus.simulator.agenda import Agenda
 from gyrus.simulator.deadlines import Deadlines
 from gyrus.simulator.gauge import Gauge
+from gyrus.simulator.requeue import Requeue
 from gyrus.simulator.rotation import Replica, Rotation
 from gyrus.simulator.run import Outcome
 from gyrus.simulator.workload import Rules, Workload
@@ -55,6 +56,9 @@ class Gateway:
         self.requested = 0
         """Replicas that are wanted, for the limit of held requests."""
         self.rotation = Rotation(Random(f"gateway {rules.seed}"))
+        self._requeue = Requeue(
+            agenda, self.rotation, rules.slots, waiting=self._at.__len__, moved=self._move
+        )
         self.in_flight = Gauge()
         self.busy = Gauge()
         self.begun: array[float] = array("d", [float("nan")]) * len(workload)
@@ -73,11 +77,13 @@ class Gateway:
         """Requests reach it from now on."""
         self.rotation.add(replica)
         self._release_soon(now)
+        self._loads_changed(now)
 
     def leave(self, now: float, replica: Replica) -> None:
         """No request reaches it any more: it gives back what waits, and finishes what it has started."""
         self.rotation.remove(replica)
-        for request in sorted(replica.line.give_back()):
+        for request in replica.line.to_give_back():
+            replica.line.leave(request)
             del self._at[request]
             self._route(now, request)
         if replica.line.empty:
@@ -91,12 +97,26 @@ class Gateway:
         if replica.line.start_at_once(request):
             self.rotation.took(replica)
             self._start(now, request, replica)
-        elif replica.line.wait(request):
+        elif replica.line.wait(request, self._arrivals[request]):
             self.rotation.took(replica)
             self._at[request] = replica
             self._timeouts.add(request)
+            if len(self._at) == 1:
+                self._requeue.begin(now)
+            self._requeue.wake(now)
         else:
             self._end(now, request, Outcome.REFUSED)
+
+    def _move(self, now: float, request: int, replica: Replica) -> None:
+        """It has left that replica's queue."""
+        self.rotation.gave(replica)
+        del self._at[request]
+        self._route(now, request)
+        self._loads_changed(now)
+
+    def _loads_changed(self, now: float) -> None:
+        if self._at:
+            self._requeue.wake(now)
 
     def _start(self, now: float, request: int, replica: Replica) -> None:
         """A request over its timeout is answered with 504, and keeps its slot until its work is done."""
@@ -120,8 +140,8 @@ class Gateway:
                 self._start(now, waiting, replica)
         elif not replica.routed and line.empty:
             self._emptied(now, replica)
-        if self._holding:
-            self._release_soon(now)
+        self._release_soon(now)
+        self._loads_changed(now)
 
     def _end(self, now: float, request: int, outcome: Outcome) -> None:
         """Without an answer."""
@@ -136,6 +156,7 @@ class Gateway:
         if replica.routed:
             self.rotation.gave(replica)
         self._end(now, request, Outcome.TIMED_OUT)
+        self._loads_changed(now)
 
     def _hold(self, now: float, request: int) -> None:
         places = self._rules.longest_queue * max(1, self.requested) + (self._rules.slots or 0)

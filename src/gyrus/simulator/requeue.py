@@ -1,0 +1,89 @@
+"""When replicas are asked to give back what waits: as the gate's rebalancer asks, and as replicas answer.
+
+Who gives back how much, and which requests, is the platform's own word (:mod:`gyrus.queueing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+
+from gyrus.queueing.balance import rebalance
+from gyrus.simulator.agenda import Agenda
+from gyrus.simulator.rotation import Replica, Rotation
+
+LOOK_EVERY = 0.025
+"""Seconds between two looks while somebody waits."""
+ASKING = 0.0001
+"""Seconds of the operator's time that asking one replica takes."""
+REST = 20
+"""After a look, the operator does other things for so many times as long as it took."""
+GIVE_EVERY = 0.001
+"""Seconds between two requests that one replica gives back."""
+
+
+class Requeue:
+    """Looks at the replicas' loads while somebody waits, and moves requests to where they start sooner."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        rotation: Rotation,
+        slots: int | None,
+        *,
+        waiting: Callable[[], int],
+        moved: Callable[[float, int, Replica], None],
+    ) -> None:
+        """``waiting``: requests that wait at replicas. ``moved``: one leaves its replica's queue to go on."""
+        self._agenda = agenda
+        self._rotation = rotation
+        self._slots = slots
+        self._waiting = waiting
+        self._moved = moved
+        self._armed = False
+        self._next = 0.0
+        """No look before."""
+        self._order = 0
+        self._orders: dict[Replica, int] = {}
+        """The latest one of each replica. What an earlier one has not moved yet is void."""
+
+    def begin(self, now: float) -> None:
+        """The first one has to wait: the bell rings."""
+        self._next = max(self._next, now)
+
+    def wake(self, now: float) -> None:
+        """Somebody waits, and the loads have changed. Looks that would move nothing are left out."""
+        if not self._armed and self._slots is not None and self._uneven():
+            self._armed = True
+            pause = self._pause()
+            self._agenda.enter(self._next + max(0, ceil((now - self._next) / pause)) * pause, self._look)
+
+    def _look(self, now: float) -> None:
+        self._next = now + self._pause()
+        self._armed = self._waiting() > 0 and self._uneven()
+        if self._armed:
+            self._ask(now)
+            self._agenda.enter(self._next, self._look)
+        else:
+            self._orders.clear()
+
+    def _pause(self) -> float:
+        return max(LOOK_EVERY, REST * ASKING * self._rotation.size)
+
+    def _uneven(self) -> bool:
+        """Nothing moves otherwise: all replicas have as many slots."""
+        rotation = self._rotation
+        return rotation.lowest < (self._slots or 0) or rotation.highest - rotation.lowest > 1
+
+    def _ask(self, now: float) -> None:
+        loads = {replica: replica.line for replica in self._rotation.replicas()}
+        for replica, number in rebalance(loads).items():
+            self._order += 1
+            self._orders[replica] = self._order
+            for place, request in enumerate(replica.line.to_give_back(number)):
+                self._agenda.enter(now + place * GIVE_EVERY, self._give_back, request, replica, self._order)
+
+    def _give_back(self, now: float, request: int, replica: Replica, order: int) -> None:
+        """Unless it has been given a slot, or has left, meanwhile."""
+        if self._orders.get(replica) == order and replica.line.leave(request):
+            self._moved(now, request, replica)
