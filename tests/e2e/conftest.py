@@ -22,8 +22,11 @@ def platform() -> Generator[Platform]:
 
 @pytest.fixture(scope="module")
 def shared_platform() -> Generator[Platform]:
-    """A platform for the tests of one file, which leave alone what the others have deployed."""
-    with platform_of_its_own() as platform:
+    """A platform for the tests of one file, which leave alone what the others have deployed.
+
+    That may be more than the machine has.
+    """
+    with platform_of_its_own(options=("--overcommit",)) as platform:
         yield platform
 
 

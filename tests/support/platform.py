@@ -86,9 +86,9 @@ class Platform:
     def json(self, *arguments: str | Path) -> Any:
         return json.loads(self.gyrus("-o", "json", *arguments))
 
-    def up(self) -> None:
+    def up(self, *options: str) -> None:
         ports = ("--gateway-port", str(self.gateway_port), "--operator-port", str(self.operator_port))
-        self.gyrus("up", *ports)
+        self.gyrus("up", *ports, *options)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.gateway_port}/{path}"
@@ -143,14 +143,17 @@ class Platform:
 
 
 @contextmanager
-def platform_of_its_own(command: str = GYRUS, root: Path | None = None) -> Generator[Platform]:
-    """A running platform. At the end it is stopped, and nothing of it may be left."""
+def platform_of_its_own(
+    command: str = GYRUS, root: Path | None = None, options: tuple[str, ...] = ()
+) -> Generator[Platform]:
+    """A running platform, brought up with ``options``. At the end it is stopped, and nothing of it may be
+    left."""
     # Not pytest's temporary folder: its long path would move the sockets out of the home.
     root = root or Path(tempfile.mkdtemp(prefix="gyrus-", dir="/tmp"))
     gateway_port, operator_port = free_ports(2)
     platform = Platform(Home(root), gateway_port, operator_port, command)
     try:
-        platform.up()
+        platform.up(*options)
         yield platform
     finally:
         try:
