@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gyrus.contract.operator import Cause, Outcome, StartKind
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.replica import StartKind
 from gyrus.spec.api import ApiSpec
 from gyrus.state.errors import Conflict, StaleVersion, UnknownApi, UnknownPackage, UnknownRevision
 from gyrus.state.records import Api, Event, Package, Start

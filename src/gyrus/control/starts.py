@@ -9,8 +9,8 @@ from itertools import chain
 from statistics import median_low
 
 from gyrus.aio.clock import Clock
-from gyrus.contract.operator import StartKind, StartTimes
-from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.contract.operator import StartTimes
+from gyrus.contract.replica import Phase, StartKind
 from gyrus.control.situation import Situation
 from gyrus.spec.api import ApiSpec
 from gyrus.state.board import Board, Replica
@@ -82,7 +82,7 @@ class Stopwatch:
         start = Start(
             api=api.name,
             revision=replica.status.revision,
-            kind=_kind(replica.status),
+            kind=replica.status.start,
             seconds=round(self.clock.monotonic() - since, 4),
             time=self.clock.now(),
         )
@@ -98,10 +98,6 @@ class Stopwatch:
         kept = tuple(chain.from_iterable(_newest(starts, kind) for kind in StartKind))
         self._known[api.name] = (api.target.revision, kept)
         self.board.starts[api.name] = summed_up(kept)
-
-
-def _kind(status: ReplicaStatus) -> StartKind:
-    return StartKind(getattr(status, "start", None) or StartKind.COLD)
 
 
 def _newest(starts: Iterable[Start], kind: StartKind) -> list[Start]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from gyrus.contract.operator import Cause, Outcome, StartKind
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.replica import StartKind
 from gyrus.spec.api import ApiSpec
 
 

@@ -18,8 +18,8 @@ from gyrus.backends.memory import fails
 from gyrus.cli.commands.logs import shown
 from gyrus.client.client import Client
 from gyrus.client.environments import Environments
-from gyrus.contract.operator import LogLine, ScalingView, StartKind, StartTimes
-from gyrus.contract.replica import Reason
+from gyrus.contract.operator import LogLine, ScalingView, StartTimes
+from gyrus.contract.replica import Reason, StartKind
 from support.command_line import Gyrus
 from support.operator_thread import Operator
 

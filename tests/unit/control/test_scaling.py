@@ -15,8 +15,8 @@ import pytest
 from gyrus.aio.virtual import VirtualClock
 from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.backends.memory import MemoryBackend
-from gyrus.contract.operator import Outcome, StartKind, StartTimes, TrafficView
-from gyrus.contract.replica import Phase
+from gyrus.contract.operator import Outcome, StartTimes, TrafficView
+from gyrus.contract.replica import Phase, StartKind
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.scaling import Scaler

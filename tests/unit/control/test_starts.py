@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from gyrus.aio.virtual import VirtualClock
-from gyrus.contract.operator import StartKind, StartTimes
-from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.operator import StartTimes
+from gyrus.contract.replica import Phase, Reason, StartKind
 from gyrus.control.situation import Situation
 from gyrus.control.starts import DEFAULT, Stopwatch, expected, summed_up
 from gyrus.state.board import Board, Replica
@@ -55,6 +55,13 @@ async def test_a_start_lasts_until_requests_reach_the_replica() -> None:
     await watch.look(situation(replica("r1")))
     await watch.look(situation(replica("r1")))
     assert watch.board.starts["iris"] == cold(2.5)
+
+
+async def test_warm_starts_are_told_from_cold_ones() -> None:
+    watch = await stopwatch()
+    watch.ordered("r1")
+    await watch.look(situation(replica("r1", start=StartKind.WARM)))
+    assert [times.kind for times in watch.board.starts["iris"]] == [StartKind.WARM]
 
 
 async def test_the_next_operator_knows_them() -> None:

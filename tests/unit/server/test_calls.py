@@ -18,8 +18,8 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
-from gyrus.contract.operator import Outcome, ScalingView, StartKind, StartTimes
-from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.contract.operator import Outcome, ScalingView, StartTimes
+from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
 from gyrus.spec.api import ApiSpec

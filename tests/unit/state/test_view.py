@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from gyrus.contract.operator import Cause, Outcome, ScalingView, StartKind, StartTimes, Status, TrafficView
-from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from gyrus.contract.operator import Cause, Outcome, ScalingView, StartTimes, Status, TrafficView
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus, StartKind
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions, view
 from gyrus.state.board import Board, Replica, Traffic

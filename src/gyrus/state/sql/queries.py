@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Row, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gyrus.contract.operator import Cause, Outcome, StartKind
+from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.replica import StartKind
 from gyrus.state.errors import StaleVersion
 from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, Start
 from gyrus.state.sql.tables import apis, events, packages, revisions, rollouts, starts
