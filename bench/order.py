@@ -1,8 +1,8 @@
 """How near a burst comes to one queue in order of arrival, in virtual time.
 
 Requests stand before one replica, one slot, when four more replicas come. Plain least-request balancing
-leaves them where they are; the gate moves them. The aims: a makespan within 1.15 × of one queue for all, and nobody
-overtaken by a later one by more than one service time.
+leaves them where they are; the gate moves them. The aims: a makespan within 1.15 × of one queue for all, and
+nobody overtaken by a later one by more than one service time.
 """
 
 from __future__ import annotations
