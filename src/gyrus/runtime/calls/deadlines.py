@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from gyrus.queueing.ordered import Ordered
+
 T = TypeVar("T", bound=Hashable)
 
 SLACK = 0.05
@@ -22,7 +24,7 @@ class Deadlines(Generic[T]):
     def __init__(self, distance: float) -> None:
         self.distance = distance
         self._due: OrderedDict[T, float] = OrderedDict()
-        self._early: dict[T, float] = {}
+        self._early: Ordered[T] = Ordered()
         self._latest = 0.0
 
     def add(self, item: T, arrived: float) -> bool:
@@ -33,26 +35,26 @@ class Deadlines(Generic[T]):
             self._due[item] = self._latest
             return len(self._due) == 1 and not self._early
         earliest = self.next
-        self._early[item] = due
+        self._early.add(item, due)
         return earliest is None or due < earliest
 
     def discard(self, item: T) -> None:
         if self._due.pop(item, None) is None and self._early:
-            self._early.pop(item, None)
+            self._early.discard(item)
 
     @property
     def next(self) -> float | None:
-        first = next(iter(self._due.values())) if self._due else None
-        if not self._early:
-            return first
-        early = min(self._early.values())
-        return early if first is None else min(first, early)
+        due = next(iter(self._due.values())) if self._due else None
+        early = self._early.first()
+        if early is None:
+            return due
+        return early[0] if due is None else min(due, early[0])
 
     def take_due(self, now: float) -> list[T]:
         """Those whose time is over; they are forgotten here."""
-        due = [item for item, when in self._early.items() if when <= now]
-        for item in due:
-            del self._early[item]
+        due: list[T] = []
+        while (early := self._early.first()) and early[0] <= now:
+            due.append(self._early.pop())
         while self._due:
             item, when = next(iter(self._due.items()))
             if when > now:

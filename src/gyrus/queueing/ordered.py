@@ -1,0 +1,73 @@
+"""Items by the order of a number, any of which may leave at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from heapq import heapify, heappop, heappush
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
+
+SPARE = 16
+"""Entries of those who have left that may stay in the heap, besides as many as are there."""
+
+
+class Ordered(Generic[T]):
+    """A heap whose entries are left in it when their items leave, and dropped when they come up. They do not
+    refer to the items, so that nothing is kept alive for longer than it is here.
+    """
+
+    __slots__ = ("_count", "_heap", "_items", "_keys")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int]] = []
+        """Number, and how many came before: equals stay in the order of their coming."""
+        self._items: dict[int, T] = {}
+        self._keys: dict[T, tuple[float, int]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, item: T) -> bool:
+        return item in self._keys
+
+    def add(self, item: T, number: float) -> None:
+        """It must not be there yet."""
+        self._count += 1
+        key = (number, self._count)
+        self._keys[item] = key
+        self._items[self._count] = item
+        heappush(self._heap, key)
+
+    def discard(self, item: T) -> bool:
+        """False: it was not there."""
+        key = self._keys.pop(item, None)
+        if key is None:
+            return False
+        del self._items[key[1]]
+        if len(self._heap) > 2 * len(self._keys) + SPARE:
+            self._heap = list(self._keys.values())
+            heapify(self._heap)
+        return True
+
+    def first(self) -> tuple[float, T] | None:
+        """The least number, and whose it is."""
+        heap, items = self._heap, self._items
+        while heap:
+            number, count = heap[0]
+            if count in items:
+                return number, items[count]
+            heappop(heap)
+        return None
+
+    def pop(self) -> T:
+        """The first. Raises IndexError where there is none."""
+        while True:
+            item = self._items.pop(heappop(self._heap)[1], None)
+            if item is not None:
+                del self._keys[item]
+                return item
+
+    def in_order(self) -> list[T]:
+        return [self._items[count] for _, count in sorted(self._keys.values())]
