@@ -1,0 +1,63 @@
+"""Traffic decides how many replicas there are, and each change says why."""
+
+from __future__ import annotations
+
+import urllib.request
+from pathlib import Path
+
+from support.load import Load
+from support.looking import until
+from support.platform import Platform
+from support.project import Project, handler_api
+
+SLOW = """
+import asyncio
+
+class Handler:
+    async def predict(self, payload):
+        await asyncio.sleep(0.2)
+        return "done"
+"""
+
+QUICKLY = {
+    "min_replicas": 0,
+    "max_replicas": 3,
+    "window": "1s",
+    "upscale_stabilization_period": "1s",
+    "downscale_stabilization_period": "5s",
+}
+"""As the defaults, in seconds instead of minutes."""
+
+
+def requested(platform: Platform) -> int:
+    return platform.json("get", "slow")["replicas"]["requested"]
+
+
+def metrics(platform: Platform) -> str:
+    token = platform.home.token.read_text().strip()
+    url = f"http://127.0.0.1:{platform.operator_port}/v1/metrics"
+    with urllib.request.urlopen(
+        urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
+    ) as told:
+        return told.read().decode()
+
+
+async def test_replicas_come_with_the_traffic_and_go_with_it(platform: Platform, tmp_path: Path) -> None:
+    api = handler_api("slow", autoscaling=QUICKLY, compute={"cpu": "100m"})
+    platform.gyrus("deploy", Project(tmp_path / "slow").write(api, handler=SLOW), "--yes")
+    assert requested(platform) == 1
+    async with Load(platform.url("slow"), 10, body=b"{}") as load:
+        await until(lambda: platform.json("get", "slow")["replicas"]["ready"] >= 2, 60)
+        assert platform.json("get", "slow")["status"] == "live"
+        description = platform.json("describe", "slow")
+        assert description["scaling"]["inputs"]["average"] > 1
+        assert description["starts"][0]["count"] >= 2
+    assert load.result.failed == (), load.result
+    await until(lambda: requested(platform) == 0, 60)
+    await until(lambda: platform.json("get", "slow")["status"] == "idle", 20)
+    assert "No replica runs: nothing was asked of it since" in platform.gyrus("get", "slow")
+    events = platform.json("events", "slow")
+    scaled = [event["message"] for event in events if event["reason"] in ("ScaledUp", "ScaledDown")]
+    assert scaled[0].startswith("Scaled from 1 to ")
+    assert scaled[-1].startswith("Scaled from 1 to 0: wanted 0, got 0")
+    assert 'gyrus_replicas{api="slow",state="requested"} 0.0' in metrics(platform)
