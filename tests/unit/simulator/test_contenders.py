@@ -8,7 +8,7 @@ from gyrus.simulator.contenders import COMPARED, Situation, check, make
 from gyrus.simulator.engine import Prepared
 from gyrus.simulator.figures import of_run
 from gyrus.spec.load import loads
-from support.rehearsals import poisson, rules, simulated
+from support.rehearsals import poisson, rules, simulated, workload
 
 YAML = "- {name: chat, kind: RealtimeAPI, handler: {path: handler.py}, autoscaling: {max_replicas: 20}}"
 WORK = poisson(4.0, 4000, 1.0, exponential=False)
@@ -46,3 +46,14 @@ def test_a_fixed_number_is_there_from_the_beginning() -> None:
 def test_what_is_no_policy(name: str) -> None:
     with pytest.raises(ValueError, match=r"is not a policy|is too many replicas"):
         check(name)
+
+
+def test_a_schedule_follows_the_trace_s_own_dates() -> None:
+    """The trace begins at 18:17 of a Thursday, in UTC."""
+    evening = "{cron: '20 19 * * thu', min_replicas: 5, time_zone: Europe/Berlin}"
+    schedule = f"schedule: [{{cron: '0 0 * * *', min_replicas: 1}}, {evening}]"
+    [spec] = loads(YAML.replace("max_replicas: 20", f"max_replicas: 20, {schedule}"), "test")
+    work = workload(*[(float(second), 0.01) for second in range(300)], start=1700158620.0)
+    run = simulated(work, make("gyrus", Situation(spec=spec, workload=work, startup=1.0)))
+    assert {look.requested for look in run.looks if look.at < 179} == {1}
+    assert {look.requested for look in run.looks if look.at > 182} == {5}
