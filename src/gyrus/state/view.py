@@ -124,13 +124,18 @@ def status_of(api: Api, counts: ReplicaCounts, sight: Sight) -> Status:
     if api.outcome is Outcome.FAILED and api.live is None:
         return Status.FAILED
     if counts.requested == counts.ready == 0:
-        return Status.IDLE
+        return Status.DEGRADED if _refused_capacity(sight) else Status.IDLE
     if counts.ready >= counts.requested or (counts.ready and _grows(api, sight)):
         return Status.LIVE
     if all(_starts_for_the_first_time(replica) for replica in sight.replicas):
         return Status.CREATING  # the platform was started again, or requests woke it
     broken = any(replica.status.phase in (Phase.FAILED, Phase.BACKOFF) for replica in sight.replicas)
     return Status.FAILED if counts.ready == 0 and broken else Status.DEGRADED
+
+
+def _refused_capacity(sight: Sight) -> bool:
+    """Requests wait for a first replica, and the machine has no room for one."""
+    return bool(sight.held) and sight.scaling is not None and sight.scaling.rule == "capacity"
 
 
 def _starts_for_the_first_time(replica: Replica) -> bool:
@@ -162,6 +167,8 @@ def message_of(api: Api, status: Status, sight: Sight) -> str:
             return f"{_first_line(api.message)} Revision {api.target.revision} goes on serving."
         case Status.LIVE:
             return ""
+        case Status.DEGRADED if not api.replicas and sight.scaling:
+            return f"{_held(sight.held)} for a replica, for which there is no room: {sight.scaling.message}"
         case Status.CREATING if sight.held:
             return _waking(sight.held, what_happens(api, replicas))
         case _:
@@ -178,6 +185,10 @@ def _idle(api: Api, sight: Sight) -> str:
     )
 
 
+def _held(held: int) -> str:
+    return "1 held request waits" if held == 1 else f"{held} held requests wait"
+
+
 def _waking(held: int, doing: str) -> str:
     requests = "1 held request" if held == 1 else f"{held} held requests"
     more = "" if doing in ("", *_WHAT_THEY_DO.values(), NONE_YET) else f": {doing}"
@@ -186,8 +197,13 @@ def _waking(held: int, doing: str) -> str:
 
 def what_happens(api: Api, replicas: Sequence[Replica]) -> str:
     """The first fault among the replicas, those of the target before others; else what they are doing."""
-    own = [replica.status for replica in replicas if replica.generation == api.target.number]
-    others = [replica.status for replica in replicas if replica.generation != api.target.number]
+    return what_becomes(api.target.number, replicas)
+
+
+def what_becomes(generation: int, replicas: Sequence[Replica]) -> str:
+    """The same, of a wanted generation."""
+    own = [replica.status for replica in replicas if replica.generation == generation]
+    others = [replica.status for replica in replicas if replica.generation != generation]
     failing = _first_failing(own) or _first_failing(others)
     if failing:
         reason = failing.reason or failing.phase

@@ -159,6 +159,17 @@ class TestMessage:
         assert told(3, BUILDING)[1] == "starting for 3 held requests: building environment: numpy"
         assert told(3, BACKOFF) == (Status.FAILED, "Exited: exited with code 3")
 
+    def test_one_that_requests_cannot_wake_for_want_of_capacity(self) -> None:
+        idle = replace(LIVE, replicas=0)
+        revision = transitions.snapshot(SPEC, 1, None, START)
+        message = "wanted 2, got 0: there is room for 0 only"
+        refused = ScalingView(time="", was=0, wanted=2, replicas=0, rule="capacity", message=message)
+        shown = view.view(idle, revision, Sight(held=2, scaling=refused), GATEWAY)
+        assert shown.status is Status.DEGRADED
+        assert shown.message == f"2 held requests wait for a replica, for which there is no room: {message}"
+        later = view.view(idle, revision, Sight(held=0, scaling=refused), GATEWAY)
+        assert later.status is Status.IDLE
+
     def test_idle_and_deleting(self) -> None:
         idle = replace(LIVE, replicas=0)
         assert seen(idle)[1] == (
