@@ -25,6 +25,8 @@ from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.scaling import Scaler
 from gyrus.control.shutdown import stop_replicas, withdraw_routes
+from gyrus.gate.activator import Activator
+from gyrus.gate.rebalancer import Rebalancer
 from gyrus.packaging.shelf import PackageShelf
 from gyrus.routing.errors import GatewayError
 from gyrus.routing.gateway import Gateway
@@ -85,6 +87,8 @@ class Operator:
     board: Board
     backend: LocalBackend
     gateway: Gateway
+    activator: Activator
+    rebalancer: Rebalancer
     controller: Controller
     scaler: Scaler
     app: FastAPI
@@ -143,12 +147,15 @@ def _wire(settings: Settings, store: Store, ending: Ending) -> Operator:
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )
+    activator = Activator(board, home.activator_socket, clock)
     return Operator(
         settings=settings,
         board=board,
         backend=backend,
         gateway=Gateway(board, home, GatewaySettings(port=settings.gateway_port)),
-        controller=Controller(Reconciler(store, board, backend, clock)),
+        activator=activator,
+        rebalancer=Rebalancer(board, home.bell_socket, clock),
+        controller=Controller(Reconciler(store, board, backend, clock, activator.endpoint)),
         scaler=Scaler(store, board, clock, GyrusPolicy, backend.room),
         app=build_app(context),
     )
@@ -168,10 +175,12 @@ def _info(settings: Settings, board: Board) -> OperatorInfo:
 async def _run(
     operator: Operator, listener: socket.socket, announcement: Announcement, ending: Ending
 ) -> None:
-    """Traffic's parts outlive the parts that decide: they are stopped last, or left running."""
-    async with asyncio.TaskGroup() as group:
+    """Traffic's parts outlive the parts that decide: they are stopped last, or left running. The activator
+    listens before the gateway is told of it, and answers before the gateway goes."""
+    async with operator.activator.serving(), asyncio.TaskGroup() as group:
         backend = group.create_task(operator.backend.run(), name="backend")
         gateway = group.create_task(operator.gateway.run(), name="gateway")
+        rebalancer = group.create_task(operator.rebalancer.run(), name="rebalancer")
         started = asyncio.Event()
         await run_until(
             ending.asked,
@@ -182,8 +191,9 @@ async def _run(
         )
         if ending.everything:
             await withdraw_routes(operator.board, WITHDRAWAL_PATIENCE)
+            operator.activator.refuse_all()
             await stop_replicas(operator.backend, STOP_GRACE)
-        for task in (gateway, backend):
+        for task in (rebalancer, gateway, backend):
             task.cancel()
     if ending.everything:
         await operator.gateway.stop()

@@ -10,7 +10,8 @@ from gyrus.contract.replica import Phase
 from gyrus.control.rolling import Margins, to_make_way, to_retire, to_revive, to_start
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict, judge
-from gyrus.state.board import Replica, Route
+from gyrus.spec.api import ApiSpec
+from gyrus.state.board import Queueing, Replica, Route
 
 REPLACE_AFTER = 60.0
 """Seconds after which a replica of the live generation that failed for good is replaced by a fresh one."""
@@ -99,11 +100,14 @@ def _running(replicas: tuple[Replica, ...]) -> tuple[str, ...]:
 
 
 def route(situation: Situation, retiring: frozenset[str]) -> Route:
-    """Where the API's requests may go: every ready process that is not retiring.
+    """Where the API's requests may go: every ready process that is not retiring; where there is none, the
+    activator, which leaves with the same push that brings the first one.
 
     Path and timeout are those of the live revision until its successor's rollout is done.
     """
     spec = situation.live_spec or situation.target_spec
+    protocol = spec.process.protocol if spec.process else "http1"
+    activator = situation.activator if protocol == "http1" else None
     endpoints = frozenset(
         endpoint
         for replica in situation.replicas
@@ -113,8 +117,32 @@ def route(situation: Situation, retiring: frozenset[str]) -> Route:
     return Route(
         api=situation.api.name,
         path=spec.endpoint_path,
-        endpoints=endpoints,
+        endpoints=endpoints or frozenset({activator} if activator else ()),
         timeout=spec.timeout.total_seconds(),
         idempotent=spec.idempotent,
-        protocol=spec.process.protocol if spec.process else "http1",
+        protocol=protocol,
+        activator=activator,
+        queueing=_queueing(situation, spec) if protocol == "http1" else None,
     )
+
+
+def _queueing(situation: Situation, spec: ApiSpec) -> Queueing:
+    return Queueing(
+        slots=spec.slots,
+        longest_queue=spec.max_queue_length,
+        processes=spec.handler.processes if spec.handler else 1,
+        replicas=situation.api.replicas,
+        hold=spec.hold.total_seconds(),
+        generation=situation.api.target.number,
+        hopeless=_hopeless(situation),
+    )
+
+
+def _hopeless(situation: Situation) -> str:
+    """Why no replica will ever come of what is wanted now: the rollout has failed, nothing was live before
+    it, and no replica tries again."""
+    api = situation.api
+    if api.outcome is not Outcome.FAILED or api.live is not None or not situation.current:
+        return ""
+    given_up = all(replica.status.phase is Phase.FAILED for replica in situation.current)
+    return api.message.partition("\n")[0] if given_up else ""

@@ -38,6 +38,8 @@ class Reconciler:
     board: Board
     backend: Backend
     clock: Clock
+    activator: str | None = None
+    """The endpoint that stands in for replicas while there is none; None: nothing does."""
     stopwatch: Stopwatch = field(init=False)
     _retiring: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     _revisions: dict[tuple[str, int], Revision] = field(default_factory=dict[tuple[str, int], Revision])

@@ -35,6 +35,8 @@ class Situation:
     """Endpoints that requests may reach. None: the gateway knows nothing of the API, and will not."""
     held: int = 0
     """Requests that wait because no replica is there."""
+    activator: str | None = None
+    """The endpoint that stands in for replicas while there is none; None: nothing does."""
     room: int | None = None
     """The most replicas of the target for which there is capacity, in the place of all that exist. None: no
     limit is known."""

@@ -16,6 +16,26 @@ from gyrus.contract.replica import ReplicaStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Queueing:
+    """What one API's requests wait for, and how many may, and how long. Not the gateway's business."""
+
+    slots: int | None
+    """Of one replica. None: no limit, so that nobody waits at a replica."""
+    longest_queue: int
+    """Of one replica."""
+    processes: int
+    """Of one replica: each has its share of both."""
+    replicas: int
+    """Requested."""
+    hold: float
+    """Seconds from a request's arrival for which it may wait for the first replica."""
+    generation: int
+    """The wanted one."""
+    hopeless: str = ""
+    """Why no replica will come, in a line; empty: one may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """How the gateway should treat one API."""
 
@@ -29,6 +49,16 @@ class Route:
     idempotent: bool = False
     protocol: Literal["http1", "http2"] = "http1"
     """What the replicas speak. ``http2`` is without TLS and without upgrade, as gRPC servers do."""
+    activator: str | None = None
+    """The endpoint that stands in where there is no replica; then it is the only one of ``endpoints``. None:
+    nothing stands in for this API's replicas."""
+    queueing: Queueing | None = None
+    """For the gate; None: it lets this API alone."""
+
+    @property
+    def replicas(self) -> frozenset[str]:
+        """The endpoints that are replicas'."""
+        return self.endpoints - {self.activator}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

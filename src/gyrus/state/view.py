@@ -21,7 +21,7 @@ from gyrus.contract.operator import (
     StartTimes,
     Status,
 )
-from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus
 from gyrus.spec.api import ApiSpec
 from gyrus.state.board import Board, Replica, Traffic
 from gyrus.state.records import Api, Event, Revision, Rollout
@@ -208,11 +208,11 @@ def what_becomes(generation: int, replicas: Sequence[Replica]) -> str:
     if failing:
         reason = failing.reason or failing.phase
         return f"{reason}: {failing.message}" if failing.message else str(reason)
-    for phase in BECOMING:
-        doing = [status for status in own if status.phase is phase]
+    waiting = [status for status in own if status.reason is Reason.CAPACITY]  # says more than its turn
+    for doing in (waiting, *([status for status in own if status.phase is phase] for phase in BECOMING)):
         if doing:
             number = "" if len(doing) == 1 else f"{len(doing)} replicas: "
-            return number + (doing[0].message or _WHAT_THEY_DO[phase])
+            return number + (doing[0].message or _WHAT_THEY_DO[doing[0].phase])
     if any(status.phase is Phase.READY for status in own):
         return "moving requests to the new replicas" if others else "waiting for the gateway"
     return NONE_YET

@@ -51,6 +51,7 @@ def configure(order: ReplicaOrder, ground: Ground, home: Home, settings: LocalSe
         log_dir=str(log_folder(home, spec.name, order.id)),
         notify=str(home.run / NOTIFY_SOCKET),
         front=spec.process is not None and spec.slots is not None,
+        bell=str(home.bell_socket),
     )
 
 

@@ -18,14 +18,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import chain
 
-from gyrus.contract.replica import HEALTH_PATH, METRICS_PATH, READY_PATH, REQUEUE_HEADER
+from gyrus.contract.replica import (
+    API_HEADER,
+    ARRIVED_HEADER,
+    HEALTH_PATH,
+    METRICS_PATH,
+    READY_PATH,
+    REQUEUE_HEADER,
+)
 from gyrus.routing.resources.kinds import Json, extension, seconds
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route
 
 NAME = "gyrus"
 """Of the one route table."""
-API_HEADER = "gyrus-api"
+NAMING_HEADER = "gyrus-api"
 """Names the API of a gRPC request: gRPC clients choose the path by the service, and cannot put an API before
 it. Of APIs whose replicas speak HTTP/2."""
 INTERNAL_PATHS = (HEALTH_PATH, READY_PATH, METRICS_PATH)
@@ -40,6 +47,8 @@ More is a fault; with the back-off below, this many take about 15 s."""
 BACKOFF_FIRST = 0.005
 BACKOFF_MOST = 0.5
 SAFE_METHODS = ("GET", "HEAD")
+ARRIVAL = "%START_TIME(%s.%3f)%"
+"""When the request arrived at the gateway: the same on every try."""
 
 _ROUTES = "envoy.config.route.v3.RouteList"
 _HEADER = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
@@ -52,7 +61,7 @@ def table(settings: GatewaySettings) -> Json:
     The header comes first: a gRPC service's path may begin like an API's.
     """
     by_path = {"input": extension("gyrus.path", _HEADER, header_name=":path"), "prefix_match_map": {}}
-    by_name = {"input": extension("gyrus.api", _HEADER, header_name=API_HEADER), "exact_match_map": {}}
+    by_name = {"input": extension("gyrus.api", _HEADER, header_name=NAMING_HEADER), "exact_match_map": {}}
     host: Json = {
         "name": NAME,
         "domains": ["*"],
@@ -107,10 +116,15 @@ def _forward(
     action = _action(route, settings) | ({"prefix_rewrite": rewrite} if rewrite else {})
     once = {**action, "retry_policy": _retry(route, again=False)}
     again = {**action, "retry_policy": _retry(route, again=True)}
+    told = {"request_headers_to_add": [_header(API_HEADER, route.api), _header(ARRIVED_HEADER, ARRIVAL)]}
     if not route.idempotent:
         unsafe = [_method_is_not(method) for method in SAFE_METHODS]
-        yield {"match": {**match, "headers": unsafe}, "route": once}
-    yield {"match": match, "route": again}
+        yield {"match": {**match, "headers": unsafe}, "route": once, **told}
+    yield {"match": match, "route": again, **told}
+
+
+def _header(name: str, value: str) -> Json:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _action(route: Route, settings: GatewaySettings) -> Json:

@@ -1,0 +1,258 @@
+"""Stands in where an API has no replica: holds its requests, and releases them in order when one is there.
+
+To release a request is to give it back: the gateway, which has kept it, sends it to the replica.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import Counter
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gyrus.aio.backoff import Backoff
+from gyrus.aio.clock import Clock
+from gyrus.aio.hint import Hints, listen
+from gyrus.aio.tasks import persist
+from gyrus.gate import refusals
+from gyrus.gate.connection import Connection
+from gyrus.gate.hangups import Hangups
+from gyrus.gate.held import Held
+from gyrus.gate.passage import connect
+from gyrus.gate.refusals import Refusal
+from gyrus.gate.request import HeldRequest
+from gyrus.gate.room import Room, most_held, places
+from gyrus.state.board import Board
+
+RELEASE_EVERY = 0.001
+"""Seconds between two requests of one API that are released: together, they would pile onto one replica."""
+LOOK_AGAIN = 0.05
+"""Seconds until the replicas may have places again."""
+BACKLOG = 4096
+MOST = 10_000
+"""Requests of all APIs together: each takes a file descriptor."""
+RETRY = Backoff(0.1, 5)
+
+
+@dataclass(slots=True)
+class Activator:
+    """Serves from the beginning of :meth:`serving` to its end. Owned by one event loop."""
+
+    board: Board
+    path: Path
+    """Of its Unix socket."""
+    clock: Clock
+    most: int = MOST
+    hangups: Hangups = field(init=False)
+    kept: int = 0
+    """Bytes that connections keep of requests."""
+    _held: Held[Connection] = field(default_factory=Held[Connection])
+    _deadlines: dict[Connection, asyncio.TimerHandle] = field(
+        default_factory=dict[Connection, asyncio.TimerHandle]
+    )
+    _connections: set[Connection] = field(default_factory=set[Connection])
+    _passing: Counter[str] = field(default_factory=Counter[str])
+    """By endpoint: requests that are passed on to it just now."""
+    _releasing: set[str] = field(default_factory=set[str])
+    """APIs whose requests a task releases."""
+    _arrivals: Hints = field(default_factory=Hints)
+    _ending: bool = False
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncGenerator[Activator]:
+        """Listens from here to the end of the block. What is held then goes back to the gateway, which tries
+        it again for a while: the next operator may be there by then."""
+        loop = asyncio.get_running_loop()
+        self.hangups = Hangups(loop)
+        async with asyncio.TaskGroup() as group:
+            server = await loop.create_unix_server(
+                lambda: Connection(self), sock=_bound(self.path), backlog=BACKLOG
+            )
+            forever = persist("the activator", self._run, backoff=RETRY, clock=self.clock)
+            work = group.create_task(forever, name="activator")
+            try:
+                yield self
+            finally:
+                work.cancel()
+                server.close()
+                self.path.unlink(missing_ok=True)
+                self._close()
+
+    def _close(self) -> None:
+        self._ending = True
+        for api in self._held.apis():
+            self._end_all(api, refusals.RELEASED)
+        for connection in tuple(self._connections):
+            connection.end()
+        self.hangups.close()
+
+    @property
+    def endpoint(self) -> str:
+        return f"unix:{self.path}"
+
+    # Connections tell
+
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+
+    def arrived(self, connection: Connection) -> None:
+        request = connection.request
+        assert request is not None
+        refusal = self._refusal(request)
+        if refusal is not None:
+            connection.answer(refusal, last=self._ending)
+            return
+        self._held.enter(request.api, connection, request.arrived)
+        self._set_deadline(connection, request)
+        self._tell(request.api)
+        self._arrivals.notify(request.api)
+        if not self._reached(request.api):
+            self.board.demand_hints.notify(request.api)
+
+    def left(self, connection: Connection) -> None:
+        request = connection.request
+        if request is not None and self._held.leave(connection):
+            self._deadlines.pop(connection).cancel()
+            self._tell(request.api)
+
+    # What becomes of a request
+
+    def _refusal(self, request: HeldRequest) -> Refusal | None:
+        """Why it is not held; None: it is."""
+        api = request.api
+        route = self.board.routes.get(api)
+        if route is None or route.queueing is None:
+            return refusals.unknown(api)
+        if self._ending:
+            return refusals.ending(api)
+        if route.queueing.hopeless and not route.replicas:
+            return refusals.hopeless(api, route.queueing.hopeless)
+        most, held = most_held(route.queueing), self._held.count(api)
+        if len(self._held) >= self.most or (most is not None and held >= most):
+            return refusals.full(api, most, held)
+        return None
+
+    def _set_deadline(self, connection: Connection, request: HeldRequest) -> None:
+        route = self.board.routes[request.api]
+        assert route.queueing is not None
+        patience = request.arrived + min(route.queueing.hold, route.timeout) - self.clock.now().timestamp()
+        loop = asyncio.get_running_loop()
+        self._deadlines[connection] = loop.call_later(max(0.0, patience), self._give_up, connection)
+
+    def _give_up(self, connection: Connection) -> None:
+        request = connection.request
+        assert request is not None
+        route = self.board.routes.get(request.api)
+        if route is None or route.queueing is None:
+            self._end(connection, refusals.unknown(request.api))
+        else:
+            self._end(connection, refusals.overdue(route, self.board.replicas.get(request.api, ())))
+
+    def _end(self, connection: Connection, refusal: Refusal) -> None:
+        """Answer a held request."""
+        self.left(connection)
+        connection.answer(refusal, last=self._ending)
+
+    def _end_all(self, api: str, refusal: Refusal) -> None:
+        for connection in self._held.of(api):
+            self._end(connection, refusal)
+
+    def refuse_all(self) -> None:
+        """The platform ends: answer what is held, and hold nothing more."""
+        self._ending = True
+        for api in self._held.apis():
+            self._end_all(api, refusals.ending(api))
+
+    def _tell(self, api: str) -> None:
+        held = self._held.count(api)
+        if held:
+            self.board.held[api] = held
+        else:
+            self.board.held.pop(api, None)
+
+    # When
+
+    async def _run(self) -> None:
+        board = self.board
+        with listen(self._arrivals, board.acknowledged_hints, board.route_hints) as listener:
+            listener.notify(self._held.apis())
+            async with asyncio.TaskGroup() as group:
+                async for apis in listener:
+                    for api in apis:
+                        self._look_at(api, group)
+
+    def _look_at(self, api: str, group: asyncio.TaskGroup) -> None:
+        if not self._held.count(api):
+            return
+        route = self.board.routes.get(api)
+        if route is None or route.queueing is None:
+            self._end_all(api, refusals.unknown(api))
+        elif route.queueing.hopeless and not route.replicas:
+            self._end_all(api, refusals.hopeless(api, route.queueing.hopeless))
+        elif api not in self._releasing and self._reached(api):
+            self._releasing.add(api)
+            group.create_task(self._release(api), name=f"release {api}")
+
+    def _reached(self, api: str) -> frozenset[str]:
+        """Replicas that requests surely reach. Released before, they would come back, or fail."""
+        route = self.board.routes.get(api)
+        return route.replicas & self.board.acknowledged.get(api, frozenset()) if route else frozenset()
+
+    async def _release(self, api: str) -> None:
+        """In order of arrival, as long as there are replicas with places for them."""
+        room = Room()
+        try:
+            while (connection := self._held.first(api)) and (reached := self._reached(api)):
+                if not self._has_room(api, room, reached):
+                    await self.clock.sleep(LOOK_AGAIN)
+                elif await self._let_go(connection, reached):
+                    room.release()
+                    await self.clock.sleep(RELEASE_EVERY)
+                else:
+                    await self.clock.sleep(LOOK_AGAIN)
+        finally:
+            self._releasing.discard(api)
+
+    def _has_room(self, api: str, room: Room, reached: frozenset[str]) -> bool:
+        queueing = self.board.routes[api].queueing
+        limit = places(queueing, len(reached)) if queueing else None
+        return room.left(limit, self.board.traffic.get(api), self._held.count(api))
+
+    async def _let_go(self, connection: Connection, reached: frozenset[str]) -> bool:
+        """False: not yet."""
+        request = connection.request
+        assert request is not None
+        if request.kept_by_gateway:
+            self._end(connection, refusals.RELEASED)
+            return True
+        return await self._pass_on(connection, request, reached)
+
+    async def _pass_on(self, connection: Connection, request: HeldRequest, reached: frozenset[str]) -> bool:
+        """To the replica that has got the fewest in this way. It may leave the line meanwhile."""
+        endpoint = min(sorted(reached), key=lambda each: self._passing[each])
+        client = connection.transport
+        onward = await connect(client, endpoint, self._passing) if client else None
+        if onward is None:
+            return False
+        if connection.request is request:
+            self.left(connection)
+            connection.pass_on(onward)
+        else:
+            onward.abort()
+        return True
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket that only its owner may connect to, in the place of one that a dead operator has left."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound.bind(str(path))
+    path.chmod(0o600)
+    return bound

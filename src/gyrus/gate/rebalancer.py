@@ -1,0 +1,113 @@
+"""Sees to it that no request waits at a busy replica while another could start it: look, decide, ask.
+
+An API is looked at when something may have changed for those who wait: replicas have come, a replica rang
+because somebody has to wait there, or the gateway has more requests in flight than there are slots. While
+somebody waits it is looked at again and again; what an API without a queue costs is nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gyrus.aio.backoff import Backoff
+from gyrus.aio.clock import Clock
+from gyrus.aio.hint import Hints, listen
+from gyrus.aio.tasks import persist
+from gyrus.aio.ticks import ticks
+from gyrus.gate.bell import hearing
+from gyrus.gate.replicas import Replicas
+from gyrus.queueing.balance import rebalance
+from gyrus.state.board import Board, Route
+
+LOOK_EVERY = 0.025
+"""Seconds between two looks at an API of which somebody waits."""
+REST = 20
+"""After a look, that API is left alone for so many times as long as the look took."""
+TRAFFIC_EVERY = 0.25
+"""Seconds between two looks at what the gateway measures."""
+RETRY = Backoff(0.1, 5)
+
+
+@dataclass(slots=True)
+class Rebalancer:
+    """Works until :meth:`run` is cancelled. What replicas were asked to give back by then, they do."""
+
+    board: Board
+    bell: Path
+    """Of the socket on which replicas ring."""
+    clock: Clock
+    _rung: Hints = field(default_factory=Hints)
+    _again: dict[str, bool] = field(default_factory=dict[str, bool])
+    """By API that a task looks at: whether something has happened since its last look."""
+
+    async def run(self) -> None:
+        async with hearing(self.bell, self._rung.notify), asyncio.TaskGroup() as group:
+            for name, body in {"traffic": self._watch_traffic, "hints": self._listen}.items():
+                forever = persist(f"rebalancer: {name}", body, backoff=RETRY, clock=self.clock)
+                group.create_task(forever, name=f"rebalancer: {name}")
+
+    # When
+
+    async def _listen(self) -> None:
+        with listen(self._rung, self.board.acknowledged_hints) as listener:
+            async with asyncio.TaskGroup() as group:
+                async for apis in listener:
+                    for api in apis:
+                        self._attend(api, group)
+
+    async def _watch_traffic(self) -> None:
+        async for _ in ticks(self.clock, TRAFFIC_EVERY):
+            for route in self.board.routes.values():
+                if self._crowded(route):
+                    self._rung.notify(route.api)
+
+    def _crowded(self, route: Route) -> bool:
+        """There are more requests in flight than slots."""
+        slots = route.queueing.slots if route.queueing else None
+        traffic = self.board.traffic.get(route.api)
+        if slots is None or traffic is None or len(route.replicas) < 2:
+            return False
+        assert route.queueing is not None
+        return traffic.in_flight * route.queueing.processes > slots * len(route.replicas)
+
+    def _attend(self, api: str, group: asyncio.TaskGroup) -> None:
+        if api in self._again:
+            self._again[api] = True
+        elif len(self._asked(api)) > 1:
+            self._again[api] = True
+            group.create_task(self._even_out(api), name=f"rebalance {api}")
+
+    def _asked(self, api: str) -> frozenset[str]:
+        """Processes with a queue of ours that requests reach."""
+        route = self.board.routes.get(api)
+        if route is None or route.queueing is None or route.queueing.slots is None:
+            return frozenset()
+        return route.replicas & self.board.acknowledged.get(api, frozenset())
+
+    # One API
+
+    async def _even_out(self, api: str) -> None:
+        """Until nobody waits, or there is nowhere else to wait."""
+        replicas = Replicas()
+        try:
+            while len(endpoints := self._asked(api)) > 1:
+                self._again[api] = False
+                began = self.clock.monotonic()
+                waiting = await self._look(replicas, endpoints)
+                if not waiting and not self._again[api]:
+                    return
+                took = self.clock.monotonic() - began
+                await self.clock.sleep(max(LOOK_EVERY, REST * took))
+        finally:
+            del self._again[api]
+            replicas.close()
+
+    async def _look(self, replicas: Replicas, endpoints: frozenset[str]) -> bool:
+        """Whether somebody waits."""
+        loads = await replicas.loads(endpoints)
+        numbers = rebalance(loads)
+        if numbers:
+            await replicas.give_back(numbers)
+        return any(load.waiting for load in loads.values())

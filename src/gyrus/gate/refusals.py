@@ -1,0 +1,106 @@
+"""What is answered to a request that is not, or no longer, held: problem documents. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+
+from gyrus.contract.problem import (
+    MEDIA_TYPE,
+    NO_REPLICA,
+    QUEUE_FULL,
+    TIMEOUT,
+    UNKNOWN_API,
+    Problem,
+    ProblemType,
+)
+from gyrus.contract.replica import REQUEUE_HEADER
+from gyrus.state.board import Replica, Route
+from gyrus.state.view import what_becomes
+
+SOON = 1
+LATER = 30
+"""Seconds after which it is worth trying again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    kind: ProblemType
+    detail: str
+    retry_after: int | None = SOON
+    """Seconds; told where the status is 503."""
+    requeue: bool = False
+    """The gateway tries it again elsewhere, and the client sees nothing of this."""
+
+
+RELEASED = Refusal(NO_REPLICA, "A replica is ready now.", requeue=True)
+
+
+def unknown(api: str) -> Refusal:
+    return Refusal(
+        UNKNOWN_API, f"API {api} does not exist, or is being deleted. `gyrus get` lists those that do."
+    )
+
+
+def ending(api: str) -> Refusal:
+    detail = f"API {api} has no replica, and the platform is being stopped; try again when it is up."
+    return Refusal(NO_REPLICA, detail)
+
+
+def hopeless(api: str, why: str) -> Refusal:
+    detail = f"API {api} has no replica and gets none: {_clause(why)}. `gyrus describe {api}` tells more."
+    return Refusal(NO_REPLICA, detail, LATER)
+
+
+def full(api: str, most: int | None, held: int) -> Refusal:
+    if most is None or held < most:
+        return Refusal(QUEUE_FULL, f"API {api} has no replica yet, and the platform holds too many requests.")
+    detail = (
+        f"API {api} has no replica yet, and {held} requests wait for one, the most that may; "
+        "try again, or raise max_queue_length."
+    )
+    return Refusal(QUEUE_FULL, detail)
+
+
+def overdue(route: Route, replicas: Sequence[Replica]) -> Refusal:
+    """It was held for as long as it may be: for all of its time, or for the hold alone."""
+    queueing = route.queueing
+    assert queueing is not None
+    doing = what_becomes(queueing.generation, replicas)
+    why = f"{_clause(doing)}. `gyrus describe {route.api}` tells more."
+    if queueing.hold >= route.timeout:
+        began = f"API {route.api} had no free replica within the timeout of {route.timeout:g} s"
+        return Refusal(TIMEOUT, f"{began}: {why}")
+    return Refusal(
+        NO_REPLICA, f"API {route.api} had no free replica within max_hold, {queueing.hold:g} s: {why}"
+    )
+
+
+def answer(refusal: Refusal, request_id: str, *, close: bool, bodiless: bool) -> bytes:
+    """The whole response. ``bodiless``: it answers a HEAD."""
+    kind = refusal.kind
+    instance = f"urn:gyrus:request:{request_id}"
+    problem = Problem(
+        type=kind.type, title=kind.title, status=kind.status, detail=refusal.detail, instance=instance
+    )
+    body = json.dumps(asdict(problem), ensure_ascii=False).encode()
+    lines = [
+        f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}",
+        f"content-type: {MEDIA_TYPE}",
+        f"content-length: {len(body)}",
+        f"x-request-id: {request_id}",
+    ]
+    if kind.status == 503 and refusal.retry_after is not None:
+        lines.append(f"retry-after: {refusal.retry_after}")
+    if refusal.requeue:
+        lines.append(f"{REQUEUE_HEADER}: 1")
+    if close:
+        lines.append("connection: close")
+    head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+    return head if bodiless else head + body
+
+
+def _clause(sentence: str) -> str:
+    return sentence.rstrip(". ")

@@ -1,0 +1,271 @@
+"""The gate with the real Envoy, in front of small real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from gyrus.aio.clock import SystemClock
+from gyrus.contract.problem import MEDIA_TYPE
+from gyrus.contract.replica import ARRIVED_HEADER
+from gyrus.gate.activator import Activator
+from gyrus.state.board import Queueing
+from support.upstreams import Stage, Upstream, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MIB = 1024 * 1024
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stage]:
+    async with Stage(tmp_path_factory.mktemp("home")).running() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def activator(stage: Stage) -> AsyncGenerator[Activator]:
+    async with Activator(stage.board, stage.home.activator_socket, SystemClock()).serving() as serving:
+        yield serving
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client() -> AsyncGenerator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(timeout=30, limits=limits) as client:
+        yield client
+
+
+class Api:
+    """One API's route, as control would write it."""
+
+    def __init__(self, stage: Stage, activator: Activator, name: str, **changes: Any) -> None:
+        self.stage, self.activator, self.name = stage, activator, name
+        fields = dict(slots=1, longest_queue=100, processes=1, replicas=1, hold=20.0, generation=1)
+        self.queueing: dict[str, Any] = {**fields, **changes}
+        self.timeout = 20.0
+
+    @property
+    def held(self) -> int:
+        return self.stage.board.held.get(self.name, 0)
+
+    async def route(self, *upstreams: Upstream | str) -> str:
+        """To these, or to the activator where there are none."""
+        return await self.stage.route(
+            self.name,
+            *(upstreams or (self.activator.endpoint,)),
+            timeout=self.timeout,
+            activator=self.activator.endpoint,
+            queueing=Queueing(**self.queueing),
+        )
+
+    def gone(self) -> None:
+        self.stage.unsay(self.name)
+
+
+async def test_request_to_a_cold_api_is_held_and_answered(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient
+) -> None:
+    api = Api(stage, activator, "cold")
+    url = await api.route()
+    with stage.board.demand_hints.listen() as demand:
+        asked = asyncio.create_task(client.post(url, content=b"x" * 1000))
+        assert await demand.wait() == {"cold"}
+    await until(lambda: api.held == 1)
+    async with stage.upstream("cold-1").serving() as upstream:
+        await api.route(upstream)
+        answered = await asked
+    assert answered.status_code == 200
+    assert answered.json()["length"] == 1000
+    assert api.held == 0 and "cold" not in stage.board.held
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [0, 1000, 100_000, 10 * MIB, 20 * MIB])
+async def test_bodies_of_all_sizes_arrive_whole(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient, size: int, chunked: bool
+) -> None:
+    api = Api(stage, activator, "bodies")
+    url = await api.route()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, size, 65536):
+            yield b"x" * min(65536, size - start)
+
+    asked = asyncio.create_task(client.post(url, content=pieces() if chunked else b"x" * size))
+    await until(lambda: api.held == 1)
+    async with stage.upstream("bodies-1").serving() as upstream:
+        await api.route(upstream)
+        answered = await asked
+        assert answered.status_code == 200
+        assert answered.json()["length"] == size
+        assert len(upstream.requests) == 1
+
+
+async def test_requests_are_released_in_order_of_arrival(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient
+) -> None:
+    api = Api(stage, activator, "order")
+    url = await api.route()
+    asked: list[asyncio.Task[httpx.Response]] = []
+    for number in range(60):
+        asked.append(asyncio.create_task(client.get(f"{url}/{number}")))
+        await until(lambda number=number: api.held == number + 1)
+        await asyncio.sleep(0.002)  # arrivals are told to the millisecond
+    async with stage.upstream("order-1").serving() as upstream:
+        await api.route(upstream)
+        answers = await asyncio.gather(*asked)
+        assert {each.status_code for each in answers} == {200}
+        came = [int(each.target[1:]) for each in upstream.requests]
+        arrived = [
+            float(each.headers[ARRIVED_HEADER])
+            for each in sorted(upstream.requests, key=lambda r: int(r.target[1:]))
+        ]
+    assert arrived == sorted(arrived)
+    assert max(abs(place - number) for place, number in enumerate(came)) <= 20
+
+
+async def test_none_fails_when_replicas_come_and_go(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient
+) -> None:
+    api = Api(stage, activator, "flap", longest_queue=1000)
+    url = await api.route()
+    codes: list[int] = []
+
+    async def ask(until_: asyncio.Event) -> None:
+        while not until_.is_set():
+            codes.append((await client.post(url, content=b"x")).status_code)
+
+    over = asyncio.Event()
+    async with stage.upstream("flap-1").serving() as upstream:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(ask(over))
+            for _ in range(20):
+                await api.route(upstream)
+                await asyncio.sleep(0.05)
+                await api.route()
+                await asyncio.sleep(0.05)
+            await api.route(upstream)
+            over.set()
+    assert set(codes) == {200}
+    assert len(codes) > 100
+
+
+FRAMINGS = {"content-length": "content-length: {}", "chunked": "transfer-encoding: chunked"}
+
+
+async def send(stage: Stage, target: str, size: int, framing: str) -> asyncio.StreamWriter:
+    _, writer = await asyncio.open_connection("127.0.0.1", stage.settings.port)
+    body = b"x" * size
+    head = f"POST {target} HTTP/1.1\r\nhost: x\r\n{FRAMINGS[framing].format(size)}\r\n\r\n"
+    pieces = (b"%x\r\n" % size, body, b"\r\n0\r\n\r\n") if framing == "chunked" and size else (body,)
+    writer.write(head.encode() + b"".join(pieces))
+    return writer
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("size", [0, 1000, 10 * MIB])
+async def test_request_leaves_with_its_client(
+    stage: Stage, activator: Activator, size: int, framing: str
+) -> None:
+    api = Api(stage, activator, "left")
+    await api.route()
+    writer = await send(stage, "/left", size, framing)
+    await until(lambda: api.held == 1)
+    writer.transport.abort()
+    assert await until(lambda: api.held == 0) < 2
+    assert activator.kept == 0
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+async def test_request_whose_body_waits_leaves_with_a_client_that_breaks_off(
+    stage: Stage, activator: Activator, framing: str
+) -> None:
+    api = Api(stage, activator, "broken-off")
+    await api.route()
+    writer = await send(stage, "/broken-off", 40 * MIB, framing)
+    await until(lambda: api.held == 1)
+    await until(lambda: activator.kept > 0)
+    reset = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    writer.transport.abort()
+    await until(lambda: api.held == 0 and activator.kept == 0)
+    assert not stage.board.held
+
+
+@pytest.mark.parametrize(
+    ("changes", "timeout", "status", "kind", "words"),
+    [
+        ({"hold": 0.2}, 20.0, 503, "no-replica", "max_hold, 0.2 s: waiting for a replica to start"),
+        ({"hold": 0.2}, 0.2, 504, "timeout", "timeout of 0.2 s: waiting for a replica to start"),
+        (
+            {"hopeless": "ImportError: no module."},
+            20.0,
+            503,
+            "no-replica",
+            "gets none: ImportError: no module.",
+        ),
+        (
+            {"longest_queue": 0, "slots": 0},
+            20.0,
+            503,
+            "queue-full",
+            "0 requests wait for one, the most that may",
+        ),
+    ],
+)
+@pytest.mark.parametrize("size", [0, 1000, 20 * MIB])
+async def test_refusals(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient,
+    changes: dict[str, Any], timeout: float, status: int, kind: str, words: str, size: int,
+) -> None:  # fmt: skip
+    api = Api(stage, activator, "refused", **changes)
+    api.timeout = timeout
+    url = await api.route()
+    answered = await client.post(url, content=b"x" * size, headers={"x-request-id": "mine"})
+    assert answered.status_code == status
+    assert answered.headers["content-type"] == MEDIA_TYPE
+    assert ("retry-after" in answered.headers) == (status == 503)
+    problem = answered.json()
+    assert problem["type"] == f"urn:gyrus:problem:{kind}"
+    assert words in problem["detail"]
+    assert problem["instance"] == "urn:gyrus:request:mine"
+    assert api.held == 0
+
+
+async def test_held_request_of_an_api_that_is_deleted_or_fails_is_answered_at_once(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient
+) -> None:
+    api = Api(stage, activator, "ends")
+    url = await api.route()
+    asked = asyncio.create_task(client.get(url))
+    await until(lambda: api.held == 1)
+    api.queueing["hopeless"] = "InitFailure: no model"
+    await api.route()
+    answered = await asked
+    assert answered.status_code == 503
+    assert "InitFailure: no model" in answered.json()["detail"]
+    api.queueing["hopeless"] = ""
+    await api.route()
+    asked = asyncio.create_task(client.get(url))
+    await until(lambda: api.held == 1)
+    api.gone()
+    assert (await asked).status_code == 404
+
+
+async def test_a_head_is_held_like_any_other(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient
+) -> None:
+    api = Api(stage, activator, "head", hold=0.1)
+    url = await api.route()
+    for _ in range(3):  # over the same connection: an answer with a body would end it
+        answered = await client.head(url)
+        assert (answered.status_code, answered.content) == (503, b"")
