@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.connections.discard(self)
         self._discarding = True
-        self._reader.complete.clear()
+        self._reader.forget()
         if self._current is not None:
             current, self._current = self._current, None
             current.lost()

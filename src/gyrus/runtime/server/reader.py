@@ -65,6 +65,12 @@ class Reader:
         """Of the request that is being read, as far as they have come."""
         return self._headers
 
+    def forget(self) -> None:
+        """Nobody will ask for what has come. Parser and reader refer to each other, so that a body would stay
+        until the garbage collector finds them."""
+        self.complete.clear()
+        self._body, self._pieces = b"", None
+
     # What the parser calls
 
     def on_message_begin(self) -> None:
