@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
 
 from gyrus.contract.problem import BAD_REQUEST, METHOD_NOT_ALLOWED, NOT_FOUND
-from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH, Load
-from gyrus.queueing.line import Line
+from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
 from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.server.answer import JSON, Answer
@@ -85,17 +83,11 @@ class Service:
 
     def _load(self, request: Request) -> Answer:
         _check_internal(request, LOAD_PATH)
-        return Answer(200, JSON, load_of(self._desk.line))
+        return _document(asdict(self._desk.load))
 
     def _requeue(self, request: Request) -> Answer:
         _check_internal(request, REQUEUE_PATH)
         return _document({"given_back": self._desk.give_back(_at_most(request.body))})
-
-
-def load_of(line: Line[Any]) -> bytes:
-    """The contract's ``Load``, as JSON."""
-    load = Load(slots=line.slots, busy=line.busy, waiting=line.waiting, movable=line.movable)
-    return json.dumps(asdict(load)).encode()
 
 
 def _check_internal(request: Request, path: str) -> None:

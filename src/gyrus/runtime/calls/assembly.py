@@ -22,7 +22,7 @@ from gyrus.runtime.telemetry.metrics import Metrics
 def assemble(handler: Handler, config: ReplicaConfig, counted: Metrics) -> tuple[Desk, Threads]:
     limits = config.limits
     line: Line[Call] = Line(limits.max_concurrency, limits.max_queue_length)
-    desk = Desk(line, limits, counted, Bell(config.bell, config.api).ring)
+    desk = Desk(line, limits, counted, Bell(config.bell, config.api))
     threads = Threads(asyncio.get_running_loop())
     desk.open(_starter(handler, config, line, desk, threads))
     return desk, threads

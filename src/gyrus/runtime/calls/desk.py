@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Set
 from time import monotonic
 from typing import Protocol
 
 from gyrus.contract.problem import DRAINING, NO_REPLICA, TIMEOUT
-from gyrus.contract.replica import REQUEUE_HEADER, Limits
+from gyrus.contract.replica import REQUEUE_HEADER, Limits, Load
 from gyrus.queueing.line import Line
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.deadlines import Deadlines
+from gyrus.runtime.departures import Departures
 from gyrus.runtime.server.answer import Answer, Head
 from gyrus.runtime.server.exchange import Exchange
 from gyrus.runtime.server.problems import Refused, queue_full
+from gyrus.runtime.telemetry.bell import Bell
 from gyrus.runtime.telemetry.metrics import Metrics
 
 RETRY_AFTER = {"retry-after": "1"}
-STAGGER = 0.001
-"""Seconds between two requests that are given back."""
 
 
 class Starter(Protocol):
@@ -34,6 +33,11 @@ class Starter(Protocol):
         """A slot has become free."""
         ...
 
+    @property
+    def blocked(self) -> bool:
+        """Whoever waits, waits until something that runs has ended."""
+        ...
+
     def is_stuck(self, overdue: Set[Call]) -> bool:
         """Nothing can be started, because of calls that should have ended long ago."""
         ...
@@ -42,10 +46,8 @@ class Starter(Protocol):
 class Desk:
     """Every call that is admitted is answered at most once, and its slot released exactly once."""
 
-    def __init__(
-        self, line: Line[Call], limits: Limits, metrics: Metrics, ring: Callable[[], None] = lambda: None
-    ) -> None:
-        """``ring``: called when a request has to wait for a slot."""
+    def __init__(self, line: Line[Call], limits: Limits, metrics: Metrics, bell: Bell) -> None:
+        """``bell``: is rung when a request has to wait for others."""
         self.line = line
         self.draining = False
         self.overdue: dict[Call, float] = {}
@@ -58,14 +60,19 @@ class Desk:
         self._metrics = metrics
         self._deadlines: Deadlines[Call] = Deadlines(limits.timeout)
         self._timer: asyncio.TimerHandle | None = None
-        self._ring = ring
-        self._leaving: deque[Call] = deque()
-        """Are given back one after the other, as long as they wait."""
-        self._next_leaves: asyncio.TimerHandle | None = None
+        self._bell = bell
+        self._departures = Departures(line, self._left)
         self._loop = asyncio.get_running_loop()
 
     def open(self, starter: Starter) -> None:
         self._starter = starter
+
+    @property
+    def load(self) -> Load:
+        """Slots that a running batch leaves empty are taken: nobody can have them."""
+        line = self.line
+        busy = line.slots if line.slots is not None and self._blocked else line.busy
+        return Load(slots=line.slots, busy=busy, waiting=line.waiting, movable=line.movable)
 
     def stuck_for(self, seconds: float) -> bool:
         """Nothing could be started for so long, because of calls that should have ended."""
@@ -79,7 +86,7 @@ class Desk:
     def admit(self, exchange: Exchange) -> None:
         call = Call(exchange, self)
         assert self._starter is not None
-        if self.draining and self.line.free == 0 and call.movable:
+        if self.draining and self._starter.blocked and call.movable:
             self._give_back(call)
             return
         if call.arrived + self._limits.timeout <= monotonic():
@@ -91,37 +98,17 @@ class Desk:
             self._deadlines.discard(call)
             self._metrics.rejected += 1
             self._refuse(call, queue_full(self.line.slots, self.line.waiting))
-        elif self.line.waiting and self.line.free == 0:
-            self._ring()
+        elif self.line.waiting:
+            self._ring_if_needed()
 
     def give_back(self, at_most: int | None = None) -> int:
-        """Requests that wait, one a millisecond: others may have a free slot for them. Tells how many.
-
-        All at once would find the same replica, before the gateway has counted the first of them there. One
-        whose turn comes meanwhile is started here. A later call begins anew.
-        """
-        self._leaving = deque(self.line.to_give_back(at_most))
-        number = len(self._leaving)
-        if self._next_leaves is None:
-            self._let_next_leave()
-        return number
+        """Requests that wait, one a millisecond: others may have a free slot for them. Tells how many."""
+        return self._departures.order(None if self.draining else at_most)
 
     def drain(self) -> None:
         """Finish what is started; what waits, or comes while no slot is free, is given back."""
         self.draining = True
         self.give_back()
-
-    def _let_next_leave(self) -> None:
-        self._next_leaves = None
-        while self._leaving:
-            call = self._leaving.popleft()
-            if self.line.leave(call):
-                self._deadlines.discard(call)
-                self._give_back(call)
-                self._tell_released()
-                break
-        if self._leaving:
-            self._next_leaves = self._loop.call_later(STAGGER, self._let_next_leave)
 
     def client_gone(self, call: Call) -> None:
         self._metrics.abandoned += 1
@@ -149,8 +136,7 @@ class Desk:
             self.overdue.pop(call, None)
         if self.line.waiting:
             self._start_more()
-            if self.line.waiting and self.line.free == 0:
-                self._ring()
+            self._ring_if_needed()
         self._tell_released()
 
     def conclude(self, call: Call, answer: Answer | None) -> None:
@@ -199,6 +185,12 @@ class Desk:
         detail = f"The request was not answered within {self._limits.timeout:g} s. {what}"
         self._refuse(call, Refused(TIMEOUT, detail))
 
+    def _left(self, call: Call) -> None:
+        """It waited, and does no longer."""
+        self._deadlines.discard(call)
+        self._give_back(call)
+        self._tell_released()
+
     def _give_back(self, call: Call) -> None:
         self._metrics.requeued += 1
         kind = DRAINING if self.draining else NO_REPLICA
@@ -207,6 +199,17 @@ class Desk:
 
     def _refuse(self, call: Call, refused: Refused) -> None:
         call.exchange.answer(refused.answer(call.request.id))
+
+    @property
+    def _blocked(self) -> bool:
+        return self._starter is not None and self._starter.blocked
+
+    def _has_to_wait(self) -> bool:
+        return self.line.movable > 0 and self._blocked
+
+    def _ring_if_needed(self) -> None:
+        if self._has_to_wait():
+            self._bell.ring(self._has_to_wait)
 
     def _tell_released(self) -> None:
         if self.released is not None:

@@ -63,7 +63,11 @@ class InBatches:
             return None
         if self._line.waiting >= (self._size if free is None else min(self._size, free)):
             return 0.0
-        return first.arrived + self._wait - monotonic()
+        return first.exchange.arrived + self._wait - monotonic()
+
+    @property
+    def blocked(self) -> bool:
+        return self._parallel is not None and len(self._running) >= self._parallel
 
     def is_stuck(self, overdue: Set[Call]) -> bool:
         stuck = sum(all(call in overdue for call in batch) for batch in self._running)

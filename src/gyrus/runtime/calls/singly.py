@@ -28,6 +28,10 @@ class Singly:
             return True
         return self._line.wait(call, call.arrived, movable=call.movable)
 
+    @property
+    def blocked(self) -> bool:
+        return self._line.free == 0
+
     def is_stuck(self, overdue: Set[Call]) -> bool:
         return self._line.slots is not None and len(overdue) >= self._line.slots
 

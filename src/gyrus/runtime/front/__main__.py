@@ -36,7 +36,7 @@ async def _serve(config: ReplicaConfig, host: str, port: int, path: str, announc
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     pool = Pool(host, port, config.limits.max_header)
-    await Front(config.limits, pool, Bell(config.bell, config.api).ring).run(bind_unix(path), stop, announce)
+    await Front(config.limits, pool, Bell(config.bell, config.api)).run(bind_unix(path), stop, announce)
 
 
 def _announce(control: int, phase: str) -> None:

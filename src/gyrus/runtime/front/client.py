@@ -177,6 +177,8 @@ class Client:
         left = front.limits.timeout - (monotonic() - arrived)
         place = front.gate.slot(arrived, movable=_is_movable(request))
         try:
+            if left <= 0:
+                raise TimeoutError
             async with asyncio.timeout(left) as deadline, place:
                 return await passage.go(front.pool, deadline)
         except TimeoutError:

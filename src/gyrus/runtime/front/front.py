@@ -12,15 +12,16 @@ from gyrus.runtime.front.client import Client, ClientProtocol
 from gyrus.runtime.front.gate import Gate
 from gyrus.runtime.front.upstream import Pool
 from gyrus.runtime.server.server import BACKLOG
+from gyrus.runtime.telemetry.bell import Bell
 from gyrus.runtime.telemetry.metrics import Metrics
 
 
 class Front:
-    def __init__(self, limits: Limits, pool: Pool, ring: Callable[[], None] = lambda: None) -> None:
-        """``ring``: called when a request has to wait."""
+    def __init__(self, limits: Limits, pool: Pool, bell: Bell) -> None:
+        """``bell``: is rung when a request has to wait."""
         self.limits = limits
         self.pool = pool
-        self.gate = Gate(limits.max_concurrency, limits.max_queue_length, ring)
+        self.gate = Gate(limits.max_concurrency, limits.max_queue_length, bell)
         self.metrics = Metrics()
         self.stopping = False
         """Every answer ends its connection."""

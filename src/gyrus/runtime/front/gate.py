@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from gyrus.contract.replica import Load
 from gyrus.queueing.line import Line
+from gyrus.runtime.departures import Departures
+from gyrus.runtime.telemetry.bell import Bell
 
 Turn = asyncio.Future[None]
-STAGGER = 0.001
-"""Seconds between two that are sent away: the gateway counts the first before it chooses for the next."""
 
 
 class Full(Exception):
@@ -24,12 +23,11 @@ class GivenBack(Exception):
 
 
 class Gate:
-    def __init__(self, slots: int | None, places: int, ring: Callable[[], None] = lambda: None) -> None:
-        """``slots`` None: all may pass. ``places``: how many may wait. ``ring``: called when one has to."""
+    def __init__(self, slots: int | None, places: int, bell: Bell) -> None:
+        """``slots`` None: all may pass. ``places``: how many may wait. ``bell``: is rung when one has to."""
         self._line: Line[Turn] = Line(slots, places)
-        self._ring = ring
-        self._leaving: deque[Turn] = deque()
-        self._next_leaves: asyncio.TimerHandle | None = None
+        self._bell = bell
+        self._departures = Departures(self._line, _send_away)
         self._draining = False
 
     @property
@@ -61,24 +59,8 @@ class Gate:
         self.give_back()
 
     def give_back(self, at_most: int | None = None) -> int:
-        """Send some who wait away, one a millisecond, or all; tells how many. A later call begins anew."""
-        self._leaving = deque(self._line.to_give_back(at_most))
-        number = len(self._leaving)
-        if self._next_leaves is None:
-            self._let_next_leave()
-        return number
-
-    def _let_next_leave(self) -> None:
-        self._next_leaves = None
-        while self._leaving:
-            turn = self._leaving.popleft()
-            if self._line.leave(turn):
-                if not turn.done():
-                    turn.set_exception(GivenBack())
-                break
-        if self._leaving:
-            loop = asyncio.get_running_loop()
-            self._next_leaves = loop.call_later(STAGGER, self._let_next_leave)
+        """Send some who wait away, one a millisecond, or all; tells how many."""
+        return self._departures.order(None if self._draining else at_most)
 
     async def _enter(self, turn: Turn, arrived: float, *, movable: bool) -> None:
         if self._line.start_at_once(turn):
@@ -87,8 +69,7 @@ class Gate:
             raise GivenBack
         if not self._line.wait(turn, arrived, movable=movable):
             raise Full
-        if self._line.free == 0:
-            self._ring()
+        self._ring_if_needed()
         try:
             await turn
         except asyncio.CancelledError:
@@ -101,5 +82,16 @@ class Gate:
         for following in self._line.start_next():
             if not following.done():  # else it is being cancelled, and will finish by itself
                 following.set_result(None)
-        if self._line.waiting and self._line.free == 0:
-            self._ring()
+        self._ring_if_needed()
+
+    def _has_to_wait(self) -> bool:
+        return self._line.movable > 0
+
+    def _ring_if_needed(self) -> None:
+        if self._has_to_wait():
+            self._bell.ring(self._has_to_wait)
+
+
+def _send_away(turn: Turn) -> None:
+    if not turn.done():
+        turn.set_exception(GivenBack())

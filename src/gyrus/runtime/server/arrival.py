@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import time
+from time import monotonic, time
 
 from gyrus.contract.replica import ARRIVED_HEADER
 
@@ -22,4 +22,4 @@ def arrival(told: bytes | None, came: float) -> float:
         age = time() - float(told)
     except ValueError:
         return came
-    return came - age if 0.0 < age < OLDEST else came
+    return min(monotonic() - age, came) if 0.0 < age < OLDEST else came

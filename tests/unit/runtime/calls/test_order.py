@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from gyrus.contract.replica import LONGEST_KEPT_BODY, Limits
-from gyrus.runtime.telemetry.bell import Bell
 from support.serving import Client, Serving, detail, eventually, serving
 
 ONE = Limits(max_concurrency=1, max_queue_length=5, timeout=5.0)
@@ -140,9 +139,38 @@ async def test_the_bell_rings_when_somebody_has_to_wait(tmp_path: Path) -> None:
             await asyncio.gather(first, second)
 
 
-def test_a_bell_that_nobody_hears_harms_nobody(tmp_path: Path) -> None:
-    for path in (None, str(tmp_path / "nowhere")):
-        Bell(path, "a").ring()
+async def test_an_order_during_a_drain_keeps_nobody_here(tmp_path: Path) -> None:
+    turnstile = Turnstile()
+    async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
+        first = server.asking("first")
+        await eventually(lambda: server.desk.line.busy == 1)
+        waiting = [server.asking(n) for n in range(5)]
+        await eventually(lambda: server.desk.line.waiting == 5)
+        server.desk.drain()
+        server.desk.give_back(1)
+        assert [(await task).headers.get("x-gyrus-requeue") for task in waiting] == ["1"] * 5
+        turnstile.open.release()
+        assert (await first).status == 200
+
+
+async def test_nobody_can_have_the_slots_that_a_running_batch_leaves_empty(tmp_path: Path) -> None:
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    class Handler:
+        async def predict(self, payload: list[Any]) -> list[Any]:
+            entered.set()
+            await go_on.wait()
+            return payload
+
+    limits = Limits(max_concurrency=4, max_queue_length=5, timeout=5.0)
+    async with serving(Handler, tmp_path, limits=limits, batch_max_size=4, batch_max_wait=0.001) as server:
+        running = server.asking(1)
+        await entered.wait()
+        waiting = server.asking(2)
+        await eventually(lambda: server.desk.line.waiting == 1)
+        assert await load(server) == {"slots": 4, "busy": 4, "waiting": 1, "movable": 1}
+        go_on.set()
+        assert [(await task).status for task in (running, waiting)] == [200, 200]
 
 
 async def test_whatever_happens_no_place_is_left_behind(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from gyrus.contract.replica import Limits
 from gyrus.runtime.front.front import Front
 from gyrus.runtime.front.upstream import Pool
 from gyrus.runtime.server.server import bind_unix
+from gyrus.runtime.telemetry.bell import Bell
 
 WAIT = 20
 """Seconds; nothing here takes so long, unless it is wrong."""
@@ -51,7 +52,7 @@ async def stage(serve: Serve, limits: Limits | None = None) -> AsyncGenerator[St
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         pool = Pool("127.0.0.1", server.sockets[0].getsockname()[1], limits.max_header)
         with tempfile.TemporaryDirectory(prefix="g", dir="/tmp") as folder:
-            staged = Stage(str(Path(folder) / "s"), Front(limits, pool), asyncio.Event())
+            staged = Stage(str(Path(folder) / "s"), Front(limits, pool, Bell(None, "a")), asyncio.Event())
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(
                     staged.front.run(bind_unix(staged.path), staged.stop, staged.said.append)

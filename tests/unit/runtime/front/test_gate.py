@@ -8,11 +8,14 @@ import random
 import pytest
 
 from gyrus.runtime.front.gate import Full, Gate, GivenBack
+from gyrus.runtime.telemetry.bell import Bell
+
+SILENT = Bell(None, "a")
 
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_slots_are_neither_lost_nor_given_twice(seed: int) -> None:
-    chance, gate, most = random.Random(seed), Gate(3, 10), 0
+    chance, gate, most = random.Random(seed), Gate(3, 10, SILENT), 0
 
     async def visit() -> None:
         nonlocal most
@@ -40,7 +43,7 @@ async def test_slots_are_neither_lost_nor_given_twice(seed: int) -> None:
 
 
 async def test_a_turn_that_comes_to_one_who_is_just_leaving_goes_on() -> None:
-    gate = Gate(1, 2)
+    gate = Gate(1, 2, SILENT)
     entered = asyncio.Event()
 
     async def visit() -> None:
