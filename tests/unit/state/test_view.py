@@ -122,6 +122,12 @@ class TestMessage:
         assert seen(CREATING, replica())[1] == "waiting for the gateway"
         assert seen(UPDATING, replica(), replica(generation=2))[1] == "moving requests to the new replicas"
 
+    def test_what_waits_for_capacity_counts_more_than_what_waits_for_its_turn(self) -> None:
+        turn = replica(Phase.PENDING, message="waiting for its turn to start (1 before it)")
+        short = replica(Phase.PENDING, n=1, message="waiting for capacity: …", reason=Reason.CAPACITY)
+        assert seen(CREATING, turn, short)[1] == "waiting for capacity: …"
+        assert seen(CREATING, turn, short, short)[1] == "2 replicas: waiting for capacity: …"
+
     def test_a_fault_counts_more_than_what_the_others_do(self) -> None:
         assert seen(CREATING, BUILDING, BACKOFF)[1] == "Exited: exited with code 3"
 

@@ -267,6 +267,7 @@ class Caretaker:
 
     def _fail(self, fault: Impossible) -> None:
         log.warning("%s cannot start: %s", self.order.id, fault)
+        self._workshop.places.give_back(self.order.id)
         self._observe(self._blank(Phase.FAILED, str(fault), fault.reason, fault.lines))
 
     def _blank(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,10 @@ MODULE = "gyrus.runtime.supervisor"
 REPLICA_VARIABLE = "GYRUS_REPLICA"
 POLL = 0.5
 """Seconds between two looks whether a process lives, where the system cannot tell us."""
+LAST_RESORT = 5.0
+"""Seconds that killed processes may take to vanish before we go on without them."""
+LOOK_AGAIN = 0.02
+"""Seconds between two looks whether killed processes have vanished."""
 
 
 class Supervisor:
@@ -140,10 +145,15 @@ def find_supervisors() -> Mapping[str, int]:
 def kill_leftovers(group: int, replica: str) -> None:
     """End what is left of a replica whose supervisor is dead: its process group, if that is still its own.
 
-    As long as anything is left of a group, no process gets its number; later the number may be anybody's.
+    Returns when nothing of it runs or holds memory any more; without success, after the last resort. As long
+    as anything is left of a group, no process gets its number; later the number may be anybody's.
     """
-    if any(_belongs_to(pid, replica) for pid in _members(group)):
+    given_up = time.monotonic() + LAST_RESORT
+    while any(_belongs_to(pid, replica) for pid in _members(group)):
         _send(os.killpg, group, signal.SIGKILL)
+        if time.monotonic() > given_up:
+            break
+        time.sleep(LOOK_AGAIN)
 
 
 def remove_sockets(run: Path, replica: str) -> None:

@@ -292,6 +292,52 @@ async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
         await gone(second, other)
 
 
+async def test_what_failed_for_good_holds_nothing_not_even_for_the_next_operator(world: LocalWorld) -> None:
+    """Neither where it could not be launched nor where its supervisor goes on to tell of it."""
+    unlaunched, told = "unlaunched-1-aaaaa", "told-1-aaaaa"
+    first = world.backend(cores=0.2)
+    async with running(first):
+        await first.start(order(unlaunched, process={"command": ["python"], "requirements": "missing.txt"}))
+        await observed(first, unlaunched, Phase.FAILED)
+        await first.start(order(told, process={"command": ["no-such-program"]}))
+        await observed(first, told, Phase.FAILED)
+        await until(first, lambda: not first.capacity().replicas)
+    second = world.backend(cores=0.2)
+    async with running(second):
+        assert not second.capacity().replicas
+        await second.start(order(ID))
+        await ready(second)
+
+
+async def test_a_replica_that_restarts_keeps_its_share(world: LocalWorld) -> None:
+    backend = world.backend(cores=0.2)
+    async with running(backend):
+        await backend.start(order(ID))
+        before = await ready(backend)
+        await backend.start(order("wine-1-aaaaa"))
+        await until(backend, lambda: backend.capacity().replicas_waiting == 1)
+        os.kill(leader(before), signal.SIGKILL)
+        await until(backend, lambda: backend.observe()[ID].status.restarts == 1)
+        await ready(backend)
+        assert backend.observe()["wine-1-aaaaa"].status.reason is Reason.CAPACITY
+
+
+async def test_who_waits_keeps_its_place_for_the_next_operator(world: LocalWorld) -> None:
+    first = world.backend(cores=0.2)
+    async with running(first):
+        await first.start(order(ID))
+        await ready(first)
+        for id in ("wine-1-zzzzz", "flat-1-aaaaa"):
+            await first.start(order(id))
+            await until(first, lambda id=id: first.observe()[id].status.reason is Reason.CAPACITY)
+    second = world.backend(cores=0.2)
+    async with running(second):
+        await until(second, lambda: second.capacity().replicas_waiting == 2)
+        await second.stop(ID, grace=10)
+        await ready(second, "wine-1-zzzzz")
+        assert "kept for" not in second.observe()["flat-1-aaaaa"].status.message
+
+
 async def test_only_so_many_start_at_once(world: LocalWorld) -> None:
     world.settings = replace(SETTINGS, starting_at_once=1)
     backend = world.backend()
