@@ -94,6 +94,8 @@ class MemoryBackend:
         """Ids of replicas that take no step until they are released."""
         self.forgotten: set[str] = set()
         """Digests of packages that are no longer needed."""
+        self.expected: dict[str, ReplicaOrder] = {}
+        """By API."""
         self._clock: Clock = clock or SystemClock()
         self._machine = machine or Machine()
         self._adopted = machine is None
@@ -136,6 +138,15 @@ class MemoryBackend:
         found.status = replace(found.status, phase=Phase.DRAINING, endpoints=())
         found.ahead = iter((None,))
         self._ring(found)
+
+    def expect(self, api: str, order: ReplicaOrder | None) -> None:
+        if order is None:
+            self.expected.pop(api, None)
+        else:
+            self.expected[api] = order
+
+    async def expect_nothing(self) -> None:
+        self.expected.clear()
 
     def observe(self) -> Mapping[str, Observation]:
         if not self._adopted:

@@ -73,6 +73,16 @@ class Backend(Protocol):
         """
         ...
 
+    def expect(self, api: str, order: ReplicaOrder | None) -> None:
+        """Orders like this one (whatever its id) may come at any moment, and no others of this API: what
+        makes them start sooner may be kept at hand, as ``spec.warm_start`` says. None: no orders. Idempotent.
+        """
+        ...
+
+    async def expect_nothing(self) -> None:
+        """No orders will come any more. Returns when nothing is kept at hand. The backend must be running."""
+        ...
+
     def observe(self) -> Mapping[str, Observation]:
         """All replicas by id, as known now. Cheap, without I/O."""
         ...

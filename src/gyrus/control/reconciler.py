@@ -124,12 +124,21 @@ class Reconciler:
         if api.live:
             await self._start(api, api.live, step.revive)
         await self._start(api, api.target, step.start)
+        await self._expect(api)
 
     async def _start(self, api: Api, generation: Generation, count: int) -> None:
         for _ in range(count):
             order = _order(api, generation, await self._revision(api.name, generation))
             self.stopwatch.ordered(order.id)
             await self.backend.start(order)
+
+    async def _expect(self, api: Api) -> None:
+        """More replicas of what is live may be wanted at any moment. A rollout's first ones are not kept
+        waiting by what is loaded for later ones."""
+        if api.live is None or api.deleting:
+            self.backend.expect(api.name, None)
+        else:
+            self.backend.expect(api.name, _order(api, api.live, await self._revision(api.name, api.live)))
 
     # Record
 

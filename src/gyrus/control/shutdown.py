@@ -29,6 +29,7 @@ async def withdraw_routes(board: Board, patience: float) -> None:
 async def stop_replicas(backend: Backend, grace: float) -> None:
     """Drain every replica, and return when none is left. The backend must be running."""
     with backend.changes.listen() as listener:
+        await backend.expect_nothing()
         for replica in backend.observe():
             await backend.stop(replica, grace=grace)
         while backend.observe():

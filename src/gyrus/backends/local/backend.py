@@ -22,6 +22,7 @@ from gyrus.backends.local.logs.reader import Present, read_logs
 from gyrus.backends.local.logs.retention import forget_gone
 from gyrus.backends.local.machine import look_at_machine
 from gyrus.backends.local.notices import listening
+from gyrus.backends.local.parking import Parking
 from gyrus.backends.local.places import Places
 from gyrus.backends.local.preparation import Projects, Workshop
 from gyrus.backends.local.settings import LocalSettings
@@ -55,6 +56,7 @@ class LocalBackend:
             places=Places(Ledger(overcommit=self._settings.overcommit)),
             starting=Turns(self._settings.starting_at_once, self._settings.longest_turn),
         )
+        self._parking = Parking(self._workshop)
         self._caretakers: dict[str, Caretaker] = {}
         self._creating: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
@@ -66,6 +68,7 @@ class LocalBackend:
         await self._look_at_machine()
         for adopted in await asyncio.to_thread(find_replicas, self._home):
             self._adopt(adopted)
+        await asyncio.to_thread(self._parking.adopt)
 
     async def run(self) -> None:
         await asyncio.to_thread(_make_folders, self._home)
@@ -75,7 +78,7 @@ class LocalBackend:
                     for caretaker in tuple(self._caretakers.values()):
                         self._care(self._tasks, caretaker)
                     self.changes.notify(*{c.order.spec.name for c in self._caretakers.values()})
-                    await asyncio.Event().wait()
+                    await self._parking.run()
         finally:
             self._tasks = None
 
@@ -97,6 +100,12 @@ class LocalBackend:
         if caretaker := self._caretakers.get(replica):
             await caretaker.stop(grace)
 
+    def expect(self, api: str, order: ReplicaOrder | None) -> None:
+        self._parking.expect(api, order)
+
+    async def expect_nothing(self) -> None:
+        await self._parking.close()
+
     def observe(self) -> Mapping[str, Observation]:
         return {id: caretaker.observation for id, caretaker in self._caretakers.items()}
 
@@ -110,14 +119,17 @@ class LocalBackend:
         return read_logs(self._home.replica_logs / query.api, query, self._present)
 
     async def remove(self, api: str) -> None:
+        self._parking.expect(api, None)
         await asyncio.to_thread(shutil.rmtree, self._home.replica_logs / api, ignore_errors=True)
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
+        parked = tuple(self._parking.in_use())
         used = {caretaker.order.package for caretaker in self._caretakers.values()}
+        used |= {package for package, _ in parked}
         await self._workshop.projects.forget(digests - used)
         configs = [ReplicaFolder(self._home.replicas / id).config() for id in self._caretakers]
         await self._workshop.environments.sweep(
-            frozenset(Path(config.python) for config in configs if config)
+            frozenset(Path(config.python) for config in configs if config) | {python for _, python in parked}
         )
 
     # Caretakers
@@ -139,7 +151,7 @@ class LocalBackend:
         def changed() -> None:
             self.changes.notify(order.spec.name)
 
-        caretaker = Caretaker(order, folder, self._workshop, changed, found)
+        caretaker = Caretaker(order, folder, self._workshop, self._parking, changed, found)
         self._caretakers[order.id] = caretaker
         return caretaker
 
@@ -156,9 +168,11 @@ class LocalBackend:
         logs = self._home.replica_logs / order.spec.name
         await asyncio.to_thread(forget_gone, logs, living, self._settings.gone_logs)
 
-    def _notice(self, replica: str) -> None:
-        if caretaker := self._caretakers.get(replica):
+    def _notice(self, name: str) -> None:
+        if caretaker := self._caretakers.get(name):
             caretaker.notice()
+        else:
+            self._parking.notice(name)
 
     def _present(self, replica: str) -> Present | None:
         caretaker = self._caretakers.get(replica)
@@ -168,6 +182,7 @@ class LocalBackend:
 def _make_folders(home: Home) -> None:
     """Raises PermissionError where somebody else has made them before us."""
     home.replicas.mkdir(parents=True, exist_ok=True)
+    home.parked.mkdir(exist_ok=True)
     home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_ours(home.run)
 

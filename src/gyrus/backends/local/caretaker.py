@@ -20,10 +20,13 @@ from dataclasses import dataclass, replace
 
 from gyrus.aio.tasks import run_until
 from gyrus.backends.local.capacity import Claim, needs_of
-from gyrus.backends.local.configuration import configure
+from gyrus.backends.local.configuration import Ground, configure
 from gyrus.backends.local.folder import Launch, ReplicaFolder, Stop
+from gyrus.backends.local.parked import NoFork
+from gyrus.backends.local.parking import Parking
 from gyrus.backends.local.preparation import Impossible, Workshop, prepare
-from gyrus.backends.local.supervision import ExitWatch, Supervisor, kill_leftovers, remove_sockets
+from gyrus.backends.local.spot import AtHand
+from gyrus.backends.local.supervision import Supervisor, kill_leftovers, remove_sockets
 from gyrus.backends.local.turns import Turn
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.replica import FATAL, Phase, Reason, ReplicaStatus
@@ -59,18 +62,22 @@ class Caretaker:
         order: ReplicaOrder,
         folder: ReplicaFolder,
         workshop: Workshop,
+        parking: Parking,
         changed: Callable[[], None],
         found: Found | None = None,
     ) -> None:
         self.order = order
         self._folder = folder
         self._workshop = workshop
+        self._parking = parking
         self._changed = changed
         self._noticed = asyncio.Event()
         """Something may have happened to the replica: look."""
         self._stopping = asyncio.Event()
         self._deadline = 0.0
         self._failures = 0
+        self._fresh = found is None
+        """There is nothing of an earlier life."""
         found = found or Found()
         self._ordered_at = workshop.clock.now().timestamp() if found.ordered_at is None else found.ordered_at
         self._supervisor = found.supervisor
@@ -123,7 +130,9 @@ class Caretaker:
         while self._status.phase is not Phase.FAILED:
             try:
                 if self._supervisor is None:
-                    await self._clear()
+                    if not self._fresh:
+                        await self._clear()
+                    self._fresh = False
                     await self._start()
                 else:
                     await self._watch(self._supervisor, None)
@@ -137,24 +146,43 @@ class Caretaker:
     async def _start(self) -> None:
         """One life of its supervisor, from the preparation to the death."""
         empty = self._folder.path / "project"
-        ground = await prepare(self.order, self.claim, empty, self._workshop, self._say)
+        parked = self._parking.at_hand(self.order)
+        known = parked.ground if parked else None
+        ground = await prepare(self.order, self.claim, empty, self._workshop, self._say, known)
         turn = await self._workshop.starting.take(self._wait_for_turn)
         try:
-            config = configure(self.order, ground, self._workshop.home, self._workshop.settings)
-            self._launch = replace(self._launch, pid=None, devices=ground.devices)
-            await asyncio.to_thread(self._folder.prepare_launch, config, self._launch)
-            supervisor = self._launch_supervisor(config.python)
+            supervisor = await self._launch_supervisor(ground, parked)
             await asyncio.to_thread(self._folder.note, self._launch)
             await self._watch(supervisor, turn)
         finally:
             turn.give_back()
 
-    def _launch_supervisor(self, python: str) -> Supervisor:
+    async def _launch_supervisor(self, ground: Ground, parked: AtHand | None) -> Supervisor:
+        """As a fork where there is something to fork, and else anew. Raises OSError."""
+        because = self._parking.because(self.order)
+        if parked:
+            try:
+                await self._write_configuration(ground)
+                return await parked.fork(self._folder.config_file, self._launched)
+            except NoFork as error:
+                log.warning("%s starts cold: %s", self.order.id, error)
+                because = str(error)
+        await self._write_configuration(ground, because)
+        supervisor = Supervisor.launch(str(ground.python), self._folder.config_file, self._folder.errors_file)
+        self._launched(supervisor)
+        return supervisor
+
+    async def _write_configuration(self, ground: Ground, cold_because: str = "") -> None:
+        config = configure(self.order, ground, self._workshop.home, self._workshop.settings)
+        self._launch = replace(self._launch, pid=None, devices=ground.devices)
+        config = replace(config, cold_because=cold_because)
+        await asyncio.to_thread(self._folder.prepare_launch, config, self._launch)
+
+    def _launched(self, supervisor: Supervisor) -> None:
         """Without a pause between the launch and our knowing of it."""
-        self._supervisor = Supervisor.launch(python, self._folder.config_file, self._folder.errors_file)
-        self._launch = replace(self._launch, pid=self._supervisor.pid)
+        self._supervisor = supervisor
+        self._launch = replace(self._launch, pid=supervisor.pid)
         self._say(Phase.STARTING, "starting")
-        return self._supervisor
 
     def _wait_for_turn(self, before: int) -> None:
         self._say(Phase.PENDING, f"waiting for its turn to start ({before} before it)")
@@ -167,7 +195,7 @@ class Caretaker:
                 await self._refresh()
                 if turn and self._status.phase is not Phase.STARTING:
                     turn.give_back()
-                await self._wait(watch, self._workshop.settings.reread)
+                await watch.wait(self._workshop.settings.reread)
         if self._workshop.clock.monotonic() - began > self._workshop.settings.settled:
             self._failures = 0
         await self._bury(supervisor)
@@ -219,13 +247,13 @@ class Caretaker:
         with supervisor.watch(self._noticed) as watch:
             while not watch.exited and self._now() < self._kill_at:
                 await self._refresh()
-                await self._wait(watch, min(self._kill_at - self._now(), self._workshop.settings.reread))
+                await watch.wait(min(self._kill_at - self._now(), self._workshop.settings.reread))
             if not watch.exited:
                 log.warning("%s did not end in time and is killed", self.order.id)
                 supervisor.kill()
             given_up = self._now() + LAST_RESORT
             while not watch.exited and self._now() < given_up:
-                await self._wait(watch, 0.5)
+                await watch.wait(0.5)
 
     @property
     def _kill_at(self) -> float:
@@ -238,15 +266,6 @@ class Caretaker:
         self._observe(self._status)
 
     # What is observed
-
-    async def _wait(self, watch: ExitWatch, longest: float) -> None:
-        """Until there may be something to see."""
-        try:
-            async with asyncio.timeout(min(longest, watch.interval or longest)):
-                await self._noticed.wait()
-        except TimeoutError:
-            pass
-        self._noticed.clear()
 
     async def _refresh(self) -> None:
         status = await asyncio.to_thread(self._folder.status)

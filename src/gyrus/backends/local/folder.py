@@ -8,6 +8,9 @@
     config.json   for the supervisor
     status.json   by the supervisor
     supervisor.err
+
+Each is replaced as a whole, so that whoever dies at whatever moment leaves one or the other. The machine's
+own death may cost the latest: it has ended the replica too, and what is wanted is in the store.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gyrus.backends.protocol import ReplicaOrder
-from gyrus.contract.replica import CONFIG_FILE, STATUS_FILE, ReplicaConfig, ReplicaStatus
+from gyrus.contract.replica import CONFIG_FILE, ERRORS_FILE, STATUS_FILE, ReplicaConfig, ReplicaStatus
 from gyrus.spec.api import ApiSpec
 
 T = TypeVar("T")
@@ -66,10 +69,10 @@ class ReplicaFolder:
     @property
     def errors_file(self) -> Path:
         """What the supervisor itself prints: empty unless it fails."""
-        return self.path / "supervisor.err"
+        return self.path / ERRORS_FILE
 
     def create(self, order: ReplicaOrder) -> None:
-        """Durable when it returns; where it raises OSError, nothing is left."""
+        """Where it raises OSError, nothing is left."""
         try:
             self._create(order)
         except OSError:
@@ -86,8 +89,6 @@ class ReplicaFolder:
             "spec": order.spec.model_dump(mode="json"),
         }
         self._write("order.json", document)
-        for folder in (self.path, self.path.parent):
-            _sync(folder)
 
     def order(self) -> ReplicaOrder:
         """Raises Unreadable."""
@@ -146,24 +147,22 @@ class ReplicaFolder:
                 break
 
     def _write(self, name: str, value: object) -> None:
-        fresh = self.path / f"{name}.fresh"
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(value))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, self.path / name)
+        write_document(self.path / name, value)
 
     def _read(self, name: str, kind: type[T]) -> T | None:
-        """None where it is missing or cannot be understood."""
-        try:
-            return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
-        except (OSError, msgspec.MsgspecError):
-            return None
+        return read_document(self.path / name, kind)
 
 
-def _sync(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
+def write_document(path: Path, value: object) -> None:
+    """As JSON, whole or not at all. Raises OSError."""
+    fresh = path.with_name(f"{path.name}.fresh")
+    fresh.write_bytes(msgspec.json.encode(value))
+    os.replace(fresh, path)
+
+
+def read_document(path: Path, kind: type[T]) -> T | None:
+    """None where it is missing or cannot be understood."""
     try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None

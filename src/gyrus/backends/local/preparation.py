@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -61,17 +61,24 @@ class Impossible(Exception):
         self.lines = lines
 
 
-async def prepare(order: ReplicaOrder, claim: Claim, empty: Path, workshop: Workshop, say: Say) -> Ground:
-    """``empty``: the project of an order without files. Raises Impossible, OSError.
+async def prepare(
+    order: ReplicaOrder, claim: Claim, empty: Path, workshop: Workshop, say: Say, known: Ground | None = None
+) -> Ground:
+    """``empty``: the project of an order without files. ``known``: what was prepared already for all like it.
+    Raises Impossible, OSError.
 
     The place comes last: nothing is held for a replica that is not ready to start.
     """
     _check_possible(claim, workshop.places)
+    ground = known or await furnish(order, empty, workshop, say)
+    return replace(ground, devices=await _place(claim, workshop.places, say))
+
+
+async def furnish(order: ReplicaOrder, empty: Path, workshop: Workshop, say: Say) -> Ground:
+    """What all replicas of an order's kind share. Raises Impossible, OSError."""
     project = await _project(order, empty, workshop, say)
     python = await _python(order, project, workshop, say)
-    gpus = await _place(claim, workshop.places, say)
-    has_devices = bool(workshop.places.ledger.machine.gpus)
-    return Ground(project=project, python=python, devices=gpus, has_devices=has_devices)
+    return Ground(project=project, python=python, has_devices=bool(workshop.places.ledger.machine.gpus))
 
 
 def _check_possible(claim: Claim, places: Places) -> None:

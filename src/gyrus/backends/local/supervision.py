@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import psutil
 
@@ -75,11 +76,21 @@ class Supervisor:
         return ExitWatch(self, bell)
 
 
-class ExitWatch:
-    """Knows whether a supervisor has exited, and rings when it does."""
+class Watched(Protocol):
+    @property
+    def pid(self) -> int: ...
 
-    def __init__(self, supervisor: Supervisor, bell: asyncio.Event) -> None:
-        self._supervisor = supervisor
+    @property
+    def alive(self) -> bool:
+        """It is still the process that is meant, and runs."""
+        ...
+
+
+class ExitWatch:
+    """Knows whether a process has exited, and rings when it does."""
+
+    def __init__(self, process: Watched, bell: asyncio.Event) -> None:
+        self._process = process
         self._bell = bell
         self._fd: int | None = None
         self._exited = False
@@ -87,19 +98,23 @@ class ExitWatch:
     @property
     def exited(self) -> bool:
         if self._fd is None and not self._exited:
-            self._exited = not self._supervisor.alive
+            self._exited = not self._process.alive
         return self._exited
 
-    @property
-    def interval(self) -> float | None:
-        """Seconds after which to ask again; None: the bell rings."""
-        return POLL if self._fd is None else None
+    async def wait(self, longest: float) -> None:
+        """Until the bell rings, or it is time to look though it did not."""
+        try:
+            async with asyncio.timeout(min(longest, POLL) if self._fd is None else longest):
+                await self._bell.wait()
+        except TimeoutError:
+            pass
+        self._bell.clear()
 
     def __enter__(self) -> ExitWatch:
-        self._fd = _pidfd(self._supervisor.pid)
+        self._fd = _pidfd(self._process.pid)
         if self._fd is not None:
             asyncio.get_running_loop().add_reader(self._fd, self._ring)
-        if not self._supervisor.alive:  # asked after the watch began: no exit is missed
+        if not self._process.alive:  # asked after the watch began: no exit is missed
             self._ring()
         return self
 
@@ -162,7 +177,12 @@ def remove_sockets(run: Path, replica: str) -> None:
 
 
 def _supervised(words: list[str]) -> str | None:
-    """The path of the configuration that a supervisor with this command line was given; None: it is none."""
+    """The path of the configuration that a supervisor with this command line was given; None: it is none.
+
+    Behind that of a fork is what it had no use for of its former command line: empty words.
+    """
+    while words and not words[-1]:
+        words = words[:-1]
     return words[-1] if len(words) >= 3 and words[-2] == MODULE and words[-3] == "-m" else None
 
 
