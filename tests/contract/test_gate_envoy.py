@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+import websockets.asyncio.client
+import websockets.asyncio.server
 
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.contract.replica import ARRIVED_HEADER
 from gyrus.gate.activator import Activator
-from gyrus.state.board import Queueing
+from gyrus.state.board import Board, Queueing
 from support.upstreams import Stage, Upstream, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -48,8 +48,10 @@ class Api:
 
     def __init__(self, stage: Stage, activator: Activator, name: str, **changes: Any) -> None:
         self.stage, self.activator, self.name = stage, activator, name
-        fields = dict(slots=1, longest_queue=100, processes=1, replicas=1, hold=20.0, generation=1)
-        self.queueing: dict[str, Any] = {**fields, **changes}
+        self.queueing: dict[str, Any] = {
+            "slots": 1, "longest_queue": 100, "processes": 1, "replicas": 1, "hold": 20.0, "generation": 1,
+            **changes,
+        }  # fmt: skip
         self.timeout = 20.0
 
     @property
@@ -84,7 +86,7 @@ async def test_request_to_a_cold_api_is_held_and_answered(
         answered = await asked
     assert answered.status_code == 200
     assert answered.json()["length"] == 1000
-    assert api.held == 0 and "cold" not in stage.board.held
+    assert "cold" not in stage.board.held
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -144,17 +146,16 @@ async def test_none_fails_when_replicas_come_and_go(
             codes.append((await client.post(url, content=b"x")).status_code)
 
     over = asyncio.Event()
-    async with stage.upstream("flap-1").serving() as upstream:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(20):
-                group.create_task(ask(over))
-            for _ in range(20):
-                await api.route(upstream)
-                await asyncio.sleep(0.05)
-                await api.route()
-                await asyncio.sleep(0.05)
+    async with stage.upstream("flap-1").serving() as upstream, asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(ask(over))
+        for _ in range(20):
             await api.route(upstream)
-            over.set()
+            await asyncio.sleep(0.05)
+            await api.route()
+            await asyncio.sleep(0.05)
+        await api.route(upstream)
+        over.set()
     assert set(codes) == {200}
     assert len(codes) > 100
 
@@ -183,22 +184,6 @@ async def test_request_leaves_with_its_client(
     writer.transport.abort()
     assert await until(lambda: api.held == 0) < 2
     assert activator.kept == 0
-
-
-@pytest.mark.parametrize("framing", FRAMINGS)
-async def test_request_whose_body_waits_leaves_with_a_client_that_breaks_off(
-    stage: Stage, activator: Activator, framing: str
-) -> None:
-    api = Api(stage, activator, "broken-off")
-    await api.route()
-    writer = await send(stage, "/broken-off", 40 * MIB, framing)
-    await until(lambda: api.held == 1)
-    await until(lambda: activator.kept > 0)
-    reset = struct.pack("ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
-    writer.transport.abort()
-    await until(lambda: api.held == 0 and activator.kept == 0)
-    assert not stage.board.held
 
 
 @pytest.mark.parametrize(
@@ -269,3 +254,64 @@ async def test_a_head_is_held_like_any_other(
     for _ in range(3):  # over the same connection: an answer with a body would end it
         answered = await client.head(url)
         assert (answered.status_code, answered.content) == (503, b"")
+
+
+async def test_websocket_to_a_cold_api(stage: Stage, activator: Activator) -> None:
+    api = Api(stage, activator, "socket")
+    url = await api.route()
+
+    async def echo(connection: websockets.asyncio.server.ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    async def ask() -> str | bytes:
+        address = url.replace("http", "ws")
+        async with websockets.asyncio.client.connect(address, proxy=None) as connection:
+            await connection.send("hello")
+            return await connection.recv()
+
+    asked = asyncio.create_task(ask())
+    await until(lambda: api.held == 1)
+    path = stage.home.run / "socket-1.sock"
+    async with websockets.asyncio.server.unix_serve(echo, str(path)):
+        await api.route(f"unix:{path}")
+        assert await asked == "hello"
+    assert api.held == 0
+
+
+async def test_what_is_held_when_the_operator_goes_is_answered_under_the_next_one(
+    stage: Stage, client: httpx.AsyncClient
+) -> None:
+    board = Board()
+    board.routes = stage.board.routes
+    first = Activator(board, stage.home.run / "other.sock", SystemClock())
+    api = Api(stage, first, "handed-over")
+    async with first.serving():
+        url = await api.route()
+        asked = [asyncio.create_task(client.post(url, content=b"x" * MIB)) for _ in range(20)]
+        await until(lambda: board.held.get(api.name) == 20)
+    assert not board.held
+    async with Activator(board, stage.home.run / "other.sock", SystemClock()).serving():
+        await until(lambda: board.held.get(api.name) == 20)
+        async with stage.upstream("handed-over-1").serving() as upstream:
+            await api.route(upstream)
+            board.acknowledged = stage.board.acknowledged
+            board.acknowledged_hints.notify(api.name)
+            answers = await asyncio.gather(*asked)
+    assert [each.status_code for each in answers] == [200] * 20
+
+
+async def test_what_is_held_when_everything_ends_is_refused(stage: Stage, client: httpx.AsyncClient) -> None:
+    board = Board()
+    board.routes = stage.board.routes
+    ending = Activator(board, stage.home.run / "ending.sock", SystemClock())
+    api = Api(stage, ending, "ending")
+    async with ending.serving():
+        url = await api.route()
+        asked = asyncio.create_task(client.get(url))
+        await until(lambda: board.held.get(api.name) == 1)
+        ending.refuse_all()
+        for answered in (await asked, await client.get(url)):
+            assert answered.status_code == 503
+            assert answered.headers["retry-after"] == "1"
+            assert "is being stopped" in answered.json()["detail"]

@@ -85,6 +85,7 @@ class Reconciler:
             acknowledged=self.board.acknowledged.get(api.name),
             reachable=self.board.reachable.get(api.name),
             held=self.board.held.get(api.name, 0),
+            activator=self.activator,
             room=self.backend.room(target),
         )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
-from gyrus.aio.hint import Hints, listen
+from gyrus.aio.hint import Hints, Listener, listen
 from gyrus.aio.tasks import persist
 from gyrus.gate import refusals
 from gyrus.gate.connection import Connection
@@ -34,6 +34,8 @@ LOOK_AGAIN = 0.05
 BACKLOG = 4096
 MOST = 10_000
 """Requests of all APIs together: each takes a file descriptor."""
+LAST_WORDS = 3.0
+"""Seconds at the end for connections on which something still comes or goes."""
 RETRY = Backoff(0.1, 5)
 
 
@@ -59,6 +61,7 @@ class Activator:
     _releasing: set[str] = field(default_factory=set[str])
     """APIs whose requests a task releases."""
     _arrivals: Hints = field(default_factory=Hints)
+    _closed: Listener = field(default_factory=Listener)
     _ending: bool = False
 
     @contextlib.asynccontextmanager
@@ -79,14 +82,20 @@ class Activator:
                 work.cancel()
                 server.close()
                 self.path.unlink(missing_ok=True)
-                self._close()
+                await self._close()
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         self._ending = True
         for api in self._held.apis():
             self._end_all(api, refusals.RELEASED)
         for connection in tuple(self._connections):
             connection.end()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                while self._connections:
+                    await self._closed.wait()
+        for connection in tuple(self._connections):
+            connection.abort()
         self.hangups.close()
 
     @property
@@ -100,6 +109,7 @@ class Activator:
 
     def closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self._closed.notify(("",))
 
     def arrived(self, connection: Connection) -> None:
         request = connection.request

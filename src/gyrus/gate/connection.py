@@ -14,7 +14,8 @@ from gyrus.gate.request import HeldRequest
 MOST_KEPT = 64 * 1024 * 1024
 """Bytes of all requests together, beyond the little that is kept of each."""
 LINGER = 2.0
-"""Seconds in which the gateway may take an answer that came before the request was complete."""
+"""Seconds that the rest of a request may take to come before it is answered, and that the gateway may take to
+close a connection on which something still comes."""
 
 
 class Keeper(Protocol):
@@ -46,9 +47,13 @@ class Connection(asyncio.Protocol):
         self._watch: int | None = None
         self._over = False
         """Nothing that comes is looked at any more."""
+        self._last = False
+        """No other request is wanted."""
         self._onward: asyncio.Transport | None = None
         """To the replica that the request is passed on to."""
         self._lingering: asyncio.TimerHandle | None = None
+        self._refusal: Refusal | None = None
+        """What is answered once the request has come to its end."""
         self.request: HeldRequest | None = None
         """The one that is not answered yet."""
 
@@ -66,8 +71,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
-        if self._lingering is not None:
-            self._lingering.cancel()
+        self._stop_lingering()
         if self._onward is not None:
             self._onward.close()
         self._forget_request()
@@ -112,10 +116,14 @@ class Connection(asyncio.Protocol):
             self._over = True  # what follows is of another protocol, and not for us
         except HttpParserError:
             self.abort()
-        if self.request is not None:
-            self._keep(self.request, data)
-            if self.request.begun and not known:
-                self._keeper.arrived(self)
+        if self.request is None:
+            return
+        if self._refusal is not None:
+            self._answer_whole(self._refusal)
+            return
+        self._keep(self.request, data)
+        if self.request.begun and not known:
+            self._keeper.arrived(self)
 
     def _keep(self, request: HeldRequest, data: bytes) -> None:
         if request.kept_by_gateway:
@@ -146,25 +154,49 @@ class Connection(asyncio.Protocol):
     # What becomes of it
 
     def answer(self, refusal: Refusal, *, last: bool = False) -> None:
-        """End the request. The gateway may send another, if this one has come to its end and is not the
-        ``last``."""
+        """End the request. The gateway may send another, unless this is the ``last``.
+
+        The gateway ends the client's connection where an answer comes before the request is complete, and the
+        answer may be lost by that. So what still comes is awaited and dropped, for a while.
+        """
+        request = self.request
+        if request is None:
+            return
+        self._drop(request)
+        self._last |= last
+        if request.complete or refusal.requeue:
+            self._write(refusal)
+        elif self._refusal is None:
+            self._refusal = refusal
+            self._read_on()
+            self._lingering = asyncio.get_running_loop().call_later(LINGER, self._write, refusal)
+
+    def _answer_whole(self, refusal: Refusal) -> None:
+        if self.request is not None and self.request.complete:
+            self._write(refusal)
+
+    def _write(self, refusal: Refusal) -> None:
         request, transport = self.request, self._transport
+        self._stop_lingering()
+        self.request = self._refusal = None
         if request is None or transport is None:
             return
-        self.request = None
-        self._drop(request)
-        again = request.complete and not self._over and not last
+        again = request.complete and not self._over and not self._last
         transport.write(answer(refusal, request.id, close=not again, bodiless=request.head_only))
         if not again:
-            self._linger(transport)
+            self._over = True
+            self._read_on()
+            self._lingering = asyncio.get_running_loop().call_later(LINGER, transport.abort)
 
-    def _linger(self, transport: asyncio.Transport) -> None:
-        """To close on what still comes would destroy the answer."""
-        self._over = True
-        if self._watch is not None:
+    def _read_on(self) -> None:
+        if self._watch is not None and self._transport is not None:
             self._unwatch()
-            transport.resume_reading()
-        self._lingering = asyncio.get_running_loop().call_later(LINGER, transport.abort)
+            self._transport.resume_reading()
+
+    def _stop_lingering(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -173,20 +205,19 @@ class Connection(asyncio.Protocol):
 
     def pass_on(self, onward: asyncio.Transport) -> None:
         """Send the request to a replica, what has come of it and what still comes, unread."""
-        request, transport = self.request, self._transport
+        request = self.request
         assert request is not None
-        assert transport is not None
         self.request = None
         self._onward = onward
         onward.write(request.onward())
         self._drop(request)
-        if self._watch is not None:
-            self._unwatch()
-            transport.resume_reading()
+        self._read_on()
 
     def end(self) -> None:
-        """Once the answer is written, if there is one."""
-        if self._transport is not None:
+        """Once the answer has been taken, if there is one."""
+        if self._refusal is not None:
+            self._write(self._refusal)
+        if self._transport is not None and self._lingering is None and self._onward is None:
             self._transport.close()
 
     def abort(self) -> None:
