@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gyrus.client.client import Client
-from gyrus.contract.replica import LOAD_PATH, ProcessStatus
+from gyrus.contract.replica import LOAD_PATH
 
 
 def leftovers(client: Client) -> list[str]:
@@ -22,23 +22,21 @@ def _of_api(client: Client, name: str) -> Iterator[str]:
     if described.api.in_flight:
         yield f"{name}: {described.api.in_flight} in flight, says the operator"
     for replica in described.replicas:
-        for process in replica.status.processes:
-            if process.endpoint:
-                yield from _of_process(replica.status.id, process)
+        for endpoint in replica.status.endpoints:
+            yield from _of_endpoint(replica.status.id, endpoint)
 
 
-def _of_process(replica: str, process: ProcessStatus) -> Iterator[str]:
-    assert process.endpoint
+def _of_endpoint(replica: str, endpoint: str) -> Iterator[str]:
     try:
-        load = _ask(process.endpoint)
+        load = _ask(endpoint)
     except OSError:  # it ends just now
         return
     if load is None:
-        yield f"{replica}, process {process.index}: its load is not told at {LOAD_PATH}"
+        yield f"{replica}: {endpoint} does not tell its load at {LOAD_PATH}"
         return
     for what in ("busy", "waiting", "movable"):
         if load[what]:
-            yield f"{replica}, process {process.index}: {load[what]} {what}"
+            yield f"{replica}: {load[what]} {what} at {endpoint}"
 
 
 def _ask(endpoint: str) -> dict[str, Any] | None:

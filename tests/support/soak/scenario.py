@@ -12,6 +12,9 @@ from support.soak.apis import Target
 
 BIG = 10_000_000
 """Bytes; the gateway keeps a body as long as this for another try."""
+OVERTURE = 4
+"""Big requests at once to each API, at the beginning: memory that only a peak needs is taken before it is
+weighed for the first time."""
 PIECES = 5
 """Of a streamed answer."""
 
@@ -111,8 +114,11 @@ def _renumbered(ask: Ask, number: int) -> Ask:
 
 
 def _asks(random: Random, target: Target, seconds: float) -> Iterator[Ask]:
-    """Moods in turn: silence, a steady stream, a burst."""
-    now = random.uniform(0, 2)
+    """An overture, as heavy as anything that may come later; then moods in turn: silence, a steady stream, a
+    burst."""
+    for _ in range(OVERTURE):
+        yield _ask(random, target, random.uniform(0, 0.2), big=True)
+    now = random.uniform(1, 3)
     while now < seconds:
         mood = random.choice(("silence", "steady", "steady", "burst"))
         if mood == "silence":
@@ -127,9 +133,9 @@ def _asks(random: Random, target: Target, seconds: float) -> Iterator[Ask]:
                 yield _ask(random, target, now)
 
 
-def _ask(random: Random, target: Target, at: float) -> Ask:
-    manner = random.choices(tuple(Manner), weights=(80, 6, 10, 4))[0]
-    big = random.random() < 0.01
+def _ask(random: Random, target: Target, at: float, *, big: bool = False) -> Ask:
+    manner = Manner.PLAIN if big else random.choices(tuple(Manner), weights=(80, 6, 10, 4))[0]
+    big = big or random.random() < 0.01
     patience = {
         Manner.DRIBBLE: random.uniform(0.005, 0.04),
         Manner.LEAVE: random.uniform(0.0, target.seconds * 1.5),
