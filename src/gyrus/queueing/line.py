@@ -20,25 +20,26 @@ class Line(Generic[T]):
     - A request beyond the free slots and the queue's length is not let in.
     """
 
-    __slots__ = ("_longest", "_started", "_unmovable", "_waiting", "slots")
+    __slots__ = ("_longest", "_places", "_started", "_unmovable", "_waiting", "slots")
 
     def __init__(self, slots: int | None, longest: int) -> None:
         """``slots`` None: no limit, so that nobody has to wait. ``longest``: of the queue."""
         self.slots = slots
         self._longest = longest
         self._waiting: Ordered[T] = Ordered()
+        self._places = self._waiting.places
         self._unmovable: set[T] = set()
         """Of those that wait."""
         self._started: set[T] = set()
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._places)
 
     @property
     def movable(self) -> int:
         """Of those that wait, the ones that may be given back."""
-        return len(self._waiting) - len(self._unmovable)
+        return len(self._places) - len(self._unmovable)
 
     @property
     def started(self) -> frozenset[T]:
@@ -62,14 +63,14 @@ class Line(Generic[T]):
 
     @property
     def empty(self) -> bool:
-        return not self._waiting and not self._started
+        return not self._places and not self._started
 
     def is_waiting(self, item: T) -> bool:
         return item in self._waiting
 
     def start_at_once(self, item: T) -> bool:
         """Give it a slot, unless others wait or none is free."""
-        if self._waiting or (self.slots is not None and len(self._started) >= self.slots):
+        if self._places or (self.slots is not None and len(self._started) >= self.slots):
             return False
         self._started.add(item)
         return True
@@ -79,7 +80,7 @@ class Line(Generic[T]):
 
         ``arrived``: when it first arrived anywhere, in seconds on one clock for all of the line.
         """
-        taken = len(self._waiting) + len(self._started)
+        taken = len(self._places) + len(self._started)
         if self.slots is not None and taken >= self.slots + self._longest:
             return False
         self._waiting.add(item, arrived)
@@ -90,7 +91,7 @@ class Line(Generic[T]):
     def start_next(self, at_most: int = 1) -> list[T]:
         """Give slots to those who arrived first, as far as slots are free."""
         free = self.free
-        number = min(at_most, len(self._waiting), at_most if free is None else free)
+        number = min(at_most, len(self._places), at_most if free is None else free)
         items = [self._waiting.pop() for _ in range(number)]
         self._unmovable.difference_update(items)
         self._started.update(items)

@@ -17,37 +17,38 @@ class Ordered(Generic[T]):
     refer to the items, so that nothing is kept alive for longer than it is here.
     """
 
-    __slots__ = ("_count", "_heap", "_items", "_keys")
+    __slots__ = ("_count", "_heap", "_items", "places")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
         """Number, and how many came before: equals stay in the order of their coming."""
         self._items: dict[int, T] = {}
-        self._keys: dict[T, tuple[float, int]] = {}
+        self.places: dict[T, tuple[float, int]] = {}
+        """For quick looks by its owner, who changes nothing in it."""
         self._count = 0
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.places)
 
     def __contains__(self, item: T) -> bool:
-        return item in self._keys
+        return item in self.places
 
     def add(self, item: T, number: float) -> None:
         """It must not be there yet."""
         self._count += 1
         key = (number, self._count)
-        self._keys[item] = key
+        self.places[item] = key
         self._items[self._count] = item
         heappush(self._heap, key)
 
     def discard(self, item: T) -> bool:
         """False: it was not there."""
-        key = self._keys.pop(item, None)
+        key = self.places.pop(item, None)
         if key is None:
             return False
         del self._items[key[1]]
-        if len(self._heap) > 2 * len(self._keys) + SPARE:
-            self._heap = list(self._keys.values())
+        if len(self._heap) > 2 * len(self.places) + SPARE:
+            self._heap = list(self.places.values())
             heapify(self._heap)
         return True
 
@@ -66,8 +67,8 @@ class Ordered(Generic[T]):
         while True:
             item = self._items.pop(heappop(self._heap)[1], None)
             if item is not None:
-                del self._keys[item]
+                del self.places[item]
                 return item
 
     def in_order(self) -> list[T]:
-        return [self._items[count] for _, count in sorted(self._keys.values())]
+        return [self._items[count] for _, count in sorted(self.places.values())]

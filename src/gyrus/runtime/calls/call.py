@@ -27,7 +27,8 @@ class Call:
     def __init__(self, exchange: Exchange, desk: Desk) -> None:
         self.exchange = exchange
         self.request: Request = exchange.request
-        self.arrived = arrival(self.request.headers.get(ARRIVED), exchange.arrived)
+        told = self.request.headers.get(ARRIVED)
+        self.arrived = exchange.arrived if told is None else arrival(told, exchange.arrived)
         """At the gateway, in monotonic seconds."""
         self.cancelled = False
         """Nobody waits for the answer any more: the client is gone, or was told that it took too long."""

@@ -28,15 +28,13 @@ class Deadlines(Generic[T]):
         self._latest = 0.0
 
     def add(self, item: T, arrived: float) -> bool:
-        """Whether it is due before all others."""
+        """False: others that were added before may be due after it."""
         due = arrived + self.distance
-        if not self._due or due >= self._latest - SLACK:
-            self._latest = max(due, self._latest) if self._due else due
-            self._due[item] = self._latest
-            return len(self._due) == 1 and not self._early
-        earliest = self.next
-        self._early.add(item, due)
-        return earliest is None or due < earliest
+        if due < self._latest - SLACK:
+            self._early.add(item, due)
+            return False
+        self._due[item] = self._latest = max(due, self._latest)
+        return True
 
     def discard(self, item: T) -> None:
         if self._due.pop(item, None) is None and self._early:

@@ -89,11 +89,13 @@ class Desk:
         if self.draining and self._starter.blocked and call.movable:
             self._give_back(call)
             return
-        if call.arrived + self._limits.timeout <= monotonic():
+        if call.arrived + self._limits.timeout <= exchange.arrived:
             self._refuse_late(call, "It was still waiting for a slot.")
             return
-        if self._deadlines.add(call, call.arrived):
+        if not self._deadlines.add(call, call.arrived):
             self._hasten_timer()
+        elif self._timer is None:
+            self._set_timer()
         if not self._starter.admit(call):
             self._deadlines.discard(call)
             self._metrics.rejected += 1
@@ -137,7 +139,8 @@ class Desk:
         if self.line.waiting:
             self._start_more()
             self._ring_if_needed()
-        self._tell_released()
+        if self.released is not None:
+            self.released()
 
     def conclude(self, call: Call, answer: Answer | None) -> None:
         self.answer(call, answer)
@@ -189,7 +192,8 @@ class Desk:
         """It waited, and does no longer."""
         self._deadlines.discard(call)
         self._give_back(call)
-        self._tell_released()
+        if self.released is not None:
+            self.released()
 
     def _give_back(self, call: Call) -> None:
         self._metrics.requeued += 1
@@ -210,10 +214,6 @@ class Desk:
     def _ring_if_needed(self) -> None:
         if self._has_to_wait():
             self._bell.ring(self._has_to_wait)
-
-    def _tell_released(self) -> None:
-        if self.released is not None:
-            self.released()
 
     def _start_more(self) -> None:
         assert self._starter is not None
