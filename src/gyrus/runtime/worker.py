@@ -100,12 +100,13 @@ def listener(config: ReplicaConfig, index: int) -> socket.socket:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """On uvloop where there is one."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    """Until it ends."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(main)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's where there is one."""
     try:
         import uvloop
     except ImportError:

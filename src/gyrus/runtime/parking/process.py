@@ -102,9 +102,11 @@ def _wait_for_orders(config: ParkingConfig, loaded: Loaded, status: Status) -> N
         listener.bind(config.socket)
         listener.listen(64)
         status.tell(ParkedPhase.PARKED)
-        while not has_threads():
+        while True:
             connection, _ = listener.accept()
             with connection:
+                if has_threads():
+                    break
                 _fork(listener, connection, config.replica, loaded)
     status.tell(ParkedPhase.IMPOSSIBLE, because="a thread was started while it was parked")
 
