@@ -21,7 +21,7 @@ OPENBLAS = "OPENBLAS_NUM_THREADS"
 MOMENT = 1.0
 """Seconds."""
 _RESTRAINED = "GYRUS_RESTRAINED"
-"""Set: the variable is ours, and goes."""
+"""What the variable was: empty, it was not there."""
 _ASKED = (OPENBLAS, "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 """By which users tell OpenBLAS how many threads they want; the first counts."""
 _OPENBLAS_SETTERS = (
@@ -44,9 +44,7 @@ class Restraint:
 
 def restrained(env: Mapping[str, str]) -> dict[str, str]:
     """An environment in which importing numpy starts no thread."""
-    if OPENBLAS in env:
-        return dict(env)
-    return {**env, OPENBLAS: "1", _RESTRAINED: "1"}
+    return {**env, OPENBLAS: "1", _RESTRAINED: env.get(OPENBLAS, "")}
 
 
 def restrain() -> Restraint:
@@ -63,8 +61,10 @@ def restrain() -> Restraint:
 def release(restraint: Restraint) -> None:
     """In a fork: as many threads as there would have been, had it been loaded here."""
     _apply(restraint)
-    if os.environ.pop(_RESTRAINED, None):
+    before = os.environ.pop(_RESTRAINED, None)
+    if before is not None:
         os.environ.pop(OPENBLAS, None)
+        os.environ |= {OPENBLAS: before} if before else {}
         threading.Thread(target=_release_openblas, args=(_wanted(),), name="OpenBLAS", daemon=True).start()
 
 
