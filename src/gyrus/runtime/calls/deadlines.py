@@ -33,7 +33,9 @@ class Deadlines(Generic[T]):
         if due < self._latest - SLACK:
             self._early.add(item, due)
             return False
-        self._due[item] = self._latest = max(due, self._latest)
+        if due > self._latest:
+            self._latest = due
+        self._due[item] = self._latest
         return True
 
     def discard(self, item: T) -> None:
