@@ -17,6 +17,7 @@ from typing import Protocol
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.capacity import Machine
+from gyrus.backends.local.parked import ParkedFolder
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.backends.local.supervision import find_supervisors
 from gyrus.backends.memory import Machine as MemoryMachine
@@ -211,6 +212,8 @@ def kill_all(home: Home) -> None:
     for path, pid in find_supervisors().items():
         if Path(path).is_relative_to(home.root):
             os.killpg(pid, signal.SIGKILL)
+    for path in home.parked.glob("*"):
+        ParkedFolder(path).clear()
 
 
 def _broken(id: str) -> ReplicaOrder:

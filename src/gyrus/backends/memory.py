@@ -15,7 +15,7 @@ from itertools import chain
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.hint import Hints
 from gyrus.backends.protocol import Observation, ReplicaOrder
-from gyrus.contract.operator import AmountView, CapacityView, LogLine, LogQuery
+from gyrus.contract.operator import AmountView, CapacityView, LogLine, LogQuery, ParkedView
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
 from gyrus.spec.api import ApiSpec
 
@@ -96,6 +96,8 @@ class MemoryBackend:
         """Digests of packages that are no longer needed."""
         self.expected: dict[str, ReplicaOrder] = {}
         """By API."""
+        self.views: dict[str, ParkedView] = {}
+        """By API: what is said to be parked."""
         self._clock: Clock = clock or SystemClock()
         self._machine = machine or Machine()
         self._adopted = machine is None
@@ -144,6 +146,9 @@ class MemoryBackend:
             self.expected.pop(api, None)
         else:
             self.expected[api] = order
+
+    def parked(self, api: str) -> ParkedView | None:
+        return self.views.get(api)
 
     async def expect_nothing(self) -> None:
         self.expected.clear()

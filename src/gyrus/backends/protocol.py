@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gyrus.aio.hint import Hints
-from gyrus.contract.operator import CapacityView, LogLine, LogQuery
+from gyrus.contract.operator import CapacityView, LogLine, LogQuery, ParkedView
 from gyrus.contract.replica import ReplicaStatus
 from gyrus.spec.api import ApiSpec
 
@@ -77,6 +77,10 @@ class Backend(Protocol):
         """Orders like this one (whatever its id) may come at any moment, and no others of this API: what
         makes them start sooner may be kept at hand, as ``spec.warm_start`` says. None: no orders. Idempotent.
         """
+        ...
+
+    def parked(self, api: str) -> ParkedView | None:
+        """What is kept at hand for the orders that are expected; None: nothing is to be. Cheap."""
         ...
 
     async def expect_nothing(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gyrus.contract.parking import ParkedPhase
 from gyrus.contract.replica import ReplicaStatus, StartKind
 
 TOKEN_HEADER = "authorization"
@@ -121,6 +122,17 @@ class StartTimes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedView:
+    """The process that an API's next replicas will be forks of."""
+
+    phase: ParkedPhase
+    because: str = ""
+    """Why replicas start cold, or do so for now; empty: they start warm."""
+    memory: int = 0
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficView:
     """Since the gateway started. Latencies in milliseconds, None while nothing was measured."""
 
@@ -168,6 +180,8 @@ class ApiDescription:
     """None: nothing has been decided since the operator started."""
     starts: tuple[StartTimes, ...] = ()
     """Of the revision that is wanted now: how long its replicas took to start, cold ones first."""
+    parked: ParkedView | None = None
+    """None: warm starts are not asked for, or nothing is live yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

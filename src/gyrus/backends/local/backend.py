@@ -30,7 +30,7 @@ from gyrus.backends.local.telling import capacity_view
 from gyrus.backends.local.turns import Turns
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.home import Home
-from gyrus.contract.operator import CapacityView, LogLine, LogQuery
+from gyrus.contract.operator import CapacityView, LogLine, LogQuery, ParkedView
 from gyrus.spec.api import ApiSpec
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class LocalBackend:
             places=Places(Ledger(overcommit=self._settings.overcommit)),
             starting=Turns(self._settings.starting_at_once, self._settings.longest_turn),
         )
-        self._parking = Parking(self._workshop)
+        self._parking = Parking(self._workshop, self.changes.notify)
         self._caretakers: dict[str, Caretaker] = {}
         self._creating: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
@@ -102,6 +102,9 @@ class LocalBackend:
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
         self._parking.expect(api, order)
+
+    def parked(self, api: str) -> ParkedView | None:
+        return self._parking.view(api)
 
     async def expect_nothing(self) -> None:
         await self._parking.close()

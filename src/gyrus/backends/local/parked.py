@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,10 @@ from gyrus.contract.replica import CONFIG_FILE, STATUS_FILE
 MODULE = "gyrus.runtime.parking"
 PATIENCE = 5.0
 """Seconds that a fork may take to answer its order."""
+
+
+ENDING = 5.0
+"""Seconds that a killed process may take to vanish before we go on without it."""
 
 
 class NoFork(Exception):
@@ -116,18 +121,15 @@ class ParkedProcess:
         return str(self.folder.config_file) in words and any(word.startswith(MODULE) for word in words)
 
     def end(self) -> None:
-        """With all that it started, but for its forks, which lead groups of their own."""
-        try:
+        """With all that it started, but for its forks, which lead groups of their own. Blocks."""
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        self.reap()
+        with suppress(psutil.Error):
+            psutil.Process(self.pid).wait(ENDING)
 
     def reap(self) -> None:
-        try:
+        with suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
 
     async def fork(self, address: str, config_file: Path, known: Callable[[Supervisor], None]) -> Supervisor:
         """The supervisor of a new replica. It begins when ``known`` has been told of it. Raises NoFork."""
@@ -144,10 +146,8 @@ class ParkedProcess:
                 raise NoFork(born.refused)
             supervisor = Supervisor(born.pid, config_file)
             known(supervisor)
-            try:
+            with suppress(OSError):  # it is dead already, as will be seen
                 line.send(GO)
-            except OSError:
-                pass  # it is dead already, as will be seen
             return supervisor
 
 

@@ -10,14 +10,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from gyrus.backends.local.parked import ParkedFolder
 from gyrus.backends.local.preparation import Workshop
-from gyrus.backends.local.spot import AtHand, Spot, name_of, obstacle
+from gyrus.backends.local.spot import NOT_LOADED, AtHand, Spot, name_of, obstacle
 from gyrus.backends.local.turns import Turns
 from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.operator import ParkedView
+from gyrus.contract.parking import ParkedPhase
 
 LOADING_AT_ONCE = 1
 LONGEST_LOAD = 60.0
@@ -27,7 +30,9 @@ LONGEST_LOAD = 60.0
 class Parking:
     """Has parked what is expected, as far as that can be done."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: Workshop, changed: Callable[[str], None]) -> None:
+        """``changed``: told of APIs of which something else is parked now."""
+        self._tell = changed
         self._workshop = workshop
         self._turns = Turns(LOADING_AT_ONCE, LONGEST_LOAD)
         self._expected: dict[str, ReplicaOrder | None] = {}
@@ -45,9 +50,18 @@ class Parking:
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
         """Orders like this one may come, and no others of this API. None: no orders."""
         if not self._closed:
-            can = order and order.spec.warm_start != "off" and not obstacle(order)
-            self._expected[api] = order if can else None
+            self._expected[api] = order if order and order.spec.warm_start != "off" else None
             self._changed.set()
+
+    def view(self, api: str) -> ParkedView | None:
+        """For people."""
+        order = self._expected.get(api)
+        if order is None:
+            return None
+        if because := obstacle(order):
+            return ParkedView(phase=ParkedPhase.IMPOSSIBLE, because=because)
+        spot = self._spots.get(api)
+        return spot.view if spot else ParkedView(phase=ParkedPhase.LOADING, because=NOT_LOADED)
 
     def at_hand(self, order: ReplicaOrder) -> AtHand | None:
         spot = self._spots.get(order.spec.name)
@@ -105,7 +119,7 @@ class Parking:
         for api, order in tuple(self._expected.items()):
             if order is None:
                 del self._expected[api]
-            elif api not in self._spots:
+            elif api not in self._spots and not obstacle(order):
                 self._open(tasks, order)
             await self._clear_away(api)
         if self._closed:
@@ -114,8 +128,9 @@ class Parking:
     def _open(self, tasks: asyncio.TaskGroup, order: ReplicaOrder) -> None:
         name = name_of(order)
         self._left.pop(name, None)  # it will look there itself
-        spot = Spot(order, ParkedFolder(self._workshop.home.parked / name), self._workshop, self._turns)
-        self._spots[order.spec.name] = spot
+        folder, api = ParkedFolder(self._workshop.home.parked / name), order.spec.name
+        spot = Spot(order, folder, self._workshop, self._turns, partial(self._tell, api))
+        self._spots[api] = spot
         tasks.create_task(self._see_through(spot), name=f"parked {name}")
 
     async def _see_through(self, spot: Spot) -> None:

@@ -16,7 +16,8 @@ from gyrus.backends.local.preparation import Impossible, Workshop, furnish
 from gyrus.backends.local.supervision import ExitWatch, Supervisor
 from gyrus.backends.local.turns import Turn, Turns
 from gyrus.backends.protocol import ReplicaOrder
-from gyrus.contract.parking import Loads, ParkedPhase, ParkingConfig
+from gyrus.contract.operator import ParkedView
+from gyrus.contract.parking import Loads, Parked, ParkedPhase, ParkingConfig
 from gyrus.contract.replica import Phase, Reason
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class AtHand:
     ground: Ground
     process: ParkedProcess
     socket: str
+    memory: int
+    """Bytes."""
 
     async def fork(self, config_file: Path, known: Callable[[Supervisor], None]) -> Supervisor:
         """Raises NoFork."""
@@ -60,13 +63,22 @@ class AtHand:
 
 
 class Spot:
-    def __init__(self, order: ReplicaOrder, folder: ParkedFolder, workshop: Workshop, turns: Turns) -> None:
-        """``order``: one like those that are expected. ``turns``: to load."""
+    def __init__(
+        self,
+        order: ReplicaOrder,
+        folder: ParkedFolder,
+        workshop: Workshop,
+        turns: Turns,
+        changed: Callable[[], None],
+    ) -> None:
+        """``order``: one like those that are expected. ``turns``: to load. ``changed``: the view has."""
         self.order = order
         self.name = name_of(order)
         self.at_hand: AtHand | None = None
         self.because = NOT_LOADED
         """Why nothing is at hand."""
+        self._given_up = False
+        self._changed = changed
         self._folder = folder
         self._workshop = workshop
         self._turns = turns
@@ -77,6 +89,13 @@ class Spot:
         """An order like that is what it is for: which rollout asks makes no difference."""
         ours = self.order
         return (order.revision, order.package, order.spec) == (ours.revision, ours.package, ours.spec)
+
+    @property
+    def view(self) -> ParkedView:
+        if self.at_hand:
+            return ParkedView(phase=ParkedPhase.PARKED, memory=self.at_hand.memory)
+        phase = ParkedPhase.IMPOSSIBLE if self._given_up else ParkedPhase.LOADING
+        return ParkedView(phase=phase, because=self.because)
 
     def notice(self) -> None:
         self._noticed.set()
@@ -99,15 +118,19 @@ class Spot:
             try:
                 deaths = 0 if await self._park() else deaths + 1
             except Impossible as fault:
-                log.info("%s starts cold: %s", self.name, fault)
-                self.because = str(fault)
+                self._give_up(str(fault))
                 return
             except Exception as error:
                 log.warning("%s could not be parked", self.name, exc_info=error)
                 self.because = f"it could not be parked: {error}"
                 deaths += 1
             await self._workshop.clock.sleep(self._workshop.settings.backoff.delay(deaths))
-        self.because = f"a process that was to be parked has died {deaths} times while it loaded"
+        self._give_up(f"a process that was to be parked has died {deaths} times while it loaded")
+
+    def _give_up(self, because: str) -> None:
+        log.info("replicas of %s start cold: %s", self.name, because)
+        self.because, self._given_up = because, True
+        self._changed()
 
     async def _park(self) -> bool:
         """One life of a process. Whether it was parked. Raises Impossible, OSError."""
@@ -141,12 +164,15 @@ class Spot:
         parked = False
         with ExitWatch(process, self._noticed) as watch:
             while not watch.exited:
-                if not parked and (parked := await self._is_parked()):
-                    self.at_hand = AtHand(ground, process, config.socket)
+                if not parked and (status := await self._parked_status()):
+                    parked = True
+                    self.at_hand = AtHand(ground, process, config.socket, status.memory)
+                    self._changed()
                     if turn:
                         turn.give_back()
                 await watch.wait(LONG if parked else self._workshop.settings.reread)
         self.at_hand, self.because = None, DIED
+        self._changed()
         process.reap()
         if (
             status := await asyncio.to_thread(self._folder.status)
@@ -154,6 +180,6 @@ class Spot:
             raise Impossible(Reason.IMPORT, status.because)
         return parked
 
-    async def _is_parked(self) -> bool:
+    async def _parked_status(self) -> Parked | None:
         status = await asyncio.to_thread(self._folder.status)
-        return status is not None and status.phase is ParkedPhase.PARKED
+        return status if status and status.phase is ParkedPhase.PARKED else None
