@@ -50,11 +50,15 @@ class Looks:
         """Forget the looks: only what comes now counts."""
         self._count = self._in_flight = self._at_work = 0
 
-    def take(self) -> Seen | None:
-        """The averages since the last call; None where nobody could look."""
+    def take(self, *, idle: bool = False) -> Seen | None:
+        """The averages since the last call; None where nobody could look.
+
+        Of an idle API (no replica is requested) only what is seen counts: what comes now is held, and what
+        was answered, and is counted late, came before.
+        """
         if not self._count:
             return None
-        trace = TRACE if self._new else 0.0
+        trace = TRACE if self._new and not idle else 0.0
         seen = Seen(max(self._in_flight / self._count, trace), self._at_work / self._count)
         self.begin_anew()
         self._new = False

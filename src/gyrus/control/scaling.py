@@ -168,7 +168,7 @@ class Scaler:
 
     def _decide(self, api: Api, watched: _Watched) -> Decision | None:
         """None while nothing is known of the traffic."""
-        seen = watched.looks.take()
+        seen = watched.looks.take(idle=not api.replicas)
         if seen is None:
             return None
         if seen.in_flight:

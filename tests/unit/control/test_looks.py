@@ -50,3 +50,12 @@ def test_only_what_comes_counts_after_a_new_beginning() -> None:
     looks.begin_anew()
     looks.add(traffic(1), 1)
     assert looks.take() == Seen(1, 0)
+
+
+def test_what_is_counted_late_leaves_none_at_an_idle_api() -> None:
+    looks = Looks()
+    looks.add(traffic(0, answered=7), 0)
+    looks.add(traffic(0, answered=8), 0)
+    assert looks.take(idle=True) == Seen(0, 0)
+    looks.add(traffic(0, answered=8), 0)
+    assert looks.take() == Seen(0, 0)

@@ -18,6 +18,7 @@ from gyrus.backends.memory import MemoryBackend
 from gyrus.contract.operator import Outcome, StartTimes, TrafficView
 from gyrus.contract.replica import Phase, StartKind
 from gyrus.control.controller import Controller
+from gyrus.control.looks import TRACE
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.scaling import Scaler
 from gyrus.spec.api import ApiSpec
@@ -225,11 +226,26 @@ async def test_demand_that_meets_a_stale_record_reads_it_again() -> None:
 async def test_requests_too_short_to_be_seen_keep_a_replica() -> None:
     async with stage() as at:
         await at.deploy()
-        for answered in range(5):
+        at.see(1)
+        await at.clock.advance(2)
+        for answered in range(1, 6):
             at.see(0, answered=answered)
             await at.clock.advance(1)
         assert (await at.api()).replicas == 1
+        assert at.samples[-1].in_flight == TRACE
         assert at.board.asked["iris"]
+        assert await at.events("ScaledDown") == []
+
+
+async def test_one_that_is_counted_late_does_not_wake_an_idle_api() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(0, answered=1)
+        await at.clock.advance(3)
+        assert (await at.api()).replicas == 0
+        at.see(0, answered=2)
+        await at.clock.advance(3)
+        assert (await at.api()).replicas == 0
 
 
 async def test_a_revision_that_is_not_proven_keeps_a_replica() -> None:
