@@ -109,14 +109,17 @@ class Exchange:
         if not self._open:
             return
         self._open = False
+        self.owner = None
         self._connection.cut(told_by_close=self._chunked)
 
     def lost(self) -> None:
         """For the connection: the client is gone."""
-        if self._open:
-            self._open = False
-            if self.owner is not None:
-                self.owner.client_gone()
+        if not self._open:
+            return
+        self._open = False
+        owner, self.owner = self.owner, None
+        if owner is not None:
+            owner.client_gone()
 
     @property
     def _closes(self) -> bool:
