@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.load import Load
+from support.looking import until
 from support.platform import Platform
 from support.project import ECHO_REVISION, Project, handler_api
 
@@ -107,3 +108,33 @@ def test_an_unchanged_deploy_changes_nothing(platform: Platform, tmp_path: Path)
     platform.gyrus("deploy", folder, "--yes")
     assert {r["status"]["id"] for r in platform.json("describe", "echo")["replicas"]} == before
     assert platform.json("get", "echo")["revision"] == 1
+
+
+SLOW_TO_START = """
+import time
+
+class Handler:
+    def __init__(self, config):
+        time.sleep(config["seconds"])
+        self.version = config["version"]
+
+    def predict(self, payload):
+        return {"version": self.version}
+"""
+
+
+async def test_what_is_live_serves_on_after_the_platform_was_stopped_within_an_update(
+    platform: Platform, tmp_path: Path
+) -> None:
+    project = Project(tmp_path / "echo")
+    for version, seconds in ((1, 0), (2, 60)):
+        api = handler_api("echo", config={"version": version, "seconds": seconds}, compute={"cpu": "100m"})
+        wait = "--wait" if version == 1 else "--no-wait"
+        platform.gyrus("deploy", project.write(api, handler=SLOW_TO_START), "--yes", wait)
+    platform.gyrus("down")
+    platform.up()
+    await until(lambda: platform.ask("echo", {}).status == 200, 30)
+    assert platform.ask("echo", {}).json == {"version": 1}
+    described = platform.json("describe", "echo")
+    assert described["rollout"]["outcome"] == "progressing"
+    assert sorted(replica["generation"] for replica in described["replicas"]) == [1, 2]
