@@ -42,7 +42,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
-        self._parser = HttpRequestParser(self)
+        self._parser: HttpRequestParser | None = HttpRequestParser(self)
+        """None: the connection is lost. It refers to this in its turn."""
         self._transport: asyncio.Transport | None = None
         self._watch: int | None = None
         self._over = False
@@ -75,7 +76,7 @@ class Connection(asyncio.Protocol):
         if self._onward is not None:
             self._onward.close()
         self._forget_request()
-        self._transport = None
+        self._transport = self._onward = self._parser = None
         self._keeper.closed(self)
 
     def pause_writing(self) -> None:
@@ -98,7 +99,7 @@ class Connection(asyncio.Protocol):
             self.request.note(name, value)
 
     def on_headers_complete(self) -> None:
-        if self.request is not None:
+        if self.request is not None and self._parser is not None:
             self.request.begun = True
             self.request.head_only = self._parser.get_method() == b"HEAD"
 
@@ -109,6 +110,8 @@ class Connection(asyncio.Protocol):
     # Reading
 
     def _read(self, data: bytes) -> None:
+        if self._parser is None:
+            return
         known = self.request is not None and self.request.begun
         try:
             self._parser.feed_data(data)

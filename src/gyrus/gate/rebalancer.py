@@ -8,6 +8,7 @@ somebody waits it is looked at again and again; what an API without a queue cost
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from gyrus.gate.bell import hearing
 from gyrus.gate.replicas import Replicas
 from gyrus.queueing.balance import rebalance
 from gyrus.state.board import Board, Route
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.025
 """Seconds between two looks at an API of which somebody waits."""
@@ -89,7 +92,7 @@ class Rebalancer:
     # One API
 
     async def _even_out(self, api: str) -> None:
-        """Until nobody waits, or there is nowhere else to wait."""
+        """Until nobody waits, or there is nowhere else to wait. What fails here harms no other API."""
         replicas = Replicas()
         try:
             while len(endpoints := self._asked(api)) > 1:
@@ -100,6 +103,8 @@ class Rebalancer:
                     return
                 took = self.clock.monotonic() - began
                 await self.clock.sleep(max(LOOK_EVERY, REST * took))
+        except Exception:
+            log.exception("requests of %s that wait are not moved to where they could start sooner", api)
         finally:
             del self._again[api]
             replicas.close()

@@ -1,0 +1,253 @@
+"""The activator by itself: the test is the gateway, over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import stat
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from gyrus.aio.clock import SystemClock
+from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY
+from gyrus.gate.activator import Activator
+from gyrus.gate.connection import Connection
+from gyrus.state.board import Board, Queueing, Route
+from support.upstreams import Upstream, until
+
+APIS = ("a", "b", "c")
+QUEUEING = Queueing(slots=1, longest_queue=20_000, processes=1, replicas=1, hold=30, generation=1)
+
+
+class Gate:
+    """An activator, and a gateway that acknowledges at once."""
+
+    def __init__(self, activator: Activator) -> None:
+        self.activator = activator
+        self.board = activator.board
+
+    def route(self, api: str, *endpoints: str, queueing: Queueing = QUEUEING) -> None:
+        to = frozenset(endpoints or (self.activator.endpoint,))
+        self.board.routes[api] = Route(
+            api=api,
+            path=f"/{api}",
+            endpoints=to,
+            timeout=30,
+            activator=self.activator.endpoint,
+            queueing=queueing,
+        )
+        self.board.acknowledged[api] = to
+        self.board.acknowledged_hints.notify(api)
+
+    async def connect(self) -> Caller:
+        return Caller(*await asyncio.open_unix_connection(self.activator.path))
+
+
+class Caller:
+    """One connection of the gateway's."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def ask(self, api: str, *headers: str, body: bytes = b"", arrived: float | None = None) -> None:
+        lines = [f"POST / HTTP/1.1\r\nhost: x\r\n{API_HEADER}: {api}\r\nx-request-id: r"]
+        lines += [f"{ARRIVED_HEADER}: {arrived:.3f}"] if arrived is not None else []
+        lines += headers or [f"content-length: {len(body)}"]
+        self.writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+
+    async def answer(self) -> tuple[int, bool]:
+        """Its status, and whether it is given back. Raises EOFError."""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.partition("content-length: ")[2].split("\r\n")[0])
+        await self.reader.readexactly(length)
+        return int(head.split()[1]), "x-gyrus-requeue: 1" in head
+
+
+@pytest_asyncio.fixture
+async def gate(tmp_path: Path) -> AsyncGenerator[Gate]:
+    async with Activator(Board(), tmp_path / "gate.sock", SystemClock()).serving() as activator:
+        yield Gate(activator)
+
+
+async def test_socket_is_its_owners_and_replaces_a_stale_one(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "gate.sock"
+    for _ in range(2):
+        async with Activator(Board(), path, SystemClock()).serving():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert not path.exists()
+        path.touch()
+
+
+async def test_one_connection_serves_one_request_after_the_other(gate: Gate) -> None:
+    gate.route("a")
+    caller = await gate.connect()
+    for number in range(3):
+        gate.route("a")
+        caller.ask("a", body=b"x" * number)
+        await until(lambda: gate.board.held.get("a") == 1)
+        gate.route("a", "unix:/replica")
+        assert await caller.answer() == (503, True)
+    assert gate.board.held == {}
+
+
+async def test_first_come_is_first_released_whatever_the_connections(gate: Gate) -> None:
+    gate.route("a")
+    order = random.Random(1).sample(range(50), 50)
+    released: list[int] = []
+
+    async def ask(place: int) -> None:
+        caller = await gate.connect()
+        caller.ask("a", arrived=time.time() - 10 + place / 100)
+        await caller.answer()
+        released.append(place)
+
+    async with asyncio.TaskGroup() as group:
+        for place in order:
+            group.create_task(ask(place))
+        await until(lambda: gate.board.held.get("a") == 50)
+        gate.route("a", "unix:/replica")
+    assert released == sorted(order)
+
+
+async def test_only_as_many_go_on_as_the_replicas_have_places_for(gate: Gate) -> None:
+    few = replace(QUEUEING, slots=1, longest_queue=10)
+    gate.route("a", queueing=replace(few, replicas=5))
+    callers = [await gate.connect() for _ in range(40)]
+    for caller in callers:
+        caller.ask("a")
+    await until(lambda: gate.board.held.get("a") == 40)
+    gate.route("a", "unix:/replica", queueing=few)
+    await until(lambda: gate.board.held.get("a") == 29)
+    gate.route("a", "unix:/replica", "unix:/another", queueing=few)
+    await until(lambda: gate.board.held.get("a") == 18)
+
+
+async def test_nothing_is_released_to_what_is_not_acknowledged(gate: Gate) -> None:
+    gate.route("a")
+    caller = await gate.connect()
+    caller.ask("a")
+    await until(lambda: gate.board.held.get("a") == 1)
+    gate.board.acknowledged["a"] = frozenset({gate.activator.endpoint, "unix:/gone"})
+    gate.board.acknowledged_hints.notify("a")
+    gate.board.routes["a"] = replace(gate.board.routes["a"], endpoints=frozenset({"unix:/new"}))
+    gate.board.route_hints.notify("a")
+    asking = asyncio.create_task(caller.answer())
+    await asyncio.wait([asking], timeout=0.1)
+    assert not asking.done()
+    gate.board.acknowledged["a"] = frozenset({"unix:/new"})
+    gate.board.acknowledged_hints.notify("a")
+    assert await asking == (503, True)
+
+
+async def test_more_than_the_platform_may_hold_is_refused(gate: Gate) -> None:
+    gate.activator.most = 2
+    for api in ("a", "b", "c"):
+        gate.route(api)
+    callers = [await gate.connect() for _ in range(3)]
+    for caller, api in zip(callers, ("a", "b", "c"), strict=True):
+        caller.ask(api)
+        await until(lambda: gate.board.held != {})
+    done, _ = await asyncio.wait(
+        [asyncio.create_task(caller.answer()) for caller in callers], return_when=asyncio.FIRST_COMPLETED
+    )
+    assert [task.result() for task in done] == [(503, False)]
+
+
+async def test_body_that_waits_keeps_little_and_its_client_may_go(gate: Gate) -> None:
+    gate.route("a")
+    caller = await gate.connect()
+    caller.ask("a", f"content-length: {LONGEST_KEPT_BODY + 1}")
+    for _ in range(64):
+        caller.writer.write(b"x" * 65536)
+    await until(lambda: gate.activator.kept > 65536)
+    assert gate.activator.kept < 1_000_000
+    caller.writer.transport.abort()
+    await until(lambda: gate.board.held == {})
+    assert gate.activator.kept == 0
+
+
+async def test_body_that_waits_goes_to_the_replica_that_takes_connections(gate: Gate, tmp_path: Path) -> None:
+    size = LONGEST_KEPT_BODY + 1
+    gate.route("a")
+    caller = await gate.connect()
+    caller.ask("a", f"content-length: {size}", body=b"x" * size)
+    await until(lambda: gate.board.held == {"a": 1})
+    dead = f"unix:{tmp_path / 'dead.sock'}"
+    gate.route("a", dead)
+    await asyncio.sleep(0)
+    async with Upstream("up", tmp_path / "up.sock").serving() as upstream:
+        gate.route("a", upstream.endpoint)
+        assert await caller.answer() == (200, False)
+        assert [len(request.body) for request in upstream.requests] == [size]
+        assert upstream.requests[0].headers["connection"] == "close"
+    assert gate.activator.kept == 0
+
+
+async def test_garbage_ends_its_connection_alone(gate: Gate) -> None:
+    gate.route("a")
+    good, bad = await gate.connect(), await gate.connect()
+    good.ask("a")
+    bad.writer.write(b"\x00\x01 what is this\r\n\r\n")
+    assert await bad.reader.read() == b""
+    gate.route("a", "unix:/replica")
+    assert await good.answer() == (503, True)
+
+
+async def one(gate: Gate, chance: random.Random) -> str:
+    """A request whose client may go away at any moment."""
+    caller = await gate.connect()
+    api, size = chance.choice(APIS), chance.choice([0, 10, 100_000, 300_000])
+    if chance.random() < 0.3:
+        caller.ask(api, "transfer-encoding: chunked", body=b"%x\r\n" % size + b"x" * size)
+    else:
+        caller.ask(api, f"content-length: {size}", body=b"x" * (size // chance.choice([1, 2])))
+    try:
+        async with asyncio.timeout(chance.choice([0.001, 0.01, 0.05, 0.5])):
+            await caller.answer()
+        return "answered"
+    except TimeoutError:
+        return "left"
+    except (EOFError, ConnectionError):
+        return "passed on in vain"
+    finally:
+        caller.writer.transport.abort()
+
+
+async def stir(gate: Gate, chance: random.Random) -> None:
+    """Replicas come and go, and so do APIs."""
+    while True:
+        api = chance.choice(APIS)
+        if chance.random() < 0.2:
+            del gate.board.routes[api]
+            gate.board.route_hints.notify(api)
+            await asyncio.sleep(0.005)
+        gate.route(api, *chance.choice([(), ("unix:/one",), ("unix:/one", "unix:/other")]))
+        await asyncio.sleep(0.005)
+
+
+def living_connections() -> list[Connection]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, Connection)]
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_nothing_is_left_of_thousands_in_any_order(gate: Gate, seed: int) -> None:
+    chance = random.Random(seed)
+    for api in APIS:
+        gate.route(api)
+    stirring = asyncio.create_task(stir(gate, chance))
+    outcomes: Counter[str] = Counter()
+    for _ in range(15):
+        outcomes.update(await asyncio.gather(*(one(gate, chance) for _ in range(100))))
+    stirring.cancel()
+    assert set(outcomes) >= {"answered", "left"}
+    await until(lambda: gate.board.held == {})
+    await until(lambda: not living_connections())
+    assert gate.activator.kept == 0

@@ -1,0 +1,53 @@
+"""What is told to whoever is not served."""
+
+from __future__ import annotations
+
+import json
+
+from gyrus.contract.problem import MEDIA_TYPE
+from gyrus.contract.replica import Phase, Reason
+from gyrus.gate import refusals
+from gyrus.gate.refusals import Refusal, answer
+from gyrus.state.board import Queueing, Route
+from support.world import replica
+
+QUEUEING = Queueing(slots=1, longest_queue=10, processes=1, replicas=1, hold=2, generation=2)
+ROUTE = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=60, queueing=QUEUEING)
+
+
+def document(refusal: Refusal) -> dict[str, object]:
+    head, _, body = answer(refusal, "mine", close=False, bodiless=False).partition(b"\r\n\r\n")
+    lines = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert lines["content-type"] == MEDIA_TYPE
+    assert int(lines["content-length"]) == len(body)
+    return json.loads(body) | {"retry_after": lines.get("retry-after")}
+
+
+def test_hold_that_is_over_says_what_the_wanted_replicas_do() -> None:
+    replicas = (
+        replica("old", 1, Phase.FAILED, Reason.KILLED),
+        replica("new", 2, Phase.BUILDING, message="installing torch"),
+    )
+    told = document(refusals.overdue(ROUTE, replicas))
+    assert told["status"] == 503
+    assert told["retry_after"] == "1"
+    assert "Killed" in str(told["detail"]) or "installing torch" in str(told["detail"])
+    assert "max_hold, 2 s" in str(told["detail"])
+
+
+def test_fault_of_a_replica_is_told_before_what_others_do() -> None:
+    replicas = (replica("new", 2, Phase.BACKOFF, Reason.INIT, message="the model file is missing."),)
+    detail = refusals.overdue(ROUTE, replicas).detail
+    assert "InitFailure: the model file is missing. `gyrus describe iris` tells more." in detail
+
+
+def test_what_is_given_back_is_marked_for_the_gateway_alone() -> None:
+    told = answer(refusals.RELEASED, "mine", close=False, bodiless=False)
+    assert b"\r\nx-gyrus-requeue: 1\r\n" in told
+    assert b"x-gyrus-requeue" not in answer(refusals.ending("a"), "mine", close=False, bodiless=False)
+
+
+def test_request_ids_cannot_break_the_head() -> None:
+    told = answer(refusals.unknown("a"), "ä☃", close=True, bodiless=True)
+    assert told.endswith(b"connection: close\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 404 Not Found\r\n")
