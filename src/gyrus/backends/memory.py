@@ -198,6 +198,7 @@ class MemoryBackend:
             await self._written.wait()
 
     async def remove(self, api: str) -> None:
+        self.expect(api, None)
         gone = {replica for replica, of in self._machine.apis.items() if of == api}
         self._machine.lines = [line for line in self._machine.lines if line.replica not in gone]
         self._machine.apis = {replica: of for replica, of in self._machine.apis.items() if of != api}

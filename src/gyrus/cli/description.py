@@ -24,6 +24,7 @@ from gyrus.cli.replicas import doing
 from gyrus.contract.operator import (
     ApiDescription,
     EventView,
+    ParkedView,
     ReplicaView,
     RolloutView,
     StartTimes,
@@ -121,6 +122,8 @@ def _scaling(description: ApiDescription) -> Iterator[str]:
         yield f"{'held':<10} {description.held}, until a replica is there"
     if description.starts:
         yield f"{'starts':<10} {', '.join(map(_start, description.starts))}"
+    if description.parked:
+        yield f"{'next':<10} {_parked(description.parked)}"
 
 
 def _bounds(autoscaling: dict[str, Any]) -> str:
@@ -133,6 +136,13 @@ def _bounds(autoscaling: dict[str, Any]) -> str:
 
 def _start(times: StartTimes) -> str:
     return f"{times.kind} {times.median:.2f} s (median of {times.count})"
+
+
+def _parked(parked: ParkedView) -> str:
+    """How the next replica will start."""
+    if parked.because:
+        return f"cold: {parked.because}"
+    return f"warm: a process with the handler is parked ({parked.memory / 2**20:.0f} MiB)"
 
 
 def _traffic(traffic: TrafficView) -> str:

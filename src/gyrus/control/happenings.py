@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import chain
 
 from gyrus.autoscaling.policy import Decision
-from gyrus.contract.operator import Outcome
+from gyrus.contract.operator import Outcome, ParkedView
+from gyrus.contract.parking import ParkedPhase
 from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus
 from gyrus.control.verdict import Verdict
 from gyrus.state.board import Replica
@@ -43,7 +44,8 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
         return
     match status.phase:
         case Phase.READY if before is None or before.phase is not Phase.READY:
-            yield NORMAL, "ReplicaReady", f"Replica {status.id} is ready"
+            cold = f"; it started cold: {status.cold_because}" if status.cold_because else ""
+            yield NORMAL, "ReplicaReady", f"Replica {status.id} is ready{cold}"
         case Phase.FAILED | Phase.BACKOFF | Phase.UNREADY:
             yield WARNING, str(status.reason or "ReplicaFailed"), f"Replica {status.id}: {status.message}"
         case Phase.PENDING if status.reason is Reason.CAPACITY:
@@ -76,6 +78,16 @@ def way_event(api: str, replica: str, now: datetime) -> Event:
     """An old replica leaves before the new one is up."""
     message = f"Replica {replica} makes way: the machine has no room for its successor beside it"
     return Event(api=api, time=now, type=NORMAL, reason="MadeWay", message=message, replica=replica)
+
+
+def parked_event(
+    api: str, before: ParkedView | None, after: ParkedView | None, now: datetime
+) -> Event | None:
+    """Warm starts were asked for, and have just been found to be impossible."""
+    if after is None or after.phase is not ParkedPhase.IMPOSSIBLE or after == before:
+        return None
+    message = f"Replicas start cold: {after.because}"
+    return Event(api=api, time=now, type=WARNING, reason="ColdStarts", message=message)
 
 
 def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:

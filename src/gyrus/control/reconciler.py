@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gyrus.aio.clock import Clock
 from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
-from gyrus.control.happenings import replica_events, verdict_event, way_event
+from gyrus.control.happenings import parked_event, replica_events, verdict_event, way_event
 from gyrus.control.plan import Plan, plan, route
 from gyrus.control.situation import Situation
 from gyrus.control.starts import Stopwatch
@@ -140,6 +140,7 @@ class Reconciler:
             self.backend.expect(api.name, None)
         else:
             self.backend.expect(api.name, _order(api, api.live, await self._revision(api.name, api.live)))
+        await self._tell_of_parked(api.name)
 
     # Record
 
@@ -156,6 +157,15 @@ class Reconciler:
             name, {r.id: r for r in before}, {r.id: r for r in replicas}, self.clock.now()
         )
         await self._keep(name, *happened)
+
+    async def _tell_of_parked(self, name: str) -> None:
+        before, after = self.board.parked.get(name), self.backend.parked(name)
+        if after is None:
+            self.board.parked.pop(name, None)
+        else:
+            self.board.parked[name] = after
+        if event := parked_event(name, before, after, self.clock.now()):
+            await self._keep(name, event)
 
     async def _record(self, situation: Situation, step: Plan) -> None:
         api = situation.api
@@ -192,6 +202,7 @@ class Reconciler:
         """Nothing of this API is wanted: forget it, and end replicas that nobody owns."""
         self._retiring.pop(name, None)
         self.stopwatch.forget(name)
+        self.board.parked.pop(name, None)
         self._revisions = {key: value for key, value in self._revisions.items() if key[0] != name}
         if self.board.routes.pop(name, None):
             self.board.route_hints.notify(name)

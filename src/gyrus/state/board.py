@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from gyrus.aio.hint import Hints
-from gyrus.contract.operator import ScalingView, StartTimes, TrafficView
+from gyrus.contract.operator import ParkedView, ScalingView, StartTimes, TrafficView
 from gyrus.contract.replica import ReplicaStatus
 
 
@@ -111,6 +111,9 @@ class Board:
     """By API: when a request of it was last seen. Written by control."""
     starts: dict[str, tuple[StartTimes, ...]] = field(default_factory=dict[str, tuple[StartTimes, ...]])
     """By API: how long replicas of the wanted revision took to start. Written by control."""
+    parked: dict[str, ParkedView] = field(default_factory=dict[str, ParkedView])
+    """By API: what its next replicas will be forks of. Written by control. An API that is not here is not to
+    have such a thing."""
     gateway: str = "starting"
     """``running``, ``starting`` or ``down``. Written by routing."""
     gateway_message: str = ""

@@ -13,6 +13,7 @@ from gyrus.contract.operator import (
     Deployed,
     EventView,
     Outcome,
+    ParkedView,
     ReplicaCounts,
     ReplicaView,
     RevisionView,
@@ -56,6 +57,7 @@ class Sight:
     """When a request was last seen; None: never since the operator started."""
     scaling: ScalingView | None = None
     starts: tuple[StartTimes, ...] = ()
+    parked: ParkedView | None = None
     gateway_fault: str | None = None
     """Why no request gets through at all; None: the gateway runs."""
 
@@ -69,6 +71,7 @@ class Sight:
             asked=board.asked.get(api),
             scaling=board.scaling.get(api),
             starts=board.starts.get(api, ()),
+            parked=board.parked.get(api),
             gateway_fault=board.gateway_message if board.gateway == "down" else None,
         )
 
@@ -113,6 +116,7 @@ def describe(
         held=sight.held,
         scaling=sight.scaling,
         starts=sight.starts,
+        parked=sight.parked,
     )
 
 

@@ -18,7 +18,8 @@ from gyrus.backends.memory import fails
 from gyrus.cli.commands.logs import shown
 from gyrus.client.client import Client
 from gyrus.client.environments import Environments
-from gyrus.contract.operator import LogLine, ScalingView, StartTimes
+from gyrus.contract.operator import LogLine, ParkedView, ScalingView, StartTimes
+from gyrus.contract.parking import ParkedPhase
 from gyrus.contract.replica import Reason, StartKind
 from support.command_line import Gyrus
 from support.operator_thread import Operator
@@ -122,6 +123,7 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
         operator.board.scaling["iris"] = scaling
         operator.board.starts["iris"] = starts
         operator.board.held["iris"] = 2
+        operator.board.parked["iris"] = ParkedView(phase=ParkedPhase.PARKED, memory=137 * 2**20)
 
     operator.call(see)
     text = gyrus("describe", "iris").out
@@ -131,6 +133,7 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
         "upon       average 6.75, panic_average 7",
         "held       2, until a replica is there",
         "starts     cold 2.31 s (median of 4), warm 0.09 s (median of 20)",
+        "next       warm: a process with the handler is parked (137 MiB)",
     ):
         assert part in text
     told = gyrus("describe", "iris", "-o", "json").json

@@ -12,7 +12,8 @@ from pathlib import Path
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.memory import MemoryBackend, fails, works
 from gyrus.backends.protocol import ReplicaOrder
-from gyrus.contract.operator import Outcome
+from gyrus.contract.operator import Outcome, ParkedView
+from gyrus.contract.parking import ParkedPhase
 from gyrus.contract.replica import Phase, Reason
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
@@ -24,6 +25,7 @@ from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
 from support.gateway import acknowledge
+from support.looking import until as looked
 from support.world import spec
 
 CLOCK = SystemClock()
@@ -129,6 +131,36 @@ async def test_a_deleted_api_leaves_nothing(tmp_path: Path) -> None:
         await at.until(lambda api: api is None)
         assert not at.backend.observe()
         assert not at.board.routes
+
+
+async def test_what_is_live_is_expected_until_it_is_deleted(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        await at.deploy()
+        await looked(lambda: "iris" in at.backend.expected)
+        assert at.backend.expected["iris"].revision == 1
+        await at.deploy(env={"A": "b"})
+        await looked(lambda: at.backend.expected["iris"].revision == 2)
+        await at.store.mark_deleting("iris", CLOCK.now())
+        at.board.intent_hints.notify("iris")
+        await at.until(lambda api: api is None)
+        assert not at.backend.expected
+
+
+async def test_that_nothing_can_be_parked_is_told_once(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        await at.deploy()
+        await at.until(ended)
+        impossible = ParkedView(
+            phase=ParkedPhase.IMPOSSIBLE, because="importing handler.py started 1 thread: a"
+        )
+        at.backend.views["iris"] = impossible
+        for _ in range(2):
+            at.backend.changes.notify("iris")
+            assert (await at.told("ColdStarts")).count("ColdStarts") == 1
+        assert at.board.parked["iris"] == impossible
+        (event,) = [e for e in await at.store.events("iris") if e.reason == "ColdStarts"]
+        assert event.message == "Replicas start cold: importing handler.py started 1 thread: a"
+        assert event.type == "warning"
 
 
 async def test_a_replica_that_dies_leaves_the_route_and_comes_back(tmp_path: Path) -> None:

@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from gyrus.contract.operator import Cause, Outcome, ScalingView, StartTimes, Status, TrafficView
+from gyrus.contract.operator import (
+    Cause,
+    Outcome,
+    ParkedView,
+    ScalingView,
+    StartTimes,
+    Status,
+    TrafficView,
+)
+from gyrus.contract.parking import ParkedPhase
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus, StartKind
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions, view
@@ -222,6 +231,7 @@ class TestDescription:
         board.held["iris"] = 7
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=1, replicas=1, rule="", message="")
         board.starts["iris"] = (StartTimes(kind=StartKind.COLD, median=2, last=2, count=1),)
+        board.parked["iris"] = ParkedView(phase=ParkedPhase.PARKED, memory=1)
         rollout = Rollout(
             api="iris", generation=SECOND, outcome=Outcome.PROGRESSING, message="", finished_at=None
         )
@@ -235,6 +245,7 @@ class TestDescription:
         assert told.traffic.requests == 9
         assert told.held == 7
         assert (told.scaling, told.starts) == (board.scaling["iris"], board.starts["iris"])
+        assert told.parked == board.parked["iris"]
         assert told.api.in_flight == 2
         assert told.spec["timeout"] == "1m"
         assert (told.rollout.generation, told.rollout.started_at) == (2, "2030-01-01T00:00:00.000Z")
