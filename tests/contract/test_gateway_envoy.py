@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ import websockets.asyncio.client
 import websockets.asyncio.server
 
 from gyrus.contract.problem import MEDIA_TYPE
+from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER
 from gyrus.routing.errors import PortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
 from gyrus.state.board import Route, Traffic
@@ -166,6 +168,8 @@ async def test_headers_on_the_way(stage: Stage, client: httpx.AsyncClient, echo:
         "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "x-gyrus-internal": "1",
         "x-gyrus-requeue": "1",
+        API_HEADER: "another",
+        ARRIVED_HEADER: "1",
         "x-envoy-upstream-rq-timeout-ms": "1",
         "x-envoy-max-retries": "0",
     }
@@ -173,7 +177,9 @@ async def test_headers_on_the_way(stage: Stage, client: httpx.AsyncClient, echo:
     seen = answered.json()["headers"]
     assert seen["x-request-id"] == answered.headers["x-request-id"] == "abc"
     assert seen["traceparent"] == sent["traceparent"]
-    assert not [name for name in seen if name.startswith("x-gyrus")]
+    assert {name for name in seen if name.startswith("x-gyrus")} == {API_HEADER, ARRIVED_HEADER}
+    assert seen[API_HEADER] == "iris"
+    assert abs(float(seen[ARRIVED_HEADER]) - time.time()) < 5
     assert not {"x-envoy-upstream-rq-timeout-ms", "x-envoy-max-retries"} & seen.keys()
     assert answered.headers["server"] == "gyrus"
     made = await client.get(f"{stage.url}/iris")
@@ -354,6 +360,23 @@ async def test_request_given_back_goes_elsewhere(stage: Stage, client: httpx.Asy
             assert answered.json()["length"] == size
         assert full.requests
         await stage.forget("moved")
+
+
+async def test_time_of_arrival_is_the_same_on_every_try(stage: Stage, client: httpx.AsyncClient) -> None:
+    async def later(request: Request, writer: asyncio.StreamWriter) -> None:
+        del request
+        await asyncio.sleep(0.02)
+        writer.write(answer(503, b"", x_gyrus_requeue="1"))
+
+    async with stage.upstream("late", later).serving() as late:
+        url = await stage.route("late", late)
+        asked = asyncio.create_task(client.post(url, content=b"x"))
+        await until(lambda: len(late.requests) == 3)
+        late.behave = None
+        await asked
+        arrived = {request.headers[ARRIVED_HEADER] for request in late.requests}
+    assert len(arrived) == 1
+    assert re.fullmatch(r"\d{10}\.\d{3}", arrived.pop())
 
 
 async def test_request_given_back_many_times_is_answered(stage: Stage, client: httpx.AsyncClient) -> None:

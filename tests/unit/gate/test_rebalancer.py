@@ -1,0 +1,129 @@
+"""Who waits where others are free is moved, and nobody is asked for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest_asyncio
+
+from gyrus.aio.clock import SystemClock
+from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH
+from gyrus.gate.rebalancer import Rebalancer
+from gyrus.state.board import Board, Queueing, Route, Traffic
+from support.upstreams import Request, Upstream, answer, until
+
+QUEUEING = Queueing(slots=1, longest_queue=100, processes=1, replicas=2, hold=30, generation=1)
+
+
+class Process:
+    """A replica's process with a queue; what it gives back goes to ``other``."""
+
+    def __init__(self, path: Path, waiting: int = 0, busy: int = 0) -> None:
+        self.upstream = Upstream(path.stem, path, self.answer)
+        self.waiting, self.busy = waiting, busy
+        self.other: Process | None = None
+        self.looks = 0
+
+    async def answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        assert request.headers["x-gyrus-internal"] == "1"
+        if request.target == LOAD_PATH:
+            self.looks += 1
+            writer.write(answer(200, json.dumps(self.load()).encode()))
+        else:
+            assert (request.method, request.target) == ("POST", REQUEUE_PATH)
+            number = min(self.waiting, json.loads(request.body)["at_most"])
+            self.give(number)
+            writer.write(answer(200, json.dumps({"given_back": number}).encode()))
+
+    def load(self) -> dict[str, object]:
+        return {"slots": 1, "busy": self.busy, "waiting": self.waiting, "movable": self.waiting}
+
+    def give(self, number: int) -> None:
+        assert self.other is not None
+        self.waiting -= number
+        for _ in range(number):
+            if self.other.busy:
+                self.other.waiting += 1
+            else:
+                self.other.busy = 1
+
+
+class House:
+    def __init__(self, board: Board, bell: Path, one: Process, other: Process) -> None:
+        self.board, self.bell, self.one, self.other = board, bell, one, other
+
+    def route(self, queueing: Queueing | None = QUEUEING) -> None:
+        to = frozenset({self.one.upstream.endpoint, self.other.upstream.endpoint})
+        self.board.routes["a"] = Route(api="a", path="/a", endpoints=to, timeout=5, queueing=queueing)
+        self.board.acknowledged["a"] = to
+        self.board.acknowledged_hints.notify("a")
+
+    def ring(self, api: str = "a") -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+            bell.sendto(api.encode(), str(self.bell))
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncGenerator[House]:
+    board = Board()
+    one, other = Process(tmp_path / "one.sock"), Process(tmp_path / "other.sock")
+    one.other, other.other = other, one
+    bell = tmp_path / "bell.sock"
+    async with one.upstream.serving(), other.upstream.serving():
+        working = asyncio.create_task(Rebalancer(board, bell, SystemClock()).run())
+        await until(bell.exists)
+        yield House(board, bell, one, other)
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+    assert not bell.exists()
+
+
+async def test_queues_are_evened_out_when_a_replica_comes(house: House) -> None:
+    house.one.waiting, house.one.busy = 20, 1
+    house.route()
+    await until(lambda: abs(house.one.waiting - house.other.waiting) <= 2)
+    assert house.one.waiting + house.other.waiting == 19
+
+
+async def test_replica_that_rings_is_looked_at_and_looks_end_with_the_queue(house: House) -> None:
+    house.route()
+    await until(lambda: house.one.looks == 1)
+    house.one.waiting, house.one.busy = 1, 1
+    house.ring()
+    await until(lambda: house.other.busy == 1)
+    await until(lambda: house.one.waiting == 0)
+    looks = house.one.looks
+    await asyncio.sleep(0.2)
+    assert house.one.looks <= looks + 1
+
+
+async def test_crowd_in_the_gateway_is_reason_enough(house: House) -> None:
+    house.route()
+    await until(lambda: house.one.looks == 1)
+    house.one.waiting, house.one.busy = 1, 1
+    house.board.traffic["a"] = Traffic(in_flight=3)
+    await until(lambda: house.other.busy == 1)
+
+
+async def test_what_has_no_queue_of_ours_is_never_asked(house: House) -> None:
+    house.route(None)
+    house.ring()
+    house.ring("unknown")
+    await asyncio.sleep(0.1)
+    assert house.one.looks == house.other.looks == 0
+
+
+async def test_dead_replica_stands_in_nobodys_way(house: House) -> None:
+    house.one.waiting, house.one.busy = 3, 1
+    house.other.upstream.kill()
+    house.route()
+    await until(lambda: house.one.looks >= 2)
+    house.other.upstream.socket.unlink()
+    await house.other.upstream.start()
+    await until(lambda: house.other.busy == 1)
