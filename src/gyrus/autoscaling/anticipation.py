@@ -9,44 +9,55 @@ from gyrus.autoscaling.policy import Sample
 from gyrus.autoscaling.season import Season
 from gyrus.autoscaling.trend import Trend
 
-SAFETY = 1.3
+SAFETY = 1.0
 """Deviations above the mean to be ready for."""
-CALM = 2.0
-"""Deviations above the mean that must fit into what remains, before a replica is let go."""
-TREND_POINT = 15.0
+CALM = 1.4
+"""Deviations above the mean that must fit into what remains before a replica is let go: more than the above,
+so that an estimate that wavers moves nothing."""
+EVER = 4.0
+"""Deviations above the mean beyond which nothing is explained by experience."""
+BUSIEST = 0.9
+"""The busiest that what remains may be on average, for the same reason."""
+TREND_POINT = 4.0
 """Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A load to be ready for, in requests in flight."""
+    """Replicas, not rounded."""
 
     least: float
-    """Less would be too little."""
+    """To have."""
     calm: float
-    """What is there is not let go below this."""
+    """To keep, of what there is."""
+    ever: float
+    """More than all experience."""
 
 
 class Anticipation:
-    """Learns with each look; foresees by experience, trend and season."""
+    """Learns with each look, and foresees by experience, trend and season."""
 
     def __init__(self) -> None:
-        self.outlook = Outlook()
-        self.trend = Trend(TREND_POINT)
-        self.season = Season()
+        self._outlook = Outlook()
+        self._trend = Trend(TREND_POINT)
+        self._season = Season()
 
-    def learn(self, sample: Sample, look: float, load: float) -> None:
-        """``look``: what the traffic looks like. ``load``: what it is, without a queue that is worked off."""
-        self.outlook.learn(sample.now, look, load, sample.startup)
-        self.trend.add(sample.now, load)
-        self.season.add(sample.now, load)
+    def learn(self, sample: Sample, load: float) -> None:
+        """``load``: of now, in replicas, without the queue that is worked off."""
+        self._outlook.learn(sample.now, load, sample.startup)
+        self._trend.add(sample.now, load)
+        self._season.add(sample.now, load)
 
-    def foresee(self, sample: Sample, look: float, average: float) -> Need | None:
-        """A start-up from now. None: a traffic that looks like this is not known yet."""
-        expected = self.outlook.expected(look)
+    def foresee(self, sample: Sample, load: float, average: float) -> Need | None:
+        """A start-up from now. None: there is no experience with this traffic yet."""
+        expected = self._outlook.expected(load)
         if expected is None:
             return None
-        rise = max(self.trend.slope, 0.0) * sample.startup
-        rise = max(rise, self.season.change(sample.now, sample.startup))
-        ahead = average + rise if rise else 0.0
-        return Need(max(expected.level(SAFETY), ahead), max(expected.level(CALM), ahead))
+        rise = max(self._trend.slope, 0.0) * sample.startup
+        rise = max(rise, self._season.change(sample.now, sample.startup))
+        risen = average + rise + SAFETY * expected.deviation if rise else 0.0
+        return Need(
+            least=max(expected.level(SAFETY), risen),
+            calm=max(expected.level(CALM), expected.mean / BUSIEST),
+            ever=expected.level(EVER),
+        )

@@ -17,17 +17,25 @@ from gyrus.autoscaling.windows import Average
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.quantities import format_duration
 
-QUEUED = 2.0
-"""The load counts up to so many times the slots that there are: the rest is a queue, worked off once."""
+QUEUED = 1.2
+"""A load counts as experience up to so many times the replicas that are wanted: the rest is a queue, which
+they work off."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """In replicas, not rounded."""
+    """The traffic in replicas, not rounded."""
 
+    load: float
+    """Of now."""
     average: float
+    """Over the window."""
+    steady: float
+    """The same, bursts counted only up to the panic threshold."""
     panic: float
+    """Over the panic window."""
     need: Need | None
+    """What is foreseen."""
 
 
 class GyrusPolicy(Policy):
@@ -37,6 +45,7 @@ class GyrusPolicy(Policy):
 
     def __init__(self, spec: ApiSpec) -> None:
         self._average = Average(0.0)
+        self._steady = Average(0.0)
         self._panic = Average(0.0)
         self._anticipation = Anticipation()
         self._surge = Surge(spec.autoscaling)
@@ -49,7 +58,7 @@ class GyrusPolicy(Policy):
         """Another revision of the same API: decide by its settings from now on."""
         scaling = self._scaling = spec.autoscaling
         self._target = spec.target_in_flight
-        self._average.span = scaling.window.total_seconds()
+        self._average.span = self._steady.span = scaling.window.total_seconds()
         self._panic.span = scaling.panic_window.total_seconds()
         self._schedule = Schedule(scaling.schedule)
         self._surge.reconfigure(scaling)
@@ -59,76 +68,85 @@ class GyrusPolicy(Policy):
     def decide(self, sample: Sample) -> Decision:
         if self._stable is None:
             self._stable = Stable(self._scaling, sample.requested)
-        seen = self._look(sample)
-        stable = self._stable.follow(sample.now, seen.average)
-        surged = self._surge.follow(sample, seen.need, seen.panic)
+        seen = self._look(sample, self._stable.replicas)
+        stable = self._stable.follow(sample.now, seen.steady)
+        surged = self._surge.follow(sample, seen.need, seen.panic, seen.load)
         wanted = max(whole(seen.average), surged.wanted)
-        bound = self._bounded(sample, _joined(stable, surged, wanted))
-        bound = Bound(bound.replicas) if bound.replicas == wanted else bound
+        bound = self._bounded(sample, self._joined(stable, surged, wanted))
+        kept = bound.replicas == wanted
         return Decision(
             at=sample.now,
             was=sample.requested,
             wanted=wanted,
             replicas=bound.replicas,
-            rule=bound.rule,
-            because=bound.because,
-            inputs=self._inputs(sample, seen),
+            rule="" if kept else bound.rule,
+            because="" if kept else bound.because,
+            inputs=self._inputs(sample, seen, stable.replicas),
         )
 
-    def _look(self, sample: Sample) -> _Seen:
+    def _look(self, sample: Sample, stable: int) -> _Seen:
         if sample.in_flight > 0 or self._active is None:
             self._active = sample.now
-        average = self._average.add(sample.now, sample.in_flight)
-        panic = self._panic.add(sample.now, sample.in_flight)
-        looks_like = max(sample.in_flight, panic)
-        load = min(sample.in_flight, QUEUED * max(sample.ready, 1) * self._target)
-        self._anticipation.learn(sample, looks_like / self._target, load / self._target)
-        foresees = self._scaling.forecast
-        need = self._anticipation.foresee(sample, looks_like / self._target, average / self._target)
-        return _Seen(average / self._target, panic / self._target, need if foresees else None)
+        now, load, threshold = sample.now, sample.in_flight / self._target, self._scaling.panic_threshold
+        average = self._average.add(now, load)
+        unsurprising = load if threshold is None else min(load, threshold * max(stable, 1))
+        worked_at = min(load, QUEUED * max(sample.requested, 1))
+        self._anticipation.learn(sample, worked_at)
+        foreseen = self._anticipation.foresee(sample, worked_at, average) if self._scaling.forecast else None
+        return _Seen(
+            load=load,
+            average=average,
+            steady=self._steady.add(now, unsurprising),
+            panic=self._panic.add(now, load),
+            need=foreseen,
+        )
+
+    def _joined(self, stable: Bound, surged: Surged, wanted: int) -> Bound:
+        """The higher number, with the rule that keeps it from being what is wanted."""
+        surge = surged.bound
+        higher = surge if surge.replicas > stable.replicas else stable
+        if higher.replicas >= wanted:
+            return higher
+        rule = surge if surged.wanted == wanted and surge.rule else stable
+        if rule.rule:
+            return Bound(higher.replicas, rule.rule, rule.because)
+        window = format_duration(self._scaling.window)
+        because = f"the average of {window} counts a burst up to {self._scaling.panic_threshold:g} times"
+        return Bound(higher.replicas, "panic_threshold", f"{because} the stable {stable.replicas}")
 
     def _bounded(self, sample: Sample, bound: Bound) -> Bound:
-        """What holds whatever the traffic is: the later rule outweighs the earlier."""
-        scaling, least, most = self._scaling, self._scaling.min_replicas, self._scaling.max_replicas
+        """What holds whatever the traffic is. Each rule outweighs those before it."""
+        least, most = self._scaling.min_replicas, self._scaling.max_replicas
         bound = self._awake(sample, bound)
         bound = bound.at_least(least, "min_replicas", f"min_replicas is {least}")
         if turn := self._schedule.at(sample.now):
             bound = bound.at_least(turn.line.min_replicas, "schedule", str(turn))
-        bound = bound.at_most(most, "max_replicas", f"max_replicas is {scaling.max_replicas}")
-        if sample.room is not None:
-            because = f"there is room for {sample.room} only"
-            bound = bound.at_most(sample.room, "capacity", because)
-        return bound
+        bound = bound.at_most(most, "max_replicas", f"max_replicas is {most}")
+        if sample.room is None:
+            return bound
+        return bound.at_most(sample.room, "capacity", f"there is capacity for {sample.room} only")
 
     def _awake(self, sample: Sample, bound: Bound) -> Bound:
-        """The last replica goes only when nothing was in flight for the whole period."""
-        period = self._scaling.downscale_stabilization_period
-        quiet = sample.now - (self._active if self._active is not None else sample.now)
+        """What is in flight has a replica; the last one goes when nothing was for the whole period."""
         if sample.in_flight > 0:
             return bound.at_least(1, "in_flight", "a request is in flight")
+        period = self._scaling.downscale_stabilization_period
+        quiet = sample.now - (sample.now if self._active is None else self._active)
         if sample.requested and quiet < period.total_seconds():
             because = f"idle for {quiet:.0f}s, not yet for {format_duration(period)}"
             return bound.at_least(1, "downscale_stabilization_period", because)
         return bound
 
-    def _inputs(self, sample: Sample, seen: _Seen) -> dict[str, float]:
+    def _inputs(self, sample: Sample, seen: _Seen, stable: int) -> dict[str, float]:
+        """Loads in requests in flight, the rest in replicas and seconds."""
         inputs = {
+            "in_flight": sample.in_flight,
             "average": seen.average * self._target,
             "panic_average": seen.panic * self._target,
-            "target_in_flight": self._target,
             "recommendation": seen.average,
+            "stable": float(stable),
             "startup": sample.startup,
         }
         if seen.need:
             inputs["forecast"] = seen.need.least * self._target
         return inputs
-
-
-def _joined(stable: Bound, surged: Surged, wanted: int) -> Bound:
-    """The higher number, with the rule that keeps it from being what is wanted."""
-    surge = surged.bound
-    higher = surge if surge.replicas > stable.replicas else stable
-    if higher.replicas >= wanted:
-        return higher
-    rule = surge if surged.wanted == wanted and surge.rule else stable
-    return Bound(higher.replicas, rule.rule, rule.because)

@@ -7,14 +7,13 @@ from collections import deque
 from dataclasses import dataclass
 
 MEMORY = 1800.0
-"""Seconds after which an experience weighs half."""
-FINEST = 0.5
-"""Loads up to this look alike; from here on, all that lie between a power of two and the next."""
+SHORTEST = 60.0
+"""Seconds after which an experience weighs half: as long as the traffic has been known, within these. What
+was seen while everything was new fades soon."""
 IDLE = 0.05
-"""A load below this looks like none."""
-ENOUGH = 20.0
-"""Experiences without which there is no outlook."""
-_LOOKS = 40
+"""A load below this, in replicas, is none."""
+ENOUGH = 10.0
+"""Experiences, one a second, without which there is no outlook."""
 _HEAVIEST = 2.0**200
 
 
@@ -31,55 +30,48 @@ class Expectation:
 
 
 class Outlook:
-    """Remembers, for each look of the load, what the load was a start-up later: mean and deviation.
+    """Remembers what the load was a start-up after there was traffic, and a start-up after there was none.
 
-    A traffic of bursts has learned within minutes how high its bursts go, so that the first requests of one
-    call for what all of it will need; and that between them next to nothing follows. A steady traffic learns
-    how far it strays. Looks are the powers of two, so that what is learned is little, and learned soon.
+    A traffic of bursts has learned within minutes how high its bursts go, so that the first request of one
+    calls for what all of it needs, and that between them little follows. A steady traffic learns how far it
+    strays. Two kinds of moments and no more: what the load is *exactly* tells next to nothing about what it
+    is a start-up later, and what is learned of fewer kinds is learned sooner and keeps still.
     """
 
-    def __init__(self, memory: float = MEMORY) -> None:
-        self._memory = memory
+    def __init__(self) -> None:
+        self._first: float | None = None
+        self._last = 0.0
         self._weight = 1.0
-        """Of an experience of now. Grows, instead of all others fading."""
-        self._last: float | None = None
-        self._seen: deque[tuple[float, int]] = deque()
-        self._sums = [[0.0, 0.0, 0.0] for _ in range(_LOOKS)]
-        """For each look: the weights, the weighted loads that followed, and their weighted squares."""
+        """Of an experience of now. It grows, instead of all others fading."""
+        self._seen: deque[tuple[float, bool]] = deque()
+        self._sums = {False: [0.0, 0.0, 0.0], True: [0.0, 0.0, 0.0]}
+        """After none, and after some: the weights, the weighted loads that followed, their squares."""
 
-    def learn(self, now: float, look: float, load: float, ahead: float) -> None:
-        """The load looks like ``look``, and is ``load``: what followed on the looks ``ahead`` seconds ago."""
-        if self._last is not None and now > self._last:
-            self._weight *= 2.0 ** ((now - self._last) / self._memory)
-        self._last = now
-        self._seen.append((now, _kind(look)))
+    def learn(self, now: float, load: float, ahead: float) -> None:
+        """``load``, in replicas, is what followed on the moments ``ahead`` seconds ago."""
+        self._age(now)
+        self._seen.append((now, load >= IDLE))
         while self._seen[0][0] <= now - ahead:
             sums = self._sums[self._seen.popleft()[1]]
             sums[0] += self._weight
             sums[1] += self._weight * load
             sums[2] += self._weight * load * load
-        if self._weight > _HEAVIEST:
-            self._lighten()
 
-    def expected(self, look: float) -> Expectation | None:
-        """None: this look is not known well enough."""
-        weight, first, second = self._sums[_kind(look)]
+    def expected(self, load: float) -> Expectation | None:
+        """After a load of now. None: there is too little experience."""
+        weight, first, second = self._sums[load >= IDLE]
         if weight < ENOUGH * self._weight:
             return None
         mean = first / weight
         return Expectation(mean, math.sqrt(max(0.0, second / weight - mean * mean)))
 
-    def _lighten(self) -> None:
-        for sums in self._sums:
-            sums[:] = (number / self._weight for number in sums)
-        self._weight = 1.0
-
-
-def _kind(load: float) -> int:
-    """
-    >>> [_kind(load) for load in (0, 0.3, 0.5, 0.6, 1, 1.1, 2, 30)]
-    [0, 1, 1, 2, 2, 3, 3, 7]
-    """
-    if load < IDLE:
-        return 0
-    return min(1 + max(0, math.ceil(math.log2(load / FINEST))), _LOOKS - 1)
+    def _age(self, now: float) -> None:
+        if self._first is None:
+            self._first = self._last = now
+        half = min(max(now - self._first, SHORTEST), MEMORY)
+        self._weight *= 2.0 ** min((now - self._last) / half, 100.0)
+        self._last = now
+        if self._weight > _HEAVIEST:
+            for sums in self._sums.values():
+                sums[:] = (number / self._weight for number in sums)
+            self._weight = 1.0

@@ -11,6 +11,14 @@ from gyrus.autoscaling.windows import Extreme
 from gyrus.spec.api import Autoscaling
 from gyrus.spec.quantities import format_duration
 
+KEPT = 0.5
+"""Of a start-up: for how long a burst's replicas are kept though they are not needed."""
+OVER = 1.25
+SMALLEST = 2
+"""A burst is over when there are so many times, and so many more, replicas than are needed."""
+SLACK = 0.15
+"""Replicas beyond the need are let go only if they are more than this share of all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surged:
@@ -19,11 +27,11 @@ class Surged:
 
 
 class Surge:
-    """Up: at once. Down: soon after a burst, else as slowly as the stable number.
+    """Up: as soon as it is foreseen. Down: soon after a burst, else as slowly as the stable number.
 
-    A need that is ``panic_threshold`` times what there is is a burst, and is over when the need is again that
-    many times less than what there is: its replicas go when they have not been needed for as long as it
-    takes to have them back. Lesser needs are held for the downscale stabilization period.
+    A need of ``panic_threshold`` times what there is is a burst, and is followed at once; a lesser one by
+    ``max_upscale_factor`` a decision. When a burst is over its replicas go, since the next one is foreseen
+    when it begins. What a need that wavers took is held for the downscale stabilization period.
     """
 
     def __init__(self, scaling: Autoscaling) -> None:
@@ -36,18 +44,22 @@ class Surge:
         self._scaling = scaling
         self._held.span = scaling.downscale_stabilization_period.total_seconds()
 
-    def follow(self, sample: Sample, need: Need | None, panic: float) -> Surged:
-        """In replicas, not rounded: what is foreseen, if anything is; and what the panic window asks for."""
-        need = need or self._burst(sample.requested, panic)
-        self._recent.span = sample.startup
-        recent = whole(self._recent.add(sample.now, need.least))
-        held = whole(self._held.add(sample.now, need.calm))
-        wanted, present = whole(need.least), sample.requested
-        if wanted > present:
-            return Surged(wanted, self._up(present, need.least))
-        return Surged(wanted, self._down(sample.now, present, recent, held))
+    def follow(self, sample: Sample, need: Need | None, panic: float, load: float) -> Surged:
+        """In replicas, not rounded: what is foreseen, if anything is; what the panic window asks for; and
+        what is in flight now."""
+        if need is None:
+            least = calm = self._burst(sample.requested, panic)
+        else:
+            least, calm = max(need.least, self._beyond(sample, need, panic, load)), need.calm
+        self._recent.span = sample.startup * KEPT
+        recent = whole(self._recent.add(sample.now, least))
+        held = whole(self._held.add(sample.now, calm))
+        if whole(least) > sample.requested:
+            return Surged(whole(least), self._up(sample.requested, least))
+        return Surged(whole(least), self._down(sample.requested, recent, held))
 
-    def _burst(self, present: int, panic: float) -> Need:
+    def _burst(self, present: int, panic: float) -> float:
+        """Without experience the burst itself says what it needs."""
         threshold = self._scaling.panic_threshold
         if threshold is None:
             self._bursting = False
@@ -55,7 +67,17 @@ class Surge:
             self._bursting = True
         elif panic * threshold <= present:
             self._bursting = False
-        return Need(panic, panic) if self._bursting else Need(0.0, 0.0)
+        return panic if self._bursting else 0.0
+
+    def _beyond(self, sample: Sample, need: Need, panic: float, load: float) -> float:
+        """A burst beyond all experience: one step, and the next when that is there and the queue still grows.
+        A queue alone is worked off by what there is, and no reason to order as many replicas as requests."""
+        threshold, present = self._scaling.panic_threshold, sample.requested
+        if threshold is None or sample.ready < present or load < panic:
+            return 0.0
+        if panic < max(threshold * max(present, 1), need.ever):
+            return 0.0
+        return grown(present, whole(panic), self._scaling.max_upscale_factor).replicas
 
     def _up(self, present: int, least: float) -> Bound:
         scaling, wanted = self._scaling, whole(least)
@@ -66,14 +88,15 @@ class Surge:
             return Bound(present, "upscale_tolerance", because)
         return grown(present, wanted, scaling.max_upscale_factor)
 
-    def _down(self, now: float, present: int, recent: int, held: int) -> Bound:
+    def _down(self, present: int, recent: int, held: int) -> Bound:
         scaling = self._scaling
-        if scaling.panic_threshold is not None and recent * scaling.panic_threshold <= present:
+        shrinking = shrunk(present, recent, scaling.max_downscale_factor)
+        over = recent * OVER <= present and present - recent >= SMALLEST
+        if over and scaling.panic_threshold is not None:
             self._held.forget()
-            self._held.add(now, recent)
-            return shrunk(present, recent, scaling.max_downscale_factor)
-        kept = min(present, max(recent, held))
-        period = format_duration(scaling.downscale_stabilization_period)
-        because = f"as many were needed within {period}"
-        least = shrunk(present, recent, scaling.max_downscale_factor)
-        return least.at_least(kept, "downscale_stabilization_period", because)
+            return shrinking
+        kept = max(recent, held)
+        if kept > present * (1 - SLACK):
+            kept = present
+        because = f"as many were needed within {format_duration(scaling.downscale_stabilization_period)}"
+        return shrinking.at_least(kept, "downscale_stabilization_period", because)

@@ -8,7 +8,7 @@ from statistics import median
 
 POINTS = 12
 """Averages that a trend is drawn through."""
-AGREEING = 0.8
+AGREEING = 0.9
 """The share of pairs of points that must rise (or fall) for it to be a trend and no chance: of twelve
 random points, they do in less than one case in a thousand."""
 

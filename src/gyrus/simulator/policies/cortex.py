@@ -1,8 +1,8 @@
 """The autoscaler of Cortex 0.42, as its ``pkg/autoscaler/autoscaler.go`` decides.
 
 https://github.com/cortexlabs/cortex/blob/0.42/pkg/autoscaler/autoscaler.go (``autoscaleFn``) and
-``pkg/types/spec/validations.go`` (``AutoscalingTickInterval``, 10 s). From zero to one it is the activator that
-wakes the API (``Awaken``), at once and not at a tick.
+``pkg/types/spec/validations.go`` (``AutoscalingTickInterval``, 10 s). From zero to one it is the activator
+that wakes the API (``Awaken``), at once and not at a tick.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The horizontal pod autoscaler of Kubernetes (``autoscaling/v2``) on CPU utilisation, at its defaults.
 
-https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/ and, in kubernetes/kubernetes,
-``pkg/controller/podautoscaler/replica_calculator.go`` (``GetResourceReplicas``), ``horizontal.go``
-(``normalizeDesiredReplicasWithBehaviors``) and ``pkg/apis/autoscaling/v2/defaults.go``. The share of slots that
-are busy stands for the CPU: a full replica uses all that it requested and never more, so that a queue is not
-seen. The target is 80 %, the API server's default where none is written. Utilisation is that of the latest
-metrics-server resolution, 15 s. A resource metric cannot scale to zero: the least is one.
+https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/ and, in
+kubernetes/kubernetes, ``pkg/controller/podautoscaler/replica_calculator.go`` (``GetResourceReplicas``),
+``horizontal.go`` (``normalizeDesiredReplicasWithBehaviors``) and ``pkg/apis/autoscaling/v2/defaults.go``. The
+share of slots that are busy stands for the CPU: a full replica uses all that it requested and never more, so
+that a queue is not seen. The target is 80 %, the API server's default where none is written. Utilisation is
+that of the latest metrics-server resolution, 15 s. A resource metric cannot scale to zero: the least is one.
 """
 
 from __future__ import annotations
