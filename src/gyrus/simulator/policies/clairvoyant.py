@@ -1,17 +1,18 @@
 """One that knows every arrival and every service time beforehand: what the others are measured by.
 
-It keeps at each moment the least number of replicas with which no request would ever wait, were each started
-when it arrives, to the resolution of a second: the average load of the second, rounded up. Each replica is
-ordered a start-up before it is needed and let go when it has not been needed for that long, since ordering it
-again would cost as much as keeping it. Requests may still wait for parts of a second, so that a few that are
-very short miss. No policy that must wait for a start-up and does not know the future comes near it: it is a
-bound, not a rival. Fewer replica-hours still are possible for one who lets requests wait.
+It keeps in each second the least number of replicas with which no request would have to wait, to a resolution
+of 50 ms: the highest average load of its parts, rounded up. Each replica is ordered a start-up before it is
+needed and let go when it is not needed for that long, since ordering it again would cost as much as keeping
+it. Requests may still wait for less than 50 ms, so that a few that are very short may miss. Whoever must wait
+for a start-up and does not know the future does not come near it: it is a bound, not a rival. Fewer
+replica-hours still are possible for one who lets requests wait.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from gyrus.autoscaling.policy import Decision, Sample
@@ -19,6 +20,9 @@ from gyrus.autoscaling.windows import Extreme
 
 if TYPE_CHECKING:
     from gyrus.simulator.contenders import Situation
+
+PARTS = 20
+"""Of a second."""
 
 
 class ClairvoyantPolicy:
@@ -50,24 +54,22 @@ class ClairvoyantPolicy:
 
 
 def offered(arrivals: Sequence[float], services: Sequence[float]) -> list[float]:
-    """The average of each second of what would be in flight if nobody had to wait.
+    """Of each second the highest average, over one of its parts, of what would be in flight if nobody had to
+    wait.
 
-    >>> offered([0.5, 1.0], [1.0, 0.25])
-    [0.5, 0.75]
+    >>> offered([0.5, 1.0], [1.0, 0.2])
+    [1.0, 2.0]
     """
-    end = max((a + s for a, s in zip(arrivals, services, strict=True)), default=0.0)
-    changes = [0.0] * (math.floor(end) + 3)
+    end = max((a + s for a, s in zip(arrivals, services, strict=True)), default=0.0) * PARTS
+    changes = [0.0] * (math.floor(end) + PARTS + 3)
     for arrival, service in zip(arrivals, services, strict=True):
-        for moment, sign in ((arrival, 1.0), (arrival + service, -1.0)):
-            second = math.floor(moment)
-            rest = second + 1 - moment
-            changes[second] += sign * rest
-            changes[second + 1] += sign * (1 - rest)
-    loads, load = list[float](), 0.0
-    for change in changes[: math.ceil(end)]:
-        load += change
-        loads.append(round(load, 9))
-    return loads
+        for moment, sign in ((arrival * PARTS, 1.0), ((arrival + service) * PARTS, -1.0)):
+            part = math.floor(moment)
+            rest = part + 1 - moment
+            changes[part] += sign * rest
+            changes[part + 1] += sign * (1 - rest)
+    loads = [round(load, 6) for load in accumulate(changes)]
+    return [max(loads[part : part + PARTS]) for part in range(0, math.ceil(end), PARTS)]
 
 
 def highest_ahead(numbers: Sequence[int], ahead: int) -> list[int]:
