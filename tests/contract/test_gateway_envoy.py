@@ -376,7 +376,7 @@ async def test_time_of_arrival_is_the_same_on_every_try(stage: Stage, client: ht
         await asked
         arrived = {request.headers[ARRIVED_HEADER] for request in late.requests}
     assert len(arrived) == 1
-    assert re.fullmatch(r"\d{10}\.\d{3}", arrived.pop())
+    assert re.fullmatch(r"\d{10}\.\d{6}", arrived.pop())
 
 
 async def test_request_given_back_many_times_is_answered(stage: Stage, client: httpx.AsyncClient) -> None:

@@ -24,7 +24,7 @@ The gateway retries such an answer on another replica, whatever the method, and 
 """
 
 ARRIVED_HEADER = "x-gyrus-arrived"
-"""Set by the gateway: when the request first arrived there, in seconds since the epoch, with milliseconds.
+"""Set by the gateway: when the request first arrived there, in seconds since the epoch, with microseconds.
 The same on every try, so that a request's place in every queue and its time are counted from there."""
 
 API_HEADER = "x-gyrus-api"

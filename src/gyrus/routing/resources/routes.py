@@ -47,7 +47,7 @@ More is a fault; with the back-off below, this many take about 15 s."""
 BACKOFF_FIRST = 0.005
 BACKOFF_MOST = 0.5
 SAFE_METHODS = ("GET", "HEAD")
-ARRIVAL = "%START_TIME(%s.%3f)%"
+ARRIVAL = "%START_TIME(%s.%6f)%"
 """When the request arrived at the gateway: the same on every try."""
 
 _ROUTES = "envoy.config.route.v3.RouteList"
