@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gyrus.autoscaling.outlook import Outlook
@@ -13,11 +14,10 @@ SAFETY = 1.0
 """Deviations above the mean to be ready for."""
 CALM = 1.4
 """Deviations above the mean that must fit into what remains before a replica is let go: more than the above,
-so that an estimate that wavers moves nothing."""
+so that an estimate that wavers moves nothing. And never less than the mean and its square root: fewer would
+have to queue, and be missed at once."""
 EVER = 4.0
 """Deviations above the mean beyond which nothing is explained by experience."""
-BUSIEST = 0.9
-"""The busiest that what remains may be on average, for the same reason."""
 TREND_POINT = 4.0
 """Seconds."""
 
@@ -58,6 +58,6 @@ class Anticipation:
         risen = average + rise + SAFETY * expected.deviation if rise else 0.0
         return Need(
             least=max(expected.level(SAFETY), risen),
-            calm=max(expected.level(CALM), expected.mean / BUSIEST),
+            calm=max(expected.level(CALM), expected.mean + math.sqrt(expected.mean)),
             ever=expected.level(EVER),
         )
