@@ -72,7 +72,7 @@ class Burst:
 
     @property
     def overtaking(self) -> float:
-        """By how many service times a request began after its turn, at most: in the order of arrival, the n-th
+        """By how many service times a request began after its turn, at most: in order of arrival, the n-th
         request would have begun when the n-th of all did."""
         turns = sorted(each.began for each in self.served)
         by_arrival = sorted(self.served, key=lambda each: (each.arrived, each.began))
@@ -118,7 +118,7 @@ async def _load(url: str, arrivals: asyncio.Task[None]) -> tuple[float, dict[str
 
 
 def _arrivals(access_log: Path) -> dict[str, float]:
-    """By the request's id: when it arrived at the gateway. Of those of one millisecond any may be the first."""
+    """By the request's id: when it arrived at the gateway, to the millisecond."""
     lines = (json.loads(line) for line in access_log.read_text().splitlines())
     return {line["request_id"]: datetime.fromisoformat(line["time"]).timestamp() for line in lines}
 
