@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from typing import Any
 
 import httpx
@@ -14,9 +15,12 @@ import websockets.asyncio.server
 
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.problem import MEDIA_TYPE
-from gyrus.contract.replica import ARRIVED_HEADER
+from gyrus.contract.replica import ARRIVED_HEADER, HandlerConfig, Limits, Phase
 from gyrus.gate.activator import Activator
+from gyrus.gate.rebalancer import Rebalancer
+from gyrus.gate.replicas import Replicas as Processes
 from gyrus.state.board import Board, Queueing
+from support.replicas import Replicas
 from support.upstreams import Stage, Upstream, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -315,3 +319,77 @@ async def test_what_is_held_when_everything_ends_is_refused(stage: Stage, client
             assert answered.status_code == 503
             assert answered.headers["retry-after"] == "1"
             assert "is being stopped" in answered.json()["detail"]
+
+
+SLEEPER = """
+import asyncio, os
+
+class Handler:
+    async def predict(self, payload):
+        await asyncio.sleep(payload)
+        return os.getpid()
+"""
+
+
+@pytest.fixture(scope="module")
+def replicas(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Generator[list[str]]:
+    """Three real ones of one slot each: where they listen."""
+    with contextlib.closing(Replicas(tmp_path_factory.mktemp("r"))) as running:
+        started = [
+            running.launch(
+                script=SLEEPER,
+                handler=HandlerConfig(path="server.py"),
+                limits=Limits(max_concurrency=1, timeout=20),
+                bell=str(stage.home.bell_socket),
+            )
+            for _ in range(3)
+        ]
+        yield [each.until_phase(Phase.READY).endpoints[0] for each in started]
+
+
+@contextlib.asynccontextmanager
+async def rebalancing(stage: Stage) -> AsyncGenerator[None]:
+    task = asyncio.create_task(Rebalancer(stage.board, stage.home.bell_socket, SystemClock()).run())
+    await until(stage.home.bell_socket.exists)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_queue_of_a_busy_replica_is_shared_out_when_others_come(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient, replicas: list[str]
+) -> None:
+    api = Api(stage, activator, "a")
+    url = await api.route(replicas[0])
+    clock = asyncio.get_running_loop().time
+    async with rebalancing(stage):
+        began = clock()
+        asked = [asyncio.create_task(client.post(url, json=0.1)) for _ in range(30)]
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        await api.route(*replicas)
+        answers = await asyncio.gather(*asked)
+        took = clock() - began
+    assert [each.status_code for each in answers] == [200] * 30
+    assert len({each.json() for each in answers}) == 3
+    assert took < 2  # 1.1 at best; 3 if they had all stayed where they were
+
+
+async def test_nobody_waits_behind_a_long_request_while_another_replica_is_free(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient, replicas: list[str]
+) -> None:
+    api = Api(stage, activator, "a")
+    url = await api.route(*replicas[:2])
+    async with rebalancing(stage):
+        long = asyncio.create_task(client.post(url, json=2))
+        await until(lambda: stage.board.traffic["a"].in_flight == 1)
+        short = [asyncio.create_task(client.post(url, json=0.05)) for _ in range(8)]
+        answers = await asyncio.gather(*short)
+        assert not long.done()
+        assert (await long).status_code == 200
+    assert [each.status_code for each in answers] == [200] * 8
+    asking = Processes()
+    loads = await asking.loads(replicas)
+    asking.close()
+    assert [(load.busy, load.waiting) for load in loads.values()] == [(0, 0)] * 3
