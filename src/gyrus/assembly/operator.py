@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from gyrus import __version__
 from gyrus.aio.clock import SystemClock
 from gyrus.aio.tasks import run_until
+from gyrus.assembly import descriptors
 from gyrus.assembly.announcement import Announcement
 from gyrus.assembly.claim import StartError, remove_run_folder, token_of
 from gyrus.autoscaling.gyrus import GyrusPolicy
@@ -25,7 +26,7 @@ from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.scaling import Scaler
 from gyrus.control.shutdown import stop_replicas, withdraw_routes
-from gyrus.gate.activator import Activator
+from gyrus.gate.activator import MOST, Activator
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.packaging.shelf import PackageShelf
 from gyrus.routing.errors import GatewayError
@@ -147,7 +148,7 @@ def _wire(settings: Settings, store: Store, ending: Ending) -> Operator:
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )
-    activator = Activator(board, home.activator_socket, clock)
+    activator = Activator(board, home.activator_socket, clock, most=min(MOST, descriptors.raised()))
     return Operator(
         settings=settings,
         board=board,

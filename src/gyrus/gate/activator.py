@@ -33,7 +33,7 @@ LOOK_AGAIN = 0.05
 """Seconds until the replicas may have places again."""
 BACKLOG = 4096
 MOST = 10_000
-"""Requests of all APIs together: each takes a file descriptor."""
+"""Requests of all APIs together: each takes a file descriptor, and up to two more where its body waits."""
 LAST_WORDS = 3.0
 """Seconds at the end for connections on which something still comes or goes."""
 RETRY = Backoff(0.1, 5)

@@ -1,0 +1,29 @@
+"""The limit of open files, in a process of its own: lowering it for this one could not be undone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import resource
+from gyrus.assembly.descriptors import raised
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+print(raised(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+def limits(soft: int, hard: int) -> list[int]:
+    """What may be held, and the limits afterwards."""
+    command = [sys.executable, "-c", SCRIPT.format(soft=soft, hard=hard)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [int(word) for word in done.stdout.split()]
+
+
+def test_limit_is_raised_as_far_as_is_allowed() -> None:
+    assert limits(256, 4096) == [1194, 4096, 4096]
+    assert limits(4096, 4096) == [1194, 4096, 4096]
+
+
+def test_nothing_is_held_where_there_is_hardly_room_to_live() -> None:
+    assert limits(128, 256) == [0, 256, 256]
