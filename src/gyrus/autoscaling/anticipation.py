@@ -1,4 +1,4 @@
-"""Replicas for what the load is about to be, when a replica that is ordered now would be ready."""
+"""What the load is about to be, when a replica that is ordered now would be ready."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ TREND_POINT = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Replicas, not rounded."""
+    """In requests in flight."""
 
     least: float
-    """To have."""
+    """To be ready for."""
     calm: float
-    """To keep, of what there is."""
+    """To keep replicas for, where they are there."""
     ever: float
-    """More than all experience."""
+    """Beyond all experience."""
+
+    def over(self, target: float) -> Need:
+        """In replicas, not rounded, of so many requests each."""
+        return Need(self.least / target, self.calm / target, self.ever / target)
 
 
 class Anticipation:
@@ -43,7 +47,7 @@ class Anticipation:
         self._season = Season()
 
     def learn(self, sample: Sample, load: float) -> None:
-        """``load``: of now, in replicas, without the queue that is worked off."""
+        """``load``: of now, without the queue that is worked off."""
         self._outlook.learn(sample.now, load, sample.startup)
         self._trend.add(sample.now, load)
         self._season.add(sample.now, load)
@@ -53,11 +57,17 @@ class Anticipation:
         expected = self._outlook.expected(load)
         if expected is None:
             return None
-        rise = max(self._trend.slope, 0.0) * sample.startup
-        rise = max(rise, self._season.change(sample.now, sample.startup))
-        risen = average + rise + SAFETY * expected.deviation if rise else 0.0
+        rise = max(self._trend.slope * sample.startup, self._rise(sample))
+        risen = average + rise + SAFETY * expected.deviation if rise > 0 else 0.0
         return Need(
             least=max(expected.level(SAFETY), risen),
             calm=max(expected.level(CALM), expected.mean + math.sqrt(expected.mean)),
             ever=expected.level(EVER),
         )
+
+    def foresee_waking(self, sample: Sample) -> Need:
+        """After a silence so long that only the calendar can tell its end."""
+        return Need(least=self._rise(sample), calm=0.0, ever=0.0)
+
+    def _rise(self, sample: Sample) -> float:
+        return self._season.change(sample.now, sample.startup)

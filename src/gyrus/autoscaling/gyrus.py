@@ -36,6 +36,8 @@ class _Seen:
     """Over the panic window."""
     need: Need | None
     """What is foreseen."""
+    idle: bool
+    """Nothing was in flight for the whole downscale stabilization period."""
 
 
 class GyrusPolicy(Policy):
@@ -69,6 +71,9 @@ class GyrusPolicy(Policy):
         if self._stable is None:
             self._stable = Stable(self._scaling, sample.requested)
         seen = self._look(sample, self._stable.replicas)
+        if seen.idle:
+            self._stable.rest()
+            self._surge.rest()
         stable = self._stable.follow(sample.now, seen.steady)
         surged = self._surge.follow(sample, seen.need, seen.panic, seen.load)
         wanted = max(whole(seen.average), surged.wanted)
@@ -87,19 +92,34 @@ class GyrusPolicy(Policy):
     def _look(self, sample: Sample, stable: int) -> _Seen:
         if sample.in_flight > 0 or self._active is None:
             self._active = sample.now
-        now, load, threshold = sample.now, sample.in_flight / self._target, self._scaling.panic_threshold
-        average = self._average.add(now, load)
-        unsurprising = load if threshold is None else min(load, threshold * max(stable, 1))
-        worked_at = min(load, QUEUED * max(sample.requested, 1))
+        target, threshold, load = self._target, self._scaling.panic_threshold, sample.in_flight
+        average = self._average.add(sample.now, load)
+        unsurprising = load if threshold is None else min(load, threshold * max(stable, 1) * target)
+        steady = self._steady.add(sample.now, unsurprising)
+        panic = self._panic.add(sample.now, load)
+        worked_at = min(load, QUEUED * max(sample.requested, 1) * target)
         self._anticipation.learn(sample, worked_at)
-        foreseen = self._anticipation.foresee(sample, worked_at, average) if self._scaling.forecast else None
-        return _Seen(
-            load=load,
-            average=average,
-            steady=self._steady.add(now, unsurprising),
-            panic=self._panic.add(now, load),
-            need=foreseen,
+        idle = (
+            self._quiet(sample) >= self._scaling.downscale_stabilization_period.total_seconds() and not load
         )
+        need = self._foresee(sample, worked_at, average, idle) if self._scaling.forecast else None
+        return _Seen(
+            load=load / target,
+            average=0.0 if idle else average / target,
+            steady=0.0 if idle else steady / target,
+            panic=panic / target,
+            need=need and need.over(target),
+            idle=idle,
+        )
+
+    def _foresee(self, sample: Sample, load: float, average: float, idle: bool) -> Need | None:
+        if idle:
+            return self._anticipation.foresee_waking(sample)
+        return self._anticipation.foresee(sample, load, average)
+
+    def _quiet(self, sample: Sample) -> float:
+        """Seconds for which nothing was in flight."""
+        return 0.0 if self._active is None else sample.now - self._active
 
     def _joined(self, stable: Bound, surged: Surged, wanted: int) -> Bound:
         """The higher number, with the rule that keeps it from being what is wanted."""
@@ -131,7 +151,7 @@ class GyrusPolicy(Policy):
         if sample.in_flight > 0:
             return bound.at_least(1, "in_flight", "a request is in flight")
         period = self._scaling.downscale_stabilization_period
-        quiet = sample.now - (sample.now if self._active is None else self._active)
+        quiet = self._quiet(sample)
         if sample.requested and quiet < period.total_seconds():
             because = f"idle for {quiet:.0f}s, not yet for {format_duration(period)}"
             return bound.at_least(1, "downscale_stabilization_period", because)

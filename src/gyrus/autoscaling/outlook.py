@@ -11,7 +11,7 @@ SHORTEST = 60.0
 """Seconds after which an experience weighs half: as long as the traffic has been known, within these. What
 was seen while everything was new fades soon."""
 IDLE = 0.05
-"""A load below this, in replicas, is none."""
+"""A load below this is none."""
 ENOUGH = 10.0
 """Experiences, one a second, without which there is no outlook."""
 _HEAVIEST = 2.0**200
@@ -48,10 +48,10 @@ class Outlook:
         """After none, and after some: the weights, the weighted loads that followed, their squares."""
 
     def learn(self, now: float, load: float, ahead: float) -> None:
-        """``load``, in replicas, is what followed on the moments ``ahead`` seconds ago."""
+        """``load`` is what followed on the moments ``ahead`` seconds ago."""
         self._age(now)
         self._seen.append((now, load >= IDLE))
-        while self._seen[0][0] <= now - ahead:
+        while self._seen and self._seen[0][0] <= now - ahead:
             sums = self._sums[self._seen.popleft()[1]]
             sums[0] += self._weight
             sums[1] += self._weight * load

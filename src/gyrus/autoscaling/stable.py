@@ -32,6 +32,10 @@ class Stable:
         self._lowest.span = scaling.upscale_stabilization_period.total_seconds()
         self._highest.span = scaling.downscale_stabilization_period.total_seconds()
 
+    def rest(self) -> None:
+        """Nothing was in flight for the whole downscale period: what a window still averages is past."""
+        self._highest.forget()
+
     def follow(self, now: float, raw: float) -> Bound:
         """``raw``: replicas that the average asks for, not rounded."""
         if self._since is None:

@@ -16,6 +16,8 @@ KEPT = 0.5
 OVER = 1.25
 SMALLEST = 2
 """A burst is over when there are so many times, and so many more, replicas than are needed."""
+SHRINKING = 0.95
+"""Of the panic window's average: with less in flight now, a queue is being worked off."""
 SLACK = 0.15
 """Replicas beyond the need are let go only if they are more than this share of all."""
 
@@ -38,11 +40,17 @@ class Surge:
         self._recent = Extreme(0.0, highest=True)
         self._held = Extreme(0.0, highest=True)
         self._bursting = False
+        self._stepped = False
         self.reconfigure(scaling)
 
     def reconfigure(self, scaling: Autoscaling) -> None:
         self._scaling = scaling
         self._held.span = scaling.downscale_stabilization_period.total_seconds()
+
+    def rest(self) -> None:
+        """What was needed once is needed no more."""
+        self._recent.forget()
+        self._held.forget()
 
     def follow(self, sample: Sample, need: Need | None, panic: float, load: float) -> Surged:
         """In replicas, not rounded: what is foreseen, if anything is; what the panic window asks for; and
@@ -56,7 +64,7 @@ class Surge:
         held = whole(self._held.add(sample.now, calm))
         if whole(least) > sample.requested:
             return Surged(whole(least), self._up(sample.requested, least))
-        return Surged(whole(least), self._down(sample.requested, recent, held))
+        return Surged(whole(least), self._down(sample, whole(least), recent, held))
 
     def _burst(self, present: int, panic: float) -> float:
         """Without experience the burst itself says what it needs."""
@@ -70,14 +78,22 @@ class Surge:
         return panic if self._bursting else 0.0
 
     def _beyond(self, sample: Sample, need: Need, panic: float, load: float) -> float:
-        """A burst beyond all experience: one step, and the next when that is there and the queue still grows.
-        A queue alone is worked off by what there is, and no reason to order as many replicas as requests."""
+        """A burst beyond all experience. A queue alone is worked off by what there is, and no reason to order
+        as many replicas as there are requests: first a step, and all of it only if what was ordered is there
+        and the queue does not shrink."""
         threshold, present = self._scaling.panic_threshold, sample.requested
-        if threshold is None or sample.ready < present or load < panic:
+        if threshold is None or panic < max(threshold * max(present, 1), need.ever):
+            self._stepped = False
             return 0.0
-        if panic < max(threshold * max(present, 1), need.ever):
+        if sample.ready < present or load < panic * SHRINKING:
             return 0.0
-        return grown(present, whole(panic), self._scaling.max_upscale_factor).replicas
+        step = (
+            panic
+            if self._stepped
+            else grown(present, whole(panic), self._scaling.max_upscale_factor).replicas
+        )
+        self._stepped = True
+        return step
 
     def _up(self, present: int, least: float) -> Bound:
         scaling, wanted = self._scaling, whole(least)
@@ -88,9 +104,12 @@ class Surge:
             return Bound(present, "upscale_tolerance", because)
         return grown(present, wanted, scaling.max_upscale_factor)
 
-    def _down(self, present: int, recent: int, held: int) -> Bound:
-        scaling = self._scaling
-        shrinking = shrunk(present, recent, scaling.max_downscale_factor)
+    def _down(self, sample: Sample, wanted: int, recent: int, held: int) -> Bound:
+        scaling, present = self._scaling, sample.requested
+        because = f"as many were needed within {sample.startup * KEPT:.0f}s, half a start-up"
+        shrinking = Bound(wanted).at_least(recent, "startup", because)
+        limited = shrunk(present, shrinking.replicas, scaling.max_downscale_factor)
+        shrinking = limited if limited.rule else shrinking
         over = recent * OVER <= present and present - recent >= SMALLEST
         if over and scaling.panic_threshold is not None:
             self._held.forget()
