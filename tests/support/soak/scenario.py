@@ -12,9 +12,6 @@ from support.soak.apis import Target
 
 BIG = 10_000_000
 """Bytes; the gateway keeps a body as long as this for another try."""
-OVERTURE = 4
-"""Big requests at once to each API, at the beginning: memory that only a peak needs is taken before it is
-weighed for the first time."""
 PIECES = 5
 """Of a streamed answer."""
 
@@ -29,6 +26,11 @@ class Manner(StrEnum):
     """It goes away while it waits for the answer."""
     BREAK_OFF = "break off"
     """It goes away in the middle of its body."""
+
+
+OVERTURE = (Manner.PLAIN, Manner.PLAIN, Manner.LEAVE, Manner.BREAK_OFF)
+"""Big requests at once to each API, at the beginning: memory that only a peak needs is taken before it is
+weighed for the first time."""
 
 
 class Victim(StrEnum):
@@ -98,9 +100,12 @@ class Pace:
     """At the end, without a kill."""
 
 
-def scenario(seed: int, seconds: float, targets: Sequence[Target], pace: Pace = Pace()) -> Scenario:
+def scenario(
+    seed: int, seconds: float, targets: Sequence[Target], pace: Pace = Pace(), big: float = 0.01
+) -> Scenario:
+    """``big``: the share of requests, beside the overture, that are as long as ``BIG``."""
     random = Random(seed)
-    asks = sorted((ask for target in targets for ask in _asks(random, target, seconds)), key=_at)
+    asks = sorted((ask for target in targets for ask in _asks(random, target, seconds, big)), key=_at)
     numbered = (_renumbered(ask, number) for number, ask in enumerate(asks))
     return Scenario(seed, seconds, tuple(numbered), tuple(_kills(random, targets, seconds, pace)))
 
@@ -113,11 +118,11 @@ def _renumbered(ask: Ask, number: int) -> Ask:
     return replace(ask, number=number)
 
 
-def _asks(random: Random, target: Target, seconds: float) -> Iterator[Ask]:
+def _asks(random: Random, target: Target, seconds: float, big: float) -> Iterator[Ask]:
     """An overture, as heavy as anything that may come later; then moods in turn: silence, a steady stream, a
     burst."""
-    for _ in range(OVERTURE):
-        yield _ask(random, target, random.uniform(0, 0.2), big=True)
+    for manner in OVERTURE:
+        yield _ask(random, target, random.uniform(0, 0.2), manner, big=1.0)
     now = random.uniform(1, 3)
     while now < seconds:
         mood = random.choice(("silence", "steady", "steady", "burst"))
@@ -125,17 +130,18 @@ def _asks(random: Random, target: Target, seconds: float) -> Iterator[Ask]:
             now += random.uniform(1, target.silence)
         elif mood == "burst":
             for _ in range(random.randint(2, target.burst)):
-                yield _ask(random, target, now + random.uniform(0, 0.3))
+                yield _ask(random, target, now + random.uniform(0, 0.3), big=big)
             now += 0.3
         else:
             until = now + random.uniform(2, 8)
             while (now := now + random.expovariate(target.rate)) < until:
-                yield _ask(random, target, now)
+                yield _ask(random, target, now, big=big)
 
 
-def _ask(random: Random, target: Target, at: float, *, big: bool = False) -> Ask:
-    manner = Manner.PLAIN if big else random.choices(tuple(Manner), weights=(80, 6, 10, 4))[0]
-    big = big or random.random() < 0.01
+def _ask(random: Random, target: Target, at: float, manner: Manner | None = None, *, big: float) -> Ask:
+    """``big``: the probability that it is."""
+    manner = manner or random.choices(tuple(Manner), weights=(80, 6, 10, 4))[0]
+    is_big = random.random() < big
     patience = {
         Manner.DRIBBLE: random.uniform(0.005, 0.04),
         Manner.LEAVE: random.uniform(0.0, target.seconds * 1.5),
@@ -147,7 +153,7 @@ def _ask(random: Random, target: Target, at: float, *, big: bool = False) -> Ask
         api=target.name,
         manner=manner,
         seconds=round(random.uniform(0.005, target.seconds), 3),
-        padding=0 if manner is Manner.DRIBBLE else BIG if big else random.choice((0, 0, 20, 3000)),
+        padding=0 if manner is Manner.DRIBBLE else BIG if is_big else random.choice((0, 0, 20, 3000)),
         patience=patience.get(manner, 0.0),
     )
 

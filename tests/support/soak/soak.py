@@ -27,8 +27,6 @@ from support.soak.visitor import Seen, visit
 
 LOOK = 0.5
 """Seconds between two looks at the operator."""
-WEIGH = 3.0
-"""Seconds between two weighings."""
 SETTLED = 20.0
 """Seconds after the last answer until nothing may be counted any more."""
 
@@ -40,6 +38,8 @@ class Memory:
     settling: float = 300.0
     """From a process's start until it counts as warm."""
     window: float = 60.0
+    every: float = 5.0
+    """Between two looks."""
     most: float = 0.05
     """The share by which a process may grow."""
 
@@ -195,7 +195,7 @@ class Soak:
     async def _weigh(self) -> None:
         while True:
             self._weights += await asyncio.to_thread(lambda: weigh(self.platform.processes(), self._now()))
-            await asyncio.sleep(WEIGH)
+            await asyncio.sleep(self.memory.every)
 
     async def _left(self, client: Client) -> list[str]:
         """What is still counted after a while without a request."""
