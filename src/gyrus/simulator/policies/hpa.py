@@ -5,7 +5,8 @@ kubernetes/kubernetes, ``pkg/controller/podautoscaler/replica_calculator.go`` (`
 ``horizontal.go`` (``normalizeDesiredReplicasWithBehaviors``) and ``pkg/apis/autoscaling/v2/defaults.go``. The
 share of slots that are busy stands for the CPU: a full replica uses all that it requested and never more, so
 that a queue is not seen. The target is 80 %, the API server's default where none is written. Utilisation is
-that of the latest metrics-server resolution, 15 s. A resource metric cannot scale to zero: the least is one.
+that of the latest metrics-server resolution, 15 s, of the pods that were ready all that time; the others are
+not measured yet. A resource metric cannot scale to zero: the least is one.
 """
 
 from __future__ import annotations
@@ -38,18 +39,22 @@ class HpaPolicy:
         self._most = spec.autoscaling.max_replicas
         self._slots = spec.slots or spec.target_in_flight
         self._busy = Average(RESOLUTION)
+        self._ready = Average(RESOLUTION)
+        self._measured = Extreme(RESOLUTION, highest=False)
         self._highest = Extreme(DOWNSCALE_STABILISATION, highest=True)
         self._added: deque[tuple[float, int]] = deque()
         self._next = -math.inf
 
     def decide(self, sample: Sample) -> Decision:
-        busy = self._busy.add(sample.now, sample.busy)
+        busy, ready = self._busy.add(sample.now, sample.busy), self._ready.add(sample.now, sample.ready)
+        measured = int(self._measured.add(sample.now, sample.ready))
         if sample.now < self._next and sample.requested:
             return self._decided(
                 sample, sample.requested, sample.requested, "sync", f"decides every {SYNC:g} s", busy
             )
         self._next = sample.now + SYNC
-        desired = min(max(self._desired(sample, busy), self._least), self._most)
+        usage = busy / (ready * self._slots) if ready else 0.0
+        desired = min(max(self._desired(sample.requested, measured, usage), self._least), self._most)
         highest = int(self._highest.add(sample.now, desired))
         stable = max(desired, min(highest, sample.requested))
         limit = self._limit(sample)
@@ -58,21 +63,19 @@ class HpaPolicy:
         rule = "scale_up_limit" if replicas < stable else "downscale_stabilisation"
         return self._decided(sample, desired, replicas, rule, f"{rule}: {busy:.2f} slots busy", busy)
 
-    def _desired(self, sample: Sample, busy: float) -> int:
-        """``GetResourceReplicas``: pods that are not ready count as idle, but only against scaling up."""
-        current, ready = sample.requested, min(sample.ready, sample.requested)
-        if ready == 0:
+    def _desired(self, current: int, measured: int, usage: float) -> int:
+        """``GetResourceReplicas``: pods that are not measured count as idle, but only against going up."""
+        measured = min(measured, current)
+        if measured == 0:
             return current  # no metrics: nothing is decided
-        ratio = busy / (ready * self._slots) / TARGET
-        counted = ready
-        if ready < current and ratio > 1:
-            counted = current
-            ratio *= ready / current
+        ratio, counted = usage / TARGET, measured
+        if measured < current and ratio > 1:
+            ratio, counted = ratio * measured / current, current
             if ratio < 1:
                 return current  # counting them would turn the direction
         if abs(1 - ratio) <= TOLERANCE:
             return current
-        return math.ceil(ratio * counted)
+        return math.ceil(ratio * counted - 1e-9)
 
     def _limit(self, sample: Sample) -> int:
         while self._added and self._added[0][0] <= sample.now - PERIOD:
