@@ -70,13 +70,13 @@ class Burst:
     """Seconds from the first request to the last answer."""
     served: tuple[Served, ...]
 
-    @property
-    def overtaking(self) -> float:
+    def overtaking(self, service: float) -> float:
         """By how many service times a request began after its turn, at most: in order of arrival, the n-th
         request would have begun when the n-th of all did."""
         turns = sorted(each.began for each in self.served)
         by_arrival = sorted(self.served, key=lambda each: (each.arrived, each.began))
-        return max(one.began - turn for one, turn in zip(by_arrival, turns, strict=True)) / SERVICE
+        late = max(one.began - turn for one, turn in zip(by_arrival, turns, strict=True))
+        return round(late / service, 1)
 
 
 def optimum() -> float:
@@ -149,10 +149,10 @@ def measured(*, rebalancing: bool) -> Burst:
         return asyncio.run(burst(home.root, endpoints, rebalancing=rebalancing))
 
 
-def _row(name: str, result: Burst) -> str:
+def _row(name: str, result: Burst, service: float) -> str:
     return (
         f"{name:<22}{result.makespan:>10.2f} s{result.makespan / optimum():>12.2f} ×"
-        f"{result.overtaking:>14.2f} service times"
+        f"{result.overtaking(service):>13.1f} service times"
     )
 
 
@@ -161,9 +161,10 @@ def main() -> int:
     print(f"{'':<22}{'makespan':>12}{'optimum ×':>14}{'overtaken by at most':>28}")
     print(f"{'optimum':<22}{optimum():>10.2f} s")
     gate, plain = measured(rebalancing=True), measured(rebalancing=False)
-    print(_row("with requeue", gate))
-    print(_row("least-request alone", plain))
-    good = gate.makespan <= MOST_MAKESPAN * optimum() and gate.overtaking <= MOST_OVERTAKING
+    service = plain.makespan / REQUESTS  # a little over 200 ms: what one request really takes of a slot
+    print(_row("with requeue", gate, service))
+    print(_row("least-request alone", plain, service))
+    good = gate.makespan <= MOST_MAKESPAN * optimum() and gate.overtaking(service) <= MOST_OVERTAKING
     return 0 if good else 1
 
 
