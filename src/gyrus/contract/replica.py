@@ -38,9 +38,8 @@ HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 REQUEUE_PATH = "/-/requeue"
-"""POST ``{"at_most": n}``: give back up to n waiting requests, spread evenly over the queue, so that what
-stays and what goes are both in order of arrival; one a millisecond, oldest first. Answers
-``{"given_back": m}`` at once, with the number that will be. Local to the replica."""
+"""POST ``{"at_most": n}``: give back up to n of the requests that wait, those that arrived first, one a
+millisecond. Answers ``{"given_back": m}`` at once, with the number that will be. Local to the replica."""
 LOAD_PATH = "/-/load"
 """GET: a :class:`Load`. Local to the replica."""
 
@@ -114,6 +113,10 @@ class Load:
     waiting: int
     movable: int
     """Of those that wait, the ones that could be given back."""
+    places: int
+    """How many more it would take before it refused one."""
+    waited: tuple[float, ...]
+    """Seconds since the arrival of those that could be given back, longest first; of the first few hundred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
 from gyrus.gate.bell import hearing
 from gyrus.gate.replicas import Replicas
-from gyrus.queueing.balance import rebalance
+from gyrus.queueing.balance import Balancer
 from gyrus.state.board import Board, Route
 
 log = logging.getLogger(__name__)
@@ -93,12 +93,12 @@ class Rebalancer:
 
     async def _even_out(self, api: str) -> None:
         """Until nobody waits, or there is nowhere else to wait. What fails here harms no other API."""
-        replicas = Replicas()
+        replicas, balancer = Replicas(), Balancer[str]()
         try:
             while len(endpoints := self._asked(api)) > 1:
                 self._again[api] = False
                 began = self.clock.monotonic()
-                waiting = await self._look(replicas, endpoints)
+                waiting = await self._look(replicas, balancer, endpoints)
                 if not waiting and not self._again[api]:
                     return
                 took = self.clock.monotonic() - began
@@ -109,10 +109,10 @@ class Rebalancer:
             del self._again[api]
             replicas.close()
 
-    async def _look(self, replicas: Replicas, endpoints: frozenset[str]) -> bool:
+    async def _look(self, replicas: Replicas, balancer: Balancer[str], endpoints: frozenset[str]) -> bool:
         """Whether somebody waits."""
         loads = await replicas.loads(endpoints)
-        numbers = rebalance(loads)
+        numbers = balancer.look(loads)
         if numbers:
             await replicas.give_back(numbers)
         return any(load.waiting for load in loads.values())

@@ -1,16 +1,30 @@
-"""Who should give back how many of its waiting requests, because others can start them sooner. Pure."""
+"""Who should give back how many of its waiting requests, because others can start them sooner.
+
+Many queues are to act like one: whoever has waited longest is started next, wherever a slot becomes free. So
+every process should have the next few of *all* that wait; the rest stays where it is until its turn is near.
+Whatever is given back is the oldest there, and takes the place of its arrival in the queue that it goes to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from heapq import heapify, heappop, heapreplace
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heapreplace, merge
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
+SLACK = 2
+"""A process has its share if that is among the oldest, so many times all shares: order to the last place
+would keep requests moving between queues that are as good as even."""
+DEEPEST = 64
+"""Requests that each slot should find waiting, at most."""
+CALM = 40
+"""Looks without a slot that ran dry, after which shares shrink again."""
 
-class Load(Protocol):
-    """What one queue has to do (``contract.replica.Load``, or the simulator's)."""
+
+class Queue(Protocol):
+    """What one process has to do (``contract.replica.Load``, or the simulator's)."""
 
     @property
     def slots(self) -> int | None: ...
@@ -20,78 +34,132 @@ class Load(Protocol):
     def waiting(self) -> int: ...
     @property
     def movable(self) -> int: ...
+    @property
+    def places(self) -> int:
+        """How many more may come."""
+        ...
+
+    @property
+    def waited(self) -> Sequence[float]:
+        """How long those have waited that could be given back, longest first; perhaps not of all."""
+        ...
 
 
-def rebalance(loads: Mapping[K, Load]) -> dict[K, int]:
-    """How many each should give back; who is not named keeps all.
+class Balancer(Generic[K]):
+    """Looks again and again at the queues of one API while somebody waits."""
 
-    A request moves where it finds a free slot, or a queue that is shorter than its own by more than itself.
-    So nobody waits behind a busy replica while another is free, and what has been evened out is left alone.
-    While no slot is free, nothing moves for a difference of one a slot or less. Requests that are given back
-    go to whoever has the fewest.
-    """
-    takers = [
-        _Taker(_level(load), load.busy + load.waiting, load.slots) for load in loads.values() if load.slots
-    ]
-    givers = [
-        _Giver(-_level(load), place, load.busy + load.waiting, load.slots, load.movable)
-        for place, load in enumerate(loads.values())
-        if load.slots and _may_give(load)
-    ]
-    if not takers or not givers or not _is_uneven(min(takers), min(givers)):
-        return {}
-    keys = list(loads)
-    return {keys[place]: number for place, number in _moved(takers, givers).items()}
+    def __init__(self) -> None:
+        self.depth = 1
+        """Requests that each slot should find waiting. The fewer, the nearer to the order of arrival; enough,
+        if no slot runs dry between two looks."""
+        self._filled: frozenset[K] = frozenset()
+        self._calm = 0
 
+    def look(self, queues: Mapping[K, Queue]) -> dict[K, int]:
+        """How many each should give back; who is not named keeps all."""
+        self._learn(queues)
+        moves = rebalance(queues, self.depth)
+        self._filled = frozenset(queues) if moves else frozenset()
+        return moves
 
-class _Taker(NamedTuple):
-    """Sorted by how much there is to do per slot, least first."""
-
-    level: float
-    all: int
-    slots: int
-
-
-class _Giver(NamedTuple):
-    """Sorted by how much there is to do per slot, most first."""
-
-    level: float
-    """Negative."""
-    place: int
-    all: int
-    slots: int
-    left: int
-    """How many it can give yet."""
-
-
-def _level(load: Load) -> float:
-    assert load.slots
-    return (load.busy + load.waiting) / load.slots
-
-
-def _may_give(load: Load) -> bool:
-    """A queue before free slots is one that gathers a batch."""
-    return load.slots is not None and load.movable > 0 and load.busy >= load.slots
-
-
-def _is_uneven(least: _Taker, most: _Giver) -> bool:
-    return least.all < least.slots or -most.level - least.level > 1
-
-
-def _moved(takers: list[_Taker], givers: list[_Giver]) -> dict[int, int]:
-    """How many each giver gives, by its place, until moving one more would not help."""
-    heapify(takers)
-    heapify(givers)
-    moved: dict[int, int] = {}
-    while givers:
-        _, all, slots = takers[0]
-        _, place, has, room, left = givers[0]
-        if (all + 1) * room > (has - 1) * slots:
-            break
-        moved[place] = moved.get(place, 0) + 1
-        heapreplace(takers, _Taker((all + 1) / slots, all + 1, slots))
-        if left > 1:
-            heapreplace(givers, _Giver((1 - has) / room, place, has - 1, room, left - 1))
+    def _learn(self, queues: Mapping[K, Queue]) -> None:
+        if not any(queue.waiting for queue in queues.values()):
+            self.depth, self._calm = 1, 0
+        elif any(_free(queues[key]) for key in self._filled & queues.keys()):
+            self.depth, self._calm = min(DEEPEST, self.depth * 2), 0
         else:
-            heappop(givers)
-    return moved
+            self._calm += 1
+            if self._calm >= CALM:
+                self.depth, self._calm = max(1, self.depth // 2), 0
+
+
+def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, int]:
+    """One look. Pure. ``depth``: requests that each slot should find waiting."""
+    keys = [key for key, queue in queues.items() if queue.slots]
+    shares = [_Share(queues[key], depth) for key in keys]
+    if not any(share.gives for share in shares):
+        return {}
+    total = sum(share.due for share in shares)
+    oldest = _oldest(shares, SLACK * total)
+    for share in oldest:
+        share.held += 1
+    free = sum(min(share.free, share.lacking) for share in shares)
+    _move(shares, oldest[: total + free], free)
+    return {key: share.going for key, share in zip(keys, shares, strict=True) if share.going}
+
+
+class _Share:
+    """What one process should have of the oldest requests, and has."""
+
+    __slots__ = ("coming", "due", "free", "gives", "going", "held", "in_flight", "kept", "places", "waited")
+
+    def __init__(self, queue: Queue, depth: int) -> None:
+        slots = queue.slots or 0
+        self.waited = queue.waited if queue.movable else ()
+        self.in_flight = queue.busy + queue.waiting
+        self.places = queue.places
+        self.gives = queue.movable > 0 and queue.busy >= slots
+        """A queue before free slots is one that gathers a batch."""
+        self.free = _free(queue)
+        self.due = self.free + depth * slots
+        self.held = queue.waiting - queue.movable
+        self.kept = 0
+        self.going = 0
+        self.coming = 0
+
+    @property
+    def lacking(self) -> int:
+        return max(0, min(self.due - self.held, self.places) - self.coming)
+
+
+def _free(queue: Queue) -> int:
+    """Slots that nobody has, nor waits for."""
+    return max(0, (queue.slots or 0) - queue.busy - queue.waiting)
+
+
+def _oldest(shares: Sequence[_Share], number: int) -> list[_Share]:
+    """Where those wait who have waited longest of all, longest first."""
+    ages = (_ages(place, share.waited) for place, share in enumerate(shares) if share.waited)
+    return [shares[place] for _, place in islice(merge(*ages), number)]
+
+
+def _ages(place: int, waited: Sequence[float]) -> Iterator[tuple[float, int]]:
+    for seconds in waited:
+        yield -seconds, place
+
+
+def _move(shares: Sequence[_Share], oldest: Iterable[_Share], free: int) -> None:
+    """The oldest take up free slots; then each process keeps its due, and the rest goes where some lack."""
+    targets = _Targets(shares)
+    for share in oldest:
+        if not share.gives:
+            continue
+        if free > 0:
+            free -= 1
+        elif share.kept < share.due:
+            share.kept += 1
+            continue
+        if not targets.take():
+            return
+        share.going += 1
+
+
+class _Targets:
+    """Where the gateway sends what is given back: to whoever has the fewest requests. Of equals it is assumed
+    to find one that lacks some.
+    """
+
+    def __init__(self, shares: Sequence[_Share]) -> None:
+        self._shares = shares
+        self._heap = [(share.in_flight, not share.lacking, place) for place, share in enumerate(shares)]
+        heapify(self._heap)
+
+    def take(self) -> bool:
+        """False: it would go to one that has its share."""
+        number, satisfied, place = self._heap[0]
+        if satisfied:
+            return False
+        share = self._shares[place]
+        share.coming += 1
+        heapreplace(self._heap, (number + 1, not share.lacking, place))
+        return True

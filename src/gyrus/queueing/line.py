@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from gyrus.queueing.ordered import Ordered
-from gyrus.queueing.spread import spread
 
 T = TypeVar("T", bound=Hashable)
 
@@ -106,12 +106,21 @@ class Line(Generic[T]):
         self._unmovable.discard(item)
         return self._waiting.discard(item)
 
-    def to_give_back(self, at_most: int | None = None) -> list[T]:
-        """Those who should go elsewhere, oldest first. They wait on until they :meth:`leave`.
+    @property
+    def places(self) -> int:
+        """How many more may come; where nobody has to wait, more than ever will."""
+        if self.slots is None:
+            return sys.maxsize
+        return max(0, self.slots + self._longest - len(self._started) - len(self._waiting))
 
-        They are spread over the queue, so that those who stay and those who go are both in order, and nobody
-        is overtaken by much.
-        """
-        movable = [item for item in self._waiting.in_order() if item not in self._unmovable]
-        number = len(movable) if at_most is None else max(0, min(at_most, len(movable)))
-        return [movable[position] for position in spread(len(movable), number)]
+    def oldest(self, at_most: int) -> list[float]:
+        """When those arrived who may be given back, first ones first."""
+        if not self._unmovable:
+            return self._waiting.numbers(at_most)
+        items = self._waiting.in_order()
+        return [number for number, item in items if item not in self._unmovable][:at_most]
+
+    def to_give_back(self, at_most: int | None = None) -> list[T]:
+        """Those who should go elsewhere: who arrived first, first. They wait on until they :meth:`leave`."""
+        movable = [item for _, item in self._waiting.in_order() if item not in self._unmovable]
+        return movable if at_most is None else movable[: max(0, at_most)]

@@ -70,5 +70,10 @@ class Ordered(Generic[T]):
                 del self.places[item]
                 return item
 
-    def in_order(self) -> list[T]:
-        return [self._items[count] for _, count in sorted(self.places.values())]
+    def in_order(self) -> list[tuple[float, T]]:
+        """All, with their numbers."""
+        return [(number, self._items[count]) for number, count in sorted(self.places.values())]
+
+    def numbers(self, at_most: int) -> list[float]:
+        """The least ones, in order."""
+        return [number for number, _ in sorted(self.places.values())[:at_most]]

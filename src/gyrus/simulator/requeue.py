@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 
-from gyrus.queueing.balance import rebalance
+from gyrus.queueing.balance import Balancer
+from gyrus.queueing.line import Line
 from gyrus.simulator.agenda import Agenda
 from gyrus.simulator.rotation import Replica, Rotation
 
@@ -20,6 +21,25 @@ REST = 20
 """After a look, the operator does other things for so many times as long as it took."""
 GIVE_EVERY = 0.001
 """Seconds between two requests that one replica gives back."""
+LONGEST_TOLD = 256
+"""Of how many requests a replica tells how long they have waited."""
+
+
+class _Queue:
+    """A replica's line, as it is told to the gate."""
+
+    def __init__(self, line: Line[int], now: float) -> None:
+        self.slots = line.slots
+        self.busy = line.busy
+        self.waiting = line.waiting
+        self.movable = line.movable
+        self.places = line.places
+        self._line = line
+        self._now = now
+
+    @property
+    def waited(self) -> list[float]:
+        return [self._now - arrived for arrived in self._line.oldest(LONGEST_TOLD)]
 
 
 class Requeue:
@@ -41,6 +61,7 @@ class Requeue:
         self._waiting = waiting
         self._moved = moved
         self._armed = False
+        self._balancer: Balancer[Replica] = Balancer()
         self._next = 0.0
         """No look before."""
         self._order = 0
@@ -76,8 +97,8 @@ class Requeue:
         return rotation.lowest < (self._slots or 0) or rotation.highest - rotation.lowest > 1
 
     def _ask(self, now: float) -> None:
-        loads = {replica: replica.line for replica in self._rotation.replicas()}
-        for replica, number in rebalance(loads).items():
+        queues = {replica: _Queue(replica.line, now) for replica in self._rotation.replicas()}
+        for replica, number in self._balancer.look(queues).items():
             self._order += 1
             self._orders[replica] = self._order
             for place, request in enumerate(replica.line.to_give_back(number)):

@@ -41,7 +41,8 @@ class Process:
             writer.write(answer(200, json.dumps({"given_back": number}).encode()))
 
     def load(self) -> dict[str, object]:
-        return {"slots": 1, "busy": self.busy, "waiting": self.waiting, "movable": self.waiting}
+        told = {"slots": 1, "busy": self.busy, "waiting": self.waiting, "movable": self.waiting}
+        return {**told, "places": 101 - self.busy - self.waiting, "waited": [1.0] * self.waiting}
 
     def give(self, number: int) -> None:
         assert self.other is not None
@@ -84,11 +85,14 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
     assert not bell.exists()
 
 
-async def test_queues_are_evened_out_when_a_replica_comes(house: House) -> None:
+async def test_a_replica_that_comes_gets_work_and_a_little_more(house: House) -> None:
     house.one.waiting, house.one.busy = 20, 1
     house.route()
-    await until(lambda: abs(house.one.waiting - house.other.waiting) <= 2)
-    assert house.one.waiting + house.other.waiting == 19
+    await until(lambda: house.other.waiting > 0)
+    assert (house.one.waiting, house.other.busy, house.other.waiting) == (18, 1, 1)
+    house.other.waiting = 0
+    await until(lambda: house.other.waiting > 0)
+    assert house.one.waiting < 18
 
 
 async def test_replica_that_rings_is_looked_at_and_looks_end_with_the_queue(house: House) -> None:

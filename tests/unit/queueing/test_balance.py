@@ -2,97 +2,176 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.contract.replica import Load
-from gyrus.queueing.balance import rebalance
+from gyrus.queueing.balance import CALM, DEEPEST, Balancer, rebalance
+
+NOW = 1000.0
+LONGEST = 100
 
 
-@st.composite
-def loads(draw: st.DrawFn) -> dict[int, Load]:
-    slots = draw(st.integers(1, 4))
-    return {n: draw(one_load(slots)) for n in range(draw(st.integers(0, 8)))}
+@dataclass
+class Process:
+    """One queue; requests are the times at which they arrived."""
 
+    slots: int | None
+    busy: int
+    staying: list[float] = field(default_factory=list[float])
+    """May not be given back."""
+    moving: list[float] = field(default_factory=list[float])
 
-@st.composite
-def one_load(draw: st.DrawFn, slots: int) -> Load:
-    busy = draw(st.integers(0, slots))
-    waiting = draw(st.integers(0, 30)) if busy == slots else 0
-    return Load(slots=slots, busy=busy, waiting=waiting, movable=draw(st.integers(0, waiting)))
+    @property
+    def waiting(self) -> int:
+        return len(self.staying) + len(self.moving)
 
+    @property
+    def movable(self) -> int:
+        return len(self.moving)
 
-def moved(before: dict[int, Load], giving: dict[int, int]) -> dict[int, Load]:
-    """What the gateway makes of it: each goes to whoever has the fewest."""
-    after = {
-        key: replace(
-            load, waiting=load.waiting - giving.get(key, 0), movable=load.movable - giving.get(key, 0)
-        )
-        for key, load in before.items()
-    }
-    for _ in range(sum(giving.values())):
-        key = min(after, key=lambda key: after[key].busy + after[key].waiting)
-        load = after[key]
-        if load.slots is not None and load.busy < load.slots:
-            after[key] = replace(load, busy=load.busy + 1)
+    @property
+    def places(self) -> int:
+        return (self.slots or 1000) + LONGEST - self.busy - self.waiting
+
+    @property
+    def waited(self) -> list[float]:
+        return [NOW - arrived for arrived in sorted(self.moving)]
+
+    @property
+    def free(self) -> int:
+        return max(0, (self.slots or 0) - self.busy - self.waiting)
+
+    def give_back(self) -> float:
+        arrived = min(self.moving)
+        self.moving.remove(arrived)
+        return arrived
+
+    def take(self, arrived: float) -> None:
+        if self.slots is None or self.busy < self.slots:
+            self.busy += 1
         else:
-            after[key] = replace(load, waiting=load.waiting + 1, movable=load.movable + 1)
-    return after
+            self.moving.append(arrived)
 
 
-def test_new_replicas_get_their_share() -> None:
-    queue = Load(slots=1, busy=1, waiting=94, movable=94)
-    idle = Load(slots=1, busy=0, waiting=0, movable=0)
-    assert rebalance({"old": queue} | {f"new-{n}": idle for n in range(4)}) == {"old": 76}
+def full(*arrived: float, slots: int = 1) -> Process:
+    return Process(slots, slots, moving=list(arrived))
+
+
+def idle(slots: int = 1) -> Process:
+    return Process(slots, 0)
+
+
+def move(processes: dict[int, Process], giving: dict[int, int]) -> list[float]:
+    """As the gateway does: each goes to whoever else has the fewest."""
+    gone: list[float] = []
+    for giver, number in giving.items():
+        for _ in range(number):
+            arrived = processes[giver].give_back()
+            others = [process for key, process in processes.items() if key != giver]
+            min(others, key=lambda process: process.busy + process.waiting).take(arrived)
+            gone.append(arrived)
+    return gone
+
+
+@st.composite
+def any_processes(draw: st.DrawFn) -> dict[int, Process]:
+    slots = draw(st.integers(1, 4))
+    arrivals = draw(st.permutations(range(60)))
+    numbers = iter(arrivals)
+    found: dict[int, Process] = {}
+    for key in range(draw(st.integers(1, 6))):
+        process = found[key] = Process(slots, draw(st.integers(0, slots) | st.just(slots)))
+        if process.busy == slots:
+            process.moving = [float(next(numbers)) for _ in range(draw(st.integers(0, 8)))]
+            process.staying = [float(next(numbers)) for _ in range(draw(st.integers(0, 2)))]
+    return found
+
+
+def test_new_replicas_get_the_oldest_for_their_slot_and_one_more_each() -> None:
+    processes = {0: full(*range(94)), 1: idle(), 2: idle(), 3: idle(), 4: idle()}
+    giving = rebalance(processes)
+    assert giving == {0: 8}
+    move(processes, giving)
+    assert [process.busy for process in processes.values()] == [1] * 5
+    assert rebalance(processes) == {}
+
+
+def test_whoever_begins_a_request_gets_the_next_of_all() -> None:
+    processes = {0: full(*range(5, 94)), 1: full(0), 2: full()}
+    assert rebalance(processes) == {0: 1}
 
 
 def test_who_waits_behind_a_busy_one_goes_where_a_slot_is_free() -> None:
-    busy = Load(slots=1, busy=1, waiting=1, movable=1)
-    assert rebalance({"busy": busy, "free": replace(busy, busy=0, waiting=0, movable=0)}) == {"busy": 1}
+    assert rebalance({"busy": full(7), "free": idle()}) == {"busy": 1}
+    assert rebalance({"busy": full(7, 8, 9, slots=3), "free": Process(3, 1)}) == {"busy": 2}
 
 
 def test_what_gathers_a_batch_is_left_alone() -> None:
-    gathering = Load(slots=8, busy=0, waiting=3, movable=3)
-    assert rebalance({"a": gathering, "b": replace(gathering, waiting=0, movable=0)}) == {}
-
-
-def test_little_is_not_worth_a_move_while_no_slot_is_free() -> None:
-    four = Load(slots=4, busy=4, waiting=4, movable=4)
-    assert rebalance({"a": replace(four, waiting=8, movable=8), "b": four}) == {}
-    assert rebalance({"a": replace(four, waiting=10, movable=10), "b": four}) == {"a": 3}
-
-
-def test_slots_count_not_replicas() -> None:
-    large = Load(slots=4, busy=4, waiting=12, movable=12)
-    assert rebalance({"large": large, "small": Load(slots=1, busy=1, waiting=3, movable=3)}) == {}
-    assert rebalance({"large": large, "small": Load(slots=1, busy=0, waiting=0, movable=0)}) == {"large": 3}
+    assert rebalance({"a": Process(8, 0, moving=[1, 2, 3]), "b": idle(8)}) == {}
 
 
 def test_who_has_no_limit_is_left_out() -> None:
-    assert rebalance({"a": Load(slots=None, busy=50, waiting=0, movable=0)}) == {}
+    assert rebalance({"a": Process(None, 50), "b": full(1)}) == {}
 
 
-@given(loads())
-def test_nobody_gives_more_than_may_move(before: dict[int, Load]) -> None:
-    assert all(0 < number <= before[key].movable for key, number in rebalance(before).items())
+def test_nothing_goes_to_a_queue_that_is_full() -> None:
+    rest = [float(n) for n in range(50, 50 + LONGEST)]
+    assert rebalance({"a": full(*range(9)), "b": full(*rest)}) == {}
 
 
-@given(loads())
-def test_nobody_who_may_move_waits_while_a_slot_is_free(before: dict[int, Load]) -> None:
-    after = moved(before, rebalance(before))
-    free = any(load.slots is not None and load.busy < load.slots for load in after.values())
-    assert not free or not any(load.movable for load in after.values())
+def test_queues_that_are_as_good_as_even_are_left_alone() -> None:
+    assert rebalance({"a": full(1, 2, 5), "b": full(3, 4)}) == {}
 
 
-@given(loads())
-def test_what_was_evened_out_is_left_alone(before: dict[int, Load]) -> None:
-    assert rebalance(moved(before, rebalance(before))) == {}
+@given(any_processes(), st.integers(1, 4))
+def test_nobody_gives_more_than_may_move(processes: dict[int, Process], depth: int) -> None:
+    assert all(0 < number <= processes[key].movable for key, number in rebalance(processes, depth).items())
 
 
-@given(loads())
-def test_no_queue_grows_longer_than_the_longest_was(before: dict[int, Load]) -> None:
-    after = moved(before, rebalance(before))
-    longest = max((load.waiting for load in before.values()), default=0)
-    assert all(load.waiting <= longest for load in after.values())
+@given(any_processes(), st.integers(1, 4))
+def test_no_more_move_than_find_a_slot_or_a_share(processes: dict[int, Process], depth: int) -> None:
+    room = sum(process.free + depth * (process.slots or 0) for process in processes.values())
+    assert sum(rebalance(processes, depth).values()) <= room
+
+
+@given(any_processes())
+def test_nobody_who_may_move_waits_while_a_slot_is_free(processes: dict[int, Process]) -> None:
+    move(processes, rebalance(processes))
+    blocked = [process for process in processes.values() if process.movable]
+    assert not blocked or not any(process.free for process in processes.values())
+
+
+@given(any_processes())
+def test_the_oldest_of_all_take_the_free_slots(processes: dict[int, Process]) -> None:
+    everyone = sorted(arrived for process in processes.values() for arrived in process.moving)
+    free = sum(process.free for process in processes.values())
+    gone = move(processes, rebalance(processes))
+    assert set(everyone[:free]) <= set(gone)
+
+
+@given(any_processes())
+def test_moving_comes_to_an_end(processes: dict[int, Process]) -> None:
+    rounds = count()
+    while giving := rebalance(processes):
+        before = total(processes.values())
+        move(processes, giving)
+        assert total(processes.values()) == before
+        assert next(rounds) < 30
+
+
+def total(processes: Iterable[Process]) -> int:
+    return sum(process.busy + process.waiting for process in processes)
+
+
+def test_shares_grow_where_slots_run_dry_between_two_looks_and_shrink_again() -> None:
+    balancer: Balancer[str] = Balancer()
+    for _ in range(20):
+        assert balancer.look({"a": full(*range(90)), "b": idle()})
+    assert balancer.depth == DEEPEST
+    for _ in range(10 * CALM):
+        balancer.look({"a": full(1, 2), "b": full(3, 4)})
+    assert balancer.depth == 1

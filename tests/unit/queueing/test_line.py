@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gyrus.queueing.line import Line
-from gyrus.queueing.spread import spread
 
 Item = tuple[int, int]
 
@@ -84,7 +83,7 @@ class Lines(RuleBasedStateMachine):
         movable = [item for item in self.waiting if item not in self.unmovable]
         number = len(movable) if at_most is None else min(max(at_most, 0), len(movable))
         going = self.line.to_give_back(at_most)
-        assert going == [movable[position] for position in spread(len(movable), number)]
+        assert going == movable[:number]
         for item in going:
             assert self.line.leave(item)
             self.waiting.remove(item)
@@ -99,7 +98,11 @@ class Lines(RuleBasedStateMachine):
         assert self.line.first == (self.waiting[0] if self.waiting else None)
         assert self.line.empty is not bool(self.waiting or self.started)
         assert self.slots is None or self.line.busy <= self.slots
-        assert self.line.movable == sum(item not in self.unmovable for item in self.waiting)
+        movable = [arrived for arrived, number in self.waiting if (arrived, number) not in self.unmovable]
+        assert self.line.movable == len(movable)
+        assert self.line.oldest(3) == movable[:3]
+        if self.slots is not None:
+            assert self.line.places == self.slots + self.longest - len(self.waiting) - len(self.started)
 
     def teardown(self) -> None:
         if not hasattr(self, "line"):

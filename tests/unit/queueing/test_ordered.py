@@ -32,7 +32,8 @@ def test_the_least_is_first_and_equals_are_in_the_order_of_their_coming(acts: li
             case _:
                 assert not ordered.discard((value, -1))
         assert ordered.first() == ((there[0][0], there[0]) if there else None)
-        assert ordered.in_order() == there
+        assert ordered.in_order() == [(item[0], item) for item in there]
+        assert ordered.numbers(2) == [item[0] for item in there[:2]]
         assert len(ordered) == len(there)
     assert [ordered.pop() for _ in there] == there
     with pytest.raises(IndexError):

@@ -23,7 +23,7 @@ async def test_they_go_one_by_one_the_oldest_first() -> None:
     assert Departures(line, lambda item: gone.append((item, monotonic() - began))).order(20) == 20
     assert len(gone) == 1
     await eventually(lambda: len(gone) == 20)
-    assert [item for item, _ in gone] == [item for item in range(30) if item % 3 < 2]
+    assert [item for item, _ in gone] == list(range(20))
     assert all(when >= number * STAGGER * 0.9 for number, (_, when) in enumerate(gone))
     assert line.waiting == 10
 
@@ -45,6 +45,6 @@ async def test_a_later_order_is_about_those_who_wait_then() -> None:
     assert departures.order(9) == 9
     assert departures.order(2) == 2
     await eventually(lambda: len(gone) == 3)
-    assert gone == [0, 1, 5]
+    assert gone == [0, 1, 2]
     assert departures.order(None) == 6
     await eventually(lambda: line.waiting == 0)

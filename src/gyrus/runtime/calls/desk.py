@@ -13,6 +13,7 @@ from gyrus.queueing.line import Line
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.deadlines import Deadlines
 from gyrus.runtime.departures import Departures
+from gyrus.runtime.load import load_of
 from gyrus.runtime.server.answer import Answer, Head
 from gyrus.runtime.server.exchange import Exchange
 from gyrus.runtime.server.problems import Refused, queue_full
@@ -72,7 +73,7 @@ class Desk:
         """Slots that a running batch leaves empty are taken: nobody can have them."""
         line = self.line
         busy = line.slots if line.slots is not None and self._blocked else line.busy
-        return Load(slots=line.slots, busy=busy, waiting=line.waiting, movable=line.movable)
+        return load_of(line, monotonic(), busy)
 
     def stuck_for(self, seconds: float) -> bool:
         """Nothing could be started for so long, because of calls that should have ended."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from time import monotonic
 
 from gyrus.contract.replica import Load
 from gyrus.queueing.line import Line
 from gyrus.runtime.departures import Departures
+from gyrus.runtime.load import load_of
 from gyrus.runtime.telemetry.bell import Bell
 
 Turn = asyncio.Future[None]
@@ -40,8 +42,7 @@ class Gate:
 
     @property
     def load(self) -> Load:
-        line = self._line
-        return Load(slots=line.slots, busy=line.busy, waiting=line.waiting, movable=line.movable)
+        return load_of(self._line, monotonic(), self._line.busy)
 
     @asynccontextmanager
     async def slot(self, arrived: float, *, movable: bool = True) -> AsyncGenerator[None]:

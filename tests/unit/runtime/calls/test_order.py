@@ -99,7 +99,10 @@ async def test_the_load_is_told_inside_only(tmp_path: Path) -> None:
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
         asking = [server.asking(n) for n in range(3)]
         await eventually(lambda: server.desk.line.waiting == 2)
-        assert await load(server) == {"slots": 1, "busy": 1, "waiting": 2, "movable": 2}
+        told = await load(server)
+        first, second = told.pop("waited")
+        assert first >= second >= 0
+        assert told == {"slots": 1, "busy": 1, "waiting": 2, "movable": 2, "places": 3}
         assert (await server.ask(None, path="/-/load", method="GET")).status == 404
         for _ in asking:
             turnstile.open.release()
@@ -168,7 +171,8 @@ async def test_nobody_can_have_the_slots_that_a_running_batch_leaves_empty(tmp_p
         await entered.wait()
         waiting = server.asking(2)
         await eventually(lambda: server.desk.line.waiting == 1)
-        assert await load(server) == {"slots": 4, "busy": 4, "waiting": 1, "movable": 1}
+        told = await load(server)
+        assert (told["slots"], told["busy"], told["waiting"], told["movable"]) == (4, 4, 1, 1)
         go_on.set()
         assert [(await task).status for task in (running, waiting)] == [200, 200]
 
