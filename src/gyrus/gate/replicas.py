@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH, Load
@@ -19,6 +19,7 @@ PATIENCE = 0.5
 """Seconds until an answer."""
 UNIX = "unix:"
 MOST_HEADER = 16 * 1024
+LOAD = frozenset(each.name for each in fields(Load))
 
 
 class NoAnswer(Exception):
@@ -54,8 +55,10 @@ class Replicas:
             self._hang_up(endpoint)
 
     async def _load(self, endpoint: str) -> Load | None:
+        """None: it does not answer, or is of another version of the platform that tells too little."""
         try:
-            return Load(**await self._ask(endpoint, "GET", LOAD_PATH))
+            told = await self._ask(endpoint, "GET", LOAD_PATH)
+            return Load(**{name: value for name, value in told.items() if name in LOAD})
         except (NoAnswer, TypeError):
             return None
 
