@@ -16,6 +16,8 @@ from support.soak.visitor import Seen
 
 AT_ONCE = 2.0
 """Seconds after a kill within which what was lost by it is told to its client."""
+AROUND = 1.5
+"""Seconds before and after a moment in which replicas must have been ready to count for it."""
 SLACK = 0.3
 """Seconds between what the client's clock says and what happened."""
 
@@ -56,6 +58,11 @@ class History:
             kill.kill.api == api and sent <= kill.at + SLACK and kill.at - SLACK <= ended <= kill.at + AT_ONCE
             for kill in self.kills
         )
+
+    def surely_ready(self, api: str, at: float) -> int:
+        """Replicas that were ready for some time before and after; at least one."""
+        around = [ready for when, ready in self.ready.get(api, ()) if abs(when - at) < AROUND]
+        return max(1, min(around, default=1))
 
     def nobody(self, api: str, sent: float, ended: float) -> bool:
         """No operator was there, and the API had no replica when it was last seen, or has lost one since."""
@@ -111,11 +118,13 @@ class Judge:
         return seen.status is not None and seen.status >= 400
 
     def _is_full(self, seen: Seen) -> bool:
-        """Refused as the contract says, and there were enough requests to fill at least one replica."""
+        """Refused as the contract says, and there were requests enough to fill each replica that was surely
+        there."""
         if (seen.status, seen.problem, seen.retry_after) != (503, "queue-full", True):
             return False
         target = self.targets[seen.ask.api]
-        return self.crowd(target.name, seen.ended) > target.slots + target.queue
+        replicas = self.history.surely_ready(target.name, seen.ended)
+        return self.crowd(target.name, seen.ended) > replicas * (target.slots + target.queue)
 
     def _is_killed(self, seen: Seen) -> bool:
         """A request whose work may have begun is not given to another replica: that is told with 502, and a

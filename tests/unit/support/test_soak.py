@@ -96,6 +96,8 @@ def test_a_full_queue_takes_a_crowd_and_the_contract_s_words() -> None:
     crowd = [seen(4, 6, 200, whole=True) for _ in range(target.slots + target.queue)]
     assert explained(refused, History(), *crowd) is Explanation.FULL
     assert explained(refused, History(), *crowd[1:]) is Explanation.NONE
+    two = History(ready={"narrow": [(4.0, 2), (5.5, 2)]})
+    assert explained(refused, two, *crowd) is Explanation.NONE
     rude = seen(5, 5.01, 503, "queue-full", retry_after=False)
     assert explained(rude, History(), *crowd) is Explanation.NONE
 
