@@ -25,7 +25,6 @@ from gyrus.backends.local.folder import Launch, ReplicaFolder, Stop
 from gyrus.backends.local.parked import NoFork
 from gyrus.backends.local.parking import Parking
 from gyrus.backends.local.preparation import Impossible, Workshop, prepare
-from gyrus.backends.local.spot import AtHand
 from gyrus.backends.local.supervision import Supervisor, kill_leftovers, remove_sockets
 from gyrus.backends.local.turns import Turn
 from gyrus.backends.protocol import Observation, ReplicaOrder
@@ -151,16 +150,16 @@ class Caretaker:
         ground = await prepare(self.order, self.claim, empty, self._workshop, self._say, known)
         turn = await self._workshop.starting.take(self._wait_for_turn)
         try:
-            supervisor = await self._launch_supervisor(ground, parked)
+            supervisor = await self._launch_supervisor(ground)
             await asyncio.to_thread(self._folder.note, self._launch)
             await self._watch(supervisor, turn)
         finally:
             turn.give_back()
 
-    async def _launch_supervisor(self, ground: Ground, parked: AtHand | None) -> Supervisor:
+    async def _launch_supervisor(self, ground: Ground) -> Supervisor:
         """As a fork where there is something to fork, and else anew. Raises OSError."""
         because = self._parking.because(self.order)
-        if parked:
+        if parked := self._parking.at_hand(self.order):
             try:
                 await self._write_configuration(ground)
                 return await parked.fork(self._folder.config_file, self._launched)

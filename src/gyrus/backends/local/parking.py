@@ -49,8 +49,14 @@ class Parking:
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
         """Orders like this one may come, and no others of this API. None: no orders."""
-        if not self._closed:
-            self._expected[api] = order if order and order.spec.warm_start != "off" else None
+        if self._closed:
+            return
+        wanted = order if order and order.spec.warm_start != "off" else None
+        spot = self._spots.get(api)
+        if wanted and self._expected.get(api) and spot and spot.suits(wanted):
+            return  # it is told again and again
+        if wanted or spot or self._left or api in self._expected:
+            self._expected[api] = wanted
             self._changed.set()
 
     def view(self, api: str) -> ParkedView | None:

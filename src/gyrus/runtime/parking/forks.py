@@ -56,6 +56,7 @@ class Forks:
             control = self._take_over_files(ends)
             with suppress(nameplate.NoRoom, OSError):
                 nameplate.show(command, self.config.id)
+            sys.argv[1:] = command[-2:]
             os.environ[nameplate.REPLICA] = self.config.id
             numerics.release(self.loaded.restraint)
             numerics.reseed()

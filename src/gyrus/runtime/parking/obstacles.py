@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 
+from gyrus.runtime.supervisor.processtable import family
+
 _GPU = "/dev/nvidia"
 
 
@@ -31,14 +33,15 @@ def _threads() -> list[str]:
 
 
 def _children() -> list[str]:
-    with open(f"/proc/self/task/{threading.get_native_id()}/children") as children:
-        return [_name(int(pid)) for pid in children.read().split()]
+    return [_name(pid) for pid in family(os.getpid())[1:]]
 
 
 def _has_gpu() -> bool:
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_initialized():
         return True
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return False  # it looked for one, and saw none
     return any(target.startswith(_GPU) for target in _open_files())
 
 

@@ -126,6 +126,17 @@ async def test_another_revision_takes_the_place(world: LocalWorld) -> None:
         await looked(lambda: not list(world.home.parked.iterdir()))
 
 
+async def test_who_changes_their_mind_is_served(world: LocalWorld) -> None:
+    backend = world.backend()
+    async with running(backend):
+        backend.expect("iris", order())
+        await parked(world.home)
+        backend.expect("iris", None)
+        backend.expect("iris", order())
+        await until(backend, lambda: view(backend).phase is ParkedPhase.PARKED)
+        await warm(backend)
+
+
 async def test_an_api_that_is_removed_leaves_nothing_parked(world: LocalWorld) -> None:
     backend = world.backend()
     async with running(backend):

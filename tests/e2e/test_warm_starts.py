@@ -1,0 +1,117 @@
+"""An idle API has a process parked, of which its next replica is a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from support.looking import until
+from support.platform import Platform
+from support.project import Project, handler_api
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
+
+SOON_IDLE = {
+    "min_replicas": 0,
+    "window": "1s",
+    "downscale_stabilization_period": "1s",
+    "forecast": False,
+}
+IMPORTED_BY = """
+import os
+
+IMPORTED_BY = os.getpid()
+
+class Handler:
+    async def predict(self, payload):
+        return [IMPORTED_BY, os.getpid()]
+"""
+WITH_A_THREAD = """
+import threading, time
+threading.Thread(target=time.sleep, args=(999,), name="watcher", daemon=True).start()
+"""
+
+
+def described(platform: Platform) -> Any:
+    return platform.json("describe", "warm")
+
+
+def because_of(platform: Platform) -> str:
+    parked = described(platform)["parked"]
+    return parked["because"] if parked else ""
+
+
+async def deployed(platform: Platform, folder: Path, handler: str) -> None:
+    api = handler_api("warm", autoscaling=SOON_IDLE, compute={"cpu": "100m"})
+    project = Project(folder).write(api, handler=handler)
+    await asyncio.to_thread(platform.gyrus, "deploy", project, "--yes")
+
+
+async def idle_and_parked(platform: Platform) -> int:
+    """The parked process's number, once it is the only one."""
+
+    def look() -> bool:
+        told = described(platform)
+        is_parked = told["parked"] is not None and told["parked"]["phase"] == "parked"
+        return is_parked and told["api"]["status"] == "idle" and not told["replicas"]
+
+    await until(look, 60)
+    return int(json.loads((platform.home.parked / "warm-1" / "status.json").read_text())["pid"])
+
+
+async def woken(platform: Platform) -> tuple[list[int], Any]:
+    """What the first request to the idle API was answered, and the replica that did."""
+    answer = await asyncio.to_thread(platform.ask, "warm", {})
+    assert answer.status == 200, answer
+    [replica] = described(platform)["replicas"]
+    return answer.json, replica["status"]
+
+
+async def killed_operator(platform: Platform) -> None:
+    operator = psutil.Process(json.loads(platform.home.operator_file.read_text())["pid"])
+    os.kill(operator.pid, signal.SIGKILL)
+    await until(lambda: not operator.is_running() or operator.status() == psutil.STATUS_ZOMBIE)
+
+
+async def test_an_idle_api_is_woken_by_a_fork(platform: Platform, tmp_path: Path) -> None:
+    await deployed(platform, tmp_path / "warm", IMPORTED_BY)
+    parked = await idle_and_parked(platform)
+    (imported_by, worker), status = await woken(platform)
+    assert status["start"] == "warm"
+    assert (imported_by, worker) == (parked, status["processes"][0]["pid"])
+    await until(lambda: {each["kind"] for each in described(platform)["starts"]} == {"cold", "warm"})
+    assert "warm: a process with the handler is parked" in platform.gyrus("describe", "warm")
+
+
+async def test_what_is_parked_outlives_the_operator_and_ends_with_the_platform(
+    platform: Platform, tmp_path: Path
+) -> None:
+    await deployed(platform, tmp_path / "warm", IMPORTED_BY)
+    parked = await idle_and_parked(platform)
+    await killed_operator(platform)
+    await asyncio.to_thread(platform.up)
+    assert await idle_and_parked(platform) == parked
+    (imported_by, _), status = await woken(platform)
+    assert (imported_by, status["start"]) == (parked, "warm")
+    await killed_operator(platform)
+    await asyncio.to_thread(platform.gyrus, "down")
+    assert platform.remains() == []
+
+
+async def test_what_cannot_be_forked_starts_cold_and_says_why(platform: Platform, tmp_path: Path) -> None:
+    await deployed(platform, tmp_path / "warm", WITH_A_THREAD + IMPORTED_BY)
+    because = "importing handler.py started 1 thread: watcher"
+    await until(lambda: because_of(platform) == because, 60)
+    await until(lambda: described(platform)["api"]["status"] == "idle", 60)
+    (imported_by, worker), status = await woken(platform)
+    assert imported_by == worker
+    assert (status["start"], status["cold_because"]) == ("cold", because)
+    assert f"Replicas start cold: {because}" in platform.gyrus("events", "warm")
