@@ -22,12 +22,19 @@ from support.soak.apis import TARGETS
 from support.soak.scenario import scenario
 from support.soak.soak import Memory, Report, Soak
 
+BIG_SHARE = 0.01
+"""Of the requests have 10 MB, beside those at the beginning."""
+LONG = 20.0
+"""Minutes from which they have: in less time, a process is weighed before it has met its first one, which
+takes memory once and for all."""
+
 
 def measured(minutes: float, seed: int) -> Report:
     seconds = minutes * 60
     memory = Memory(settling=min(300.0, seconds / 6), window=min(60.0, seconds / 12))
     with platform_of_its_own() as platform, tempfile.TemporaryDirectory(prefix="gyrus-soak-") as folder:
-        soak = Soak(platform, scenario(seed, seconds, TARGETS), TARGETS, memory)
+        big = BIG_SHARE if minutes >= LONG else 0.0
+        soak = Soak(platform, scenario(seed, seconds, TARGETS, big=big), TARGETS, memory)
         return asyncio.run(soak.run(Path(folder)))
 
 
