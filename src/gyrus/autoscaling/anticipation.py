@@ -12,13 +12,13 @@ from gyrus.autoscaling.trend import Trend
 
 SAFETY = 1.0
 """Deviations above the mean to be ready for."""
-CALM = 1.4
+CALM = 1.3
 """Deviations above the mean that must fit into what remains before a replica is let go: more than the above,
 so that an estimate that wavers moves nothing. And never less than the mean and its square root: fewer would
 have to queue, and be missed at once."""
-EVER = 4.0
+EVER = 5.0
 """Deviations above the mean beyond which nothing is explained by experience."""
-TREND_POINT = 4.0
+TREND_POINT = 5.0
 """Seconds."""
 
 

@@ -17,7 +17,7 @@ from gyrus.autoscaling.windows import Average
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.quantities import format_duration
 
-QUEUED = 1.2
+QUEUED = 1.1
 """A load counts as experience up to so many times the replicas that are wanted: the rest is a queue, which
 they work off."""
 

@@ -7,12 +7,12 @@ from collections import deque
 from dataclasses import dataclass
 
 MEMORY = 1800.0
-SHORTEST = 60.0
+SHORTEST = 180.0
 """Seconds after which an experience weighs half: as long as the traffic has been known, within these. What
 was seen while everything was new fades soon."""
 IDLE = 0.05
 """A load below this is none."""
-ENOUGH = 10.0
+ENOUGH = 15.0
 """Experiences, one a second, without which there is no outlook."""
 _HEAVIEST = 2.0**200
 

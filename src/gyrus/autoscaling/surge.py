@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gyrus.autoscaling.anticipation import Need
@@ -11,9 +12,9 @@ from gyrus.autoscaling.windows import Extreme
 from gyrus.spec.api import Autoscaling
 from gyrus.spec.quantities import format_duration
 
-KEPT = 0.5
+KEPT = 0.25
 """Of a start-up: for how long a burst's replicas are kept though they are not needed."""
-OVER = 1.25
+OVER = 1.35
 SMALLEST = 2
 """A burst is over when there are so many times, and so many more, replicas than are needed."""
 SHRINKING = 0.95
@@ -41,6 +42,8 @@ class Surge:
         self._held = Extreme(0.0, highest=True)
         self._bursting = False
         self._stepped = False
+        self._step = 0.0
+        self._step_until = -math.inf
         self.reconfigure(scaling)
 
     def reconfigure(self, scaling: Autoscaling) -> None:
@@ -80,20 +83,16 @@ class Surge:
     def _beyond(self, sample: Sample, need: Need, panic: float, load: float) -> float:
         """A burst beyond all experience. A queue alone is worked off by what there is, and no reason to order
         as many replicas as there are requests: first a step, and all of it only if what was ordered is there
-        and the queue does not shrink."""
+        and the queue does not shrink. A step is kept until it is there."""
         threshold, present = self._scaling.panic_threshold, sample.requested
         if threshold is None or panic < max(threshold * max(present, 1), need.ever):
             self._stepped = False
-            return 0.0
-        if sample.ready < present or load < panic * SHRINKING:
-            return 0.0
-        step = (
-            panic
-            if self._stepped
-            else grown(present, whole(panic), self._scaling.max_upscale_factor).replicas
-        )
-        self._stepped = True
-        return step
+        elif sample.ready >= present and load >= panic * SHRINKING:
+            limited = grown(present, whole(panic), self._scaling.max_upscale_factor).replicas
+            self._step = panic if self._stepped else limited
+            self._step_until = sample.now + sample.startup
+            self._stepped = True
+        return self._step if sample.now <= self._step_until else 0.0
 
     def _up(self, present: int, least: float) -> Bound:
         scaling, wanted = self._scaling, whole(least)
@@ -106,7 +105,8 @@ class Surge:
 
     def _down(self, sample: Sample, wanted: int, recent: int, held: int) -> Bound:
         scaling, present = self._scaling, sample.requested
-        because = f"as many were needed within {sample.startup * KEPT:.0f}s, half a start-up"
+        recent, held = min(recent, present), min(held, present)
+        because = f"as many were needed within {sample.startup * KEPT:.0f}s, a quarter of a start-up"
         shrinking = Bound(wanted).at_least(recent, "startup", because)
         limited = shrunk(present, shrinking.replicas, scaling.max_downscale_factor)
         shrinking = limited if limited.rule else shrinking
