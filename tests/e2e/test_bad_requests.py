@@ -304,8 +304,8 @@ def test_nothing_to_roll_back_to(served: Platform) -> None:
 
 
 def test_an_unknown_command(served: Platform) -> None:
-    assert served.failure("deplyo", code=2) == (
-        "error: There is no command 'deplyo'. Did you mean deploy?\n  See: gyrus --help\n"
+    assert served.failure("dploy", code=2) == (
+        "error: There is no command 'dploy'. Did you mean deploy?\n  See: gyrus --help\n"
     )
 
 
