@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from gyrus.contract import home
@@ -31,7 +32,9 @@ class RuntimeCode:
     digest: str
 
     @classmethod
+    @cache
     def installed(cls) -> RuntimeCode:
+        """As it was when this was first asked: it takes some 10 ms to find out."""
         return cls.at(Path(home.__file__).parents[1])
 
     @classmethod

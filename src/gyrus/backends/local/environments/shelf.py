@@ -66,6 +66,8 @@ class EnvironmentShelf:
         self._environ = os.environ if environ is None else environ
         self._building = Sharing[Path]("environment")
         self._turns = Turns(building_at_once, LONGEST_BUILD)
+        self._looking = asyncio.Lock()
+        """Whoever asks first is first to go on, for then it waits in line for its place on the machine."""
         self._failed: dict[str, _Failed] = {}
 
     async def python(self, request: Request, report: Report) -> Path:
@@ -73,10 +75,11 @@ class EnvironmentShelf:
 
         Tells ``report`` what is being done, if anything has to be. Raises EnvironmentFailure.
         """
-        recipe, need = await asyncio.to_thread(self._need, request)
+        async with self._looking:
+            recipe, need = await asyncio.to_thread(self._need, request)
+            if await asyncio.to_thread(self._use, need):
+                return need.place.python
         key = need.place.folder.name
-        if await asyncio.to_thread(self._use, need):
-            return need.place.python
         self._recall(key, request.asker)
         try:
             return await self._building.join(key, lambda tell: self._build(recipe.pip, need, tell), report)
