@@ -116,7 +116,7 @@ class Load:
     places: int
     """How many more it would take before it refused one."""
     waited: tuple[float, ...]
-    """Seconds since the arrival of those that could be given back, longest first; of the first few hundred."""
+    """Seconds since the arrival of those that could be given back, longest first: of some hundreds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,12 +129,13 @@ def tune(
     for _ in range(FINER):
         ladders = {name: _finer(values, best[name]) for name, values in ladders.items()}
         best = _climb(search, ladders, best)
+    changed = {name: value for name, value in best.items() if value != present[name]}
     return Tuned(
-        spec=with_settings(spec, best),
+        spec=with_settings(spec, changed),
         best=search.figures(best),
         present=search.figures(present),
         met=goal.met(search.figures(best)),
-        changes={name: _written(value) for name, value in best.items() if value != present[name]},
+        changes={name: _written(value) for name, value in changed.items()},
         tried=len(search.tried),
     )
 

@@ -32,8 +32,8 @@ class SpecFile:
 def load(path: Path, *, files: bool = True) -> SpecFile:
     """Read a YAML file, or the ``gyrus.yaml`` of a folder, and check that the files it names are there.
 
-    Faults name the file as ``path`` does: relative paths stay relative. Without ``files``, those that it names
-    need not be there.
+    Faults name the file as ``path`` does: relative paths stay relative. Without ``files``, those that it
+    names need not be there.
 
     Raises SpecError.
     """
