@@ -21,7 +21,7 @@ from gyrus.gate import refusals
 from gyrus.gate.connection import Connection
 from gyrus.gate.hangups import Hangups
 from gyrus.gate.held import Held
-from gyrus.gate.passage import connect
+from gyrus.gate.passage import abandon, connect
 from gyrus.gate.refusals import Refusal
 from gyrus.gate.request import HeldRequest
 from gyrus.gate.room import Room, most_held, places
@@ -244,17 +244,20 @@ class Activator:
         return await self._pass_on(connection, request, reached)
 
     async def _pass_on(self, connection: Connection, request: HeldRequest, reached: frozenset[str]) -> bool:
-        """To the replica that has got the fewest in this way. It may leave the line meanwhile."""
+        """To the replica that has got the fewest in this way. It may leave the line, or end, meanwhile."""
         endpoint = min(sorted(reached), key=lambda each: self._passing[each])
         client = connection.transport
         onward = await connect(client, endpoint, self._passing) if client else None
         if onward is None:
             return False
-        if connection.request is request:
+        if connection.request is not request or connection not in self._deadlines:
+            abandon(onward)
+        elif request.kept_by_gateway:  # its end has come meanwhile
+            abandon(onward)
+            self._end(connection, refusals.RELEASED)
+        else:
             self.left(connection)
             connection.pass_on(onward)
-        else:
-            onward.abort()
         return True
 
 

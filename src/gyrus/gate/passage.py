@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 PATIENCE = 1.0
 """Seconds that a replica may take to accept a connection."""
@@ -20,6 +21,7 @@ class Passage(asyncio.Protocol):
         self._client = client
         self._endpoint = endpoint
         self._passing = passing
+        self._abandoned = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._passing[self._endpoint] += 1
@@ -35,7 +37,11 @@ class Passage(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._passing -= Counter({self._endpoint: 1})
-        self._client.close()
+        if not self._abandoned:
+            self._client.close()
+
+    def abandon(self) -> None:
+        self._abandoned = True
 
 
 async def connect(
@@ -46,6 +52,12 @@ async def connect(
         async with asyncio.timeout(PATIENCE):
             return await _connect(endpoint, lambda: Passage(client, endpoint, passing))
     return None
+
+
+def abandon(onward: asyncio.Transport) -> None:
+    """Nothing is to be passed on after all: it ends, and the client's side does not."""
+    cast("Passage", onward.get_protocol()).abandon()
+    onward.abort()
 
 
 async def _connect(endpoint: str, protocol: Callable[[], Passage]) -> asyncio.Transport:

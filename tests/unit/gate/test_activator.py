@@ -19,6 +19,7 @@ from gyrus.aio.clock import SystemClock
 from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY
 from gyrus.gate.activator import Activator
 from gyrus.gate.connection import Connection
+from gyrus.gate.passage import connect
 from gyrus.state.board import Board, Queueing, Route
 from support.upstreams import Upstream, until
 
@@ -188,6 +189,60 @@ async def test_body_that_waits_goes_to_the_replica_that_takes_connections(gate: 
         assert [len(request.body) for request in upstream.requests] == [size]
         assert upstream.requests[0].headers["connection"] == "close"
     assert gate.activator.kept == 0
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Connecting to a replica has begun; it may end."""
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slowly(
+        client: asyncio.Transport, endpoint: str, passing: Counter[str]
+    ) -> asyncio.Transport | None:
+        begun.set()
+        onward = await connect(client, endpoint, passing)
+        await may_end.wait()
+        return onward
+
+    monkeypatch.setattr("gyrus.gate.activator.connect", slowly)
+    return begun, may_end
+
+
+async def test_body_that_ends_while_the_replica_is_called_is_given_back(
+    gate: Gate, tmp_path: Path, slow: tuple[asyncio.Event, asyncio.Event]
+) -> None:
+    gate.route("a")
+    caller = await gate.connect()
+    caller.ask("a", "transfer-encoding: chunked", body=b"1\r\nx\r\n")
+    await until(lambda: gate.board.held == {"a": 1})
+    async with Upstream("up", tmp_path / "up.sock").serving() as upstream:
+        gate.route("a", upstream.endpoint)
+        await slow[0].wait()
+        caller.writer.write(b"0\r\n\r\n")
+        await until(lambda: gate.activator.kept == 0)
+        slow[1].set()
+        assert await caller.answer() == (503, True)
+        assert upstream.requests == []
+        gate.route("b")
+        caller.ask("b")  # the connection goes on
+        gate.route("b", upstream.endpoint)
+        assert await caller.answer() == (503, True)
+
+
+async def test_refused_while_the_replica_is_called_is_refused_once(
+    gate: Gate, tmp_path: Path, slow: tuple[asyncio.Event, asyncio.Event]
+) -> None:
+    gate.route("a")
+    caller = await gate.connect()
+    caller.ask("a", "transfer-encoding: chunked", body=b"1\r\nx\r\n")
+    await until(lambda: gate.board.held == {"a": 1})
+    async with Upstream("up", tmp_path / "up.sock").serving() as upstream:
+        gate.route("a", upstream.endpoint)
+        await slow[0].wait()
+        gate.activator.refuse_all()
+        slow[1].set()
+        assert await caller.answer() == (503, False)
+        assert upstream.requests == []
 
 
 async def test_garbage_ends_its_connection_alone(gate: Gate) -> None:
