@@ -224,6 +224,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
+        self._unwatch()  # now: once it has ended, its number may be another's
         if self._transport is not None:
             self._transport.abort()
         self._forget_request()

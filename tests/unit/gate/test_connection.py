@@ -1,0 +1,80 @@
+"""A connection by itself, where its end meets another's beginning."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from gyrus.contract.replica import LONGEST_KEPT_BODY
+from gyrus.gate.connection import Connection
+from gyrus.gate.hangups import Hangups
+from support.upstreams import until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watched by epoll")
+
+LONG = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (LONGEST_KEPT_BODY + 1) + b"x" * 100_000
+
+
+class Keeper:
+    def __init__(self) -> None:
+        self.hangups = Hangups(asyncio.get_running_loop())
+        self.kept = 0
+        self.gone: list[Connection] = []
+
+    def opened(self, connection: Connection) -> None: ...
+
+    def arrived(self, connection: Connection) -> None: ...
+
+    def left(self, connection: Connection) -> None:
+        self.gone.append(connection)
+
+    def closed(self, connection: Connection) -> None: ...
+
+
+class Transport:
+    """Tells of its end in the loop's next turn, as a real one does."""
+
+    def __init__(self, own: socket.socket, protocol: Connection) -> None:
+        self._own = own
+        self._protocol = protocol
+        self.aborted: Callable[[], object] = lambda: None
+
+    def get_extra_info(self, name: str) -> Any:
+        return self._own
+
+    def pause_reading(self) -> None: ...
+
+    def abort(self) -> None:
+        self.aborted()
+        asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+
+
+def connected(keeper: Keeper) -> tuple[Connection, Transport, socket.socket]:
+    ours, theirs = socket.socketpair()
+    connection = Connection(keeper)
+    transport = Transport(ours, connection)
+    connection.connection_made(cast("asyncio.Transport", transport))
+    return connection, transport, theirs
+
+
+async def test_a_watch_that_has_ended_is_not_ended_again_as_anothers() -> None:
+    keeper = Keeper()
+    first, ending, first_client = connected(keeper)
+    second, _, second_client = connected(keeper)
+    first.data_received(LONG)
+    loop = asyncio.get_running_loop()
+    ending.aborted = lambda: loop.call_soon(second.data_received, LONG)
+    first_client.close()
+    placeholder = os.dup(second_client.fileno())  # the next number to be had is the first's watch
+    await until(lambda: keeper.gone == [first])
+    await asyncio.sleep(0)
+    os.close(placeholder)
+    second_client.close()
+    await until(lambda: keeper.gone == [first, second])
+    keeper.hangups.close()
