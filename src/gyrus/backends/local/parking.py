@@ -52,8 +52,8 @@ class Parking:
         if self._closed:
             return
         wanted = order if order and order.spec.warm_start != "off" else None
-        spot = self._spots.get(api)
-        if wanted and self._expected.get(api) and spot and spot.suits(wanted):
+        spot, known = self._spots.get(api), self._expected.get(api)
+        if wanted and known and spot and spot.suits(wanted) and spot.suits(known):
             return  # it is told again and again
         if wanted or spot or self._left or api in self._expected:
             self._expected[api] = wanted
@@ -122,9 +122,10 @@ class Parking:
             order = self._expected.get(api)
             if order is None or not spot.suits(order):
                 spot.end()
-        for api, order in tuple(self._expected.items()):
+        for api in tuple(self._expected):
+            order = self._expected.get(api)  # as it is now: others go on while something is cleared away
             if order is None:
-                del self._expected[api]
+                self._expected.pop(api, None)
             elif api not in self._spots and not obstacle(order):
                 self._open(tasks, order)
             await self._clear_away(api)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -135,6 +137,40 @@ async def test_who_changes_their_mind_is_served(world: LocalWorld) -> None:
         backend.expect("iris", order())
         await until(backend, lambda: view(backend).phase is ParkedPhase.PARKED)
         await warm(backend)
+
+
+async def test_who_changes_their_mind_twice_at_once_keeps_what_is_parked(world: LocalWorld) -> None:
+    backend = world.backend()
+    async with running(backend):
+        backend.expect("iris", order())
+        first = await parked(world.home)
+        backend.expect("iris", order(revision=2))
+        backend.expect("iris", order())
+        await warm(backend)
+        assert alive(first)
+        assert not (world.home.parked / "iris-2").exists()
+
+
+async def test_the_end_may_come_while_something_is_cleared_away(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def clear(folder: ParkedFolder) -> None:
+        begun.set()
+        may_end.wait(5)
+
+    monkeypatch.setattr(ParkedFolder, "clear", clear)
+    (world.home.parked / "iris-1").mkdir(parents=True)
+    backend = world.backend()
+    async with running(backend):
+        backend.expect("iris", order(gpu=1))
+        backend.expect("other", None)
+        await looked(begun.is_set)
+        end = asyncio.create_task(backend.expect_nothing())
+        await asyncio.sleep(0)
+        may_end.set()
+        await asyncio.wait_for(end, 5)
 
 
 async def test_an_api_that_is_removed_leaves_nothing_parked(world: LocalWorld) -> None:
