@@ -130,7 +130,7 @@ class Reconciler:
     async def _start(self, api: Api, generation: Generation, count: int) -> None:
         for _ in range(count):
             order = _order(api, generation, await self._revision(api.name, generation))
-            self.stopwatch.ordered(order.id)
+            self.stopwatch.ordered(api.name, order.id)
             await self.backend.start(order)
 
     async def _expect(self, api: Api) -> None:

@@ -48,29 +48,31 @@ class Stopwatch:
     store: Store
     board: Board
     clock: Clock
-    _ordered: dict[str, float] = field(default_factory=dict[str, float])
-    """By replica, by the monotonic clock."""
+    _ordered: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    """By API and replica, by the monotonic clock."""
     _known: dict[str, tuple[int, tuple[Start, ...]]] = field(
         default_factory=dict[str, tuple[int, tuple[Start, ...]]]
     )
     """By API: the revision that is wanted, and its starts, oldest first."""
 
-    def ordered(self, replica: str) -> None:
-        self._ordered[replica] = self.clock.monotonic()
+    def ordered(self, api: str, replica: str) -> None:
+        self._ordered.setdefault(api, {})[replica] = self.clock.monotonic()
 
     async def look(self, situation: Situation) -> None:
         """Take the time of replicas that requests have just begun to reach."""
         await self._recall(situation.api)
+        ordered = self._ordered.pop(situation.api.name, {})
         for replica in situation.replicas:
-            if replica.id not in self._ordered:
+            if (since := ordered.get(replica.id)) is None or _has_failed(replica):
                 continue
-            if _has_failed(replica):
-                del self._ordered[replica.id]
-            elif replica.status.phase is Phase.READY and _reached(situation, replica):
-                await self._note(situation.api, replica, self._ordered.pop(replica.id))
+            if replica.status.phase is Phase.READY and _reached(situation, replica):
+                await self._note(situation.api, replica, since)
+            else:
+                self._ordered.setdefault(situation.api.name, {})[replica.id] = since
 
     def forget(self, api: str) -> None:
         self._known.pop(api, None)
+        self._ordered.pop(api, None)
         self.board.starts.pop(api, None)
 
     async def _recall(self, api: Api) -> None:

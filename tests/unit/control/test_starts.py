@@ -46,7 +46,7 @@ def cold(*seconds: float) -> tuple[StartTimes, ...]:
 async def test_a_start_lasts_until_requests_reach_the_replica() -> None:
     clock = VirtualClock()
     watch = await stopwatch(clock=clock)
-    watch.ordered("r1")
+    watch.ordered("iris", "r1")
     await clock.advance(2)
     await watch.look(situation(replica("r1", phase=Phase.STARTING)))
     await watch.look(situation(replica("r1"), reached=False))
@@ -59,7 +59,7 @@ async def test_a_start_lasts_until_requests_reach_the_replica() -> None:
 
 async def test_warm_starts_are_told_from_cold_ones() -> None:
     watch = await stopwatch()
-    watch.ordered("r1")
+    watch.ordered("iris", "r1")
     await watch.look(situation(replica("r1", start=StartKind.WARM)))
     assert [times.kind for times in watch.board.starts["iris"]] == [StartKind.WARM]
 
@@ -67,7 +67,7 @@ async def test_warm_starts_are_told_from_cold_ones() -> None:
 async def test_the_next_operator_knows_them() -> None:
     store = MemoryStore()
     watch = await stopwatch(store)
-    watch.ordered("r1")
+    watch.ordered("iris", "r1")
     await watch.look(situation(replica("r1")))
     other = await stopwatch(store)
     await other.look(situation(replica("r1")))  # it runs already, and is not measured again
@@ -77,7 +77,7 @@ async def test_the_next_operator_knows_them() -> None:
 @pytest.mark.parametrize("trouble", [Phase.BACKOFF, Phase.FAILED, Phase.DRAINING])
 async def test_a_start_that_failed_is_no_measure(trouble: Phase) -> None:
     watch = await stopwatch()
-    watch.ordered("r1")
+    watch.ordered("iris", "r1")
     await watch.look(situation(replica("r1", phase=trouble, reason=Reason.INIT)))
     await watch.look(situation(replica("r1", restarts=1)))
     assert not watch.board.starts["iris"]
@@ -86,11 +86,11 @@ async def test_a_start_that_failed_is_no_measure(trouble: Phase) -> None:
 async def test_each_revision_has_its_own() -> None:
     watch = await stopwatch()
     await watch.store.deploy([spec(env={"A": "b"})], None, watch.clock.now())
-    watch.ordered("r1")
+    watch.ordered("iris", "r1")
     await watch.look(situation(replica("r1")))
-    watch.ordered("r2")
     await watch.look(situation(replica("r1"), of=api(target=2)))
     assert watch.board.starts["iris"] == ()
+    watch.ordered("iris", "r2")
     await watch.look(situation(replica("r2", 2), of=api(target=2)))
     assert watch.board.starts["iris"] == cold(0)
 
@@ -102,9 +102,17 @@ class NoRoom(MemoryStore):
 
 async def test_a_full_disk_costs_memory_alone() -> None:
     watch = await stopwatch(NoRoom())
-    watch.ordered("r1")
+    watch.ordered("iris", "r1")
     await watch.look(situation(replica("r1")))
     assert watch.board.starts["iris"] == cold(0)
+
+
+async def test_a_replica_that_went_before_it_was_there_leaves_nothing() -> None:
+    watch = await stopwatch()
+    watch.ordered("iris", "r1")
+    await watch.look(situation())
+    await watch.look(situation(replica("r1")))
+    assert not watch.board.starts["iris"]
 
 
 async def test_what_is_gone_is_forgotten() -> None:
