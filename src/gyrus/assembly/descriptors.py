@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from contextlib import suppress
 
 ENOUGH = 65_536
 """More is no use, and what inherits it may count them all."""
@@ -15,7 +16,8 @@ def raised() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
+        with suppress(OSError, ValueError):  # macOS may allow less than its hard limit says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
     available = ENOUGH if soft == resource.RLIM_INFINITY else soft
     return max(0, available - OTHERS) // 3

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+
+import pytest
+
+from gyrus.assembly.descriptors import raised
 
 SCRIPT = """
 import resource
@@ -27,3 +32,15 @@ def test_limit_is_raised_as_far_as_is_allowed() -> None:
 
 def test_nothing_is_held_where_there_is_hardly_room_to_live() -> None:
     assert limits(128, 256) == [0, 256, 256]
+
+
+def test_a_limit_that_cannot_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(which: int, limits: tuple[int, int]) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    def tell(which: int) -> tuple[int, int]:
+        return 1112, resource.RLIM_INFINITY
+
+    monkeypatch.setattr(resource, "getrlimit", tell)
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert raised() == 200
