@@ -38,8 +38,9 @@ HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 REQUEUE_PATH = "/-/requeue"
-"""POST ``{"at_most": n}``: give back up to n of the requests that wait, those that arrived first, one a
-millisecond. Answers ``{"given_back": m}`` at once, with the number that will be. Local to the replica."""
+"""POST ``{"at_most": n, "first": f, "spare": s}``: give back up to n waiting requests, those that arrived
+first, one a millisecond; after the first f of them, s stay (both are 0 where they are not named). Answers
+``{"given_back": m}`` at once, with the number that will be. Local to the replica."""
 LOAD_PATH = "/-/load"
 """GET: a :class:`Load`. Local to the replica."""
 

@@ -112,7 +112,7 @@ class Rebalancer:
     async def _look(self, replicas: Replicas, balancer: Balancer[str], endpoints: frozenset[str]) -> bool:
         """Whether somebody waits."""
         loads = await replicas.loads(endpoints)
-        numbers = balancer.look(loads)
-        if numbers:
-            await replicas.give_back(numbers)
+        givings = balancer.look(loads)
+        if givings:
+            await replicas.give_back(givings)
         return any(load.waiting for load in loads.values())

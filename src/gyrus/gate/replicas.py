@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH, Load
+from gyrus.queueing.balance import Giving
 
 PATIENCE = 0.5
 """Seconds until an answer."""
@@ -46,9 +47,9 @@ class Replicas:
         answers = await asyncio.gather(*(self._load(endpoint) for endpoint in endpoints))
         return {endpoint: load for endpoint, load in zip(endpoints, answers, strict=True) if load is not None}
 
-    async def give_back(self, numbers: Mapping[str, int]) -> int:
+    async def give_back(self, givings: Mapping[str, Giving]) -> int:
         """Ask each to give back so many; returns how many they will."""
-        return sum(await asyncio.gather(*(self._requeue(*each) for each in numbers.items())))
+        return sum(await asyncio.gather(*(self._requeue(*each) for each in givings.items())))
 
     def close(self) -> None:
         for endpoint in tuple(self._lines):
@@ -62,9 +63,10 @@ class Replicas:
         except (NoAnswer, TypeError):
             return None
 
-    async def _requeue(self, endpoint: str, at_most: int) -> int:
+    async def _requeue(self, endpoint: str, giving: Giving) -> int:
+        order = {"at_most": giving.number, "first": giving.first, "spare": giving.spare}
         try:
-            answer = await self._ask(endpoint, "POST", REQUEUE_PATH, {"at_most": at_most})
+            answer = await self._ask(endpoint, "POST", REQUEUE_PATH, order)
         except NoAnswer:
             return 0
         return int(answer.get("given_back", 0))

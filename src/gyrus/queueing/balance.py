@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heapreplace, merge
 from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
@@ -45,6 +45,18 @@ class Queue(Protocol):
         ...
 
 
+class Giving(NamedTuple):
+    """What one process should give back: the ``first`` oldest; then ``spare`` stay, and ``more`` go."""
+
+    first: int = 0
+    spare: int = 0
+    more: int = 0
+
+    @property
+    def number(self) -> int:
+        return self.first + self.more
+
+
 class Balancer(Generic[K]):
     """Looks again and again at the queues of one API while somebody waits."""
 
@@ -55,8 +67,8 @@ class Balancer(Generic[K]):
         self._filled: frozenset[K] = frozenset()
         self._calm = 0
 
-    def look(self, queues: Mapping[K, Queue]) -> dict[K, int]:
-        """How many each should give back; who is not named keeps all."""
+    def look(self, queues: Mapping[K, Queue]) -> dict[K, Giving]:
+        """Who is not named keeps all."""
         self._learn(queues)
         moves = rebalance(queues, self.depth)
         self._filled = frozenset(queues) if moves else frozenset()
@@ -73,7 +85,7 @@ class Balancer(Generic[K]):
                 self.depth, self._calm = max(1, self.depth // 2), 0
 
 
-def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, int]:
+def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, Giving]:
     """One look. Pure. ``depth``: requests that each slot should find waiting."""
     keys = [key for key, queue in queues.items() if queue.slots]
     shares = [_Share(queues[key], depth) for key in keys]
@@ -85,13 +97,16 @@ def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, int]:
         share.held += 1
     free = sum(min(share.free, share.lacking) for share in shares)
     _move(shares, oldest[: total + free], free)
-    return {key: share.going for key, share in zip(keys, shares, strict=True) if share.going}
+    givings = ((key, share.giving) for key, share in zip(keys, shares, strict=True))
+    return {key: giving for key, giving in givings if giving.number}
 
 
 class _Share:
     """What one process should have of the oldest requests, and has."""
 
-    __slots__ = ("coming", "due", "free", "gives", "going", "held", "in_flight", "kept", "places", "waited")
+    __slots__ = (
+        "coming", "due", "first", "free", "gives", "held", "in_flight", "kept", "more", "places", "waited",
+    )  # fmt: skip
 
     def __init__(self, queue: Queue, depth: int) -> None:
         slots = queue.slots or 0
@@ -103,9 +118,12 @@ class _Share:
         self.free = _free(queue)
         self.due = self.free + depth * slots
         self.held = queue.waiting - queue.movable
-        self.kept = 0
-        self.going = 0
+        self.first = self.kept = self.more = 0
         self.coming = 0
+
+    @property
+    def giving(self) -> Giving:
+        return Giving(self.first, self.kept, self.more)
 
     @property
     def lacking(self) -> int:
@@ -134,14 +152,15 @@ def _move(shares: Sequence[_Share], oldest: Iterable[_Share], free: int) -> None
     for share in oldest:
         if not share.gives:
             continue
-        if free > 0:
-            free -= 1
-        elif share.kept < share.due:
+        if free <= 0 and share.kept < share.due:
             share.kept += 1
-            continue
-        if not targets.take():
+        elif not targets.take():
             return
-        share.going += 1
+        elif free > 0:
+            free -= 1
+            share.first += 1
+        else:
+            share.more += 1
 
 
 class _Targets:

@@ -120,7 +120,11 @@ class Line(Generic[T]):
         items = self._waiting.in_order()
         return [number for number, item in items if item not in self._unmovable][:at_most]
 
-    def to_give_back(self, at_most: int | None = None) -> list[T]:
-        """Those who should go elsewhere: who arrived first, first. They wait on until they :meth:`leave`."""
+    def to_give_back(self, at_most: int | None = None, *, first: int = 0, spare: int = 0) -> list[T]:
+        """Those who should go elsewhere: who arrived first, first. They wait on until they :meth:`leave`.
+
+        After the ``first`` of them, ``spare`` are passed over, and stay.
+        """
         movable = [item for _, item in self._waiting.in_order() if item not in self._unmovable]
-        return movable if at_most is None else movable[: max(0, at_most)]
+        going = movable[:first] + movable[first + spare :]
+        return going if at_most is None else going[: max(0, at_most)]

@@ -23,12 +23,13 @@ class Departures(Generic[T]):
         self._leaving: deque[T] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def order(self, at_most: int | None) -> int:
+    def order(self, at_most: int | None, *, first: int = 0, spare: int = 0) -> int:
         """Tells how many will go; None: all who may. One who is started, or leaves, meanwhile is passed over.
+        After the ``first`` of them, ``spare`` stay.
 
         What is left of an earlier order is forgotten: whoever gives one has seen who waits now.
         """
-        self._leaving = deque(self._line.to_give_back(at_most))
+        self._leaving = deque(self._line.to_give_back(at_most, first=first, spare=spare))
         number = len(self._leaving)
         if self._timer is None:
             self._let_next_go()

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from gyrus.contract.problem import BAD_REQUEST, METHOD_NOT_ALLOWED, NOT_FOUND
+from gyrus.contract.problem import METHOD_NOT_ALLOWED, NOT_FOUND
 from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
 from gyrus.runtime.calls.desk import Desk
 from gyrus.runtime.readiness import Readiness
+from gyrus.runtime.requeue import Requeue
 from gyrus.runtime.server.answer import JSON, Answer
 from gyrus.runtime.server.exchange import Exchange
 from gyrus.runtime.server.problems import Refused
@@ -87,7 +88,8 @@ class Service:
 
     def _requeue(self, request: Request) -> Answer:
         _check_internal(request, REQUEUE_PATH)
-        return _document({"given_back": self._desk.give_back(_at_most(request.body))})
+        order = Requeue.read(request.body)
+        return _document({"given_back": order.carry_out(self._desk.give_back)})
 
 
 def _check_internal(request: Request, path: str) -> None:
@@ -108,18 +110,6 @@ def _not_allowed(request: Request, methods: tuple[bytes, ...]) -> Refused:
     allowed = ", ".join(method.decode() for method in methods)
     detail = f"{request.method.decode('latin-1')} is not answered here; use {allowed}."
     return Refused(METHOD_NOT_ALLOWED, detail, {"allow": allowed})
-
-
-def _at_most(body: bytes) -> int:
-    try:
-        match json.loads(body):
-            case {"at_most": int(number)} if number >= 0:
-                return number
-            case _:
-                pass
-    except ValueError:
-        pass
-    raise Refused(BAD_REQUEST, 'The body must be {"at_most": n}, with n of 0 or more.')
 
 
 def _document(content: Mapping[str, object], status: int = 200) -> Answer:

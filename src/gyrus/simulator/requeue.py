@@ -98,10 +98,11 @@ class Requeue:
 
     def _ask(self, now: float) -> None:
         queues = {replica: _Queue(replica.line, now) for replica in self._rotation.replicas()}
-        for replica, number in self._balancer.look(queues).items():
+        for replica, giving in self._balancer.look(queues).items():
             self._order += 1
             self._orders[replica] = self._order
-            for place, request in enumerate(replica.line.to_give_back(number)):
+            going = replica.line.to_give_back(giving.number, first=giving.first, spare=giving.spare)
+            for place, request in enumerate(going):
                 self._agenda.enter(now + place * GIVE_EVERY, self._give_back, request, replica, self._order)
 
     def _give_back(self, now: float, request: int, replica: Replica, order: int) -> None:

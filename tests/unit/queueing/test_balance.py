@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.queueing.balance import CALM, DEEPEST, Balancer, rebalance
+from gyrus.queueing.balance import CALM, DEEPEST, Balancer, Giving, rebalance
+
+K = TypeVar("K", bound=Hashable)
 
 NOW = 1000.0
 LONGEST = 100
@@ -45,10 +48,12 @@ class Process:
     def free(self) -> int:
         return max(0, (self.slots or 0) - self.busy - self.waiting)
 
-    def give_back(self) -> float:
-        arrived = min(self.moving)
-        self.moving.remove(arrived)
-        return arrived
+    def give_back(self, giving: Giving) -> list[float]:
+        first, spare = giving.first, giving.spare
+        waiting = sorted(self.moving)
+        going = (waiting[:first] + waiting[first + spare :])[: giving.number]
+        self.moving = [arrived for arrived in self.moving if arrived not in going]
+        return going
 
     def take(self, arrived: float) -> None:
         if self.slots is None or self.busy < self.slots:
@@ -65,12 +70,15 @@ def idle(slots: int = 1) -> Process:
     return Process(slots, 0)
 
 
-def move(processes: dict[int, Process], giving: dict[int, int]) -> list[float]:
+def numbers(givings: Mapping[K, Giving]) -> dict[K, int]:
+    return {key: giving.number for key, giving in givings.items()}
+
+
+def move(processes: dict[int, Process], givings: Mapping[int, Giving]) -> list[float]:
     """As the gateway does: each goes to whoever else has the fewest."""
     gone: list[float] = []
-    for giver, number in giving.items():
-        for _ in range(number):
-            arrived = processes[giver].give_back()
+    for giver, giving in givings.items():
+        for arrived in processes[giver].give_back(giving):
             others = [process for key, process in processes.items() if key != giver]
             min(others, key=lambda process: process.busy + process.waiting).take(arrived)
             gone.append(arrived)
@@ -94,7 +102,7 @@ def any_processes(draw: st.DrawFn) -> dict[int, Process]:
 def test_new_replicas_get_the_oldest_for_their_slot_and_one_more_each() -> None:
     processes = {0: full(*range(94)), 1: idle(), 2: idle(), 3: idle(), 4: idle()}
     giving = rebalance(processes)
-    assert giving == {0: 8}
+    assert giving == {0: Giving(first=4, spare=1, more=4)}
     move(processes, giving)
     assert [process.busy for process in processes.values()] == [1] * 5
     assert rebalance(processes) == {}
@@ -102,12 +110,12 @@ def test_new_replicas_get_the_oldest_for_their_slot_and_one_more_each() -> None:
 
 def test_whoever_begins_a_request_gets_the_next_of_all() -> None:
     processes = {0: full(*range(5, 94)), 1: full(0), 2: full()}
-    assert rebalance(processes) == {0: 1}
+    assert numbers(rebalance(processes)) == {0: 1}
 
 
 def test_who_waits_behind_a_busy_one_goes_where_a_slot_is_free() -> None:
-    assert rebalance({"busy": full(7), "free": idle()}) == {"busy": 1}
-    assert rebalance({"busy": full(7, 8, 9, slots=3), "free": Process(3, 1)}) == {"busy": 2}
+    assert numbers(rebalance({"busy": full(7), "free": idle()})) == {"busy": 1}
+    assert numbers(rebalance({"busy": full(7, 8, 9, slots=3), "free": Process(3, 1)})) == {"busy": 2}
 
 
 def test_what_gathers_a_batch_is_left_alone() -> None:
@@ -129,13 +137,15 @@ def test_queues_that_are_as_good_as_even_are_left_alone() -> None:
 
 @given(any_processes(), st.integers(1, 4))
 def test_nobody_gives_more_than_may_move(processes: dict[int, Process], depth: int) -> None:
-    assert all(0 < number <= processes[key].movable for key, number in rebalance(processes, depth).items())
+    assert all(
+        0 < number <= processes[key].movable for key, number in numbers(rebalance(processes, depth)).items()
+    )
 
 
 @given(any_processes(), st.integers(1, 4))
 def test_no_more_move_than_find_a_slot_or_a_share(processes: dict[int, Process], depth: int) -> None:
     room = sum(process.free + depth * (process.slots or 0) for process in processes.values())
-    assert sum(rebalance(processes, depth).values()) <= room
+    assert sum(numbers(rebalance(processes, depth)).values()) <= room
 
 
 @given(any_processes())

@@ -78,12 +78,14 @@ class Lines(RuleBasedStateMachine):
         if item in self.waiting:
             self.waiting.remove(item)
 
-    @rule(at_most=st.none() | st.integers(-1, 4))
-    def give_back(self, at_most: int | None) -> None:
+    @rule(at_most=st.none() | st.integers(-1, 4), first=st.integers(0, 2), spare=st.integers(0, 2))
+    def give_back(self, at_most: int | None, first: int, spare: int) -> None:
         movable = [item for item in self.waiting if item not in self.unmovable]
-        number = len(movable) if at_most is None else min(max(at_most, 0), len(movable))
-        going = self.line.to_give_back(at_most)
-        assert going == movable[:number]
+        spared = movable[first : first + spare]
+        others = [item for item in movable if item not in spared]
+        number = len(others) if at_most is None else max(at_most, 0)
+        going = self.line.to_give_back(at_most, first=first, spare=spare)
+        assert going == others[:number]
         for item in going:
             assert self.line.leave(item)
             self.waiting.remove(item)

@@ -104,9 +104,11 @@ class Desk:
         elif self.line.waiting:
             self._ring_if_needed()
 
-    def give_back(self, at_most: int | None = None) -> int:
+    def give_back(self, at_most: int | None = None, *, first: int = 0, spare: int = 0) -> int:
         """Requests that wait, one a millisecond: others may have a free slot for them. Tells how many."""
-        return self._departures.order(None if self.draining else at_most)
+        if self.draining:
+            return self._departures.order(None)
+        return self._departures.order(at_most, first=first, spare=spare)
 
     def drain(self) -> None:
         """Finish what is started; what waits, or comes while no slot is free, is given back."""

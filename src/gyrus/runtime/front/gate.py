@@ -59,9 +59,11 @@ class Gate:
         self._draining = True
         self.give_back()
 
-    def give_back(self, at_most: int | None = None) -> int:
+    def give_back(self, at_most: int | None = None, *, first: int = 0, spare: int = 0) -> int:
         """Send some who wait away, one a millisecond, or all; tells how many."""
-        return self._departures.order(None if self._draining else at_most)
+        if self._draining:
+            return self._departures.order(None)
+        return self._departures.order(at_most, first=first, spare=spare)
 
     async def _enter(self, turn: Turn, arrived: float, *, movable: bool) -> None:
         if self._line.start_at_once(turn):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from gyrus.contract.problem import BAD_REQUEST, METHOD_NOT_ALLOWED
+from gyrus.contract.problem import METHOD_NOT_ALLOWED
 from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
 from gyrus.runtime.front.message import Head
+from gyrus.runtime.requeue import Requeue
 from gyrus.runtime.server.answer import JSON, Answer
 from gyrus.runtime.server.problems import Refused
 from gyrus.runtime.telemetry.metrics import MEDIA_TYPE
@@ -63,9 +64,5 @@ def _only_post(front: Front, body: bytes) -> Answer:
 
 
 def _requeue(front: Front, body: bytes) -> Answer:
-    try:
-        asked: Any = json.loads(body)
-        at_most = int(cast("dict[str, Any]", asked)["at_most"])
-    except (ValueError, TypeError, KeyError):
-        raise Refused(BAD_REQUEST, 'The body is not {"at_most": <number>}.') from None
-    return Answer(200, JSON, json.dumps({"given_back": front.gate.give_back(max(0, at_most))}).encode())
+    given_back = Requeue.read(body).carry_out(front.gate.give_back)
+    return Answer(200, JSON, json.dumps({"given_back": given_back}).encode())
