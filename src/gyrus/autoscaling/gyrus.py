@@ -78,6 +78,8 @@ class GyrusPolicy(Policy):
         surged = self._surge.follow(sample, seen.need, seen.panic, seen.load)
         wanted = max(whole(seen.average), surged.wanted)
         bound = self._bounded(sample, self._joined(stable, surged, wanted))
+        if bound.rule == "capacity" and bound.replicas == wanted:
+            wanted = max(wanted, self._least(sample))  # no room for what must run is said in any case
         kept = bound.replicas == wanted
         return Decision(
             at=sample.now,
@@ -145,6 +147,12 @@ class GyrusPolicy(Policy):
         if sample.room is None:
             return bound
         return bound.at_most(sample.room, "capacity", f"there is capacity for {sample.room} only")
+
+    def _least(self, sample: Sample) -> int:
+        """What has to run whatever the traffic is."""
+        turn = self._schedule.at(sample.now)
+        least = max(self._scaling.min_replicas, turn.line.min_replicas if turn else 0)
+        return min(least, self._scaling.max_replicas)
 
     def _awake(self, sample: Sample, bound: Bound) -> Bound:
         """What is in flight has a replica; the last one goes when nothing was for the whole period."""

@@ -234,6 +234,15 @@ def test_a_surge_beyond_experience_is_followed_step_by_step() -> None:
 # Schedule, capacity, revisions
 
 
+@pytest.mark.parametrize(("load", "room"), [(0.0, 0), (1.0, 1), (2.0, 2)])
+def test_the_least_that_has_no_room_is_said_though_the_traffic_needs_no_more(load: float, room: int) -> None:
+    chat = settled(load, requested=3, min_replicas=3)
+    chat.room = room
+    decision = chat.see(load)
+    assert decision.rule == "capacity"
+    assert str(decision) == f"wanted 3, got {room}: there is capacity for {room} only"
+
+
 def test_the_schedule_s_minimum_holds_from_its_time_on() -> None:
     chat = under(
         schedule=[{"cron": "1 0 * * *", "min_replicas": 4}, {"cron": "3 0 * * *", "min_replicas": 1}]
