@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
@@ -23,6 +26,9 @@ WRITING = "gyrus_writing"
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process's SQLite transaction."""
+
+BUSY_PAUSE = 0.01
+"""Seconds between two tries to open a file that others are just opening."""
 
 ADVISORY_LOCK = 0x6779727573
 """PostgreSQL's writers agree on this number; it says "gyrus"."""
@@ -86,6 +92,7 @@ def _sqlite(url: URL) -> AsyncEngine:
         raise StoreUnusable("A SQLite store needs a file: sqlite:////path/of/state.db")
     try:
         _create_private(Path(url.database))
+        _set_wal(url.database)
     except OSError as error:
         raise StoreUnusable(f"The database {url.database} cannot be opened: {error.strerror}.") from error
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, pool_size=5, max_overflow=0)
@@ -97,6 +104,21 @@ def _sqlite(url: URL) -> AsyncEngine:
 def _create_private(database: Path) -> None:
     """Specifications may hold secrets; the files that SQLite puts beside it get the same mode."""
     os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _set_wal(database: str) -> None:
+    """SQLite does not wait for others here by itself: of several that open a new file at once, some would be
+    told that it is locked. Other faults of the file are told when it is used."""
+    patience = monotonic() + BUSY_TIMEOUT
+    with closing(sqlite3.connect(database)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY and monotonic() < patience:
+                    sleep(BUSY_PAUSE)
+                    continue
+            return
 
 
 def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
