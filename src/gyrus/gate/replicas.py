@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH, Load
 from gyrus.queueing.balance import Giving
@@ -86,7 +86,7 @@ class Replicas:
                     if not known:
                         raise
                     return await self._exchange(endpoint, request)
-        except (OSError, EOFError, TimeoutError, ValueError, LookupError) as error:
+        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, LookupError) as error:
             self._hang_up(endpoint)
             raise NoAnswer(f"{endpoint} does not answer {path}: {error}") from error
 
@@ -101,7 +101,10 @@ class Replicas:
         body = await line.reader.readexactly(length)
         if status != "200":
             raise ValueError(f"it answers {status}")
-        return json.loads(body)
+        answer = json.loads(body)
+        if not isinstance(answer, dict):
+            raise ValueError("it answers with what is no object")
+        return cast("dict[str, Any]", answer)
 
     def _hang_up(self, endpoint: str) -> None:
         if (line := self._lines.pop(endpoint, None)) is not None:
