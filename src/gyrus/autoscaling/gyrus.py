@@ -78,8 +78,6 @@ class GyrusPolicy(Policy):
         surged = self._surge.follow(sample, seen.need, seen.panic, seen.load)
         wanted = max(whole(seen.average), surged.wanted)
         bound = self._bounded(sample, self._joined(stable, surged, wanted))
-        if bound.rule == "capacity" and bound.replicas == wanted:
-            wanted = max(wanted, self._least(sample))  # no room for what must run is said in any case
         kept = bound.replicas == wanted
         return Decision(
             at=sample.now,
@@ -137,22 +135,16 @@ class GyrusPolicy(Policy):
         return Bound(higher.replicas, "panic_threshold", f"{because} the stable {stable.replicas}")
 
     def _bounded(self, sample: Sample, bound: Bound) -> Bound:
-        """What holds whatever the traffic is. Each rule outweighs those before it."""
+        """What holds whatever the traffic is. Each rule outweighs those before it: what has to run is wanted
+        even where there is no room, and waits in the machine's line."""
         least, most = self._scaling.min_replicas, self._scaling.max_replicas
         bound = self._awake(sample, bound)
+        if sample.room is not None:
+            bound = bound.at_most(sample.room, "capacity", f"there is capacity for {sample.room} only")
         bound = bound.at_least(least, "min_replicas", f"min_replicas is {least}")
         if turn := self._schedule.at(sample.now):
             bound = bound.at_least(turn.line.min_replicas, "schedule", str(turn))
-        bound = bound.at_most(most, "max_replicas", f"max_replicas is {most}")
-        if sample.room is None:
-            return bound
-        return bound.at_most(sample.room, "capacity", f"there is capacity for {sample.room} only")
-
-    def _least(self, sample: Sample) -> int:
-        """What has to run whatever the traffic is."""
-        turn = self._schedule.at(sample.now)
-        least = max(self._scaling.min_replicas, turn.line.min_replicas if turn else 0)
-        return min(least, self._scaling.max_replicas)
+        return bound.at_most(most, "max_replicas", f"max_replicas is {most}")
 
     def _awake(self, sample: Sample, bound: Bound) -> Bound:
         """What is in flight has a replica; the last one goes when nothing was for the whole period."""

@@ -105,8 +105,19 @@ def scaled_event(api: str, decision: Decision, now: datetime) -> Event:
     """Another number of replicas is wanted. Its second line has what that was decided upon."""
     reason = "ScaledUp" if decision.replicas > decision.was else "ScaledDown"
     inputs = ", ".join(f"{name} {value:.3g}" for name, value in decision.inputs.items())
-    message = f"Scaled from {decision.was} to {decision.replicas}: {decision}\n{inputs}".rstrip()
+    told = f"Scaled from {decision.was} to {decision.replicas}: {decision}{_cause(decision)}"
+    message = f"{told}\n{inputs}".rstrip()
     return Event(api=api, time=now, type=NORMAL, reason=reason, message=message)
+
+
+def _cause(decision: Decision) -> str:
+    """Of a decision that no rule has bound: what the traffic was."""
+    average = decision.inputs.get("average")
+    if decision.because or average is None:
+        return ""
+    if decision.replicas == 0:
+        return ": nothing is in flight"
+    return f": {decision.inputs.get('in_flight', average):.3g} in flight now, {average:.3g} on average"
 
 
 def shortage_event(api: str, decision: Decision, now: datetime) -> Event:

@@ -112,6 +112,12 @@ def _places_beside_the_target(situation: Situation, margins: Margins) -> int:
 
 
 def _expendable_first(situation: Situation, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
-    """Those that answer nothing come first, then the youngest."""
+    """Those that answer nothing come first, the farthest from it before others; then the youngest."""
     youngest_first = tuple(reversed(replicas))
-    return tuple(sorted(youngest_first, key=situation.available))
+    return tuple(sorted(youngest_first, key=lambda each: (situation.available(each), _progress(each))))
+
+
+def _progress(replica: Replica) -> int:
+    """How far it is on its way to being ready."""
+    phase = replica.status.phase
+    return BECOMING.index(phase) if phase in BECOMING else len(BECOMING)

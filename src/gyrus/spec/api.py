@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gyrus.spec.faults import Contradiction
@@ -70,6 +70,11 @@ class Batching(Model):
     """How long the first request of a batch waits for others."""
 
 
+def _off(value: Any) -> Any:
+    """YAML reads the word off as a boolean."""
+    return "off" if value is False else value
+
+
 class Handler(Model):
     """A Python class that answers: ``__init__(self, config)``, then ``predict(self, payload)``."""
 
@@ -83,7 +88,7 @@ class Handler(Model):
     """Hand requests to predict in lists."""
     processes: int = Field(default=1, ge=1, le=64)
     """Worker processes in each replica."""
-    warm_start: Literal["off", "module", "model"] | None = None
+    warm_start: Annotated[Literal["off", "module", "model"] | None, BeforeValidator(_off)] = None
     """What is ready in advance, so that a replica starts by a fork: off, nothing; module, the handler's
     module, imported; model, an instance of the handler too, whose memory all replicas share. By default
     module where autoscaling.min_replicas is 0, else off."""

@@ -194,7 +194,16 @@ def _homes(model: type[BaseModel], name: str, path: Path) -> Iterator[Path]:
 
 def _choices(path: Path) -> list[str]:
     field = _field_at(path)
-    return [str(choice) for choice in get_args(field.annotation)] if field else []
+    return list(_literals(field.annotation)) if field else []
+
+
+def _literals(annotation: Any) -> Iterator[str]:
+    """The words that a field may be, whether or not it may be nothing, too."""
+    for choice in get_args(annotation):
+        if isinstance(choice, str):
+            yield choice
+        else:
+            yield from _literals(choice)
 
 
 def _range(path: Path, context: Mapping[str, Any]) -> str:

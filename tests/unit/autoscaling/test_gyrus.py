@@ -235,12 +235,11 @@ def test_a_surge_beyond_experience_is_followed_step_by_step() -> None:
 
 
 @pytest.mark.parametrize(("load", "room"), [(0.0, 0), (1.0, 1), (2.0, 2)])
-def test_the_least_that_has_no_room_is_said_though_the_traffic_needs_no_more(load: float, room: int) -> None:
+def test_what_has_to_run_is_wanted_even_where_there_is_no_room(load: float, room: int) -> None:
     chat = settled(load, requested=3, min_replicas=3)
     chat.room = room
     decision = chat.see(load)
-    assert decision.rule == "capacity"
-    assert str(decision) == f"wanted 3, got {room}: there is capacity for {room} only"
+    assert (decision.replicas, decision.rule) == (3, "min_replicas")
 
 
 def test_the_schedule_s_minimum_holds_from_its_time_on() -> None:
@@ -255,13 +254,13 @@ def test_the_schedule_s_minimum_holds_from_its_time_on() -> None:
 
 
 def test_what_does_not_fit_is_not_ordered_and_said() -> None:
-    chat = under(requested=2, min_replicas=5)
+    chat = settled(2.0, requested=2, panic_threshold=None, forecast=False)
     chat.room = 3
-    decision = chat.see(1.0)
+    decision = chat.see(20.0, seconds=600)
     assert (decision.replicas, decision.rule) == (3, "capacity")
-    assert str(decision) == "wanted 1, got 3: there is capacity for 3 only"
+    assert str(decision) == "wanted 20, got 3: there is capacity for 3 only"
     chat.room = None
-    assert chat.see(1.0).replicas == 5
+    assert chat.see(20.0, seconds=600).replicas == 20
 
 
 def test_a_new_revision_changes_the_settings_and_forgets_nothing() -> None:
@@ -321,7 +320,8 @@ def test_bounds_hold_and_every_difference_is_explained(
         chat.room = room
         for _ in range(seconds):
             decision = chat.see(load)
-            most = min(spec.autoscaling.max_replicas, 10**9 if room is None else room)
+            least = spec.autoscaling.min_replicas
+            most = min(spec.autoscaling.max_replicas, 10**9 if room is None else max(room, least))
             assert min(spec.autoscaling.min_replicas, most) <= decision.replicas <= most
             assert explained(decision), decision
             assert decision.replicas >= 1 or load == 0 or room == 0

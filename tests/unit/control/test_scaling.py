@@ -137,13 +137,15 @@ async def test_the_number_of_replicas_follows_the_traffic_and_is_explained() -> 
         await at.clock.advance(2)
         assert (await at.api()).replicas == 3
         assert at.phases() == [Phase.READY] * 3
-        assert await at.events("ScaledUp") == ["Scaled from 1 to 3: wanted 3, got 3"]
+        assert await at.events("ScaledUp") == [
+            "Scaled from 1 to 3: wanted 3, got 3: 3 in flight now, 3 on average"
+        ]
         at.see(1)
         await at.clock.advance(3)
         assert at.phases() == [Phase.READY]
         assert await at.events("ScaledDown") == [  # the first second saw both
-            "Scaled from 3 to 2: wanted 2, got 2",
-            "Scaled from 2 to 1: wanted 1, got 1",
+            "Scaled from 3 to 2: wanted 2, got 2: 1.5 in flight now, 1.5 on average",
+            "Scaled from 2 to 1: wanted 1, got 1: 1 in flight now, 1 on average",
         ]
         view = at.board.scaling["iris"]
         assert (view.was, view.wanted, view.replicas, view.inputs) == (1, 1, 1, {"average": 1.0})
@@ -200,7 +202,9 @@ async def test_an_idle_api_has_no_replica_and_wakes_at_once() -> None:
         await at.hold(1)  # no time passes
         assert (await at.api()).replicas == 1
         assert at.phases() == [Phase.READY]
-        assert await at.events("ScaledUp") == ["Scaled from 0 to 1: wanted 1, got 1"]
+        assert await at.events("ScaledUp") == [
+            "Scaled from 0 to 1: wanted 1, got 1: 1 in flight now, 1 on average"
+        ]
         assert at.board.asked["iris"] == at.clock.now()
 
 
