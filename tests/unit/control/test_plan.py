@@ -84,6 +84,14 @@ def test_scaling_down_takes_what_answers_nothing_then_the_youngest() -> None:
     assert sorted(world.replicas) == ["r1", "r3"]
 
 
+def test_scaling_down_takes_what_waits_before_what_starts() -> None:
+    world = live_world(4)
+    world.become("r1", Phase.PENDING)
+    world.become("r4", Phase.STARTING)
+    world.api = dataclasses.replace(world.api, replicas=3)
+    assert world.reconcile().retiring == {"r1"}
+
+
 def test_scaled_to_zero_and_back_every_replica_is_another() -> None:
     world = live_world(2)
     world.api = dataclasses.replace(world.api, replicas=0)
