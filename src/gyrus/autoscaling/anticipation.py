@@ -10,9 +10,9 @@ from gyrus.autoscaling.policy import Sample
 from gyrus.autoscaling.season import Season
 from gyrus.autoscaling.trend import Trend
 
-SAFETY = 1.0
+SAFETY = 1.02
 """Deviations above the mean to be ready for."""
-CALM = 1.3
+CALM = 1.2
 """Deviations above the mean that must fit into what remains before a replica is let go: more than the above,
 so that an estimate that wavers moves nothing. And never less than the mean and its square root: fewer would
 have to queue, and be missed at once."""

@@ -14,7 +14,7 @@ from gyrus.spec.quantities import format_duration
 
 KEPT = 0.25
 """Of a start-up: for how long a burst's replicas are kept though they are not needed."""
-OVER = 1.35
+OVER = 1.3
 SMALLEST = 2
 """A burst is over when there are so many times, and so many more, replicas than are needed."""
 SHRINKING = 0.95
