@@ -25,10 +25,9 @@ from gyrus.gate.passage import abandon, connect
 from gyrus.gate.refusals import Refusal
 from gyrus.gate.request import HeldRequest
 from gyrus.gate.room import Room, most_held, places
+from gyrus.queueing.pace import GIVE_EVERY
 from gyrus.state.board import Board
 
-RELEASE_EVERY = 0.001
-"""Seconds between two requests of one API that are released: together, they would pile onto one replica."""
 LOOK_AGAIN = 0.05
 """Seconds until the replicas may have places again."""
 BACKLOG = 4096
@@ -223,7 +222,7 @@ class Activator:
                     await self.clock.sleep(LOOK_AGAIN)
                 elif await self._let_go(connection, reached):
                     room.release()
-                    await self.clock.sleep(RELEASE_EVERY)
+                    await self.clock.sleep(GIVE_EVERY)
                 else:
                     await self.clock.sleep(LOOK_AGAIN)
         finally:

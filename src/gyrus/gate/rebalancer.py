@@ -20,14 +20,11 @@ from gyrus.aio.ticks import ticks
 from gyrus.gate.bell import hearing
 from gyrus.gate.replicas import Replicas
 from gyrus.queueing.balance import Balancer
+from gyrus.queueing.pace import LOOK_EVERY, REST
 from gyrus.state.board import Board, Route
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.025
-"""Seconds between two looks at an API of which somebody waits."""
-REST = 20
-"""After a look, that API is left alone for so many times as long as the look took."""
 TRAFFIC_EVERY = 0.25
 """Seconds between two looks at what the gateway measures."""
 RETRY = Backoff(0.1, 5)

@@ -8,11 +8,9 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from gyrus.queueing.line import Line
+from gyrus.queueing.pace import GIVE_EVERY
 
 T = TypeVar("T", bound=Hashable)
-
-STAGGER = 0.001
-"""Seconds between two. All at once would find the same replica, where the gateway has not yet counted any."""
 
 
 class Departures(Generic[T]):
@@ -39,7 +37,7 @@ class Departures(Generic[T]):
         self._timer = None
         self._let_one_go()
         if self._leaving:
-            self._timer = asyncio.get_running_loop().call_later(STAGGER, self._let_next_go)
+            self._timer = asyncio.get_running_loop().call_later(GIVE_EVERY, self._let_next_go)
 
     def _let_one_go(self) -> None:
         while self._leaving:

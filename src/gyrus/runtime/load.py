@@ -6,9 +6,7 @@ from typing import Any
 
 from gyrus.contract.replica import Load
 from gyrus.queueing.line import Line
-
-LONGEST_TOLD = 256
-"""Of how many it is told how long they have waited. Nobody gives back more at once."""
+from gyrus.queueing.pace import LONGEST_TOLD
 
 
 def load_of(line: Line[Any], now: float, busy: int) -> Load:

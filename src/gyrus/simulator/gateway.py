@@ -12,6 +12,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
 
+from gyrus.queueing.pace import GIVE_EVERY
 from gyrus.simulator.agenda import Agenda
 from gyrus.simulator.deadlines import Deadlines
 from gyrus.simulator.gauge import Gauge
@@ -19,9 +20,6 @@ from gyrus.simulator.requeue import Requeue
 from gyrus.simulator.rotation import Replica, Rotation
 from gyrus.simulator.run import Outcome
 from gyrus.simulator.workload import Rules, Workload
-
-RELEASE_EVERY = 0.001
-"""Seconds between two held requests that are released."""
 
 
 class Gateway:
@@ -190,7 +188,7 @@ class Gateway:
         self._route(now, request)
         if self._holding:
             self._releasing = True
-            self._agenda.enter(now + RELEASE_EVERY, self._release)
+            self._agenda.enter(now + GIVE_EVERY, self._release)
 
     def _has_place(self) -> bool:
         return bool(self.rotation.size) and (self._places is None or self.rotation.lowest < self._places)

@@ -10,19 +10,12 @@ from math import ceil
 
 from gyrus.queueing.balance import Balancer
 from gyrus.queueing.line import Line
+from gyrus.queueing.pace import GIVE_EVERY, LONGEST_TOLD, LOOK_EVERY, REST
 from gyrus.simulator.agenda import Agenda
 from gyrus.simulator.rotation import Replica, Rotation
 
-LOOK_EVERY = 0.025
-"""Seconds between two looks while somebody waits."""
 ASKING = 0.0001
 """Seconds of the operator's time that asking one replica takes."""
-REST = 20
-"""After a look, the operator does other things for so many times as long as it took."""
-GIVE_EVERY = 0.001
-"""Seconds between two requests that one replica gives back."""
-LONGEST_TOLD = 256
-"""Of how many requests a replica tells how long they have waited."""
 
 
 class _Queue:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import monotonic
 
 from gyrus.queueing.line import Line
-from gyrus.runtime.departures import STAGGER, Departures
+from gyrus.queueing.pace import GIVE_EVERY
+from gyrus.runtime.departures import Departures
 from support.serving import eventually
 
 
@@ -24,7 +25,7 @@ async def test_they_go_one_by_one_the_oldest_first() -> None:
     assert len(gone) == 1
     await eventually(lambda: len(gone) == 20)
     assert [item for item, _ in gone] == list(range(20))
-    assert all(when >= number * STAGGER * 0.9 for number, (_, when) in enumerate(gone))
+    assert all(when >= number * GIVE_EVERY * 0.9 for number, (_, when) in enumerate(gone))
     assert line.waiting == 10
 
 
