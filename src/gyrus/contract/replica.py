@@ -34,6 +34,10 @@ LONGEST_KEPT_BODY = 12 * 1024 * 1024
 """Bytes. The gateway keeps a body up to this length for another try. A request with a longer one can be tried
 only once, and so is never given back."""
 
+PRIVATE_HEADERS = "x-gyrus-"
+"""How the names of headers between the platform's own parts begin: a client's are removed, and neither a
+handler nor a server that is not ours sees any."""
+
 HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"

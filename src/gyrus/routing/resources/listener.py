@@ -6,6 +6,7 @@ more is paid by every request.
 
 from __future__ import annotations
 
+from gyrus.contract.replica import PRIVATE_HEADERS
 from gyrus.routing.resources import routes
 from gyrus.routing.resources.clusters import ads
 from gyrus.routing.resources.kinds import Json, extension, seconds
@@ -17,8 +18,6 @@ SERVER_NAME = "gyrus"
 HEADER_KIB = 64
 HEADER_FIELDS = 200
 HEADER_TIMEOUT = 10.0
-PRIVATE_HEADERS = "x-gyrus-"
-"""Headers between the platform's own parts: a client's are removed."""
 
 _FILTERS = "envoy.extensions.filters"
 _MANAGER = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"

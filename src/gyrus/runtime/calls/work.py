@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gyrus.contract.problem import BAD_ANSWER, HANDLER_FAILED
+from gyrus.contract.replica import PRIVATE_HEADERS
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.handler.answers import BadAnswer
 from gyrus.runtime.handler.failure import user_traceback
@@ -18,7 +19,7 @@ from gyrus.runtime.handler.signature import Signature
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.problems import Refused, problem_answer
 
-PRIVATE = b"x-gyrus-"
+PRIVATE = PRIVATE_HEADERS.encode()
 
 log = logging.getLogger("gyrus")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gyrus.contract.replica import PRIVATE_HEADERS
 from gyrus.runtime.front.message import BODILESS, Head, Headers
 
 HOP_BY_HOP = frozenset(
@@ -10,7 +11,7 @@ HOP_BY_HOP = frozenset(
 FRAMING = frozenset({b"content-length", b"host"})
 """Stay even where ``Connection`` names them: without them the other side would read another message."""
 EXPECT = b"expect"
-PRIVATE = b"x-gyrus-"
+PRIVATE = PRIVATE_HEADERS.encode()
 REQUEST_ID = b"x-request-id"
 LAST_CHUNK = b"0\r\n\r\n"
 
