@@ -8,7 +8,7 @@ import pytest
 
 from gyrus.contract import problem
 from gyrus.contract.home import Home
-from gyrus.contract.replica import REQUEUE_HEADER, Limits
+from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
 from gyrus.routing.adoption import assigned, listening_ports
 from gyrus.routing.bootstrap import bootstrap
 from gyrus.routing.resources import clusters, endpoints, listener, problems, routes
@@ -82,7 +82,7 @@ def test_problem_types_are_the_contract_s() -> None:
 
 
 def test_private_headers_are_removed_by_prefix() -> None:
-    assert REQUEUE_HEADER.startswith(listener.PRIVATE_HEADERS)
+    assert REQUEUE_HEADER.startswith(PRIVATE_HEADERS)
 
 
 def test_no_access_log_where_none_is_wanted() -> None:
