@@ -29,7 +29,7 @@ from gyrus.contract.home import Home
 from gyrus.contract.replica import HandlerConfig, Limits, Phase
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.routing.settings import GatewayFiles
-from gyrus.state.board import Queueing
+from gyrus.state.board import QueuePolicy
 from support.replicas import Replicas
 from support.upstreams import Stage
 
@@ -97,7 +97,7 @@ def optimum() -> float:
 
 async def burst(folder: Path, endpoints: Sequence[str], *, rebalancing: bool) -> Burst:
     stage = Stage(folder)
-    rebalancer = Rebalancer(stage.board, stage.home.bell_socket, SystemClock())
+    rebalancer = Rebalancer(stage.board, stage.home.backlog_socket, SystemClock())
     async with stage.running(), asyncio.TaskGroup() as group:
         url = await _route(stage, endpoints[:1])
         task = group.create_task(rebalancer.run(), name="rebalancer") if rebalancing else None
@@ -134,7 +134,7 @@ def _arrivals(access_log: Path) -> dict[str, float]:
 
 
 async def _route(stage: Stage, endpoints: Sequence[str]) -> str:
-    queueing = Queueing(
+    queueing = QueuePolicy(
         slots=1, longest_queue=QUEUE, processes=1, replicas=len(endpoints), hold=60.0, generation=1
     )
     return await stage.route("a", *endpoints, timeout=60.0, queueing=queueing)
@@ -151,7 +151,7 @@ def measured(*, rebalancing: bool) -> Burst:
                 script=HANDLER,
                 handler=HandlerConfig(path="server.py"),
                 limits=Limits(max_concurrency=1, max_queue_length=QUEUE, timeout=60.0),
-                bell=str(home.bell_socket),
+                backlog_socket_or_signal=str(home.backlog_socket),
             )
             for _ in range(REPLICAS)
         ]

@@ -96,8 +96,10 @@ class Bench:
         """And, where the next start is to be warm, parked; then nothing is left to do but wait."""
         while True:
             described = self._describe()
-            parked = described["parked"] is not None and described["parked"]["phase"] == "parked"
-            if described["api"]["status"] == "idle" and not described["replicas"] and parked is warm:
+            fork_server = (
+                described["fork_server"] is not None and described["fork_server"]["phase"] == "ready"
+            )
+            if described["api"]["status"] == "idle" and not described["replicas"] and fork_server is warm:
                 break
             time.sleep(0.2)
         time.sleep(1.0)

@@ -19,7 +19,7 @@ from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import Fixed, Lognormal, Spread
-from gyrus.simulator.workload import Rules, Workload
+from gyrus.simulator.workload import Workload, WorkloadRules
 
 WORK = 20.0
 """Seconds of work in all."""
@@ -56,7 +56,9 @@ def rehearsed(service: float, start: Spread, seed: int) -> Worst:
     number = round(WORK / service)
     arrivals = [n * 1e-4 for n in range(number)]
     work = Workload(name="burst", start=0.0, arrivals=arrivals, services=[service] * number)
-    rules = Rules(slots=1, longest_queue=number, timeout=600, hold=600, initial=1, startup=start, seed=seed)
+    rules = WorkloadRules(
+        slots=1, longest_queue=number, timeout=600, hold=600, initial=1, startup=start, seed=seed
+    )
     run = simulate(work, rules, FourMore())
     return Worst(run.ended / one_queue(work, run), overtaken(run) / service)
 

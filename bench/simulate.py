@@ -11,11 +11,11 @@ from random import Random
 import machine
 from table import render
 
-from gyrus.simulator.contenders import Situation, make
+from gyrus.simulator.baselines import PolicyContext, make
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import Figures, of_run
 from gyrus.simulator.service import Fixed
-from gyrus.simulator.workload import Rules, Workload
+from gyrus.simulator.workload import Workload, WorkloadRules
 from gyrus.spec.load import loads
 
 AIM = 60.0
@@ -68,8 +68,8 @@ def workload(case: Case, number: int) -> Workload:
 def rehearsed(case: Case, number: int) -> tuple[Figures, float]:
     [spec] = loads(YAML, "bench")
     work = workload(case, number)
-    rules = Rules.of(spec, Fixed(8.0))
-    policy = make(case.policy, Situation(spec=spec, workload=work, startup=8.0))
+    rules = WorkloadRules.of(spec, Fixed(8.0))
+    policy = make(case.policy, PolicyContext(spec=spec, workload=work, startup=8.0))
     began = time.process_time()
     figures = of_run(simulate(work, rules, policy, case.policy))
     return figures, time.process_time() - began

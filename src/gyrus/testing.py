@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from gyrus.contract.replica import HandlerConfig, Limits, ReplicaConfig
-from gyrus.runtime.calls.assembly import assemble
+from gyrus.runtime.calls.wiring import wire
 from gyrus.runtime.handler.answers import to_json
 from gyrus.runtime.handler.failure import LoadFailed as LoadFailed
-from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.loading import load, make
 from gyrus.runtime.handler.openapi import describe
 from gyrus.runtime.readiness import Readiness
@@ -138,11 +138,11 @@ class HandlerClient:
         )
         counted = Metrics()
         self._released = asyncio.Event()
-        self._desk, self._threads = assemble(self.handler, config, counted)
-        self._desk.released = self._released.set
+        self._admission, self._threads = wire(self.handler, config, counted)
+        self._admission.released = self._released.set
         return Service(
-            self._desk,
-            Readiness(self._desk, self._threads),
+            self._admission,
+            Readiness(self._admission, self._threads),
             counted,
             describe=lambda: describe(self.handler, "test", 1),
             answers_get=self.handler.answers_get,
@@ -152,7 +152,7 @@ class HandlerClient:
         self._service(exchange)
         call = exchange.owner
         await exchange.over.wait()
-        while call in self._desk.line.started:
+        while call in self._admission.queue.started:
             self._released.clear()
             await self._released.wait()
         return exchange.reply()
@@ -217,7 +217,7 @@ class _Recording(Exchange):
         self.over.set()
 
 
-def _load(settings: HandlerConfig) -> Handler:
+def _load(settings: HandlerConfig) -> LoadedHandler:
     """Modules beside the file are found, as in a project."""
     folder = os.path.dirname(os.path.abspath(settings.path))
     if folder not in sys.path:

@@ -19,7 +19,7 @@ from gyrus.contract.replica import ARRIVED_HEADER, HandlerConfig, Limits, Phase
 from gyrus.gate.activator import Activator
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.gate.replicas import Replicas as Processes
-from gyrus.state.board import Board, Queueing
+from gyrus.state.board import Board, QueuePolicy
 from support.replicas import Replicas
 from support.upstreams import Stage, Upstream, until
 
@@ -69,7 +69,7 @@ class Api:
             *(upstreams or (self.activator.endpoint,)),
             timeout=self.timeout,
             activator=self.activator.endpoint,
-            queueing=Queueing(**self.queueing),
+            queueing=QueuePolicy(**self.queueing),
         )
 
     def gone(self) -> None:
@@ -81,7 +81,7 @@ async def test_request_to_a_cold_api_is_held_and_answered(
 ) -> None:
     api = Api(stage, activator, "cold")
     url = await api.route()
-    with stage.board.demand_hints.listen() as demand:
+    with stage.board.demand_signals.listen() as demand:
         asked = asyncio.create_task(client.post(url, content=b"x" * 1000))
         assert await demand.wait() == {"cold"}
     await until(lambda: api.held == 1)
@@ -300,7 +300,7 @@ async def test_what_is_held_when_the_operator_goes_is_answered_under_the_next_on
         async with stage.upstream("handed-over-1").serving() as upstream:
             await api.route(upstream)
             board.acknowledged = stage.board.acknowledged
-            board.acknowledged_hints.notify(api.name)
+            board.acknowledged_signals.notify(api.name)
             answers = await asyncio.gather(*asked)
     assert [each.status_code for each in answers] == [200] * 20
 
@@ -340,7 +340,7 @@ def replicas(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Generato
                 script=SLEEPER,
                 handler=HandlerConfig(path="server.py"),
                 limits=Limits(max_concurrency=1, timeout=20),
-                bell=str(stage.home.bell_socket),
+                backlog_socket=str(stage.home.backlog_socket),
             )
             for _ in range(3)
         ]
@@ -349,8 +349,8 @@ def replicas(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Generato
 
 @contextlib.asynccontextmanager
 async def rebalancing(stage: Stage) -> AsyncGenerator[None]:
-    task = asyncio.create_task(Rebalancer(stage.board, stage.home.bell_socket, SystemClock()).run())
-    await until(stage.home.bell_socket.exists)
+    task = asyncio.create_task(Rebalancer(stage.board, stage.home.backlog_socket, SystemClock()).run())
+    await until(stage.home.backlog_socket.exists)
     try:
         yield
     finally:

@@ -29,7 +29,7 @@ import websockets.asyncio.server
 
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER
-from gyrus.routing.errors import PortTaken
+from gyrus.routing.errors import GatewayPortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
 from gyrus.state.board import Route, Traffic
 from support.load import Load
@@ -494,7 +494,7 @@ async def test_endpoints_are_acknowledged_when_envoy_has_them(
     async with stage.upstream("old").serving() as old, stage.upstream("new").serving() as new:
         seen: list[frozenset[str] | None] = []
         await stage.route("acked", old)
-        with stage.board.acknowledged_hints.listen() as hints:
+        with stage.board.acknowledged_signals.listen() as hints:
             stage.say("acked", new)
             while (now := stage.board.acknowledged.get("acked")) != frozenset({new.endpoint}):
                 seen.append(now)
@@ -711,7 +711,7 @@ async def test_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         stage = Stage(tmp_path, GatewaySettings(port=port))
-        with pytest.raises(PortTaken) as refused:
+        with pytest.raises(GatewayPortTaken) as refused:
             await stage.gateway.adopt()
     assert str(refused.value) == (
         f"The gateway cannot listen on 127.0.0.1:{port}: {psutil.Process().name()} (process {os.getpid()}) "

@@ -12,7 +12,7 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec.api import ApiSpec
 from gyrus.state.errors import Conflict, StaleVersion, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Package, Start
+from gyrus.state.records import Api, Event, Package, StartupTime
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import KEPT_STARTS, Store
 
@@ -315,8 +315,8 @@ class TestScaleToZero:
         assert (await deploy(store, changed(2, autoscaling=idle))).replicas == 0
 
 
-def a_start(number: int, kind: StartKind = StartKind.COLD, revision: int = 1) -> Start:
-    return Start(api="iris", revision=revision, kind=kind, seconds=number / 8, time=at(number))
+def a_start(number: int, kind: StartKind = StartKind.COLD, revision: int = 1) -> StartupTime:
+    return StartupTime(api="iris", revision=revision, kind=kind, seconds=number / 8, time=at(number))
 
 
 class TestStarts:

@@ -63,7 +63,7 @@ async def test_the_operator_is_killed_and_the_next_one_adopts_what_runs(
     envoy = process(platform, "envoy")
     async with Load(platform.url("echo"), RATE) as load:
         await asyncio.sleep(1)
-        process(platform, "gyrus.assembly").kill()
+        process(platform, "gyrus.operator").kill()
         await asyncio.sleep(1)
         await asyncio.to_thread(platform.up)
         await until(lambda: ready(platform) == 2)
@@ -80,7 +80,7 @@ async def test_an_acknowledged_deploy_survives_the_operator(platform: Platform, 
     project = Project(tmp_path / "echo")
     api = handler_api("echo", config={"version": 1}, autoscaling={"min_replicas": 2}, max_concurrency=4)
     platform.gyrus("deploy", project.write(api), "--yes", "--no-wait")
-    process(platform, "gyrus.assembly").kill()
+    process(platform, "gyrus.operator").kill()
     platform.up()
     await until(lambda: platform.json("get", "echo")["status"] == "live")
     assert platform.ask("echo", {}).json == {"version": 1}

@@ -45,8 +45,8 @@ def described(platform: Platform) -> Any:
 
 
 def because_of(platform: Platform) -> str:
-    parked = described(platform)["parked"]
-    return parked["because"] if parked else ""
+    fork_server = described(platform)["fork_server"]
+    return fork_server["because"] if fork_server else ""
 
 
 async def deployed(platform: Platform, folder: Path, handler: str) -> None:
@@ -55,16 +55,16 @@ async def deployed(platform: Platform, folder: Path, handler: str) -> None:
     await asyncio.to_thread(platform.gyrus, "deploy", project, "--yes")
 
 
-async def idle_and_parked(platform: Platform) -> int:
+async def idle_with_fork_server(platform: Platform) -> int:
     """The parked process's number, once it is the only one."""
 
     def look() -> bool:
         told = described(platform)
-        is_parked = told["parked"] is not None and told["parked"]["phase"] == "parked"
+        is_parked = told["fork_server"] is not None and told["fork_server"]["phase"] == "ready"
         return is_parked and told["api"]["status"] == "idle" and not told["replicas"]
 
     await until(look, 60)
-    return int(json.loads((platform.home.parked / "warm-1" / "status.json").read_text())["pid"])
+    return int(json.loads((platform.home.fork_servers / "warm-1" / "status.json").read_text())["pid"])
 
 
 async def woken(platform: Platform) -> tuple[list[int], Any]:
@@ -83,24 +83,24 @@ async def killed_operator(platform: Platform) -> None:
 
 async def test_an_idle_api_is_woken_by_a_fork(platform: Platform, tmp_path: Path) -> None:
     await deployed(platform, tmp_path / "warm", IMPORTED_BY)
-    parked = await idle_and_parked(platform)
+    fork_server = await idle_with_fork_server(platform)
     (imported_by, worker), status = await woken(platform)
     assert status["start"] == "warm"
-    assert (imported_by, worker) == (parked, status["processes"][0]["pid"])
+    assert (imported_by, worker) == (fork_server, status["processes"][0]["pid"])
     await until(lambda: {each["kind"] for each in described(platform)["starts"]} == {"cold", "warm"})
-    assert "warm: a process with the handler is parked" in platform.gyrus("describe", "warm")
+    assert "warm: forked from a process that has loaded the handler" in platform.gyrus("describe", "warm")
 
 
 async def test_what_is_parked_outlives_the_operator_and_ends_with_the_platform(
     platform: Platform, tmp_path: Path
 ) -> None:
     await deployed(platform, tmp_path / "warm", IMPORTED_BY)
-    parked = await idle_and_parked(platform)
+    fork_server = await idle_with_fork_server(platform)
     await killed_operator(platform)
     await asyncio.to_thread(platform.up)
-    assert await idle_and_parked(platform) == parked
+    assert await idle_with_fork_server(platform) == fork_server
     (imported_by, _), status = await woken(platform)
-    assert (imported_by, status["start"]) == (parked, "warm")
+    assert (imported_by, status["start"]) == (fork_server, "warm")
     await killed_operator(platform)
     await asyncio.to_thread(platform.gyrus, "down")
     assert platform.remains() == []

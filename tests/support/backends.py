@@ -17,11 +17,11 @@ from typing import Protocol
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.capacity import Machine
-from gyrus.backends.local.parked import ParkedFolder
+from gyrus.backends.local.fork_server_process import ForkServerFolder
 from gyrus.backends.local.settings import LocalSettings
-from gyrus.backends.local.supervision import find_supervisors
-from gyrus.backends.memory import Machine as MemoryMachine
+from gyrus.backends.local.supervisor_process import find_supervisors
 from gyrus.backends.memory import MemoryBackend, Step, works
+from gyrus.backends.memory import MemoryMachine as MemoryMachine
 from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
@@ -212,8 +212,8 @@ def kill_all(home: Home) -> None:
     for path, pid in find_supervisors().items():
         if Path(path).is_relative_to(home.root):
             os.killpg(pid, signal.SIGKILL)
-    for path in home.parked.glob("*"):
-        ParkedFolder(path).clear()
+    for path in home.fork_servers.glob("*"):
+        ForkServerFolder(path).clear()
 
 
 def _broken(id: str) -> ReplicaOrder:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
-from gyrus.routing.xds.session import Answer, Push, Session, Wanted
+from gyrus.routing.xds.stream_state import Ack, Push, Resources, StreamState
 
 
 @dataclass
@@ -47,20 +47,20 @@ class FakeEnvoy:
     warm: set[str] = field(default_factory=set[str])
     pushes: list[Push] = field(default_factory=list[Push])
     unanswered: list[Push] = field(default_factory=list[Push])
-    session: Session = field(default_factory=Session)
+    session: StreamState = field(default_factory=StreamState)
     initialised: bool = False
     """It has had a first answer about clusters, and goes on to listeners."""
 
-    def connect(self, session: Session | None = None) -> None:
+    def connect(self, session: StreamState | None = None) -> None:
         """A new stream: it tells what it has."""
-        self.session = session or Session()
+        self.session = session or StreamState()
         self.asked, self.subscribed = set(), set()
         self.pushes.clear()
         self.unanswered.clear()
         self._ask(CLUSTER)
         self._ask_for_more()
 
-    def take(self, wanted: Wanted) -> Push | None:
+    def take(self, wanted: Resources) -> Push | None:
         """Let it have the next push; it does not answer yet."""
         push = self.session.next_push(wanted)
         if push:
@@ -71,7 +71,7 @@ class FakeEnvoy:
             self._ask_for_more()
         return push
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> Ack | None:
         """Let it answer the first push that it can answer."""
         for push in self.unanswered:
             if push.kind != CLUSTER or self._is_warm(push):
@@ -80,7 +80,7 @@ class FakeEnvoy:
                 return self.session.receive(Message(push.kind, push.nonce, error=error))
         return None
 
-    def settle(self, wanted: Wanted) -> None:
+    def settle(self, wanted: Resources) -> None:
         """Until neither has anything to say."""
         for _ in range(10_000):
             if not self.take(wanted) and not self.answer():

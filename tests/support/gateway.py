@@ -7,7 +7,7 @@ from gyrus.state.board import Board
 
 async def acknowledge(board: Board) -> None:
     """Confirm every route as soon as it is heard of."""
-    with board.route_hints.listen() as listener:
+    with board.route_signals.listen() as listener:
         async for names in listener:
             for name in names:
                 route = board.routes.get(name)
@@ -16,4 +16,4 @@ async def acknowledge(board: Board) -> None:
                     board.reachable.pop(name, None)
                 else:
                     board.acknowledged[name] = board.reachable[name] = route.endpoints
-            board.acknowledged_hints.notify(*names)
+            board.acknowledged_signals.notify(*names)

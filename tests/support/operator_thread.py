@@ -25,7 +25,7 @@ from gyrus.contract.operator import OperatorInfo
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
-from gyrus.packaging.shelf import PackageShelf
+from gyrus.packaging.store import PackageStore
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import listen, serve
 from gyrus.state.board import Board
@@ -115,8 +115,8 @@ async def _operate(
     home.root.mkdir(exist_ok=True)
     home.token.write_text(TOKEN)
     board, clock, started = Board(gateway="running"), SystemClock(), asyncio.Event()
-    shelf = PackageShelf(home.packages, home.projects, limit=PACKAGE_LIMIT)
-    shelf.clean_up()
+    packages = PackageStore(home.packages, home.projects, limit=PACKAGE_LIMIT)
+    packages.clean_up()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     operator = Operator(home, port, gateway, backend, board, asyncio.get_running_loop())
@@ -134,7 +134,7 @@ async def _operate(
         context = ServerContext(
             store=store,
             board=board,
-            shelf=shelf,
+            packages=packages,
             logs=backend,
             capacity=backend.capacity,
             clock=clock,

@@ -12,7 +12,7 @@ from gyrus.simulator.engine import simulate
 from gyrus.simulator.policies.fixed import FixedPolicy
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import Fixed
-from gyrus.simulator.workload import Rules, Workload
+from gyrus.simulator.workload import Workload, WorkloadRules
 
 
 def workload(*requests: tuple[float, float], start: float = 0.0) -> Workload:
@@ -32,11 +32,11 @@ def poisson(rate: float, number: int, service: float, *, exponential: bool, seed
     return Workload(name="poisson", start=0.0, arrivals=arrivals, services=services)
 
 
-def rules(**changes: Any) -> Rules:
+def rules(**changes: Any) -> WorkloadRules:
     usual: dict[str, Any] = {
         "slots": 1, "longest_queue": 100, "timeout": 60.0, "hold": 60.0, "initial": 1, "startup": Fixed(1.0),
     }  # fmt: skip
-    return Rules(**usual | changes)
+    return WorkloadRules(**usual | changes)
 
 
 class Script:

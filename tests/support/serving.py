@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gyrus.contract.replica import HandlerConfig, Limits, ReplicaConfig
-from gyrus.runtime.calls.assembly import assemble
-from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.admission import Admission
+from gyrus.runtime.calls.wiring import wire
 from gyrus.runtime.handler.loading import make
 from gyrus.runtime.handler.openapi import describe
 from gyrus.runtime.readiness import Readiness
@@ -59,7 +59,7 @@ class Client:
 class Serving:
     socket: str
     server: Server
-    desk: Desk
+    admission: Admission
     metrics: Metrics
 
     async def connect(self) -> Client:
@@ -82,7 +82,7 @@ class Serving:
 
     async def requeue(self, at_most: int) -> int:
         reply = await self.ask({"at_most": at_most}, "x-gyrus-internal: 1", path="/-/requeue")
-        return json.loads(reply.body)["given_back"]
+        return json.loads(reply.body)["requeued"]
 
 
 @asynccontextmanager
@@ -94,7 +94,7 @@ async def serving(
     batch_max_size: int = 1,
     batch_max_wait: float = 0.0,
     config: dict[str, Any] | None = None,
-    bell: str | None = None,
+    backlog_socket: str | None = None,
 ) -> AsyncGenerator[Serving]:
     """At its end nothing may be left in the line."""
     settings = HandlerConfig(
@@ -108,13 +108,13 @@ async def serving(
         python="",
         handler=settings,
         limits=limits or Limits(),
-        bell=bell,
+        backlog_socket=backlog_socket,
     )
     made, counted = make(handler, settings), Metrics()
-    desk, threads = assemble(made, replica, counted)
+    admission, threads = wire(made, replica, counted)
     service = Service(
-        desk,
-        Readiness(desk, threads),
+        admission,
+        Readiness(admission, threads),
         counted,
         describe=lambda: describe(made, "t", 1),
         answers_get=made.answers_get,
@@ -124,8 +124,8 @@ async def serving(
     listening = await server.listen(bind_unix(path))
     time = asyncio.create_task(server.keep_time(), name="time")
     try:
-        yield Serving(path, server, desk, counted)
-        await eventually(lambda: desk.line.empty)
+        yield Serving(path, server, admission, counted)
+        await eventually(lambda: admission.queue.empty)
     finally:
         time.cancel()
         listening.close()

@@ -178,7 +178,7 @@ class Stage:
         endpoints = frozenset(one if isinstance(one, str) else one.endpoint for one in upstreams)
         given: dict[str, Any] = {"api": api, "path": f"/{api}", "timeout": 5.0, **fields}
         route = self.board.routes[api] = Route(endpoints=endpoints, **given)
-        self.board.route_hints.notify(api)
+        self.board.route_signals.notify(api)
         return route
 
     async def route(self, api: str, *upstreams: Upstream | str, **fields: Any) -> str:
@@ -189,7 +189,7 @@ class Stage:
 
     def unsay(self, api: str) -> None:
         del self.board.routes[api]
-        self.board.route_hints.notify(api)
+        self.board.route_signals.notify(api)
 
     async def forget(self, api: str) -> None:
         self.unsay(api)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gyrus.autoscaling.bound import Bound, grown, shrunk, whole
+from gyrus.autoscaling.recommendation import Recommendation, grown, shrunk, whole
 from gyrus.autoscaling.windows import Extreme
 from gyrus.spec.api import Autoscaling
 from gyrus.spec.quantities import format_duration
@@ -36,7 +36,7 @@ class Stable:
         """Nothing was in flight for the whole downscale period: what a window still averages is past."""
         self._highest.forget()
 
-    def follow(self, now: float, raw: float) -> Bound:
+    def follow(self, now: float, raw: float) -> Recommendation:
         """``raw``: replicas that the average asks for, not rounded."""
         if self._since is None:
             self._since = now
@@ -51,28 +51,28 @@ class Stable:
         self.replicas = recommended.replicas
         return recommended
 
-    def _tolerated(self, raw: float) -> Bound:
+    def _tolerated(self, raw: float) -> Recommendation:
         scaling, present = self._scaling, self.replicas
         if present * (1 - scaling.downscale_tolerance) < raw < present:
             because = f"{raw:.2f} is within the tolerance of {scaling.downscale_tolerance:g}"
-            return Bound(present, "downscale_tolerance", because)
+            return Recommendation(present, "downscale_tolerance", because)
         if present < raw < present * (1 + scaling.upscale_tolerance):
             because = f"{raw:.2f} is within the tolerance of {scaling.upscale_tolerance:g}"
-            return Bound(present, "upscale_tolerance", because)
-        return Bound(whole(raw))
+            return Recommendation(present, "upscale_tolerance", because)
+        return Recommendation(whole(raw))
 
-    def _risen(self, recommended: int, lowest: int, known: float) -> Bound:
+    def _risen(self, recommended: int, lowest: int, known: float) -> Recommendation:
         period, present = self._scaling.upscale_stabilization_period, self.replicas
         if known < period.total_seconds():
-            return Bound(present, UP, _unknown(period, known))
+            return Recommendation(present, UP, _unknown(period, known))
         limited = grown(present, recommended, self._scaling.max_upscale_factor)
         because = f"lowest recommendation of {format_duration(period)} is {lowest}"
         return limited.at_most(max(lowest, present), UP, because)
 
-    def _fallen(self, recommended: int, highest: int, known: float) -> Bound:
+    def _fallen(self, recommended: int, highest: int, known: float) -> Recommendation:
         period, present = self._scaling.downscale_stabilization_period, self.replicas
         if known < period.total_seconds():
-            return Bound(present, DOWN, _unknown(period, known))
+            return Recommendation(present, DOWN, _unknown(period, known))
         limited = shrunk(present, recommended, self._scaling.max_downscale_factor)
         because = f"highest recommendation of {format_duration(period)} is {highest}"
         return limited.at_least(min(highest, present), DOWN, because)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from gyrus.aio.clock import Clock, SystemClock
-from gyrus.aio.hint import Hints
+from gyrus.aio.signals import Signals
 from gyrus.backends.protocol import Observation, ReplicaOrder
-from gyrus.contract.operator import AmountView, CapacityView, LogLine, LogQuery, ParkedView
+from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
 from gyrus.spec.api import ApiSpec
 
@@ -63,7 +63,7 @@ class _Replica:
 
 
 @dataclass(slots=True)
-class Machine:
+class MemoryMachine:
     """What outlives an operator. Give the same one to a second backend, and it adopts what runs there."""
 
     replicas: dict[str, _Replica] = field(default_factory=dict[str, _Replica])
@@ -82,10 +82,10 @@ class MemoryBackend:
         script: Script = works,
         *,
         clock: Clock | None = None,
-        machine: Machine | None = None,
+        machine: MemoryMachine | None = None,
         cores: float | None = None,
     ) -> None:
-        self.changes = Hints()
+        self.changes = Signals()
         self.script = script
         """May be exchanged at any time; each start of a replica follows the script of its moment."""
         self.cores = cores
@@ -96,10 +96,10 @@ class MemoryBackend:
         """Digests of packages that are no longer needed."""
         self.expected: dict[str, ReplicaOrder] = {}
         """By API."""
-        self.views: dict[str, ParkedView] = {}
+        self.views: dict[str, ForkServerView] = {}
         """By API: what is said to be parked."""
         self._clock: Clock = clock or SystemClock()
-        self._machine = machine or Machine()
+        self._machine = machine or MemoryMachine()
         self._adopted = machine is None
         self._moved = asyncio.Event()
         self._written = asyncio.Event()
@@ -147,10 +147,10 @@ class MemoryBackend:
         else:
             self.expected[api] = order
 
-    def parked(self, api: str) -> ParkedView | None:
+    def fork_server(self, api: str) -> ForkServerView | None:
         return self.views.get(api)
 
-    async def expect_nothing(self) -> None:
+    async def expect_no_orders(self) -> None:
         self.expected.clear()
 
     def observe(self) -> Mapping[str, Observation]:

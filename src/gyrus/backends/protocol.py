@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gyrus.aio.hint import Hints
-from gyrus.contract.operator import CapacityView, LogLine, LogQuery, ParkedView
+from gyrus.aio.signals import Signals
+from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import ReplicaStatus
 from gyrus.spec.api import ApiSpec
 
@@ -48,7 +48,7 @@ class Backend(Protocol):
     """
 
     name: str
-    changes: Hints
+    changes: Signals
     """Rung with the names of APIs whose replicas changed."""
 
     async def adopt(self) -> None:
@@ -79,11 +79,11 @@ class Backend(Protocol):
         """
         ...
 
-    def parked(self, api: str) -> ParkedView | None:
+    def fork_server(self, api: str) -> ForkServerView | None:
         """What is kept at hand for the orders that are expected; None: nothing is to be. Cheap."""
         ...
 
-    async def expect_nothing(self) -> None:
+    async def expect_no_orders(self) -> None:
         """No orders will come any more. Returns when nothing is kept at hand. The backend must be running."""
         ...
 

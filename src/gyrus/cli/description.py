@@ -24,10 +24,10 @@ from gyrus.cli.replicas import doing
 from gyrus.contract.operator import (
     ApiDescription,
     EventView,
-    ParkedView,
+    ForkServerView,
     ReplicaView,
     RolloutView,
-    StartTimes,
+    StartupTimes,
     TrafficView,
 )
 from gyrus.contract.replica import Phase
@@ -122,8 +122,8 @@ def _scaling(description: ApiDescription) -> Iterator[str]:
         yield f"{'held':<10} {description.held}, until a replica is there"
     if description.starts:
         yield f"{'starts':<10} {', '.join(map(_start, description.starts))}"
-    if description.parked:
-        yield f"{'next':<10} {_parked(description.parked)}"
+    if description.fork_server:
+        yield f"{'next':<10} {_fork_server(description.fork_server)}"
 
 
 def _bounds(autoscaling: dict[str, Any]) -> str:
@@ -134,15 +134,15 @@ def _bounds(autoscaling: dict[str, Any]) -> str:
     return f"{least} to {most} replicas{scheduled}"
 
 
-def _start(times: StartTimes) -> str:
+def _start(times: StartupTimes) -> str:
     return f"{times.kind} {times.median:.2f} s (median of {times.count})"
 
 
-def _parked(parked: ParkedView) -> str:
+def _fork_server(fork_server: ForkServerView) -> str:
     """How the next replica will start."""
-    if parked.because:
-        return f"cold: {parked.because}"
-    return f"warm: a process with the handler is parked ({parked.memory / 2**20:.0f} MiB)"
+    if fork_server.because:
+        return f"cold: {fork_server.because}"
+    return f"warm: forked from a process that has loaded the handler ({fork_server.memory / 2**20:.0f} MiB)"
 
 
 def _traffic(traffic: TrafficView) -> str:

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from gyrus.cli.failures import Failure, WrongInput
-from gyrus.simulator.picture import HEIGHT, WIDTH, Scene, svg
+from gyrus.cli.failures import CommandFailure, WrongInput
+from gyrus.simulator.chart import HEIGHT, WIDTH, Chart, svg
 
 SCALE = 2
 """Pixels of a PNG for each of the SVG."""
@@ -47,7 +47,7 @@ def check_drawable(file: Path) -> None:
         )
 
 
-def draw(scene: Scene, file: Path) -> None:
+def draw(scene: Chart, file: Path) -> None:
     """Raises Failure."""
     text = svg(scene)
     try:
@@ -56,7 +56,7 @@ def draw(scene: Scene, file: Path) -> None:
         else:
             _render(text, file)
     except OSError as error:
-        raise Failure(f"{file} cannot be written: {error.strerror}.") from error
+        raise CommandFailure(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _renderer() -> str | None:
@@ -71,4 +71,4 @@ def _render(text: str, file: Path) -> None:
         arguments = [part.format(svg=source, png=file.absolute()) for part in RENDERERS[name]]
         ran = subprocess.run([name, *arguments], capture_output=True, text=True, check=False, timeout=120)
     if ran.returncode or not file.is_file():
-        raise Failure(f"{name} could not make {file}.", details=ran.stderr.strip())
+        raise CommandFailure(f"{name} could not make {file}.", details=ran.stderr.strip())

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gyrus.cli.nearest import nearest
 from gyrus.cli.output import indented, say
-from gyrus.cli.session import Session
+from gyrus.cli.session import CliSession
+from gyrus.cli.suggestions import nearest
 
 if TYPE_CHECKING:
     from gyrus.client.errors import RolloutFailed
@@ -31,7 +31,7 @@ PIPE_CLOSED = 141
 """As a program that SIGPIPE ends: 128 + 13."""
 
 
-class Failure(Exception):
+class CommandFailure(Exception):
     """``message`` says what and why, ``details`` are lines to show as they are, ``remedy`` what to do."""
 
     code = 1
@@ -43,11 +43,11 @@ class Failure(Exception):
         self.remedy = remedy
 
 
-class WrongInput(Failure):
+class WrongInput(CommandFailure):
     code = 2
 
 
-class Interrupted(Failure):
+class Interrupted(CommandFailure):
     code = INTERRUPTED
 
 
@@ -60,7 +60,7 @@ def ended_by_ctrl_c() -> Generator[None]:
         raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-def report(fault: BaseException, session: Session) -> int:
+def report(fault: BaseException, session: CliSession) -> int:
     """Show it on stderr; the result is the exit code."""
     if isinstance(fault, click.exceptions.Exit):
         return fault.exit_code
@@ -74,8 +74,8 @@ def report(fault: BaseException, session: Session) -> int:
     return failure.code
 
 
-def _failure(fault: BaseException, session: Session) -> Failure:
-    if isinstance(fault, Failure):
+def _failure(fault: BaseException, session: CliSession) -> CommandFailure:
+    if isinstance(fault, CommandFailure):
         return fault
     if isinstance(fault, (KeyboardInterrupt, click.Abort)):
         return Interrupted("Interrupted.")
@@ -86,28 +86,28 @@ def _failure(fault: BaseException, session: Session) -> Failure:
     return _client_failure(fault, session) or _project_failure(fault) or _bug(fault)
 
 
-def _usage(fault: click.UsageError) -> Failure:
+def _usage(fault: click.UsageError) -> CommandFailure:
     command = fault.ctx.command_path if fault.ctx else "gyrus"
     return WrongInput(fault.format_message(), remedy=f"See: {command} --help")
 
 
-def _client_failure(fault: BaseException, session: Session) -> Failure | None:
+def _client_failure(fault: BaseException, session: CliSession) -> CommandFailure | None:
     from gyrus.client import errors
 
     if not isinstance(fault, errors.ClientError):
         return None
     if isinstance(fault, errors.UnknownApi):
-        return Failure(fault.message + _nearest_api(fault.name, session))
+        return CommandFailure(fault.message + _nearest_api(fault.name, session))
     if isinstance(fault, errors.UnknownEnvironment):
         return WrongInput(fault.message + nearest(fault.name, fault.known), remedy=fault.remedy)
     if isinstance(fault, errors.Invalid):
         return WrongInput(fault.problem.title + ".", details=fault.message)
     if isinstance(fault, errors.RolloutFailed):
         return rollout_failure(fault)
-    return Failure(fault.message, remedy=fault.remedy)
+    return CommandFailure(fault.message, remedy=fault.remedy)
 
 
-def _nearest_api(name: str, session: Session) -> str:
+def _nearest_api(name: str, session: CliSession) -> str:
     from gyrus.client.errors import ClientError
 
     try:
@@ -116,21 +116,21 @@ def _nearest_api(name: str, session: Session) -> str:
         return ""
 
 
-def rollout_failure(fault: RolloutFailed) -> Failure:
+def rollout_failure(fault: RolloutFailed) -> CommandFailure:
     """With the replica's last words, and what serves now."""
     from gyrus.client.errors import RolloutSuperseded
 
     if isinstance(fault, RolloutSuperseded):
-        return Failure(fault.message, remedy="What there is now: gyrus get")
+        return CommandFailure(fault.message, remedy="What there is now: gyrus get")
     if fault.serving is None:
         serves = f"Nothing answers for {fault.name} now."
     else:
         serves = f"Revision {fault.serving} serves {fault.name}."
     more = f"More with: gyrus describe {fault.name}, gyrus logs {fault.name}"
-    return Failure(fault.message, details="\n".join(fault.last_lines), remedy=f"{serves} {more}")
+    return CommandFailure(fault.message, details="\n".join(fault.last_lines), remedy=f"{serves} {more}")
 
 
-def _project_failure(fault: BaseException) -> Failure | None:
+def _project_failure(fault: BaseException) -> CommandFailure | None:
     """Faults in the user's files."""
     from gyrus.packaging.errors import FolderRefused, PackagingError
     from gyrus.spec.faults import SpecError
@@ -139,20 +139,20 @@ def _project_failure(fault: BaseException) -> Failure | None:
         return WrongInput(f"The specification has {count_faults(fault)}.", details=str(fault))
     if isinstance(fault, FolderRefused):
         return WrongInput(str(fault))
-    return Failure(str(fault)) if isinstance(fault, PackagingError) else None
+    return CommandFailure(str(fault)) if isinstance(fault, PackagingError) else None
 
 
 def count_faults(error: SpecError) -> str:
     return "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
 
 
-def _bug(fault: BaseException) -> Failure:
+def _bug(fault: BaseException) -> CommandFailure:
     what = traceback.format_exception_only(fault)[-1].strip()
     place = _write_details(fault)
     where = (
         f"The details are in {place}." if place else "GYRUS_DEBUG=1 in the environment prints the details."
     )
-    return Failure(f"gyrus has a bug: {what}", remedy=f"{where} Please report it with them.")
+    return CommandFailure(f"gyrus has a bug: {what}", remedy=f"{where} Please report it with them.")
 
 
 def _write_details(fault: BaseException) -> Path | None:
@@ -168,7 +168,7 @@ def _write_details(fault: BaseException) -> Path | None:
     return file
 
 
-def show(failure: Failure) -> None:
+def show(failure: CommandFailure) -> None:
     """As one block on stderr."""
     mark = "" if isinstance(failure, Interrupted) else click.style("error: ", fg="red", bold=True)
     say(mark + failure.message)

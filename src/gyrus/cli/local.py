@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from gyrus.cli.failures import Failure, WrongInput
+from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.client.environments import OperatorFile, read_operator_file
 from gyrus.client.errors import BadEnvironments
 from gyrus.contract.home import Home
@@ -29,7 +29,7 @@ START_TIME_TOLERANCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PlatformSettings:
     """Of the local platform, remembered from one start to the next."""
 
     gateway: int = 8080
@@ -72,7 +72,7 @@ def is_alive(operator: OperatorFile) -> bool:
 def check_system() -> None:
     """Raises Failure on Windows."""
     if sys.platform == "win32":
-        raise Failure(
+        raise CommandFailure(
             "The local platform needs Linux or macOS.",
             remedy="Use gyrus in WSL, or a platform elsewhere: gyrus env add NAME --url URL --token TOKEN",
         )
@@ -80,7 +80,7 @@ def check_system() -> None:
 
 def choose(
     home: Home, gateway: int | None = None, operator: int | None = None, overcommit: bool | None = None
-) -> Settings:
+) -> PlatformSettings:
     """As given, else as remembered, else the usual ones."""
     chosen = altered(_remembered(home), gateway, operator, overcommit)
     if chosen.gateway == chosen.operator:
@@ -92,17 +92,17 @@ def choose(
 
 
 def altered(
-    settings: Settings, gateway: int | None, operator: int | None, overcommit: bool | None
-) -> Settings:
+    settings: PlatformSettings, gateway: int | None, operator: int | None, overcommit: bool | None
+) -> PlatformSettings:
     """These settings, but for what is given."""
-    return Settings(
+    return PlatformSettings(
         gateway or settings.gateway,
         operator or settings.operator,
         settings.overcommit if overcommit is None else overcommit,
     )
 
 
-def remember(home: Home, settings: Settings) -> None:
+def remember(home: Home, settings: PlatformSettings) -> None:
     """For the next ``gyrus up``. Raises Failure."""
     with _writing(home):
         home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -114,22 +114,22 @@ def _writing(home: Home) -> Generator[None]:
     try:
         yield
     except OSError as fault:
-        raise Failure(
+        raise CommandFailure(
             f"gyrus cannot use its home {home.root}: {fault.strerror}.",
             remedy="Set GYRUS_HOME to a folder that you may read and write.",
         ) from fault
 
 
-def command(home: Home, settings: Settings) -> list[str]:
+def command(home: Home, settings: PlatformSettings) -> list[str]:
     """The operator's command line."""
     return [
-        *(sys.executable, "-P", "-m", "gyrus.assembly", "--home", str(home.root)),
+        *(sys.executable, "-P", "-m", "gyrus.operator", "--home", str(home.root)),
         *("--gateway-port", str(settings.gateway), "--operator-port", str(settings.operator)),
         *(("--overcommit",) if settings.overcommit else ()),
     ]  # fmt: skip
 
 
-def start(home: Home, settings: Settings) -> None:
+def start(home: Home, settings: PlatformSettings) -> None:
     """Launch an operator that outlives this process; returns when it serves. Raises Failure."""
     check_system()
     reading, writing = os.pipe()
@@ -181,22 +181,22 @@ def clean(home: Home) -> None:
     """End what an operator that is gone has left behind. Raises Failure."""
     check_system()
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "gyrus.assembly", "--home", str(home.root), "--clean"],
+        [sys.executable, "-P", "-m", "gyrus.operator", "--home", str(home.root), "--clean"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise Failure(
+        raise CommandFailure(
             "Replicas or the gateway that an earlier platform left behind could not be ended.",
             details=done.stderr.strip(),
         )
     home.operator_file.unlink(missing_ok=True)
 
 
-def _remembered(home: Home) -> Settings:
+def _remembered(home: Home) -> PlatformSettings:
     try:
-        return msgspec.json.decode(home.settings_file.read_bytes(), type=Settings)
+        return msgspec.json.decode(home.settings_file.read_bytes(), type=PlatformSettings)
     except (OSError, msgspec.DecodeError):
-        return Settings()
+        return PlatformSettings()
 
 
 def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> None:
@@ -217,7 +217,7 @@ def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> 
     ready = msgspec.json.decode(said, type=_Ready)
     if not ready.ready:
         _await_end(process)
-        raise Failure(f"The local platform did not start. {ready.error}")
+        raise CommandFailure(f"The local platform did not start. {ready.error}")
 
 
 def _await_end(process: subprocess.Popen[bytes]) -> None:
@@ -234,8 +234,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _start_failure(home: Home, message: str) -> Failure:
-    return Failure(
+def _start_failure(home: Home, message: str) -> CommandFailure:
+    return CommandFailure(
         message, details=_last_lines(_output_file(home)), remedy=f"Its log is {home.operator_log}."
     )
 

@@ -12,11 +12,11 @@ def main() -> int:
         sys.stdout.write(f"gyrus {__version__}\n")
         return 0
     if arguments in ([], ["--help"], ["-h"]) and not _completing():
-        from gyrus.cli.table import overview
+        from gyrus.cli.command_index import overview
 
         sys.stdout.write(overview() + "\n")
         return 0
-    from gyrus.cli.running import run
+    from gyrus.cli.entry import run
 
     return run(arguments)
 

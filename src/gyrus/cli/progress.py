@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from gyrus.cli.session import Session
+    from gyrus.cli.session import CliSession
     from gyrus.client.client import Client
-    from gyrus.client.rollout import Progress
+    from gyrus.client.rollout import RolloutProgress
 
 
 def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | None) -> list[ApiDescription]:
@@ -39,7 +39,7 @@ def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | N
     Raises Failure for the last that failed, after showing the others; Interrupted on Ctrl-C.
     """
     awaited = {deployed.name: deployed.generation for deployed in begun}
-    ended: list[Progress] = []
+    ended: list[RolloutProgress] = []
     try:
         with _display() as display:
             for progress in client.progress(awaited, timeout):
@@ -52,7 +52,7 @@ def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | N
     return _results(ended)
 
 
-def _results(ended: Iterable[Progress]) -> list[ApiDescription]:
+def _results(ended: Iterable[RolloutProgress]) -> list[ApiDescription]:
     live: list[ApiDescription] = []
     failed: list[RolloutFailed] = []
     for progress in ended:
@@ -68,7 +68,7 @@ def _results(ended: Iterable[Progress]) -> list[ApiDescription]:
 
 
 class Display(Protocol):
-    def update(self, progress: Progress) -> None: ...
+    def update(self, progress: RolloutProgress) -> None: ...
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _display() -> Generator[Display]:
         yield display
 
 
-def worth_showing(progress: Progress) -> list[ReplicaView]:
+def worth_showing(progress: RolloutProgress) -> list[ReplicaView]:
     """The replicas that the rollout brings, and those that make room for them."""
     replicas = progress.description.replicas if progress.description else ()
     return [
@@ -97,7 +97,7 @@ class PlainDisplay:
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: RolloutProgress) -> None:
         for replica in worth_showing(progress):
             what = doing(replica)
             if self._last.get(replica.status.id) != what:
@@ -111,7 +111,7 @@ class LiveDisplay:
     def __init__(self) -> None:
         from rich.spinner import Spinner
 
-        self._seen: dict[str, Progress] = {}
+        self._seen: dict[str, RolloutProgress] = {}
         self._spinner = Spinner("dots")
         self._begun = time.monotonic()
 
@@ -124,7 +124,7 @@ class LiveDisplay:
         with Live(console=console, transient=True, refresh_per_second=10, get_renderable=self._picture):
             yield
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: RolloutProgress) -> None:
         self._seen[progress.name] = progress
 
     def _picture(self) -> RenderableType:
@@ -135,7 +135,7 @@ class LiveDisplay:
             self._add(picture, progress)
         return picture
 
-    def _add(self, picture: Table, progress: Progress) -> None:
+    def _add(self, picture: Table, progress: RolloutProgress) -> None:
         from rich.text import Text
 
         mark = Text("-") if progress.ended else self._spinner
@@ -146,7 +146,7 @@ class LiveDisplay:
             picture.add_row("", f"  {replica.status.id}", Text(doing(replica), style=colour), "")
 
 
-def _headline(progress: Progress) -> str:
+def _headline(progress: RolloutProgress) -> str:
     description = progress.description
     if description is None:
         return "gone"
@@ -154,7 +154,7 @@ def _headline(progress: Progress) -> str:
     return f"revision {description.api.revision}: {counts.up_to_date} of {counts.requested} ready"
 
 
-def finish_rollout(session: Session, begun: Deployed) -> None:
+def finish_rollout(session: CliSession, begun: Deployed) -> None:
     """Wait for it and tell its end: what ``rollback`` and ``refresh`` do."""
     client = session.client()
     await_rollouts(client, [begun], None)

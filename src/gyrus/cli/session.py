@@ -21,7 +21,7 @@ FORMATS = ("pretty", "json")
 
 
 @dataclass(slots=True)
-class Session:
+class CliSession:
     """The global options, and the one client that a command needs."""
 
     environment: str | None = None
@@ -53,11 +53,11 @@ class Session:
             self._client.close()
 
 
-def current_session(context: click.Context) -> Session:
-    return context.find_root().ensure_object(Session)
+def current_session(context: click.Context) -> CliSession:
+    return context.find_root().ensure_object(CliSession)
 
 
-def pass_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+def pass_session(command: Callable[Concatenate[CliSession, P], R]) -> Callable[P, R]:
     """Gives a command its session as the first argument."""
 
     def with_session(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from gyrus.client.environments import Environment, Environments
-from gyrus.client.prediction import Answer, Endpoints, encode
-from gyrus.client.project import Package, Project
-from gyrus.client.rollout import Progress
+from gyrus.client.prediction import Endpoints, PredictionAnswer, encode
+from gyrus.client.project import Project, ProjectArchive
+from gyrus.client.rollout import RolloutProgress
+from gyrus.client.streams import Gone, Streams
 from gyrus.client.transport import Transport, api_path
-from gyrus.client.watching import Gone, Watching
 from gyrus.contract.home import Home
 from gyrus.contract.operator import (
     ApiDescription,
@@ -54,7 +54,7 @@ class Client:
             environment = known.resolve(known.choose(environment), home)
         self.environment = environment
         self._operator = Transport(environment, timeout)
-        self._watching = Watching(self._operator)
+        self._watching = Streams(self._operator)
         self._endpoints = Endpoints()
         self._urls: dict[str, str] = {}
 
@@ -97,7 +97,7 @@ class Client:
 
     def events(self, name: str, *, since: float | None = None, limit: int = 100) -> list[EventView]:
         """What happened to it, oldest first: the latest ``limit``, none before ``since`` (epoch seconds)."""
-        return self._watching.happened(name, since, limit)
+        return self._watching.followed_events(name, since, limit)
 
     # What is wanted
 
@@ -157,9 +157,9 @@ class Client:
         self, name: str, *, since: float | None = None, limit: int = 100
     ) -> Iterator[EventView]:
         """Those of :meth:`events`, then each as it happens. Ends when the API is deleted."""
-        return self._watching.happenings(name, since, limit)
+        return self._watching.follow_events(name, since, limit)
 
-    def progress(self, awaited: Mapping[str, int], timeout: float | None = None) -> Iterator[Progress]:
+    def progress(self, awaited: Mapping[str, int], timeout: float | None = None) -> Iterator[RolloutProgress]:
         """Follow the rollouts of these generations (by API) until all have ended.
 
         Ends when they have; raises StillWaiting when ``timeout`` seconds are up before that.
@@ -209,7 +209,7 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
-    ) -> Answer:
+    ) -> PredictionAnswer:
         """Post to the API's endpoint; the answer can be read while it comes."""
         return self._endpoints.post(self._url(name), body, media_type, headers or {}, timeout)
 
@@ -226,7 +226,7 @@ class Client:
         headers = {"content-type": "application/x-tar", "content-length": str(size)}
         self._operator.send("PUT", f"/packages/{digest}", body=content, headers=headers)
 
-    def _ensure_uploaded(self, package: Package, told: Callable[[int, int], None] | None) -> str:
+    def _ensure_uploaded(self, package: ProjectArchive, told: Callable[[int, int], None] | None) -> str:
         """The digest of a package that the operator has now."""
         if not self.has_package(package.digest):
             self.upload(package.digest, package.chunks(told), package.size)

@@ -29,7 +29,7 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class EnvironmentEntry:
     """What is remembered of an environment. Exactly one of ``token`` and ``token_file`` is set."""
 
     url: str
@@ -53,7 +53,7 @@ class Environments:
     """The remote ones, and which one is used where none is named."""
 
     current: str = LOCAL
-    entries: Mapping[str, Entry] = field(default_factory=dict[str, Entry])
+    entries: Mapping[str, EnvironmentEntry] = field(default_factory=dict[str, EnvironmentEntry])
 
     @classmethod
     def load(cls, home: Home) -> Environments:
@@ -87,7 +87,7 @@ class Environments:
     def names(self) -> tuple[str, ...]:
         return (LOCAL, *sorted(self.entries))
 
-    def added(self, name: str, entry: Entry) -> Environments:
+    def added(self, name: str, entry: EnvironmentEntry) -> Environments:
         return Environments(self.current, {**self.entries, name: entry})
 
     def removed(self, name: str) -> Environments:
@@ -177,7 +177,7 @@ class _Remembered:
     """The file's content."""
 
     current: str = LOCAL
-    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    entries: dict[str, EnvironmentEntry] = field(default_factory=dict[str, EnvironmentEntry])
 
     def environments(self) -> Environments:
         known = self.current if self.current in self.entries else LOCAL

@@ -19,7 +19,7 @@ DESCRIPTION_TIMEOUT = 5.0
 """Seconds; the description is made up without the handler's help."""
 
 
-class Answer:
+class PredictionAnswer:
     """What an API answered; its body is read once, whole or in chunks."""
 
     def __init__(self, response: BaseHTTPResponse) -> None:
@@ -59,7 +59,7 @@ class Endpoints:
 
     def post(
         self, url: str, body: bytes, media_type: str, headers: Mapping[str, str], timeout: float | None
-    ) -> Answer:
+    ) -> PredictionAnswer:
         """Raises EndpointUnreachable; PredictionFailed for an error status."""
         sent = {"content-type": media_type, **headers}
         answer = self._request("POST", url, timeout, body=body, headers=sent)
@@ -76,7 +76,7 @@ class Endpoints:
         except msgspec.DecodeError:
             return {}
 
-    def _request(self, method: str, url: str, timeout: float | None, **options: Any) -> Answer:
+    def _request(self, method: str, url: str, timeout: float | None, **options: Any) -> PredictionAnswer:
         options["headers"] = {**self._pool.headers, **options.get("headers", {})}
         try:
             response = self._pool.request(
@@ -85,7 +85,7 @@ class Endpoints:
             )  # fmt: skip
         except HTTPError as fault:
             raise _unreachable(url, fault) from fault
-        return Answer(response)
+        return PredictionAnswer(response)
 
 
 def encode(payload: object) -> tuple[bytes, str]:
@@ -105,7 +105,7 @@ def _unreachable(url: str, fault: HTTPError) -> EndpointUnreachable:
     return EndpointUnreachable(f"The connection to {url} broke: {fault}")
 
 
-def _failure(url: str, answer: Answer) -> PredictionFailed:
+def _failure(url: str, answer: PredictionAnswer) -> PredictionFailed:
     body = answer.read()
     problem = parse_problem(body, answer.headers.get("content-type", ""))
     detail = problem.detail or problem.title if problem else body[:2000].decode(errors="replace")

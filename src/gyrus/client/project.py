@@ -16,7 +16,7 @@ CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class ProjectArchive:
     """An archive in a temporary file."""
 
     digest: str
@@ -41,7 +41,7 @@ class Project:
 
     file: Path
     specs: Sequence[dict[str, Any]]
-    package: Package
+    package: ProjectArchive
 
     @classmethod
     @contextmanager
@@ -57,7 +57,7 @@ class Project:
         with tempfile.TemporaryFile(prefix="gyrus-") as file:
             archive = pack(found.folder, file, needed=_files(found.apis))
             specs = [spec.model_dump(mode="json") for spec in found.apis]
-            yield cls(found.path, specs, Package(archive.digest, archive.size, file))
+            yield cls(found.path, specs, ProjectArchive(archive.digest, archive.size, file))
 
 
 def _files(specs: Sequence[ApiSpec]) -> set[str]:

@@ -10,7 +10,7 @@ from gyrus.contract.operator import ApiDescription, Outcome, RevisionView, Rollo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class RolloutProgress:
     """One API, seen while its rollout is waited for."""
 
     name: str

@@ -82,8 +82,13 @@ class Home:
         return self.root / "replicas"
 
     @property
-    def parked(self) -> Path:
-        """One folder a parked process: config, status, output."""
+    def fork_servers(self) -> Path:
+        """One folder a fork server: config, status, output."""
+        return self.root / "fork-servers"
+
+    @property
+    def earlier_fork_servers(self) -> Path:
+        """Where gyrus 0.1 before the first release kept them: an upgrade ends what still runs there."""
         return self.root / "parked"
 
     @property
@@ -102,8 +107,11 @@ class Home:
         return self.run / "activator.sock"
 
     @property
-    def bell_socket(self) -> Path:
-        """Where replicas tell that a request has to wait (``ReplicaConfig.bell``)."""
+    def backlog_socket(self) -> Path:
+        """Where replicas report that a request has to wait (``ReplicaConfig.backlog_socket``).
+
+        The file keeps its first name: replicas that an earlier gyrus started send there.
+        """
         return self.run / "bell.sock"
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gyrus.contract.parking import ParkedPhase
+from gyrus.contract.fork_server import ForkServerPhase
 from gyrus.contract.replica import ReplicaStatus, StartKind
 
 TOKEN_HEADER = "authorization"
@@ -109,7 +109,7 @@ class ScalingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartTimes:
+class StartupTimes:
     """How long the latest replicas of a revision took, from their order until requests reached them."""
 
     kind: StartKind
@@ -122,10 +122,10 @@ class StartTimes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedView:
+class ForkServerView:
     """The process that an API's next replicas will be forks of."""
 
-    phase: ParkedPhase
+    phase: ForkServerPhase
     because: str = ""
     """Why replicas start cold, or do so for now; empty: they start warm."""
     memory: int = 0
@@ -178,9 +178,9 @@ class ApiDescription:
     """Requests that wait because no replica is there."""
     scaling: ScalingView | None = None
     """None: nothing has been decided since the operator started."""
-    starts: tuple[StartTimes, ...] = ()
+    starts: tuple[StartupTimes, ...] = ()
     """Of the revision that is wanted now: how long its replicas took to start, cold ones first."""
-    parked: ParkedView | None = None
+    fork_server: ForkServerView | None = None
     """None: warm starts are not asked for, or nothing is live yet."""
 
 

@@ -44,9 +44,9 @@ METRICS_PATH = "/metrics"
 REQUEUE_PATH = "/-/requeue"
 """POST ``{"at_most": n, "first": f, "spare": s}``: give back up to n waiting requests, those that arrived
 first, one a millisecond; after the first f of them, s stay (both are 0 where they are not named). Answers
-``{"given_back": m}`` at once, with the number that will be. Local to the replica."""
+``{"requeued": m}`` at once, with the number that will be. Local to the replica."""
 LOAD_PATH = "/-/load"
-"""GET: a :class:`Load`. Local to the replica."""
+"""GET: a :class:`QueueLoad`. Local to the replica."""
 
 
 class Phase(StrEnum):
@@ -108,7 +108,7 @@ FATAL: frozenset[Reason] = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class QueueLoad:
     """What one process of a replica has to do at this moment."""
 
     slots: int | None
@@ -196,9 +196,9 @@ class ReplicaConfig:
     notify: str | None = None
     """Unix datagram socket that is sent the replica's id whenever ``status.json`` has changed. It may be
     absent: then nobody listens just now."""
-    front: bool = False
+    queue_proxy: bool = False
     """Put the runtime's front (slots, queue, requeue, drain) before a ``process``."""
-    bell: str | None = None
+    backlog_socket: str | None = None
     """Unix datagram socket that is sent the API's name when a request has to wait: others may have a free
     slot. It may be absent: then nobody listens just now."""
     cold_because: str = ""

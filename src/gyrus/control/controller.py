@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from gyrus.aio.backoff import Backoff
-from gyrus.aio.hint import Hints
-from gyrus.aio.keyed_queue import KeyedQueue
+from gyrus.aio.signals import Signals
 from gyrus.aio.tasks import persist
+from gyrus.aio.workqueue import WorkQueue
 from gyrus.control.reconciler import Reconciler
 
 RETRY = Backoff(0.2, 30)
@@ -29,10 +29,10 @@ class Controller:
     """Keeps every API on its way to what is wanted, until cancelled. Cancelling stops no replica."""
 
     reconciler: Reconciler
-    queue: KeyedQueue = field(init=False)
+    queue: WorkQueue = field(init=False)
 
     def __post_init__(self) -> None:
-        self.queue = KeyedQueue(self.reconciler.clock, backoff=RETRY)
+        self.queue = WorkQueue(self.reconciler.clock, backoff=RETRY)
 
     async def restore(self) -> None:
         """See :meth:`Reconciler.restore`."""
@@ -41,8 +41,8 @@ class Controller:
     async def run(self) -> None:
         board = self.reconciler.board
         sources = {
-            "intent": board.intent_hints,
-            "gateway": board.acknowledged_hints,
+            "intent": board.intent_signals,
+            "gateway": board.acknowledged_signals,
             "backend": self.reconciler.backend.changes,
         }
         async with asyncio.TaskGroup() as group:
@@ -54,7 +54,7 @@ class Controller:
             work = self.queue.run(WORKERS, self.reconciler.reconcile, name="control: reconcile")
             group.create_task(work, name="control: reconcile")
 
-    async def _listen(self, hints: Hints) -> None:
+    async def _listen(self, hints: Signals) -> None:
         with hints.listen() as listener:
             async for names in listener:
                 for name in names:

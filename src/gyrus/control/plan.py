@@ -7,11 +7,11 @@ from datetime import datetime
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
-from gyrus.control.rolling import Margins, to_make_way, to_retire, to_revive, to_start
+from gyrus.control.rolling_update import Margins, to_preempt, to_retire, to_revive, to_start
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict, judge
 from gyrus.spec.api import ApiSpec
-from gyrus.state.board import Queueing, Replica, Route
+from gyrus.state.board import QueuePolicy, Replica, Route
 
 REPLACE_AFTER = 60.0
 """Seconds after which a replica of the live generation that failed for good is replaced by a fresh one."""
@@ -65,7 +65,7 @@ def _roll(situation: Situation, verdict: Verdict | None, now: datetime) -> Plan:
     margins = Margins.of(situation.target_spec.update_strategy, situation.api.replicas)
     broken, wait = _broken(situation, now)
     leaving = (*to_retire(situation, margins), *broken)
-    way = None if leaving else to_make_way(situation)
+    way = None if leaving else to_preempt(situation)
     retiring = situation.retiring | {replica.id for replica in (*leaving, *((way,) if way else ()))}
     unrouted = tuple(r for r in situation.replicas if r.id in retiring and situation.unrouted(r))
     return Plan(
@@ -126,15 +126,15 @@ def route(situation: Situation, retiring: frozenset[str]) -> Route:
     )
 
 
-def _queueing(situation: Situation, spec: ApiSpec) -> Queueing:
-    return Queueing(
+def _queueing(situation: Situation, spec: ApiSpec) -> QueuePolicy:
+    return QueuePolicy(
         slots=spec.slots,
         longest_queue=spec.max_queue_length,
         processes=spec.handler.processes if spec.handler else 1,
         replicas=situation.api.replicas,
         hold=spec.hold.total_seconds(),
         generation=situation.api.target.number,
-        hopeless=_hopeless(situation),
+        unavailable_reason=_hopeless(situation),
     )
 
 

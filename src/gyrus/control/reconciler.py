@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from gyrus.aio.clock import Clock
 from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
-from gyrus.control.happenings import parked_event, replica_events, verdict_event, way_event
+from gyrus.control.events import fork_server_event, preemption_event, replica_events, verdict_event
 from gyrus.control.plan import Plan, plan, route
 from gyrus.control.situation import Situation
-from gyrus.control.starts import Stopwatch
+from gyrus.control.startup_times import StartupTimer
 from gyrus.control.verdict import Verdict
 from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import NotFound, StaleVersion, StateError
@@ -40,12 +40,12 @@ class Reconciler:
     clock: Clock
     activator: str | None = None
     """The endpoint that stands in for replicas while there is none; None: nothing does."""
-    stopwatch: Stopwatch = field(init=False)
+    startup_timer: StartupTimer = field(init=False)
     _retiring: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     _revisions: dict[tuple[str, int], Revision] = field(default_factory=dict[tuple[str, int], Revision])
 
     def __post_init__(self) -> None:
-        self.stopwatch = Stopwatch(self.store, self.board, self.clock)
+        self.startup_timer = StartupTimer(self.store, self.board, self.clock)
 
     async def restore(self) -> None:
         """Fill the board from the store and from what already runs, and change nothing."""
@@ -64,8 +64,8 @@ class Reconciler:
         situation = await self._observe(api)
         step = plan(situation, self.clock.now())
         self._publish(api, situation, step.route)
-        await self._tell(name)
-        await self.stopwatch.look(situation)
+        await self._publish_events(name)
+        await self.startup_timer.look(situation)
         await self._act(situation, step)
         await self._record(situation, step)
         return step.wake_after
@@ -114,7 +114,7 @@ class Reconciler:
                 del self.board.routes[api.name]
             else:
                 self.board.routes[api.name] = wanted
-            self.board.route_hints.notify(api.name)
+            self.board.route_signals.notify(api.name)
 
     async def _act(self, situation: Situation, step: Plan) -> None:
         api = situation.api
@@ -130,7 +130,7 @@ class Reconciler:
     async def _start(self, api: Api, generation: Generation, count: int) -> None:
         for _ in range(count):
             order = _order(api, generation, await self._revision(api.name, generation))
-            self.stopwatch.ordered(api.name, order.id)
+            self.startup_timer.ordered(api.name, order.id)
             await self.backend.start(order)
 
     async def _expect(self, api: Api) -> None:
@@ -140,11 +140,11 @@ class Reconciler:
             self.backend.expect(api.name, None)
         else:
             self.backend.expect(api.name, _order(api, api.live, await self._revision(api.name, api.live)))
-        await self._tell_of_parked(api.name)
+        await self._publish_fork_server(api.name)
 
     # Record
 
-    async def _tell(self, name: str) -> None:
+    async def _publish_events(self, name: str) -> None:
         """Put the replicas on the board, and keep what has happened to them since the last time.
 
         Before anything is done: what cannot be done (the disk is full, say) must not make us blind.
@@ -152,29 +152,31 @@ class Reconciler:
         before, replicas = self.board.replicas.get(name, ()), self._replicas(name)
         self.board.replicas[name] = replicas
         if before != replicas:
-            self.board.replica_hints.notify(name)
-        happened = replica_events(
+            self.board.replica_signals.notify(name)
+        followed_events = replica_events(
             name, {r.id: r for r in before}, {r.id: r for r in replicas}, self.clock.now()
         )
-        await self._keep(name, *happened)
+        await self._keep(name, *followed_events)
 
-    async def _tell_of_parked(self, name: str) -> None:
-        before, after = self.board.parked.get(name), self.backend.parked(name)
+    async def _publish_fork_server(self, name: str) -> None:
+        before, after = self.board.fork_servers.get(name), self.backend.fork_server(name)
         if after is None:
-            self.board.parked.pop(name, None)
+            self.board.fork_servers.pop(name, None)
         else:
-            self.board.parked[name] = after
-        if event := parked_event(name, before, after, self.clock.now()):
+            self.board.fork_servers[name] = after
+        if event := fork_server_event(name, before, after, self.clock.now()):
             await self._keep(name, event)
 
     async def _record(self, situation: Situation, step: Plan) -> None:
         api = situation.api
         if step.makes_way:
-            await self._keep(api.name, way_event(api.name, step.makes_way, self.clock.now()))
+            await self._keep(api.name, preemption_event(api.name, step.makes_way, self.clock.now()))
         if step.verdict:
             if await self._finish(api, step.verdict):
                 await self._keep(api.name, verdict_event(api, step.verdict, self.clock.now()))
-            self.board.intent_hints.notify(api.name)  # the intent has changed either way: plan again from it
+            self.board.intent_signals.notify(
+                api.name
+            )  # the intent has changed either way: plan again from it
         if step.forget:
             await self.store.remove(api.name)
             await self._clean_up(api.name)
@@ -196,16 +198,16 @@ class Reconciler:
             await self.store.record(*events)
         except StateError as error:
             log.warning("%d events of %s are lost: %s", len(events), name, error)
-        self.board.replica_hints.notify(name)
+        self.board.replica_signals.notify(name)
 
     async def _clean_up(self, name: str) -> None:
         """Nothing of this API is wanted: forget it, and end replicas that nobody owns."""
         self._retiring.pop(name, None)
-        self.stopwatch.forget(name)
-        self.board.parked.pop(name, None)
+        self.startup_timer.forget(name)
+        self.board.fork_servers.pop(name, None)
         self._revisions = {key: value for key, value in self._revisions.items() if key[0] != name}
         if self.board.routes.pop(name, None):
-            self.board.route_hints.notify(name)
+            self.board.route_signals.notify(name)
         orphans = self._replicas(name)
         for replica in orphans:
             await self.backend.stop(replica.id, grace=DRAIN_ALLOWANCE)
@@ -213,7 +215,7 @@ class Reconciler:
             return
         await self.backend.remove(name)
         if self.board.replicas.pop(name, None) is not None:
-            self.board.replica_hints.notify(name)
+            self.board.replica_signals.notify(name)
 
 
 def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder:

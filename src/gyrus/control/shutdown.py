@@ -16,8 +16,8 @@ async def withdraw_routes(board: Board, patience: float) -> None:
     """Let the gateway send no more requests anywhere, and return when it has confirmed that, or after
     ``patience`` seconds. Requests under way go on."""
     board.routes = {api: replace(route, endpoints=frozenset()) for api, route in board.routes.items()}
-    with board.acknowledged_hints.listen() as listener:
-        board.route_hints.notify(*board.routes)
+    with board.acknowledged_signals.listen() as listener:
+        board.route_signals.notify(*board.routes)
         try:
             async with asyncio.timeout(patience):
                 while any(board.reachable.values()):
@@ -29,7 +29,7 @@ async def withdraw_routes(board: Board, patience: float) -> None:
 async def stop_replicas(backend: Backend, grace: float) -> None:
     """Drain every replica, and return when none is left. The backend must be running."""
     with backend.changes.listen() as listener:
-        await backend.expect_nothing()
+        await backend.expect_no_orders()
         for replica in backend.observe():
             await backend.stop(replica, grace=grace)
         while backend.observe():

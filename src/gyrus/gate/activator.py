@@ -15,17 +15,17 @@ from pathlib import Path
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
-from gyrus.aio.hint import Hints, Listener, listen
+from gyrus.aio.signals import Listener, Signals, listen
 from gyrus.aio.tasks import persist
 from gyrus.gate import refusals
-from gyrus.gate.connection import Connection
-from gyrus.gate.hangups import Hangups
-from gyrus.gate.held import Held
-from gyrus.gate.passage import abandon, connect
+from gyrus.gate.connection import GatewayConnection
+from gyrus.gate.disconnects import DisconnectWatcher
+from gyrus.gate.held_requests import HeldRequests
 from gyrus.gate.refusals import Refusal
+from gyrus.gate.relay import abandon, connect
+from gyrus.gate.release_budget import ReleaseBudget, free_places, most_held
 from gyrus.gate.request import HeldRequest
-from gyrus.gate.room import Room, most_held, places
-from gyrus.queueing.pace import GIVE_EVERY
+from gyrus.queueing.timing import REQUEUE_EVERY
 from gyrus.state.board import Board
 
 LOOK_AGAIN = 0.05
@@ -47,19 +47,19 @@ class Activator:
     """Of its Unix socket."""
     clock: Clock
     most: int = MOST
-    hangups: Hangups = field(init=False)
+    disconnects: DisconnectWatcher = field(init=False)
     kept: int = 0
     """Bytes that connections keep of requests."""
-    _held: Held[Connection] = field(default_factory=Held[Connection])
-    _deadlines: dict[Connection, asyncio.TimerHandle] = field(
-        default_factory=dict[Connection, asyncio.TimerHandle]
+    _held: HeldRequests[GatewayConnection] = field(default_factory=HeldRequests[GatewayConnection])
+    _deadlines: dict[GatewayConnection, asyncio.TimerHandle] = field(
+        default_factory=dict[GatewayConnection, asyncio.TimerHandle]
     )
-    _connections: set[Connection] = field(default_factory=set[Connection])
+    _connections: set[GatewayConnection] = field(default_factory=set[GatewayConnection])
     _passing: Counter[str] = field(default_factory=Counter[str])
     """By endpoint: requests that are passed on to it just now."""
     _releasing: set[str] = field(default_factory=set[str])
     """APIs whose requests a task releases."""
-    _arrivals: Hints = field(default_factory=Hints)
+    _arrivals: Signals = field(default_factory=Signals)
     _closed: Listener = field(default_factory=Listener)
     _ending: bool = False
 
@@ -68,10 +68,10 @@ class Activator:
         """Listens from here to the end of the block. What is held then goes back to the gateway, which tries
         it again for a while: the next operator may be there by then."""
         loop = asyncio.get_running_loop()
-        self.hangups = Hangups(loop)
+        self.disconnects = DisconnectWatcher(loop)
         async with asyncio.TaskGroup() as group:
             server = await loop.create_unix_server(
-                lambda: Connection(self), sock=_bound(self.path), backlog=BACKLOG
+                lambda: GatewayConnection(self), sock=_bound(self.path), backlog=BACKLOG
             )
             forever = persist("the activator", self._run, backoff=RETRY, clock=self.clock)
             work = group.create_task(forever, name="activator")
@@ -95,7 +95,7 @@ class Activator:
                     await self._closed.wait()
         for connection in tuple(self._connections):
             connection.abort()
-        self.hangups.close()
+        self.disconnects.close()
 
     @property
     def endpoint(self) -> str:
@@ -103,14 +103,14 @@ class Activator:
 
     # Connections tell
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: GatewayConnection) -> None:
         self._connections.add(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: GatewayConnection) -> None:
         self._connections.discard(connection)
         self._closed.notify(("",))
 
-    def arrived(self, connection: Connection) -> None:
+    def arrived(self, connection: GatewayConnection) -> None:
         request = connection.request
         assert request is not None
         refusal = self._refusal(request)
@@ -122,9 +122,9 @@ class Activator:
         self._tell(request.api)
         self._arrivals.notify(request.api)
         if not self._reached(request.api):
-            self.board.demand_hints.notify(request.api)
+            self.board.demand_signals.notify(request.api)
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: GatewayConnection) -> None:
         request = connection.request
         if request is not None and self._held.leave(connection):
             self._deadlines.pop(connection).cancel()
@@ -140,21 +140,21 @@ class Activator:
             return refusals.unknown(api)
         if self._ending:
             return refusals.ending(api)
-        if route.queueing.hopeless and not route.replicas:
-            return refusals.hopeless(api, route.queueing.hopeless)
+        if route.queueing.unavailable_reason and not route.replicas:
+            return refusals.unavailable_reason(api, route.queueing.unavailable_reason)
         most, held = most_held(route.queueing), self._held.count(api)
         if len(self._held) >= self.most or (most is not None and held >= most):
             return refusals.full(api, most, held)
         return None
 
-    def _set_deadline(self, connection: Connection, request: HeldRequest) -> None:
+    def _set_deadline(self, connection: GatewayConnection, request: HeldRequest) -> None:
         route = self.board.routes[request.api]
         assert route.queueing is not None
         patience = request.arrived + min(route.queueing.hold, route.timeout) - self.clock.now().timestamp()
         loop = asyncio.get_running_loop()
         self._deadlines[connection] = loop.call_later(max(0.0, patience), self._give_up, connection)
 
-    def _give_up(self, connection: Connection) -> None:
+    def _give_up(self, connection: GatewayConnection) -> None:
         request = connection.request
         assert request is not None
         route = self.board.routes.get(request.api)
@@ -163,7 +163,7 @@ class Activator:
         else:
             self._end(connection, refusals.overdue(route, self.board.replicas.get(request.api, ())))
 
-    def _end(self, connection: Connection, refusal: Refusal) -> None:
+    def _end(self, connection: GatewayConnection, refusal: Refusal) -> None:
         """Answer a held request."""
         self.left(connection)
         connection.answer(refusal, last=self._ending)
@@ -189,7 +189,7 @@ class Activator:
 
     async def _run(self) -> None:
         board = self.board
-        with listen(self._arrivals, board.acknowledged_hints, board.route_hints) as listener:
+        with listen(self._arrivals, board.acknowledged_signals, board.route_signals) as listener:
             listener.notify(self._held.apis())
             async with asyncio.TaskGroup() as group:
                 async for apis in listener:
@@ -202,8 +202,8 @@ class Activator:
         route = self.board.routes.get(api)
         if route is None or route.queueing is None:
             self._end_all(api, refusals.unknown(api))
-        elif route.queueing.hopeless and not route.replicas:
-            self._end_all(api, refusals.hopeless(api, route.queueing.hopeless))
+        elif route.queueing.unavailable_reason and not route.replicas:
+            self._end_all(api, refusals.unavailable_reason(api, route.queueing.unavailable_reason))
         elif api not in self._releasing and self._reached(api):
             self._releasing.add(api)
             group.create_task(self._release(api), name=f"release {api}")
@@ -215,25 +215,25 @@ class Activator:
 
     async def _release(self, api: str) -> None:
         """In order of arrival, as long as there are replicas with places for them."""
-        room = Room()
+        room = ReleaseBudget()
         try:
             while (connection := self._held.first(api)) and (reached := self._reached(api)):
                 if not self._has_room(api, room, reached):
                     await self.clock.sleep(LOOK_AGAIN)
                 elif await self._let_go(connection, reached):
                     room.release()
-                    await self.clock.sleep(GIVE_EVERY)
+                    await self.clock.sleep(REQUEUE_EVERY)
                 else:
                     await self.clock.sleep(LOOK_AGAIN)
         finally:
             self._releasing.discard(api)
 
-    def _has_room(self, api: str, room: Room, reached: frozenset[str]) -> bool:
+    def _has_room(self, api: str, room: ReleaseBudget, reached: frozenset[str]) -> bool:
         queueing = self.board.routes[api].queueing
-        limit = places(queueing, len(reached)) if queueing else None
+        limit = free_places(queueing, len(reached)) if queueing else None
         return room.left(limit, self.board.traffic.get(api), self._held.count(api))
 
-    async def _let_go(self, connection: Connection, reached: frozenset[str]) -> bool:
+    async def _let_go(self, connection: GatewayConnection, reached: frozenset[str]) -> bool:
         """False: not yet."""
         request = connection.request
         assert request is not None
@@ -242,7 +242,9 @@ class Activator:
             return True
         return await self._pass_on(connection, request, reached)
 
-    async def _pass_on(self, connection: Connection, request: HeldRequest, reached: frozenset[str]) -> bool:
+    async def _pass_on(
+        self, connection: GatewayConnection, request: HeldRequest, reached: frozenset[str]
+    ) -> bool:
         """To the replica that has got the fewest in this way. It may leave the line, or end, meanwhile."""
         endpoint = min(sorted(reached), key=lambda each: self._passing[each])
         client = connection.transport

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from gyrus.gate.hangups import Hangups
+from gyrus.gate.disconnects import DisconnectWatcher
 from gyrus.gate.refusals import Refusal, answer
 from gyrus.gate.request import HeldRequest
 
@@ -18,29 +18,29 @@ LINGER = 2.0
 close a connection on which something still comes."""
 
 
-class Keeper(Protocol):
+class ConnectionOwner(Protocol):
     """Whoever decides what becomes of requests."""
 
-    hangups: Hangups
+    disconnects: DisconnectWatcher
     kept: int
     """Bytes that connections keep of requests."""
 
-    def opened(self, connection: Connection) -> None: ...
-    def arrived(self, connection: Connection) -> None:
+    def opened(self, connection: GatewayConnection) -> None: ...
+    def arrived(self, connection: GatewayConnection) -> None:
         """Its request's head is here."""
         ...
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: GatewayConnection) -> None:
         """Nobody waits for its request's answer any more."""
         ...
 
-    def closed(self, connection: Connection) -> None: ...
+    def closed(self, connection: GatewayConnection) -> None: ...
 
 
-class Connection(asyncio.Protocol):
+class GatewayConnection(asyncio.Protocol):
     """Reads heads, drops bodies, and keeps what may have to be passed on."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: ConnectionOwner) -> None:
         self._keeper = keeper
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         """None: the connection is lost. It refers to this in its turn."""
@@ -147,11 +147,11 @@ class Connection(asyncio.Protocol):
         if self._watch is None:
             self._transport.pause_reading()
             descriptor = self._transport.get_extra_info("socket").fileno()
-            self._watch = self._keeper.hangups.watch(descriptor, self.abort)
+            self._watch = self._keeper.disconnects.watch(descriptor, self.abort)
 
     def _unwatch(self) -> None:
         if self._watch is not None:
-            self._keeper.hangups.forget(self._watch)
+            self._keeper.disconnects.forget(self._watch)
             self._watch = None
 
     # What becomes of it

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
-from gyrus.aio.hint import Hints, listen
+from gyrus.aio.signals import Signals, listen
 from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
-from gyrus.gate.bell import hearing
+from gyrus.gate.queue_notifications import receiving
 from gyrus.gate.replicas import Replicas
 from gyrus.queueing.balance import Balancer
-from gyrus.queueing.pace import LOOK_EVERY, REST
+from gyrus.queueing.timing import LOOK_EVERY, REST
 from gyrus.state.board import Board, Route
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,18 @@ class Rebalancer:
     """Works until :meth:`run` is cancelled. What replicas were asked to give back by then, they do."""
 
     board: Board
-    bell: Path
+    backlog_socket_or_signal: Path
     """Of the socket on which replicas ring."""
     clock: Clock
-    _rung: Hints = field(default_factory=Hints)
+    _notified: Signals = field(default_factory=Signals)
     _again: dict[str, bool] = field(default_factory=dict[str, bool])
     """By API that a task looks at: whether something has happened since its last look."""
 
     async def run(self) -> None:
-        async with hearing(self.bell, self._rung.notify), asyncio.TaskGroup() as group:
+        async with (
+            receiving(self.backlog_socket_or_signal, self._notified.notify),
+            asyncio.TaskGroup() as group,
+        ):
             for name, body in {"traffic": self._watch_traffic, "hints": self._listen}.items():
                 forever = persist(f"rebalancer: {name}", body, backoff=RETRY, clock=self.clock)
                 group.create_task(forever, name=f"rebalancer: {name}")
@@ -51,7 +54,7 @@ class Rebalancer:
     # When
 
     async def _listen(self) -> None:
-        with listen(self._rung, self.board.acknowledged_hints) as listener:
+        with listen(self._notified, self.board.acknowledged_signals) as listener:
             async with asyncio.TaskGroup() as group:
                 async for apis in listener:
                     for api in apis:
@@ -61,7 +64,7 @@ class Rebalancer:
         async for _ in ticks(self.clock, TRAFFIC_EVERY):
             for route in self.board.routes.values():
                 if self._crowded(route):
-                    self._rung.notify(route.api)
+                    self._notified.notify(route.api)
 
     def _crowded(self, route: Route) -> bool:
         """There are more requests in flight than slots."""
@@ -111,5 +114,5 @@ class Rebalancer:
         loads = await replicas.loads(endpoints)
         givings = balancer.look(loads)
         if givings:
-            await replicas.give_back(givings)
+            await replicas.requeue(givings)
         return any(load.waiting for load in loads.values())

@@ -18,7 +18,7 @@ from gyrus.contract.problem import (
 )
 from gyrus.contract.replica import REQUEUE_HEADER
 from gyrus.state.board import Replica, Route
-from gyrus.state.view import what_becomes
+from gyrus.state.status import what_becomes
 
 SOON = 1
 LATER = 30
@@ -49,7 +49,7 @@ def ending(api: str) -> Refusal:
     return Refusal(NO_REPLICA, detail)
 
 
-def hopeless(api: str, why: str) -> Refusal:
+def unavailable_reason(api: str, why: str) -> Refusal:
     detail = f"API {api} has no replica and gets none: {_clause(why)}. `gyrus describe {api}` tells more."
     return Refusal(NO_REPLICA, detail, LATER)
 

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
-from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH, Load
-from gyrus.queueing.balance import Giving
+from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH, QueueLoad
+from gyrus.queueing.balance import RequeueRequest
 
 PATIENCE = 0.5
 """Seconds until an answer."""
 UNIX = "unix:"
 MOST_HEADER = 16 * 1024
-LOAD = frozenset(each.name for each in fields(Load))
+LOAD = frozenset(each.name for each in fields(QueueLoad))
 
 
 class NoAnswer(Exception):
@@ -28,7 +28,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(slots=True)
-class _Line:
+class _QueueState:
     """A connection to one process."""
 
     reader: asyncio.StreamReader
@@ -39,44 +39,44 @@ class _Line:
 class Replicas:
     """Connections to the processes of one API, kept as long as they are asked again and again."""
 
-    _lines: dict[str, _Line] = field(default_factory=dict[str, _Line])
+    _queues: dict[str, _QueueState] = field(default_factory=dict[str, _QueueState])
 
-    async def loads(self, endpoints: Iterable[str]) -> dict[str, Load]:
+    async def loads(self, endpoints: Iterable[str]) -> dict[str, QueueLoad]:
         """By endpoint: of those that answer."""
         endpoints = tuple(endpoints)
         answers = await asyncio.gather(*(self._load(endpoint) for endpoint in endpoints))
         return {endpoint: load for endpoint, load in zip(endpoints, answers, strict=True) if load is not None}
 
-    async def give_back(self, givings: Mapping[str, Giving]) -> int:
+    async def requeue(self, givings: Mapping[str, RequeueRequest]) -> int:
         """Ask each to give back so many; returns how many they will."""
         return sum(await asyncio.gather(*(self._requeue(*each) for each in givings.items())))
 
     def close(self) -> None:
-        for endpoint in tuple(self._lines):
+        for endpoint in tuple(self._queues):
             self._hang_up(endpoint)
 
-    async def _load(self, endpoint: str) -> Load | None:
+    async def _load(self, endpoint: str) -> QueueLoad | None:
         """None: it does not answer, or is of another version of the platform that tells too little."""
         try:
             told = await self._ask(endpoint, "GET", LOAD_PATH)
-            return Load(**{name: value for name, value in told.items() if name in LOAD})
+            return QueueLoad(**{name: value for name, value in told.items() if name in LOAD})
         except (NoAnswer, TypeError):
             return None
 
-    async def _requeue(self, endpoint: str, giving: Giving) -> int:
-        order = {"at_most": giving.number, "first": giving.first, "spare": giving.spare}
+    async def _requeue(self, endpoint: str, request: RequeueRequest) -> int:
+        order = {"at_most": request.number, "first": request.first, "spare": request.spare}
         try:
             answer = await self._ask(endpoint, "POST", REQUEUE_PATH, order)
         except NoAnswer:
             return 0
-        return int(answer.get("given_back", 0))
+        return int(answer.get("requeued", answer.get("given_back", 0)))  # replicas of earlier versions
 
     async def _ask(
         self, endpoint: str, method: str, path: str, body: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
         """Raises NoAnswer. A connection that was closed while it was idle is not the process's fault."""
         request = _request(method, path, body)
-        known = endpoint in self._lines
+        known = endpoint in self._queues
         try:
             async with asyncio.timeout(PATIENCE):
                 try:
@@ -91,9 +91,9 @@ class Replicas:
             raise NoAnswer(f"{endpoint} does not answer {path}: {error}") from error
 
     async def _exchange(self, endpoint: str, request: bytes) -> dict[str, Any]:
-        line = self._lines.get(endpoint)
+        line = self._queues.get(endpoint)
         if line is None:
-            line = self._lines[endpoint] = _Line(*await _open(endpoint))
+            line = self._queues[endpoint] = _QueueState(*await _open(endpoint))
         line.writer.write(request)
         head = (await line.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         status = head.split(maxsplit=2)[1]
@@ -107,7 +107,7 @@ class Replicas:
         return cast("dict[str, Any]", answer)
 
     def _hang_up(self, endpoint: str) -> None:
-        if (line := self._lines.pop(endpoint, None)) is not None:
+        if (line := self._queues.pop(endpoint, None)) is not None:
             line.writer.transport.abort()
 
 

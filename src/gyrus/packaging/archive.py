@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 
 from gyrus.contract.home import Home
 from gyrus.packaging.errors import IGNORE_FILE, FolderRefused, FolderTooLarge, telling_full_storage
-from gyrus.packaging.selection import Entry, select
+from gyrus.packaging.selection import ArchiveEntry, select
 
 LARGEST = 2**30
 """Bytes of an archive."""
@@ -80,7 +80,7 @@ class _Output:
         self.size += len(data)
 
 
-def _check_needed(entries: list[Entry], needed: Iterable[str]) -> None:
+def _check_needed(entries: list[ArchiveEntry], needed: Iterable[str]) -> None:
     names = {entry.name for entry in entries}
     for name in sorted({os.path.normpath(name).replace(os.sep, "/") for name in needed} - names):
         raise FolderRefused(
@@ -88,7 +88,7 @@ def _check_needed(entries: list[Entry], needed: Iterable[str]) -> None:
         )
 
 
-def _check_size(entries: list[Entry], limit: int) -> None:
+def _check_size(entries: list[ArchiveEntry], limit: int) -> None:
     size = 2 * BLOCK + sum(BLOCK + _padded(entry.size) for entry in entries)
     if size <= limit:
         return
@@ -100,7 +100,7 @@ def _check_size(entries: list[Entry], limit: int) -> None:
     )
 
 
-def _write(entry: Entry, output: _Output) -> None:
+def _write(entry: ArchiveEntry, output: _Output) -> None:
     output.write(_header(entry))
     if entry.link is None:
         for chunk in _content(entry):
@@ -108,7 +108,7 @@ def _write(entry: Entry, output: _Output) -> None:
         output.write(bytes(_padded(entry.size) - entry.size))
 
 
-def _header(entry: Entry) -> bytes:
+def _header(entry: ArchiveEntry) -> bytes:
     info = tarfile.TarInfo(entry.name)
     info.mode = 0o755 if entry.executable else 0o644
     info.size = entry.size
@@ -117,7 +117,7 @@ def _header(entry: Entry) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
-def _content(entry: Entry) -> Iterator[bytes]:
+def _content(entry: ArchiveEntry) -> Iterator[bytes]:
     """The file's bytes, as many as it had when it was selected."""
     try:
         with entry.path.open("rb") as file:

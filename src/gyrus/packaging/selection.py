@@ -17,7 +17,7 @@ from gyrus.packaging.ignoring import Ignoring, never_packed
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveEntry:
     """A file or a link."""
 
     name: str
@@ -30,7 +30,7 @@ class Entry:
     """Where a link leads, relative to it, with slashes."""
 
 
-def select(folder: Path, *, left_out: Collection[Path] = ()) -> list[Entry]:
+def select(folder: Path, *, left_out: Collection[Path] = ()) -> list[ArchiveEntry]:
     """The folder's entries; ``left_out`` names folders that are not the project's, wherever they are.
 
     Raises FolderRefused.
@@ -45,7 +45,7 @@ def select(folder: Path, *, left_out: Collection[Path] = ()) -> list[Entry]:
 
 def _below(
     root: Path, path: Path, prefix: str, outer: Ignoring | None, apart: frozenset[Path]
-) -> Iterator[Entry]:
+) -> Iterator[ArchiveEntry]:
     ignoring = Ignoring.of(path, prefix, outer)
     for item in _scan(path, prefix):
         place, name = Path(item.path), prefix + item.name
@@ -56,7 +56,7 @@ def _below(
         if is_folder:
             yield from _below(root, place, f"{name}/", ignoring, apart)
         elif item.is_symlink():
-            yield Entry(name, place, link=_link(root, place, name))
+            yield ArchiveEntry(name, place, link=_link(root, place, name))
         else:
             yield _file(place, name, item.stat(follow_symlinks=False))
 
@@ -71,14 +71,14 @@ def _scan(path: Path, prefix: str) -> list[os.DirEntry[str]]:
         raise FolderRefused(f"The folder {name} cannot be read: {error.strerror}; {remedy}.") from error
 
 
-def _file(path: Path, name: str, status: os.stat_result) -> Entry:
+def _file(path: Path, name: str, status: os.stat_result) -> ArchiveEntry:
     if not stat.S_ISREG(status.st_mode):
         raise FolderRefused(
             f"{name} is {_kind(status.st_mode)}, which cannot be packed; "
             f"remove it, or leave it out by a line in {IGNORE_FILE}."
         )
     executable = os.name != "nt" and bool(status.st_mode & stat.S_IXUSR)
-    return Entry(name, path, status.st_size, executable)
+    return ArchiveEntry(name, path, status.st_size, executable)
 
 
 def _kind(mode: int) -> str:

@@ -45,7 +45,7 @@ class Queue(Protocol):
         ...
 
 
-class Giving(NamedTuple):
+class RequeueRequest(NamedTuple):
     """What one process should give back: the ``first`` oldest; then ``spare`` stay, and ``more`` go."""
 
     first: int = 0
@@ -67,7 +67,7 @@ class Balancer(Generic[K]):
         self._filled: frozenset[K] = frozenset()
         self._calm = 0
 
-    def look(self, queues: Mapping[K, Queue]) -> dict[K, Giving]:
+    def look(self, queues: Mapping[K, Queue]) -> dict[K, RequeueRequest]:
         """Who is not named keeps all."""
         self._learn(queues)
         moves = rebalance(queues, self.depth)
@@ -85,7 +85,7 @@ class Balancer(Generic[K]):
                 self.depth, self._calm = max(1, self.depth // 2), 0
 
 
-def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, Giving]:
+def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, RequeueRequest]:
     """One look. Pure. ``depth``: requests that each slot should find waiting."""
     keys = [key for key, queue in queues.items() if queue.slots]
     shares = [_Share(queues[key], depth) for key in keys]
@@ -97,8 +97,8 @@ def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, Giving]:
         share.held += 1
     free = sum(min(share.free, share.lacking) for share in shares)
     _move(shares, oldest[: total + free], free)
-    givings = ((key, share.giving) for key, share in zip(keys, shares, strict=True))
-    return {key: giving for key, giving in givings if giving.number}
+    givings = ((key, share.requeue) for key, share in zip(keys, shares, strict=True))
+    return {key: requeue for key, requeue in givings if requeue.number}
 
 
 class _Share:
@@ -122,8 +122,8 @@ class _Share:
         self.coming = 0
 
     @property
-    def giving(self) -> Giving:
-        return Giving(self.first, self.kept, self.more)
+    def requeue(self) -> RequeueRequest:
+        return RequeueRequest(self.first, self.kept, self.more)
 
     @property
     def lacking(self) -> int:

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 from gyrus.aio.backoff import Backoff
 from gyrus.routing.admin import Admin, AdminError
 from gyrus.routing.bootstrap import bootstrap
+from gyrus.routing.detached_process import DetachedProcess, spawn
 from gyrus.routing.errors import EnvoyFailed, GatewayError
 from gyrus.routing.ports import check_free
-from gyrus.routing.process import Process, spawn
 from gyrus.routing.settings import GatewayFiles, GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ DRAIN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class EnvoyIdentity:
     """The running Envoy, as the file in the home tells of it."""
 
     pid: int
@@ -51,16 +51,16 @@ class Identity:
     """Process id and start of the one that it replaced, which may still be ending what it had begun."""
 
     @property
-    def process(self) -> Process:
-        return Process(self.pid, self.started)
+    def process(self) -> DetachedProcess:
+        return DetachedProcess(self.pid, self.started)
 
     @property
-    def processes(self) -> tuple[Process, ...]:
-        return (self.process, Process(*self.old)) if self.old else (self.process,)
+    def processes(self) -> tuple[DetachedProcess, ...]:
+        return (self.process, DetachedProcess(*self.old)) if self.old else (self.process,)
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class EnvoyLaunch:
     """How Envoy is started. Equal digests need no restart."""
 
     command: tuple[str, ...]
@@ -76,7 +76,7 @@ class Launch:
         return [*self.command, "--restart-epoch", str(epoch)]
 
 
-def launch(files: GatewayFiles, settings: GatewaySettings) -> Launch:
+def launch(files: GatewayFiles, settings: GatewaySettings) -> EnvoyLaunch:
     """Raises EnvoyFailed where Envoy is not installed."""
     binary, version = locate()
     command = (
@@ -89,7 +89,7 @@ def launch(files: GatewayFiles, settings: GatewaySettings) -> Launch:
         *("--file-flush-interval-msec", "1000"),
         *("--drain-time-s", str(DRAIN), "--parent-shutdown-time-s", str(DRAIN + 10)),
     )
-    return Launch(command, version, json.dumps(bootstrap(files), indent=1))
+    return EnvoyLaunch(command, version, json.dumps(bootstrap(files), indent=1))
 
 
 def locate() -> tuple[Path, str]:
@@ -124,10 +124,10 @@ class Envoy:
         self._settings = settings
         self._watcher = watcher
         self.admin = Admin(files.admin_socket)
-        self._identity: Identity | None = None
+        self._identity: EnvoyIdentity | None = None
 
     @property
-    def process(self) -> Process | None:
+    def process(self) -> DetachedProcess | None:
         return self._identity.process if self._identity else None
 
     async def adopt(self) -> bool:
@@ -168,7 +168,7 @@ class Envoy:
 
     # one life after another
 
-    async def _watch(self, wanted: Launch) -> None:
+    async def _watch(self, wanted: EnvoyLaunch) -> None:
         failures = 0
         while True:
             born = asyncio.get_running_loop().time()
@@ -182,7 +182,7 @@ class Envoy:
             log.warning("%s; it is started again in %.2f s", reason, delay)
             await asyncio.sleep(delay)
 
-    async def _live_once(self, wanted: Launch) -> str:
+    async def _live_once(self, wanted: EnvoyLaunch) -> str:
         """From start to end; returns why it ended."""
         try:
             identity = self._identity or await self._found_or_started(wanted)
@@ -194,7 +194,7 @@ class Envoy:
             await _end(process, 0.0)
         return f"Envoy (process {identity.pid}) died"
 
-    async def _found_or_started(self, wanted: Launch) -> Identity:
+    async def _found_or_started(self, wanted: EnvoyLaunch) -> EnvoyIdentity:
         """One may run that an operator could not note before it died. Raises GatewayError."""
         await self.adopt()
         if self._identity is None:
@@ -202,7 +202,7 @@ class Envoy:
             self._identity = await self._start(wanted)
         return self._identity
 
-    async def _start(self, wanted: Launch, replaced: Identity | None = None) -> Identity:
+    async def _start(self, wanted: EnvoyLaunch, replaced: EnvoyIdentity | None = None) -> EnvoyIdentity:
         """Raises EnvoyFailed."""
         epoch = replaced.epoch + 1 if replaced else 0
         old = (replaced.pid, replaced.started) if replaced else None
@@ -218,7 +218,7 @@ class Envoy:
         log.info("Envoy %s runs as process %d", wanted.version, identity.pid)
         return identity
 
-    def _spawn(self, wanted: Launch, epoch: int, old: tuple[int, float] | None) -> Identity:
+    def _spawn(self, wanted: EnvoyLaunch, epoch: int, old: tuple[int, float] | None) -> EnvoyIdentity:
         """Runs in a thread, which a cancellation does not cut short: no Envoy is started and not noted.
 
         Raises EnvoyFailed.
@@ -228,7 +228,7 @@ class Envoy:
             process = spawn(wanted.at(epoch), self._files.output)
         except (OSError, subprocess.SubprocessError) as error:
             raise EnvoyFailed(f"Envoy could not be started: {error}") from error
-        identity = Identity(process.pid, process.started, epoch, wanted.digest, old)
+        identity = EnvoyIdentity(process.pid, process.started, epoch, wanted.digest, old)
         try:
             _write(self._files.state, identity)
         except EnvoyFailed:
@@ -236,7 +236,7 @@ class Envoy:
             raise
         return identity
 
-    async def _replace(self, old: Identity, wanted: Launch, group: asyncio.TaskGroup) -> None:
+    async def _replace(self, old: EnvoyIdentity, wanted: EnvoyLaunch, group: asyncio.TaskGroup) -> None:
         """A hot restart: the new one takes over the port while the old one ends what it has begun."""
         log.info("Envoy (process %d) is replaced by one of today's configuration", old.pid)
         try:
@@ -250,7 +250,7 @@ class Envoy:
 
     # is it well?
 
-    async def _find(self, known: Identity | None) -> Identity | None:
+    async def _find(self, known: EnvoyIdentity | None) -> EnvoyIdentity | None:
         """The Envoy that answers. A busy one is given time, when we know that there is one."""
         patience = ADOPT_TIMEOUT if known and known.process.alive else 0.0
         until = asyncio.get_running_loop().time() + patience
@@ -268,7 +268,7 @@ class Envoy:
             return None
         return info if info["node"]["id"] == self._files.node else None
 
-    async def _live(self, process: Process, epoch: int) -> None:
+    async def _live(self, process: DetachedProcess, epoch: int) -> None:
         """Wait until it serves. Raises EnvoyFailed when it ends first."""
         while True:
             info = await self._info()
@@ -279,16 +279,16 @@ class Envoy:
                 raise EnvoyFailed(f"Envoy ended while it started{self._last_words()}")
             await asyncio.sleep(POLL)
 
-    def _recognise(self, known: Identity | None, info: Any) -> Identity | None:
+    def _recognise(self, known: EnvoyIdentity | None, info: Any) -> EnvoyIdentity | None:
         """Which process answered. Where the file tells of another (the operator died between starting Envoy
         and writing it), the socket's other end is asked."""
         pid = self.admin.peer()
         if known and pid in (None, known.pid) and known.process.alive:
             return known
-        found = Process.find(pid) if pid else None
+        found = DetachedProcess.find(pid) if pid else None
         if found is None:
             return None
-        identity = Identity(found.pid, found.started, _epoch(info), "unknown")
+        identity = EnvoyIdentity(found.pid, found.started, _epoch(info), "unknown")
         _write(self._files.state, identity)
         return identity
 
@@ -309,7 +309,7 @@ def _epoch(info: Any) -> int:
     return info["command_line_options"].get("restart_epoch", 0)
 
 
-async def _end(process: Process, grace: float) -> None:
+async def _end(process: DetachedProcess, grace: float) -> None:
     process.send(signal.SIGTERM)
     try:
         async with asyncio.timeout(grace):
@@ -319,16 +319,16 @@ async def _end(process: Process, grace: float) -> None:
         await process.ended()
 
 
-def _read(path: Path) -> Identity | None:
+def _read(path: Path) -> EnvoyIdentity | None:
     try:
         fields = json.loads(path.read_text())
         old = fields.pop("old")
-        return Identity(**fields, old=(old[0], old[1]) if old else None)
+        return EnvoyIdentity(**fields, old=(old[0], old[1]) if old else None)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _write(path: Path, identity: Identity) -> None:
+def _write(path: Path, identity: EnvoyIdentity) -> None:
     """Raises EnvoyFailed: an Envoy that is not noted might not be found again."""
     draft = path.with_suffix(".new")
     try:

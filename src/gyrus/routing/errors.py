@@ -1,5 +1,5 @@
 """GatewayError
-├── PortTaken       another program listens where the gateway should
+├── GatewayPortTaken       another program listens where the gateway should
 └── EnvoyFailed     Envoy does not start, or ends at once
 """
 
@@ -10,7 +10,7 @@ class GatewayError(Exception):
     """Base of what the gateway raises. The message is for the user."""
 
 
-class PortTaken(GatewayError):
+class GatewayPortTaken(GatewayError):
     pass
 
 

@@ -11,17 +11,17 @@ from gyrus.aio.clock import Clock, SystemClock
 from gyrus.contract.home import Home
 from gyrus.contract.operator import TrafficView
 from gyrus.routing import stats
+from gyrus.routing.ack_tracker import AckTracker
 from gyrus.routing.admin import AdminError
-from gyrus.routing.adoption import assigned, listening_ports
+from gyrus.routing.config_dump import assigned, listening_ports
 from gyrus.routing.envoy import Envoy, locate
-from gyrus.routing.ledger import Ledger
+from gyrus.routing.log_rotation import is_due, rotate
 from gyrus.routing.ports import check_free, listens
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, NAMES
-from gyrus.routing.rotation import is_due, rotate
 from gyrus.routing.settings import GatewayFiles, GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed
 from gyrus.routing.xds.server import XdsServer
-from gyrus.routing.xds.session import Answer, Push, Refusal, Session
+from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
 from gyrus.state.board import Board, Traffic
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,12 @@ class Gateway:
         self._clock = clock or SystemClock()
         self._files = GatewayFiles(home)
         self.envoy = Envoy(self._files, self._settings, self)
-        self._ledger = Ledger()
+        self._tracker = AckTracker()
         self._snapshot: Snapshot = EMPTY
         self._server = XdsServer(self._files.xds_socket, self, EMPTY)
         self._adopted = False
         self._started = False
-        self._streams: list[Session] = []
+        self._streams: list[StreamState] = []
 
     async def adopt(self) -> None:
         """Find the Envoy that runs already, and what it uses; call it before anything is decided upon that.
@@ -79,7 +79,7 @@ class Gateway:
         removed from Envoy."""
         if not self._adopted:
             await self.adopt()
-        with self._board.route_hints.listen() as hints:
+        with self._board.route_signals.listen() as hints:
             self._publish()
             async with self._server.serving(), asyncio.TaskGroup() as group:
                 group.create_task(self.envoy.run(), name="envoy")
@@ -100,34 +100,34 @@ class Gateway:
         access_log = str(self._files.access_log) if self._settings.access_log.enabled else None
         last = self._snapshot
         self._snapshot = build(self._board.routes, self._settings, access_log, last)
-        self._ledger.wanted(self._snapshot)
+        self._tracker.wanted(self._snapshot)
         self._server.publish(self._snapshot)
         self._acknowledge(changed(last, self._snapshot))
 
     # from Envoy's streams
 
-    def opened(self, session: Session) -> None:
-        self._ledger.opened(session)
+    def opened(self, session: StreamState) -> None:
+        self._tracker.opened(session)
         self._streams.append(session)
 
-    def told(self, session: Session) -> None:
-        self._ledger.told(session)
+    def synced(self, session: StreamState) -> None:
+        self._tracker.synced(session)
         self._acknowledge(self._known())
         self._tell_state()
 
-    def sent(self, session: Session, push: Push) -> None:
+    def sent(self, session: StreamState, push: Push) -> None:
         del session
         self._acknowledge(self._concerned(push))
 
-    def answered(self, session: Session, answer: Answer) -> None:
+    def answered(self, session: StreamState, answer: Ack) -> None:
         del session
         for refusal in answer.refusals:
             log.error("%s", _told(refusal))
         self._acknowledge(self._concerned(answer.push))
         self._tell_state()
 
-    def closed(self, session: Session) -> None:
-        self._ledger.closed(session)
+    def closed(self, session: StreamState) -> None:
+        self._tracker.closed(session)
         self._streams.remove(session)
         self._acknowledge(self._known())
 
@@ -145,7 +145,7 @@ class Gateway:
         self._started = False
         self._set_state("down")
         self._board.gateway_message = reason
-        self._ledger.died()
+        self._tracker.died()
         self._acknowledge(self._known())
         self._board.traffic.clear()
 
@@ -155,21 +155,21 @@ class Gateway:
         """Write what is another now, and ring for it."""
         noted = [api for api in apis if self._note(api)]
         if noted:
-            self._board.acknowledged_hints.notify(*noted)
+            self._board.acknowledged_signals.notify(*noted)
 
     def _known(self) -> Iterable[str]:
         return (
             self._board.reachable.keys()
             | self._board.acknowledged.keys()
             | self._snapshot.routes.keys()
-            | self._ledger.apis()
+            | self._tracker.apis()
         )
 
     def _note(self, api: str) -> bool:
         """Whether one of the API's entries is another one now."""
         wanted = self._snapshot.routes.get(api)
-        acknowledged = _write(self._board.acknowledged, api, self._ledger.acknowledged(api, wanted))
-        reachable = _write(self._board.reachable, api, self._ledger.reachable(api, wanted))
+        acknowledged = _write(self._board.acknowledged, api, self._tracker.acknowledged(api, wanted))
+        reachable = _write(self._board.reachable, api, self._tracker.reachable(api, wanted))
         return acknowledged or reachable
 
     def _tell_state(self) -> None:
@@ -188,7 +188,7 @@ class Gateway:
     def _set_state(self, state: str) -> None:
         if self._board.gateway != state:
             self._board.gateway = state
-            self._board.gateway_hints.notify(state)
+            self._board.gateway_signals.notify(state)
 
     # what it measures
 
@@ -232,7 +232,7 @@ class Gateway:
         """Where the adopted Envoy listens; and note what it uses."""
         try:
             dump = await self.envoy.admin.json("/config_dump?resource=dynamic_endpoint_configs&include_eds")
-            self._ledger.restore(assigned(dump))
+            self._tracker.restore(assigned(dump))
             self._acknowledge(self._known())
             return listening_ports(await self.envoy.admin.json("/listeners?format=json"))
         except AdminError as error:
@@ -240,7 +240,7 @@ class Gateway:
             return frozenset({self._settings.port})
 
 
-def _told(refusal: Refusal) -> str:
+def _told(refusal: Nack) -> str:
     return f"Envoy refuses the {NAMES[refusal.kind]} of {refusal.name}: {refusal.message}"
 
 

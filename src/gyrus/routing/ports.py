@@ -6,27 +6,27 @@ import socket
 
 import psutil
 
-from gyrus.routing.errors import PortTaken
+from gyrus.routing.errors import GatewayPortTaken
 
 CONNECT_TIMEOUT = 0.2
 """Seconds. On the machine itself the answer comes at once."""
 
 
 def check_free(address: str, port: int) -> None:
-    """Raises PortTaken where nothing can listen there now."""
+    """Raises GatewayPortTaken where nothing can listen there now."""
     try:
         with socket.socket(_family(address), socket.SOCK_STREAM) as attempt:
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             attempt.bind((address, port))
     except PermissionError as error:
-        raise PortTaken(
+        raise GatewayPortTaken(
             f"The gateway may not listen on port {port}: ports below 1024 need privileges. "
             "Choose another port with --gateway-port."
         ) from error
     except OSError as error:
         who = holder(port)
         reason = f"{who} has the port. Stop it, or choose" if who else f"{error.strerror}. Choose"
-        raise PortTaken(
+        raise GatewayPortTaken(
             f"The gateway cannot listen on {address}:{port}: {reason} another port with --gateway-port."
         ) from error
 

@@ -19,7 +19,7 @@ from gyrus.state.board import Route
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class XdsResource:
     """One resource, encoded once."""
 
     name: str
@@ -27,11 +27,11 @@ class Resource:
     body: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, name: str, body: bytes) -> Resource:
+    def of(cls, name: str, body: bytes) -> XdsResource:
         return cls(name, hashlib.sha256(body).hexdigest()[:16], body)
 
 
-Resources = Mapping[str, Resource]
+Resources = Mapping[str, XdsResource]
 """By name."""
 Match = tuple[str, str, float, bool, str]
 _NONE: Resources = MappingProxyType({})
@@ -49,11 +49,11 @@ class Snapshot:
     def of_kind(self, kind: str) -> Resources:
         return self.resources.get(kind, _NONE)
 
-    def resource(self, kind: str, name: str) -> Resource | None:
+    def resource(self, kind: str, name: str) -> XdsResource | None:
         """The resource of this name. Every cluster that Envoy asks about has endpoints, be it none."""
         found = self.of_kind(kind).get(name)
         if found is None and kind == ENDPOINTS:
-            return Resource.of(name, encode(ENDPOINTS, endpoints.assignment(name, ())))
+            return XdsResource.of(name, encode(ENDPOINTS, endpoints.assignment(name, ())))
         return found
 
 
@@ -94,18 +94,18 @@ def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
     return tuple(by_path[path] for path in paths if path in by_path)
 
 
-def _cluster(route: Route, last: Snapshot) -> Resource:
+def _cluster(route: Route, last: Snapshot) -> XdsResource:
     before = last.routes.get(route.api)
     if before and before.protocol == route.protocol:
         return last.of_kind(CLUSTER)[route.api]
-    return Resource.of(route.api, encode(CLUSTER, clusters.cluster(route)))
+    return XdsResource.of(route.api, encode(CLUSTER, clusters.cluster(route)))
 
 
-def _endpoints(route: Route, last: Snapshot) -> Resource:
+def _endpoints(route: Route, last: Snapshot) -> XdsResource:
     before = last.routes.get(route.api)
     if before and before.endpoints == route.endpoints:
         return last.of_kind(ENDPOINTS)[route.api]
-    return Resource.of(route.api, encode(ENDPOINTS, endpoints.assignment(route.api, route.endpoints)))
+    return XdsResource.of(route.api, encode(ENDPOINTS, endpoints.assignment(route.api, route.endpoints)))
 
 
 def _entries(wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot) -> dict[str, bytes]:
@@ -133,14 +133,16 @@ def _matching(route: Route, by_path: Mapping[str, Route]) -> list[Match]:
     return [_match(one) for one in (by_path[route.path], *outer(route, by_path))]
 
 
-def _table(wanted: Mapping[str, Route], entries: Mapping[str, bytes], settings: GatewaySettings) -> Resource:
+def _table(
+    wanted: Mapping[str, Route], entries: Mapping[str, bytes], settings: GatewaySettings
+) -> XdsResource:
     by_name = {
         api: encode(MATCH, routes.called(route, settings))
         for api, route in wanted.items()
         if route.protocol == "http2"
     }
-    return Resource.of(routes.NAME, encode_table(routes.table(settings), entries, by_name))
+    return XdsResource.of(routes.NAME, encode_table(routes.table(settings), entries, by_name))
 
 
-def _listener(settings: GatewaySettings, access_log: str | None) -> Resource:
-    return Resource.of(listener.NAME, encode(LISTENER, listener.listener(settings, access_log)))
+def _listener(settings: GatewaySettings, access_log: str | None) -> XdsResource:
+    return XdsResource.of(listener.NAME, encode(LISTENER, listener.listener(settings, access_log)))

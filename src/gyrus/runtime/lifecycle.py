@@ -8,9 +8,9 @@ import socket
 from functools import cache
 
 from gyrus.contract.replica import Phase, ReplicaConfig
-from gyrus.runtime.calls.assembly import assemble
-from gyrus.runtime.calls.desk import Desk
-from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.calls.admission import Admission
+from gyrus.runtime.calls.wiring import wire
+from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.openapi import describe
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.server.server import Server
@@ -24,16 +24,18 @@ QUIET = 5.0
 closes its own: end it."""
 
 
-async def serve(config: ReplicaConfig, handler: Handler, bound: socket.socket, control: Control) -> None:
+async def serve(
+    config: ReplicaConfig, handler: LoadedHandler, bound: socket.socket, control: Control
+) -> None:
     """Until a signal comes and everything that was started is answered, or the grace is over."""
     stop = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     counted = Metrics()
-    desk, threads = assemble(handler, config, counted)
+    admission, threads = wire(handler, config, counted)
     service = Service(
-        desk,
-        Readiness(desk, threads),
+        admission,
+        Readiness(admission, threads),
         counted,
         describe=cache(lambda: describe(handler, config.api, config.revision)),
         answers_get=handler.answers_get,
@@ -45,7 +47,7 @@ async def serve(config: ReplicaConfig, handler: Handler, bound: socket.socket, c
         control.status(Phase.READY, "the handler is loaded")
         await stop.wait()
         control.status(Phase.DRAINING, "finishing what is started")
-        await drain(server, desk, grace=config.grace)
+        await drain(server, admission, grace=config.grace)
         listening.close()
         for connection in tuple(server.connections):
             connection.abort()
@@ -53,15 +55,15 @@ async def serve(config: ReplicaConfig, handler: Handler, bound: socket.socket, c
     threads.stop()
 
 
-async def drain(server: Server, desk: Desk, *, grace: float) -> None:
+async def drain(server: Server, admission: Admission, *, grace: float) -> None:
     """Give back what waits, finish what is started, and wait until the gateway has gone."""
     server.closing = True
-    desk.drain()
+    admission.drain()
     left = asyncio.Event()
-    desk.released = server.lost = left.set
+    admission.released = server.lost = left.set
     try:
         async with asyncio.timeout(grace):
-            while not (desk.line.empty and not server.connections):
+            while not (admission.queue.empty and not server.connections):
                 await _wait(left, QUIET / 5)
                 server.close_idle(QUIET)
     except TimeoutError:

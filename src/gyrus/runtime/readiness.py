@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.threads import Threads
 
 PATIENCE = 2.0
@@ -23,16 +23,18 @@ class Unready:
 class Readiness:
     """Asked on the event loop, so that one that is blocked does not answer at all."""
 
-    desk: Desk
+    admission: Admission
     threads: Threads
 
     def fault(self) -> Unready | None:
         """None: it is ready."""
-        if self.desk.draining:
+        if self.admission.draining:
             return Unready("Draining", "the replica is stopping")
         if dead := self.threads.dead:
             return Unready("ThreadDied", f"{dead} of the threads that run the handler died")
-        if self.desk.stuck_for(PATIENCE):
-            told = f"no slot can be had: {len(self.desk.overdue)} are taken by requests over their timeout"
+        if self.admission.stuck_for(PATIENCE):
+            told = (
+                f"no slot can be had: {len(self.admission.overdue)} are taken by requests over their timeout"
+            )
             return Unready("Stuck", told)
         return None

@@ -8,12 +8,12 @@ from dataclasses import asdict
 
 from gyrus.contract.problem import METHOD_NOT_ALLOWED, NOT_FOUND
 from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
-from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.requeue import Requeue
 from gyrus.runtime.server.answer import JSON, Answer
 from gyrus.runtime.server.exchange import Exchange
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.server.request import Request
 from gyrus.runtime.telemetry import metrics
 from gyrus.runtime.telemetry.metrics import Metrics
@@ -31,14 +31,14 @@ class Service:
 
     def __init__(
         self,
-        desk: Desk,
+        admission: Admission,
         readiness: Readiness,
         counted: Metrics,
         *,
         describe: Callable[[], bytes],
         answers_get: bool,
     ) -> None:
-        self._desk = desk
+        self._admission = admission
         self._readiness = readiness
         self._metrics = counted
         self._describe = describe
@@ -62,7 +62,7 @@ class Service:
                 exchange.answer(_answer(request, *found))
                 return
         if request.method in self._methods:
-            self._desk.admit(exchange)
+            self._admission.admit(exchange)
         else:
             exchange.answer(_not_allowed(request, self._methods).answer(request.id))
 
@@ -73,28 +73,31 @@ class Service:
         return _document({"ready": False, "reason": fault.reason, "message": fault.message}, 503)
 
     def _count(self, request: Request) -> Answer:
-        line = self._desk.line
+        queue = self._admission.queue
         gauges = {
-            "in_flight": ("Requests that are not answered yet.", float(line.busy + line.waiting)),
-            "queued": ("Requests that wait for a slot.", float(line.waiting)),
-            "slots_busy": ("Slots that are taken.", float(line.busy)),
-            "slots_overdue": ("Slots whose request is over its timeout.", float(len(self._desk.overdue))),
+            "in_flight": ("Requests that are not answered yet.", float(queue.busy + queue.waiting)),
+            "queued": ("Requests that wait for a slot.", float(queue.waiting)),
+            "slots_busy": ("Slots that are taken.", float(queue.busy)),
+            "slots_overdue": (
+                "Slots whose request is over its timeout.",
+                float(len(self._admission.overdue)),
+            ),
         }
         return Answer(200, metrics.MEDIA_TYPE, self._metrics.exposition(gauges))
 
     def _load(self, request: Request) -> Answer:
         _check_internal(request, LOAD_PATH)
-        return _document(asdict(self._desk.load))
+        return _document(asdict(self._admission.load))
 
     def _requeue(self, request: Request) -> Answer:
         _check_internal(request, REQUEUE_PATH)
         order = Requeue.read(request.body)
-        return _document({"given_back": order.carry_out(self._desk.give_back)})
+        return _document({"requeued": order.carry_out(self._admission.requeue)})
 
 
 def _check_internal(request: Request, path: str) -> None:
     if request.headers.get(INTERNAL_HEADER) != b"1":
-        raise Refused(NOT_FOUND, f"{path} is not answered from outside.")
+        raise RequestRefused(NOT_FOUND, f"{path} is not answered from outside.")
 
 
 def _answer(request: Request, methods: tuple[bytes, ...], page: Page) -> Answer:
@@ -102,14 +105,14 @@ def _answer(request: Request, methods: tuple[bytes, ...], page: Page) -> Answer:
         if request.method not in methods:
             raise _not_allowed(request, methods)
         return page(request)
-    except Refused as refused:
+    except RequestRefused as refused:
         return refused.answer(request.id)
 
 
-def _not_allowed(request: Request, methods: tuple[bytes, ...]) -> Refused:
+def _not_allowed(request: Request, methods: tuple[bytes, ...]) -> RequestRefused:
     allowed = ", ".join(method.decode() for method in methods)
     detail = f"{request.method.decode('latin-1')} is not answered here; use {allowed}."
-    return Refused(METHOD_NOT_ALLOWED, detail, {"allow": allowed})
+    return RequestRefused(METHOD_NOT_ALLOWED, detail, {"allow": allowed})
 
 
 def _document(content: Mapping[str, object], status: int = 200) -> Answer:

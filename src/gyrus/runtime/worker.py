@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from gyrus.contract.replica import Phase, Reason, ReplicaConfig
 from gyrus.runtime.codec import CodecError, decode
 from gyrus.runtime.handler.failure import LoadFailed
-from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.loading import enter_project, load
 from gyrus.runtime.lifecycle import serve
 from gyrus.runtime.server.server import bind_tcp, bind_unix
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     return work(config, index, control, partial(start, config, control))
 
 
-def work(config: ReplicaConfig, index: int, control: Control, make: Callable[[], Handler]) -> int:
+def work(config: ReplicaConfig, index: int, control: Control, make: Callable[[], LoadedHandler]) -> int:
     """Serve with what ``make`` gives, which raises LoadFailed. The exit code."""
     try:
         handler = make()
@@ -77,7 +77,7 @@ def read_config(arguments: Sequence[str]) -> tuple[ReplicaConfig, int]:
         raise LoadFailed(Reason.EXITED, told) from error
 
 
-def start(config: ReplicaConfig, control: Control) -> Handler:
+def start(config: ReplicaConfig, control: Control) -> LoadedHandler:
     """Raises LoadFailed."""
     if config.handler is None:
         raise LoadFailed(Reason.EXITED, "the configuration has no handler")

@@ -15,8 +15,8 @@ from gyrus.contract.operator import (
     RevisionView,
     RollbackRequest,
 )
-from gyrus.server import acts
-from gyrus.server.given import GivenContext, GivenViews
+from gyrus.server import audit
+from gyrus.server.dependencies import ContextDep, ViewsDep
 from gyrus.server.problems import responses
 from gyrus.state.store import KEPT_EVENTS
 
@@ -27,25 +27,25 @@ _OF_AN_ACT = responses(problem.UNKNOWN_API, problem.CONFLICT, problem.STORAGE_FU
 
 
 @router.get("", responses=responses())
-async def list_apis(views: GivenViews) -> list[ApiView]:
+async def list_apis(views: ViewsDep) -> list[ApiView]:
     """All APIs, by name."""
     return await views.every()
 
 
 @router.get("/{name}", responses=_OF_ONE)
-async def get_api(name: str, views: GivenViews) -> ApiView:
+async def get_api(name: str, views: ViewsDep) -> ApiView:
     """One API in a sentence."""
     return await views.one(name)
 
 
 @router.get("/{name}/description", responses=_OF_ONE)
-async def describe_api(name: str, views: GivenViews) -> ApiDescription:
+async def describe_api(name: str, views: ViewsDep) -> ApiDescription:
     """Everything about one API."""
     return await views.whole(name)
 
 
 @router.get("/{name}/revisions", responses=_OF_ONE)
-async def list_revisions(name: str, views: GivenViews) -> list[RevisionView]:
+async def list_revisions(name: str, views: ViewsDep) -> list[RevisionView]:
     """Its history, newest first."""
     return list(await views.history(name))
 
@@ -53,7 +53,7 @@ async def list_revisions(name: str, views: GivenViews) -> list[RevisionView]:
 @router.get("/{name}/events", responses=responses(problem.UNKNOWN_API, problem.BAD_REQUEST))
 async def list_events(
     name: str,
-    views: GivenViews,
+    views: ViewsDep,
     since: float | None = None,
     limit: Annotated[int, Query(ge=0, le=KEPT_EVENTS)] = 100,
 ) -> list[EventView]:
@@ -69,28 +69,28 @@ async def list_events(
     ),
 )
 async def roll_back(
-    name: str, context: GivenContext, views: GivenViews, request: RollbackRequest | None = None
+    name: str, context: ContextDep, views: ViewsDep, request: RollbackRequest | None = None
 ) -> Deployed:
     """Want an earlier revision again."""
     to = request.to if request else None
     api = await context.store.rollback(name, to, context.clock.now())
-    await acts.begun(context, api)
+    await audit.begun(context, api)
     return await views.begun(api)
 
 
 @router.post("/{name}/refresh", responses=_OF_AN_ACT)
-async def refresh(name: str, context: GivenContext, views: GivenViews) -> Deployed:
+async def refresh(name: str, context: ContextDep, views: ViewsDep) -> Deployed:
     """Replace its replicas by new ones of the same revision."""
     api = await context.store.refresh(name, context.clock.now())
-    await acts.begun(context, api)
+    await audit.begun(context, api)
     return await views.begun(api)
 
 
 @router.delete("/{name}", status_code=202, responses=_OF_AN_ACT)
-async def delete_api(name: str, context: GivenContext, views: GivenViews) -> ApiView:
+async def delete_api(name: str, context: ContextDep, views: ViewsDep) -> ApiView:
     """Want it gone: its replicas drain, then it is removed. Safe to repeat."""
     was_deleting = (await views.api(name)).deleting
     api = await context.store.mark_deleting(name, context.clock.now())
     if not was_deleting:
-        await acts.deleted(context, api)
+        await audit.deleted(context, api)
     return await views.see(api)

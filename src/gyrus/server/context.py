@@ -14,7 +14,7 @@ from gyrus.state.board import Board
 from gyrus.state.store import Store
 
 
-class Shelf(Protocol):
+class PackageUploads(Protocol):
     """Keeps uploaded packages. Raises :mod:`gyrus.packaging.errors`."""
 
     def has(self, digest: str) -> bool: ...
@@ -34,7 +34,7 @@ class Logs(Protocol):
 class ServerContext:
     store: Store
     board: Board
-    shelf: Shelf
+    packages: PackageUploads
     logs: Logs
     clock: Clock
     token: str

@@ -6,13 +6,13 @@ from fastapi import APIRouter
 
 from gyrus.contract import problem
 from gyrus.contract.operator import Deployed, DeployRequest
-from gyrus.server import acts
-from gyrus.server.given import GivenContext
+from gyrus.server import audit
+from gyrus.server.dependencies import ContextDep
 from gyrus.server.problems import responses
 from gyrus.spec.api import ApiSpec
-from gyrus.spec.faults import Fault, SpecError
+from gyrus.spec.faults import SpecError, SpecFault
 from gyrus.spec.load import check
-from gyrus.state import view
+from gyrus.state import status
 from gyrus.state.errors import UnknownPackage
 
 router = APIRouter()
@@ -31,15 +31,15 @@ SOURCE = "apis"
         problem.STORAGE_FULL,
     ),
 )
-async def deploy(request: DeployRequest, context: GivenContext) -> list[Deployed]:
+async def deploy(request: DeployRequest, context: ContextDep) -> list[Deployed]:
     """Want these APIs, all or none. Safe to repeat: what is wanted already begins nothing."""
     specs = checked(request)
-    if request.package is not None and not context.shelf.has(request.package):
+    if request.package is not None and not context.packages.has(request.package):
         raise UnknownPackage(request.package)
     changes = await context.store.deploy(specs, request.package, context.clock.now())
-    await acts.begun(context, *(change.api for change in changes if change.changed))
+    await audit.begun(context, *(change.api for change in changes if change.changed))
     return [
-        view.deployed(change.api, spec, context.gateway, changed=change.changed)
+        status.deployed(change.api, spec, context.gateway, changed=change.changed)
         for spec, change in zip(specs, changes, strict=True)
     ]
 
@@ -60,5 +60,5 @@ def _needs_files(spec: ApiSpec) -> bool:
     return spec.handler is not None or (spec.process is not None and spec.process.requirements is not None)
 
 
-def _fault(where: str, message: str, remedy: str) -> Fault:
-    return Fault(file=where, mark=None, field="", message=message, remedy=remedy)
+def _fault(where: str, message: str, remedy: str) -> SpecFault:
+    return SpecFault(file=where, mark=None, field="", message=message, remedy=remedy)

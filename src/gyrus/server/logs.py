@@ -14,7 +14,7 @@ from gyrus.aio.clock import Clock
 from gyrus.aio.tasks import first_of
 from gyrus.contract import problem
 from gyrus.contract.operator import LogLine, LogQuery
-from gyrus.server.given import GivenClosing, GivenContext, GivenViews
+from gyrus.server.dependencies import ClosingDep, ContextDep, ViewsDep
 from gyrus.server.problems import responses
 from gyrus.server.stream import LiveResponse, Write
 
@@ -38,9 +38,9 @@ END = b""
 )
 async def read_logs(
     name: str,
-    context: GivenContext,
-    views: GivenViews,
-    closing: GivenClosing,
+    context: ContextDep,
+    views: ViewsDep,
+    closing: ClosingDep,
     replica: str | None = None,
     since: float | None = None,
     follow: bool = False,

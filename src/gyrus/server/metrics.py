@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gyrus.server.given import GivenContext
+from gyrus.server.dependencies import ContextDep
 from gyrus.server.problems import responses
 from gyrus.state.board import Board
 from gyrus.state.records import Api
-from gyrus.state.view import count
+from gyrus.state.status import count
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -27,7 +27,7 @@ router = APIRouter()
     response_class=Response,
     responses=responses() | {200: {"description": "Prometheus's text format", "content": {"text/plain": {}}}},
 )
-async def get_metrics(context: GivenContext) -> Response:
+async def get_metrics(context: ContextDep) -> Response:
     """Replicas, requests and decisions of every API, for Prometheus."""
     registry = CollectorRegistry()
     registry.register(BoardCollector(await context.store.apis(), context.board))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from gyrus.contract import problem
-from gyrus.server.given import Digest, GivenContext
+from gyrus.server.dependencies import ContextDep, Digest
 from gyrus.server.problems import responses
 from gyrus.state.records import Package
 
@@ -13,9 +13,9 @@ router = APIRouter(prefix="/packages")
 
 
 @router.head("/{digest}", responses=responses(problem.NOT_FOUND), response_class=Response)
-async def has_package(digest: Digest, context: GivenContext) -> Response:
+async def has_package(digest: Digest, context: ContextDep) -> Response:
     """200 if it has been uploaded, 404 if it has not."""
-    known = context.shelf.has(digest) and await context.store.package(digest) is not None
+    known = context.packages.has(digest) and await context.store.package(digest) is not None
     return Response(status_code=200 if known else 404)
 
 
@@ -28,9 +28,9 @@ async def has_package(digest: Digest, context: GivenContext) -> Response:
     ),
     openapi_extra={"requestBody": {"required": True, "content": {"application/x-tar": {}}}},
 )
-async def upload_package(digest: Digest, request: Request, context: GivenContext) -> Response:
+async def upload_package(digest: Digest, request: Request, context: ContextDep) -> Response:
     """Keep this tar archive. Safe to repeat."""
-    size = await context.shelf.add(digest, request.stream())
+    size = await context.packages.add(digest, request.stream())
     package = Package(digest=digest, size=size, uploaded_at=context.clock.now())
     await context.store.record_package(package)
     return Response(status_code=201)

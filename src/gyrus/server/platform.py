@@ -7,20 +7,20 @@ from dataclasses import replace
 from fastapi import APIRouter, Response
 
 from gyrus.contract.operator import OperatorInfo
-from gyrus.server.given import GivenContext
+from gyrus.server.dependencies import ContextDep
 from gyrus.server.problems import responses
 
 router = APIRouter()
 
 
 @router.get("/info", responses=responses())
-async def get_info(context: GivenContext) -> OperatorInfo:
+async def get_info(context: ContextDep) -> OperatorInfo:
     """Which operator this is, and what its machine has for replicas."""
     return replace(context.info(), capacity=context.capacity())
 
 
 @router.post("/stop", status_code=202, response_class=Response, responses=responses())
-async def stop(context: GivenContext) -> Response:
+async def stop(context: ContextDep) -> Response:
     """Drain all replicas, stop the gateway, end the operator. What is deployed stays wanted."""
     await context.stop()
     return Response(status_code=202)

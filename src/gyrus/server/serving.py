@@ -21,11 +21,11 @@ GRACE = 5
 class CannotListen(Exception):
     """The address cannot be had. The message is for the user.
 
-    └── PortTaken    somebody else listens there
+    └── OperatorPortTaken    somebody else listens there
     """
 
 
-class PortTaken(CannotListen):
+class OperatorPortTaken(CannotListen):
     pass
 
 
@@ -39,7 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(
+            raise OperatorPortTaken(
                 f"The operator cannot listen on {host}:{port}: {_holder(port)} has the port. "
                 "Stop it, or choose another port with --operator-port."
             ) from error

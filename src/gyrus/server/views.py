@@ -7,10 +7,10 @@ from datetime import datetime
 
 from gyrus.contract.operator import ApiDescription, ApiView, Deployed, EventView, RevisionView
 from gyrus.server.context import ServerContext
-from gyrus.state import view
+from gyrus.state import status
 from gyrus.state.errors import UnknownApi
 from gyrus.state.records import Api, Revision
-from gyrus.state.view import Sight
+from gyrus.state.status import ApiObservation
 
 REMEMBERED = 2000
 """Revisions that are kept in memory."""
@@ -42,24 +42,26 @@ class Views:
         if not rollouts:
             raise UnknownApi(name)
         events = await store.events(name)
-        return view.describe(api, wanted, rollouts[0], events, self._sight(api), self._context.gateway)
+        return status.describe(
+            api, wanted, rollouts[0], events, self._observation(api), self._context.gateway
+        )
 
     async def history(self, name: str) -> tuple[RevisionView, ...]:
         """Newest first."""
         store = self._context.store
         api = await self.api(name)
-        return view.revision_views(api, await store.revisions(name), await store.rollouts(name))
+        return status.revision_views(api, await store.revisions(name), await store.rollouts(name))
 
     async def events(self, name: str, since: float | None, limit: int) -> tuple[EventView, ...]:
         """The latest, oldest first; ``since`` in seconds since the epoch."""
         await self.api(name)
         latest = await self._context.store.events(name, limit)
-        return view.event_views(e for e in latest if since is None or e.time.timestamp() >= since)
+        return status.event_views(e for e in latest if since is None or e.time.timestamp() >= since)
 
     async def begun(self, api: Api) -> Deployed:
         """What was begun by an act that made this record."""
         wanted = await self._wanted(api)
-        return view.deployed(api, wanted.spec, self._context.gateway, changed=True)
+        return status.deployed(api, wanted.spec, self._context.gateway, changed=True)
 
     async def api(self, name: str) -> Api:
         api = await self._context.store.api(name)
@@ -68,10 +70,10 @@ class Views:
         return api
 
     async def see(self, api: Api) -> ApiView:
-        return view.view(api, await self._wanted(api), self._sight(api), self._context.gateway)
+        return status.view(api, await self._wanted(api), self._observation(api), self._context.gateway)
 
-    def _sight(self, api: Api) -> Sight:
-        return Sight.on(self._context.board, api.name)
+    def _observation(self, api: Api) -> ApiObservation:
+        return ApiObservation.on(self._context.board, api.name)
 
     async def _wanted(self, api: Api) -> Revision:
         """The target's revision. Revisions never change, so that each is read once."""

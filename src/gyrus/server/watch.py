@@ -7,10 +7,10 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Query, Response
 
-from gyrus.aio.hint import listen
+from gyrus.aio.signals import listen
 from gyrus.aio.tasks import first_of
 from gyrus.server.context import ServerContext
-from gyrus.server.given import GivenClosing, GivenContext, GivenViews
+from gyrus.server.dependencies import ClosingDep, ContextDep, ViewsDep
 from gyrus.server.problems import responses
 from gyrus.server.stream import LiveResponse, Write
 from gyrus.server.views import Views
@@ -35,9 +35,9 @@ router = APIRouter()
     | {200: {"description": "Server-sent events", "content": {"text/event-stream": {}}}},
 )
 async def watch(
-    context: GivenContext,
-    views: GivenViews,
-    closing: GivenClosing,
+    context: ContextDep,
+    views: ViewsDep,
+    closing: ClosingDep,
     name: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
     """What these APIs are, at once and at every change; without names, the list of all.
@@ -56,7 +56,7 @@ async def watch(
 async def _tell(write: Write, watched: frozenset[str], context: ServerContext, views: Views) -> None:
     board = context.board
     told: dict[str, bytes] = {}
-    with listen(board.intent_hints, board.replica_hints, board.acknowledged_hints) as changes:
+    with listen(board.intent_signals, board.replica_signals, board.acknowledged_signals) as changes:
         stale = watched
         while True:
             for name in sorted(stale):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from gyrus.simulator.agenda import Agenda
+from gyrus.simulator.event_queue import EventQueue
 
 
-class Deadlines:
+class SimulatedDeadlines:
     """Calls ``passed`` for each request that was added, ``after`` seconds from its arrival.
 
     Who adds need not take back: ``passed`` is called for those that have long been answered, too.
@@ -17,7 +17,11 @@ class Deadlines:
     __slots__ = ("_after", "_agenda", "_armed", "_arrivals", "_passed", "_requests")
 
     def __init__(
-        self, agenda: Agenda, arrivals: Sequence[float], after: float, passed: Callable[[float, int], None]
+        self,
+        agenda: EventQueue,
+        arrivals: Sequence[float],
+        after: float,
+        passed: Callable[[float, int], None],
     ) -> None:
         self._agenda = agenda
         self._arrivals = arrivals

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from gyrus.autoscaling.policy import Policy, Sample
-from gyrus.simulator.agenda import Agenda
+from gyrus.simulator.event_queue import EventQueue
 from gyrus.simulator.fleet import Fleet
-from gyrus.simulator.gateway import Gateway
-from gyrus.simulator.rotation import Replica
-from gyrus.simulator.run import Look, Run
-from gyrus.simulator.workload import Rules, Workload
+from gyrus.simulator.gateway import SimulatedGateway
+from gyrus.simulator.rotation import SimulatedReplica
+from gyrus.simulator.run import FleetSample, Run
+from gyrus.simulator.workload import Workload, WorkloadRules
 
 
 @runtime_checkable
@@ -22,20 +22,22 @@ class Prepared(Protocol):
     def initial(self) -> int: ...
 
 
-def simulate(workload: Workload, rules: Rules, policy: Policy, name: str = "") -> Run:
+def simulate(workload: Workload, rules: WorkloadRules, policy: Policy, name: str = "") -> Run:
     """The whole workload. Equal arguments give equal results."""
-    return _Rehearsal(workload, rules, policy).run(name)
+    return _SimulationRun(workload, rules, policy).run(name)
 
 
-class _Rehearsal:
-    def __init__(self, workload: Workload, rules: Rules, policy: Policy) -> None:
+class _SimulationRun:
+    def __init__(self, workload: Workload, rules: WorkloadRules, policy: Policy) -> None:
         self._workload = workload
         self._rules = rules
         self._policy = policy
-        self._agenda = Agenda()
-        self._gateway = Gateway(workload, rules, self._agenda, emptied=self._emptied, demanded=self._demanded)
+        self._agenda = EventQueue()
+        self._gateway = SimulatedGateway(
+            workload, rules, self._agenda, emptied=self._emptied, demanded=self._demanded
+        )
         self._fleet = Fleet(rules, self._agenda, joined=self._gateway.join, leaves=self._gateway.leave)
-        self._looks: list[Look] = []
+        self._looks: list[FleetSample] = []
         self._scalings = 0
         self._waking = False
 
@@ -104,7 +106,7 @@ class _Rehearsal:
         gateway = self._gateway
         requested, ready, waiting = gateway.requested, gateway.rotation.size, gateway.waiting
         in_flight, busy = gateway.in_flight.average(now), gateway.busy.average(now)
-        self._looks.append(Look(now, in_flight, busy, waiting, ready, requested))
+        self._looks.append(FleetSample(now, in_flight, busy, waiting, ready, requested))
         return Sample(
             now=self._workload.start + now,
             in_flight=in_flight if requested else max(in_flight, gateway.in_flight.level),
@@ -114,5 +116,5 @@ class _Rehearsal:
             startup=self._fleet.startup,
         )
 
-    def _emptied(self, now: float, replica: Replica) -> None:
+    def _emptied(self, now: float, replica: SimulatedReplica) -> None:
         self._fleet.gone(now, replica)

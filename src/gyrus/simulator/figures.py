@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gyrus.simulator.run import Outcome, Run
+from gyrus.simulator.run import Run, SimulatedResult
 
 SLO_FACTOR = 2.0
 """A latency above so many times the request's own service time is a miss, where nothing else is said."""
@@ -100,9 +100,9 @@ def of_run(run: Run, slo: float | None = None, price: float | None = None) -> Fi
     return Figures(
         policy=run.policy,
         requests=len(run.workload),
-        answered=count(Outcome.ANSWERED),
-        refused=count(Outcome.REFUSED),
-        timed_out=count(Outcome.TIMED_OUT),
+        answered=count(SimulatedResult.ANSWERED),
+        refused=count(SimulatedResult.REFUSED),
+        timed_out=count(SimulatedResult.TIMED_OUT),
         slo_misses=missed,
         wait=Percentiles.of(waits),
         latency=Percentiles.of(latencies),
@@ -122,7 +122,7 @@ def _times(run: Run, slo: float | None) -> tuple[list[float], list[float], int]:
     waits: list[float] = []
     latencies: list[float] = []
     missed = 0
-    refused, answered, timeout = Outcome.REFUSED, Outcome.ANSWERED, run.timeout
+    refused, answered, timeout = SimulatedResult.REFUSED, SimulatedResult.ANSWERED, run.timeout
     work = run.workload
     for outcome, begun, arrival, service in zip(
         run.outcomes, run.begun, work.arrivals, work.services, strict=True

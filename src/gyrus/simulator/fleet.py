@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from gyrus.queueing.line import Line
-from gyrus.simulator.agenda import Agenda
-from gyrus.simulator.rotation import Replica
-from gyrus.simulator.workload import Rules
+from gyrus.queueing.slots import SlotQueue
+from gyrus.simulator.event_queue import EventQueue
+from gyrus.simulator.rotation import SimulatedReplica
+from gyrus.simulator.workload import WorkloadRules
 
 
 class Fleet:
@@ -16,11 +16,11 @@ class Fleet:
 
     def __init__(
         self,
-        rules: Rules,
-        agenda: Agenda,
+        rules: WorkloadRules,
+        agenda: EventQueue,
         *,
-        joined: Callable[[float, Replica], None],
-        leaves: Callable[[float, Replica], None],
+        joined: Callable[[float, SimulatedReplica], None],
+        leaves: Callable[[float, SimulatedReplica], None],
     ) -> None:
         """``joined``: it became ready. ``leaves``: it is to end; :meth:`gone` is called when it has."""
         self._rules = rules
@@ -28,7 +28,7 @@ class Fleet:
         self._joined = joined
         self._leaves = leaves
         self._random = Random(f"startup {rules.seed}")
-        self._wanted: list[Replica] = []
+        self._wanted: list[SimulatedReplica] = []
         """In the order in which they were ordered. Those that leave are in it no more."""
         self._ordered = 0
         self._living = 0
@@ -63,7 +63,7 @@ class Fleet:
             else:
                 self.gone(now, replica)
 
-    def gone(self, now: float, replica: Replica) -> None:
+    def gone(self, now: float, replica: SimulatedReplica) -> None:
         self._living -= 1
         self._orders -= replica.ordered_at
         self._lived += now - replica.ordered_at
@@ -72,9 +72,9 @@ class Fleet:
         """Of all replicas until now, each from its order."""
         return self._lived + self._living * now - self._orders
 
-    def _order(self, now: float) -> Replica:
-        line: Line[int] = Line(self._rules.slots, self._rules.longest_queue)
-        replica = Replica(self._ordered, line, now)
+    def _order(self, now: float) -> SimulatedReplica:
+        line: SlotQueue[int] = SlotQueue(self._rules.slots, self._rules.longest_queue)
+        replica = SimulatedReplica(self._ordered, line, now)
         self._ordered += 1
         self._living += 1
         self._orders += now
@@ -82,11 +82,11 @@ class Fleet:
         self._wanted.append(replica)
         return replica
 
-    def _started(self, now: float, replica: Replica, startup: float) -> None:
+    def _started(self, now: float, replica: SimulatedReplica, startup: float) -> None:
         if replica.wanted:
             self.startup = startup
             self._ready(now, replica)
 
-    def _ready(self, now: float, replica: Replica) -> None:
+    def _ready(self, now: float, replica: SimulatedReplica) -> None:
         replica.ready = True
         self._joined(now, replica)

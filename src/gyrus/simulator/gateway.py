@@ -12,26 +12,26 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
 
-from gyrus.queueing.pace import GIVE_EVERY
-from gyrus.simulator.agenda import Agenda
-from gyrus.simulator.deadlines import Deadlines
+from gyrus.queueing.timing import REQUEUE_EVERY
+from gyrus.simulator.deadlines import SimulatedDeadlines
+from gyrus.simulator.event_queue import EventQueue
 from gyrus.simulator.gauge import Gauge
-from gyrus.simulator.requeue import Requeue
-from gyrus.simulator.rotation import Replica, Rotation
-from gyrus.simulator.run import Outcome
-from gyrus.simulator.workload import Rules, Workload
+from gyrus.simulator.requeue import SimulatedRequeue
+from gyrus.simulator.rotation import Rotation, SimulatedReplica
+from gyrus.simulator.run import SimulatedResult
+from gyrus.simulator.workload import Workload, WorkloadRules
 
 
-class Gateway:
+class SimulatedGateway:
     """All requests of one API."""
 
     def __init__(
         self,
         workload: Workload,
-        rules: Rules,
-        agenda: Agenda,
+        rules: WorkloadRules,
+        agenda: EventQueue,
         *,
-        emptied: Callable[[float, Replica], None],
+        emptied: Callable[[float, SimulatedReplica], None],
         demanded: Callable[[float], None],
     ) -> None:
         """``emptied``: a replica that gets no requests any more has answered its last. ``demanded``: a
@@ -43,18 +43,18 @@ class Gateway:
         self._emptied = emptied
         self._demanded = demanded
         self._places = None if rules.slots is None else rules.slots + rules.longest_queue
-        self._at: dict[int, Replica] = {}
+        self._at: dict[int, SimulatedReplica] = {}
         """Where each waiting request waits."""
         self._held: list[int] = []
         """A heap. Requests are numbered in order of arrival."""
         self._holding: set[int] = set()
         self._releasing = False
-        self._timeouts = Deadlines(agenda, self._arrivals, rules.timeout, self._time_out)
-        self._holds = Deadlines(agenda, self._arrivals, rules.hold, self._hold_over)
+        self._timeouts = SimulatedDeadlines(agenda, self._arrivals, rules.timeout, self._time_out)
+        self._holds = SimulatedDeadlines(agenda, self._arrivals, rules.hold, self._hold_over)
         self.requested = 0
         """Replicas that are wanted, for the limit of held requests."""
         self.rotation = Rotation(Random(f"gateway {rules.seed}"))
-        self._requeue = Requeue(
+        self._requeue = SimulatedRequeue(
             agenda, self.rotation, rules.slots, waiting=self._at.__len__, moved=self._move
         )
         self.in_flight = Gauge()
@@ -71,16 +71,16 @@ class Gateway:
         self.in_flight.rise(now)
         self._route(now, request)
 
-    def join(self, now: float, replica: Replica) -> None:
+    def join(self, now: float, replica: SimulatedReplica) -> None:
         """Requests reach it from now on."""
         self.rotation.add(replica)
         self._release_soon(now)
         self._loads_changed(now)
 
-    def leave(self, now: float, replica: Replica) -> None:
+    def leave(self, now: float, replica: SimulatedReplica) -> None:
         """No request reaches it any more: it gives back what waits, and finishes what it has started."""
         self.rotation.remove(replica)
-        for request in replica.line.to_give_back():
+        for request in replica.line.to_requeue():
             replica.line.leave(request)
             del self._at[request]
             self._route(now, request)
@@ -103,9 +103,9 @@ class Gateway:
                 self._requeue.begin(now)
             self._requeue.wake(now)
         else:
-            self._end(now, request, Outcome.REFUSED)
+            self._end(now, request, SimulatedResult.REFUSED)
 
-    def _move(self, now: float, request: int, replica: Replica) -> None:
+    def _move(self, now: float, request: int, replica: SimulatedReplica) -> None:
         """It has left that replica's queue."""
         self.rotation.gave(replica)
         del self._at[request]
@@ -116,16 +116,16 @@ class Gateway:
         if self._at:
             self._requeue.wake(now)
 
-    def _start(self, now: float, request: int, replica: Replica) -> None:
+    def _start(self, now: float, request: int, replica: SimulatedReplica) -> None:
         """A request over its timeout is answered with 504, and keeps its slot until its work is done."""
         self.begun[request] = now
         done = now + self._services[request]
         late = done > self._arrivals[request] + self._rules.timeout
-        self.outcomes[request] = Outcome.TIMED_OUT if late else Outcome.ANSWERED
+        self.outcomes[request] = SimulatedResult.TIMED_OUT if late else SimulatedResult.ANSWERED
         self.busy.rise(now)
         self._agenda.enter(done, self._finish, request, replica)
 
-    def _finish(self, now: float, request: int, replica: Replica) -> None:
+    def _finish(self, now: float, request: int, replica: SimulatedReplica) -> None:
         line = replica.line
         line.finish(request)
         self.busy.fall(now)
@@ -141,7 +141,7 @@ class Gateway:
         self._release_soon(now)
         self._loads_changed(now)
 
-    def _end(self, now: float, request: int, outcome: Outcome) -> None:
+    def _end(self, now: float, request: int, outcome: SimulatedResult) -> None:
         """Without an answer."""
         self.outcomes[request] = outcome
         self.in_flight.fall(now)
@@ -153,13 +153,13 @@ class Gateway:
         replica.line.leave(request)
         if replica.routed:
             self.rotation.gave(replica)
-        self._end(now, request, Outcome.TIMED_OUT)
+        self._end(now, request, SimulatedResult.TIMED_OUT)
         self._loads_changed(now)
 
     def _hold(self, now: float, request: int) -> None:
         places = self._rules.longest_queue * max(1, self.requested) + (self._rules.slots or 0)
         if self._places is not None and len(self._holding) >= places:
-            self._end(now, request, Outcome.REFUSED)
+            self._end(now, request, SimulatedResult.REFUSED)
             return
         heappush(self._held, request)
         self._holding.add(request)
@@ -169,7 +169,7 @@ class Gateway:
     def _hold_over(self, now: float, request: int) -> None:
         if request in self._holding:
             self._holding.remove(request)
-            self._end(now, request, Outcome.REFUSED)
+            self._end(now, request, SimulatedResult.REFUSED)
 
     def _release_soon(self, now: float) -> None:
         if self._holding and not self._releasing:
@@ -188,7 +188,7 @@ class Gateway:
         self._route(now, request)
         if self._holding:
             self._releasing = True
-            self._agenda.enter(now + GIVE_EVERY, self._release)
+            self._agenda.enter(now + REQUEUE_EVERY, self._release)
 
     def _has_place(self) -> bool:
         return bool(self.rotation.size) and (self._places is None or self.rotation.lowest < self._places)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from math import ceil
 
 from gyrus.queueing.balance import Balancer
-from gyrus.queueing.line import Line
-from gyrus.queueing.pace import GIVE_EVERY, LONGEST_TOLD, LOOK_EVERY, REST
-from gyrus.simulator.agenda import Agenda
-from gyrus.simulator.rotation import Replica, Rotation
+from gyrus.queueing.slots import SlotQueue
+from gyrus.queueing.timing import LONGEST_REPORTED, LOOK_EVERY, REQUEUE_EVERY, REST
+from gyrus.simulator.event_queue import EventQueue
+from gyrus.simulator.rotation import Rotation, SimulatedReplica
 
 ASKING = 0.0001
 """Seconds of the operator's time that asking one replica takes."""
@@ -21,7 +21,7 @@ ASKING = 0.0001
 class _Queue:
     """A replica's line, as it is told to the gate."""
 
-    def __init__(self, line: Line[int], now: float) -> None:
+    def __init__(self, line: SlotQueue[int], now: float) -> None:
         self.slots = line.slots
         self.busy = line.busy
         self.waiting = line.waiting
@@ -32,20 +32,20 @@ class _Queue:
 
     @property
     def waited(self) -> list[float]:
-        return [self._now - arrived for arrived in self._line.oldest(LONGEST_TOLD)]
+        return [self._now - arrived for arrived in self._line.oldest(LONGEST_REPORTED)]
 
 
-class Requeue:
+class SimulatedRequeue:
     """Looks at the replicas' loads while somebody waits, and moves requests to where they start sooner."""
 
     def __init__(
         self,
-        agenda: Agenda,
+        agenda: EventQueue,
         rotation: Rotation,
         slots: int | None,
         *,
         waiting: Callable[[], int],
-        moved: Callable[[float, int, Replica], None],
+        moved: Callable[[float, int, SimulatedReplica], None],
     ) -> None:
         """``waiting``: requests that wait at replicas. ``moved``: one leaves its replica's queue to go on."""
         self._agenda = agenda
@@ -54,11 +54,11 @@ class Requeue:
         self._waiting = waiting
         self._moved = moved
         self._armed = False
-        self._balancer: Balancer[Replica] = Balancer()
+        self._balancer: Balancer[SimulatedReplica] = Balancer()
         self._next = 0.0
         """No look before."""
         self._order = 0
-        self._orders: dict[Replica, int] = {}
+        self._orders: dict[SimulatedReplica, int] = {}
         """The latest one of each replica. What an earlier one has not moved yet is void."""
 
     def begin(self, now: float) -> None:
@@ -94,11 +94,13 @@ class Requeue:
         for replica, giving in self._balancer.look(queues).items():
             self._order += 1
             self._orders[replica] = self._order
-            going = replica.line.to_give_back(giving.number, first=giving.first, spare=giving.spare)
+            going = replica.line.to_requeue(giving.number, first=giving.first, spare=giving.spare)
             for place, request in enumerate(going):
-                self._agenda.enter(now + place * GIVE_EVERY, self._give_back, request, replica, self._order)
+                self._agenda.enter(
+                    now + place * REQUEUE_EVERY, self._give_back, request, replica, self._order
+                )
 
-    def _give_back(self, now: float, request: int, replica: Replica, order: int) -> None:
+    def _give_back(self, now: float, request: int, replica: SimulatedReplica, order: int) -> None:
         """Unless it has been given a slot, or has left, meanwhile."""
         if self._orders.get(replica) == order and replica.line.leave(request):
             self._moved(now, request, replica)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
-from gyrus.queueing.line import Line
+from gyrus.queueing.slots import SlotQueue
 
 
-class Replica:
+class SimulatedReplica:
     """One replica, from its order to its end."""
 
     __slots__ = ("in_flight", "line", "number", "ordered_at", "place", "ready", "routed", "wanted")
 
-    def __init__(self, number: int, line: Line[int], ordered_at: float) -> None:
+    def __init__(self, number: int, line: SlotQueue[int], ordered_at: float) -> None:
         self.number = number
         """They are numbered in the order in which they were ordered."""
         self.line = line
@@ -39,49 +39,49 @@ class Rotation:
     __slots__ = ("_levels", "_random", "highest", "lowest", "size")
 
     def __init__(self, random: Random) -> None:
-        self._levels: list[list[Replica]] = [[]]
+        self._levels: list[list[SimulatedReplica]] = [[]]
         self._random = random.random
         self.size = 0
         self.lowest = 0
         """The fewest requests in flight of any replica; 0 where there is none."""
         self.highest = 0
 
-    def pick(self) -> Replica:
+    def pick(self) -> SimulatedReplica:
         """One of those with the fewest in flight, by chance. There must be one."""
         level = self._levels[self.lowest]
         return level[int(self._random() * len(level))]
 
-    def add(self, replica: Replica) -> None:
+    def add(self, replica: SimulatedReplica) -> None:
         replica.routed = True
         self.size += 1
         self._enter(replica)
         if self.size == 1:
             self.lowest = self.highest = replica.in_flight
 
-    def remove(self, replica: Replica) -> None:
+    def remove(self, replica: SimulatedReplica) -> None:
         replica.routed = False
         self.size -= 1
         self._leave(replica)
         self._settle()
 
-    def took(self, replica: Replica) -> None:
+    def took(self, replica: SimulatedReplica) -> None:
         """It has one more in flight."""
         self._leave(replica)
         replica.in_flight += 1
         self._enter(replica)
         self._settle()
 
-    def gave(self, replica: Replica) -> None:
+    def gave(self, replica: SimulatedReplica) -> None:
         """It has one less."""
         self._leave(replica)
         replica.in_flight -= 1
         self._enter(replica)
         self._settle()
 
-    def replicas(self) -> list[Replica]:
+    def replicas(self) -> list[SimulatedReplica]:
         return [replica for level in self._levels for replica in level]
 
-    def _enter(self, replica: Replica) -> None:
+    def _enter(self, replica: SimulatedReplica) -> None:
         number = replica.in_flight
         while number >= len(self._levels):
             self._levels.append([])
@@ -93,7 +93,7 @@ class Rotation:
         if number < self.lowest:
             self.lowest = number
 
-    def _leave(self, replica: Replica) -> None:
+    def _leave(self, replica: SimulatedReplica) -> None:
         """The last of the level takes its place."""
         level = self._levels[replica.in_flight]
         last = level.pop()

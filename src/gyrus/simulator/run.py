@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gyrus.simulator.workload import Workload
 
 
-class Outcome(IntEnum):
+class SimulatedResult(IntEnum):
     """How a request ended."""
 
     PENDING = 0
@@ -23,7 +23,7 @@ class Outcome(IntEnum):
     """504: its time was over before the answer."""
 
 
-class Look(NamedTuple):
+class FleetSample(NamedTuple):
     """The API at one decision: averages over the time since the one before."""
 
     at: float
@@ -46,7 +46,7 @@ class Run:
     begun: array[float]
     """When each request was given a slot, in seconds from the first arrival; NaN: never."""
     outcomes: bytearray
-    """An :class:`Outcome` for each request."""
+    """An :class:`SimulatedResult` for each request."""
     ended: float
     """Seconds."""
     replica_seconds: float
@@ -55,4 +55,4 @@ class Run:
     """The most at a time, starting and draining ones included."""
     scalings: int
     """Decisions that changed the number of replicas."""
-    looks: Sequence[Look]
+    looks: Sequence[FleetSample]

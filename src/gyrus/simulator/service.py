@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from gyrus.simulator.spans import seconds_of
+from gyrus.simulator.durations import seconds_of
 from gyrus.simulator.trace import Trace
 
 TOKENS = "GeneratedTokens"
@@ -23,7 +23,7 @@ TIME_COLUMNS = ("service_time", "duration")
 _CALL = re.compile(r"(\w+)\s*\(([^()]*)\)")
 
 
-class Service(Protocol):
+class ServiceTimes(Protocol):
     """Tells each request's service time."""
 
     def times(self, trace: Trace, seed: int) -> list[float]:
@@ -34,7 +34,7 @@ class Service(Protocol):
         ...
 
 
-class Spread(Service, Protocol):
+class Spread(ServiceTimes, Protocol):
     """A time that depends on no trace."""
 
     @property
@@ -126,7 +126,7 @@ class Column:
         raise ValueError(f"{trace.name} has none of the columns {wanted}; name another: column:NAME*20ms")
 
 
-def parse_service(text: str) -> Service:
+def parse_service(text: str) -> ServiceTimes:
     """``120ms``, ``lognormal(MEDIAN, SIGMA)``, ``exponential(MEAN)``, ``column``, ``column:NAME*20ms``.
 
     Raises ValueError, whose text goes on after the value.

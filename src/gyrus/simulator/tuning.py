@@ -15,11 +15,11 @@ from datetime import timedelta
 from itertools import product
 from typing import Any
 
-from gyrus.simulator.contenders import Situation, make
+from gyrus.simulator.baselines import PolicyContext, make
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import Figures, of_run
 from gyrus.simulator.load import concurrency
-from gyrus.simulator.workload import Rules, Workload
+from gyrus.simulator.workload import Workload, WorkloadRules
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.quantities import format_duration
 
@@ -81,7 +81,7 @@ class Tuned:
 class _Search:
     spec: ApiSpec
     workload: Workload
-    rules: Rules
+    rules: WorkloadRules
     goal: Goal
     told: Callable[[int, int], None]
     tried: dict[tuple[Any, ...], Figures] = field(default_factory=dict[tuple[Any, ...], Figures])
@@ -100,8 +100,8 @@ class _Search:
         if key not in self.tried:
             spec = with_settings(self.spec, settings)
             startup = self.rules.startup.typical
-            policy = make("gyrus", Situation(spec=spec, workload=self.workload, startup=startup))
-            rules = Rules.of(spec, self.rules.startup, self.rules.seed)
+            policy = make("gyrus", PolicyContext(spec=spec, workload=self.workload, startup=startup))
+            rules = WorkloadRules.of(spec, self.rules.startup, self.rules.seed)
             self.tried[key] = of_run(simulate(self.workload, rules, policy, "gyrus"), self.goal.slo)
             self.told(len(self.tried), self.most)
         return self.tried[key]
@@ -117,7 +117,7 @@ Ladders = dict[str, list[Any]]
 
 
 def tune(
-    spec: ApiSpec, workload: Workload, rules: Rules, goal: Goal, told: Callable[[int, int], None]
+    spec: ApiSpec, workload: Workload, rules: WorkloadRules, goal: Goal, told: Callable[[int, int], None]
 ) -> Tuned:
     """``told`` is called with the number of settings that were tried, and the most that may be."""
     search = _Search(spec, workload, rules, goal, told)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from gyrus.simulator.service import Service, Spread
+from gyrus.simulator.service import ServiceTimes, Spread
 from gyrus.simulator.trace import Trace
 from gyrus.spec.api import ApiSpec
 
@@ -27,14 +27,14 @@ class Workload:
         return len(self.arrivals)
 
     @classmethod
-    def of(cls, trace: Trace, service: Service, seed: int) -> Self:
+    def of(cls, trace: Trace, service: ServiceTimes, seed: int) -> Self:
         """Raises ValueError where the trace does not tell the service times."""
         services = service.times(trace, seed)
         return cls(name=trace.name, start=trace.start, arrivals=trace.arrivals, services=services)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class WorkloadRules:
     """Of one API and its platform. Times in seconds."""
 
     slots: int | None

@@ -15,7 +15,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from gyrus.spec.faults import START, Fault, Findings, Mark, Path, SpecError
+from gyrus.spec.faults import START, Findings, Mark, Path, SpecError, SpecFault
 from gyrus.spec.syntax import explain
 
 DEEPEST = 40
@@ -53,14 +53,16 @@ class Value:
         return value.key_mark if key else value.mark
 
 
-def read(text: str, file: str) -> tuple[Value, list[Fault]]:
+def read(text: str, file: str) -> tuple[Value, list[SpecFault]]:
     """The document, and what is wrong with it that does not keep one from reading on.
 
     Raises SpecError where it is not YAML at all.
     """
     root = _compose(text, file)
     if root is None:
-        raise SpecError([Fault(file=file, mark=START, field="", message="the file is empty", remedy=_FIRST)])
+        raise SpecError(
+            [SpecFault(file=file, mark=START, field="", message="the file is empty", remedy=_FIRST)]
+        )
     reader = _Reader(Findings(file))
     return reader.value(root, _place(root), ()), reader.findings.faults
 
@@ -91,7 +93,7 @@ def _check_depth(text: str, file: str) -> None:
         if depth > DEEPEST:
             message = f"is nested more than {DEEPEST} levels deep"
             raise SpecError(
-                [Fault(file=file, mark=_place(event), field="", message=message, remedy="flatten it")]
+                [SpecFault(file=file, mark=_place(event), field="", message=message, remedy="flatten it")]
             )
 
 

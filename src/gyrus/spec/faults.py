@@ -36,7 +36,7 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class SpecFault:
     """One thing that is wrong.
 
     >>> print(Fault(file="gyrus.yaml", mark=Mark(4, 3), field="handler.pth", message="unknown field",
@@ -68,9 +68,9 @@ class Fault:
 class SpecError(Exception):
     """The faults of a specification, in the order of the text."""
 
-    faults: tuple[Fault, ...]
+    faults: tuple[SpecFault, ...]
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    def __init__(self, faults: Iterable[SpecFault]) -> None:
         self.faults = tuple(sorted(set(faults), key=_order))
         super().__init__("\n".join(map(str, self.faults)))
 
@@ -80,11 +80,11 @@ class Findings:
     """Collects the faults of one file."""
 
     file: str
-    faults: list[Fault] = field(default_factory=list[Fault])
+    faults: list[SpecFault] = field(default_factory=list[SpecFault])
 
     def add(self, mark: Mark | None, path: Path | str, message: str, remedy: str = "") -> None:
         name = path if isinstance(path, str) else dotted(path)
-        self.faults.append(Fault(file=self.file, mark=mark, field=name, message=message, remedy=remedy))
+        self.faults.append(SpecFault(file=self.file, mark=mark, field=name, message=message, remedy=remedy))
 
 
 def dotted(path: Path) -> str:
@@ -101,5 +101,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
-def _order(fault: Fault) -> tuple[str, Mark, str, str]:
+def _order(fault: SpecFault) -> tuple[str, Mark, str, str]:
     return (fault.file, fault.mark or START, fault.field, fault.message)

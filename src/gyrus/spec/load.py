@@ -11,7 +11,7 @@ from gyrus.spec import faults
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.diagnosis import validate
 from gyrus.spec.document import Value, fields_of, read
-from gyrus.spec.faults import Contradiction, Fault, SpecError, dotted
+from gyrus.spec.faults import Contradiction, SpecError, SpecFault, dotted
 from gyrus.spec.project import handler_faults, missing_files, nearest_file
 
 FILE = "gyrus.yaml"
@@ -89,7 +89,7 @@ class _Draft:
 
     file: str
     entries: list[_Entry]
-    faults: list[Fault]
+    faults: list[SpecFault]
 
     @classmethod
     def of(cls, text: str, file: str) -> _Draft:
@@ -112,7 +112,7 @@ class _Draft:
         file = self.file if entry.written else f"{self.file}: {entry.name or f'[{entry.index}]'}"
         field = dotted(fault.path)
         self.faults.append(
-            Fault(file=file, mark=mark, field=field, message=fault.message, remedy=fault.remedy)
+            SpecFault(file=file, mark=mark, field=field, message=fault.message, remedy=fault.remedy)
         )
 
     def finish(self) -> tuple[ApiSpec, ...]:
@@ -129,7 +129,7 @@ def _items(root: Value, file: str) -> list[Value]:
         return list(root.children.values())
     what = "the file must be a list of APIs" if root.source else "the file is empty"
     raise SpecError(
-        [Fault(file=file, mark=root.mark, field="", message=what, remedy="begin with: - name: my-api")]
+        [SpecFault(file=file, mark=root.mark, field="", message=what, remedy="begin with: - name: my-api")]
     )
 
 
@@ -185,7 +185,7 @@ def _text(file: Path) -> str:
     if len(content) > LARGEST:
         message = f"has {len(content):,} bytes, and a specification at most {LARGEST:,}"
         raise SpecError(
-            [Fault(file=str(file), mark=None, field="", message=message, remedy="is it the right file?")]
+            [SpecFault(file=str(file), mark=None, field="", message=message, remedy="is it the right file?")]
         )
     try:
         return content.decode("utf-8-sig")
@@ -194,18 +194,18 @@ def _text(file: Path) -> str:
         mark = faults.Mark(before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
         message, remedy = "is not UTF-8 text", "save the file as UTF-8"
         raise SpecError(
-            [Fault(file=str(file), mark=mark, field="", message=message, remedy=remedy)]
+            [SpecFault(file=str(file), mark=mark, field="", message=message, remedy=remedy)]
         ) from error
 
 
-def _unreadable(file: Path, error: OSError) -> Fault:
+def _unreadable(file: Path, error: OSError) -> SpecFault:
     if not isinstance(error, FileNotFoundError):
-        return Fault(file=str(file), mark=None, field="", message=f"cannot be read: {error.strerror}")
+        return SpecFault(file=str(file), mark=None, field="", message=f"cannot be read: {error.strerror}")
     message = "there is no such file"
     if not file.parent.is_dir():
-        return Fault(
+        return SpecFault(
             file=str(file), mark=None, field="", message=message, remedy=f"there is no folder {file.parent}"
         )
     close = nearest_file(file.name, file.parent, {".yaml", ".yml"})
     remedy = f'did you mean "{file.parent / close}"?' if close else "gyrus init makes one"
-    return Fault(file=str(file), mark=None, field="", message=message, remedy=remedy)
+    return SpecFault(file=str(file), mark=None, field="", message=message, remedy=remedy)

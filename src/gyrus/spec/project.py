@@ -12,7 +12,7 @@ from typing import Any
 
 from gyrus.spec import faults
 from gyrus.spec.document import fields_of
-from gyrus.spec.faults import START, Contradiction, Fault, Mark, nearest
+from gyrus.spec.faults import START, Contradiction, Mark, SpecFault, nearest
 from gyrus.spec.words import check_file, check_python_file
 
 HANDLER = ("handler", "path")
@@ -31,7 +31,7 @@ def missing_files(data: Any, folder: Path) -> Iterator[Contradiction]:
             yield Contradiction(path=path, message=message, remedy="copy the file into the folder")
 
 
-def handler_faults(data: Any, folder: Path) -> Iterator[Fault]:
+def handler_faults(data: Any, folder: Path) -> Iterator[SpecFault]:
     """What is wrong within the handler's file, where it is there."""
     for path, name in _named_files(data):
         file = folder / name
@@ -79,23 +79,23 @@ def nearest_file(name: str, folder: Path, suffixes: Collection[str]) -> str | No
     return nearest(name, names) or (names[0] if len(names) == 1 else None)
 
 
-def _inspect(file: Path) -> Iterator[Fault]:
+def _inspect(file: Path) -> Iterator[SpecFault]:
     """A handler's file must be valid Python, and have a class that can be the handler."""
     try:
         tree = _parse(file)
     except SyntaxError as error:
         mark = Mark(error.lineno or 1, max(error.offset or 1, 1))
-        yield Fault(file=str(file), mark=mark, field="", message=f"syntax error: {error.msg}")
+        yield SpecFault(file=str(file), mark=mark, field="", message=f"syntax error: {error.msg}")
         return
     except OSError as error:
-        yield Fault(file=str(file), mark=None, field="", message=f"cannot be read: {error.strerror}")
+        yield SpecFault(file=str(file), mark=None, field="", message=f"cannot be read: {error.strerror}")
         return
     except ValueError as error:
-        yield Fault(file=str(file), mark=START, field="", message=f"cannot be read: {error}")
+        yield SpecFault(file=str(file), mark=START, field="", message=f"cannot be read: {error}")
         return
     if fault := _handler_class(tree):
         mark, message, remedy = fault
-        yield Fault(file=str(file), mark=mark, field="", message=message, remedy=remedy)
+        yield SpecFault(file=str(file), mark=mark, field="", message=message, remedy=remedy)
 
 
 def _parse(file: Path) -> ast.Module:

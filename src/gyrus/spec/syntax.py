@@ -7,18 +7,18 @@ import re
 import yaml
 from yaml.reader import ReaderError
 
-from gyrus.spec.faults import START, Fault, Mark
+from gyrus.spec.faults import START, Mark, SpecFault
 
 
-def explain(error: yaml.YAMLError, text: str, file: str) -> Fault:
+def explain(error: yaml.YAMLError, text: str, file: str) -> SpecFault:
     """The fault that a parser's error is about."""
     if isinstance(error, ReaderError):
         return _unreadable(error, text, file)
     if not isinstance(error, yaml.MarkedYAMLError):
-        return Fault(file=file, mark=START, field="", message=f"is not YAML: {error}")
+        return SpecFault(file=file, mark=START, field="", message=f"is not YAML: {error}")
     here, opened = _mark(error.problem_mark), _mark(error.context_mark)
     mark, message, remedy = _explain(error, here or opened or START, opened or here or START, text)
-    return Fault(file=file, mark=mark, field="", message=message, remedy=remedy)
+    return SpecFault(file=file, mark=mark, field="", message=message, remedy=remedy)
 
 
 def _explain(error: yaml.MarkedYAMLError, here: Mark, opened: Mark, text: str) -> tuple[Mark, str, str]:
@@ -64,12 +64,12 @@ def _stray(problem: str) -> tuple[str, str]:
     return "the line's indentation fits nothing above it", "indent the fields of one API alike"
 
 
-def _unreadable(error: ReaderError, text: str, file: str) -> Fault:
+def _unreadable(error: ReaderError, text: str, file: str) -> SpecFault:
     before = text[: error.position]
     mark = Mark(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
     code = error.character if isinstance(error.character, int) else ord(error.character)
     message = f"the character U+{code:04X} is not allowed in YAML"
-    return Fault(file=file, mark=mark, field="", message=message, remedy="remove it")
+    return SpecFault(file=file, mark=mark, field="", message=message, remedy="remove it")
 
 
 def _mark(mark: yaml.Mark | None) -> Mark | None:

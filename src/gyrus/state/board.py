@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from gyrus.aio.hint import Hints
-from gyrus.contract.operator import ParkedView, ScalingView, StartTimes, TrafficView
+from gyrus.aio.signals import Signals
+from gyrus.contract.operator import ForkServerView, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import ReplicaStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queueing:
+class QueuePolicy:
     """What one API's requests wait for, and how many may, and how long. Not the gateway's business."""
 
     slots: int | None
@@ -31,7 +31,7 @@ class Queueing:
     """Seconds from a request's arrival for which it may wait for the first replica."""
     generation: int
     """The wanted one."""
-    hopeless: str = ""
+    unavailable_reason: str = ""
     """Why no replica will come, in a line; empty: one may."""
 
 
@@ -52,7 +52,7 @@ class Route:
     activator: str | None = None
     """The endpoint that stands in where there is no replica; then it is the only one of ``endpoints``. None:
     nothing stands in for this API's replicas."""
-    queueing: Queueing | None = None
+    queueing: QueuePolicy | None = None
     """For the gate; None: it lets this API alone."""
 
     @property
@@ -109,9 +109,9 @@ class Board:
     direction (``up``, ``down``, ``stay``). Written by control."""
     asked: dict[str, datetime] = field(default_factory=dict[str, datetime])
     """By API: when a request of it was last seen. Written by control."""
-    starts: dict[str, tuple[StartTimes, ...]] = field(default_factory=dict[str, tuple[StartTimes, ...]])
+    starts: dict[str, tuple[StartupTimes, ...]] = field(default_factory=dict[str, tuple[StartupTimes, ...]])
     """By API: how long replicas of the wanted revision took to start. Written by control."""
-    parked: dict[str, ParkedView] = field(default_factory=dict[str, ParkedView])
+    fork_servers: dict[str, ForkServerView] = field(default_factory=dict[str, ForkServerView])
     """By API: what its next replicas will be forks of. Written by control. An API that is not here is not to
     have such a thing."""
     gateway: str = "starting"
@@ -119,15 +119,15 @@ class Board:
     gateway_message: str = ""
     """Why it does not run, or what it refused last; else empty. Written by routing."""
 
-    intent_hints: Hints = field(default_factory=Hints)
+    intent_signals: Signals = field(default_factory=Signals)
     """Rung by the server after a write to the store; keys are APIs. Control listens."""
-    replica_hints: Hints = field(default_factory=Hints)
+    replica_signals: Signals = field(default_factory=Signals)
     """Rung by control when replicas or a rollout's outcome changed; keys are APIs. Server listens."""
-    route_hints: Hints = field(default_factory=Hints)
+    route_signals: Signals = field(default_factory=Signals)
     """Rung by control; keys are APIs. Routing listens."""
-    acknowledged_hints: Hints = field(default_factory=Hints)
+    acknowledged_signals: Signals = field(default_factory=Signals)
     """Rung by routing; keys are APIs. Control listens."""
-    demand_hints: Hints = field(default_factory=Hints)
+    demand_signals: Signals = field(default_factory=Signals)
     """Rung by the gate when a request begins to wait for a replica; keys are APIs. Control listens."""
-    gateway_hints: Hints = field(default_factory=Hints)
+    gateway_signals: Signals = field(default_factory=Signals)
     """Rung by routing when ``gateway`` changes; the key is the new value."""

@@ -10,7 +10,7 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, Start
+from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, StartupTime
 from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
 
@@ -22,7 +22,7 @@ class _Entry:
     revisions: list[Revision]
     rollouts: list[Rollout]
     events: list[Event] = field(default_factory=list[Event])
-    starts: list[Start] = field(default_factory=list[Start])
+    starts: list[StartupTime] = field(default_factory=list[StartupTime])
 
     def revision(self, number: int) -> Revision | None:
         return self.revisions[number - 1] if 0 < number <= len(self.revisions) else None
@@ -112,7 +112,7 @@ class MemoryStore:
         recorded = self._entries[name].events if name in self._entries else []
         return tuple(recorded[max(len(recorded) - limit, 0) :])
 
-    async def record_start(self, start: Start) -> None:
+    async def record_start(self, start: StartupTime) -> None:
         entry = self._entries.get(start.api)
         if entry is None or entry.revision(start.revision) is None:
             return
@@ -121,7 +121,7 @@ class MemoryStore:
             entry.starts.remove(oldest)
         entry.starts.append(start)
 
-    async def starts(self, name: str, revision: int) -> tuple[Start, ...]:
+    async def starts(self, name: str, revision: int) -> tuple[StartupTime, ...]:
         kept = self._entries[name].starts if name in self._entries else []
         return tuple(start for start in kept if start.revision == revision)
 

@@ -87,7 +87,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class StartupTime:
     """One replica that became reachable, for the next one's expected time."""
 
     api: str

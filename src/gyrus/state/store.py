@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gyrus.contract.operator import Outcome
 from gyrus.spec.api import ApiSpec
-from gyrus.state.records import Api, Event, Package, Revision, Rollout, Start
+from gyrus.state.records import Api, Event, Package, Revision, Rollout, StartupTime
 
 SHOWN_ROLLOUTS = 100
 KEPT_EVENTS = 1000
@@ -110,12 +110,12 @@ class Store(Protocol):
         """The newest ``limit``, oldest first."""
         ...
 
-    async def record_start(self, start: Start) -> None:
+    async def record_start(self, start: StartupTime) -> None:
         """Keep how long a replica took; of each revision and kind the newest 20 are kept. An unknown
         revision's is dropped."""
         ...
 
-    async def starts(self, name: str, revision: int) -> tuple[Start, ...]:
+    async def starts(self, name: str, revision: int) -> tuple[StartupTime, ...]:
         """All that are kept of a revision, oldest first."""
         ...
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from gyrus.autoscaling.gyrus import GyrusPolicy
+from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import Fixed
-from gyrus.simulator.workload import Rules, Workload
+from gyrus.simulator.workload import Workload, WorkloadRules
 from support.rehearsals import workload
 from support.traffic import api
 
@@ -30,7 +30,7 @@ def steady(load: float, service: float, *, chance: bool) -> Workload:
 
 def rehearsed(work: Workload) -> Run:
     spec = api()
-    return simulate(work, Rules.of(spec, Fixed(8.0)), GyrusPolicy(spec))
+    return simulate(work, WorkloadRules.of(spec, Fixed(8.0)), DefaultPolicy(spec))
 
 
 @pytest.mark.parametrize("chance", [True, False], ids=["at random", "evenly"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gyrus.cli.capacity import machine_told
 from gyrus.client.client import Client
-from gyrus.client.watching import Gone
+from gyrus.client.streams import Gone
 from gyrus.contract.operator import AmountView, ApiView, CapacityView, Deployed, Status
 from support.command_line import Gyrus
 from support.operator_thread import Operator

@@ -18,8 +18,8 @@ from gyrus.backends.memory import fails
 from gyrus.cli.commands.logs import shown
 from gyrus.client.client import Client
 from gyrus.client.environments import Environments
-from gyrus.contract.operator import LogLine, ParkedView, ScalingView, StartTimes
-from gyrus.contract.parking import ParkedPhase
+from gyrus.contract.fork_server import ForkServerPhase
+from gyrus.contract.operator import ForkServerView, LogLine, ScalingView, StartupTimes
 from gyrus.contract.replica import Reason, StartKind
 from support.command_line import Gyrus
 from support.operator_thread import Operator
@@ -115,15 +115,15 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
         inputs={"average": 6.75, "panic_average": 7.0},
     )
     starts = (
-        StartTimes(kind=StartKind.COLD, median=2.306, last=2.1, count=4),
-        StartTimes(kind=StartKind.WARM, median=0.09, last=0.1, count=20),
+        StartupTimes(kind=StartKind.COLD, median=2.306, last=2.1, count=4),
+        StartupTimes(kind=StartKind.WARM, median=0.09, last=0.1, count=20),
     )
 
     def see() -> None:
         operator.board.scaling["iris"] = scaling
         operator.board.starts["iris"] = starts
         operator.board.held["iris"] = 2
-        operator.board.parked["iris"] = ParkedView(phase=ParkedPhase.PARKED, memory=137 * 2**20)
+        operator.board.fork_servers["iris"] = ForkServerView(phase=ForkServerPhase.READY, memory=137 * 2**20)
 
     operator.call(see)
     text = gyrus("describe", "iris").out
@@ -133,7 +133,7 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
         "upon       average 6.75, panic_average 7",
         "held       2, until a replica is there",
         "starts     cold 2.31 s (median of 4), warm 0.09 s (median of 20)",
-        "next       warm: a process with the handler is parked (137 MiB)",
+        "next       warm: forked from a process that has loaded the handler (137 MiB)",
     ):
         assert part in text
     told = gyrus("describe", "iris", "-o", "json").json

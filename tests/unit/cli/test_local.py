@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from gyrus.cli import local
-from gyrus.cli.failures import Failure, WrongInput
-from gyrus.cli.local import Settings
+from gyrus.cli.failures import CommandFailure, WrongInput
+from gyrus.cli.local import PlatformSettings
 from gyrus.contract.home import Home
 from support.command_line import Gyrus
 from support.operator_thread import Operator
@@ -70,22 +70,24 @@ def test_an_operator_that_does_not_answer_is_ended(home: Home, bystander: psutil
 
 
 def test_settings_as_given_as_remembered_as_usual(home: Home) -> None:
-    assert local.choose(home) == Settings(8080, 8079, overcommit=False)
-    local.remember(home, Settings(1001, 1002, overcommit=True))
-    assert local.choose(home) == Settings(1001, 1002, overcommit=True)
-    assert local.choose(home, gateway=1003, overcommit=False) == Settings(1003, 1002, overcommit=False)
+    assert local.choose(home) == PlatformSettings(8080, 8079, overcommit=False)
+    local.remember(home, PlatformSettings(1001, 1002, overcommit=True))
+    assert local.choose(home) == PlatformSettings(1001, 1002, overcommit=True)
+    assert local.choose(home, gateway=1003, overcommit=False) == PlatformSettings(
+        1003, 1002, overcommit=False
+    )
     with pytest.raises(WrongInput, match="1002"):
         local.choose(home, gateway=1002)
 
 
 def test_settings_of_an_older_gyrus_are_remembered(home: Home) -> None:
     home.settings_file.write_text('{"gateway": 1001, "operator": 1002}')
-    assert local.choose(home) == Settings(1001, 1002)
+    assert local.choose(home) == PlatformSettings(1001, 1002)
 
 
 def test_overcommit_is_told_to_the_operator(home: Home) -> None:
-    assert "--overcommit" in local.command(home, Settings(overcommit=True))
-    assert "--overcommit" not in local.command(home, Settings())
+    assert "--overcommit" in local.command(home, PlatformSettings(overcommit=True))
+    assert "--overcommit" not in local.command(home, PlatformSettings())
 
 
 def test_up_when_it_is_up_already(operator: Operator, gyrus: Gyrus) -> None:
@@ -147,8 +149,8 @@ def test_an_operator_that_dies_at_its_start_leaves_its_last_words(
     python.write_text("#!/bin/sh\necho no module named gyrus >&2\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(Failure) as told:
-        local.start(home, Settings())
+    with pytest.raises(CommandFailure) as told:
+        local.start(home, PlatformSettings())
     assert told.value.message == "The operator ended while it started."
     assert told.value.details == "no module named gyrus"
     assert str(home.operator_log) in told.value.remedy

@@ -14,8 +14,8 @@ import click
 import pytest
 
 import gyrus as package
-from gyrus.cli import table
-from gyrus.cli.session import Session
+from gyrus.cli import command_index
+from gyrus.cli.session import CliSession
 from support.command_line import Gyrus
 
 
@@ -44,10 +44,10 @@ def test_the_overview_is_the_same_wherever_it_comes_from(gyrus: Gyrus) -> None:
     overview = gyrus("--help").out
     assert gyrus().out == overview
     assert gyrus("-o", "json", "--help").out == overview
-    assert all(f"  {name} " in overview for name in table.NAMES)
+    assert all(f"  {name} " in overview for name in command_index.NAMES)
 
 
-@pytest.mark.parametrize("name", table.NAMES)
+@pytest.mark.parametrize("name", command_index.NAMES)
 def test_every_command_has_help(name: str, gyrus: Gyrus) -> None:
     ran = gyrus(name, "--help")
     assert ran.code == 0
@@ -55,16 +55,16 @@ def test_every_command_has_help(name: str, gyrus: Gyrus) -> None:
     assert gyrus(name, "-h") == ran
 
 
-@pytest.mark.parametrize("name", table.NAMES)
+@pytest.mark.parametrize("name", command_index.NAMES)
 def test_every_command_of_the_table_is_in_its_module(name: str) -> None:
-    command = importlib.import_module(table.module(name)).command
+    command = importlib.import_module(command_index.module(name)).command
     assert isinstance(command, click.Command)
     assert command.name == name
 
 
 def test_every_module_is_in_the_table() -> None:
     folder = Path(str(package.__file__)).parent / "cli" / "commands"
-    assert {file.stem for file in folder.glob("[a-z]*.py")} == set(table.NAMES)
+    assert {file.stem for file in folder.glob("[a-z]*.py")} == set(command_index.NAMES)
 
 
 def test_a_mistyped_command(gyrus: Gyrus) -> None:
@@ -104,10 +104,10 @@ def test_a_platform_that_is_down_is_told_with_the_remedy(gyrus: Gyrus) -> None:
 def test_a_bug_is_told_shortly_and_its_details_are_kept(
     gyrus: Gyrus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def broken(self: Session) -> None:
+    def broken(self: CliSession) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(Session, "client", broken)
+    monkeypatch.setattr(CliSession, "client", broken)
     ran = gyrus("get")
     log = tmp_path / "home" / "logs" / "command-line.log"
     assert ran.code == 1
@@ -141,7 +141,8 @@ def test_client_and_command_line_need_nothing_of_unix_alone() -> None:
 import importlib, sys
 for name in {UNIX_ONLY}:
     sys.modules[name] = None
-import gyrus.client.client, gyrus.client.project, gyrus.cli.running, gyrus.cli.local, gyrus.cli.table as table
+import gyrus.client.client, gyrus.client.project, gyrus.cli.entry, gyrus.cli.local
+import gyrus.cli.command_index as table
 for name in table.NAMES:
     importlib.import_module(table.module(name))
 from gyrus.client.client import Client

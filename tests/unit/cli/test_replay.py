@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gyrus.cli.replay.observer import ReplaySample, replica_seconds
 from gyrus.cli.replay.payload import BadPayload, Template
 from gyrus.cli.replay.tally import Tally
-from gyrus.cli.replay.watching import Look, replica_seconds
 from gyrus.client.client import Client
-from gyrus.client.load.outcome import Fate, Outcome
+from gyrus.client.load.result import RequestResult, Result
 from support.command_line import Gyrus
 from support.operator_thread import Operator
 from support.project import Project, handler_api
@@ -67,10 +67,10 @@ def test_a_payload_that_cannot_be(text: str, said: str) -> None:
 
 
 def outcome(
-    number: int, latency: float, fate: Fate = Fate.ANSWERED, cause: str = "", late: float = 0.0
-) -> Outcome:
+    number: int, latency: float, fate: Result = Result.ANSWERED, cause: str = "", late: float = 0.0
+) -> RequestResult:
     due = float(number)
-    return Outcome(
+    return RequestResult(
         number=number,
         due=due,
         sent=due + late,
@@ -81,18 +81,18 @@ def outcome(
     )
 
 
-def look(at: float, running: int, **changes: int) -> Look:
+def look(at: float, running: int, **changes: int) -> ReplaySample:
     counts = {"requested": running, "ready": running, "in_flight": 0} | changes
-    return Look(at=at, running=running, **counts)
+    return ReplaySample(at=at, running=running, **counts)
 
 
 OUTCOMES = (
     outcome(0, 0.1),
     outcome(1, 0.5),
-    outcome(2, 0.01, Fate.REFUSED, "503 queue-full"),
-    outcome(3, 9.0, Fate.TIMED_OUT, "no answer within 9 s"),
-    outcome(4, 0.02, Fate.FAILED, "500"),
-    outcome(5, 0.01, Fate.REFUSED, "503 queue-full"),
+    outcome(2, 0.01, Result.REFUSED, "503 queue-full"),
+    outcome(3, 9.0, Result.TIMED_OUT, "no answer within 9 s"),
+    outcome(4, 0.02, Result.FAILED, "500"),
+    outcome(5, 0.01, Result.REFUSED, "503 queue-full"),
 )
 
 

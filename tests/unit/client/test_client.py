@@ -31,7 +31,7 @@ from gyrus.client.errors import (
     UnexpectedAnswer,
     UnknownApi,
 )
-from gyrus.client.watching import Gone
+from gyrus.client.streams import Gone
 from gyrus.contract.operator import Deployed, Status
 from gyrus.contract.replica import Reason
 from gyrus.spec.faults import SpecError

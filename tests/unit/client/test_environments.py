@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gyrus.client.environments import Entry, Environments
+from gyrus.client.environments import EnvironmentEntry, Environments
 from gyrus.client.errors import BadEnvironments, OperatorUnreachable, UnknownEnvironment
 from gyrus.contract.home import Home
 
-PRODUCTION = Entry(url="https://gyrus.example.com", token="secret")
+PRODUCTION = EnvironmentEntry(url="https://gyrus.example.com", token="secret")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_an_unknown_name_is_told_with_those_that_are_known() -> None:
 
 def test_a_token_file_is_read_when_it_is_needed(home: Home, tmp_path: Path) -> None:
     file = tmp_path / "token"
-    known = Environments().added("production", Entry(url="http://x", token_file=str(file)))
+    known = Environments().added("production", EnvironmentEntry(url="http://x", token_file=str(file)))
     with pytest.raises(BadEnvironments, match=f"cannot be read from {file}"):
         known.resolve("production", home)
     file.write_text("secret\n")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, Reason
 from gyrus.control.plan import plan
-from gyrus.control.rolling import Margins
+from gyrus.control.rolling_update import Margins
 from gyrus.spec.api import UpdateStrategy
 from support.world import NOW, World, api, generation, replica, spec
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.memory import MemoryBackend, fails, works
 from gyrus.backends.protocol import ReplicaOrder
-from gyrus.contract.operator import Outcome, ParkedView
-from gyrus.contract.parking import ParkedPhase
+from gyrus.contract.fork_server import ForkServerPhase
+from gyrus.contract.operator import ForkServerView, Outcome
 from gyrus.contract.replica import Phase, Reason
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
@@ -41,12 +41,12 @@ class Bench:
 
     async def deploy(self, **changes: object) -> None:
         await self.store.deploy([spec(**changes)], None, CLOCK.now())
-        self.board.intent_hints.notify("iris")
+        self.board.intent_signals.notify("iris")
 
     async def until(self, condition: Callable[[Api | None], bool]) -> Api | None:
         """The API as soon as the condition holds for it."""
         async with asyncio.timeout(10):
-            with self.board.replica_hints.listen() as listener:
+            with self.board.replica_signals.listen() as listener:
                 while not condition(api := await self.store.api("iris")):
                     await listener.wait()
                 return api
@@ -54,7 +54,7 @@ class Bench:
     async def told(self, last: str) -> list[str]:
         """The reasons of all events, as soon as ``last`` is one of them."""
         async with asyncio.timeout(10):
-            with self.board.replica_hints.listen() as listener:
+            with self.board.replica_signals.listen() as listener:
                 while last not in (reasons := [e.reason for e in await self.store.events("iris")]):
                     await listener.wait()
                 return reasons
@@ -127,7 +127,7 @@ async def test_a_deleted_api_leaves_nothing(tmp_path: Path) -> None:
         await at.deploy()
         await at.until(ended)
         await at.store.mark_deleting("iris", CLOCK.now())
-        at.board.intent_hints.notify("iris")
+        at.board.intent_signals.notify("iris")
         await at.until(lambda api: api is None)
         assert not at.backend.observe()
         assert not at.board.routes
@@ -141,7 +141,7 @@ async def test_what_is_live_is_expected_until_it_is_deleted(tmp_path: Path) -> N
         await at.deploy(env={"A": "b"})
         await looked(lambda: at.backend.expected["iris"].revision == 2)
         await at.store.mark_deleting("iris", CLOCK.now())
-        at.board.intent_hints.notify("iris")
+        at.board.intent_signals.notify("iris")
         await at.until(lambda api: api is None)
         assert not at.backend.expected
 
@@ -150,14 +150,14 @@ async def test_that_nothing_can_be_parked_is_told_once(tmp_path: Path) -> None:
     async with bench(tmp_path) as at:
         await at.deploy()
         await at.until(ended)
-        impossible = ParkedView(
-            phase=ParkedPhase.IMPOSSIBLE, because="importing handler.py started 1 thread: a"
+        impossible = ForkServerView(
+            phase=ForkServerPhase.IMPOSSIBLE, because="importing handler.py started 1 thread: a"
         )
         at.backend.views["iris"] = impossible
         for _ in range(2):
             at.backend.changes.notify("iris")
             assert (await at.told("ColdStarts")).count("ColdStarts") == 1
-        assert at.board.parked["iris"] == impossible
+        assert at.board.fork_servers["iris"] == impossible
         (event,) = [e for e in await at.store.events("iris") if e.reason == "ColdStarts"]
         assert event.message == "Replicas start cold: importing handler.py started 1 thread: a"
         assert event.type == "warning"

@@ -64,7 +64,7 @@ def test_gate_is_told_what_it_goes_by() -> None:
     ).queueing
     assert queueing is not None
     assert (queueing.slots, queueing.longest_queue, queueing.hold) == (3, 7, 2.0)
-    assert (queueing.replicas, queueing.generation, queueing.hopeless) == (1, 1, "")
+    assert (queueing.replicas, queueing.generation, queueing.unavailable_reason) == (1, 1, "")
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_only_what_can_never_start_is_hopeless(
     replicas = [replica(f"r{number}", phase=phase) for number, phase in enumerate(phases)]
     queueing = route(situation(*replicas, of=failed), frozenset()).queueing
     assert queueing is not None
-    assert queueing.hopeless == ("ImportError: no module." if given_up else "")
+    assert queueing.unavailable_reason == ("ImportError: no module." if given_up else "")

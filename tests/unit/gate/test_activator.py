@@ -18,13 +18,13 @@ import pytest_asyncio
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY
 from gyrus.gate.activator import Activator
-from gyrus.gate.connection import Connection
-from gyrus.gate.passage import connect
-from gyrus.state.board import Board, Queueing, Route
+from gyrus.gate.connection import GatewayConnection
+from gyrus.gate.relay import connect
+from gyrus.state.board import Board, QueuePolicy, Route
 from support.upstreams import Upstream, until
 
 APIS = ("a", "b", "c")
-QUEUEING = Queueing(slots=1, longest_queue=20_000, processes=1, replicas=1, hold=30, generation=1)
+QUEUEING = QueuePolicy(slots=1, longest_queue=20_000, processes=1, replicas=1, hold=30, generation=1)
 
 
 class Gate:
@@ -34,7 +34,7 @@ class Gate:
         self.activator = activator
         self.board = activator.board
 
-    def route(self, api: str, *endpoints: str, queueing: Queueing = QUEUEING) -> None:
+    def route(self, api: str, *endpoints: str, queueing: QueuePolicy = QUEUEING) -> None:
         to = frozenset(endpoints or (self.activator.endpoint,))
         self.board.routes[api] = Route(
             api=api,
@@ -45,7 +45,7 @@ class Gate:
             queueing=queueing,
         )
         self.board.acknowledged[api] = to
-        self.board.acknowledged_hints.notify(api)
+        self.board.acknowledged_signals.notify(api)
 
     async def connect(self) -> Caller:
         return Caller(*await asyncio.open_unix_connection(self.activator.path))
@@ -136,14 +136,14 @@ async def test_nothing_is_released_to_what_is_not_acknowledged(gate: Gate) -> No
     caller.ask("a")
     await until(lambda: gate.board.held.get("a") == 1)
     gate.board.acknowledged["a"] = frozenset({gate.activator.endpoint, "unix:/gone"})
-    gate.board.acknowledged_hints.notify("a")
+    gate.board.acknowledged_signals.notify("a")
     gate.board.routes["a"] = replace(gate.board.routes["a"], endpoints=frozenset({"unix:/new"}))
-    gate.board.route_hints.notify("a")
+    gate.board.route_signals.notify("a")
     asking = asyncio.create_task(caller.answer())
     await asyncio.wait([asking], timeout=0.1)
     assert not asking.done()
     gate.board.acknowledged["a"] = frozenset({"unix:/new"})
-    gate.board.acknowledged_hints.notify("a")
+    gate.board.acknowledged_signals.notify("a")
     assert await asking == (503, True)
 
 
@@ -281,15 +281,15 @@ async def stir(gate: Gate, chance: random.Random) -> None:
         api = chance.choice(APIS)
         if chance.random() < 0.2:
             del gate.board.routes[api]
-            gate.board.route_hints.notify(api)
+            gate.board.route_signals.notify(api)
             await asyncio.sleep(0.005)
         gate.route(api, *chance.choice([(), ("unix:/one",), ("unix:/one", "unix:/other")]))
         await asyncio.sleep(0.005)
 
 
-def living_connections() -> list[Connection]:
+def living_connections() -> list[GatewayConnection]:
     gc.collect()
-    return [each for each in gc.get_objects() if isinstance(each, Connection)]
+    return [each for each in gc.get_objects() if isinstance(each, GatewayConnection)]
 
 
 @pytest.mark.parametrize("seed", range(2))

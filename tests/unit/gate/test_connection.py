@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 
 from gyrus.contract.replica import LONGEST_KEPT_BODY
-from gyrus.gate.connection import Connection
-from gyrus.gate.hangups import Hangups
+from gyrus.gate.connection import GatewayConnection
+from gyrus.gate.disconnects import DisconnectWatcher
 from support.upstreams import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watched by epoll")
@@ -23,24 +23,24 @@ LONG = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (LONGEST_KEPT_BODY + 1
 
 class Keeper:
     def __init__(self) -> None:
-        self.hangups = Hangups(asyncio.get_running_loop())
+        self.disconnects = DisconnectWatcher(asyncio.get_running_loop())
         self.kept = 0
-        self.gone: list[Connection] = []
+        self.gone: list[GatewayConnection] = []
 
-    def opened(self, connection: Connection) -> None: ...
+    def opened(self, connection: GatewayConnection) -> None: ...
 
-    def arrived(self, connection: Connection) -> None: ...
+    def arrived(self, connection: GatewayConnection) -> None: ...
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: GatewayConnection) -> None:
         self.gone.append(connection)
 
-    def closed(self, connection: Connection) -> None: ...
+    def closed(self, connection: GatewayConnection) -> None: ...
 
 
 class Transport:
     """Tells of its end in the loop's next turn, as a real one does."""
 
-    def __init__(self, own: socket.socket, protocol: Connection) -> None:
+    def __init__(self, own: socket.socket, protocol: GatewayConnection) -> None:
         self._own = own
         self._protocol = protocol
         self.aborted: Callable[[], object] = lambda: None
@@ -55,9 +55,9 @@ class Transport:
         asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
 
-def connected(keeper: Keeper) -> tuple[Connection, Transport, socket.socket]:
+def connected(keeper: Keeper) -> tuple[GatewayConnection, Transport, socket.socket]:
     ours, theirs = socket.socketpair()
-    connection = Connection(keeper)
+    connection = GatewayConnection(keeper)
     transport = Transport(ours, connection)
     connection.connection_made(cast("asyncio.Transport", transport))
     return connection, transport, theirs
@@ -77,4 +77,4 @@ async def test_a_watch_that_has_ended_is_not_ended_again_as_anothers() -> None:
     os.close(placeholder)
     second_client.close()
     await until(lambda: keeper.gone == [first, second])
-    keeper.hangups.close()
+    keeper.disconnects.close()

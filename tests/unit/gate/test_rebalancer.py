@@ -14,10 +14,10 @@ import pytest_asyncio
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH
 from gyrus.gate.rebalancer import Rebalancer
-from gyrus.state.board import Board, Queueing, Route, Traffic
+from gyrus.state.board import Board, QueuePolicy, Route, Traffic
 from support.upstreams import Request, Upstream, answer, until
 
-QUEUEING = Queueing(slots=1, longest_queue=100, processes=1, replicas=2, hold=30, generation=1)
+QUEUEING = QueuePolicy(slots=1, longest_queue=100, processes=1, replicas=2, hold=30, generation=1)
 
 
 class Process:
@@ -55,18 +55,18 @@ class Process:
 
 
 class House:
-    def __init__(self, board: Board, bell: Path, one: Process, other: Process) -> None:
-        self.board, self.bell, self.one, self.other = board, bell, one, other
+    def __init__(self, board: Board, backlog_socket: Path, one: Process, other: Process) -> None:
+        self.board, self.backlog_socket, self.one, self.other = board, backlog_socket, one, other
 
-    def route(self, queueing: Queueing | None = QUEUEING) -> None:
+    def route(self, queueing: QueuePolicy | None = QUEUEING) -> None:
         to = frozenset({self.one.upstream.endpoint, self.other.upstream.endpoint})
         self.board.routes["a"] = Route(api="a", path="/a", endpoints=to, timeout=5, queueing=queueing)
         self.board.acknowledged["a"] = to
-        self.board.acknowledged_hints.notify("a")
+        self.board.acknowledged_signals.notify("a")
 
-    def ring(self, api: str = "a") -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-            bell.sendto(api.encode(), str(self.bell))
+    def notify(self, api: str = "a") -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
+            backlog_socket.sendto(api.encode(), str(self.backlog_socket))
 
 
 @pytest_asyncio.fixture
@@ -74,15 +74,15 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
     board = Board()
     one, other = Process(tmp_path / "one.sock"), Process(tmp_path / "other.sock")
     one.other, other.other = other, one
-    bell = tmp_path / "bell.sock"
+    backlog_socket = tmp_path / "backlog.sock"
     async with one.upstream.serving(), other.upstream.serving():
-        working = asyncio.create_task(Rebalancer(board, bell, SystemClock()).run())
-        await until(bell.exists)
-        yield House(board, bell, one, other)
+        working = asyncio.create_task(Rebalancer(board, backlog_socket, SystemClock()).run())
+        await until(backlog_socket.exists)
+        yield House(board, backlog_socket, one, other)
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
-    assert not bell.exists()
+    assert not backlog_socket.exists()
 
 
 async def test_a_replica_that_comes_gets_work_and_a_little_more(house: House) -> None:
@@ -99,7 +99,7 @@ async def test_replica_that_rings_is_looked_at_and_looks_end_with_the_queue(hous
     house.route()
     await until(lambda: house.one.looks == 1)
     house.one.waiting, house.one.busy = 1, 1
-    house.ring()
+    house.notify()
     await until(lambda: house.other.busy == 1)
     await until(lambda: house.one.waiting == 0)
     looks = house.one.looks
@@ -117,8 +117,8 @@ async def test_crowd_in_the_gateway_is_reason_enough(house: House) -> None:
 
 async def test_what_has_no_queue_of_ours_is_never_asked(house: House) -> None:
     house.route(None)
-    house.ring()
-    house.ring("unknown")
+    house.notify()
+    house.notify("unknown")
     await asyncio.sleep(0.1)
     assert house.one.looks == house.other.looks == 0
 

@@ -8,10 +8,10 @@ from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.contract.replica import Phase, Reason
 from gyrus.gate import refusals
 from gyrus.gate.refusals import Refusal, answer
-from gyrus.state.board import Queueing, Route
+from gyrus.state.board import QueuePolicy, Route
 from support.world import replica
 
-QUEUEING = Queueing(slots=1, longest_queue=10, processes=1, replicas=1, hold=2, generation=2)
+QUEUEING = QueuePolicy(slots=1, longest_queue=10, processes=1, replicas=1, hold=2, generation=2)
 ROUTE = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=60, queueing=QUEUEING)
 
 

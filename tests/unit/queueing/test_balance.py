@@ -10,7 +10,7 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.queueing.balance import CALM, DEEPEST, Balancer, Giving, rebalance
+from gyrus.queueing.balance import CALM, DEEPEST, Balancer, RequeueRequest, rebalance
 
 K = TypeVar("K", bound=Hashable)
 
@@ -48,10 +48,10 @@ class Process:
     def free(self) -> int:
         return max(0, (self.slots or 0) - self.busy - self.waiting)
 
-    def give_back(self, giving: Giving) -> list[float]:
-        first, spare = giving.first, giving.spare
+    def give_back(self, requeue: RequeueRequest) -> list[float]:
+        first, spare = requeue.first, requeue.spare
         waiting = sorted(self.moving)
-        going = (waiting[:first] + waiting[first + spare :])[: giving.number]
+        going = (waiting[:first] + waiting[first + spare :])[: requeue.number]
         self.moving = [arrived for arrived in self.moving if arrived not in going]
         return going
 
@@ -70,15 +70,15 @@ def idle(slots: int = 1) -> Process:
     return Process(slots, 0)
 
 
-def numbers(givings: Mapping[K, Giving]) -> dict[K, int]:
-    return {key: giving.number for key, giving in givings.items()}
+def numbers(givings: Mapping[K, RequeueRequest]) -> dict[K, int]:
+    return {key: requeue.number for key, requeue in givings.items()}
 
 
-def move(processes: dict[int, Process], givings: Mapping[int, Giving]) -> list[float]:
+def move(processes: dict[int, Process], givings: Mapping[int, RequeueRequest]) -> list[float]:
     """As the gateway does: each goes to whoever else has the fewest."""
     gone: list[float] = []
-    for giver, giving in givings.items():
-        for arrived in processes[giver].give_back(giving):
+    for giver, requeue in givings.items():
+        for arrived in processes[giver].give_back(requeue):
             others = [process for key, process in processes.items() if key != giver]
             min(others, key=lambda process: process.busy + process.waiting).take(arrived)
             gone.append(arrived)
@@ -101,9 +101,9 @@ def any_processes(draw: st.DrawFn) -> dict[int, Process]:
 
 def test_new_replicas_get_the_oldest_for_their_slot_and_one_more_each() -> None:
     processes = {0: full(*range(94)), 1: idle(), 2: idle(), 3: idle(), 4: idle()}
-    giving = rebalance(processes)
-    assert giving == {0: Giving(first=4, spare=1, more=4)}
-    move(processes, giving)
+    requeue = rebalance(processes)
+    assert requeue == {0: RequeueRequest(first=4, spare=1, more=4)}
+    move(processes, requeue)
     assert [process.busy for process in processes.values()] == [1] * 5
     assert rebalance(processes) == {}
 
@@ -166,9 +166,9 @@ def test_the_oldest_of_all_take_the_free_slots(processes: dict[int, Process]) ->
 @given(any_processes())
 def test_moving_comes_to_an_end(processes: dict[int, Process]) -> None:
     rounds = count()
-    while giving := rebalance(processes):
+    while requeue := rebalance(processes):
         before = total(processes.values())
-        move(processes, giving)
+        move(processes, requeue)
         assert total(processes.values()) == before
         assert next(rounds) < 30
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gyrus.assembly.claim import remove_run_folder
 from gyrus.contract.home import Home
+from gyrus.operator.home_lock import remove_run_folder
 from gyrus.routing.envoy import Envoy
 from gyrus.routing.settings import GatewayFiles, GatewaySettings
 from support.upstreams import free_port

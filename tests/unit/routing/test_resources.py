@@ -9,8 +9,8 @@ import pytest
 from gyrus.contract import problem
 from gyrus.contract.home import Home
 from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
-from gyrus.routing.adoption import assigned, listening_ports
 from gyrus.routing.bootstrap import bootstrap
+from gyrus.routing.config_dump import assigned, listening_ports
 from gyrus.routing.resources import clusters, endpoints, listener, problems, routes
 from gyrus.routing.resources.kinds import Json
 from gyrus.routing.settings import HIGHEST_BASE_ID, GatewayFiles, GatewaySettings

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
-from gyrus.routing.xds.session import Session
+from gyrus.routing.xds.stream_state import StreamState
 from support.fake_envoy import FakeEnvoy, Message
 
 
@@ -77,7 +77,7 @@ def test_reconnected_envoy_gets_nothing() -> None:
     envoy.connect()
     envoy.settle(world)
     assert envoy.pushes == []
-    assert envoy.session.told
+    assert envoy.session.synced
     assert envoy.session.settled(world)
 
 
@@ -142,7 +142,7 @@ def test_stale_answer_is_no_answer() -> None:
 
 
 def test_unknown_kind_is_ignored() -> None:
-    assert Session().receive(Message("type.googleapis.com/envoy.config.route.v3.Other")) is None
+    assert StreamState().receive(Message("type.googleapis.com/envoy.config.route.v3.Other")) is None
 
 
 names = st.sampled_from(["a", "b", "c"])

@@ -31,10 +31,10 @@ class Worker:
     heard: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def until(self, **wanted: Any) -> dict[str, Any]:
-        for line in self.said:
-            self.heard.append(line)
-            if all(line.get(key) == value for key, value in wanted.items()):
-                return line
+        for queue in self.said:
+            self.heard.append(queue)
+            if all(queue.get(key) == value for key, value in wanted.items()):
+                return queue
         raise AssertionError(f"it ended without saying {wanted}: {self.heard}")
 
     def connect(self) -> socket.socket:
@@ -94,7 +94,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         )
         os.close(writer)
         control = os.fdopen(reader, "rb")
-        worker = Worker(process, tmp_path / "api-1-abcde.0.sock", (json.loads(line) for line in control))
+        worker = Worker(process, tmp_path / "api-1-abcde.0.sock", (json.loads(queue) for queue in control))
         workers.append(worker)
         return worker
 
@@ -212,10 +212,10 @@ def test_a_drain(start: Start, tmp_path: Path) -> None:
         while b"gyrus_queued 1.0\n" not in receive(idle, b"gyrus_slots_overdue 0.0\n"):
             idle.sendall(request(path="/metrics", method="GET"))
         worker.stop()
-        (given_back,) = read_replies(receive(waiting))
-        assert given_back.status == 503
-        assert given_back.headers["x-gyrus-requeue"] == "1"
-        assert given_back.headers["connection"] == "close"
+        (requeued,) = read_replies(receive(waiting))
+        assert requeued.status == 503
+        assert requeued.headers["x-gyrus-requeue"] == "1"
+        assert requeued.headers["connection"] == "close"
         late = worker.ask('"late"')
         assert late.headers["x-gyrus-requeue"] == "1"
         assert worker.ask(path="/readyz", method="GET").status == 503
@@ -278,7 +278,7 @@ def test_it_listens_on_tcp_where_it_is_told_to(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     ) as worker:
         assert worker.stderr is not None
-        assert next(line for line in worker.stderr if b"ready" in line)
+        assert next(queue for queue in worker.stderr if b"ready" in queue)
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(request("5", close=True))
             assert read_replies(receive(client))[0].body == b"5"

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.operator import OperatorInfo
-from gyrus.packaging.shelf import PackageShelf
+from gyrus.packaging.store import PackageStore
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
 from gyrus.server.serving import listen, serve
@@ -68,7 +68,7 @@ def context(
     return ServerContext(
         store=store,
         board=board,
-        shelf=PackageShelf(tmp_path / "packages", tmp_path / "projects", limit=LIMIT),
+        packages=PackageStore(tmp_path / "packages", tmp_path / "projects", limit=LIMIT),
         logs=output,
         clock=SystemClock(),
         token=TOKEN,

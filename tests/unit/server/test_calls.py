@@ -18,7 +18,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
-from gyrus.contract.operator import Outcome, ScalingView, StartTimes
+from gyrus.contract.operator import Outcome, ScalingView, StartupTimes
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
@@ -145,7 +145,7 @@ class TestMetrics:
         board.held["iris"] = 2
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=7, replicas=2, rule="r", message="")
         board.decisions["iris"] = Counter({("r", "up"): 3, ("", "stay"): 8})
-        board.starts["iris"] = (StartTimes(kind=StartKind.WARM, median=0.25, last=1, count=2),)
+        board.starts["iris"] = (StartupTimes(kind=StartKind.WARM, median=0.25, last=1, count=2),)
         answer = await client.get("/metrics")
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         samples = {
@@ -280,7 +280,7 @@ class TestDeploy:
         assert len(await store.revisions("iris")) == 1
 
     async def test_control_is_woken(self, client: httpx.AsyncClient, board: Board) -> None:
-        with board.intent_hints.listen() as hints:
+        with board.intent_signals.listen() as hints:
             await deploy(client, process("a"), process("b"))
             assert await hints.wait() == {"a", "b"}
 
@@ -400,7 +400,7 @@ class TestActs:
             await finish(store, Outcome.DONE)
 
     async def test_rollback(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
-        with board.intent_hints.listen() as hints:
+        with board.intent_signals.listen() as hints:
             told = (await client.post("/apis/iris/rollback", json={"to": None})).json()
             assert await hints.wait() == {"iris"}
         assert told == {
@@ -422,14 +422,14 @@ class TestActs:
         problem(await client.post("/apis/iris/rollback", json={"to": "x"}), 400, "bad-request")
 
     async def test_refresh(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
-        with board.intent_hints.listen() as hints:
+        with board.intent_signals.listen() as hints:
             told = (await client.post("/apis/iris/refresh")).json()
             assert await hints.wait() == {"iris"}
         assert (told["revision"], told["generation"]) == (2, 3)
         assert (await store.events("iris"))[-1].reason == "Refreshed"
 
     async def test_delete(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
-        with board.intent_hints.listen() as hints:
+        with board.intent_signals.listen() as hints:
             response = await client.delete("/apis/iris")
             assert await hints.wait() == {"iris"}
         assert (response.status_code, response.json()["status"]) == (202, "deleting")

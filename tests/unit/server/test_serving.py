@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from gyrus.server.serving import CannotListen, PortTaken, listen, serve
+from gyrus.server.serving import CannotListen, OperatorPortTaken, listen, serve
 from support.output import Output
 
 HEADERS = {"authorization": "Bearer a-secret"}
@@ -144,7 +144,7 @@ class TestListening:
     def test_a_port_that_is_taken(self) -> None:
         with listen("127.0.0.1", 0) as first:
             port = first.getsockname()[1]
-            with pytest.raises(PortTaken) as raised:
+            with pytest.raises(OperatorPortTaken) as raised:
                 listen("127.0.0.1", port)
         message = str(raised.value)
         assert message.startswith(f"The operator cannot listen on 127.0.0.1:{port}: ")

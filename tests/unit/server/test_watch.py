@@ -62,12 +62,12 @@ async def test_at_once_and_at_every_change(remote: httpx.AsyncClient, store: Sql
         assert (kind, told["api"]["name"], told["replicas"]) == ("api", "iris", [])
 
         board.replicas["iris"] = (replica(Phase.READY),)
-        board.replica_hints.notify("iris")
+        board.replica_signals.notify("iris")
         _, told = await anext(events)
         assert (told["replicas"][0]["status"]["phase"], told["replicas"][0]["routed"]) == ("ready", False)
 
         board.acknowledged["iris"] = frozenset({"unix:/a"})
-        board.acknowledged_hints.notify("iris")
+        board.acknowledged_signals.notify("iris")
         _, told = await anext(events)
         assert told["replicas"][0]["routed"]
 
@@ -82,12 +82,12 @@ async def test_what_did_not_change_is_not_told(
     await store.deploy([spec()], None, START)
     async with watching(remote, "iris") as events:
         await anext(events)
-        board.replica_hints.notify("iris", "other")
+        board.replica_signals.notify("iris", "other")
         upcoming = asyncio.ensure_future(anext(events))
         done, _ = await asyncio.wait([upcoming], timeout=0.3)
         assert not done
         board.replicas["iris"] = (replica(Phase.STARTING),)
-        board.replica_hints.notify("iris")
+        board.replica_signals.notify("iris")
         _, told = await upcoming
         assert told["replicas"][0]["status"]["phase"] == "starting"
 
@@ -97,14 +97,14 @@ async def test_several_and_one_that_is_gone(remote: httpx.AsyncClient, store: Sq
     async with watching(remote, "a", "b") as events:
         assert [await anext(events), await anext(events)][1] == ("gone", {"name": "b"})
         await store.deploy([spec("b")], None, START)
-        board.intent_hints.notify("b")
+        board.intent_signals.notify("b")
         kind, told = await anext(events)
         assert (kind, told["api"]["name"]) == ("api", "b")
         await remote.delete("/apis/a")
         kind, told = await anext(events)
         assert told["api"]["status"] == "deleting"
         await store.remove("a")
-        board.replica_hints.notify("a")
+        board.replica_signals.notify("a")
         assert await anext(events) == ("gone", {"name": "a"})
 
 
@@ -112,7 +112,7 @@ async def test_the_list_of_all(remote: httpx.AsyncClient, store: SqlStore, board
     async with watching(remote) as events:
         assert await anext(events) == ("apis", [])
         await store.deploy([spec("a"), spec("b")], None, START)
-        board.intent_hints.notify("a", "b")
+        board.intent_signals.notify("a", "b")
         kind, told = await anext(events)
         assert (kind, [api["name"] for api in told]) == ("apis", ["a", "b"])
 
@@ -184,7 +184,7 @@ class TestWithoutANetwork:
         listening.may_send.clear()
         for phase in (Phase.PENDING, Phase.BUILDING, Phase.STARTING, Phase.UNREADY, Phase.READY):
             board.replicas["iris"] = (replica(phase),)
-            board.replica_hints.notify("iris")
+            board.replica_signals.notify("iris")
             await clock.advance(1)
         listening.may_send.set()
         await clock.advance(1)
@@ -220,7 +220,7 @@ class TestWithoutANetwork:
         await clock.settle()
         chunks = len(listening.chunks)
         board.replicas["iris"] = (replica(Phase.READY),)
-        board.replica_hints.notify("iris")
+        board.replica_signals.notify("iris")
         await clock.advance(1)
         assert len(listening.chunks) == chunks
         assert clock.next_wake is None

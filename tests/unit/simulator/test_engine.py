@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gyrus.simulator.run import Outcome, Run
+from gyrus.simulator.run import Run, SimulatedResult
 from gyrus.simulator.service import Lognormal
 from gyrus.simulator.workload import Workload
 from support.rehearsals import OnDemand, Script, ends, poisson, simulated, waits, workload
@@ -84,15 +84,15 @@ def test_whatever_happens_each_request_ends_once(
         work, policy, slots=slots, longest_queue=longest, timeout=timeout, hold=min(hold, timeout),
         startup=Lognormal(2.0, 0.5),
     )  # fmt: skip
-    assert Outcome.PENDING not in run.outcomes
+    assert SimulatedResult.PENDING not in run.outcomes
     for outcome, begun, arrival, service in zip(
         run.outcomes, run.begun, work.arrivals, work.services, strict=True
     ):
-        if outcome == Outcome.REFUSED:
+        if outcome == SimulatedResult.REFUSED:
             assert math.isnan(begun)
             continue
         on_time = not math.isnan(begun) and begun + service <= arrival + timeout
-        assert on_time is (outcome == Outcome.ANSWERED)
+        assert on_time is (outcome == SimulatedResult.ANSWERED)
         assert math.isnan(begun) or arrival <= begun <= arrival + timeout
     check_slots(run, slots)
     assert run.peak_replicas >= initial
@@ -172,13 +172,17 @@ def test_equal_seeds_give_equal_runs() -> None:
 
 def test_a_full_queue_refuses() -> None:
     run = simulated(workload(*[(0.0, 1.0)] * 5), 1, longest_queue=2)
-    assert list(run.outcomes) == [Outcome.ANSWERED] * 3 + [Outcome.REFUSED] * 2
+    assert list(run.outcomes) == [SimulatedResult.ANSWERED] * 3 + [SimulatedResult.REFUSED] * 2
     assert run.ended == 3
 
 
 def test_who_waits_too_long_leaves_the_queue_and_who_works_too_long_keeps_the_slot() -> None:
     run = simulated(workload((0, 5), (0.1, 1), (4, 0.5)), 1, timeout=2)
-    assert list(run.outcomes) == [Outcome.TIMED_OUT, Outcome.TIMED_OUT, Outcome.ANSWERED]
+    assert list(run.outcomes) == [
+        SimulatedResult.TIMED_OUT,
+        SimulatedResult.TIMED_OUT,
+        SimulatedResult.ANSWERED,
+    ]
     assert math.isnan(run.begun[1])
     assert run.begun[2] == 5
 
@@ -201,7 +205,7 @@ def test_a_leaving_replica_gives_back_what_waits() -> None:
     """At 3 one of two leaves: the youngest. Nobody is lost, and what it started is finished."""
     work = workload(*[(0.0, 4.0)] * 6)
     run = simulated(work, Script((3, 1), initial=2))
-    assert list(run.outcomes) == [Outcome.ANSWERED] * 6
+    assert list(run.outcomes) == [SimulatedResult.ANSWERED] * 6
     assert sorted(run.begun) == [0, 0, 4, 8, 12, 16]
 
 
@@ -217,7 +221,9 @@ def test_from_zero_a_request_is_held_until_a_replica_is_there() -> None:
 def test_who_cannot_be_held_is_refused() -> None:
     work = workload((0, 1), (0.1, 1), (0.2, 1), (0.3, 1))
     run = simulated(work, Script((10, 1), initial=0), longest_queue=2, hold=5, timeout=30)
-    assert list(run.outcomes) == [Outcome.REFUSED] * 4  # the last for want of a place, the others after 5 s
+    assert (
+        list(run.outcomes) == [SimulatedResult.REFUSED] * 4
+    )  # the last for want of a place, the others after 5 s
     assert run.ended == pytest.approx(5.2)
 
 
@@ -225,7 +231,7 @@ def test_held_requests_go_on_as_far_as_there_are_places() -> None:
     """Nine are held when three replicas come one after the other, with places for four each."""
     work = workload(*[(1.1 + number / 100, 1.0) for number in range(9)])
     run = simulated(work, Script((1, 3), initial=0), longest_queue=3, startup=Lognormal(1, 0.5), seed=2)
-    assert list(run.outcomes) == [Outcome.ANSWERED] * 9
+    assert list(run.outcomes) == [SimulatedResult.ANSWERED] * 9
     assert run.begun[0] == min(run.begun)
 
 

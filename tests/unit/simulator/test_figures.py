@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gyrus.simulator.figures import Percentiles, misses, of_run, parse_price, report
-from gyrus.simulator.run import Outcome
+from gyrus.simulator.run import SimulatedResult
 from support.rehearsals import simulated, workload
 
 
@@ -28,7 +28,7 @@ def test_waits_latencies_and_misses_of_a_small_run() -> None:
 
 def test_what_times_out_counts_with_its_timeout() -> None:
     run = simulated(workload((0, 5), (0, 1)), 1, timeout=2)
-    assert list(run.outcomes) == [Outcome.TIMED_OUT] * 2
+    assert list(run.outcomes) == [SimulatedResult.TIMED_OUT] * 2
     figures = of_run(run, slo=10)
     assert figures.latency == Percentiles(2, 2, 2)
     assert figures.wait == Percentiles(0, 2, 2)

@@ -8,22 +8,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gyrus.queueing.line import Line
-from gyrus.simulator.rotation import Replica, Rotation
+from gyrus.queueing.slots import SlotQueue
+from gyrus.simulator.rotation import Rotation, SimulatedReplica
 
 
 class Rotations(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.rotation = Rotation(Random(1))
-        self.replicas: list[Replica] = []
+        self.replicas: list[SimulatedReplica] = []
         self.number = 0
 
     @rule()
     def add(self) -> None:
         self.number += 1
-        line: Line[int] = Line(1, 1)
-        replica = Replica(self.number, line, 0.0)
+        line: SlotQueue[int] = SlotQueue(1, 1)
+        replica = SimulatedReplica(self.number, line, 0.0)
         self.rotation.add(replica)
         self.replicas.append(replica)
 
@@ -65,7 +65,7 @@ TestRotations.settings = settings(max_examples=100, stateful_step_count=40, dead
 def test_equals_are_chosen_evenly() -> None:
     rotation = Rotation(Random(1))
     for number in range(4):
-        line: Line[int] = Line(1, 1)
-        rotation.add(Replica(number, line, 0.0))
+        line: SlotQueue[int] = SlotQueue(1, 1)
+        rotation.add(SimulatedReplica(number, line, 0.0))
     chosen = [rotation.pick().number for _ in range(4000)]
     assert all(900 < chosen.count(number) < 1100 for number in range(4))

@@ -12,7 +12,7 @@ from gyrus.simulator.service import (
     Exponential,
     Fixed,
     Lognormal,
-    Service,
+    ServiceTimes,
     parse_service,
     parse_spread,
 )
@@ -37,7 +37,7 @@ def trace(number: int = 2, **columns: tuple[str, ...]) -> Trace:
         ("column:Tokens*20ms", Column("Tokens", 0.02)),
     ],
 )
-def test_what_can_be_written(text: str, service: Service) -> None:
+def test_what_can_be_written(text: str, service: ServiceTimes) -> None:
     assert parse_service(text) == service
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gyrus.simulator.service import Fixed
 from gyrus.simulator.tuning import Goal, Tuned, tune, with_settings
-from gyrus.simulator.workload import Rules, Workload
+from gyrus.simulator.workload import Workload, WorkloadRules
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.load import check
 from support.rehearsals import poisson
@@ -29,7 +29,7 @@ WORK = poisson(4.0, 600, 1.0, exponential=False)
 def tuned(api: ApiSpec, allowed: float, work: Workload = WORK) -> tuple[Tuned, list[tuple[int, int]]]:
     told: list[tuple[int, int]] = []
     goal = Goal(slo=None, allowed=allowed)
-    rules = Rules.of(api, Fixed(5.0))
+    rules = WorkloadRules.of(api, Fixed(5.0))
     return tune(api, work, rules, goal, lambda tried, most: told.append((tried, most))), told
 
 

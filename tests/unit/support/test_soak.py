@@ -153,7 +153,7 @@ def test_growth_is_measured_once_a_process_is_warm() -> None:
     ("command", "role"),
     [
         ("python -m gyrus.runtime.supervisor /h/replicas/iris-1-ab3de", "gyrus.runtime.supervisor of iris"),
-        ("python -m gyrus.assembly --x", "gyrus.assembly"),
+        ("python -m gyrus.operator --x", "gyrus.operator"),
         ("/lib/envoy/envoy -c bootstrap.json --restart-epoch 0", "envoy"),
         ("python server.py", ""),
     ],

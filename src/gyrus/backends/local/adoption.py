@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gyrus.backends.local.caretaker import Found
-from gyrus.backends.local.folder import Launch, ReplicaFolder, Unreadable
-from gyrus.backends.local.supervision import Supervisor, find_supervisors, kill_leftovers
+from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, Unreadable
+from gyrus.backends.local.replica import Found
+from gyrus.backends.local.supervisor_process import SupervisorProcess, find_supervisors, kill_leftovers
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, ReplicaStatus
@@ -32,7 +32,7 @@ def find_replicas(home: Home) -> list[Adopted]:
 def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> Iterator[Adopted]:
     for folder in folders:
         pid = supervisors.get(str(folder.config_file))
-        supervisor = Supervisor(pid, folder.config_file) if pid is not None else None
+        supervisor = SupervisorProcess(pid, folder.config_file) if pid is not None else None
         try:
             order = folder.order()
         except Unreadable as error:
@@ -42,27 +42,29 @@ def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> It
         yield Adopted(order=order, folder=folder, found=_found(folder, supervisor))
 
 
-def _found(folder: ReplicaFolder, supervisor: Supervisor | None) -> Found:
+def _found(folder: ReplicaFolder, supervisor: SupervisorProcess | None) -> Found:
     status = folder.status()
     launch = folder.launch()
     told = status if supervisor and status and status.pid == supervisor.pid else None
     return Found(
         supervisor=supervisor,
         status=told,
-        launch=_with_pid(launch or Launch(), supervisor, status),
+        launch=_with_pid(launch or LaunchRecord(), supervisor, status),
         stop=folder.stop(),
         ordered_at=folder.ordered_at(),
         holds=launch is not None and not (told and told.phase is Phase.FAILED),
     )
 
 
-def _with_pid(launch: Launch, supervisor: Supervisor | None, status: ReplicaStatus | None) -> Launch:
+def _with_pid(
+    launch: LaunchRecord, supervisor: SupervisorProcess | None, status: ReplicaStatus | None
+) -> LaunchRecord:
     """The launch with its pid, even where the operator died before it could note that."""
     pid = supervisor.pid if supervisor else launch.pid or (status.pid if status else None)
-    return Launch(pid=pid, restarts=launch.restarts, devices=launch.devices)
+    return LaunchRecord(pid=pid, restarts=launch.restarts, devices=launch.devices)
 
 
-def _discard(folder: ReplicaFolder, supervisor: Supervisor | None) -> None:
+def _discard(folder: ReplicaFolder, supervisor: SupervisorProcess | None) -> None:
     launch = folder.launch()
     if supervisor:
         supervisor.kill()

@@ -110,7 +110,7 @@ class Shortage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Allocations:
     """Never gives out more than the machine has. What was held before it was kept may exceed that."""
 
     machine: Machine = UNKNOWN
@@ -118,31 +118,31 @@ class Ledger:
     """Of CPU and memory, everybody gets what they ask for. GPUs are always counted."""
     shares: Mapping[str, Share] = field(default_factory=dict[str, Share])
     """By replica."""
-    line: tuple[Claim, ...] = ()
+    queue: tuple[Claim, ...] = ()
     """Claims that are not met, in their order."""
 
     # What is asked of it
 
-    def keep(self, share: Share) -> Ledger:
+    def keep(self, share: Share) -> Allocations:
         """A replica that was found holds this, whether there is room for it or not."""
         return replace(self, shares={**self.shares, share.claim.replica: share})
 
-    def ask(self, claim: Claim) -> Ledger:
+    def ask(self, claim: Claim) -> Allocations:
         """Idempotent by the replica. The claim is met, or waits in the line."""
-        if claim.replica in self.shares or any(other.replica == claim.replica for other in self.line):
+        if claim.replica in self.shares or any(other.replica == claim.replica for other in self.queue):
             return self
-        line = tuple(sorted((*self.line, claim), key=lambda waiting: waiting.place))
-        return replace(self, line=line)._served()
+        queue = tuple(sorted((*self.queue, claim), key=lambda waiting: waiting.place))
+        return replace(self, queue=queue)._served()
 
-    def leave(self, replica: str) -> Ledger:
+    def leave(self, replica: str) -> Allocations:
         """A replica needs nothing any more, be it that it holds something or that it waits. Idempotent."""
-        line = tuple(claim for claim in self.line if claim.replica != replica)
+        queue = tuple(claim for claim in self.queue if claim.replica != replica)
         share = self.shares.get(replica)
         if share is None:
-            return self if len(line) == len(self.line) else replace(self, line=line)._served()
+            return self if len(queue) == len(self.queue) else replace(self, queue=queue)._served()
         heir = self._heir(share)
         shares = {name: other for name, other in self.shares.items() if name != replica}
-        after = replace(self, shares=shares, line=line)
+        after = replace(self, shares=shares, queue=queue)
         return (after._given(heir) if heir else after)._served()
 
     # What it tells
@@ -183,26 +183,26 @@ class Ledger:
     def shortages(self) -> Iterator[Shortage]:
         """Of every claim in the line, and in its order."""
         free = left = self.free
-        for place, claim in enumerate(self.line):
+        for place, claim in enumerate(self.queue):
             lacking = self._lacking(claim.needs, left)
-            yield Shortage(claim=claim, lacking=lacking, free=free, before=self.line[:place])
+            yield Shortage(claim=claim, lacking=lacking, free=free, before=self.queue[:place])
             left = less(left, claim.needs)
 
     # How it decides
 
-    def _served(self) -> Ledger:
+    def _served(self) -> Allocations:
         """Every claim met that can be, without delay for those before it."""
-        ledger, left = self, self.free
-        for claim in self.line:
+        allocations, left = self, self.free
+        for claim in self.queue:
             if not self._lacking(claim.needs, left):
-                ledger = ledger._given(claim)
+                allocations = allocations._given(claim)
             left = less(left, claim.needs)  # given to it, or kept for it
-        return ledger
+        return allocations
 
-    def _given(self, claim: Claim) -> Ledger:
+    def _given(self, claim: Claim) -> Allocations:
         share = Share(claim=claim, gpus=self._free_gpus()[: claim.needs[Resource.GPU]])
-        line = tuple(waiting for waiting in self.line if waiting.replica != claim.replica)
-        return replace(self, shares={**self.shares, claim.replica: share}, line=line)
+        queue = tuple(waiting for waiting in self.queue if waiting.replica != claim.replica)
+        return replace(self, shares={**self.shares, claim.replica: share}, queue=queue)
 
     def _heir(self, share: Share) -> Claim | None:
         """Whoever of its API can take a share over, so that nobody else has less than while it was held."""
@@ -210,12 +210,12 @@ class Ledger:
         spare = self._spare(api)
         left = {resource: share.claim.needs[resource] + spare[resource] for resource in Resource}
         left[Resource.GPU] = len(set(share.gpus) & set(self.machine.gpus)) + spare[Resource.GPU]
-        own = (claim for claim in self.line if claim.api == api)
+        own = (claim for claim in self.queue if claim.api == api)
         return next((claim for claim in own if not self._lacking(claim.needs, left)), None)
 
     def _spare(self, api: str) -> Amount:
         """What nobody holds and nobody but this API waits for; nothing where more is held than there is."""
-        promised = total_of(claim.needs for claim in self.line if claim.api != api)
+        promised = total_of(claim.needs for claim in self.queue if claim.api != api)
         return {resource: max(0, free - promised[resource]) for resource, free in self.free.items()}
 
     def _lacking(self, needs: Amount, left: Amount) -> tuple[Resource, ...]:

@@ -17,7 +17,7 @@ NOTIFY_SOCKET = "notify.sock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class LaunchContext:
     """What was prepared for one replica."""
 
     project: Path
@@ -31,27 +31,29 @@ def log_folder(home: Home, api: str, replica: str) -> Path:
     return home.replica_logs / api / replica
 
 
-def configure(order: ReplicaOrder, ground: Ground, home: Home, settings: LocalSettings) -> ReplicaConfig:
+def configure(
+    order: ReplicaOrder, context: LaunchContext, home: Home, settings: LocalSettings
+) -> ReplicaConfig:
     spec = order.spec
     return ReplicaConfig(
         id=order.id,
         api=spec.name,
         revision=order.revision,
-        project=str(ground.project),
-        python=str(ground.python),
+        project=str(context.project),
+        python=str(context.python),
         handler=_handler(spec),
         process=_process(spec),
         processes=_processes(spec),
         limits=limits_of(spec),
-        env=_visible(ground) | spec.env,
+        env=_visible(context) | spec.env,
         memory=spec.compute.mem,
         start_timeout=settings.start_timeout,
         grace=spec.timeout.total_seconds() + settings.drain_allowance,
         run_dir=str(home.run),
         log_dir=str(log_folder(home, spec.name, order.id)),
         notify=str(home.run / NOTIFY_SOCKET),
-        front=spec.process is not None and spec.slots is not None,
-        bell=str(home.bell_socket),
+        queue_proxy=spec.process is not None and spec.slots is not None,
+        backlog_socket=str(home.backlog_socket),
     )
 
 
@@ -90,5 +92,5 @@ def _process(spec: ApiSpec) -> ProcessConfig | None:
     return ProcessConfig(command=process.command, ready_path=process.ready.path if process.ready else None)
 
 
-def _visible(ground: Ground) -> dict[str, str]:
-    return {VISIBLE_DEVICES: ",".join(ground.devices)} if ground.has_devices else {}
+def _visible(context: LaunchContext) -> dict[str, str]:
+    return {VISIBLE_DEVICES: ",".join(context.devices)} if context.has_devices else {}

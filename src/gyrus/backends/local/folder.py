@@ -33,7 +33,7 @@ REMOVALS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
+class LaunchRecord:
     """The supervisor that was launched last."""
 
     pid: int | None = None
@@ -45,7 +45,7 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopRecord:
     deadline: float
     """Seconds since the epoch, after which the replica is killed."""
 
@@ -106,7 +106,7 @@ class ReplicaFolder:
         except OSError:
             return None
 
-    def prepare_launch(self, config: ReplicaConfig, launch: Launch) -> None:
+    def prepare_launch(self, config: ReplicaConfig, launch: LaunchRecord) -> None:
         """What the last supervisor said is void from now on."""
         (self.path / STATUS_FILE).unlink(missing_ok=True)
         self.note(launch)
@@ -115,20 +115,20 @@ class ReplicaFolder:
     def config(self) -> ReplicaConfig | None:
         return self._read(CONFIG_FILE, ReplicaConfig)
 
-    def note(self, launch: Launch) -> None:
+    def note(self, launch: LaunchRecord) -> None:
         self._write("launch.json", launch)
 
-    def launch(self) -> Launch | None:
-        return self._read("launch.json", Launch)
+    def launch(self) -> LaunchRecord | None:
+        return self._read("launch.json", LaunchRecord)
 
     def status(self) -> ReplicaStatus | None:
         return self._read(STATUS_FILE, ReplicaStatus)
 
-    def mark_stopped(self, stop: Stop) -> None:
+    def mark_stopped(self, stop: StopRecord) -> None:
         self._write("stop.json", stop)
 
-    def stop(self) -> Stop | None:
-        return self._read("stop.json", Stop)
+    def stop(self) -> StopRecord | None:
+        return self._read("stop.json", StopRecord)
 
     def last_errors(self, count: int = 10) -> tuple[str, ...]:
         try:

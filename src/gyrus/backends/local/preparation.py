@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Protocol
 
 from gyrus.aio.clock import Clock
+from gyrus.aio.start_limiter import FairSemaphore
 from gyrus.backends.local.capacity import Claim
-from gyrus.backends.local.configuration import Ground
-from gyrus.backends.local.environments.failure import EnvironmentFailure
-from gyrus.backends.local.environments.shelf import EnvironmentShelf, Request
-from gyrus.backends.local.places import Places
+from gyrus.backends.local.capacity_messages import impossible
+from gyrus.backends.local.configuration import LaunchContext
+from gyrus.backends.local.placement import PlacementQueue
 from gyrus.backends.local.settings import LocalSettings
-from gyrus.backends.local.telling import impossible
-from gyrus.backends.local.turns import Turns
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
+from gyrus.environments.cache import EnvironmentCache, EnvironmentRequest
+from gyrus.environments.errors import EnvironmentFailure
 
 
-class Say(Protocol):
+class ReportProgress(Protocol):
     """Takes what the replica is doing, for people."""
 
     def __call__(self, phase: Phase, message: str, reason: Reason | None = None) -> None: ...
@@ -40,19 +40,19 @@ class Projects(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class Services:
     """What all replicas of this machine are made with."""
 
     home: Home
     clock: Clock
     settings: LocalSettings
     projects: Projects
-    environments: EnvironmentShelf
-    places: Places
-    starting: Turns
+    environments: EnvironmentCache
+    placement: PlacementQueue
+    starting: FairSemaphore
 
 
-class Impossible(Exception):
+class CannotLaunch(Exception):
     """The replica cannot be launched, and trying again would not help. ``str()`` of it is one line."""
 
     def __init__(self, reason: Reason, message: str, lines: tuple[str, ...] = ()) -> None:
@@ -62,63 +62,72 @@ class Impossible(Exception):
 
 
 async def prepare(
-    order: ReplicaOrder, claim: Claim, empty: Path, workshop: Workshop, say: Say, known: Ground | None = None
-) -> Ground:
+    order: ReplicaOrder,
+    claim: Claim,
+    empty: Path,
+    services: Services,
+    report: ReportProgress,
+    known: LaunchContext | None = None,
+) -> LaunchContext:
     """``empty``: the project of an order without files. ``known``: what was prepared already for all like it.
     Raises Impossible, OSError.
 
     The place comes last: nothing is held for a replica that is not ready to start.
     """
-    _check_possible(claim, workshop.places)
-    ground = known or await furnish(order, empty, workshop, say)
-    return replace(ground, devices=await _place(claim, workshop.places, say))
+    _check_possible(claim, services.placement)
+    context = known or await prepare_shared(order, empty, services, report)
+    return replace(context, devices=await _place(claim, services.placement, report))
 
 
-async def furnish(order: ReplicaOrder, empty: Path, workshop: Workshop, say: Say) -> Ground:
+async def prepare_shared(
+    order: ReplicaOrder, empty: Path, services: Services, report: ReportProgress
+) -> LaunchContext:
     """What all replicas of an order's kind share. Raises Impossible, OSError."""
-    project = await _project(order, empty, workshop, say)
-    python = await _python(order, project, workshop, say)
-    return Ground(project=project, python=python, has_devices=bool(workshop.places.ledger.machine.gpus))
+    project = await _project(order, empty, services, report)
+    python = await _python(order, project, services, report)
+    return LaunchContext(
+        project=project, python=python, has_devices=bool(services.placement.allocations.machine.gpus)
+    )
 
 
-def _check_possible(claim: Claim, places: Places) -> None:
-    ledger = places.ledger
-    if claim.replica not in ledger.shares:
-        for resource in ledger.impossible(claim.needs):
-            raise Impossible(Reason.UNSCHEDULABLE, impossible(resource, claim.needs, ledger))
+def _check_possible(claim: Claim, placement: PlacementQueue) -> None:
+    allocations = placement.allocations
+    if claim.replica not in allocations.shares:
+        for resource in allocations.impossible(claim.needs):
+            raise CannotLaunch(Reason.UNSCHEDULABLE, impossible(resource, claim.needs, allocations))
 
 
-async def _project(order: ReplicaOrder, empty: Path, workshop: Workshop, say: Say) -> Path:
+async def _project(order: ReplicaOrder, empty: Path, services: Services, report: ReportProgress) -> Path:
     if order.package is None:
         empty.mkdir(exist_ok=True)
         return empty
-    say(Phase.PENDING, "unpacking the project")
+    report(Phase.PENDING, "unpacking the project")
     try:
-        return await workshop.projects.project(order.package)
+        return await services.projects.project(order.package)
     except Exception as error:
-        raise Impossible(Reason.PACKAGE, f"the project could not be unpacked: {error}") from error
+        raise CannotLaunch(Reason.PACKAGE, f"the project could not be unpacked: {error}") from error
 
 
-async def _python(order: ReplicaOrder, project: Path, workshop: Workshop, say: Say) -> Path:
+async def _python(order: ReplicaOrder, project: Path, services: Services, report: ReportProgress) -> Path:
     spec = order.spec
     source = spec.handler or spec.process
-    request = Request(
+    request = EnvironmentRequest(
         asker=f"{spec.name}/{order.generation}",
         project=project,
         package=order.package,
         requirements=source.requirements if source else None,
     )
     try:
-        return await workshop.environments.python(request, lambda message: say(Phase.BUILDING, message))
+        return await services.environments.python(request, lambda message: report(Phase.BUILDING, message))
     except EnvironmentFailure as failure:
-        raise Impossible(Reason.DEPENDENCIES, str(failure), failure.lines) from failure
+        raise CannotLaunch(Reason.DEPENDENCIES, str(failure), failure.lines) from failure
 
 
-async def _place(claim: Claim, places: Places, say: Say) -> tuple[str, ...]:
-    def report(message: str | None) -> None:
+async def _place(claim: Claim, placement: PlacementQueue, report: ReportProgress) -> tuple[str, ...]:
+    def waiting(message: str | None) -> None:
         if message is None:
-            say(Phase.PENDING, "about to start")
+            report(Phase.PENDING, "about to start")
         else:
-            say(Phase.PENDING, message, Reason.CAPACITY)
+            report(Phase.PENDING, message, Reason.CAPACITY)
 
-    return await places.take(claim, report)
+    return await placement.take(claim, waiting)

@@ -1,1 +1,1 @@
-"""One module per command, each with a click command named ``command``; the list is in ``gyrus.cli.table``."""
+"""One module per command, each with a click command named ``command``; ``command_index`` lists them."""

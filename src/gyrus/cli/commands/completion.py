@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from gyrus.cli.entry import COMPLETION, root
 from gyrus.cli.output import tell
-from gyrus.cli.running import COMPLETION, root
 from gyrus.cli.session import Command
 
 SHELLS = ("bash", "zsh", "fish", "powershell")

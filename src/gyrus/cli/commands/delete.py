@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from gyrus.cli.asking import confirm
 from gyrus.cli.failures import Interrupted
 from gyrus.cli.output import tell, tell_json
-from gyrus.cli.session import Command, Session, api_name, pass_session
-from gyrus.cli.waiting import Waiting
+from gyrus.cli.prompts import confirm
+from gyrus.cli.session import CliSession, Command, api_name, pass_session
+from gyrus.cli.spinner import Spinner
 from gyrus.client.client import Client
-from gyrus.client.watching import Gone
+from gyrus.client.streams import Gone
 from gyrus.contract.operator import ApiDescription, ApiView
 
 
@@ -18,7 +18,7 @@ from gyrus.contract.operator import ApiDescription, ApiView
 @api_name(nargs=-1, required=True)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_session
-def command(session: Session, name: tuple[str, ...], yes: bool) -> None:
+def command(session: CliSession, name: tuple[str, ...], yes: bool) -> None:
     """Drain and remove the APIs named NAME, with their revisions and logs."""
     client = session.client()
     names = tuple(dict.fromkeys(name))
@@ -26,7 +26,7 @@ def command(session: Session, name: tuple[str, ...], yes: bool) -> None:
     for each in names:
         client.delete(each)
     try:
-        with Waiting(f"Draining {', '.join(names)}") as waiting:
+        with Spinner(f"Draining {', '.join(names)}") as waiting:
             _await_gone(client, names, waiting)
     except KeyboardInterrupt:
         message = f"Interrupted. The removal of {', '.join(names)} goes on."
@@ -42,7 +42,7 @@ def _told(apis: list[ApiView]) -> str:
     return ", ".join(f"{api.name} ({api.status}, revision {api.revision})" for api in apis)
 
 
-def _await_gone(client: Client, names: tuple[str, ...], waiting: Waiting) -> None:
+def _await_gone(client: Client, names: tuple[str, ...], waiting: Spinner) -> None:
     pending = set(names)
     for seen in client.watch(*names):
         if isinstance(seen, Gone):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gyrus.cli.asking import confirm
+from gyrus.cli.durations import DurationType
 from gyrus.cli.output import bold, say, status_styled, tell, tell_json
 from gyrus.cli.progress import await_rollouts
-from gyrus.cli.session import Command, Session, pass_session
-from gyrus.cli.spans import Span
-from gyrus.cli.waiting import Waiting
+from gyrus.cli.prompts import confirm
+from gyrus.cli.session import CliSession, Command, pass_session
+from gyrus.cli.spinner import Spinner
 
 if TYPE_CHECKING:
     from gyrus.client.client import Client
@@ -27,10 +27,10 @@ LARGE = 8 * 1024 * 1024
 @click.command("deploy", cls=Command)
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 @click.option("--wait/--no-wait", default=True, help="Wait until the APIs are live (the default).")
-@click.option("--timeout", type=Span(), metavar="S", help="Wait at most so long: 90, 90s or 5m.")
+@click.option("--timeout", type=DurationType(), metavar="S", help="Wait at most so long: 90, 90s or 5m.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_session
-def command(session: Session, path: Path, wait: bool, timeout: float | None, yes: bool) -> None:
+def command(session: CliSession, path: Path, wait: bool, timeout: float | None, yes: bool) -> None:
     """Deploy what a YAML file says.
 
     PATH is the file, or a folder that has a gyrus.yaml; by default this folder. Deploying again what is
@@ -56,7 +56,7 @@ def command(session: Session, path: Path, wait: bool, timeout: float | None, yes
         _suggest(client, apis[0], path)
 
 
-def ensure_platform(session: Session) -> None:
+def ensure_platform(session: CliSession) -> None:
     """Where the local platform is asked for and down, start it."""
     from gyrus.client.environments import LOCAL
 
@@ -80,7 +80,7 @@ def _ask_about_kinds(client: Client, project: Project, yes: bool) -> None:
 def _send(client: Client, project: Project) -> list[Deployed]:
     if project.package.size < LARGE:
         return client.deploy(project)
-    with Waiting("Uploading") as waiting:
+    with Spinner("Uploading") as waiting:
         return client.deploy(
             project,
             on_upload=lambda sent, total: waiting.tick(f"Uploading {sent >> 20} of {total >> 20} MiB"),
@@ -112,7 +112,7 @@ def _made_up(client: Client, api: ApiView) -> str:
     import json
     import shlex
 
-    from gyrus.cli.sample import payload_of
+    from gyrus.cli.example_payload import payload_of
     from gyrus.client.errors import ClientError
 
     try:

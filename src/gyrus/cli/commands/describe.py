@@ -6,13 +6,13 @@ import click
 
 from gyrus.cli.description import described
 from gyrus.cli.output import tell, tell_json
-from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
 
 @click.command("describe", cls=Command)
 @api_name()
 @pass_session
-def command(session: Session, name: str) -> None:
+def command(session: CliSession, name: str) -> None:
     """Everything about the API named NAME: its replicas, what became of them, and why."""
     description = session.client().describe(name)
     tell_json(description) if session.json else tell(described(description))

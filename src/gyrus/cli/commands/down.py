@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from gyrus.cli.output import say, tell, tell_json
-from gyrus.cli.session import Command, Session, pass_session
-from gyrus.cli.waiting import Waiting
+from gyrus.cli.session import CliSession, Command, pass_session
+from gyrus.cli.spinner import Spinner
 
 STOP_TIMEOUT = 5.0
 """Seconds that an operator may take to hear that it should stop."""
@@ -14,7 +14,7 @@ STOP_TIMEOUT = 5.0
 
 @click.command("down", cls=Command)
 @pass_session
-def command(session: Session) -> None:
+def command(session: CliSession) -> None:
     """Stop this machine's platform.
 
     Requests in flight are finished. What is deployed stays wanted: the next gyrus up brings it back.
@@ -25,7 +25,7 @@ def command(session: Session) -> None:
     if operator is None:
         _show(session, "The local platform is not up." + _stop_leftovers(session))
         return
-    with Waiting("Stopping the local platform") as waiting:
+    with Spinner("Stopping the local platform") as waiting:
         if _asked_to_stop(session):
             for _ in local.until_ended(operator):
                 waiting.tick()
@@ -36,7 +36,7 @@ def command(session: Session) -> None:
     _show(session, "The local platform is down.")
 
 
-def _stop_leftovers(session: Session) -> str:
+def _stop_leftovers(session: CliSession) -> str:
     """An operator that ends alone leaves its replicas and the gateway running."""
     from gyrus.cli import local
 
@@ -46,7 +46,7 @@ def _stop_leftovers(session: Session) -> str:
     return " What was left of it has been stopped."
 
 
-def _asked_to_stop(session: Session) -> bool:
+def _asked_to_stop(session: CliSession) -> bool:
     """False where the operator does not take the request."""
     from gyrus.client.client import Client
     from gyrus.client.environments import local_environment
@@ -60,7 +60,7 @@ def _asked_to_stop(session: Session) -> bool:
     return True
 
 
-def _show(session: Session, message: str) -> None:
+def _show(session: CliSession, message: str) -> None:
     if session.json:
         tell_json({"running": False, "message": message})
     else:

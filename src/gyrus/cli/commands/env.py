@@ -8,8 +8,8 @@ import click
 
 from gyrus.cli.failures import WrongInput
 from gyrus.cli.output import bold, table, tell, tell_json
-from gyrus.cli.session import Command, Session, global_options, pass_session
-from gyrus.client.environments import LOCAL, Entry, Environments
+from gyrus.cli.session import CliSession, Command, global_options, pass_session
+from gyrus.client.environments import LOCAL, EnvironmentEntry, Environments
 from gyrus.contract.home import Home
 
 SCHEMES = ("http://", "https://")
@@ -28,7 +28,7 @@ command.params += global_options()
 
 @command.command("list", cls=Command)
 @pass_session
-def list_environments(session: Session) -> None:
+def list_environments(session: CliSession) -> None:
     """List them; the one in use is marked with a star."""
     known = Environments.load(session.home)
     used = known.choose(session.environment)
@@ -46,7 +46,7 @@ def list_environments(session: Session) -> None:
 @click.option("--token", help="The operator's token. It is kept in $GYRUS_HOME/environments.json.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="A file that has the token.")
 @pass_session
-def add(session: Session, name: str, url: str, token: str | None, token_file: Path | None) -> None:
+def add(session: CliSession, name: str, url: str, token: str | None, token_file: Path | None) -> None:
     """Add the operator NAME, or change it."""
     if name == LOCAL:
         raise WrongInput(f"{LOCAL} always is this machine's platform.", remedy="Choose another name.")
@@ -55,7 +55,7 @@ def add(session: Session, name: str, url: str, token: str | None, token_file: Pa
     if not url.startswith(SCHEMES):
         raise WrongInput(f"{url} is not a URL.", remedy="It begins with http:// or https://")
     file = str(token_file.absolute()) if token_file else None
-    entry = Entry(url=url.rstrip("/"), token=token, token_file=file)
+    entry = EnvironmentEntry(url=url.rstrip("/"), token=token, token_file=file)
     Environments.load(session.home).added(name, entry).save(session.home)
     tell(f"{name} is {entry.url}. Use it with -e {name}, or from now on: gyrus env use {name}")
 
@@ -63,7 +63,7 @@ def add(session: Session, name: str, url: str, token: str | None, token_file: Pa
 @command.command("use", cls=Command)
 @click.argument("name")
 @pass_session
-def use(session: Session, name: str) -> None:
+def use(session: CliSession, name: str) -> None:
     """Talk to the operator NAME where nothing else is said."""
     Environments.load(session.home).using(name).save(session.home)
     tell(f"{name} is in use.")
@@ -72,7 +72,7 @@ def use(session: Session, name: str) -> None:
 @command.command("remove", cls=Command)
 @click.argument("name")
 @pass_session
-def remove(session: Session, name: str) -> None:
+def remove(session: CliSession, name: str) -> None:
     """Forget the operator NAME; nothing changes there."""
     if name == LOCAL:
         raise WrongInput(f"{LOCAL} always is this machine's platform.", remedy="Stop it with: gyrus down")

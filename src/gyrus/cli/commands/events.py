@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from gyrus.cli.description import EVENT_HEADERS, event_row, told_as_line
+from gyrus.cli.durations import TimeType
 from gyrus.cli.failures import ended_by_ctrl_c
 from gyrus.cli.output import say, table, tell, tell_json, tell_json_line
-from gyrus.cli.session import Command, Session, api_name, pass_session
-from gyrus.cli.spans import Since
+from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
 KEPT = 1000
 """Events that the operator keeps of each API."""
@@ -16,7 +16,7 @@ KEPT = 1000
 
 @click.command("events", cls=Command)
 @api_name()
-@click.option("--since", type=Since(), metavar="10m", help="Not older than this, or than a time.")
+@click.option("--since", type=TimeType(), metavar="10m", help="Not older than this, or than a time.")
 @click.option(
     "--limit",
     type=click.IntRange(0, KEPT),
@@ -27,7 +27,7 @@ KEPT = 1000
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on, until Ctrl-C.")
 @pass_session
-def command(session: Session, name: str, since: float | None, limit: int, follow: bool) -> None:
+def command(session: CliSession, name: str, since: float | None, limit: int, follow: bool) -> None:
     """What happened to the API named NAME, in the order of time: deploys, scaling, replicas, failures."""
     if follow:
         with ended_by_ctrl_c():
@@ -42,7 +42,7 @@ def command(session: Session, name: str, since: float | None, limit: int, follow
         say(f"Nothing has happened to {name}{'' if since is None else ' since then'}.")
 
 
-def _follow(session: Session, name: str, since: float | None, limit: int) -> None:
+def _follow(session: CliSession, name: str, since: float | None, limit: int) -> None:
     for event in session.client().follow_events(name, since=since, limit=limit):
         tell_json_line(event) if session.json else tell(told_as_line(event))
     say(f"{name} is deleted.")

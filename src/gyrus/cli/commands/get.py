@@ -10,8 +10,8 @@ import click
 from gyrus.cli.apis import HEADERS, listing, row
 from gyrus.cli.failures import ended_by_ctrl_c
 from gyrus.cli.output import is_terminal, say, table, tell, tell_json, tell_json_line
-from gyrus.cli.session import Command, Session, api_name, pass_session
-from gyrus.client.watching import Gone
+from gyrus.cli.session import CliSession, Command, api_name, pass_session
+from gyrus.client.streams import Gone
 from gyrus.contract.operator import ApiView
 
 
@@ -19,7 +19,7 @@ from gyrus.contract.operator import ApiView
 @api_name(required=False)
 @click.option("-w", "--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
 @pass_session
-def command(session: Session, name: str | None, watch: bool) -> None:
+def command(session: CliSession, name: str | None, watch: bool) -> None:
     """List the APIs, or show the one named NAME."""
     if watch:
         with ended_by_ctrl_c():
@@ -31,7 +31,7 @@ def command(session: Session, name: str | None, watch: bool) -> None:
         tell_json(api) if session.json else tell(listing([api]))
 
 
-def _list(session: Session) -> None:
+def _list(session: CliSession) -> None:
     apis = session.client().apis()
     if session.json:
         tell_json(apis)
@@ -41,7 +41,7 @@ def _list(session: Session) -> None:
         say("Nothing is deployed. Begin with: gyrus init, then gyrus deploy")
 
 
-def _watch(session: Session, name: str | None) -> None:
+def _watch(session: CliSession, name: str | None) -> None:
     lists = session.client().watch_all() if name is None else _one(session, name)
     if session.json:
         for apis in lists:
@@ -52,7 +52,7 @@ def _watch(session: Session, name: str | None) -> None:
         _append(lists)
 
 
-def _one(session: Session, name: str) -> Iterator[Sequence[ApiView]]:
+def _one(session: CliSession, name: str) -> Iterator[Sequence[ApiView]]:
     session.client().api(name)  # an unknown name is told at once
     for seen in session.client().watch(name):
         if isinstance(seen, Gone):

@@ -6,7 +6,7 @@ import click
 
 from gyrus.cli.apis import first_line
 from gyrus.cli.output import age, dim, outcome_styled, table, tell, tell_json
-from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.contract.operator import RevisionView
 
 HEADERS = ("REVISION", "CREATED", "FILES", "LATEST ROLLOUT", "")
@@ -15,7 +15,7 @@ HEADERS = ("REVISION", "CREATED", "FILES", "LATEST ROLLOUT", "")
 @click.command("history", cls=Command)
 @api_name()
 @pass_session
-def command(session: Session, name: str) -> None:
+def command(session: CliSession, name: str) -> None:
     """The revisions of the API named NAME, newest first."""
     revisions = session.client().history(name)
     if session.json:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from gyrus.cli.failures import Failure, WrongInput
+from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.cli.output import say, tell, tell_json
-from gyrus.cli.session import Command, Session, pass_session
+from gyrus.cli.session import CliSession, Command, pass_session
 
 FILES = {
     "gyrus.yaml": "gyrus.yaml",
@@ -24,7 +24,7 @@ FILES = {
 @click.command("init", cls=Command)
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 @pass_session
-def command(session: Session, folder: Path) -> None:
+def command(session: CliSession, folder: Path) -> None:
     """Write a small project that can be deployed at once.
 
     FOLDER is made if need be; by default it is this folder. Files that are there are never overwritten.
@@ -65,4 +65,6 @@ def _write(folder: Path, contents: dict[str, str]) -> None:
             with (folder / target).open("x", encoding="utf-8", newline="\n") as out:
                 out.write(content)
     except OSError as fault:
-        raise Failure(f"The project cannot be written to {folder.absolute()}: {fault.strerror}.") from fault
+        raise CommandFailure(
+            f"The project cannot be written to {folder.absolute()}: {fault.strerror}."
+        ) from fault

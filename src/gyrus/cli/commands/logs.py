@@ -7,10 +7,10 @@ from datetime import datetime
 
 import click
 
+from gyrus.cli.durations import TimeType
 from gyrus.cli.failures import ended_by_ctrl_c
 from gyrus.cli.output import dim, say, tell, tell_json_line
-from gyrus.cli.session import Command, Session, api_name, pass_session
-from gyrus.cli.spans import Since
+from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.contract.operator import LogLine
 
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_blue")
@@ -20,14 +20,14 @@ COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_
 @api_name()
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is printed from now on, until Ctrl-C.")
 @click.option("--replica", metavar="ID", help="Of this replica alone; see gyrus describe NAME.")
-@click.option("--since", type=Since(), metavar="10m", help="Not older than this, or than a time.")
+@click.option("--since", type=TimeType(), metavar="10m", help="Not older than this, or than a time.")
 @click.option(
     "--tail", type=click.IntRange(min=0), metavar="N", help="At most N lines of the past, the newest."
 )
 @click.option("--previous", is_flag=True, help="From before the last restart, and of gone replicas.")
 @pass_session
 def command(
-    session: Session,
+    session: CliSession,
     name: str,
     follow: bool,
     replica: str | None,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from gyrus.cli.failures import Failure, WrongInput
+from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.cli.output import is_terminal, say, tell, tell_json
-from gyrus.cli.session import Command, Session, api_name, pass_session
+from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.client.errors import PredictionFailed
-from gyrus.client.prediction import BINARY, JSON, Answer
+from gyrus.client.prediction import BINARY, JSON, PredictionAnswer
 
 TEXT = "text/plain; charset=utf-8"
 LOGGED = (500, 502)
@@ -33,7 +33,7 @@ class Payload:
     "--content-type", metavar="TYPE", help="The payload's type; default: by what it is, or by FILE's name."
 )
 @pass_session
-def command(session: Session, name: str, payload: str | None, content_type: str | None) -> None:
+def command(session: CliSession, name: str, payload: str | None, content_type: str | None) -> None:
     """Send a payload to the API named NAME and print its answer.
 
     The payload is JSON, the content of a FILE, or what comes on stdin. Streamed answers are printed as
@@ -49,12 +49,12 @@ def command(session: Session, name: str, payload: str | None, content_type: str 
         _copy(answer)
 
 
-def _answer(session: Session, name: str, sent: Payload, content_type: str | None) -> Answer:
+def _answer(session: CliSession, name: str, sent: Payload, content_type: str | None) -> PredictionAnswer:
     try:
         return session.client().call(name, sent.body, content_type or sent.media_type)
     except PredictionFailed as fault:
         if fault.status in LOGGED:
-            raise Failure(fault.message, remedy=f"More with: gyrus logs {name}") from fault
+            raise CommandFailure(fault.message, remedy=f"More with: gyrus logs {name}") from fault
         raise
 
 
@@ -123,18 +123,18 @@ def _print_json(body: bytes, *, formatted: bool) -> None:
         _write(b"\n")
 
 
-def _print_as_json(answer: Answer) -> None:
+def _print_as_json(answer: PredictionAnswer) -> None:
     body = answer.read()
     try:
         tell_json(body.decode())
     except UnicodeDecodeError:
-        raise Failure(
+        raise CommandFailure(
             f"The answer is {answer.media_type}, which JSON cannot hold.",
             remedy="Leave out -o json, and redirect it.",
         ) from None
 
 
-def _copy(answer: Answer) -> None:
+def _copy(answer: PredictionAnswer) -> None:
     """The answer as it comes."""
     textual = answer.media_type.startswith("text/") or answer.media_type == "application/x-ndjson"
     if not textual and is_terminal(sys.stdout):

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from gyrus.cli.parsed import FACTOR, POLICY, PRICE, SERVICE, SHARE, SPREAD
-from gyrus.cli.session import Command, Session, pass_session
-from gyrus.cli.spans import Span
+from gyrus.cli.durations import DurationType
+from gyrus.cli.option_types import FACTOR, POLICY, PRICE, SERVICE, SHARE, SPREAD
+from gyrus.cli.session import CliSession, Command, pass_session
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -44,7 +44,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--compare", is_flag=True, help="All policies, and how far each is from clairvoyant.")
 @click.option("--price", metavar="PRICE", type=PRICE, help="Of one replica: 0.526/h.")
 @click.option(
-    "--slo", type=Span(), metavar="SPAN", help="The latest answer. By default twice the service time."
+    "--slo", type=DurationType(), metavar="SPAN", help="The latest answer. By default twice the service time."
 )
 @click.option("--plot", metavar="FILE", type=FILE, help="Draw load, replicas and queue: an .svg or .png.")
 @click.option("--tune", is_flag=True, help="Search the settings that meet the SLO at the least cost.")
@@ -57,19 +57,19 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     type=SHARE,
     help="With --tune: so many may miss the SLO.",
 )
-@click.option("--first", type=Span(), metavar="SPAN", help="Only the trace's beginning.")
+@click.option("--first", type=DurationType(), metavar="SPAN", help="Only the trace's beginning.")
 @click.option("--scale", default="1", metavar="SHARE", type=SHARE, help="Only so many of its requests: 0.1.")
 @click.option("--speed", default="1x", metavar="FACTOR", type=FACTOR, help="Let them come faster: 10x.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Equal seeds give equal results.")
 @click.option("--api", "name", metavar="NAME", help="Which API, where the YAML has several.")
 @pass_session
-def command(session: Session, path: Path, **given: Any) -> None:
+def command(session: CliSession, path: Path, **given: Any) -> None:
     """Rehearse a traffic trace against an API's settings, in virtual time.
 
     PATH is a YAML file, or a folder that has a gyrus.yaml; by default this folder. Nothing is run or
     deployed: its autoscaling, max_concurrency, max_queue_length and timeout count. Policies of other systems
     can be compared with gyrus's own.
     """
-    from gyrus.cli.rehearsing import Wanted, rehearse
+    from gyrus.cli.simulation import SimulateOptions, rehearse
 
-    rehearse(session, path, Wanted(**given))
+    rehearse(session, path, SimulateOptions(**given))

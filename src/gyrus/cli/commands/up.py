@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from gyrus.cli.capacity import OVERCOMMITTED
-from gyrus.cli.failures import Failure
+from gyrus.cli.failures import CommandFailure
 from gyrus.cli.output import bold, say, tell, tell_json
-from gyrus.cli.session import Command, Session, pass_session
+from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
-    from gyrus.cli.local import Settings
+    from gyrus.cli.local import PlatformSettings
 
 PORT = click.IntRange(1, 65535)
 
@@ -29,7 +29,7 @@ PORT = click.IntRange(1, 65535)
 @click.option("--foreground", is_flag=True, help="Stay, and log to this terminal, until stopped.")
 @pass_session
 def command(
-    session: Session,
+    session: CliSession,
     gateway_port: int | None,
     operator_port: int | None,
     overcommit: bool | None,
@@ -51,23 +51,23 @@ def command(
         local.start(session.home, settings)
         _show(session, settings, "The local platform is up.")
         return
-    now = local.Settings(operator.gateway_port, operator.operator_port, operator.overcommit)
+    now = local.PlatformSettings(operator.gateway_port, operator.operator_port, operator.overcommit)
     _check_same(now, local.altered(now, gateway_port, operator_port, overcommit))
     _show(session, now, "The local platform is up already.")
 
 
-def _check_same(now: Settings, wanted: Settings) -> None:
+def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
     """Raises Failure."""
     remedy = "Stop it first: gyrus down"
     if (wanted.gateway, wanted.operator) != (now.gateway, now.operator):
         ports = f"gateway {now.gateway}, operator {now.operator}"
-        raise Failure(f"The local platform is up on other ports: {ports}.", remedy=remedy)
+        raise CommandFailure(f"The local platform is up on other ports: {ports}.", remedy=remedy)
     if wanted != now:
         how = "with" if now.overcommit else "without"
-        raise Failure(f"The local platform is up {how} --overcommit.", remedy=remedy)
+        raise CommandFailure(f"The local platform is up {how} --overcommit.", remedy=remedy)
 
 
-def _show(session: Session, settings: Settings, message: str) -> None:
+def _show(session: CliSession, settings: PlatformSettings, message: str) -> None:
     gateway, operator = (f"http://127.0.0.1:{port}" for port in (settings.gateway, settings.operator))
     if session.json:
         told = {"gateway": gateway, "operator": operator, "home": str(session.home.root)}
@@ -81,7 +81,7 @@ def _show(session: Session, settings: Settings, message: str) -> None:
         tell(f"  machine    {OVERCOMMITTED}")
 
 
-def _become_operator(session: Session, settings: Settings) -> None:
+def _become_operator(session: CliSession, settings: PlatformSettings) -> None:
     """Replace this process, so that a service supervisor that started it supervises the operator itself."""
     from gyrus.cli import local
 

@@ -9,11 +9,11 @@ import click
 
 from gyrus.cli.failures import WrongInput, count_faults
 from gyrus.cli.output import table, tell, tell_json
-from gyrus.cli.session import Command, Session, pass_session
+from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
     from gyrus.spec.api import ApiSpec
-    from gyrus.spec.faults import Fault
+    from gyrus.spec.faults import SpecFault
     from gyrus.spec.load import SpecFile
 
 HEADERS = ("NAME", "KIND", "RUNS", "REPLICAS", "ENDPOINT")
@@ -22,7 +22,7 @@ HEADERS = ("NAME", "KIND", "RUNS", "REPLICAS", "ENDPOINT")
 @click.command("validate", cls=Command)
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 @pass_session
-def command(session: Session, path: Path) -> None:
+def command(session: CliSession, path: Path) -> None:
     """Check a YAML file and what it names, without deploying it.
 
     PATH is the file, or a folder that has a gyrus.yaml; by default this folder.
@@ -39,7 +39,7 @@ def command(session: Session, path: Path) -> None:
     _show(session, read)
 
 
-def _show(session: Session, read: SpecFile) -> None:
+def _show(session: CliSession, read: SpecFile) -> None:
     if session.json:
         tell_json({"valid": True, "apis": [spec.model_dump(mode="json") for spec in read.apis]})
         return
@@ -57,7 +57,7 @@ def _replicas(spec: ApiSpec) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
-def _as_data(fault: Fault) -> dict[str, object]:
+def _as_data(fault: SpecFault) -> dict[str, object]:
     return {
         "file": fault.file, "line": fault.line, "column": fault.column, "field": fault.field,
         "message": fault.message, "remedy": fault.remedy,

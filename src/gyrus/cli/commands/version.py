@@ -11,7 +11,7 @@ import click
 from gyrus import __version__
 from gyrus.cli.capacity import machine_told
 from gyrus.cli.output import tell, tell_json
-from gyrus.cli.session import Command, Session, pass_session
+from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
     from gyrus.contract.operator import OperatorInfo
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("version", cls=Command)
 @pass_session
-def command(session: Session) -> None:
+def command(session: CliSession) -> None:
     """The versions of this command and of the operator, the gateway's state, what the machine has."""
     from gyrus.client.errors import ClientError
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from gyrus.cli.replay.payload import SERVICE_TIME, BadPayload, Template
 from gyrus.client.load.sender import Due
-from gyrus.simulator.service import Service
+from gyrus.simulator.service import ServiceTimes
 from gyrus.simulator.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReplayPlan:
     """The requests of one replay."""
 
     trace: Trace
@@ -22,7 +22,7 @@ class Plan:
     """Seconds of work, one for each request; empty where nobody said."""
 
     @classmethod
-    def make(cls, trace: Trace, payload: str, service: Service | None, seed: int) -> Plan:
+    def make(cls, trace: Trace, payload: str, service: ServiceTimes | None, seed: int) -> ReplayPlan:
         """A rehearsal of the same trace with the same seed has the same service times.
 
         Raises BadPayload, and ValueError where the trace does not tell the service times.

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gyrus.cli.replay.watching import Look, replica_seconds
-from gyrus.client.load.outcome import Fate, Outcome
+from gyrus.cli.replay.observer import ReplaySample, replica_seconds
+from gyrus.client.load.result import RequestResult, Result
 from gyrus.simulator.figures import SLO_FACTOR, Figures, Percentiles
 
 POLICY = "real"
@@ -30,8 +30,8 @@ class Trouble:
 class Tally:
     """All that is known of a replay at its end, or when it was interrupted."""
 
-    outcomes: Sequence[Outcome]
-    looks: Sequence[Look]
+    outcomes: Sequence[RequestResult]
+    looks: Sequence[ReplaySample]
     services: Sequence[float] = ()
     """Seconds of work, by the request's number; empty: nobody said."""
     slo: float | None = None
@@ -54,14 +54,14 @@ class Tally:
 
     def figures(self) -> Figures:
         fates = Counter(outcome.fate for outcome in self.outcomes)
-        worked = (outcome for outcome in self.outcomes if outcome.fate in (Fate.ANSWERED, Fate.TIMED_OUT))
+        worked = (outcome for outcome in self.outcomes if outcome.fate in (Result.ANSWERED, Result.TIMED_OUT))
         return Figures(
             policy=POLICY,
             requests=len(self.outcomes),
-            answered=fates[Fate.ANSWERED],
-            refused=fates[Fate.REFUSED],
-            timed_out=fates[Fate.TIMED_OUT],
-            failed=fates[Fate.FAILED],
+            answered=fates[Result.ANSWERED],
+            refused=fates[Result.REFUSED],
+            timed_out=fates[Result.TIMED_OUT],
+            failed=fates[Result.FAILED],
             slo_misses=sum(self._missed(outcome) for outcome in self.outcomes),
             wait=None,
             latency=Percentiles.of(outcome.latency for outcome in worked),
@@ -83,12 +83,12 @@ class Tally:
             for cause, number in numbers.most_common()
         ]
 
-    def _missed(self, outcome: Outcome) -> bool:
+    def _missed(self, outcome: RequestResult) -> bool:
         objective = self._objective(outcome)
         late = objective is not None and outcome.latency > objective
-        return late or outcome.fate is not Fate.ANSWERED
+        return late or outcome.fate is not Result.ANSWERED
 
-    def _objective(self, outcome: Outcome) -> float | None:
+    def _objective(self, outcome: RequestResult) -> float | None:
         if self.slo is not None:
             return self.slo
         return SLO_FACTOR * self.services[outcome.number] if self.services else None

@@ -11,12 +11,12 @@ KEPT = 4096
 """Bytes of an answer that are kept; the rest is counted and dropped."""
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """There is no whole answer: the connection was lost, or what came is not HTTP. The text says which."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class LoadReply:
     status: int
     media_type: str
     beginning: bytes
@@ -24,19 +24,19 @@ class Reply:
     length: int
 
 
-class Connection(asyncio.Protocol):
+class LoadConnection(asyncio.Protocol):
     """Made by an event loop. ``reusable`` says whether it may carry another request."""
 
     def __init__(self) -> None:
         self.reusable = True
         self._http = h11.Connection(h11.CLIENT)
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Reply] | None = None
+        self._answer: asyncio.Future[LoadReply] | None = None
         self._head: h11.Response | None = None
         self._beginning = bytearray()
         self._length = 0
 
-    async def exchange(self, request: h11.Request, body: bytes) -> Reply:
+    async def exchange(self, request: h11.Request, body: bytes) -> LoadReply:
         """Raises Broken. Cancelled, it leaves the connection to be closed."""
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
@@ -99,11 +99,11 @@ class Connection(asyncio.Protocol):
         self.reusable = self.reusable and self._http.their_state is self._http.our_state is h11.DONE
         if self._answer is not None and not self._answer.done() and self._head is not None:
             media_type = next((v for k, v in self._head.headers if k == b"content-type"), b"")
-            reply = Reply(
+            reply = LoadReply(
                 self._head.status_code, media_type.decode("latin-1"), bytes(self._beginning), self._length
             )
             self._answer.set_result(reply)
 
     def _fail(self, reason: str) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(Broken(reason))
+            self._answer.set_exception(ConnectionBroken(reason))

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from gyrus.client.load.address import Address
-from gyrus.client.load.connection import Connection
+from gyrus.client.load.connection import LoadConnection
 
 
 class Connections:
@@ -15,10 +15,10 @@ class Connections:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._idle: list[Connection] = []
+        self._idle: list[LoadConnection] = []
 
     @asynccontextmanager
-    async def one(self) -> AsyncGenerator[Connection]:
+    async def one(self) -> AsyncGenerator[LoadConnection]:
         """A free one or a new one; kept for the next if the block ends well. Raises OSError."""
         connection = self._free() or await self._new()
         try:
@@ -36,7 +36,7 @@ class Connections:
             connection.close()
         self._idle.clear()
 
-    def _free(self) -> Connection | None:
+    def _free(self) -> LoadConnection | None:
         """The one that was used last: the others stay idle until the other side closes them."""
         while self._idle:
             connection = self._idle.pop()
@@ -44,9 +44,9 @@ class Connections:
                 return connection
         return None
 
-    async def _new(self) -> Connection:
+    async def _new(self) -> LoadConnection:
         address = self._address
         _, connection = await asyncio.get_running_loop().create_connection(
-            Connection, address.host, address.port, ssl=address.context
+            LoadConnection, address.host, address.port, ssl=address.context
         )
         return connection

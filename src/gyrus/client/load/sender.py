@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gyrus.client.load.address import Address
-from gyrus.client.load.connection import Broken, Reply
+from gyrus.client.load.connection import ConnectionBroken, LoadReply
 from gyrus.client.load.connections import Connections
-from gyrus.client.load.outcome import Fate, Outcome
+from gyrus.client.load.result import RequestResult, Result
 from gyrus.client.transport import parse_problem
 
 OPEN_FILES = "no connection: too many open files"
 """The cause of requests that this machine's limit did not let out."""
 
-_BY_STATUS = {503: Fate.REFUSED, 504: Fate.TIMED_OUT}
+_BY_STATUS = {503: Result.REFUSED, 504: Result.TIMED_OUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Due:
 class Sender:
     """One run of a load against one URL."""
 
-    def __init__(self, url: str, timeout: float, tell: Callable[[Outcome], None]) -> None:
+    def __init__(self, url: str, timeout: float, tell: Callable[[RequestResult], None]) -> None:
         """``timeout``: seconds from when a request is due until it is given up. ``tell`` is called with what
         became of each, in the order in which that is known."""
         self._address = Address.of(url)
@@ -68,7 +68,7 @@ class Sender:
         finally:
             self.under_way -= 1
         self._tell(
-            Outcome(
+            RequestResult(
                 number=request.number,
                 due=request.at,
                 sent=sent,
@@ -79,23 +79,23 @@ class Sender:
             )
         )
 
-    async def _outcome(self, request: Due) -> tuple[Fate, str, str]:
+    async def _outcome(self, request: Due) -> tuple[Result, str, str]:
         try:
             async with asyncio.timeout_at(self._began + request.at + self._timeout):
                 async with self._connections.one() as connection:
                     head = self._address.head(len(request.body))
                     return judged(await connection.exchange(head, request.body))
         except TimeoutError:
-            return Fate.TIMED_OUT, f"no answer within {self._timeout:g} s", ""
-        except Broken as fault:
-            return Fate.FAILED, "the connection broke", str(fault)
+            return Result.TIMED_OUT, f"no answer within {self._timeout:g} s", ""
+        except ConnectionBroken as fault:
+            return Result.FAILED, "the connection broke", str(fault)
         except OSError as fault:
             if fault.errno in (errno.EMFILE, errno.ENFILE):
-                return Fate.FAILED, OPEN_FILES, str(fault)
-            return Fate.FAILED, "no connection", str(fault)
+                return Result.FAILED, OPEN_FILES, str(fault)
+            return Result.FAILED, "no connection", str(fault)
 
 
-def judged(reply: Reply) -> tuple[Fate, str, str]:
+def judged(reply: LoadReply) -> tuple[Result, str, str]:
     """Fate, cause and example.
 
     >>> judged(Reply(200, "application/json", b"{}", 2))[0].value
@@ -104,8 +104,8 @@ def judged(reply: Reply) -> tuple[Fate, str, str]:
     (<Fate.REFUSED: 'refused'>, '503', 'later')
     """
     if reply.status < 400:
-        return Fate.ANSWERED, "", ""
-    fate = _BY_STATUS.get(reply.status, Fate.FAILED)
+        return Result.ANSWERED, "", ""
+    fate = _BY_STATUS.get(reply.status, Result.FAILED)
     problem = parse_problem(reply.beginning, reply.media_type)
     if problem is None:
         return fate, str(reply.status), reply.beginning[:500].decode(errors="replace")

@@ -35,7 +35,7 @@ _MODULES = (
 """Importing one registers its messages; a type that a resource names must be among them."""
 
 
-class Status(Protocol):
+class RpcStatus(Protocol):
     @property
     def message(self) -> str: ...
 
@@ -55,7 +55,7 @@ class DeltaRequest(Protocol):
     @property
     def initial_resource_versions(self) -> Mapping[str, str]: ...
     @property
-    def error_detail(self) -> Status: ...
+    def error_detail(self) -> RpcStatus: ...
     def HasField(self, field_name: str) -> bool: ...  # noqa: N802 (protobuf's name)
 
 

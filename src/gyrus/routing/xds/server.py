@@ -15,7 +15,7 @@ import grpc.aio
 from gyrus.routing.resources.kinds import NAMES
 from gyrus.routing.snapshot import Snapshot
 from gyrus.routing.xds.messages import DeltaRequest, read_request, write_response
-from gyrus.routing.xds.session import Answer, Push, Session
+from gyrus.routing.xds.stream_state import Ack, Push, StreamState
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +25,17 @@ STOP_GRACE = 0.2
 """Seconds that a stream may take to end when the server stops. Envoy keeps its configuration."""
 
 
-class Observer(Protocol):
+class StreamObserver(Protocol):
     """Is told what happens on the streams."""
 
-    def opened(self, session: Session) -> None: ...
-    def told(self, session: Session) -> None:
+    def opened(self, session: StreamState) -> None: ...
+    def synced(self, session: StreamState) -> None:
         """Envoy has told all that it has."""
         ...
 
-    def sent(self, session: Session, push: Push) -> None: ...
-    def answered(self, session: Session, answer: Answer) -> None: ...
-    def closed(self, session: Session) -> None: ...
+    def sent(self, session: StreamState, push: Push) -> None: ...
+    def answered(self, session: StreamState, answer: Ack) -> None: ...
+    def closed(self, session: StreamState) -> None: ...
 
 
 class XdsServer:
@@ -44,7 +44,7 @@ class XdsServer:
     There is one as a rule, and two for the seconds of a hot restart.
     """
 
-    def __init__(self, socket: Path, observer: Observer, snapshot: Snapshot) -> None:
+    def __init__(self, socket: Path, observer: StreamObserver, snapshot: Snapshot) -> None:
         self._socket = socket
         self._observer = observer
         self._snapshot = snapshot
@@ -72,7 +72,7 @@ class XdsServer:
         requests: AsyncIterator[DeltaRequest],
         context: grpc.aio.ServicerContext[DeltaRequest, bytes],
     ) -> None:
-        session, wake = Session(), asyncio.Event()
+        session, wake = StreamState(), asyncio.Event()
         self._wakes.add(wake)
         self._observer.opened(session)
         try:
@@ -85,20 +85,20 @@ class XdsServer:
             self._observer.closed(session)
 
     async def _read(
-        self, session: Session, wake: asyncio.Event, requests: AsyncIterator[DeltaRequest]
+        self, session: StreamState, wake: asyncio.Event, requests: AsyncIterator[DeltaRequest]
     ) -> None:
         async for request in requests:
-            told = session.told
+            synced = session.synced
             answer = session.receive(request)
             if answer:
                 self._observer.answered(session, answer)
-            if session.told and not told:
-                self._observer.told(session)
+            if session.synced and not synced:
+                self._observer.synced(session)
             wake.set()
 
     async def _write(
         self,
-        session: Session,
+        session: StreamState,
         wake: asyncio.Event,
         context: grpc.aio.ServicerContext[DeltaRequest, bytes],
     ) -> None:

@@ -7,16 +7,16 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.call import Call
-from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.steps import arguments, batch_failure, failure, log_failure
 from gyrus.runtime.calls.streams import run_in_thread
 from gyrus.runtime.calls.threads import Ending, Threads
-from gyrus.runtime.calls.work import arguments, batch_failure, failure, log_failure
 from gyrus.runtime.handler.answers import BadAnswer, Streaming, encode
-from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.server.answer import Answer
-from gyrus.runtime.server.problems import Refused
-from gyrus.runtime.telemetry.context import current_request
+from gyrus.runtime.server.problems import RequestRefused
+from gyrus.runtime.telemetry.output import current_request
 
 Done = Callable[[], None]
 
@@ -24,7 +24,7 @@ Done = Callable[[], None]
 class Batch:
     """Some calls, those of them whose payloads fit, and the answer of each."""
 
-    def __init__(self, handler: Handler, calls: Sequence[Call]) -> None:
+    def __init__(self, handler: LoadedHandler, calls: Sequence[Call]) -> None:
         self._handler = handler
         self.calls = calls
         self.answers: dict[Call, Answer] = {}
@@ -38,7 +38,7 @@ class Batch:
         for call in self.calls:
             try:
                 given = arguments(self._handler, call)
-            except Refused as refused:
+            except RequestRefused as refused:
                 self.answers[call] = refused.answer(call.request.id)
             except Exception as error:
                 self.answers[call] = failure(error, call.request.id)
@@ -84,12 +84,12 @@ class Batch:
         return answer
 
 
-class BatchesInThreads:
+class ThreadBatchRunner:
     """For a ``predict`` that is not async."""
 
-    def __init__(self, handler: Handler, desk: Desk, threads: Threads) -> None:
+    def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
         self._handler = handler
-        self._desk = desk
+        self._admission = admission
         self._threads = threads
 
     def start(self, calls: Sequence[Call], done: Done) -> None:
@@ -104,20 +104,20 @@ class BatchesInThreads:
         except BaseException as error:
             batch.fail(error)
         if after is not None and batch.results is not None:
-            self._threads.tell(answer_batch, self._desk, batch)
+            self._threads.tell(answer_batch, self._admission, batch)
             try:
                 after.method(**batch.afterwards(after.signature.names))
             except BaseException as error:
                 log_failure(error, "post_predict")
-        return release_batch, (self._desk, batch, done)
+        return release_batch, (self._admission, batch, done)
 
 
-class BatchesOnLoop:
+class AsyncBatchRunner:
     """For an async ``predict``. A batch is not cancelled, for it has many clients."""
 
-    def __init__(self, handler: Handler, desk: Desk, threads: Threads) -> None:
+    def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
         self._handler = handler
-        self._desk = desk
+        self._admission = admission
         self._threads = threads
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -134,13 +134,13 @@ class BatchesOnLoop:
                 batch.write(await self._handler.predict(**batch.given))
         except BaseException as error:
             batch.fail(error)
-        answer_batch(self._desk, batch)
+        answer_batch(self._admission, batch)
         if after is not None and batch.results is not None:
             try:
                 await self._post_predict(after.method, batch.afterwards(after.signature.names))
             except BaseException as error:
                 log_failure(error, "post_predict")
-        release_batch(self._desk, batch, done)
+        release_batch(self._admission, batch, done)
 
     async def _post_predict(self, method: Callable[..., Any], given: dict[str, Any]) -> None:
         result = method(**given) if inspect.iscoroutinefunction(method) else None
@@ -150,13 +150,13 @@ class BatchesOnLoop:
             await result
 
 
-def answer_batch(desk: Desk, batch: Batch) -> None:
+def answer_batch(admission: Admission, batch: Batch) -> None:
     for call, answer in batch.answers.items():
-        desk.answer(call, answer)
+        admission.answer(call, answer)
 
 
-def release_batch(desk: Desk, batch: Batch, done: Done) -> None:
-    desk.count_batch()
+def release_batch(admission: Admission, batch: Batch, done: Done) -> None:
+    admission.count_batch()
     for call in batch.calls:
-        desk.conclude(call, batch.answers.get(call))
+        admission.conclude(call, batch.answers.get(call))
     done()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gyrus.runtime.server.request import Request
 
 
-class Desk(Protocol):
+class ClientGoneListener(Protocol):
     """Who is told of the client."""
 
     def client_gone(self, call: Call) -> None: ...
@@ -22,9 +22,9 @@ class Desk(Protocol):
 class Call:
     """Exists from its admission until its slot is free again, however early it is answered."""
 
-    __slots__ = ("_desk", "arrived", "begun", "cancelled", "exchange", "more", "request", "task")
+    __slots__ = ("_admission", "arrived", "begun", "cancelled", "exchange", "more", "request", "task")
 
-    def __init__(self, exchange: Exchange, desk: Desk) -> None:
+    def __init__(self, exchange: Exchange, admission: ClientGoneListener) -> None:
         self.exchange = exchange
         self.request: Request = exchange.request
         told = self.request.headers.get(ARRIVED)
@@ -39,7 +39,7 @@ class Call:
         release its slot."""
         self.more: Flow | None = None
         """Who goes on when the client takes more of a stream."""
-        self._desk = desk
+        self._admission = admission
         exchange.owner = self
 
     @property
@@ -60,7 +60,7 @@ class Call:
     # The exchange's owner
 
     def client_gone(self) -> None:
-        self._desk.client_gone(self)
+        self._admission.client_gone(self)
 
     def client_ready(self) -> None:
         if self.more is not None:

@@ -12,10 +12,10 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
+from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.call import Call
-from gyrus.runtime.calls.desk import Desk
+from gyrus.runtime.calls.steps import failure, failure_unless_cancelled, log_failure
 from gyrus.runtime.calls.threads import Ending, Threads
-from gyrus.runtime.calls.work import failure, failure_unless_cancelled, log_failure
 from gyrus.runtime.handler.answers import Streaming
 from gyrus.runtime.handler.streams import Framing, framing_for
 from gyrus.runtime.server.answer import Answer, Head
@@ -24,7 +24,7 @@ AHEAD = 8
 """Chunks that a generator in a thread may be ahead of what its client takes."""
 
 
-async def stream_on_loop(desk: Desk, call: Call, streaming: Streaming) -> Answer | None:
+async def stream_on_loop(admission: Admission, call: Call, streaming: Streaming) -> Answer | None:
     """For an async generator. None: the answer is over; else it is this one."""
     flow = call.more = _LoopFlow()
     items = cast("AsyncIterator[Any]", streaming.items)
@@ -33,13 +33,13 @@ async def stream_on_loop(desk: Desk, call: Call, streaming: Streaming) -> Answer
         async for item in items:
             if framing is None:
                 framing = framing_for(streaming, item, call.request)
-                desk.begin(call, _head(streaming, framing))
+                admission.begin(call, _head(streaming, framing))
             call.exchange.send(framing.frame(item))
             await flow.wait(call)
             if call.cancelled:
                 return None
         if framing is None:
-            desk.begin(call, _head(streaming, framing_for(streaming, None, call.request)))
+            admission.begin(call, _head(streaming, framing_for(streaming, None, call.request)))
         call.exchange.end()
     except BaseException as error:
         answer = failure_unless_cancelled(error, call)
@@ -72,7 +72,9 @@ async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
         raise
 
 
-def stream_in_thread(desk: Desk, threads: Threads, call: Call, streaming: Streaming) -> Answer | None:
+def stream_in_thread(
+    admission: Admission, threads: Threads, call: Call, streaming: Streaming
+) -> Answer | None:
     """Send items as they come, until the client is gone. None: the answer is over; else it is this one."""
     flow = call.more = _ThreadFlow()
     framing: Framing | None = None
@@ -80,14 +82,14 @@ def stream_in_thread(desk: Desk, threads: Threads, call: Call, streaming: Stream
         for item in cast("Any", streaming.items):
             if framing is None:
                 framing = framing_for(streaming, item, call.request)
-                threads.tell(desk.begin, call, _head(streaming, framing))
+                threads.tell(admission.begin, call, _head(streaming, framing))
             chunk = framing.frame(item)
             flow.wait()
             if call.cancelled:
                 return None
             threads.tell(flow.send, call, chunk)
         if framing is None:
-            threads.tell(desk.begin, call, _head(streaming, framing_for(streaming, None, call.request)))
+            threads.tell(admission.begin, call, _head(streaming, framing_for(streaming, None, call.request)))
     except BaseException as error:
         answer = failure(error, call.request.id)
         if framing is None:

@@ -31,7 +31,7 @@ class Threads:
         self._threads: list[threading.Thread] = []
         self._running = 0  # as the loop knows
         self._told: deque[Ending] = deque()
-        self._ringing = False
+        self._notifying = False
 
     @property
     def dead(self) -> int:
@@ -47,8 +47,8 @@ class Threads:
     def tell(self, callback: Callable[..., None], *arguments: Any) -> None:
         """From any thread: call it on the loop. In order for each thread."""
         self._told.append((callback, arguments))
-        if not self._ringing:  # else the loop is about to look, and clears this before it does
-            self._ringing = True
+        if not self._notifying:  # else the loop is about to look, and clears this before it does
+            self._notifying = True
             try:
                 self._loop.call_soon_threadsafe(self._listen)
             except RuntimeError:  # the loop is closed: nobody is left to be told
@@ -79,7 +79,7 @@ class Threads:
         callback(*arguments)
 
     def _listen(self) -> None:
-        self._ringing = False
+        self._notifying = False
         told = self._told
         while told:
             callback, arguments = told.popleft()

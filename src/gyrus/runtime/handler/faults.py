@@ -16,36 +16,36 @@ MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PayloadFault:
     path: str
     """``$.flowers[2].petal_width``; ``$`` is the payload."""
     message: str
 
     @classmethod
-    def at(cls, location: Sequence[str | int], message: str) -> Fault:
+    def at(cls, location: Sequence[str | int], message: str) -> PayloadFault:
         steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
         return cls("$" + "".join(steps), message)
 
     @classmethod
-    def of(cls, error: Exception, path: str = "$") -> Fault:
+    def of(cls, error: Exception, path: str = "$") -> PayloadFault:
         """From msgspec's message, which has its place at the end."""
         match = _PLACE.fullmatch(str(error))
         message, place = match.groups() if match else (str(error), "")
         return cls(path + (place or ""), message)
 
 
-def find_faults(value: Any, hint: Any, *, strict: bool, path: str = "$") -> Iterator[Fault]:
+def find_faults(value: Any, hint: Any, *, strict: bool, path: str = "$") -> Iterator[PayloadFault]:
     """Those of its fields and items, each by itself; else its own first one."""
     try:
         msgspec.convert(value, hint, strict=strict)
         return
     except msgspec.ValidationError as error:
-        first = Fault.of(error, path)
+        first = PayloadFault.of(error, path)
     deeper = list(_deeper(value, hint, strict=strict, path=path))
     yield from deeper or (first,)
 
 
-def _deeper(value: Any, hint: Any, *, strict: bool, path: str) -> Iterator[Fault]:
+def _deeper(value: Any, hint: Any, *, strict: bool, path: str) -> Iterator[PayloadFault]:
     if typing.get_origin(hint) is list and isinstance(value, list):
         (item,) = typing.get_args(hint)
         for number, entry in enumerate(cast("list[Any]", value)[:MOST]):
@@ -56,7 +56,7 @@ def _deeper(value: Any, hint: Any, *, strict: bool, path: str) -> Iterator[Fault
             if name in entries:
                 yield from find_faults(entries[name], kind, strict=strict, path=f"{path}.{name}")
             elif required:
-                yield Fault(f"{path}.{name}", "the field is missing")
+                yield PayloadFault(f"{path}.{name}", "the field is missing")
 
 
 def _fields(hint: Any) -> dict[str, tuple[Any, bool]]:

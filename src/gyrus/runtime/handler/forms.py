@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from gyrus.contract.problem import BAD_REQUEST
 from gyrus.runtime.handler.parameters import gathered
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import RequestRefused
 
 MOST_PARTS = 1000
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)')
@@ -31,19 +31,19 @@ def parse_form(body: bytes) -> dict[str, Any]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MOST_PARTS)
     except ValueError:
-        raise Refused(BAD_REQUEST, f"The form has more than {MOST_PARTS} fields.") from None
+        raise RequestRefused(BAD_REQUEST, f"The form has more than {MOST_PARTS} fields.") from None
     return gathered(pairs)
 
 
 def parse_multipart(body: bytes, boundary: str) -> dict[str, Any]:
     """``multipart/form-data``: text for fields, :class:`File` for files. Raises Refused."""
     if not boundary or len(boundary) > 70:
-        raise Refused(BAD_REQUEST, "The form's Content-Type names no boundary.")
+        raise RequestRefused(BAD_REQUEST, "The form's Content-Type names no boundary.")
     fields: list[tuple[str, Any]] = []
     for part in _parts(body, b"--" + boundary.encode("latin-1", "replace")):
         head, separator, content = part.partition(b"\r\n\r\n")
         if not separator:
-            raise Refused(BAD_REQUEST, "A part of the form has no header.")
+            raise RequestRefused(BAD_REQUEST, "A part of the form has no header.")
         fields.append(_field(_part_headers(head), content))
     return gathered(fields)
 
@@ -52,14 +52,16 @@ def _parts(body: bytes, delimiter: bytes) -> list[bytes]:
     """What stands between delimiter lines; each begins behind its line's end."""
     pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, MOST_PARTS + 2)
     if len(pieces) > MOST_PARTS + 2:
-        raise Refused(BAD_REQUEST, f"The form has more than {MOST_PARTS} fields.")
+        raise RequestRefused(BAD_REQUEST, f"The form has more than {MOST_PARTS} fields.")
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise Refused(BAD_REQUEST, "The form ends before its closing boundary.")
+        raise RequestRefused(BAD_REQUEST, "The form ends before its closing boundary.")
     parts: list[bytes] = []
     for piece in pieces[1:-1]:
         padding, separator, part = piece.partition(b"\r\n")
         if not separator or padding.strip(b" \t"):
-            raise Refused(BAD_REQUEST, "A boundary of the form is not followed by the end of its line.")
+            raise RequestRefused(
+                BAD_REQUEST, "A boundary of the form is not followed by the end of its line."
+            )
         parts.append(part)
     return parts
 
@@ -78,7 +80,7 @@ def _field(headers: dict[str, str], content: bytes) -> tuple[str, Any]:
         for name, value in _PARAMETER.findall(headers.get("content-disposition", ""))
     }
     if "name" not in parameters:
-        raise Refused(BAD_REQUEST, "A part of the form has no name in its Content-Disposition.")
+        raise RequestRefused(BAD_REQUEST, "A part of the form has no name in its Content-Disposition.")
     if "filename" in parameters:
         kind = headers.get("content-type", "application/octet-stream")
         return parameters["name"], File(parameters["filename"], kind, content)

@@ -19,7 +19,7 @@ class PostPredict:
 
 
 @dataclass(frozen=True, slots=True)
-class Handler:
+class LoadedHandler:
     """What serves requests."""
 
     instance: object
@@ -53,12 +53,12 @@ class Handler:
         return inspect.getdoc(self.predict) or inspect.getdoc(type(self.instance)) or ""
 
 
-def handler_of(instance: Any, *, batched: bool) -> Handler:
+def handler_of(instance: Any, *, batched: bool) -> LoadedHandler:
     """Raises LoadFailed."""
     signature = signature_of(instance.predict, PREDICT)
     after = getattr(instance, "post_predict", None)
     payload = payload_hint(signature, batched=batched)
-    return Handler(
+    return LoadedHandler(
         instance=instance,
         predict=instance.predict,
         signature=signature,

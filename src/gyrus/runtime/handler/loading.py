@@ -14,7 +14,7 @@ from typing import Any
 
 from gyrus.contract.replica import HandlerConfig, Reason
 from gyrus.runtime.handler.failure import LoadFailed, failed
-from gyrus.runtime.handler.handler import Handler, handler_of
+from gyrus.runtime.handler.handler import LoadedHandler, handler_of
 from gyrus.runtime.handler.signature import INIT, signature_of
 
 CLASS = "Handler"
@@ -31,13 +31,13 @@ def enter_project(folder: str) -> None:
     sys.path[:] = [project, *(entry for entry in sys.path if entry not in ("", project))]
 
 
-def load(config: HandlerConfig) -> Handler:
+def load(config: HandlerConfig) -> LoadedHandler:
     """Import the file, find the class, make the instance. The project has been entered. Raises LoadFailed."""
     found = find_class(import_file(config.path), config.path, config.class_name)
     return make(found, config)
 
 
-def make(found: type[Any], config: HandlerConfig) -> Handler:
+def make(found: type[Any], config: HandlerConfig) -> LoadedHandler:
     """What a class becomes when it is given its configuration. Raises LoadFailed."""
     instance = construct(found, config.config)
     return handler_of(instance, batched=config.batch_max_size > 1)
@@ -64,7 +64,7 @@ def import_file(path: str) -> ModuleType:
 
 
 def find_class(module: ModuleType, path: str, wanted: str | None) -> type[Any]:
-    """``wanted``, or ``Handler``, or the only class of the file that has ``predict``."""
+    """``wanted``, or ``LoadedHandler``, or the only class of the file that has ``predict``."""
     if wanted is not None:
         found = getattr(module, wanted, None)
         if not isinstance(found, type):

@@ -7,7 +7,7 @@ from typing import Any
 
 from gyrus.contract import problem
 from gyrus.contract.problem import ProblemType
-from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.validation import check_for
 
 REFERENCE = "#/components/schemas/{name}"
@@ -27,7 +27,7 @@ _PROBLEM: Json = {
 }
 
 
-def describe(handler: Handler, api: str, revision: int) -> bytes:
+def describe(handler: LoadedHandler, api: str, revision: int) -> bytes:
     """UTF-8 JSON. Addresses are relative, for the gateway decides where the API is."""
     components: Json = {"Problem": _PROBLEM}
     summary, _, rest = handler.description.partition("\n")
@@ -52,7 +52,7 @@ def describe(handler: Handler, api: str, revision: int) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def _request_body(handler: Handler, components: Json) -> Json:
+def _request_body(handler: LoadedHandler, components: Json) -> Json:
     if not handler.signature.wants("payload"):
         return {}
     if handler.payload is bytes:
@@ -64,7 +64,7 @@ def _request_body(handler: Handler, components: Json) -> Json:
     return {"requestBody": {"required": "payload" not in handler.signature.optional, "content": content}}
 
 
-def _responses(handler: Handler, components: Json) -> Json:
+def _responses(handler: LoadedHandler, components: Json) -> Json:
     answer = _schema(handler.answer, components)
     return {
         "200": {"description": "The prediction.", "content": {"application/json": {"schema": answer}}},

@@ -29,7 +29,7 @@ from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.forms import parse_form, parse_multipart
 from gyrus.runtime.handler.signature import Signature, admits_none
 from gyrus.runtime.handler.validation import Check, check_for
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.server.request import Request
 
 PayloadReader = Callable[[Request], Any]
@@ -93,7 +93,7 @@ def read_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
+        raise RequestRefused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
 
 
 def is_json(kind: str) -> bool:
@@ -134,7 +134,7 @@ class _Checked:
         plain = read_any(request)
         if isinstance(plain, (bytes, str)) and not self._check.takes_text:
             told = f"The body is of type {name}; send JSON, with Content-Type: application/json."
-            raise Refused(UNSUPPORTED_MEDIA, told)
+            raise RequestRefused(UNSUPPORTED_MEDIA, told)
         return self._check.plain(plain)
 
 
@@ -166,15 +166,15 @@ def _decode(body: bytes, charset: str) -> str:
         return body.decode(charset)
     except LookupError:
         told = f"The charset {charset} of the body is not known; send UTF-8."
-        raise Refused(UNSUPPORTED_MEDIA, told) from None
+        raise RequestRefused(UNSUPPORTED_MEDIA, told) from None
     except (UnicodeError, ValueError) as error:
-        raise Refused(BAD_REQUEST, f"The body is not text in {charset}: {error}.") from None
+        raise RequestRefused(BAD_REQUEST, f"The body is not text in {charset}: {error}.") from None
 
 
 def _refuse_encoding(encoding: bytes) -> None:
     if encoding.strip().lower() not in (b"", b"identity"):
         told = f"The body's Content-Encoding {encoding.decode('latin-1')} is not understood; send it plain."
-        raise Refused(UNSUPPORTED_MEDIA, told)
+        raise RequestRefused(UNSUPPORTED_MEDIA, told)
 
 
 def _split_parameters(text: str) -> list[str]:

@@ -14,8 +14,8 @@ import msgspec
 import msgspec.inspect
 
 from gyrus.contract.problem import BAD_REQUEST, INVALID_PAYLOAD
-from gyrus.runtime.handler.faults import Fault, find_faults
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.handler.faults import PayloadFault, find_faults
+from gyrus.runtime.server.problems import RequestRefused
 
 MOST_FAULTS = 50
 
@@ -55,11 +55,13 @@ def check_for(hint: Any) -> Check | None:
         return None
 
 
-def refuse(faults: Sequence[Fault]) -> Refused:
+def refuse(faults: Sequence[PayloadFault]) -> RequestRefused:
     shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
     more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
     listed = [{"path": fault.path, "message": fault.message} for fault in faults[:MOST_FAULTS]]
-    return Refused(INVALID_PAYLOAD, f"The payload does not fit: {shown}{more}.", more={"errors": listed})
+    return RequestRefused(
+        INVALID_PAYLOAD, f"The payload does not fit: {shown}{more}.", more={"errors": listed}
+    )
 
 
 _ANYTHING = msgspec.json.Decoder()
@@ -72,9 +74,9 @@ def _decoded(decoder: Any, body: bytes) -> Any:
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Refused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
+        raise RequestRefused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
     except UnicodeDecodeError as error:
-        raise Refused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).") from None
+        raise RequestRefused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).") from None
 
 
 class MsgspecCheck:
@@ -96,14 +98,14 @@ class MsgspecCheck:
             raise self._refuse(value, error, strict=False) from None
 
     def missing(self) -> Any:
-        raise Refused(INVALID_PAYLOAD, "The request has no body; send the payload as JSON.")
+        raise RequestRefused(INVALID_PAYLOAD, "The request has no body; send the payload as JSON.")
 
     def schema(self, reference: str) -> tuple[dict[str, Any], dict[str, Any]]:
         (schema,), components = msgspec.json.schema_components([self._hint], ref_template=reference)
         return schema, components
 
-    def _refuse(self, value: Any, error: Exception, *, strict: bool) -> Refused:
-        return refuse(list(find_faults(value, self._hint, strict=strict)) or [Fault.of(error)])
+    def _refuse(self, value: Any, error: Exception, *, strict: bool) -> RequestRefused:
+        return refuse(list(find_faults(value, self._hint, strict=strict)) or [PayloadFault.of(error)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class PydanticCheck:
             raise _pydantic_refusal(error) from None
 
     def missing(self) -> Any:
-        raise Refused(INVALID_PAYLOAD, "The request has no body; send the payload as JSON.")
+        raise RequestRefused(INVALID_PAYLOAD, "The request has no body; send the payload as JSON.")
 
     def schema(self, reference: str) -> tuple[dict[str, Any], dict[str, Any]]:
         schema = self.adapter.json_schema(ref_template=reference.replace("{name}", "{model}"))
@@ -137,10 +139,10 @@ def _pydantic_check(hint: Any) -> PydanticCheck:
     return PydanticCheck(pydantic.TypeAdapter(hint), pydantic.ValidationError)
 
 
-def _pydantic_refusal(error: Any) -> Refused:
-    faults = [Fault.at(entry["loc"], entry["msg"]) for entry in error.errors(include_url=False)]
+def _pydantic_refusal(error: Any) -> RequestRefused:
+    faults = [PayloadFault.at(entry["loc"], entry["msg"]) for entry in error.errors(include_url=False)]
     if all(entry["type"] == "json_invalid" for entry in error.errors(include_url=False)):
-        return Refused(BAD_REQUEST, f"The body is not JSON: {faults[0].message}.")
+        return RequestRefused(BAD_REQUEST, f"The body is not JSON: {faults[0].message}.")
     return refuse(faults)
 
 

@@ -78,13 +78,13 @@ class _DateLine:
 
     def __init__(self) -> None:
         self.until = float("-inf")
-        self.line = b""
+        self.queue = b""
 
     def renew(self, now: float) -> bytes:
         present = time.time()
         self.until = now + 1 - present % 1
-        self.line = f"\r\ndate: {_imf_date(present)}\r\n".encode()
-        return self.line
+        self.queue = f"\r\ndate: {_imf_date(present)}\r\n".encode()
+        return self.queue
 
 
 _dates = _DateLine()
@@ -101,4 +101,4 @@ def _imf_date(epoch: float) -> str:
 
 
 def _date(now: float) -> bytes:
-    return _dates.line if now < _dates.until else _dates.renew(now)
+    return _dates.queue if now < _dates.until else _dates.renew(now)

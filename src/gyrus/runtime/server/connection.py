@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from gyrus.contract.problem import BODY_TIMEOUT
 from gyrus.runtime.server.exchange import Exchange
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.server.reader import Reader
 from gyrus.runtime.server.request import Request
 
@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
         self._reader = Reader(server.limits)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)  # until connection_made
         self._current: Exchange | None = None
-        self._refusal: Refused | None = None  # answered after all that came before it
+        self._refusal: RequestRefused | None = None  # answered after all that came before it
         self._advancing = False
         self._paused = False
         self._discarding = False
@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         begun, in_body = reader.begun, reader.in_body
         try:
             reader.feed(data)
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refusal = refused
         if reader.begun and (reader.in_body or not begun or in_body):
             self._since = monotonic()
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         self._current = exchange = Exchange(self, request)
         self.server.serve(exchange)
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RequestRefused) -> None:
         """Answer what could not even be read, and end: whatever comes behind it is void."""
         self._refusal = refused
         named = {name: value for name, value in self._reader.headers.items() if name == b"x-request-id"}
@@ -202,10 +202,12 @@ class Connection(asyncio.Protocol):
     def _check_reading(self, waited: float) -> None:
         limits = self.server.limits
         if self._reader.in_body and waited > limits.body_timeout:
-            self._refuse(Refused(BODY_TIMEOUT, f"No more of the body came for {limits.body_timeout:g} s."))
+            self._refuse(
+                RequestRefused(BODY_TIMEOUT, f"No more of the body came for {limits.body_timeout:g} s.")
+            )
         elif not self._reader.in_body and waited > limits.header_timeout:
             detail = f"The request's header was not complete after {limits.header_timeout:g} s."
-            self._refuse(Refused(BODY_TIMEOUT, detail))
+            self._refuse(RequestRefused(BODY_TIMEOUT, detail))
 
     def _check_stalled(self, now: float, since: float, size: int) -> None:
         left = self._transport.get_write_buffer_size()

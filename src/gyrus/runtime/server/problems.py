@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 
 
 @dataclass(eq=False)
-class Refused(Exception):
+class RequestRefused(Exception):
     """Ends the work on a request. ``detail`` names the thing, the cause and the remedy."""
 
     kind: ProblemType
@@ -35,20 +35,20 @@ class Refused(Exception):
         return problem_answer(self.kind, self.detail, request_id, headers=self.headers, more=self.more)
 
 
-def body_too_large(limit: int) -> Refused:
+def body_too_large(limit: int) -> RequestRefused:
     """``limit``: bytes."""
     most = f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit} bytes"
-    return Refused(
+    return RequestRefused(
         BODY_TOO_LARGE, f"The body is larger than {most}, the most that is accepted; send less at once."
     )
 
 
-def queue_full(slots: int | None, waiting: int) -> Refused:
+def queue_full(slots: int | None, waiting: int) -> RequestRefused:
     detail = (
         f"All slots are busy ({slots}) and the queue is full ({waiting} waiting); "
         "try again, or raise max_replicas or max_queue_length."
     )
-    return Refused(QUEUE_FULL, detail, {"retry-after": "1"})
+    return RequestRefused(QUEUE_FULL, detail, {"retry-after": "1"})
 
 
 def problem_answer(

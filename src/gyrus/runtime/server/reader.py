@@ -10,7 +10,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from gyrus.contract.problem import BAD_REQUEST, HEADER_TOO_LARGE
 from gyrus.contract.replica import Limits
-from gyrus.runtime.server.problems import Refused, body_too_large
+from gyrus.runtime.server.problems import RequestRefused, body_too_large
 from gyrus.runtime.server.request import Request
 
 LINE_OVERHEAD = 4
@@ -43,7 +43,7 @@ class Reader:
         self._pieces: list[bytes] | None = None  # of a body that did not come at once
         self._body_size = 0
         self._fed = 0  # bytes of this request in chunks before the present one
-        self._refusal: Refused | None = None
+        self._refusal: RequestRefused | None = None
 
     def feed(self, data: bytes) -> None:
         """Requests that came before what is refused are in ``complete`` all the same. Raises Refused."""
@@ -51,11 +51,11 @@ class Reader:
         try:
             self._parser.feed_data(data)
         except HttpParserCallbackError:
-            raise self._refusal or Refused(BAD_REQUEST, "The request could not be read.") from None
+            raise self._refusal or RequestRefused(BAD_REQUEST, "The request could not be read.") from None
         except HttpParserUpgrade:
             self._leave_protocol()
         except HttpParserError as error:
-            raise Refused(BAD_REQUEST, f"The request is not well-formed HTTP/1.1: {error}.") from None
+            raise RequestRefused(BAD_REQUEST, f"The request is not well-formed HTTP/1.1: {error}.") from None
         if self.begun:
             self._fed = self._fed + len(data) if before else 0
             self._check_fed()
@@ -167,7 +167,7 @@ class Reader:
             self.in_body
             and self._fed > self._max_header + FRAMING_ALLOWANCE + FRAMING_SHARE * self._body_size
         ):
-            raise Refused(BAD_REQUEST, "The body's chunks are mostly framing; send larger ones.")
+            raise RequestRefused(BAD_REQUEST, "The body's chunks are mostly framing; send larger ones.")
 
     def _leave_protocol(self) -> None:
         """The client offers another protocol. It is declined by answering in this one, and the connection
@@ -178,18 +178,20 @@ class Reader:
             b"transfer-encoding" in last.headers
         ):  # fmt: skip
             self.complete.pop()
-            raise Refused(BAD_REQUEST, "Other protocols are not spoken here; send it without Upgrade.")
+            raise RequestRefused(BAD_REQUEST, "Other protocols are not spoken here; send it without Upgrade.")
 
     def _refuse(self, detail: str) -> None:
-        self._refusal = Refused(BAD_REQUEST, detail)
+        self._refusal = RequestRefused(BAD_REQUEST, detail)
         raise self._refusal
 
     def _refuse_header(self) -> None:
         self._refusal = self._header_too_large()
         raise self._refusal
 
-    def _header_too_large(self) -> Refused:
-        return Refused(HEADER_TOO_LARGE, f"The request's header has more than {self._max_header} bytes.")
+    def _header_too_large(self) -> RequestRefused:
+        return RequestRefused(
+            HEADER_TOO_LARGE, f"The request's header has more than {self._max_header} bytes."
+        )
 
     def _refuse_body(self) -> None:
         self._refusal = body_too_large(self._max_body)

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from gyrus.contract.replica import Reason
 from gyrus.runtime.supervisor import kernel
-from gyrus.runtime.supervisor.life import LAST_LINES, Verdict
 from gyrus.runtime.supervisor.lines import LineCutter
+from gyrus.runtime.supervisor.process_state import LAST_LINES, Failure
 from gyrus.runtime.supervisor.role import Role
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
@@ -89,12 +89,12 @@ class Child:
 class CannotStart(Exception):
     """The process could not be started. The message is for the user."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: Failure) -> None:
         super().__init__(verdict.message)
         self.verdict = verdict
 
 
-class Start(Protocol):
+class StartChild(Protocol):
     """A way to bring a role to life."""
 
     def __call__(self, role: Role, command: Sequence[str], env: Mapping[str, str], folder: str) -> Child:
@@ -103,7 +103,7 @@ class Start(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class PipeEnds:
     """Where a new process writes, before it runs."""
 
     stdout: int
@@ -145,13 +145,13 @@ def start(role: Role, command: Sequence[str], env: Mapping[str, str], folder: st
     return Child(process.pid, pipes, process)
 
 
-def new_pipes(*, control: bool) -> tuple[tuple[Pipe, ...], Ends]:
+def new_pipes(*, control: bool) -> tuple[tuple[Pipe, ...], PipeEnds]:
     """Our ends of them, and the new process's."""
     names = ("control", "stdout", "stderr") if control else ("stdout", "stderr")
     made = {name: os.pipe() for name in names}
     cutters = {"control": LineCutter(LONGEST_CONTROL_LINE)}
     pipes = tuple(_pipe(made[name][0], name, cutters.get(name) or LineCutter()) for name in names)
-    return pipes, Ends(made["stdout"][1], made["stderr"][1], made["control"][1] if control else None)
+    return pipes, PipeEnds(made["stdout"][1], made["stderr"][1], made["control"][1] if control else None)
 
 
 def _pipe(fd: int, stream: str, cutter: LineCutter) -> Pipe:
@@ -159,21 +159,21 @@ def _pipe(fd: int, stream: str, cutter: LineCutter) -> Pipe:
     return Pipe(fd, stream, cutter)
 
 
-def _why(error: Exception, program: str, folder: str) -> Verdict:
+def _why(error: Exception, program: str, folder: str) -> Failure:
     """What a failure to start means to the user."""
     if not os.path.isdir(folder):
-        return Verdict(Reason.PACKAGE, f"the project folder {folder} is missing; deploy it again")
+        return Failure(Reason.PACKAGE, f"the project folder {folder} is missing; deploy it again")
     if isinstance(error, FileNotFoundError) and os.path.isabs(program):
         told = f"{program} is missing; deploy again to have the environment built anew"
-        return Verdict(Reason.DEPENDENCIES, told)
+        return Failure(Reason.DEPENDENCIES, told)
     if isinstance(error, FileNotFoundError) and os.sep in program:
         told = f"the command {program} is not in the project; add the file or correct process.command"
-        return Verdict(Reason.PACKAGE, told)
+        return Failure(Reason.PACKAGE, told)
     if isinstance(error, FileNotFoundError):
         remedy = "add its package to requirements.txt or correct process.command"
         told = f"the command {program} was not found; {remedy}"
-        return Verdict(Reason.DEPENDENCIES, told)
+        return Failure(Reason.DEPENDENCIES, told)
     if isinstance(error, PermissionError):
         told = f"the command {program} may not be executed; make it executable (chmod +x {program})"
-        return Verdict(Reason.PACKAGE, told)
-    return Verdict(Reason.EXITED, f"the command {program} could not be started: {error}")
+        return Failure(Reason.PACKAGE, told)
+    return Failure(Reason.EXITED, f"the command {program} could not be started: {error}")

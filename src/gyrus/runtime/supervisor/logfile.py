@@ -19,7 +19,7 @@ OLD_FILES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LogEntry:
     """What becomes one :class:`gyrus.contract.operator.LogLine`."""
 
     message: str
@@ -43,7 +43,7 @@ class LogFile:
         self._written = 0
         self._lost = 0
 
-    def write(self, entries: Iterable[Entry]) -> None:
+    def write(self, entries: Iterable[LogEntry]) -> None:
         lines = [self._line(entry) for entry in entries]
         if not lines:
             return
@@ -58,7 +58,7 @@ class LogFile:
             os.close(self._fd)
             self._fd = None
 
-    def _line(self, entry: Entry) -> bytes:
+    def _line(self, entry: LogEntry) -> bytes:
         line: dict[str, object] = {"time": round(entry.time, 6), "replica": self._replica}
         line["message"] = entry.message
         if entry.stream != "stdout":
@@ -105,6 +105,6 @@ class LogFile:
                 os.replace(newer, older)
 
 
-def _lost_entry(count: int) -> Entry:
+def _lost_entry(count: int) -> LogEntry:
     told = f"{count} lines before this one were lost: the log could not be written (is the disk full?)"
-    return Entry(message=told, time=time.time(), stream="gyrus", level="warning")
+    return LogEntry(message=told, time=time.time(), stream="gyrus", level="warning")

@@ -14,17 +14,17 @@ from functools import partial
 
 from gyrus.contract.replica import Phase, ReplicaConfig, ReplicaStatus, StartKind
 from gyrus.runtime.supervisor import kernel, processtable
-from gyrus.runtime.supervisor.callers import has_callers
-from gyrus.runtime.supervisor.child import Start
+from gyrus.runtime.supervisor.child import StartChild
+from gyrus.runtime.supervisor.connections import has_callers
 from gyrus.runtime.supervisor.environment import environment_of
-from gyrus.runtime.supervisor.life import Want
 from gyrus.runtime.supervisor.logfile import LogFile
+from gyrus.runtime.supervisor.managed_process import ManagedProcess
 from gyrus.runtime.supervisor.memory import MemoryWatch
 from gyrus.runtime.supervisor.port import pick_port
+from gyrus.runtime.supervisor.process_state import Want
 from gyrus.runtime.supervisor.report import Origin, Reporter
 from gyrus.runtime.supervisor.role import roles_of
 from gyrus.runtime.supervisor.statusfile import StatusFile
-from gyrus.runtime.supervisor.unit import Unit
 
 LINGER = 5.0
 """Seconds that descendants of a handler may take to exit after it has; those of a ``process`` have the rest
@@ -39,7 +39,7 @@ servers cut their requests short at SIGTERM; the gateway closes each connection 
 OOM_SAMPLE = 1.0
 """Seconds between two looks at how many processes the kernel has killed for want of memory."""
 
-FORK_DIED = "a fork of the parked process died before it was ready"
+FORK_DIED = "a fork of the fork server died before it was ready"
 
 UPSTREAM = "GYRUS_UPSTREAM"
 """Tells the front where the server is that it stands before."""
@@ -49,7 +49,7 @@ Reader = Callable[[float], None]
 
 
 @dataclass(slots=True)
-class Ending:
+class ShutdownState:
     """How far stopping has got; moments in monotonic seconds."""
 
     kill_at: float
@@ -60,18 +60,18 @@ class Ending:
 
 
 class Supervisor:
-    def __init__(self, config: ReplicaConfig, config_path: str, fork: Start | None = None) -> None:
+    def __init__(self, config: ReplicaConfig, config_path: str, fork: StartChild | None = None) -> None:
         """``fork``: how workers are started, where not anew."""
         folder = os.path.dirname(config_path)
         self._config = config
         self._log = LogFile(config.log_dir or folder, config.id)
-        self._units = _units(config, config_path, self._log, fork)
+        self._processes = _processes(config, config_path, self._log, fork)
         self._warm = fork is not None
         self._status = StatusFile(folder, config.notify)
         self._memory = MemoryWatch(config.memory) if config.memory else None
         self._reporter = Reporter(config, _origin())
         self._told_to_stop = False
-        self._ending: Ending | None = None
+        self._ending: ShutdownState | None = None
         self._done = False
         self._ready_at: float | None = None
         self._oom_kills = kernel.out_of_memory_kills()
@@ -128,18 +128,18 @@ class Supervisor:
     def _sources(self) -> Iterator[tuple[int, int, Reader]]:
         """What may have something for us, and who reads it."""
         yield self._alarm.fileno(), select.POLLIN, self._silence
-        for unit in self._units:
-            for pipe in unit.pipes:
+        for process in self._processes:
+            for pipe in process.pipes:
                 if pipe.open:
-                    yield pipe.fd, select.POLLIN, partial(unit.read, pipe)
-            if unit.probe and unit.probe.retry_at is None:
-                events = select.POLLOUT if unit.probe.waits_to_write else select.POLLIN
-                yield unit.probe.socket.fileno(), events, unit.probe.advance
+                    yield pipe.fd, select.POLLIN, partial(process.read, pipe)
+            if process.probe and process.probe.retry_at is None:
+                events = select.POLLOUT if process.probe.waits_to_write else select.POLLIN
+                yield process.probe.socket.fileno(), events, process.probe.advance
 
     def _moments(self, now: float) -> Iterator[float]:
         yield now + 60.0
-        for unit in self._units:
-            yield from unit.wakes_at
+        for process in self._processes:
+            yield from process.wakes_at
         if self._memory:
             yield self._memory.wakes_at
         if self._status.retry_at is not None:
@@ -161,10 +161,10 @@ class Supervisor:
     def _observe(self, now: float) -> None:
         self._reap(now)
         self._sample_oom_kills(now)
-        for unit in self._units:
-            if unit.probe:
-                unit.probe.passed(now)
-            unit.answered(now)
+        for process in self._processes:
+            if process.probe:
+                process.probe.passed(now)
+            process.answered(now)
         self._watch_memory(now)
 
     def _reap(self, now: float) -> None:
@@ -176,10 +176,10 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            for unit in self._units:
-                if unit.pid == pid:
+            for process in self._processes:
+                if process.pid == pid:
                     oom = kernel.out_of_memory_kills() > self._oom_kills
-                    unit.died(os.waitstatus_to_exitcode(status), now, out_of_memory=oom)
+                    process.died(os.waitstatus_to_exitcode(status), now, out_of_memory=oom)
                     self._clear_away_strays()
 
     def _sample_oom_kills(self, now: float) -> None:
@@ -189,55 +189,55 @@ class Supervisor:
     def _watch_memory(self, now: float) -> None:
         if self._memory is None:
             return
-        roots = [unit.pid for unit in self._units if unit.pid is not None]
+        roots = [process.pid for process in self._processes if process.pid is not None]
         offence = self._memory.look(roots, now)
-        for unit in self._units:
-            if offence and unit.pid == offence.pid:
-                unit.condemned(offence.verdict, now)
+        for process in self._processes:
+            if offence and process.pid == offence.pid:
+                process.condemned(offence.verdict, now)
 
     # Decide
 
     def _decide(self, now: float) -> None:
         if self._told_to_stop and self._ending is None:
             grace = self._config.grace
-            self._ending = Ending(kill_at=now + grace, quiet_by=now + grace * QUIET_SHARE)
-        for unit in self._units:
-            unit.life = unit.life.passed(now)
+            self._ending = ShutdownState(kill_at=now + grace, quiet_by=now + grace * QUIET_SHARE)
+        for process in self._processes:
+            process.state = process.state.passed(now)
         if self._ready_at is None and self._phase is Phase.READY:
             self._ready_at = now
 
     @property
     def _phase(self) -> Phase:
         return self._reporter.report(
-            [u.life for u in self._units], ended=False, stopping=False, ready_at=None
+            [u.state for u in self._processes], ended=False, stopping=False, ready_at=None
         ).phase
 
     # Act
 
     def _act(self, now: float) -> None:
-        for unit in self._units:
-            match unit.life.wants(now):
+        for process in self._processes:
+            match process.state.wants(now):
                 case Want.START:
-                    unit.start(now)
+                    process.start(now)
                 case Want.KILL:
-                    unit.kill(now)
+                    process.kill(now)
                 case Want.NOTHING:
-                    unit.ask(now)
-                    unit.answered(now)
+                    process.ask(now)
+                    process.answered(now)
         if self._ending:
             self._end(self._ending, now)
 
-    def _end(self, ending: Ending, now: float) -> None:
+    def _end(self, ending: ShutdownState, now: float) -> None:
         """Processes exit or are killed, then what they have left behind, then it is done."""
         ending.awaits_callers = now < ending.quiet_by and self._has_callers()
         if ending.awaits_callers:
             return
         self._tell_to_stop(now)
-        if any(unit.pid is not None for unit in self._units):
+        if any(process.pid is not None for process in self._processes):
             if now >= ending.kill_at:
-                for unit in self._units:
-                    unit.stop(now)
-                    unit.kill(now)
+                for process in self._processes:
+                    process.stop(now)
+                    process.kill(now)
                 ending.kill_at = now + 1.0
             return
         left = self._strays()
@@ -254,32 +254,36 @@ class Supervisor:
 
     def _has_callers(self) -> bool:
         """Our worker and our front end in order by themselves; a server of another's may not."""
-        if self._config.process is None or self._config.front:
+        if self._config.process is None or self._config.queue_proxy:
             return False
-        life = self._units[0].life
-        if life.endpoint is None or life.phase not in (Phase.READY, Phase.UNREADY):
+        state = self._processes[0].state
+        if state.endpoint is None or state.phase not in (Phase.READY, Phase.UNREADY):
             return False
-        return has_callers(life.endpoint)
+        return has_callers(state.endpoint)
 
     def _tell_to_stop(self, now: float) -> None:
         """A front first: the server behind it is needed until the front has ended."""
-        fronts = [unit for unit in self._units if unit.role.front and unit.life.phase is not Phase.GONE]
-        for unit in fronts or self._units:
-            unit.stop(now)
+        fronts = [
+            process
+            for process in self._processes
+            if process.role.queue_proxy and process.state.phase is not Phase.GONE
+        ]
+        for process in fronts or self._processes:
+            process.stop(now)
 
     def _finish(self, now: float) -> None:
-        for unit in self._units:
-            unit.close(now)
+        for process in self._processes:
+            process.close(now)
         self._done = True
 
     def _give_up(self) -> None:
         """A fault of our own: nothing may go on running that nobody watches."""
-        self._units[0].say("error", f"the supervisor failed:\n{traceback.format_exc()}")
+        self._processes[0].say("error", f"the supervisor failed:\n{traceback.format_exc()}")
         everything = processtable.strays(processtable.read_table(), os.getpid(), ())
         _send(everything, signal.SIGKILL)
 
     def _strays(self) -> set[int]:
-        known = [unit.pid for unit in self._units if unit.pid is not None]
+        known = [process.pid for process in self._processes if process.pid is not None]
         return processtable.strays(processtable.read_table(), os.getpid(), known)
 
     def _clear_away_strays(self) -> None:
@@ -290,7 +294,7 @@ class Supervisor:
     # Record
 
     def _record(self, now: float) -> None:
-        lives = [unit.life for unit in self._units]
+        lives = [process.state for process in self._processes]
         status = self._reporter.report(
             lives, stopping=self._ending is not None, ended=self._done, ready_at=self._ready_at
         )
@@ -299,19 +303,24 @@ class Supervisor:
     def _with_start(self, status: ReplicaStatus) -> ReplicaStatus:
         if not self._warm:
             return replace(status, cold_because=self._config.cold_because)
-        if all(unit.forks for unit in self._units):
+        if all(process.forks for process in self._processes):
             return replace(status, start=StartKind.WARM)
         return replace(status, cold_because=FORK_DIED)
 
 
-def _units(config: ReplicaConfig, config_path: str, log: LogFile, fork: Start | None) -> list[Unit]:
+def _processes(
+    config: ReplicaConfig, config_path: str, log: LogFile, fork: StartChild | None
+) -> list[ManagedProcess]:
     env = environment_of(config, os.environ)
-    if not config.front:
-        return [Unit(role, config.project, env, log, fork=fork) for role in roles_of(config, config_path)]
+    if not config.queue_proxy:
+        return [
+            ManagedProcess(role, config.project, env, log, fork=fork)
+            for role in roles_of(config, config_path)
+        ]
     port = pick_port()
     env |= {UPSTREAM: port.endpoint}
     return [
-        Unit(role, config.project, env, log, kept_port=port if role.behind_front else None)
+        ManagedProcess(role, config.project, env, log, kept_port=port if role.behind_front else None)
         for role in roles_of(config, config_path)
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gyrus.contract.replica import Reason
-from gyrus.runtime.supervisor.life import Verdict
+from gyrus.runtime.supervisor.process_state import Failure
 from gyrus.runtime.supervisor.processtable import family, resident
 
 INTERVAL = 0.2
@@ -21,7 +21,7 @@ class Offence:
     """More memory is used than is allowed, and this process (with its descendants) uses most of it."""
 
     pid: int
-    verdict: Verdict
+    verdict: Failure
 
 
 class MemoryWatch:
@@ -51,7 +51,7 @@ def offence(used: Mapping[int, int], allowed: int) -> Offence | None:
     if total <= allowed:
         return None
     told = f"it used {_mib(total)}, and compute.mem allows {_mib(allowed)}; raise it"
-    return Offence(max(used, key=lambda pid: used[pid]), Verdict(Reason.OUT_OF_MEMORY, told))
+    return Offence(max(used, key=lambda pid: used[pid]), Failure(Reason.OUT_OF_MEMORY, told))
 
 
 def _mib(size: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gyrus.contract.replica import Phase, ProcessStatus, ReplicaConfig, ReplicaStatus
-from gyrus.runtime.supervisor.life import Life
+from gyrus.runtime.supervisor.process_state import ProcessState
 
 NEARNESS = (
     Phase.READY,
@@ -38,10 +38,10 @@ class Reporter:
     origin: Origin
 
     def report(
-        self, lives: Sequence[Life], *, stopping: bool, ended: bool, ready_at: float | None
+        self, lives: Sequence[ProcessState], *, stopping: bool, ended: bool, ready_at: float | None
     ) -> ReplicaStatus:
         """``ready_at``: when it first became ready, in monotonic seconds. ``ended``: nothing of it runs."""
-        statuses = tuple(life.status for life in lives)
+        statuses = tuple(state.status for state in lives)
         decisive = self._decisive(statuses)
         phase = Phase.GONE if ended else Phase.DRAINING if stopping else decisive.phase
         return ReplicaStatus(
@@ -64,11 +64,11 @@ class Reporter:
 
     def _decisive(self, statuses: Sequence[ProcessStatus]) -> ProcessStatus:
         """The process nearest to ready; behind a front, both are needed, so it is the farthest."""
-        choose = max if self.config.front else min
+        choose = max if self.config.queue_proxy else min
         return choose(statuses, key=lambda status: NEARNESS.index(status.phase))
 
     def _endpoints(self, statuses: Sequence[ProcessStatus]) -> tuple[str, ...]:
-        gates = statuses[-1:] if self.config.front else statuses
+        gates = statuses[-1:] if self.config.queue_proxy else statuses
         return tuple(s.endpoint for s in gates if s.phase is Phase.READY and s.endpoint is not None)
 
     def _message(self, statuses: Sequence[ProcessStatus], decisive: ProcessStatus) -> str:
@@ -91,5 +91,5 @@ def _last_lines(status: ProcessStatus) -> tuple[str, ...]:
     return status.last_lines if status.reason is not None and status.phase is not Phase.UNREADY else ()
 
 
-def _retry_at(lives: Sequence[Life]) -> float | None:
-    return min((life.retry_at for life in lives if life.retry_at is not None), default=None)
+def _retry_at(lives: Sequence[ProcessState]) -> float | None:
+    return min((state.retry_at for state in lives if state.retry_at is not None), default=None)

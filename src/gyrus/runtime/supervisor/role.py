@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from gyrus.contract.replica import READY_PATH, Reason, ReplicaConfig
-from gyrus.runtime.supervisor.life import Rules
+from gyrus.runtime.supervisor.process_state import ProcessRules
 
 _PORT = re.compile(r"\$?\{PORT\}|\$PORT\b")
 
@@ -26,10 +26,10 @@ class Role:
     """Answers 2xx when it is ready; None: ready as soon as it accepts connections."""
     announces: bool
     """It is ours: it has a control pipe, and says there when it listens."""
-    rules: Rules
+    rules: ProcessRules
     behind_front: bool = False
     """Its port stays the same for all of its lives, for the front knows it."""
-    front: bool = False
+    queue_proxy: bool = False
     """It stands before another, and ends before that does."""
 
     def words(self, port: int | None) -> tuple[str, ...]:
@@ -42,8 +42,8 @@ class Role:
 def roles_of(config: ReplicaConfig, config_path: str) -> tuple[Role, ...]:
     if config.process is None:
         return tuple(_worker(config, config_path, index) for index in range(config.processes))
-    if config.front:
-        return (replace(_server(config), behind_front=True), _front(config, config_path))
+    if config.queue_proxy:
+        return (replace(_server(config), behind_front=True), _queue_proxy(config, config_path))
     return (_server(config),)
 
 
@@ -68,7 +68,7 @@ def _worker(config: ReplicaConfig, config_path: str, index: int) -> Role:
         socket=socket_path(config, index),
         ready_path=READY_PATH,
         announces=True,
-        rules=Rules(start_timeout=config.start_timeout, late_message="the handler was not ready"),
+        rules=ProcessRules(start_timeout=config.start_timeout, late_message="the handler was not ready"),
     )
 
 
@@ -83,7 +83,7 @@ def _server(config: ReplicaConfig) -> Role:
         socket=None,
         ready_path=path,
         announces=False,
-        rules=Rules(
+        rules=ProcessRules(
             start_timeout=config.start_timeout,
             late=Reason.NOT_LISTENING,
             late_message=f"{command[0]} runs, but {listens}",
@@ -91,14 +91,14 @@ def _server(config: ReplicaConfig) -> Role:
     )
 
 
-def _front(config: ReplicaConfig, config_path: str) -> Role:
+def _queue_proxy(config: ReplicaConfig, config_path: str) -> Role:
     return Role(
         index=1,
         name="the front",
-        command=(config.python, "-P", "-m", "gyrus.runtime.front", config_path),
+        command=(config.python, "-P", "-m", "gyrus.runtime.queue_proxy", config_path),
         socket=socket_path(config, 0),
         ready_path=READY_PATH,
         announces=True,
-        rules=Rules(start_timeout=config.start_timeout, late_message="the front was not ready"),
-        front=True,
+        rules=ProcessRules(start_timeout=config.start_timeout, late_message="the front was not ready"),
+        queue_proxy=True,
     )

@@ -46,10 +46,10 @@ class StatusFile:
 
     def _tell(self, replica: str, now: float) -> None:
         assert self._notify is not None
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-            bell.setblocking(False)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
+            backlog_socket.setblocking(False)
             try:
-                bell.sendto(replica.encode(), self._notify)
+                backlog_socket.sendto(replica.encode(), self._notify)
             except BlockingIOError:
                 self.retry_at = now + RING_AGAIN
                 return

@@ -72,7 +72,7 @@ class ControlPipe:
                     return
 
 
-class Relay:
+class SwitchableControl:
     """Passes on to another, which may be exchanged: what was loaded before a fork speaks through it."""
 
     def __init__(self, to: Control) -> None:

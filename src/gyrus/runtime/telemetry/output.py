@@ -11,14 +11,17 @@ import logging
 import sys
 import threading
 from collections.abc import Iterable
+from contextvars import ContextVar
 
-from gyrus.runtime.telemetry.context import current_request
 from gyrus.runtime.telemetry.control import Control
 
 LONGEST_LINE = 64 * 1024
 """Characters that are held back at most while a line is not complete."""
 OURS = "gyrus"
 """The logger of the runtime itself."""
+
+current_request: ContextVar[str | None] = ContextVar("gyrus_request", default=None)
+"""The id of the request that the current thread or task works for."""
 
 
 def capture(control: Control) -> None:

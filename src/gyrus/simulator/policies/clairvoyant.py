@@ -19,7 +19,7 @@ from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.autoscaling.windows import Extreme
 
 if TYPE_CHECKING:
-    from gyrus.simulator.contenders import Situation
+    from gyrus.simulator.baselines import PolicyContext
 
 PARTS = 20
 """Of a second."""
@@ -28,7 +28,7 @@ PARTS = 20
 class ClairvoyantPolicy:
     every = 1.0
 
-    def __init__(self, situation: Situation) -> None:
+    def __init__(self, situation: PolicyContext) -> None:
         scaling, workload = situation.spec.autoscaling, situation.workload
         slots = situation.spec.slots or math.inf
         loads = offered(workload.arrivals, workload.services)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.state.errors import StaleVersion
-from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, Start
+from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, StartupTime
 from gyrus.state.sql.tables import apis, events, packages, revisions, rollouts, starts
 
 _target = rollouts.alias("target_rollout")
@@ -182,7 +182,7 @@ async def latest_events(connection: AsyncConnection, api: str, limit: int) -> tu
 # Starts
 
 
-async def insert_start(connection: AsyncConnection, start: Start) -> None:
+async def insert_start(connection: AsyncConnection, start: StartupTime) -> None:
     await connection.execute(
         insert(starts).values(
             api=start.api,
@@ -194,14 +194,14 @@ async def insert_start(connection: AsyncConnection, start: Start) -> None:
     )
 
 
-async def prune_starts(connection: AsyncConnection, start: Start, keep: int) -> None:
+async def prune_starts(connection: AsyncConnection, start: StartupTime, keep: int) -> None:
     """Keep the newest ``keep`` of this one's revision and kind."""
     own = (starts.c.api == start.api) & (starts.c.revision == start.revision) & (starts.c.kind == start.kind)
     last = select(starts.c.id).where(own).order_by(starts.c.id.desc()).limit(1).offset(keep)
     await connection.execute(delete(starts).where(own, starts.c.id <= last.scalar_subquery()))
 
 
-async def all_starts(connection: AsyncConnection, api: str, revision: int) -> tuple[Start, ...]:
+async def all_starts(connection: AsyncConnection, api: str, revision: int) -> tuple[StartupTime, ...]:
     """Oldest first."""
     query = select(starts).where(starts.c.api == api, starts.c.revision == revision).order_by(starts.c.id)
     return tuple(map(_start, await connection.execute(query)))
@@ -304,8 +304,8 @@ def _rollout(row: Row[Any]) -> Rollout:
     )
 
 
-def _start(row: Row[Any]) -> Start:
-    return Start(
+def _start(row: Row[Any]) -> StartupTime:
+    return StartupTime(
         api=row.api,
         revision=row.revision,
         kind=StartKind(row.kind),

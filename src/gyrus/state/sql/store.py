@@ -12,7 +12,7 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Package, Revision, Rollout, Start
+from gyrus.state.records import Api, Event, Package, Revision, Rollout, StartupTime
 from gyrus.state.sql import queries
 from gyrus.state.sql.database import Database
 from gyrus.state.sql.dialects import create_engine
@@ -118,13 +118,13 @@ class SqlStore:
         async with self._database.reading() as connection:
             return await queries.latest_events(connection, name, limit)
 
-    async def record_start(self, start: Start) -> None:
+    async def record_start(self, start: StartupTime) -> None:
         async with self._database.writing() as connection:
             if await queries.find_revision(connection, start.api, start.revision):
                 await queries.insert_start(connection, start)
                 await queries.prune_starts(connection, start, KEPT_STARTS)
 
-    async def starts(self, name: str, revision: int) -> tuple[Start, ...]:
+    async def starts(self, name: str, revision: int) -> tuple[StartupTime, ...]:
         async with self._database.reading() as connection:
             return await queries.all_starts(connection, name, revision)
 

@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from gyrus.aio.backoff import Backoff
-from gyrus.backends.local import supervision
+from gyrus.backends.local import supervisor_process
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.configuration import NOTIFY_SOCKET
-from gyrus.backends.local.folder import Launch, ReplicaFolder, Stop
+from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
@@ -116,7 +116,7 @@ async def test_an_adopted_supervisor_is_watched_too(world: LocalWorld) -> None:
 
 async def test_without_pidfd_death_is_noticed_too(world: LocalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open", raising=False)
-    monkeypatch.setattr(supervision, "POLL", 0.1)
+    monkeypatch.setattr(supervisor_process, "POLL", 0.1)
     backend = world.backend()
     async with running(backend):
         await backend.start(order(ID))
@@ -133,7 +133,9 @@ async def test_a_replica_that_died_unseen_is_started_again(world: LocalWorld) ->
         await first.start(order(ID))
         group = leader(await ready(first))
     os.kill(group, signal.SIGKILL)
-    await looked(lambda: not supervision.is_supervisor(group, world.home.replicas / ID / "config.json"))
+    await looked(
+        lambda: not supervisor_process.is_supervisor(group, world.home.replicas / ID / "config.json")
+    )
     second = world.backend()
     await second.adopt()
     assert second.observe()[ID].status.phase is Phase.PENDING
@@ -149,7 +151,7 @@ async def test_a_supervisor_launched_just_before_the_operator_died_is_found(worl
         await first.start(order(ID))
         group = leader(await ready(first))
     folder = ReplicaFolder(world.home.replicas / ID)
-    folder.note(Launch())
+    folder.note(LaunchRecord())
     (folder.path / "status.json").unlink()
     second = world.backend()
     await second.adopt()
@@ -165,7 +167,7 @@ async def test_a_stop_is_not_forgotten_when_the_operator_dies(world: LocalWorld)
     async with running(first):
         await first.start(order(ID))
         await ready(first)
-    ReplicaFolder(world.home.replicas / ID).mark_stopped(Stop(0.0))
+    ReplicaFolder(world.home.replicas / ID).mark_stopped(StopRecord(0.0))
     second = world.backend()
     await second.adopt()
     assert second.observe()[ID].status.phase is Phase.DRAINING
@@ -233,7 +235,7 @@ async def test_an_environment_that_cannot_be_built_says_why(world: LocalWorld) -
         status = (await observed(backend, ID, Phase.FAILED)).status
     assert status.reason is Reason.DEPENDENCIES
     assert status.message.startswith("installing requirements.txt failed: Couldn't parse requirement")
-    assert any("foo bar baz" in line for line in status.last_lines)
+    assert any("foo bar baz" in queue for queue in status.last_lines)
 
 
 async def test_a_project_that_cannot_be_had_says_why(world: LocalWorld) -> None:
@@ -286,8 +288,8 @@ async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
         )
         await second.stop(ID, grace=10)
         await ready(second, other)
-        printed = [line async for line in second.logs(LogQuery(api="iris"))]
-        assert [line.message for line in printed if line.stream == "stdout"] == ["3,4", "3"]
+        printed = [queue async for queue in second.logs(LogQuery(api="iris"))]
+        assert [queue.message for queue in printed if queue.stream == "stdout"] == ["3,4", "3"]
         await second.stop(other, grace=10)
         await gone(second, other)
 
@@ -364,16 +366,16 @@ async def test_only_so_many_start_at_once(world: LocalWorld) -> None:
 async def test_it_goes_on_when_the_disk_fails_it_for_a_while(world: LocalWorld) -> None:
     """A folder stands where the configuration should be written."""
     backend = world.backend()
-    obstacle = world.home.replicas / ID / "config.json"
+    unsafe_to_fork = world.home.replicas / ID / "config.json"
     async with running(backend):
         await backend.adopt()
-        ReplicaFolder(obstacle.parent).create(order(ID))
-        obstacle.mkdir()
+        ReplicaFolder(unsafe_to_fork.parent).create(order(ID))
+        unsafe_to_fork.mkdir()
         await backend.start(order(ID))
         status = (await observed(backend, ID, Phase.BACKOFF)).status
         assert status.reason is Reason.SUPERVISOR_DIED
         assert status.message.startswith("its supervisor could not be started: [Errno 21] Is a directory")
-        obstacle.rmdir()
+        unsafe_to_fork.rmdir()
         assert (await ready(backend)).restarts >= 1
 
 
@@ -414,27 +416,27 @@ async def test_notices_that_nobody_understands_do_no_harm(world: LocalWorld) -> 
     async with running(backend):
         await backend.start(order(ID))
         await ready(backend)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
             for datagram in (b"", b"\xff\xfe", b"nobody-1-aaaaa", ID.encode()):
-                bell.sendto(datagram, str(world.home.run / NOTIFY_SOCKET))
+                backlog_socket.sendto(datagram, str(world.home.run / NOTIFY_SOCKET))
         await backend.stop(ID, grace=10)
         await gone(backend, ID)
 
 
 async def test_cut_off_at_any_moment_it_leaves_a_replica_that_can_be_adopted(world: LocalWorld) -> None:
     """As kill -9 of the operator would, after ever more turns of the event loop."""
-    for turns in (0, 1, 3, 10, 30, 100, 300):
+    for starts in (0, 1, 3, 10, 30, 100, 300):
         backend = world.backend()
-        id = f"iris-1-aa{turns:03}"
+        id = f"iris-1-aa{starts:03}"
         async with running(backend):
             await backend.start(order(id))
-            for _ in range(turns):
+            for _ in range(starts):
                 await asyncio.sleep(0.001)
         again = world.backend()
         async with running(again):
             await ready(again, id)
             await again.stop(id, grace=10)
             await gone(again, id)
-    assert not supervision.find_supervisors().keys() & {
+    assert not supervisor_process.find_supervisors().keys() & {
         str(path) for path in world.home.replicas.glob("*/config.json")
     }

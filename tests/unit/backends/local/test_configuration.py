@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.backends.local.configuration import Ground, configure, limits_of
+from gyrus.backends.local.configuration import LaunchContext, configure, limits_of
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
@@ -20,11 +20,11 @@ from gyrus.spec.api import ApiSpec
 HOME = Home(Path("/home/me/.gyrus"))
 
 
-def configured(ground: Ground | None = None, **fields: object) -> ReplicaConfig:
+def configured(context: LaunchContext | None = None, **fields: object) -> ReplicaConfig:
     spec = ApiSpec.model_validate({"name": "iris"} | fields)
     order = ReplicaOrder(id="iris-1-aaaaa", generation=1, revision=4, spec=spec, package="d")
-    ground = ground or Ground(project=Path("/p"), python=Path("/e/bin/python"))
-    return configure(order, ground, HOME, LocalSettings())
+    context = context or LaunchContext(project=Path("/p"), python=Path("/e/bin/python"))
+    return configure(order, context, HOME, LocalSettings())
 
 
 def test_a_handler() -> None:
@@ -55,17 +55,17 @@ def test_a_server_that_is_not_ours() -> None:
     config = configured(process=process)
     assert config.process == ProcessConfig(command=("serve", "--port", "$PORT"), ready_path="/health")
     assert config.limits.max_concurrency is None
-    assert not config.front
-    assert configured(process=process, max_concurrency=3).front
+    assert not config.queue_proxy
+    assert configured(process=process, max_concurrency=3).queue_proxy
 
 
 def test_devices_are_shown_to_those_who_hold_them_and_hidden_from_others() -> None:
     process = {"command": ["serve"]}
-    ground = Ground(project=Path("/p"), python=Path("/e"), devices=("0", "2"), has_devices=True)
-    assert configured(ground, process=process).env == {"CUDA_VISIBLE_DEVICES": "0,2"}
-    none = Ground(project=Path("/p"), python=Path("/e"), has_devices=True)
+    context = LaunchContext(project=Path("/p"), python=Path("/e"), devices=("0", "2"), has_devices=True)
+    assert configured(context, process=process).env == {"CUDA_VISIBLE_DEVICES": "0,2"}
+    none = LaunchContext(project=Path("/p"), python=Path("/e"), has_devices=True)
     assert configured(none, process=process).env == {"CUDA_VISIBLE_DEVICES": ""}
-    own = configured(ground, process=process, env={"CUDA_VISIBLE_DEVICES": "7"})
+    own = configured(context, process=process, env={"CUDA_VISIBLE_DEVICES": "7"})
     assert own.env == {"CUDA_VISIBLE_DEVICES": "7"}
     assert configured(process=process).env == {}
 

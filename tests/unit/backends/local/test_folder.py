@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from gyrus.backends.local.folder import Launch, ReplicaFolder, Stop, Unreadable
+from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord, Unreadable
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.spec.api import ApiSpec
 from strategies.specs import api_specs
@@ -41,11 +41,11 @@ def test_what_was_not_written_is_not_there(tmp_path: Path) -> None:
 
 def test_notes_are_read_back(tmp_path: Path) -> None:
     folder = ReplicaFolder(tmp_path)
-    folder.note(Launch(pid=7, restarts=2, devices=("0",)))
-    folder.mark_stopped(Stop(12.5))
+    folder.note(LaunchRecord(pid=7, restarts=2, devices=("0",)))
+    folder.mark_stopped(StopRecord(12.5))
     folder.errors_file.write_text("\n".join(f"line {n}" for n in range(20)))
-    assert folder.launch() == Launch(pid=7, restarts=2, devices=("0",))
-    assert folder.stop() == Stop(12.5)
+    assert folder.launch() == LaunchRecord(pid=7, restarts=2, devices=("0",))
+    assert folder.stop() == StopRecord(12.5)
     assert folder.last_errors(2) == ("line 18", "line 19")
 
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gyrus.client.load.connections import Connections
-from gyrus.client.load.outcome import Fate, Outcome
+from gyrus.client.load.result import RequestResult, Result
 from gyrus.client.load.sender import OPEN_FILES, Due, Sender
 
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -50,8 +50,8 @@ def answering(*answers: bytes) -> Server:
     return serve
 
 
-async def sent(url: str, *times: float, timeout: float = 10.0) -> list[Outcome]:
-    told: list[Outcome] = []
+async def sent(url: str, *times: float, timeout: float = 10.0) -> list[RequestResult]:
+    told: list[RequestResult] = []
     await Sender(url, timeout, told.append).run([Due(number, at, b"{}") for number, at in enumerate(times)])
     return told
 
@@ -64,7 +64,7 @@ async def test_a_request_does_not_wait_for_the_one_before_it() -> None:
 
     async with serving(serve) as url:
         told = await sent(url, *(number * 0.01 for number in range(10)))
-    assert [outcome.fate for outcome in told] == [Fate.ANSWERED] * 10
+    assert [outcome.fate for outcome in told] == [Result.ANSWERED] * 10
     assert max(outcome.ended for outcome in told) < 0.6
     assert min(outcome.latency for outcome in told) >= 0.3
 
@@ -79,7 +79,7 @@ async def test_connections_are_used_again() -> None:
 
     async with serving(serve) as url:
         told = await sent(url, *(number * 0.02 for number in range(20)))
-    assert [outcome.fate for outcome in told] == [Fate.ANSWERED] * 20
+    assert [outcome.fate for outcome in told] == [Result.ANSWERED] * 20
     assert connections < 5
 
 
@@ -93,20 +93,20 @@ async def test_what_the_sender_was_late_counts_as_latency() -> None:
 @pytest.mark.parametrize(
     ("answer", "fate", "cause", "example"),
     [
-        (refusal(503), Fate.REFUSED, "503 queue-full", "100 wait"),
-        (refusal(504), Fate.TIMED_OUT, "504 queue-full", "100 wait"),
-        (refusal(500, b"oh", "text/plain"), Fate.FAILED, "500", "oh"),
-        (GOOD[:-1], Fate.TIMED_OUT, "no answer within 0.3 s", ""),
+        (refusal(503), Result.REFUSED, "503 queue-full", "100 wait"),
+        (refusal(504), Result.TIMED_OUT, "504 queue-full", "100 wait"),
+        (refusal(500, b"oh", "text/plain"), Result.FAILED, "500", "oh"),
+        (GOOD[:-1], Result.TIMED_OUT, "no answer within 0.3 s", ""),
         (
             b"SSH-2.0\r\n\r\n",
-            Fate.FAILED,
+            Result.FAILED,
             "the connection broke",
             "the answer is not HTTP: illegal status line",
         ),
-        (b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n", Fate.ANSWERED, "", ""),
+        (b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n", Result.ANSWERED, "", ""),
     ],
 )
-async def test_the_fate_of_a_request(answer: bytes, fate: Fate, cause: str, example: str) -> None:
+async def test_the_fate_of_a_request(answer: bytes, fate: Result, cause: str, example: str) -> None:
     async with serving(answering(answer)) as url:
         [told] = await sent(url, 0.0, timeout=0.3)
     assert (told.fate, told.cause) == (fate, cause)
@@ -120,7 +120,7 @@ async def test_an_answer_that_breaks_off() -> None:
 
     async with serving(serve) as url:
         [told] = await sent(url, 0.0)
-    assert (told.fate, told.cause) == (Fate.FAILED, "the connection broke")
+    assert (told.fate, told.cause) == (Result.FAILED, "the connection broke")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_an_answer_that_breaks_off() -> None:
 async def test_every_way_to_answer(answer: bytes) -> None:
     async with serving(answering(answer)) as url:
         told = await sent(url, 0.0, 0.1, 0.2)
-    assert [outcome.fate for outcome in told] == [Fate.ANSWERED] * 3
+    assert [outcome.fate for outcome in told] == [Result.ANSWERED] * 3
 
 
 async def test_an_answer_that_ends_with_its_connection() -> None:
@@ -147,14 +147,14 @@ async def test_an_answer_that_ends_with_its_connection() -> None:
 
     async with serving(serve) as url:
         told = await sent(url, 0.0, 0.1)
-    assert [outcome.fate for outcome in told] == [Fate.ANSWERED] * 2
+    assert [outcome.fate for outcome in told] == [Result.ANSWERED] * 2
 
 
 async def test_nobody_there() -> None:
     async with serving(answering(GOOD)) as url:
         pass
     [told] = await sent(url, 0.0)
-    assert (told.fate, told.cause) == (Fate.FAILED, "no connection")
+    assert (told.fate, told.cause) == (Result.FAILED, "no connection")
 
 
 async def test_too_few_open_files_are_told_by_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ async def test_too_few_open_files_are_told_by_that_name(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Connections, "_new", no_more)
     [told] = await sent("http://127.0.0.1:1/iris", 0.0)
-    assert (told.fate, told.cause) == (Fate.FAILED, OPEN_FILES)
+    assert (told.fate, told.cause) == (Result.FAILED, OPEN_FILES)
 
 
 async def test_a_load_that_is_cancelled_ends_its_requests_untold() -> None:
@@ -174,7 +174,7 @@ async def test_a_load_that_is_cancelled_ends_its_requests_untold() -> None:
         begun.set()
         await reader.read()
 
-    told: list[Outcome] = []
+    told: list[RequestResult] = []
     async with serving(serve) as url:
         sender = Sender(url, 10, told.append)
         running = asyncio.create_task(sender.run([Due(0, 0.0, b"{}"), Due(1, 60.0, b"{}")]))

@@ -124,12 +124,12 @@ async def test_lists_of_everything(tmp_path: Path) -> None:
 async def test_a_batch_in_the_making_can_be_left_and_given_back(tmp_path: Path) -> None:
     async with serving(Doubling, tmp_path, limits=LIMITS, batch_max_size=4, batch_max_wait=60) as server:
         first = server.asking({"value": 1})
-        await eventually(lambda: server.desk.line.waiting == 1)
+        await eventually(lambda: server.admission.queue.waiting == 1)
         client = await server.connect()
         client.send(b'{"value": 2}')
-        await eventually(lambda: server.desk.line.waiting == 2)
+        await eventually(lambda: server.admission.queue.waiting == 2)
         client.leave()
-        await eventually(lambda: server.desk.line.waiting == 1)
+        await eventually(lambda: server.admission.queue.waiting == 1)
         assert await server.requeue(5) == 1
         assert (await first).headers["x-gyrus-requeue"] == "1"
     assert Doubling.sizes == []
@@ -150,7 +150,7 @@ async def test_while_batches_run_the_next_one_grows(tmp_path: Path) -> None:
         tasks.append(server.asking(1))
         await eventually(lambda: len(sizes) == 2)
         tasks += [server.asking(number) for number in range(2, 6)]
-        await eventually(lambda: server.desk.line.waiting == 4)
+        await eventually(lambda: server.admission.queue.waiting == 4)
         opened.set()
         assert [(await task).status for task in tasks] == [200] * 6
     assert sizes == [1, 1, 4]
@@ -180,5 +180,5 @@ async def test_batches_that_hang_make_it_unready(tmp_path: Path, monkeypatch: py
         assert (await server.ask(2)).status == 504
         assert (await server.ask(path="/readyz", method="GET")).status == 503
         opened.set()
-        await eventually(lambda: server.desk.line.empty)
+        await eventually(lambda: server.admission.queue.empty)
         assert (await server.ask(path="/readyz", method="GET")).status == 200

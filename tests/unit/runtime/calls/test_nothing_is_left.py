@@ -9,14 +9,14 @@ import time
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from gyrus.contract.replica import LONGEST_KEPT_BODY, Limits
-from gyrus.queueing.line import Line
+from gyrus.queueing.slots import SlotQueue
+from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.call import Call
-from gyrus.runtime.calls.desk import Desk
-from gyrus.runtime.calls.singly import Singly
+from gyrus.runtime.calls.single import SingleScheduler
 from gyrus.runtime.server.answer import JSON, Answer
 from gyrus.runtime.server.exchange import Exchange
 from gyrus.runtime.server.request import Request
-from gyrus.runtime.telemetry.bell import Bell
+from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
 from support.serving import eventually
 
@@ -66,11 +66,11 @@ class Crowd:
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
-        self.line: Line[Call] = Line(LIMITS.max_concurrency, LIMITS.max_queue_length)
+        self.queue: SlotQueue[Call] = SlotQueue(LIMITS.max_concurrency, LIMITS.max_queue_length)
         self.metrics = Metrics()
-        self.desk = Desk(self.line, LIMITS, self.metrics, Bell(None, "a"))
+        self.admission = Admission(self.queue, LIMITS, self.metrics, BacklogSignal(None, "a"))
         self.handlers = Handlers()
-        self.desk.open(Singly(self.line, self.handlers))
+        self.admission.open(SingleScheduler(self.queue, self.handlers))
         self.connections = Connections()
         self.clients: list[Exchange] = []
         self.arrived = 0
@@ -82,7 +82,7 @@ class Crowd:
         request = Request(b"POST", b"/", headers if self.chance.random() < 0.5 else {}, body)
         exchange = Exchange(cast("Connection", self.connections), request)
         self.arrived += 1
-        self.desk.admit(exchange)
+        self.admission.admit(exchange)
         if exchange.open:
             self.clients.append(exchange)
 
@@ -95,10 +95,10 @@ class Crowd:
     def end_one(self) -> None:
         call = self._any(self.handlers.calls)
         if call is not None:
-            self.desk.conclude(call, self.chance.choice([DONE, DONE, None]) if call.cancelled else DONE)
+            self.admission.conclude(call, self.chance.choice([DONE, DONE, None]) if call.cancelled else DONE)
 
     def requeue(self) -> None:
-        self.desk.give_back(self.chance.randrange(30))
+        self.admission.requeue(self.chance.randrange(30))
 
     def act(self) -> None:
         act = self.chance.choices(
@@ -117,12 +117,12 @@ async def test_after_a_hundred_thousand_requests_all_counts_are_zero() -> None:
             crowd.act()
         crowd.clients = [client for client in crowd.clients if client.open]
         await asyncio.sleep(0)
-    crowd.desk.drain()
-    while not crowd.line.empty:
+    crowd.admission.drain()
+    while not crowd.queue.empty:
         crowd.end_one()
         await asyncio.sleep(0)
-    line, desk = crowd.line, crowd.desk
-    assert (line.busy, line.waiting, line.movable, len(desk.overdue)) == (0, 0, 0, 0)
+    queue, admission = crowd.queue, crowd.admission
+    assert (queue.busy, queue.waiting, queue.movable, len(admission.overdue)) == (0, 0, 0, 0)
     assert crowd.connections.answers + crowd.lost == crowd.arrived
     counted = crowd.metrics
     assert min(counted.requeued, counted.timed_out, counted.abandoned, counted.rejected) > 100

@@ -52,7 +52,9 @@ async def test_requests_are_started_in_the_order_of_their_arrival(tmp_path: Path
         asking: list[asyncio.Task[Any]] = []
         for n, (name, age) in enumerate((("first", 0.0), ("young", 0.1), ("old", 3.0), ("middle", 1.0))):
             asking.append(server.asking(name, arrived(age)))
-            await eventually(lambda n=n: server.desk.line.busy + server.desk.line.waiting == n + 1)
+            await eventually(
+                lambda n=n: server.admission.queue.busy + server.admission.queue.waiting == n + 1
+            )
         for _ in asking:
             turnstile.open.release()
         await asyncio.gather(*asking)
@@ -64,9 +66,9 @@ async def test_its_time_runs_from_its_arrival(tmp_path: Path) -> None:
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
         began = time.monotonic()
         running = server.asking("first")
-        await eventually(lambda: server.desk.line.busy == 1)
+        await eventually(lambda: server.admission.queue.busy == 1)
         waiting = server.asking("second")
-        await eventually(lambda: server.desk.line.waiting == 1)
+        await eventually(lambda: server.admission.queue.waiting == 1)
         older = await server.ask("older", arrived(4.7))
         assert (older.status, time.monotonic() - began < 3) == (504, True)
         too_late = await server.ask("too late", arrived(6))
@@ -98,7 +100,7 @@ async def test_the_load_is_told_inside_only(tmp_path: Path) -> None:
     turnstile = Turnstile()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
         asking = [server.asking(n) for n in range(3)]
-        await eventually(lambda: server.desk.line.waiting == 2)
+        await eventually(lambda: server.admission.queue.waiting == 2)
         told = await load(server)
         first, second = told.pop("waited")
         assert first >= second >= 0
@@ -113,28 +115,28 @@ async def test_a_body_that_the_gateway_does_not_keep_is_never_given_back(tmp_pat
     turnstile = Turnstile()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
         first = server.asking("first")
-        await eventually(lambda: server.desk.line.busy == 1)
+        await eventually(lambda: server.admission.queue.busy == 1)
         large = server.asking("x" * LONGEST_KEPT_BODY)
         small = server.asking("small")
-        await eventually(lambda: server.desk.line.waiting == 2)
+        await eventually(lambda: server.admission.queue.waiting == 2)
         assert (await load(server))["movable"] == 1
-        server.desk.drain()
+        server.admission.drain()
         assert (await small).headers["x-gyrus-requeue"] == "1"
         late = server.asking("y" * LONGEST_KEPT_BODY)
-        await eventually(lambda: server.desk.line.waiting == 2)
+        await eventually(lambda: server.admission.queue.waiting == 2)
         for _ in range(3):
             turnstile.open.release()
         assert [(await task).status for task in (first, large, late)] == [200, 200, 200]
 
 
 async def test_the_bell_rings_when_somebody_has_to_wait(tmp_path: Path) -> None:
-    turnstile, path = Turnstile(), str(tmp_path / "bell")
+    turnstile, path = Turnstile(), str(tmp_path / "backlog")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(path)
         heard.settimeout(5)
-        async with serving(turnstile.handler(), tmp_path, limits=ONE, bell=path) as server:
+        async with serving(turnstile.handler(), tmp_path, limits=ONE, backlog_socket=path) as server:
             first = server.asking(1)
-            await eventually(lambda: server.desk.line.busy == 1)
+            await eventually(lambda: server.admission.queue.busy == 1)
             second = server.asking(2)
             assert await asyncio.to_thread(heard.recv, 100) == b"t"
             for _ in range(2):
@@ -146,11 +148,11 @@ async def test_an_order_during_a_drain_keeps_nobody_here(tmp_path: Path) -> None
     turnstile = Turnstile()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
         first = server.asking("first")
-        await eventually(lambda: server.desk.line.busy == 1)
+        await eventually(lambda: server.admission.queue.busy == 1)
         waiting = [server.asking(n) for n in range(5)]
-        await eventually(lambda: server.desk.line.waiting == 5)
-        server.desk.drain()
-        server.desk.give_back(1)
+        await eventually(lambda: server.admission.queue.waiting == 5)
+        server.admission.drain()
+        server.admission.requeue(1)
         assert [(await task).headers.get("x-gyrus-requeue") for task in waiting] == ["1"] * 5
         turnstile.open.release()
         assert (await first).status == 200
@@ -170,7 +172,7 @@ async def test_nobody_can_have_the_slots_that_a_running_batch_leaves_empty(tmp_p
         running = server.asking(1)
         await entered.wait()
         waiting = server.asking(2)
-        await eventually(lambda: server.desk.line.waiting == 1)
+        await eventually(lambda: server.admission.queue.waiting == 1)
         told = await load(server)
         assert (told["slots"], told["busy"], told["waiting"], told["movable"]) == (4, 4, 1, 1)
         go_on.set()
@@ -202,15 +204,15 @@ async def test_whatever_happens_no_place_is_left_behind(tmp_path: Path) -> None:
             for _ in range(400):
                 visits.create_task(visit(), name="client")
                 if chance.random() < 0.3:
-                    server.desk.give_back(chance.randrange(8))
+                    server.admission.requeue(chance.randrange(8))
                 await asyncio.sleep(0)
-        await eventually(lambda: server.desk.line.empty)
-        line, overdue = server.desk.line, server.desk.overdue
-        assert (line.busy, line.waiting, line.movable, len(overdue)) == (0, 0, 0, 0)
+        await eventually(lambda: server.admission.queue.empty)
+        queue, overdue = server.admission.queue, server.admission.overdue
+        assert (queue.busy, queue.waiting, queue.movable, len(overdue)) == (0, 0, 0, 0)
 
 
 async def answer_of(client: Client) -> None:
     head = await client.until(b"\r\n\r\n")
-    (length,) = (line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    (length,) = (queue for queue in head.lower().split(b"\r\n") if queue.startswith(b"content-length:"))
     async with asyncio.timeout(10):
         await client.reader.readexactly(int(length.partition(b":")[2]))

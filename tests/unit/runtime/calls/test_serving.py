@@ -66,7 +66,7 @@ async def fill(server: Serving, gate: Gate, waiting: int) -> list[asyncio.Task[A
     await eventually(lambda: gate.entered)
     for number in range(1, waiting + 1):
         tasks.append(server.asking(number))
-        await eventually(lambda number=number: server.desk.line.waiting == number)
+        await eventually(lambda number=number: server.admission.queue.waiting == number)
     return tasks
 
 
@@ -99,7 +99,7 @@ async def test_slots_run_side_by_side(tmp_path: Path, on_loop: bool) -> None:
     gate = Gate()
     async with serving(gate.handler(on_loop=on_loop), tmp_path, limits=Limits(max_concurrency=4)) as server:
         tasks = [server.asking(number) for number in range(6)]
-        await eventually(lambda: len(gate.entered) == 4 and server.desk.line.waiting == 2)
+        await eventually(lambda: len(gate.entered) == 4 and server.admission.queue.waiting == 2)
         gate.opened.set()
         assert [(await task).status for task in tasks] == [200] * 6
 
@@ -132,10 +132,10 @@ async def test_those_who_wait_are_given_back_on_demand(tmp_path: Path, on_loop: 
     async with serving(gate.handler(on_loop=on_loop), tmp_path, limits=limits) as server:
         tasks = await fill(server, gate, 4)
         assert await server.requeue(2) == 2
-        given_back = [await tasks[n] for n in (1, 2)]  # who arrived first
-        assert [reply.status for reply in given_back] == [503, 503]
-        assert [reply.headers["x-gyrus-requeue"] for reply in given_back] == ["1", "1"]
-        assert server.desk.line.waiting == 2
+        requeued = [await tasks[n] for n in (1, 2)]  # who arrived first
+        assert [reply.status for reply in requeued] == [503, 503]
+        assert [reply.headers["x-gyrus-requeue"] for reply in requeued] == ["1", "1"]
+        assert server.admission.queue.waiting == 2
         assert await server.requeue(9) == 2
         assert [(await tasks[n]).status for n in (3, 4)] == [503, 503]
         assert await server.requeue(1) == 0
@@ -157,7 +157,7 @@ async def test_a_drain_gives_back_what_waits_and_finishes_what_is_started(
     gate = Gate()
     async with serving(gate.handler(on_loop=on_loop), tmp_path, limits=ONE) as server:
         tasks = await fill(server, gate, 2)
-        server.desk.drain()
+        server.admission.drain()
         for task in tasks[1:]:
             assert (await task).headers["x-gyrus-requeue"] == "1"
         late = await server.ask("late")
@@ -175,9 +175,9 @@ async def test_a_client_that_leaves_loses_its_place(tmp_path: Path, on_loop: boo
         (first,) = await fill(server, gate, 0)
         impatient = await server.connect()
         impatient.send(b'"gone"')
-        await eventually(lambda: server.desk.line.waiting == 1)
+        await eventually(lambda: server.admission.queue.waiting == 1)
         impatient.leave()
-        await eventually(lambda: server.desk.line.waiting == 0)
+        await eventually(lambda: server.admission.queue.waiting == 0)
         gate.opened.set()
         assert (await first).status == 200
         assert server.metrics.abandoned == 1
@@ -192,7 +192,7 @@ async def test_predict_learns_that_its_client_left(tmp_path: Path, on_loop: bool
         await eventually(lambda: gate.entered)
         client.leave()
         await eventually(lambda: gate.cancelled == ["gone"])
-        await eventually(lambda: server.desk.line.empty)
+        await eventually(lambda: server.admission.queue.empty)
 
 
 async def test_timeout_of_one_that_runs(tmp_path: Path, on_loop: bool) -> None:
@@ -218,15 +218,15 @@ async def test_timeout_of_one_that_waits(tmp_path: Path, monkeypatch: pytest.Mon
         replies = await asyncio.gather(server.ask(1), server.ask(2))
         assert [reply.status for reply in replies] == [504, 504]
         assert any(detail(reply).endswith("It was still waiting for a slot.") for reply in replies)
-        assert server.desk.line.waiting == 0
-        assert server.desk.line.busy == 1, "a thread cannot be interrupted: its slot stays taken"
+        assert server.admission.queue.waiting == 0
+        assert server.admission.queue.busy == 1, "a thread cannot be interrupted: its slot stays taken"
         ready = await server.ask(path="/readyz", method="GET")
         assert ready.status == 200, "it may end soon"
         monkeypatch.setattr("gyrus.runtime.readiness.PATIENCE", 0.0)
         ready = await server.ask(path="/readyz", method="GET")
         assert (ready.status, json.loads(ready.body)["reason"]) == (503, "Stuck")
         release.set()
-        await eventually(lambda: server.desk.line.empty)
+        await eventually(lambda: server.admission.queue.empty)
         assert (await server.ask(path="/readyz", method="GET")).status == 200
 
 
@@ -240,7 +240,7 @@ async def test_a_task_that_is_cancelled_before_its_first_step_frees_its_slot(tmp
             client = await server.connect()
             client.send(b"1")
             client.leave()
-        await eventually(lambda: server.desk.line.empty and not server.server.connections)
+        await eventually(lambda: server.admission.queue.empty and not server.server.connections)
         assert (await server.ask(1)).status == 200
 
 
@@ -268,9 +268,9 @@ async def test_post_predict_comes_after_the_answer(tmp_path: Path, asynchronous:
     async with serving(OnLoop if asynchronous else InThread, tmp_path, limits=ONE) as server:
         assert (await server.ask(7, "x-request-id: r1")).status == 200
         assert seen == []
-        assert server.desk.line.busy == 1, "the slot is busy until it is over"
+        assert server.admission.queue.busy == 1, "the slot is busy until it is over"
         go_on.set()
-        await eventually(lambda: server.desk.line.empty)
+        await eventually(lambda: server.admission.queue.empty)
     assert seen == [({"answer": 7}, 7, "r1")]
 
 

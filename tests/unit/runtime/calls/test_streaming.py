@@ -144,7 +144,7 @@ async def test_a_stream_may_go_on_beyond_the_timeout(tmp_path: Path) -> None:
 
     async with serving(Handler, tmp_path, limits=Limits(timeout=0.05)) as server:
         assert (await server.ask()).body == b"firstsecond"
-        assert not server.desk.overdue
+        assert not server.admission.overdue
 
 
 async def test_an_empty_stream(tmp_path: Path) -> None:

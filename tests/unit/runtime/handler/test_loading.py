@@ -11,7 +11,7 @@ import pytest
 
 from gyrus.contract.replica import HandlerConfig, Reason
 from gyrus.runtime.handler.failure import LoadFailed
-from gyrus.runtime.handler.handler import Handler
+from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.loading import enter_project, load
 
 
@@ -31,7 +31,7 @@ def write(project: Path, text: str, path: str = "model_code.py") -> None:
     file.write_text(textwrap.dedent(text))
 
 
-def loaded(project: Path, path: str = "model_code.py", **config: object) -> Handler:
+def loaded(project: Path, path: str = "model_code.py", **config: object) -> LoadedHandler:
     enter_project(str(project))
     return load(HandlerConfig(path=path, config=dict(config)))
 

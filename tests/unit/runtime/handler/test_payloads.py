@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gyrus.runtime.handler.forms import File, parse_multipart
 from gyrus.runtime.handler.parameters import Headers, query_fields
 from gyrus.runtime.handler.payloads import media_type, payload_reader
-from gyrus.runtime.server.problems import Refused
+from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.server.request import Request
 
 
@@ -31,7 +31,7 @@ def read(body: bytes, content_type: str | None = "application/json", hint: Any =
 
 
 def refusal(body: bytes, content_type: str | None = "application/json", hint: Any = Any) -> tuple[int, str]:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         read(body, content_type, hint)
     return caught.value.kind.status, caught.value.detail
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_read(body: bytes, content_type: str, status: int, told: 
 
 
 def test_an_encoded_body_is_not_understood() -> None:
-    with pytest.raises(Refused, match="Content-Encoding gzip"):
+    with pytest.raises(RequestRefused, match="Content-Encoding gzip"):
         payload_reader(Any)(request(b"\x1f\x8b", "text/plain", content_encoding="gzip"))
 
 
@@ -114,7 +114,7 @@ def test_an_annotated_payload_is_made(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_fault_has_its_place(kind: Any) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         read(b'{"petal": "wide", "names": ["a", 2]}', hint=kind)
     assert caught.value.kind.status == 422
     assert [fault["path"] for fault in caught.value.more["errors"]] == ["$.petal", "$.names[1]"]
@@ -214,7 +214,7 @@ def test_multipart_round_trip(files: dict[str, bytes]) -> None:
     ).map(b"".join)
 )
 def test_hostile_forms_are_read_or_refused(body: bytes) -> None:
-    with suppress(Refused):  # and nothing else
+    with suppress(RequestRefused):  # and nothing else
         assert isinstance(parse_multipart(body, "XX"), dict)
 
 

@@ -26,9 +26,9 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def bell(short_folder: Path) -> Iterator[socket.socket]:
+def notifications(short_folder: Path) -> Iterator[socket.socket]:
     """A datagram socket to be notified on."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(short_folder / "bell"))
+        listener.bind(str(short_folder / "backlog"))
         listener.settimeout(WAIT)
         yield listener

@@ -26,7 +26,7 @@ SLOW = """
 
 def start(replicas: Replicas, folder: Path) -> Running:
     limits = Limits(max_concurrency=1, max_queue_length=1)
-    return replicas.run(script=SLOW, front=True, limits=limits, run_dir=str(folder))
+    return replicas.run(script=SLOW, queue_proxy=True, limits=limits, run_dir=str(folder))
 
 
 def ask(endpoint: str, path: str = "/") -> bytes:
@@ -57,7 +57,7 @@ def test_the_front_is_the_endpoint_and_the_server_comes_back_behind_it(
     status = replica.until_phase(Phase.READY)
     (endpoint,) = status.endpoints
     assert endpoint == f"unix:{short_folder}/{status.id}.0.sock"
-    server, front = status.processes
+    server, queue_proxy = status.processes
     assert server.pid
     assert str(server.pid).encode() in ask(endpoint)
 
@@ -65,12 +65,12 @@ def test_the_front_is_the_endpoint_and_the_server_comes_back_behind_it(
     lost = replica.until(lambda status: status.endpoints == ())
     assert lost.processes[1].phase is Phase.READY
     back = replica.until_phase(Phase.READY)
-    assert back.processes[1].pid == front.pid
+    assert back.processes[1].pid == queue_proxy.pid
     assert back.processes[0].endpoint == server.endpoint
     assert str(back.processes[0].pid).encode() in ask(endpoint)
 
-    assert front.pid
-    os.kill(front.pid, signal.SIGKILL)
+    assert queue_proxy.pid
+    os.kill(queue_proxy.pid, signal.SIGKILL)
     replica.until(lambda status: status.processes[1].restarts == 1 and status.phase is Phase.READY)
     assert str(back.processes[0].pid).encode() in ask(endpoint)
 
@@ -93,7 +93,7 @@ def test_the_front_ends_before_the_server_and_loses_nothing(replicas: Replicas, 
 
 
 def test_a_front_that_cannot_end_is_ended(replicas: Replicas, short_folder: Path) -> None:
-    replica = replicas.run(script=SLOW, front=True, run_dir=str(short_folder), grace=0.7)
+    replica = replicas.run(script=SLOW, queue_proxy=True, run_dir=str(short_folder), grace=0.7)
     (endpoint,) = replica.until_phase(Phase.READY).endpoints
     Asking(endpoint, "/slow")
     replica.until(lambda _: "asked /slow" in replica.messages("stdout"))

@@ -9,11 +9,11 @@ import pytest
 
 from gyrus.contract.operator import LogLine
 from gyrus.runtime.codec import decode
-from gyrus.runtime.supervisor.logfile import Entry, LogFile
+from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 
 
-def entry(message: str) -> Entry:
-    return Entry(message=message, time=1.0)
+def entry(message: str) -> LogEntry:
+    return LogEntry(message=message, time=1.0)
 
 
 def messages(path: Path) -> list[str]:
@@ -22,7 +22,7 @@ def messages(path: Path) -> list[str]:
 
 def test_lines_are_the_contracts(tmp_path: Path) -> None:
     log = LogFile(str(tmp_path / "logs"), "a-1-x")
-    full = Entry(
+    full = LogEntry(
         message="ü\n\ud800", time=2.5, stream="stderr", level="info", request_id="r", process=1, run=2
     )
     log.write([full, entry("")])

@@ -66,27 +66,27 @@ def test_ready_waits_for_the_ready_path(replicas: Replicas) -> None:
     replica.until_phase(Phase.READY)
 
 
-def test_every_change_is_notified(replicas: Replicas, bell: socket.socket) -> None:
-    replica = replicas.run(*SERVE, notify=bell.getsockname())
+def test_every_change_is_notified(replicas: Replicas, notifications: socket.socket) -> None:
+    replica = replicas.run(*SERVE, notify=notifications.getsockname())
     phases: list[Phase] = []
     while Phase.READY not in phases:
-        assert bell.recv(100) == replica.status.id.encode()
+        assert notifications.recv(100) == replica.status.id.encode()
         phases.append(replica.status.phase)
     replica.terminate()
     while Phase.GONE not in phases:
-        bell.recv(100)
+        notifications.recv(100)
         phases.append(replica.status.phase)
 
 
-def test_a_listener_with_a_full_queue_is_told_later(replicas: Replicas, bell: socket.socket) -> None:
+def test_a_listener_with_a_full_queue_is_told_later(replicas: Replicas, notifications: socket.socket) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
         filler.setblocking(False)
         with suppress(BlockingIOError):
             while True:
-                filler.sendto(b"other", bell.getsockname())
-    replica = replicas.run(*SERVE, notify=bell.getsockname())
+                filler.sendto(b"other", notifications.getsockname())
+    replica = replicas.run(*SERVE, notify=notifications.getsockname())
     replica.until_phase(Phase.READY)
-    while bell.recv(100) != replica.status.id.encode():
+    while notifications.recv(100) != replica.status.id.encode():
         pass
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from gyrus.contract.replica import Phase, ProcessConfig, Reason, ReplicaConfig
-from gyrus.runtime.supervisor.life import Life, Rules, Verdict
+from gyrus.runtime.supervisor.process_state import Failure, ProcessRules, ProcessState
 from gyrus.runtime.supervisor.report import Origin, Reporter
 
 CONFIG = ReplicaConfig(id="a-1-x", api="a", revision=3, project="/p", python="/py")
-FRONTED = replace(CONFIG, process=ProcessConfig(command=("x",)), front=True)
+FRONTED = replace(CONFIG, process=ProcessConfig(command=("x",)), queue_proxy=True)
 ORIGIN = Origin(pid=10, pid_started=1.5, started_at=1000.0, epoch=1000.0)
 
 
@@ -19,24 +19,26 @@ def reporter(config: ReplicaConfig = CONFIG) -> Reporter:
     return Reporter(config, ORIGIN)
 
 
-def starting(index: int) -> Life:
-    return Life(index=index, rules=Rules()).started(index + 1, f"unix:/{index}", 0, listening=True)
+def starting(index: int) -> ProcessState:
+    return ProcessState(index=index, rules=ProcessRules()).started(
+        index + 1, f"unix:/{index}", 0, listening=True
+    )
 
 
-def ready(index: int) -> Life:
+def ready(index: int) -> ProcessState:
     return starting(index).probed(None, 1)
 
 
-def mute(index: int) -> Life:
+def mute(index: int) -> ProcessState:
     return ready(index).probed("mute", 2)
 
 
-def dead(index: int) -> Life:
+def dead(index: int) -> ProcessState:
     return ready(index).exited(1, (f"last of {index}",), 5)
 
 
-def failed(index: int) -> Life:
-    broken = starting(index).announced_failure(Verdict(Reason.IMPORT, "No module named 'x'"), 1)
+def failed(index: int) -> ProcessState:
+    broken = starting(index).announced_failure(Failure(Reason.IMPORT, "No module named 'x'"), 1)
     return broken.exited(1, (), 1)
 
 
@@ -50,7 +52,7 @@ def failed(index: int) -> Life:
         ([failed(0), failed(1)], Phase.FAILED, Reason.IMPORT),
     ],
 )
-def test_the_nearest_process_decides(lives: list[Life], phase: Phase, reason: Reason | None) -> None:
+def test_the_nearest_process_decides(lives: list[ProcessState], phase: Phase, reason: Reason | None) -> None:
     status = reporter().report(lives, stopping=False, ended=False, ready_at=None)
     assert (status.phase, status.reason) == (phase, reason)
     assert status.endpoints == (("unix:/1",) if phase is Phase.READY else ())

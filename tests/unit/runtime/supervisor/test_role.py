@@ -41,9 +41,9 @@ def test_a_handler_has_a_process_and_a_socket_for_each() -> None:
 def test_a_front_stands_before_a_process_that_wants_one() -> None:
     (alone,) = roles_of(replace(CONFIG, process=PROCESS), "/r/config.json")
     assert (alone.socket, alone.ready_path) == (None, "/health")
-    server, front = roles_of(replace(CONFIG, process=PROCESS, front=True), "/r/config.json")
+    server, queue_proxy = roles_of(replace(CONFIG, process=PROCESS, queue_proxy=True), "/r/config.json")
     assert server == replace(alone, behind_front=True)
-    assert front.socket == "/run/a-1-x.0.sock"
+    assert queue_proxy.socket == "/run/a-1-x.0.sock"
 
 
 def test_the_environment_is_the_specifications_and_little_else() -> None:

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from gyrus.contract.replica import Phase, Reason
-from gyrus.runtime.telemetry.context import current_request
 from gyrus.runtime.telemetry.control import CONTROL_FD, Control, ControlPipe, PlainText, open_control
-from gyrus.runtime.telemetry.output import LogHandler, LogStream
+from gyrus.runtime.telemetry.output import LogHandler, LogStream, current_request
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from array import array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gyrus.simulator.contenders import Situation
+from gyrus.simulator.baselines import PolicyContext
 from gyrus.simulator.policies.clairvoyant import ClairvoyantPolicy, offered
 from gyrus.simulator.workload import Workload
 from support.traffic import THURSDAY, Api, api
@@ -27,7 +27,7 @@ def plan(
 ) -> list[int]:
     """Requested in each second from the first."""
     spec = api(max_concurrency=max_concurrency, **autoscaling)
-    policy = ClairvoyantPolicy(Situation(spec=spec, workload=work, startup=startup))
+    policy = ClairvoyantPolicy(PolicyContext(spec=spec, workload=work, startup=startup))
     chat = Api(policy, requested=policy.initial)
     chat.see(0.0, seconds=seconds)
     return [policy.initial, *chat.numbers]

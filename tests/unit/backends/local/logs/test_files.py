@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gyrus.backends.local.logs.files import ReplicaLog
-from gyrus.runtime.supervisor.logfile import Entry, LogFile
+from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 
 
 class Writer:
@@ -22,7 +22,7 @@ class Writer:
 
     def write(self, lines: int) -> None:
         self.file.write(
-            Entry(message=f"<{self.count + n}>", time=float(self.count + n)) for n in range(lines)
+            LogEntry(message=f"<{self.count + n}>", time=float(self.count + n)) for n in range(lines)
         )
         self.count += lines
 

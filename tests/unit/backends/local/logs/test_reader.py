@@ -13,7 +13,7 @@ from gyrus.backends.local.logs.reader import Present, read_logs
 from gyrus.backends.local.logs.retention import forget_gone
 from gyrus.contract.operator import LogLine, LogQuery
 from gyrus.contract.replica import Phase, ProcessStatus, ReplicaStatus
-from gyrus.runtime.supervisor.logfile import Entry, LogFile
+from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 
 
 class Logs:
@@ -27,7 +27,7 @@ class Logs:
     def write(self, replica: str, time: float, message: str, *, run: int = 0, process: int = 0) -> None:
         if replica not in self._files:
             self._files[replica] = LogFile(str(self.folder / replica), replica, size=2000)
-        self._files[replica].write([Entry(message=message, time=time, run=run, process=process)])
+        self._files[replica].write([LogEntry(message=message, time=time, run=run, process=process)])
 
     def read(self, **query: object) -> AsyncIterator[LogLine]:
         asked = LogQuery(api="iris", **query)  # pyright: ignore[reportArgumentType] (a test's shorthand)

@@ -1,0 +1,77 @@
+"""One piece of work for all who want its result at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+Report = Callable[[str], None]
+"""Takes one line about what is being done."""
+Work = Callable[[Report], Coroutine[Any, Any, T]]
+
+
+@dataclass(slots=True, eq=False)
+class _Shared(Generic[T]):
+    task: asyncio.Task[T]
+    listeners: list[Report] = field(default_factory=list[Report])
+    message: str = ""
+
+    def report(self, message: str) -> None:
+        self.message = message
+        for listener in tuple(self.listeners):
+            listener(message)
+
+
+class SingleFlight(Generic[T]):
+    """Work by key: begun by the first who asks, cancelled (and over) when the last has stopped waiting."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._running: dict[str, _Shared[T]] = {}
+
+    async def join(self, key: str, work: Work[T], report: Report) -> T:
+        """The result of the work that runs for this key, or of ``work``, begun now."""
+        shared = self._running.get(key) or self._begin(key, work)
+        shared.listeners.append(report)
+        if shared.message:
+            report(shared.message)
+        try:
+            return await asyncio.shield(shared.task)
+        finally:
+            shared.listeners.remove(report)
+            if not shared.listeners:
+                self._forget(key, shared)
+                await _end(shared.task)
+
+    def _begin(self, key: str, work: Work[T]) -> _Shared[T]:
+        listeners: list[_Shared[T]] = []
+        task = asyncio.create_task(
+            work(lambda message: listeners[0].report(message)), name=f"{self._name} {key}"
+        )
+        shared = _Shared(task)
+        listeners.append(shared)
+        self._running[key] = shared
+        task.add_done_callback(lambda _: self._forget(key, shared))
+        return shared
+
+    def _forget(self, key: str, shared: _Shared[T]) -> None:
+        if self._running.get(key) is shared:
+            del self._running[key]
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Cancel it and wait until it is over, however often the waiting itself is cancelled."""
+    task.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if not task.cancelled():
+        task.exception()  # seen: whoever waited has got it
+    if cancelled:
+        raise cancelled

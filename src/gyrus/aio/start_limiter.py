@@ -1,0 +1,72 @@
+"""So many at a time, in the order of their coming, each told how many are before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Permit:
+    """The right to go on. Ends when it is given back, or by itself after the longest time."""
+
+    def __init__(self, semaphore: FairSemaphore, longest: float) -> None:
+        self._semaphore: FairSemaphore | None = semaphore
+        self._end = asyncio.get_running_loop().call_later(longest, self.release)
+
+    def release(self) -> None:
+        """Idempotent."""
+        semaphore, self._semaphore = self._semaphore, None
+        self._end.cancel()
+        if semaphore:
+            semaphore.returned()
+
+
+class FairSemaphore:
+    def __init__(self, at_once: int, longest: float) -> None:
+        """``longest``: seconds after which a turn ends by itself."""
+        self._free = at_once
+        self._longest = longest
+        self._waiting: dict[asyncio.Future[None], Callable[[int], None]] = {}
+
+    async def take(self, report: Callable[[int], None]) -> Permit:
+        """Wait for a turn. ``report`` is told how many are before, whenever that changes."""
+        if self._free and not self._waiting:
+            return self._give()
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[place] = report
+        report(len(self._waiting) - 1)
+        try:
+            await place
+        except BaseException:
+            if place.done() and not place.cancelled():
+                self.returned()  # it was given to us, and we are leaving
+            raise
+        finally:
+            if self._waiting.pop(place, None):
+                self._tell()
+        self._free += 1  # it was set aside for us
+        return self._give()
+
+    def returned(self) -> None:
+        self._free += 1
+        self._call()
+
+    def _give(self) -> Permit:
+        self._free -= 1
+        return Permit(self, self._longest)
+
+    def _call(self) -> None:
+        """Set free turns aside for those who wait longest."""
+        called = False
+        while self._free and (place := next(iter(self._waiting), None)):
+            del self._waiting[place]
+            if not place.done():
+                self._free -= 1
+                place.set_result(None)
+            called = True
+        if called:
+            self._tell()
+
+    def _tell(self) -> None:
+        for before, report in enumerate(tuple(self._waiting.values())):
+            report(before)

@@ -1,0 +1,172 @@
+"""How gyrus decides: Cortex's rules, and on top of them what is foreseen and what bursts in.
+
+The reasons are in ``docs/guides/autoscaling.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gyrus.autoscaling.burst import BurstDemand, BurstScaler
+from gyrus.autoscaling.forecast import Forecast, Forecaster
+from gyrus.autoscaling.policy import Decision, Policy, Sample
+from gyrus.autoscaling.recommendation import Recommendation, whole
+from gyrus.autoscaling.schedule import Schedule
+from gyrus.autoscaling.stable import Stable
+from gyrus.autoscaling.windows import Average
+from gyrus.spec.api import ApiSpec
+from gyrus.spec.quantities import format_duration
+
+QUEUED = 1.1
+"""A load counts as experience up to so many times the replicas that are wanted: the rest is a queue, which
+they work off."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The traffic in replicas, not rounded."""
+
+    load: float
+    """Of now."""
+    average: float
+    """Over the window."""
+    steady: float
+    """The same, bursts counted only up to the panic threshold."""
+    panic: float
+    """Over the panic window."""
+    need: Forecast | None
+    """What is foreseen."""
+    idle: bool
+    """Nothing was in flight for the whole downscale stabilization period."""
+
+
+class DefaultPolicy(Policy):
+    """One API's. Goes on with all that it has learned when the specification changes."""
+
+    every = 1.0
+
+    def __init__(self, spec: ApiSpec) -> None:
+        self._average = Average(0.0)
+        self._steady = Average(0.0)
+        self._panic = Average(0.0)
+        self._anticipation = Forecaster()
+        self._surge = BurstScaler(spec.autoscaling)
+        self._stable: Stable | None = None
+        self._active: float | None = None
+        """When something was in flight last, or else when looking began."""
+        self.reconfigure(spec)
+
+    def reconfigure(self, spec: ApiSpec) -> None:
+        """Another revision of the same API: decide by its settings from now on."""
+        scaling = self._scaling = spec.autoscaling
+        self._target = spec.target_in_flight
+        self._average.span = self._steady.span = scaling.window.total_seconds()
+        self._panic.span = scaling.panic_window.total_seconds()
+        self._schedule = Schedule(scaling.schedule)
+        self._surge.reconfigure(scaling)
+        if self._stable:
+            self._stable.reconfigure(scaling)
+
+    def decide(self, sample: Sample) -> Decision:
+        if self._stable is None:
+            self._stable = Stable(self._scaling, sample.requested)
+        seen = self._look(sample, self._stable.replicas)
+        if seen.idle:
+            self._stable.rest()
+            self._surge.rest()
+        stable = self._stable.follow(sample.now, seen.steady)
+        surged = self._surge.follow(sample, seen.need, seen.panic, seen.load)
+        wanted = max(whole(seen.average), surged.wanted)
+        bound = self._bounded(sample, self._joined(stable, surged, wanted))
+        kept = bound.replicas == wanted
+        return Decision(
+            at=sample.now,
+            was=sample.requested,
+            wanted=wanted,
+            replicas=bound.replicas,
+            rule="" if kept else bound.rule,
+            because="" if kept else bound.because,
+            inputs=self._inputs(sample, seen, stable.replicas),
+        )
+
+    def _look(self, sample: Sample, stable: int) -> _Seen:
+        if sample.in_flight > 0 or self._active is None:
+            self._active = sample.now
+        target, threshold, load = self._target, self._scaling.panic_threshold, sample.in_flight
+        average = self._average.add(sample.now, load)
+        unsurprising = load if threshold is None else min(load, threshold * max(stable, 1) * target)
+        steady = self._steady.add(sample.now, unsurprising)
+        panic = self._panic.add(sample.now, load)
+        worked_at = min(load, QUEUED * max(sample.requested, 1) * target)
+        self._anticipation.learn(sample, worked_at)
+        idle = (
+            self._quiet(sample) >= self._scaling.downscale_stabilization_period.total_seconds() and not load
+        )
+        need = self._foresee(sample, worked_at, average, idle) if self._scaling.forecast else None
+        return _Seen(
+            load=load / target,
+            average=0.0 if idle else average / target,
+            steady=0.0 if idle else steady / target,
+            panic=panic / target,
+            need=need and need.over(target),
+            idle=idle,
+        )
+
+    def _foresee(self, sample: Sample, load: float, average: float, idle: bool) -> Forecast | None:
+        if idle:
+            return self._anticipation.foresee_waking(sample)
+        return self._anticipation.foresee(sample, load, average)
+
+    def _quiet(self, sample: Sample) -> float:
+        """Seconds for which nothing was in flight."""
+        return 0.0 if self._active is None else sample.now - self._active
+
+    def _joined(self, stable: Recommendation, surged: BurstDemand, wanted: int) -> Recommendation:
+        """The higher number, with the rule that keeps it from being what is wanted."""
+        surge = surged.bound
+        higher = surge if surge.replicas > stable.replicas else stable
+        if higher.replicas >= wanted:
+            return higher
+        rule = surge if surged.wanted == wanted and surge.rule else stable
+        if rule.rule:
+            return Recommendation(higher.replicas, rule.rule, rule.because)
+        window = format_duration(self._scaling.window)
+        because = f"the average of {window} counts a burst up to {self._scaling.panic_threshold:g} times"
+        return Recommendation(higher.replicas, "panic_threshold", f"{because} the stable {stable.replicas}")
+
+    def _bounded(self, sample: Sample, bound: Recommendation) -> Recommendation:
+        """What holds whatever the traffic is. Each rule outweighs those before it: what has to run is wanted
+        even where there is no room, and waits in the machine's line."""
+        least, most = self._scaling.min_replicas, self._scaling.max_replicas
+        bound = self._awake(sample, bound)
+        if sample.room is not None:
+            bound = bound.at_most(sample.room, "capacity", f"there is capacity for {sample.room} only")
+        bound = bound.at_least(least, "min_replicas", f"min_replicas is {least}")
+        if turn := self._schedule.at(sample.now):
+            bound = bound.at_least(turn.line.min_replicas, "schedule", str(turn))
+        return bound.at_most(most, "max_replicas", f"max_replicas is {most}")
+
+    def _awake(self, sample: Sample, bound: Recommendation) -> Recommendation:
+        """What is in flight has a replica; the last one goes when nothing was for the whole period."""
+        if sample.in_flight > 0:
+            return bound.at_least(1, "in_flight", "a request is in flight")
+        period = self._scaling.downscale_stabilization_period
+        quiet = self._quiet(sample)
+        if sample.requested and quiet < period.total_seconds():
+            because = f"idle for {quiet:.0f}s, not yet for {format_duration(period)}"
+            return bound.at_least(1, "downscale_stabilization_period", because)
+        return bound
+
+    def _inputs(self, sample: Sample, seen: _Seen, stable: int) -> dict[str, float]:
+        """Loads in requests in flight, the rest in replicas and seconds."""
+        inputs = {
+            "in_flight": sample.in_flight,
+            "average": seen.average * self._target,
+            "panic_average": seen.panic * self._target,
+            "recommendation": seen.average,
+            "stable": float(stable),
+            "startup": sample.startup,
+        }
+        if seen.need:
+            inputs["forecast"] = seen.need.least * self._target
+        return inputs

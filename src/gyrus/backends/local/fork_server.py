@@ -1,0 +1,191 @@
+"""The place of one parked process, from the expectation of orders to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gyrus.aio.start_limiter import FairSemaphore, Permit
+from gyrus.aio.tasks import run_until
+from gyrus.backends.local.configuration import LaunchContext, configure
+from gyrus.backends.local.fork_server_process import ForkServerFolder, ForkServerProcess
+from gyrus.backends.local.preparation import CannotLaunch, Services, prepare_shared
+from gyrus.backends.local.supervisor_process import ExitWatch, SupervisorProcess
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus, Preload
+from gyrus.contract.operator import ForkServerView
+from gyrus.contract.replica import Phase, Reason
+
+log = logging.getLogger(__name__)
+
+MOST_DEATHS = 5
+"""So often a process may die before it is parked; then it is given up."""
+LONG = 3600.0
+"""Seconds between two looks at a process that is watched by the system."""
+NOT_LINUX = "forks need Linux"
+HAS_GPU = "CUDA does not survive a fork, and it has a GPU"
+NOT_LOADED = "the fork server had not loaded the handler yet"
+DIED = "the fork server had died"
+
+
+def name_of(order: ReplicaOrder) -> str:
+    return f"{order.spec.name}-{order.revision}"
+
+
+def unsafe_to_fork(order: ReplicaOrder) -> str | None:
+    """Why replicas like this one can never be forks."""
+    if not sys.platform.startswith("linux"):
+        return NOT_LINUX
+    return HAS_GPU if order.spec.compute.gpu else None
+
+
+def _report_nothing(phase: Phase, message: str, reason: Reason | None = None) -> None:
+    """What is parked is no replica, and has no status."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyForkServer:
+    """A process that takes orders."""
+
+    context: LaunchContext
+    process: ForkServerProcess
+    socket: str
+    memory: int
+    """Bytes."""
+
+    async def fork(self, config_file: Path, known: Callable[[SupervisorProcess], None]) -> SupervisorProcess:
+        """Raises NoFork."""
+        return await self.process.fork(self.socket, config_file, known)
+
+
+class ForkServer:
+    def __init__(
+        self,
+        order: ReplicaOrder,
+        folder: ForkServerFolder,
+        services: Services,
+        starts: FairSemaphore,
+        changed: Callable[[], None],
+    ) -> None:
+        """``order``: one like those that are expected. ``starts``: to load. ``changed``: the view has."""
+        self.order = order
+        self.name = name_of(order)
+        self.ready: ReadyForkServer | None = None
+        self.because = NOT_LOADED
+        """Why nothing is at hand."""
+        self._given_up = False
+        self._changed = changed
+        self._folder = folder
+        self._services = services
+        self._starts = starts
+        self._noticed = asyncio.Event()
+        self._ending = asyncio.Event()
+
+    def suits(self, order: ReplicaOrder) -> bool:
+        """An order like that is what it is for: which rollout asks makes no difference."""
+        ours = self.order
+        return (order.revision, order.package, order.spec) == (ours.revision, ours.package, ours.spec)
+
+    @property
+    def view(self) -> ForkServerView:
+        if self.ready:
+            return ForkServerView(phase=ForkServerPhase.READY, memory=self.ready.memory)
+        phase = ForkServerPhase.IMPOSSIBLE if self._given_up else ForkServerPhase.LOADING
+        return ForkServerView(phase=phase, because=self.because)
+
+    def notice(self) -> None:
+        self._noticed.set()
+
+    def end(self) -> None:
+        """:meth:`run` returns when nothing is parked any more."""
+        self._ending.set()
+        self.ready = None
+
+    async def run(self) -> None:
+        """Cancelled, it leaves parked what is parked."""
+        await run_until(self._ending, self._live())
+        await self._ending.wait()
+        await asyncio.to_thread(self._folder.clear)
+
+    async def _live(self) -> None:
+        """Ends where it is given up."""
+        deaths = 0
+        while deaths < MOST_DEATHS:
+            try:
+                deaths = 0 if await self._park() else deaths + 1
+            except CannotLaunch as fault:
+                self._give_up(str(fault))
+                return
+            except Exception as error:
+                log.warning("fork server %s could not start", self.name, exc_info=error)
+                self.because = f"the fork server could not start: {error}"
+                deaths += 1
+            await self._services.clock.sleep(self._services.settings.backoff.delay(deaths))
+        self._give_up(f"the fork server died {deaths} times while it loaded")
+
+    def _give_up(self, because: str) -> None:
+        log.info("replicas of %s start cold: %s", self.name, because)
+        self.because, self._given_up = because, True
+        self._changed()
+
+    async def _park(self) -> bool:
+        """One life of a process. Whether it was parked. Raises Impossible, OSError."""
+        self.because = NOT_LOADED
+        context = await prepare_shared(
+            self.order, self._folder.path / "project", self._services, _report_nothing
+        )
+        config = self._configure(context)
+        if process := await asyncio.to_thread(self._folder.find, config):
+            return await self._watch(process, config, context)
+        permit = await self._starts.take(lambda before: None)
+        try:
+            await asyncio.to_thread(self._folder.prepare, config)
+            process = ForkServerProcess.launch(config.replica.python, self._folder)
+            return await self._watch(process, config, context, permit)
+        finally:
+            permit.release()
+
+    def _configure(self, context: LaunchContext) -> ForkServerConfig:
+        home = self._services.home
+        replica = configure(self.order, context, home, self._services.settings)
+        return ForkServerConfig(
+            name=self.name,
+            preload=Preload(self.order.spec.warm_start),
+            socket=str(home.run / f"{self.name}.fork"),
+            replica=replace(replica, id="", log_dir=""),
+        )
+
+    async def _watch(
+        self,
+        process: ForkServerProcess,
+        config: ForkServerConfig,
+        context: LaunchContext,
+        permit: Permit | None = None,
+    ) -> bool:
+        """Until it dies. Whether it was parked. Raises Impossible."""
+        fork_server = False
+        with ExitWatch(process, self._noticed) as watch:
+            while not watch.exited:
+                if not fork_server and (status := await self._ready_status()):
+                    fork_server = True
+                    self.ready = ReadyForkServer(context, process, config.socket, status.memory)
+                    self._changed()
+                    if permit:
+                        permit.release()
+                await watch.wait(LONG if fork_server else self._services.settings.reread)
+        self.ready, self.because = None, DIED
+        self._changed()
+        process.reap()
+        if (
+            status := await asyncio.to_thread(self._folder.status)
+        ) and status.phase is ForkServerPhase.IMPOSSIBLE:
+            raise CannotLaunch(Reason.IMPORT, status.because)
+        return fork_server
+
+    async def _ready_status(self) -> ForkServerStatus | None:
+        status = await asyncio.to_thread(self._folder.status)
+        return status if status and status.phase is ForkServerPhase.READY else None

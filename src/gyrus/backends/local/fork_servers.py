@@ -1,0 +1,159 @@
+"""Parked processes: one for each revision that may be asked for replicas, so that these start as its forks.
+
+::
+
+    expected → its turn → LOADING → PARKED ── died ──► again, after the back-off
+                             │
+                        IMPOSSIBLE: replicas start cold, and say why
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from gyrus.aio.start_limiter import FairSemaphore
+from gyrus.backends.local.fork_server import NOT_LOADED, ForkServer, ReadyForkServer, name_of, unsafe_to_fork
+from gyrus.backends.local.fork_server_process import ForkServerFolder
+from gyrus.backends.local.preparation import Services
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.fork_server import ForkServerPhase
+from gyrus.contract.operator import ForkServerView
+
+LOADING_AT_ONCE = 1
+LONGEST_LOAD = 60.0
+"""Seconds for which one that loads keeps others waiting."""
+
+
+class ForkServers:
+    """Has parked what is expected, as far as that can be done."""
+
+    def __init__(self, services: Services, changed: Callable[[str], None]) -> None:
+        """``changed``: told of APIs of which something else is parked now."""
+        self._tell = changed
+        self._services = services
+        self._starts = FairSemaphore(LOADING_AT_ONCE, LONGEST_LOAD)
+        self._expected: dict[str, ReplicaOrder | None] = {}
+        """By API. None: what is parked of it has to go."""
+        self._servers: dict[str, ForkServer] = {}
+        """By API."""
+        self._left: dict[str, ForkServerFolder] = {}
+        """By name: what an earlier operator left, and nobody has expected yet."""
+        self._changed = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._closed = False
+
+    # What others ask of it
+
+    def expect(self, api: str, order: ReplicaOrder | None) -> None:
+        """Orders like this one may come, and no others of this API. None: no orders."""
+        if self._closed:
+            return
+        wanted = order if order and order.spec.warm_start != "off" else None
+        server, known = self._servers.get(api), self._expected.get(api)
+        if wanted and known and server and server.suits(wanted) and server.suits(known):
+            return  # it is told again and again
+        if wanted or server or self._left or api in self._expected:
+            self._expected[api] = wanted
+            self._changed.set()
+
+    def view(self, api: str) -> ForkServerView | None:
+        """For people."""
+        order = self._expected.get(api)
+        if order is None:
+            return None
+        if because := unsafe_to_fork(order):
+            return ForkServerView(phase=ForkServerPhase.IMPOSSIBLE, because=because)
+        server = self._servers.get(api)
+        return server.view if server else ForkServerView(phase=ForkServerPhase.LOADING, because=NOT_LOADED)
+
+    def ready(self, order: ReplicaOrder) -> ReadyForkServer | None:
+        server = self._servers.get(order.spec.name)
+        return server.ready if server and server.suits(order) else None
+
+    def because(self, order: ReplicaOrder) -> str:
+        """Why there is nothing at hand for it, where there should be."""
+        if order.spec.warm_start == "off":
+            return ""
+        server = self._servers.get(order.spec.name)
+        return unsafe_to_fork(order) or (server.because if server and server.suits(order) else "")
+
+    def notice(self, name: str) -> None:
+        """Something may have happened to it."""
+        for server in self._servers.values():
+            if server.name == name:
+                server.notice()
+
+    def in_use(self) -> Iterator[tuple[str | None, Path]]:
+        """Packages and interpreters."""
+        for server in self._servers.values():
+            if server.ready:
+                yield server.order.package, server.ready.context.python
+
+    async def close(self) -> None:
+        """No orders will come any more. Returns when nothing is parked; :meth:`run` must be running."""
+        self._closed = True
+        self._expected.clear()
+        self._changed.set()
+        while self._servers or self._left:
+            self._gone.clear()
+            await self._gone.wait()
+
+    # Its own work
+
+    def adopt(self) -> None:
+        """Find what an earlier operator left. Blocks."""
+        home = self._services.home
+        if home.earlier_fork_servers.exists():
+            for path in home.earlier_fork_servers.iterdir():
+                ForkServerFolder(path).clear()
+        for path in home.fork_servers.iterdir():
+            self._left[path.name] = ForkServerFolder(path)
+
+    async def run(self) -> None:
+        """Cancelled, it leaves parked what is parked."""
+        self._servers.clear()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._settle(tasks)
+                await self._changed.wait()
+                self._changed.clear()
+
+    async def _settle(self, tasks: asyncio.TaskGroup) -> None:
+        for api, server in self._servers.items():
+            order = self._expected.get(api)
+            if order is None or not server.suits(order):
+                server.end()
+        for api in tuple(self._expected):
+            order = self._expected.get(api)  # as it is now: others go on while something is cleared away
+            if order is None:
+                self._expected.pop(api, None)
+            elif api not in self._servers and not unsafe_to_fork(order):
+                self._open(tasks, order)
+            await self._clear_away(api)
+        if self._closed:
+            await self._clear_away(None)
+
+    def _open(self, tasks: asyncio.TaskGroup, order: ReplicaOrder) -> None:
+        name = name_of(order)
+        self._left.pop(name, None)  # it will look there itself
+        folder, api = ForkServerFolder(self._services.home.fork_servers / name), order.spec.name
+        server = ForkServer(order, folder, self._services, self._starts, partial(self._tell, api))
+        self._servers[api] = server
+        tasks.create_task(self._see_through(server), name=f"fork server {name}")
+
+    async def _see_through(self, server: ForkServer) -> None:
+        await server.run()
+        del self._servers[server.order.spec.name]
+        self._changed.set()
+        self._gone.set()
+
+    async def _clear_away(self, api: str | None) -> None:
+        """What an earlier operator left of this API, or of all, and nobody will ask for."""
+        for name, folder in tuple(self._left.items()):
+            if api is None or name.rpartition("-")[0] == api:
+                await asyncio.to_thread(folder.clear)
+                del self._left[name]
+        self._gone.set()

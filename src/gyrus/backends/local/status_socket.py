@@ -1,0 +1,36 @@
+"""Where supervisors tell that a replica's status has changed: a datagram with its id."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+LONGEST_ID = 256
+
+
+@contextmanager
+def status_notifications(path: Path, notice: Callable[[str], None]) -> Generator[None]:
+    """Calls ``notice`` with the id in every datagram. A datagram that is lost is nobody's harm."""
+    path.unlink(missing_ok=True)
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.setblocking(False)
+        ear.bind(str(path))
+        loop.add_reader(ear.fileno(), _take, ear, notice)
+        try:
+            yield
+        finally:
+            loop.remove_reader(ear.fileno())
+            path.unlink(missing_ok=True)
+
+
+def _take(ear: socket.socket, notice: Callable[[str], None]) -> None:
+    while True:
+        try:
+            datagram = ear.recv(LONGEST_ID)
+        except BlockingIOError:
+            return
+        notice(datagram.decode(errors="replace"))

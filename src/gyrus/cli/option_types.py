@@ -1,0 +1,89 @@
+"""Options whose text another package reads: service times, prices, policies, shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gyrus.simulator.service import ServiceTimes, Spread
+
+
+class ParsedType(click.ParamType[Any]):
+    """``parse`` tells in a ValueError how the sentence goes on after the value."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+def _service(text: str) -> ServiceTimes:
+    from gyrus.simulator.service import parse_service
+
+    return parse_service(text)
+
+
+def _spread(text: str) -> Spread:
+    from gyrus.simulator.service import parse_spread
+
+    return parse_spread(text)
+
+
+def _policy(text: str) -> str:
+    from gyrus.simulator.baselines import check
+
+    check(text)
+    return text
+
+
+def _price(text: str) -> float:
+    from gyrus.simulator.figures import parse_price
+
+    return parse_price(text)
+
+
+def _factor(text: str) -> float:
+    """
+    >>> _factor("10x"), _factor("0.5")
+    (10.0, 0.5)
+    """
+    try:
+        value = float(text.removesuffix("x"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError("is not a factor; write for example 10x")
+    return value
+
+
+def _share(text: str) -> float:
+    """
+    >>> _share("1%"), _share("0.25")
+    (0.01, 0.25)
+    """
+    number, percent, rest = text.partition("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = -1.0
+    if rest or not 0 <= value <= 1:
+        raise ValueError("is not a share; write for example 1% or 0.01")
+    return value
+
+
+SERVICE = ParsedType("time", _service)
+SPREAD = ParsedType("time", _spread)
+POLICY = ParsedType("policy", _policy)
+PRICE = ParsedType("price", _price)
+FACTOR = ParsedType("factor", _factor)
+SHARE = ParsedType("share", _share)

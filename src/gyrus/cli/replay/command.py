@@ -1,0 +1,140 @@
+"""What ``gyrus replay`` does: read, send, watch, tell."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from gyrus.cli.drawing import check_drawable, draw
+from gyrus.cli.failures import INTERRUPTED, CommandFailure, WrongInput
+from gyrus.cli.output import say, tell, tell_json
+from gyrus.cli.replay import report
+from gyrus.cli.replay.observer import Observer
+from gyrus.cli.replay.payload import BadPayload
+from gyrus.cli.replay.plan import ReplayPlan
+from gyrus.cli.replay.tally import Tally
+from gyrus.cli.session import CliSession
+from gyrus.cli.simulation import traffic
+from gyrus.client.load.result import RequestResult
+from gyrus.client.load.sender import Sender
+from gyrus.contract.operator import ApiDescription
+from gyrus.simulator.service import ServiceTimes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """The options."""
+
+    trace: Path
+    payload: str
+    service: ServiceTimes | None
+    first: float | None
+    scale: float
+    speed: float
+    timeout: float
+    slo: float | None
+    price: float | None
+    plot: Path | None
+    seed: int
+
+
+def replay(session: CliSession, name: str, wanted: ReplayOptions) -> None:
+    """Exit code 130 where it is interrupted. Raises WrongInput, and Failure where nothing answers."""
+    if wanted.plot:
+        check_drawable(wanted.plot)
+    plan = _plan(wanted)
+    described = session.client().describe(name)
+    ran = _Run(plan, Observer(session.client(), described), described, wanted)
+    interrupted = ran.to_the_end()
+    tally = ran.tally()
+    _tell(session, ran, tally)
+    if interrupted:
+        raise click.exceptions.Exit(INTERRUPTED)
+    if not tally.figures().answered:
+        raise CommandFailure(f"{name} has answered nothing.", remedy=f"More with: gyrus describe {name}")
+
+
+def _plan(wanted: ReplayOptions) -> ReplayPlan:
+    trace = traffic(wanted.trace, first=wanted.first, scale=wanted.scale, speed=wanted.speed)
+    try:
+        return ReplayPlan.make(trace, _text(wanted.payload), wanted.service, wanted.seed)
+    except BadPayload as fault:
+        example = "--payload '{\"seconds\": {service_time}}'"
+        raise WrongInput(f"--payload: {fault}.", remedy=f"Write for example {example}, or @FILE.") from fault
+    except ValueError as fault:
+        raise WrongInput(f"--service-time: {fault}.") from fault
+
+
+def _text(payload: str) -> str:
+    if not payload.startswith("@"):
+        return payload
+    try:
+        return Path(payload[1:]).read_text("utf-8")
+    except OSError as fault:
+        raise WrongInput(f"The payload {payload[1:]} cannot be read: {fault.strerror}.") from fault
+    except UnicodeDecodeError as fault:
+        raise WrongInput(f"The payload {payload[1:]} is not UTF-8 text.") from fault
+
+
+class _Run:
+    """One replay, and what is known of it so far."""
+
+    def __init__(
+        self, plan: ReplayPlan, watch: Observer, described: ApiDescription, wanted: ReplayOptions
+    ) -> None:
+        self.name = described.api.name
+        self.plan = plan
+        self.watch = watch
+        self.slots: int | None = described.spec.get("max_concurrency")
+        self.wanted = wanted
+        self._outcomes: list[RequestResult] = []
+        self._sender = Sender(described.api.endpoint, wanted.timeout, self._outcomes.append)
+
+    @property
+    def under_way(self) -> int:
+        """Requests that were sent and have not ended."""
+        return self._sender.sent - len(self._outcomes)
+
+    def to_the_end(self) -> bool:
+        """Whether it was interrupted before."""
+        try:
+            asyncio.run(self._all())
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    async def _all(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            beside = (
+                self.watch.run(lambda: self._sender.elapsed),
+                report.show_progress(self._sender, self.watch, self.plan),
+            )
+            tasks = [group.create_task(body, name="beside the load") for body in beside]
+            await self._sender.run(self.plan.requests())
+            for task in tasks:
+                task.cancel()
+
+    def tally(self) -> Tally:
+        return Tally(
+            outcomes=self._outcomes,
+            looks=self.watch.looks,
+            services=self.plan.services,
+            slo=self.wanted.slo,
+            price=self.wanted.price,
+        )
+
+
+def _tell(session: CliSession, ran: _Run, tally: Tally) -> None:
+    if session.json:
+        tell_json(report.document(ran.name, ran.plan, tally, ran.under_way))
+    else:
+        tell(report.text(ran.name, ran.plan, tally))
+        say()
+    for note in report.notes(ran.plan, tally, ran.watch, ran.under_way):
+        say(note)
+    if ran.wanted.plot:
+        draw(report.scene(ran.name, ran.plan, tally, ran.slots), ran.wanted.plot)
+        say(f"Load, replicas and queue are drawn in {ran.wanted.plot}.")

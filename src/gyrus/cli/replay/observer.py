@@ -1,0 +1,79 @@
+"""The API as its operator sees it, a look a second, while it is under load."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gyrus.client.client import Client
+from gyrus.client.errors import ClientError
+from gyrus.contract.operator import ApiDescription
+from gyrus.contract.replica import Phase
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+_THERE = frozenset(Phase) - {Phase.GONE, Phase.FAILED}
+"""Phases in which a replica takes its place on the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySample:
+    at: float
+    """Seconds since the load began."""
+    requested: int
+    running: int
+    """Replicas that there are: starting, ready and draining ones alike."""
+    ready: int
+    in_flight: int
+
+    @classmethod
+    def of(cls, description: ApiDescription, at: float) -> ReplaySample:
+        api = description.api
+        return cls(
+            at=at,
+            requested=api.replicas.requested,
+            running=sum(replica.status.phase in _THERE for replica in description.replicas),
+            ready=api.replicas.ready,
+            in_flight=api.in_flight,
+        )
+
+
+class Observer:
+    """Looks until it is cancelled. An operator that does not answer is asked again a second later."""
+
+    def __init__(self, client: Client, first: ApiDescription) -> None:
+        """``first``: how the API was before the load."""
+        self._client = client
+        self._name = first.api.name
+        self.looks = [ReplaySample.of(first, 0.0)]
+        self.missed = 0
+        """Looks that the operator did not answer."""
+
+    async def run(self, elapsed: Callable[[], float]) -> None:
+        while True:
+            await asyncio.sleep(EVERY - elapsed() % EVERY)
+            await self._look(elapsed())
+
+    async def _look(self, at: float) -> None:
+        try:
+            description = await asyncio.to_thread(self._client.describe, self._name)
+        except ClientError:
+            self.missed += 1
+        else:
+            self.looks.append(ReplaySample.of(description, at))
+
+
+def replica_seconds(looks: Sequence[ReplaySample], end: float) -> float:
+    """Of the replicas that there were, from the beginning to ``end``. What a look saw counts until the next.
+
+    >>> looks = [Look(at=at, requested=n, running=n, ready=n, in_flight=0) for at, n in ((0, 1), (1, 3))]
+    >>> replica_seconds(looks, 3.0)
+    7.0
+    """
+    times = [*(look.at for look in looks), end]
+    return sum(
+        look.running * max(0.0, min(until, end) - since)
+        for look, since, until in zip(looks, times, times[1:], strict=False)
+    )

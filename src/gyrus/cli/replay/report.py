@@ -1,0 +1,150 @@
+"""A replay in words and as JSON; its progress and its picture."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gyrus.cli.figures import figures_table, span
+from gyrus.cli.output import duration, is_terminal, say, table
+from gyrus.cli.replay.plan import ReplayPlan
+from gyrus.cli.replay.tally import POLICY, Tally
+from gyrus.client.load.sender import OPEN_FILES
+from gyrus.simulator import run
+from gyrus.simulator.chart import PLOT, Chart, Curve
+from gyrus.simulator.figures import SLO_FACTOR, report
+from gyrus.simulator.load import concurrency
+from gyrus.simulator.workload import Workload
+
+if TYPE_CHECKING:
+    from gyrus.cli.replay.observer import Observer
+    from gyrus.client.load.sender import Sender
+
+REDRAWN = 0.5
+"""Seconds between two pictures on a terminal."""
+LINES = 10.0
+"""Seconds between two lines elsewhere."""
+
+
+async def show_progress(sender: Sender, watch: Observer, plan: ReplayPlan) -> None:
+    """Until it is cancelled."""
+    live = is_terminal(sys.stderr)
+    try:
+        while True:
+            await asyncio.sleep(REDRAWN if live else LINES)
+            line = _progress(sender, watch, plan)
+            click.echo(f"\r\x1b[K{line}", err=True, nl=False) if live else say(line)
+    finally:
+        if live:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _progress(sender: Sender, watch: Observer, plan: ReplayPlan) -> str:
+    look = watch.looks[-1]
+    passed = duration(sender.elapsed)
+    if sender.sent < len(plan):
+        sent = f"{passed} of {duration(plan.trace.length)}: {sender.sent:,} of {len(plan):,} sent"
+    else:
+        sent = f"{passed}: all {len(plan):,} sent"
+    replicas = f"replicas: {look.ready} ready, {look.requested} wanted"
+    return f"{sent}, {sender.under_way:,} under way; {replicas}"
+
+
+def text(name: str, plan: ReplayPlan, tally: Tally) -> str:
+    """What stdout gets."""
+    sections = [
+        f"{plan.trace.name}: {len(tally.outcomes):,} requests to {name} in {duration(tally.ended)}",
+        figures_table([tally.figures()]),
+        _troubles(tally),
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _troubles(tally: Tally) -> str:
+    troubles = tally.troubles()
+    if not troubles:
+        return ""
+    rows = [(trouble.cause, f"{trouble.number:,}", _shortened(trouble.example)) for trouble in troubles]
+    return table(("TROUBLE", "REQUESTS", "FOR EXAMPLE"), rows)
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else line[:97] + "..."
+
+
+def notes(plan: ReplayPlan, tally: Tally, watch: Observer, under_way: int) -> Iterator[str]:
+    """How to read the figures, and what to distrust in them."""
+    yield f"A miss is {_miss(tally)}. Latency counts from when a request was due."
+    if late := tally.late:
+        yield f"The sender was late by {span(late.p50)} (median), {span(late.p99)} (p99)."
+    if not tally.kept_up:
+        told = "This machine could not send that fast: the latencies above hold its own delay."
+        yield warning(f"{told} Choose a lower --speed or --scale.")
+    if any(trouble.cause == OPEN_FILES for trouble in tally.troubles()):
+        told = "Requests failed because this machine allows too few open files, not because of the API."
+        yield warning(f"{told} Raise the limit (ulimit -n 65536), or choose a lower --speed or --scale.")
+    if watch.missed:
+        told = (
+            f"The operator did not answer {watch.missed} looks; what it had said before counts on for them."
+        )
+        yield warning(told)
+    if len(tally.outcomes) + under_way < len(plan):
+        yield f"Interrupted: {len(plan) - len(tally.outcomes) - under_way:,} requests were not sent."
+    if under_way:
+        yield f"{under_way:,} requests were not answered yet, and are not counted."
+
+
+def warning(text: str) -> str:
+    return click.style("warning: ", fg="yellow", bold=True) + text
+
+
+def _miss(tally: Tally) -> str:
+    if tally.slo is not None:
+        return f"an answer later than {tally.slo:g} s, or none"
+    if tally.services:
+        return f"an answer later than {SLO_FACTOR:g} × the request's service time, or none"
+    return "a request without a good answer (--slo or --service-time says what is too late)"
+
+
+def document(name: str, plan: ReplayPlan, tally: Tally, under_way: int) -> dict[str, Any]:
+    """The shape of a rehearsal's, and what only reality has."""
+    late = tally.late
+    return {
+        **report(plan.trace.name, [tally.figures()], tally.slo),
+        "api": name,
+        "seconds": tally.ended,
+        "unanswered": under_way,
+        "sender": {"kept_up": tally.kept_up, "late": late._asdict() if late else None},
+        "troubles": [
+            {"cause": trouble.cause, "requests": trouble.number, "example": trouble.example}
+            for trouble in tally.troubles()
+        ],
+    }
+
+
+def scene(name: str, plan: ReplayPlan, tally: Tally, slots: int | None) -> Chart:
+    trace, length = plan.trace, tally.ended or 1.0
+    looks = [
+        run.FleetSample(
+            look.at, look.in_flight, look.in_flight - waiting, waiting, look.ready, look.requested
+        )
+        for look, waiting in zip(tally.looks, tally.waiting(slots), strict=True)
+    ]
+    load = [0.0]
+    if plan.services:
+        workload = Workload(
+            name=trace.name, start=trace.start, arrivals=trace.arrivals, services=plan.services
+        )
+        load = concurrency(workload, length / PLOT, length)
+    return Chart(
+        title=f"{name} under {trace.name}",
+        start=trace.start,
+        length=length,
+        load=load,
+        curves=[Curve(name=POLICY, looks=looks)],
+    )

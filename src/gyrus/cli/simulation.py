@@ -1,0 +1,212 @@
+"""What ``gyrus simulate`` does: read what is asked for, rehearse it, tell what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gyrus.cli.drawing import check_drawable, draw
+from gyrus.cli.failures import WrongInput
+from gyrus.cli.figures import distances_table, figures_table
+from gyrus.cli.output import duration, say, tell, tell_json
+from gyrus.cli.session import CliSession
+from gyrus.cli.suggestions import nearest
+from gyrus.simulator.baselines import COMPARED, PolicyContext, make
+from gyrus.simulator.chart import PLOT, Chart, Curve
+from gyrus.simulator.engine import simulate
+from gyrus.simulator.figures import SLO_FACTOR, Figures, of_run, report
+from gyrus.simulator.load import concurrency
+from gyrus.simulator.run import Run
+from gyrus.simulator.service import ServiceTimes, Spread
+from gyrus.simulator.trace import Trace, TraceError, read
+from gyrus.simulator.tuning import Goal, Tuned, tune
+from gyrus.simulator.workload import Workload, WorkloadRules
+from gyrus.spec.api import ApiSpec
+from gyrus.spec.load import load
+
+BEST = COMPARED[-1]
+PRESENT, TUNED = "present", "tuned"
+MANY = 100_000
+"""Requests from which it is told what is being done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOptions:
+    """The options."""
+
+    trace: Path
+    service: ServiceTimes
+    startup: Spread
+    policies: tuple[str, ...]
+    compare: bool
+    price: float | None
+    slo: float | None
+    plot: Path | None
+    tune: bool
+    allowed: float
+    first: float | None
+    scale: float
+    speed: float
+    seed: int
+    name: str | None
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys((*(COMPARED if self.compare else ()), *self.policies))) or COMPARED[:1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """One API, one trace."""
+
+    spec: ApiSpec
+    workload: Workload
+    rules: WorkloadRules
+
+    def run(self, policy: str) -> Run:
+        situation = PolicyContext(spec=self.spec, workload=self.workload, startup=self.rules.startup.typical)
+        return simulate(self.workload, self.rules, make(policy, situation), policy)
+
+
+def rehearse(session: CliSession, path: Path, wanted: SimulateOptions) -> None:
+    """Raises WrongInput, SpecError."""
+    if wanted.plot:
+        check_drawable(wanted.plot)
+    rehearsal = _prepared(path, wanted)
+    if wanted.tune:
+        _tune(session, rehearsal, wanted)
+    else:
+        _compare(session, rehearsal, wanted)
+
+
+def traffic(file: Path, *, first: float | None, scale: float, speed: float) -> Trace:
+    """The part of a trace that is asked for: its beginning, thinned, hastened. Raises WrongInput."""
+    try:
+        trace = read(file)
+    except TraceError as error:
+        raise WrongInput(str(error)) from error
+    trace = trace if first is None else trace.first(first)
+    trace = trace.thinned(scale).faster(speed)
+    if not len(trace):
+        raise WrongInput(
+            f"Nothing of {file} is left.", remedy="Choose a longer --first, or a larger --scale."
+        )
+    return trace
+
+
+def _prepared(path: Path, wanted: SimulateOptions) -> Simulation:
+    if wanted.tune and (wanted.compare or wanted.policies or wanted.plot):
+        raise WrongInput("--tune goes with neither --policy nor --compare nor --plot.")
+    spec = _chosen(path, wanted.name)
+    trace = traffic(wanted.trace, first=wanted.first, scale=wanted.scale, speed=wanted.speed)
+    try:
+        workload = Workload.of(trace, wanted.service, wanted.seed)
+    except ValueError as error:
+        raise WrongInput(f"--service-time: {error}.") from error
+    return Simulation(spec=spec, workload=workload, rules=WorkloadRules.of(spec, wanted.startup, wanted.seed))
+
+
+def _chosen(path: Path, name: str | None) -> ApiSpec:
+    file = load(path, files=False)
+    by_name = {spec.name: spec for spec in file.apis}
+    if name is None and len(by_name) == 1:
+        return file.apis[0]
+    told = ", ".join(by_name)
+    if name is None:
+        raise WrongInput(f"{file.path} has several APIs: {told}.", remedy="Choose one with --api NAME.")
+    if name not in by_name:
+        raise WrongInput(f"{file.path} has no API {name}; it has {told}.{nearest(name, by_name)}")
+    return by_name[name]
+
+
+def _compare(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions) -> None:
+    runs = list(_runs(rehearsal, wanted.contenders))
+    lines = [of_run(run, wanted.slo, wanted.price) for run in runs]
+    if session.json:
+        tell_json(report(rehearsal.workload.name, lines, wanted.slo))
+    else:
+        _show(rehearsal, lines, wanted)
+    if wanted.plot:
+        draw(_scene(rehearsal, runs), wanted.plot)
+        say(f"Load, replicas and queue are drawn in {wanted.plot}.")
+
+
+def _runs(rehearsal: Simulation, policies: Sequence[str]) -> Iterator[Run]:
+    for policy in policies:
+        if len(rehearsal.workload) >= MANY:
+            say(f"Rehearsing {policy}")
+        yield rehearsal.run(policy)
+
+
+def _show(rehearsal: Simulation, lines: Sequence[Figures], wanted: SimulateOptions) -> None:
+    tell(_about(rehearsal) + "\n")
+    tell(figures_table(lines))
+    best = next((line for line in lines if line.policy == BEST), None)
+    if best and len(lines) > 1:
+        tell("\n" + distances_table([line for line in lines if line is not best], best))
+    say(f"\nA miss is an answer later than {_objective(wanted)}, or none.")
+
+
+def _about(rehearsal: Simulation) -> str:
+    workload = rehearsal.workload
+    length = workload.arrivals[-1]
+    load = f", {sum(workload.services) / length:.1f} at work on average" if length else ""
+    return (
+        f"{workload.name}: {len(workload):,} requests in {duration(length)}{load}; for {rehearsal.spec.name}"
+    )
+
+
+def _objective(wanted: SimulateOptions) -> str:
+    return f"{SLO_FACTOR:g} × the request's service time" if wanted.slo is None else f"{wanted.slo:g} s"
+
+
+def _scene(rehearsal: Simulation, runs: Sequence[Run]) -> Chart:
+    workload = rehearsal.workload
+    length = max(run.ended for run in runs) or 1.0
+    return Chart(
+        title=f"{rehearsal.spec.name} under {workload.name}",
+        start=workload.start,
+        length=length,
+        load=concurrency(workload, length / PLOT, length),
+        curves=[Curve(name=run.policy, looks=run.looks) for run in runs],
+    )
+
+
+def _tune(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions) -> None:
+    goal = Goal(slo=wanted.slo, allowed=wanted.allowed)
+    tuned = tune(rehearsal.spec, rehearsal.workload, rehearsal.rules, goal, _tell_progress)
+    present = replace(tuned.present, policy=PRESENT, price=wanted.price)
+    best = replace(tuned.best, policy=TUNED, price=wanted.price)
+    if session.json:
+        data = report(rehearsal.workload.name, [present, best], wanted.slo)
+        tell_json({**data, "tried": tuned.tried, "met": tuned.met, "autoscaling": tuned.changes})
+        return
+    say(_about(rehearsal) + "\n")
+    say(figures_table([present, best]) + "\n")
+    tell(_settings(tuned))
+    say("\n" + _judgement(tuned, wanted))
+
+
+def _tell_progress(tried: int, most: int) -> None:
+    if tried % 20 == 0:
+        say(f"Tried {tried} settings of at most {most}")
+
+
+def _settings(tuned: Tuned) -> str:
+    """The YAML to paste."""
+    if not tuned.changes:
+        return "# nothing better was found than the present settings"
+    lines = (f"  {name}: {'null' if value is None else value}" for name, value in tuned.changes.items())
+    return "\n".join(["autoscaling:", *lines])
+
+
+def _judgement(tuned: Tuned, wanted: SimulateOptions) -> str:
+    hours = tuned.present.replica_hours - tuned.best.replica_hours
+    share = hours / tuned.present.replica_hours if tuned.present.replica_hours else 0.0
+    what = f"{abs(hours):,.2f} replica-hours ({abs(share):.0%}) {'less' if hours >= 0 else 'more'}"
+    found = "meet" if tuned.met else "come nearest to"
+    goal = f"at most {wanted.allowed:.2%} later than {_objective(wanted)}"
+    misses = f"{tuned.present.slo_misses:,} → {tuned.best.slo_misses:,} misses"
+    return f"Of {tuned.tried} settings these {found} the goal ({goal}): {what}, {misses}."

@@ -1,0 +1,132 @@
+"""What goes on at an operator, told as it happens: changes of APIs, rollouts, log lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gyrus.client.errors import OperatorUnreachable, StillWaiting, UnknownApi
+from gyrus.client.events import EventReader, ServerEvent
+from gyrus.client.rollout import RolloutProgress, find_rollout
+from gyrus.client.transport import Transport, api_path
+from gyrus.contract.operator import ApiDescription, ApiView, EventView, LogLine, LogQuery, RevisionView
+
+PATIENCE = 30.0
+"""Seconds that a watch outlives an operator that went away: it may be restarting."""
+MOST_EVENTS = 1000
+"""As many as the operator keeps of an API."""
+PAUSE = 0.5
+"""Seconds between tries to reach it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A watched API has been deleted."""
+
+    name: str
+
+
+class Streams:
+    """The streams of one operator."""
+
+    def __init__(self, operator: Transport) -> None:
+        self._operator = operator
+
+    def apis(self, names: Sequence[str], seconds: float | None) -> Iterator[ApiDescription | Gone]:
+        for event in self._events([("name", name) for name in names], seconds):
+            if event.type == "api":
+                yield self._operator.read(event.data, ApiDescription)
+            elif event.type == "gone":
+                yield self._operator.read(event.data, Gone)
+
+    def lists(self, seconds: float | None) -> Iterator[list[ApiView]]:
+        for event in self._events([], seconds):
+            if event.type == "apis":
+                yield self._operator.read(event.data, list[ApiView])
+
+    def rollouts(self, awaited: Mapping[str, int], seconds: float | None) -> Iterator[RolloutProgress]:
+        pending = dict(awaited)
+        for seen in self.apis(tuple(awaited), seconds):
+            name = seen.name if isinstance(seen, Gone) else seen.api.name
+            if name not in pending:
+                continue
+            progress = self._progress(name, pending[name], None if isinstance(seen, Gone) else seen)
+            if progress.ended:
+                del pending[name]
+            yield progress
+            if not pending:
+                return
+        raise StillWaiting(tuple(pending), seconds or 0)
+
+    def follow_events(self, name: str, since: float | None, limit: int) -> Iterator[EventView]:
+        """Each event once: a watch says when there may be another, and the latest, where to go on."""
+        told = self.followed_events(name, since, limit)
+        yield from told
+        for seen in self.apis([name], None):
+            last = datetime.fromisoformat(told[-1].time).timestamp() if told else since
+            try:
+                events = [] if isinstance(seen, Gone) else self.followed_events(name, last, MOST_EVENTS)
+            except UnknownApi:
+                return
+            new = [event for event in events if event not in told]
+            yield from new
+            told = [*told, *new][-MOST_EVENTS:]
+            if isinstance(seen, Gone):
+                return
+
+    def followed_events(self, name: str, since: float | None, limit: int) -> list[EventView]:
+        query = {"limit": str(limit)} | ({} if since is None else {"since": repr(since)})
+        return self._operator.get(f"{api_path(name)}/events", list[EventView], **query)
+
+    def logs(self, query: LogQuery) -> Iterator[LogLine]:
+        rest = b""
+        with self._operator.stream(f"{api_path(query.api)}/logs", _log_fields(query)) as chunks:
+            for chunk in chunks:
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (self._operator.read(line, LogLine) for line in lines if line)
+
+    def _progress(self, name: str, generation: int, description: ApiDescription | None) -> RolloutProgress:
+        rollout = description.rollout if description else None
+        if rollout is not None and rollout.generation != generation:
+            # The API has moved on: what became of the awaited rollout is in its history.
+            try:
+                revisions = self._operator.get(f"{api_path(name)}/revisions", list[RevisionView])
+            except UnknownApi:
+                description, revisions = None, []
+            rollout = find_rollout(generation, revisions)
+        return RolloutProgress(name=name, generation=generation, description=description, rollout=rollout)
+
+    def _events(self, query: Sequence[tuple[str, str]], seconds: float | None) -> Iterator[ServerEvent]:
+        """Until the time is up. A watch tells the state at its start, so one that breaks is begun anew."""
+        end = None if seconds is None else time.monotonic() + seconds
+        heard: float | None = None
+        while end is None or time.monotonic() < end:
+            try:
+                with self._operator.stream("/watch", query, end and end - time.monotonic()) as chunks:
+                    reader = EventReader()
+                    for chunk in chunks:
+                        heard = time.monotonic()
+                        yield from reader.feed(chunk)
+            except OperatorUnreachable:
+                if heard is None or time.monotonic() - heard > PATIENCE:
+                    raise
+            _pause(end)
+
+
+def _pause(end: float | None) -> None:
+    left = PAUSE if end is None else min(PAUSE, end - time.monotonic())
+    if left > 0:
+        time.sleep(left)
+
+
+def _log_fields(query: LogQuery) -> list[tuple[str, str]]:
+    asked = {
+        "replica": query.replica,
+        "since": None if query.since is None else repr(query.since),
+        "follow": "true" if query.follow else None,
+        "previous": "true" if query.previous else None,
+        "tail": None if query.tail is None else str(query.tail),
+    }
+    return [(name, value) for name, value in asked.items() if value is not None]

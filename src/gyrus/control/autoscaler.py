@@ -1,0 +1,270 @@
+"""How many replicas each API should have, every second: look → sample → decide (pure) → request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from gyrus.aio.backoff import Backoff
+from gyrus.aio.clock import Clock
+from gyrus.aio.tasks import persist
+from gyrus.aio.ticks import ticks
+from gyrus.autoscaling.policy import Decision, Policy, Sample
+from gyrus.contract.operator import ScalingView
+from gyrus.contract.replica import Phase
+from gyrus.control.events import scaled_event, shortage_event
+from gyrus.control.startup_times import expected
+from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
+from gyrus.spec.api import ApiSpec
+from gyrus.state.board import Board
+from gyrus.state.errors import NotFound, StaleVersion, StateError
+from gyrus.state.records import Api, Event
+from gyrus.state.status import rfc3339
+from gyrus.state.store import Store
+from gyrus.state.transitions import is_proven
+
+log = logging.getLogger(__name__)
+
+EVERY = 1.0
+"""Seconds between two decisions about an API."""
+
+LOOK = 0.25
+"""Seconds between two looks at its traffic: as often as the gateway measures it."""
+
+EPISODE = 60.0
+"""Seconds without a shortage of capacity after which the next one is told again."""
+
+RETRY = Backoff(0.2, 30)
+
+
+class LivePolicy(Policy, Protocol):
+    """One that goes on when the specification changes."""
+
+    def reconfigure(self, spec: ApiSpec) -> None: ...
+
+
+@dataclass(slots=True)
+class _ScaledApi:
+    """What is remembered of one API between two decisions."""
+
+    created_at: datetime
+    revision: int
+    spec: ApiSpec
+    policy: LivePolicy
+    samples: TrafficSampler = field(default_factory=TrafficSampler)
+    decided_at: float = 0.0
+    """Of the latest sample, in seconds since the epoch."""
+    short_until: float = 0.0
+    """Until then a shortage belongs to the episode that was told."""
+    failing: bool = False
+
+
+@dataclass(slots=True)
+class Autoscaler:
+    """Requests as many replicas of each API as its policy decides, until cancelled.
+
+    The records are the truth: what it remembers is lost with the process, and policies begin anew.
+    """
+
+    store: Store
+    board: Board
+    clock: Clock
+    policy: Callable[[ApiSpec], LivePolicy]
+    room: Callable[[ApiSpec], int | None]
+    """The most replicas of this specification that fit, those that run included; None: no limit is known."""
+    _apis: dict[str, Api] = field(default_factory=dict[str, Api])
+    """As read last, those being deleted left out."""
+    _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
+
+    async def run(self) -> None:
+        bodies = {"looks": self._look, "decisions": self._decide_all, "demand": self._answer_demand}
+        async with asyncio.TaskGroup() as group:
+            for name, body in bodies.items():
+                forever = persist(f"scaling: {name}", body, backoff=RETRY, clock=self.clock)
+                group.create_task(forever, name=f"scaling: {name}")
+
+    # When
+
+    async def _look(self) -> None:
+        async for _ in ticks(self.clock, LOOK):
+            for name, scaled in self._scaled.items():
+                self._look_at(name, scaled)
+
+    async def _decide_all(self) -> None:
+        async for _ in ticks(self.clock, EVERY):
+            self._apis = {api.name: api for api in await self.store.apis() if not api.deleting}
+            self._forget_others(self._apis)
+            for api in tuple(self._apis.values()):
+                await self._scale_one(api)
+
+    async def _answer_demand(self) -> None:
+        """From zero every millisecond counts; what has a replica can wait for the next second."""
+        with self.board.demand_signals.listen() as listener:
+            async for names in listener:
+                for name in names:
+                    await self._wake(name)
+
+    async def _wake(self, name: str) -> None:
+        """Decide at once, upon what is held now. A record that proves stale is read again."""
+        for known in (self._apis.get(name), None):
+            api = known or await self.store.api(name)
+            if api is None or api.deleting or api.replicas:
+                return
+            if scaled := self._scaled.get(name):
+                scaled.samples.begin_anew()
+                self._look_at(name, scaled)
+            if await self._scale_one(api):
+                return
+
+    def _look_at(self, name: str, scaled: _ScaledApi) -> None:
+        scaled.samples.add(self.board.traffic.get(name), self.board.held.get(name, 0))
+
+    # One API
+
+    async def _scale_one(self, api: Api) -> bool:
+        """Decide, and request what was decided; False where the record has changed meanwhile.
+
+        What fails here harms no other API, is told once, and is tried again in a second.
+        """
+        try:
+            scaled = await self._watch(api)
+            decision = self._decide(api, scaled)
+            if decision:
+                await self._follow(api, scaled, decision)
+            scaled.failing = False
+        except (StaleVersion, NotFound):
+            return False
+        except Exception:
+            if (known := self._scaled.get(api.name)) is None or not known.failing:
+                log.exception("the number of replicas of %s cannot be decided; it stays as it is", api.name)
+            if known:
+                known.failing = True
+        return True
+
+    async def _watch(self, api: Api) -> _ScaledApi:
+        """What is remembered of this API, brought to its present specification."""
+        scaled = self._scaled.get(api.name)
+        if scaled is None or scaled.created_at != api.created_at:
+            spec = await self._spec(api)
+            scaled = _ScaledApi(api.created_at, api.target.revision, spec, self.policy(spec))
+            self._scaled[api.name] = scaled
+            self._look_at(api.name, scaled)
+        elif scaled.revision != api.target.revision:
+            scaled.spec = await self._spec(api)
+            scaled.revision = api.target.revision
+            scaled.policy.reconfigure(scaled.spec)
+        return scaled
+
+    async def _spec(self, api: Api) -> ApiSpec:
+        revision = await self.store.revision(api.name, api.target.revision)
+        if revision is None:
+            raise NotFound(f"revision {api.target.revision} of {api.name} is not in the store")
+        return revision.spec
+
+    def _decide(self, api: Api, scaled: _ScaledApi) -> Decision | None:
+        """None while nothing is known of the traffic."""
+        seen = scaled.samples.take(idle=not api.replicas)
+        if seen is None:
+            return None
+        if seen.in_flight:
+            self.board.asked[api.name] = self.clock.now()
+        return kept_for_proof(scaled.policy.decide(self._sample(api, scaled, seen)), api)
+
+    def _sample(self, api: Api, scaled: _ScaledApi, seen: TrafficSample) -> Sample:
+        ready = self._ready(api.name)
+        slots = scaled.spec.slots
+        return Sample(
+            now=self._now(scaled),
+            in_flight=seen.in_flight,
+            busy=seen.at_work if slots is None else min(seen.at_work, slots * ready),
+            ready=ready,
+            requested=api.replicas,
+            startup=expected(self.board.starts.get(api.name, ()), scaled.spec),
+            room=self.room(scaled.spec),
+        )
+
+    def _ready(self, name: str) -> int:
+        reached = self.board.acknowledged.get(name, frozenset())
+        statuses = (replica.status for replica in self.board.replicas.get(name, ()))
+        return sum(s.phase is Phase.READY and not reached.isdisjoint(s.endpoints) for s in statuses)
+
+    def _now(self, scaled: _ScaledApi) -> float:
+        """Grows with every call. A machine's clock that is set back ends what the policy remembers."""
+        now = self.clock.now().timestamp()
+        if now < scaled.decided_at - EVERY:
+            scaled.policy = self.policy(scaled.spec)
+            scaled.decided_at = scaled.short_until = 0.0
+        scaled.decided_at = max(now, scaled.decided_at + 1e-6)
+        return scaled.decided_at
+
+    # What comes of a decision
+
+    async def _follow(self, api: Api, scaled: _ScaledApi, decision: Decision) -> None:
+        """Request it, then tell of it: from zero every millisecond counts."""
+        now = self.clock.now()
+        if decision.replicas != api.replicas:
+            self._apis[api.name] = await self.store.scale(api, decision.replicas, now)
+            self.board.intent_signals.notify(api.name)
+        self._publish(api.name, decision)
+        await self._keep(api.name, *_events(api, scaled, decision, now))
+
+    def _publish(self, name: str, decision: Decision) -> None:
+        self.board.scaling[name] = viewed(decision)
+        counts = self.board.decisions.setdefault(name, Counter())
+        counts[decision.rule, _direction(decision)] += 1
+
+    async def _keep(self, name: str, *events: Event) -> None:
+        """Events are for people: where they cannot be kept, work goes on without them."""
+        if not events:
+            return
+        try:
+            await self.store.record(*events)
+        except StateError as error:
+            log.warning("%s of %s is lost: %s", ", ".join(e.message for e in events), name, error)
+        self.board.replica_signals.notify(name)
+
+    def _forget_others(self, names: Iterable[str]) -> None:
+        kept = frozenset(names)
+        for known in (self._scaled, self.board.scaling, self.board.decisions, self.board.asked):
+            for name in known.keys() - kept:
+                del known[name]
+
+
+def kept_for_proof(decision: Decision, api: Api) -> Decision:
+    """What nothing runs of could neither succeed nor fail: a revision that is not proven keeps a replica."""
+    if decision.replicas or not api.replicas or is_proven(api):
+        return decision
+    because = f"one replica is to prove revision {api.target.revision}"
+    return replace(decision, replicas=1, rule="rollout", because=because)
+
+
+def viewed(decision: Decision) -> ScalingView:
+    return ScalingView(
+        time=rfc3339(datetime.fromtimestamp(decision.at, UTC)),
+        was=decision.was,
+        wanted=decision.wanted,
+        replicas=decision.replicas,
+        rule=decision.rule,
+        message=str(decision),
+        inputs={name: round(value, 3) for name, value in decision.inputs.items()},
+    )
+
+
+def _direction(decision: Decision) -> str:
+    if decision.replicas == decision.was:
+        return "stay"
+    return "up" if decision.replicas > decision.was else "down"
+
+
+def _events(api: Api, scaled: _ScaledApi, decision: Decision, now: datetime) -> Iterable[Event]:
+    if decision.replicas != api.replicas:
+        yield scaled_event(api.name, decision, now)
+    if decision.rule == "capacity":
+        if decision.at > scaled.short_until:
+            yield shortage_event(api.name, decision, now)
+        scaled.short_until = decision.at + EPISODE

@@ -1,0 +1,127 @@
+"""What happened to an API's replicas between two looks, and to their number, as events for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import chain
+
+from gyrus.autoscaling.policy import Decision
+from gyrus.contract.fork_server import ForkServerPhase
+from gyrus.contract.operator import ForkServerView, Outcome
+from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus
+from gyrus.control.verdict import Verdict
+from gyrus.state.board import Replica
+from gyrus.state.records import Api, Event
+
+NORMAL = "normal"
+WARNING = "warning"
+TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
+
+
+def replica_events(
+    api: str, before: Mapping[str, Replica], after: Mapping[str, Replica], now: datetime
+) -> Iterator[Event]:
+    """Each replica that appeared, became ready, failed, restarted, began to drain or is gone."""
+    for replica_id, replica in after.items():
+        earlier = before.get(replica_id)
+        status_before = earlier.status if earlier else None
+        changes = (_changes(status_before, replica), _process_changes(status_before, replica.status))
+        for kind, reason, message in chain.from_iterable(changes):
+            yield Event(api=api, time=now, type=kind, reason=reason, message=message, replica=replica_id)
+    for replica_id in before.keys() - after.keys():
+        message = f"Replica {replica_id} has ended"
+        yield Event(api=api, time=now, type=NORMAL, reason="ReplicaGone", message=message, replica=replica_id)
+
+
+def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[str, str, str]]:
+    status = replica.status
+    if before is None:
+        yield NORMAL, "ReplicaStarted", f"Replica {status.id} of revision {status.revision} was started"
+    if before and before.phase is Phase.BACKOFF and status.phase in (Phase.STARTING, Phase.READY):
+        yield NORMAL, "ReplicaRestarted", f"Replica {status.id} was restarted ({status.restarts} so far)"
+    if before and before.phase is status.phase and before.reason is status.reason:
+        return
+    match status.phase:
+        case Phase.READY if before is None or before.phase is not Phase.READY:
+            cold = f"; it started cold: {status.cold_because}" if status.cold_because else ""
+            yield NORMAL, "ReplicaReady", f"Replica {status.id} is ready{cold}"
+        case Phase.FAILED | Phase.BACKOFF | Phase.UNREADY:
+            yield WARNING, str(status.reason or "ReplicaFailed"), f"Replica {status.id}: {status.message}"
+        case Phase.PENDING if status.reason is Reason.CAPACITY:
+            yield WARNING, str(status.reason), f"Replica {status.id} is {status.message}"
+        case Phase.DRAINING:
+            yield NORMAL, "ReplicaDraining", f"Replica {status.id} finishes its requests"
+        case _:
+            pass
+
+
+def _process_changes(before: ReplicaStatus | None, status: ReplicaStatus) -> Iterator[tuple[str, str, str]]:
+    """What the replica as a whole hides: it is ready as long as one of its processes is."""
+    if not before or before.phase is not Phase.READY or status.phase is not Phase.READY:
+        return
+    for old, new in zip(before.processes, status.processes, strict=False):
+        name = f"Process {new.index} of replica {status.id}"
+        if new.phase in TROUBLED and (new.phase, new.reason) != (old.phase, old.reason):
+            yield WARNING, str(new.reason or "ProcessFailed"), f"{name}: {new.message}"
+        elif new.phase is Phase.READY and _came_back(old, new):
+            yield NORMAL, "ProcessReady", f"{name} is ready again (restarts so far: {new.restarts})"
+
+
+def _came_back(old: ProcessStatus, new: ProcessStatus) -> bool:
+    """Its first start is no news; a restart is, even one that was too quick to be seen."""
+    after_trouble = old.phase is Phase.UNREADY or (old.phase is not Phase.READY and new.restarts > 0)
+    return after_trouble or new.restarts > old.restarts
+
+
+def preemption_event(api: str, replica: str, now: datetime) -> Event:
+    """An old replica leaves before the new one is up."""
+    message = f"Replica {replica} makes way: the machine has no room for its successor beside it"
+    return Event(api=api, time=now, type=NORMAL, reason="MadeWay", message=message, replica=replica)
+
+
+def fork_server_event(
+    api: str, before: ForkServerView | None, after: ForkServerView | None, now: datetime
+) -> Event | None:
+    """Warm starts were asked for, and have just been found to be impossible."""
+    if after is None or after.phase is not ForkServerPhase.IMPOSSIBLE or after == before:
+        return None
+    message = f"Replicas start cold: {after.because}"
+    return Event(api=api, time=now, type=WARNING, reason="ColdStarts", message=message)
+
+
+def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
+    """The end of a rollout."""
+    revision = api.target.revision
+    if verdict.outcome is Outcome.DONE:
+        message = f"Revision {revision} is live"
+        return Event(api=api.name, time=now, type=NORMAL, reason="RolloutDone", message=message)
+    rest = f" Revision {api.live.revision} goes on serving." if api.live else ""
+    message = verdict.message.partition("\n")[0] + rest
+    return Event(api=api.name, time=now, type=WARNING, reason="RolloutFailed", message=message)
+
+
+def scaled_event(api: str, decision: Decision, now: datetime) -> Event:
+    """Another number of replicas is wanted. Its second line has what that was decided upon."""
+    reason = "ScaledUp" if decision.replicas > decision.was else "ScaledDown"
+    inputs = ", ".join(f"{name} {value:.3g}" for name, value in decision.inputs.items())
+    told = f"Scaled from {decision.was} to {decision.replicas}: {decision}{_cause(decision)}"
+    message = f"{told}\n{inputs}".rstrip()
+    return Event(api=api, time=now, type=NORMAL, reason=reason, message=message)
+
+
+def _cause(decision: Decision) -> str:
+    """Of a decision that no rule has bound: what the traffic was."""
+    average = decision.inputs.get("average")
+    if decision.because or average is None:
+        return ""
+    if decision.replicas == 0:
+        return ": nothing is in flight"
+    return f": {decision.inputs.get('in_flight', average):.3g} in flight now, {average:.3g} on average"
+
+
+def shortage_event(api: str, decision: Decision, now: datetime) -> Event:
+    """The traffic asks for more than there is capacity for."""
+    return Event(
+        api=api, time=now, type=WARNING, reason="NoCapacity", message=f"No room for more: {decision}"
+    )

@@ -1,0 +1,121 @@
+"""How long replicas take to start: from their order until requests reach them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from statistics import median_low
+
+from gyrus.aio.clock import Clock
+from gyrus.contract.operator import StartupTimes
+from gyrus.contract.replica import Phase, StartKind
+from gyrus.control.situation import Situation
+from gyrus.spec.api import ApiSpec
+from gyrus.state.board import Board, Replica
+from gyrus.state.errors import StateError
+from gyrus.state.records import Api, StartupTime
+from gyrus.state.store import KEPT_STARTS, Store
+
+log = logging.getLogger(__name__)
+
+DEFAULT = 5.0
+"""Seconds that a start is taken to last before any was measured."""
+
+
+def summed_up(starts: Sequence[StartupTime]) -> tuple[StartupTimes, ...]:
+    """By kind; ``starts`` are oldest first."""
+    by_kind = {kind: [start.seconds for start in starts if start.kind is kind] for kind in StartKind}
+    return tuple(
+        StartupTimes(kind=kind, median=median_low(times), last=times[-1], count=len(times))
+        for kind, times in by_kind.items()
+        if times
+    )
+
+
+def expected(times: Iterable[StartupTimes], spec: ApiSpec) -> float:
+    """Seconds that the next replica will take."""
+    by_kind = {each.kind: each.median for each in times}
+    cold = by_kind.get(StartKind.COLD, DEFAULT)
+    return cold if spec.warm_start == "off" else by_kind.get(StartKind.WARM, cold)
+
+
+@dataclass(slots=True)
+class StartupTimer:
+    """Measures the replicas that this operator has ordered, and knows what earlier ones measured."""
+
+    store: Store
+    board: Board
+    clock: Clock
+    _ordered: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    """By API and replica, by the monotonic clock."""
+    _known: dict[str, tuple[int, tuple[StartupTime, ...]]] = field(
+        default_factory=dict[str, tuple[int, tuple[StartupTime, ...]]]
+    )
+    """By API: the revision that is wanted, and its starts, oldest first."""
+
+    def ordered(self, api: str, replica: str) -> None:
+        self._ordered.setdefault(api, {})[replica] = self.clock.monotonic()
+
+    async def look(self, situation: Situation) -> None:
+        """Take the time of replicas that requests have just begun to reach."""
+        await self._recall(situation.api)
+        ordered = self._ordered.pop(situation.api.name, {})
+        for replica in situation.replicas:
+            if (since := ordered.get(replica.id)) is None or _has_failed(replica):
+                continue
+            if replica.status.phase is Phase.READY and _reached(situation, replica):
+                await self._note(situation.api, replica, since)
+            else:
+                self._ordered.setdefault(situation.api.name, {})[replica.id] = since
+
+    def forget(self, api: str) -> None:
+        self._known.pop(api, None)
+        self._ordered.pop(api, None)
+        self.board.starts.pop(api, None)
+
+    async def _recall(self, api: Api) -> None:
+        revision, _ = self._known.get(api.name, (None, ()))
+        if revision != api.target.revision:
+            self._publish(api, await self.store.starts(api.name, api.target.revision))
+
+    async def _note(self, api: Api, replica: Replica, since: float) -> None:
+        start = StartupTime(
+            api=api.name,
+            revision=replica.status.revision,
+            kind=replica.status.start,
+            seconds=round(self.clock.monotonic() - since, 4),
+            time=self.clock.now(),
+        )
+        revision, known = self._known[api.name]
+        if start.revision == revision:
+            self._publish(api, (*known, start))
+        try:
+            await self.store.record_start(start)
+        except StateError as error:
+            log.warning("the start of %s took %.2f s, which is lost: %s", replica.id, start.seconds, error)
+
+    def _publish(self, api: Api, starts: tuple[StartupTime, ...]) -> None:
+        kept = tuple(chain.from_iterable(_newest(starts, kind) for kind in StartKind))
+        self._known[api.name] = (api.target.revision, kept)
+        self.board.starts[api.name] = summed_up(kept)
+
+
+def _newest(starts: Iterable[StartupTime], kind: StartKind) -> list[StartupTime]:
+    return [start for start in starts if start.kind is kind][-KEPT_STARTS:]
+
+
+def _has_failed(replica: Replica) -> bool:
+    """Its first start came to nothing: what follows is no measure."""
+    status = replica.status
+    return bool(status.restarts) or status.phase in (
+        Phase.BACKOFF,
+        Phase.FAILED,
+        Phase.DRAINING,
+        Phase.GONE,
+    )
+
+
+def _reached(situation: Situation, replica: Replica) -> bool:
+    return not (situation.acknowledged or frozenset()).isdisjoint(replica.status.endpoints)

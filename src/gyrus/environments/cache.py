@@ -1,0 +1,162 @@
+"""All environments of this machine: each is built once, whoever asks, and shared by all that need it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gyrus.aio.clock import Clock
+from gyrus.aio.single_flight import Report, SingleFlight
+from gyrus.aio.start_limiter import FairSemaphore
+from gyrus.contract.home import Home
+from gyrus.environments.builder import Builder, EnvironmentFolder, EnvironmentSpec
+from gyrus.environments.dependencies import find_dependencies
+from gyrus.environments.errors import EnvironmentFailure
+from gyrus.environments.key import EnvironmentInputs, key_of
+from gyrus.environments.pip_settings import PipSettings, read_pip_settings
+from gyrus.environments.runtime_copy import RUNTIME_REQUIREMENTS, RuntimeCode
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 60.0
+"""Seconds for which a failed build is not tried again for the same asker."""
+LONGEST_BUILD = 3600.0
+"""Seconds for which a build keeps others waiting."""
+UNUSED = 30 * 24 * 3600.0
+"""Seconds after its last use at which an environment is removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentRequest:
+    """One replica's need of an environment."""
+
+    asker: str
+    """A deploy of an API: another asker does not inherit this one's failure, but tries anew."""
+    project: Path
+    package: str | None
+    """Digest of the project's files."""
+    requirements: str | None
+    """The file that the specification names."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    failure: EnvironmentFailure
+    asker: str
+    until: float
+    """Monotonic seconds."""
+
+
+class EnvironmentCache:
+    def __init__(
+        self, home: Home, clock: Clock, *, building_at_once: int = 2, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """``environ``: where pip's and uv's settings are read; None: this process's own."""
+        self._home = home
+        self._clock = clock
+        self._environ = os.environ if environ is None else environ
+        self._building = SingleFlight[Path]("environment")
+        self._builds = FairSemaphore(building_at_once, LONGEST_BUILD)
+        self._looking = asyncio.Lock()
+        """Whoever asks first is first to go on, for then it waits in line for its place on the machine."""
+        self._failed: dict[str, _Failed] = {}
+
+    async def python(self, request: EnvironmentRequest, report: Report) -> Path:
+        """The interpreter of an environment that has what this project needs, built if need be.
+
+        Tells ``report`` what is being done, if anything has to be. Raises EnvironmentFailure.
+        """
+        async with self._looking:
+            inputs, need = await asyncio.to_thread(self._need, request)
+            if await asyncio.to_thread(self._use, need):
+                return need.place.python
+        key = need.place.folder.name
+        self._recall(key, request.asker)
+        try:
+            return await self._building.join(key, lambda tell: self._build(inputs.pip, need, tell), report)
+        except EnvironmentFailure as failure:
+            self._failed[key] = _Failed(failure, request.asker, self._clock.monotonic() + REMEMBERED)
+            raise
+
+    async def sweep(self, in_use: frozenset[Path]) -> None:
+        """Remove the environments that nobody has used for long. ``in_use``: interpreters that run."""
+        await asyncio.to_thread(_sweep, self._home.python_environments, in_use, time.time() - UNUSED)
+
+    def _need(self, request: EnvironmentRequest) -> tuple[EnvironmentInputs, EnvironmentSpec]:
+        dependencies = find_dependencies(request.project, request.requirements)
+        runtime = RuntimeCode.installed()
+        inputs = EnvironmentInputs(
+            dependencies=dependencies.content,
+            project=request.package if dependencies.local else None,
+            runtime=runtime.digest,
+            runtime_requirements=RUNTIME_REQUIREMENTS,
+            python=f"{os.path.realpath(sys.executable)} {sys.version}",
+            platform=f"{sysconfig.get_platform()} {platform.libc_ver()}",
+            pip=_absolute(read_pip_settings(self._environ)),
+        )
+        place = EnvironmentFolder(folder=self._home.python_environments / key_of(inputs))
+        return inputs, EnvironmentSpec(
+            place=place, dependencies=dependencies, project=request.project, runtime=runtime
+        )
+
+    def _use(self, need: EnvironmentSpec) -> bool:
+        """Whether it is there, with the runtime that it refers to; if so, note that it is used."""
+        if not need.place.complete:
+            return False
+        try:
+            need.runtime.place(self._home.runtimes)
+            os.utime(need.place.marker)
+        except OSError as error:
+            log.warning("%s could not be written: %s", self._home.root, error)
+        return True
+
+    async def _build(self, pip: PipSettings, need: EnvironmentSpec, report: Report) -> Path:
+        builder = Builder(
+            base_python=sys.executable, runtimes=self._home.runtimes, pip=pip, environ=self._environ
+        )
+        permit = await self._builds.take(
+            lambda before: report(f"waiting for its turn to build ({before} before it)")
+        )
+        try:
+            return await builder.build(need, report)
+        finally:
+            permit.release()
+
+    def _recall(self, key: str, asker: str) -> None:
+        """Raise what this very asker has been told a moment ago."""
+        failed = self._failed.get(key)
+        if failed is None:
+            return
+        if failed.asker == asker and self._clock.monotonic() < failed.until:
+            raise failed.failure
+        del self._failed[key]
+
+
+def _absolute(settings: PipSettings) -> PipSettings:
+    """uv runs in the project's folder, pip's relative paths mean this process's."""
+    links = tuple(os.path.abspath(link) if os.path.exists(link) else link for link in settings.find_links)
+    return replace(settings, find_links=links, constraints=tuple(map(_path_or_url, settings.constraints)))
+
+
+def _path_or_url(place: str) -> str:
+    return place if "://" in place else os.path.abspath(place)
+
+
+def _sweep(environments: Path, in_use: frozenset[Path], before: float) -> None:
+    for folder in environments.glob("[!.]*"):
+        place = EnvironmentFolder(folder=folder)
+        try:
+            if place.python not in in_use and place.marker.stat().st_mtime < before:
+                place.marker.unlink()
+                shutil.rmtree(folder, ignore_errors=True)
+        except FileNotFoundError:
+            continue  # being built

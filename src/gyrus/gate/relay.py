@@ -1,0 +1,70 @@
+"""A request that must be sent once only, on its way to a replica: bytes pass in both directions, unread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import cast
+
+PATIENCE = 1.0
+"""Seconds that a replica may take to accept a connection."""
+UNIX = "unix:"
+
+
+class Relay(asyncio.Protocol):
+    """The replica's side of it. Whichever side ends first, the other ends too."""
+
+    def __init__(self, client: asyncio.Transport, endpoint: str, passing: Counter[str]) -> None:
+        """``passing``: how many are under way, by endpoint; it counts itself there."""
+        self._client = client
+        self._endpoint = endpoint
+        self._passing = passing
+        self._abandoned = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._passing[self._endpoint] += 1
+
+    def data_received(self, data: bytes) -> None:
+        self._client.write(data)
+
+    def pause_writing(self) -> None:
+        self._client.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._client.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._passing -= Counter({self._endpoint: 1})
+        if not self._abandoned:
+            self._client.close()
+
+    def abandon(self) -> None:
+        self._abandoned = True
+
+
+async def connect(
+    client: asyncio.Transport, endpoint: str, passing: Counter[str]
+) -> asyncio.Transport | None:
+    """None: the replica takes no connection."""
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            return await _connect(endpoint, lambda: Relay(client, endpoint, passing))
+    return None
+
+
+def abandon(onward: asyncio.Transport) -> None:
+    """Nothing is to be passed on after all: it ends, and the client's side does not."""
+    cast("Relay", onward.get_protocol()).abandon()
+    onward.abort()
+
+
+async def _connect(endpoint: str, protocol: Callable[[], Relay]) -> asyncio.Transport:
+    loop = asyncio.get_running_loop()
+    if endpoint.startswith(UNIX):
+        transport, _ = await loop.create_unix_connection(protocol, endpoint.removeprefix(UNIX))
+        return transport
+    host, _, port = endpoint.rpartition(":")
+    transport, _ = await loop.create_connection(protocol, host.strip("[]"), int(port))
+    return transport

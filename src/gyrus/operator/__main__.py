@@ -1,0 +1,76 @@
+"""``python -m gyrus.operator``: the operator's process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from gyrus.contract.home import Home
+from gyrus.operator.home_lock import StartError, exclusive
+from gyrus.operator.logs import set_up_logging
+from gyrus.operator.readiness import ReadyNotification
+
+log = logging.getLogger("gyrus.operator")
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    home = Home(arguments.home.absolute())
+    announcement = ReadyNotification(home, arguments.ready_fd)
+    try:
+        with exclusive(home):
+            set_up_logging(home.operator_log, foreground=arguments.foreground)
+            asyncio.run(_run(arguments, home, announcement))
+    except StartError as error:
+        announcement.failed(str(error))
+        sys.stderr.write(f"gyrus: {error}\n")
+        return 1
+    except BaseException:
+        log.exception("the operator has failed")
+        announcement.failed(f"The operator failed at its start; {home.operator_log} says why.")
+        raise
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gyrus.operator", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--gateway-port", type=int, default=8080)
+    parser.add_argument("--operator-port", type=int, default=8079)
+    parser.add_argument("--overcommit", action="store_true", help="do not count replicas' CPU and memory")
+    parser.add_argument("--ready-fd", type=int, help="file descriptor that is told when the operator serves")
+    parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
+    parser.add_argument("--clean", action="store_true", help="end what a dead operator has left, then exit")
+    return parser
+
+
+async def _run(arguments: argparse.Namespace, home: Home, announcement: ReadyNotification) -> None:
+    from gyrus.operator.operator import (  # heavy: only once the home is ours
+        OperatorSettings,
+        StopRequest,
+        clean,
+        operate,
+    )
+
+    if arguments.clean:
+        await clean(home)
+        return
+    ending = StopRequest()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ending.leave)
+    loop.add_signal_handler(signal.SIGINT, ending.end_everything)
+    settings = OperatorSettings(
+        home=home,
+        operator_port=arguments.operator_port,
+        gateway_port=arguments.gateway_port,
+        overcommit=arguments.overcommit,
+    )
+    await operate(settings, announcement, ending)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""The operator: its parts, wired, started in order and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from gyrus import __version__
+from gyrus.aio.clock import SystemClock
+from gyrus.aio.tasks import run_until
+from gyrus.autoscaling.default import DefaultPolicy
+from gyrus.backends.local.backend import LocalBackend
+from gyrus.backends.local.settings import LocalSettings
+from gyrus.contract.home import Home
+from gyrus.contract.operator import OperatorInfo
+from gyrus.control.autoscaler import Autoscaler
+from gyrus.control.controller import Controller
+from gyrus.control.reconciler import Reconciler
+from gyrus.control.shutdown import stop_replicas, withdraw_routes
+from gyrus.gate.activator import MOST, Activator
+from gyrus.gate.rebalancer import Rebalancer
+from gyrus.operator import file_limit
+from gyrus.operator.home_lock import StartError, remove_run_folder, token_of
+from gyrus.operator.readiness import ReadyNotification
+from gyrus.packaging.store import PackageStore
+from gyrus.routing.errors import GatewayError
+from gyrus.routing.gateway import Gateway
+from gyrus.routing.settings import GatewaySettings
+from gyrus.server.app import ServerContext, build_app
+from gyrus.server.serving import CannotListen, listen, serve
+from gyrus.state.board import Board
+from gyrus.state.errors import StateError
+from gyrus.state.sql.dialects import sqlite_url
+from gyrus.state.sql.store import open_store
+from gyrus.state.store import Store
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+WITHDRAWAL_PATIENCE = 2.0
+"""Seconds that the gateway gets to confirm that it sends no more requests."""
+
+STOP_GRACE = 20.0
+"""Seconds that replicas get to finish their requests when the whole platform is stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings:
+    home: Home
+    operator_port: int
+    gateway_port: int
+    overcommit: bool = False
+    """Do not count the CPU and memory that replicas ask for."""
+
+
+class StopRequest:
+    """Whether, and how, the operator should end."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.everything = False
+        """Stop replicas and gateway too; else they go on without an operator."""
+
+    def leave(self) -> None:
+        self.asked.set()
+
+    def end_everything(self) -> None:
+        self.everything = True
+        self.asked.set()
+
+    async def stop_everything(self) -> None:
+        """The same, for the operator's API."""
+        self.end_everything()
+
+
+@dataclass(slots=True)
+class Operator:
+    """All parts of one operator, wired."""
+
+    settings: OperatorSettings
+    board: Board
+    backend: LocalBackend
+    gateway: Gateway
+    activator: Activator
+    rebalancer: Rebalancer
+    controller: Controller
+    autoscaler: Autoscaler
+    app: FastAPI
+
+
+async def operate(settings: OperatorSettings, announcement: ReadyNotification, ending: StopRequest) -> None:
+    """Run until asked to end. Raises StartError where the operator cannot start."""
+    home = settings.home
+    listener = _listen(settings)
+    async with AsyncExitStack() as stack:
+        store = await _open(stack, home)
+        operator = _wire(settings, store, ending)
+        await _adopt(operator)
+        await operator.controller.restore()  # before the gateway asks: it must never see an empty platform
+        try:
+            await _run(operator, listener, announcement, ending)
+        finally:
+            announcement.withdraw()
+
+
+async def _open(stack: AsyncExitStack, home: Home) -> Store:
+    try:
+        return await stack.enter_async_context(open_store(sqlite_url(home.database)))
+    except StateError as error:
+        raise StartError(str(error)) from error
+
+
+async def _adopt(operator: Operator) -> None:
+    try:
+        await operator.gateway.adopt()
+    except GatewayError as error:
+        raise StartError(str(error)) from error
+    await operator.backend.adopt()
+
+
+def _listen(settings: OperatorSettings) -> socket.socket:
+    try:
+        return listen(LOOPBACK, settings.operator_port)
+    except CannotListen as error:
+        raise StartError(str(error)) from error
+
+
+def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Operator:
+    home, clock, board = settings.home, SystemClock(), Board()
+    packages = PackageStore(home.packages, home.projects)
+    packages.clean_up()
+    backend = LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit))
+    context = ServerContext(
+        store=store,
+        board=board,
+        packages=packages,
+        logs=backend,
+        clock=clock,
+        token=token_of(home),
+        info=lambda: _info(settings, board),
+        capacity=backend.capacity,
+        stop=ending.stop_everything,
+    )
+    activator = Activator(board, home.activator_socket, clock, most=min(MOST, file_limit.raise_file_limit()))
+    return Operator(
+        settings=settings,
+        board=board,
+        backend=backend,
+        gateway=Gateway(board, home, GatewaySettings(port=settings.gateway_port)),
+        activator=activator,
+        rebalancer=Rebalancer(board, home.backlog_socket, clock),
+        controller=Controller(Reconciler(store, board, backend, clock, activator.endpoint)),
+        autoscaler=Autoscaler(store, board, clock, DefaultPolicy, backend.room),
+        app=build_app(context),
+    )
+
+
+def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
+    return OperatorInfo(
+        version=__version__,
+        gateway=f"http://{LOOPBACK}:{settings.gateway_port}",
+        gateway_state=board.gateway,
+        backend=LocalBackend.name,
+        pid=os.getpid(),
+        home=str(settings.home.root),
+    )
+
+
+async def _run(
+    operator: Operator, listener: socket.socket, announcement: ReadyNotification, ending: StopRequest
+) -> None:
+    """Traffic's parts outlive the parts that decide: they are stopped last, or left running. The activator
+    listens before the gateway is told of it, and answers before the gateway goes."""
+    async with operator.activator.serving(), asyncio.TaskGroup() as group:
+        backend = group.create_task(operator.backend.run(), name="backend")
+        gateway = group.create_task(operator.gateway.run(), name="gateway")
+        rebalancer = group.create_task(operator.rebalancer.run(), name="rebalancer")
+        started = asyncio.Event()
+        await run_until(
+            ending.asked,
+            operator.controller.run(),
+            operator.autoscaler.run(),
+            serve(operator.app, listener, started=started),
+            _announce(operator, started, announcement),
+        )
+        if ending.everything:
+            await withdraw_routes(operator.board, WITHDRAWAL_PATIENCE)
+            operator.activator.refuse_all()
+            await stop_replicas(operator.backend, STOP_GRACE)
+        for task in (rebalancer, gateway, backend):
+            task.cancel()
+    if ending.everything:
+        await operator.gateway.stop()
+        remove_run_folder(operator.settings.home)
+
+
+async def _announce(operator: Operator, started: asyncio.Event, announcement: ReadyNotification) -> None:
+    await started.wait()
+    await _running(operator.board)
+    settings = operator.settings
+    announcement.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
+    log.info("the operator serves on port %d", settings.operator_port)
+
+
+async def _running(board: Board) -> None:
+    """Returns when the gateway serves what it should."""
+    with board.gateway_signals.listen() as listener:
+        while board.gateway != "running":
+            await listener.wait()
+
+
+async def clean(home: Home) -> None:
+    """End what a dead operator has left: replicas and gateway."""
+    backend = LocalBackend(home, PackageStore(home.packages, home.projects), SystemClock())
+    gateway = Gateway(Board(), home)
+    await backend.adopt()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(backend.run(), name="backend")
+        await stop_replicas(backend, STOP_GRACE)
+        running.cancel()
+    await gateway.stop()
+    remove_run_folder(home)

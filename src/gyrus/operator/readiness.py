@@ -1,0 +1,48 @@
+"""How an operator tells whoever started it, and later callers, that it serves."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+
+import psutil
+
+from gyrus.contract.home import Home
+
+
+class ReadyNotification:
+    """One line through ``--ready-fd``, then the file that the CLI looks for."""
+
+    def __init__(self, home: Home, ready_fd: int | None) -> None:
+        self._home = home
+        self._ready_fd = ready_fd
+
+    def ready(self, operator_port: int, gateway_port: int, *, overcommit: bool) -> None:
+        process = psutil.Process()
+        facts = {
+            "pid": process.pid,
+            "pid_started": process.create_time(),
+            "operator_port": operator_port,
+            "gateway_port": gateway_port,
+            "overcommit": overcommit,
+        }
+        temporary = self._home.operator_file.with_suffix(".new")
+        temporary.write_text(json.dumps(facts))
+        temporary.replace(self._home.operator_file)
+        self._tell({"ready": True})
+
+    def failed(self, message: str) -> None:
+        self._tell({"error": message})
+
+    def withdraw(self) -> None:
+        self._home.operator_file.unlink(missing_ok=True)
+
+    def _tell(self, message: dict[str, object]) -> None:
+        """The starter may be gone already: then nobody wants to know."""
+        if self._ready_fd is None:
+            return
+        with suppress(OSError):
+            os.write(self._ready_fd, json.dumps(message).encode() + b"\n")
+            os.close(self._ready_fd)
+        self._ready_fd = None

@@ -1,0 +1,75 @@
+"""Calls of an async ``predict``: a task each."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+from gyrus.runtime.calls.admission import Admission
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.steps import afterwards, arguments, failure_unless_cancelled, log_failure
+from gyrus.runtime.calls.streams import run_in_thread, stream_in_thread, stream_on_loop
+from gyrus.runtime.calls.threads import Threads
+from gyrus.runtime.handler.answers import Streaming, encode
+from gyrus.runtime.handler.handler import LoadedHandler, PostPredict
+from gyrus.runtime.server.answer import Answer
+from gyrus.runtime.telemetry.output import current_request
+
+
+class AsyncRunner:
+    """A runner. A task is the call's: it is cancelled with it, and ends by releasing its slot."""
+
+    def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
+        self._handler = handler
+        self._admission = admission
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+
+    def start(self, call: Call) -> None:
+        call.task = self._loop.create_task(self._run(call), name="predict")
+
+    async def _run(self, call: Call) -> None:
+        handler, admission = self._handler, self._admission
+        if call.cancelled:
+            admission.conclude(call, None)
+            return
+        call.begun = True
+        current_request.set(call.request.id.decode("latin-1"))
+        given: dict[str, Any] = {}
+        result: Any = None
+        outcome: Answer | Streaming | None
+        try:
+            given = arguments(handler, call)
+            result = handler.predict(**given)
+            if hasattr(result, "__await__"):
+                result = await result
+            outcome = encode(result)
+            if isinstance(outcome, Streaming):
+                outcome = await self._stream(call, outcome)
+        except BaseException as error:  # SystemExit too: the handler may not end the process
+            admission.conclude(call, failure_unless_cancelled(error, call))
+            return
+        admission.answer(call, outcome)
+        if handler.post_predict is not None:
+            await self._post_predict(handler.post_predict, given, result, call)
+        admission.release(call)
+
+    async def _stream(self, call: Call, streaming: Streaming) -> Answer | None:
+        if hasattr(streaming.items, "__anext__"):
+            return await stream_on_loop(self._admission, call, streaming)
+        return await run_in_thread(
+            self._threads, lambda: stream_in_thread(self._admission, self._threads, call, streaming)
+        )
+
+    async def _post_predict(self, after: PostPredict, given: dict[str, Any], result: Any, call: Call) -> None:
+        try:
+            wanted = afterwards(after.signature, given, result, call)
+            if after.signature.is_async:
+                await after.method(**wanted)
+            else:
+                done = await run_in_thread(self._threads, lambda: after.method(**wanted))
+                if inspect.isawaitable(done):
+                    await done
+        except BaseException as error:
+            log_failure(error, "post_predict")

@@ -1,0 +1,100 @@
+"""The steps of one call that are the same wherever it runs: what is given, and what a failure is told as."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gyrus.contract.problem import BAD_ANSWER, HANDLER_FAILED
+from gyrus.contract.replica import PRIVATE_HEADERS
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.handler.answers import BadAnswer
+from gyrus.runtime.handler.failure import user_traceback
+from gyrus.runtime.handler.handler import LoadedHandler
+from gyrus.runtime.handler.parameters import Headers, query_fields
+from gyrus.runtime.handler.signature import Signature
+from gyrus.runtime.server.answer import Answer
+from gyrus.runtime.server.problems import RequestRefused, problem_answer
+
+PRIVATE = PRIVATE_HEADERS.encode()
+
+log = logging.getLogger("gyrus")
+
+
+def arguments(handler: LoadedHandler, call: Call) -> dict[str, Any]:
+    """What ``predict`` is given for one request. Raises Refused."""
+    signature, request = handler.signature, call.request
+    if signature.names == ("payload",) and request.body:
+        return {"payload": handler.read_payload(request)}
+    given = environment(signature, call)
+    if signature.wants("payload") and (request.body or "payload" not in signature.optional):
+        given["payload"] = handler.read_payload(request)
+    if signature.wants("cancelled"):
+        given["cancelled"] = call.is_cancelled
+    return given
+
+
+def environment(signature: Signature, call: Call) -> dict[str, Any]:
+    """What there is besides the payload, as far as it is wanted."""
+    request, given = call.request, dict[str, Any]()
+    if signature.wants("query_params"):
+        given["query_params"] = query_fields(request.query)
+    if signature.wants("headers"):
+        given["headers"] = Headers(_of_client(request.headers))
+    if signature.wants("request_id"):
+        given["request_id"] = request.id.decode("latin-1")
+    if signature.wants("path"):
+        given["path"] = request.path
+    return given
+
+
+def _of_client(headers: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Without those by which the platform's parts talk to each other."""
+    return {name: value for name, value in headers.items() if not name.startswith(PRIVATE)}
+
+
+def afterwards(signature: Signature, given: dict[str, Any], response: Any, call: Call) -> dict[str, Any]:
+    """What ``post_predict`` is given: what ``predict`` returned, and was given or could have been."""
+    wanted = environment(signature, call) | {"response": response, "payload": given.get("payload")}
+    return {name: wanted[name] for name in signature.names}
+
+
+def failure(error: BaseException, request_id: bytes, name: str = "predict") -> Answer:
+    """What the client is told; the traceback goes to the log, for the present request."""
+    if isinstance(error, RequestRefused):
+        return error.answer(request_id)
+    if isinstance(error, BadAnswer):
+        log.error("the answer of %s cannot be sent: %s", name, error)
+        return problem_answer(BAD_ANSWER, f"{name}() returned what cannot be sent: {error}.", request_id)
+    log_failure(error, name)
+    detail = (
+        f"{name}() raised {type(error).__name__}; the log has its traceback under this request's id, "
+        f"{request_id.decode('latin-1')}."
+    )
+    return problem_answer(HANDLER_FAILED, detail, request_id)
+
+
+def failure_unless_cancelled(error: BaseException, call: Call) -> Answer | None:
+    """None: it failed because it was to end, and nobody waits."""
+    if call.cancelled and isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
+        return None
+    return failure(error, call.request.id)
+
+
+def batch_failure(error: BaseException, request_ids: Sequence[bytes]) -> list[Answer]:
+    """The same failure for every request of a batch; logged once."""
+    if isinstance(error, BadAnswer):
+        log.error("the answer of predict cannot be sent: %s", error)
+        detail = f"predict() returned what cannot be sent: {error}."
+        return [problem_answer(BAD_ANSWER, detail, request_id) for request_id in request_ids]
+    ids = ", ".join(request_id.decode("latin-1") for request_id in request_ids)
+    log_failure(error, f"predict, for a batch of the requests {ids},")
+    detail = f"predict() raised {type(error).__name__} for the whole batch; the log has its traceback."
+    return [problem_answer(HANDLER_FAILED, detail, request_id) for request_id in request_ids]
+
+
+def log_failure(error: BaseException, name: str) -> None:
+    log.error("%s failed\n%s", name, "\n".join(user_traceback(error)))

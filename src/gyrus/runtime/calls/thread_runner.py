@@ -1,0 +1,76 @@
+"""Calls of a ``predict`` that is not async: in a thread, from reading the payload to writing the answer, so
+that neither of them holds up the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+from gyrus.runtime.calls.admission import Admission
+from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.steps import afterwards, arguments, failure_unless_cancelled, log_failure
+from gyrus.runtime.calls.streams import stream_in_thread, stream_on_loop
+from gyrus.runtime.calls.threads import Ending, Threads
+from gyrus.runtime.handler.answers import Streaming, encode
+from gyrus.runtime.handler.handler import LoadedHandler, PostPredict
+from gyrus.runtime.server.answer import Answer
+from gyrus.runtime.telemetry.output import current_request
+
+
+class ThreadRunner:
+    """A runner; everything with ``_in_thread`` in its name runs in one."""
+
+    def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
+        self._handler = handler
+        self._admission = admission
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+
+    def start(self, call: Call) -> None:
+        self._threads.submit(self._work_in_thread, call)
+
+    def _work_in_thread(self, call: Call) -> Ending:
+        handler, admission = self._handler, self._admission
+        current_request.set(call.request.id.decode("latin-1"))
+        given: dict[str, Any] = {}
+        result: Any = None
+        outcome: Answer | Streaming | None
+        try:
+            given = arguments(handler, call)
+            result = handler.predict(**given)
+            if inspect.isawaitable(result):
+                result = self._wait_in_thread(result, call)
+            outcome = encode(result)
+            if isinstance(outcome, Streaming):
+                outcome = self._stream_in_thread(call, outcome)
+        except BaseException as error:  # SystemExit too: the handler may not end the thread
+            return admission.conclude, (call, failure_unless_cancelled(error, call))
+        if handler.post_predict is None:
+            return admission.conclude, (call, outcome)
+        self._threads.tell(admission.answer, call, outcome)
+        self._post_predict_in_thread(handler.post_predict, given, result, call)
+        return admission.release, (call,)
+
+    def _post_predict_in_thread(
+        self, after: PostPredict, given: dict[str, Any], result: Any, call: Call
+    ) -> None:
+        try:
+            done = after.method(**afterwards(after.signature, given, result, call))
+            if inspect.isawaitable(done):
+                self._wait_in_thread(done, call)
+        except BaseException as error:
+            log_failure(error, "post_predict")
+
+    def _stream_in_thread(self, call: Call, streaming: Streaming) -> Answer | None:
+        if hasattr(streaming.items, "__anext__"):
+            return self._wait_in_thread(stream_on_loop(self._admission, call, streaming), call)
+        return stream_in_thread(self._admission, self._threads, call, streaming)
+
+    def _wait_in_thread(self, work: Any, call: Call) -> Any:
+        async def bridge() -> Any:
+            call.task, call.begun = asyncio.current_task(), True
+            return await work
+
+        return asyncio.run_coroutine_threadsafe(bridge(), self._loop).result()

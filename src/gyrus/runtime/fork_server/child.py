@@ -1,0 +1,88 @@
+"""A fork of the parked process on its way to being a replica's supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+from gyrus.contract.fork_server import GO, LONGEST_WORD, ForkReply
+from gyrus.contract.replica import ERRORS_FILE, ReplicaConfig
+from gyrus.runtime.codec import CodecError, decode, encode
+from gyrus.runtime.fork_server import proctitle
+from gyrus.runtime.fork_server.forks import Forks
+from gyrus.runtime.fork_server.loading import SIGNALS, Loaded
+from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.loop import Supervisor
+
+
+class ForkRefused(Exception):
+    """It cannot become that replica. The message says why."""
+
+
+def supervise(connection: socket.socket, fork_server: ReplicaConfig, loaded: Loaded) -> NoReturn:
+    """Take the order, be seen as what was ordered, and, once whoever ordered knows of it, be that."""
+    code = 1
+    try:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        kernel.lead_session()
+        kernel.work_in_foreground()
+        path = connection.recv(LONGEST_WORD).decode()
+        if path and (config := _accepted(path, fork_server, connection)):
+            _run(config, path, loaded)
+            code = 0
+    except BaseException:
+        traceback.print_exc(file=sys.__stderr__)
+    os._exit(code)
+
+
+def _accepted(path: str, fork_server: ReplicaConfig, connection: socket.socket) -> ReplicaConfig | None:
+    """None: whoever ordered it has gone, or is told why not."""
+    with connection:
+        try:
+            config = _become(path, fork_server)
+        except ForkRefused as refused:
+            connection.send(encode(ForkReply(refused=str(refused))))
+            return None
+        connection.send(encode(ForkReply(pid=os.getpid())))
+        return config if connection.recv(LONGEST_WORD) == GO else None
+
+
+def _become(path: str, fork_server: ReplicaConfig) -> ReplicaConfig:
+    config = _read(path)
+    if differing := [name for name in _ALIKE if getattr(config, name) != getattr(fork_server, name)]:
+        raise ForkRefused(
+            f"what it was started with differs from the fork server's settings: {', '.join(differing)}"
+        )
+    try:
+        proctitle.show((config.python, "-I", "-m", "gyrus.runtime.supervisor", path), config.id)
+    except (proctitle.TitleTooLong, OSError) as error:
+        raise ForkRefused(f"its command line cannot be replaced: {error}") from error
+    return config
+
+
+_ALIKE = ("api", "revision", "project", "python", "handler", "env")
+"""What has been settled when the handler was loaded."""
+
+
+def _read(path: str) -> ReplicaConfig:
+    try:
+        with open(path, "rb") as file:
+            return decode(ReplicaConfig, file.read())
+    except (OSError, CodecError) as error:
+        raise ForkRefused(f"the replica's configuration {path} cannot be read: {error}") from error
+
+
+def _run(config: ReplicaConfig, path: str, loaded: Loaded) -> None:
+    folder = os.path.dirname(path)
+    os.chdir(folder)
+    errors = os.open(os.path.join(folder, ERRORS_FILE), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(errors, 1)
+    os.dup2(errors, 2)
+    os.close(errors)
+    kernel.adopt_orphans()
+    Supervisor(config, path, Forks(config, loaded)).run()

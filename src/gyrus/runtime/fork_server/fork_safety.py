@@ -1,0 +1,67 @@
+"""What in a process does not survive a fork: threads, children, an initialised GPU. Linux."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from gyrus.runtime.supervisor.processtable import family
+
+_GPU = "/dev/nvidia"
+
+
+def unsafe_to_fork() -> str | None:
+    """Why this process must not be forked: what it did, as a clause. None: nothing is in the way."""
+    if names := _threads():
+        return f"started {_count(len(names), 'thread')}: {', '.join(names)}"
+    if children := _children():
+        return f"started {_count(len(children), 'process', 'processes')}: {', '.join(children)}"
+    return "initialised CUDA" if _has_gpu() else None
+
+
+def has_threads() -> bool:
+    """Other than this one."""
+    return len(os.listdir("/proc/self/task")) > 1
+
+
+def _threads() -> list[str]:
+    """All but this one. Python knows names of its own; others have what the kernel knows."""
+    ours = {thread.native_id: thread.name for thread in threading.enumerate()}
+    tasks = (int(task) for task in os.listdir("/proc/self/task"))
+    return [ours.get(task) or _name(task) for task in sorted(tasks) if task != threading.get_native_id()]
+
+
+def _children() -> list[str]:
+    return [_name(pid) for pid in family(os.getpid())[1:]]
+
+
+def _has_gpu() -> bool:
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        return True
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return False  # it looked for one, and saw none
+    return any(target.startswith(_GPU) for target in _open_files())
+
+
+def _open_files() -> list[str]:
+    found: list[str] = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:  # that by which they were listed
+            continue
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm") as comm:
+            return comm.read().strip()
+    except OSError:
+        return str(pid)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,94 @@
+"""What a parked process has loaded, and what of itself it has to hand on to its forks."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from gyrus.contract.fork_server import Preload
+from gyrus.contract.replica import HandlerConfig, Phase, ReplicaConfig
+from gyrus.runtime.fork_server import thread_pools
+from gyrus.runtime.fork_server.thread_pools import ThreadPoolLimits
+from gyrus.runtime.handler.handler import LoadedHandler
+from gyrus.runtime.handler.loading import enter_project, find_class, import_file, make
+from gyrus.runtime.telemetry.control import PlainText, SwitchableControl
+from gyrus.runtime.telemetry.output import capture
+from gyrus.runtime.worker import loop_factory
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+"""Those that parked processes and supervisors answer in their own way."""
+
+LATE = ("concurrent.futures.thread", "importlib.readers")
+"""Modules of the standard library: the event loop's threads, and packages that read their own data."""
+
+SignalHandler = Callable[..., object] | int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    make: Callable[[], LoadedHandler]
+    """In a fork: what serves. Raises LoadFailed."""
+    relay: SwitchableControl
+    """What is printed and logged goes through it."""
+    restraint: ThreadPoolLimits
+    signals: Mapping[signal.Signals, SignalHandler]
+    """What the handler's module left of them."""
+    files: frozenset[int]
+    """Descriptors that the handler's module left open, and the standard three."""
+
+
+def load(config: ReplicaConfig, preload: Preload) -> Loaded:
+    """Raises LoadFailed."""
+    assert config.handler is not None
+    _import_what_comes_late()
+    relay = SwitchableControl(PlainText(sys.stderr))
+    capture(relay)
+    enter_project(config.project)
+    maker, restraint = _maker(config.handler, preload, relay)
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream:
+            stream.flush()  # else every fork would print it
+    gc.collect()
+    gc.freeze()  # a collection in a fork would touch, and so copy, what is shared
+    return Loaded(maker, relay, restraint, _signals(), open_files())
+
+
+def _maker(
+    config: HandlerConfig, preload: Preload, relay: SwitchableControl
+) -> tuple[Callable[[], LoadedHandler], ThreadPoolLimits]:
+    found = find_class(import_file(config.path), config.path, config.class_name)
+    if preload is Preload.MODULE:
+        return partial(_make, found, config, relay), ThreadPoolLimits()
+    restraint = thread_pools.restrain()
+    handler = make(found, config)
+    return lambda: handler, restraint
+
+
+def _make(found: type, config: HandlerConfig, relay: SwitchableControl) -> LoadedHandler:
+    relay.status(Phase.STARTING, f"making an instance of {found.__name__}")
+    return make(found, config)
+
+
+def _import_what_comes_late() -> None:
+    """What every worker, or many a handler, would import in its fork: 30 ms for iris. Before the project is
+    entered, whose modules may have the same names."""
+    loop_factory()
+    for name in LATE:
+        importlib.import_module(name)
+
+
+def open_files() -> frozenset[int]:
+    """Descriptors, without that by which they are listed."""
+    listed = map(int, os.listdir("/proc/self/fd"))
+    return frozenset(fd for fd in listed if os.path.lexists(f"/proc/self/fd/{fd}"))
+
+
+def _signals() -> dict[signal.Signals, SignalHandler]:
+    """A handler that is not Python's cannot be kept."""
+    return {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}

@@ -1,0 +1,128 @@
+"""``python -P -m gyrus.runtime.fork_server.process <config.json> <room>``: load, report, wait, fork.
+
+It waits without a timer: parked, it takes memory and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus, Preload
+from gyrus.contract.replica import STATUS_FILE, ReplicaConfig
+from gyrus.runtime.codec import decode, encode
+from gyrus.runtime.fork_server import proctitle
+from gyrus.runtime.fork_server.child import supervise
+from gyrus.runtime.fork_server.fork_safety import has_threads, unsafe_to_fork
+from gyrus.runtime.fork_server.loading import Loaded, load
+from gyrus.runtime.handler.failure import LoadFailed
+from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.processtable import resident
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code 1: there can be no forks; the status says why."""
+    path = arguments[0]
+    with open(path, "rb") as file:
+        config = decode(ForkServerConfig, file.read())
+    os.environ.pop(proctitle.REPLICA, None)  # no replica yet: what depends on it must fail, not be wrong
+    status = StatusReporter(config, os.path.dirname(path))
+    status.tell(ForkServerPhase.LOADING)
+    try:
+        loaded = _load(config)
+    except CannotFork as impossible:
+        status.tell(ForkServerPhase.IMPOSSIBLE, because=str(impossible))
+        return 1
+    _wait_for_orders(config, loaded, status)
+    return 1
+
+
+class CannotFork(Exception):
+    """There can be no forks. The message is a clause that says why."""
+
+
+class StatusReporter:
+    """``status.json``: replaced, and told of."""
+
+    def __init__(self, config: ForkServerConfig, folder: str) -> None:
+        self._config = config
+        self._path = os.path.join(folder, STATUS_FILE)
+        self._began = time.monotonic()
+
+    def tell(self, phase: ForkServerPhase, *, because: str = "") -> None:
+        is_parked = phase is ForkServerPhase.READY
+        said = ForkServerStatus(
+            phase=phase,
+            pid=os.getpid(),
+            because=because,
+            memory=resident(os.getpid()) if is_parked else 0,
+            loaded_in=round(time.monotonic() - self._began, 3) if is_parked else 0.0,
+        )
+        with open(f"{self._path}.new", "wb") as file:
+            file.write(encode(said))
+        os.replace(f"{self._path}.new", self._path)
+        self._ring()
+
+    def _ring(self) -> None:
+        """Nobody may listen just now; whoever comes will read the file."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket, suppress(OSError):
+            backlog_socket.setblocking(False)
+            backlog_socket.sendto(self._config.name.encode(), self._config.replica.notify or "")
+
+
+def _load(config: ForkServerConfig) -> Loaded:
+    """Raises Impossible."""
+    assert config.replica.handler is not None
+    kernel.work_in_background()
+    what = config.replica.handler.path
+    try:
+        loaded = load(config.replica, config.preload)
+    except LoadFailed as failed:
+        print(*failed.lines, sep="\n", file=sys.__stderr__, flush=True)
+        raise CannotFork(failed.message) from failed
+    except BaseException as error:
+        raise CannotFork(f"loading {what} failed: {error!r}") from error
+    if did := unsafe_to_fork():
+        act = "importing" if config.preload is Preload.MODULE else "making the instance of"
+        raise CannotFork(f"{act} {what} {did}")
+    return loaded
+
+
+def _wait_for_orders(config: ForkServerConfig, loaded: Loaded, status: StatusReporter) -> None:
+    """Returns when there can be no more forks."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks are watched by others, and leave nothing behind
+    with suppress(FileNotFoundError):
+        os.unlink(config.socket)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(config.socket)
+        listener.listen(64)
+        status.tell(ForkServerPhase.READY)
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                if has_threads():
+                    break
+                _fork(listener, connection, config.replica, loaded)
+    status.tell(ForkServerPhase.IMPOSSIBLE, because="a thread was started after it had loaded")
+
+
+def _fork(
+    listener: socket.socket, connection: socket.socket, fork_server: ReplicaConfig, loaded: Loaded
+) -> None:
+    """The order is left to the fork to read: whoever sends none holds nobody up."""
+    try:
+        if os.fork() == 0:
+            listener.close()
+            supervise(connection, fork_server, loaded)
+    except OSError as error:  # no memory, too many processes: the connection ends, and that is an answer
+        print(f"a fork failed: {error}", file=sys.__stderr__, flush=True)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    os._exit(code)  # what the handler's module wants done at the end is its workers' business

@@ -1,0 +1,68 @@
+"""The few paths that the front answers itself. The gateway lets nobody from outside ask for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from gyrus.contract.problem import METHOD_NOT_ALLOWED
+from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
+from gyrus.runtime.queue_proxy.message import MessageHead
+from gyrus.runtime.requeue import Requeue
+from gyrus.runtime.server.answer import JSON, Answer
+from gyrus.runtime.server.problems import RequestRefused
+from gyrus.runtime.telemetry.metrics import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from gyrus.runtime.queue_proxy.proxy import QueueProxy
+
+INTERNAL = b"x-gyrus-internal"
+"""Must be ``1`` for what changes something."""
+
+Page = Callable[["QueueProxy", bytes], Answer]
+"""Takes the request's body."""
+
+
+def internal_path(request: MessageHead) -> Page | None:
+    """Who answers this request, if it is one for the front itself. It may raise Refused."""
+    path = request.path.decode("latin-1")
+    if path in (HEALTH_PATH, READY_PATH):
+        return _well
+    if path == METRICS_PATH:
+        return _metrics
+    if request.get(INTERNAL) != b"1":
+        return None
+    if path == REQUEUE_PATH:
+        return _requeue if request.method == b"POST" else _only_post
+    return _load if path == LOAD_PATH else None
+
+
+def _well(proxy: QueueProxy, body: bytes) -> Answer:
+    """Whether the server behind is ready, the supervisor asks it directly."""
+    return Answer(200, "text/plain", b"ok\n")
+
+
+def _metrics(proxy: QueueProxy, body: bytes) -> Answer:
+    """As a worker's, as far as there is something to count."""
+    gate = proxy.gate
+    gauges = {
+        "in_flight": ("Requests that are not answered yet.", float(gate.running + gate.waiting)),
+        "queued": ("Requests that wait for a slot.", float(gate.waiting)),
+        "slots_busy": ("Slots that are taken.", float(gate.running)),
+    }
+    return Answer(200, MEDIA_TYPE, proxy.metrics.exposition(gauges))
+
+
+def _load(proxy: QueueProxy, body: bytes) -> Answer:
+    return Answer(200, JSON, json.dumps(asdict(proxy.gate.load)).encode())
+
+
+def _only_post(proxy: QueueProxy, body: bytes) -> Answer:
+    raise RequestRefused(METHOD_NOT_ALLOWED, f"{REQUEUE_PATH} takes POST alone.", headers={"allow": "POST"})
+
+
+def _requeue(proxy: QueueProxy, body: bytes) -> Answer:
+    requeued = Requeue.read(body).carry_out(proxy.gate.requeue)
+    return Answer(200, JSON, json.dumps({"requeued": requeued}).encode())

@@ -1,0 +1,236 @@
+"""Messages as they come over a connection: a head, then pieces of its body, then the next.
+
+::
+
+    Broken        what came is not HTTP, or ended in the middle
+    └── Oversized   its head is too large
+    Ended         the connection ended between two messages
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
+
+CHUNK = 64 * 1024
+"""Bytes that are read at once; no more than that is ever kept of a body."""
+BODILESS = frozenset({204, 304})
+
+
+class MalformedMessage(Exception):
+    pass
+
+
+class Oversized(MalformedMessage):
+    pass
+
+
+class Ended(Exception):
+    pass
+
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True, eq=False)
+class MessageHead:
+    """``method`` and ``target`` are a request's, ``status`` and ``phrase`` an answer's."""
+
+    headers: Headers
+    version: str
+    keep_alive: bool
+    method: bytes = b""
+    target: bytes = b""
+    status: int = 0
+    phrase: bytes = b""
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of a header; ``name`` in lower case."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+    @property
+    def length(self) -> int | None:
+        value = self.get(b"content-length")
+        return None if value is None or self.chunked else int(value)
+
+    @property
+    def chunked(self) -> bool:
+        return self.get(b"transfer-encoding") is not None
+
+    @property
+    def path(self) -> bytes:
+        return self.target.partition(b"?")[0]
+
+
+class _End:
+    """The end of a message."""
+
+
+END = _End()
+
+
+class Incoming:
+    """One direction of a connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, max_header: int) -> None:
+        self._reader = reader
+        self._max_header = max_header
+        self._events: deque[MessageHead | bytes | _End] = deque()
+        self._headers: Headers = []
+        self._size = 0  # of the head so far
+        self._target = b""
+        self._phrase = b""
+        self._started = False
+        self._in_body = False
+        self.upgraded = False
+        """Another protocol may follow: what has come of it already is in ``rest``."""
+        self.rest = b""
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        self._started = True
+        self._headers, self._target, self._phrase = [], b"", b""
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+
+    def on_status(self, part: bytes) -> None:
+        self._phrase += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # else it is a trailer, which is not passed on
+            self._headers.append((name, value))
+
+    def on_body(self, piece: bytes) -> None:
+        self._events.append(piece)
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._events.append(self._head())
+
+    def on_message_complete(self) -> None:
+        self._started = self._in_body = False
+        self._size = 0
+        self._events.append(END)
+
+    # What others call
+
+    async def begun(self) -> None:
+        """Something of the next message has come. Raises Ended."""
+        if self.between_messages:
+            await self._fill()
+
+    async def head(self) -> MessageHead:
+        """Raises Broken, Oversized, Ended."""
+        event = await self._next()
+        assert isinstance(event, MessageHead)
+        return event
+
+    async def piece(self) -> bytes | None:
+        """The next piece of the body; None: it is complete. Raises Broken."""
+        try:
+            event = await self._next()
+        except Ended:
+            raise MalformedMessage("the connection was closed in the middle of a body") from None
+        assert not isinstance(event, MessageHead)
+        return event if isinstance(event, bytes) else None
+
+    @property
+    def between_messages(self) -> bool:
+        """Nothing has come of another message."""
+        return not self._events and not self._started
+
+    def skip_empty_body(self) -> bool:
+        """Whether there is no body to wait for."""
+        if self._events and self._events[0] is END:
+            self._events.popleft()
+            return True
+        return False
+
+    async def drop(self) -> None:
+        """Read whatever comes, until there is no more."""
+        while await self._reader.read(CHUNK):
+            pass
+
+    async def pour(self, writer: asyncio.StreamWriter) -> None:
+        """Pass on whatever comes, as it is, until there is no more."""
+        try:
+            while data := await self._reader.read(CHUNK):
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+
+    def _head(self) -> MessageHead:
+        raise NotImplementedError
+
+    def _feed(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    async def _next(self) -> MessageHead | bytes | _End:
+        while not self._events:
+            await self._fill()
+        return self._events.popleft()
+
+    async def _fill(self) -> None:
+        data = await self._reader.read(CHUNK)
+        if not data:
+            if self._started and not self._in_body:
+                raise MalformedMessage("the connection was closed in the middle of a head")
+            raise Ended
+        if not self._in_body:
+            self._size += len(data)
+        try:
+            self._feed(data)
+        except HttpParserUpgrade as upgrade:
+            self.upgraded, self.rest = True, data[upgrade.args[0] :]
+        except HttpParserError as error:
+            raise MalformedMessage(str(error)) from None
+        if not self._in_body and self._size > self._max_header + CHUNK:
+            raise Oversized
+
+
+class Requests(Incoming):
+    """What a client sends."""
+
+    def __init__(self, reader: asyncio.StreamReader, max_header: int) -> None:
+        super().__init__(reader, max_header)
+        self._parser = HttpRequestParser(self)
+
+    def _feed(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def _head(self) -> MessageHead:
+        parser = self._parser
+        return MessageHead(
+            self._headers,
+            parser.get_http_version(),
+            parser.should_keep_alive(),
+            method=parser.get_method(),
+            target=self._target,
+        )
+
+
+class Answers(Incoming):
+    """What a server sends."""
+
+    def __init__(self, reader: asyncio.StreamReader, max_header: int) -> None:
+        super().__init__(reader, max_header)
+        self._parser = HttpResponseParser(self)
+
+    def _feed(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def _head(self) -> MessageHead:
+        parser = self._parser
+        return MessageHead(
+            self._headers,
+            parser.get_http_version(),
+            parser.should_keep_alive(),
+            status=parser.get_status_code(),
+            phrase=self._phrase,
+        )

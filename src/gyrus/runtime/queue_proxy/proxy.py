@@ -1,0 +1,74 @@
+"""The front as a whole: whom it listens to, what it tells of itself, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import traceback
+from collections.abc import Callable
+
+from gyrus.contract.replica import Limits
+from gyrus.runtime.queue_proxy.downstream import Downstream, DownstreamProtocol
+from gyrus.runtime.queue_proxy.limiter import ConcurrencyLimiter
+from gyrus.runtime.queue_proxy.upstream import Pool
+from gyrus.runtime.server.server import BACKLOG
+from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
+from gyrus.runtime.telemetry.metrics import Metrics
+
+
+class QueueProxy:
+    def __init__(self, limits: Limits, pool: Pool, backlog_socket: BacklogSignal) -> None:
+        """``backlog_socket``: is rung when a request has to wait."""
+        self.limits = limits
+        self.pool = pool
+        self.gate = ConcurrencyLimiter(limits.max_concurrency, limits.max_queue_length, backlog_socket)
+        self.metrics = Metrics()
+        self.stopping = False
+        """Every answer ends its connection."""
+        self._clients: dict[asyncio.Task[None], Downstream] = {}
+        self._empty = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self, bound: socket.socket, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
+        """Serve until ``stop``, then finish what is started; whoever is idle is sent away."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as self._tasks:
+            server = await loop.create_unix_server(
+                lambda: DownstreamProtocol(self), sock=bound, backlog=BACKLOG
+            )
+            announce("ready")
+            await stop.wait()
+            announce("draining")
+            await self._drain()
+            server.close()
+        self.pool.close()
+
+    def connected(self, client: Downstream) -> asyncio.Task[None]:
+        assert self._tasks is not None
+        task = self._tasks.create_task(_guarded(client), name="front: client")
+        self._clients[task] = client
+        task.add_done_callback(self._disconnected)
+        return task
+
+    async def _drain(self) -> None:
+        self.stopping = True
+        self.gate.drain()
+        if not self._clients:
+            return
+        self._empty.clear()
+        for client in self._clients.values():
+            client.hurry()
+        await self._empty.wait()
+
+    def _disconnected(self, task: asyncio.Task[None]) -> None:
+        del self._clients[task]
+        if not self._clients:
+            self._empty.set()
+
+
+async def _guarded(client: Downstream) -> None:
+    """A fault of ours costs one client its connection, not all."""
+    try:
+        await client.run()
+    except Exception:
+        traceback.print_exc()

@@ -1,0 +1,75 @@
+"""Heads as bytes, for the other side. What concerns one connection only is left out; framing is our own."""
+
+from __future__ import annotations
+
+from gyrus.contract.replica import PRIVATE_HEADERS
+from gyrus.runtime.queue_proxy.message import BODILESS, Headers, MessageHead
+
+HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+FRAMING = frozenset({b"content-length", b"host"})
+"""Stay even where ``Connection`` names them: without them the other side would read another message."""
+EXPECT = b"expect"
+PRIVATE = PRIVATE_HEADERS.encode()
+REQUEST_ID = b"x-request-id"
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def request_bytes(head: MessageHead, request_id: bytes) -> bytes:
+    """The request's head, as the server gets it."""
+    headers = [pair for pair in _passed_on(head) if not _is_ours(pair[0].lower())]
+    if head.get(REQUEST_ID) is None:
+        headers.append((REQUEST_ID, request_id))
+    if wants_upgrade(head):
+        headers += [(b"connection", b"upgrade"), (b"upgrade", head.get(b"upgrade") or b"")]
+    elif head.chunked:
+        headers.append((b"transfer-encoding", b"chunked"))
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, head.target, _lines(headers))
+
+
+def _is_ours(name: bytes) -> bool:
+    """A header between the gateway and us."""
+    return name == EXPECT or name.startswith(PRIVATE)
+
+
+def answer_bytes(head: MessageHead, request_id: bytes, *, chunked: bool, close: bool) -> bytes:
+    """The answer's head, as the client gets it."""
+    headers = _passed_on(head)
+    if head.get(REQUEST_ID) is None:
+        headers.append((REQUEST_ID, request_id))
+    if chunked:
+        headers.append((b"transfer-encoding", b"chunked"))
+    if head.status == 101:
+        headers += [(b"connection", b"upgrade"), (b"upgrade", head.get(b"upgrade") or b"")]
+    elif close:
+        headers.append((b"connection", b"close"))
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.phrase, _lines(headers))
+
+
+def chunk(piece: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def wants_upgrade(head: MessageHead) -> bool:
+    return head.get(b"upgrade") is not None and b"upgrade" in _connection_tokens(head)
+
+
+def has_no_body(request: MessageHead, answer: MessageHead) -> bool:
+    """Whether the answer ends with its head, whatever its headers say."""
+    return request.method == b"HEAD" or answer.status in BODILESS or answer.status < 200
+
+
+def _passed_on(head: MessageHead) -> Headers:
+    dropped = HOP_BY_HOP | (_connection_tokens(head) - FRAMING)
+    return [(name, value) for name, value in head.headers if name.lower() not in dropped]
+
+
+def _connection_tokens(head: MessageHead) -> frozenset[bytes]:
+    """Headers that this connection names as its own."""
+    values = [value for name, value in head.headers if name.lower() == b"connection"]
+    return frozenset(token.strip().lower() for token in b",".join(values).split(b","))
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join(b"%b: %b\r\n" % pair for pair in headers)

@@ -1,0 +1,263 @@
+"""One role, brought to life: its process, the probe under way, and where it stands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from gyrus.contract.replica import Phase, Reason
+from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe, StartChild, start
+from gyrus.runtime.supervisor.connections import listening_addresses
+from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
+from gyrus.runtime.supervisor.port import Port, pick_port
+from gyrus.runtime.supervisor.probe import Probe
+from gyrus.runtime.supervisor.process_state import Failure, ProcessState
+from gyrus.runtime.supervisor.processtable import family
+from gyrus.runtime.supervisor.role import Role
+from gyrus.runtime.supervisor.worker_message import WorkerStatus, understand
+
+EAGER = 0.1
+"""Seconds between probes of a process that is not ready yet."""
+STEADY = 1.0
+"""Seconds between probes of one that is."""
+SEARCH = 1.0
+"""Seconds between two searches for where a server listens instead."""
+DRAINED_READS = 64
+"""Chunks that are read at most of what a dead process has left in a pipe."""
+
+
+class ManagedProcess:
+    """Does to one process what its life wants, and tells its life what happened."""
+
+    def __init__(
+        self,
+        role: Role,
+        folder: str,
+        env: Mapping[str, str],
+        log: LogFile,
+        kept_port: Port | None = None,
+        fork: StartChild | None = None,
+    ) -> None:
+        """``kept_port``: to be listened on at every start, instead of another one each time. ``fork``: a way
+        to start that is quicker than anew, used as long as it works."""
+        self.role = role
+        self.state = ProcessState(index=role.index, rules=role.rules)
+        self.child: Child | None = None
+        self.probe: Probe | None = None
+        self.pipes: tuple[Pipe, ...] = ()
+        """Open as long as somebody may write to them: descendants may outlive the process, while we stop."""
+        self._folder = folder
+        self._env = env
+        self._log = log
+        self._kept_port = kept_port
+        self._fork = fork
+        self._port: Port | None = None
+        self._probe_at = 0.0
+        self._search_at = 0.0
+        self._elsewhere = ""
+
+    @property
+    def pid(self) -> int | None:
+        return self.child.pid if self.child else None
+
+    @property
+    def forks(self) -> bool:
+        """It starts by a fork."""
+        return self._fork is not None
+
+    # Acts
+
+    def start(self, now: float) -> None:
+        self._release()
+        begin = self._fork or start
+        try:
+            self._port = None if self.role.socket else self._kept_port or pick_port()
+            self.child = begin(
+                self.role,
+                self.role.words(self._port.number if self._port else None),
+                {**self._env, "PORT": str(self._port.number)} if self._port else self._env,
+                self._folder,
+            )
+        except CannotStart as error:
+            self._refused(error.verdict, now)
+        except OSError as error:
+            self._refused(Failure(Reason.EXITED, f"it could not be started: {error}"), now)
+        else:
+            endpoint = self._port.endpoint if self._port else f"unix:{self.role.socket}"
+            self.pipes = self.child.pipes
+            self.state = self.state.started(self.child.pid, endpoint, now, listening=not self.role.announces)
+            self._probe_at, self._search_at, self._elsewhere = now, now + SEARCH, ""
+            self.say("info", f"{self.role.name} started (pid {self.child.pid})")
+
+    def kill(self, now: float) -> None:
+        if self.child:
+            self.child.send(signal.SIGKILL)
+            self.state = self.state.killed(now)
+
+    def ask(self, now: float) -> None:
+        """Begin a probe if it is time to."""
+        if self.probe is None and self.state.listening and now >= self._probe_at and self.state.endpoint:
+            self.probe = Probe(self.state.endpoint, self.role.ready_path, now)
+            self._probe_at = now + (EAGER if self.state.phase is Phase.STARTING else STEADY)
+
+    # Observations
+
+    def read(self, pipe: Pipe, now: float) -> None:
+        lines = pipe.read()
+        self._heard(pipe.stream, lines, now)
+
+    def answered(self, now: float) -> None:
+        """Learn from the probe if it is done."""
+        if self.probe is None or not self.probe.done:
+            return
+        fault = self._explained(self.probe.fault, now)
+        self.probe = None
+        before, self.state = self.state, self.state.probed(fault, now)
+        if self.state.phase is not before.phase:
+            self._probe_at = now + STEADY
+            self._say_phase()
+
+    def _explained(self, fault: str | None, now: float) -> str | None:
+        """A server that is not ours may well listen, but elsewhere."""
+        if (
+            fault is None
+            or self._port is None
+            or self.child is None
+            or self.state.phase is not Phase.STARTING
+        ):
+            return fault
+        if now >= self._search_at:
+            self._search_at = now + SEARCH
+            addresses = listening_addresses(family(self.child.pid))
+            elsewhere = [address for address in addresses if address != self._port.endpoint]
+            self._elsewhere = f"; it listens on {', '.join(elsewhere)} instead of $PORT" if elsewhere else ""
+        return fault + self._elsewhere
+
+    def died(self, code: int, now: float, *, out_of_memory: bool) -> None:
+        """It has been waited for."""
+        assert self.child is not None
+        self.child.reaped(code)
+        self._drain(now)
+        lines = tuple(self.child.recent)
+        self.child = None
+        self._release()
+        if self.state.phase is Phase.STARTING:
+            self._fork = None  # what is loaded anew may do better
+        self.state = self.state.exited(code, lines, now, out_of_memory=out_of_memory)
+        if self.state.phase is Phase.GONE:
+            self.say("info", f"{self.role.name} ended (code {code})")
+        else:
+            self.close(now)
+            self._say_failure(now)
+
+    def close(self, now: float) -> None:
+        """Nobody is left who could write to the pipes; whoever is will be killed by it."""
+        self._drain(now)
+        for pipe in self.pipes:
+            self._heard(pipe.stream, pipe.close(), now)
+        self.pipes = ()
+
+    def stop(self, now: float) -> None:
+        """Ask it to end. Once is enough."""
+        if self.state.phase in (Phase.DRAINING, Phase.GONE):
+            return
+        self.state = self.state.stopping(now)
+        if self.probe:
+            self.probe.close()
+            self.probe = None
+        if self.child:
+            self.say("info", f"{self.role.name} was told to stop")
+            self.child.send(signal.SIGTERM)
+
+    def condemned(self, verdict: Failure, now: float) -> None:
+        self.state = self.state.condemned(verdict, now)
+
+    @property
+    def wakes_at(self) -> Iterable[float]:
+        if (moment := self.state.wakes_at) is not None:
+            yield moment
+        if self.probe:
+            yield self.probe.wakes_at
+        elif self.state.listening:
+            yield self._probe_at
+
+    # Log
+
+    def say(self, level: str, message: str) -> None:
+        """In the replica's log, in our own name."""
+        entry = LogEntry(message=message, time=time.time(), stream="gyrus", level=level)
+        self._write([entry])
+
+    def _heard(self, stream: str, lines: list[str], now: float) -> None:
+        present = time.time()
+        if stream == "control":
+            heard = [understand(line, present) for line in lines]
+        else:
+            heard = [LogEntry(message=line, time=present, stream=stream) for line in lines]
+        self._write([entry for entry in heard if isinstance(entry, LogEntry)])
+        for announcement in heard:
+            if isinstance(announcement, WorkerStatus):
+                self._announced(announcement, now)
+
+    def _write(self, entries: list[LogEntry]) -> None:
+        index, run = self.role.index, self.state.restarts
+        self._log.write(replace(entry, process=index, run=run) for entry in entries)
+        if self.child:
+            for entry in entries:
+                if entry.stream != "gyrus":
+                    self.child.remember(entry.message)
+
+    def _announced(self, said: WorkerStatus, now: float) -> None:
+        if said.phase is Phase.READY:
+            self.state, self._probe_at = self.state.announced_ready(), now
+        elif said.phase is Phase.FAILED:
+            if said.lines:
+                self.say("error", "\n".join(said.lines))
+            verdict = Failure(said.reason or Reason.EXITED, said.message, said.lines)
+            self.state = self.state.announced_failure(verdict, now)
+        elif said.phase is Phase.STARTING:
+            self.state = self.state.announced_progress(said.message)
+
+    def _say_phase(self) -> None:
+        if self.state.phase is Phase.READY:
+            self.say("info", f"{self.role.name} is ready")
+        else:
+            self.say("warning", f"{self.role.name} is not ready any more: {self.state.progress}")
+
+    def _say_failure(self, now: float) -> None:
+        failure, retry_at = self.state.failure, self.state.retry_at
+        if failure:
+            then = f"; starting again in {retry_at - now:.1f} s" if retry_at else "; not starting again"
+            self.say("error", f"{self.role.name} failed: {failure.reason}: {failure.message}{then}")
+
+    # Ends
+
+    def _refused(self, verdict: Failure, now: float) -> None:
+        self._release()
+        self.state = self.state.refused(verdict, now)
+        self._say_failure(now)
+
+    def _drain(self, now: float) -> None:
+        """What it wrote before it died. A descendant may hold a pipe open: do not wait for its end."""
+        for pipe in self.pipes:
+            for _ in range(DRAINED_READS):
+                self.read(pipe, now)
+                if pipe.drained:
+                    break
+
+    def _release(self) -> None:
+        if self.probe:
+            self.probe.close()
+            self.probe = None
+        if self._port:
+            if self._port is not self._kept_port:
+                self._port.release()
+            self._port = None
+        if self.role.socket:
+            try:
+                os.unlink(self.role.socket)
+            except FileNotFoundError:
+                pass

@@ -1,0 +1,287 @@
+"""The life of one process, as a value: what happened to it makes the next one. Pure; times are monotonic
+seconds and come as ``now``.
+
+::
+
+    STARTING ──probe──► READY ◄──probe──► UNREADY          any of them ──stopping──► DRAINING ──exit──► GONE
+        ▲                 │                  │
+        │               exit             patience, exit
+        └──retry_at── BACKOFF ◄─────────────┘              a fatal reason ──► FAILED
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from gyrus.aio.backoff import Backoff
+from gyrus.contract.replica import FATAL, Phase, ProcessStatus, Reason
+
+BACKOFF = Backoff(0.5, 60.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRules:
+    """Times in seconds."""
+
+    start_timeout: float = 600.0
+    late: Reason = Reason.START_TIMEOUT
+    """What a process suffers from that is not ready in time."""
+    late_message: str = "it was not ready"
+    patience: float = 60.0
+    """How long a process may be unresponsive (it may hold the GIL for good reasons) before it is killed."""
+    settled: float = 60.0
+    """Ready for so long, its earlier failures are forgotten."""
+    last_words: float = 5.0
+    """How long a process may live on after it said that it failed."""
+    backoff: Backoff = BACKOFF
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a process ended, or has to."""
+
+    reason: Reason
+    message: str
+    lines: tuple[str, ...] = ()
+    """A traceback, where there is one."""
+
+
+class Want(Enum):
+    """What should be done to the process now."""
+
+    NOTHING = "nothing"
+    START = "start"
+    KILL = "kill"
+
+
+LAST_LINES = 30
+KILL_AGAIN = 1.0
+"""Seconds."""
+RUNNING = frozenset({Phase.STARTING, Phase.READY, Phase.UNREADY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessState:
+    """Where one process stands. Every method gives the next life, or answers a question."""
+
+    index: int
+    rules: ProcessRules
+    phase: Phase = Phase.STARTING
+    since: float = 0.0
+    """When the phase began."""
+    pid: int | None = None
+    endpoint: str | None = None
+    listening: bool = False
+    """Worth probing."""
+    progress: str = ""
+    """What it does while it starts, or what the last probe found."""
+    restarts: int = 0
+    failures: int = 0
+    """Since it was last settled."""
+    failure: Failure | None = None
+    """The last one."""
+    verdict: Failure | None = None
+    """Known before its exit: why it is about to die."""
+    kill_at: float | None = None
+    retry_at: float | None = None
+    exit_code: int | None = None
+    born: bool = False
+    """It was started at least once."""
+
+    # What happens to it
+
+    def started(self, pid: int, endpoint: str | None, now: float, *, listening: bool) -> ProcessState:
+        """``listening``: probe it from the start, for it will not announce when."""
+        return replace(
+            self,
+            phase=Phase.STARTING,
+            since=now,
+            pid=pid,
+            endpoint=endpoint,
+            listening=listening,
+            progress="",
+            restarts=self.restarts + (1 if self.born else 0),
+            verdict=None,
+            kill_at=None,
+            retry_at=None,
+            born=True,
+        )
+
+    def refused(self, verdict: Failure, now: float) -> ProcessState:
+        """It could not even be started."""
+        return self._failed(verdict, now) if self.phase is Phase.STARTING and self.pid is None else self
+
+    def announced_progress(self, message: str) -> ProcessState:
+        return replace(self, progress=message) if self.phase is Phase.STARTING else self
+
+    def announced_ready(self) -> ProcessState:
+        return replace(self, listening=True) if self.phase is Phase.STARTING and self.pid else self
+
+    def announced_failure(self, verdict: Failure, now: float) -> ProcessState:
+        """It says itself why it cannot go on, and should exit now."""
+        if self.pid is None or self.verdict is not None:
+            return self
+        return replace(self, verdict=verdict, listening=False, kill_at=now + self.rules.last_words)
+
+    def condemned(self, verdict: Failure, now: float) -> ProcessState:
+        """It has to be killed."""
+        if self.pid is None:
+            return self
+        return replace(self, verdict=self.verdict or verdict, listening=False, kill_at=now)
+
+    def killed(self, now: float) -> ProcessState:
+        """It was sent SIGKILL. Where even that takes its time, it is sent another."""
+        return replace(self, kill_at=now + KILL_AGAIN) if self.kill_at is not None else self
+
+    def probed(self, fault: str | None, now: float) -> ProcessState:
+        """``fault``: why the probe failed; None: it is ready."""
+        if self.phase not in RUNNING or not self.listening:
+            return self
+        if self.phase is Phase.STARTING and fault is not None:
+            return replace(self, progress=fault)
+        phase = Phase.READY if fault is None else Phase.UNREADY
+        since = self.since if phase is self.phase else now
+        return replace(self, phase=phase, since=since, progress=fault or "")
+
+    def exited(
+        self, code: int, lines: tuple[str, ...], now: float, *, out_of_memory: bool = False
+    ) -> ProcessState:
+        """``lines``: what it printed at last. ``out_of_memory``: the kernel just killed for want of it."""
+        if self.pid is None:
+            return self
+        if self.phase is Phase.DRAINING:
+            return replace(self, phase=Phase.GONE, since=now, pid=None, exit_code=code, kill_at=None)
+        verdict = self.verdict or verdict_of(code, out_of_memory=out_of_memory)
+        told = replace(verdict, lines=last_lines(lines, verdict.lines))
+        return replace(self._failed(told, now), exit_code=code)
+
+    def passed(self, now: float) -> ProcessState:
+        """Time has passed."""
+        if self.phase is Phase.BACKOFF and self.retry_at is not None and now >= self.retry_at:
+            return replace(self, phase=Phase.STARTING, since=now, retry_at=None)
+        if self.kill_at is None and self._deadline is not None and now >= self._deadline:
+            return self.condemned(self._overdue, now)
+        if self._forgets_at is not None and now >= self._forgets_at:
+            return replace(self, failures=0)
+        return self
+
+    def stopping(self, now: float) -> ProcessState:
+        """The replica was told to stop."""
+        if self.phase in (Phase.DRAINING, Phase.GONE):
+            return self
+        phase = Phase.GONE if self.pid is None else Phase.DRAINING
+        return replace(self, phase=phase, since=now, retry_at=None, kill_at=None, listening=False)
+
+    # What follows from it
+
+    def wants(self, now: float) -> Want:
+        if self.phase is Phase.STARTING and self.pid is None:
+            return Want.START
+        if self.pid is not None and self.kill_at is not None and now >= self.kill_at:
+            return Want.KILL
+        return Want.NOTHING
+
+    @property
+    def wakes_at(self) -> float | None:
+        """When to look at it again though nothing happens to it."""
+        if self.kill_at is not None:
+            return self.kill_at
+        times = [t for t in (self.retry_at, self._deadline, self._forgets_at) if t is not None]
+        return min(times, default=None)
+
+    @property
+    def status(self) -> ProcessStatus:
+        return ProcessStatus(
+            index=self.index,
+            phase=self.phase,
+            pid=self.pid,
+            endpoint=self.endpoint if self.pid is not None else None,
+            restarts=self.restarts,
+            reason=self._reason,
+            message=self._message,
+            exit_code=self.exit_code,
+            last_lines=self.failure.lines if self.failure else (),
+        )
+
+    @property
+    def _reason(self) -> Reason | None:
+        if self.verdict is not None:
+            return self.verdict.reason
+        if self.phase is Phase.UNREADY:
+            return Reason.UNRESPONSIVE
+        hindered = self.failure is not None and self.phase in (Phase.STARTING, Phase.BACKOFF, Phase.FAILED)
+        return self.failure.reason if hindered and self.failure else None
+
+    @property
+    def _message(self) -> str:
+        if self.verdict is not None:
+            return self.verdict.message
+        if self.phase in (Phase.BACKOFF, Phase.FAILED) and self.failure:
+            return self.failure.message
+        if self.phase is Phase.STARTING and not self.progress and self.failure:
+            return f"starting again; before, {self.failure.message}"
+        return self.progress if self.phase in RUNNING else ""
+
+    @property
+    def _deadline(self) -> float | None:
+        """When it has had time enough to become ready."""
+        if self.pid is None:
+            return None
+        if self.phase is Phase.STARTING:
+            return self.since + self.rules.start_timeout
+        return self.since + self.rules.patience if self.phase is Phase.UNREADY else None
+
+    @property
+    def _overdue(self) -> Failure:
+        if self.phase is Phase.UNREADY:
+            said = f"it did not answer its readiness check for {self.rules.patience:g} s ({self.progress})"
+            return Failure(Reason.UNRESPONSIVE, said)
+        found = f" ({self.progress})" if self.progress else ""
+        said = f"{self.rules.late_message} within {self.rules.start_timeout:g} s of its start{found}"
+        return Failure(self.rules.late, said)
+
+    @property
+    def _forgets_at(self) -> float | None:
+        return self.since + self.rules.settled if self.phase is Phase.READY and self.failures else None
+
+    def _failed(self, verdict: Failure, now: float) -> ProcessState:
+        fatal = verdict.reason in FATAL
+        return replace(
+            self,
+            phase=Phase.FAILED if fatal else Phase.BACKOFF,
+            since=now,
+            pid=None,
+            listening=False,
+            progress="",
+            failures=self.failures + 1,
+            failure=verdict,
+            verdict=None,
+            kill_at=None,
+            retry_at=None if fatal else now + self.rules.backoff.delay(self.failures),
+        )
+
+
+def verdict_of(code: int, *, out_of_memory: bool = False) -> Failure:
+    """What an exit code alone tells. Negative: a signal's number."""
+    if code >= 0:
+        return Failure(Reason.EXITED, f"it exited with code {code}")
+    if -code == signal.SIGKILL and out_of_memory:
+        return Failure(
+            Reason.OUT_OF_MEMORY, "it was killed by the kernel, because the machine ran out of memory"
+        )
+    return Failure(Reason.KILLED, f"it was killed by {_signal_name(-code)}")
+
+
+def last_lines(printed: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
+    """What it printed, then the traceback that it told of, unless it printed that too."""
+    both = printed if told and printed[-len(told) :] == told else printed + told
+    return both[-LAST_LINES:]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

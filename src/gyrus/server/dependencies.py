@@ -1,0 +1,32 @@
+"""What route functions ask for by the type of their argument."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, cast
+
+from fastapi import Depends, Path, Request
+
+from gyrus.server.context import ServerContext
+from gyrus.server.views import Views
+
+# Coroutines, since FastAPI would run plain functions in threads.
+
+
+async def _context(request: Request) -> ServerContext:
+    return cast(ServerContext, request.app.state.context)
+
+
+async def _views(request: Request) -> Views:
+    return cast(Views, request.app.state.views)
+
+
+async def _closing(request: Request) -> asyncio.Event:
+    return cast(asyncio.Event, request.app.state.closing)
+
+
+ContextDep = Annotated[ServerContext, Depends(_context)]
+ViewsDep = Annotated[Views, Depends(_views)]
+ClosingDep = Annotated[asyncio.Event, Depends(_closing)]
+"""Set when the server is about to end: streams end too."""
+Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the package, in hex")]

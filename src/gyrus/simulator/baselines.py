@@ -1,0 +1,88 @@
+"""The policies by the names that the command line knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gyrus.autoscaling.policy import Policy
+from gyrus.simulator.workload import Workload
+from gyrus.spec.api import ApiSpec
+
+COMPARED = ("gyrus", "cortex", "kpa", "hpa", "clairvoyant")
+"""In the order of a comparison. The last one knows the future: what the others are measured by."""
+
+KNOWN = "gyrus, cortex, kpa, hpa, clairvoyant or fixed:N"
+MOST_FIXED = 10_000
+
+_FIXED = re.compile(r"fixed:(\d{1,9})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyContext:
+    """All that a policy may be made from."""
+
+    spec: ApiSpec
+    workload: Workload
+    """For the one that knows the future."""
+    startup: float
+    """Seconds, as expected."""
+
+
+def check(name: str) -> None:
+    """Raises ValueError, whose text goes on after the name."""
+    fixed = _FIXED.fullmatch(name)
+    if name not in _MAKERS and not fixed:
+        raise ValueError(f"is not a policy; there are {KNOWN}")
+    if fixed and int(fixed[1]) > MOST_FIXED:
+        raise ValueError(f"is too many replicas; write at most fixed:{MOST_FIXED}")
+
+
+def make(name: str, situation: PolicyContext) -> Policy:
+    """A new policy that has seen nothing yet. Raises ValueError, whose text goes on after the name."""
+    check(name)
+    if fixed := _FIXED.fullmatch(name):
+        from gyrus.simulator.policies.fixed import FixedPolicy
+
+        return FixedPolicy(int(fixed[1]))
+    return _MAKERS[name](situation)
+
+
+def _gyrus(situation: PolicyContext) -> Policy:
+    from gyrus.autoscaling.default import DefaultPolicy
+
+    return DefaultPolicy(situation.spec)
+
+
+def _cortex(situation: PolicyContext) -> Policy:
+    from gyrus.simulator.policies.cortex import CortexPolicy
+
+    return CortexPolicy(situation.spec)
+
+
+def _kpa(situation: PolicyContext) -> Policy:
+    from gyrus.simulator.policies.kpa import KpaPolicy
+
+    return KpaPolicy(situation.spec)
+
+
+def _hpa(situation: PolicyContext) -> Policy:
+    from gyrus.simulator.policies.hpa import HpaPolicy
+
+    return HpaPolicy(situation.spec)
+
+
+def _clairvoyant(situation: PolicyContext) -> Policy:
+    from gyrus.simulator.policies.clairvoyant import ClairvoyantPolicy
+
+    return ClairvoyantPolicy(situation)
+
+
+_MAKERS: dict[str, Callable[[PolicyContext], Policy]] = {
+    "gyrus": _gyrus,
+    "cortex": _cortex,
+    "kpa": _kpa,
+    "hpa": _hpa,
+    "clairvoyant": _clairvoyant,
+}

@@ -1,0 +1,169 @@
+"""Load, replicas and queue over time, one above the other, as an SVG.
+
+Readable on light and on dark pages: nothing is painted behind it, and the text follows the page's scheme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from gyrus.simulator.axes import Axis, axis, day, highest, number, times
+from gyrus.simulator.run import FleetSample
+
+WIDTH, LEFT, RIGHT = 960, 62, 22
+TOP, PANEL, GAP, BOTTOM = 80, 150, 44, 44
+PLOT = WIDTH - LEFT - RIGHT
+HEIGHT = TOP + 3 * PANEL + 2 * GAP + BOTTOM
+
+COLOURS = {
+    "gyrus": "#12946f", "cortex": "#d9782d", "kpa": "#4c84e0", "hpa": "#b65fc0", "clairvoyant": "#8b929c",
+    "real": "#d9782d",
+}  # fmt: skip
+OTHERS = ("#b0912a", "#c4526b", "#3a9db5", "#7d8f3c")
+"""Colours of whoever has none of his own."""
+
+STYLE = """
+text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #57606a }
+.title { font-size: 15px; font-weight: 600; fill: #24292f }
+.name { font-weight: 600; fill: #24292f }
+.grid { stroke: #8b929c; stroke-opacity: .22 }
+.line { fill: none; stroke-width: 1.5; stroke-linejoin: round }
+.faint { fill: none; stroke-width: 1; stroke-opacity: .45; stroke-dasharray: 3 2 }
+.load { fill: #8b929c; fill-opacity: .5 }
+@media (prefers-color-scheme: dark) { text { fill: #9aa4af } .title, .name { fill: #e6edf3 } }
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One policy, or reality, over the time of a trace."""
+
+    name: str
+    looks: Sequence[FleetSample]
+    """In the order of time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """All that a picture shows."""
+
+    title: str
+    start: float
+    """Of the time axis, in seconds since the epoch."""
+    length: float
+    """Seconds."""
+    load: Sequence[float]
+    """Requests at work if none ever waited: averages over equal parts of the length."""
+    curves: Sequence[Curve]
+
+
+def svg(scene: Chart) -> str:
+    """The picture as a document."""
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'height="{HEIGHT}" role="img" aria-label="{escape(scene.title)}">',
+        f"<style>{STYLE}</style>",
+        *_heading(scene),
+        *_panel(0, "load", "requests at work if none waited", _load_axis(scene), scene, _load),
+        *_panel(1, "replicas", "ready (line) and wanted (dashes)", _replica_axis(scene), scene, _replicas),
+        *_panel(2, "queue", "requests that wait", _queue_axis(scene), scene, _queue),
+        f'<text x="{LEFT + PLOT}" y="{HEIGHT - 8}" text-anchor="end">{escape(day(scene.start))}</text>',
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(scene: Chart) -> Iterator[str]:
+    yield f'<text class="title" x="{LEFT}" y="22">{escape(scene.title)}</text>'
+    x = float(LEFT)
+    for curve, colour in _coloured(scene):
+        yield f'<rect x="{x:.0f}" y="34" width="14" height="4" rx="2" fill="{colour}"/>'
+        yield f'<text x="{x + 20:.0f}" y="41">{escape(curve.name)}</text>'
+        x += 40 + 7.2 * len(curve.name)
+
+
+def _coloured(scene: Chart) -> Iterator[tuple[Curve, str]]:
+    spare = iter(OTHERS * len(scene.curves))
+    for curve in scene.curves:
+        yield curve, COLOURS.get(curve.name) or next(spare)
+
+
+def _load_axis(scene: Chart) -> Axis:
+    return axis(highest(scene.load), PANEL)
+
+
+def _replica_axis(scene: Chart) -> Axis:
+    looks = [look for curve in scene.curves for look in curve.looks]
+    return axis(highest([max(look.ready, look.requested) for look in looks]), PANEL)
+
+
+def _queue_axis(scene: Chart) -> Axis:
+    waiting = [look.waiting for curve in scene.curves for look in curve.looks]
+    return axis(highest(waiting), PANEL, logarithmic=True)
+
+
+_Content = Callable[[Chart, Axis], Iterator[str]]
+
+
+def _panel(
+    place: int, name: str, meaning: str, scale: Axis, scene: Chart, content: _Content
+) -> Iterator[str]:
+    """Its own coordinates begin at the lower left corner."""
+    base = TOP + place * (PANEL + GAP) + PANEL
+    yield f'<g transform="translate({LEFT} {base})">'
+    yield f'<text x="0" y="{-PANEL - 8}"><tspan class="name">{name}</tspan>  {meaning}</text>'
+    for mark in scale.marks:
+        y = -scale.place(mark)
+        yield f'<path class="grid" d="M0 {y:.1f}H{PLOT}"/>'
+        yield f'<text x="-8" y="{y + 4:.1f}" text-anchor="end">{number(mark)}</text>'
+    for after, text in times(scene.start, scene.length):
+        x = _x(scene, after)
+        yield f'<path class="grid" d="M{x:.1f} 0V{-PANEL}"/>'
+        yield f'<text x="{x:.1f}" y="17" text-anchor="middle">{text}</text>'
+    yield from content(scene, scale)
+    yield "</g>"
+
+
+def _load(scene: Chart, scale: Axis) -> Iterator[str]:
+    step = PLOT / len(scene.load)
+    points = "".join(f"V{-scale.place(value):.1f}h{step:.3f}" for value in scene.load)
+    yield f'<path class="load" d="M0 0{points}V0Z"/>'
+
+
+def _replicas(scene: Chart, scale: Axis) -> Iterator[str]:
+    yield from _lines(scene, scale, "faint", lambda look: look.requested)
+    yield from _lines(scene, scale, "line", lambda look: look.ready)
+
+
+def _queue(scene: Chart, scale: Axis) -> Iterator[str]:
+    yield from _lines(scene, scale, "line", lambda look: look.waiting)
+
+
+def _lines(scene: Chart, scale: Axis, kind: str, value: Callable[[FleetSample], float]) -> Iterator[str]:
+    """The first curve lies over the others."""
+    for curve, colour in reversed(list(_coloured(scene))):
+        yield f'<path class="{kind}" stroke="{colour}" d="{_steps(scene, curve, scale, value)}"/>'
+
+
+def _steps(scene: Chart, curve: Curve, scale: Axis, value: Callable[[FleetSample], float]) -> str:
+    """One value for each pixel: the highest that stood there. A level is drawn as one stroke."""
+    peaks: dict[int, float] = {}
+    for look in curve.looks:
+        pixel = int(_x(scene, min(look.at, scene.length)))
+        peaks[pixel] = max(peaks.get(pixel, 0.0), value(look))
+    parts: list[str] = []
+    last: float | None = None
+    for pixel, peak in peaks.items():
+        if last is None:
+            parts.append(f"M{pixel} {-scale.place(peak):.1f}")
+        elif peak != last:
+            parts.append(f"H{pixel}V{-scale.place(peak):.1f}")
+        last = peak
+    end = max(peaks, default=0)
+    return "".join([*parts, f"H{end}"]) if parts else "M0 0"
+
+
+def _x(scene: Chart, after: float) -> float:
+    return after / scene.length * PLOT if scene.length else 0.0

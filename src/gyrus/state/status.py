@@ -1,0 +1,324 @@
+"""What people are told about an API, derived from what is intended and what was seen. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gyrus.contract.operator import (
+    ApiDescription,
+    ApiView,
+    Deployed,
+    EventView,
+    ForkServerView,
+    Outcome,
+    ReplicaCounts,
+    ReplicaView,
+    RevisionView,
+    RolloutView,
+    ScalingView,
+    StartupTimes,
+    Status,
+)
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from gyrus.spec.api import ApiSpec
+from gyrus.state.board import Board, Replica, Traffic
+from gyrus.state.records import Api, Event, Revision, Rollout
+
+FAILING = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
+"""Phases of replicas that something is wrong with, the worst first."""
+
+BECOMING = (Phase.PENDING, Phase.BUILDING, Phase.STARTING)
+"""Phases on the way to being ready."""
+
+_WHAT_THEY_DO = {
+    Phase.PENDING: "waiting for its turn",
+    Phase.BUILDING: "building its environment",
+    Phase.STARTING: "starting",
+}
+
+
+NONE_YET = "waiting for a replica to start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiObservation:
+    """What was seen of one API."""
+
+    replicas: Sequence[Replica] = ()
+    traffic: Traffic = field(default_factory=Traffic)
+    acknowledged: frozenset[str] = frozenset()
+    """Endpoints that the gateway uses."""
+    held: int = 0
+    """Requests that wait because no replica is there."""
+    asked: datetime | None = None
+    """When a request was last seen; None: never since the operator started."""
+    scaling: ScalingView | None = None
+    starts: tuple[StartupTimes, ...] = ()
+    fork_server: ForkServerView | None = None
+    gateway_fault: str | None = None
+    """Why no request gets through at all; None: the gateway runs."""
+
+    @classmethod
+    def on(cls, board: Board, api: str) -> ApiObservation:
+        return cls(
+            replicas=board.replicas.get(api, ()),
+            traffic=board.traffic.get(api, Traffic()),
+            acknowledged=board.acknowledged.get(api, frozenset()),
+            held=board.held.get(api, 0),
+            asked=board.asked.get(api),
+            scaling=board.scaling.get(api),
+            starts=board.starts.get(api, ()),
+            fork_server=board.fork_servers.get(api),
+            gateway_fault=board.gateway_message if board.gateway == "down" else None,
+        )
+
+
+def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) -> ApiView:
+    """An API in a sentence. ``wanted`` is its target's revision, ``gateway`` the base URL of endpoints."""
+    counts = count(api, observation.replicas)
+    status = status_of(api, counts, observation)
+    message = message_of(api, status, observation)
+    if status is Status.LIVE and observation.gateway_fault is not None:
+        status, message = Status.DEGRADED, f"The gateway does not run: {observation.gateway_fault}"
+    return ApiView(
+        name=api.name,
+        kind=api.kind,
+        status=status,
+        endpoint=endpoint(wanted.spec, gateway),
+        revision=api.target.revision,
+        replicas=counts,
+        in_flight=observation.traffic.in_flight,
+        created_at=rfc3339(api.created_at),
+        updated_at=rfc3339(api.updated_at),
+        message=message,
+    )
+
+
+def describe(
+    api: Api,
+    wanted: Revision,
+    rollout: Rollout,
+    events: Iterable[Event],
+    observation: ApiObservation,
+    gateway: str,
+) -> ApiDescription:
+    """Everything about an API. ``rollout`` is its latest, ``events`` are oldest first."""
+    return ApiDescription(
+        api=view(api, wanted, observation, gateway),
+        spec=wanted.spec.model_dump(mode="json"),
+        rollout=rollout_view(rollout),
+        replicas=tuple(
+            _replica_view(replica, api, observation.acknowledged) for replica in observation.replicas
+        ),
+        traffic=observation.traffic.view,
+        events=event_views(events),
+        held=observation.held,
+        scaling=observation.scaling,
+        starts=observation.starts,
+        fork_server=observation.fork_server,
+    )
+
+
+def status_of(api: Api, counts: ReplicaCounts, observation: ApiObservation) -> Status:
+    if api.deleting:
+        return Status.DELETING
+    if api.outcome is Outcome.PROGRESSING:
+        return Status.UPDATING if api.live else Status.CREATING
+    if api.outcome is Outcome.FAILED and api.live is None:
+        return Status.FAILED
+    if counts.requested == counts.ready == 0:
+        return Status.DEGRADED if _refused_capacity(observation) else Status.IDLE
+    if counts.ready >= counts.requested or (counts.ready and _grows(api, observation)):
+        return Status.LIVE
+    if all(_starts_for_the_first_time(replica) for replica in observation.replicas):
+        return Status.CREATING  # the platform was started again, or requests woke it
+    broken = any(replica.status.phase in (Phase.FAILED, Phase.BACKOFF) for replica in observation.replicas)
+    return Status.FAILED if counts.ready == 0 and broken else Status.DEGRADED
+
+
+def _refused_capacity(observation: ApiObservation) -> bool:
+    """Requests wait for a first replica, and the machine has no room for one."""
+    return (
+        bool(observation.held) and observation.scaling is not None and observation.scaling.rule == "capacity"
+    )
+
+
+def _starts_for_the_first_time(replica: Replica) -> bool:
+    return replica.status.phase in BECOMING and replica.status.restarts == 0
+
+
+def _grows(api: Api, observation: ApiObservation) -> bool:
+    """More replicas were requested, and nothing stands in the way of those that are missing."""
+    staying = [r for r in observation.replicas if r.status.phase not in (Phase.DRAINING, Phase.GONE)]
+    missing = [replica for replica in staying if replica.status.phase is not Phase.READY]
+    just_raised = (
+        observation.scaling is not None
+        and observation.scaling.was < observation.scaling.replicas == api.replicas
+    )
+    return (len(staying) >= api.replicas or just_raised) and all(
+        _starts_for_the_first_time(replica) and replica.status.reason is None for replica in missing
+    )
+
+
+def message_of(api: Api, status: Status, observation: ApiObservation) -> str:
+    """Why it is not live, in a line; of a live one only that its latest rollout has failed."""
+    replicas = observation.replicas
+    fallen_back = api.outcome is Outcome.FAILED and api.live is not None
+    match status:
+        case Status.DELETING:
+            return f"finishing the requests of {_replicas(len(replicas))}" if replicas else "removing"
+        case Status.IDLE:
+            return _idle(api, observation)
+        case Status.FAILED if api.live is None:
+            return _first_line(api.message)
+        case Status.LIVE if fallen_back:
+            return f"{_first_line(api.message)} Revision {api.target.revision} goes on serving."
+        case Status.LIVE:
+            return ""
+        case Status.DEGRADED if not api.replicas and observation.scaling:
+            waiting = _held(observation.held)
+            return f"{waiting} for a replica, for which there is no room: {observation.scaling.message}"
+        case Status.CREATING if observation.held:
+            return _waking(observation.held, what_happens(api, replicas))
+        case _:
+            return what_happens(api, replicas)
+
+
+def _idle(api: Api, observation: ApiObservation) -> str:
+    if observation.held:
+        return _waking(observation.held, "")
+    since = (observation.asked or api.updated_at).astimezone(UTC)
+    return (
+        f"No replica runs: nothing was asked of it since {since:%Y-%m-%d %H:%M} UTC; "
+        "the next request starts one."
+    )
+
+
+def _held(held: int) -> str:
+    return "1 held request waits" if held == 1 else f"{held} held requests wait"
+
+
+def _waking(held: int, doing: str) -> str:
+    requests = "1 held request" if held == 1 else f"{held} held requests"
+    more = "" if doing in ("", *_WHAT_THEY_DO.values(), NONE_YET) else f": {doing}"
+    return f"starting for {requests}{more}"
+
+
+def what_happens(api: Api, replicas: Sequence[Replica]) -> str:
+    """The first fault among the replicas, those of the target before others; else what they are doing."""
+    return what_becomes(api.target.number, replicas)
+
+
+def what_becomes(generation: int, replicas: Sequence[Replica]) -> str:
+    """The same, of a wanted generation."""
+    own = [replica.status for replica in replicas if replica.generation == generation]
+    others = [replica.status for replica in replicas if replica.generation != generation]
+    failing = _first_failing(own) or _first_failing(others)
+    if failing:
+        reason = failing.reason or failing.phase
+        return f"{reason}: {failing.message}" if failing.message else str(reason)
+    waiting = [status for status in own if status.reason is Reason.CAPACITY]  # says more than its turn
+    for doing in (waiting, *([status for status in own if status.phase is phase] for phase in BECOMING)):
+        if doing:
+            number = "" if len(doing) == 1 else f"{len(doing)} replicas: "
+            return number + (doing[0].message or _WHAT_THEY_DO[doing[0].phase])
+    if any(status.phase is Phase.READY for status in own):
+        return "moving requests to the new replicas" if others else "waiting for the gateway"
+    return NONE_YET
+
+
+def count(api: Api, replicas: Iterable[Replica]) -> ReplicaCounts:
+    ready = Counter(replica.generation for replica in replicas if replica.status.phase is Phase.READY)
+    return ReplicaCounts(requested=api.replicas, ready=ready.total(), up_to_date=ready[api.target.number])
+
+
+def revision_views(
+    api: Api, revisions: Iterable[Revision], rollouts: Sequence[Rollout]
+) -> tuple[RevisionView, ...]:
+    """An API's history; both are newest first, and so is the answer."""
+    return tuple(
+        RevisionView(
+            number=revision.number,
+            digest=revision.digest,
+            created_at=rfc3339(revision.created_at),
+            package=revision.package,
+            live=api.live is not None and api.live.revision == revision.number,
+            rollouts=tuple(rollout_view(r) for r in rollouts if r.generation.revision == revision.number),
+        )
+        for revision in revisions
+    )
+
+
+def deployed(api: Api, spec: ApiSpec, gateway: str, *, changed: bool) -> Deployed:
+    """What a user's act did to an API."""
+    return Deployed(
+        name=api.name,
+        revision=api.target.revision,
+        generation=api.target.number,
+        changed=changed,
+        endpoint=endpoint(spec, gateway),
+    )
+
+
+def rollout_view(rollout: Rollout) -> RolloutView:
+    return RolloutView(
+        generation=rollout.generation.number,
+        revision=rollout.generation.revision,
+        cause=rollout.generation.cause,
+        outcome=rollout.outcome,
+        message=rollout.message,
+        started_at=rfc3339(rollout.generation.started_at),
+        finished_at=rfc3339(rollout.finished_at) if rollout.finished_at else None,
+    )
+
+
+def endpoint(spec: ApiSpec, gateway: str) -> str:
+    return gateway.rstrip("/") + spec.endpoint_path
+
+
+def rfc3339(time: datetime) -> str:
+    """
+    >>> rfc3339(datetime(2026, 11, 24, 2, 0, 0, 123456, tzinfo=UTC))
+    '2026-11-24T02:00:00.123Z'
+    """
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _replica_view(replica: Replica, api: Api, acknowledged: frozenset[str]) -> ReplicaView:
+    return ReplicaView(
+        status=replica.status,
+        generation=replica.generation,
+        up_to_date=replica.generation == api.target.number,
+        routed=not acknowledged.isdisjoint(replica.status.endpoints),
+    )
+
+
+def event_views(events: Iterable[Event]) -> tuple[EventView, ...]:
+    return tuple(_event_view(event) for event in events)
+
+
+def _event_view(event: Event) -> EventView:
+    return EventView(
+        time=rfc3339(event.time),
+        api=event.api,
+        type=event.type,
+        reason=event.reason,
+        message=event.message,
+        replica=event.replica,
+    )
+
+
+def _first_failing(statuses: Iterable[ReplicaStatus]) -> ReplicaStatus | None:
+    failing = [status for status in statuses if status.phase in FAILING]
+    return min(failing, key=lambda status: FAILING.index(status.phase), default=None)
+
+
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0]
+
+
+def _replicas(number: int) -> str:
+    return "1 replica" if number == 1 else f"{number} replicas"

@@ -1,0 +1,430 @@
+"""Deciding and requesting in virtual time, over a real store, with a plain policy."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from gyrus.aio.virtual import VirtualClock
+from gyrus.autoscaling.policy import Decision, Sample
+from gyrus.backends.memory import MemoryBackend
+from gyrus.contract.operator import Outcome, StartupTimes, TrafficView
+from gyrus.contract.replica import Phase, StartKind
+from gyrus.control.autoscaler import Autoscaler
+from gyrus.control.controller import Controller
+from gyrus.control.reconciler import Reconciler
+from gyrus.control.traffic_sampler import TRACE
+from gyrus.spec.api import ApiSpec
+from gyrus.state.board import Board, Traffic
+from gyrus.state.errors import StoreUnusable
+from gyrus.state.memory import MemoryStore
+from gyrus.state.records import Api
+from support.gateway import acknowledge
+from support.world import spec
+
+
+@dataclass
+class Plain:
+    """As many replicas as there are requests, within bounds and capacity."""
+
+    spec: ApiSpec
+    every: float = 1.0
+    samples: list[Sample] = field(default_factory=list[Sample])
+
+    def decide(self, sample: Sample) -> Decision:
+        self.samples.append(sample)
+        bounds = self.spec.autoscaling
+        wanted = math.ceil(sample.in_flight)
+        replicas = min(max(wanted, bounds.min_replicas), bounds.max_replicas)
+        short = sample.room is not None and replicas > sample.room
+        return Decision(
+            at=sample.now,
+            was=sample.requested,
+            wanted=wanted,
+            replicas=sample.room if short and sample.room is not None else replicas,
+            rule="capacity" if short else "",
+            because=f"there is room for {sample.room}" if short else "",
+            inputs={"average": sample.in_flight},
+        )
+
+    def reconfigure(self, spec: ApiSpec) -> None:
+        self.spec = spec
+
+
+class Faulty(Plain):
+    def decide(self, sample: Sample) -> Decision:
+        raise ZeroDivisionError
+
+
+@dataclass
+class Stage:
+    """A scaler, control and a gateway in virtual time."""
+
+    store: MemoryStore
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    board: Board = field(default_factory=Board)
+    backend: MemoryBackend = field(init=False)
+    autoscaler: Autoscaler = field(init=False)
+    policies: dict[str, Plain] = field(default_factory=dict[str, Plain])
+    room: int | None = None
+
+    def __post_init__(self) -> None:
+        self.backend = MemoryBackend(clock=self.clock)
+        self.autoscaler = Autoscaler(self.store, self.board, self.clock, self.policy, lambda _: self.room)
+
+    def policy(self, spec: ApiSpec) -> Plain:
+        made = Faulty(spec) if spec.name == "faulty" else Plain(spec)
+        self.policies[spec.name] = made
+        return made
+
+    async def deploy(self, **changes: object) -> None:
+        fields = {"autoscaling": {"min_replicas": 0, "max_replicas": 9}, **changes}
+        made = spec(**fields)
+        await self.store.deploy([made], None, self.clock.now())
+        self.board.intent_signals.notify(made.name)
+        await self.clock.settle()
+
+    def see(self, in_flight: int, name: str = "iris", answered: int = 0) -> None:
+        traffic = Traffic(in_flight=in_flight, view=TrafficView(requests=answered))
+        self.board.traffic = {**self.board.traffic, name: traffic}
+
+    async def hold(self, count: int, name: str = "iris") -> None:
+        self.board.held[name] = count
+        self.board.demand_signals.notify(name)
+        await self.clock.settle()
+
+    async def api(self, name: str = "iris") -> Api:
+        api = await self.store.api(name)
+        assert api
+        return api
+
+    async def events(self, *reasons: str, name: str = "iris") -> list[str]:
+        events = await self.store.events(name)
+        return [event.message.partition("\n")[0] for event in events if event.reason in reasons]
+
+    @property
+    def samples(self) -> list[Sample]:
+        return self.policies["iris"].samples
+
+    def phases(self) -> list[Phase]:
+        return sorted(replica.status.phase for replica in self.board.replicas["iris"])
+
+
+@asynccontextmanager
+async def stage(store: MemoryStore | None = None) -> AsyncGenerator[Stage]:
+    at = Stage(store or MemoryStore())
+    controller = Controller(Reconciler(at.store, at.board, at.backend, at.clock))
+    async with asyncio.TaskGroup() as group:
+        bodies = (at.backend.run(), acknowledge(at.board), controller.run(), at.autoscaler.run())
+        tasks = [group.create_task(body) for body in bodies]
+        await at.clock.settle()
+        yield at
+        for task in tasks:
+            task.cancel()
+
+
+async def test_the_number_of_replicas_follows_the_traffic_and_is_explained() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(3)
+        await at.clock.advance(2)
+        assert (await at.api()).replicas == 3
+        assert at.phases() == [Phase.READY] * 3
+        assert await at.events("ScaledUp") == [
+            "Scaled from 1 to 3: wanted 3, got 3: 3 in flight now, 3 on average"
+        ]
+        at.see(1)
+        await at.clock.advance(3)
+        assert at.phases() == [Phase.READY]
+        assert await at.events("ScaledDown") == [  # the first second saw both
+            "Scaled from 3 to 2: wanted 2, got 2: 1.5 in flight now, 1.5 on average",
+            "Scaled from 2 to 1: wanted 1, got 1: 1 in flight now, 1 on average",
+        ]
+        view = at.board.scaling["iris"]
+        assert (view.was, view.wanted, view.replicas, view.inputs) == (1, 1, 1, {"average": 1.0})
+        assert at.board.decisions["iris"]["", "up"] == 1
+        assert at.board.decisions["iris"]["", "down"] == 2
+
+
+async def test_it_decides_every_second_and_averages_the_looks_between() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(1)
+        await at.clock.advance(2.1)
+        at.samples.clear()
+        for in_flight in (1, 2, 3, 4, 1, 2, 3, 4):
+            at.see(in_flight)
+            await at.clock.advance(0.25)
+        start = at.clock.now().timestamp() - 0.1
+        assert [sample.now for sample in at.samples] == pytest.approx([start - 1, start], abs=1e-3)
+        assert at.samples[-1].in_flight == 2.5
+
+
+async def test_what_a_sample_says() -> None:
+    async with stage() as at:
+        await at.deploy(max_concurrency=2)
+        at.see(9)
+        await at.hold(4)
+        await at.clock.advance(1)
+        at.board.starts["iris"] = (StartupTimes(kind=StartKind.COLD, median=1.5, last=2, count=3),)
+        at.board.acknowledged["iris"] = frozenset(list(at.board.acknowledged["iris"])[:1])
+        at.room = 30
+        at.samples.clear()
+        await at.clock.advance(1)
+        [sample] = at.samples
+        assert (sample.in_flight, sample.busy, sample.ready, sample.requested) == (9, 2, 1, 9)
+        assert (sample.startup, sample.room) == (1.5, 30)
+
+
+async def test_while_nothing_is_known_of_the_traffic_nothing_changes() -> None:
+    async with stage() as at:
+        await at.deploy()
+        await at.clock.advance(5)
+        assert (await at.api()).replicas == 1
+        assert not at.board.scaling
+
+
+async def test_an_idle_api_has_no_replica_and_wakes_at_once() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(0)
+        await at.clock.advance(3)
+        api = await at.api()
+        assert (api.replicas, api.outcome) == (0, Outcome.DONE)
+        assert at.board.replicas["iris"] == ()
+        await at.hold(1)  # no time passes
+        assert (await at.api()).replicas == 1
+        assert at.phases() == [Phase.READY]
+        assert await at.events("ScaledUp") == [
+            "Scaled from 0 to 1: wanted 1, got 1: 1 in flight now, 1 on average"
+        ]
+        assert at.board.asked["iris"] == at.clock.now()
+
+
+async def test_what_was_seen_before_does_not_dilute_the_demand() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(0)
+        await at.clock.advance(2.9)
+        await at.hold(3)
+        assert (await at.api()).replicas == 3
+
+
+async def test_demand_that_meets_a_stale_record_reads_it_again() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(0)
+        await at.clock.advance(3)
+        await at.store.scale(await at.api(), 0, at.clock.now())  # another version, the same intent
+        await at.hold(1)
+        assert (await at.api()).replicas == 1
+
+
+async def test_requests_too_short_to_be_seen_keep_a_replica() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(1)
+        await at.clock.advance(2)
+        for answered in range(1, 6):
+            at.see(0, answered=answered)
+            await at.clock.advance(1)
+        assert (await at.api()).replicas == 1
+        assert at.samples[-1].in_flight == TRACE
+        assert at.board.asked["iris"]
+        assert await at.events("ScaledDown") == []
+
+
+async def test_one_that_is_counted_late_does_not_wake_an_idle_api() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(0, answered=1)
+        await at.clock.advance(3)
+        assert (await at.api()).replicas == 0
+        at.see(0, answered=2)
+        await at.clock.advance(3)
+        assert (await at.api()).replicas == 0
+
+
+async def test_a_revision_that_is_not_proven_keeps_a_replica() -> None:
+    async with stage() as at:
+        at.backend.held = Everything()
+        await at.deploy()
+        at.see(0)
+        await at.clock.advance(3)
+        assert (await at.api()).replicas == 1
+        assert at.board.scaling["iris"].message == "wanted 0, got 1: one replica is to prove revision 1"
+        at.backend.held = set()
+        at.backend.release()
+        await at.clock.advance(3)
+        assert (await at.api()).replicas == 0
+
+
+class Everything(set[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+async def test_a_deploy_to_an_idle_api_is_proven_then_it_is_idle_again() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(0)
+        await at.clock.advance(3)
+        await at.deploy(env={"A": "b"})
+        await at.clock.advance(3)
+        api = await at.api()
+        assert (api.replicas, api.outcome, api.live) == (0, Outcome.DONE, api.target)
+        assert api.target.revision == 2
+
+
+async def test_a_new_revision_reconfigures_the_policy() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(5)
+        await at.clock.advance(2)
+        policy = at.policies["iris"]
+        await at.deploy(autoscaling={"min_replicas": 0, "max_replicas": 2})
+        await at.clock.advance(2)
+        assert at.policies["iris"] is policy
+        assert (await at.api()).replicas == 2
+
+
+async def test_a_rollout_ends_though_the_number_changes_all_the_time() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(3)
+        await at.clock.advance(2)
+        await at.deploy(env={"A": "b"})
+        for second in range(20):
+            at.see(3 + second % 2)
+            await at.clock.advance(1)
+        api = await at.api()
+        assert (api.outcome, api.target.revision) == (Outcome.DONE, 2)
+
+
+class Overtaken(MemoryStore):
+    """Somebody scales just before a verdict is written."""
+
+    times = 0
+
+    async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
+        if self.times < 3:
+            self.times += 1
+            await self.scale(api, api.replicas, at)
+        return await super().finish(api, outcome, message, at)
+
+
+async def test_a_verdict_that_was_overtaken_is_written_at_once() -> None:
+    store = Overtaken()
+    async with stage(store) as at:
+        await at.deploy()
+        for _ in range(5):
+            await at.clock.settle()  # no time passes
+        assert store.times == 3
+        assert (await at.api()).outcome is Outcome.DONE
+
+
+async def test_one_apis_failure_harms_no_other_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with stage() as at:
+        await at.deploy(name="faulty")
+        await at.deploy()
+        at.see(1, "faulty")
+        at.see(4)
+        with caplog.at_level(logging.ERROR):
+            await at.clock.advance(5)
+        assert (await at.api()).replicas == 4
+        told = [record.message for record in caplog.records if "faulty" in record.message]
+        assert told == ["the number of replicas of faulty cannot be decided; it stays as it is"]
+
+
+class Flickering(MemoryStore):
+    broken = False
+
+    async def apis(self) -> tuple[Api, ...]:
+        if self.broken:
+            raise StoreUnusable("the database is away")
+        return await super().apis()
+
+
+async def test_a_store_that_was_away_is_asked_again() -> None:
+    store = Flickering()
+    async with stage(store) as at:
+        await at.deploy()
+        at.see(1)
+        await at.clock.advance(2)
+        store.broken = True
+        at.see(5)
+        await at.clock.advance(5)
+        assert (await at.api()).replicas == 1
+        store.broken = False
+        await at.clock.advance(20)
+        assert (await at.api()).replicas == 5
+
+
+async def test_a_shortage_is_told_once_an_episode() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.room = 2
+        at.see(5)
+        await at.clock.advance(30)
+        told = ["No room for more: wanted 5, got 2: there is room for 2"]
+        assert await at.events("NoCapacity") == told
+        at.see(1)
+        await at.clock.advance(30)
+        at.see(5)
+        await at.clock.advance(30)
+        assert await at.events("NoCapacity") == told
+        at.see(1)
+        await at.clock.advance(100)
+        at.see(5)
+        await at.clock.advance(30)
+        assert len(await at.events("NoCapacity")) == 2
+
+
+async def test_a_clock_that_is_set_back_ends_what_the_policy_remembers() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(1)
+        await at.clock.advance(3)
+        before = at.policies["iris"]
+        at.clock._start -= timedelta(hours=1)  # pyright: ignore[reportPrivateUsage] (nobody else sets it back)
+        at.see(3)
+        await at.clock.advance(3)
+        after = at.policies["iris"]
+        assert after is not before
+        assert after.samples == sorted(after.samples, key=lambda sample: sample.now)
+        assert (await at.api()).replicas == 3
+
+
+async def test_what_is_deleted_is_forgotten() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(1)
+        await at.clock.advance(2)
+        await at.store.mark_deleting("iris", at.clock.now())
+        at.board.intent_signals.notify("iris")
+        await at.clock.advance(2)
+        assert not at.board.scaling
+        assert not at.board.decisions
+        assert not at.board.asked
+        assert not at.board.starts
+
+
+async def test_scaling_down_stops_only_what_no_request_can_reach() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(3)
+        await at.clock.advance(2)
+        everything = at.board.reachable["iris"]
+        at.see(1)
+        listener_told = replace(at.board.routes["iris"])
+        await at.clock.advance(2)
+        assert len(listener_told.endpoints) == 3
+        assert len(everything - at.board.reachable["iris"]) == 2
+        assert at.phases() == [Phase.READY]

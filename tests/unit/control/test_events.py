@@ -1,0 +1,91 @@
+"""What is told of replicas, and of processes that their replica hides."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+
+from gyrus.autoscaling.policy import Decision
+from gyrus.contract.replica import Phase, ProcessStatus, Reason
+from gyrus.control.events import replica_events, scaled_event, shortage_event
+from gyrus.state.board import Replica
+from support.world import NOW, replica
+
+READY = ProcessStatus(index=0, phase=Phase.READY)
+KILLED = ProcessStatus(
+    index=0, phase=Phase.BACKOFF, reason=Reason.KILLED, message="it was killed by SIGKILL", exit_code=-9
+)
+STARTING = ProcessStatus(index=0, phase=Phase.STARTING, restarts=1, reason=Reason.KILLED)
+BACK = ProcessStatus(index=0, phase=Phase.READY, restarts=1)
+
+
+def beside_another(process: ProcessStatus) -> Replica:
+    """A replica that is ready all the time, for its other process is."""
+    processes = (process, ProcessStatus(index=1, phase=Phase.READY))
+    return replica("r", restarts=process.restarts, processes=processes)
+
+
+def told(*samples: Replica) -> list[tuple[str, str, str]]:
+    """The events between one look and the next."""
+    events = [
+        event
+        for before, after in pairwise(samples)
+        for event in replica_events("iris", {before.id: before}, {after.id: after}, NOW)
+    ]
+    assert all(event.replica == "r" for event in events)
+    return [(event.type, event.reason, event.message) for event in events]
+
+
+def test_a_process_that_dies_beside_others_is_told() -> None:
+    assert told(*map(beside_another, (READY, KILLED, STARTING, BACK, BACK))) == [
+        ("warning", "Killed", "Process 0 of replica r: it was killed by SIGKILL"),
+        ("normal", "ProcessReady", "Process 0 of replica r is ready again (restarts so far: 1)"),
+    ]
+
+
+def test_a_restart_too_quick_to_be_seen_is_told() -> None:
+    [(_, reason, _)] = told(beside_another(READY), beside_another(BACK))
+    assert reason == "ProcessReady"
+
+
+def test_a_process_that_starts_for_the_first_time_is_no_news() -> None:
+    first = dataclasses.replace(STARTING, restarts=0, reason=None)
+    assert told(beside_another(first), beside_another(READY)) == []
+
+
+def test_the_only_process_is_told_of_once() -> None:
+    alone = replica("r", phase=Phase.BACKOFF, reason=Reason.KILLED, processes=(KILLED,))
+    starting = replica("r", phase=Phase.STARTING, processes=(STARTING,))
+    ready = replica("r", processes=(BACK,))
+    reasons = [reason for _, reason, _ in told(replica("r", processes=(READY,)), alone, starting, ready)]
+    assert reasons == ["Killed", "ReplicaRestarted", "ReplicaReady"]
+
+
+def test_a_change_of_number_tells_its_rule_and_what_it_was_decided_upon() -> None:
+    decision = Decision(
+        at=0,
+        was=3,
+        wanted=7,
+        replicas=4,
+        rule="max_upscale_factor",
+        because="upscale factor 1.5 from 3",
+        inputs={"average": 6.666666, "target_in_flight": 1.0},
+    )
+    up = scaled_event("iris", decision, NOW)
+    assert (up.type, up.reason) == ("normal", "ScaledUp")
+    assert up.message.splitlines() == [
+        "Scaled from 3 to 4: wanted 7, got 4: upscale factor 1.5 from 3",
+        "average 6.67, target_in_flight 1",
+    ]
+    down = dataclasses.replace(decision, wanted=2, replicas=2, because="", inputs={})
+    event = scaled_event("iris", down, NOW)
+    assert (event.reason, event.message) == ("ScaledDown", "Scaled from 3 to 2: wanted 2, got 2")
+
+
+def test_a_shortage_is_a_warning() -> None:
+    decision = Decision(
+        at=0, was=3, wanted=7, replicas=4, rule="capacity", because="there is room for 4 only"
+    )
+    event = shortage_event("iris", decision, NOW)
+    assert (event.type, event.reason) == ("warning", "NoCapacity")
+    assert event.message == "No room for more: wanted 7, got 4: there is room for 4 only"

@@ -1,0 +1,52 @@
+"""How many are held, and how many go on at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gyrus.gate.release_budget import ReleaseBudget, free_places, most_held
+from gyrus.state.board import QueuePolicy, Traffic
+
+QUEUEING = QueuePolicy(slots=4, longest_queue=10, processes=2, replicas=3, hold=1, generation=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "most"),
+    [({}, 34), ({"replicas": 0}, 14), ({"longest_queue": 0}, 4), ({"slots": None}, None)],
+)
+def test_as_many_are_held_as_the_replicas_could_take(changes: dict[str, object], most: int | None) -> None:
+    assert most_held(replace(QUEUEING, **changes)) == most
+
+
+@pytest.mark.parametrize(
+    ("changes", "endpoints", "number"),
+    [({}, 2, 14), ({}, 3, 21), ({"slots": None}, 3, None), ({"slots": 1, "longest_queue": 0}, 2, 2)],
+)
+def test_each_process_has_its_share_of_the_places(
+    changes: dict[str, object], endpoints: int, number: int | None
+) -> None:
+    assert free_places(replace(QUEUEING, **changes), endpoints) == number
+
+
+def released(room: ReleaseBudget, free_places: int | None, traffic: Traffic | None, held: int) -> int:
+    """How many go on, of so many, before the gateway tells anew."""
+    gone = 0
+    while gone < held and room.left(free_places, traffic, held - gone):
+        room.release()
+        gone += 1
+    return gone
+
+
+def test_no_more_are_released_than_there_are_places() -> None:
+    room = ReleaseBudget()
+    first = Traffic(in_flight=30)
+    assert released(room, 7, first, 30) == 7
+    assert released(room, 7, first, 23) == 0
+    assert released(room, 7, Traffic(in_flight=25), 23) == 5  # five of the seven are answered
+    assert released(room, None, Traffic(in_flight=1000), 18) == 18
+
+
+def test_places_are_given_out_where_the_gateway_tells_nothing() -> None:
+    assert released(ReleaseBudget(), 7, None, 30) == 7

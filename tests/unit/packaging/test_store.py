@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gyrus.packaging import unpacking
+from gyrus.packaging.archive import pack
+from gyrus.packaging.errors import (
+    BrokenArchive,
+    DigestMismatch,
+    PackageTooLarge,
+    StorageFull,
+    UnknownPackage,
+    telling_full_storage,
+)
+from gyrus.packaging.store import PackageStore
+
+
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+async def chunks(content: bytes, size: int = 700) -> AsyncGenerator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> bytes:
+    """The archive of a small project."""
+    folder = tmp_path / "project"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "handler.py").write_text("class Handler: ...\n")
+    (folder / "run.sh").write_text("echo\n")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "latest").symlink_to("src/handler.py")
+    into = io.BytesIO()
+    pack(folder, into)
+    return into.getvalue()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> PackageStore:
+    shelf = PackageStore(tmp_path / "packages", tmp_path / "projects", limit=20_000)
+    shelf.clean_up()
+    return shelf
+
+
+def kept(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "packages").iterdir())
+
+
+async def test_what_was_packed_comes_out_again(shelf: PackageStore, content: bytes, tmp_path: Path):
+    digest = digest_of(content)
+    assert not shelf.has(digest)
+    assert await shelf.add(digest, chunks(content)) == len(content)
+    assert shelf.has(digest)
+    assert kept(tmp_path) == [f"{digest}.tar"]
+    folder = await shelf.project(digest)
+    assert folder == tmp_path / "projects" / digest
+    assert (folder / "src" / "handler.py").read_text() == "class Handler: ...\n"
+    assert os.readlink(folder / "latest") == "src/handler.py"
+    modes = {
+        path.name: path.lstat().st_mode & 0o777 for path in (folder / "run.sh", folder / "src" / "handler.py")
+    }
+    assert modes == {"run.sh": 0o555, "handler.py": 0o444}
+    again = io.BytesIO()
+    assert pack(folder, again).files == ("latest", "run.sh", "src/handler.py")
+    assert digest_of(again.getvalue()) == digest
+
+
+async def test_an_upload_may_be_repeated(shelf: PackageStore, content: bytes, tmp_path: Path):
+    digest = digest_of(content)
+    await asyncio.gather(*(shelf.add(digest, chunks(content)) for _ in range(3)))
+    await shelf.add(digest, chunks(content))
+    assert kept(tmp_path) == [f"{digest}.tar"]
+
+
+async def test_bytes_that_the_digest_does_not_name(shelf: PackageStore, content: bytes, tmp_path: Path):
+    with pytest.raises(DigestMismatch, match=r"What arrived \(10 bytes\) is not the package"):
+        await shelf.add(digest_of(content), chunks(content[:10]))
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "A" * 64, "../" + "a" * 61, "a" * 64 + "\n", "a" * 65])
+async def test_what_is_no_digest(shelf: PackageStore, content: bytes, digest: str):
+    assert not shelf.has(digest)
+    with pytest.raises(DigestMismatch, match="is not a digest"):
+        await shelf.add(digest, chunks(content))
+    with pytest.raises(UnknownPackage):
+        await shelf.project(digest)
+    await shelf.forget([digest])
+
+
+async def test_too_large_a_package_is_refused_as_soon_as_it_is(shelf: PackageStore, tmp_path: Path):
+    taken = 0
+
+    async def endless() -> AsyncGenerator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield bytes(1000)
+
+    with pytest.raises(PackageTooLarge, match=r"larger than the 19\.5 KiB that are allowed"):
+        await shelf.add("a" * 64, endless())
+    assert taken == 21
+    assert kept(tmp_path) == []
+
+
+async def test_a_cancelled_upload_leaves_nothing(shelf: PackageStore, content: bytes, tmp_path: Path):
+    arrived = asyncio.Event()
+
+    async def stalling() -> AsyncGenerator[bytes]:
+        yield content[:100]
+        arrived.set()
+        await asyncio.Event().wait()
+
+    upload = asyncio.create_task(shelf.add(digest_of(content), stalling()))
+    await arrived.wait()
+    assert len(kept(tmp_path)) == 1
+    upload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await upload
+    assert kept(tmp_path) == []
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing(shelf: PackageStore, content: bytes, tmp_path: Path):
+    async def broken() -> AsyncGenerator[bytes]:
+        yield content[:100]
+        raise ConnectionError("the client went away")
+
+    with pytest.raises(ConnectionError):
+        await shelf.add(digest_of(content), broken())
+    assert kept(tmp_path) == []
+
+
+async def test_leftovers_are_cleaned_at_the_start(shelf: PackageStore, content: bytes, tmp_path: Path):
+    digest = digest_of(content)
+    await shelf.add(digest, chunks(content))
+    (tmp_path / "packages" / ".unfinished-abc").write_bytes(b"half")
+    (tmp_path / "projects" / ".unfinished-abc" / "files").mkdir(parents=True)
+    shelf.clean_up()
+    assert kept(tmp_path) == [f"{digest}.tar"]
+    assert list((tmp_path / "projects").iterdir()) == []
+
+
+async def test_a_project_is_unpacked_once_however_many_ask(
+    shelf: PackageStore, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    times = 0
+    unpack = unpacking.unpack
+
+    def counting(archive: Path, folder: Path) -> None:
+        nonlocal times
+        times += 1
+        unpack(archive, folder)
+
+    monkeypatch.setattr(unpacking, "unpack", counting)
+    await shelf.add(digest_of(content), chunks(content))
+    folders = await asyncio.gather(*(shelf.project(digest_of(content)) for _ in range(5)))
+    assert (times, len(set(folders))) == (1, 1)
+    assert os.listdir(tmp_path / "projects") == [digest_of(content)]
+
+
+async def test_an_unknown_project(shelf: PackageStore):
+    with pytest.raises(UnknownPackage, match="is not here; deploy the project again"):
+        await shelf.project("a" * 64)
+
+
+async def test_forgetting(shelf: PackageStore, content: bytes, tmp_path: Path):
+    digest = digest_of(content)
+    await shelf.add(digest, chunks(content))
+    folder = await shelf.project(digest)
+    (folder / "written-by-a-handler.txt").touch()
+    await shelf.forget([digest, "b" * 64])
+    assert not shelf.has(digest)
+    assert not folder.exists()
+    assert kept(tmp_path) == []
+    await shelf.add(digest, chunks(content))
+    assert await shelf.project(digest) == folder
+
+
+# Archives that nobody should unpack
+
+
+def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    into = io.BytesIO()
+    with tarfile.open(fileobj=into, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info, data in members:
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return into.getvalue()
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info, b"data" if kind == tarfile.REGTYPE else b""
+
+
+def sparse() -> tuple[tarfile.TarInfo, bytes]:
+    info, data = entry("sparse")
+    info.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,4",
+                        "GNU.sparse.size": str(2**40)}  # fmt: skip
+    return info, data
+
+
+def absurd_header() -> bytes:
+    """An extended header that claims more bytes than a machine can count."""
+    header = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = b"\x80" + b"\xff" * 11
+    header[156:157] = tarfile.XHDTYPE
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + bytes(1024)
+
+
+def bad_archives() -> Iterator[tuple[str, bytes]]:
+    yield "no tar at all", b"hello" * 1000
+    yield "empty", b""
+    yield "absolute name", tar_of(entry("/etc/evil"))
+    yield "name that leaves", tar_of(entry("../evil"))
+    yield "name that leaves later", tar_of(entry("a/../../evil"))
+    yield "unnormal name", tar_of(entry("a//b"))
+    yield "absolute link", tar_of(entry("link", tarfile.SYMTYPE, "/etc/passwd"))
+    yield "link that leaves", tar_of(entry("a/link", tarfile.SYMTYPE, "../../evil"))
+    yield "hard link", tar_of(entry("a"), entry("b", tarfile.LNKTYPE, "a"))
+    yield "device", tar_of(entry("null", tarfile.CHRTYPE))
+    yield "pipe", tar_of(entry("pipe", tarfile.FIFOTYPE))
+    yield "folder", tar_of(entry("folder", tarfile.DIRTYPE))
+    yield "the same name twice", tar_of(entry("a"), entry("a"))
+    yield "a file below a link", tar_of(entry("a", tarfile.SYMTYPE, "b"), entry("a/x"))
+    yield "a file that is a folder too", tar_of(entry("a/x"), entry("a"))
+    yield "a sparse file", tar_of(sparse())
+    yield "no name", tar_of(entry("."))
+    yield "too long a name", tar_of(entry("x" * 256))
+    yield "too long a link", tar_of(entry("a", tarfile.SYMTYPE, "x/" * 2000))
+    yield "absurd header", absurd_header()
+    yield "cut off", tar_of(entry("a"))[:513]
+
+
+@pytest.mark.parametrize(
+    ("case", "archive"), list(bad_archives()), ids=lambda v: v if isinstance(v, str) else ""
+)
+async def test_harmful_archives_are_refused(case: str, archive: bytes, shelf: PackageStore, tmp_path: Path):
+    with pytest.raises(BrokenArchive):
+        await shelf.add(digest_of(archive), chunks(archive))
+    assert kept(tmp_path) == []
+
+
+async def test_a_link_that_leaves_by_way_of_another_is_refused(shelf: PackageStore, tmp_path: Path):
+    archive = tar_of(entry("here", tarfile.SYMTYPE, "."), entry("out", tarfile.SYMTYPE, "here/../evil"))
+    await shelf.add(digest_of(archive), chunks(archive))
+    with pytest.raises(BrokenArchive, match="link out leaves the folder by way of another"):
+        await shelf.project(digest_of(archive))
+    assert list((tmp_path / "projects").iterdir()) == []
+
+
+@given(data=st.data())
+def test_a_damaged_archive_is_refused_or_harmless(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+):
+    place = tmp_path_factory.mktemp("damaged")
+    archive = bytearray(tar_of(entry("a/ü" + "x" * 120), entry("b"), entry("c", tarfile.SYMTYPE, "b")))
+    for _ in range(data.draw(st.integers(1, 12))):
+        archive[data.draw(st.integers(0, len(archive) - 1))] = data.draw(st.integers(0, 255))
+    (place / "archive.tar").write_bytes(archive)
+    try:
+        unpacking.check(place / "archive.tar")
+        unpacking.unpack(place / "archive.tar", place / "files")
+    except BrokenArchive:
+        pass
+    assert {path.name for path in place.iterdir()} <= {"archive.tar", "files"}
+
+
+# A full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 64 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=False)
+    if mount.returncode:
+        pytest.skip("nothing can be mounted here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+async def test_an_upload_to_a_full_disk(small_disk: Path):
+    shelf = PackageStore(small_disk / "packages", small_disk / "projects")
+    shelf.clean_up()
+    large = tar_of(entry("small"), (tarfile.TarInfo("large"), bytes(100_000)))
+    with pytest.raises(
+        StorageFull, match=r"The disk is full: .*packages could not be written\. Free some space"
+    ):
+        await shelf.add(digest_of(large), chunks(large, 30_000))
+    assert list((small_disk / "packages").iterdir()) == []
+    half = tar_of((tarfile.TarInfo("half"), bytes(35_000)))
+    await shelf.add(digest_of(half), chunks(half))
+    with pytest.raises(StorageFull, match="projects could not be written"):
+        await shelf.project(digest_of(half))
+    assert list((small_disk / "projects").iterdir()) == []
+
+
+def test_a_full_disk_is_told():
+    with pytest.raises(StorageFull, match=r"The disk is full: /here could not be written"):  # noqa: SIM117
+        with telling_full_storage("/here"), open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"x")
+    with pytest.raises(PermissionError), telling_full_storage("/here"):
+        raise PermissionError
+
+
+def test_importing_it_loads_nothing_heavy():
+    code = (
+        "import sys, gyrus.packaging.archive, gyrus.packaging.store\n"
+        "print([m for m in ('pathspec', 'pydantic', 'yaml', 'tempfile') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "pathspec" not in loaded
+    assert "pydantic" not in loaded

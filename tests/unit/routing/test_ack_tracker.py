@@ -1,0 +1,271 @@
+"""What control may rely on: a wanted endpoint told of is used, and an unwanted one is told of while it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gyrus.routing.ack_tracker import AckTracker
+from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, ROUTES
+from gyrus.routing.settings import GatewaySettings
+from gyrus.routing.snapshot import EMPTY, Snapshot, build
+from gyrus.routing.xds.stream_state import StreamState
+from gyrus.state.board import Route
+from support.fake_envoy import FakeEnvoy
+
+SETTINGS = GatewaySettings()
+
+
+@dataclass
+class Operator:
+    """The gateway's part, without its tasks; a new one may take over the same Envoy."""
+
+    envoy: FakeEnvoy
+    routes: dict[str, Route] = field(default_factory=dict[str, Route])
+    tracker: AckTracker = field(default_factory=AckTracker)
+    snapshot: Snapshot = EMPTY
+    meanings: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """What each version of endpoints is, whoever made it."""
+    tables: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    session: StreamState | None = None
+    restored: bool = False
+    """It had to guess which of Envoy's clusters have routes: all."""
+
+    def want(self, api: str, *endpoints: str) -> None:
+        self.routes[api] = Route(api=api, path=f"/{api}", endpoints=frozenset(endpoints), timeout=1.0)
+        self.publish()
+
+    def drop(self, api: str) -> None:
+        self.routes.pop(api, None)
+        self.publish()
+
+    def publish(self) -> None:
+        self.snapshot = build(self.routes, SETTINGS, None, self.snapshot)
+        self.tracker.wanted(self.snapshot)
+        for api, route in self.routes.items():
+            self.meanings[self.snapshot.of_kind(ENDPOINTS)[api].version] = route.endpoints
+        self.tables[self.snapshot.of_kind(ROUTES)["gyrus"].version] = frozenset(self.routes)
+
+    def connect(self) -> None:
+        if self.session:
+            self.tracker.closed(self.session)
+        self.session = StreamState()
+        self.tracker.opened(self.session)
+        self.envoy.connect(self.session)
+        self.listen(told=False)
+
+    def listen(self, told: bool) -> None:
+        if self.session and self.session.synced and not told:
+            self.tracker.synced(self.session)
+
+    def take(self) -> None:
+        if self.session:
+            told = self.session.synced
+            self.envoy.take(self.snapshot)
+            self.listen(told)
+
+    def answer(self) -> None:
+        if self.session:
+            told = self.session.synced
+            self.envoy.answer()
+            self.listen(told)
+
+    def settle(self) -> None:
+        self.envoy.settle(self.snapshot)
+        self.listen(told=False)
+
+    def successor(self) -> Operator:
+        """Another operator, which asks Envoy what it has."""
+        new = Operator(self.envoy, dict(self.routes), meanings=self.meanings, tables=self.tables)
+        new.restored = True
+        new.tracker.restore({api: self.used(api) for api in self.envoy.has[CLUSTER]})
+        new.publish()
+        return new
+
+    def used(self, api: str) -> frozenset[str]:
+        """What Envoy truly uses."""
+        if api not in self.envoy.has[CLUSTER]:
+            return frozenset()
+        return self.meanings.get(self.envoy.has[ENDPOINTS].get(api, ""), frozenset())
+
+    def is_routed(self, api: str) -> bool:
+        return api in self.tables.get(self.envoy.has[ROUTES].get("gyrus", ""), frozenset[str]())
+
+    def acknowledged(self, api: str) -> frozenset[str] | None:
+        return self.tracker.acknowledged(api, self.routes.get(api))
+
+
+def started(**routes: tuple[str, ...]) -> Operator:
+    operator = Operator(FakeEnvoy())
+    operator.publish()
+    operator.connect()
+    for api, endpoints in routes.items():
+        operator.want(api, *endpoints)
+    operator.settle()
+    return operator
+
+
+def test_new_api_is_not_there_until_its_route_is() -> None:
+    operator = started()
+    operator.want("iris", "unix:/a")
+    seen: list[frozenset[str] | None] = []
+    for _ in range(10):
+        operator.take()
+        seen.append(operator.acknowledged("iris"))
+        operator.answer()
+    assert set(seen) == {None, frozenset({"unix:/a"})}
+    assert operator.acknowledged("iris") == {"unix:/a"}
+
+
+def test_api_without_replicas_is_routed_and_empty() -> None:
+    assert started(iris=()).acknowledged("iris") == frozenset()
+
+
+def test_new_endpoint_counts_when_it_is_confirmed() -> None:
+    operator = started(iris=("unix:/a",))
+    operator.want("iris", "unix:/a", "unix:/b")
+    operator.take()
+    assert operator.acknowledged("iris") == {"unix:/a"}
+    operator.answer()
+    assert operator.acknowledged("iris") == {"unix:/a", "unix:/b"}
+
+
+def test_old_endpoint_counts_until_its_removal_is_confirmed() -> None:
+    operator = started(iris=("unix:/a", "unix:/b"))
+    operator.want("iris", "unix:/a")
+    operator.take()
+    assert operator.acknowledged("iris") == {"unix:/a", "unix:/b"}
+    operator.answer()
+    assert operator.acknowledged("iris") == {"unix:/a"}
+
+
+def test_endpoint_that_was_wanted_for_a_moment_counts_while_it_may_be_used() -> None:
+    operator = started(iris=("unix:/a",))
+    operator.want("iris", "unix:/a", "unix:/b")
+    operator.take()
+    operator.want("iris", "unix:/a")
+    assert operator.acknowledged("iris") == {"unix:/a", "unix:/b"}
+    operator.settle()
+    assert operator.acknowledged("iris") == {"unix:/a"}
+
+
+def test_removed_api_stays_until_its_cluster_is_gone() -> None:
+    operator = started(iris=("unix:/a",))
+    operator.drop("iris")
+    while operator.envoy.has[CLUSTER]:
+        assert operator.acknowledged("iris") == {"unix:/a"}
+        operator.take()
+        operator.answer()
+    operator.settle()
+    assert operator.acknowledged("iris") is None
+
+
+def test_broken_stream_changes_nothing_and_a_dead_envoy_everything() -> None:
+    operator = started(iris=("unix:/a",))
+    assert operator.session
+    operator.tracker.closed(operator.session)
+    assert operator.acknowledged("iris") == {"unix:/a"}
+    operator.tracker.died()
+    assert operator.acknowledged("iris") is None
+    assert operator.tracker.apis() == frozenset()
+
+
+def test_next_operator_knows_what_envoy_uses() -> None:
+    first = started(iris=("unix:/a",), other=("unix:/o",))
+    second = first.successor()
+    second.drop("other")
+    second.want("iris", "unix:/b")
+    assert second.acknowledged("iris") == {"unix:/a"}
+    assert second.acknowledged("other") == {"unix:/o"}
+    second.connect()
+    assert second.acknowledged("iris") == {"unix:/a"}
+    assert second.acknowledged("other") == {"unix:/o"}
+    second.settle()
+    assert second.acknowledged("iris") == {"unix:/b"}
+    assert second.acknowledged("other") is None
+
+
+def test_during_a_hot_restart_both_envoys_count() -> None:
+    operator = started(iris=("unix:/a",))
+    old = operator.session
+    new = StreamState()
+    operator.tracker.opened(new)
+    FakeEnvoy().connect(new)
+    operator.want("iris", "unix:/b")
+    fresh = FakeEnvoy()
+    fresh.connect(new)
+    fresh.settle(operator.snapshot)
+    assert operator.acknowledged("iris") == {"unix:/a", "unix:/b"}
+    assert old
+    operator.tracker.closed(old)
+    assert operator.acknowledged("iris") == {"unix:/b"}
+
+
+def test_old_versions_are_forgotten() -> None:
+    operator = started(iris=("unix:/a",))
+    for number in range(1500):
+        operator.want("iris", f"unix:/{number}")
+    assert len(operator.tracker._assignments) <= 1005  # pyright: ignore[reportPrivateUsage] (a leak shows nowhere else)
+    assert operator.acknowledged("iris") == {"unix:/a"}
+    operator.settle()
+    assert operator.acknowledged("iris") == {"unix:/1499"}
+
+
+def test_old_route_tables_are_forgotten() -> None:
+    operator = started(iris=("unix:/a",))
+    for number in range(200):
+        operator.want(f"api-{number}", "unix:/b")
+        operator.drop(f"api-{number}")
+        operator.want(f"other-{number}", "unix:/c")
+        operator.settle()
+        operator.drop(f"other-{number}")
+    assert len(operator.tracker._tables) <= 102  # pyright: ignore[reportPrivateUsage] (a leak shows nowhere else)
+    operator.settle()
+    assert operator.acknowledged("iris") == {"unix:/a"}
+
+
+names = st.sampled_from(["x", "y"])
+endpoints = st.lists(st.sampled_from(["unix:/1", "unix:/2", "unix:/3"]), max_size=3)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("want"), names, endpoints),
+        st.tuples(st.just("drop"), names),
+        st.tuples(st.just("take")),
+        st.tuples(st.just("answer")),
+        st.tuples(st.just("connect")),
+        st.tuples(st.just("restart")),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps)
+def test_control_is_never_misled(steps: list[Any]) -> None:
+    operator = started(x=("unix:/1",))
+    for step in steps:
+        match step:
+            case ("want", api, wanted):
+                operator.want(api, *wanted)
+            case ("restart",):
+                operator = operator.successor()
+            case (name, *arguments):
+                getattr(operator, name)(*arguments)
+            case _:
+                raise AssertionError(step)
+        for api in ("x", "y"):
+            wanted = operator.routes[api].endpoints if api in operator.routes else frozenset[str]()
+            told, used = operator.acknowledged(api), operator.used(api)
+            assert used - wanted <= (told or frozenset()), "an unwanted endpoint is used and not told of"
+            assert (told or frozenset()) & wanted <= used, "a wanted endpoint is told of and not used"
+            if api in operator.routes and told is not None and told <= wanted and not operator.restored:
+                assert operator.is_routed(api)
+    if operator.session is None:
+        operator.connect()
+    operator.settle()
+    for api in ("x", "y"):
+        wanted = operator.routes[api].endpoints if api in operator.routes else None
+        assert operator.acknowledged(api) == wanted
