@@ -196,7 +196,7 @@ async def test_request_leaves_with_its_client(
         ({"hold": 0.2}, 20.0, 503, "no-replica", "max_hold, 0.2 s: waiting for a replica to start"),
         ({"hold": 0.2}, 0.2, 504, "timeout", "timeout of 0.2 s: waiting for a replica to start"),
         (
-            {"hopeless": "ImportError: no module."},
+            {"unavailable_reason": "ImportError: no module."},
             20.0,
             503,
             "no-replica",
@@ -237,12 +237,12 @@ async def test_held_request_of_an_api_that_is_deleted_or_fails_is_answered_at_on
     url = await api.route()
     asked = asyncio.create_task(client.get(url))
     await until(lambda: api.held == 1)
-    api.queueing["hopeless"] = "InitFailure: no model"
+    api.queueing["unavailable_reason"] = "InitFailure: no model"
     await api.route()
     answered = await asked
     assert answered.status_code == 503
     assert "InitFailure: no model" in answered.json()["detail"]
-    api.queueing["hopeless"] = ""
+    api.queueing["unavailable_reason"] = ""
     await api.route()
     asked = asyncio.create_task(client.get(url))
     await until(lambda: api.held == 1)

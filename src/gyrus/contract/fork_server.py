@@ -1,8 +1,9 @@
 """The protocol between the platform and a fork server.
 
 A revision may have one *fork server* (:mod:`gyrus.runtime.fork_server`): a process that has loaded the
-handler and waits. Warm replicas are forks of it. Its folder holds ``config.json`` (a :class:`ForkServerConfig`),
-``status.json`` (a :class:`ForkServerStatus`) and ``output.log``, the output of its loading.
+handler and waits. Warm replicas are forks of it. Its folder has ``config.json`` (a
+:class:`ForkServerConfig`), ``status.json`` (a :class:`ForkServerStatus`) and ``output.log``, the output of
+its loading.
 
 To order a replica, connect to its socket (``SOCK_SEQPACKET``) and send the path of the replica's
 ``config.json``. A fork answers with a :class:`ForkReply`. It becomes the replica when it receives :data:`GO`,

@@ -134,11 +134,11 @@ def _queueing(situation: Situation, spec: ApiSpec) -> QueuePolicy:
         replicas=situation.api.replicas,
         hold=spec.hold.total_seconds(),
         generation=situation.api.target.number,
-        unavailable_reason=_hopeless(situation),
+        unavailable_reason=_unavailable_reason(situation),
     )
 
 
-def _hopeless(situation: Situation) -> str:
+def _unavailable_reason(situation: Situation) -> str:
     """Why no replica will ever come of what is wanted now: the rollout has failed, nothing was live before
     it, and no replica tries again."""
     api = situation.api

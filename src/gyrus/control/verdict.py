@@ -37,7 +37,7 @@ def judge(situation: Situation) -> Verdict | None:
         return Verdict(Outcome.DONE)
     if api.outcome is Outcome.PROGRESSING:
         for replica in situation.current:
-            if _hopeless(replica):
+            if _has_failed(replica):
                 return Verdict(Outcome.FAILED, explain(situation, replica))
     return None
 
@@ -53,7 +53,7 @@ def _complete(situation: Situation) -> bool:
     )
 
 
-def _hopeless(replica: Replica) -> bool:
+def _has_failed(replica: Replica) -> bool:
     status = replica.status
     if status.phase is Phase.FAILED:
         return True

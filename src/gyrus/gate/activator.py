@@ -141,7 +141,7 @@ class Activator:
         if self._ending:
             return refusals.ending(api)
         if route.queueing.unavailable_reason and not route.replicas:
-            return refusals.unavailable_reason(api, route.queueing.unavailable_reason)
+            return refusals.unavailable(api, route.queueing.unavailable_reason)
         most, held = most_held(route.queueing), self._held.count(api)
         if len(self._held) >= self.most or (most is not None and held >= most):
             return refusals.full(api, most, held)
@@ -203,7 +203,7 @@ class Activator:
         if route is None or route.queueing is None:
             self._end_all(api, refusals.unknown(api))
         elif route.queueing.unavailable_reason and not route.replicas:
-            self._end_all(api, refusals.unavailable_reason(api, route.queueing.unavailable_reason))
+            self._end_all(api, refusals.unavailable(api, route.queueing.unavailable_reason))
         elif api not in self._releasing and self._reached(api):
             self._releasing.add(api)
             group.create_task(self._release(api), name=f"release {api}")

@@ -49,7 +49,7 @@ def ending(api: str) -> Refusal:
     return Refusal(NO_REPLICA, detail)
 
 
-def unavailable_reason(api: str, why: str) -> Refusal:
+def unavailable(api: str, why: str) -> Refusal:
     detail = f"API {api} has no replica and gets none: {_clause(why)}. `gyrus describe {api}` tells more."
     return Refusal(NO_REPLICA, detail, LATER)
 
