@@ -5,7 +5,7 @@
 
 The rules are about constructions that people read at half speed (a component is *it*, never *who*; a
 docstring begins with an imperative or a noun phrase) and about words that stand for a standard term (*again*,
-not *anew*). CONTRIBUTING explains them. A line that quotes such a word on purpose has ``plain: ok`` in a comment.
+not *anew*). CONTRIBUTING explains them. The comment ``plain: ok`` allows a line that quotes such a word.
 """
 
 from __future__ import annotations
