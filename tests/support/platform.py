@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +144,21 @@ class Platform:
 
 @contextmanager
 def platform_of_its_own(
-    command: str = GYRUS, root: Path | None = None, options: tuple[str, ...] = ()
+    command: str = GYRUS,
+    root: Path | None = None,
+    options: tuple[str, ...] = (),
+    at_start: str | None = None,
 ) -> Generator[Platform]:
     """A running platform, brought up with ``options``. At the end it is stopped, and nothing of it may be
-    left."""
+    left. ``at_start``: the gyrus that brings it up and that is yielded, where ``command`` only stops it."""
     # Not pytest's temporary folder: its long path would move the sockets out of the home.
     root = root or Path(tempfile.mkdtemp(prefix="gyrus-", dir="/tmp"))
     gateway_port, operator_port = free_ports(2)
     platform = Platform(Home(root), gateway_port, operator_port, command)
+    started = replace(platform, command=at_start or command)
     try:
-        platform.up(*options)
-        yield platform
+        started.up(*options)
+        yield started
     finally:
         try:
             platform.gyrus("down")
