@@ -2,9 +2,9 @@
 
     scripts/bench paired COMMIT
 
-Two platforms run side by side, each with the code of its commit, and the same dependencies. Each round measures
-both, in alternating order, so that other work on the machine affects both alike. The figures are medians of the
-rounds' own ratios, today's to the earlier one's. Exits with 0 only if each is within 3 %.
+Two platforms run side by side, each with the code of its commit and the same dependencies. Each round
+measures both, in alternating order, so that other work on the machine affects both alike. The figures are
+medians of the rounds' own ratios, today's to the earlier one's. Exits with 0 only if each is within 3 %.
 """
 
 from __future__ import annotations
