@@ -1,6 +1,7 @@
 """gyrus deploys machine-learning models as production APIs."""
 
-TYPE_CHECKING = False  # as typing has it, whose import would take as long as everything else here
+# typing.TYPE_CHECKING without importing typing: that import would take as long as the rest of this module.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gyrus.client.client import Client as Client
     from gyrus.runtime.response import Response as Response
@@ -8,7 +9,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {"Client": "gyrus.client.client", "Response": "gyrus.runtime.response"}
-"""Where the public names live. Imported when first used: a replica has no client, --version needs none."""
+"""Module of each public name.
+
+A module is imported when its name is first used: a replica needs no client, and ``--version`` needs neither.
+"""
 
 
 def __getattr__(name: str) -> object:

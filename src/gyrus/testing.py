@@ -1,4 +1,4 @@
-"""Run a handler in a test: no server, no socket, and yet every step between a request and its answer.
+"""Run a handler in a test without a server or a socket, with every step between a request and its answer.
 
 >>> from gyrus.testing import HandlerClient
 >>> with HandlerClient(Handler, {"threshold": 0.5}) as client:
@@ -6,9 +6,9 @@
 ...     assert reply.status == 200
 ...     assert reply.json() == {"class": "setosa"}
 
-The handler runs as it does when it is deployed: in a thread, or on an event loop where ``predict`` is async;
-with slots, timeout and batches where they are given. What it raises is a reply with status 500, and is logged
-with its traceback; pytest shows that.
+The handler runs as it does in a deployment: in a thread, or on an event loop if ``predict`` is async. Slots,
+timeout and batches apply if you pass them. An exception in the handler becomes a reply with status 500 and is
+logged with its traceback, which pytest shows.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a client would have received."""
+    """The response that a client would receive."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     chunks: tuple[bytes, ...] = ()
-    """Of a streamed answer, each as it was sent; together they are the body."""
+    """Chunks of a streamed answer, each as it was sent; joined, they are the body."""
     broken: bool = False
-    """The stream was cut off, for its generator failed."""
+    """True if the stream was cut off because its generator failed."""
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -66,7 +66,7 @@ class Reply:
 
 
 class HandlerClient:
-    """Owns an instance of the handler, and an event loop in a thread. Close it, or use it in ``with``."""
+    """An instance of the handler and its event loop in a thread. Close the client, or use it in ``with``."""
 
     def __init__(
         self,
@@ -77,7 +77,10 @@ class HandlerClient:
         batch_max_size: int = 1,
         batch_max_wait: float = 0.0,
     ) -> None:
-        """``handler``: the class, or its file. Raises LoadFailed as a deployment would fail."""
+        """Load the handler and start its event loop.
+
+        ``handler``: the class, or the path of its file. Raises LoadFailed where a deployment would fail.
+        """
         settings = HandlerConfig(
             path=os.fspath(handler) if not isinstance(handler, type) else "",
             config=dict(config or {}),
@@ -100,10 +103,10 @@ class HandlerClient:
         method: str = "POST",
         leave_after: int | None = None,
     ) -> Reply:
-        """Ask, and wait for the answer, its stream's end and ``post_predict``.
+        """Send a request, and wait for the answer, the end of its stream and ``post_predict``.
 
-        ``payload``: bytes and str are sent as they are, None as no body, anything else as JSON.
-        ``leave_after``: the client goes away after so many chunks of a stream.
+        ``payload``: bytes and str are sent as they are, None as an empty body, anything else as JSON.
+        ``leave_after``: number of chunks of a stream after which the client disconnects.
         """
         target = quote(path) + ("?" + urlencode(query_params, doseq=True) if query_params else "")
         named = {name.lower().encode(): value.encode("latin-1") for name, value in (headers or {}).items()}
@@ -159,7 +162,7 @@ class HandlerClient:
 
 
 class _Recording(Exchange):
-    """Keeps the answer instead of sending it."""
+    """An exchange that keeps its answer instead of sending it."""
 
     __slots__ = ("_broken", "_chunks", "_head", "_leave_after", "over")
 
@@ -218,7 +221,7 @@ class _Recording(Exchange):
 
 
 def _load(settings: HandlerConfig) -> LoadedHandler:
-    """Modules beside the file are found, as in a project."""
+    """Load the handler from its file; the modules beside the file can be imported, as in a project."""
     folder = os.path.dirname(os.path.abspath(settings.path))
     if folder not in sys.path:
         sys.path.insert(0, folder)

@@ -1,4 +1,4 @@
-"""Concurrency without a domain: clock, back-off, keyed queue, task guard, hints.
+"""Concurrency without a domain: clock, back-off, work queue, tasks, signals.
 
-What belongs here could serve any asyncio program; what knows an API or a replica does not.
+Modules here could serve any asyncio program. Code that knows about an API or a replica belongs elsewhere.
 """

@@ -1,4 +1,4 @@
-"""How long to wait before the next try."""
+"""Delays before the next try."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential delays, in seconds: ``first``, then ``factor`` times the last, never over ``most``.
+    """Exponential delays, in seconds: ``first``, then ``factor`` times the last, at most ``most``.
 
     >>> [Backoff(1, 10).delay(n) for n in range(5)]
     [1, 2, 4, 8, 10]
@@ -18,6 +18,6 @@ class Backoff:
     factor: float = 2
 
     def delay(self, failures: int) -> float:
-        """The delay after this many earlier failures (0 for the first)."""
-        exponent = min(failures, 64)
+        """Return the delay after this many earlier failures (0 for the first)."""
+        exponent = min(failures, 64)  # a float to a larger power may overflow
         return min(self.first * self.factor**exponent, self.most)

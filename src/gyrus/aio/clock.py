@@ -1,4 +1,4 @@
-"""Where the present comes from. Decisions take ``now`` as an argument; only edges hold a clock."""
+"""The source of the current time. Decisions take ``now`` as an argument; only the edges hold a clock."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The present, aware, in UTC."""
+        """Return the current time, aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Return seconds that never go backwards, from any origin."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
-    """The machine's own."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

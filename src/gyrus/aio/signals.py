@@ -1,6 +1,7 @@
-"""A hint that something changed: level-triggered, never a queue of facts.
+"""Signals that something changed: level-triggered, never a queue of facts.
 
-Whoever is woken looks at the state itself; two changes before it looks are one wake-up, and none is lost.
+A listener reads the state itself after a signal. Two changes before it reads wake it once, and no change is
+lost.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 
 
 class Signals:
-    """Tells any number of listeners which keys have changed since each of them last looked.
+    """Notify any number of listeners of the keys that changed since each of them last waited.
 
     Not thread-safe: one event loop owns it.
     """
@@ -37,7 +38,7 @@ class Signals:
 
 @contextmanager
 def listen(*sources: Signals) -> Generator[Listener]:
-    """One listener to all of them."""
+    """Yield one listener to all of these sources."""
     listener = Listener()
     for source in sources:
         source.join(listener)
@@ -49,7 +50,7 @@ def listen(*sources: Signals) -> Generator[Listener]:
 
 
 class Listener:
-    """One party's unread hints."""
+    """The unread signals of one subscriber."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -60,8 +61,9 @@ class Listener:
         self._ready.set()
 
     async def wait(self) -> frozenset[str]:
-        """The keys that changed since the last call; waits until there is one."""
+        """Wait until a key has changed since the last call, and return all that have."""
         await self._ready.wait()
+        # No await between clearing and taking the keys, so that a signal in between cannot be lost.
         self._ready.clear()
         keys, self._keys = frozenset(self._keys), set()
         return keys

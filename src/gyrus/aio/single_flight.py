@@ -1,4 +1,4 @@
-"""One piece of work for all who want its result at the same time."""
+"""One piece of work for all callers that need its result at the same time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Report = Callable[[str], None]
-"""Takes one line about what is being done."""
+"""Callback that takes one line about the work's progress."""
 Work = Callable[[Report], Coroutine[Any, Any, T]]
 
 
@@ -26,19 +26,20 @@ class _Shared(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """Work by key: begun by the first who asks, cancelled (and over) when the last has stopped waiting."""
+    """Work by key: the first caller starts it; it is cancelled, and ends, when the last stops waiting."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._running: dict[str, _Shared[T]] = {}
 
     async def join(self, key: str, work: Work[T], report: Report) -> T:
-        """The result of the work that runs for this key, or of ``work``, begun now."""
+        """Return the result of the work that runs for this key; starts ``work`` if none does."""
         shared = self._running.get(key) or self._begin(key, work)
         shared.listeners.append(report)
         if shared.message:
             report(shared.message)
         try:
+            # Shielded: one caller's cancellation must not cancel the work of the others.
             return await asyncio.shield(shared.task)
         finally:
             shared.listeners.remove(report)
@@ -63,7 +64,7 @@ class SingleFlight(Generic[T]):
 
 
 async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel it and wait until it is over, however often the waiting itself is cancelled."""
+    """Cancel the task and wait until it ends, even if the waiting itself is cancelled."""
     task.cancel()
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -72,6 +73,6 @@ async def _end(task: asyncio.Task[Any]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     if not task.cancelled():
-        task.exception()  # seen: whoever waited has got it
+        task.exception()  # mark it as retrieved: asyncio would log it, and the callers have got it
     if cancelled:
         raise cancelled

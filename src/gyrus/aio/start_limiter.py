@@ -1,4 +1,4 @@
-"""So many at a time, in the order of their coming, each told how many are before it."""
+"""A semaphore in the order of arrival that reports to each waiting caller how many are ahead of it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 
 class Permit:
-    """The right to go on. Ends when it is given back, or by itself after the longest time."""
+    """The right to proceed. Ends on release, or by itself after the longest time."""
 
     def __init__(self, semaphore: FairSemaphore, longest: float) -> None:
         self._semaphore: FairSemaphore | None = semaphore
         self._end = asyncio.get_running_loop().call_later(longest, self.release)
 
     def release(self) -> None:
-        """Idempotent."""
+        """Return the permit to the semaphore. Idempotent."""
         semaphore, self._semaphore = self._semaphore, None
         self._end.cancel()
         if semaphore:
@@ -23,13 +23,13 @@ class Permit:
 
 class FairSemaphore:
     def __init__(self, at_once: int, longest: float) -> None:
-        """``longest``: seconds after which a turn ends by itself."""
+        """Allow ``at_once`` permits; each ends by itself after ``longest`` seconds."""
         self._free = at_once
         self._longest = longest
         self._waiting: dict[asyncio.Future[None], Callable[[int], None]] = {}
 
     async def take(self, report: Callable[[int], None]) -> Permit:
-        """Wait for a turn. ``report`` is told how many are before, whenever that changes."""
+        """Wait for a permit. Calls ``report`` with the number of callers ahead whenever it changes."""
         if self._free and not self._waiting:
             return self._give()
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -39,12 +39,12 @@ class FairSemaphore:
             await place
         except BaseException:
             if place.done() and not place.cancelled():
-                self.returned()  # it was given to us, and we are leaving
+                self.returned()  # the permit was granted while this caller was being cancelled
             raise
         finally:
             if self._waiting.pop(place, None):
                 self._tell()
-        self._free += 1  # it was set aside for us
+        self._free += 1  # undoes the reservation of _call; _give takes the permit
         return self._give()
 
     def returned(self) -> None:
@@ -56,7 +56,7 @@ class FairSemaphore:
         return Permit(self, self._longest)
 
     def _call(self) -> None:
-        """Set free turns aside for those who wait longest."""
+        """Reserve free permits for the callers that have waited longest."""
         called = False
         while self._free and (place := next(iter(self._waiting), None)):
             del self._waiting[place]

@@ -1,7 +1,7 @@
-"""Tasks with an owner and an end: the first of several, all until a bell, one that is begun again.
+"""Tasks with an owner and an end: the first of several, all until an event, one that restarts on failure.
 
-Everything here waits for what it started, and hands on cancellation. To start a named task that lives as
-long as a block, use ``group.create_task(body, name=…)`` of :class:`asyncio.TaskGroup`.
+Each function waits for the tasks that it started and passes cancellation on to them. To start a named task
+that lives as long as a block, use ``group.create_task(body, name=…)`` of :class:`asyncio.TaskGroup`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Body = Coroutine[Any, Any, T]
 OnError = Callable[[str, Exception, float], None]
-"""Is told the name of what failed, its error, and the seconds until the next try."""
+"""Callback that takes the name of the failed task, its error, and the seconds until the next try."""
 
 
 def log_error(name: str, error: Exception, delay: float) -> None:
-    log.error("%s failed and begins again in %.1f s", name, delay, exc_info=error)
+    log.error("%s failed; starting it again in %.1f s", name, delay, exc_info=error)
 
 
 async def first_of(*bodies: Body[T]) -> T:
-    """The result of whichever ends first; the others are cancelled, and have ended when this returns.
+    """Return the result of the body that ends first; the others are cancelled and have ended by then.
 
-    What any of them raises is raised in an ExceptionGroup.
+    Raises an ExceptionGroup if any of them raises.
     """
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(body, name=_name(body)) for body in bodies]
@@ -41,9 +41,9 @@ async def first_of(*bodies: Body[T]) -> T:
 
 
 async def run_until(stop: asyncio.Event, *bodies: Body[object]) -> None:
-    """Run all of them until ``stop`` is set, then cancel those that go on, and wait for their end.
+    """Run all bodies until ``stop`` is set, then cancel those still running and wait until they end.
 
-    Returns earlier where all have ended. What one of them raises ends the others and is raised in an
+    Returns earlier if all have ended. An error in one of them ends the others. Raises it in an
     ExceptionGroup.
     """
     async with asyncio.TaskGroup() as group:
@@ -64,10 +64,10 @@ async def persist(
     clock: Clock,
     on_error: OnError = log_error,
 ) -> None:
-    """Run ``body``, and again whenever it raises, after ever longer delays. Returns when it returns.
+    """Run ``body``, and again after each error, with growing delays. Returns when it returns.
 
-    A body that has run for longer than the longest delay is taken to have been well: its next failure counts
-    as the first.
+    A body that has run for longer than the longest delay counts as healthy: its next failure counts as the
+    first.
     """
     failures = 0
     while True:

@@ -1,4 +1,4 @@
-"""Something to do every so often, on time."""
+"""Periodic work without drift."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from gyrus.aio.clock import Clock
 
 
 async def ticks(clock: Clock, every: float) -> AsyncIterator[None]:
-    """One at once, the others ``every`` seconds apart, counted from the first: what is done at a tick delays
-    none of the later ones. Those that are over before they could be told are left out."""
+    """Yield at once, then ``every`` seconds apart.
+
+    Ticks are counted from the first, so that slow work at one tick does not delay the later ones. Ticks that
+    pass while the work runs are skipped.
+    """
     first = clock.monotonic()
     while True:
         yield

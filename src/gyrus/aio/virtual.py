@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told to go on: minutes pass in a millisecond of test."""
+"""A clock that stands still until the test advances it: minutes pass in a millisecond of test."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 TURNS = 50
-"""Turns of the event loop that woken tasks get before time goes on. Work that waits for a thread or for
-real I/O is not waited for."""
+"""Turns of the event loop that woken tasks get before time advances.
+
+The clock does not wait for work in threads or for real I/O.
+"""
 
 
 class VirtualClock:
@@ -37,18 +39,20 @@ class VirtualClock:
 
     @property
     def next_wake(self) -> float | None:
-        """Seconds until the next sleeper wakes; None while nobody sleeps."""
+        """Seconds until the next sleeper wakes; None while no task sleeps."""
         due = [when for when, _, waking in self._sleepers if not waking.done()]
         return min(due) - self._elapsed if due else None
 
     async def settle(self) -> None:
-        """Let every task that can go on do so, without time passing."""
+        """Let every task that can proceed do so, without time passing."""
         for _ in range(TURNS):
             await asyncio.sleep(0)
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass: sleepers wake in the order of their times, each at its own, and act before the
-        next one wakes."""
+        """Let time pass.
+
+        Sleepers wake in the order of their times, each at its own, and act before the next one wakes.
+        """
         await self.settle()
         end = self._elapsed + seconds
         while self._sleepers and self._sleepers[0][0] <= end:

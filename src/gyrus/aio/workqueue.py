@@ -1,6 +1,7 @@
-"""Work to do, by key: each key at most once in the queue, and in one worker's hands at a time.
+"""Pending work by key: each key is at most once in the queue, and one worker at a time works on it.
 
-A key says where to look, not what to do: ten adds before a worker looks are one piece of work.
+A key names the object to reconcile, not the action: ten adds before a worker takes the key are one piece of
+work.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from gyrus.aio.clock import Clock
 from gyrus.aio.tasks import OnError, first_of, log_error
 
 Handle = Callable[[str], Awaitable[float | None]]
-"""Works on one key. Returns the seconds after which to work on it again, or None. What it raises is told to
-``on_error``, and the key is tried again after its back-off."""
+"""Callback that works on one key.
+
+Returns the seconds after which to work on the key again, or None. An error is reported to ``on_error``, and
+the key is retried after its back-off.
+"""
 
 
 SLACK = 1e-6
-"""Seconds by which a delay may end early: a sum of two times is rounded."""
+"""Seconds by which a delay may end early, because a sum of two times is rounded."""
 
 
 RETRY = Backoff(0.2, 30)
@@ -27,10 +31,10 @@ RETRY = Backoff(0.2, 30)
 class WorkQueue:
     """Keys to work on, now or later.
 
-    - A key added while it is being worked on is worked on again afterwards.
-    - Of several delays of one key, the earliest counts; an :meth:`add` neither cancels a delay nor
-      waits for one, a back-off's included.
-    - Cancelling :meth:`run` loses nothing: a key whose work was cut short is first in the next run.
+    - A key that is added while a worker works on it is worked on again afterwards.
+    - The earliest of several delays of one key counts. An :meth:`add` neither cancels a delay nor waits
+      for one, not even for a back-off.
+    - Cancelling :meth:`run` loses nothing: a key whose work was cancelled comes first in the next run.
 
     Not thread-safe: one event loop owns it.
     """
@@ -39,11 +43,11 @@ class WorkQueue:
         self._clock = clock
         self._backoff = backoff
         self._due: dict[str, None] = {}  # insertion order is the order of work
-        self._delayed: dict[str, float] = {}  # when, by the monotonic clock
+        self._delayed: dict[str, float] = {}  # times, by the monotonic clock
         self._working: set[str] = set()
-        self._again: set[str] = set()  # added while being worked on
+        self._again: set[str] = set()  # added while a worker works on them
         self._failures: dict[str, int] = {}
-        self._idle: list[asyncio.Future[None]] = []  # one a waiting worker
+        self._idle: list[asyncio.Future[None]] = []  # one per waiting worker
         self._delays_changed = asyncio.Event()
 
     def add(self, key: str) -> None:
@@ -55,14 +59,14 @@ class WorkQueue:
             self._wake_one()
 
     def add_after(self, key: str, seconds: float) -> None:
-        """Work on this key after so many seconds."""
+        """Work on this key after this many seconds."""
         when = self._clock.monotonic() + seconds
         if when < self._delayed.get(key, float("inf")):
             self._delayed[key] = when
             self._delays_changed.set()
 
     def failures(self, key: str) -> int:
-        """How many times in a row the work on this key has failed."""
+        """Return how many times in a row the work on this key has failed."""
         return self._failures.get(key, 0)
 
     async def run(
@@ -103,7 +107,7 @@ class WorkQueue:
             except asyncio.CancelledError:
                 if waiting in self._idle:
                     self._idle.remove(waiting)
-                else:  # it was woken and cancelled at once: another must look instead
+                else:  # woken and cancelled in the same turn: wake another worker instead
                     self._wake_one()
                 raise
         key = next(iter(self._due))
@@ -118,7 +122,7 @@ class WorkQueue:
             self.add(key)
 
     def _give_back(self, key: str) -> None:
-        """Put a key whose work was cut short before all others."""
+        """Put a key whose work was cancelled before all others."""
         self._working.discard(key)
         self._again.discard(key)
         self._due = {key: None} | self._due
