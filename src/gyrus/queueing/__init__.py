@@ -1,5 +1,5 @@
-"""Who is next, who waits, who is given back: the order of requests, as bookkeeping. No time, threads or I/O.
+"""The order of requests as bookkeeping: which one is next, which wait, which are requeued. No time or I/O.
 
-The runtime's queues, the gate and the simulator share it, so it imports nothing. What a request is, and how
-it is answered, belongs to them.
+The runtime's queues, the gate and the simulator share this package, so it imports nothing. They define what a
+request is and how it is answered.
 """

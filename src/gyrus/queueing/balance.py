@@ -1,8 +1,9 @@
-"""Who should give back how many of its waiting requests, because others can start them sooner.
+"""The number of waiting requests that each process should requeue because others can start them sooner.
 
-Many queues are to act like one: whoever has waited longest is started next, wherever a slot becomes free. So
-every process should have the next few of *all* that wait; the rest stays where it is until its turn is near.
-Whatever is given back is the oldest there, and takes the place of its arrival in the queue that it goes to.
+Many queues act like one: the request that has waited longest starts next, wherever a slot becomes free. So
+every process should hold a few of the oldest of *all* waiting requests. The others stay where they are until
+they are among the oldest. A process requeues its oldest requests first, and each takes the place of its
+arrival in the queue that it goes to.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 SLACK = 2
-"""A process has its share if that is among the oldest, so many times all shares: order to the last place
-would keep requests moving between queues that are as good as even."""
+"""Multiple of all shares: requests count as oldest if they are among this many times the sum of the shares.
+
+An exact order would keep moving requests between queues that are almost even.
+"""
 DEEPEST = 64
-"""Requests that each slot should find waiting, at most."""
+"""Waiting requests per slot, at most."""
 CALM = 40
-"""Looks without a slot that ran dry, after which shares shrink again."""
+"""Passes without an idle slot after which the shares shrink again."""
 
 
 class Queue(Protocol):
-    """What one process has to do (``contract.replica.Load``, or the simulator's)."""
+    """The load of one process (``contract.replica.QueueLoad``, or the simulator's)."""
 
     @property
     def slots(self) -> int | None: ...
@@ -36,17 +39,17 @@ class Queue(Protocol):
     def movable(self) -> int: ...
     @property
     def places(self) -> int:
-        """How many more may come."""
+        """Requests that the process can still admit."""
         ...
 
     @property
     def waited(self) -> Sequence[float]:
-        """How long those have waited that could be given back, longest first; perhaps not of all."""
+        """Seconds that the movable requests have waited, longest first; the list may be cut off."""
         ...
 
 
 class RequeueRequest(NamedTuple):
-    """What one process should give back: the ``first`` oldest; then ``spare`` stay, and ``more`` go."""
+    """Requests for one process to requeue: the ``first`` oldest; the next ``spare`` stay, ``more`` follow."""
 
     first: int = 0
     spare: int = 0
@@ -58,17 +61,20 @@ class RequeueRequest(NamedTuple):
 
 
 class Balancer(Generic[K]):
-    """Looks again and again at the queues of one API while somebody waits."""
+    """Balance the queues of one API, pass by pass, while requests wait."""
 
     def __init__(self) -> None:
         self.depth = 1
-        """Requests that each slot should find waiting. The fewer, the nearer to the order of arrival; enough,
-        if no slot runs dry between two looks."""
+        """Waiting requests per slot.
+
+        Fewer keep the order closer to the order of arrival. There must be enough that no slot becomes idle
+        between two passes.
+        """
         self._filled: frozenset[K] = frozenset()
         self._calm = 0
 
     def look(self, queues: Mapping[K, Queue]) -> dict[K, RequeueRequest]:
-        """Who is not named keeps all."""
+        """Return the requests to requeue by process; a process without an entry keeps all of its requests."""
         self._learn(queues)
         moves = rebalance(queues, self.depth)
         self._filled = frozenset(queues) if moves else frozenset()
@@ -78,6 +84,7 @@ class Balancer(Generic[K]):
         if not any(queue.waiting for queue in queues.values()):
             self.depth, self._calm = 1, 0
         elif any(_free(queues[key]) for key in self._filled & queues.keys()):
+            # A slot ran out of waiting requests before this pass refilled it: keep more in front of each.
             self.depth, self._calm = min(DEEPEST, self.depth * 2), 0
         else:
             self._calm += 1
@@ -86,7 +93,7 @@ class Balancer(Generic[K]):
 
 
 def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, RequeueRequest]:
-    """One look. Pure. ``depth``: requests that each slot should find waiting."""
+    """Return one pass's requests to requeue by process. Pure. ``depth``: waiting requests per slot."""
     keys = [key for key, queue in queues.items() if queue.slots]
     shares = [_Share(queues[key], depth) for key in keys]
     if not any(share.gives for share in shares):
@@ -102,7 +109,7 @@ def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, RequeueReque
 
 
 class _Share:
-    """What one process should have of the oldest requests, and has."""
+    """The share of the oldest requests that one process should have, and the part that it has."""
 
     __slots__ = (
         "coming", "due", "first", "free", "gives", "held", "in_flight", "kept", "more", "places", "waited",
@@ -114,7 +121,7 @@ class _Share:
         self.in_flight = queue.busy + queue.waiting
         self.places = queue.places
         self.gives = queue.movable > 0 and queue.busy >= slots
-        """A queue before free slots is one that gathers a batch."""
+        """Requests that wait although slots are free are gathering a batch, so they stay."""
         self.free = _free(queue)
         self.due = self.free + depth * slots
         self.held = queue.waiting - queue.movable
@@ -131,12 +138,12 @@ class _Share:
 
 
 def _free(queue: Queue) -> int:
-    """Slots that nobody has, nor waits for."""
+    """Return the slots that no request has or waits for."""
     return max(0, (queue.slots or 0) - queue.busy - queue.waiting)
 
 
 def _oldest(shares: Sequence[_Share], number: int) -> list[_Share]:
-    """Where those wait who have waited longest of all, longest first."""
+    """Return the shares that hold the oldest requests: one entry per request, oldest first."""
     ages = (_ages(place, share.waited) for place, share in enumerate(shares) if share.waited)
     return [shares[place] for _, place in islice(merge(*ages), number)]
 
@@ -147,7 +154,7 @@ def _ages(place: int, waited: Sequence[float]) -> Iterator[tuple[float, int]]:
 
 
 def _move(shares: Sequence[_Share], oldest: Iterable[_Share], free: int) -> None:
-    """The oldest take up free slots; then each process keeps its due, and the rest goes where some lack."""
+    """Move the oldest to free slots; then each process keeps its share, and the rest fills other shares."""
     targets = _Targets(shares)
     for share in oldest:
         if not share.gives:
@@ -164,8 +171,9 @@ def _move(shares: Sequence[_Share], oldest: Iterable[_Share], free: int) -> None
 
 
 class _Targets:
-    """Where the gateway sends what is given back: to whoever has the fewest requests. Of equals it is assumed
-    to find one that lacks some.
+    """The processes to which the gateway will send the requeued requests: those with the fewest requests.
+
+    Among equals, the gateway is assumed to choose one that lacks requests.
     """
 
     def __init__(self, shares: Sequence[_Share]) -> None:
@@ -174,7 +182,7 @@ class _Targets:
         heapify(self._heap)
 
     def take(self) -> bool:
-        """False: it would go to one that has its share."""
+        """Take the next target. Returns False if the request would go to a process that has its share."""
         number, satisfied, place = self._heap[0]
         if satisfied:
             return False

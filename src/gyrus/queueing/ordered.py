@@ -1,4 +1,4 @@
-"""Items by the order of a number, any of which may leave at any time."""
+"""Items in the order of a number; any of them may leave at any time."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import Generic, TypeVar
 T = TypeVar("T", bound=Hashable)
 
 SPARE = 16
-"""Entries of those who have left that may stay in the heap, besides as many as are there."""
+"""Entries of items that have left and may stay in the heap, in addition to as many as it has items."""
 
 
 class Ordered(Generic[T]):
-    """A heap whose entries are left in it when their items leave, and dropped when they come up. They do not
-    refer to the items, so that nothing is kept alive for longer than it is here.
+    """A heap that keeps the entry of an item that has left, and drops it when it comes up.
+
+    Entries do not refer to the items, so an item that has left is not kept alive.
     """
 
     __slots__ = ("_count", "_heap", "_items", "places")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
-        """Number, and how many came before: equals stay in the order of their coming."""
+        """Number and count of earlier items, which keeps equal items in the order in which they were added."""
         self._items: dict[int, T] = {}
         self.places: dict[T, tuple[float, int]] = {}
-        """For quick looks by its owner, who changes nothing in it."""
+        """Entries by item. The owner may read them directly for speed, but must not change them."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -34,7 +35,7 @@ class Ordered(Generic[T]):
         return item in self.places
 
     def add(self, item: T, number: float) -> None:
-        """It must not be there yet."""
+        """Add an item that is not in the heap yet."""
         self._count += 1
         key = (number, self._count)
         self.places[item] = key
@@ -42,18 +43,19 @@ class Ordered(Generic[T]):
         heappush(self._heap, key)
 
     def discard(self, item: T) -> bool:
-        """False: it was not there."""
+        """Remove the item. Returns False if it was not there."""
         key = self.places.pop(item, None)
         if key is None:
             return False
         del self._items[key[1]]
+        # Rebuilt when more than half is stale, which keeps a removal at constant cost on average.
         if len(self._heap) > 2 * len(self.places) + SPARE:
             self._heap = list(self.places.values())
             heapify(self._heap)
         return True
 
     def first(self) -> tuple[float, T] | None:
-        """The least number, and whose it is."""
+        """Return the least number and its item. Returns None if the heap is empty."""
         heap, items = self._heap, self._items
         while heap:
             number, count = heap[0]
@@ -63,7 +65,7 @@ class Ordered(Generic[T]):
         return None
 
     def pop(self) -> T:
-        """The first. Raises IndexError where there is none."""
+        """Remove and return the first item. Raises IndexError if there is none."""
         while True:
             item = self._items.pop(heappop(self._heap)[1], None)
             if item is not None:
@@ -71,9 +73,9 @@ class Ordered(Generic[T]):
                 return item
 
     def in_order(self) -> list[tuple[float, T]]:
-        """All, with their numbers."""
+        """Return all items with their numbers."""
         return [(number, self._items[count]) for number, count in sorted(self.places.values())]
 
     def numbers(self, at_most: int) -> list[float]:
-        """The least ones, in order."""
+        """Return the least numbers, in order."""
         return [number for number, _ in sorted(self.places.values())[:at_most]]

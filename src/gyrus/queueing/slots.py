@@ -1,4 +1,4 @@
-"""Slots, and the bounded queue before them. Bookkeeping alone: no time, no threads, no I/O."""
+"""Slots and the bounded queue in front of them. Bookkeeping only: no time, no threads, no I/O."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ T = TypeVar("T", bound=Hashable)
 
 
 class SlotQueue(Generic[T]):
-    """Where each request stands: it waits, or has a slot, or is gone.
+    """The state of each request: it waits, has a slot, or has left.
 
-    - Waiting requests are started in the order of their arrival, which need not be that of their coming: one
-      that was given back elsewhere takes the place that it had.
-    - There are never more with a slot than there are slots.
-    - A request beyond the free slots and the queue's length is not let in.
+    - Waiting requests start in the order of their first arrival anywhere. A request that another process
+      requeued keeps its place in that order.
+    - There are never more started requests than slots.
+    - A request beyond the free slots and the queue's length is refused.
     """
 
     __slots__ = ("_longest", "_places", "_started", "_unmovable", "_waiting", "slots")
 
     def __init__(self, slots: int | None, longest: int) -> None:
-        """``slots`` None: no limit, so that nobody has to wait. ``longest``: of the queue."""
+        """Allow ``longest`` waiting requests before ``slots``; None means no limit, so that none waits."""
         self.slots = slots
         self._longest = longest
         self._waiting: Ordered[T] = Ordered()
         self._places = self._waiting.places
         self._unmovable: set[T] = set()
-        """Of those that wait."""
+        """Waiting requests that must not be requeued."""
         self._started: set[T] = set()
 
     @property
@@ -38,7 +38,7 @@ class SlotQueue(Generic[T]):
 
     @property
     def movable(self) -> int:
-        """Of those that wait, the ones that may be given back."""
+        """Number of waiting requests that may be requeued."""
         return len(self._places) - len(self._unmovable)
 
     @property
@@ -47,17 +47,17 @@ class SlotQueue(Generic[T]):
 
     @property
     def busy(self) -> int:
-        """Slots that are taken."""
+        """Number of slots that are taken."""
         return len(self._started)
 
     @property
     def free(self) -> int | None:
-        """Slots that nobody has; None: no limit."""
+        """Number of free slots; None means no limit."""
         return None if self.slots is None else self.slots - len(self._started)
 
     @property
     def first(self) -> T | None:
-        """Who arrived first of those who wait."""
+        """The waiting request that arrived first; None if none waits."""
         first = self._waiting.first()
         return first[1] if first else None
 
@@ -76,9 +76,9 @@ class SlotQueue(Generic[T]):
         return True
 
     def wait(self, item: T, arrived: float, *, movable: bool = True) -> bool:
-        """Let it wait. False: there is no room.
+        """Add the item to the queue. Returns False if the queue is full.
 
-        ``arrived``: when it first arrived anywhere, in seconds on one clock for all of the line.
+        ``arrived``: the time of its first arrival anywhere, in seconds on one clock for the whole queue.
         """
         taken = len(self._places) + len(self._started)
         if self.slots is not None and taken >= self.slots + self._longest:
@@ -89,7 +89,7 @@ class SlotQueue(Generic[T]):
         return True
 
     def start_next(self, at_most: int = 1) -> list[T]:
-        """Give slots to those who arrived first, as far as slots are free."""
+        """Give slots to the items that arrived first, as far as slots are free, and return the items."""
         free = self.free
         number = min(at_most, len(self._places), at_most if free is None else free)
         items = [self._waiting.pop() for _ in range(number)]
@@ -98,32 +98,32 @@ class SlotQueue(Generic[T]):
         return items
 
     def finish(self, item: T) -> None:
-        """Its slot is free again. Raises KeyError where it has none."""
+        """Free the item's slot. Raises KeyError if it has none."""
         self._started.remove(item)
 
     def leave(self, item: T) -> bool:
-        """It waits no longer. False: it did not."""
+        """Remove the item from the queue. Returns False if it was not waiting."""
         self._unmovable.discard(item)
         return self._waiting.discard(item)
 
     @property
     def places(self) -> int:
-        """How many more may come; where nobody has to wait, more than ever will."""
+        """Number of requests that can still be admitted; practically unlimited if slots are not limited."""
         if self.slots is None:
             return sys.maxsize
         return max(0, self.slots + self._longest - len(self._started) - len(self._waiting))
 
     def oldest(self, at_most: int) -> list[float]:
-        """When those arrived who may be given back, first ones first."""
+        """Return the arrival times of the requests that may be requeued, oldest first."""
         if not self._unmovable:
             return self._waiting.numbers(at_most)
         items = self._waiting.in_order()
         return [number for number, item in items if item not in self._unmovable][:at_most]
 
     def to_requeue(self, at_most: int | None = None, *, first: int = 0, spare: int = 0) -> list[T]:
-        """Those who should go elsewhere: who arrived first, first. They wait on until they :meth:`leave`.
+        """Return the requests to requeue, oldest first. They stay in the queue until they :meth:`leave`.
 
-        After the ``first`` of them, ``spare`` are passed over, and stay.
+        After the ``first`` oldest, the next ``spare`` are skipped and stay.
         """
         movable = [item for _, item in self._waiting.in_order() if item not in self._unmovable]
         going = movable[:first] + movable[first + spare :]

@@ -1,16 +1,19 @@
-"""How fast waiting requests are looked after: for those who do it, and for who rehearses it. In seconds."""
+"""Intervals of requeueing and balancing, for the gate, the runtime and the simulator. In seconds."""
 
 from __future__ import annotations
 
 REQUEUE_EVERY = 0.001
-"""Between two requests that one replica gives back, or that are released to one API's replicas. All at once
-would find the same replica, where the gateway has not yet counted any."""
+"""Between two requests that one replica requeues, or that the gate releases to the replicas of one API.
+
+Requests that are sent all at once would reach the same replica, because the gateway has not yet counted any
+of them.
+"""
 
 LOOK_EVERY = 0.025
-"""Between two looks at the queues of an API of which somebody waits."""
+"""Between two passes over the queues of an API that has waiting requests."""
 
 REST = 20
-"""After a look, that API is left alone for so many times as long as the look took."""
+"""Multiple of a pass's duration for which the API is left alone after it."""
 
 LONGEST_REPORTED = 256
-"""Of how many requests, the oldest ones, a process tells how long they have waited."""
+"""Number of its oldest waiting requests for which a process reports the waiting time."""
