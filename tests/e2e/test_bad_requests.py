@@ -126,7 +126,7 @@ def test_a_predict_that_exits_ends_only_its_request(served: Platform) -> None:
 
 def test_an_unserialisable_answer(served: Platform) -> None:
     detail = (
-        "predict() returned what cannot be sent: a value of type object has no form in JSON; "
+        "The answer of predict() cannot be sent: a value of type object has no form in JSON; "
         "return numbers, text, lists and dicts."
     )
     assert is_problem(served.ask("model", {"do": "unserialisable"}), problem.BAD_ANSWER, detail)

@@ -22,7 +22,7 @@ class Ordered(Generic[T]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
-        """Number and count of earlier items, which keeps equal items in the order in which they were added."""
+        """Number, and count of earlier items, which keeps equals in the order in which they were added."""
         self._items: dict[int, T] = {}
         self.places: dict[T, tuple[float, int]] = {}
         """Entries by item. The owner may read them directly for speed, but must not change them."""

@@ -23,7 +23,7 @@ class SlotQueue(Generic[T]):
     __slots__ = ("_longest", "_places", "_started", "_unmovable", "_waiting", "slots")
 
     def __init__(self, slots: int | None, longest: int) -> None:
-        """Allow ``longest`` waiting requests before ``slots``; None means no limit, so that none waits."""
+        """Limit started requests to ``slots`` (None: no limit, none waits), waiting ones to ``longest``."""
         self.slots = slots
         self._longest = longest
         self._waiting: Ordered[T] = Ordered()

@@ -19,7 +19,10 @@ T = TypeVar("T", bound=Hashable)
 
 
 def load_of(line: SlotQueue[Any], now: float, busy: int) -> QueueLoad:
-    """``now``: on the clock of the line's arrivals. ``busy``: slots that nobody else can have."""
+    """Report the load of a queue.
+
+    ``now``: the time on the clock of the queue's arrivals. ``busy``: slots that no other request can have.
+    """
     return QueueLoad(
         slots=line.slots,
         busy=busy,
@@ -42,7 +45,7 @@ class Requeue:
 
     @classmethod
     def read(cls, body: bytes) -> Requeue:
-        """Raises Refused."""
+        """Parse the body of a request to requeue. Raises RequestRefused."""
         try:
             told = json.loads(body)
             if isinstance(told, dict):
@@ -55,23 +58,25 @@ class Requeue:
         raise RequestRefused(BAD_REQUEST, 'The body must be {"at_most": n}, with n of 0 or more.')
 
     def carry_out(self, requeue: RequeueTarget) -> int:
-        """How many will go."""
+        """Order the requeueing, and return the number of requests that will be requeued."""
         return requeue(self.at_most, first=self.first, spare=self.spare)
 
 
 class PacedRequeue(Generic[T]):
+    """Requeue waiting requests one at a time, every ``REQUEUE_EVERY`` seconds."""
+
     def __init__(self, line: SlotQueue[T], send_away: Callable[[T], None]) -> None:
-        """``send_away``: is told of each that has just left the line."""
+        """Call ``send_away`` with each request that has just left the queue ``line``."""
         self._line = line
         self._send_away = send_away
         self._leaving: deque[T] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def order(self, at_most: int | None, *, first: int = 0, spare: int = 0) -> int:
-        """Tells how many will go; None: all who may. One who is started, or leaves, meanwhile is passed over.
-        After the ``first`` of them, ``spare`` stay.
+        """Requeue ``at_most`` waiting requests (None: all that may be), and return the number of them.
 
-        What is left of an earlier order is forgotten: whoever gives one has seen who waits now.
+        After the ``first`` oldest, the next ``spare`` stay. Requests that start or leave in the meantime are
+        skipped. The order replaces the rest of an earlier one, because its sender has seen the present queue.
         """
         self._leaving = deque(self._line.to_requeue(at_most, first=first, spare=spare))
         number = len(self._leaving)

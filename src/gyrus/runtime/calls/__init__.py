@@ -1,4 +1,4 @@
-"""From a request to the handler's answer: slots, the queue before them, threads, batches, time, the client.
+"""The path from a request to the handler's answer: queue, slots, threads, batches, deadlines, disconnects.
 
-What a handler is and what its values mean belongs in ``handler``; bytes and connections in ``server``.
+The definition of a handler and of its values belongs in ``handler``, bytes and connections in ``server``.
 """

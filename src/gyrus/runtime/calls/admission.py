@@ -1,4 +1,4 @@
-"""Where requests arrive and leave: admission, time, clients that go away, giving back, drain."""
+"""The arrival and departure of requests: admission, deadlines, disconnects, requeueing, drain."""
 
 from __future__ import annotations
 
@@ -23,40 +23,42 @@ RETRY_AFTER = {"retry-after": "1"}
 
 
 class Scheduler(Protocol):
-    """Decides which call in the line is started when."""
+    """The rule by which the calls in the queue are started."""
 
     def admit(self, call: Call) -> bool:
-        """Start it, or let it wait. False: there is no room."""
+        """Start the call, or let it wait. Returns False if the queue is full."""
         ...
 
     def start_more(self) -> None:
-        """A slot has become free."""
+        """Start waiting calls; a slot has become free."""
         ...
 
     @property
     def blocked(self) -> bool:
-        """Whoever waits, waits until something that runs has ended."""
+        """True if waiting calls cannot start before a running one ends."""
         ...
 
     def is_stuck(self, overdue: Set[Call]) -> bool:
-        """Nothing can be started, because of calls that should have ended long ago."""
+        """Return True if no call can be started because of calls that should have ended long ago."""
         ...
 
 
 class Admission:
-    """Every call that is admitted is answered at most once, and its slot released exactly once."""
+    """The owner of all calls: it answers each at most once, and releases its slot exactly once."""
 
     def __init__(
         self, queue: SlotQueue[Call], limits: Limits, metrics: Metrics, backlog_socket: BacklogSignal
     ) -> None:
-        """``backlog_socket``: is rung when a request has to wait for others."""
+        """Notify ``backlog_socket`` when a request has to wait for others."""
         self.queue = queue
         self.draining = False
         self.overdue: dict[Call, float] = {}
-        """Calls that still have a slot although their time is over, for nothing can interrupt a thread; and
-        since when, in monotonic seconds."""
+        """Monotonic seconds of the deadline of each call that still has a slot past its deadline.
+
+        Nothing can interrupt a thread, so such a call keeps its slot until the handler returns.
+        """
         self.released: Callable[[], None] | None = None
-        """Called whenever a call has left."""
+        """Callback for every call that has left."""
         self._scheduler: Scheduler | None = None
         self._limits = limits
         self._metrics = metrics
@@ -71,13 +73,13 @@ class Admission:
 
     @property
     def load(self) -> QueueLoad:
-        """Slots that a running batch leaves empty are taken: nobody can have them."""
+        """The queue's load. Slots that a running batch leaves empty count as busy: no call can have them."""
         queue = self.queue
         busy = queue.slots if queue.slots is not None and self._blocked else queue.busy
         return load_of(queue, monotonic(), busy)
 
     def stuck_for(self, seconds: float) -> bool:
-        """Nothing could be started for so long, because of calls that should have ended."""
+        """Return True if, for this many seconds, no call could start because of calls past their deadline."""
         if not self.overdue or self._scheduler is None:
             return False
         before = monotonic() - seconds
@@ -86,11 +88,14 @@ class Admission:
     # Requests
 
     def admit(self, exchange: Exchange) -> None:
+        """Start the request, let it wait, requeue it, or refuse it."""
         call = Call(exchange, self)
         assert self._scheduler is not None
+        # Requests with long bodies cannot be retried, so they still wait here during a drain.
         if self.draining and self._scheduler.blocked and call.movable:
             self._requeue(call)
             return
+        # The timeout counts from the arrival at the gateway: a retried request may have used it up elsewhere.
         if call.arrived + self._limits.timeout <= exchange.arrived:
             self._refuse_late(call, "It was still waiting for a slot.")
             return
@@ -106,39 +111,43 @@ class Admission:
             self._notify_if_needed()
 
     def requeue(self, at_most: int | None = None, *, first: int = 0, spare: int = 0) -> int:
-        """Requests that wait, one a millisecond: others may have a free slot for them. Tells how many."""
+        """Requeue waiting requests, one per millisecond, and return the number of them.
+
+        Other replicas may have free slots for them. During a drain, all are requeued whatever the arguments.
+        """
         if self.draining:
             return self._paced_requeue.order(None)
         return self._paced_requeue.order(at_most, first=first, spare=spare)
 
     def drain(self) -> None:
-        """Finish what is started; what waits, or comes while no slot is free, is given back."""
+        """Finish started calls, and requeue waiting ones and those that arrive while no slot is free."""
         self.draining = True
         self.requeue()
 
     def client_gone(self, call: Call) -> None:
+        """Remove the call from the queue if it waits there; a started call keeps its slot until it ends."""
         self._metrics.abandoned += 1
         if self.queue.leave(call):
             self._deadlines.discard(call)
         call.cancel()
 
-    # For those who run calls
+    # For the runners
 
     def begin(self, call: Call, head: Head) -> None:
-        """The answer is a stream, which may take as long as it likes."""
+        """Begin to answer with a stream, which has no deadline."""
         self._deadlines.discard(call)
         call.exchange.begin(head)
 
     def answer(self, call: Call, answer: Answer | None) -> None:
-        """None: there is nobody to answer, or a stream was the answer."""
+        """Send the answer. None means that the client has left or that the answer was a stream."""
         if answer is not None:
             call.exchange.answer(answer)
 
     def release(self, call: Call) -> None:
-        """Its slot is free."""
+        """Release the call's slot, and start waiting calls."""
         self.queue.finish(call)
         self._deadlines.discard(call)
-        if self.overdue:
+        if self.overdue:  # almost always empty
             self.overdue.pop(call, None)
         if self.queue.waiting:
             self._start_more()
@@ -147,6 +156,7 @@ class Admission:
             self.released()
 
     def conclude(self, call: Call, answer: Answer | None) -> None:
+        """Answer the call and release its slot."""
         self.answer(call, answer)
         self.release(call)
 
@@ -156,7 +166,11 @@ class Admission:
     # Time
 
     def _hasten_timer(self) -> None:
-        """One that comes too early does no harm."""
+        """Move the timer forward if a new deadline is before it.
+
+        The timer is never moved back when its call ends: a timer that fires too early finds no call past its
+        deadline and is set again.
+        """
         due = self._deadlines.next
         if self._timer is not None and due is not None and due < self._timer.when():
             self._timer.cancel()
@@ -180,7 +194,7 @@ class Admission:
         waited = self.queue.leave(call)
         if not waited:
             self.overdue[call] = monotonic()
-        if not call.exchange.open:
+        if not call.exchange.open:  # answered, with post_predict still running, or the client has left
             return
         self._refuse_late(
             call, "It was still waiting for a slot." if waited else "predict() was still running."
@@ -193,7 +207,7 @@ class Admission:
         self._refuse(call, RequestRefused(TIMEOUT, detail))
 
     def _left(self, call: Call) -> None:
-        """It waited, and does no longer."""
+        """Requeue a call that has just left the queue for that."""
         self._deadlines.discard(call)
         self._requeue(call)
         if self.released is not None:

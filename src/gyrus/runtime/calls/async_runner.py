@@ -1,4 +1,4 @@
-"""Calls of an async ``predict``: a task each."""
+"""Calls of an async ``predict``, each in its own task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gyrus.runtime.telemetry.output import current_request
 
 
 class AsyncRunner:
-    """A runner. A task is the call's: it is cancelled with it, and ends by releasing its slot."""
+    """A runner. Each call owns its task, which is cancelled with the call and always releases its slot."""
 
     def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
         self._handler = handler
@@ -31,7 +31,7 @@ class AsyncRunner:
 
     async def _run(self, call: Call) -> None:
         handler, admission = self._handler, self._admission
-        if call.cancelled:
+        if call.cancelled:  # Call.cancel has left the task alone, so that the slot is released here
             admission.conclude(call, None)
             return
         call.begun = True
@@ -47,7 +47,7 @@ class AsyncRunner:
             outcome = encode(result)
             if isinstance(outcome, Streaming):
                 outcome = await self._stream(call, outcome)
-        except BaseException as error:  # SystemExit too: the handler may not end the process
+        except BaseException as error:  # SystemExit too: the handler must not end the process
             admission.conclude(call, failure_unless_cancelled(error, call))
             return
         admission.answer(call, outcome)

@@ -1,4 +1,4 @@
-"""Batches through the handler: in a thread, or as a task."""
+"""Runners of batches: in a thread, or as a task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Done = Callable[[], None]
 
 
 class Batch:
-    """Some calls, those of them whose payloads fit, and the answer of each."""
+    """The calls of one batch, those of them with a valid payload, and the answer of each."""
 
     def __init__(self, handler: LoadedHandler, calls: Sequence[Call]) -> None:
         self._handler = handler
@@ -34,7 +34,7 @@ class Batch:
         current_request.set(calls[0].request.id.decode("latin-1"))
 
     def read(self) -> bool:
-        """Prepare the lists. False: nobody takes part."""
+        """Read the payloads into lists. Returns False if no request has a valid one."""
         for call in self.calls:
             try:
                 given = arguments(self._handler, call)
@@ -49,7 +49,7 @@ class Batch:
         return bool(self.taking_part)
 
     def write(self, results: Any) -> None:
-        """One answer for each. Raises BadAnswer where there are not as many."""
+        """Encode one answer for each call. Raises BadAnswer if the number of results differs."""
         self.results = results
         number = (
             len(results)
@@ -70,7 +70,7 @@ class Batch:
             self.answers[call] = answer
 
     def afterwards(self, names: Sequence[str]) -> dict[str, Any]:
-        """What ``post_predict`` is given."""
+        """Build the arguments of ``post_predict``."""
         wanted: dict[str, Any] = {**self.given, "response": self.results}
         return {name: wanted.get(name) for name in names}
 
@@ -85,7 +85,7 @@ class Batch:
 
 
 class ThreadBatchRunner:
-    """For a ``predict`` that is not async."""
+    """A batch runner for a ``predict`` that is not async."""
 
     def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
         self._handler = handler
@@ -113,7 +113,7 @@ class ThreadBatchRunner:
 
 
 class AsyncBatchRunner:
-    """For an async ``predict``. A batch is not cancelled, for it has many clients."""
+    """A batch runner for an async ``predict``. It never cancels a batch, which has many clients."""
 
     def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
         self._handler = handler

@@ -1,8 +1,8 @@
-"""Requests that arrive close to each other, as one call: ``predict`` is given lists and returns a list.
+"""Batches: requests that arrive close to each other become one call; ``predict`` takes and returns lists.
 
-Each request has a slot of its own while its batch runs. Until then it waits in the line like any other, so it
-can leave, be given back or come to its time's end. A batch begins when it is full, or when its first request
-has waited for long enough; while as many batches run as the slots have room for, the next ones grow.
+Each request has its own slot while its batch runs. Until then it waits in the queue like any other, so it can
+leave, be requeued or reach its deadline. A batch starts when it is full or when its first request has waited
+long enough. While as many batches run as the slots allow, the next ones grow.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from gyrus.runtime.calls.call import Call
 
 
 class BatchRunner(Protocol):
-    """Runs the handler for calls that have slots; then releases the slots and calls ``done``."""
+    """A runner of the handler for calls that have slots; it then releases the slots and calls ``done``."""
 
     def start(self, calls: Sequence[Call], done: Callable[[], None]) -> None: ...
 
 
 class BatchScheduler:
-    """Starts batches of up to ``size`` calls, none of which waits for others longer than ``wait`` seconds."""
+    """Start batches of up to ``size`` calls; no call waits for others longer than ``wait`` seconds."""
 
     def __init__(self, queue: SlotQueue[Call], runner: BatchRunner, size: int, wait: float) -> None:
         self._queue = queue
@@ -57,7 +57,7 @@ class BatchScheduler:
             self._runner.start(batch, partial(self._ended, batch))
 
     def _patience(self) -> float | None:
-        """Seconds that the next batch has left to grow; None: there is nothing to start, or no slot."""
+        """Return the seconds that the next batch may still grow. Returns None if no call or slot is there."""
         first, free = self._queue.first, self._queue.free
         if first is None or free == 0:
             return None

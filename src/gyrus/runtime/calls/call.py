@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class ClientGoneListener(Protocol):
-    """Who is told of the client."""
+    """The component that is notified when the client of a call disconnects."""
 
     def client_gone(self, call: Call) -> None: ...
 
 
 class Call:
-    """Exists from its admission until its slot is free again, however early it is answered."""
+    """One request from its admission until its slot is free again, even if it is answered earlier."""
 
     __slots__ = ("_admission", "arrived", "begun", "cancelled", "exchange", "more", "request", "task")
 
@@ -29,28 +29,31 @@ class Call:
         self.request: Request = exchange.request
         told = self.request.headers.get(ARRIVED)
         self.arrived = exchange.arrived if told is None else arrival(told, exchange.arrived)
-        """At the gateway, in monotonic seconds."""
+        """Monotonic seconds of its arrival at the gateway."""
         self.cancelled = False
-        """Nobody waits for the answer any more: the client is gone, or was told that it took too long."""
+        """True if no client waits for the answer: it disconnected, or was answered with a timeout."""
         self.task: asyncio.Task[Any] | None = None
-        """What to cancel, where it runs on the loop."""
+        """The task to cancel, if the call runs on the event loop."""
         self.begun = False
-        """The task is past its first step. One that is cancelled before would never run at all, and could not
-        release its slot."""
+        """True once the task has run its first step.
+
+        A task that is cancelled before its first step never runs, so it could not release its slot.
+        """
         self.more: Flow | None = None
-        """Who goes on when the client takes more of a stream."""
+        """The stream that continues when the client can take more."""
         self._admission = admission
         exchange.owner = self
 
     @property
     def movable(self) -> bool:
-        """The gateway can try it again elsewhere."""
+        """True if the gateway can retry the request on another replica."""
         return len(self.request.body) <= LONGEST_KEPT_BODY
 
     def is_cancelled(self) -> bool:
         return self.cancelled
 
     def cancel(self) -> None:
+        """Cancel the task if the call has one, and wake a stream that waits for its client."""
         self.cancelled = True
         if self.task is not None and self.begun:
             self.task.cancel()
@@ -68,6 +71,6 @@ class Call:
 
 
 class Flow(Protocol):
-    """A stream that may have stopped for its client's sake."""
+    """A stream that may be waiting until its client takes more."""
 
     def proceed(self) -> None: ...

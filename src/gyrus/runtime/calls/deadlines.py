@@ -1,4 +1,4 @@
-"""Deadlines that all have the same distance: whoever arrived first is due first, so one timer is enough."""
+"""Deadlines at one fixed distance from arrival: the first arrival is due first, so one timer is enough."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gyrus.queueing.ordered import Ordered
 T = TypeVar("T", bound=Hashable)
 
 SLACK = 0.05
-"""Seconds by which a deadline may be late, so that those who arrived almost together stay in their order."""
+"""Seconds by which a deadline may be late, so that requests that arrive almost together stay in order."""
 
 
 class Deadlines(Generic[T]):
-    """Pure; times are monotonic seconds.
+    """Deadlines of items. Pure; times are monotonic seconds.
 
-    Most are added in the order of their arrival. Those that were not (they have waited elsewhere before) are
-    few, and kept apart.
+    Most items are added in the order of their arrival. The few others, which have waited on another replica
+    before, are kept apart in a heap.
     """
 
     def __init__(self, distance: float) -> None:
@@ -28,7 +28,7 @@ class Deadlines(Generic[T]):
         self._latest = 0.0
 
     def add(self, item: T, arrived: float) -> bool:
-        """False: others that were added before may be due after it."""
+        """Add an item. Returns False if items that were added before may be due after it."""
         due = arrived + self.distance
         if due < self._latest - SLACK:
             self._early.add(item, due)
@@ -51,7 +51,7 @@ class Deadlines(Generic[T]):
         return early[0] if due is None else min(due, early[0])
 
     def take_due(self, now: float) -> list[T]:
-        """Those whose time is over; they are forgotten here."""
+        """Remove and return the items whose deadline has passed."""
         due: list[T] = []
         while (early := self._early.first()) and early[0] <= now:
             due.append(self._early.pop())

@@ -1,4 +1,4 @@
-"""Calls one by one: a request has a slot, and ``predict`` is called for it alone."""
+"""Single calls: each request has a slot, and ``predict`` is called for it alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gyrus.runtime.calls.call import Call
 
 
 class Runner(Protocol):
-    """Runs the handler for calls that have a slot; releases the slot when that is over."""
+    """A runner of the handler for calls that have a slot; it releases the slot when the call ends."""
 
     def start(self, call: Call) -> None: ...
 
 
 class SingleScheduler:
-    """As soon as there is a slot."""
+    """Start each call as soon as a slot is free."""
 
     def __init__(self, queue: SlotQueue[Call], runner: Runner) -> None:
         self._queue = queue

@@ -1,4 +1,4 @@
-"""The steps of one call that are the same wherever it runs: what is given, and what a failure is told as."""
+"""The steps that all runners share: the arguments of ``predict`` and the answer to a failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger("gyrus")
 
 
 def arguments(handler: LoadedHandler, call: Call) -> dict[str, Any]:
-    """What ``predict`` is given for one request. Raises Refused."""
+    """Build the arguments of ``predict`` for one request. Raises RequestRefused."""
     signature, request = handler.signature, call.request
     if signature.names == ("payload",) and request.body:
         return {"payload": handler.read_payload(request)}
@@ -38,7 +38,7 @@ def arguments(handler: LoadedHandler, call: Call) -> dict[str, Any]:
 
 
 def environment(signature: Signature, call: Call) -> dict[str, Any]:
-    """What there is besides the payload, as far as it is wanted."""
+    """Build the arguments other than the payload that the signature names."""
     request, given = call.request, dict[str, Any]()
     if signature.wants("query_params"):
         given["query_params"] = query_fields(request.query)
@@ -52,23 +52,23 @@ def environment(signature: Signature, call: Call) -> dict[str, Any]:
 
 
 def _of_client(headers: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Without those by which the platform's parts talk to each other."""
+    """Return the headers without those that the platform's parts send to each other."""
     return {name: value for name, value in headers.items() if not name.startswith(PRIVATE)}
 
 
 def afterwards(signature: Signature, given: dict[str, Any], response: Any, call: Call) -> dict[str, Any]:
-    """What ``post_predict`` is given: what ``predict`` returned, and was given or could have been."""
+    """Build the arguments of ``post_predict``: the response, and the arguments that ``predict`` can take."""
     wanted = environment(signature, call) | {"response": response, "payload": given.get("payload")}
     return {name: wanted[name] for name in signature.names}
 
 
 def failure(error: BaseException, request_id: bytes, name: str = "predict") -> Answer:
-    """What the client is told; the traceback goes to the log, for the present request."""
+    """Build the answer to a failure, and log its traceback with the current request's id."""
     if isinstance(error, RequestRefused):
         return error.answer(request_id)
     if isinstance(error, BadAnswer):
         log.error("the answer of %s cannot be sent: %s", name, error)
-        return problem_answer(BAD_ANSWER, f"{name}() returned what cannot be sent: {error}.", request_id)
+        return problem_answer(BAD_ANSWER, f"The answer of {name}() cannot be sent: {error}.", request_id)
     log_failure(error, name)
     detail = (
         f"{name}() raised {type(error).__name__}; the log has its traceback under this request's id, "
@@ -78,17 +78,17 @@ def failure(error: BaseException, request_id: bytes, name: str = "predict") -> A
 
 
 def failure_unless_cancelled(error: BaseException, call: Call) -> Answer | None:
-    """None: it failed because it was to end, and nobody waits."""
+    """Build the answer to a failure. Returns None if the call was cancelled, so that no client waits."""
     if call.cancelled and isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
         return None
     return failure(error, call.request.id)
 
 
 def batch_failure(error: BaseException, request_ids: Sequence[bytes]) -> list[Answer]:
-    """The same failure for every request of a batch; logged once."""
+    """Build the same answer for every request of a batch, and log the failure once."""
     if isinstance(error, BadAnswer):
         log.error("the answer of predict cannot be sent: %s", error)
-        detail = f"predict() returned what cannot be sent: {error}."
+        detail = f"The answer of predict() cannot be sent: {error}."
         return [problem_answer(BAD_ANSWER, detail, request_id) for request_id in request_ids]
     ids = ", ".join(request_id.decode("latin-1") for request_id in request_ids)
     log_failure(error, f"predict, for a batch of the requests {ids},")

@@ -1,7 +1,7 @@
-"""Answers that come bit by bit: items of a generator, sent as they come and as the client takes them.
+"""Streamed answers: the items of a generator, sent at the pace of the generator and of the client.
 
-The answer's head waits for the first item, so that a failure before it is told as any other. Later ones break
-the stream off.
+The answer's head is sent with the first item, so that an earlier failure is answered like any other. A later
+failure breaks the stream off.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from gyrus.runtime.handler.streams import Framing, framing_for
 from gyrus.runtime.server.answer import Answer, Head
 
 AHEAD = 8
-"""Chunks that a generator in a thread may be ahead of what its client takes."""
+"""Chunks by which a generator in a thread may be ahead of its client."""
 
 
 async def stream_on_loop(admission: Admission, call: Call, streaming: Streaming) -> Answer | None:
-    """For an async generator. None: the answer is over; else it is this one."""
+    """Send the items of an async generator. Returns None if that was the answer, else the answer to send."""
     flow = call.more = _LoopFlow()
     items = cast("AsyncIterator[Any]", streaming.items)
     framing: Framing | None = None
@@ -38,7 +38,7 @@ async def stream_on_loop(admission: Admission, call: Call, streaming: Streaming)
             await flow.wait(call)
             if call.cancelled:
                 return None
-        if framing is None:
+        if framing is None:  # the generator is empty
             admission.begin(call, _head(streaming, framing_for(streaming, None, call.request)))
         call.exchange.end()
     except BaseException as error:
@@ -52,7 +52,10 @@ async def stream_on_loop(admission: Admission, call: Call, streaming: Streaming)
 
 
 async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
-    """``work`` in a thread, in the caller's context. Nothing interrupts it: cancelling waits for its end."""
+    """Run ``work`` in a thread, in the caller's context.
+
+    Nothing can interrupt it: a cancelled caller waits for its end.
+    """
     context = contextvars.copy_context()
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -60,7 +63,7 @@ async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
         try:
             return done.set_result, (context.run(work),)
         except BaseException as error:
-            if isinstance(error, StopIteration):  # which a future cannot hold
+            if isinstance(error, StopIteration):  # a future cannot hold one
                 error = RuntimeError(repr(error))
             return done.set_exception, (error,)
 
@@ -75,7 +78,7 @@ async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
 def stream_in_thread(
     admission: Admission, threads: Threads, call: Call, streaming: Streaming
 ) -> Answer | None:
-    """Send items as they come, until the client is gone. None: the answer is over; else it is this one."""
+    """Send the items until the client disconnects. Returns None if that was the answer, else the answer."""
     flow = call.more = _ThreadFlow()
     framing: Framing | None = None
     try:
@@ -103,7 +106,7 @@ def stream_in_thread(
 
 
 def break_off(call: Call, last: bytes | None) -> None:
-    """End a stream in its middle, with last words or without."""
+    """End a stream early, with a last chunk if there is one."""
     if last is None:
         call.exchange.cut()
     else:
@@ -116,7 +119,7 @@ def _head(streaming: Streaming, framing: Framing) -> Head:
 
 
 def _close(items: Any) -> None:
-    """Let a generator that was left early clean up."""
+    """Let a generator that did not run to its end clean up."""
     close: Callable[[], None] | None = getattr(items, "close", None)
     if close is None:
         return
@@ -127,14 +130,14 @@ def _close(items: Any) -> None:
 
 
 class _ThreadFlow:
-    """Holds a thread back while its client does not take what was sent."""
+    """Flow control of a thread: it waits while the client does not take the chunks that were sent."""
 
     def __init__(self) -> None:
         self._ahead = threading.Semaphore(AHEAD)
-        self._owed = 0  # of the loop alone
+        self._owed = 0  # chunks to acknowledge to the thread; used on the loop only
 
     def wait(self) -> None:
-        """In the thread."""
+        """Wait, in the thread, until the generator is at most ``AHEAD`` chunks ahead."""
         self._ahead.acquire()
 
     def send(self, call: Call, chunk: bytes) -> None:
@@ -151,7 +154,7 @@ class _ThreadFlow:
 
 
 class _LoopFlow:
-    """Holds a task back while its client does not take what was sent."""
+    """Flow control of a task: it waits while the client does not take the chunks that were sent."""
 
     def __init__(self) -> None:
         self._ready = asyncio.Event()
@@ -167,7 +170,7 @@ class _LoopFlow:
 
 
 async def _aclose(items: Any) -> None:
-    """Let a generator that was left early clean up."""
+    """Let an async generator that did not run to its end clean up."""
     close = getattr(items, "aclose", None)
     if close is None:
         return

@@ -1,5 +1,6 @@
-"""Calls of a ``predict`` that is not async: in a thread, from reading the payload to writing the answer, so
-that neither of them holds up the event loop.
+"""Calls of a ``predict`` that is not async.
+
+A thread does all steps, from reading the payload to encoding the answer, so that none blocks the event loop.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gyrus.runtime.telemetry.output import current_request
 
 
 class ThreadRunner:
-    """A runner; everything with ``_in_thread`` in its name runs in one."""
+    """A runner; methods with ``_in_thread`` in their name run in a thread."""
 
     def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
         self._handler = handler
@@ -45,7 +46,7 @@ class ThreadRunner:
             outcome = encode(result)
             if isinstance(outcome, Streaming):
                 outcome = self._stream_in_thread(call, outcome)
-        except BaseException as error:  # SystemExit too: the handler may not end the thread
+        except BaseException as error:  # SystemExit too: the handler must not end the thread
             return admission.conclude, (call, failure_unless_cancelled(error, call))
         if handler.post_predict is None:
             return admission.conclude, (call, outcome)
@@ -69,6 +70,7 @@ class ThreadRunner:
         return stream_in_thread(self._admission, self._threads, call, streaming)
 
     def _wait_in_thread(self, work: Any, call: Call) -> Any:
+        # On the replica's event loop, so that the call can be cancelled there while the thread waits.
         async def bridge() -> Any:
             call.task, call.begun = asyncio.current_task(), True
             return await work

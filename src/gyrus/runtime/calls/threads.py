@@ -1,7 +1,7 @@
-"""Threads for work that would hold up the event loop, with as short a way there and back as Python allows.
+"""Threads for work that would block the event loop, with the least overhead that Python allows.
 
-The default executor takes a Future, a lock and two callbacks an item; here it is one put, and on the way back
-one wake-up of the loop for all that was done meanwhile.
+The default executor needs a Future, a lock and two callbacks for each item. These threads need one put, and
+on the way back one wake-up of the loop for all the work that ended in the meantime.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from queue import SimpleQueue
 from typing import Any
 
 Ending = tuple[Callable[..., None], tuple[Any, ...]]
-"""What to call on the loop when a piece of work is over, and with what."""
+"""The callback for the loop when a piece of work has ended, and its arguments."""
 Work = Callable[[Any], Ending]
-"""Must not raise."""
+"""A piece of work; it must not raise."""
 
 
 class Threads:
-    """Grows with the work that runs at the same time, and never shrinks. The event loop owns it; whoever
-    submits work bounds how much runs at once.
+    """A pool that grows with the work that runs at the same time, and never shrinks.
+
+    The event loop owns it. Callers limit how much work they submit at once.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "slot") -> None:
@@ -29,13 +30,13 @@ class Threads:
         self._name = name
         self._inbox: SimpleQueue[tuple[Work, Any] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._running = 0  # as the loop knows
+        self._running = 0  # updated on the loop only
         self._told: deque[Ending] = deque()
         self._notifying = False
 
     @property
     def dead(self) -> int:
-        """Threads that ended, which none does by itself."""
+        """Number of threads that have ended, which no thread does by itself."""
         return sum(not thread.is_alive() for thread in self._threads)
 
     def submit(self, work: Work, item: Any) -> None:
@@ -45,17 +46,18 @@ class Threads:
         self._inbox.put((work, item))
 
     def tell(self, callback: Callable[..., None], *arguments: Any) -> None:
-        """From any thread: call it on the loop. In order for each thread."""
+        """Call the callback on the loop. Callable from any thread; calls from one thread keep their order."""
         self._told.append((callback, arguments))
-        if not self._notifying:  # else the loop is about to look, and clears this before it does
+        # If the flag is set, the loop has yet to read the queue, and it clears the flag before it reads.
+        if not self._notifying:
             self._notifying = True
             try:
                 self._loop.call_soon_threadsafe(self._listen)
-            except RuntimeError:  # the loop is closed: nobody is left to be told
+            except RuntimeError:  # the loop is closed, so nothing waits for the result
                 pass
 
     def stop(self) -> None:
-        """Idle threads end; those in the middle of something are left to the process's end."""
+        """End the idle threads. Busy ones may run until the process exits."""
         for _ in self._threads:
             self._inbox.put(None)
 
@@ -74,7 +76,7 @@ class Threads:
             del given, work, item, callback, arguments  # keep nothing alive while waiting
 
     def _ended(self, callback: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        """The thread is free before its successor is looked for."""
+        """Count the thread as free before the callback, which may submit the next piece of work."""
         self._running -= 1
         callback(*arguments)
 

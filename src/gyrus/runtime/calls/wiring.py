@@ -1,4 +1,4 @@
-"""Puts together what runs one handler."""
+"""Construction of the parts that run one handler."""
 
 from __future__ import annotations
 
