@@ -126,8 +126,8 @@ def test_a_predict_that_exits_ends_only_its_request(served: Platform) -> None:
 
 def test_an_unserialisable_answer(served: Platform) -> None:
     detail = (
-        "The answer of predict() cannot be sent: a value of type object has no form in JSON; "
-        "return numbers, text, lists and dicts."
+        "The answer of predict() cannot be sent: a value of type object is not JSON serializable; "
+        "use numbers, text, lists, dicts."
     )
     assert is_problem(served.ask("model", {"do": "unserialisable"}), problem.BAD_ANSWER, detail)
 
@@ -213,7 +213,7 @@ def test_a_body_that_is_not_json(served: Platform) -> None:
     assert is_problem(reply, problem.BAD_REQUEST, f"The body is not JSON: {fault.value}.")
 
 
-TOO_LARGE = "The body is larger than 32 MiB, the most that is accepted; send less at once."
+TOO_LARGE = "The body is larger than the limit of 32 MiB; send less at once."
 
 
 def test_a_body_that_is_too_large(served: Platform) -> None:

@@ -1,5 +1,5 @@
-"""The user's class: finding it, what its methods take, what it may answer, how it is described.
+"""The user's class: how it is loaded, the arguments and answers of its methods, and its description.
 
-Everything here happens within one request or before the first. When and where a method runs (slots, threads,
-time) does not belong here.
+Everything here happens within one request or before the first one. The choice of when and where a method runs
+(slots, threads, deadlines) does not belong here.
 """

@@ -1,7 +1,7 @@
-"""What a handler returns, as an answer.
+"""Encoding of a handler's return value as an answer.
 
 ===========================  ==================================================================
-returned                     sent
+Return value                 Answer
 ===========================  ==================================================================
 str                          ``text/plain``
 bytes, bytearray, ...        ``application/octet-stream``
@@ -13,7 +13,7 @@ anything else, None as null  JSON: also numpy's arrays and scalars, dataclasses,
 
 ::
 
-    BadAnswer    what was returned cannot be sent; the message says why, in the user's words
+    BadAnswer    the returned value cannot be sent; the message gives the cause, in the user's words
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ TEXT = "text/plain; charset=utf-8"
 BYTES = "application/octet-stream"
 
 _PLAIN = frozenset({dict, list})
-"""What most handlers return: JSON without further thought."""
+"""The types that most handlers return; they need no further checks before they become JSON."""
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 _LAX_OPTIONS = _OPTIONS | orjson.OPT_NON_STR_KEYS
-"""Slower, so only where a key is not text."""
+"""Slower, so used only if a key is not text."""
 
 
 _STATUSES = range(200, 600)
@@ -49,17 +49,17 @@ class BadAnswer(Exception):
 
 
 class Streaming(NamedTuple):
-    """An answer that comes bit by bit."""
+    """An answer whose body is sent in parts."""
 
     items: Iterator[Any] | AsyncIterator[Any]
     status: int = 200
     media_type: str | None = None
-    """None: what the first item suggests."""
+    """Media type; None means the one that fits the first item."""
     headers: tuple[tuple[str, str], ...] = ()
 
 
 def encode(result: Any) -> Answer | Streaming:
-    """Raises BadAnswer."""
+    """Encode a handler's return value. Raises BadAnswer."""
     if result is None or type(result) in _PLAIN:
         return Answer(200, JSON, to_json(result))
     if isinstance(result, Response):
@@ -68,7 +68,7 @@ def encode(result: Any) -> Answer | Streaming:
 
 
 def to_json(value: Any) -> bytes:
-    """Raises BadAnswer."""
+    """Serialize a value. Raises BadAnswer."""
     try:
         return orjson.dumps(value, _plain, _OPTIONS)
     except TypeError as error:
@@ -106,7 +106,7 @@ def _encode(
     if is_bytes(body):
         return Answer(status, media_type or BYTES, bytes(body), headers)
     if isinstance(body, Response):
-        raise BadAnswer("a Response is the body of another; return it alone")
+        raise BadAnswer("a Response is the body of another Response; return it alone")
     if hasattr(body, "__anext__") or (hasattr(body, "__next__") and hasattr(body, "__iter__")):
         return Streaming(body, status, media_type, headers)
     return Answer(status, media_type or JSON, to_json(body), headers)
@@ -117,7 +117,7 @@ def is_bytes(value: object) -> TypeGuard[Buffer]:
 
 
 def _plain(value: Any) -> Any:
-    """For what orjson does not know. Raises TypeError."""
+    """Convert a value of a type that orjson does not know. Raises TypeError."""
     if hasattr(value, "model_dump"):  # pydantic
         return value.model_dump(mode="json")
     if hasattr(value, "tolist"):  # arrays that are not contiguous, tensors, series
@@ -134,5 +134,5 @@ def _plain(value: Any) -> Any:
 def _unserialisable(error: TypeError) -> BadAnswer:
     what = str(error).removeprefix("Type is not JSON serializable: ")
     if what != str(error):
-        return BadAnswer(f"a value of type {what} has no form in JSON; return numbers, text, lists and dicts")
-    return BadAnswer(f"it has no form in JSON: {what}")
+        return BadAnswer(f"a value of type {what} is not JSON serializable; use numbers, text, lists, dicts")
+    return BadAnswer(f"it is not JSON serializable: {what}")

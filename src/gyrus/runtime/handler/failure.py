@@ -1,4 +1,4 @@
-"""What is wrong with a handler before its first request, and the part of a traceback that is the user's.
+"""The failure of a handler before its first request, and the part of a traceback that is in the user's code.
 
 ::
 
@@ -20,7 +20,7 @@ _MACHINERY = ("<frozen importlib", "<frozen runpy")
 
 @dataclass(eq=False)
 class LoadFailed(Exception):
-    """``message`` is one line for the user; ``lines`` are a traceback, where there is one."""
+    """A handler cannot be loaded. ``message`` is one line for the user, ``lines`` the traceback if any."""
 
     reason: Reason
     message: str
@@ -31,14 +31,14 @@ class LoadFailed(Exception):
 
 
 def failed(reason: Reason, what: str, error: BaseException, remedy: str = "") -> LoadFailed:
-    """``what`` went wrong because of ``error``, raised in the user's code."""
+    """Build the failure ``what``, caused by ``error`` in the user's code."""
     place = _place(error)
     message = f"{what}: {summary(error)}{f' ({place})' if place else ''}{f'; {remedy}' if remedy else ''}"
     return LoadFailed(reason, message, user_traceback(error))
 
 
 def summary(error: BaseException) -> str:
-    """The error in one line."""
+    """Return the error in one line."""
     if isinstance(error, SyntaxError):
         return (
             f"{type(error).__name__}: {error.msg} ({os.path.basename(error.filename or '')}:{error.lineno})"
@@ -48,8 +48,11 @@ def summary(error: BaseException) -> str:
 
 
 def user_traceback(error: BaseException) -> tuple[str, ...]:
-    """Its lines, without the frames by which our own code or the import machinery came there, and with the
-    files of the project named as in the user's own folder."""
+    """Return the lines of the traceback that begin in the user's code.
+
+    The frames of gyrus and of the import machinery before them are left out, and the files of the project are
+    named relative to its folder.
+    """
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -67,7 +70,7 @@ def _trimmed(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of the user's code."""
+    """Return the innermost line of the user's code, as ``file:number``. Returns "" if there is none."""
     if isinstance(error, SyntaxError):
         return ""
     frames = traceback.extract_tb(_trimmed(error.__traceback__))

@@ -1,4 +1,4 @@
-"""Every place where a value does not fit a type. msgspec stops at the first; people want them all."""
+"""All places where a value does not fit a type. msgspec stops at the first one; users need all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST = 100
 @dataclass(frozen=True, slots=True)
 class PayloadFault:
     path: str
-    """``$.flowers[2].petal_width``; ``$`` is the payload."""
+    """Place in the payload, as in ``$.flowers[2].petal_width``; ``$`` is the payload itself."""
     message: str
 
     @classmethod
@@ -28,14 +28,14 @@ class PayloadFault:
 
     @classmethod
     def of(cls, error: Exception, path: str = "$") -> PayloadFault:
-        """From msgspec's message, which has its place at the end."""
+        """Parse a message of msgspec, which ends with the place of the fault."""
         match = _PLACE.fullmatch(str(error))
         message, place = match.groups() if match else (str(error), "")
         return cls(path + (place or ""), message)
 
 
 def find_faults(value: Any, hint: Any, *, strict: bool, path: str = "$") -> Iterator[PayloadFault]:
-    """Those of its fields and items, each by itself; else its own first one."""
+    """Yield the faults of the fields and items; if they have none, the first fault of the value itself."""
     try:
         msgspec.convert(value, hint, strict=strict)
         return
@@ -60,7 +60,7 @@ def _deeper(value: Any, hint: Any, *, strict: bool, path: str) -> Iterator[Paylo
 
 
 def _fields(hint: Any) -> dict[str, tuple[Any, bool]]:
-    """Name in JSON, type, and whether it must be there; empty for what has no fields."""
+    """Return type and required flag of each field by its name in JSON. Empty for a type without fields."""
     if not isinstance(hint, type):
         return {}
     if typing.is_typeddict(hint):

@@ -1,4 +1,4 @@
-"""Bodies of HTML forms (RFC 7578 and the URL standard). The whole body is in memory already."""
+"""Parsing of HTML forms (RFC 7578 and the URL standard). The whole body is already in memory."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)')
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a form."""
+    """A file in a form."""
 
     name: str
-    """As the client calls it; do not open a path by it."""
+    """File name that the client sent; do not use it as a path."""
     media_type: str
     content: bytes = field(repr=False)
 
 
 def parse_form(body: bytes) -> dict[str, Any]:
-    """``application/x-www-form-urlencoded``. Raises Refused."""
+    """Parse ``application/x-www-form-urlencoded``. Raises RequestRefused."""
     text = body.decode("utf-8", "replace")
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MOST_PARTS)
@@ -36,9 +36,9 @@ def parse_form(body: bytes) -> dict[str, Any]:
 
 
 def parse_multipart(body: bytes, boundary: str) -> dict[str, Any]:
-    """``multipart/form-data``: text for fields, :class:`File` for files. Raises Refused."""
+    """Parse ``multipart/form-data`` into text for fields, :class:`File` for files. Raises RequestRefused."""
     if not boundary or len(boundary) > 70:
-        raise RequestRefused(BAD_REQUEST, "The form's Content-Type names no boundary.")
+        raise RequestRefused(BAD_REQUEST, "The form's Content-Type has no valid boundary.")
     fields: list[tuple[str, Any]] = []
     for part in _parts(body, b"--" + boundary.encode("latin-1", "replace")):
         head, separator, content = part.partition(b"\r\n\r\n")
@@ -49,7 +49,7 @@ def parse_multipart(body: bytes, boundary: str) -> dict[str, Any]:
 
 
 def _parts(body: bytes, delimiter: bytes) -> list[bytes]:
-    """What stands between delimiter lines; each begins behind its line's end."""
+    """Return the parts between the delimiter lines, each from the end of its delimiter line."""
     pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, MOST_PARTS + 2)
     if len(pieces) > MOST_PARTS + 2:
         raise RequestRefused(BAD_REQUEST, f"The form has more than {MOST_PARTS} fields.")
@@ -88,7 +88,10 @@ def _field(headers: dict[str, str], content: bytes) -> tuple[str, Any]:
 
 
 def _unquoted(value: str) -> str:
-    """Browsers escape quotes as ``%22`` and line ends as ``%0D%0A``, others with backslashes."""
+    """Remove the quotes and escapes of a parameter.
+
+    Browsers escape quotes as ``%22`` and line ends as ``%0D%0A``, other clients with backslashes.
+    """
     if not value.startswith('"'):
         return value
     inner = re.sub(r"\\([\"\\])", r"\1", value[1:-1])

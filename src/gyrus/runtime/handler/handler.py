@@ -1,4 +1,4 @@
-"""An instance of the user's class, with all that is known of its methods."""
+"""An instance of the user's class, with the signatures of its methods."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from gyrus.runtime.handler.signature import POST_PREDICT, PREDICT, Signature, si
 
 @dataclass(frozen=True, slots=True)
 class PostPredict:
+    """The method that runs after the answer has been sent."""
+
     method: Callable[..., Any]
     signature: Signature
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedHandler:
-    """What serves requests."""
+    """The loaded handler that serves requests."""
 
     instance: object
     predict: Callable[..., Any]
     signature: Signature
     read_payload: PayloadReader
     payload: Any
-    """The annotation of one payload; Any where there is none."""
+    """The annotation of one payload; Any if there is none."""
     batched: bool
-    """``predict`` takes lists of everything, one entry a request, and returns a list of answers."""
+    """True if ``predict`` takes lists, with one entry per request, and returns a list of answers."""
     post_predict: PostPredict | None = None
 
     @property
@@ -38,23 +40,23 @@ class LoadedHandler:
 
     @property
     def answers_get(self) -> bool:
-        """A request without a body makes sense to it."""
+        """True if a request without a body makes sense to the handler."""
         return not self.signature.wants("payload") or "payload" in self.signature.optional
 
     @property
     def answer(self) -> Any:
-        """The annotation of one answer; Any where there is none."""
+        """The annotation of one answer; Any if there is none."""
         hint = self.signature.hints.get("return", Any)
         return next(iter(typing.get_args(hint)), Any) if self.batched else hint
 
     @property
     def description(self) -> str:
-        """What its author wrote about it."""
+        """The docstring of ``predict`` or of the class; empty if there is none."""
         return inspect.getdoc(self.predict) or inspect.getdoc(type(self.instance)) or ""
 
 
 def handler_of(instance: Any, *, batched: bool) -> LoadedHandler:
-    """Raises LoadFailed."""
+    """Inspect the methods of an instance. Raises LoadFailed."""
     signature = signature_of(instance.predict, PREDICT)
     after = getattr(instance, "post_predict", None)
     payload = payload_hint(signature, batched=batched)

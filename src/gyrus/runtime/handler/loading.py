@@ -1,6 +1,6 @@
-"""From a file of the project to the user's class, and an instance of it.
+"""Loading of the user's class from a file of the project, and construction of its instance.
 
-What fails here fails in the user's code or words, so the message says which file and what to change.
+A failure here is in the user's code or configuration, so its message names the file and the change to make.
 """
 
 from __future__ import annotations
@@ -21,24 +21,27 @@ CLASS = "Handler"
 
 
 def enter_project(folder: str) -> None:
-    """Make it the working folder, and the first place where modules are looked for. Raises LoadFailed."""
+    """Make the folder the working folder and the first entry of the module search path. Raises LoadFailed."""
     try:
         os.chdir(folder)
     except OSError as error:
-        told = f"the project folder {folder} cannot be entered: {error.strerror}; deploy again"
+        told = f"the project folder {folder} cannot be opened: {error.strerror}; deploy again"
         raise LoadFailed(Reason.PACKAGE, told) from error
     project = os.getcwd()
     sys.path[:] = [project, *(entry for entry in sys.path if entry not in ("", project))]
 
 
 def load(config: HandlerConfig) -> LoadedHandler:
-    """Import the file, find the class, make the instance. The project has been entered. Raises LoadFailed."""
+    """Import the file, find the class and construct the instance. Raises LoadFailed.
+
+    Call :func:`enter_project` before.
+    """
     found = find_class(import_file(config.path), config.path, config.class_name)
     return make(found, config)
 
 
 def make(found: type[Any], config: HandlerConfig) -> LoadedHandler:
-    """What a class becomes when it is given its configuration. Raises LoadFailed."""
+    """Construct the handler from its class and its configuration. Raises LoadFailed."""
     instance = construct(found, config.config)
     return handler_of(instance, batched=config.batch_max_size > 1)
 
@@ -64,7 +67,7 @@ def import_file(path: str) -> ModuleType:
 
 
 def find_class(module: ModuleType, path: str, wanted: str | None) -> type[Any]:
-    """``wanted``, or ``LoadedHandler``, or the only class of the file that has ``predict``."""
+    """Return the class ``wanted``, or else ``Handler``, or else the file's only class with ``predict``."""
     if wanted is not None:
         found = getattr(module, wanted, None)
         if not isinstance(found, type):
@@ -82,7 +85,7 @@ def _only_class(module: ModuleType, path: str) -> type[Any]:
         return able[0]
     if able:
         names = ", ".join(value.__name__ for value in able)
-        told = f"{path} has several classes with predict() ({names}); call one of them {CLASS}"
+        told = f"{path} has several classes with predict() ({names}); rename one of them to {CLASS}"
     else:
         told = f"{path} has no class with predict(); write: class {CLASS}, with def predict(self, payload)"
     raise LoadFailed(Reason.IMPORT, told)
@@ -113,7 +116,7 @@ def _init_wants_config(found: type[Any]) -> bool:
 
 
 def _module_name(path: str) -> str:
-    """Under which classes of the file can be pickled, unless another module has that name."""
+    """Return the name under which the file's classes can be pickled, or a fixed one if that is taken."""
     parts = os.path.normpath(path).removesuffix(".py").split(os.sep)
     name = ".".join(parts)
     taken = name in sys.modules or parts[0] in sys.stdlib_module_names

@@ -1,4 +1,4 @@
-"""The API as an OpenAPI 3.1 document, made of the annotations and docstrings of ``predict``."""
+"""The OpenAPI 3.1 document of the API, generated from the annotations and docstrings of ``predict``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 _PROBLEM: Json = {
     "type": "object",
-    "description": "What went wrong (RFC 9457).",
+    "description": "The problem (RFC 9457).",
     "properties": {
         "type": {"type": "string", "format": "uri"},
         "title": {"type": "string"},
@@ -28,7 +28,7 @@ _PROBLEM: Json = {
 
 
 def describe(handler: LoadedHandler, api: str, revision: int) -> bytes:
-    """UTF-8 JSON. Addresses are relative, for the gateway decides where the API is."""
+    """Generate the document as UTF-8 JSON. Addresses are relative: the gateway decides the API's address."""
     components: Json = {"Problem": _PROBLEM}
     summary, _, rest = handler.description.partition("\n")
     operation: Json = {
@@ -81,7 +81,7 @@ def _failure(kind: ProblemType) -> Json:
 
 
 def _schema(hint: Any, components: Json) -> Json:
-    """``{}``, which means anything, where nothing is known."""
+    """Return the schema of a type. Returns ``{}``, which allows any value, if the type is unknown."""
     check = check_for(hint)
     if check is None:
         return {}

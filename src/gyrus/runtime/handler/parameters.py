@@ -1,4 +1,4 @@
-"""What a handler is given besides the payload."""
+"""Arguments of a handler besides the payload."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl
 
 Fields = dict[str, str | list[str]]
-"""Names that came once have their value, others the list of their values."""
+"""Values by name; a name that was sent more than once has the list of its values."""
 
 
 class Headers(Mapping[str, str]):
-    """A request's headers. Names are found in any case, and listed in lower case."""
+    """A request's headers. Names are looked up in any case and listed in lower case."""
 
     __slots__ = ("_values",)
 

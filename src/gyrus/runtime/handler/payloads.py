@@ -1,18 +1,19 @@
-"""A request's body as the handler's payload, by its Content-Type and by the handler's annotation.
+"""Decoding of a request's body into the payload, by its Content-Type and the handler's annotation.
 
 =====================================  ============================================================
-Content-Type                           payload
+Content-Type                           Payload
 =====================================  ============================================================
-``application/json``, ``…+json``       what the JSON says
+``application/json``, ``…+json``       the decoded JSON
 ``text/…``                             str
-``application/x-www-form-urlencoded``  dict; names that come several times have a list
+``application/x-www-form-urlencoded``  dict; a name that is sent several times has a list
 ``multipart/form-data``                the same; files are :class:`~gyrus.runtime.handler.forms.File`
-none                                   what the JSON says where it is JSON, else bytes
+none                                   the decoded JSON if the body is JSON, else bytes
 any other                              bytes
 =====================================  ============================================================
 
-An empty body is None. A form that is a JSON object or array counts as JSON, for that is what ``curl -d``
-sends of it. ``payload: bytes`` is given the body as it came, ``payload: str`` a text of any type.
+An empty body is None. A form that is a JSON object or array counts as JSON, because ``curl -d`` sends JSON
+with the Content-Type of a form. ``payload: bytes`` receives the body as it was sent, ``payload: str`` text of
+any type.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.server.request import Request
 
 PayloadReader = Callable[[Request], Any]
-"""Raises Refused."""
+"""Function that reads the payload of a request. Raises RequestRefused."""
 
 JSON = b"application/json"
 
 
 def payload_reader(hint: Any) -> PayloadReader:
-    """Of one payload with this annotation."""
+    """Return the reader of one payload with this annotation."""
     if hint is bytes:
         return lambda request: request.body
     if hint is str:
@@ -49,9 +50,9 @@ def payload_reader(hint: Any) -> PayloadReader:
 
 
 def payload_hint(signature: Signature, *, batched: bool) -> Any:
-    """The annotation of one payload; Any where there is none.
+    """Return the annotation of one payload. Returns Any if there is none.
 
-    Raises LoadFailed where it contradicts the configuration.
+    Raises LoadFailed if the annotation contradicts the configuration.
     """
     hint = signature.hints.get("payload", Any)
     if not batched or hint is Any:
@@ -59,19 +60,19 @@ def payload_hint(signature: Signature, *, batched: bool) -> Any:
     if typing.get_origin(hint) is not list and hint is not list:
         raise LoadFailed(
             Reason.IMPORT,
-            "with handler.batching, predict() is given a list of payloads; "
-            f"annotate it so: payload: list[{getattr(hint, '__name__', 'Payload')}]",
+            "with handler.batching, predict() receives a list of payloads; "
+            f"annotate it as payload: list[{getattr(hint, '__name__', 'Payload')}]",
         )
     return next(iter(typing.get_args(hint)), Any)
 
 
 def read_any(request: Request) -> Any:
-    """What the body says, unchecked."""
+    """Decode the body by its Content-Type, without checking it against an annotation."""
     body = request.body
     if not body:
         return None
     content_type = request.headers.get(b"content-type")
-    if content_type == JSON:
+    if content_type == JSON:  # the usual case, without parsing the header
         return read_json(body)
     kind, parameters = media_type(content_type)
     if b"content-encoding" in request.headers:
@@ -101,7 +102,7 @@ def is_json(kind: str) -> bool:
 
 
 def media_type(content_type: bytes | None) -> tuple[str, dict[str, str]]:
-    """In lower case, with its parameters. ``("", {})`` where there is none."""
+    """Return the media type in lower case and its parameters. Returns ``("", {})`` if there is none."""
     if not content_type:
         return "", {}
     kind, *rest = _split_parameters(content_type.decode("latin-1"))
@@ -116,7 +117,7 @@ def media_type(content_type: bytes | None) -> tuple[str, dict[str, str]]:
 
 
 class _Checked:
-    """Reads what an annotation asks for."""
+    """A reader that checks the payload against an annotation."""
 
     def __init__(self, check: Check, *, none: bool) -> None:
         self._check = check
@@ -165,7 +166,7 @@ def _decode(body: bytes, charset: str) -> str:
     try:
         return body.decode(charset)
     except LookupError:
-        told = f"The charset {charset} of the body is not known; send UTF-8."
+        told = f"The body's charset {charset} is unknown; send UTF-8."
         raise RequestRefused(UNSUPPORTED_MEDIA, told) from None
     except (UnicodeError, ValueError) as error:
         raise RequestRefused(BAD_REQUEST, f"The body is not text in {charset}: {error}.") from None
@@ -173,12 +174,12 @@ def _decode(body: bytes, charset: str) -> str:
 
 def _refuse_encoding(encoding: bytes) -> None:
     if encoding.strip().lower() not in (b"", b"identity"):
-        told = f"The body's Content-Encoding {encoding.decode('latin-1')} is not understood; send it plain."
+        told = f"The body's Content-Encoding {encoding.decode('latin-1')} is not supported; send it plain."
         raise RequestRefused(UNSUPPORTED_MEDIA, told)
 
 
 def _split_parameters(text: str) -> list[str]:
-    """At semicolons that are not quoted."""
+    """Split the text at semicolons that are not quoted."""
     parts: list[str] = []
     quoted, start = False, 0
     for position, char in enumerate(text):

@@ -1,4 +1,4 @@
-"""Which of the named arguments a method declares."""
+"""The named arguments that a method declares."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ INIT = ("config",)
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A method, and what it wants to be given by name."""
+    """The arguments that a method takes by name."""
 
     names: tuple[str, ...]
     optional: frozenset[str]
-    """Those that have a default."""
+    """Names of the arguments that have a default."""
     hints: dict[str, Any]
-    """Annotations, resolved as far as they can be."""
+    """Annotations by name; empty if they cannot be resolved."""
     is_async: bool
-    """Calling it gives something to await."""
+    """True if a call returns an awaitable or an async generator."""
 
     def wants(self, name: str) -> bool:
         return name in self.names
 
 
 def signature_of(method: Callable[..., Any], known: Collection[str]) -> Signature:
-    """Raises LoadFailed where it requires what there is not."""
+    """Inspect a method. Raises LoadFailed if it requires an argument that is not among the ``known`` ones."""
     parameters = _parameters(method)
     for parameter in parameters:
         _check(method, parameter, known)
@@ -50,7 +50,7 @@ def signature_of(method: Callable[..., Any], known: Collection[str]) -> Signatur
 def _parameters(method: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(method).parameters.values())
-    except ValueError:  # it is not written in Python
+    except ValueError:  # the method is not written in Python
         return [inspect.Parameter("payload", inspect.Parameter.KEYWORD_ONLY)]
 
 
@@ -63,8 +63,8 @@ def _check(method: Callable[..., Any], parameter: inspect.Parameter, known: Coll
         choice = ", ".join(known)
         raise LoadFailed(
             Reason.IMPORT,
-            f"{method.__qualname__}() requires the argument {parameter.name!r}, which it cannot be given; "
-            f"{'it can be given' if len(known) > 1 else 'it can only be given'} {choice}",
+            f"{method.__qualname__}() requires the argument {parameter.name!r}, which does not exist; "
+            f"{'it can take' if len(known) > 1 else 'it can only take'} {choice}",
         )
 
 
@@ -76,11 +76,12 @@ def _hints(method: Callable[..., Any]) -> dict[str, Any]:
     function = inspect.unwrap(method)
     try:
         return typing.get_type_hints(function, include_extras=True)
-    except Exception:  # an annotation that cannot be resolved is not one that we can check
+    except Exception:  # an annotation that cannot be resolved cannot be checked
         return {}
 
 
 def _is_async(method: Callable[..., Any]) -> bool:
+    # A decorator may hide a coroutine function behind a plain one, or the other way round.
     return any(
         inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         for function in (method, inspect.unwrap(method))

@@ -1,17 +1,17 @@
-"""How the items of a generator go over the wire. The first item decides for all.
+"""The framing of a generator's items in a stream. The first item decides for all.
 
 ==================  ==========================  ===================================================
-the first item is   and the client              so each item is sent
+First item          Client                      Framing of each item
 ==================  ==========================  ===================================================
-bytes               whoever                     as it is (``application/octet-stream``)
+bytes               any                         as it is (``application/octet-stream``)
 str                 accepts text/event-stream   as an event with this text
-str                 else                        as it is (``text/plain``)
+str                 any other                   as it is (``text/plain``)
 anything else       accepts x-ndjson or jsonl   as a line of JSON (``application/x-ndjson``)
-anything else       else                        as an event with JSON: ``data: {"number":1}``
+anything else       any other                   as an event with JSON: ``data: {"number":1}``
 ==================  ==========================  ===================================================
 
-A media type that the handler chose (``Response(generator, media_type=...)``) stays; with one of JSON lines or
-events, items that are not text are framed so, and text goes as it is.
+A media type that the handler chooses (``Response(generator, media_type=...)``) is kept. If it is one of JSON
+lines or events, items other than text are framed accordingly, and text is sent as it is.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Framing:
     text_as_is: bool = True
 
     def frame(self, item: Any) -> bytes:
-        """Raises BadAnswer."""
+        """Encode one item. Raises BadAnswer."""
         if is_bytes(item):
             return bytes(item)
         if isinstance(item, str):
@@ -44,15 +44,18 @@ class Framing:
             return b"data: %b\n\n" % to_json(item)
         if _is_lines(self.media_type):
             return to_json(item) + b"\n"
-        raise BadAnswer(f"an item of type {type(item).__name__} came in a stream of {self.media_type}")
+        raise BadAnswer(f"a stream of {self.media_type} cannot have an item of type {type(item).__name__}")
 
     def failure(self, document: bytes) -> bytes | None:
-        """How a problem is told in the middle of the stream; None: it cannot be, so cut the connection."""
+        """Encode a problem document for the middle of the stream.
+
+        Returns None if the media type has no form for it, so that the connection must be cut.
+        """
         return b"event: error\ndata: %b\n\n" % document if self.media_type.startswith(EVENTS) else None
 
 
 def framing_for(streaming: Streaming, first: Any, request: Request) -> Framing:
-    """``first``: the first item; None where the stream is empty."""
+    """Choose the framing by the first item, which is None if the stream is empty."""
     if streaming.media_type is not None:
         return Framing(streaming.media_type)
     if is_bytes(first):
@@ -63,7 +66,7 @@ def framing_for(streaming: Streaming, first: Any, request: Request) -> Framing:
 
 
 def _event(text: str) -> bytes:
-    """An event of the text's lines; the reader joins them again."""
+    """Encode the text as an event with one data line per line; the client joins them again."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "".join(f"data: {line}\n" for line in lines).encode("utf-8", "replace") + b"\n"
 

@@ -1,5 +1,7 @@
-"""Payloads checked against annotations: by pydantic where the annotation is made of its models, by msgspec
-otherwise (dataclasses, TypedDict, Struct, containers and scalars).
+"""Checks of payloads against annotations.
+
+pydantic checks annotations that contain its models, msgspec all others (dataclasses, TypedDict, Struct,
+containers and scalars).
 """
 
 from __future__ import annotations
@@ -21,30 +23,35 @@ MOST_FAULTS = 50
 
 
 class Check(Protocol):
-    """How to read one type. The first three raise Refused."""
+    """A reader and checker of one type."""
 
     @property
     def takes_text(self) -> bool:
-        """Text or bytes may fit."""
+        """True if text or bytes may fit the type."""
         ...
 
-    def json(self, body: bytes) -> Any: ...
+    def json(self, body: bytes) -> Any:
+        """Decode a body of JSON. Raises RequestRefused."""
+        ...
 
     def plain(self, value: Any) -> Any:
-        """``value`` came from a form, so that numbers are text."""
+        """Convert a value that came from a form, so that its numbers are text. Raises RequestRefused."""
         ...
 
     def missing(self) -> Any:
-        """There is no body."""
+        """Return the value of an empty body. Raises RequestRefused."""
         ...
 
     def schema(self, reference: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Its JSON Schema, and those that it refers to by ``reference`` with their names filled in."""
+        """Return the type's JSON Schema and the schemas by name to which it refers.
+
+        ``reference``: template of a reference, with ``{name}`` for the name.
+        """
         ...
 
 
 def check_for(hint: Any) -> Check | None:
-    """None: there is nothing to check, or no way to."""
+    """Build the check of an annotation. Returns None if it allows any value or cannot be checked."""
     if hint is Any or hint is object:
         return None
     if _is_of_pydantic(hint):
@@ -68,7 +75,10 @@ _ANYTHING = msgspec.json.Decoder()
 
 
 def _decoded(decoder: Any, body: bytes) -> Any:
-    """Raises Refused where it is not JSON, msgspec.ValidationError where it is but does not fit."""
+    """Decode a body.
+
+    Raises RequestRefused if it is not JSON, msgspec.ValidationError if it is JSON of another type.
+    """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError:
@@ -80,6 +90,8 @@ def _decoded(decoder: Any, body: bytes) -> Any:
 
 
 class MsgspecCheck:
+    """A check by msgspec."""
+
     def __init__(self, hint: Any) -> None:
         self._hint = hint
         self._decoder = msgspec.json.Decoder(hint)
@@ -110,6 +122,8 @@ class MsgspecCheck:
 
 @dataclass(frozen=True, slots=True)
 class PydanticCheck:
+    """A check by pydantic."""
+
     adapter: Any
     error: type[Exception]
     takes_text: bool = False
@@ -147,9 +161,9 @@ def _pydantic_refusal(error: Any) -> RequestRefused:
 
 
 def _is_of_pydantic(hint: Any) -> bool:
-    """The user has imported pydantic, and a model of it is somewhere in the annotation."""
+    """Return True if the annotation contains a model of pydantic."""
     pydantic = sys.modules.get("pydantic")
-    if pydantic is None:
+    if pydantic is None:  # the user's code has not imported it, so the annotation has none of its models
         return False
     return any(
         (isinstance(part, type) and issubclass(part, pydantic.BaseModel))
@@ -166,7 +180,7 @@ def _parts(hint: Any) -> Iterator[Any]:
 
 
 def _is_beyond_msgspec(info: Any, seen: frozenset[Any] = frozenset()) -> bool:
-    """Somewhere in it is a class that JSON cannot become."""
+    """Return True if the type contains a class that cannot be made from JSON."""
     if isinstance(info, msgspec.inspect.CustomType):
         return True
     name = getattr(info, "cls", None)

@@ -1,5 +1,5 @@
-"""An HTTP/1.1 server: bytes to requests, answers to bytes, connections with limits and turns.
+"""An HTTP/1.1 server: parsing of requests, encoding of answers, and connections with limits.
 
-It would serve any program that answers requests from memory. What knows a handler, a slot or a queue does
-not belong here.
+It could serve any program that answers requests from memory. Code that knows about handlers, slots or queues
+does not belong here.
 """

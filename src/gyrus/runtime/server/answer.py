@@ -11,14 +11,14 @@ JSON = "application/json"
 
 
 class Answer(NamedTuple):
-    """A whole answer, body included."""
+    """A complete answer, including its body."""
 
     status: int
     media_type: str | None
-    """None: there is no body and no ``content-type``."""
+    """Media type; None means no body and no ``content-type``."""
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
-    """Besides those that the server writes itself. They have been checked (see :func:`check_header`)."""
+    """Headers besides those that the server writes itself, checked by :func:`check_header`."""
 
 
 class Head(NamedTuple):
@@ -33,7 +33,7 @@ WRITTEN_BY_SERVER = frozenset(
     {"connection", "content-length", "content-type", "date", "keep-alive", "te", "trailer",
      "transfer-encoding", "upgrade", "x-request-id"}
 )  # fmt: skip
-"""Headers that an answer cannot choose: they frame it."""
+"""Headers that an answer cannot choose, because they frame it or belong to the connection."""
 
 WITHOUT_BODY = frozenset({204, 304})
 
@@ -41,7 +41,7 @@ _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 def check_header(name: str, value: str) -> tuple[str, str]:
-    """The header in the form in which it is sent. Raises ValueError where it would break the answer."""
+    """Return the header in the form in which it is sent. Raises ValueError if it would break the answer."""
     name = name.lower()
     if not name or not _TOKEN.issuperset(name):
         raise ValueError(f"{name!r} is not a header's name")
@@ -55,7 +55,10 @@ def check_header(name: str, value: str) -> tuple[str, str]:
 
 
 def head_bytes(head: Head, framing: bytes, request_id: bytes, now: float, *, close: bool) -> bytes:
-    """``framing``: the header that tells the body's length, or nothing. ``now``: monotonic seconds."""
+    """Encode the head of an answer.
+
+    ``framing``: the header with the body's length or transfer coding, or nothing. ``now``: monotonic seconds.
+    """
     parts = [_start(head.status, head.media_type), request_id, _date(now), framing]
     if head.headers:
         parts.extend(f"{name}: {value}\r\n".encode("latin-1") for name, value in head.headers)
@@ -74,7 +77,7 @@ def _start(status: int, media_type: str | None) -> bytes:
 
 
 class _DateLine:
-    """The date, written anew once a second."""
+    """The header line with the date, renewed once a second."""
 
     def __init__(self) -> None:
         self.until = float("-inf")
@@ -94,7 +97,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def _imf_date(epoch: float) -> str:
-    """``Sun, 06 Nov 1994 08:49:37 GMT``, whatever the locale is. (Importing email.utils takes 5 ms.)"""
+    """Format a date as ``Sun, 06 Nov 1994 08:49:37 GMT`` in every locale."""
+    # Not email.utils: importing it takes 5 ms.
     at = time.gmtime(epoch)
     day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]
     return f"{day}, {at.tm_mday:02} {month} {at.tm_year} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"

@@ -1,4 +1,4 @@
-"""When a request arrived at the gateway, maybe long before it came here: it may have waited elsewhere."""
+"""The time when a request arrived at the gateway; it may have waited on other replicas since."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from gyrus.contract.replica import ARRIVED_HEADER
 
 ARRIVED = ARRIVED_HEADER.encode()
 OLDEST = 7 * 24 * 3600.0
-"""Seconds. What claims to be older is not believed."""
+"""Seconds. A request that claims to be older is not believed."""
 
 
 def arrival(told: bytes | None, came: float) -> float:
-    """In monotonic seconds. ``told`` is the header's value, ``came`` when the request came here, just now.
+    """Return the time of arrival at the gateway, in monotonic seconds.
 
-    What cannot be read, lies in the future or is too old to be true is left aside: it arrived when it came.
+    ``told``: the header's value. ``came``: the time of arrival here, just now. Returns ``came`` if the value
+    cannot be parsed, lies in the future or is too old to be true.
     """
     if told is None:
         return came

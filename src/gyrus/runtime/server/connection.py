@@ -1,7 +1,8 @@
-"""One client's connection: requests are answered in their order, one at a time.
+"""One client's connection: requests are answered in order, one at a time.
 
-While one is being answered, the next is read already, so that a client that goes away is noticed at once;
-with a second one complete behind it, reading stops until its turn comes (and so does that notice).
+While one request is being answered, the next is already read, so that a disconnect of the client is noticed
+at once. When the next one is complete, reading pauses until it is served. The connection does not notice a
+disconnect during that pause.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
     from gyrus.runtime.server.server import Server
 
 LINGER = 2.0
-"""Seconds for which a refused client's further bytes are read and dropped. To close on them at once could
-destroy the answer before the client reads it (RFC 9112, section 9.6)."""
+"""Seconds for which further bytes of a refused client are read and dropped.
+
+Closing at once could destroy the answer before the client reads it (RFC 9112, section 9.6).
+"""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
+    """The server's end of a client's connection."""
+
     __slots__ = (
         "_advancing", "_current", "_discarding", "_paused", "_reader", "_refusal", "_since", "_stalled",
         "_transport", "choked", "server",
@@ -35,18 +40,18 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self.server = server
         self.choked = False
-        """The client does not take what was written."""
+        """True while the client does not take the bytes that were written."""
         self._reader = Reader(server.limits)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)  # until connection_made
         self._current: Exchange | None = None
-        self._refusal: RequestRefused | None = None  # answered after all that came before it
+        self._refusal: RequestRefused | None = None  # answered after all complete requests before it
         self._advancing = False
         self._paused = False
         self._discarding = False
-        self._since = monotonic()  # of whatever it waits for, see check()
-        self._stalled: tuple[float, int] | None = None  # since when, at how many unsent bytes
+        self._since = monotonic()  # start of the present wait, see check()
+        self._stalled: tuple[float, int] | None = None  # time, and unsent bytes at that time
 
-    # What the transport calls
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -61,6 +66,8 @@ class Connection(asyncio.Protocol):
             reader.feed(data)
         except RequestRefused as refused:
             self._refusal = refused
+        # Each piece of a body restarts its timeout. The header has one timeout as a whole, from its first
+        # byte: a client that sends a byte at a time must not hold the connection.
         if reader.begun and (reader.in_body or not begun or in_body):
             self._since = monotonic()
         if self._current is None:
@@ -92,7 +99,7 @@ class Connection(asyncio.Protocol):
         if self._current is not None and self._current.owner is not None:
             self._current.owner.client_ready()
 
-    # What an exchange calls
+    # Called by an exchange
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
@@ -108,8 +115,11 @@ class Connection(asyncio.Protocol):
             self._advance()
 
     def cut(self, *, told_by_close: bool) -> None:
-        """``told_by_close``: a client that has got all that was sent so far, and then the end of the
-        connection, knows that this is not all."""
+        """End the connection in the middle of an answer.
+
+        ``told_by_close``: the framing shows that the answer is incomplete, so that an orderly close after all
+        bytes sent so far is enough. Otherwise the connection is reset.
+        """
         self._current = None
         self._discarding = True
         if told_by_close:
@@ -118,10 +128,11 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.abort()
 
-    # Turns
+    # Order of requests
 
     def _advance(self) -> None:
-        """Answer what has come until one takes its time. A loop, for an answer may come at once."""
+        """Serve complete requests until one is not answered at once."""
+        # A loop and a flag, not recursion: an answer may be written while its request is being served.
         self._advancing = True
         complete = self._reader.complete
         while self._current is None and complete and not self._discarding:
@@ -143,7 +154,7 @@ class Connection(asyncio.Protocol):
         self.server.serve(exchange)
 
     def _refuse(self, refused: RequestRefused) -> None:
-        """Answer what could not even be read, and end: whatever comes behind it is void."""
+        """Answer a request that could not be read, and close: the bytes after it cannot be parsed."""
         self._refusal = refused
         named = {name: value for name, value in self._reader.headers.items() if name == b"x-request-id"}
         request = Request(b"", b"/", named, keep_alive=False)
@@ -169,14 +180,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Neither a request nor an answer is under way."""
+        """True if neither a request nor an answer is in progress."""
         return self._current is None and not self._reader.begun
 
     def idle_since(self) -> float:
         return self._since
 
     def check(self, now: float) -> None:
-        """End it if it has waited for its client for too long."""
+        """End the connection if it has waited too long for its client."""
         limits, waited = self.server.limits, now - self._since
         if self._discarding:
             if waited > LINGER and not self.choked:
@@ -189,10 +200,10 @@ class Connection(asyncio.Protocol):
             self._check_stalled(now, *self._stalled)
 
     def close(self) -> None:
-        """For an idle one."""
+        """Close an idle connection."""
         self._discarding = True
         if self._transport.get_write_buffer_size():
-            self._transport.abort()  # it would wait for ever for a client that does not read
+            self._transport.abort()  # close() would wait forever for a client that does not read
         else:
             self._transport.close()
 
@@ -203,7 +214,7 @@ class Connection(asyncio.Protocol):
         limits = self.server.limits
         if self._reader.in_body and waited > limits.body_timeout:
             self._refuse(
-                RequestRefused(BODY_TIMEOUT, f"No more of the body came for {limits.body_timeout:g} s.")
+                RequestRefused(BODY_TIMEOUT, f"No more of the body arrived for {limits.body_timeout:g} s.")
             )
         elif not self._reader.in_body and waited > limits.header_timeout:
             detail = f"The request's header was not complete after {limits.header_timeout:g} s."

@@ -1,4 +1,4 @@
-"""One request and its answer, between a connection and whoever answers."""
+"""One request and its answer, between a connection and the component that answers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ if TYPE_CHECKING:
     from gyrus.runtime.server.request import Request
 
 JOINED = 64 * 1024
-"""Bytes of a body up to which it is copied behind its head, for one write instead of two."""
+"""Bytes. A body up to this length is copied behind its head, for one write instead of two."""
 
 
 class Owner(Protocol):
-    """Who answers; is told what becomes of the client."""
+    """The component that answers, and is notified of changes of the client."""
 
     def client_gone(self) -> None:
-        """The connection is lost before the answer was complete. Called once."""
+        """Handle the loss of the connection before the answer was complete. Called once."""
         ...
 
     def client_ready(self) -> None:
-        """The client takes more of a stream (see :attr:`Exchange.choked`)."""
+        """Continue a stream: the client takes more of it (see :attr:`Exchange.choked`)."""
         ...
 
 
 class Exchange:
-    """Answered exactly once: by :meth:`answer`, or by :meth:`begin`, any number of :meth:`send`, and
-    :meth:`end` or :meth:`cut`. When the client is gone they do nothing.
+    """A request that is answered exactly once.
+
+    Answer it by :meth:`answer`, or by :meth:`begin`, any number of :meth:`send`, and :meth:`end` or
+    :meth:`cut`. They do nothing after the client has disconnected.
     """
 
     __slots__ = ("_chunked", "_connection", "_open", "arrived", "counted", "owner", "request", "streaming")
@@ -40,19 +42,19 @@ class Exchange:
         self.owner: Owner | None = None
         self.streaming = False
         self.counted = True
-        """The answer counts among those of the handler."""
+        """True if the metrics count the answer as one of the handler's."""
         self._connection = connection
         self._chunked = False
         self._open = True
 
     @property
     def open(self) -> bool:
-        """The answer is not complete, and the client is there."""
+        """True while the answer is incomplete and the client connected."""
         return self._open
 
     @property
     def choked(self) -> bool:
-        """The client does not take what was sent: send no more until its owner is told to."""
+        """True while the client does not take what was sent; send no more until ``client_ready``."""
         return self._connection.choked
 
     def answer(self, answer: Answer) -> None:
@@ -73,7 +75,7 @@ class Exchange:
             connection.write(body)
         if self.counted:
             connection.server.tally(status, now - self.arrived)
-        self.owner = None  # who refers to this exchange: a circle would be left to the garbage collector
+        self.owner = None  # it refers to this exchange: a cycle would wait for the garbage collector
         connection.answered(self, close=close)
 
     def begin(self, head: Head) -> None:
@@ -95,7 +97,7 @@ class Exchange:
         self._connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk)
 
     def end(self) -> None:
-        """The stream is complete."""
+        """End a complete stream."""
         if not self._open:
             return
         self._open = False
@@ -105,7 +107,7 @@ class Exchange:
         self._connection.answered(self, close=self._closes)
 
     def cut(self) -> None:
-        """The stream cannot be completed: end the connection, so that the client knows."""
+        """End a stream that cannot be completed, together with the connection, so that the client notices."""
         if not self._open:
             return
         self._open = False
@@ -113,7 +115,7 @@ class Exchange:
         self._connection.cut(told_by_close=self._chunked)
 
     def lost(self) -> None:
-        """For the connection: the client is gone."""
+        """Notify the owner that the client has disconnected. Called by the connection."""
         if not self._open:
             return
         self._open = False

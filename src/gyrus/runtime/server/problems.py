@@ -2,7 +2,7 @@
 
 ::
 
-    Refused    the request is at fault, or cannot be served now
+    RequestRefused    the request is at fault, or cannot be served now
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MIB = 1024 * 1024
 
 @dataclass(eq=False)
 class RequestRefused(Exception):
-    """Ends the work on a request. ``detail`` names the thing, the cause and the remedy."""
+    """The end of the work on a request. ``detail`` names the problem, its cause and its remedy."""
 
     kind: ProblemType
     detail: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Further members of the document."""
+    """Additional members of the problem document."""
 
     def __post_init__(self) -> None:
         super().__init__(self.detail)
@@ -36,11 +36,9 @@ class RequestRefused(Exception):
 
 
 def body_too_large(limit: int) -> RequestRefused:
-    """``limit``: bytes."""
+    """Build the refusal of a body of more than ``limit`` bytes."""
     most = f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit} bytes"
-    return RequestRefused(
-        BODY_TOO_LARGE, f"The body is larger than {most}, the most that is accepted; send less at once."
-    )
+    return RequestRefused(BODY_TOO_LARGE, f"The body is larger than the limit of {most}; send less at once.")
 
 
 def queue_full(slots: int | None, waiting: int) -> RequestRefused:

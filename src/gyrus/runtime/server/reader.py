@@ -1,5 +1,8 @@
-"""Hostile bytes to requests. Feeds an :mod:`httptools` parser (llhttp, strict) and adds what it leaves open:
-sizes, and what must be refused lest two parsers read it differently (RFC 9112, sections 3.2, 6.1 and 6.3).
+"""Parsing of untrusted bytes into requests.
+
+The reader feeds an :mod:`httptools` parser (llhttp, strict) and adds the checks that llhttp leaves open:
+limits of size, and the refusal of requests that two parsers might read differently (RFC 9112, sections 3.2,
+6.1 and 6.3).
 """
 
 from __future__ import annotations
@@ -14,25 +17,27 @@ from gyrus.runtime.server.problems import RequestRefused, body_too_large
 from gyrus.runtime.server.request import Request
 
 LINE_OVERHEAD = 4
-"""Bytes of a header line besides its name and value."""
+"""Bytes of a header line in addition to its name and value."""
 FRAMING_ALLOWANCE = 64 * 1024
 FRAMING_SHARE = 16
-"""A chunked body may take so many bytes of framing a byte of content, and the allowance: small chunks are
-legal, endless chunk extensions are an attack."""
+"""Bytes of framing that a chunked body may have per byte of content, in addition to the allowance.
+
+Small chunks are legal. Endless chunk extensions are an attack.
+"""
 
 
 class Reader:
-    """One connection's parser. After it refused something, it is of no more use."""
+    """The parser of one connection. It is of no further use after it has refused a request."""
 
     def __init__(self, limits: Limits) -> None:
         self.complete: deque[Request] = deque()
-        """Requests that nobody has taken yet, in order."""
+        """Complete requests that have not been taken yet, in order."""
         self.begun = False
-        """A part of a request has come."""
+        """True if a part of a request has arrived."""
         self.in_body = False
-        """... and its header is complete."""
+        """True if that request's header is complete."""
         self.wants_continue = False
-        """... and its client waits to be told that it may send the body."""
+        """True if that request's client waits for ``100 Continue`` before it sends the body."""
         self._max_header = limits.max_header
         self._max_body = limits.max_body
         self._parser = HttpRequestParser(self)
@@ -40,13 +45,13 @@ class Reader:
         self._headers: dict[bytes, bytes] = {}
         self._header_size = 0
         self._body = b""
-        self._pieces: list[bytes] | None = None  # of a body that did not come at once
+        self._pieces: list[bytes] | None = None  # of a body that arrived in several pieces
         self._body_size = 0
-        self._fed = 0  # bytes of this request in chunks before the present one
+        self._fed = 0  # bytes of this request after the piece of data in which it began
         self._refusal: RequestRefused | None = None
 
     def feed(self, data: bytes) -> None:
-        """Requests that came before what is refused are in ``complete`` all the same. Raises Refused."""
+        """Parse more bytes. Requests before a refused one are still in ``complete``. Raises RequestRefused."""
         before = self.begun
         try:
             self._parser.feed_data(data)
@@ -62,16 +67,19 @@ class Reader:
 
     @property
     def headers(self) -> dict[bytes, bytes]:
-        """Of the request that is being read, as far as they have come."""
+        """Headers of the request that is being read, as far as they have arrived."""
         return self._headers
 
     def forget(self) -> None:
-        """Nobody will ask for what has come. Parser and reader refer to each other, so that a body would stay
-        until the garbage collector finds them."""
+        """Drop all that has been read.
+
+        Parser and reader refer to each other, so a body would otherwise stay in memory until the garbage
+        collector finds them.
+        """
         self.complete.clear()
         self._body, self._pieces = b"", None
 
-    # What the parser calls
+    # Called by the parser
 
     def on_message_begin(self) -> None:
         self.begun = True
@@ -112,7 +120,7 @@ class Reader:
     def on_body(self, piece: bytes) -> None:
         if not self._body_size:
             self._body = piece
-            self.wants_continue = False  # its client did not wait
+            self.wants_continue = False  # the client did not wait for it
         elif self._pieces is None:
             self._pieces = [self._body, piece]
         else:
@@ -138,11 +146,11 @@ class Reader:
         self._headers = {}
         self._body, self._pieces, self._body_size, self._fed = b"", None, 0, 0
 
-    # What is refused
+    # Refusals
 
     def _repeated(self, name: bytes, value: bytes) -> None:
         if name in (b"host", b"content-length", b"transfer-encoding"):
-            self._refuse(f"The header {name.decode()} came twice; send it once.")
+            self._refuse(f"The header {name.decode()} was sent twice; send it once.")
         joint = b"; " if name == b"cookie" else b", "
         self._headers[name] += joint + value
 
@@ -150,17 +158,17 @@ class Reader:
         if b"content-length" in self._headers:
             self._refuse("The request has Content-Length and Transfer-Encoding; send one of them.")
         if self._headers[b"transfer-encoding"].strip().lower() != b"chunked":
-            self._refuse("The request's Transfer-Encoding is not chunked, the only one that is understood.")
+            self._refuse("The request's Transfer-Encoding is not supported; send it as chunked.")
         if self._parser.get_http_version() != "1.1":
             self._refuse("Transfer-Encoding does not exist before HTTP/1.1; send Content-Length.")
 
     def _check_expectation(self) -> None:
-        """Of an older client, and where there is no body, it means nothing."""
+        """Note that the client waits for ``100 Continue``; the header means nothing before HTTP/1.1."""
         if self._headers[b"expect"].lower() == b"100-continue" and self._parser.get_http_version() == "1.1":
             self.wants_continue = True
 
     def _check_fed(self) -> None:
-        """Bytes that no callback has told of: an endless header line, chunk extensions."""
+        """Limit the bytes that no callback reports, as of an endless header line or of chunk extensions."""
         if not self.in_body and self._fed > self._max_header:
             raise self._header_too_large()
         if (
@@ -170,15 +178,18 @@ class Reader:
             raise RequestRefused(BAD_REQUEST, "The body's chunks are mostly framing; send larger ones.")
 
     def _leave_protocol(self) -> None:
-        """The client offers another protocol. It is declined by answering in this one, and the connection
-        ends, for the parser cannot go on. A body would be lost."""
+        """Decline the client's offer of another protocol by answering in HTTP/1.1.
+
+        The parser cannot continue after such a request, so the answer ends the connection. A request with a
+        body is refused, because its body would be lost.
+        """
         last = self.complete[-1]
         last.keep_alive = False
         if last.method == b"CONNECT" or last.headers.get(b"content-length", b"0") != b"0" or (
             b"transfer-encoding" in last.headers
         ):  # fmt: skip
             self.complete.pop()
-            raise RequestRefused(BAD_REQUEST, "Other protocols are not spoken here; send it without Upgrade.")
+            raise RequestRefused(BAD_REQUEST, "Other protocols are not supported; send it without Upgrade.")
 
     def _refuse(self, detail: str) -> None:
         self._refusal = RequestRefused(BAD_REQUEST, detail)

@@ -8,16 +8,16 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 LONGEST_ID = 128
-"""Characters of an ``x-request-id`` that are taken from a client."""
+"""Characters. A longer ``x-request-id`` of a client is not used."""
 
 _OF_PROCESS = os.urandom(8).hex()
 _number = count(1)
 
 
 class Request:
-    """What a client asked. Names of headers are in lower case; values as they came.
+    """A client's request. Names of headers are in lower case, values are as they were sent.
 
-    The values of a header that came more than once are joined by commas.
+    The values of a header that was sent more than once are joined by commas.
     """
 
     __slots__ = ("_id", "body", "headers", "keep_alive", "method", "target", "version")
@@ -39,13 +39,13 @@ class Request:
         self.headers = headers
         self.body = body
         self.keep_alive = keep_alive
-        """The client would send another request on the same connection."""
+        """True if the client may send another request on the same connection."""
         self.version = version
         self._id: bytes | None = None
 
     @property
     def id(self) -> bytes:
-        """The client's ``x-request-id``, or one that is made."""
+        """The client's ``x-request-id``, or a generated one."""
         if self._id is None:
             given = self.headers.get(b"x-request-id")
             self._id = (
@@ -55,19 +55,19 @@ class Request:
 
     @property
     def path(self) -> str:
-        """Decoded, without the query."""
+        """The decoded path, without the query."""
         path = self.target.partition(b"?")[0]
-        if not path.startswith(b"/"):  # absolute form: a proxy's
+        if not path.startswith(b"/"):  # absolute form, as sent to a proxy
             path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
         return unquote(path.decode("latin-1"))
 
     @property
     def query(self) -> str:
-        """What comes after ``?``, as it was sent."""
+        """The part after ``?``, as it was sent."""
         return self.target.partition(b"?")[2].decode("latin-1")
 
     def accepts(self, media_type: bytes) -> bool:
-        """Whether the client names it in ``Accept``; ``*/*`` is not a name."""
+        """Return True if ``Accept`` names the media type; ``*/*`` does not name it."""
         return media_type in self.headers.get(b"accept", b"").lower()
 
 

@@ -1,4 +1,4 @@
-"""All connections of one listener, and the time that they may take."""
+"""All connections of one listener, and their timeouts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gyrus.runtime.server.exchange import Exchange
 
 BACKLOG = 2048
 CHECKS = 4
-"""A connection's time is looked at so many times during the shortest that it may take, at least."""
+"""Checks of each connection during the shortest timeout, at least."""
 SLOWEST_CHECK = 0.5
-"""Seconds."""
+"""Seconds between two checks, at most."""
 
 Serve = Callable[[Exchange], None]
 Tally = Callable[[int, float], None]
-"""Is told the status of each answer that begins, and the seconds since its request was complete."""
+"""Callback that takes the status of each answer that begins and the seconds since its request arrived."""
 
 
 class Server:
-    """Hands every request to ``serve``, which answers it then or later."""
+    """Pass every request to ``serve``, which answers it at once or later."""
 
     def __init__(self, limits: Limits, serve: Serve, tally: Tally) -> None:
         self.limits = limits
@@ -32,9 +32,9 @@ class Server:
         self.tally = tally
         self.connections: set[Connection] = set()
         self.closing = False
-        """Every answer ends its connection."""
+        """True if every answer ends its connection."""
         self.lost: Callable[[], None] | None = None
-        """Called after each end of a connection."""
+        """Callback after the end of each connection."""
 
     async def listen(self, bound: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ class Server:
         return await loop.create_server(lambda: Connection(self), sock=bound, backlog=BACKLOG)
 
     async def keep_time(self) -> None:
-        """End connections that take too long. Until cancelled."""
+        """End connections that exceed a timeout, until cancelled."""
         limits = self.limits
         shortest = min(limits.header_timeout, limits.body_timeout, limits.keep_alive)
         while True:
@@ -53,7 +53,7 @@ class Server:
                 connection.check(now)
 
     def close_idle(self, idle_for: float) -> None:
-        """End connections on which nothing has happened for so many seconds."""
+        """End connections that have been idle for this many seconds."""
         now = monotonic()
         for connection in tuple(self.connections):
             if connection.idle and now - connection.idle_since() >= idle_for:
@@ -61,7 +61,7 @@ class Server:
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:
-    """Raises OSError."""
+    """Bind a TCP socket. Raises OSError."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -73,11 +73,12 @@ def bind_tcp(host: str, port: int) -> socket.socket:
 
 
 def bind_unix(path: str) -> socket.socket:
-    """A socket that appears at ``path`` only when it takes connections; it replaces what was there.
+    """Bind a socket that appears at ``path`` only when it accepts connections, and replaces a file there.
 
     Raises OSError.
     """
-    temporary = os.path.join(os.path.dirname(path), f".{os.getpid()}")  # short: there is a limit
+    # A short name: the path of a Unix socket has at most 107 bytes.
+    temporary = os.path.join(os.path.dirname(path), f".{os.getpid()}")
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(temporary)

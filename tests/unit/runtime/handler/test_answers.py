@@ -96,10 +96,10 @@ def test_other_bodies(value: Any, answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ({"a": object()}, "a value of type object has no form in JSON; return numbers, text, lists"),
-        ([b"bytes"], "a value of type bytes has no form in JSON; return numbers, text, lists and dicts"),
-        ({"a": 1 + 2j}, "a value of type complex has no form in JSON"),
-        (2**70, "it has no form in JSON: Integer exceeds 64-bit range"),
+        ({"a": object()}, "a value of type object is not JSON serializable; use numbers, text, lists"),
+        ([b"bytes"], "a value of type bytes is not JSON serializable; use numbers, text, lists, dicts"),
+        ({"a": 1 + 2j}, "a value of type complex is not JSON serializable"),
+        (2**70, "it is not JSON serializable: Integer exceeds 64-bit range"),
         (Response("x", status=99), "the status 99 is not a number from 200 to 599"),
         (Response("x", status="200"), "the status '200' is not a number"),  # pyright: ignore[reportArgumentType] -- users do
         (Response("x", headers={"X A": "b"}), "'x a' is not a header's name"),
@@ -107,7 +107,7 @@ def test_other_bodies(value: Any, answer: Answer) -> None:
         (Response("x", media_type="a\r\nb"), "the header content-type has a control character in its value"),
         (Response("x", headers={"X": "日本"}), "the header x has '日' in its value; encode it"),
         (Response("x", headers={"Content-Length": "1"}), "the header content-length is written by"),
-        (Response(Response("x")), "a Response is the body of another"),
+        (Response(Response("x")), "a Response is the body of another Response; return it alone"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_sent(value: Any, told: str) -> None:
@@ -142,7 +142,7 @@ def test_frames(items: list[Any], accept: str, media_type: str, sent: bytes) -> 
 
 def test_an_item_that_does_not_fit_its_stream() -> None:
     framing = framing_for(Streaming(iter("a")), "a", Request(b"POST", b"/", {}))
-    with pytest.raises(BadAnswer, match="an item of type dict came in a stream of text/plain"):
+    with pytest.raises(BadAnswer, match="a stream of text/plain; charset=utf-8 cannot have an item of type dict"):
         framing.frame({})
 
 

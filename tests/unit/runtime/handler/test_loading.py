@@ -89,18 +89,18 @@ def test_a_file_named_like_a_module_of_python(project: Path) -> None:
                   "write: class Handler, with def predict(self, payload)"),
         (
             "class A:\n    def predict(self): ...\nclass B:\n    def predict(self): ...",
-            "model_code.py has several classes with predict() (A, B); call one of them Handler",
+            "model_code.py has several classes with predict() (A, B); rename one of them to Handler",
         ),
         ("class Handler: ...", "the class Handler has no method predict; write: def predict(self, payload)"),
         (
             "class Handler:\n    def predict(self, data): ...",
-            "Handler.predict() requires the argument 'data', which it cannot be given; "
-            "it can be given payload, query_params, headers, request_id, path, cancelled",
+            "Handler.predict() requires the argument 'data', which does not exist; "
+            "it can take payload, query_params, headers, request_id, path, cancelled",
         ),
         (
             "class Handler:\n    def __init__(self, settings): ...\n    def predict(self): ...",
-            "Handler.__init__() requires the argument 'settings', which it cannot be given; "
-            "it can only be given config",
+            "Handler.__init__() requires the argument 'settings', which does not exist; "
+            "it can only take config",
         ),
         ("import no_such_module", "model_code.py cannot be imported: ModuleNotFoundError: No module named "
                                   "'no_such_module' (model_code.py:1); "
@@ -161,5 +161,5 @@ def test_the_lines_of_a_syntax_error_show_the_place(project: Path) -> None:
 def test_batches_need_a_list(project: Path) -> None:
     write(project, "class Handler:\n    def predict(self, payload: int): ...")
     enter_project(str(project))
-    with pytest.raises(LoadFailed, match="annotate it so: payload: list\\[int\\]"):
+    with pytest.raises(LoadFailed, match="annotate it as payload: list\\[int\\]"):
         load(HandlerConfig(path="model_code.py", batch_max_size=2))

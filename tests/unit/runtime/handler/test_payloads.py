@@ -65,8 +65,8 @@ def test_by_content_type(body: bytes, content_type: str | None, payload: Any) ->
         (b"NaN", "application/json", 400, "The body is not JSON: "),
         (b"[" * 100_000, "application/json", 400, "The body is not JSON: "),
         (b"\xff", "text/plain", 400, "The body is not text in utf-8: "),
-        (b"x", "text/plain; charset=klingon", 415, "The charset klingon of the body is not known"),
-        (b"x", "multipart/form-data", 400, "The form's Content-Type names no boundary."),
+        (b"x", "text/plain; charset=klingon", 415, "The body's charset klingon is unknown"),
+        (b"x", "multipart/form-data", 400, "The form's Content-Type has no valid boundary."),
     ],
 )
 def test_what_cannot_be_read(body: bytes, content_type: str, status: int, told: str) -> None:

@@ -99,7 +99,7 @@ def test_a_body_that_would_be_too_large_is_refused_without_being_asked_for() -> 
     (reply,) = read_replies(bytes(wire.transport.written))
     assert reply.status == 413
     assert json.loads(reply.body)["detail"] == (
-        "The body is larger than 10 bytes, the most that is accepted; send less at once."
+        "The body is larger than the limit of 10 bytes; send less at once."
     )
     assert json.loads(reply.body)["type"] == "urn:gyrus:problem:body-too-large"
 
