@@ -1,6 +1,6 @@
-"""A thin HTTP/1.1 proxy before a server that is not ours: slots, a queue, requeue and an ordered end for it.
+"""A thin HTTP/1.1 proxy in front of the user's own server: slots, a queue, requeueing and an orderly drain.
 
-``python -m gyrus.runtime.queue_proxy <config.json>``, run by the supervisor, with the server's address in
-``GYRUS_UPSTREAM``. Bodies pass in both directions as they come and are never kept. What answers requests
-itself (the worker) does not belong here.
+The supervisor runs it as ``python -m gyrus.runtime.queue_proxy <config.json>``, with the server's address in
+``GYRUS_UPSTREAM``. Bodies are forwarded in both directions as they arrive and are never stored. A server that
+runs a handler (the worker) does not belong here.
 """

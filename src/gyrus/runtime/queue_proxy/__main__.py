@@ -1,4 +1,4 @@
-"""``python -m gyrus.runtime.queue_proxy <config.json>``"""
+"""The program ``python -m gyrus.runtime.queue_proxy <config.json>``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
 UPSTREAM = "GYRUS_UPSTREAM"
-"""``host:port`` of the server that it stands before."""
+"""Environment variable with ``host:port`` of the server behind the proxy."""
 
 
 def main(path: str) -> None:

@@ -1,4 +1,4 @@
-"""One client's connection: its requests are taken to the server in their order, one at a time."""
+"""One client's connection: its requests are forwarded to the server in order, one at a time."""
 
 from __future__ import annotations
 
@@ -34,14 +34,17 @@ if TYPE_CHECKING:
 LINGER = 2.0
 """Seconds for which the rest of a refused request is read and dropped."""
 LAST_IDLE = 1.0
-"""Seconds after which an idle connection is closed when the replica is to stop."""
+"""Seconds after which an idle connection is closed while the replica stops."""
 
 _OF_PROCESS = os.urandom(8).hex().encode()
 _number = count(1)
 
 
 class DownstreamProtocol(asyncio.StreamReaderProtocol):
-    """Tells at once when the client is gone: nobody may be reading just then."""
+    """A stream protocol that cancels the connection's task as soon as the client disconnects.
+
+    The task may be waiting for a slot or for the server, and would not notice it by reading.
+    """
 
     def __init__(self, proxy: QueueProxy) -> None:
         self._stream = asyncio.StreamReader(limit=CHUNK)
@@ -51,7 +54,7 @@ class DownstreamProtocol(asyncio.StreamReaderProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        stream = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        stream = cast("asyncio.Transport", transport)  # uvloop's class does not inherit from it
         writer = asyncio.StreamWriter(stream, self, self._stream, asyncio.get_running_loop())
         self._task = self._proxy.connected(Downstream(self._proxy, self._stream, writer))
 
@@ -70,6 +73,8 @@ class DownstreamProtocol(asyncio.StreamReaderProtocol):
 
 
 class Downstream:
+    """The proxy's end of a client's connection."""
+
     def __init__(self, proxy: QueueProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._proxy = proxy
         self._writer = writer
@@ -89,12 +94,12 @@ class Downstream:
                 self._writer.transport.abort()
 
     def hurry(self) -> None:
-        """The replica is to stop: if idle, do not wait for long."""
+        """Shorten the wait of an idle connection, because the replica stops."""
         if self._idling is not None:
             self._idling.reschedule(asyncio.get_running_loop().time() + LAST_IDLE)
 
     async def _serve_next(self) -> bool:
-        """Tells whether there may be another."""
+        """Serve one request. Returns False if no other can follow on this connection."""
         try:
             if (request := await self._next_request()) is None:
                 return False
@@ -108,7 +113,7 @@ class Downstream:
         return await self._pass_on(request, request_id)
 
     async def _next_request(self) -> MessageHead | None:
-        """None: there will be no more. Raises Refused."""
+        """Read the head of the next request. Returns None if no more follow. Raises RequestRefused."""
         limits = self._proxy.limits
         try:
             await self._begun()
@@ -126,7 +131,7 @@ class Downstream:
             return None
 
     async def _begun(self) -> None:
-        """Raises Ended, also where a client was idle for too long."""
+        """Wait until a request begins. Raises Ended, also if the client is idle for too long."""
         patience = LAST_IDLE if self._proxy.stopping else self._proxy.limits.keep_alive
         try:
             async with asyncio.timeout(patience) as self._idling:
@@ -187,7 +192,7 @@ class Downstream:
                 return await proxied.go(proxy.pool, deadline)
         except TimeoutError:
             proxy.metrics.timed_out += 1
-            detail = f"No answer came within {proxy.limits.timeout:g} s; raise the API's timeout if it may."
+            detail = f"No answer arrived within {proxy.limits.timeout:g} s; raise the API's timeout for more."
             raise RequestRefused(TIMEOUT, detail) from None
         except QueueFull:
             proxy.metrics.rejected += 1
@@ -207,7 +212,7 @@ class Downstream:
         return again
 
     async def _small_body(self) -> bytes | None:
-        """None: it did not come to its end in time, or is not small."""
+        """Read a small body. Returns None if it is not small or does not end in time."""
         body = b""
         try:
             async with asyncio.timeout(LINGER):
@@ -220,7 +225,7 @@ class Downstream:
         return body
 
     async def _linger(self) -> None:
-        """Let the client read the answer: to close on what it still sends would destroy that."""
+        """Let the client read the answer; closing while it still sends could destroy the answer."""
         self._writer.write_eof()
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER):
@@ -236,7 +241,7 @@ class Downstream:
 
 
 def _is_movable(request: MessageHead) -> bool:
-    """The gateway is sure to have all of its body for another try."""
+    """Return True if the gateway certainly keeps all of the body for another try."""
     return not request.chunked and (request.length or 0) <= LONGEST_KEPT_BODY
 
 

@@ -1,4 +1,4 @@
-"""The few paths that the front answers itself. The gateway lets nobody from outside ask for them."""
+"""The few paths that the proxy answers itself. The gateway does not forward outside requests to them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from gyrus.runtime.queue_proxy.proxy import QueueProxy
 
 INTERNAL = b"x-gyrus-internal"
-"""Must be ``1`` for what changes something."""
+"""Header that must be ``1`` on requests for the load or to requeue."""
 
 Page = Callable[["QueueProxy", bytes], Answer]
-"""Takes the request's body."""
+"""Function that answers a request with this body."""
 
 
 def internal_path(request: MessageHead) -> Page | None:
-    """Who answers this request, if it is one for the front itself. It may raise Refused."""
+    """Return the page that answers the request; it may raise RequestRefused.
+
+    Returns None if the request is for the server.
+    """
     path = request.path.decode("latin-1")
     if path in (HEALTH_PATH, READY_PATH):
         return _well
@@ -40,12 +43,12 @@ def internal_path(request: MessageHead) -> Page | None:
 
 
 def _well(proxy: QueueProxy, body: bytes) -> Answer:
-    """Whether the server behind is ready, the supervisor asks it directly."""
+    """Answer that the proxy is well; the supervisor probes the server's readiness directly."""
     return Answer(200, "text/plain", b"ok\n")
 
 
 def _metrics(proxy: QueueProxy, body: bytes) -> Answer:
-    """As a worker's, as far as there is something to count."""
+    """Answer with the metrics of a worker that apply to a proxy."""
     gate = proxy.gate
     gauges = {
         "in_flight": ("Requests that are not answered yet.", float(gate.running + gate.waiting)),
@@ -60,7 +63,7 @@ def _load(proxy: QueueProxy, body: bytes) -> Answer:
 
 
 def _only_post(proxy: QueueProxy, body: bytes) -> Answer:
-    raise RequestRefused(METHOD_NOT_ALLOWED, f"{REQUEUE_PATH} takes POST alone.", headers={"allow": "POST"})
+    raise RequestRefused(METHOD_NOT_ALLOWED, f"{REQUEUE_PATH} allows only POST.", headers={"allow": "POST"})
 
 
 def _requeue(proxy: QueueProxy, body: bytes) -> Answer:

@@ -1,4 +1,4 @@
-"""Who may go on to the server, and who waits: the runtime's line, for those who wait in tasks."""
+"""The limit of concurrent requests to the server: the runtime's queue, for requests that wait in tasks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ Start = asyncio.Future[None]
 
 
 class QueueFull(Exception):
-    """As many wait as may."""
+    """The queue is full."""
 
 
 class Requeued(Exception):
-    """It was not started, and may try its luck with another replica."""
+    """The request was not started and may be retried on another replica."""
 
 
 class ConcurrencyLimiter:
+    """A limit of concurrent requests, with a queue in front of it."""
+
     def __init__(self, slots: int | None, places: int, backlog_socket: BacklogSignal) -> None:
         """Limit to ``slots`` requests (None: no limit) and ``places`` that wait.
 
@@ -48,7 +50,10 @@ class ConcurrencyLimiter:
 
     @asynccontextmanager
     async def slot(self, arrived: float, *, movable: bool = True) -> AsyncGenerator[None]:
-        """``arrived``: at the gateway, in monotonic seconds. Raises Full, Requeued."""
+        """Wait for a slot, and hold it for the block. Raises QueueFull, Requeued.
+
+        ``arrived``: monotonic seconds of the request's arrival at the gateway.
+        """
         start: Start = asyncio.get_running_loop().create_future()
         await self._enter(start, arrived, movable=movable)
         try:
@@ -57,12 +62,12 @@ class ConcurrencyLimiter:
             self._finish(start)
 
     def drain(self) -> None:
-        """From now on nobody waits: whoever does, or comes while no slot is free, is given back."""
+        """Requeue all waiting requests, and from now on those that arrive while no slot is free."""
         self._draining = True
         self.requeue()
 
     def requeue(self, at_most: int | None = None, *, first: int = 0, spare: int = 0) -> int:
-        """Send some who wait away, one a millisecond, or all; tells how many."""
+        """Requeue waiting requests (None: all), one per millisecond, and return the number of them."""
         if self._draining:
             return self._paced_requeue.order(None)
         return self._paced_requeue.order(at_most, first=first, spare=spare)
@@ -78,14 +83,15 @@ class ConcurrencyLimiter:
         try:
             await start
         except asyncio.CancelledError:
-            if not self._queue.leave(start) and start in self._queue.started:  # its turn came in that moment
+            # The request may have got its slot in the same turn of the loop in which it was cancelled.
+            if not self._queue.leave(start) and start in self._queue.started:
                 self._finish(start)
             raise
 
     def _finish(self, start: Start) -> None:
         self._queue.finish(start)
         for following in self._queue.start_next():
-            if not following.done():  # else it is being cancelled, and will finish by itself
+            if not following.done():  # else it is being cancelled, and _enter frees its slot
                 following.set_result(None)
         self._notify_if_needed()
 

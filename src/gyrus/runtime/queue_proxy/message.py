@@ -1,10 +1,10 @@
-"""Messages as they come over a connection: a head, then pieces of its body, then the next.
+"""Messages on a connection: a head, then the pieces of its body, then the next message.
 
 ::
 
-    Broken        what came is not HTTP, or ended in the middle
-    └── Oversized   its head is too large
-    Ended         the connection ended between two messages
+    MalformedMessage  the bytes are not HTTP, or ended in the middle of a message
+    └── Oversized     its head is too large
+    Ended             the connection ended between two messages
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
 CHUNK = 64 * 1024
-"""Bytes that are read at once; no more than that is ever kept of a body."""
+"""Bytes that are read at once; no more than that of a body is ever in memory."""
 BODILESS = frozenset({204, 304})
 
 
@@ -37,7 +37,7 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(slots=True, eq=False)
 class MessageHead:
-    """``method`` and ``target`` are a request's, ``status`` and ``phrase`` an answer's."""
+    """The head of a request (``method``, ``target``) or of an answer (``status``, ``phrase``)."""
 
     headers: Headers
     version: str
@@ -48,7 +48,7 @@ class MessageHead:
     phrase: bytes = b""
 
     def get(self, name: bytes) -> bytes | None:
-        """The first value of a header; ``name`` in lower case."""
+        """Return the first value of a header; ``name`` is in lower case. Returns None if there is none."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
     @property
@@ -73,7 +73,7 @@ END = _End()
 
 
 class Incoming:
-    """One direction of a connection."""
+    """One direction of a connection, as a sequence of messages."""
 
     def __init__(self, reader: asyncio.StreamReader, max_header: int) -> None:
         self._reader = reader
@@ -86,10 +86,10 @@ class Incoming:
         self._started = False
         self._in_body = False
         self.upgraded = False
-        """Another protocol may follow: what has come of it already is in ``rest``."""
+        """True if another protocol may follow; ``rest`` has the bytes of it that were read already."""
         self.rest = b""
 
-    # What the parser calls
+    # Called by the parser
 
     def on_message_begin(self) -> None:
         self._started = True
@@ -102,7 +102,7 @@ class Incoming:
         self._phrase += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # else it is a trailer, which is not passed on
+        if not self._in_body:  # else it is a trailer, which is not forwarded
             self._headers.append((name, value))
 
     def on_body(self, piece: bytes) -> None:
@@ -117,21 +117,21 @@ class Incoming:
         self._size = 0
         self._events.append(END)
 
-    # What others call
+    # Called by the readers of the messages
 
     async def begun(self) -> None:
-        """Something of the next message has come. Raises Ended."""
+        """Wait until the next message has begun to arrive. Raises Ended."""
         if self.between_messages:
             await self._fill()
 
     async def head(self) -> MessageHead:
-        """Raises Broken, Oversized, Ended."""
+        """Read the next message's head. Raises MalformedMessage, Oversized, Ended."""
         event = await self._next()
         assert isinstance(event, MessageHead)
         return event
 
     async def piece(self) -> bytes | None:
-        """The next piece of the body; None: it is complete. Raises Broken."""
+        """Read the next piece of the body. Returns None after the last one. Raises MalformedMessage."""
         try:
             event = await self._next()
         except Ended:
@@ -141,23 +141,23 @@ class Incoming:
 
     @property
     def between_messages(self) -> bool:
-        """Nothing has come of another message."""
+        """True if no part of another message has arrived."""
         return not self._events and not self._started
 
     def skip_empty_body(self) -> bool:
-        """Whether there is no body to wait for."""
+        """Skip the end of a message without a body. Returns False if there is a body to read."""
         if self._events and self._events[0] is END:
             self._events.popleft()
             return True
         return False
 
     async def drop(self) -> None:
-        """Read whatever comes, until there is no more."""
+        """Read and drop all bytes until the connection ends."""
         while await self._reader.read(CHUNK):
             pass
 
     async def pour(self, writer: asyncio.StreamWriter) -> None:
-        """Pass on whatever comes, as it is, until there is no more."""
+        """Forward all bytes unchanged until the connection ends."""
         try:
             while data := await self._reader.read(CHUNK):
                 writer.write(data)
@@ -195,7 +195,7 @@ class Incoming:
 
 
 class Requests(Incoming):
-    """What a client sends."""
+    """The requests of a client."""
 
     def __init__(self, reader: asyncio.StreamReader, max_header: int) -> None:
         super().__init__(reader, max_header)
@@ -216,7 +216,7 @@ class Requests(Incoming):
 
 
 class Answers(Incoming):
-    """What a server sends."""
+    """The answers of a server."""
 
     def __init__(self, reader: asyncio.StreamReader, max_header: int) -> None:
         super().__init__(reader, max_header)

@@ -1,9 +1,9 @@
-"""One request's way to the server, and its answer's way back.
+"""The path of one request to the server and of its answer back to the client.
 
 ::
 
-    Refused     there will be no answer from the server; here is ours (see ``runtime.server.problems``)
-    Cut         the answer has begun and cannot be completed: end the client's connection
+    RequestRefused  no answer of the server follows; the proxy answers (see ``runtime.server.problems``)
+    Cut             the answer has begun and cannot be completed: end the client's connection
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gyrus.runtime.queue_proxy.upstream import Pool, Upstream
 from gyrus.runtime.server.problems import RequestRefused, body_too_large
 
 FULL_BUFFER = 256 * 1024
-"""Bytes that may wait for a slow receiver before its time is taken."""
+"""Bytes that may wait for a slow client before its timeout applies."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -29,7 +29,7 @@ class Cut(Exception):
 
 
 class ProxiedRequest:
-    """Takes one request to the server. Used once."""
+    """One request that is forwarded to the server. Used once."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ProxiedRequest:
         limits: Limits,
         closing: Callable[[], bool],
     ) -> None:
-        """``closing``: every answer that begins now ends its connection."""
+        """Prepare the forwarding. If ``closing()``, an answer that begins ends its connection."""
         self._request = request
         self._request_id = request_id
         self._body = body
@@ -48,15 +48,16 @@ class ProxiedRequest:
         self._limits = limits
         self._closing = closing
         self.begun = False
-        """The client has got the head of an answer."""
+        """True once the head of an answer was sent to the client."""
         self.status = 0
         self.body_taken = False
-        """All of the request's body has been read."""
+        """True once all of the request's body has been read."""
 
     async def go(self, pool: Pool, deadline: asyncio.Timeout) -> bool:
-        """``deadline``: for the answer's head. Tells whether the client's connection may be used again.
+        """Forward the request and its answer. Returns True if the client's connection can be used again.
 
-        Raises Refused, Cut, ConnectionError (the client is gone).
+        ``deadline``: for the answer's head. Raises RequestRefused, Cut, ConnectionError (the client has
+        disconnected).
         """
         try:
             upstream = await pool.connect()
@@ -74,15 +75,15 @@ class ProxiedRequest:
                 upstream.close()
 
     async def _converse(self, upstream: Upstream, deadline: asyncio.Timeout) -> tuple[bool, bool]:
-        """Whether the server's, and the client's, connection may be used again."""
+        """Return whether the server's connection, and the client's, can be used again."""
         upstream.writer.write(wire.request_bytes(self._request, self._request_id))
         if self._body.skip_empty_body():
             self.body_taken = True
             return await self._answer(upstream, deadline)
         async with asyncio.TaskGroup() as tasks:
-            sending = tasks.create_task(self._send_body(upstream), name="front: request body")
+            sending = tasks.create_task(self._send_body(upstream), name="queue proxy: request body")
             outcome = await self._answer(upstream, deadline)
-            if not sending.done():  # it has answered without reading all of it
+            if not sending.done():  # the server has answered without reading all of the body
                 sending.cancel()
         return outcome if self.body_taken else (False, False)
 
@@ -107,13 +108,13 @@ class ProxiedRequest:
             async with asyncio.timeout(self._limits.body_timeout):
                 return await self._body.piece()
         except TimeoutError:
-            detail = f"No more of the body came for {self._limits.body_timeout:g} s."
+            detail = f"No more of the body arrived for {self._limits.body_timeout:g} s."
             raise RequestRefused(BODY_TIMEOUT, detail) from None
         except MalformedMessage as error:
             raise Cut from error
 
     async def _forward(self, upstream: Upstream, data: bytes) -> bool:
-        """False: the server takes no more. It may have answered nevertheless."""
+        """Send bytes to the server. Returns False if it takes no more; it may still have answered."""
         try:
             upstream.writer.write(data)
             await upstream.writer.drain()
@@ -124,9 +125,9 @@ class ProxiedRequest:
     # The answer
 
     async def _answer(self, upstream: Upstream, deadline: asyncio.Timeout) -> tuple[bool, bool]:
-        """Returns what :meth:`_converse` does."""
+        """Forward the answer, and return the same as :meth:`_converse`."""
         head = await self._answer_head(upstream.answers)
-        deadline.reschedule(None)
+        deadline.reschedule(None)  # the timeout ends with the answer's head: a body may be a long stream
         self.begun, self.status = True, head.status
         if head.status == 101:
             await self._tunnel(upstream, head)
@@ -157,11 +158,12 @@ class ProxiedRequest:
                 answers.skip_empty_body()
         except (MalformedMessage, Ended, ConnectionError) as error:
             told = f" ({error})" if str(error) else ""
-            detail = f"The process behind this replica closed the connection instead of answering{told}."
+            detail = f"The replica's server closed the connection instead of answering{told}."
             raise RequestRefused(UPSTREAM_FAILED, detail) from error
         return head
 
     async def _relay(self, answers: Answers, head: MessageHead, *, chunked: bool) -> None:
+        # Without a length and chunks, the end of the connection is the end of the body.
         until_closed = head.length is None and not head.chunked
         try:
             while (piece := await answers.piece()) is not None:
@@ -174,7 +176,7 @@ class ProxiedRequest:
             self._client.write(wire.LAST_CHUNK)
 
     async def _drain(self) -> None:
-        """Wait for a client that does not take its answer, but not for ever."""
+        """Wait for a client that does not take its answer, up to the timeout of a body."""
         if self._client.transport.get_write_buffer_size() < FULL_BUFFER:
             return
         try:
@@ -186,26 +188,26 @@ class ProxiedRequest:
     # Another protocol
 
     async def _tunnel(self, upstream: Upstream, head: MessageHead) -> None:
-        """Bytes to and fro, until one side has had enough."""
+        """Forward bytes in both directions until one side closes."""
         self._client.write(wire.answer_bytes(head, self._request_id, chunked=False, close=False))
         self._client.write(upstream.answers.rest)
         upstream.writer.write(self._body.rest)
         async with asyncio.TaskGroup() as tasks:
             there = self._body.pour(upstream.writer)
-            upwards = tasks.create_task(there, name="front: client to server")
+            upwards = tasks.create_task(there, name="queue proxy: client to server")
             await upstream.answers.pour(self._client)
             upwards.cancel()
 
 
 def requeued(kind: ProblemType) -> RequestRefused:
-    """Nothing of it was started: the gateway takes it to another replica."""
+    """Build the answer that requeues a request which was not started; the gateway retries it elsewhere."""
     told = "The request was requeued before it was started; send it again."
     return RequestRefused(kind, told, headers={REQUEUE_HEADER: "1", "retry-after": "1"})
 
 
 @contextmanager
 def _unwrapped() -> Generator[None]:
-    """What went wrong in a group of tasks, itself."""
+    """Raise the first error of a task group itself, not in its ExceptionGroup."""
     try:
         yield
     except BaseExceptionGroup as group:

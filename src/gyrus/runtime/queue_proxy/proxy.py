@@ -1,4 +1,4 @@
-"""The front as a whole: whom it listens to, what it tells of itself, and how it ends."""
+"""The proxy as a whole: its clients, its status and its drain."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from gyrus.runtime.telemetry.metrics import Metrics
 
 
 class QueueProxy:
+    """The queue proxy of one replica."""
+
     def __init__(self, limits: Limits, pool: Pool, backlog_socket: BacklogSignal) -> None:
-        """``backlog_socket``: is rung when a request has to wait."""
+        """Notify ``backlog_socket`` when a request has to wait."""
         self.limits = limits
         self.pool = pool
         self.gate = ConcurrencyLimiter(limits.max_concurrency, limits.max_queue_length, backlog_socket)
         self.metrics = Metrics()
         self.stopping = False
-        """Every answer ends its connection."""
+        """True if every answer ends its connection."""
         self._clients: dict[asyncio.Task[None], Downstream] = {}
         self._empty = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self, bound: socket.socket, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
-        """Serve until ``stop``, then finish what is started; whoever is idle is sent away."""
+        """Serve until ``stop``; then finish started requests and close idle connections."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as self._tasks:
             server = await loop.create_unix_server(
@@ -45,7 +47,7 @@ class QueueProxy:
 
     def connected(self, client: Downstream) -> asyncio.Task[None]:
         assert self._tasks is not None
-        task = self._tasks.create_task(_guarded(client), name="front: client")
+        task = self._tasks.create_task(_guarded(client), name="queue proxy: client")
         self._clients[task] = client
         task.add_done_callback(self._disconnected)
         return task
@@ -67,7 +69,7 @@ class QueueProxy:
 
 
 async def _guarded(client: Downstream) -> None:
-    """A fault of ours costs one client its connection, not all."""
+    """Serve a client; an unexpected error ends its connection only, not the proxy."""
     try:
         await client.run()
     except Exception:

@@ -1,4 +1,4 @@
-"""Connections to the server that the front stands before."""
+"""Connections to the server behind the proxy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from time import monotonic
 from gyrus.runtime.queue_proxy.message import CHUNK, Answers
 
 REUSE = 1.0
-"""Seconds for which an idle connection is used again. Servers close idle ones after some seconds; with one
-that may just be closing, a request could be lost."""
+"""Seconds for which an idle connection may be used again.
+
+Servers close idle connections after some seconds, and a request on a closing connection could be lost.
+"""
 
 
 class Upstream(asyncio.StreamReaderProtocol):
-    """One connection. Bytes that nobody has asked for spoil it: they would be taken for the next answer."""
+    """One connection. Unexpected bytes spoil it, because they would be taken for the next answer."""
 
     def __init__(self, max_header: int) -> None:
         self.reader = asyncio.StreamReader(limit=CHUNK)
@@ -42,6 +44,8 @@ class Upstream(asyncio.StreamReaderProtocol):
 
 
 class Pool:
+    """Idle connections to the server, for reuse."""
+
     def __init__(self, host: str, port: int, max_header: int) -> None:
         self._host, self._port = host, port
         self._max_header = max_header
@@ -49,7 +53,7 @@ class Pool:
         self._sweep: asyncio.TimerHandle | None = None
 
     async def connect(self) -> Upstream:
-        """Raises OSError."""
+        """Return an idle connection or a new one. Raises OSError."""
         now = monotonic()
         while self._idle:
             upstream = self._idle.pop()
@@ -60,7 +64,7 @@ class Pool:
         return await self._open()
 
     def release(self, upstream: Upstream) -> None:
-        """It has answered, and may do so again."""
+        """Keep a connection whose answer is complete for reuse."""
         if upstream.spoilt or not upstream.answers.between_messages:
             upstream.close()
             return

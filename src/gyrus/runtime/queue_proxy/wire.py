@@ -1,4 +1,4 @@
-"""Heads as bytes, for the other side. What concerns one connection only is left out; framing is our own."""
+"""Heads as bytes for the other side, without the headers of one connection and with the proxy's framing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
 FRAMING = frozenset({b"content-length", b"host"})
-"""Stay even where ``Connection`` names them: without them the other side would read another message."""
+"""Kept even if ``Connection`` names them: without them, the other side would read a different message."""
 EXPECT = b"expect"
 PRIVATE = PRIVATE_HEADERS.encode()
 REQUEST_ID = b"x-request-id"
@@ -17,7 +17,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 def request_bytes(head: MessageHead, request_id: bytes) -> bytes:
-    """The request's head, as the server gets it."""
+    """Encode the request's head for the server."""
     headers = [pair for pair in _passed_on(head) if not _is_ours(pair[0].lower())]
     if head.get(REQUEST_ID) is None:
         headers.append((REQUEST_ID, request_id))
@@ -29,12 +29,12 @@ def request_bytes(head: MessageHead, request_id: bytes) -> bytes:
 
 
 def _is_ours(name: bytes) -> bool:
-    """A header between the gateway and us."""
+    """Return True if the header is between the gateway and the proxy."""
     return name == EXPECT or name.startswith(PRIVATE)
 
 
 def answer_bytes(head: MessageHead, request_id: bytes, *, chunked: bool, close: bool) -> bytes:
-    """The answer's head, as the client gets it."""
+    """Encode the answer's head for the client."""
     headers = _passed_on(head)
     if head.get(REQUEST_ID) is None:
         headers.append((REQUEST_ID, request_id))
@@ -56,7 +56,7 @@ def wants_upgrade(head: MessageHead) -> bool:
 
 
 def has_no_body(request: MessageHead, answer: MessageHead) -> bool:
-    """Whether the answer ends with its head, whatever its headers say."""
+    """Return True if the answer ends with its head, whatever its headers are."""
     return request.method == b"HEAD" or answer.status in BODILESS or answer.status < 200
 
 
@@ -66,7 +66,7 @@ def _passed_on(head: MessageHead) -> Headers:
 
 
 def _connection_tokens(head: MessageHead) -> frozenset[bytes]:
-    """Headers that this connection names as its own."""
+    """Return the names of the headers that are for this connection only."""
     values = [value for name, value in head.headers if name.lower() == b"connection"]
     return frozenset(token.strip().lower() for token in b",".join(values).split(b","))
 

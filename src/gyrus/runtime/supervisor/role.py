@@ -94,11 +94,11 @@ def _server(config: ReplicaConfig) -> Role:
 def _queue_proxy(config: ReplicaConfig, config_path: str) -> Role:
     return Role(
         index=1,
-        name="the front",
+        name="the queue proxy",
         command=(config.python, "-P", "-m", "gyrus.runtime.queue_proxy", config_path),
         socket=socket_path(config, 0),
         ready_path=READY_PATH,
         announces=True,
-        rules=ProcessRules(start_timeout=config.start_timeout, late_message="the front was not ready"),
+        rules=ProcessRules(start_timeout=config.start_timeout, late_message="the queue proxy was not ready"),
         queue_proxy=True,
     )

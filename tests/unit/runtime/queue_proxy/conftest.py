@@ -7,5 +7,5 @@ import uvloop
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Where there is uvloop the front runs on it, else without."""
+    """Run the tests on both loops: the queue proxy runs on uvloop if it is installed."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

@@ -1,4 +1,4 @@
-"""Heads on their way through the front."""
+"""Heads on their way through the queue proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that is not ours, behind the front, in one replica."""
+"""A server of the user, behind the queue proxy, in one replica."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_front_ends_before_the_server_and_loses_nothing(replicas: Replicas, 
     asking.join(WAIT)
     assert asking.answer.startswith(b"HTTP/1.1 200 OK\r\n")
     ends = [message for message in replica.messages("gyrus") if " ended " in message]
-    assert ends == ["the front ended (code 0)", "the process ended (code -15)"]
+    assert ends == ["the queue proxy ended (code 0)", "the process ended (code -15)"]
     assert list(short_folder.glob("*.sock")) == []
     replica.until_alone(0)
 
