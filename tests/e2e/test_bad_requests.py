@@ -244,7 +244,7 @@ def test_a_file_that_is_too_large(served: Platform, tmp_path: Path) -> None:
 
 def test_a_method_that_is_not_answered(served: Platform) -> None:
     reply = served.send("flats", None)
-    assert is_problem(reply, problem.METHOD_NOT_ALLOWED, "GET is not answered here; use POST.")
+    assert is_problem(reply, problem.METHOD_NOT_ALLOWED, "GET is not allowed here; use POST.")
     assert reply.headers["allow"] == "POST"
 
 

@@ -1,7 +1,7 @@
-"""The contract's dataclasses as JSON, with the standard library alone: the supervisor must start at once.
+"""The contract's dataclasses as JSON, with the standard library only, so that the supervisor starts quickly.
 
-Reading is lenient where versions may differ (an unknown field is ignored, an absent one has its default) and
-strict about everything else. Whoever reads and whoever writes may be of different versions of gyrus.
+Reader and writer may be of different versions of gyrus. So reading ignores unknown fields and uses the
+default of absent ones. It is strict about everything else.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 
 T = TypeVar("T")
 Reader = Callable[[Any, str], Any]
-"""Takes a JSON value and where it stands, gives the Python value."""
+"""Function that converts a JSON value; its second argument is the value's place, for messages."""
 
 
 class CodecError(ValueError):
-    """What was read is not what was expected. The message names the field."""
+    """The data does not have the expected form. The message names the field."""
 
 
 def encode(value: Any) -> bytes:
-    """A dataclass, compact. Fields that have their default are left out."""
+    """Encode a dataclass as compact JSON. Fields that have their default are left out."""
     return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def decode(kind: type[T], data: bytes | str) -> T:
-    """Raises CodecError."""
+    """Decode a dataclass. Raises CodecError."""
     try:
         value = json.loads(data)
     except ValueError as error:
@@ -53,7 +53,7 @@ def _default(field: Any) -> Any:
 
 @cache
 def _reader(kind: Any) -> Reader:
-    """How to read one type."""
+    """Return the reader of one type."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return lambda value, where: value

@@ -1,4 +1,4 @@
-"""A worker's life from its first request to its last: serve, drain, end."""
+"""The life cycle of a worker: serve, drain, end."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from gyrus.runtime.telemetry.metrics import Metrics
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUIET = 5.0
-"""Seconds. A connection on which nothing happens for so long during a drain is not the gateway's, which
-closes its own: end it."""
+"""Seconds after which a drain ends an idle connection.
+
+The gateway closes its own connections, so a connection that stays idle for this long is not the gateway's.
+"""
 
 
 async def serve(
     config: ReplicaConfig, handler: LoadedHandler, bound: socket.socket, control: Control
 ) -> None:
-    """Until a signal comes and everything that was started is answered, or the grace is over."""
+    """Serve until a signal arrives; then finish the started requests, or stop when the grace is over."""
     stop = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -46,7 +48,7 @@ async def serve(
         listening = await server.listen(bound)
         control.status(Phase.READY, "the handler is loaded")
         await stop.wait()
-        control.status(Phase.DRAINING, "finishing what is started")
+        control.status(Phase.DRAINING, "finishing the requests in progress")
         await drain(server, admission, grace=config.grace)
         listening.close()
         for connection in tuple(server.connections):
@@ -56,7 +58,7 @@ async def serve(
 
 
 async def drain(server: Server, admission: Admission, *, grace: float) -> None:
-    """Give back what waits, finish what is started, and wait until the gateway has gone."""
+    """Requeue waiting requests, finish started ones, and wait until the gateway has disconnected."""
     server.closing = True
     admission.drain()
     left = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Whether a slot can really run the handler."""
+"""Readiness of a worker: its slots can run the handler."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.threads import Threads
 
 PATIENCE = 2.0
-"""Seconds for which requests over their timeout may hold all slots: most end soon after, and who waits behind
-them is better off waiting. With a probe a second, a wedged replica is told within 5 s all the same."""
+"""Seconds for which requests past their timeout may hold all slots.
+
+Most of them end soon after it, and the requests behind them are better off waiting. With one probe per
+second, a stuck replica is still reported within 5 s.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +24,18 @@ class Unready:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Asked on the event loop, so that one that is blocked does not answer at all."""
+    """The readiness check. It runs on the event loop, so that a blocked loop gives no answer at all."""
 
     admission: Admission
     threads: Threads
 
     def fault(self) -> Unready | None:
-        """None: it is ready."""
+        """Return the reason why the worker is not ready. Returns None if it is."""
         if self.admission.draining:
             return Unready("Draining", "the replica is stopping")
         if dead := self.threads.dead:
             return Unready("ThreadDied", f"{dead} of the threads that run the handler died")
         if self.admission.stuck_for(PATIENCE):
-            told = (
-                f"no slot can be had: {len(self.admission.overdue)} are taken by requests over their timeout"
-            )
+            told = f"no free slot: {len(self.admission.overdue)} are held by requests past their timeout"
             return Unready("Stuck", told)
         return None

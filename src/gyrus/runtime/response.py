@@ -1,4 +1,4 @@
-"""What a handler returns to choose more of its answer than the body."""
+"""The return value of a handler that chooses more of its answer than the body."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Response:
     """
 
     body: Any = None
-    """What ``predict`` could return instead: JSON-able data, str, bytes, or a generator."""
+    """Any value that ``predict`` could return instead: JSON serializable data, str, bytes, or a generator."""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     media_type: str | None = None
-    """By default what the body suggests."""
+    """Media type; None means the one that fits the body."""

@@ -1,4 +1,4 @@
-"""What a worker answers at which path: its own pages, and the handler everywhere else."""
+"""The paths of a worker: its own pages, and the handler at every other path."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ OPENAPI_PATH = "/openapi.json"
 READS = (b"GET", b"HEAD")
 
 Page = Callable[[Request], Answer]
-"""Raises Refused."""
+"""Function that answers a request for one page. Raises RequestRefused."""
 
 
 class Service:
-    """Called with every exchange."""
+    """The callable that serves every exchange."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Service:
     def __call__(self, exchange: Exchange) -> None:
         request = exchange.request
         target = request.target
-        if target != b"/":
+        if target != b"/":  # the usual path of a request for the handler needs no look-up
             found = self._pages.get(target.partition(b"?")[0])
             if found is not None:
                 exchange.counted = False
@@ -79,7 +79,7 @@ class Service:
             "queued": ("Requests that wait for a slot.", float(queue.waiting)),
             "slots_busy": ("Slots that are taken.", float(queue.busy)),
             "slots_overdue": (
-                "Slots whose request is over its timeout.",
+                "Slots whose request is past its timeout.",
                 float(len(self._admission.overdue)),
             ),
         }
@@ -111,7 +111,7 @@ def _answer(request: Request, methods: tuple[bytes, ...], page: Page) -> Answer:
 
 def _not_allowed(request: Request, methods: tuple[bytes, ...]) -> RequestRefused:
     allowed = ", ".join(method.decode() for method in methods)
-    detail = f"{request.method.decode('latin-1')} is not answered here; use {allowed}."
+    detail = f"{request.method.decode('latin-1')} is not allowed here; use {allowed}."
     return RequestRefused(METHOD_NOT_ALLOWED, detail, {"allow": allowed})
 
 

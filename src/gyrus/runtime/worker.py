@@ -1,8 +1,8 @@
 """The model server's process: ``python -m gyrus.runtime.worker <config.json> <index>``.
 
-Reads its configuration, loads the handler, serves until it is told to stop, drains, exits. It listens on
-``<run_dir>/<id>.<index>.sock``, or on ``$GYRUS_BIND`` (``127.0.0.1:8000``). Started by a supervisor it tells
-that of everything; started by hand it writes to stderr.
+It reads its configuration, loads the handler, serves until a signal stops it, drains and exits. It listens on
+``<run_dir>/<id>.<index>.sock``, or on ``$GYRUS_BIND`` (``127.0.0.1:8000``). If a supervisor started it, it
+reports its status and log lines to the supervisor, otherwise on stderr.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def work(config: ReplicaConfig, index: int, control: Control, make: Callable[[], LoadedHandler]) -> int:
-    """Serve with what ``make`` gives, which raises LoadFailed. The exit code."""
+    """Serve with the handler of ``make``, which may raise LoadFailed. Returns the exit code."""
     try:
         handler = make()
         gc.collect()
-        gc.freeze()  # what is there now stays, and need not be looked through again and again
+        gc.freeze()  # the objects of the loaded handler stay, so collections need not examine them again
         with listener(config, index) as bound:
             run(serve(config, handler, bound, control))
     except LoadFailed as failed:
@@ -61,24 +61,24 @@ def tell(failed: LoadFailed, control: Control) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """Without waiting for threads: one may be in a call that never returns."""
-    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] -- what the handler wants done at the end
+    """Exit without waiting for threads: one may be in a call that never returns."""
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] -- os._exit skips the handler's exit functions
     os._exit(code)
 
 
 def read_config(arguments: Sequence[str]) -> tuple[ReplicaConfig, int]:
-    """Raises LoadFailed."""
+    """Read the configuration and the worker's index. Raises LoadFailed."""
     try:
         path, index = arguments
         with open(path, "rb") as file:
             return decode(ReplicaConfig, file.read()), int(index)
     except (ValueError, OSError, CodecError) as error:
-        told = f"the worker's configuration cannot be read: {error}; it needs a config.json and a number"
+        told = f"the worker's configuration cannot be read: {error}; pass a config.json and an index"
         raise LoadFailed(Reason.EXITED, told) from error
 
 
 def start(config: ReplicaConfig, control: Control) -> LoadedHandler:
-    """Raises LoadFailed."""
+    """Load the handler. Raises LoadFailed."""
     if config.handler is None:
         raise LoadFailed(Reason.EXITED, "the configuration has no handler")
     control.status(Phase.STARTING, f"loading {config.handler.path}")
@@ -87,7 +87,7 @@ def start(config: ReplicaConfig, control: Control) -> LoadedHandler:
 
 
 def listener(config: ReplicaConfig, index: int) -> socket.socket:
-    """Raises LoadFailed."""
+    """Bind the worker's socket. Raises LoadFailed."""
     address = os.environ.get(BIND)
     try:
         if address:
@@ -100,13 +100,13 @@ def listener(config: ReplicaConfig, index: int) -> socket.socket:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Until it ends."""
+    """Run a coroutine on its event loop until it ends."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(main)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop's where there is one."""
+    """Return the factory of uvloop's event loop if uvloop is installed, else asyncio's."""
     try:
         import uvloop
     except ImportError:

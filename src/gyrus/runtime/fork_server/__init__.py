@@ -1,7 +1,8 @@
-"""The parked process of a revision: it has loaded the handler, waits, and replicas are forks of it.
+"""The fork server of a revision: a process that has loaded the handler, and whose forks are warm replicas.
 
-``python -m gyrus.runtime.fork_server <config.json>``. Loading, finding out whether what was loaded survives a
-fork, forking a supervisor on an order, and being that supervisor's way to start workers belong here. What
-supervisor and worker do from then on is theirs, as in a replica that is started anew; who orders a replica,
-and when, is ``gyrus.backends.local``'s. Linux alone: elsewhere libraries do not survive forks.
+Run it as ``python -m gyrus.runtime.fork_server <config.json>``. It loads the handler, checks whether the
+loaded process survives a fork, forks a supervisor on request, and lets that supervisor fork its workers. The
+work of supervisors and workers after the fork is the same as in a cold replica and belongs in their modules.
+The decision to start a replica belongs in ``gyrus.backends.local``. Linux only: elsewhere, libraries do not
+survive forks.
 """

@@ -1,4 +1,7 @@
-"""``python -m gyrus.runtime.fork_server <config.json>``: becomes a program with a worker's environment."""
+"""The program ``python -m gyrus.runtime.fork_server <config.json>``: it executes the fork server's process.
+
+That process needs a worker's environment from its start, because libraries read variables when they load.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fork of the parked process on its way to being a replica's supervisor."""
+"""A fork of the fork server that becomes a replica's supervisor."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from gyrus.runtime.supervisor.loop import Supervisor
 
 
 class ForkRefused(Exception):
-    """It cannot become that replica. The message says why."""
+    """The fork cannot become that replica. The message is the reason."""
 
 
 def supervise(connection: socket.socket, fork_server: ReplicaConfig, loaded: Loaded) -> NoReturn:
-    """Take the order, be seen as what was ordered, and, once whoever ordered knows of it, be that."""
+    """Read the order, take on the replica's title, reply, and supervise once the reply is acknowledged."""
     code = 1
     try:
         for number in SIGNALS:
@@ -41,7 +41,10 @@ def supervise(connection: socket.socket, fork_server: ReplicaConfig, loaded: Loa
 
 
 def _accepted(path: str, fork_server: ReplicaConfig, connection: socket.socket) -> ReplicaConfig | None:
-    """None: whoever ordered it has gone, or is told why not."""
+    """Reply to the order, and return the replica's configuration.
+
+    Returns None if the fork cannot become the replica, or if the client has left without acknowledgement.
+    """
     with connection:
         try:
             config = _become(path, fork_server)
@@ -56,7 +59,7 @@ def _become(path: str, fork_server: ReplicaConfig) -> ReplicaConfig:
     config = _read(path)
     if differing := [name for name in _ALIKE if getattr(config, name) != getattr(fork_server, name)]:
         raise ForkRefused(
-            f"what it was started with differs from the fork server's settings: {', '.join(differing)}"
+            f"the replica's configuration differs from the fork server's in: {', '.join(differing)}"
         )
     try:
         proctitle.show((config.python, "-I", "-m", "gyrus.runtime.supervisor", path), config.id)
@@ -66,7 +69,7 @@ def _become(path: str, fork_server: ReplicaConfig) -> ReplicaConfig:
 
 
 _ALIKE = ("api", "revision", "project", "python", "handler", "env")
-"""What has been settled when the handler was loaded."""
+"""Fields that must be equal, because they were used when the handler was loaded."""
 
 
 def _read(path: str) -> ReplicaConfig:

@@ -1,4 +1,4 @@
-"""What in a process does not survive a fork: threads, children, an initialised GPU. Linux."""
+"""Detection of state that does not survive a fork: threads, children, an initialised GPU. Linux."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _GPU = "/dev/nvidia"
 
 
 def unsafe_to_fork() -> str | None:
-    """Why this process must not be forked: what it did, as a clause. None: nothing is in the way."""
+    """Return the reason why this process must not be forked, as a clause. Returns None if there is none."""
     if names := _threads():
         return f"started {_count(len(names), 'thread')}: {', '.join(names)}"
     if children := _children():
@@ -21,12 +21,12 @@ def unsafe_to_fork() -> str | None:
 
 
 def has_threads() -> bool:
-    """Other than this one."""
+    """Return True if the process has threads other than this one."""
     return len(os.listdir("/proc/self/task")) > 1
 
 
 def _threads() -> list[str]:
-    """All but this one. Python knows names of its own; others have what the kernel knows."""
+    """Return the names of all threads but this one: Python's name if there is one, else the kernel's."""
     ours = {thread.native_id: thread.name for thread in threading.enumerate()}
     tasks = (int(task) for task in os.listdir("/proc/self/task"))
     return [ours.get(task) or _name(task) for task in sorted(tasks) if task != threading.get_native_id()]
@@ -41,7 +41,7 @@ def _has_gpu() -> bool:
     if torch and torch.cuda.is_initialized():
         return True
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
-        return False  # it looked for one, and saw none
+        return False  # no GPU is visible, so open device files are only from looking for one
     return any(target.startswith(_GPU) for target in _open_files())
 
 
@@ -50,7 +50,7 @@ def _open_files() -> list[str]:
     for fd in os.listdir("/proc/self/fd"):
         try:
             found.append(os.readlink(f"/proc/self/fd/{fd}"))
-        except OSError:  # that by which they were listed
+        except OSError:  # the descriptor of the listing itself, closed by now
             continue
     return found
 

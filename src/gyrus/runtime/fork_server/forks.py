@@ -1,4 +1,4 @@
-"""How a warm replica's supervisor starts a worker: a fork itself, it forks again."""
+"""The start of a worker by a warm replica's supervisor: the supervisor is a fork and forks again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gyrus.runtime.telemetry.control import ControlPipe
 
 @dataclass(frozen=True, slots=True)
 class Forks:
-    """Called to start a process (see :class:`gyrus.runtime.supervisor.child.Start`)."""
+    """A way to start a process (see :class:`gyrus.runtime.supervisor.child.Start`)."""
 
     config: ReplicaConfig
     loaded: Loaded
@@ -31,7 +31,8 @@ class Forks:
     def __call__(self, role: Role, command: Sequence[str], env: Mapping[str, str], folder: str) -> Child:
         parent = os.getpid()
         pipes, ends = new_pipes(control=True)
-        masked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # none may be taken by the wrong process
+        # Until the fork has its own signal handlers, a signal would run the supervisor's in it.
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:
@@ -48,7 +49,7 @@ class Forks:
     def _become(
         self, role: Role, command: Sequence[str], ends: PipeEnds, parent: int, masked: Collection[int]
     ) -> NoReturn:
-        """A worker."""
+        """Become a worker."""
         code = 1
         try:
             kernel.die_with(parent)
@@ -66,14 +67,14 @@ class Forks:
         worker.leave(code)
 
     def _take_over_signals(self, masked: Collection[int]) -> None:
-        """As a new program would find them, but for what the handler's module set."""
+        """Reset the signals to those of a new program, except where the handler's module set others."""
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:
             signal.signal(number, self.loaded.signals[number])
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
     def _take_over_files(self, ends: PipeEnds) -> int:
-        """Leave nothing open that is the supervisor's."""
+        """Close all files of the supervisor, and return the control pipe."""
         assert ends.control is not None
         os.dup2(ends.stdout, 1)
         os.dup2(ends.stderr, 2)

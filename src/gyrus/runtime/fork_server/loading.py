@@ -1,4 +1,4 @@
-"""What a parked process has loaded, and what of itself it has to hand on to its forks."""
+"""The handler that a fork server has loaded, and the process state that its forks inherit."""
 
 from __future__ import annotations
 
@@ -22,29 +22,31 @@ from gyrus.runtime.telemetry.output import capture
 from gyrus.runtime.worker import loop_factory
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
-"""Those that parked processes and supervisors answer in their own way."""
+"""Signals that fork servers and supervisors handle themselves."""
 
 LATE = ("concurrent.futures.thread", "importlib.readers")
-"""Modules of the standard library: the event loop's threads, and packages that read their own data."""
+"""Modules that the standard library imports late: for the event loop's threads, for data of packages."""
 
 SignalHandler = Callable[..., object] | int
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
+    """The state of a fork server after loading."""
+
     make: Callable[[], LoadedHandler]
-    """In a fork: what serves. Raises LoadFailed."""
+    """Function that returns the handler in a fork. Raises LoadFailed."""
     relay: SwitchableControl
-    """What is printed and logged goes through it."""
+    """The way of all printed and logged lines."""
     restraint: ThreadPoolLimits
     signals: Mapping[signal.Signals, SignalHandler]
-    """What the handler's module left of them."""
+    """Signal handlers after the import of the handler's module."""
     files: frozenset[int]
     """Descriptors that the handler's module left open, and the standard three."""
 
 
 def load(config: ReplicaConfig, preload: Preload) -> Loaded:
-    """Raises LoadFailed."""
+    """Load the handler, or its module only. Raises LoadFailed."""
     assert config.handler is not None
     _import_what_comes_late()
     relay = SwitchableControl(PlainText(sys.stderr))
@@ -53,9 +55,9 @@ def load(config: ReplicaConfig, preload: Preload) -> Loaded:
     maker, restraint = _maker(config.handler, preload, relay)
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         if stream:
-            stream.flush()  # else every fork would print it
+            stream.flush()  # else every fork would print the buffered text
     gc.collect()
-    gc.freeze()  # a collection in a fork would touch, and so copy, what is shared
+    gc.freeze()  # a collection in a fork would write to the shared memory pages, and so copy them
     return Loaded(maker, relay, restraint, _signals(), open_files())
 
 
@@ -71,24 +73,26 @@ def _maker(
 
 
 def _make(found: type, config: HandlerConfig, relay: SwitchableControl) -> LoadedHandler:
-    relay.status(Phase.STARTING, f"making an instance of {found.__name__}")
+    relay.status(Phase.STARTING, f"creating an instance of {found.__name__}")
     return make(found, config)
 
 
 def _import_what_comes_late() -> None:
-    """What every worker, or many a handler, would import in its fork: 30 ms for iris. Before the project is
-    entered, whose modules may have the same names."""
+    """Import the modules that every worker, or many handlers, would import after the fork: 30 ms for iris.
+
+    Call it before the project's folder is on the module search path: its modules may have the same names.
+    """
     loop_factory()
     for name in LATE:
         importlib.import_module(name)
 
 
 def open_files() -> frozenset[int]:
-    """Descriptors, without that by which they are listed."""
+    """Return the open descriptors, without the one that lists them."""
     listed = map(int, os.listdir("/proc/self/fd"))
     return frozenset(fd for fd in listed if os.path.lexists(f"/proc/self/fd/{fd}"))
 
 
 def _signals() -> dict[signal.Signals, SignalHandler]:
-    """A handler that is not Python's cannot be kept."""
+    """Return the signal handlers; one that was not set in Python cannot be kept."""
     return {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}

@@ -1,6 +1,6 @@
-"""``python -P -m gyrus.runtime.fork_server.process <config.json> <room>``: load, report, wait, fork.
+"""The program ``python -P -m gyrus.runtime.fork_server.process <config.json> <padding>``: load, report, fork.
 
-It waits without a timer: parked, it takes memory and nothing else.
+It waits for orders without a timer, so that a waiting fork server takes memory and nothing else.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from gyrus.runtime.supervisor.processtable import resident
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code 1: there can be no forks; the status says why."""
+    """Load the handler and fork on request. Returns exit code 1 if forks are impossible; see the status."""
     path = arguments[0]
     with open(path, "rb") as file:
         config = decode(ForkServerConfig, file.read())
-    os.environ.pop(proctitle.REPLICA, None)  # no replica yet: what depends on it must fail, not be wrong
+    os.environ.pop(proctitle.REPLICA, None)  # no replica yet: code that needs one must fail, not use a blank
     status = StatusReporter(config, os.path.dirname(path))
     status.tell(ForkServerPhase.LOADING)
     try:
@@ -43,11 +43,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class CannotFork(Exception):
-    """There can be no forks. The message is a clause that says why."""
+    """Forks are impossible. The message is the reason, as a clause."""
 
 
 class StatusReporter:
-    """``status.json``: replaced, and told of."""
+    """The writer of ``status.json``, which notifies the platform of each change."""
 
     def __init__(self, config: ForkServerConfig, folder: str) -> None:
         self._config = config
@@ -55,28 +55,28 @@ class StatusReporter:
         self._began = time.monotonic()
 
     def tell(self, phase: ForkServerPhase, *, because: str = "") -> None:
-        is_parked = phase is ForkServerPhase.READY
+        is_ready = phase is ForkServerPhase.READY
         said = ForkServerStatus(
             phase=phase,
             pid=os.getpid(),
             because=because,
-            memory=resident(os.getpid()) if is_parked else 0,
-            loaded_in=round(time.monotonic() - self._began, 3) if is_parked else 0.0,
+            memory=resident(os.getpid()) if is_ready else 0,
+            loaded_in=round(time.monotonic() - self._began, 3) if is_ready else 0.0,
         )
         with open(f"{self._path}.new", "wb") as file:
             file.write(encode(said))
         os.replace(f"{self._path}.new", self._path)
-        self._ring()
+        self._notify()
 
-    def _ring(self) -> None:
-        """Nobody may listen just now; whoever comes will read the file."""
+    def _notify(self) -> None:
+        """Notify the platform. If it does not listen now, it reads the file when it starts."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket, suppress(OSError):
             backlog_socket.setblocking(False)
             backlog_socket.sendto(self._config.name.encode(), self._config.replica.notify or "")
 
 
 def _load(config: ForkServerConfig) -> Loaded:
-    """Raises Impossible."""
+    """Load the handler. Raises CannotFork."""
     assert config.replica.handler is not None
     kernel.work_in_background()
     what = config.replica.handler.path
@@ -94,8 +94,8 @@ def _load(config: ForkServerConfig) -> Loaded:
 
 
 def _wait_for_orders(config: ForkServerConfig, loaded: Loaded, status: StatusReporter) -> None:
-    """Returns when there can be no more forks."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks are watched by others, and leave nothing behind
+    """Fork on request. Returns when forks have become impossible."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks leave no zombies; the platform watches them
     with suppress(FileNotFoundError):
         os.unlink(config.socket)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -114,15 +114,15 @@ def _wait_for_orders(config: ForkServerConfig, loaded: Loaded, status: StatusRep
 def _fork(
     listener: socket.socket, connection: socket.socket, fork_server: ReplicaConfig, loaded: Loaded
 ) -> None:
-    """The order is left to the fork to read: whoever sends none holds nobody up."""
+    """Fork; the fork reads the order, so that a client that sends none does not delay the others."""
     try:
         if os.fork() == 0:
             listener.close()
             supervise(connection, fork_server, loaded)
-    except OSError as error:  # no memory, too many processes: the connection ends, and that is an answer
+    except OSError as error:  # no memory, too many processes: the closed connection is the reply
         print(f"a fork failed: {error}", file=sys.__stderr__, flush=True)
 
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    os._exit(code)  # what the handler's module wants done at the end is its workers' business
+    os._exit(code)  # exit handlers of the handler's module run in its workers only

@@ -1,8 +1,8 @@
-"""What others see of a process: its command line, and the replica that its environment names.
+"""The visible title of a process: its command line, and the replica that its environment names.
 
-A fork looks like what it is a fork of. So that it is seen, known again and ended as what it has become, it
-writes its own words over those in its memory that the kernel shows. There must be room for them: the parked
-process is started with some to spare.
+A fork has the title of its fork server. To be seen, recognized and ended as a replica's process, it writes
+its own title over the memory that the kernel shows. That memory must be large enough, so the fork server is
+started with padding.
 """
 
 from __future__ import annotations
@@ -13,26 +13,31 @@ from collections.abc import Mapping, Sequence
 
 REPLICA = "GYRUS_REPLICA"
 ROOM = "-" * 96
-"""An argument that nobody reads. What a replica is started with is longer than what its parked process is, by
-some folder's name and the end of the replica's."""
+"""An argument that only reserves memory.
+
+The command line of a replica is longer than that of its fork server, by the name of a folder and the end of
+the replica's name.
+"""
 _BLANK = " " * 64
-"""Replicas have shorter names."""
+"""Padding for the replica's name, which is always shorter."""
 _ARGUMENTS, _VARIABLES = 45, 47
-"""Where, behind the command's name in ``/proc/self/stat``, the bounds of the two stand."""
+"""Indices, after the command's name in ``/proc/self/stat``, of the start addresses of the two areas."""
 
 
 class TitleTooLong(Exception):
-    """The new words are longer than the old."""
+    """The new title is longer than the memory of the old one."""
 
 
 def with_room(env: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which the replica's name can be replaced. It comes last: what is shorter than before
-    is followed by what looks like the end."""
+    """Return an environment in which the replica's name can be replaced.
+
+    The variable comes last: the zero bytes after a shorter name then look like the end of the environment.
+    """
     return {name: value for name, value in env.items() if name != REPLICA} | {REPLICA: _BLANK}
 
 
 def show(command: Sequence[str], replica: str) -> None:
-    """From now on be seen as this program, and as a part of this replica. Raises TitleTooLong, OSError."""
+    """Show this command line and this replica from now on. Raises TitleTooLong, OSError."""
     start, end = _bounds(_ARGUMENTS)
     _write(start, end, b"".join(os.fsencode(word) + b"\0" for word in command))
     start, end = _bounds(_VARIABLES)
@@ -44,7 +49,7 @@ def show(command: Sequence[str], replica: str) -> None:
 
 
 def _bounds(which: int) -> tuple[int, int]:
-    """Addresses."""
+    """Return the start and end addresses of an area."""
     with open("/proc/self/stat", "rb") as stat:
         fields = stat.read().rpartition(b")")[2].split()
     return int(fields[which]), int(fields[which + 1])
@@ -53,5 +58,5 @@ def _bounds(which: int) -> tuple[int, int]:
 def _write(start: int, end: int, words: bytes) -> None:
     room = end - start
     if not start or len(words) > room:
-        raise TitleTooLong(f"{len(words)} bytes are needed, and there are {room if start else 0}")
+        raise TitleTooLong(f"{len(words)} bytes are needed, but only {room if start else 0} are available")
     ctypes.memmove(start, words.ljust(room, b"\0"), room)

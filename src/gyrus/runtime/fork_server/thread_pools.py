@@ -1,10 +1,11 @@
-"""Libraries that compute with threads of their own: none while the handler is loaded, all after the fork.
+"""Thread pools of numeric libraries: limited to one thread during loading, restored after the fork.
 
-OpenBLAS starts its threads when it is loaded, so a variable tells it not to. OpenMP and torch start them with
-the first parallel work, so they are told before an instance is made, in the thread that makes it.
+OpenBLAS starts its threads when it is loaded, so an environment variable limits it. OpenMP and torch start
+theirs with the first parallel work, so they are limited before the instance is created, in the thread that
+creates it.
 
-New threads of OpenBLAS spin for some 30 ms before they sleep, for which a start would wait where cores are
-few: iris took 200 ms instead of 30 on two (2026-11-25). So a fork gets them a moment later.
+New threads of OpenBLAS spin for about 30 ms before they sleep, which delays a start on few cores: iris took
+200 ms instead of 30 ms on two (2026-11-25). So a fork restores them a moment later.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from dataclasses import dataclass, field
 
 OPENBLAS = "OPENBLAS_NUM_THREADS"
 MOMENT = 1.0
-"""Seconds."""
+"""Seconds after the fork until OpenBLAS gets its threads."""
 _RESTRAINED = "GYRUS_RESTRAINED"
-"""What the variable was: empty, it was not there."""
+"""Variable with the former value of ``OPENBLAS_NUM_THREADS``; empty if there was none."""
 _ASKED = (OPENBLAS, "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
-"""By which users tell OpenBLAS how many threads they want; the first counts."""
+"""Variables by which users set the number of OpenBLAS threads; the first one that is set counts."""
 _OPENBLAS_SETTERS = (
     "scipy_openblas_set_num_threads64_",
     "scipy_openblas_set_num_threads",
@@ -35,20 +36,21 @@ _OPENMP = ("libgomp", "libiomp", "libomp")
 
 @dataclass(frozen=True, slots=True)
 class ThreadPoolLimits:
-    """How many threads there would be without it."""
+    """Numbers of threads without the limit."""
 
     openmp: Mapping[str, int] = field(default_factory=dict[str, int])
-    """By library."""
+    """By path of the library."""
     torch: int | None = None
+    """Threads of torch; None means that torch is not loaded."""
 
 
 def restrained(env: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which importing numpy starts no thread."""
+    """Return an environment in which importing numpy starts no thread."""
     return {**env, OPENBLAS: "1", _RESTRAINED: env.get(OPENBLAS, "")}
 
 
 def restrain() -> ThreadPoolLimits:
-    """This thread works alone from now on, as far as libraries are loaded."""
+    """Limit the loaded libraries to this thread, and return the numbers of threads before."""
     torch = sys.modules.get("torch")
     before = ThreadPoolLimits(
         openmp={path: _openmp(path).omp_get_max_threads() for path in _loaded(*_OPENMP)},
@@ -59,7 +61,7 @@ def restrain() -> ThreadPoolLimits:
 
 
 def release(restraint: ThreadPoolLimits) -> None:
-    """In a fork: as many threads as there would have been, had it been loaded here."""
+    """Restore, in a fork, the numbers of threads that the libraries would have without the limit."""
     _apply(restraint)
     before = os.environ.pop(_RESTRAINED, None)
     if before is not None:
@@ -69,7 +71,7 @@ def release(restraint: ThreadPoolLimits) -> None:
 
 
 def reseed() -> None:
-    """Forks must not draw the same numbers. :mod:`random` sees to that itself."""
+    """Reseed numpy, so that forks do not draw the same numbers. :mod:`random` reseeds itself."""
     if numpy_random := sys.modules.get("numpy.random"):
         numpy_random.seed()
 
@@ -88,13 +90,13 @@ def _release_openblas(threads: int) -> None:
 
 
 def _wanted() -> int:
-    """As OpenBLAS would find out itself."""
+    """Return the number of threads that OpenBLAS would choose itself."""
     given = (os.environ.get(name, "").strip() for name in _ASKED)
     return next((int(text) for text in given if text.isdigit() and int(text)), len(os.sched_getaffinity(0)))
 
 
 def _loaded(*parts: str) -> Iterator[str]:
-    """Libraries in this process whose file names have one of these parts."""
+    """Return the paths of the loaded libraries whose file names contain one of these parts."""
     with open("/proc/self/maps") as maps:
         mapped = {line.split(None, 5)[5].rstrip("\n") for line in maps if ".so" in line}
     return (path for path in sorted(mapped) if any(part in os.path.basename(path) for part in parts))

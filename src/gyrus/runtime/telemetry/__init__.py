@@ -1,4 +1,4 @@
-"""What a worker tells of itself: status and log lines for the supervisor, metrics, the request it is at.
+"""The reports of a worker: status and log lines for the supervisor, metrics, and the backlog signal.
 
-Deciding anything by what is told does not belong here.
+Decisions that are based on the reports do not belong here.
 """

@@ -1,4 +1,4 @@
-"""Tells the platform that a request has to wait here: another replica may have a free slot."""
+"""The signal to the platform that a request has to wait here, while another replica may have a free slot."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from time import monotonic
 
 PAUSE = 0.05
-"""Seconds between two rings, at least. Whoever hears one looks by itself until nobody waits any more."""
+"""Seconds between two signals, at least. After one, the platform checks the queues until no request waits."""
 AGAIN = 0.25
-"""Seconds after which it rings again while somebody still waits: perhaps nobody heard."""
+"""Seconds after which the signal is repeated while a request still waits, since it may have been lost."""
 
 
 class BacklogSignal:
-    """A datagram with the API's name. It may be lost, or nobody may listen: then the request waits here."""
+    """A datagram with the API's name. If it is lost, or the platform does not run, the request waits here."""
 
     def __init__(self, path: str | None, api: str) -> None:
         self._path = path
@@ -24,7 +24,7 @@ class BacklogSignal:
         self._again: asyncio.TimerHandle | None = None
 
     def notify(self, needed: Callable[[], bool]) -> None:
-        """Never waits, never fails. ``needed``: somebody still has to wait."""
+        """Send the signal, without waiting and without errors, and repeat it while ``needed()``."""
         now = monotonic()
         if self._path is None or now < self._silent_until:
             return

@@ -1,6 +1,6 @@
-"""The pipe to the supervisor: a line of JSON for each status and each line of log.
+"""The pipe to the supervisor: a line of JSON for each status and each log line.
 
-Without a supervisor (a worker that was started by hand) everything goes to stderr as text.
+Without a supervisor (a worker that was started by hand), they are written to stderr as text.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from gyrus.contract.replica import Phase, Reason
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
 PIPE_SIZE = 1024 * 1024
-"""Bytes that the pipe should hold, so that a supervisor that is busy does not hold up a worker."""
+"""Bytes that the pipe should hold, so that a busy supervisor does not delay a worker."""
 LONGEST_MESSAGE = 256 * 1024
-"""Characters of one message; the supervisor's lines have a limit, too."""
+"""Characters of one message, at most; the supervisor limits the length of its lines too."""
 
 
 class Control(Protocol):
-    """Thread-safe."""
+    """The receiver of status and log lines. Thread-safe."""
 
     def status(
         self, phase: Phase, message: str = "", *, reason: Reason | None = None, lines: tuple[str, ...] = ()
@@ -31,12 +31,17 @@ class Control(Protocol):
 
 
 def open_control(fallback: TextIO) -> Control:
-    """By ``$GYRUS_CONTROL_FD``, which processes that the handler starts do not inherit."""
+    """Open the pipe of ``$GYRUS_CONTROL_FD``; without the variable, return the fallback.
+
+    Removes the variable, so that processes that the handler starts do not inherit it.
+    """
     number = os.environ.pop(CONTROL_FD, None)
     return ControlPipe(int(number)) if number else PlainText(fallback)
 
 
 class ControlPipe:
+    """The pipe to the supervisor."""
+
     def __init__(self, fd: int) -> None:
         os.set_inheritable(fd, False)
         self._fd = fd
@@ -68,12 +73,15 @@ class ControlPipe:
             while data:
                 try:
                     data = data[os.write(self._fd, data) :]
-                except OSError:  # the supervisor is gone, and so are we in a moment
+                except OSError:  # the supervisor has ended, and the kernel ends this process with it
                     return
 
 
 class SwitchableControl:
-    """Passes on to another, which may be exchanged: what was loaded before a fork speaks through it."""
+    """A control that forwards to another one, which can be exchanged.
+
+    Code that was loaded before a fork keeps a reference to it and so reports to the fork's own supervisor.
+    """
 
     def __init__(self, to: Control) -> None:
         self._to = to
@@ -91,6 +99,8 @@ class SwitchableControl:
 
 
 class PlainText:
+    """Status and log lines as text."""
+
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
@@ -110,5 +120,5 @@ def _enlarge(fd: int) -> None:
         import fcntl
 
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    except (ImportError, AttributeError, OSError):  # not Linux, or not that much
+    except (ImportError, AttributeError, OSError):  # not Linux, or more than the user's limit for pipes
         pass

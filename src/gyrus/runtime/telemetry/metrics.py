@@ -1,4 +1,4 @@
-"""What a process counts, and how Prometheus reads it. One event loop writes; nothing is locked."""
+"""Metrics of a process, in Prometheus' text format. One event loop writes them, so no lock is needed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Seconds, upper ends."""
+"""Seconds; upper bounds."""
 
 
 class Metrics:
+    """Counters of one process."""
+
     def __init__(self) -> None:
         self.by_status: Counter[int] = Counter()
         self.seconds = 0.0
         self.buckets = [0] * (len(BUCKETS) + 1)
-        """Not cumulative; the last is for what took longer than all."""
+        """Counts per bucket, not cumulative; the last one is for answers beyond the last bound."""
         self.rejected = 0
         self.requeued = 0
         self.timed_out = 0
@@ -24,13 +26,13 @@ class Metrics:
         self.batches = 0
 
     def tally(self, status: int, seconds: float) -> None:
-        """An answer has begun, so many seconds after its request was complete."""
+        """Count an answer that has begun this many seconds after its request was complete."""
         self.by_status[status] += 1
         self.seconds += seconds
         self.buckets[bisect_left(BUCKETS, seconds)] += 1
 
     def exposition(self, gauges: Mapping[str, tuple[str, float]]) -> bytes:
-        """``gauges``: their help and value, by name."""
+        """Format the metrics. ``gauges``: help text and value of further metrics by name."""
         lines = [*self._counters(), *self._histogram()]
         for name, (told, value) in gauges.items():
             lines += _metric(f"gyrus_{name}", "gauge", told, [("", value)])
@@ -38,19 +40,19 @@ class Metrics:
 
     def _counters(self) -> Iterator[str]:
         codes = ((f'{{code="{code}"}}', count) for code, count in sorted(self.by_status.items()))
-        yield from _metric("gyrus_requests_total", "counter", "Answers, by status.", codes)
+        yield from _metric("gyrus_requests_total", "counter", "Answers by status.", codes)
         for name, told, value in (
             ("rejected", "Requests refused because the queue was full.", self.rejected),
-            ("requeued", "Requests given back before they were started.", self.requeued),
+            ("requeued", "Requests requeued before they were started.", self.requeued),
             ("timed_out", "Requests that were not answered within the timeout.", self.timed_out),
-            ("abandoned", "Requests whose client went away before the answer.", self.abandoned),
-            ("batches", "Calls of a handler that takes batches.", self.batches),
+            ("abandoned", "Requests whose client disconnected before the answer.", self.abandoned),
+            ("batches", "Batches that the handler was called with.", self.batches),
         ):
             yield from _metric(f"gyrus_{name}_total", "counter", told, [("", value)])
 
     def _histogram(self) -> Iterator[str]:
         name, cumulated = "gyrus_request_seconds", 0
-        yield f"# HELP {name} From a complete request to its answer's start."
+        yield f"# HELP {name} Seconds from a complete request to the start of its answer."
         yield f"# TYPE {name} histogram"
         for end, count in zip((*map(str, BUCKETS), "+Inf"), self.buckets, strict=True):
             cumulated += count

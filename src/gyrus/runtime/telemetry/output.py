@@ -1,6 +1,6 @@
-"""Whatever Python code prints or logs, as log lines with the id of the request it was printed for.
+"""Printed text and log records of Python code, as log lines with the id of the current request.
 
-What native code writes to the file descriptors 1 and 2 does not pass here; the supervisor reads it.
+Output of native code to the file descriptors 1 and 2 does not pass here; the supervisor reads it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from contextvars import ContextVar
 from gyrus.runtime.telemetry.control import Control
 
 LONGEST_LINE = 64 * 1024
-"""Characters that are held back at most while a line is not complete."""
+"""Characters of an incomplete line that are held back, at most."""
 OURS = "gyrus"
-"""The logger of the runtime itself."""
+"""Name of the runtime's own logger."""
 
 current_request: ContextVar[str | None] = ContextVar("gyrus_request", default=None)
-"""The id of the request that the current thread or task works for."""
+"""Id of the request that the current thread or task works on."""
 
 
 def capture(control: Control) -> None:
-    """From now on. Logging is at INFO, as long as the handler does not configure it otherwise."""
+    """Capture all output from now on. The level of logging is INFO until the handler configures another."""
     sys.stdout = LogStream("stdout", sys.__stdout__, control)
     sys.stderr = LogStream("stderr", sys.__stderr__, control)
     atexit.register(sys.stdout.finish)
@@ -37,7 +37,7 @@ def capture(control: Control) -> None:
 
 
 class LogStream(io.TextIOBase):
-    """Takes text, gives lines; each thread has its own unfinished line."""
+    """A stream that turns text into log lines; each thread has its own incomplete line."""
 
     def __init__(self, name: str, original: io.TextIOBase | object, control: Control) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class LogStream(io.TextIOBase):
 
     @property
     def buffer(self) -> object:
-        """For those who write bytes: the real stream's."""
+        """The buffer of the real stream, for code that writes bytes."""
         return getattr(self._original, "buffer", None)
 
     def writable(self) -> bool:
@@ -75,10 +75,10 @@ class LogStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """An unfinished line stays: ``print(end="", flush=True)`` has more to say."""
+        """Keep an incomplete line: after ``print(end="", flush=True)``, more of it follows."""
 
     def finish(self) -> None:
-        """Of this thread: what is held back is a line too."""
+        """Log this thread's incomplete line."""
         if getattr(self._held, "text", ""):
             self.write("\n")
 
@@ -89,7 +89,7 @@ class LogStream(io.TextIOBase):
 
 
 class LogHandler(logging.Handler):
-    """Records of :mod:`logging`, each one line, with its traceback behind it."""
+    """A handler of :mod:`logging` that makes one log line of each record and its traceback."""
 
     def __init__(self, control: Control) -> None:
         super().__init__()
