@@ -62,7 +62,7 @@ def tell(failed: LoadFailed, control: Control) -> int:
 
 def leave(code: int) -> NoReturn:
     """Exit without waiting for threads: one may be in a call that never returns."""
-    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] -- os._exit skips the handler's exit functions
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] -- os._exit skips the handler's
     os._exit(code)
 
 

@@ -1,7 +1,7 @@
-"""The first process of every replica: runs its processes, collects what they print, tells how they are.
+"""The first process of every replica: it runs the other ones, collects their output and reports their status.
 
-``python -m gyrus.runtime.supervisor <config.json>``. There is one for each replica, so what is here imports
-the standard library and the contract alone, runs in one thread without asyncio, and starts in some tens of
-milliseconds. Serving requests does not belong here (that is the worker's), nor does any knowledge of APIs,
-rollouts or other replicas.
+Run it as ``python -m gyrus.runtime.supervisor <config.json>``. Every replica has one, so it imports only the
+standard library and the contract, runs in one thread without asyncio, and starts in a few tens of
+milliseconds. Serving of requests does not belong here but in the worker. Knowledge of APIs, rollouts or other
+replicas does not belong here either.
 """

@@ -1,4 +1,4 @@
-"""``python -m gyrus.runtime.supervisor <config.json>``"""
+"""The program ``python -m gyrus.runtime.supervisor <config.json>``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gyrus.runtime.supervisor.loop import Supervisor
 
 
 def main(arguments: list[str]) -> int:
-    """Exit codes: 0, it was told to stop and did; 2, it cannot read its configuration."""
+    """Run the supervisor. Returns 0 after it was stopped, 2 if its configuration cannot be read."""
     if len(arguments) != 1:
         print("usage: python -m gyrus.runtime.supervisor <config.json>", file=sys.stderr)  # noqa: T201
         return 2

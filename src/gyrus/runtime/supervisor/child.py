@@ -18,28 +18,28 @@ from gyrus.runtime.supervisor.role import Role
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
 LONGEST_CONTROL_LINE = 2 * 1024 * 1024
-"""Bytes; a worker's longest message fits, escaped as it may be."""
+"""Bytes. A worker's longest message fits even if all of it is escaped."""
 CHUNK = 64 * 1024
-"""Bytes taken from a pipe at once. What a process writes beyond that waits in the pipe, not in our memory."""
+"""Bytes that are read from a pipe at once. More output waits in the pipe, not in the supervisor's memory."""
 LONGEST_LAST_LINE = 2000
-"""Characters that the status keeps of a line."""
+"""Characters of a line that the status keeps, at most."""
 
 
 @dataclass(slots=True, eq=False)
 class Pipe:
-    """The end of a pipe that we read."""
+    """The supervisor's end of a pipe."""
 
     fd: int
     stream: str
     """``stdout``, ``stderr`` or ``control``."""
     cutter: LineCutter
     open: bool = True
-    """Somebody may still write."""
+    """True while a process may still write to it."""
     drained: bool = False
-    """The last read found no more."""
+    """True if the last read found no more data."""
 
     def read(self) -> list[str]:
-        """The lines that have come. Never waits; after the end, ``open`` is False."""
+        """Return the lines that have arrived, without waiting. After the end, ``open`` is False."""
         if not self.open:
             return []
         try:
@@ -61,25 +61,25 @@ class Pipe:
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """A process that was started, until its exit."""
+    """A started process, until its exit."""
 
     pid: int
     pipes: tuple[Pipe, ...]
     process: subprocess.Popen[bytes] | None = None
-    """None: it is a mere fork."""
+    """The process as ``subprocess`` started it; None if it is a fork."""
     recent: deque[str] = field(default_factory=lambda: deque[str](maxlen=LAST_LINES))
-    """What it printed last."""
+    """The last lines that it printed."""
 
     def remember(self, message: str) -> None:
         self.recent.extend(line[:LONGEST_LAST_LINE] for line in message.split("\n")[-LAST_LINES:])
 
     def reaped(self, code: int) -> None:
-        """Somebody has waited for it: keep ``subprocess`` from doing so again."""
+        """Record that the process has been reaped, so that ``subprocess`` does not wait for it again."""
         if self.process:
             self.process.returncode = code
 
     def send(self, number: signal.Signals) -> None:
-        """Safe as long as it has not been reaped: until then nobody else can have its pid."""
+        """Send a signal. This is safe until the process is reaped: no other can have its pid before."""
         try:
             os.kill(self.pid, number)
         except ProcessLookupError:
@@ -95,16 +95,16 @@ class CannotStart(Exception):
 
 
 class StartChild(Protocol):
-    """A way to bring a role to life."""
+    """A way to start the process of a role."""
 
     def __call__(self, role: Role, command: Sequence[str], env: Mapping[str, str], folder: str) -> Child:
-        """Raises CannotStart, OSError."""
+        """Start the process. Raises CannotStart, OSError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PipeEnds:
-    """Where a new process writes, before it runs."""
+    """The new process's ends of the pipes, before it runs."""
 
     stdout: int
     stderr: int
@@ -122,7 +122,7 @@ class PipeEnds:
 
 
 def start(role: Role, command: Sequence[str], env: Mapping[str, str], folder: str) -> Child:
-    """As a program of its own. Raises CannotStart, OSError."""
+    """Start the process as a new program. Raises CannotStart, OSError."""
     parent = os.getpid()
     pipes, ends = new_pipes(control=role.announces)
     try:
@@ -146,7 +146,7 @@ def start(role: Role, command: Sequence[str], env: Mapping[str, str], folder: st
 
 
 def new_pipes(*, control: bool) -> tuple[tuple[Pipe, ...], PipeEnds]:
-    """Our ends of them, and the new process's."""
+    """Create the pipes; return the supervisor's ends and the new process's ends."""
     names = ("control", "stdout", "stderr") if control else ("stdout", "stderr")
     made = {name: os.pipe() for name in names}
     cutters = {"control": LineCutter(LONGEST_CONTROL_LINE)}
@@ -160,11 +160,11 @@ def _pipe(fd: int, stream: str, cutter: LineCutter) -> Pipe:
 
 
 def _why(error: Exception, program: str, folder: str) -> Failure:
-    """What a failure to start means to the user."""
+    """Explain a failure to start to the user."""
     if not os.path.isdir(folder):
         return Failure(Reason.PACKAGE, f"the project folder {folder} is missing; deploy it again")
     if isinstance(error, FileNotFoundError) and os.path.isabs(program):
-        told = f"{program} is missing; deploy again to have the environment built anew"
+        told = f"{program} is missing; deploy again to rebuild the environment"
         return Failure(Reason.DEPENDENCIES, told)
     if isinstance(error, FileNotFoundError) and os.sep in program:
         told = f"the command {program} is not in the project; add the file or correct process.command"
@@ -174,6 +174,6 @@ def _why(error: Exception, program: str, folder: str) -> Failure:
         told = f"the command {program} was not found; {remedy}"
         return Failure(Reason.DEPENDENCIES, told)
     if isinstance(error, PermissionError):
-        told = f"the command {program} may not be executed; make it executable (chmod +x {program})"
+        told = f"the command {program} cannot be executed; make it executable (chmod +x {program})"
         return Failure(Reason.PACKAGE, told)
     return Failure(Reason.EXITED, f"the command {program} could not be started: {error}")

@@ -1,4 +1,4 @@
-"""The TCP sockets of other processes: where they listen, and whether clients are connected. Linux only."""
+"""The TCP sockets of other processes: their listening addresses and connected clients. Linux only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 LOOPBACK = frozenset({"0100007F", "7F000001"})
-"""127.0.0.1 as ``/proc/net/tcp`` writes it, on little- and big-endian machines."""
+"""127.0.0.1 in ``/proc/net/tcp`` on little- and big-endian machines."""
 ESTABLISHED = "01"
 LISTEN = "0A"
-"""The state of a listening socket, as ``/proc/net/tcp`` writes it."""
+"""States of a socket in ``/proc/net/tcp``."""
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
 def listening_addresses(pids: Iterable[int]) -> tuple[str, ...]:
-    """``host:port`` of every TCP socket that one of them listens on. Empty where that cannot be known."""
+    """Return ``host:port`` of every TCP socket on which a process listens. Empty if that is unknown."""
     found: set[str] = set()
     for pid in pids:
         with suppress(OSError):
@@ -34,7 +34,7 @@ def _socket_inodes(pid: int) -> Iterator[str]:
 
 
 def _listeners(pid: int) -> Iterator[tuple[str, str]]:
-    """Addresses and inodes of the listening sockets in the process's network."""
+    """Yield the addresses and inodes of the listening sockets in the process's network namespace."""
     for family in ("tcp", "tcp6"):
         with open(f"/proc/{pid}/net/{family}") as table:
             for line in list(table)[1:]:
@@ -44,7 +44,10 @@ def _listeners(pid: int) -> Iterator[tuple[str, str]]:
 
 
 def _address(shown: str) -> str:
-    """``0100007F:1F90`` is 127.0.0.1:8080: words of four bytes, each in the machine's (little) order."""
+    """Convert an address of ``/proc/net``: ``0100007F:1F90`` is 127.0.0.1:8080.
+
+    The host consists of words of four bytes, each in the machine's (little-endian) order.
+    """
     host, _, port = shown.partition(":")
     words = bytes.fromhex(host)
     packed = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
@@ -54,7 +57,10 @@ def _address(shown: str) -> str:
 
 
 def has_callers(endpoint: str) -> bool:
-    """``endpoint``: ``127.0.0.1:port``. Seen from the callers' side: who has closed is no caller any more."""
+    """Return True if a client is connected to the endpoint (``127.0.0.1:port``).
+
+    The state is that of the client's socket: a client that has closed its side no longer counts.
+    """
     try:
         with open("/proc/net/tcp") as table:
             return among(list(table)[1:], int(endpoint.rpartition(":")[2]))
@@ -63,7 +69,7 @@ def has_callers(endpoint: str) -> bool:
 
 
 def among(connections: Iterable[str], port: int) -> bool:
-    """Whether one of these lines is a connection to the port."""
+    """Return True if one of these lines is a connection to the port."""
     for connection in connections:
         _, _, remote, state, *_ = connection.split()
         host, _, number = remote.partition(":")

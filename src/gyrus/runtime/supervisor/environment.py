@@ -1,7 +1,7 @@
-"""The environment variables of a replica's processes: pure.
+"""The environment variables of a replica's processes. Pure.
 
-A replica gets what every program needs, what its specification says, and nothing else of the environment
-that the operator happens to run in, for there may be secrets in that.
+A replica gets the variables that every program needs and those of its specification. It gets no others of the
+operator's environment, which may contain secrets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def environment_of(config: ReplicaConfig, inherited: Mapping[str, str]) -> dict[str, str]:
-    """For all processes of a replica; what only one of them gets (``PORT``) is added to it."""
+    """Build the variables of all processes of a replica; the caller adds those of one process (``PORT``)."""
     kept = {key: value for key, value in inherited.items() if key in INHERITED or key.startswith("LC_")}
     base = {"PATH": DEFAULT_PATH, "HOME": "/", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
     chosen = base | kept | config.env
@@ -37,7 +37,7 @@ def _identity(config: ReplicaConfig) -> dict[str, str]:
 
 
 def _python_environment(python: str, path: str) -> dict[str, str]:
-    """Commands come from the replica's Python environment first."""
+    """Put the replica's Python environment first on the path of commands."""
     folder = os.path.dirname(python)
     found = {"PATH": path if path.split(os.pathsep)[0] == folder else f"{folder}{os.pathsep}{path}"}
     prefix = os.path.dirname(folder)

@@ -1,7 +1,7 @@
-"""What only the kernel can do or knows: ties between processes, start times, kills for want of memory.
+"""Services of the kernel: ties between processes, start times, out-of-memory kills.
 
-On Linux by ``prctl`` and ``/proc``. Elsewhere a replica does without the ties: it is found and killed by its
-process group.
+They use ``prctl`` and ``/proc`` on Linux. Elsewhere a replica has no ties between its processes, and is found
+and killed by its process group.
 """
 
 from __future__ import annotations
@@ -22,37 +22,38 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def lead_session() -> None:
-    """Be the leader of a session and process group of its own, so that all of the replica is in it."""
+    """Become the leader of a new session and process group, which all of the replica belongs to."""
     if os.getpgrp() != os.getpid():
         os.setsid()
 
 
 def adopt_orphans() -> None:
-    """Be the parent of descendants whose own parent dies: then none can be lost sight of."""
+    """Become the parent of descendants whose own parent dies, so that none of them is lost."""
     if LINUX:
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with(parent: int) -> None:
-    """In a new child: be killed when ``parent`` dies. Exits at once if it is dead already."""
+    """Let the kernel kill this new child when ``parent`` dies. Exits at once if it is already dead."""
     if LINUX:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # The parent may have died before the call, which then has no effect.
     if os.getppid() != parent:
         os._exit(1)
 
 
 def work_in_background() -> None:
-    """Let others go first while they have something to do. Unlike a nice value, it can be taken back."""
+    """Give other processes precedence while they are busy. Unlike a nice value, it can be undone."""
     _set_policy("SCHED_BATCH")
 
 
 def work_in_foreground() -> None:
-    """As every process does."""
+    """Return to the scheduling of a normal process."""
     _set_policy("SCHED_OTHER")
 
 
 def started_at() -> float:
-    """When this process started, in seconds since the epoch, as psutil tells it."""
+    """Return the start of this process in seconds since the epoch, computed as psutil does."""
     if LINUX:
         with open("/proc/self/stat", "rb") as stat:
             ticks = float(stat.read().rpartition(b")")[2].split()[19])
@@ -61,7 +62,7 @@ def started_at() -> float:
 
 
 def out_of_memory_kills() -> int:
-    """How many processes the kernel has killed for want of memory since it booted."""
+    """Return how many processes the kernel has killed since boot because memory ran out."""
     try:
         with open("/proc/vmstat", "rb") as counters:
             _, _, rest = counters.read().partition(b"oom_kill ")

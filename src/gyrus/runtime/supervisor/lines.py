@@ -1,22 +1,22 @@
-"""Bytes of a pipe, cut into lines."""
+"""Lines from the bytes of a pipe."""
 
 from __future__ import annotations
 
 LONGEST_LINE = 64 * 1024
-"""Bytes."""
+"""Bytes. Longer lines are split."""
 CONTINUED = " […]"
-"""Ends every part but the last of a line that was too long."""
+"""End of every part but the last of a line that was too long."""
 
 
 class LineCutter:
-    """Holds back what is not yet a whole line, never more than ``longest`` bytes of it."""
+    """A buffer of the incomplete last line, with at most ``longest`` bytes of it."""
 
     def __init__(self, longest: int = LONGEST_LINE) -> None:
         self._longest = longest
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are complete now, without their ends."""
+        """Return the lines that are complete now, without their line ends."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         lines = [part for line in whole for part in self._parts(line)]
         while len(self._rest) > self._longest:
@@ -25,7 +25,7 @@ class LineCutter:
         return lines
 
     def finish(self) -> list[str]:
-        """The pipe is closed: what was held back is a line, too."""
+        """Return the incomplete last line, if any, because the pipe is closed."""
         rest, self._rest = self._rest, b""
         return [self._part(rest)] if rest else []
 

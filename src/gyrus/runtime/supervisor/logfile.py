@@ -1,7 +1,7 @@
-"""The replica's log: ``replica.log``, a JSON document a line, and its rotated predecessors.
+"""The replica's log: ``replica.log``, one JSON document per line, and its rotated predecessors.
 
-Writing never fails and never waits for space: a replica must not die of a full disk. What could not be
-written is counted, and told once there is space again.
+Writing never fails and never waits for space, because a full disk must not end a replica. Lines that could
+not be written are counted, and the number is logged once there is space again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 LOG_FILE = "replica.log"
 SIZE = 16 * 1024 * 1024
-"""Bytes of one file."""
+"""Bytes of one file, at most."""
 OLD_FILES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """What becomes one :class:`gyrus.contract.operator.LogLine`."""
+    """The content of one :class:`gyrus.contract.operator.LogLine`."""
 
     message: str
     time: float
@@ -32,7 +32,7 @@ class LogEntry:
 
 
 class LogFile:
-    """Appends entries, and rotates the file when it has reached its size."""
+    """The open log file. It is rotated when it has reached its size."""
 
     def __init__(self, folder: str, replica: str, *, size: int = SIZE, old_files: int = OLD_FILES) -> None:
         self._path = os.path.join(folder, LOG_FILE)
@@ -75,7 +75,7 @@ class LogFile:
         return text.encode(errors="replace") + b"\n"
 
     def _append(self, data: bytes) -> bool:
-        """All of it or nothing: half a line would spoil the one after it."""
+        """Append all of the data or nothing, since half a line would spoil the next one. Returns success."""
         try:
             fd = self._open(len(data))
             if os.write(fd, data) < len(data):

@@ -1,4 +1,4 @@
-"""The supervisor's one loop: wait, observe, decide, act, record; and in the end leave nothing behind."""
+"""The supervisor's loop: wait, observe, decide, act, record. It ends only when no other process is left."""
 
 from __future__ import annotations
 
@@ -27,41 +27,48 @@ from gyrus.runtime.supervisor.role import roles_of
 from gyrus.runtime.supervisor.statusfile import StatusFile
 
 LINGER = 5.0
-"""Seconds that descendants of a handler may take to exit after it has; those of a ``process`` have the rest
-of the grace period, for its first process may be a mere wrapper."""
+"""Seconds that descendants of a handler may take to exit after it has exited.
+
+Descendants of a ``process`` have the rest of the grace period, because its first process may be only a
+wrapper.
+"""
 LAST_RESORT = 5.0
-"""Seconds that killed processes may take to vanish before we go all the same."""
+"""Seconds that killed processes may take to exit before the supervisor exits without waiting for them."""
 LOOK_AGAIN = 0.1
-"""Seconds between two looks for what is left, at the end."""
+"""Seconds between two searches for remaining processes, at the end."""
 QUIET_SHARE = 2 / 3
-"""Of the grace period: so long a server that is not ours goes on for those who are connected to it. Many such
-servers cut their requests short at SIGTERM; the gateway closes each connection as soon as it is idle."""
+"""Share of the grace period for which the user's server keeps serving connected clients before SIGTERM.
+
+Many servers abort their requests at SIGTERM. The gateway closes each connection as soon as it is idle.
+"""
 OOM_SAMPLE = 1.0
-"""Seconds between two looks at how many processes the kernel has killed for want of memory."""
+"""Seconds between two samples of the kernel's number of out-of-memory kills."""
 
 FORK_DIED = "a fork of the fork server died before it was ready"
 
 UPSTREAM = "GYRUS_UPSTREAM"
-"""Tells the front where the server is that it stands before."""
+"""Environment variable with the address of the server behind the queue proxy."""
 
 Reader = Callable[[float], None]
-"""Called with the present when there is something to read."""
+"""Callback when there is something to read; its argument is the current monotonic time."""
 
 
 @dataclass(slots=True)
 class ShutdownState:
-    """How far stopping has got; moments in monotonic seconds."""
+    """The progress of a shutdown. Times are monotonic seconds."""
 
     kill_at: float
     quiet_by: float
-    """Until then, connections to a server that is not ours are waited for."""
+    """Time until which the supervisor waits for the connections to the user's server to close."""
     awaits_callers: bool = False
     strays_kill_at: float | None = None
 
 
 class Supervisor:
+    """The supervisor of one replica."""
+
     def __init__(self, config: ReplicaConfig, config_path: str, fork: StartChild | None = None) -> None:
-        """``fork``: how workers are started, where not anew."""
+        """Prepare the replica. ``fork``: a way to start workers as forks instead of as new programs."""
         folder = os.path.dirname(config_path)
         self._config = config
         self._log = LogFile(config.log_dir or folder, config.id)
@@ -79,7 +86,7 @@ class Supervisor:
         self._alarm, self._alarm_end = socket.socketpair()
 
     def run(self) -> None:
-        """Returns when the replica was told to stop, and nothing of it runs any more."""
+        """Run the replica. Returns when it has been stopped and none of its processes runs any more."""
         self._listen_to_signals()
         try:
             while not self._done:
@@ -97,13 +104,14 @@ class Supervisor:
             self._log.close()
 
     def stop(self) -> None:
-        """Begin to stop. May be called from a signal handler, and again and again."""
+        """Begin to stop. Idempotent, and safe in a signal handler."""
         self._told_to_stop = True
 
     # Wait
 
     def _listen_to_signals(self) -> None:
-        """Handlers, not SIG_IGN: the processes that we start would inherit that."""
+        """Install handlers for the signals that stop the replica or wake the loop."""
+        # Empty handlers, not SIG_IGN: the replica's processes would inherit that.
         self._alarm.setblocking(False)
         self._alarm_end.setblocking(False)
         signal.set_wakeup_fd(self._alarm_end.fileno(), warn_on_full_buffer=False)
@@ -113,7 +121,7 @@ class Supervisor:
             signal.signal(number, lambda number, frame: None)
 
     def _wait(self, now: float) -> None:
-        """Until a pipe, a probe or a signal has something for us, or the next moment has come."""
+        """Wait until a pipe, a probe or a signal is ready, or until the next action is due."""
         poll = select.poll()
         readers: dict[int, Reader] = {}
         for fd, events, reader in self._sources():
@@ -126,7 +134,7 @@ class Supervisor:
             readers[fd](now)
 
     def _sources(self) -> Iterator[tuple[int, int, Reader]]:
-        """What may have something for us, and who reads it."""
+        """Yield each descriptor to wait for, its events and its reader."""
         yield self._alarm.fileno(), select.POLLIN, self._silence
         for process in self._processes:
             for pipe in process.pipes:
@@ -149,7 +157,7 @@ class Supervisor:
             yield now + LOOK_AGAIN if looks_again else self._ending.kill_at
 
     def _silence(self, now: float) -> None:
-        """The alarm has done its work: what it rang for is looked at in every round."""
+        """Empty the wake-up pipe of signals. Every pass of the loop checks all that a signal may mean."""
         try:
             while self._alarm.recv(4096):
                 pass
@@ -159,6 +167,7 @@ class Supervisor:
     # Observe
 
     def _observe(self, now: float) -> None:
+        # Reap before the new sample: only against the older one does the kernel's kill of a process show.
         self._reap(now)
         self._sample_oom_kills(now)
         for process in self._processes:
@@ -168,7 +177,7 @@ class Supervisor:
         self._watch_memory(now)
 
     def _reap(self, now: float) -> None:
-        """Wait for every dead child, orphans that we adopted included."""
+        """Reap every dead child, including adopted orphans."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -223,12 +232,12 @@ class Supervisor:
                     process.kill(now)
                 case Want.NOTHING:
                     process.ask(now)
-                    process.answered(now)
+                    process.answered(now)  # a probe may fail at once, as when nothing listens
         if self._ending:
             self._end(self._ending, now)
 
     def _end(self, ending: ShutdownState, now: float) -> None:
-        """Processes exit or are killed, then what they have left behind, then it is done."""
+        """Stop the processes or kill them at the deadline, then the processes that they left, then finish."""
         ending.awaits_callers = now < ending.quiet_by and self._has_callers()
         if ending.awaits_callers:
             return
@@ -253,7 +262,10 @@ class Supervisor:
                 self._finish(now)
 
     def _has_callers(self) -> bool:
-        """Our worker and our front end in order by themselves; a server of another's may not."""
+        """Return True if clients are connected to the user's server, which may not drain by itself.
+
+        The worker and the queue proxy drain by themselves.
+        """
         if self._config.process is None or self._config.queue_proxy:
             return False
         state = self._processes[0].state
@@ -262,7 +274,7 @@ class Supervisor:
         return has_callers(state.endpoint)
 
     def _tell_to_stop(self, now: float) -> None:
-        """A front first: the server behind it is needed until the front has ended."""
+        """Stop the queue proxy first, since it needs the server until it has drained; then the others."""
         fronts = [
             process
             for process in self._processes
@@ -277,7 +289,7 @@ class Supervisor:
         self._done = True
 
     def _give_up(self) -> None:
-        """A fault of our own: nothing may go on running that nobody watches."""
+        """Kill all processes after an error of the supervisor itself: none may run without supervision."""
         self._processes[0].say("error", f"the supervisor failed:\n{traceback.format_exc()}")
         everything = processtable.strays(processtable.read_table(), os.getpid(), ())
         _send(everything, signal.SIGKILL)
@@ -287,7 +299,7 @@ class Supervisor:
         return processtable.strays(processtable.read_table(), os.getpid(), known)
 
     def _clear_away_strays(self) -> None:
-        """A process died and will be started again: its descendants must not keep its port or its memory."""
+        """Kill the descendants of a process that has died, so that they do not keep its port or memory."""
         if self._ending is None:
             _send(self._strays(), signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""One role, brought to life: its process, the probe under way, and where it stands."""
+"""The process of one role, its present probe, and its state."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from gyrus.runtime.supervisor.worker_message import WorkerStatus, understand
 EAGER = 0.1
 """Seconds between probes of a process that is not ready yet."""
 STEADY = 1.0
-"""Seconds between probes of one that is."""
+"""Seconds between probes of a process that is ready."""
 SEARCH = 1.0
-"""Seconds between two searches for where a server listens instead."""
+"""Seconds between two searches for other addresses on which a server listens."""
 DRAINED_READS = 64
-"""Chunks that are read at most of what a dead process has left in a pipe."""
+"""Chunks of a dead process's output that are read from a pipe, at most."""
 
 
 class ManagedProcess:
-    """Does to one process what its life wants, and tells its life what happened."""
+    """Execute the actions that a process's state requires, and pass the observed events to the state."""
 
     def __init__(
         self,
@@ -41,14 +41,17 @@ class ManagedProcess:
         kept_port: Port | None = None,
         fork: StartChild | None = None,
     ) -> None:
-        """``kept_port``: to be listened on at every start, instead of another one each time. ``fork``: a way
-        to start that is quicker than anew, used as long as it works."""
+        """Manage the process of a role.
+
+        ``kept_port``: the port for every start; by default each start has another one. ``fork``: a faster way
+        to start than a new program; it is used as long as it works.
+        """
         self.role = role
         self.state = ProcessState(index=role.index, rules=role.rules)
         self.child: Child | None = None
         self.probe: Probe | None = None
         self.pipes: tuple[Pipe, ...] = ()
-        """Open as long as somebody may write to them: descendants may outlive the process, while we stop."""
+        """Pipes; open as long as a process may write to them. Descendants may outlive the process on stop."""
         self._folder = folder
         self._env = env
         self._log = log
@@ -65,10 +68,10 @@ class ManagedProcess:
 
     @property
     def forks(self) -> bool:
-        """It starts by a fork."""
+        """True if the process starts by a fork."""
         return self._fork is not None
 
-    # Acts
+    # Actions
 
     def start(self, now: float) -> None:
         self._release()
@@ -98,7 +101,7 @@ class ManagedProcess:
             self.state = self.state.killed(now)
 
     def ask(self, now: float) -> None:
-        """Begin a probe if it is time to."""
+        """Begin a probe if one is due."""
         if self.probe is None and self.state.listening and now >= self._probe_at and self.state.endpoint:
             self.probe = Probe(self.state.endpoint, self.role.ready_path, now)
             self._probe_at = now + (EAGER if self.state.phase is Phase.STARTING else STEADY)
@@ -110,7 +113,7 @@ class ManagedProcess:
         self._heard(pipe.stream, lines, now)
 
     def answered(self, now: float) -> None:
-        """Learn from the probe if it is done."""
+        """Pass the result of the probe to the state, if the probe is done."""
         if self.probe is None or not self.probe.done:
             return
         fault = self._explained(self.probe.fault, now)
@@ -121,7 +124,7 @@ class ManagedProcess:
             self._say_phase()
 
     def _explained(self, fault: str | None, now: float) -> str | None:
-        """A server that is not ours may well listen, but elsewhere."""
+        """Add to a fault that the user's server listens on other addresses, if it does."""
         if (
             fault is None
             or self._port is None
@@ -137,7 +140,7 @@ class ManagedProcess:
         return fault + self._elsewhere
 
     def died(self, code: int, now: float, *, out_of_memory: bool) -> None:
-        """It has been waited for."""
+        """Handle the exit of the process, which has been reaped."""
         assert self.child is not None
         self.child.reaped(code)
         self._drain(now)
@@ -145,7 +148,7 @@ class ManagedProcess:
         self.child = None
         self._release()
         if self.state.phase is Phase.STARTING:
-            self._fork = None  # what is loaded anew may do better
+            self._fork = None  # a new program may start where the fork failed
         self.state = self.state.exited(code, lines, now, out_of_memory=out_of_memory)
         if self.state.phase is Phase.GONE:
             self.say("info", f"{self.role.name} ended (code {code})")
@@ -154,14 +157,14 @@ class ManagedProcess:
             self._say_failure(now)
 
     def close(self, now: float) -> None:
-        """Nobody is left who could write to the pipes; whoever is will be killed by it."""
+        """Read the rest of the pipes and close them. A process that still writes is ended by SIGPIPE."""
         self._drain(now)
         for pipe in self.pipes:
             self._heard(pipe.stream, pipe.close(), now)
         self.pipes = ()
 
     def stop(self, now: float) -> None:
-        """Ask it to end. Once is enough."""
+        """Send SIGTERM to the process. Idempotent."""
         if self.state.phase in (Phase.DRAINING, Phase.GONE):
             return
         self.state = self.state.stopping(now)
@@ -169,7 +172,7 @@ class ManagedProcess:
             self.probe.close()
             self.probe = None
         if self.child:
-            self.say("info", f"{self.role.name} was told to stop")
+            self.say("info", f"stopping {self.role.name}")
             self.child.send(signal.SIGTERM)
 
     def condemned(self, verdict: Failure, now: float) -> None:
@@ -187,7 +190,7 @@ class ManagedProcess:
     # Log
 
     def say(self, level: str, message: str) -> None:
-        """In the replica's log, in our own name."""
+        """Write a message of the supervisor to the replica's log."""
         entry = LogEntry(message=message, time=time.time(), stream="gyrus", level=level)
         self._write([entry])
 
@@ -225,7 +228,7 @@ class ManagedProcess:
         if self.state.phase is Phase.READY:
             self.say("info", f"{self.role.name} is ready")
         else:
-            self.say("warning", f"{self.role.name} is not ready any more: {self.state.progress}")
+            self.say("warning", f"{self.role.name} is no longer ready: {self.state.progress}")
 
     def _say_failure(self, now: float) -> None:
         failure, retry_at = self.state.failure, self.state.retry_at
@@ -241,7 +244,7 @@ class ManagedProcess:
         self._say_failure(now)
 
     def _drain(self, now: float) -> None:
-        """What it wrote before it died. A descendant may hold a pipe open: do not wait for its end."""
+        """Read the output that is left in the pipes, without waiting: a descendant may hold them open."""
         for pipe in self.pipes:
             for _ in range(DRAINED_READS):
                 self.read(pipe, now)

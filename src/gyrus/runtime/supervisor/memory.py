@@ -1,4 +1,4 @@
-"""The replica's memory, watched: whoever uses too much is told before the machine suffers."""
+"""The limit of the replica's memory: it ends a process that uses too much before the machine runs out."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from gyrus.runtime.supervisor.process_state import Failure
 from gyrus.runtime.supervisor.processtable import family, resident
 
 INTERVAL = 0.2
-"""Seconds between two looks at the memory."""
+"""Seconds between two samples of the memory."""
 CENSUS = 1.0
-"""Seconds between two looks at who the descendants are."""
+"""Seconds between two searches for descendants."""
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """More memory is used than is allowed, and this process (with its descendants) uses most of it."""
+    """An excess of memory, with the process that uses most of it (its descendants included)."""
 
     pid: int
     verdict: Failure
 
 
 class MemoryWatch:
-    """Looks every :data:`INTERVAL`. What the supervisor itself uses is not counted."""
+    """A sample every :data:`INTERVAL`. The supervisor's own memory is not counted."""
 
     def __init__(self, allowed: int) -> None:
         self._allowed = allowed
@@ -34,7 +34,7 @@ class MemoryWatch:
         self.wakes_at = 0.0
 
     def look(self, roots: Sequence[int], now: float) -> Offence | None:
-        """``roots``: the replica's processes."""
+        """Sample the memory of the replica's processes ``roots``. Returns None if it is within the limit."""
         if now < self.wakes_at:
             return None
         self.wakes_at = now + INTERVAL
@@ -46,7 +46,7 @@ class MemoryWatch:
 
 
 def offence(used: Mapping[int, int], allowed: int) -> Offence | None:
-    """``used``: bytes by process. Pure."""
+    """Compare the bytes by process with the limit. Pure. Returns None if they are within it."""
     total = sum(used.values())
     if total <= allowed:
         return None

@@ -1,4 +1,4 @@
-"""A TCP port for a server that is not ours."""
+"""A TCP port for the user's own server."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 HOST = "127.0.0.1"
 LOWEST, HIGHEST = 20_000, 32_767
-"""Below the ports that the kernel gives to outgoing connections: none of those can take it meanwhile."""
+"""Below the ports that the kernel gives to outgoing connections, so that none of those can take it."""
 TRIES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port that no other replica has been given.
+    """A port that no other replica has.
 
-    The server itself must be able to listen on it, so it cannot be kept by listening. Its UDP twin is held
-    instead, as a sign to other supervisors; it vanishes with us.
+    The server itself must listen on it, so the supervisor cannot reserve it by listening. It binds the UDP
+    port of the same number instead, as a sign to other supervisors. The kernel releases that port when this
+    process exits.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""One question to a process: are you ready? Asked without waiting, so that one loop can ask many."""
+"""A readiness probe of a process. It never blocks, so that one loop can run many probes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import re
 import socket
 
 TIMEOUT = 3.0
-"""Seconds."""
+"""Seconds after which a probe fails."""
 RETRY = 0.05
-"""Seconds until a full backlog is tried again."""
+"""Seconds until a connection is retried after a full backlog."""
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _LONGEST_ANSWER = 4096
-"""Bytes that are looked at."""
+"""Bytes of an answer that are examined, at most."""
 
 
 class Probe:
-    """Connects, asks with GET where there is a path, and has an answer at ``deadline`` at the latest.
+    """One connection, with a GET if there is a path, that is done by ``deadline`` at the latest.
 
-    ``fault`` says why it is not ready; None: it is. It means nothing before ``done``.
+    Once it is ``done``, ``fault`` is the reason why the process is not ready. None means that it is ready.
     """
 
     def __init__(self, endpoint: str, path: str | None, now: float) -> None:
@@ -30,7 +30,7 @@ class Probe:
         self._connected = False
         self.deadline = now + TIMEOUT
         self.retry_at: float | None = None
-        """When to connect again, for the process had no room for another connection."""
+        """Monotonic seconds of the next try to connect, after a full backlog; None if none is due."""
         self.done = False
         self.fault: str | None = None
         self.socket = self._new_socket()
@@ -45,13 +45,13 @@ class Probe:
         error = self.socket.connect_ex(self._address)
         if error == 0:
             self._on_connected()
-        elif error == errno.EAGAIN and self._is_unix:
+        elif error == errno.EAGAIN and self._is_unix:  # a Unix socket reports a full backlog at once
             self.retry_at = now + RETRY
         elif error != errno.EINPROGRESS:
             self._finish(self._not_connected(error))
 
     def advance(self, now: float) -> None:
-        """The socket can be written or read at last."""
+        """Continue: the socket can be written or read."""
         try:
             if not self._connected:
                 self._check_connection()
@@ -63,9 +63,9 @@ class Probe:
             self._finish(f"{self._question} failed: {error.strerror}")
 
     def passed(self, now: float) -> None:
-        """Time has passed."""
+        """Fail at the deadline, or retry the connection when that is due."""
         if not self.done and now >= self.deadline:
-            what = "was not answered" if self._connected else "found no room for a connection"
+            what = "was not answered" if self._connected else "was not accepted"
             self._finish(f"{self._question} {what} within {TIMEOUT:g} s")
         elif not self.done and self.retry_at is not None and now >= self.retry_at:
             self.connect(now)
@@ -136,7 +136,7 @@ class Probe:
 
 
 def _explanation(answer: bytes) -> str:
-    """What our own worker and front say of it in the same breath; nothing is waited for."""
+    """Return the message in the body of gyrus' own programs, if it has arrived with the status line."""
     try:
         match json.loads(answer.partition(b"\r\n\r\n")[2]):
             case {"message": str(message)}:

@@ -1,5 +1,6 @@
-"""The life of one process, as a value: what happened to it makes the next one. Pure; times are monotonic
-seconds and come as ``now``.
+"""The state of one process, as a value: each event makes a new state. Pure.
+
+Times are monotonic seconds; the current time is the argument ``now``.
 
 ::
 
@@ -23,33 +24,33 @@ BACKOFF = Backoff(0.5, 60.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRules:
-    """Times in seconds."""
+    """The rules of a process's start and restarts. Times are seconds."""
 
     start_timeout: float = 600.0
     late: Reason = Reason.START_TIMEOUT
-    """What a process suffers from that is not ready in time."""
+    """Reason of the failure of a process that is not ready in time."""
     late_message: str = "it was not ready"
     patience: float = 60.0
-    """How long a process may be unresponsive (it may hold the GIL for good reasons) before it is killed."""
+    """Seconds that a process may be unresponsive before it is killed; it may hold the GIL for a reason."""
     settled: float = 60.0
-    """Ready for so long, its earlier failures are forgotten."""
+    """Seconds of readiness after which earlier failures are forgotten."""
     last_words: float = 5.0
-    """How long a process may live on after it said that it failed."""
+    """Seconds that a process may still run after it has reported its failure."""
     backoff: Backoff = BACKOFF
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a process ended, or has to."""
+    """The reason why a process ended or has to end."""
 
     reason: Reason
     message: str
     lines: tuple[str, ...] = ()
-    """A traceback, where there is one."""
+    """The traceback, if there is one."""
 
 
 class Want(Enum):
-    """What should be done to the process now."""
+    """The action that the process needs now."""
 
     NOTHING = "nothing"
     START = "start"
@@ -58,42 +59,42 @@ class Want(Enum):
 
 LAST_LINES = 30
 KILL_AGAIN = 1.0
-"""Seconds."""
+"""Seconds between two SIGKILLs."""
 RUNNING = frozenset({Phase.STARTING, Phase.READY, Phase.UNREADY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessState:
-    """Where one process stands. Every method gives the next life, or answers a question."""
+    """The state of one process. Methods for events return the next state; the others only read."""
 
     index: int
     rules: ProcessRules
     phase: Phase = Phase.STARTING
     since: float = 0.0
-    """When the phase began."""
+    """Time when the phase began."""
     pid: int | None = None
     endpoint: str | None = None
     listening: bool = False
-    """Worth probing."""
+    """True if the process should be probed."""
     progress: str = ""
-    """What it does while it starts, or what the last probe found."""
+    """Current step of its start, or the result of the last probe."""
     restarts: int = 0
     failures: int = 0
-    """Since it was last settled."""
+    """Failures since it was last settled."""
     failure: Failure | None = None
-    """The last one."""
+    """The last failure."""
     verdict: Failure | None = None
-    """Known before its exit: why it is about to die."""
+    """Reason of its coming exit, if that is known before."""
     kill_at: float | None = None
     retry_at: float | None = None
     exit_code: int | None = None
     born: bool = False
-    """It was started at least once."""
+    """True if it was started at least once."""
 
-    # What happens to it
+    # Events
 
     def started(self, pid: int, endpoint: str | None, now: float, *, listening: bool) -> ProcessState:
-        """``listening``: probe it from the start, for it will not announce when."""
+        """Record the start. ``listening``: probe it from now on; it does not report when it listens."""
         return replace(
             self,
             phase=Phase.STARTING,
@@ -110,7 +111,7 @@ class ProcessState:
         )
 
     def refused(self, verdict: Failure, now: float) -> ProcessState:
-        """It could not even be started."""
+        """Record that the process could not be started."""
         return self._failed(verdict, now) if self.phase is Phase.STARTING and self.pid is None else self
 
     def announced_progress(self, message: str) -> ProcessState:
@@ -120,23 +121,23 @@ class ProcessState:
         return replace(self, listening=True) if self.phase is Phase.STARTING and self.pid else self
 
     def announced_failure(self, verdict: Failure, now: float) -> ProcessState:
-        """It says itself why it cannot go on, and should exit now."""
+        """Record the failure that the process itself reported; it should exit now."""
         if self.pid is None or self.verdict is not None:
             return self
         return replace(self, verdict=verdict, listening=False, kill_at=now + self.rules.last_words)
 
     def condemned(self, verdict: Failure, now: float) -> ProcessState:
-        """It has to be killed."""
+        """Record that the process must be killed."""
         if self.pid is None:
             return self
         return replace(self, verdict=self.verdict or verdict, listening=False, kill_at=now)
 
     def killed(self, now: float) -> ProcessState:
-        """It was sent SIGKILL. Where even that takes its time, it is sent another."""
+        """Record that SIGKILL was sent; it is sent again if the process has not exited after a while."""
         return replace(self, kill_at=now + KILL_AGAIN) if self.kill_at is not None else self
 
     def probed(self, fault: str | None, now: float) -> ProcessState:
-        """``fault``: why the probe failed; None: it is ready."""
+        """Record the result of a probe. ``fault``: the reason why it failed; None means ready."""
         if self.phase not in RUNNING or not self.listening:
             return self
         if self.phase is Phase.STARTING and fault is not None:
@@ -148,7 +149,11 @@ class ProcessState:
     def exited(
         self, code: int, lines: tuple[str, ...], now: float, *, out_of_memory: bool = False
     ) -> ProcessState:
-        """``lines``: what it printed at last. ``out_of_memory``: the kernel just killed for want of it."""
+        """Record the exit of the process.
+
+        ``lines``: the last lines that it printed. ``out_of_memory``: the kernel has just killed a process
+        because memory ran out.
+        """
         if self.pid is None:
             return self
         if self.phase is Phase.DRAINING:
@@ -158,7 +163,7 @@ class ProcessState:
         return replace(self._failed(told, now), exit_code=code)
 
     def passed(self, now: float) -> ProcessState:
-        """Time has passed."""
+        """Apply the rules for which time has passed: restart, deadline, forgetting of failures."""
         if self.phase is Phase.BACKOFF and self.retry_at is not None and now >= self.retry_at:
             return replace(self, phase=Phase.STARTING, since=now, retry_at=None)
         if self.kill_at is None and self._deadline is not None and now >= self._deadline:
@@ -168,15 +173,16 @@ class ProcessState:
         return self
 
     def stopping(self, now: float) -> ProcessState:
-        """The replica was told to stop."""
+        """Record that the replica stops."""
         if self.phase in (Phase.DRAINING, Phase.GONE):
             return self
         phase = Phase.GONE if self.pid is None else Phase.DRAINING
         return replace(self, phase=phase, since=now, retry_at=None, kill_at=None, listening=False)
 
-    # What follows from it
+    # Consequences
 
     def wants(self, now: float) -> Want:
+        """Return the action that the process needs now."""
         if self.phase is Phase.STARTING and self.pid is None:
             return Want.START
         if self.pid is not None and self.kill_at is not None and now >= self.kill_at:
@@ -185,7 +191,7 @@ class ProcessState:
 
     @property
     def wakes_at(self) -> float | None:
-        """When to look at it again though nothing happens to it."""
+        """Time of the next change without an event; None if there is none."""
         if self.kill_at is not None:
             return self.kill_at
         times = [t for t in (self.retry_at, self._deadline, self._forgets_at) if t is not None]
@@ -221,12 +227,12 @@ class ProcessState:
         if self.phase in (Phase.BACKOFF, Phase.FAILED) and self.failure:
             return self.failure.message
         if self.phase is Phase.STARTING and not self.progress and self.failure:
-            return f"starting again; before, {self.failure.message}"
+            return f"starting again after a failure: {self.failure.message}"
         return self.progress if self.phase in RUNNING else ""
 
     @property
     def _deadline(self) -> float | None:
-        """When it has had time enough to become ready."""
+        """Time by which it must be ready; None if it is ready or does not run."""
         if self.pid is None:
             return None
         if self.phase is Phase.STARTING:
@@ -264,7 +270,7 @@ class ProcessState:
 
 
 def verdict_of(code: int, *, out_of_memory: bool = False) -> Failure:
-    """What an exit code alone tells. Negative: a signal's number."""
+    """Derive the failure from an exit code alone. A negative code is the number of a signal."""
     if code >= 0:
         return Failure(Reason.EXITED, f"it exited with code {code}")
     if -code == signal.SIGKILL and out_of_memory:
@@ -275,7 +281,7 @@ def verdict_of(code: int, *, out_of_memory: bool = False) -> Failure:
 
 
 def last_lines(printed: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
-    """What it printed, then the traceback that it told of, unless it printed that too."""
+    """Return the printed lines followed by the reported traceback, unless that was printed too."""
     both = printed if told and printed[-len(told) :] == told else printed + told
     return both[-LAST_LINES:]
 

@@ -1,7 +1,4 @@
-"""Which processes there are, whose children they are, and what memory they use.
-
-From ``/proc`` on Linux, from ``ps`` elsewhere.
-"""
+"""The table of all processes, their parents and memory, from ``/proc`` on Linux, from ``ps`` elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ class Row:
     parent: int
     group: int
     resident: int
-    """Bytes. Zero: it is dead, and only waits to be waited for."""
+    """Bytes of resident memory. Zero means a zombie: it is dead and has not been reaped."""
 
 
 Table = Mapping[int, Row]
@@ -35,7 +32,7 @@ def read_table() -> Table:
 
 
 def descendants(table: Table, root: int) -> set[int]:
-    """Children, their children, and so on; without ``root``."""
+    """Return the children of ``root``, their children and so on, without ``root``."""
     children: dict[int, list[int]] = {}
     for row in table.values():
         children.setdefault(row.parent, []).append(row.pid)
@@ -49,7 +46,7 @@ def descendants(table: Table, root: int) -> set[int]:
 
 
 def strays(table: Table, leader: int, known: Iterable[int]) -> set[int]:
-    """Living processes of the leader's group or descent that do not descend from ``known`` ones."""
+    """Return the living members of the leader's group or descent that do not descend from ``known`` ones."""
     belonging = descendants(table, leader) | {row.pid for row in table.values() if row.group == leader}
     accounted = {leader, *known}
     for pid in known:
@@ -58,17 +55,17 @@ def strays(table: Table, leader: int, known: Iterable[int]) -> set[int]:
 
 
 def family(root: int) -> list[int]:
-    """``root`` and its descendants, as of now. Cheap: it does not look at other processes."""
+    """Return ``root`` and its descendants. This is cheap on Linux: it reads no other processes."""
     if not LINUX or not os.path.exists(f"/proc/{root}/task/{root}/children"):
         return [root, *descendants(read_table(), root)]
     found = [root]
-    for pid in found:  # grows as we go
+    for pid in found:  # the list grows during the loop
         found.extend(_children(pid))
     return found
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that the process uses now; 0 where it is gone."""
+    """Return the bytes of memory that the process uses now. Returns 0 if it has exited."""
     if not LINUX:
         return next((row.resident for row in _rows_of_ps("-p", str(pid))), 0)
     try:

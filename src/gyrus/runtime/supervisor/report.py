@@ -1,4 +1,4 @@
-"""What the lives of a replica's processes amount to: its status. Pure."""
+"""The status of a replica, derived from the states of its processes. Pure."""
 
 from __future__ import annotations
 
@@ -17,30 +17,36 @@ NEARNESS = (
     Phase.DRAINING,
     Phase.GONE,
 )
-"""From ready to never."""
+"""Phases from the nearest to ready to the farthest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What stays the same about a supervisor."""
+    """The constant facts about a supervisor's process."""
 
     pid: int
     pid_started: float
     started_at: float
     """Seconds since the epoch."""
     epoch: float
-    """What to add to monotonic seconds for seconds since the epoch."""
+    """Seconds since the epoch at monotonic time zero; added to monotonic seconds for the time of day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
+    """The builder of a replica's status."""
+
     config: ReplicaConfig
     origin: Origin
 
     def report(
         self, lives: Sequence[ProcessState], *, stopping: bool, ended: bool, ready_at: float | None
     ) -> ReplicaStatus:
-        """``ready_at``: when it first became ready, in monotonic seconds. ``ended``: nothing of it runs."""
+        """Build the status.
+
+        ``ready_at``: monotonic seconds when the replica first became ready. ``ended``: none of its processes
+        runs any more.
+        """
         statuses = tuple(state.status for state in lives)
         decisive = self._decisive(statuses)
         phase = Phase.GONE if ended else Phase.DRAINING if stopping else decisive.phase
@@ -63,7 +69,7 @@ class Reporter:
         )
 
     def _decisive(self, statuses: Sequence[ProcessStatus]) -> ProcessStatus:
-        """The process nearest to ready; behind a front, both are needed, so it is the farthest."""
+        """Return the process nearest to ready; with a queue proxy, the farthest, since both are required."""
         choose = max if self.config.queue_proxy else min
         return choose(statuses, key=lambda status: NEARNESS.index(status.phase))
 
@@ -87,7 +93,7 @@ class Reporter:
 
 
 def _last_lines(status: ProcessStatus) -> tuple[str, ...]:
-    """Those of its last failure, as long as it suffers from that."""
+    """Return the lines of the last failure while it keeps the process from being ready."""
     return status.last_lines if status.reason is not None and status.phase is not Phase.UNREADY else ()
 
 

@@ -1,4 +1,4 @@
-"""Which processes a replica consists of: pure, from its configuration."""
+"""The roles of a replica's processes, derived from its configuration. Pure."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _PORT = re.compile(r"\$?\{PORT\}|\$PORT\b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """One process that the replica runs, again and again."""
+    """One process that the replica runs and restarts."""
 
     index: int
     name: str
-    """In messages."""
+    """Name in messages."""
     command: tuple[str, ...]
     socket: str | None
-    """Where it will listen; None: on a TCP port of 127.0.0.1, picked anew at every start."""
+    """Path of the Unix socket on which it listens; None means a TCP port of 127.0.0.1, new at each start."""
     ready_path: str | None
-    """Answers 2xx when it is ready; None: ready as soon as it accepts connections."""
+    """Path that answers 2xx when it is ready; None means that it is ready once it accepts connections."""
     announces: bool
-    """It is ours: it has a control pipe, and says there when it listens."""
+    """True for gyrus' own programs, which report on a control pipe when they listen."""
     rules: ProcessRules
     behind_front: bool = False
-    """Its port stays the same for all of its lives, for the front knows it."""
+    """True if it keeps its port across restarts, because the queue proxy knows it."""
     queue_proxy: bool = False
-    """It stands before another, and ends before that does."""
+    """True if it is a proxy in front of another process and must end before that."""
 
     def words(self, port: int | None) -> tuple[str, ...]:
-        """The command to run."""
+        """Return the command to run, with the port filled in."""
         if port is None:
             return self.command
         return tuple(expand(word, port) for word in self.command)
@@ -52,12 +52,12 @@ def socket_path(config: ReplicaConfig, index: int) -> str:
 
 
 def expand(word: str, port: int) -> str:
-    """``$PORT``, ``${PORT}`` and ``{PORT}``, wherever they stand in the word."""
+    """Replace ``$PORT``, ``${PORT}`` and ``{PORT}`` anywhere in the word."""
     return _PORT.sub(str(port), word)
 
 
-# -P: the project is the working folder, and a module of the user's must not take the place of one of ours.
-# The worker itself puts the project on the path, once it has imported what it needs.
+# -P: the project is the working folder, and a module of the project must not replace one of gyrus' modules.
+# The worker itself puts the project on the path after its own imports.
 
 
 def _worker(config: ReplicaConfig, config_path: str, index: int) -> Role:

@@ -1,4 +1,4 @@
-"""``status.json``: always whole, always the latest, and told of to whoever listens."""
+"""The file ``status.json``: always complete and current, with a notification of each change."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from gyrus.contract.replica import STATUS_FILE, ReplicaStatus
 from gyrus.runtime.codec import encode
 
 RETRY = 1.0
-"""Seconds until a write that failed (the disk is full) is tried again."""
+"""Seconds until a failed write (the disk is full) is retried."""
 RING_AGAIN = 0.05
-"""Seconds until a listener whose queue was full is told again."""
+"""Seconds until a listener whose queue was full is notified again."""
 
 
 class StatusFile:
+    """The writer of a replica's status."""
+
     def __init__(self, folder: str, notify: str | None) -> None:
         self._path = os.path.join(folder, STATUS_FILE)
         self._notify = notify
         self._written: ReplicaStatus | None = None
         self._untold = False
         self.retry_at: float | None = None
-        """When to call :meth:`write` again though nothing has changed."""
+        """Monotonic seconds when :meth:`write` must be called again even without a change."""
 
     def write(self, status: ReplicaStatus, now: float) -> None:
-        """Does nothing where the file says so already, and everybody knows."""
+        """Write the status and notify, unless the file is current and the notification was sent."""
         if self.retry_at is not None and now < self.retry_at:
             return
         self.retry_at = None
@@ -54,5 +56,5 @@ class StatusFile:
                 self.retry_at = now + RING_AGAIN
                 return
             except OSError:
-                pass  # nobody listens just now; whoever comes will read the file
+                pass  # no platform listens now; it reads the file when it starts
         self._untold = False

@@ -1,4 +1,4 @@
-"""What a process of ours says on its control pipe, a JSON document a line."""
+"""Messages of a worker or queue proxy on its control pipe, one JSON document per line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gyrus.runtime.supervisor.logfile import LogEntry
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """``{"kind": "status", …}``: where the process stands."""
+    """The process's own status: ``{"kind": "status", …}``."""
 
     phase: Phase
     reason: Reason | None
@@ -21,7 +21,7 @@ class WorkerStatus:
 
 
 def understand(line: str, now: float) -> WorkerStatus | LogEntry:
-    """A line that is neither a status nor a log line is logged as it is."""
+    """Parse a line. A line that is neither a status nor a log line becomes a log line as it is."""
     try:
         said = json.loads(line)
         match said:

@@ -250,7 +250,7 @@ def test_an_order_of_another_revision_is_refused(fork_server: Park) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     assert lot.refusal(revision=2, env={"A": "1"}).endswith(
-        "differs from the fork server's settings: revision, env"
+        "differs from the fork server's in: revision, env"
     )
     assert "cannot be read" in lot.refusal(id=7)
 

@@ -188,4 +188,4 @@ def test_a_missing_interpreter_is_told(replicas: Replicas, short_folder: Path) -
     )
     status: ReplicaStatus = replica.until_phase(Phase.FAILED)
     assert status.reason is Reason.DEPENDENCIES
-    assert status.message == "/no/such/python is missing; deploy again to have the environment built anew"
+    assert status.message == "/no/such/python is missing; deploy again to rebuild the environment"

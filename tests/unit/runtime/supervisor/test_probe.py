@@ -103,6 +103,6 @@ def test_a_full_backlog_is_tried_again_until_the_deadline(server: socket.socket)
     assert waiting.retry_at is None
     last = Probe(endpoint(server), "/readyz", 0)
     last.passed(TIMEOUT)
-    assert last.fault == "GET /readyz found no room for a connection within 3 s"
+    assert last.fault == "GET /readyz was not accepted within 3 s"
     for probe in (*crowd, waiting):
         probe.close()

@@ -139,7 +139,7 @@ def test_an_exit_is_told_with_its_last_lines_and_it_is_started_again(replicas: R
         (
             "./server.py",
             Reason.PACKAGE,
-            "the command ./server.py may not be executed; make it executable (chmod +x ./server.py)",
+            "the command ./server.py cannot be executed; make it executable (chmod +x ./server.py)",
         ),
     ],
 )

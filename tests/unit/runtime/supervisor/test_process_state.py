@@ -105,7 +105,7 @@ def test_the_kernels_kill_for_want_of_memory_is_told() -> None:
 
 def test_a_restart_says_what_was_before() -> None:
     again = ready().exited(3, (), 1).passed(2).started(2, None, 2, listening=True)
-    assert again.status.message == "starting again; before, it exited with code 3"
+    assert again.status.message == "starting again after a failure: it exited with code 3"
     assert again.status.reason is Reason.EXITED
     assert again.restarts == 1
     well = again.probed(None, 3).status
