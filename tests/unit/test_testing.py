@@ -1,4 +1,4 @@
-"""What ``gyrus.testing`` promises to users' tests."""
+"""The behaviour that ``gyrus.testing`` promises to users' tests."""
 
 from __future__ import annotations
 

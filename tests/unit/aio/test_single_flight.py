@@ -1,4 +1,4 @@
-"""One piece of work for all who want it, and none when nobody does."""
+"""One piece of work for all callers, which ends when the last caller stops waiting."""
 
 from __future__ import annotations
 

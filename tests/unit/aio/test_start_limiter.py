@@ -1,4 +1,4 @@
-"""Turns are given in order, and never lost."""
+"""Permits are given in order of arrival, and none is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gives back how many."""
+"""The number of requests that each process requeues."""
 
 from __future__ import annotations
 

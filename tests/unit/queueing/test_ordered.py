@@ -1,4 +1,4 @@
-"""Against the simplest thing that could be right: a list that is sorted again and again."""
+"""The heap behaves like the simplest correct model: a list that is sorted after each change."""
 
 from __future__ import annotations
 

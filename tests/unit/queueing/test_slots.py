@@ -1,4 +1,4 @@
-"""Whatever happens to it in whatever order, the line keeps its promises."""
+"""The slot queue keeps its invariants under any sequence of operations."""
 
 from __future__ import annotations
 

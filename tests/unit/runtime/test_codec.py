@@ -1,4 +1,4 @@
-"""Contract dataclasses survive JSON; differences of version are tolerated, faults are named."""
+"""Contract dataclasses survive JSON; differences of version are tolerated, and messages name the fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who goes, in which order, and how fast."""
+"""Requeueing: which requests, in which order, and at which pace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker as a process: what it says, when it serves, how it ends."""
+"""The worker as a process: its reports, its serving and its end."""
 
 from __future__ import annotations
 

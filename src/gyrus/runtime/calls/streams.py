@@ -25,7 +25,10 @@ AHEAD = 8
 
 
 async def stream_on_loop(admission: Admission, call: Call, streaming: Streaming) -> Answer | None:
-    """Send the items of an async generator. Returns None if that was the answer, else the answer to send."""
+    """Send the items of an async generator.
+
+    Returns the answer to send if it fails before its first item, else None.
+    """
     flow = call.more = _LoopFlow()
     items = cast("AsyncIterator[Any]", streaming.items)
     framing: Framing | None = None
@@ -78,7 +81,10 @@ async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
 def stream_in_thread(
     admission: Admission, threads: Threads, call: Call, streaming: Streaming
 ) -> Answer | None:
-    """Send the items until the client disconnects. Returns None if that was the answer, else the answer."""
+    """Send the items of a generator until it ends or the client disconnects. Runs in a thread.
+
+    Returns the answer to send if it fails before its first item, else None.
+    """
     flow = call.more = _ThreadFlow()
     framing: Framing | None = None
     try:

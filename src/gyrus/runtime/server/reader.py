@@ -51,7 +51,7 @@ class Reader:
         self._refusal: RequestRefused | None = None
 
     def feed(self, data: bytes) -> None:
-        """Parse more bytes. Requests before a refused one are still in ``complete``. Raises RequestRefused."""
+        """Parse more bytes. Requests before a refused one stay in ``complete``. Raises RequestRefused."""
         before = self.begun
         try:
             self._parser.feed_data(data)

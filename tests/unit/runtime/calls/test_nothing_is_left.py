@@ -1,4 +1,4 @@
-"""After very many requests, whatever became of them, everything is as before the first."""
+"""After very many requests with any outcome, no call, slot or deadline is left."""
 
 from __future__ import annotations
 

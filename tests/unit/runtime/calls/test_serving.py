@@ -1,4 +1,4 @@
-"""Requests over a real socket: slots, queue, time, clients that leave, giving back."""
+"""Requests over a real socket: slots, queue, deadlines, disconnects, requeueing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not survive a fork is found, and said."""
+"""State that does not survive a fork is detected and reported."""
 
 from __future__ import annotations
 

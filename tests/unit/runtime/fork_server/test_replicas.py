@@ -1,4 +1,4 @@
-"""A parked process and its forks, from the load to the end."""
+"""A fork server and its forks, from loading to the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Libraries with threads of their own: none before the fork, as many as ever after it."""
+"""Libraries with their own threads: none before the fork, the usual number after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a handler that cannot be loaded."""
+"""Messages about handlers that cannot be loaded."""
 
 from __future__ import annotations
 

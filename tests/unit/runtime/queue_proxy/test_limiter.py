@@ -1,4 +1,4 @@
-"""Whatever happens to those who wait, no slot is lost and none is given twice."""
+"""No slot is lost or given twice, in whatever order requests wait, start and leave."""
 
 from __future__ import annotations
 

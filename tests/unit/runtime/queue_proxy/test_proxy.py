@@ -1,4 +1,4 @@
-"""The front before real servers: what passes, in which order, and what never is lost."""
+"""The queue proxy in front of real servers: forwarding, order, and requests that are never lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads on their way through the queue proxy."""
+"""Heads that the queue proxy forwards."""
 
 from __future__ import annotations
 

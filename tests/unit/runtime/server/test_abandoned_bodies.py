@@ -1,4 +1,4 @@
-"""What a client did not finish is gone when the client is, and does not wait for the garbage collector."""
+"""An unfinished request's memory is freed on disconnect, without waiting for the garbage collector."""
 
 from __future__ import annotations
 

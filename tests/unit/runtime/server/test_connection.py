@@ -1,4 +1,4 @@
-"""Turns, ends and times of one connection."""
+"""Order, end and timeouts of one connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes that nobody should send, cut wherever they may be: the server stays up, and well-formed itself."""
+"""Malformed bytes, cut at any place: the server stays up, and its answers are well-formed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is connected to a port."""
+"""Clients that are connected to a port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server of the user, behind the queue proxy, in one replica."""
+"""The user's own server behind the queue proxy in one replica."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A handler's processes, as far as the supervisor knows them: by their control pipe and their socket.
+"""A handler's processes as the supervisor observes them: through their control pipe and their socket.
 
 The worker here is a small script that speaks the same protocol as the real one.
 """

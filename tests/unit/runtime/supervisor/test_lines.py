@@ -1,4 +1,4 @@
-"""However a pipe's bytes arrive, the lines are the same, and memory is bounded."""
+"""The lines are the same however the bytes of a pipe arrive, and memory is bounded."""
 
 from __future__ import annotations
 

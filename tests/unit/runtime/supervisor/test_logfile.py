@@ -1,4 +1,4 @@
-"""The log is written in lines that others can read, is bounded, and survives a full disk."""
+"""The log consists of readable lines, is bounded, and survives a full disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who uses how much, who belongs to whom, and who is to blame."""
+"""Memory by process and descendants, and the process that exceeds the limit."""
 
 from __future__ import annotations
 

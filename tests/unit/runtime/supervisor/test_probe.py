@@ -1,4 +1,4 @@
-"""A probe never waits, and always has an answer in the end."""
+"""A probe never blocks and always ends with a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replica whose server is not ours, from its start to its end."""
+"""A replica with the user's own server, from its start to its end."""
 
 from __future__ import annotations
 

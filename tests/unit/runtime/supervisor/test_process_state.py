@@ -1,4 +1,4 @@
-"""The life of one process: what it does in each case, and what is always true of it."""
+"""The state of one process: its reaction to each event, and its invariants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes' lives amount to."""
+"""The replica's status, derived from the states of its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes a replica has, with which words and variables."""
+"""The processes of a replica, with their commands and variables."""
 
 from __future__ import annotations
 
