@@ -254,7 +254,7 @@ def test_an_init_that_takes_too_much_memory(served: Platform, project: Project) 
     handler = STARTS.format('self.held = b"x" * 2**30')
     said = outcome(served, project, handler_api("greedy", compute={"mem": "128Mi"}), handler)
     assert re.sub(r"used \d+ MiB", "used 1024 MiB", said) == failed_rollout(
-        "greedy", "(OutOfMemory): it used 1024 MiB, and compute.mem allows 128 MiB; raise it"
+        "greedy", "(OutOfMemory): it used 1024 MiB, but compute.mem allows 128 MiB; raise compute.mem"
     )
 
 

@@ -136,7 +136,7 @@ def test_an_unserialisable_answer(served: Platform) -> None:
     ("what", "event", "told"),
     [
         ("end", "Exited", r"it exited with code 5"),
-        ("fill", "OutOfMemory", r"it used \d+ MiB, and compute\.mem allows 128 MiB; raise it"),
+        ("fill", "OutOfMemory", r"it used \d+ MiB, but compute\.mem allows 128 MiB; raise compute\.mem"),
     ],
 )
 def test_a_predict_that_kills_its_process(served: Platform, what: str, event: str, told: str) -> None:

@@ -22,6 +22,8 @@ class Permit:
 
 
 class FairSemaphore:
+    """A semaphore whose permits are granted in the order of arrival."""
+
     def __init__(self, at_once: int, longest: float) -> None:
         """Allow ``at_once`` permits; each ends by itself after ``longest`` seconds."""
         self._free = at_once

@@ -78,7 +78,7 @@ class Batch:
         try:
             answer = encode(result)
             if isinstance(answer, Streaming):
-                raise BadAnswer("a batch cannot be answered by streams")
+                raise BadAnswer("a batch cannot be answered with streams; return one value for each request")
         except BadAnswer as error:
             return failure(error, call.request.id)
         return answer

@@ -108,7 +108,7 @@ def _wait_for_orders(config: ForkServerConfig, loaded: Loaded, status: StatusRep
                 if has_threads():
                     break
                 _fork(listener, connection, config.replica, loaded)
-    status.tell(ForkServerPhase.IMPOSSIBLE, because="a thread was started after it had loaded")
+    status.tell(ForkServerPhase.IMPOSSIBLE, because="a thread was started after the handler was loaded")
 
 
 def _fork(

@@ -73,4 +73,6 @@ def test_a_thread_that_starts_later_ends_it(fork_server: Park) -> None:
     os.kill(lot.until(ForkServerPhase.READY).pid, signal.SIGUSR1)
     with lot.call() as line:
         assert line.recv(100) == b""
-    assert lot.until(ForkServerPhase.IMPOSSIBLE).because == "a thread was started after it had loaded"
+    assert (
+        lot.until(ForkServerPhase.IMPOSSIBLE).because == "a thread was started after the handler was loaded"
+    )

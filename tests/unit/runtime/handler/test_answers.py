@@ -142,7 +142,9 @@ def test_frames(items: list[Any], accept: str, media_type: str, sent: bytes) -> 
 
 def test_an_item_that_does_not_fit_its_stream() -> None:
     framing = framing_for(Streaming(iter("a")), "a", Request(b"POST", b"/", {}))
-    with pytest.raises(BadAnswer, match="a stream of text/plain; charset=utf-8 cannot have an item of type dict"):
+    with pytest.raises(
+        BadAnswer, match="a stream of text/plain; charset=utf-8 cannot have an item of type dict"
+    ):
         framing.frame({})
 
 

@@ -19,7 +19,7 @@ def test_the_largest_is_to_blame() -> None:
     assert found
     assert found.pid == 2
     assert found.verdict.reason is Reason.OUT_OF_MEMORY
-    assert found.verdict.message == "it used 540 MiB, and compute.mem allows 512 MiB; raise it"
+    assert found.verdict.message == "it used 540 MiB, but compute.mem allows 512 MiB; raise compute.mem"
 
 
 @given(st.dictionaries(st.integers(1, 9), st.integers(0, 100)), st.integers(0, 300))

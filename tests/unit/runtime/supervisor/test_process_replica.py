@@ -210,7 +210,9 @@ def test_too_much_memory_is_told_and_ends_the_process(replicas: Replicas) -> Non
     replica = replicas.run(script=hog, memory=100 << 20)
     status = replica.until_phase(Phase.BACKOFF)
     assert status.reason is Reason.OUT_OF_MEMORY
-    told = re.fullmatch(r"it used (\d+) MiB, and compute\.mem allows 100 MiB; raise it", status.message)
+    told = re.fullmatch(
+        r"it used (\d+) MiB, but compute\.mem allows 100 MiB; raise compute\.mem", status.message
+    )
     assert told
     assert 100 < int(told[1]) < 300
 
