@@ -53,7 +53,7 @@ class Admission:
         self.queue = queue
         self.draining = False
         self.overdue: dict[Call, float] = {}
-        """Monotonic seconds of the deadline of each call that still has a slot past its deadline.
+        """Monotonic seconds of expiry, by call that still has a slot after its deadline.
 
         Nothing can interrupt a thread, so such a call keeps its slot until the handler returns.
         """

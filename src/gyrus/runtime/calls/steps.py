@@ -63,7 +63,7 @@ def afterwards(signature: Signature, given: dict[str, Any], response: Any, call:
 
 
 def failure(error: BaseException, request_id: bytes, name: str = "predict") -> Answer:
-    """Build the answer to a failure, and log its traceback with the current request's id."""
+    """Build the client's answer to a failure, and log its traceback under the current request's id."""
     if isinstance(error, RequestRefused):
         return error.answer(request_id)
     if isinstance(error, BadAnswer):

@@ -41,7 +41,7 @@ def _has_gpu() -> bool:
     if torch and torch.cuda.is_initialized():
         return True
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
-        return False  # no GPU is visible, so open device files are only from looking for one
+        return False  # no GPU is visible: the process may have searched for one, but uses none
     return any(target.startswith(_GPU) for target in _open_files())
 
 

@@ -23,7 +23,7 @@ from gyrus.runtime.telemetry.control import ControlPipe
 
 @dataclass(frozen=True, slots=True)
 class Forks:
-    """A way to start a process (see :class:`gyrus.runtime.supervisor.child.Start`)."""
+    """A way to start a process (see :class:`gyrus.runtime.supervisor.child.StartChild`)."""
 
     config: ReplicaConfig
     loaded: Loaded

@@ -25,7 +25,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 """Signals that fork servers and supervisors handle themselves."""
 
 LATE = ("concurrent.futures.thread", "importlib.readers")
-"""Modules that the standard library imports late: for the event loop's threads, for data of packages."""
+"""Modules of the standard library that forks would import: for the loop's threads, for data of packages."""
 
 SignalHandler = Callable[..., object] | int
 
@@ -37,7 +37,7 @@ class Loaded:
     make: Callable[[], LoadedHandler]
     """Function that returns the handler in a fork. Raises LoadFailed."""
     relay: SwitchableControl
-    """The way of all printed and logged lines."""
+    """The control through which all printed and logged lines pass."""
     restraint: ThreadPoolLimits
     signals: Mapping[signal.Signals, SignalHandler]
     """Signal handlers after the import of the handler's module."""

@@ -1,6 +1,6 @@
 """The visible title of a process: its command line, and the replica that its environment names.
 
-A fork has the title of its fork server. To be seen, recognized and ended as a replica's process, it writes
+A fork has the title of its fork server. To be seen, recognised and ended as a replica's process, it writes
 its own title over the memory that the kernel shows. That memory must be large enough, so the fork server is
 started with padding.
 """

@@ -67,7 +67,7 @@ class ConcurrencyLimiter:
         self.requeue()
 
     def requeue(self, at_most: int | None = None, *, first: int = 0, spare: int = 0) -> int:
-        """Requeue waiting requests (None: all), one per millisecond, and return the number of them."""
+        """Requeue ``at_most`` waiting requests (None: all), one per millisecond, and return their number."""
         if self._draining:
             return self._paced_requeue.order(None)
         return self._paced_requeue.order(at_most, first=first, spare=spare)

@@ -20,7 +20,7 @@ SLOWEST_CHECK = 0.5
 
 Serve = Callable[[Exchange], None]
 Tally = Callable[[int, float], None]
-"""Callback that takes the status of each answer that begins and the seconds since its request arrived."""
+"""Callback that takes the status of each begun answer and the seconds since its request was complete."""
 
 
 class Server:

@@ -167,7 +167,7 @@ class Supervisor:
     # Observe
 
     def _observe(self, now: float) -> None:
-        # Reap before the new sample: only against the older one does the kernel's kill of a process show.
+        # Reap before the new sample: a kill by the kernel is visible only against the older sample.
         self._reap(now)
         self._sample_oom_kills(now)
         for process in self._processes:
