@@ -18,18 +18,18 @@ from gyrus.runtime.server.problems import RequestRefused
 T = TypeVar("T", bound=Hashable)
 
 
-def load_of(line: SlotQueue[Any], now: float, busy: int) -> QueueLoad:
+def load_of(queue: SlotQueue[Any], now: float, busy: int) -> QueueLoad:
     """Report the load of a queue.
 
     ``now``: the time on the clock of the queue's arrivals. ``busy``: slots that no other request can have.
     """
     return QueueLoad(
-        slots=line.slots,
+        slots=queue.slots,
         busy=busy,
-        waiting=line.waiting,
-        movable=line.movable,
-        places=line.places,
-        waited=tuple(round(now - arrived, 4) for arrived in line.oldest(LONGEST_REPORTED)),
+        waiting=queue.waiting,
+        movable=queue.movable,
+        places=queue.places,
+        waited=tuple(round(now - arrived, 4) for arrived in queue.oldest(LONGEST_REPORTED)),
     )
 
 
@@ -65,9 +65,9 @@ class Requeue:
 class PacedRequeue(Generic[T]):
     """Requeue waiting requests one at a time, every ``REQUEUE_EVERY`` seconds."""
 
-    def __init__(self, line: SlotQueue[T], send_away: Callable[[T], None]) -> None:
-        """Call ``send_away`` with each request that has just left the queue ``line``."""
-        self._line = line
+    def __init__(self, queue: SlotQueue[T], send_away: Callable[[T], None]) -> None:
+        """Call ``send_away`` with each request that has just left the queue ``queue``."""
+        self._queue = queue
         self._send_away = send_away
         self._leaving: deque[T] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -78,7 +78,7 @@ class PacedRequeue(Generic[T]):
         After the ``first`` oldest, the next ``spare`` stay. Requests that start or leave in the meantime are
         skipped. The order replaces the rest of an earlier one, because its sender has seen the present queue.
         """
-        self._leaving = deque(self._line.to_requeue(at_most, first=first, spare=spare))
+        self._leaving = deque(self._queue.to_requeue(at_most, first=first, spare=spare))
         number = len(self._leaving)
         if self._timer is None:
             self._let_next_go()
@@ -93,6 +93,6 @@ class PacedRequeue(Generic[T]):
     def _let_one_go(self) -> None:
         while self._leaving:
             item = self._leaving.popleft()
-            if self._line.leave(item):
+            if self._queue.leave(item):
                 self._send_away(item)
                 return

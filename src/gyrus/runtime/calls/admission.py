@@ -47,9 +47,9 @@ class Admission:
     """The owner of all calls: it answers each at most once, and releases its slot exactly once."""
 
     def __init__(
-        self, queue: SlotQueue[Call], limits: Limits, metrics: Metrics, backlog_socket: BacklogSignal
+        self, queue: SlotQueue[Call], limits: Limits, metrics: Metrics, backlog_signal: BacklogSignal
     ) -> None:
-        """Notify ``backlog_socket`` when a request has to wait for others."""
+        """Notify ``backlog_signal`` when a request has to wait for others."""
         self.queue = queue
         self.draining = False
         self.overdue: dict[Call, float] = {}
@@ -64,7 +64,7 @@ class Admission:
         self._metrics = metrics
         self._deadlines: Deadlines[Call] = Deadlines(limits.timeout)
         self._timer: asyncio.TimerHandle | None = None
-        self._backlog_signal = backlog_socket
+        self._backlog_signal = backlog_signal
         self._paced_requeue = PacedRequeue(queue, self._left)
         self._loop = asyncio.get_running_loop()
 

@@ -22,8 +22,15 @@ def main(path: str) -> NoReturn:
     except (OSError, CodecError) as error:
         sys.exit(f"the configuration {path} cannot be read: {error}")
     env = environment_of(config.replica, os.environ)
-    command = (config.replica.python, "-P", "-m", "gyrus.runtime.fork_server.process", path, proctitle.ROOM)
-    os.execve(command[0], command, proctitle.with_room(thread_pools.restrained(env)))
+    command = (
+        config.replica.python,
+        "-P",
+        "-m",
+        "gyrus.runtime.fork_server.process",
+        path,
+        proctitle.PADDING,
+    )
+    os.execve(command[0], command, proctitle.with_padding(thread_pools.restrained(env)))
 
 
 if __name__ == "__main__":

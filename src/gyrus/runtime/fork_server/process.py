@@ -70,9 +70,9 @@ class StatusReporter:
 
     def _notify(self) -> None:
         """Notify the platform. If it does not listen now, it reads the file when it starts."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket, suppress(OSError):
-            backlog_socket.setblocking(False)
-            backlog_socket.sendto(self._config.name.encode(), self._config.replica.notify or "")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications, suppress(OSError):
+            notifications.setblocking(False)
+            notifications.sendto(self._config.name.encode(), self._config.replica.notify or "")
 
 
 def _load(config: ForkServerConfig) -> Loaded:

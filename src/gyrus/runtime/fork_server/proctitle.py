@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 REPLICA = "GYRUS_REPLICA"
-ROOM = "-" * 96
+PADDING = "-" * 96
 """An argument that only reserves memory.
 
 The command line of a replica is longer than that of its fork server, by the name of a folder and the end of
@@ -28,7 +28,7 @@ class TitleTooLong(Exception):
     """The new title is longer than the memory of the old one."""
 
 
-def with_room(env: Mapping[str, str]) -> dict[str, str]:
+def with_padding(env: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which the replica's name can be replaced.
 
     The variable comes last: the zero bytes after a shorter name then look like the end of the environment.

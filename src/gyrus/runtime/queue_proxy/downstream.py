@@ -184,7 +184,7 @@ class Downstream:
         proxy = self._proxy
         arrived = arrival(request.get(ARRIVED), came)
         left = proxy.limits.timeout - (monotonic() - arrived)
-        place = proxy.gate.slot(arrived, movable=_is_movable(request))
+        place = proxy.limiter.slot(arrived, movable=_is_movable(request))
         try:
             if left <= 0:
                 raise TimeoutError
@@ -196,7 +196,7 @@ class Downstream:
             raise RequestRefused(TIMEOUT, detail) from None
         except QueueFull:
             proxy.metrics.rejected += 1
-            raise queue_full(proxy.gate.running, proxy.gate.waiting) from None
+            raise queue_full(proxy.limiter.running, proxy.limiter.waiting) from None
         except Requeued:
             proxy.metrics.requeued += 1
             raise requeued(DRAINING if proxy.stopping else NO_REPLICA) from None

@@ -49,17 +49,17 @@ def _well(proxy: QueueProxy, body: bytes) -> Answer:
 
 def _metrics(proxy: QueueProxy, body: bytes) -> Answer:
     """Answer with the metrics of a worker that apply to a proxy."""
-    gate = proxy.gate
+    limiter = proxy.limiter
     gauges = {
-        "in_flight": ("Requests that are not answered yet.", float(gate.running + gate.waiting)),
-        "queued": ("Requests that wait for a slot.", float(gate.waiting)),
-        "slots_busy": ("Slots that are taken.", float(gate.running)),
+        "in_flight": ("Requests that are not answered yet.", float(limiter.running + limiter.waiting)),
+        "queued": ("Requests that wait for a slot.", float(limiter.waiting)),
+        "slots_busy": ("Slots that are taken.", float(limiter.running)),
     }
     return Answer(200, MEDIA_TYPE, proxy.metrics.exposition(gauges))
 
 
 def _load(proxy: QueueProxy, body: bytes) -> Answer:
-    return Answer(200, JSON, json.dumps(asdict(proxy.gate.load)).encode())
+    return Answer(200, JSON, json.dumps(asdict(proxy.limiter.load)).encode())
 
 
 def _only_post(proxy: QueueProxy, body: bytes) -> Answer:
@@ -67,5 +67,5 @@ def _only_post(proxy: QueueProxy, body: bytes) -> Answer:
 
 
 def _requeue(proxy: QueueProxy, body: bytes) -> Answer:
-    requeued = Requeue.read(body).carry_out(proxy.gate.requeue)
+    requeued = Requeue.read(body).carry_out(proxy.limiter.requeue)
     return Answer(200, JSON, json.dumps({"requeued": requeued}).encode())

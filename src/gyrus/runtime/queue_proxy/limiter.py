@@ -26,13 +26,13 @@ class Requeued(Exception):
 class ConcurrencyLimiter:
     """A limit of concurrent requests, with a queue in front of it."""
 
-    def __init__(self, slots: int | None, places: int, backlog_socket: BacklogSignal) -> None:
+    def __init__(self, slots: int | None, places: int, backlog_signal: BacklogSignal) -> None:
         """Limit to ``slots`` requests (None: no limit) and ``places`` that wait.
 
-        ``backlog_socket`` is notified when a request has to wait.
+        ``backlog_signal`` is notified when a request has to wait.
         """
         self._queue: SlotQueue[Start] = SlotQueue(slots, places)
-        self._backlog_signal = backlog_socket
+        self._backlog_signal = backlog_signal
         self._paced_requeue = PacedRequeue(self._queue, _send_away)
         self._draining = False
 

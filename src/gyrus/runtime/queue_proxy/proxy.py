@@ -19,11 +19,11 @@ from gyrus.runtime.telemetry.metrics import Metrics
 class QueueProxy:
     """The queue proxy of one replica."""
 
-    def __init__(self, limits: Limits, pool: Pool, backlog_socket: BacklogSignal) -> None:
-        """Notify ``backlog_socket`` when a request has to wait."""
+    def __init__(self, limits: Limits, pool: Pool, backlog_signal: BacklogSignal) -> None:
+        """Notify ``backlog_signal`` when a request has to wait."""
         self.limits = limits
         self.pool = pool
-        self.gate = ConcurrencyLimiter(limits.max_concurrency, limits.max_queue_length, backlog_socket)
+        self.limiter = ConcurrencyLimiter(limits.max_concurrency, limits.max_queue_length, backlog_signal)
         self.metrics = Metrics()
         self.stopping = False
         """True if every answer ends its connection."""
@@ -54,7 +54,7 @@ class QueueProxy:
 
     async def _drain(self) -> None:
         self.stopping = True
-        self.gate.drain()
+        self.limiter.drain()
         if not self._clients:
             return
         self._empty.clear()

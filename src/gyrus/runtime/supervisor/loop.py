@@ -202,7 +202,7 @@ class Supervisor:
         offence = self._memory.look(roots, now)
         for process in self._processes:
             if offence and process.pid == offence.pid:
-                process.condemned(offence.verdict, now)
+                process.must_end(offence.verdict, now)
 
     # Decide
 
@@ -332,7 +332,7 @@ def _processes(
     port = pick_port()
     env |= {UPSTREAM: port.endpoint}
     return [
-        ManagedProcess(role, config.project, env, log, kept_port=port if role.behind_front else None)
+        ManagedProcess(role, config.project, env, log, kept_port=port if role.behind_queue_proxy else None)
         for role in roles_of(config, config_path)
     ]
 

@@ -175,8 +175,8 @@ class ManagedProcess:
             self.say("info", f"stopping {self.role.name}")
             self.child.send(signal.SIGTERM)
 
-    def condemned(self, verdict: Failure, now: float) -> None:
-        self.state = self.state.condemned(verdict, now)
+    def must_end(self, verdict: Failure, now: float) -> None:
+        self.state = self.state.must_end(verdict, now)
 
     @property
     def wakes_at(self) -> Iterable[float]:

@@ -126,7 +126,7 @@ class ProcessState:
             return self
         return replace(self, verdict=verdict, listening=False, kill_at=now + self.rules.last_words)
 
-    def condemned(self, verdict: Failure, now: float) -> ProcessState:
+    def must_end(self, verdict: Failure, now: float) -> ProcessState:
         """Record that the process must be killed."""
         if self.pid is None:
             return self
@@ -167,7 +167,7 @@ class ProcessState:
         if self.phase is Phase.BACKOFF and self.retry_at is not None and now >= self.retry_at:
             return replace(self, phase=Phase.STARTING, since=now, retry_at=None)
         if self.kill_at is None and self._deadline is not None and now >= self._deadline:
-            return self.condemned(self._overdue, now)
+            return self.must_end(self._overdue, now)
         if self._forgets_at is not None and now >= self._forgets_at:
             return replace(self, failures=0)
         return self

@@ -27,7 +27,7 @@ class Role:
     announces: bool
     """True for gyrus' own programs, which report on a control pipe when they listen."""
     rules: ProcessRules
-    behind_front: bool = False
+    behind_queue_proxy: bool = False
     """True if it keeps its port across restarts, because the queue proxy knows it."""
     queue_proxy: bool = False
     """True if it is a proxy in front of another process and must end before that."""
@@ -43,7 +43,7 @@ def roles_of(config: ReplicaConfig, config_path: str) -> tuple[Role, ...]:
     if config.process is None:
         return tuple(_worker(config, config_path, index) for index in range(config.processes))
     if config.queue_proxy:
-        return (replace(_server(config), behind_front=True), _queue_proxy(config, config_path))
+        return (replace(_server(config), behind_queue_proxy=True), _queue_proxy(config, config_path))
     return (_server(config),)
 
 

@@ -10,7 +10,7 @@ from gyrus.runtime.codec import encode
 
 RETRY = 1.0
 """Seconds until a failed write (the disk is full) is retried."""
-RING_AGAIN = 0.05
+NOTIFY_AGAIN = 0.05
 """Seconds until a listener whose queue was full is notified again."""
 
 
@@ -48,12 +48,12 @@ class StatusFile:
 
     def _tell(self, replica: str, now: float) -> None:
         assert self._notify is not None
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
-            backlog_socket.setblocking(False)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
+            notifications.setblocking(False)
             try:
-                backlog_socket.sendto(replica.encode(), self._notify)
+                notifications.sendto(replica.encode(), self._notify)
             except BlockingIOError:
-                self.retry_at = now + RING_AGAIN
+                self.retry_at = now + NOTIFY_AGAIN
                 return
             except OSError:
                 pass  # no platform listens now; it reads the file when it starts

@@ -237,7 +237,7 @@ async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
         await until(lambda: desk.arrived.qsize() == 2)
         for n in range(2, 5):
             asking.append(asyncio.create_task(staged.ask(get(n))))
-            await until(lambda n=n: staged.proxy.gate.waiting == n - 1)
+            await until(lambda n=n: staged.proxy.limiter.waiting == n - 1)
         refused = await staged.ask(get(5))
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: 1\r\n" in refused
@@ -250,7 +250,7 @@ async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
         assert set(order[:2]) == {b"/0", b"/1"}
         assert order[2:] == [b"/2", b"/3", b"/4"]
         assert all(answer.startswith(b"HTTP/1.1 200") for answer in await asyncio.gather(*asking))
-        assert (staged.proxy.gate.running, staged.proxy.gate.waiting) == (0, 0)
+        assert (staged.proxy.limiter.running, staged.proxy.limiter.waiting) == (0, 0)
 
 
 async def test_those_who_wait_are_given_back_on_demand_and_only_from_inside() -> None:
@@ -259,7 +259,7 @@ async def test_those_who_wait_are_given_back_on_demand_and_only_from_inside() ->
         asking: list[asyncio.Task[bytes]] = []
         for n in range(4):
             asking.append(asyncio.create_task(staged.ask(post(n))))
-            await until(lambda n=n: staged.proxy.gate.running + staged.proxy.gate.waiting == n + 1)
+            await until(lambda n=n: staged.proxy.limiter.running + staged.proxy.limiter.waiting == n + 1)
         order = b"POST /-/requeue HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%bContent-Length: 14\r\n\r\n"
         told = await staged.ask(order % b"x-gyrus-internal: 1\r\n" + b'{"at_most": 2}')
         assert told.endswith(b'{"requeued": 2}')
@@ -283,12 +283,12 @@ async def test_a_client_that_goes_is_forgotten_waiting_or_served() -> None:
         await until(lambda: desk.arrived.qsize() == 1)
         _, waiting = await staged.open()
         waiting.write(get(1))
-        await until(lambda: staged.proxy.gate.waiting == 1)
+        await until(lambda: staged.proxy.limiter.waiting == 1)
         waiting.close()
-        await until(lambda: staged.proxy.gate.waiting == 0)
+        await until(lambda: staged.proxy.limiter.waiting == 0)
         served.close()
         await desk.closed.wait()
-        await until(lambda: staged.proxy.gate.running == 0)
+        await until(lambda: staged.proxy.limiter.running == 0)
 
 
 async def test_a_dead_server_gives_requests_back() -> None:
@@ -380,7 +380,7 @@ async def test_bad_requests_are_refused(data: bytes, kind: str) -> None:
     async with stage(desk.serve, limits) as staged:
         answer = await staged.ask(data)
         assert problem(answer)["type"] == f"urn:gyrus:problem:{kind}"
-        await until(lambda: staged.proxy.gate.running == 0)
+        await until(lambda: staged.proxy.limiter.running == 0)
 
 
 async def test_an_early_answer_reaches_the_client() -> None:
@@ -427,9 +427,9 @@ async def test_websockets_pass_in_both_directions() -> None:
         assert await reader.readexactly(12) == b"welcomeEARLY"
         writer.write(b"more")
         assert await reader.readexactly(4) == b"MORE"
-        assert staged.proxy.gate.running == 1
+        assert staged.proxy.limiter.running == 1
         writer.close()
-        await until(lambda: staged.proxy.gate.running == 0)
+        await until(lambda: staged.proxy.limiter.running == 0)
 
 
 async def test_an_upgrade_that_is_declined_is_an_answer_like_others() -> None:
@@ -446,9 +446,9 @@ async def test_what_is_started_is_finished_and_what_waits_is_given_back_at_the_e
     async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
         idle_reader, idle = await staged.open()
         asking = [asyncio.create_task(staged.ask(keep(0)))]
-        await until(lambda: staged.proxy.gate.running == 1)
+        await until(lambda: staged.proxy.limiter.running == 1)
         asking.append(asyncio.create_task(staged.ask(keep(1))))
-        await until(lambda: staged.proxy.gate.waiting == 1)
+        await until(lambda: staged.proxy.limiter.waiting == 1)
         staged.stop.set()
         await until(lambda: staged.proxy.stopping)
         waiting, late = await asking[1], await staged.ask(keep(2))

@@ -44,7 +44,7 @@ def test_a_start_that_takes_too_long_is_ended() -> None:
 
 
 def test_a_killed_process_is_killed_again_if_it_stays() -> None:
-    doomed = ready().condemned(BROKEN, 5)
+    doomed = ready().must_end(BROKEN, 5)
     assert doomed.wants(5) is Want.KILL
     assert doomed.killed(5).wants(5.5) is Want.NOTHING
     assert doomed.killed(5).wants(6) is Want.KILL
@@ -143,7 +143,7 @@ STEPS = st.one_of(
     steps(st.booleans(), lambda state, now, listening: started_if_wanted(state, now, listening)),
     steps(VERDICTS, lambda state, now, verdict: state.refused(verdict, now)),
     steps(VERDICTS, lambda state, now, verdict: state.announced_failure(verdict, now)),
-    steps(VERDICTS, lambda state, now, verdict: state.condemned(verdict, now)),
+    steps(VERDICTS, lambda state, now, verdict: state.must_end(verdict, now)),
     steps(st.text(max_size=5), lambda state, now, text: state.announced_progress(text)),
     steps(st.sampled_from([None, "mute"]), lambda state, now, fault: state.probed(fault, now)),
     steps(st.integers(-15, 3), lambda state, now, code: state.exited(code, ("line",) * 40, now)),

@@ -42,7 +42,7 @@ def test_a_front_stands_before_a_process_that_wants_one() -> None:
     (alone,) = roles_of(replace(CONFIG, process=PROCESS), "/r/config.json")
     assert (alone.socket, alone.ready_path) == (None, "/health")
     server, queue_proxy = roles_of(replace(CONFIG, process=PROCESS, queue_proxy=True), "/r/config.json")
-    assert server == replace(alone, behind_front=True)
+    assert server == replace(alone, behind_queue_proxy=True)
     assert queue_proxy.socket == "/run/a-1-x.0.sock"
 
 
