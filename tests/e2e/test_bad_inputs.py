@@ -184,7 +184,7 @@ def test_dependencies_that_cannot_be_read(served: Platform, project: Project) ->
         f"installing requirements.txt failed: {cause}.\n\n  error: {cause}\n"
     )
     assert said.endswith(
-        "\n\n  Nothing answers for dependent now. More with: gyrus describe dependent, gyrus logs dependent\n"
+        "\n\n  No revision serves dependent. See: gyrus describe dependent, gyrus logs dependent\n"
     )
 
 
@@ -360,7 +360,7 @@ def test_of_two_deploys_at_once_the_last_wins(served: Platform, tmp_path: Path) 
     for done in lost:
         assert block(done.stderr) == (
             "error: The rollout of twice failed. A newer deploy, rollback or refresh took its place.\n"
-            "  What there is now: gyrus get\n"
+            "  See the APIs: gyrus get\n"
         )
     [live] = [revision for revision in served.json("history", "twice") if revision["live"]]
     assert live["number"] == 2

@@ -111,7 +111,7 @@ def test_the_command_line_says_where_the_traceback_is(served: Platform) -> None:
     assert re.sub(r"id, \S+\.", "id, ID.", said) == (
         f"error: {served.url('model')} answered 500: predict() raised ValueError; "
         "the log has its traceback under this request's id, ID.\n"
-        "  More with: gyrus logs model\n"
+        "  See: gyrus logs model\n"
     )
 
 

@@ -24,10 +24,10 @@ def failed_rollout(name: str, cause: str, *lines: str, serving: int | None = Non
     """Of a revision that did not become ready. ``cause``: ``(Reason): message``."""
     revision = 1 if serving is None else serving + 1
     details = "\n" + "".join(f"  {line}\n" for line in lines) + "\n" if lines else ""
-    serves = f"Nothing answers for {name} now." if serving is None else f"Revision {serving} serves {name}."
+    serves = f"No revision serves {name}." if serving is None else f"Revision {serving} serves {name}."
     return (
         f"error: The rollout of {name} failed. Revision {revision} did not become ready {cause}.\n"
-        f"{details}  {serves} More with: gyrus describe {name}, gyrus logs {name}\n"
+        f"{details}  {serves} See: gyrus describe {name}, gyrus logs {name}\n"
     )
 
 

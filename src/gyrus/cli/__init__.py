@@ -1,6 +1,6 @@
-"""The ``gyrus`` command: what people type and what they are shown.
+"""The ``gyrus`` command: what you type and what you see.
 
-Arguments, progress, tables and error blocks belong here, one file per command in :mod:`gyrus.cli.commands`.
-What a command does to an operator is done by :mod:`gyrus.client`. Nothing heavy is imported before a command
-needs it.
+Arguments, progress, tables and error blocks belong here, with one module per command in
+:mod:`gyrus.cli.commands`. :mod:`gyrus.client` makes the calls to the operator. Heavy modules are imported only
+when a command needs them.
 """

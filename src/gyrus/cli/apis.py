@@ -11,7 +11,7 @@ HEADERS = ("NAME", "STATUS", "REVISION", "READY", "IN FLIGHT", "UPDATED", "ENDPO
 
 
 def listing(apis: Sequence[ApiView]) -> str:
-    """The table, and under it why some are not live."""
+    """Return the table, followed by the reasons of the APIs that have a message."""
     if not apis:
         return dim("Nothing is deployed.")
     reasons = [f"{api.name}: {first_line(api.message)}" for api in apis if api.message]

@@ -1,4 +1,4 @@
-"""What a machine has for replicas, in words."""
+"""A machine's capacity for replicas, as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ OVERCOMMITTED = "overcommitted: CPU and memory are not counted"
 
 
 def machine_told(capacity: CapacityView) -> str:
-    """``2 CPU, 23.5Gi memory; 9 replicas hold 1.8 CPU, 512Mi memory; 1 waits for 500m CPU``"""
+    """Describe the capacity: ``2 CPU, 23.5Gi memory; 9 replicas hold 1.8 CPU; 1 waits for 500m CPU``."""
     holds = "replica holds" if capacity.replicas == 1 else "replicas hold"
     parts = [_amount(capacity.total)]
     if capacity.replicas:

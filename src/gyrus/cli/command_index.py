@@ -1,33 +1,33 @@
-"""The commands: their modules, and what the overview says of them. Imports nothing."""
+"""The commands: their modules and their lines in the overview. Imports nothing."""
 
 SECTIONS: dict[str, dict[str, str]] = {
     "This machine's platform": {
         "up": "Start it",
-        "down": "Stop it; what is deployed stays wanted",
+        "down": "Stop it; deployments come back on the next up",
     },
     "APIs": {
-        "deploy": "Deploy what a YAML file says, and wait until it is live",
+        "deploy": "Deploy the APIs of a YAML file, and wait until they are live",
         "get": "List the APIs, or show one",
-        "describe": "Everything about one API: replicas, reasons, scaling, events, traffic",
-        "events": "What happened to an API: deploys, scaling, failures",
+        "describe": "Show everything about an API: replicas, reasons, scaling, events, traffic",
+        "events": "Show an API's events: deploys, scaling, failures",
         "predict": "Send a request to an API and print its answer",
-        "replay": "Send an API the requests of a traffic trace, at their times",
-        "logs": "What the replicas of an API printed",
-        "rollback": "Go back to an earlier revision",
+        "replay": "Send the requests of a traffic trace to an API, at their times",
+        "logs": "Show the output of an API's replicas",
+        "rollback": "Roll back to an earlier revision",
         "refresh": "Replace an API's replicas without downtime",
-        "history": "The revisions of an API",
+        "history": "List the revisions of an API",
         "delete": "Drain and remove an API",
     },
     "Projects": {
-        "init": "Write a small project that can be deployed at once",
+        "init": "Write a small project that is ready to deploy",
         "validate": "Check a YAML file without deploying it",
-        "simulate": "Rehearse a traffic trace against the settings, in virtual time",
+        "simulate": "Simulate a traffic trace against an API's settings, in virtual time",
         "schema": "Print the JSON Schema of the YAML, for editors",
     },
     "This command": {
-        "env": "The operators that this command knows: list, add, use, remove",
+        "env": "List, add, use and remove operators",
         "completion": "Print a shell's completion script",
-        "version": "The versions of this command and of the operator",
+        "version": "Show the versions of this command and of the operator",
     },
 }
 
@@ -39,22 +39,22 @@ def module(name: str) -> str:
 
 
 def overview() -> str:
-    """What ``gyrus --help`` prints."""
+    """Return the text of ``gyrus --help``."""
     lines = [
         "Usage: gyrus [OPTIONS] COMMAND [ARGS]...",
         "",
         "  Machine-learning models as production APIs.",
         "",
-        "  Begin with:  gyrus init iris && gyrus deploy iris",
+        "  Start with:  gyrus init iris && gyrus deploy iris",
     ]
     for title, commands in SECTIONS.items():
         lines += ["", f"{title}:", *(f"  {name:<11} {text}" for name, text in commands.items())]
     lines += [
         "",
         "Options (before or after the command):",
-        "  -e, --env NAME             The operator to talk to; default: $GYRUS_ENV, or the one in use",
-        "  -o, --output pretty|json   What stdout gets",
+        "  -e, --env NAME             Operator to use (default: $GYRUS_ENV, or the one in use)",
+        "  -o, --output pretty|json   Output format (default: pretty)",
         "  --version                  Print the version",
-        "  -h, --help                 Print this, or a command's help after its name",
+        "  -h, --help                 Print this help, or a command's help after its name",
     ]
     return "\n".join(lines)

@@ -72,7 +72,7 @@ def _summary(description: ApiDescription) -> str:
 
 def _rollout(rollout: RolloutView) -> str:
     text = f"{rollout.cause} of revision {rollout.revision}: {outcome_styled(rollout.outcome)}"
-    began = f", begun {age(rollout.started_at)} ago"
+    began = f", started {age(rollout.started_at)} ago"
     return text + began + (f"\n{indented(rollout.message, 13)}" if rollout.message else "")
 
 
@@ -88,7 +88,7 @@ def _replica(replica: ReplicaView, now: float | None) -> tuple[str, ...]:
     status = replica.status
     lived = duration((now or time.time()) - status.started_at) if status.started_at else "-"
     old = "" if replica.up_to_date else dim(" (old)")
-    # The phase has its own column: what it does is told only where that says more.
+    # The phase has its own column: show the activity only if it adds to that.
     what = doing(replica)
     return (
         status.id,
@@ -101,7 +101,7 @@ def _replica(replica: ReplicaView, now: float | None) -> tuple[str, ...]:
 
 
 def _failures(replicas: tuple[ReplicaView, ...]) -> Iterator[str]:
-    """Who is in trouble, why, and its last lines."""
+    """Yield each troubled replica's reason and last lines."""
     for replica in replicas:
         status = replica.status
         if status.phase not in TROUBLED and not (status.restarts and status.last_lines):
@@ -112,14 +112,14 @@ def _failures(replicas: tuple[ReplicaView, ...]) -> Iterator[str]:
 
 
 def _scaling(description: ApiDescription) -> Iterator[str]:
-    """What is requested and why, and how long more would take."""
+    """Yield the bounds, the last decision with its inputs, and the times that a start takes."""
     yield f"{'bounds':<10} {_bounds(description.spec['autoscaling'])}"
     if scaling := description.scaling:
         yield f"{'decision':<10} {age(scaling.time)} ago, with {scaling.was} requested: {scaling.message}"
         if scaling.inputs:
-            yield f"{'upon':<10} " + ", ".join(f"{name} {value:g}" for name, value in scaling.inputs.items())
+            yield f"{'inputs':<10} " + ", ".join(f"{name} {value:g}" for name, value in scaling.inputs.items())
     if description.held:
-        yield f"{'held':<10} {description.held}, until a replica is there"
+        yield f"{'held':<10} {description.held}, until a replica is ready"
     if description.starts:
         yield f"{'starts':<10} {', '.join(map(_start, description.starts))}"
     if description.fork_server:
@@ -127,7 +127,7 @@ def _scaling(description: ApiDescription) -> Iterator[str]:
 
 
 def _bounds(autoscaling: dict[str, Any]) -> str:
-    """As it was asked for; scheduled minima by their number alone."""
+    """Format the bounds as specified, with the number of scheduled minima."""
     least, most = autoscaling["min_replicas"], autoscaling["max_replicas"]
     lines = len(autoscaling.get("schedule", ()))
     scheduled = f", and {lines} scheduled {'minimum' if lines == 1 else 'minima'}" if lines else ""
@@ -139,7 +139,7 @@ def _start(times: StartupTimes) -> str:
 
 
 def _fork_server(fork_server: ForkServerView) -> str:
-    """How the next replica will start."""
+    """Describe how the next replica will start."""
     if fork_server.because:
         return f"cold: {fork_server.because}"
     return f"warm: forked from a process that has loaded the handler ({fork_server.memory / 2**20:.0f} MiB)"
@@ -164,7 +164,7 @@ def event_row(event: EventView) -> tuple[str, ...]:
 
 
 def told_as_line(event: EventView) -> str:
-    """``12:00:00 ScaledUp Scaled from 1 to 2: wanted 2, got 2``"""
+    """Format an event as a line: ``12:00:00 ScaledUp Scaled from 1 to 2: …``."""
     moment = datetime.fromisoformat(event.time).astimezone()
     return f"{dim(f'{moment:%H:%M:%S}')} {_reason(event)} {first_line(event.message)}"
 
@@ -174,7 +174,7 @@ def _reason(event: EventView) -> str:
 
 
 def _yaml(value: dict[str, Any], depth: int = 0) -> Iterator[str]:
-    """What was asked for and is not empty, as in a YAML file. Scalars are JSON, which is YAML too."""
+    """Yield the non-empty fields, as in a YAML file. Scalars are JSON, which is YAML too."""
     import msgspec
 
     for key, item in value.items():

@@ -1,4 +1,4 @@
-"""Pictures as files: SVG by ourselves, PNG with whatever on this machine can render one."""
+"""Charts as files: SVG directly, PNG through a renderer that is installed on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.simulator.chart import HEIGHT, WIDTH, Chart, svg
 
 SCALE = 2
-"""Pixels of a PNG for each of the SVG."""
+"""Pixels of the PNG per pixel of the SVG."""
 RENDERERS: Mapping[str, tuple[str, ...]] = {
     "rsvg-convert": ("--zoom", str(SCALE), "--background-color", "white", "--output", "{png}", "{svg}"),
     "resvg": ("--zoom", str(SCALE), "--background", "white", "{svg}", "{png}"),
@@ -29,26 +29,26 @@ RENDERERS: Mapping[str, tuple[str, ...]] = {
         ),
     ),
 }  # fmt: skip
-"""Programs and their arguments, the first that is there is used."""
+"""Programs and their arguments; the first installed one is used."""
 
 
 def check_drawable(file: Path) -> None:
-    """Before anything is worked for in vain. Raises WrongInput."""
+    """Check, before any long work, that the chart can be written. Raises WrongInput."""
     if file.suffix.lower() not in (".svg", ".png"):
         raise WrongInput(
-            f"{file} is neither an .svg nor a .png file.", remedy="Write for example --plot run.svg."
+            f"{file} is neither an .svg nor a .png file.", remedy="Use, for example, --plot run.svg."
         )
     if not file.absolute().parent.is_dir():
-        raise WrongInput(f"There is no folder {file.parent} to draw {file.name} in.")
+        raise WrongInput(f"{file.name} cannot be written: there is no folder {file.parent}.")
     if file.suffix.lower() == ".png" and not _renderer():
         raise WrongInput(
-            f"Nothing here can make a PNG ({', '.join(RENDERERS)} would).",
-            remedy=f"Write --plot {file.with_suffix('.svg')}.",
+            f"A PNG needs one of these programs, and none is installed: {', '.join(RENDERERS)}.",
+            remedy=f"Install one, or use --plot {file.with_suffix('.svg')}.",
         )
 
 
 def draw(scene: Chart, file: Path) -> None:
-    """Raises Failure."""
+    """Draw a chart into a file. Raises CommandFailure."""
     text = svg(scene)
     try:
         if file.suffix.lower() == ".svg":
@@ -71,4 +71,4 @@ def _render(text: str, file: Path) -> None:
         arguments = [part.format(svg=source, png=file.absolute()) for part in RENDERERS[name]]
         ran = subprocess.run([name, *arguments], capture_output=True, text=True, check=False, timeout=120)
     if ran.returncode or not file.is_file():
-        raise CommandFailure(f"{name} could not make {file}.", details=ran.stderr.strip())
+        raise CommandFailure(f"{name} failed to render {file}.", details=ran.stderr.strip())

@@ -1,4 +1,4 @@
-"""Spans and moments of time as they are typed on a command line."""
+"""Durations and points in time, as you type them on the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds_of(text: str) -> float | None:
-    """None: it is not a span.
+    """Parse a duration into seconds. Returns None if the text is not a duration.
 
     >>> seconds_of("1m30s")
     90.0
@@ -25,7 +25,7 @@ def seconds_of(text: str) -> float | None:
 
 
 class DurationType(click.ParamType[float]):
-    """Seconds; a bare number is one of seconds too."""
+    """A duration in seconds; a bare number counts as seconds."""
 
     name = "span"
 
@@ -33,12 +33,12 @@ class DurationType(click.ParamType[float]):
         text = str(value)
         seconds = seconds_of(text) if not _is_number(text) else float(text)
         if seconds is None:
-            self.fail(f"{text!r} is not a span of time; write for example 90, 90s or 5m", param, ctx)
+            self.fail(f"{text!r} is not a duration; use, for example, 90, 90s or 5m", param, ctx)
         return seconds
 
 
 class TimeType(click.ParamType[float]):
-    """A moment: seconds since the epoch."""
+    """A point in time, in seconds since the epoch."""
 
     name = "since"
 
@@ -50,7 +50,8 @@ class TimeType(click.ParamType[float]):
 
 
 def moment_of(text: str, now: float) -> float | None:
-    """
+    """Parse an age or an ISO 8601 time into seconds since the epoch. Returns None if it is neither.
+
     >>> moment_of("1m30s", 1000.0)
     910.0
     >>> moment_of("1970-01-01T00:00:05Z", 1000.0)

@@ -1,4 +1,4 @@
-"""One run from arguments to exit code. Commands are imported when they are named."""
+"""One run from arguments to exit code. A command's module is imported only when the command is named."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ click.version_option(__version__, prog_name="gyrus", message="%(prog)s %(version
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out one command line."""
+    """Run one command line and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # what cannot show a character gets a question mark instead
+        if isinstance(stream, TextIOWrapper):  # print "?" for characters that the encoding lacks
             stream.reconfigure(errors="replace")
     if COMPLETION in os.environ:
         from click.shell_completion import shell_complete

@@ -1,4 +1,4 @@
-"""A payload that an API would take, made up from its own description. Pure."""
+"""An example payload for an API, made from the API's OpenAPI document. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 DEEPEST = 6
-"""Levels of nesting; a schema may refer to itself."""
+"""Levels of nesting to follow; a schema may refer to itself."""
 
 _BY_TYPE: dict[str, Any] = {"number": 1.0, "integer": 1, "boolean": True, "string": "text", "null": None}
 
 
 def payload_of(document: Mapping[str, Any]) -> Any:
-    """For the first POST that an OpenAPI document describes; an empty object where it says nothing."""
+    """Return a payload for the document's first POST; an empty object if the document describes none."""
     for path in document.get("paths", {}).values():
         content = path.get("post", {}).get("requestBody", {}).get("content", {})
         described = content.get("application/json", {})

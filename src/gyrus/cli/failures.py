@@ -1,8 +1,8 @@
-"""What people are shown when something fails: one block with what, why and what to do, and an exit code.
+"""Errors as the user sees them: one block with what, why and what to do, and an exit code.
 
-Failure          raised by commands
+CommandFailure   raised by commands
 ├── WrongInput   the user's input is wrong: exit code 2
-└── Interrupted  Ctrl-C, where there is more to say than that: exit code 130
+└── Interrupted  Ctrl-C, with an explanation: exit code 130
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-"""As a program that SIGPIPE ends: 128 + 13."""
+"""The exit code of a program that SIGPIPE ends: 128 + 13."""
 
 
 class CommandFailure(Exception):
-    """``message`` says what and why, ``details`` are lines to show as they are, ``remedy`` what to do."""
+    """A failed command.
+
+    ``message`` states what failed and why, ``details`` are lines to show unchanged, ``remedy`` states what to do.
+    """
 
     code = 1
 
@@ -53,7 +56,7 @@ class Interrupted(CommandFailure):
 
 @contextmanager
 def ended_by_ctrl_c() -> Generator[None]:
-    """Around what goes on until Ctrl-C: there that is the normal end, and nothing is said about it."""
+    """Wrap work that runs until Ctrl-C: there it is the normal end and needs no message."""
     try:
         yield
     except KeyboardInterrupt:
@@ -61,7 +64,7 @@ def ended_by_ctrl_c() -> Generator[None]:
 
 
 def report(fault: BaseException, session: CliSession) -> int:
-    """Show it on stderr; the result is the exit code."""
+    """Show a failure on stderr and return the exit code."""
     if isinstance(fault, click.exceptions.Exit):
         return fault.exit_code
     if _is_closed_pipe(fault):
@@ -117,16 +120,16 @@ def _nearest_api(name: str, session: CliSession) -> str:
 
 
 def rollout_failure(fault: RolloutFailed) -> CommandFailure:
-    """With the replica's last words, and what serves now."""
+    """Describe a failed rollout, with the replica's last lines and the revision that serves now."""
     from gyrus.client.errors import RolloutSuperseded
 
     if isinstance(fault, RolloutSuperseded):
-        return CommandFailure(fault.message, remedy="What there is now: gyrus get")
+        return CommandFailure(fault.message, remedy="See the APIs: gyrus get")
     if fault.serving is None:
-        serves = f"Nothing answers for {fault.name} now."
+        serves = f"No revision serves {fault.name}."
     else:
         serves = f"Revision {fault.serving} serves {fault.name}."
-    more = f"More with: gyrus describe {fault.name}, gyrus logs {fault.name}"
+    more = f"See: gyrus describe {fault.name}, gyrus logs {fault.name}"
     return CommandFailure(fault.message, details="\n".join(fault.last_lines), remedy=f"{serves} {more}")
 
 
@@ -150,9 +153,9 @@ def _bug(fault: BaseException) -> CommandFailure:
     what = traceback.format_exception_only(fault)[-1].strip()
     place = _write_details(fault)
     where = (
-        f"The details are in {place}." if place else "GYRUS_DEBUG=1 in the environment prints the details."
+        f"The details are in {place}." if place else "Set GYRUS_DEBUG=1 to print the details."
     )
-    return CommandFailure(f"gyrus has a bug: {what}", remedy=f"{where} Please report it with them.")
+    return CommandFailure(f"gyrus has a bug: {what}", remedy=f"{where} Please report the bug with them.")
 
 
 def _write_details(fault: BaseException) -> Path | None:
@@ -169,7 +172,7 @@ def _write_details(fault: BaseException) -> Path | None:
 
 
 def show(failure: CommandFailure) -> None:
-    """As one block on stderr."""
+    """Show a failure as one block on stderr."""
     mark = "" if isinstance(failure, Interrupted) else click.style("error: ", fg="red", bold=True)
     say(mark + failure.message)
     if failure.details:
@@ -186,5 +189,5 @@ def _is_closed_pipe(fault: BaseException) -> bool:
 
 
 def _forget_stdout() -> None:
-    """Nobody reads it any more: what is left in it goes nowhere, instead of failing once more at exit."""
+    """Send the rest of stdout to /dev/null: its reader is gone, and flushing it at exit would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The report of a rehearsal or a replay as a table."""
+"""The report of a simulation or a replay, as a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COST = HEADERS.index("COST")
 
 
 def figures_table(figures: Sequence[Figures]) -> str:
-    """A line for each; costs where there is a price, other failures where there are any."""
+    """Build a table with a row per policy; with costs if there is a price, with failures if there are any."""
     rows = [list(HEADERS), *(_row(each) for each in figures)]
     if all(each.price is None for each in figures):
         rows = [row[:COST] + row[COST + 1 :] for row in rows]
@@ -30,7 +30,7 @@ def figures_table(figures: Sequence[Figures]) -> str:
 
 
 def distances_table(figures: Sequence[Figures], best: Figures) -> str:
-    """How far each is from ``best``."""
+    """Build a table of each policy's distance from ``best``."""
     rows = [("POLICY", f"REPLICA-HOURS × {best.policy}", f"SLO MISSES − {best.policy}")]
     for each in figures:
         hours = each.replica_seconds / best.replica_seconds if best.replica_seconds else 1.0
@@ -64,7 +64,7 @@ def _spans(percentiles: Percentiles | None) -> list[str]:
 
 
 def span(seconds: float) -> str:
-    """Three digits are enough.
+    """Format seconds with at most three significant digits.
 
     >>> span(0), span(0.0123), span(0.5), span(12.34), span(600)
     ('0', '12.3 ms', '500 ms', '12.3 s', '600 s')
@@ -78,7 +78,7 @@ def span(seconds: float) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The first column is text, the others are figures."""
+    """Align all columns but the first to the right: the first is text, the others are figures."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         [cell if column == 0 else cell.rjust(widths[column]) for column, cell in enumerate(row)]

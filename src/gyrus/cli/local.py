@@ -1,4 +1,4 @@
-"""The local platform's process: is it there, start it, end it. Linux and macOS only, from ``start`` on."""
+"""The local platform's process: find it, start it, stop it. Linux and macOS only, from ``start`` on."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ START_TIME_TOLERANCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class PlatformSettings:
-    """Of the local platform, remembered from one start to the next."""
+    """Settings of the local platform, stored from one start to the next."""
 
     gateway: int = 8080
     """Port."""
     operator: int = 8079
     """Port."""
     overcommit: bool = False
-    """Do not count the CPU and memory that replicas ask for."""
+    """Start replicas without counting the CPU and memory that they request."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What a starting operator says through its ready descriptor."""
+    """A starting operator's message on its ready descriptor."""
 
     ready: bool = False
     error: str | None = None
 
 
 def running(home: Home) -> OperatorFile | None:
-    """The live operator of this home. A file that a dead one left behind is not believed."""
+    """Return the live operator of this home. Ignores a file that a dead operator left behind."""
     try:
         told = read_operator_file(home)
     except BadEnvironments:
@@ -58,7 +58,7 @@ def running(home: Home) -> OperatorFile | None:
 
 
 def is_alive(operator: OperatorFile) -> bool:
-    """Its process runs; another one that has got the same id since does not count."""
+    """Return whether the operator's process runs. Another process that reuses its id does not count."""
     import psutil
 
     try:
@@ -70,18 +70,18 @@ def is_alive(operator: OperatorFile) -> bool:
 
 
 def check_system() -> None:
-    """Raises Failure on Windows."""
+    """Check that the local platform can run here. Raises CommandFailure on Windows."""
     if sys.platform == "win32":
         raise CommandFailure(
             "The local platform needs Linux or macOS.",
-            remedy="Use gyrus in WSL, or a platform elsewhere: gyrus env add NAME --url URL --token TOKEN",
+            remedy="Use gyrus in WSL, or add a remote platform: gyrus env add NAME --url URL --token TOKEN",
         )
 
 
 def choose(
     home: Home, gateway: int | None = None, operator: int | None = None, overcommit: bool | None = None
 ) -> PlatformSettings:
-    """As given, else as remembered, else the usual ones."""
+    """Return the settings: each as given, else as stored, else its default."""
     chosen = altered(_remembered(home), gateway, operator, overcommit)
     if chosen.gateway == chosen.operator:
         raise WrongInput(
@@ -94,7 +94,7 @@ def choose(
 def altered(
     settings: PlatformSettings, gateway: int | None, operator: int | None, overcommit: bool | None
 ) -> PlatformSettings:
-    """These settings, but for what is given."""
+    """Return the settings with the given ones replaced."""
     return PlatformSettings(
         gateway or settings.gateway,
         operator or settings.operator,
@@ -103,7 +103,7 @@ def altered(
 
 
 def remember(home: Home, settings: PlatformSettings) -> None:
-    """For the next ``gyrus up``. Raises Failure."""
+    """Store the settings for the next ``gyrus up``. Raises CommandFailure."""
     with _writing(home):
         home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.settings_file.write_bytes(msgspec.json.encode(settings) + b"\n")
@@ -121,7 +121,7 @@ def _writing(home: Home) -> Generator[None]:
 
 
 def command(home: Home, settings: PlatformSettings) -> list[str]:
-    """The operator's command line."""
+    """Return the operator's command line."""
     return [
         *(sys.executable, "-P", "-m", "gyrus.operator", "--home", str(home.root)),
         *("--gateway-port", str(settings.gateway), "--operator-port", str(settings.operator)),
@@ -130,7 +130,7 @@ def command(home: Home, settings: PlatformSettings) -> list[str]:
 
 
 def start(home: Home, settings: PlatformSettings) -> None:
-    """Launch an operator that outlives this process; returns when it serves. Raises Failure."""
+    """Start an operator that outlives this process, and wait until it serves. Raises CommandFailure."""
     check_system()
     reading, writing = os.pipe()
     try:
@@ -148,7 +148,7 @@ def start(home: Home, settings: PlatformSettings) -> None:
 
 
 def end(operator: OperatorFile) -> None:
-    """Make an operator end that does not do so when asked."""
+    """Stop an operator that does not stop when asked: first SIGTERM, then SIGKILL."""
     import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -162,14 +162,17 @@ def end(operator: OperatorFile) -> None:
 
 
 def until_ended(operator: OperatorFile) -> Iterator[None]:
-    """Yields now and then while the operator's process lives."""
+    """Yield every 0.1 s while the operator's process lives."""
     while is_alive(operator):
         yield
         time.sleep(0.1)
 
 
 def has_leftovers(home: Home) -> bool:
-    """Replicas or a gateway run without an operator; their command lines name files of this home."""
+    """Return whether replicas or a gateway run without an operator.
+
+    Their command lines name files of this home.
+    """
     import psutil
 
     inside = str(home.root) + os.sep
@@ -178,7 +181,7 @@ def has_leftovers(home: Home) -> bool:
 
 
 def clean(home: Home) -> None:
-    """End what an operator that is gone has left behind. Raises Failure."""
+    """Stop the processes that a dead operator left behind. Raises CommandFailure."""
     check_system()
     done = subprocess.run(
         [sys.executable, "-P", "-m", "gyrus.operator", "--home", str(home.root), "--clean"],
@@ -186,7 +189,7 @@ def clean(home: Home) -> None:
     )  # fmt: skip
     if done.returncode:
         raise CommandFailure(
-            "Replicas or the gateway that an earlier platform left behind could not be ended.",
+            "Replicas or the gateway of an earlier platform could not be stopped.",
             details=done.stderr.strip(),
         )
     home.operator_file.unlink(missing_ok=True)
@@ -212,7 +215,7 @@ def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> 
                 raise _start_failure(home, f"The operator was not ready within {START_TIMEOUT:g} s.")
             chunk = os.read(reading, 65536)
             if not chunk:
-                raise _start_failure(home, "The operator ended while it started.")
+                raise _start_failure(home, "The operator exited during its start.")
             said += chunk
     ready = msgspec.json.decode(said, type=_Ready)
     if not ready.ready:
@@ -221,7 +224,7 @@ def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> 
 
 
 def _await_end(process: subprocess.Popen[bytes]) -> None:
-    """Of one that could not start: until then the home is not free for another."""
+    """Wait until an operator that could not start exits: it locks the home until then."""
     try:
         process.wait(TERMINATE_TIMEOUT)
     except subprocess.TimeoutExpired:
@@ -249,7 +252,7 @@ def _open_output(home: Home) -> BinaryIO:
 
 
 def _output_file(home: Home) -> Path:
-    """What the operator printed past its log: the last words of one that could not even begin to log."""
+    """Return the file with output outside the log: the error of an operator that fails before it logs."""
     return home.operator_log.with_name("operator.out")
 
 

@@ -1,4 +1,4 @@
-"""The entry point. What needs no command is answered here, before anything is imported."""
+"""The entry point. It answers ``--version`` and ``--help`` itself, before it imports anything else."""
 
 import sys
 
@@ -6,7 +6,7 @@ from gyrus import __version__
 
 
 def main() -> int:
-    """Runs the command line; the result is the exit code."""
+    """Run the command line and return the exit code."""
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         sys.stdout.write(f"gyrus {__version__}\n")

@@ -1,4 +1,4 @@
-"""Options whose text another package reads: service times, prices, policies, shares."""
+"""Types of options whose text another package parses: service times, prices, policies, shares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ParsedType(click.ParamType[Any]):
-    """``parse`` tells in a ValueError how the sentence goes on after the value."""
+    """An option's type; the ValueError of ``parse`` continues a sentence that begins with the value."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
@@ -53,7 +53,8 @@ def _price(text: str) -> float:
 
 
 def _factor(text: str) -> float:
-    """
+    """Parse a speed factor.
+
     >>> _factor("10x"), _factor("0.5")
     (10.0, 0.5)
     """
@@ -62,12 +63,13 @@ def _factor(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError("is not a factor; write for example 10x")
+        raise ValueError("is not a factor; use, for example, 10x")
     return value
 
 
 def _share(text: str) -> float:
-    """
+    """Parse a share between 0 and 1.
+
     >>> _share("1%"), _share("0.25")
     (0.01, 0.25)
     """
@@ -77,7 +79,7 @@ def _share(text: str) -> float:
     except ValueError:
         value = -1.0
     if rest or not 0 <= value <= 1:
-        raise ValueError("is not a share; write for example 1% or 0.01")
+        raise ValueError("is not a share; use, for example, 1% or 0.01")
     return value
 
 

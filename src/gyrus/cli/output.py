@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything else to stderr, colour to terminals only."""
+"""Output: results to stdout, everything else to stderr, colour to terminals only."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def has_colour(stream: IO[Any]) -> bool:
 
 
 def tell(text: str = "") -> None:
-    """A result, for stdout."""
+    """Print a result to stdout."""
     click.echo(text, color=has_colour(sys.stdout))
 
 
 def say(text: str = "") -> None:
-    """Progress or an explanation, for stderr."""
+    """Print progress or an explanation to stderr."""
     click.echo(text, err=True, color=has_colour(sys.stderr))
 
 
 def tell_json(value: object) -> None:
-    """The one JSON document of a command."""
+    """Print the command's one JSON document."""
     import msgspec
 
     tell(msgspec.json.format(msgspec.json.encode(value)).decode())
 
 
 def tell_json_line(value: object) -> None:
-    """One of a stream of JSON documents."""
+    """Print one document of a JSON stream."""
     import msgspec
 
     tell(msgspec.json.encode(value).decode())
@@ -74,7 +74,7 @@ def dim(text: str) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; cells may be styled.
+    """Format a table. Columns are as wide as their widest cell; cells may be styled.
 
     >>> print(table(["NAME", "AGE"], [["iris", "3s"], ["text", "12m"]]))
     NAME  AGE
@@ -92,13 +92,13 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def age(time: str, now: datetime | None = None) -> str:
-    """How long ago an RFC 3339 time was: ``8s``, ``5m``, ``3h``, ``12d``."""
+    """Format the time since an RFC 3339 time: ``8s``, ``5m``, ``3h``, ``12d``."""
     then = datetime.fromisoformat(time)
     return duration(((now or datetime.now(UTC)) - then).total_seconds())
 
 
 def duration(seconds: float) -> str:
-    """One number and its unit, rounded down; below ten of a unit the next smaller one is told too.
+    """Format seconds in one unit, rounded down; below ten of a unit, add the next smaller one.
 
     >>> duration(8.4), duration(75), duration(3600), duration(40 * 3600)
     ('8s', '1m15s', '1h', '40h')

@@ -1,4 +1,4 @@
-"""Rollouts shown while they are waited for: a live picture on a terminal, a line per change elsewhere."""
+"""Rollouts in progress: a live display on a terminal, a line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 
 def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | None) -> list[ApiDescription]:
-    """The live APIs. Shows how they get there, and whatever fails.
+    """Wait for rollouts, show their progress and return the live APIs.
 
-    Raises Failure for the last that failed, after showing the others; Interrupted on Ctrl-C.
+    If rollouts fail, it shows all failures but the last and raises the last as RolloutFailed. Raises
+    Interrupted on Ctrl-C.
     """
     awaited = {deployed.name: deployed.generation for deployed in begun}
     ended: list[RolloutProgress] = []
@@ -47,7 +48,7 @@ def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | N
                 if progress.ended:
                     ended.append(progress)
     except KeyboardInterrupt:
-        message = f"Interrupted. The rollout of {', '.join(awaited)} goes on."
+        message = f"Interrupted. The rollout of {', '.join(awaited)} continues."
         raise Interrupted(message, remedy=f"Watch it with: gyrus describe {begun[0].name}") from None
     return _results(ended)
 
@@ -82,7 +83,7 @@ def _display() -> Generator[Display]:
 
 
 def worth_showing(progress: RolloutProgress) -> list[ReplicaView]:
-    """The replicas that the rollout brings, and those that make room for them."""
+    """Return the rollout's new replicas, and the draining ones that free capacity for them."""
     replicas = progress.description.replicas if progress.description else ()
     return [
         replica
@@ -92,7 +93,7 @@ def worth_showing(progress: RolloutProgress) -> list[ReplicaView]:
 
 
 class PlainDisplay:
-    """Each change is a line."""
+    """A display that prints one line per change."""
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
@@ -106,7 +107,7 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """All rollouts at a glance, redrawn in place ten times a second."""
+    """A display of all rollouts, redrawn in place ten times a second."""
 
     def __init__(self) -> None:
         from rich.spinner import Spinner
@@ -155,7 +156,7 @@ def _headline(progress: RolloutProgress) -> str:
 
 
 def finish_rollout(session: CliSession, begun: Deployed) -> None:
-    """Wait for it and tell its end: what ``rollback`` and ``refresh`` do."""
+    """Wait for a rollout and print its result; the end of ``rollback`` and ``refresh``."""
     client = session.client()
     await_rollouts(client, [begun], None)
     api = client.api(begun.name)

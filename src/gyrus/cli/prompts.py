@@ -1,4 +1,4 @@
-"""Questions to the user, on stderr, and only where somebody is there to answer."""
+"""Questions to the user, on stderr, and only if the input is a terminal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from gyrus.cli.failures import CommandFailure, WrongInput
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Raises WrongInput where nobody can be asked, Failure where the answer is no."""
+    """Ask for confirmation.
+
+    Raises WrongInput if the input is not a terminal. Raises CommandFailure if the answer is no.
+    """
     if yes:
         return
     if not sys.stdin.isatty():
         raise WrongInput(
-            f"{question} Nobody is there to answer: the input is not a terminal.",
-            remedy="Add -y to go ahead without being asked.",
+            f"{question} The question cannot be asked: the input is not a terminal.",
+            remedy="Add -y to continue without a confirmation.",
         )
     if not click.confirm(question, err=True):
         raise CommandFailure("Nothing was changed.")

@@ -1,4 +1,4 @@
-"""What one replica is doing, in words."""
+"""The activity of one replica, as text."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ WORDS = {
 
 
 def doing(replica: ReplicaView) -> str:
-    """``building environment: installing scikit-learn``"""
+    """Describe a replica's activity: ``building environment: installing scikit-learn``."""
     status = replica.status
     word = WORDS[status.phase]
     if status.phase is Phase.READY and not replica.routed:
         word = "ready, not yet routed"
-    told = status.reason and status.phase not in (Phase.READY, Phase.PENDING)  # its message says it
+    told = status.reason and status.phase not in (Phase.READY, Phase.PENDING)  # whose message names the reason
     reason = f" ({status.reason})" if told else ""
     message = status.message.partition("\n")[0]
-    # A message that begins with what the phase says needs no other beginning.
+    # Do not repeat a phase that the message begins with.
     if message.lower().startswith(word):
         return word + reason + message[len(word) :]
     return f"{word}{reason}: {message}" if message else word + reason

@@ -1,4 +1,4 @@
-"""One run of the command line: which operator, which output, and the options that say so."""
+"""One run of the command line: its operator, its output format, and the options for both."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FORMATS = ("pretty", "json")
 
 @dataclass(slots=True)
 class CliSession:
-    """The global options, and the one client that a command needs."""
+    """The global options and the command's one client."""
 
     environment: str | None = None
-    """As given; None: ``$GYRUS_ENV`` or the one in use."""
+    """As given; None means ``$GYRUS_ENV``, or the environment in use."""
     output: str = "pretty"
     home: Home = field(default_factory=Home.default)
     _client: Client | None = None
@@ -35,13 +35,13 @@ class CliSession:
         return self.output == "json"
 
     def chosen(self) -> str:
-        """The environment's name. Raises UnknownEnvironment, BadEnvironments."""
+        """Return the environment's name. Raises UnknownEnvironment and BadEnvironments."""
         from gyrus.client.environments import Environments
 
         return Environments.load(self.home).choose(self.environment)
 
     def client(self) -> Client:
-        """Raises what :class:`gyrus.client.Client` raises."""
+        """Return the client; the first call creates it. Raises what :class:`gyrus.client.Client` raises."""
         from gyrus.client.client import Client
 
         if self._client is None:
@@ -58,7 +58,7 @@ def current_session(context: click.Context) -> CliSession:
 
 
 def pass_session(command: Callable[Concatenate[CliSession, P], R]) -> Callable[P, R]:
-    """Gives a command its session as the first argument."""
+    """Pass the session to a command as its first argument."""
 
     def with_session(*args: P.args, **kwargs: P.kwargs) -> R:
         return command(current_session(click.get_current_context()), *args, **kwargs)
@@ -67,7 +67,7 @@ def pass_session(command: Callable[Concatenate[CliSession, P], R]) -> Callable[P
 
 
 class Command(click.Command):
-    """A command that takes the global options too."""
+    """A command that also takes the global options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,17 +79,17 @@ def global_options() -> list[click.Parameter]:
     return [
         click.Option(
             ["-e", "--env"], metavar="NAME", expose_value=False, callback=_set_environment,
-            shell_complete=_complete_environment, help="The operator to talk to.",
+            shell_complete=_complete_environment, help="Operator to use.",
         ),
         click.Option(
             ["-o", "--output"], type=click.Choice(FORMATS), expose_value=False, callback=_set_output,
-            help="What stdout gets.",
+            help="Output format.",
         ),
     ]  # fmt: skip
 
 
 def api_name(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The NAME argument, completed by the shell from the APIs that there are."""
+    """Add the NAME argument; the shell completes it with the names of the APIs."""
     return click.argument("name", metavar="NAME", shell_complete=_complete_api, **options)
 
 

@@ -1,4 +1,4 @@
-"""What ``gyrus simulate`` does: read what is asked for, rehearse it, tell what came of it."""
+"""The work of ``gyrus simulate``: read the input, simulate it, report the results."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from gyrus.spec.load import load
 BEST = COMPARED[-1]
 PRESENT, TUNED = "present", "tuned"
 MANY = 100_000
-"""Requests from which it is told what is being done."""
+"""Requests; larger workloads show their progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulateOptions:
-    """The options."""
+    """The command's options."""
 
     trace: Path
     service: ServiceTimes
@@ -53,13 +53,13 @@ class SimulateOptions:
 
     @property
     def contenders(self) -> tuple[str, ...]:
-        """Each once."""
+        """The policies to simulate, each once."""
         return tuple(dict.fromkeys((*(COMPARED if self.compare else ()), *self.policies))) or COMPARED[:1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """One API, one trace."""
+    """One API under one trace."""
 
     spec: ApiSpec
     workload: Workload
@@ -71,7 +71,7 @@ class Simulation:
 
 
 def rehearse(session: CliSession, path: Path, wanted: SimulateOptions) -> None:
-    """Raises WrongInput, SpecError."""
+    """Run the command. Raises WrongInput and SpecError."""
     if wanted.plot:
         check_drawable(wanted.plot)
     rehearsal = _prepared(path, wanted)
@@ -82,7 +82,7 @@ def rehearse(session: CliSession, path: Path, wanted: SimulateOptions) -> None:
 
 
 def traffic(file: Path, *, first: float | None, scale: float, speed: float) -> Trace:
-    """The part of a trace that is asked for: its beginning, thinned, hastened. Raises WrongInput."""
+    """Read a trace and shorten, thin and speed it up as requested. Raises WrongInput."""
     try:
         trace = read(file)
     except TraceError as error:
@@ -91,14 +91,14 @@ def traffic(file: Path, *, first: float | None, scale: float, speed: float) -> T
     trace = trace.thinned(scale).faster(speed)
     if not len(trace):
         raise WrongInput(
-            f"Nothing of {file} is left.", remedy="Choose a longer --first, or a larger --scale."
+            f"No requests of {file} are left.", remedy="Choose a longer --first, or a larger --scale."
         )
     return trace
 
 
 def _prepared(path: Path, wanted: SimulateOptions) -> Simulation:
     if wanted.tune and (wanted.compare or wanted.policies or wanted.plot):
-        raise WrongInput("--tune goes with neither --policy nor --compare nor --plot.")
+        raise WrongInput("--tune cannot be combined with --policy, --compare or --plot.")
     spec = _chosen(path, wanted.name)
     trace = traffic(wanted.trace, first=wanted.first, scale=wanted.scale, speed=wanted.speed)
     try:
@@ -130,13 +130,13 @@ def _compare(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions
         _show(rehearsal, lines, wanted)
     if wanted.plot:
         draw(_scene(rehearsal, runs), wanted.plot)
-        say(f"Load, replicas and queue are drawn in {wanted.plot}.")
+        say(f"The chart of load, replicas and queue is in {wanted.plot}.")
 
 
 def _runs(rehearsal: Simulation, policies: Sequence[str]) -> Iterator[Run]:
     for policy in policies:
         if len(rehearsal.workload) >= MANY:
-            say(f"Rehearsing {policy}")
+            say(f"Simulating {policy}")
         yield rehearsal.run(policy)
 
 
@@ -146,13 +146,13 @@ def _show(rehearsal: Simulation, lines: Sequence[Figures], wanted: SimulateOptio
     best = next((line for line in lines if line.policy == BEST), None)
     if best and len(lines) > 1:
         tell("\n" + distances_table([line for line in lines if line is not best], best))
-    say(f"\nA miss is an answer later than {_objective(wanted)}, or none.")
+    say(f"\nAn SLO miss is an answer later than {_objective(wanted)}, or no answer.")
 
 
 def _about(rehearsal: Simulation) -> str:
     workload = rehearsal.workload
     length = workload.arrivals[-1]
-    load = f", {sum(workload.services) / length:.1f} at work on average" if length else ""
+    load = f", {sum(workload.services) / length:.1f} in progress on average" if length else ""
     return (
         f"{workload.name}: {len(workload):,} requests in {duration(length)}{load}; for {rehearsal.spec.name}"
     )
@@ -191,13 +191,13 @@ def _tune(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions) -
 
 def _tell_progress(tried: int, most: int) -> None:
     if tried % 20 == 0:
-        say(f"Tried {tried} settings of at most {most}")
+        say(f"Tried {tried} of at most {most} settings")
 
 
 def _settings(tuned: Tuned) -> str:
-    """The YAML to paste."""
+    """Return the YAML to paste."""
     if not tuned.changes:
-        return "# nothing better was found than the present settings"
+        return "# found no better settings than the present ones"
     lines = (f"  {name}: {'null' if value is None else value}" for name, value in tuned.changes.items())
     return "\n".join(["autoscaling:", *lines])
 
@@ -206,7 +206,7 @@ def _judgement(tuned: Tuned, wanted: SimulateOptions) -> str:
     hours = tuned.present.replica_hours - tuned.best.replica_hours
     share = hours / tuned.present.replica_hours if tuned.present.replica_hours else 0.0
     what = f"{abs(hours):,.2f} replica-hours ({abs(share):.0%}) {'less' if hours >= 0 else 'more'}"
-    found = "meet" if tuned.met else "come nearest to"
+    found = "meet" if tuned.met else "come closest to"
     goal = f"at most {wanted.allowed:.2%} later than {_objective(wanted)}"
     misses = f"{tuned.present.slo_misses:,} → {tuned.best.slo_misses:,} misses"
-    return f"Of {tuned.tried} settings these {found} the goal ({goal}): {what}, {misses}."
+    return f"Of {tuned.tried} settings, these {found} the goal ({goal}): {what}, {misses}."

@@ -1,4 +1,4 @@
-"""Something that takes a while: a spinner on a terminal, one line elsewhere."""
+"""The display of a long step: a spinner on a terminal, one line elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ERASE_LINE = "\r\x1b[2K"
 
 
 class Spinner:
-    """Shown on stderr between enter and exit; whoever waits calls :meth:`tick` about ten times a second."""
+    """A spinner on stderr between enter and exit; the caller calls :meth:`tick` about ten times a second."""
 
     def __init__(self, what: str) -> None:
         self._what = what

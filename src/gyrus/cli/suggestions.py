@@ -1,4 +1,4 @@
-"""What a mistyped name was probably meant to be."""
+"""Suggestions for mistyped names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A question to end a message with, or nothing.
+    """Return a question to append to a message; an empty string if no known name is close.
 
     >>> nearest("irsi", ["iris", "text"])
     ' Did you mean iris?'

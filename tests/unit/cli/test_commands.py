@@ -130,8 +130,8 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
     for part in (
         "bounds     0 to 100 replicas, and 1 scheduled minimum",
         " ago, with 3 requested: wanted 7, got 4: upscale factor 1.5 from 3",
-        "upon       average 6.75, panic_average 7",
-        "held       2, until a replica is there",
+        "inputs     average 6.75, panic_average 7",
+        "held       2, until a replica is ready",
         "starts     cold 2.31 s (median of 4), warm 0.09 s (median of 20)",
         "next       warm: forked from a process that has loaded the handler (137 MiB)",
     ):
@@ -154,7 +154,7 @@ def test_events_tell_what_happened(operator: Operator, gyrus: Gyrus) -> None:
     assert gyrus("events", "iris", "--since", "1h", "-o", "json").json == told
     later = gyrus("events", "iris", "--since", "2999-01-01T00:00Z")
     assert (later.code, later.out) == (0, "")
-    assert later.err == "Nothing has happened to iris since then.\n"
+    assert later.err == "iris has no events since then.\n"
     assert gyrus("events", "iris", "--limit", "1001").code == 2
 
 
@@ -203,7 +203,7 @@ def test_a_failed_rollout_tells_why_and_what_serves(operator: Operator, gyrus: G
     assert block == (
         "error: The rollout of iris failed. Revision 1 did not become ready (ImportError): "
         "No module named 'torhc'.\n\n  Traceback …\n  boom\n\n"
-        "  Revision 1 serves iris. More with: gyrus describe iris, gyrus logs iris\n"
+        "  Revision 1 serves iris. See: gyrus describe iris, gyrus logs iris\n"
     )
 
 

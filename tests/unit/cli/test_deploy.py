@@ -86,7 +86,7 @@ def test_a_failed_deploy_says_why_and_that_nothing_serves(
     ran = gyrus("deploy", folder)
     assert (ran.code, ran.out) == (1, "")
     assert "error: The rollout of iris failed. " in ran.err
-    assert "\n\n  × No solution found\n\n  Nothing answers for iris now." in ran.err
+    assert "\n\n  × No solution found\n\n  No revision serves iris." in ran.err
 
 
 def test_of_several_every_failure_is_told(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_deploy_need_not_be_waited_for(operator: Operator, gyrus: Gyrus, folde
     operator.backend.script = never_ready
     ran = gyrus("deploy", folder, "--no-wait")
     assert ran.code == 0
-    assert ran.out.startswith("iris is deployed (revision 1); its rollout goes on\n")
+    assert ran.out.startswith("iris is deployed (revision 1); its rollout continues\n")
     assert gyrus("get", "iris", "-o", "json").json["status"] == "creating"
 
 

@@ -151,7 +151,7 @@ def test_an_operator_that_dies_at_its_start_leaves_its_last_words(
     monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(CommandFailure) as told:
         local.start(home, PlatformSettings())
-    assert told.value.message == "The operator ended while it started."
+    assert told.value.message == "The operator exited during its start."
     assert told.value.details == "no module named gyrus"
     assert str(home.operator_log) in told.value.remedy
 

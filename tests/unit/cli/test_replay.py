@@ -53,7 +53,7 @@ def test_numbers_stay_numbers(value: float) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"n": {Tokens}}', "the trace has no column Tokens; known are: service_time, Words"),
+        ('{"n": {Tokens}}', "the trace has no column Tokens; it has: service_time, Words"),
         ('{"n": {Words}', "it is not JSON: Expecting ',' delimiter"),
     ],
 )
@@ -219,7 +219,7 @@ def test_the_table_and_how_to_read_it(gyrus: Gyrus, iris: str, trace: Path, tmp_
     assert "trace.csv: 10 requests to iris" in ran.out
     assert "SLO MISSES" in ran.out
     assert "real" in ran.out
-    assert "A miss is an answer later than 2 × the request's service time, or none." in ran.err
+    assert "An SLO miss is an answer later than 2 × the request's service time, or no answer." in ran.err
     assert plot.read_text().startswith("<svg")
 
 
@@ -250,7 +250,7 @@ def test_what_failed_is_told_with_an_example(
     assert ran.code == 1
     assert "no connection" in ran.out
     assert "FAILED" in ran.out
-    assert ran.err.endswith("error: iris has answered nothing.\n  More with: gyrus describe iris\n")
+    assert ran.err.endswith("error: iris answered no request.\n  See: gyrus describe iris\n")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_what_failed_is_told_with_an_example(
         (("--payload", '{"s": {service_time}}'), "no --service-time is given"),
         (("--payload", "@nowhere.json"), "The payload nowhere.json cannot be read"),
         (("--speed", "fast"), "is not a factor"),
-        (("--first", "0s"), "Nothing of"),
+        (("--first", "0s"), "No requests of"),
         (("--service-time", "column:Words"), "has no column Words"),
         (("--plot", "run.gif"), "neither an .svg nor a .png"),
     ],

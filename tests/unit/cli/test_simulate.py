@@ -32,7 +32,7 @@ def test_the_table_has_a_line_for_each_policy(gyrus: Gyrus, folder: Path) -> Non
     ran = gyrus(*arguments(folder, "--policy", "cortex", "--policy", "fixed:5", "--price", "0.526/h"))
     assert ran.code == 0
     title, _, headers, cortex, fixed = ran.out.splitlines()
-    assert title == "trace.csv: 200 requests in 49s, 4.0 at work on average; for chat"
+    assert title == "trace.csv: 200 requests in 49s, 4.0 in progress on average; for chat"
     assert headers.split()[0] == "POLICY"
     assert headers.split()[-4:] == ["REPLICA-HOURS", "COST", "PEAK", "SCALINGS"]
     assert cortex.startswith("cortex ")
@@ -119,7 +119,7 @@ def test_the_search_tells_settings_to_paste(gyrus: Gyrus, folder: Path) -> None:
         (("--first", "0s"), "is left"),
         (("--trace", "none.csv"), "none.csv: cannot be read: No such file"),
         (("--plot", "run.pdf"), "run.pdf is neither an .svg nor a .png file"),
-        (("--plot", "nowhere/run.svg"), "There is no folder nowhere"),
+        (("--plot", "nowhere/run.svg"), "run.svg cannot be written: there is no folder nowhere"),
         (("--api", "chatt"), "has no API chatt; it has chat. Did you mean chat?"),
         (("--tune", "--compare"), "--tune goes with neither --policy"),
     ],
@@ -150,7 +150,7 @@ def test_without_a_renderer_a_png_is_refused_at_once(
     monkeypatch.setattr(drawing, "RENDERERS", {"no-such-program": ("{svg}", "{png}")})
     ran = gyrus(*arguments(folder, "--plot", "run.png"))
     assert ran.code == 2
-    assert "Nothing here can make a PNG (no-such-program would)." in ran.err
+    assert "A PNG needs one of these programs, and none is installed: no-such-program." in ran.err
     assert "--plot run.svg" in ran.err
 
 
@@ -165,7 +165,7 @@ def test_a_renderer_makes_the_png_or_its_words_are_shown(
     picture.unlink()
     ran = gyrus(*arguments(folder, "--policy", "kpa", "--plot", picture))
     assert ran.code == 1
-    assert "cp could not make" in ran.err
+    assert "cp failed to render" in ran.err
     assert "cannot stat" in ran.err
 
 

@@ -16,7 +16,7 @@ from gyrus.contract.operator import ApiDescription, ApiView
 
 @click.command("delete", cls=Command)
 @api_name(nargs=-1, required=True)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_session
 def command(session: CliSession, name: tuple[str, ...], yes: bool) -> None:
     """Drain and remove the APIs named NAME, with their revisions and logs."""
@@ -29,7 +29,7 @@ def command(session: CliSession, name: tuple[str, ...], yes: bool) -> None:
         with Spinner(f"Draining {', '.join(names)}") as waiting:
             _await_gone(client, names, waiting)
     except KeyboardInterrupt:
-        message = f"Interrupted. The removal of {', '.join(names)} goes on."
+        message = f"Interrupted. The removal of {', '.join(names)} continues."
         raise Interrupted(message, remedy="Watch it with: gyrus get") from None
     if session.json:
         gone = [{"name": each, "deleted": True} for each in names]

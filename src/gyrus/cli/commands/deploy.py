@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from gyrus.contract.operator import ApiView, Deployed
 
 LARGE = 8 * 1024 * 1024
-"""Bytes from which an upload's progress is worth showing."""
+"""Bytes; larger uploads show their progress."""
 
 
 @click.command("deploy", cls=Command)
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 @click.option("--wait/--no-wait", default=True, help="Wait until the APIs are live (the default).")
-@click.option("--timeout", type=DurationType(), metavar="S", help="Wait at most so long: 90, 90s or 5m.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--timeout", type=DurationType(), metavar="DURATION", help="Longest wait: 90, 90s or 5m.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_session
 def command(session: CliSession, path: Path, wait: bool, timeout: float | None, yes: bool) -> None:
-    """Deploy what a YAML file says.
+    """Deploy the APIs of a YAML file.
 
-    PATH is the file, or a folder that has a gyrus.yaml; by default this folder. Deploying again what is
-    live already changes nothing. A new revision that does not come live leaves the old one serving.
+    PATH is the file, or a folder with a gyrus.yaml (default: this folder). Deploying an unchanged API again
+    changes nothing. If a new revision does not become live, the old one continues to serve.
     """
     from gyrus.client.project import Project
 
@@ -57,7 +57,7 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
 
 
 def ensure_platform(session: CliSession) -> None:
-    """Where the local platform is asked for and down, start it."""
+    """Start the local platform if it is the chosen one and is down."""
     from gyrus.client.environments import LOCAL
 
     if session.chosen() != LOCAL:
@@ -74,7 +74,7 @@ def _ask_about_kinds(client: Client, project: Project, yes: bool) -> None:
     for spec in project.specs:
         kind = there.get(spec["name"], spec["kind"])
         if kind != spec["kind"]:
-            confirm(f"{spec['name']} is a {kind}. Replace it by a {spec['kind']}?", yes=yes)
+            confirm(f"{spec['name']} is a {kind}. Replace it with a {spec['kind']}?", yes=yes)
 
 
 def _send(client: Client, project: Project) -> list[Deployed]:
@@ -94,12 +94,12 @@ def _outcome(api: ApiView, deployed: Deployed, seconds: float, *, wait: bool) ->
     elif wait:
         state = f"{status_styled(api.status)} ({revision}) after {seconds:.1f} s"
     else:
-        state = f"deployed ({revision}); its rollout goes on"
+        state = f"deployed ({revision}); its rollout continues"
     return f"{bold(api.name)} is {state}\n  {api.endpoint}"
 
 
 def _suggest(client: Client, api: ApiView, path: Path) -> None:
-    """Lines to paste."""
+    """Print commands to paste."""
     sample = (path if path.is_dir() else path.parent) / "sample.json"
     body = f"@{sample}" if sample.is_file() else _made_up(client, api)
     say("\nTry it:")
@@ -108,7 +108,7 @@ def _suggest(client: Client, api: ApiView, path: Path) -> None:
 
 
 def _made_up(client: Client, api: ApiView) -> str:
-    """A payload as a word for the shell."""
+    """Return an example payload as one word for the shell."""
     import json
     import shlex
 
@@ -117,6 +117,6 @@ def _made_up(client: Client, api: ApiView) -> str:
 
     try:
         payload = payload_of(client.openapi(api.name))
-    except (ClientError, AttributeError, TypeError, LookupError):  # the last three: it is not OpenAPI
+    except (ClientError, AttributeError, TypeError, LookupError):  # the last three: not an OpenAPI document
         payload = {}
     return shlex.quote(json.dumps(payload))

@@ -13,6 +13,6 @@ from gyrus.cli.session import CliSession, Command, api_name, pass_session
 @api_name()
 @pass_session
 def command(session: CliSession, name: str) -> None:
-    """Everything about the API named NAME: its replicas, what became of them, and why."""
+    """Show everything about the API named NAME: its replicas, their failures, and the reasons."""
     description = session.client().describe(name)
     tell_json(description) if session.json else tell(described(description))

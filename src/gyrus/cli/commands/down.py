@@ -9,7 +9,7 @@ from gyrus.cli.session import CliSession, Command, pass_session
 from gyrus.cli.spinner import Spinner
 
 STOP_TIMEOUT = 5.0
-"""Seconds that an operator may take to hear that it should stop."""
+"""Seconds for an operator to accept the request to stop."""
 
 
 @click.command("down", cls=Command)
@@ -17,7 +17,7 @@ STOP_TIMEOUT = 5.0
 def command(session: CliSession) -> None:
     """Stop this machine's platform.
 
-    Requests in flight are finished. What is deployed stays wanted: the next gyrus up brings it back.
+    Requests in flight are finished. Deployments come back on the next gyrus up.
     """
     from gyrus.cli import local
 
@@ -30,24 +30,24 @@ def command(session: CliSession) -> None:
             for _ in local.until_ended(operator):
                 waiting.tick()
         else:
-            say("The operator cannot be asked to stop; ending it.")
+            say("The operator does not accept the request to stop. Ending its process.")
             local.end(operator)
             local.clean(session.home)
     _show(session, "The local platform is down.")
 
 
 def _stop_leftovers(session: CliSession) -> str:
-    """An operator that ends alone leaves its replicas and the gateway running."""
+    """Stop the replicas and the gateway, which stay when an operator exits alone. Returns a sentence on it."""
     from gyrus.cli import local
 
     if not local.has_leftovers(session.home):
         return ""
     local.clean(session.home)
-    return " What was left of it has been stopped."
+    return " Its leftover processes were stopped."
 
 
 def _asked_to_stop(session: CliSession) -> bool:
-    """False where the operator does not take the request."""
+    """Ask the operator to stop. Returns False if it does not accept the request."""
     from gyrus.client.client import Client
     from gyrus.client.environments import local_environment
     from gyrus.client.errors import ClientError

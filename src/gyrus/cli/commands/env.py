@@ -17,9 +17,9 @@ SCHEMES = ("http://", "https://")
 
 @click.group("env", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """The operators that this command knows, by name.
+    """Manage the operators that this command can use, by name.
 
-    "local" always is one: this machine's platform.
+    "local" is always one of them: this machine's platform.
     """
 
 
@@ -29,7 +29,7 @@ command.params += global_options()
 @command.command("list", cls=Command)
 @pass_session
 def list_environments(session: CliSession) -> None:
-    """List them; the one in use is marked with a star."""
+    """List the operators. A star marks the one in use."""
     known = Environments.load(session.home)
     used = known.choose(session.environment)
     urls = {name: _url(known, name, session.home) for name in known.names()}
@@ -42,29 +42,29 @@ def list_environments(session: CliSession) -> None:
 
 @command.command("add", cls=Command)
 @click.argument("name")
-@click.option("--url", required=True, help="Of the operator, for example https://gyrus.example.com:8079")
-@click.option("--token", help="The operator's token. It is kept in $GYRUS_HOME/environments.json.")
-@click.option("--token-file", type=click.Path(path_type=Path), help="A file that has the token.")
+@click.option("--url", required=True, help="The operator's URL: https://gyrus.example.com:8079")
+@click.option("--token", help="The operator's token. It is stored in $GYRUS_HOME/environments.json.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="A file that contains the token.")
 @pass_session
 def add(session: CliSession, name: str, url: str, token: str | None, token_file: Path | None) -> None:
     """Add the operator NAME, or change it."""
     if name == LOCAL:
-        raise WrongInput(f"{LOCAL} always is this machine's platform.", remedy="Choose another name.")
+        raise WrongInput(f"{LOCAL} is always this machine's platform.", remedy="Choose another name.")
     if (token is None) == (token_file is None):
-        raise WrongInput("Exactly one of --token and --token-file is needed.")
+        raise WrongInput("Exactly one of --token and --token-file is required.")
     if not url.startswith(SCHEMES):
-        raise WrongInput(f"{url} is not a URL.", remedy="It begins with http:// or https://")
+        raise WrongInput(f"{url} is not a URL.", remedy="A URL begins with http:// or https://.")
     file = str(token_file.absolute()) if token_file else None
     entry = EnvironmentEntry(url=url.rstrip("/"), token=token, token_file=file)
     Environments.load(session.home).added(name, entry).save(session.home)
-    tell(f"{name} is {entry.url}. Use it with -e {name}, or from now on: gyrus env use {name}")
+    tell(f"{name} is {entry.url}. Use it once with -e {name}, or by default with: gyrus env use {name}")
 
 
 @command.command("use", cls=Command)
 @click.argument("name")
 @pass_session
 def use(session: CliSession, name: str) -> None:
-    """Talk to the operator NAME where nothing else is said."""
+    """Use the operator NAME by default."""
     Environments.load(session.home).using(name).save(session.home)
     tell(f"{name} is in use.")
 
@@ -73,11 +73,11 @@ def use(session: CliSession, name: str) -> None:
 @click.argument("name")
 @pass_session
 def remove(session: CliSession, name: str) -> None:
-    """Forget the operator NAME; nothing changes there."""
+    """Remove the operator NAME from the list. The operator itself does not change."""
     if name == LOCAL:
-        raise WrongInput(f"{LOCAL} always is this machine's platform.", remedy="Stop it with: gyrus down")
+        raise WrongInput(f"{LOCAL} is always this machine's platform.", remedy="Stop it with: gyrus down")
     Environments.load(session.home).removed(name).save(session.home)
-    tell(f"{name} is forgotten.")
+    tell(f"{name} is removed.")
 
 
 def _url(known: Environments, name: str, home: Home) -> str | None:

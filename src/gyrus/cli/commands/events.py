@@ -11,24 +11,24 @@ from gyrus.cli.output import say, table, tell, tell_json, tell_json_line
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
 KEPT = 1000
-"""Events that the operator keeps of each API."""
+"""Events that the operator keeps for each API."""
 
 
 @click.command("events", cls=Command)
 @api_name()
-@click.option("--since", type=TimeType(), metavar="10m", help="Not older than this, or than a time.")
+@click.option("--since", type=TimeType(), metavar="10m", help="Only events since this age or time.")
 @click.option(
     "--limit",
     type=click.IntRange(0, KEPT),
     default=100,
     show_default=True,
     metavar="N",
-    help="At most N of the past, the newest.",
+    help="At most the N newest past events.",
 )
-@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Follow new events until Ctrl-C.")
 @pass_session
 def command(session: CliSession, name: str, since: float | None, limit: int, follow: bool) -> None:
-    """What happened to the API named NAME, in the order of time: deploys, scaling, replicas, failures."""
+    """Show the events of the API named NAME, oldest first: deploys, scaling, replicas, failures."""
     if follow:
         with ended_by_ctrl_c():
             _follow(session, name, since, limit)
@@ -39,7 +39,7 @@ def command(session: CliSession, name: str, since: float | None, limit: int, fol
     elif events:
         tell(table(EVENT_HEADERS, [event_row(event) for event in events]))
     else:
-        say(f"Nothing has happened to {name}{'' if since is None else ' since then'}.")
+        say(f"{name} has no events{'' if since is None else ' since then'}.")
 
 
 def _follow(session: CliSession, name: str, since: float | None, limit: int) -> None:

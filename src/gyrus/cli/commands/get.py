@@ -17,7 +17,7 @@ from gyrus.contract.operator import ApiView
 
 @click.command("get", cls=Command)
 @api_name(required=False)
-@click.option("-w", "--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
+@click.option("-w", "--watch", is_flag=True, help="Follow changes until Ctrl-C.")
 @pass_session
 def command(session: CliSession, name: str | None, watch: bool) -> None:
     """List the APIs, or show the one named NAME."""
@@ -38,7 +38,7 @@ def _list(session: CliSession) -> None:
     elif apis:
         tell(listing(apis))
     else:
-        say("Nothing is deployed. Begin with: gyrus init, then gyrus deploy")
+        say("Nothing is deployed. Start with: gyrus init, then gyrus deploy")
 
 
 def _watch(session: CliSession, name: str | None) -> None:
@@ -53,7 +53,7 @@ def _watch(session: CliSession, name: str | None) -> None:
 
 
 def _one(session: CliSession, name: str) -> Iterator[Sequence[ApiView]]:
-    session.client().api(name)  # an unknown name is told at once
+    session.client().api(name)  # fails at once if the name is unknown
     for seen in session.client().watch(name):
         if isinstance(seen, Gone):
             say(f"{name} is deleted.")
@@ -62,7 +62,7 @@ def _one(session: CliSession, name: str) -> Iterator[Sequence[ApiView]]:
 
 
 def _redraw(lists: Iterator[Sequence[ApiView]]) -> None:
-    """The listing, in the place of the one before."""
+    """Print each listing over the one before."""
     height = 0
     for apis in lists:
         text = listing(apis)
@@ -72,7 +72,7 @@ def _redraw(lists: Iterator[Sequence[ApiView]]) -> None:
 
 
 def _append(lists: Iterator[Sequence[ApiView]]) -> None:
-    """A row for each API that has changed."""
+    """Print a row for each API that has changed."""
     last: dict[str, ApiView] = {}
     for apis in lists:
         changed = [api for api in apis if last.get(api.name) != api]

@@ -16,7 +16,7 @@ HEADERS = ("REVISION", "CREATED", "FILES", "LATEST ROLLOUT", "")
 @api_name()
 @pass_session
 def command(session: CliSession, name: str) -> None:
-    """The revisions of the API named NAME, newest first."""
+    """List the revisions of the API named NAME, newest first."""
     revisions = session.client().history(name)
     if session.json:
         tell_json(revisions)

@@ -18,16 +18,16 @@ FILES = {
     "sample.json": "sample.json",
     "gyrusignore": ".gyrusignore",
 }
-"""What is written, by what it is called in ``gyrus/cli/scaffold``."""
+"""The project's files, by their names in ``gyrus/cli/scaffold``."""
 
 
 @click.command("init", cls=Command)
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 @pass_session
 def command(session: CliSession, folder: Path) -> None:
-    """Write a small project that can be deployed at once.
+    """Write a small project that is ready to deploy.
 
-    FOLDER is made if need be; by default it is this folder. Files that are there are never overwritten.
+    FOLDER is created if it does not exist (default: this folder). Existing files are never overwritten.
     """
     from gyrus.spec.words import suggest_name
 
@@ -40,7 +40,7 @@ def command(session: CliSession, folder: Path) -> None:
         return
     tell("\n".join(str(folder / target) for target in contents))
     where = "" if folder == Path() else f" {folder}"
-    say(f"\nDeploy it:  gyrus deploy{where}\nAsk it:     gyrus predict {name} @{folder / 'sample.json'}")
+    say(f"\nDeploy it:  gyrus deploy{where}\nTry it:     gyrus predict {name} @{folder / 'sample.json'}")
 
 
 def _content(source: str, name: str) -> str:
@@ -49,11 +49,11 @@ def _content(source: str, name: str) -> str:
 
 
 def _check_free(folder: Path) -> None:
-    """Raises WrongInput where a file is in the way."""
+    """Check that none of the files exists. Raises WrongInput."""
     there = [target for target in FILES.values() if (folder / target).exists()]
     if there:
         raise WrongInput(
-            f"{folder.absolute()} has {', '.join(there)} already, and nothing is overwritten.",
+            f"{folder.absolute()} already has {', '.join(there)}, and gyrus init overwrites nothing.",
             remedy="Choose another folder: gyrus init FOLDER",
         )
 

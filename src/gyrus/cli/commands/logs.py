@@ -18,13 +18,13 @@ COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_
 
 @click.command("logs", cls=Command)
 @api_name()
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is printed from now on, until Ctrl-C.")
-@click.option("--replica", metavar="ID", help="Of this replica alone; see gyrus describe NAME.")
-@click.option("--since", type=TimeType(), metavar="10m", help="Not older than this, or than a time.")
+@click.option("-f", "--follow", is_flag=True, help="Follow new output until Ctrl-C.")
+@click.option("--replica", metavar="ID", help="Only this replica's output. gyrus describe NAME shows the IDs.")
+@click.option("--since", type=TimeType(), metavar="10m", help="Only output since this age or time.")
 @click.option(
-    "--tail", type=click.IntRange(min=0), metavar="N", help="At most N lines of the past, the newest."
+    "--tail", type=click.IntRange(min=0), metavar="N", help="At most the N newest past lines."
 )
-@click.option("--previous", is_flag=True, help="From before the last restart, and of gone replicas.")
+@click.option("--previous", is_flag=True, help="Also output from before the last restart, and of gone replicas.")
 @pass_session
 def command(
     session: CliSession,
@@ -35,7 +35,7 @@ def command(
     tail: int | None,
     previous: bool,
 ) -> None:
-    """What the replicas of the API named NAME printed, in the order of time."""
+    """Show the output of the replicas of the API named NAME, oldest first."""
     lines = session.client().logs(
         name, replica=replica, since=since, follow=follow, previous=previous, tail=tail
     )
@@ -45,13 +45,13 @@ def command(
             tell_json_line(line) if session.json else tell(shown(line))
             said = True
     if replica and not said:
-        say(f"There is nothing of a replica {replica}. The replicas that run: gyrus describe {name}")
+        say(f"There is no output of a replica {replica}. See the replicas: gyrus describe {name}")
 
 
 def shown(line: LogLine) -> str:
-    """``12:00:00.123 iris-1-abcde loading the model``
+    """Format a line: ``12:00:00.123 iris-1-abcde loading the model``.
 
-    The request is named where something failed: its client was told to look for it here.
+    An error line names its request, since the error response refers the client to the log by that id.
     """
     moment = datetime.fromtimestamp(line.time).astimezone()
     clock = dim(f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}")

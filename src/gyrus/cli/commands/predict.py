@@ -17,7 +17,7 @@ from gyrus.client.prediction import BINARY, JSON, PredictionAnswer
 
 TEXT = "text/plain; charset=utf-8"
 LOGGED = (500, 502)
-"""Statuses whose cause the replica's log tells."""
+"""Statuses whose cause is in the replica's log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Payload:
 @api_name()
 @click.argument("payload", required=False, metavar="[JSON|@FILE|-]")
 @click.option(
-    "--content-type", metavar="TYPE", help="The payload's type; default: by what it is, or by FILE's name."
+    "--content-type", metavar="TYPE", help="The payload's type (default: from its content, or from FILE's name)."
 )
 @pass_session
 def command(session: CliSession, name: str, payload: str | None, content_type: str | None) -> None:
     """Send a payload to the API named NAME and print its answer.
 
-    The payload is JSON, the content of a FILE, or what comes on stdin. Streamed answers are printed as
-    they come.
+    The payload is JSON, the content of a FILE (@FILE), or the standard input (-). Streamed answers are
+    printed as they arrive.
     """
     sent = _payload(payload)
     answer = _answer(session, name, sent, content_type)
@@ -54,7 +54,7 @@ def _answer(session: CliSession, name: str, sent: Payload, content_type: str | N
         return session.client().call(name, sent.body, content_type or sent.media_type)
     except PredictionFailed as fault:
         if fault.status in LOGGED:
-            raise CommandFailure(fault.message, remedy=f"More with: gyrus logs {name}") from fault
+            raise CommandFailure(fault.message, remedy=f"See: gyrus logs {name}") from fault
         raise
 
 
@@ -93,7 +93,7 @@ def _sniffed(body: bytes) -> Payload:
 
 
 def _checked(text: str) -> bytes:
-    """Raises WrongInput where it is not JSON."""
+    """Check that the text is JSON. Raises WrongInput."""
     import json
 
     try:
@@ -117,7 +117,7 @@ def _print_json(body: bytes, *, formatted: bool) -> None:
         try:
             body = msgspec.json.format(body)
         except msgspec.DecodeError:
-            say("The answer calls itself JSON and is not; here it is as it came.")
+            say("The answer has a JSON content type but is not JSON. It is printed unchanged.")
     _write(body)
     if not body.endswith(b"\n"):
         _write(b"\n")
@@ -129,17 +129,17 @@ def _print_as_json(answer: PredictionAnswer) -> None:
         tell_json(body.decode())
     except UnicodeDecodeError:
         raise CommandFailure(
-            f"The answer is {answer.media_type}, which JSON cannot hold.",
-            remedy="Leave out -o json, and redirect it.",
+            f"The answer is {answer.media_type}, which JSON cannot contain.",
+            remedy="Leave out -o json, and redirect the output.",
         ) from None
 
 
 def _copy(answer: PredictionAnswer) -> None:
-    """The answer as it comes."""
+    """Print the answer as it arrives."""
     textual = answer.media_type.startswith("text/") or answer.media_type == "application/x-ndjson"
     if not textual and is_terminal(sys.stdout):
         size = len(answer.read())
-        tell(f"{size} bytes of {answer.media_type or 'no type'}; redirect the output to keep them.")
+        tell(f"{size} bytes of {answer.media_type or 'no type'}. Redirect the output to keep them.")
         return
     last = b"\n"
     for chunk in answer.chunks():

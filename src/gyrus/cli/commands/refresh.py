@@ -12,5 +12,5 @@ from gyrus.cli.session import CliSession, Command, api_name, pass_session
 @api_name()
 @pass_session
 def command(session: CliSession, name: str) -> None:
-    """Replace the replicas of the API named NAME by new ones, without downtime."""
+    """Replace the replicas of the API named NAME with new ones, without downtime."""
     finish_rollout(session, session.client().refresh(name))

@@ -16,47 +16,47 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("replay", cls=Command)
 @api_name()
-@click.option("--trace", required=True, metavar="FILE", type=FILE, help="CSV: a line for each request.")
-@click.option("--speed", default="1x", metavar="FACTOR", type=FACTOR, help="Let them come faster: 10x.")
-@click.option("--first", type=DurationType(), metavar="SPAN", help="Only the trace's beginning.")
-@click.option("--scale", default="1", metavar="SHARE", type=SHARE, help="Only so many of its requests: 0.1.")
+@click.option("--trace", required=True, metavar="FILE", type=FILE, help="CSV file with one line per request.")
+@click.option("--speed", default="1x", metavar="FACTOR", type=FACTOR, help="Speed the trace up: 10x.")
+@click.option("--first", type=DurationType(), metavar="DURATION", help="Only the trace's beginning.")
+@click.option("--scale", default="1", metavar="SHARE", type=SHARE, help="Only this share of its requests: 0.1.")
 @click.option(
     "--service-time",
     "service",
     metavar="TIME",
     type=SERVICE,
-    help="What a request takes, for {service_time} in the payload and for the SLO: 120ms, column, ..., as "
-    "with gyrus simulate.",
+    help="A request's service time, for {service_time} in the payload and for the SLO: 120ms, column, ..., "
+    "as with gyrus simulate.",
 )
 @click.option(
     "--payload",
     default="{}",
     metavar="JSON|@FILE",
-    help="What is sent; {service_time} (in seconds) and {COLUMN} are filled for each request.",
+    help="Each request's body. {service_time} (in seconds) and {COLUMN} are replaced by its values.",
 )
 @click.option(
-    "--slo", type=DurationType(), metavar="SPAN", help="The latest answer. By default twice the service time."
+    "--slo", type=DurationType(), metavar="DURATION", help="Longest latency (default: twice the service time)."
 )
-@click.option("--price", metavar="PRICE", type=PRICE, help="Of one replica: 0.526/h.")
+@click.option("--price", metavar="PRICE", type=PRICE, help="Price of one replica: 0.526/h.")
 @click.option(
     "--timeout",
     default="60s",
     show_default=True,
     type=DurationType(),
-    metavar="SPAN",
-    help="From when a request is due until it is given up.",
+    metavar="DURATION",
+    help="Time from a request's due time until it is abandoned.",
 )
-@click.option("--plot", metavar="FILE", type=FILE, help="Draw load, replicas and queue: an .svg or .png.")
+@click.option("--plot", metavar="FILE", type=FILE, help="Draw load, replicas and queue into an .svg or .png file.")
 @click.option(
-    "--seed", type=int, default=1, show_default=True, help="Of drawn service times; as with gyrus simulate."
+    "--seed", type=int, default=1, show_default=True, help="Seed of random service times, as with gyrus simulate."
 )
 @pass_session
 def command(session: CliSession, name: str, **given: Any) -> None:
-    """Send the API named NAME the requests of a trace, at their times.
+    """Send the requests of a trace to the API named NAME, at their times.
 
-    Each is sent when it is due, whatever has become of those before it, and its latency counts from then. The
-    report is that of gyrus simulate, so that a rehearsal can be held against it. Ctrl-C ends it, and reports
-    what there is.
+    Each request is sent when it is due, even if earlier ones are unanswered, and its latency counts from then.
+    The report has the form of gyrus simulate's, so that you can compare the two. Ctrl-C ends the replay and
+    reports its results so far.
     """
     from gyrus.cli.replay.command import ReplayOptions, replay
 

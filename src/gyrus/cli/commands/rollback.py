@@ -10,11 +10,11 @@ from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
 @click.command("rollback", cls=Command)
 @api_name()
-@click.option("--to", type=click.IntRange(min=1), metavar="REVISION", help="See gyrus history NAME.")
+@click.option("--to", type=click.IntRange(min=1), metavar="REVISION", help="A revision that gyrus history NAME shows.")
 @pass_session
 def command(session: CliSession, name: str, to: int | None) -> None:
-    """Bring back an earlier revision of the API named NAME.
+    """Roll the API named NAME back to an earlier revision.
 
-    Without --to it is the one that was live before the present one.
+    Without --to, this is the revision that was live before the present one.
     """
     finish_rollout(session, session.client().rollback(name, to))

@@ -12,7 +12,7 @@ from gyrus.cli.session import Command
 def command() -> None:
     """Print the JSON Schema of the YAML, for editors.
 
-    For example: gyrus schema > gyrus.schema.json, and in the YAML's first line
+    For example, run gyrus schema > gyrus.schema.json, and begin the YAML with this line:
 
     \b
     # yaml-language-server: $schema=gyrus.schema.json

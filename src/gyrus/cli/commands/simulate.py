@@ -16,14 +16,14 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("simulate", cls=Command)
 @click.argument("path", default=".", type=click.Path(path_type=Path))
-@click.option("--trace", required=True, metavar="FILE", type=FILE, help="CSV: a line for each request.")
+@click.option("--trace", required=True, metavar="FILE", type=FILE, help="CSV file with one line per request.")
 @click.option(
     "--service-time",
     "service",
     required=True,
     metavar="TIME",
     type=SERVICE,
-    help="What a request takes: 120ms, lognormal(120ms, 0.5) (median, sigma), exponential(120ms) (mean), "
+    help="A request's service time: 120ms, lognormal(120ms, 0.5) (median, sigma), exponential(120ms) (mean), "
     "column, column:NAME or column:NAME*20ms.",
 )
 @click.option(
@@ -31,7 +31,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     required=True,
     metavar="TIME",
     type=SPREAD,
-    help="From ordering a replica until requests reach it: 8s, or lognormal(8s, 0.3).",
+    help="Time from ordering a replica until requests reach it: 8s, or lognormal(8s, 0.3).",
 )
 @click.option(
     "--policy",
@@ -39,15 +39,15 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     multiple=True,
     metavar="NAME",
     type=POLICY,
-    help="gyrus (the default), cortex, kpa, hpa, clairvoyant or fixed:N. May be given more than once.",
+    help="gyrus (the default), cortex, kpa, hpa, clairvoyant or fixed:N. Repeat it for several.",
 )
-@click.option("--compare", is_flag=True, help="All policies, and how far each is from clairvoyant.")
-@click.option("--price", metavar="PRICE", type=PRICE, help="Of one replica: 0.526/h.")
+@click.option("--compare", is_flag=True, help="Run all policies, and show how far each is from clairvoyant.")
+@click.option("--price", metavar="PRICE", type=PRICE, help="Price of one replica: 0.526/h.")
 @click.option(
-    "--slo", type=DurationType(), metavar="SPAN", help="The latest answer. By default twice the service time."
+    "--slo", type=DurationType(), metavar="DURATION", help="Longest latency (default: twice the service time)."
 )
-@click.option("--plot", metavar="FILE", type=FILE, help="Draw load, replicas and queue: an .svg or .png.")
-@click.option("--tune", is_flag=True, help="Search the settings that meet the SLO at the least cost.")
+@click.option("--plot", metavar="FILE", type=FILE, help="Draw load, replicas and queue into an .svg or .png file.")
+@click.option("--tune", is_flag=True, help="Search for the settings that meet the SLO at the least cost.")
 @click.option(
     "--slo-ratio",
     "allowed",
@@ -55,20 +55,20 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     metavar="SHARE",
     type=SHARE,
-    help="With --tune: so many may miss the SLO.",
+    help="With --tune: share of requests that may miss the SLO.",
 )
-@click.option("--first", type=DurationType(), metavar="SPAN", help="Only the trace's beginning.")
-@click.option("--scale", default="1", metavar="SHARE", type=SHARE, help="Only so many of its requests: 0.1.")
-@click.option("--speed", default="1x", metavar="FACTOR", type=FACTOR, help="Let them come faster: 10x.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Equal seeds give equal results.")
-@click.option("--api", "name", metavar="NAME", help="Which API, where the YAML has several.")
+@click.option("--first", type=DurationType(), metavar="DURATION", help="Only the trace's beginning.")
+@click.option("--scale", default="1", metavar="SHARE", type=SHARE, help="Only this share of its requests: 0.1.")
+@click.option("--speed", default="1x", metavar="FACTOR", type=FACTOR, help="Speed the trace up: 10x.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed; equal seeds give equal results.")
+@click.option("--api", "name", metavar="NAME", help="The API to simulate, if the YAML has several.")
 @pass_session
 def command(session: CliSession, path: Path, **given: Any) -> None:
-    """Rehearse a traffic trace against an API's settings, in virtual time.
+    """Simulate a traffic trace against an API's settings, in virtual time.
 
-    PATH is a YAML file, or a folder that has a gyrus.yaml; by default this folder. Nothing is run or
-    deployed: its autoscaling, max_concurrency, max_queue_length and timeout count. Policies of other systems
-    can be compared with gyrus's own.
+    PATH is a YAML file, or a folder with a gyrus.yaml (default: this folder). Nothing is run or deployed. The
+    simulation uses the API's autoscaling, max_concurrency, max_queue_length and timeout. It can compare the
+    policies of other systems with gyrus's own.
     """
     from gyrus.cli.simulation import SimulateOptions, rehearse
 

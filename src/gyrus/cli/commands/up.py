@@ -19,14 +19,15 @@ PORT = click.IntRange(1, 65535)
 
 
 @click.command("up", cls=Command)
-@click.option("--gateway-port", type=PORT, metavar="PORT", help="For the APIs; 8080, or as last time.")
-@click.option("--operator-port", type=PORT, metavar="PORT", help="For the operator; 8079, or as last time.")
+@click.option("--gateway-port", type=PORT, metavar="PORT", help="Port of the APIs (default: 8080, or as last started).")
+@click.option("--operator-port", type=PORT, metavar="PORT", help="Port of the operator (default: 8079, or as last started).")
 @click.option(
     "--overcommit/--no-overcommit",
     default=None,
-    help="Whether to start replicas though their CPU and memory exceed the machine's; not, or as last time.",
+    help="Start replicas even if their total CPU and memory exceed this machine's "
+    "(default: off, or as last started).",
 )
-@click.option("--foreground", is_flag=True, help="Stay, and log to this terminal, until stopped.")
+@click.option("--foreground", is_flag=True, help="Stay in this terminal and log to it, until stopped.")
 @pass_session
 def command(
     session: CliSession,
@@ -37,7 +38,7 @@ def command(
 ) -> None:
     """Start this machine's platform.
 
-    What was deployed before comes back. Everything is kept in $GYRUS_HOME, by default ~/.gyrus.
+    Earlier deployments come back. All data is in $GYRUS_HOME (default: ~/.gyrus).
     """
     from gyrus.cli import local
 
@@ -57,7 +58,7 @@ def command(
 
 
 def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
-    """Raises Failure."""
+    """Check that the running platform has the requested settings. Raises CommandFailure."""
     remedy = "Stop it first: gyrus down"
     if (wanted.gateway, wanted.operator) != (now.gateway, now.operator):
         ports = f"gateway {now.gateway}, operator {now.operator}"
@@ -82,7 +83,7 @@ def _show(session: CliSession, settings: PlatformSettings, message: str) -> None
 
 
 def _become_operator(session: CliSession, settings: PlatformSettings) -> None:
-    """Replace this process, so that a service supervisor that started it supervises the operator itself."""
+    """Replace this process by the operator, so that a service manager supervises the operator itself."""
     from gyrus.cli import local
 
     local.remember(session.home, settings)

@@ -23,9 +23,9 @@ HEADERS = ("NAME", "KIND", "RUNS", "REPLICAS", "ENDPOINT")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 @pass_session
 def command(session: CliSession, path: Path) -> None:
-    """Check a YAML file and what it names, without deploying it.
+    """Check a YAML file and the files that it names, without deploying it.
 
-    PATH is the file, or a folder that has a gyrus.yaml; by default this folder.
+    PATH is the file, or a folder with a gyrus.yaml (default: this folder).
     """
     from gyrus.spec.faults import SpecError
     from gyrus.spec.load import load
@@ -43,7 +43,7 @@ def _show(session: CliSession, read: SpecFile) -> None:
     if session.json:
         tell_json({"valid": True, "apis": [spec.model_dump(mode="json") for spec in read.apis]})
         return
-    tell(f"{read.path} is fine.\n")
+    tell(f"{read.path} is valid.\n")
     tell(table(HEADERS, [_row(spec) for spec in read.apis]))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command("version", cls=Command)
 @pass_session
 def command(session: CliSession) -> None:
-    """The versions of this command and of the operator, the gateway's state, what the machine has."""
+    """Show the versions of this command and of the operator, the gateway's state and the machine's capacity."""
     from gyrus.client.errors import ClientError
 
     operator, trouble = None, ""

@@ -1,5 +1,5 @@
-"""What ``gyrus replay`` is made of: a trace as requests, the API watched meanwhile, and both as a report.
+"""The parts of ``gyrus replay``: a trace as requests, samples of the API meanwhile, and a report on both.
 
-Reading the trace and the report's shape are the simulator's, sending is the client's; what lies between them
-belongs here.
+The simulator reads the trace and defines the report; the client sends the requests. The steps in between
+belong here.
 """

@@ -1,4 +1,4 @@
-"""What ``gyrus replay`` does: read, send, watch, tell."""
+"""The work of ``gyrus replay``: read the trace, send it, observe the API, report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gyrus.simulator.service import ServiceTimes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions:
-    """The options."""
+    """The command's options."""
 
     trace: Path
     payload: str
@@ -42,7 +42,10 @@ class ReplayOptions:
 
 
 def replay(session: CliSession, name: str, wanted: ReplayOptions) -> None:
-    """Exit code 130 where it is interrupted. Raises WrongInput, and Failure where nothing answers."""
+    """Run the command.
+
+    Exits with 130 on Ctrl-C. Raises WrongInput. Raises CommandFailure if the API answers no request.
+    """
     if wanted.plot:
         check_drawable(wanted.plot)
     plan = _plan(wanted)
@@ -54,7 +57,7 @@ def replay(session: CliSession, name: str, wanted: ReplayOptions) -> None:
     if interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
     if not tally.figures().answered:
-        raise CommandFailure(f"{name} has answered nothing.", remedy=f"More with: gyrus describe {name}")
+        raise CommandFailure(f"{name} answered no request.", remedy=f"See: gyrus describe {name}")
 
 
 def _plan(wanted: ReplayOptions) -> ReplayPlan:
@@ -63,7 +66,7 @@ def _plan(wanted: ReplayOptions) -> ReplayPlan:
         return ReplayPlan.make(trace, _text(wanted.payload), wanted.service, wanted.seed)
     except BadPayload as fault:
         example = "--payload '{\"seconds\": {service_time}}'"
-        raise WrongInput(f"--payload: {fault}.", remedy=f"Write for example {example}, or @FILE.") from fault
+        raise WrongInput(f"--payload: {fault}.", remedy=f"Use, for example, {example}, or @FILE.") from fault
     except ValueError as fault:
         raise WrongInput(f"--service-time: {fault}.") from fault
 
@@ -80,7 +83,7 @@ def _text(payload: str) -> str:
 
 
 class _Run:
-    """One replay, and what is known of it so far."""
+    """One replay and its results so far."""
 
     def __init__(
         self, plan: ReplayPlan, watch: Observer, described: ApiDescription, wanted: ReplayOptions
@@ -95,11 +98,11 @@ class _Run:
 
     @property
     def under_way(self) -> int:
-        """Requests that were sent and have not ended."""
+        """The number of requests that were sent and have not ended."""
         return self._sender.sent - len(self._outcomes)
 
     def to_the_end(self) -> bool:
-        """Whether it was interrupted before."""
+        """Send all requests and wait for their results. Returns True if Ctrl-C interrupted it."""
         try:
             asyncio.run(self._all())
         except KeyboardInterrupt:
@@ -137,4 +140,4 @@ def _tell(session: CliSession, ran: _Run, tally: Tally) -> None:
         say(note)
     if ran.wanted.plot:
         draw(report.scene(ran.name, ran.plan, tally, ran.slots), ran.wanted.plot)
-        say(f"Load, replicas and queue are drawn in {ran.wanted.plot}.")
+        say(f"The chart of load, replicas and queue is in {ran.wanted.plot}.")

@@ -1,4 +1,4 @@
-"""The API as its operator sees it, a look a second, while it is under load."""
+"""The API as its operator reports it, sampled every second while it is under load."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gyrus.contract.operator import ApiDescription
 from gyrus.contract.replica import Phase
 
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between two samples."""
 
 _THERE = frozenset(Phase) - {Phase.GONE, Phase.FAILED}
-"""Phases in which a replica takes its place on the machine."""
+"""Phases in which a replica uses capacity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class ReplaySample:
     """Seconds since the load began."""
     requested: int
     running: int
-    """Replicas that there are: starting, ready and draining ones alike."""
+    """Replicas that exist: starting, ready and draining ones alike."""
     ready: int
     in_flight: int
 
@@ -41,15 +41,15 @@ class ReplaySample:
 
 
 class Observer:
-    """Looks until it is cancelled. An operator that does not answer is asked again a second later."""
+    """Samples an API until it is cancelled. It asks again a second later if the operator does not answer."""
 
     def __init__(self, client: Client, first: ApiDescription) -> None:
-        """``first``: how the API was before the load."""
+        """Observe the API that ``first`` describes as it was before the load."""
         self._client = client
         self._name = first.api.name
         self.looks = [ReplaySample.of(first, 0.0)]
         self.missed = 0
-        """Looks that the operator did not answer."""
+        """Samples that the operator did not answer."""
 
     async def run(self, elapsed: Callable[[], float]) -> None:
         while True:
@@ -66,9 +66,10 @@ class Observer:
 
 
 def replica_seconds(looks: Sequence[ReplaySample], end: float) -> float:
-    """Of the replicas that there were, from the beginning to ``end``. What a look saw counts until the next.
+    """Return the replica-seconds from the beginning to ``end``. A sample counts until the next one.
 
-    >>> looks = [Look(at=at, requested=n, running=n, ready=n, in_flight=0) for at, n in ((0, 1), (1, 3))]
+    >>> steps = ((0, 1), (1, 3))
+    >>> looks = [ReplaySample(at=at, requested=n, running=n, ready=n, in_flight=0) for at, n in steps]
     >>> replica_seconds(looks, 3.0)
     7.0
     """

@@ -1,4 +1,4 @@
-"""The body of each request: one text, with places that the trace fills."""
+"""The body of each request: one text, with placeholders that the trace fills."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 SERVICE_TIME = "service_time"
-"""The place of a request's service time, in seconds."""
+"""The placeholder for a request's service time, in seconds."""
 
 _PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
 _IN_NUMBERS = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
@@ -21,23 +21,23 @@ class BadPayload(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """JSON with ``{service_time}`` and ``{COLUMN}`` in it, wherever a value or a part of a text may stand.
+    """JSON with the placeholders ``{service_time}`` and ``{COLUMN}``, as values or as parts of texts.
 
     >>> Template.parse('{"n": {Tokens}, "id": "no {Tokens}"}', ["Tokens"]).filled({"Tokens": "7"})
     b'{"n": 7, "id": "no 7"}'
     """
 
     pieces: tuple[str, ...]
-    """Texts and names in turn, beginning and ending with a text."""
+    """Texts and names alternately, beginning and ending with a text."""
 
     @classmethod
     def parse(cls, text: str, columns: list[str]) -> Self:
-        """Raises BadPayload where a place has no column, or what is around the places is not JSON."""
+        """Parse a template. Raises BadPayload if a placeholder has no column, or if the rest is not JSON."""
         template = cls(tuple(_PLACE.split(text)))
         for name in template.names:
             if name != SERVICE_TIME and name not in columns:
                 known = ", ".join([SERVICE_TIME, *columns])
-                raise BadPayload(f"the trace has no column {name}; known are: {known}")
+                raise BadPayload(f"the trace has no column {name}; it has: {known}")
         try:
             json.loads(template.filled(dict.fromkeys(template.names, "1")))
         except ValueError as fault:
@@ -49,7 +49,7 @@ class Template:
         return frozenset(self.pieces[1::2])
 
     def filled(self, values: Mapping[str, str]) -> bytes:
-        """A value that is not a number belongs between quotes, and is escaped for them."""
+        """Return the body with these values. A value that is no number is escaped for the quotes around it."""
         if len(self.pieces) == 1:
             return self.pieces[0].encode()
         parts = list(self.pieces)

@@ -1,4 +1,4 @@
-"""What is sent when."""
+"""The requests to send and their times."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class ReplayPlan:
     """The requests of one replay."""
 
     trace: Trace
-    """As it is sent: shortened, thinned, hastened."""
+    """The trace as it is sent: shortened, thinned and sped up."""
     template: Template
     services: Sequence[float]
-    """Seconds of work, one for each request; empty where nobody said."""
+    """Seconds of work, one for each request; empty if no service time is given."""
 
     @classmethod
     def make(cls, trace: Trace, payload: str, service: ServiceTimes | None, seed: int) -> ReplayPlan:
-        """A rehearsal of the same trace with the same seed has the same service times.
+        """Plan a replay. A simulation of the same trace with the same seed has the same service times.
 
-        Raises BadPayload, and ValueError where the trace does not tell the service times.
+        Raises BadPayload. Raises ValueError if the trace lacks the service times.
         """
         template = Template.parse(payload, list(trace.columns))
         if SERVICE_TIME in template.names and service is None:
-            raise BadPayload(f"it has a place for {{{SERVICE_TIME}}}, and no --service-time is given")
+            raise BadPayload(f"it contains {{{SERVICE_TIME}}}, and no --service-time is given")
         return cls(trace, template, service.times(trace, seed) if service else ())
 
     def __len__(self) -> int:

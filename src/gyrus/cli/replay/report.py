@@ -1,4 +1,4 @@
-"""A replay in words and as JSON; its progress and its picture."""
+"""A replay as text and as JSON; its progress and its chart."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from gyrus.client.load.sender import Sender
 
 REDRAWN = 0.5
-"""Seconds between two pictures on a terminal."""
+"""Seconds between two redraws on a terminal."""
 LINES = 10.0
 """Seconds between two lines elsewhere."""
 
 
 async def show_progress(sender: Sender, watch: Observer, plan: ReplayPlan) -> None:
-    """Until it is cancelled."""
+    """Show the progress until cancelled."""
     live = is_terminal(sys.stderr)
     try:
         while True:
@@ -50,12 +50,12 @@ def _progress(sender: Sender, watch: Observer, plan: ReplayPlan) -> str:
         sent = f"{passed} of {duration(plan.trace.length)}: {sender.sent:,} of {len(plan):,} sent"
     else:
         sent = f"{passed}: all {len(plan):,} sent"
-    replicas = f"replicas: {look.ready} ready, {look.requested} wanted"
-    return f"{sent}, {sender.under_way:,} under way; {replicas}"
+    replicas = f"replicas: {look.ready} ready, {look.requested} requested"
+    return f"{sent}, {sender.under_way:,} in flight; {replicas}"
 
 
 def text(name: str, plan: ReplayPlan, tally: Tally) -> str:
-    """What stdout gets."""
+    """Return the report for stdout."""
     sections = [
         f"{plan.trace.name}: {len(tally.outcomes):,} requests to {name} in {duration(tally.ended)}",
         figures_table([tally.figures()]),
@@ -69,7 +69,7 @@ def _troubles(tally: Tally) -> str:
     if not troubles:
         return ""
     rows = [(trouble.cause, f"{trouble.number:,}", _shortened(trouble.example)) for trouble in troubles]
-    return table(("TROUBLE", "REQUESTS", "FOR EXAMPLE"), rows)
+    return table(("TROUBLE", "REQUESTS", "EXAMPLE"), rows)
 
 
 def _shortened(text: str) -> str:
@@ -78,19 +78,19 @@ def _shortened(text: str) -> str:
 
 
 def notes(plan: ReplayPlan, tally: Tally, watch: Observer, under_way: int) -> Iterator[str]:
-    """How to read the figures, and what to distrust in them."""
-    yield f"A miss is {_miss(tally)}. Latency counts from when a request was due."
+    """Yield notes on how to read the figures, and warnings about unreliable ones."""
+    yield f"An SLO miss is {_miss(tally)}. Latency counts from the time at which a request was due."
     if late := tally.late:
         yield f"The sender was late by {span(late.p50)} (median), {span(late.p99)} (p99)."
     if not tally.kept_up:
-        told = "This machine could not send that fast: the latencies above hold its own delay."
+        told = "This machine could not send that fast: the latencies above include its own delay."
         yield warning(f"{told} Choose a lower --speed or --scale.")
     if any(trouble.cause == OPEN_FILES for trouble in tally.troubles()):
         told = "Requests failed because this machine allows too few open files, not because of the API."
         yield warning(f"{told} Raise the limit (ulimit -n 65536), or choose a lower --speed or --scale.")
     if watch.missed:
         told = (
-            f"The operator did not answer {watch.missed} looks; what it had said before counts on for them."
+            f"The operator did not answer {watch.missed} samples: its previous answers stand in for them."
         )
         yield warning(told)
     if len(tally.outcomes) + under_way < len(plan):
@@ -105,14 +105,14 @@ def warning(text: str) -> str:
 
 def _miss(tally: Tally) -> str:
     if tally.slo is not None:
-        return f"an answer later than {tally.slo:g} s, or none"
+        return f"an answer later than {tally.slo:g} s, or no answer"
     if tally.services:
-        return f"an answer later than {SLO_FACTOR:g} × the request's service time, or none"
-    return "a request without a good answer (--slo or --service-time says what is too late)"
+        return f"an answer later than {SLO_FACTOR:g} × the request's service time, or no answer"
+    return "a request without a good answer (--slo or --service-time defines a latest answer)"
 
 
 def document(name: str, plan: ReplayPlan, tally: Tally, under_way: int) -> dict[str, Any]:
-    """The shape of a rehearsal's, and what only reality has."""
+    """Return the report as JSON: the fields of a simulation's, and those that only a replay has."""
     late = tally.late
     return {
         **report(plan.trace.name, [tally.figures()], tally.slo),

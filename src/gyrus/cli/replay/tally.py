@@ -1,4 +1,4 @@
-"""What the outcomes of a replay come to. Pure."""
+"""The results of a replay, summed up. Pure."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from gyrus.client.load.result import RequestResult, Result
 from gyrus.simulator.figures import SLO_FACTOR, Figures, Percentiles
 
 POLICY = "real"
-"""What the report calls reality, beside the policies of rehearsals."""
+"""The replay's name in the report, beside the policies of simulations."""
 TOO_LATE = 0.05
-"""Seconds. Where one request in a hundred was sent later than this, the sender could not keep up."""
+"""Seconds. If one request in a hundred was sent later than this, the sender did not keep up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Requests that failed alike."""
+    """Requests that failed for the same cause."""
 
     cause: str
     number: int
     example: str
-    """What was said about the first of them."""
+    """The message of the first of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """All that is known of a replay at its end, or when it was interrupted."""
+    """The results of a replay at its end, or when it was interrupted."""
 
     outcomes: Sequence[RequestResult]
     looks: Sequence[ReplaySample]
     services: Sequence[float] = ()
-    """Seconds of work, by the request's number; empty: nobody said."""
+    """Seconds of work, by the request's number; empty if no service time is given."""
     slo: float | None = None
-    """Seconds of latency. None: by the service time, or where that is unknown, any answer will do."""
+    """Seconds of latency. None means by the service time; if that is unknown too, any answer is in time."""
     price: float | None = None
 
     @property
     def ended(self) -> float:
-        """When the last answer came, in seconds since the beginning."""
+        """Seconds from the beginning to the last answer."""
         return max((outcome.ended for outcome in self.outcomes), default=0.0)
 
     @property
     def late(self) -> Percentiles | None:
-        """By how much the sender was late with its requests."""
+        """Seconds by which the sender was late with its requests."""
         return Percentiles.of(outcome.late for outcome in self.outcomes)
 
     @property
@@ -75,7 +75,7 @@ class Tally:
         )
 
     def troubles(self) -> list[Trouble]:
-        """The most frequent first."""
+        """Return the troubles, the most frequent first."""
         numbers = Counter(outcome.cause for outcome in self.outcomes if outcome.cause)
         examples = {outcome.cause: outcome.example for outcome in reversed(self.outcomes)}
         return [
@@ -94,6 +94,6 @@ class Tally:
         return SLO_FACTOR * self.services[outcome.number] if self.services else None
 
     def waiting(self, slots: int | None) -> Iterator[int]:
-        """By look: the requests in flight for which no ready replica has a slot."""
+        """Yield for each sample the requests in flight for which no ready replica has a slot."""
         for look in self.looks:
             yield 0 if slots is None else max(0, look.in_flight - look.ready * slots)
