@@ -317,7 +317,7 @@ def test_a_process_that_listens_elsewhere_is_told_while_it_starts(served: Platfo
         said,
     ), said
     assert block(said) == (
-        "error: After 3 s the rollout of deaf has not ended. It goes on.\n"
+        "error: After 3 s the rollout of deaf has not ended. It continues.\n"
         "  Watch it with: gyrus describe deaf\n"
     )
     served.gyrus("delete", "deaf", "--yes")
@@ -341,7 +341,7 @@ def test_ctrl_c_leaves_the_rollout_going_on(served: Platform, project: Project) 
     deploy.send_signal(signal.SIGINT)
     out, err = deploy.communicate(timeout=30)
     assert (deploy.returncode, out) == (130, "")
-    assert err.endswith("Interrupted. The rollout of slow goes on.\n  Watch it with: gyrus describe slow\n")
+    assert err.endswith("Interrupted. The rollout of slow continues.\n  Watch it with: gyrus describe slow\n")
     assert served.json("get", "slow")["status"] == "creating"
     served.gyrus("delete", "slow", "--yes")
 
@@ -359,7 +359,7 @@ def test_of_two_deploys_at_once_the_last_wins(served: Platform, tmp_path: Path) 
     assert len(lost) <= 1, [done.stderr for done in lost]
     for done in lost:
         assert block(done.stderr) == (
-            "error: The rollout of twice failed. A newer deploy, rollback or refresh took its place.\n"
+            "error: The rollout of twice failed. A newer deploy, rollback or refresh replaced it.\n"
             "  See the APIs: gyrus get\n"
         )
     [live] = [revision for revision in served.json("history", "twice") if revision["live"]]

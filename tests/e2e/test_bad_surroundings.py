@@ -177,7 +177,7 @@ def test_a_wrong_token(served: Platform) -> None:
             f"error: The operator at http://127.0.0.1:{served.operator_port} does not accept "
             f"the token in {served.home.token}.\n"
             "  The file has changed since the operator started. "
-            "Start it again: gyrus down, then gyrus up\n"
+            "Restart it: gyrus down, then gyrus up\n"
         )
         served.gyrus(
             "env", "add", "far", "--url", f"http://127.0.0.1:{served.operator_port}", "--token", "guessed"
@@ -185,7 +185,8 @@ def test_a_wrong_token(served: Platform) -> None:
         assert served.failure("-e", "far", "get") == (
             f"error: The operator at http://127.0.0.1:{served.operator_port} does not accept "
             "the token of environment far.\n"
-            "  Its token is in the file token of its GYRUS_HOME. Give that one with: gyrus env add\n"
+            "  The right token is in the file token of the operator's GYRUS_HOME. "
+            "Set it with: gyrus env add\n"
         )
     finally:
         served.home.token.write_text(token)
@@ -223,8 +224,7 @@ def test_a_dead_operator_is_told_and_replaced(served: Platform, tmp_path: Path) 
     operator.kill()
     psutil.wait_procs([operator], timeout=10)
     assert served.failure("get") == (
-        f"error: Nobody answers at http://127.0.0.1:{served.operator_port}, where the operator should be.\n"
-        "  Start it with: gyrus up\n"
+        f"error: No operator answers at http://127.0.0.1:{served.operator_port}.\n  Start it with: gyrus up\n"
     )
     assert serves(served)
     other = Project(tmp_path / "other").write(handler_api("other"), handler=ECHO)

@@ -117,7 +117,9 @@ def _scaling(description: ApiDescription) -> Iterator[str]:
     if scaling := description.scaling:
         yield f"{'decision':<10} {age(scaling.time)} ago, with {scaling.was} requested: {scaling.message}"
         if scaling.inputs:
-            yield f"{'inputs':<10} " + ", ".join(f"{name} {value:g}" for name, value in scaling.inputs.items())
+            yield f"{'inputs':<10} " + ", ".join(
+                f"{name} {value:g}" for name, value in scaling.inputs.items()
+            )
     if description.held:
         yield f"{'held':<10} {description.held}, until a replica is ready"
     if description.starts:

@@ -34,7 +34,8 @@ PIPE_CLOSED = 141
 class CommandFailure(Exception):
     """A failed command.
 
-    ``message`` states what failed and why, ``details`` are lines to show unchanged, ``remedy`` states what to do.
+    ``message`` states what failed and why, ``details`` are lines to show unchanged, ``remedy`` states what to
+    do.
     """
 
     code = 1
@@ -152,9 +153,7 @@ def count_faults(error: SpecError) -> str:
 def _bug(fault: BaseException) -> CommandFailure:
     what = traceback.format_exception_only(fault)[-1].strip()
     place = _write_details(fault)
-    where = (
-        f"The details are in {place}." if place else "Set GYRUS_DEBUG=1 to print the details."
-    )
+    where = f"The details are in {place}." if place else "Set GYRUS_DEBUG=1 to print the details."
     return CommandFailure(f"gyrus has a bug: {what}", remedy=f"{where} Please report the bug with them.")
 
 

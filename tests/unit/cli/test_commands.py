@@ -236,7 +236,7 @@ def test_a_replica_that_printed_nothing_is_told_of(operator: Operator, gyrus: Gy
     live(operator)
     ran = gyrus("logs", "iris", "--replica", "nope")
     assert (ran.code, ran.out) == (0, "")
-    assert "nothing of a replica nope" in ran.err
+    assert "There is no output of a replica nope" in ran.err
     assert "gyrus describe iris" in ran.err
 
 

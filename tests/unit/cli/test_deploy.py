@@ -112,7 +112,7 @@ def test_a_wait_that_takes_too_long_ends_and_the_rollout_goes_on(
     operator.backend.script = never_ready
     ran = gyrus("deploy", folder, "--timeout", "0.2")
     assert ran.code == 1
-    assert "After 0.2 s the rollout of iris has not ended. It goes on." in ran.err
+    assert "After 0.2 s the rollout of iris has not ended. It continues." in ran.err
     assert gyrus("get", "iris", "-o", "json").json["status"] == "creating"
 
 
@@ -157,7 +157,7 @@ def test_ctrl_c_says_that_the_rollout_goes_on(operator: Operator, folder: Path) 
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert out == ""
-    assert err == "Interrupted. The rollout of iris goes on.\n  Watch it with: gyrus describe iris\n"
+    assert err == "Interrupted. The rollout of iris continues.\n  Watch it with: gyrus describe iris\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

@@ -46,7 +46,7 @@ def test_nothing_is_overwritten(gyrus: Gyrus, tmp_path: Path) -> None:
     (tmp_path / "handler.py").write_text("mine")
     ran = gyrus("init", tmp_path)
     assert ran.code == 2
-    assert "has handler.py already, and nothing is overwritten" in ran.err
+    assert "already has handler.py, and gyrus init overwrites nothing" in ran.err
     assert (tmp_path / "handler.py").read_text() == "mine"
     assert not (tmp_path / "gyrus.yaml").exists()
 
@@ -67,7 +67,7 @@ def test_validate_tells_every_fault(gyrus: Gyrus, tmp_path: Path) -> None:
 def test_validate_shows_what_is_fine(gyrus: Gyrus, tmp_path: Path) -> None:
     gyrus("init", tmp_path / "flats")
     ran = gyrus("validate", tmp_path / "flats")
-    assert ran.out.startswith(f"{tmp_path / 'flats' / 'gyrus.yaml'} is fine.\n")
+    assert ran.out.startswith(f"{tmp_path / 'flats' / 'gyrus.yaml'} is valid.\n")
     assert "flats  RealtimeAPI  handler.py  1 to 4    /flats" in ran.out
     assert gyrus("validate", tmp_path / "flats", "-o", "json").json["apis"][0]["name"] == "flats"
 

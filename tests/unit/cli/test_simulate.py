@@ -116,12 +116,12 @@ def test_the_search_tells_settings_to_paste(gyrus: Gyrus, folder: Path) -> None:
         (("--price", "cheap"), "'cheap' is not a price"),
         (("--scale", "2"), "'2' is not a share"),
         (("--speed", "fast"), "'fast' is not a factor"),
-        (("--first", "0s"), "is left"),
+        (("--first", "0s"), "are left"),
         (("--trace", "none.csv"), "none.csv: cannot be read: No such file"),
         (("--plot", "run.pdf"), "run.pdf is neither an .svg nor a .png file"),
         (("--plot", "nowhere/run.svg"), "run.svg cannot be written: there is no folder nowhere"),
         (("--api", "chatt"), "has no API chatt; it has chat. Did you mean chat?"),
-        (("--tune", "--compare"), "--tune goes with neither --policy"),
+        (("--tune", "--compare"), "--tune cannot be combined with --policy"),
     ],
 )
 def test_wrong_input_is_one_clear_error(gyrus: Gyrus, folder: Path, more: tuple[str, ...], said: str) -> None:

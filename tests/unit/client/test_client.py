@@ -249,7 +249,7 @@ def test_a_wrong_token_is_named(operator: Operator) -> None:
 
 def test_nobody_there_is_told_at_once() -> None:
     with closed_port() as port, Client.at(f"http://127.0.0.1:{port}", TOKEN) as client:
-        with pytest.raises(OperatorUnreachable, match=f"Nobody answers at http://127.0.0.1:{port}"):
+        with pytest.raises(OperatorUnreachable, match=f"No operator answers at http://127.0.0.1:{port}"):
             client.apis()
         with pytest.raises(OperatorUnreachable):
             next(client.watch_all())

@@ -1,4 +1,4 @@
-"""``gyrus completion``"""
+"""The command ``gyrus completion``."""
 
 from __future__ import annotations
 

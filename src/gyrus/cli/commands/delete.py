@@ -1,4 +1,4 @@
-"""``gyrus delete``"""
+"""The command ``gyrus delete``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gyrus deploy``"""
+"""The command ``gyrus deploy``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gyrus describe``"""
+"""The command ``gyrus describe``."""
 
 from __future__ import annotations
 

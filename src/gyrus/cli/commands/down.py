@@ -1,4 +1,4 @@
-"""``gyrus down``"""
+"""The command ``gyrus down``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def command(session: CliSession) -> None:
 
 
 def _stop_leftovers(session: CliSession) -> str:
-    """Stop the replicas and the gateway, which stay when an operator exits alone. Returns a sentence on it."""
+    """Stop the replicas and the gateway, which stay when an operator exits alone.
+
+    Returns a sentence on it.
+    """
     from gyrus.cli import local
 
     if not local.has_leftovers(session.home):

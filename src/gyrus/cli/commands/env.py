@@ -1,4 +1,4 @@
-"""``gyrus env``"""
+"""The command ``gyrus env``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gyrus events``"""
+"""The command ``gyrus events``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gyrus get``"""
+"""The command ``gyrus get``."""
 
 from __future__ import annotations
 

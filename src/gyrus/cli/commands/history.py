@@ -1,4 +1,4 @@
-"""``gyrus history``"""
+"""The command ``gyrus history``."""
 
 from __future__ import annotations
 

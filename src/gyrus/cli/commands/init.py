@@ -1,4 +1,4 @@
-"""``gyrus init``"""
+"""The command ``gyrus init``."""
 
 from __future__ import annotations
 

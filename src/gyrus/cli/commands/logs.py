@@ -1,4 +1,4 @@
-"""``gyrus logs``"""
+"""The command ``gyrus logs``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_
 @click.command("logs", cls=Command)
 @api_name()
 @click.option("-f", "--follow", is_flag=True, help="Follow new output until Ctrl-C.")
-@click.option("--replica", metavar="ID", help="Only this replica's output. gyrus describe NAME shows the IDs.")
-@click.option("--since", type=TimeType(), metavar="10m", help="Only output since this age or time.")
 @click.option(
-    "--tail", type=click.IntRange(min=0), metavar="N", help="At most the N newest past lines."
+    "--replica", metavar="ID", help="Only this replica's output. gyrus describe NAME shows the IDs."
 )
-@click.option("--previous", is_flag=True, help="Also output from before the last restart, and of gone replicas.")
+@click.option("--since", type=TimeType(), metavar="10m", help="Only output since this age or time.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="At most the N newest past lines.")
+@click.option(
+    "--previous", is_flag=True, help="Only output from before the last restart, and of gone replicas."
+)
 @pass_session
 def command(
     session: CliSession,

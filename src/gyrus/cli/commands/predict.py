@@ -1,4 +1,4 @@
-"""``gyrus predict``"""
+"""The command ``gyrus predict``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Payload:
 @api_name()
 @click.argument("payload", required=False, metavar="[JSON|@FILE|-]")
 @click.option(
-    "--content-type", metavar="TYPE", help="The payload's type (default: from its content, or from FILE's name)."
+    "--content-type",
+    metavar="TYPE",
+    help="The payload's type (default: from its content, or from FILE's name).",
 )
 @pass_session
 def command(session: CliSession, name: str, payload: str | None, content_type: str | None) -> None:

@@ -1,4 +1,4 @@
-"""``gyrus refresh``"""
+"""The command ``gyrus refresh``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gyrus rollback``"""
+"""The command ``gyrus rollback``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
 @click.command("rollback", cls=Command)
 @api_name()
-@click.option("--to", type=click.IntRange(min=1), metavar="REVISION", help="A revision that gyrus history NAME shows.")
+@click.option(
+    "--to", type=click.IntRange(min=1), metavar="REVISION", help="A revision that gyrus history NAME shows."
+)
 @pass_session
 def command(session: CliSession, name: str, to: int | None) -> None:
     """Roll the API named NAME back to an earlier revision.

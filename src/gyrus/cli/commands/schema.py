@@ -1,4 +1,4 @@
-"""``gyrus schema``"""
+"""The command ``gyrus schema``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gyrus simulate``"""
+"""The command ``gyrus simulate``."""
 
 from __future__ import annotations
 
@@ -44,9 +44,14 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--compare", is_flag=True, help="Run all policies, and show how far each is from clairvoyant.")
 @click.option("--price", metavar="PRICE", type=PRICE, help="Price of one replica: 0.526/h.")
 @click.option(
-    "--slo", type=DurationType(), metavar="DURATION", help="Longest latency (default: twice the service time)."
+    "--slo",
+    type=DurationType(),
+    metavar="DURATION",
+    help="Longest latency (default: twice the service time).",
 )
-@click.option("--plot", metavar="FILE", type=FILE, help="Draw load, replicas and queue into an .svg or .png file.")
+@click.option(
+    "--plot", metavar="FILE", type=FILE, help="Draw load, replicas and queue into an .svg or .png file."
+)
 @click.option("--tune", is_flag=True, help="Search for the settings that meet the SLO at the least cost.")
 @click.option(
     "--slo-ratio",
@@ -58,7 +63,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     help="With --tune: share of requests that may miss the SLO.",
 )
 @click.option("--first", type=DurationType(), metavar="DURATION", help="Only the trace's beginning.")
-@click.option("--scale", default="1", metavar="SHARE", type=SHARE, help="Only this share of its requests: 0.1.")
+@click.option(
+    "--scale", default="1", metavar="SHARE", type=SHARE, help="Only this share of its requests: 0.1."
+)
 @click.option("--speed", default="1x", metavar="FACTOR", type=FACTOR, help="Speed the trace up: 10x.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed; equal seeds give equal results.")
 @click.option("--api", "name", metavar="NAME", help="The API to simulate, if the YAML has several.")

@@ -1,4 +1,4 @@
-"""``gyrus up``"""
+"""The command ``gyrus up``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ PORT = click.IntRange(1, 65535)
 
 
 @click.command("up", cls=Command)
-@click.option("--gateway-port", type=PORT, metavar="PORT", help="Port of the APIs (default: 8080, or as last started).")
-@click.option("--operator-port", type=PORT, metavar="PORT", help="Port of the operator (default: 8079, or as last started).")
+@click.option(
+    "--gateway-port", type=PORT, metavar="PORT", help="Port of the APIs (default: 8080, or as last started)."
+)
+@click.option(
+    "--operator-port",
+    type=PORT,
+    metavar="PORT",
+    help="Port of the operator (default: 8079, or as last started).",
+)
 @click.option(
     "--overcommit/--no-overcommit",
     default=None,

@@ -1,4 +1,4 @@
-"""``gyrus validate``"""
+"""The command ``gyrus validate``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gyrus version``"""
+"""The command ``gyrus version``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command("version", cls=Command)
 @pass_session
 def command(session: CliSession) -> None:
-    """Show the versions of this command and of the operator, the gateway's state and the machine's capacity."""
+    """Show the versions of this command and of the operator, the gateway's state and the capacity."""
     from gyrus.client.errors import ClientError
 
     operator, trouble = None, ""

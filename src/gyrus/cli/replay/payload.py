@@ -49,7 +49,10 @@ class Template:
         return frozenset(self.pieces[1::2])
 
     def filled(self, values: Mapping[str, str]) -> bytes:
-        """Return the body with these values. A value that is no number is escaped for the quotes around it."""
+        """Return the body with these values.
+
+        A value that is no number is escaped for the quotes around it.
+        """
         if len(self.pieces) == 1:
             return self.pieces[0].encode()
         parts = list(self.pieces)

@@ -89,9 +89,7 @@ def notes(plan: ReplayPlan, tally: Tally, watch: Observer, under_way: int) -> It
         told = "Requests failed because this machine allows too few open files, not because of the API."
         yield warning(f"{told} Raise the limit (ulimit -n 65536), or choose a lower --speed or --scale.")
     if watch.missed:
-        told = (
-            f"The operator did not answer {watch.missed} samples: its previous answers stand in for them."
-        )
+        told = f"The operator did not answer {watch.missed} samples: its previous answers stand in for them."
         yield warning(told)
     if len(tally.outcomes) + under_way < len(plan):
         yield f"Interrupted: {len(plan) - len(tally.outcomes) - under_way:,} requests were not sent."
