@@ -1,5 +1,5 @@
 """The operator's API as Python calls: typed, synchronous, on every system.
 
-How to reach an operator, how its answers become contract dataclasses or errors, and how a rollout is waited
-for belong here. What is printed about them does not, nor does anything that needs a local platform beside it.
+This package reaches an operator, turns its answers into contract dataclasses or errors, and waits for
+rollouts. Printed text does not belong here, nor does code that needs a local platform on the same machine.
 """

@@ -33,20 +33,22 @@ Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Project
 
 
 class Client:
-    """Talks to one operator.
+    """A client of one operator.
 
     >>> with gyrus.Client() as client:                # the environment in use, as with the command line
     ...     for deployed in client.deploy("examples/iris"):
     ...         client.wait(deployed.name, deployed.generation)
     ...     client.predict("iris", {"sepal_length": 5.1})
 
-    All methods raise :class:`gyrus.client.errors.ClientError`. May be used by several threads.
+    All methods raise :class:`gyrus.client.errors.ClientError`. Several threads may share one client.
     """
 
     def __init__(self, environment: Environment | str | None = None, *, timeout: float = 60.0) -> None:
-        """``environment``: a name (as in ``gyrus env list``), or where the operator is. None: the one in use.
+        """Connect to the operator of an environment.
 
-        ``timeout``: seconds without a byte after which the operator counts as unreachable.
+        ``environment`` is a name (as in ``gyrus env list``) or an :class:`Environment`. None means the one in
+        use. ``timeout`` is the number of seconds without a byte after which the operator counts as
+        unreachable.
         """
         if not isinstance(environment, Environment):
             home = Home.default()
@@ -60,7 +62,7 @@ class Client:
 
     @classmethod
     def at(cls, url: str, token: str, *, timeout: float = 60.0) -> Self:
-        """The operator at this URL."""
+        """Return a client of the operator at this URL."""
         remedy = f"Check that the operator runs and that this machine reaches {url}."
         return cls(Environment(url, url, token, "this token", remedy), timeout=timeout)
 
@@ -76,7 +78,7 @@ class Client:
     ) -> None:
         self.close()
 
-    # What there is
+    # Reading
 
     def info(self) -> OperatorInfo:
         return self._operator.get("/info", OperatorInfo)
@@ -88,18 +90,18 @@ class Client:
         return self._operator.get(api_path(name), ApiView)
 
     def describe(self, name: str) -> ApiDescription:
-        """Everything about one API."""
+        """Return everything about one API."""
         return self._operator.get(f"{api_path(name)}/description", ApiDescription)
 
     def history(self, name: str) -> list[RevisionView]:
-        """Newest first."""
+        """Return the API's revisions, newest first."""
         return self._operator.get(f"{api_path(name)}/revisions", list[RevisionView])
 
     def events(self, name: str, *, since: float | None = None, limit: int = 100) -> list[EventView]:
-        """What happened to it, oldest first: the latest ``limit``, none before ``since`` (epoch seconds)."""
+        """Return the latest ``limit`` events of an API since ``since`` (epoch seconds), oldest first."""
         return self._watching.followed_events(name, since, limit)
 
-    # What is wanted
+    # Changing
 
     def deploy(
         self,
@@ -108,12 +110,14 @@ class Client:
         package: str | None = None,
         on_upload: Callable[[int, int], None] | None = None,
     ) -> list[Deployed]:
-        """Want these APIs, all or none. Returns when that is recorded: see :meth:`wait`.
+        """Deploy these APIs, all or none.
 
-        Safe to repeat: what is wanted already begins nothing. ``package`` is the digest of uploaded files,
-        for specifications given as data. ``on_upload`` is told the bytes sent and their total. Raises
-        ``gyrus.spec.faults.SpecError`` or ``gyrus.packaging.errors.PackagingError`` before anything is sent
-        where the YAML or the files are faulty.
+        Returns when the operator has recorded them; :meth:`wait` waits until they are live. This is safe to
+        repeat: an unchanged API starts no rollout. ``package`` is the digest of uploaded files, for
+        specifications given as data. ``on_upload`` is called with the bytes sent and their total.
+
+        Raises ``gyrus.spec.faults.SpecError`` or ``gyrus.packaging.errors.PackagingError``, before it sends
+        anything, if the YAML or the files are faulty.
         """
         if isinstance(source, (str, os.PathLike)):
             with Project.read(Path(source)) as project:
@@ -125,49 +129,55 @@ class Client:
         return self._operator.decode(self._operator.send("POST", "/deployments", json=wanted), list[Deployed])
 
     def rollback(self, name: str, to: int | None = None) -> Deployed:
-        """Back to revision ``to``; None: the one that was live before. Not safe to repeat without ``to``."""
+        """Roll back to revision ``to``; None means the one that was live before.
+
+        Without ``to`` this is not safe to repeat.
+        """
         sent = RollbackRequest(to=to)
         answer = self._operator.send("POST", f"{api_path(name)}/rollback", json=sent, idempotent=False)
         return self._operator.decode(answer, Deployed)
 
     def refresh(self, name: str) -> Deployed:
-        """Replace the replicas by new ones of the same revision."""
+        """Replace the replicas with new ones of the same revision."""
         answer = self._operator.send("POST", f"{api_path(name)}/refresh", idempotent=False)
         return self._operator.decode(answer, Deployed)
 
     def delete(self, name: str) -> ApiView:
-        """Begin to drain and remove it; it is gone when a :meth:`watch` says so."""
+        """Start to drain and remove an API; :meth:`watch` yields Gone when it is removed."""
         return self._operator.decode(self._operator.send("DELETE", api_path(name)), ApiView)
 
     def stop(self) -> None:
-        """Drain all replicas, stop the gateway, end the operator. What is deployed stays wanted."""
+        """Drain all replicas, stop the gateway and end the operator.
+
+        Deployments come back on the next start.
+        """
         self._operator.send("POST", "/stop", idempotent=False)
 
-    # How it goes on
+    # Following
 
     def watch(self, *names: str, timeout: float | None = None) -> Iterator[ApiDescription | Gone]:
-        """Each API's description, at once and whenever it changes. Ends after ``timeout`` seconds."""
+        """Yield each API's description, at once and whenever it changes. Ends after ``timeout`` seconds."""
         return self._watching.apis(names, timeout)
 
     def watch_all(self, timeout: float | None = None) -> Iterator[list[ApiView]]:
-        """All APIs, at once and whenever one changes."""
+        """Yield all APIs, at once and whenever one changes."""
         return self._watching.lists(timeout)
 
     def follow_events(
         self, name: str, *, since: float | None = None, limit: int = 100
     ) -> Iterator[EventView]:
-        """Those of :meth:`events`, then each as it happens. Ends when the API is deleted."""
+        """Yield the events of :meth:`events`, then each new event. Ends when the API is deleted."""
         return self._watching.follow_events(name, since, limit)
 
     def progress(self, awaited: Mapping[str, int], timeout: float | None = None) -> Iterator[RolloutProgress]:
         """Follow the rollouts of these generations (by API) until all have ended.
 
-        Ends when they have; raises StillWaiting when ``timeout`` seconds are up before that.
+        Raises StillWaiting if ``timeout`` seconds pass before that.
         """
         return self._watching.rollouts(awaited, timeout)
 
     def wait(self, name: str, generation: int, timeout: float | None = None) -> ApiDescription:
-        """The API, once this generation is live. Raises RolloutFailed, StillWaiting."""
+        """Wait until this generation is live and return the API. Raises RolloutFailed and StillWaiting."""
         *_, last = self.progress({name: generation}, timeout)
         return last.result()
 
@@ -181,24 +191,24 @@ class Client:
         previous: bool = False,
         tail: int | None = None,
     ) -> Iterator[LogLine]:
-        """Lines of all replicas in time order; see :class:`gyrus.contract.operator.LogQuery`."""
+        """Yield the lines of all replicas in time order; see :class:`gyrus.contract.operator.LogQuery`."""
         return self._watching.logs(
             LogQuery(api=name, replica=replica, since=since, follow=follow, previous=previous, tail=tail)
         )
 
-    # What it is for
+    # Predicting
 
     def predict(self, name: str, payload: object, *, timeout: float | None = None) -> Any:
         """Post a payload to the API and return its answer.
 
-        ``bytes`` are sent as they are, anything else as JSON. JSON comes back as Python data, text as
+        ``bytes`` are sent unchanged, anything else as JSON. A JSON answer is returned as Python data, text as
         ``str``, anything else as ``bytes``. Raises PredictionFailed.
         """
         body, media_type = encode(payload)
         return self.call(name, body, media_type, timeout=timeout).value()
 
     def openapi(self, name: str) -> dict[str, Any]:
-        """The API's own description; empty where it has none (it is not a handler)."""
+        """Return the API's OpenAPI document; empty if it has none (it is not a handler)."""
         return self._endpoints.description(self._url(name))
 
     def call(
@@ -210,7 +220,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> PredictionAnswer:
-        """Post to the API's endpoint; the answer can be read while it comes."""
+        """Post to the API's endpoint. The answer can be read while it arrives."""
         return self._endpoints.post(self._url(name), body, media_type, headers or {}, timeout)
 
     def _url(self, name: str) -> str:
@@ -227,7 +237,7 @@ class Client:
         self._operator.send("PUT", f"/packages/{digest}", body=content, headers=headers)
 
     def _ensure_uploaded(self, package: ProjectArchive, told: Callable[[int, int], None] | None) -> str:
-        """The digest of a package that the operator has now."""
+        """Upload a package if the operator lacks it, and return its digest."""
         if not self.has_package(package.digest):
             self.upload(package.digest, package.chunks(told), package.size)
         return package.digest

@@ -1,4 +1,4 @@
-"""The operators that are known by name. ``local`` always is: the platform of this machine."""
+"""The operators that have a name. ``local`` is always one of them: this machine's platform."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One operator, and what a caller must say to it."""
+    """One operator: its address and its token."""
 
     name: str
     url: str
     token: str = field(repr=False)
     token_source: str = "its token"
-    """Where the token came from, for people."""
+    """The token's origin, for messages."""
     remedy: str = ""
-    """What to do where nobody answers."""
+    """The remedy if the operator does not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentEntry:
-    """What is remembered of an environment. Exactly one of ``token`` and ``token_file`` is set."""
+    """A stored environment. Exactly one of ``token`` and ``token_file`` is set."""
 
     url: str
     token: str | None = None
@@ -39,7 +39,7 @@ class EnvironmentEntry:
 
 @dataclass(frozen=True, slots=True)
 class OperatorFile:
-    """What a running operator tells about itself in its home."""
+    """The file in which a running operator publishes its process and ports."""
 
     pid: int
     pid_started: float
@@ -50,14 +50,14 @@ class OperatorFile:
 
 @dataclass(frozen=True, slots=True)
 class Environments:
-    """The remote ones, and which one is used where none is named."""
+    """The remote environments and the one in use."""
 
     current: str = LOCAL
     entries: Mapping[str, EnvironmentEntry] = field(default_factory=dict[str, EnvironmentEntry])
 
     @classmethod
     def load(cls, home: Home) -> Environments:
-        """What is remembered in this home; the default where nothing is. Raises BadEnvironments."""
+        """Load the environments of this home; the default if none are stored. Raises BadEnvironments."""
         file = home.environments_file
         try:
             return msgspec.json.decode(file.read_bytes(), type=_Remembered).environments()
@@ -68,11 +68,11 @@ class Environments:
         except msgspec.DecodeError as fault:
             raise BadEnvironments(
                 f"The list of environments {file} cannot be read: {fault}.",
-                remedy="Repair the file, or remove it and add them again with: gyrus env add",
+                remedy="Repair the file, or remove it and add the operators again with: gyrus env add",
             ) from fault
 
     def save(self, home: Home) -> None:
-        """Remember them, readable by their owner alone: there are tokens among them."""
+        """Store the environments; only their owner can read the file, since it contains tokens."""
         file = home.environments_file
         written = file.with_suffix(".new")
         remembered = _Remembered(current=self.current, entries=dict(self.entries))
@@ -91,25 +91,31 @@ class Environments:
         return Environments(self.current, {**self.entries, name: entry})
 
     def removed(self, name: str) -> Environments:
-        """Raises UnknownEnvironment."""
+        """Return the environments without this one. Raises UnknownEnvironment."""
         self._check(name)
         rest = {other: entry for other, entry in self.entries.items() if other != name}
         return Environments(LOCAL if self.current == name else self.current, rest)
 
     def using(self, name: str) -> Environments:
-        """Raises UnknownEnvironment."""
+        """Return the environments with this one in use. Raises UnknownEnvironment."""
         self._check(name)
         return Environments(name, self.entries)
 
     def choose(self, name: str | None = None) -> str:
-        """This one, else the one that ``$GYRUS_ENV`` names, else the one in use."""
+        """Return the given name, else that in ``$GYRUS_ENV``, else the one in use.
+
+        Raises UnknownEnvironment.
+        """
         chosen = name or os.environ.get("GYRUS_ENV") or self.current
         self._check(chosen)
         return chosen
 
     def resolve(self, name: str, home: Home) -> Environment:
-        """How to reach it. Raises UnknownEnvironment, BadEnvironments; OperatorUnreachable where the local
-        platform does not run."""
+        """Find an operator's address and token.
+
+        Raises UnknownEnvironment and BadEnvironments. Raises OperatorUnreachable if the local platform does
+        not run.
+        """
         self._check(name)
         if name == LOCAL:
             return local_environment(home)
@@ -130,7 +136,7 @@ class Environments:
 
 
 def local_environment(home: Home) -> Environment:
-    """This machine's platform. Raises OperatorUnreachable where it does not run."""
+    """Return this machine's platform. Raises OperatorUnreachable if it does not run."""
     operator = read_operator_file(home)
     remedy = "Start it with: gyrus up"
     if operator is None:
@@ -140,7 +146,10 @@ def local_environment(home: Home) -> Environment:
 
 
 def read_operator_file(home: Home) -> OperatorFile | None:
-    """What the local operator told last. Its process may have died since."""
+    """Read the file of the local operator, whose process may have died since.
+
+    Returns None if there is none.
+    """
     try:
         return msgspec.json.decode(home.operator_file.read_bytes(), type=OperatorFile)
     except FileNotFoundError:
@@ -168,13 +177,13 @@ def _read_token(file: Path) -> str:
         why = fault.strerror if isinstance(fault, OSError) else fault
         raise BadEnvironments(
             f"The operator's token cannot be read from {file}: {why}.",
-            remedy="The file must be there, and readable by you.",
+            remedy="The file must exist, and you must be allowed to read it.",
         ) from fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Remembered:
-    """The file's content."""
+    """Content of the file."""
 
     current: str = LOCAL
     entries: dict[str, EnvironmentEntry] = field(default_factory=dict[str, EnvironmentEntry])

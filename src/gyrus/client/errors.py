@@ -1,19 +1,21 @@
-"""ClientError
-├── UnknownEnvironment       no operator is known by that name
+"""The errors of a client.
+
+ClientError
+├── UnknownEnvironment       no operator has that name
 ├── BadEnvironments          the file of known operators cannot be used
-├── OperatorUnreachable      nobody answers where the operator should be
-├── EndpointUnreachable      nobody answers where the API should be
-├── UnexpectedAnswer         something answers that does not speak this version's language
-├── Refused                  the operator said no; has the problem document
+├── OperatorUnreachable      the operator does not answer
+├── EndpointUnreachable      the API does not answer
+├── UnexpectedAnswer         the answer does not come from an operator of this version
+├── Refused                  the operator refused the request; has the problem document
 │   ├── Unauthorized         the token is missing or wrong
 │   ├── UnknownApi           no API of that name
-│   ├── NotFound             another thing that is not there (a revision)
+│   ├── NotFound             another thing does not exist (a revision)
 │   ├── Conflict             the API's state does not allow it now
-│   ├── Invalid              what was sent cannot be used as it is
-│   └── OperatorFailed       its fault, not yours: a full disk, a bug
-├── RolloutFailed            the new revision did not come live
-│   └── RolloutSuperseded    a newer deploy, rollback, refresh or delete took its place
-├── StillWaiting             the time is up, and the rollout goes on
+│   ├── Invalid              the request's content is not valid
+│   └── OperatorFailed       the operator's fault, not yours: a full disk, a bug
+├── RolloutFailed            the new revision did not become live
+│   └── RolloutSuperseded    a newer deploy, rollback, refresh or delete replaced the rollout
+├── StillWaiting             the time is up, and the rollout continues
 └── PredictionFailed         the API answered with an error
 """
 
@@ -23,7 +25,7 @@ from gyrus.contract.problem import Problem
 
 
 class ClientError(Exception):
-    """Base of everything that a client raises. ``remedy`` says what to do, where that is known."""
+    """Base of all errors of a client. ``remedy`` states what to do; it may be empty."""
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
@@ -90,7 +92,7 @@ class OperatorFailed(Refused):
 
 
 class RolloutFailed(ClientError):
-    """``reason`` is a sentence; ``last_lines`` are the last that the failing replica printed."""
+    """A failed rollout: ``reason`` is a sentence, ``last_lines`` end the failing replica's output."""
 
     def __init__(self, name: str, reason: str, last_lines: tuple[str, ...], serving: int | None) -> None:
         super().__init__(f"The rollout of {name} failed. {reason}")
@@ -98,7 +100,7 @@ class RolloutFailed(ClientError):
         self.reason = reason
         self.last_lines = last_lines
         self.serving = serving
-        """The revision that answers requests now, if there is one."""
+        """The revision that serves now; None if there is none."""
 
 
 class RolloutSuperseded(RolloutFailed):
@@ -109,7 +111,7 @@ class StillWaiting(ClientError):
     def __init__(self, names: tuple[str, ...], seconds: float) -> None:
         waiting = ", ".join(names)
         super().__init__(
-            f"After {seconds:g} s the rollout of {waiting} has not ended. It goes on.",
+            f"After {seconds:g} s the rollout of {waiting} has not ended. It continues.",
             remedy=f"Watch it with: gyrus describe {names[0]}",
         )
         self.names = names

@@ -12,7 +12,7 @@ class ServerEvent:
 
 
 class EventReader:
-    """Puts events together out of chunks that end anywhere.
+    """Assembles events from chunks that may end anywhere.
 
     >>> reader = EventReader()
     >>> reader.feed(b"event: gone\\ndata: {")
@@ -27,7 +27,7 @@ class EventReader:
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
-        """The events that this chunk completes."""
+        """Return the events that this chunk completes."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         return [event for line in lines if (event := self._take(line.removesuffix(b"\r"))) is not None]
 

@@ -1,4 +1,4 @@
-"""Requests to a deployed API, through the gateway as anybody else sends them."""
+"""Requests to a deployed API, sent through the gateway as by any client."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gyrus.client.transport import CONNECT_TIMEOUT, USER_AGENT, parse_problem
 JSON = "application/json"
 BINARY = "application/octet-stream"
 DESCRIPTION_TIMEOUT = 5.0
-"""Seconds; the description is made up without the handler's help."""
+"""Seconds; the description needs no call of the handler."""
 
 
 class PredictionAnswer:
-    """What an API answered; its body is read once, whole or in chunks."""
+    """An API's answer. Its body can be read once, whole or in chunks."""
 
     def __init__(self, response: BaseHTTPResponse) -> None:
         self._response = response
@@ -32,7 +32,7 @@ class PredictionAnswer:
         return b"".join(self.chunks())
 
     def chunks(self) -> Iterator[bytes]:
-        """As they arrive. Raises EndpointUnreachable where the connection breaks."""
+        """Yield the body's chunks as they arrive. Raises EndpointUnreachable if the connection breaks."""
         try:
             yield from self._response.stream(65536)
         except HTTPError as fault:
@@ -41,7 +41,7 @@ class PredictionAnswer:
             self._response.close()
 
     def value(self) -> Any:
-        """Python data where it is JSON, ``str`` where it is text, else ``bytes``."""
+        """Return JSON as Python data, text as ``str``, anything else as ``bytes``."""
         body = self.read()
         if self.media_type == JSON or self.media_type.endswith("+json"):
             return msgspec.json.decode(body)
@@ -49,7 +49,7 @@ class PredictionAnswer:
 
 
 class Endpoints:
-    """Sends predictions. May be used by several threads."""
+    """A sender of predictions. Several threads may share it."""
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(maxsize=8, headers={"user-agent": USER_AGENT})
@@ -60,7 +60,7 @@ class Endpoints:
     def post(
         self, url: str, body: bytes, media_type: str, headers: Mapping[str, str], timeout: float | None
     ) -> PredictionAnswer:
-        """Raises EndpointUnreachable; PredictionFailed for an error status."""
+        """Post a body. Raises EndpointUnreachable. Raises PredictionFailed for an error status."""
         sent = {"content-type": media_type, **headers}
         answer = self._request("POST", url, timeout, body=body, headers=sent)
         if answer.status >= 400:
@@ -68,7 +68,7 @@ class Endpoints:
         return answer
 
     def description(self, url: str) -> dict[str, Any]:
-        """The OpenAPI document below this URL; empty where there is none. Raises EndpointUnreachable."""
+        """Return the OpenAPI document below this URL; empty if there is none. Raises EndpointUnreachable."""
         answer = self._request("GET", f"{url}/openapi.json", DESCRIPTION_TIMEOUT)
         body = answer.read()
         try:
@@ -89,17 +89,17 @@ class Endpoints:
 
 
 def encode(payload: object) -> tuple[bytes, str]:
-    """Body and media type of a payload: bytes as they are, everything else as JSON."""
+    """Return the body and media type of a payload: bytes unchanged, anything else as JSON."""
     if isinstance(payload, (bytes, bytearray)):
         return bytes(payload), BINARY
-    import orjson  # only here, where numpy arrays may come
+    import orjson  # not msgspec: the payload may contain numpy arrays
 
     return orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS), JSON
 
 
 def _unreachable(url: str, fault: HTTPError) -> EndpointUnreachable:
     if isinstance(fault, (NewConnectionError, ConnectTimeoutError)):
-        return EndpointUnreachable(f"Nobody answers at {url}.", remedy="How the gateway is: gyrus version")
+        return EndpointUnreachable(f"No gateway answers at {url}.", remedy="Check its state: gyrus version")
     if isinstance(fault, ReadTimeoutError):
         return EndpointUnreachable(f"{url} did not answer in time.")
     return EndpointUnreachable(f"The connection to {url} broke: {fault}")

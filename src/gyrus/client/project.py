@@ -1,4 +1,4 @@
-"""What a deploy sends: the specifications in a YAML file, and an archive of the folder around it."""
+"""The content of a deploy: the specifications in a YAML file, and an archive of the folder around it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProjectArchive:
     _file: BinaryIO = field(repr=False)
 
     def chunks(self, told: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
-        """The archive's bytes; ``told`` hears how many have been taken, and how many there are."""
+        """Yield the archive's bytes; call ``told`` with the bytes yielded so far and their total."""
         self._file.seek(0)
         sent = 0
         while chunk := self._file.read(CHUNK):
@@ -37,7 +37,7 @@ class ProjectArchive:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Everything that one deploy is about."""
+    """Everything that one deploy sends."""
 
     file: Path
     specs: Sequence[dict[str, Any]]
@@ -46,9 +46,9 @@ class Project:
     @classmethod
     @contextmanager
     def read(cls, path: Path) -> Generator[Project]:
-        """A YAML file, or a folder with ``gyrus.yaml``; its package is there until the block ends.
+        """Read a YAML file, or a folder with ``gyrus.yaml``. The package exists until the block ends.
 
-        Raises ``gyrus.spec.faults.SpecError``, ``gyrus.packaging.errors.PackagingError``.
+        Raises ``gyrus.spec.faults.SpecError`` and ``gyrus.packaging.errors.PackagingError``.
         """
         from gyrus.packaging.archive import pack
         from gyrus.spec.load import load
@@ -61,7 +61,7 @@ class Project:
 
 
 def _files(specs: Sequence[ApiSpec]) -> set[str]:
-    """The files of the project that the specifications name."""
+    """Return the files of the project that the specifications name."""
     handlers = [spec.handler for spec in specs if spec.handler]
     processes = [spec.process for spec in specs if spec.process]
     requirements = [source.requirements for source in (*handlers, *processes) if source.requirements]

@@ -1,4 +1,4 @@
-"""How far a rollout is that somebody waits for. Pure."""
+"""The progress of a rollout that a caller waits for. Pure."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from gyrus.contract.operator import ApiDescription, Outcome, RevisionView, Rollo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutProgress:
-    """One API, seen while its rollout is waited for."""
+    """One API's state during a rollout."""
 
     name: str
     generation: int
-    """The one that is waited for."""
+    """The awaited generation."""
     description: ApiDescription | None
-    """None: the API is gone."""
+    """The API; None if it is gone."""
     rollout: RolloutView | None
-    """Of that generation; None where it has been forgotten."""
+    """The generation's rollout; None if the operator no longer keeps it."""
 
     @property
     def ended(self) -> bool:
         return self.rollout is None or self.rollout.outcome is not Outcome.PROGRESSING
 
     def result(self) -> ApiDescription:
-        """The live API. Raises RolloutFailed or RolloutSuperseded where it did not come live."""
+        """Return the live API. Raises RolloutFailed or RolloutSuperseded if it did not become live."""
         if self.description is None:
-            raise RolloutSuperseded(self.name, "The API was deleted meanwhile.", (), None)
+            raise RolloutSuperseded(self.name, "The API was deleted during the rollout.", (), None)
         if self.rollout is None or self.rollout.outcome is Outcome.SUPERSEDED:
-            reason = "A newer deploy, rollback or refresh took its place."
+            reason = "A newer deploy, rollback or refresh replaced it."
             raise RolloutSuperseded(self.name, reason, (), serving(self.description))
         if self.rollout.outcome is Outcome.FAILED:
             reason, *lines = self.rollout.message.splitlines() or ["The operator gave no reason."]
@@ -39,12 +39,12 @@ class RolloutProgress:
 
 
 def serving(description: ApiDescription) -> int | None:
-    """The revision that answers requests now."""
+    """Return the revision that serves now; None if there is none."""
     routed = [replica.status.revision for replica in description.replicas if replica.routed]
     return max(routed, default=None)
 
 
 def find_rollout(generation: int, revisions: Sequence[RevisionView]) -> RolloutView | None:
-    """The rollout of this generation in an API's history."""
+    """Find the rollout of this generation in an API's history. Returns None if it is no longer there."""
     rollouts = (rollout for revision in revisions for rollout in revision.rollouts)
     return next((rollout for rollout in rollouts if rollout.generation == generation), None)

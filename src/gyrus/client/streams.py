@@ -1,4 +1,4 @@
-"""What goes on at an operator, told as it happens: changes of APIs, rollouts, log lines."""
+"""An operator's streams: changes of APIs, rollouts, events, log lines."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gyrus.client.transport import Transport, api_path
 from gyrus.contract.operator import ApiDescription, ApiView, EventView, LogLine, LogQuery, RevisionView
 
 PATIENCE = 30.0
-"""Seconds that a watch outlives an operator that went away: it may be restarting."""
+"""Seconds that a watch survives without the operator, which may be restarting."""
 MOST_EVENTS = 1000
-"""As many as the operator keeps of an API."""
+"""Events that the operator keeps for each API."""
 PAUSE = 0.5
-"""Seconds between tries to reach it again."""
+"""Seconds between attempts to reach the operator again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,10 @@ class Streams:
         raise StillWaiting(tuple(pending), seconds or 0)
 
     def follow_events(self, name: str, since: float | None, limit: int) -> Iterator[EventView]:
-        """Each event once: a watch says when there may be another, and the latest, where to go on."""
+        """Yield each event once.
+
+        A watch signals that there may be more; the latest event's time is the cursor.
+        """
         told = self.followed_events(name, since, limit)
         yield from told
         for seen in self.apis([name], None):
@@ -90,7 +93,7 @@ class Streams:
     def _progress(self, name: str, generation: int, description: ApiDescription | None) -> RolloutProgress:
         rollout = description.rollout if description else None
         if rollout is not None and rollout.generation != generation:
-            # The API has moved on: what became of the awaited rollout is in its history.
+            # A newer rollout has started: the outcome of the awaited one is in the history.
             try:
                 revisions = self._operator.get(f"{api_path(name)}/revisions", list[RevisionView])
             except UnknownApi:
@@ -99,7 +102,10 @@ class Streams:
         return RolloutProgress(name=name, generation=generation, description=description, rollout=rollout)
 
     def _events(self, query: Sequence[tuple[str, str]], seconds: float | None) -> Iterator[ServerEvent]:
-        """Until the time is up. A watch tells the state at its start, so one that breaks is begun anew."""
+        """Yield events until the time is up.
+
+        A broken watch starts again, since a watch begins with the state.
+        """
         end = None if seconds is None else time.monotonic() + seconds
         heard: float | None = None
         while end is None or time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""One operator over HTTP: connections, the token, retries, and which error an answer stands for."""
+"""One operator over HTTP: connections, the token, retries, and the error for each kind of answer."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 5.0
 USER_AGENT = f"gyrus/{__version__}"
 SILENCE = 60.0
-"""Seconds without a byte after which a stream counts as broken; the operator sends something sooner."""
+"""Seconds without a byte after which a stream counts as broken; the operator sends bytes more often."""
 
 _BY_STATUS: dict[int, type[Refused]] = {404: NotFound, 409: Conflict}
 _TOKEN_REMEDIES = {
-    True: "The file has changed since the operator started. Start it again: gyrus down, then gyrus up",
-    False: "Its token is in the file token of its GYRUS_HOME. Give that one with: gyrus env add",
+    True: "The file has changed since the operator started. Restart it: gyrus down, then gyrus up",
+    False: "The right token is in the file token of the operator's GYRUS_HOME. Set it with: gyrus env add",
 }
-"""By whether it is this machine's."""
+"""By whether the operator is this machine's."""
 
 
 class Transport:
-    """Sends requests to one operator. May be used by several threads."""
+    """A sender of requests to one operator. Several threads may share it."""
 
     def __init__(self, environment: Environment, timeout: float) -> None:
         self.environment = environment
@@ -73,7 +73,10 @@ class Transport:
         idempotent: bool = True,
         allowed: frozenset[int] = frozenset(),
     ) -> BaseHTTPResponse:
-        """The whole answer. An error status raises what it stands for, unless it is in ``allowed``."""
+        """Send a request and return the whole answer.
+
+        Raises an error status as its error, unless ``allowed``.
+        """
         sent = dict(self._pool.headers) | dict(headers or {})
         if json is not None:
             body = msgspec.json.encode(json)
@@ -84,7 +87,7 @@ class Transport:
             fields=dict(query or {}),
             body=body,
             headers=sent,
-            # A body that is read as it is sent cannot be sent again.
+            # A body that is read while it is sent cannot be sent twice.
             retries=_retries(idempotent and (body is None or isinstance(body, bytes))),
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=self._timeout),
         )
@@ -99,9 +102,9 @@ class Transport:
     def stream(
         self, path: str, query: Iterable[tuple[str, str]], seconds: float | None = None
     ) -> Generator[Iterator[bytes]]:
-        """The chunks of an answer that goes on, cut off after so many seconds.
+        """Yield the chunks of a streamed answer, and cut it off after ``seconds``.
 
-        Iterating raises OperatorUnreachable where the connection breaks.
+        Iterating raises OperatorUnreachable if the connection breaks.
         """
         answer = self._request(
             "GET",
@@ -125,7 +128,7 @@ class Transport:
         return self.read(answer.data, shape)
 
     def read(self, data: bytes, shape: type[T]) -> T:
-        """Raises UnexpectedAnswer."""
+        """Decode an answer. Raises UnexpectedAnswer."""
         try:
             return msgspec.json.decode(data, type=shape)
         except msgspec.DecodeError as fault:
@@ -149,13 +152,13 @@ class Transport:
         if isinstance(cause, ReadTimeoutError):
             why = f"The operator at {self.environment.url} did not answer in time."
         else:
-            why = f"Nobody answers at {self.environment.url}, where the operator should be."
+            why = f"No operator answers at {self.environment.url}."
         return OperatorUnreachable(why, remedy=self.environment.remedy)
 
     def _unexpected(self, why: str) -> UnexpectedAnswer:
         return UnexpectedAnswer(
-            f"What answers at {self.environment.url} is not an operator of version {__version__}: {why}",
-            remedy="Check the environment's URL, and that both run the same version: gyrus version",
+            f"The server at {self.environment.url} is not an operator of version {__version__}: {why}",
+            remedy="Check the environment's URL, and that both sides run the same version: gyrus version",
         )
 
     def _refusal(self, answer: BaseHTTPResponse, body: bytes, path: str) -> ClientError:
@@ -178,7 +181,7 @@ def api_path(name: str) -> str:
 
 
 def parse_problem(body: bytes, media_type: str) -> Problem | None:
-    """The problem document that this is, if it is one."""
+    """Parse a problem document. Returns None if this is none."""
     if not media_type.startswith(problems.MEDIA_TYPE):
         return None
     try:
@@ -188,7 +191,7 @@ def parse_problem(body: bytes, media_type: str) -> Problem | None:
 
 
 def _retries(again: bool) -> urllib3.Retry:
-    """Nobody there is told at once; a connection that broke is tried again where that does no harm."""
+    """Return the retries: none if connecting fails, two for a broken connection if repeating is safe."""
     broken = 2 if again else 0
     return urllib3.Retry(
         total=None, connect=0, read=broken, redirect=0, status=0, other=0,
@@ -197,7 +200,7 @@ def _retries(again: bool) -> urllib3.Retry:
 
 
 class _Cut:
-    """Ends the reading of an answer at a set time."""
+    """A timer that ends the reading of an answer."""
 
     def __init__(self, answer: BaseHTTPResponse, seconds: float | None) -> None:
         self.made = False
@@ -215,5 +218,5 @@ class _Cut:
 
     def _make(self) -> None:
         self.made = True
-        with suppress(OSError, RuntimeError, ValueError):  # it has just ended by itself
+        with suppress(OSError, RuntimeError, ValueError):  # the answer has just ended by itself
             self._answer.shutdown()

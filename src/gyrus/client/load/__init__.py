@@ -1,5 +1,5 @@
-"""Open-loop load: each request is sent at its own time, whatever has become of those before it.
+"""Open-loop load: each request is sent at its own time, even if earlier ones are unanswered.
 
-Connections, the sending and what became of each request belong here. Where the times come from, what is said
-of the outcomes and how a run is shown do not.
+Connections, sending and the result of each request belong here. The source of the times, the report on the
+results and the display of a run do not.
 """

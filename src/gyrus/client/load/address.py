@@ -1,4 +1,4 @@
-"""Where a load goes, and what its requests look like on the wire."""
+"""A load's destination, and its requests on the wire."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gyrus.client.transport import USER_AGENT
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One URL that is posted to."""
+    """One URL to post to."""
 
     host: str
     port: int
     target: str
     authority: str
     context: ssl.SSLContext | None = None
-    """None: without TLS."""
+    """The TLS settings; None means without TLS."""
     _heads: dict[int, h11.Request] = field(default_factory=dict[int, h11.Request], compare=False)
 
     @classmethod
@@ -40,7 +40,10 @@ class Address:
         )
 
     def head(self, length: int) -> h11.Request:
-        """Of a request with a body so long. Making it is half of the work, so it is made once a length."""
+        """Return the head of a request with a body of this length.
+
+        Building it is half of the work of sending a request, so it is built once per length.
+        """
         head = self._heads.get(length)
         if head is None:
             head = self._heads[length] = self._request(length)

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection with at most one request on its way."""
+"""One HTTP/1.1 connection with at most one request in flight."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import h11
 
 KEPT = 4096
-"""Bytes of an answer that are kept; the rest is counted and dropped."""
+"""Bytes of an answer to keep; the rest is counted and dropped."""
 
 
 class ConnectionBroken(Exception):
-    """There is no whole answer: the connection was lost, or what came is not HTTP. The text says which."""
+    """No complete answer: the connection was lost, or the answer is not HTTP. The text states which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class LoadReply:
 
 
 class LoadConnection(asyncio.Protocol):
-    """Made by an event loop. ``reusable`` says whether it may carry another request."""
+    """A connection that an event loop creates. ``reusable`` is True if it may carry another request."""
 
     def __init__(self) -> None:
         self.reusable = True
@@ -37,7 +37,10 @@ class LoadConnection(asyncio.Protocol):
         self._length = 0
 
     async def exchange(self, request: h11.Request, body: bytes) -> LoadReply:
-        """Raises Broken. Cancelled, it leaves the connection to be closed."""
+        """Send a request and return its answer. Raises ConnectionBroken.
+
+        If it is cancelled, the caller must close the connection.
+        """
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._begin()
@@ -84,7 +87,7 @@ class LoadConnection(asyncio.Protocol):
             self.close()
 
     def _take(self, event: object) -> bool:
-        """Whether there may be another event."""
+        """Process an event. Returns whether there may be another."""
         if isinstance(event, h11.Data):
             self._length += len(event.data)
             self._beginning += event.data[: KEPT - len(self._beginning)]

@@ -1,4 +1,4 @@
-"""The connections of a load: kept alive, used again, as many as there are requests at once."""
+"""The connections of a load: kept alive, reused, one for each request in flight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gyrus.client.load.connection import LoadConnection
 
 
 class Connections:
-    """To one address."""
+    """The connections to one address."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -19,7 +19,10 @@ class Connections:
 
     @asynccontextmanager
     async def one(self) -> AsyncGenerator[LoadConnection]:
-        """A free one or a new one; kept for the next if the block ends well. Raises OSError."""
+        """Yield a free or new connection; keep it for the next request if the block succeeds.
+
+        Raises OSError.
+        """
         connection = self._free() or await self._new()
         try:
             yield connection
@@ -37,7 +40,7 @@ class Connections:
         self._idle.clear()
 
     def _free(self) -> LoadConnection | None:
-        """The one that was used last: the others stay idle until the other side closes them."""
+        """Return the free connection that was used last, so that the others idle until they are closed."""
         while self._idle:
             connection = self._idle.pop()
             if connection.reusable:

@@ -1,4 +1,4 @@
-"""What became of one request of a load."""
+"""The result of one request of a load."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 
 class Result(StrEnum):
-    """What a report counts."""
+    """The results that a report counts."""
 
     ANSWERED = "answered"
     """A status below 400."""
     REFUSED = "refused"
-    """503: the queue was full, or nobody was there in time."""
+    """503: the queue was full, or no replica was ready in time."""
     TIMED_OUT = "timed_out"
     """504, or no whole answer within the sender's own limit."""
     FAILED = "failed"
@@ -21,26 +21,25 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestResult:
-    """Times are seconds since the load began."""
+    """One request and its result. Times are seconds since the load began."""
 
     number: int
-    """The request's, counted from 0."""
+    """The request's number, counted from 0."""
     due: float
-    """When it was to be sent."""
+    """The time at which to send it."""
     sent: float
-    """When the sender came to it. The difference is the sender's own lateness."""
+    """The time at which it was sent. The difference is the sender's own lateness."""
     ended: float
-    """When the last byte of the answer came, or it was given up."""
+    """The time of the answer's last byte, or of abandoning the request."""
     fate: Result
     cause: str = ""
-    """Of all but the answered: a few words that requests with the same trouble share, ``503 queue-full``."""
+    """Empty if answered; else a few words that requests with the same trouble share: ``503 queue-full``."""
     example: str = ""
-    """What was said about this one: the problem's detail, or the error's text."""
+    """This request's own message: the problem's detail, or the error's text."""
 
     @property
     def latency(self) -> float:
-        """Counted from when it was due: a sender that comes late does not make the API look better than its
-        clients would have found it."""
+        """Seconds from the due time, so that a late sender does not make the API look faster than it was."""
         return self.ended - self.due
 
     @property

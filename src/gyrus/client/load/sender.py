@@ -1,4 +1,4 @@
-"""Sends each request when it is due."""
+"""The sender of a load: it sends each request when the request is due."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gyrus.client.load.result import RequestResult, Result
 from gyrus.client.transport import parse_problem
 
 OPEN_FILES = "no connection: too many open files"
-"""The cause of requests that this machine's limit did not let out."""
+"""The cause of failure of requests that this machine's file limit prevented."""
 
 _BY_STATUS = {503: Result.REFUSED, 504: Result.TIMED_OUT}
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A request that is to be sent ``at`` so many seconds after the beginning."""
+    """A request to send ``at`` seconds after the beginning."""
 
     number: int
-    """Its own, for the outcome."""
+    """The request's number, for its result."""
     at: float
     body: bytes
 
@@ -33,8 +33,11 @@ class Sender:
     """One run of a load against one URL."""
 
     def __init__(self, url: str, timeout: float, tell: Callable[[RequestResult], None]) -> None:
-        """``timeout``: seconds from when a request is due until it is given up. ``tell`` is called with what
-        became of each, in the order in which that is known."""
+        """Prepare a load.
+
+        ``timeout`` is the number of seconds from a request's due time until it is abandoned. ``tell`` is
+        called with each result, in the order in which the results become known.
+        """
         self._address = Address.of(url)
         self._connections = Connections(self._address)
         self._timeout = timeout
@@ -49,7 +52,7 @@ class Sender:
         return asyncio.get_running_loop().time() - self._began
 
     async def run(self, requests: Iterable[Due]) -> None:
-        """Send them all, in order of their times, and wait for the last answer."""
+        """Send all requests, in order of their times, and wait for the last answer."""
         self._began = asyncio.get_running_loop().time()
         try:
             async with asyncio.TaskGroup() as group:
@@ -96,12 +99,12 @@ class Sender:
 
 
 def judged(reply: LoadReply) -> tuple[Result, str, str]:
-    """Fate, cause and example.
+    """Return the result, the cause and an example.
 
-    >>> judged(Reply(200, "application/json", b"{}", 2))[0].value
+    >>> judged(LoadReply(200, "application/json", b"{}", 2))[0].value
     'answered'
-    >>> judged(Reply(503, "text/plain", b"later", 5))
-    (<Fate.REFUSED: 'refused'>, '503', 'later')
+    >>> judged(LoadReply(503, "text/plain", b"later", 5))
+    (<Result.REFUSED: 'refused'>, '503', 'later')
     """
     if reply.status < 400:
         return Result.ANSWERED, "", ""
