@@ -63,5 +63,5 @@ async def test_replicas_come_with_the_traffic_and_go_with_it(platform: Platform,
     events = platform.json("events", "slow")
     scaled = [event["message"] for event in events if event["reason"] in ("ScaledUp", "ScaledDown")]
     assert scaled[0].startswith("Scaled from 1 to ")
-    assert scaled[-1].startswith("Scaled from 1 to 0: wanted 0, got 0")
+    assert scaled[-1].startswith("Scaled from 1 to 0: desired 0, set to 0")
     assert 'gyrus_replicas{api="slow",state="requested"} 0.0' in metrics(platform)

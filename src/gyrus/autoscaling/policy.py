@@ -50,9 +50,9 @@ class Decision:
         """
         >>> because = "upscale factor 1.5 from 3"
         >>> str(Decision(at=0, was=3, wanted=7, replicas=4, rule="max_upscale_factor", because=because))
-        'wanted 7, got 4: upscale factor 1.5 from 3'
+        'desired 7, set to 4: upscale factor 1.5 from 3'
         """
-        told = f"wanted {self.wanted}, got {self.replicas}"
+        told = f"desired {self.wanted}, set to {self.replicas}"
         return f"{told}: {self.because}" if self.because else told
 
 

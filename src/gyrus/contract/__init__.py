@@ -1,5 +1,5 @@
-"""Shapes that cross a process boundary: what the operator's API answers, what a replica reports, problems.
+"""Types that cross a process boundary: the operator's API, a replica's configuration and reports, problems.
 
-Only standard-library dataclasses and constants belong here, so that the runtime beside a user's model and
-the CLI on any machine can import it at no cost. Nothing here acts, and nothing here imports from gyrus.
+Only standard-library dataclasses and constants belong here, so that the runtime of a user's model and the CLI
+on any machine can import them at no cost. The package has no behaviour and imports nothing from gyrus.
 """

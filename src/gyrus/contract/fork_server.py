@@ -3,11 +3,12 @@
 A revision may have one *fork server* (:mod:`gyrus.runtime.fork_server`): a process that has loaded the
 handler and waits. Warm replicas are forks of it. Its folder has ``config.json`` (a
 :class:`ForkServerConfig`), ``status.json`` (a :class:`ForkServerStatus`) and ``output.log``, the output of
-its loading.
+loading the handler.
 
-To order a replica, connect to its socket (``SOCK_SEQPACKET``) and send the path of the replica's
-``config.json``. A fork answers with a :class:`ForkReply`. It becomes the replica when it receives :data:`GO`,
-and exits when the connection ends first, so that no replica runs without its operator's knowledge.
+To order a replica, the operator connects to the fork server's socket (``SOCK_SEQPACKET``) and sends the path
+of the replica's ``config.json``. A fork answers with a :class:`ForkReply`. It becomes the replica when it
+receives :data:`GO`. It exits if the connection ends first, so that no replica runs without its operator's
+knowledge.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LONGEST_WORD = 4096
 
 
 class Preload(StrEnum):
-    """How far a handler is loaded before the forks."""
+    """The part of a handler that is loaded before the forks."""
 
     MODULE = "module"
     MODEL = "model"
@@ -33,40 +34,40 @@ class Preload(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkServerConfig:
     name: str
-    """``<api>-<revision>``: sent to ``replica.notify`` when the status has changed."""
+    """``<api>-<revision>``: the datagram that it sends to ``replica.notify`` when its status changes."""
     preload: Preload
     socket: str
-    """Where orders come."""
+    """Path of the socket for orders."""
     replica: ReplicaConfig
-    """What all replicas of the revision have in common; without an id."""
+    """The configuration that all replicas of the revision share; without an id."""
 
 
 class ForkServerPhase(StrEnum):
     LOADING = "loading"
     READY = "ready"
-    """It takes orders."""
+    """Ready to accept orders."""
     IMPOSSIBLE = "impossible"
-    """It has ended: ``because`` says why there can be no forks of this revision."""
+    """Exited: ``because`` states why this revision cannot be forked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkServerStatus:
-    """What a parked process says of itself."""
+    """A fork server's report about itself."""
 
     phase: ForkServerPhase
     pid: int
     because: str = ""
-    """Why not: a clause for the user, without a full stop."""
+    """The reason if it is impossible: a clause for the user, without a full stop."""
     memory: int = 0
-    """Bytes that are resident once it is parked. Forks share what they do not change."""
+    """Resident bytes once the handler is loaded. Forks share the pages that they do not change."""
     loaded_in: float = 0.0
-    """Seconds."""
+    """Seconds that loading took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkReply:
-    """How a fork answers its order."""
+    """A fork's answer to an order."""
 
     pid: int = 0
     refused: str = ""
-    """Why it does not become that replica; it has ended."""
+    """The reason for not becoming the replica, after which the fork exits; empty if it will."""

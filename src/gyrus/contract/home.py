@@ -1,4 +1,4 @@
-"""The layout of ``$GYRUS_HOME``, where the local platform keeps everything. Only paths, no acts."""
+"""The layout of ``$GYRUS_HOME``, where the local platform keeps all its data. Only paths, no I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LONGEST_RUN_DIR = 45
-"""Unix socket paths are limited to about 100 bytes, and the file names in ``run`` take up to 58 of them."""
+"""Bytes. Paths of Unix sockets are limited to about 100 bytes, and file names in ``run`` have up to 58."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Home:
 
     @classmethod
     def default(cls) -> Home:
-        """``$GYRUS_HOME``, or ``~/.gyrus``."""
+        """Return ``$GYRUS_HOME``, or ``~/.gyrus``."""
         configured = os.environ.get("GYRUS_HOME")
         return cls(Path(configured).expanduser().absolute() if configured else Path.home() / ".gyrus")
 
@@ -40,12 +40,12 @@ class Home:
 
     @property
     def settings_file(self) -> Path:
-        """The ports that ``gyrus up`` was last given."""
+        """The settings of the last ``gyrus up``."""
         return self.root / "settings.json"
 
     @property
     def lock(self) -> Path:
-        """Held (flock) by the one operator of this home."""
+        """The lock (flock) that the one operator of this home holds."""
         return self.root / "operator.lock"
 
     @property
@@ -63,37 +63,37 @@ class Home:
 
     @property
     def projects(self) -> Path:
-        """Unpacked archives, one folder a digest."""
+        """Unpacked archives, one folder per digest."""
         return self.root / "projects"
 
     @property
     def python_environments(self) -> Path:
-        """Environments of handlers, one folder a content digest."""
+        """Environments of handlers, one folder per content digest."""
         return self.root / "environments"
 
     @property
     def runtimes(self) -> Path:
-        """Copies of the runtime's code, one folder a content digest."""
+        """Copies of the runtime's code, one folder per content digest."""
         return self.root / "runtimes"
 
     @property
     def replicas(self) -> Path:
-        """One folder a replica: config, status."""
+        """Replicas, one folder for each: config, status."""
         return self.root / "replicas"
 
     @property
     def fork_servers(self) -> Path:
-        """One folder a fork server: config, status, output."""
+        """Fork servers, one folder for each: config, status, output."""
         return self.root / "fork-servers"
 
     @property
     def earlier_fork_servers(self) -> Path:
-        """Where gyrus 0.1 before the first release kept them: an upgrade ends what still runs there."""
+        """The folder of fork servers in gyrus 0.1 before its first release; an upgrade stops those in it."""
         return self.root / "parked"
 
     @property
     def replica_logs(self) -> Path:
-        """``<api>/<replica>/``; outlives the replica, until the API is deleted."""
+        """Logs in ``<api>/<replica>/``. They outlive the replica, until the API is deleted."""
         return self.root / "logs" / "replicas"
 
     @property
@@ -103,20 +103,20 @@ class Home:
 
     @property
     def activator_socket(self) -> Path:
-        """Where the gateway sends the requests of an API that has no replica."""
+        """The socket to which the gateway sends the requests of an API without a replica."""
         return self.run / "activator.sock"
 
     @property
     def backlog_socket(self) -> Path:
-        """Where replicas report that a request has to wait (``ReplicaConfig.backlog_socket``).
+        """The socket on which replicas signal a waiting request (``ReplicaConfig.backlog_socket``).
 
-        The file keeps its first name: replicas that an earlier gyrus started send there.
+        The file keeps its first name, since replicas that an earlier gyrus started send to it.
         """
         return self.run / "bell.sock"
 
     @property
     def run(self) -> Path:
-        """Sockets. Elsewhere when the home's path is too long for a socket's; removed by ``gyrus down``."""
+        """The folder of sockets; in /tmp if the home's path is too long. ``gyrus down`` removes it."""
         inside = self.root / "run"
         if len(os.fsencode(inside)) <= LONGEST_RUN_DIR:
             return inside

@@ -1,4 +1,4 @@
-"""What the operator's HTTP API takes and answers (see ``gyrus.server`` for the routes)."""
+"""Requests and answers of the operator's HTTP API (see ``gyrus.server`` for the routes)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Status(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a rollout was begun."""
+    """The cause of a rollout."""
 
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
@@ -34,7 +34,7 @@ class Cause(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a rollout ended, or that it has not."""
+    """The outcome of a rollout, or that it has none yet."""
 
     PROGRESSING = "progressing"
     DONE = "done"
@@ -47,7 +47,7 @@ class ReplicaCounts:
     requested: int
     ready: int
     up_to_date: int
-    """Ready replicas of the generation that is wanted now."""
+    """Ready replicas of the target generation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +63,20 @@ class RolloutView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiView:
-    """One API in a sentence: what ``gyrus get -o json`` prints. Times are RFC 3339, UTC."""
+    """One API in brief, as ``gyrus get -o json`` prints it. Times are RFC 3339, UTC."""
 
     name: str
     kind: str
     status: Status
     endpoint: str
     revision: int
-    """The revision that is wanted now; after a failed rollout, the one that serves."""
+    """The target revision; after a failed rollout, the one that serves."""
     replicas: ReplicaCounts
     in_flight: int
     created_at: str
     updated_at: str
     message: str
-    """Why, when not live; else empty."""
+    """The reason if the API is not live; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,24 +93,24 @@ class EventView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingView:
-    """The autoscaler's latest decision on an API, as long as it stands."""
+    """The autoscaler's latest decision on an API."""
 
     time: str
     was: int
     wanted: int
-    """What the traffic asked for, before bounds."""
+    """Replicas that the traffic needs, before any limit."""
     replicas: int
     rule: str
-    """What bound it: one stable word, or empty."""
+    """The rule that limited it: one stable word, or empty."""
     message: str
-    """``wanted 7, got 4: upscale factor 1.5 from 3``"""
+    """``desired 7, set to 4: upscale factor 1.5 from 3``"""
     inputs: dict[str, float] = field(default_factory=dict[str, float])
-    """What it was decided upon, by name."""
+    """The decision's inputs, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartupTimes:
-    """How long the latest replicas of a revision took, from their order until requests reached them."""
+    """Start-up times of a revision's latest replicas, from their order until requests reached them."""
 
     kind: StartKind
     median: float
@@ -118,23 +118,23 @@ class StartupTimes:
     last: float
     """Seconds."""
     count: int
-    """How many were measured; at most 20 are kept."""
+    """Measured times; at most 20 are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkServerView:
-    """The process that an API's next replicas will be forks of."""
+    """The process from which an API's next replicas will be forked."""
 
     phase: ForkServerPhase
     because: str = ""
-    """Why replicas start cold, or do so for now; empty: they start warm."""
+    """The reason for cold starts, for now or always; empty if replicas start warm."""
     memory: int = 0
     """Bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficView:
-    """Since the gateway started. Latencies in milliseconds, None while nothing was measured."""
+    """Traffic since the gateway started. Latencies in milliseconds; None if there were no requests."""
 
     requests: int = 0
     by_code: dict[str, int] = field(default_factory=dict[str, int])
@@ -150,7 +150,7 @@ class ReplicaView:
     generation: int
     up_to_date: bool
     routed: bool
-    """The gateway has acknowledged it and sends it requests."""
+    """True if the gateway has acknowledged the replica and sends requests to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,22 +175,22 @@ class ApiDescription:
     events: tuple[EventView, ...]
     """The latest, oldest first."""
     held: int = 0
-    """Requests that wait because no replica is there."""
+    """Requests that wait because no replica is ready."""
     scaling: ScalingView | None = None
-    """None: nothing has been decided since the operator started."""
+    """The latest decision; None if there was none since the operator started."""
     starts: tuple[StartupTimes, ...] = ()
-    """Of the revision that is wanted now: how long its replicas took to start, cold ones first."""
+    """Start-up times of the target revision's replicas, cold ones first."""
     fork_server: ForkServerView | None = None
-    """None: warm starts are not asked for, or nothing is live yet."""
+    """The fork server; None if warm starts are not requested, or if no revision is live yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployRequest:
-    """Body of ``POST /v1/deployments``: APIs that share one package. All or none are accepted."""
+    """Body of ``POST /v1/deployments``: APIs that share one package. The operator accepts all or none."""
 
     apis: tuple[dict[str, Any], ...]
     package: str | None
-    """Digest of an uploaded package; None where no API needs files."""
+    """Digest of an uploaded package; None if no API needs files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,14 +199,14 @@ class Deployed:
     revision: int
     generation: int
     changed: bool
-    """False: this is what was wanted already, and nothing was begun."""
+    """False if the API is unchanged; then no rollout was started."""
     endpoint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackRequest:
     to: int | None = None
-    """None: the revision that was live before the one that is wanted now."""
+    """The revision to roll back to; None means the one that was live before the target revision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,12 +216,12 @@ class LogLine:
     replica: str
     message: str
     stream: str = "stdout"
-    """``stdout``, ``stderr``, or ``gyrus`` for the runtime's own."""
+    """``stdout``, ``stderr``, or ``gyrus`` for the runtime's own lines."""
     level: str | None = None
     request_id: str | None = None
     process: int = 0
     run: int = 0
-    """How many times the process had been restarted when it wrote this."""
+    """The number of restarts of the process before it wrote this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,16 +231,16 @@ class LogQuery:
     since: float | None = None
     """Seconds since the epoch."""
     follow: bool = False
-    """Go on with what is written from now on, by replicas that start later too."""
+    """Follow new lines, also those of replicas that start later."""
     previous: bool = False
-    """Only what processes wrote before their last restart, and replicas that are gone."""
+    """Only lines from before the processes' last restart, and of replicas that are gone."""
     tail: int | None = None
-    """At most so many lines of the past, the newest."""
+    """At most this many past lines, the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmountView:
-    """Of what a machine has."""
+    """An amount of a machine's resources."""
 
     cpu: float
     """Cores."""
@@ -251,18 +251,18 @@ class AmountView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityView:
-    """What there is for replicas, by what they ask for in ``compute``, whatever they really use."""
+    """Capacity for replicas, counted by their requests in ``compute``, not by their real use."""
 
     total: AmountView
     held: AmountView
-    """By replicas that run. More than the total where it is overcommitted, or was."""
+    """Held by running replicas. More than the total if the machine is overcommitted, or was."""
     waiting: AmountView
-    """Asked for by replicas that wait for it."""
+    """Requested by replicas that wait for capacity."""
     replicas: int
-    """That hold something."""
+    """Replicas that hold capacity."""
     replicas_waiting: int
     overcommit: bool
-    """CPU and memory are given to whoever asks. GPUs never are given out twice."""
+    """True if CPU and memory are granted without limit. A GPU is never granted twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,4 +276,4 @@ class OperatorInfo:
     pid: int
     home: str
     capacity: CapacityView | None = None
-    """None: the backend does not count it."""
+    """The capacity; None if the backend does not count it."""

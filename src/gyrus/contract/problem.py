@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): every error that gyrus itself answers, on every port."""
+"""Problem documents (RFC 9457): the body of every error response of gyrus, on every port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """A kind of problem. ``type`` is stable: clients may match it."""
+    """A kind of problem. ``type`` is stable, so that clients can match it."""
 
     slug: str
     status: int
@@ -50,7 +50,7 @@ INTERNAL = ProblemType("internal", 500, "The operator failed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """The document itself. ``detail`` names the thing, the cause and the remedy."""
+    """A problem document. ``detail`` names the thing, the cause and the remedy."""
 
     type: str
     title: str
@@ -62,6 +62,6 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultsProblem(Problem):
-    """The document of INVALID_SPEC: ``detail`` has the same faults, one a line."""
+    """The document of INVALID_SPEC: ``detail`` has the same faults, one per line."""
 
     faults: tuple[str, ...]

@@ -1,9 +1,9 @@
-"""A replica as the platform sees it, and what the platform tells a replica when it starts one.
+"""A replica's configuration, which the platform writes, and its status, which the replica reports.
 
 The *supervisor* (:mod:`gyrus.runtime.supervisor`) is the first process of every replica. It reads a
 :class:`ReplicaConfig` from ``config.json`` in the replica's folder, runs the replica's processes, and keeps
-``status.json`` (a :class:`ReplicaStatus`) in the same folder true. Both files are JSON, replaced atomically,
-and outlive every process that reads them: whoever restarts finds the truth there.
+``status.json`` (a :class:`ReplicaStatus`) in the same folder up to date. Both files are JSON and are replaced
+atomically. They outlive every process that reads them, so that a restarted process finds the truth there.
 """
 
 from __future__ import annotations
@@ -15,74 +15,75 @@ from typing import Any
 CONFIG_FILE = "config.json"
 STATUS_FILE = "status.json"
 ERRORS_FILE = "supervisor.err"
-"""What the supervisor itself prints: empty unless it fails."""
+"""The supervisor's own output: empty unless it fails."""
 
 REQUEUE_HEADER = "x-gyrus-requeue"
-"""Set to ``1`` on a 503 that gives back a request which no handler has started.
+"""Set to ``1`` on a 503 that requeues a request which no handler has started.
 
-The gateway retries such an answer on another replica, whatever the method, and never shows it to a client.
+The gateway retries such a request on another replica, whatever its method, and never shows the 503 to a
+client.
 """
 
 ARRIVED_HEADER = "x-gyrus-arrived"
-"""Set by the gateway: when the request first arrived there, in seconds since the epoch, with microseconds.
-The same on every try, so that a request's place in every queue and its time are counted from there."""
+"""Set by the gateway: the time of the request's first arrival, in seconds since the epoch, with microseconds.
+It is the same on every try, so that the request's place in every queue and its timeout count from it."""
 
 API_HEADER = "x-gyrus-api"
 """Set by the gateway: the name of the API that the request is for."""
 
 LONGEST_KEPT_BODY = 12 * 1024 * 1024
-"""Bytes. The gateway keeps a body up to this length for another try. A request with a longer one can be tried
-only once, and so is never given back."""
+"""Bytes. The gateway buffers a body up to this length for another try. A request with a longer body can be
+tried only once, and is therefore never requeued."""
 
 PRIVATE_HEADERS = "x-gyrus-"
-"""How the names of headers between the platform's own parts begin: a client's are removed, and neither a
-handler nor a server that is not ours sees any."""
+"""Prefix of the headers between the platform's own parts. The gateway removes them from a client's request;
+neither a handler nor a user's server receives any."""
 
 HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 REQUEUE_PATH = "/-/requeue"
-"""POST ``{"at_most": n, "first": f, "spare": s}``: give back up to n waiting requests, those that arrived
-first, one a millisecond; after the first f of them, s stay (both are 0 where they are not named). Answers
-``{"requeued": m}`` at once, with the number that will be. Local to the replica."""
+"""POST ``{"at_most": n, "first": f, "spare": s}``: requeue up to n waiting requests, the earliest arrivals
+first, one per millisecond. After the first f of them, s stay (f and s default to 0). The answer
+``{"requeued": m}`` comes at once, with the number that will be requeued. Local to the replica."""
 LOAD_PATH = "/-/load"
 """GET: a :class:`QueueLoad`. Local to the replica."""
 
 
 class Phase(StrEnum):
-    """Where a replica, or one process of it, stands."""
+    """The phase of a replica, or of one of its processes."""
 
     PENDING = "pending"
-    """Accepted, and waiting for its turn or for a free place on the machine."""
+    """Accepted, and waiting for a permit to start or for capacity."""
     BUILDING = "building"
     """Its Python environment is being built."""
     STARTING = "starting"
-    """Its process runs, and is not yet able to answer."""
+    """Its process runs, but cannot answer yet."""
     READY = "ready"
     """A slot can run the handler."""
     UNREADY = "unready"
-    """It was ready and now fails its readiness check."""
+    """Running and once ready, but now failing its readiness check."""
     BACKOFF = "backoff"
-    """It died, and will be started again at ``ReplicaStatus.retry_at``."""
+    """Exited, to be started again at ``ReplicaStatus.retry_at``."""
     FAILED = "failed"
-    """It cannot start, and trying again would not help. ``reason`` says why."""
+    """Unable to start: another try would not help. ``reason`` states why."""
     DRAINING = "draining"
-    """It was told to stop; it finishes what it has started."""
+    """Stopping: it finishes the requests that it has started."""
     GONE = "gone"
-    """Nothing of it runs any more."""
+    """Ended: no process of it runs."""
 
 
 class StartKind(StrEnum):
-    """How a replica came to run."""
+    """The kind of a replica's start."""
 
     COLD = "cold"
-    """Everything was loaded anew."""
+    """A new process that loads everything again."""
     WARM = "warm"
-    """By a fork of a process that had loaded the handler before."""
+    """A fork of a process that has loaded the handler before."""
 
 
 class Reason(StrEnum):
-    """Why a replica is not ready. Stable words: scripts may match them."""
+    """The reason why a replica is not ready. The words are stable, so that scripts can match them."""
 
     DEPENDENCIES = "DependencyFailure"
     IMPORT = "ImportError"
@@ -96,9 +97,9 @@ class Reason(StrEnum):
     PACKAGE = "PackageFailure"
     SUPERVISOR_DIED = "SupervisorDied"
     UNSCHEDULABLE = "Unschedulable"
-    """It asks for more than there is."""
+    """Request for more than the machine has."""
     CAPACITY = "WaitingForCapacity"
-    """It is PENDING until others give back what they hold of the machine."""
+    """PENDING until other replicas release capacity."""
 
 
 FATAL: frozenset[Reason] = frozenset(
@@ -109,24 +110,24 @@ FATAL: frozenset[Reason] = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLoad:
-    """What one process of a replica has to do at this moment."""
+    """The present load of one process of a replica."""
 
     slots: int | None
-    """None: no limit."""
+    """Slots; None means no limit."""
     busy: int
-    """Slots that are taken."""
+    """Slots in use."""
     waiting: int
     movable: int
-    """Of those that wait, the ones that could be given back."""
+    """Waiting requests that can be requeued."""
     places: int
-    """How many more it would take before it refused one."""
+    """Requests that it accepts before it refuses one."""
     waited: tuple[float, ...]
-    """Seconds since the arrival of those that could be given back, longest first: of some hundreds."""
+    """Seconds since the arrival of the movable requests, longest first; of some hundreds at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerConfig:
-    """How to load and run the user's handler class."""
+    """The user's handler class, and how to load and run it."""
 
     path: str
     """Python file, relative to the project folder."""
@@ -139,34 +140,35 @@ class HandlerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessConfig:
-    """How to run an HTTP server that is not ours; it listens on ``$PORT``."""
+    """The command of a user's HTTP server, which listens on ``$PORT``."""
 
     command: tuple[str, ...]
     ready_path: str | None = None
-    """Answers 2xx when ready. None: ready as soon as the port accepts connections."""
+    """A path that answers 2xx when the server is ready; None means ready once the port accepts
+    connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one *process* of a replica accepts. Times in seconds, sizes in bytes."""
+    """The limits of one *process* of a replica. Times in seconds, sizes in bytes."""
 
     max_concurrency: int | None = 1
-    """Slots. None: no limit."""
+    """Slots; None means no limit."""
     max_queue_length: int = 100
     timeout: float = 60.0
-    """From a request's arrival to its answer's start; a stream may go on beyond it."""
+    """Seconds from a request's arrival to the start of its answer. A stream may continue beyond it."""
     max_body: int = 32 * 1024 * 1024
     max_header: int = 64 * 1024
     header_timeout: float = 10.0
     body_timeout: float = 30.0
-    """Longest silence within a body, or of a client that does not take its answer."""
+    """Longest pause within a request's body, or in a client's reading of its answer."""
     keep_alive: float = 75.0
-    """Longer than the gateway's idle timeout, so that it is always the gateway that closes."""
+    """Idle time of a connection. It is longer than the gateway's, so that always the gateway closes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaConfig:
-    """Everything that a supervisor needs to run one replica."""
+    """The configuration with which a supervisor runs one replica."""
 
     id: str
     """Unique for ever, safe in a path: ``<api>-<generation>-<5 characters>``."""
@@ -180,29 +182,29 @@ class ReplicaConfig:
     process: ProcessConfig | None = None
     processes: int = 1
     limits: Limits = Limits()
-    """Per process; the supervisor's caller has already divided the replica's slots among its processes."""
+    """Limits per process: the replica's slots are already divided among its processes."""
     env: dict[str, str] = field(default_factory=dict[str, str])
     memory: int | None = None
-    """Bytes of resident memory of the whole replica; beyond it the replica is killed."""
+    """Bytes of resident memory of the whole replica. The supervisor kills a replica that exceeds them."""
     start_timeout: float = 600.0
-    """Seconds that a process may take from its start until it is ready."""
+    """Seconds for a process from its start until it is ready."""
     grace: float = 60.0
-    """Seconds that a process may take from SIGTERM to its exit before it is killed."""
+    """Seconds for a process from SIGTERM to its exit, after which it is killed."""
     run_dir: str = ""
     """Short folder for Unix sockets (their paths are limited to about 100 bytes). Process n of a handler
     listens on ``<run_dir>/<id>.<n>.sock``."""
     log_dir: str = ""
     """Folder for ``replica.log`` and its rotated predecessors."""
     notify: str | None = None
-    """Unix datagram socket that is sent the replica's id whenever ``status.json`` has changed. It may be
-    absent: then nobody listens just now."""
+    """Unix datagram socket that receives the replica's id whenever ``status.json`` has changed. The socket is
+    absent while the operator does not run."""
     queue_proxy: bool = False
-    """Put the runtime's front (slots, queue, requeue, drain) before a ``process``."""
+    """True to put the runtime's queue proxy (slots, queue, requeue, drain) before a ``process``."""
     backlog_socket: str | None = None
-    """Unix datagram socket that is sent the API's name when a request has to wait: others may have a free
-    slot. It may be absent: then nobody listens just now."""
+    """Unix datagram socket that receives the API's name when a request has to wait, since another replica may
+    have a free slot. The socket is absent while the operator does not run."""
     cold_because: str = ""
-    """Why its processes are not forked from a parked one, where that was asked for."""
+    """The reason for a cold start although warm starts are requested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,36 +215,36 @@ class ProcessStatus:
     phase: Phase
     pid: int | None = None
     endpoint: str | None = None
-    """``unix:/path`` or ``127.0.0.1:port``; where the gateway reaches it."""
+    """The address for the gateway: ``unix:/path`` or ``127.0.0.1:port``."""
     restarts: int = 0
     reason: Reason | None = None
     message: str = ""
-    """One line: what is happening, or what went wrong."""
+    """One line: the present step, or the failure."""
     exit_code: int | None = None
-    """Of its last exit; negative: the signal's number."""
+    """Code of its last exit; the negative number of the signal if one killed it."""
     last_lines: tuple[str, ...] = ()
-    """The last lines that it printed before its last failure, the traceback included."""
+    """Last lines of its output before its last failure, including the traceback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaStatus:
-    """A replica, as its backend observed it. What a supervisor writes to ``status.json``."""
+    """A replica as its backend observed it; the content of a supervisor's ``status.json``."""
 
     id: str
     api: str
     revision: int
     phase: Phase
-    """Of the whole: READY when at least one process is ready, else the phase of the process nearest to it."""
+    """Phase of the whole: READY if at least one process is, else that of the process closest to READY."""
     reason: Reason | None = None
     message: str = ""
     last_lines: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
-    """Of the processes that are ready."""
+    """Endpoints of the ready processes."""
     restarts: int = 0
     pid: int | None = None
-    """The supervisor's. It leads the replica's process group, so the group's id is the same number."""
+    """The supervisor's pid. It is also the id of the replica's process group, which the supervisor leads."""
     pid_started: float | None = None
-    """The supervisor's start time (seconds since the epoch, as psutil tells it): a pid may be reused."""
+    """The supervisor's start time (psutil's, in seconds since the epoch), since a pid may be reused."""
     processes: tuple[ProcessStatus, ...] = ()
     started_at: float | None = None
     """Seconds since the epoch."""
@@ -251,4 +253,4 @@ class ReplicaStatus:
     retry_at: float | None = None
     start: StartKind = StartKind.COLD
     cold_because: str = ""
-    """Why it did not start warm, where that was asked for: a clause, without a full stop."""
+    """The reason for a cold start although warm starts are requested: a clause, without a full stop."""

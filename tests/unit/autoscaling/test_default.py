@@ -32,13 +32,13 @@ def test_a_load_as_high_as_the_replicas_changes_nothing() -> None:
     chat = settled(4.0, requested=4)
     assert chat.numbers == [4] * 600
     assert chat.decisions[-1].rule == ""
-    assert str(chat.decisions[-1]) == "wanted 4, got 4"
+    assert str(chat.decisions[-1]) == "desired 4, set to 4"
 
 
 def test_up_only_after_the_upscale_stabilization_period() -> None:
     chat = settled(4.0, requested=4, window="1s", upscale_stabilization_period="30s")
     decision = chat.see(6.0, seconds=30)
-    assert str(decision) == "wanted 6, got 4: lowest recommendation of 30s is 4"
+    assert str(decision) == "desired 6, set to 4: lowest recommendation of 30s is 4"
     assert decision.rule == "upscale_stabilization_period"
     assert chat.see(6.0, seconds=2).replicas == 6
 
@@ -54,7 +54,7 @@ def test_a_dip_begins_the_upscale_stabilization_period_anew() -> None:
 def test_down_only_after_the_downscale_stabilization_period() -> None:
     chat = settled(4.0, requested=4, window="1s", downscale_stabilization_period="2m")
     decision = chat.see(3.0, seconds=119)
-    assert str(decision) == "wanted 3, got 4: highest recommendation of 2m is 4"
+    assert str(decision) == "desired 3, set to 4: highest recommendation of 2m is 4"
     assert decision.rule == "downscale_stabilization_period"
     assert chat.see(3.0, seconds=3).replicas == 3
 
@@ -80,7 +80,7 @@ def test_a_decision_multiplies_by_max_upscale_factor_at_most() -> None:
     quick = {"window": "1s", "upscale_stabilization_period": "0s"}
     chat = settled(3.0, requested=3, max_upscale_factor=1.5, **quick)
     decision = chat.see(9.0)
-    assert str(decision) == "wanted 9, got 5: upscale factor 1.5 from 3"
+    assert str(decision) == "desired 9, set to 5: upscale factor 1.5 from 3"
     assert decision.rule == "max_upscale_factor"
     assert chat.see(9.0).replicas == 8
     assert settled(3.0, requested=3, max_upscale_factor=2.0, **quick).see(9.0).replicas == 6
@@ -91,7 +91,7 @@ def test_a_decision_multiplies_by_max_downscale_factor_at_least() -> None:
     quick = {"window": "1s", "downscale_stabilization_period": "0s"}
     chat = settled(8.0, requested=8, max_downscale_factor=0.75, **quick)
     decision = chat.see(1.0)
-    assert str(decision) == "wanted 1, got 6: downscale factor 0.75 from 8"
+    assert str(decision) == "desired 1, set to 6: downscale factor 0.75 from 8"
     assert decision.rule == "max_downscale_factor"
     assert settled(8.0, requested=8, max_downscale_factor=0.25, **quick).see(1.0).replicas == 2
     assert settled(2.0, requested=2, max_downscale_factor=0.9, **quick).see(1.0).replicas == 1
@@ -159,7 +159,7 @@ def test_it_says_how_long_it_is_idle() -> None:
     chat.see(0.01)
     decision = chat.see(0.0, seconds=100)
     assert decision.rule == "downscale_stabilization_period"
-    assert str(decision) == "wanted 0, got 1: idle for 100s, not yet for 2m"
+    assert str(decision) == "desired 0, set to 1: idle for 100s, not yet for 2m"
 
 
 # Bursts
@@ -258,7 +258,7 @@ def test_what_does_not_fit_is_not_ordered_and_said() -> None:
     chat.room = 3
     decision = chat.see(20.0, seconds=600)
     assert (decision.replicas, decision.rule) == (3, "capacity")
-    assert str(decision) == "wanted 20, got 3: there is capacity for 3 only"
+    assert str(decision) == "desired 20, set to 3: there is capacity for 3 only"
     chat.room = None
     assert chat.see(20.0, seconds=600).replicas == 20
 

@@ -111,7 +111,7 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
         wanted=7,
         replicas=4,
         rule="max_upscale_factor",
-        message="wanted 7, got 4: upscale factor 1.5 from 3",
+        message="desired 7, set to 4: upscale factor 1.5 from 3",
         inputs={"average": 6.75, "panic_average": 7.0},
     )
     starts = (
@@ -129,7 +129,7 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
     text = gyrus("describe", "iris").out
     for part in (
         "bounds     0 to 100 replicas, and 1 scheduled minimum",
-        " ago, with 3 requested: wanted 7, got 4: upscale factor 1.5 from 3",
+        " ago, with 3 requested: desired 7, set to 4: upscale factor 1.5 from 3",
         "inputs     average 6.75, panic_average 7",
         "held       2, until a replica is ready",
         "starts     cold 2.31 s (median of 4), warm 0.09 s (median of 20)",

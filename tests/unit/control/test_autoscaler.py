@@ -138,14 +138,14 @@ async def test_the_number_of_replicas_follows_the_traffic_and_is_explained() -> 
         assert (await at.api()).replicas == 3
         assert at.phases() == [Phase.READY] * 3
         assert await at.events("ScaledUp") == [
-            "Scaled from 1 to 3: wanted 3, got 3: 3 in flight now, 3 on average"
+            "Scaled from 1 to 3: desired 3, set to 3: 3 in flight now, 3 on average"
         ]
         at.see(1)
         await at.clock.advance(3)
         assert at.phases() == [Phase.READY]
         assert await at.events("ScaledDown") == [  # the first second saw both
-            "Scaled from 3 to 2: wanted 2, got 2: 1.5 in flight now, 1.5 on average",
-            "Scaled from 2 to 1: wanted 1, got 1: 1 in flight now, 1 on average",
+            "Scaled from 3 to 2: desired 2, set to 2: 1.5 in flight now, 1.5 on average",
+            "Scaled from 2 to 1: desired 1, set to 1: 1 in flight now, 1 on average",
         ]
         view = at.board.scaling["iris"]
         assert (view.was, view.wanted, view.replicas, view.inputs) == (1, 1, 1, {"average": 1.0})
@@ -203,7 +203,7 @@ async def test_an_idle_api_has_no_replica_and_wakes_at_once() -> None:
         assert (await at.api()).replicas == 1
         assert at.phases() == [Phase.READY]
         assert await at.events("ScaledUp") == [
-            "Scaled from 0 to 1: wanted 1, got 1: 1 in flight now, 1 on average"
+            "Scaled from 0 to 1: desired 1, set to 1: 1 in flight now, 1 on average"
         ]
         assert at.board.asked["iris"] == at.clock.now()
 
@@ -259,7 +259,7 @@ async def test_a_revision_that_is_not_proven_keeps_a_replica() -> None:
         at.see(0)
         await at.clock.advance(3)
         assert (await at.api()).replicas == 1
-        assert at.board.scaling["iris"].message == "wanted 0, got 1: one replica is to prove revision 1"
+        assert at.board.scaling["iris"].message == "desired 0, set to 1: one replica is to prove revision 1"
         at.backend.held = set()
         at.backend.release()
         await at.clock.advance(3)
@@ -373,7 +373,7 @@ async def test_a_shortage_is_told_once_an_episode() -> None:
         at.room = 2
         at.see(5)
         await at.clock.advance(30)
-        told = ["No room for more: wanted 5, got 2: there is room for 2"]
+        told = ["No room for more: desired 5, set to 2: there is room for 2"]
         assert await at.events("NoCapacity") == told
         at.see(1)
         await at.clock.advance(30)

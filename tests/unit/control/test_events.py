@@ -74,12 +74,12 @@ def test_a_change_of_number_tells_its_rule_and_what_it_was_decided_upon() -> Non
     up = scaled_event("iris", decision, NOW)
     assert (up.type, up.reason) == ("normal", "ScaledUp")
     assert up.message.splitlines() == [
-        "Scaled from 3 to 4: wanted 7, got 4: upscale factor 1.5 from 3",
+        "Scaled from 3 to 4: desired 7, set to 4: upscale factor 1.5 from 3",
         "average 6.67, target_in_flight 1",
     ]
     down = dataclasses.replace(decision, wanted=2, replicas=2, because="", inputs={})
     event = scaled_event("iris", down, NOW)
-    assert (event.reason, event.message) == ("ScaledDown", "Scaled from 3 to 2: wanted 2, got 2")
+    assert (event.reason, event.message) == ("ScaledDown", "Scaled from 3 to 2: desired 2, set to 2")
 
 
 def test_a_shortage_is_a_warning() -> None:
@@ -88,4 +88,4 @@ def test_a_shortage_is_a_warning() -> None:
     )
     event = shortage_event("iris", decision, NOW)
     assert (event.type, event.reason) == ("warning", "NoCapacity")
-    assert event.message == "No room for more: wanted 7, got 4: there is room for 4 only"
+    assert event.message == "No room for more: desired 7, set to 4: there is room for 4 only"

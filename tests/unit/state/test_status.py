@@ -177,7 +177,7 @@ class TestMessage:
     def test_one_that_requests_cannot_wake_for_want_of_capacity(self) -> None:
         idle = replace(LIVE, replicas=0)
         revision = transitions.snapshot(SPEC, 1, None, START)
-        message = "wanted 2, got 0: there is room for 0 only"
+        message = "desired 2, set to 0: there is room for 0 only"
         refused = ScalingView(time="", was=0, wanted=2, replicas=0, rule="capacity", message=message)
         shown = status.view(idle, revision, ApiObservation(held=2, scaling=refused), GATEWAY)
         assert shown.status is Status.DEGRADED
