@@ -1,5 +1,5 @@
-"""How many replicas an API should have: a pure decision over what was seen of its traffic.
+"""The number of replicas that an API should have: a pure decision over samples of its traffic.
 
-Windows, forecast, schedule and bounds are here. Measuring and acting belong to ``control``; a backend is not
-known.
+Windows, forecast, schedule and bounds are here. Measuring and acting belong to ``control``. The package knows
+no backend.
 """

@@ -1,4 +1,4 @@
-"""What goes beyond the stable number: capacity that is foreseen, or that a burst calls for at once."""
+"""Replicas beyond the stable number: those of a forecast, and those that a burst needs at once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from gyrus.spec.api import Autoscaling
 from gyrus.spec.quantities import format_duration
 
 KEPT = 0.25
-"""Of a start-up: for how long a burst's replicas are kept though they are not needed."""
+"""Share of a start-up for which a burst's replicas are kept after they are no longer needed."""
 OVER = 1.3
 SMALLEST = 2
-"""A burst is over when there are so many times, and so many more, replicas than are needed."""
+"""A burst is over when there are ``OVER`` times the needed replicas, and at least ``SMALLEST`` more of
+them."""
 SHRINKING = 0.95
-"""Of the panic window's average: with less in flight now, a queue is being worked off."""
+"""Share of the panic window's average. If less is in flight now, the queue is shrinking."""
 SLACK = 0.15
-"""Replicas beyond the need are let go only if they are more than this share of all."""
+"""Share of all replicas. Fewer unneeded replicas than this are kept, so that a wavering need moves
+nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,12 @@ class BurstDemand:
 
 
 class BurstScaler:
-    """Up: as soon as it is foreseen. Down: soon after a burst, else as slowly as the stable number.
+    """Scales up as soon as the forecast rises; down soon after a burst, else as slowly as the stable number.
 
-    A need of ``panic_threshold`` times what there is is a burst, and is followed at once; a lesser one by
-    ``max_upscale_factor`` a decision. When a burst is over its replicas go, since the next one is foreseen
-    when it begins. What a need that wavers took is held for the downscale stabilization period.
+    A need of ``panic_threshold`` times the present replicas is a burst, which is followed at once. A lesser
+    need is followed by ``max_upscale_factor`` per decision. The replicas of a burst are removed when it is
+    over, since the forecast predicts the next one when that begins. The replicas for a wavering need are held
+    for the downscale stabilization period.
     """
 
     def __init__(self, scaling: Autoscaling) -> None:
@@ -51,13 +54,16 @@ class BurstScaler:
         self._held.span = scaling.downscale_stabilization_period.total_seconds()
 
     def rest(self) -> None:
-        """What was needed once is needed no more."""
+        """Forget the past needs."""
         self._recent.forget()
         self._held.forget()
 
     def follow(self, sample: Sample, need: Forecast | None, panic: float, load: float) -> BurstDemand:
-        """In replicas, not rounded: what is foreseen, if anything is; what the panic window asks for; and
-        what is in flight now."""
+        """Decide how many replicas the traffic needs at once.
+
+        All figures are in replicas, not rounded: ``need`` is the forecast, or None if there is none;
+        ``panic`` is the need over the panic window; ``load`` is the need of the requests in flight now.
+        """
         if need is None:
             least = calm = self._burst(sample.requested, panic)
         else:
@@ -70,7 +76,7 @@ class BurstScaler:
         return BurstDemand(whole(least), self._down(sample, whole(least), recent, held))
 
     def _burst(self, present: int, panic: float) -> float:
-        """Without experience the burst itself says what it needs."""
+        """Return the need of a burst without a forecast: the panic window's average."""
         threshold = self._scaling.panic_threshold
         if threshold is None:
             self._bursting = False
@@ -81,9 +87,12 @@ class BurstScaler:
         return panic if self._bursting else 0.0
 
     def _beyond(self, sample: Sample, need: Forecast, panic: float, load: float) -> float:
-        """A burst beyond all experience. A queue alone is worked off by what there is, and no reason to order
-        as many replicas as there are requests: first a step, and all of it only if what was ordered is there
-        and the queue does not shrink. A step is kept until it is there."""
+        """Return the need of a burst beyond all experience.
+
+        The present replicas can work off a queue, so a queue alone is no reason to order a replica for each
+        request. The first order is one step. The whole need is ordered only if that step is ready and the
+        queue does not shrink. A step is kept for one start-up, until it is ready.
+        """
         threshold, present = self._scaling.panic_threshold, sample.requested
         if threshold is None or panic < max(threshold * max(present, 1), need.ever):
             self._stepped = False
@@ -106,7 +115,7 @@ class BurstScaler:
     def _down(self, sample: Sample, wanted: int, recent: int, held: int) -> Recommendation:
         scaling, present = self._scaling, sample.requested
         recent, held = min(recent, present), min(held, present)
-        because = f"as many were needed within {sample.startup * KEPT:.0f}s, a quarter of a start-up"
+        because = f"this many were needed within {sample.startup * KEPT:.0f}s, a quarter of a start-up"
         shrinking = Recommendation(wanted).at_least(recent, "startup", because)
         limited = shrunk(present, shrinking.replicas, scaling.max_downscale_factor)
         shrinking = limited if limited.rule else shrinking
@@ -117,5 +126,5 @@ class BurstScaler:
         kept = max(recent, held)
         if kept > present * (1 - SLACK):
             kept = present
-        because = f"as many were needed within {format_duration(scaling.downscale_stabilization_period)}"
+        because = f"this many were needed within {format_duration(scaling.downscale_stabilization_period)}"
         return shrinking.at_least(kept, "downscale_stabilization_period", because)

@@ -1,4 +1,4 @@
-"""How gyrus decides: Cortex's rules, and on top of them what is foreseen and what bursts in.
+"""The default policy: Cortex's rules, plus a forecast and a fast reaction to bursts.
 
 The reasons are in ``docs/guides/autoscaling.md``.
 """
@@ -18,8 +18,8 @@ from gyrus.spec.api import ApiSpec
 from gyrus.spec.quantities import format_duration
 
 QUEUED = 1.1
-"""A load counts as experience up to so many times the replicas that are wanted: the rest is a queue, which
-they work off."""
+"""Times the requested replicas. Load above this does not count as experience: it is a queue that they work
+off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class _Seen:
     """The traffic in replicas, not rounded."""
 
     load: float
-    """Of now."""
+    """The present load."""
     average: float
-    """Over the window."""
+    """Average over the window."""
     steady: float
-    """The same, bursts counted only up to the panic threshold."""
+    """Average over the window, with bursts counted only up to the panic threshold."""
     panic: float
-    """Over the panic window."""
+    """Average over the panic window."""
     need: Forecast | None
-    """What is foreseen."""
+    """The forecast; None if there is none."""
     idle: bool
-    """Nothing was in flight for the whole downscale stabilization period."""
+    """True if no request was in flight for the whole downscale stabilization period."""
 
 
 class DefaultPolicy(Policy):
-    """One API's. Goes on with all that it has learned when the specification changes."""
+    """The policy of one API. It keeps all that it has learned when the specification changes."""
 
     every = 1.0
 
@@ -53,11 +53,11 @@ class DefaultPolicy(Policy):
         self._surge = BurstScaler(spec.autoscaling)
         self._stable: Stable | None = None
         self._active: float | None = None
-        """When something was in flight last, or else when looking began."""
+        """Time of the last request in flight, or else of the first sample."""
         self.reconfigure(spec)
 
     def reconfigure(self, spec: ApiSpec) -> None:
-        """Another revision of the same API: decide by its settings from now on."""
+        """Use the settings of another revision of the same API from now on."""
         scaling = self._scaling = spec.autoscaling
         self._target = spec.target_in_flight
         self._average.span = self._steady.span = scaling.window.total_seconds()
@@ -118,11 +118,11 @@ class DefaultPolicy(Policy):
         return self._anticipation.foresee(sample, load, average)
 
     def _quiet(self, sample: Sample) -> float:
-        """Seconds for which nothing was in flight."""
+        """Return the seconds since the last request in flight."""
         return 0.0 if self._active is None else sample.now - self._active
 
     def _joined(self, stable: Recommendation, surged: BurstDemand, wanted: int) -> Recommendation:
-        """The higher number, with the rule that keeps it from being what is wanted."""
+        """Return the higher number, with the rule that keeps it below the desired one."""
         surge = surged.bound
         higher = surge if surge.replicas > stable.replicas else stable
         if higher.replicas >= wanted:
@@ -135,8 +135,11 @@ class DefaultPolicy(Policy):
         return Recommendation(higher.replicas, "panic_threshold", f"{because} the stable {stable.replicas}")
 
     def _bounded(self, sample: Sample, bound: Recommendation) -> Recommendation:
-        """What holds whatever the traffic is. Each rule outweighs those before it: what has to run is wanted
-        even where there is no room, and waits in the machine's line."""
+        """Apply the limits that hold for any traffic. Each rule overrides those before it.
+
+        The minima override the capacity: required replicas are requested even without capacity, and wait in
+        the machine's queue.
+        """
         least, most = self._scaling.min_replicas, self._scaling.max_replicas
         bound = self._awake(sample, bound)
         if sample.room is not None:
@@ -147,7 +150,7 @@ class DefaultPolicy(Policy):
         return bound.at_most(most, "max_replicas", f"max_replicas is {most}")
 
     def _awake(self, sample: Sample, bound: Recommendation) -> Recommendation:
-        """What is in flight has a replica; the last one goes when nothing was for the whole period."""
+        """Keep a replica while requests are in flight, and until none was for the whole period."""
         if sample.in_flight > 0:
             return bound.at_least(1, "in_flight", "a request is in flight")
         period = self._scaling.downscale_stabilization_period
@@ -158,7 +161,7 @@ class DefaultPolicy(Policy):
         return bound
 
     def _inputs(self, sample: Sample, seen: _Seen, stable: int) -> dict[str, float]:
-        """Loads in requests in flight, the rest in replicas and seconds."""
+        """Return the decision's inputs: loads in requests in flight, the rest in replicas and seconds."""
         inputs = {
             "in_flight": sample.in_flight,
             "average": seen.average * self._target,

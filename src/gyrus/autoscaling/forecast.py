@@ -1,4 +1,4 @@
-"""What the load is about to be, when a replica that is ordered now would be ready."""
+"""The load to expect at the time when a replica that is ordered now becomes ready."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from gyrus.autoscaling.season import Season
 from gyrus.autoscaling.trend import Trend
 
 SAFETY = 1.02
-"""Deviations above the mean to be ready for."""
+"""Deviations above the mean for which replicas must be ready."""
 CALM = 1.2
-"""Deviations above the mean that must fit into what remains before a replica is let go: more than the above,
-so that an estimate that wavers moves nothing. And never less than the mean and its square root: fewer would
-have to queue, and be missed at once."""
+"""Deviations above the mean that the remaining replicas must carry before one is removed. It is more than
+``SAFETY``, so that a wavering estimate moves nothing. The remaining replicas also carry at least the mean
+plus its square root: with fewer, requests would queue, and the removed replica would be missed at once."""
 EVER = 5.0
-"""Deviations above the mean beyond which nothing is explained by experience."""
+"""Deviations above the mean; experience does not explain a load beyond them."""
 TREND_POINT = 5.0
-"""Seconds."""
+"""Seconds that a point of the trend averages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """In requests in flight."""
+    """An expected load, in requests in flight."""
 
     least: float
-    """To be ready for."""
+    """Load for which replicas must be ready."""
     calm: float
-    """To keep replicas for, where they are there."""
+    """Load for which present replicas are kept."""
     ever: float
-    """Beyond all experience."""
+    """Load above which experience does not count."""
 
     def over(self, target: float) -> Forecast:
-        """In replicas, not rounded, of so many requests each."""
+        """Convert the forecast to replicas of ``target`` requests each, not rounded."""
         return Forecast(self.least / target, self.calm / target, self.ever / target)
 
 
 class Forecaster:
-    """Learns with each look, and foresees by experience, trend and season."""
+    """A forecaster that learns from each sample, and predicts by experience, trend and season."""
 
     def __init__(self) -> None:
         self._outlook = LeadTimeModel()
@@ -47,13 +47,13 @@ class Forecaster:
         self._season = Season()
 
     def learn(self, sample: Sample, load: float) -> None:
-        """``load``: of now, without the queue that is worked off."""
+        """Learn from a sample. ``load`` is the present load without the queue that is being worked off."""
         self._outlook.learn(sample.now, load, sample.startup)
         self._trend.add(sample.now, load)
         self._season.add(sample.now, load)
 
     def foresee(self, sample: Sample, load: float, average: float) -> Forecast | None:
-        """A start-up from now. None: there is no experience with this traffic yet."""
+        """Predict the load one start-up from now. Returns None without experience of this traffic."""
         expected = self._outlook.expected(load)
         if expected is None:
             return None
@@ -66,7 +66,7 @@ class Forecaster:
         )
 
     def foresee_waking(self, sample: Sample) -> Forecast:
-        """After a silence so long that only the calendar can tell its end."""
+        """Predict the load after a silence so long that only the season predicts its end."""
         return Forecast(least=self._rise(sample), calm=0.0, ever=0.0)
 
     def _rise(self, sample: Sample) -> float:

@@ -1,4 +1,4 @@
-"""What the load comes to while a replica starts, as experience with this very traffic has it."""
+"""The load to expect after a replica's start-up, learned from this API's own traffic."""
 
 from __future__ import annotations
 
@@ -8,47 +8,49 @@ from dataclasses import dataclass
 
 MEMORY = 1800.0
 SHORTEST = 180.0
-"""Seconds after which an experience weighs half: as long as the traffic has been known, within these. What
-was seen while everything was new fades soon."""
+"""Seconds after which the weight of an experience halves. Within these limits it is the time for which the
+traffic has been known, so that the first experiences fade soon."""
 IDLE = 0.05
-"""A load below this is none."""
+"""Requests in flight; less than this counts as no load."""
 ENOUGH = 15.0
-"""Experiences, one a second, without which there is no outlook."""
+"""Experiences, one per second; with fewer there is no expectation."""
 _HEAVIEST = 2.0**200
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Of the load, a start-up ahead."""
+    """The load to expect one start-up ahead."""
 
     mean: float
     deviation: float
 
     def level(self, deviations: float) -> float:
-        """What it rarely exceeds."""
+        """Return the load that is rarely exceeded."""
         return self.mean + deviations * self.deviation
 
 
 class LeadTimeModel:
-    """Remembers what the load was a start-up after there was traffic, and a start-up after there was none.
+    """Statistics of the load one start-up after there was traffic, and one start-up after there was none.
 
-    A traffic of bursts has learned within minutes how high its bursts go, so that the first request of one
-    calls for what all of it needs, and that between them little follows. A steady traffic learns how far it
-    strays. Two kinds of moments and no more: what the load is *exactly* tells next to nothing about what it
-    is a start-up later, and what is learned of fewer kinds is learned sooner and keeps still.
+    For bursty traffic, the model learns within minutes how high its bursts go, so that the first request of a
+    burst orders the replicas for all of it. It also learns that little follows between bursts. For steady
+    traffic, it learns how far the load varies. It distinguishes only two kinds of moments: the *exact* load
+    predicts next to nothing about the load one start-up later, and fewer kinds are learned sooner and are
+    more stable.
     """
 
     def __init__(self) -> None:
         self._first: float | None = None
         self._last = 0.0
         self._weight = 1.0
-        """Of an experience of now. It grows, instead of all others fading."""
+        """The weight of a new experience. It grows, so that the sums of older ones need no update."""
         self._seen: deque[tuple[float, bool]] = deque()
         self._sums = {False: [0.0, 0.0, 0.0], True: [0.0, 0.0, 0.0]}
-        """After none, and after some: the weights, the weighted loads that followed, their squares."""
+        """By whether there was load: the sums of the weights, of the weighted loads that followed, and of
+        their weighted squares."""
 
     def learn(self, now: float, load: float, ahead: float) -> None:
-        """``load`` is what followed on the moments ``ahead`` seconds ago."""
+        """Learn that ``load`` followed the moments of ``ahead`` seconds ago."""
         self._age(now)
         self._seen.append((now, load >= IDLE))
         while self._seen and self._seen[0][0] <= now - ahead:
@@ -58,7 +60,7 @@ class LeadTimeModel:
             sums[2] += self._weight * load * load
 
     def expected(self, load: float) -> Expectation | None:
-        """After a load of now. None: there is too little experience."""
+        """Return the expectation after this present load. Returns None with too little experience."""
         weight, first, second = self._sums[load >= IDLE]
         if weight < ENOUGH * self._weight:
             return None

@@ -1,4 +1,4 @@
-"""What every way of deciding takes and gives: gyrus's own, and the ones that it is compared with."""
+"""Input and output of every autoscaling policy: gyrus's own and those that are compared with it."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was seen of one API since the last look. Times are seconds since the epoch."""
+    """One API's traffic and replicas since the last sample. Times are seconds since the epoch."""
 
     now: float
     in_flight: float
-    """Requests that have arrived and are not answered, queued and held ones included: the average over the
-    time since the last look."""
+    """Requests that have arrived and are not answered, including queued and held ones; the average over the
+    time since the last sample."""
     busy: float
-    """Slots that were taken, the average over the same time. Never above the slots of ready replicas."""
+    """Slots in use, the average over the same time. It never exceeds the slots of the ready replicas."""
     ready: int
     """Replicas that requests reach."""
     requested: int
-    """Replicas that are wanted now."""
+    """Replicas that are requested at present."""
     startup: float
     """Seconds from ordering a replica until requests reach it, as measured last."""
     room: int | None = None
-    """The most replicas for which there is capacity, the running ones included; None: no limit is known."""
+    """Replicas for which there is capacity, including the running ones; None if no limit is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """How many replicas to have, and why. For people and for metrics, too."""
+    """A number of replicas and its reasons, also for people and for metrics."""
 
     at: float
     was: int
-    """Replicas that were requested."""
+    """Replicas that were requested before."""
     wanted: int
-    """What the traffic asks for, before bounds."""
+    """Replicas that the traffic needs, before any limit."""
     replicas: int
-    """What to request."""
+    """Replicas to request."""
     rule: str
-    """What made ``replicas`` differ from ``wanted``: one stable word (``max_upscale_factor``, ``capacity``,
-    ``downscale_stabilization_period``, ``schedule``, …); empty where nothing did."""
+    """The rule that made ``replicas`` differ from ``wanted``: one stable word (``max_upscale_factor``,
+    ``capacity``, ``downscale_stabilization_period``, ``schedule``, …); empty if they are equal."""
     because: str
-    """The rule in words with its numbers: ``upscale factor 1.5 from 3``; empty where nothing bound it."""
+    """The rule in words with its numbers: ``upscale factor 1.5 from 3``; empty if they are equal."""
     inputs: Mapping[str, float] = field(default_factory=dict[str, float])
-    """What it was decided upon, by name: ``average``, ``panic_average``, ``forecast``, …"""
+    """The decision's inputs, by name: ``average``, ``panic_average``, ``forecast``, …"""
 
     def __str__(self) -> str:
-        """
+        """Describe the decision for the user.
+
         >>> because = "upscale factor 1.5 from 3"
         >>> str(Decision(at=0, was=3, wanted=7, replicas=4, rule="max_upscale_factor", because=because))
         'desired 7, set to 4: upscale factor 1.5 from 3'
@@ -57,11 +58,11 @@ class Decision:
 
 
 class Policy(Protocol):
-    """Decides about one API. Keeps its own memory of earlier samples, and never reads a clock."""
+    """A way to decide about one API. It keeps its own memory of earlier samples and never reads a clock."""
 
     every: float
     """Seconds between two decisions."""
 
     def decide(self, sample: Sample) -> Decision:
-        """Called with samples of growing ``now``."""
+        """Decide on the number of replicas. ``now`` grows from call to call."""
         ...

@@ -1,4 +1,4 @@
-"""A number of replicas, and the rule that made it so."""
+"""A recommended number of replicas, and the rule that limited it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 NOISE = 1e-9
-"""Less than this above a whole number comes of the arithmetic."""
+"""An excess over a whole number that is smaller than this is a rounding error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
     replicas: int
     rule: str = ""
-    """A stable word; empty where nothing bound it."""
+    """A stable word; empty if no rule limited it."""
     because: str = ""
 
     def at_least(self, least: int, rule: str, because: str) -> Recommendation:
@@ -24,7 +24,8 @@ class Recommendation:
 
 
 def whole(replicas: float) -> int:
-    """
+    """Round up to whole replicas.
+
     >>> whole(2.0), whole(2.1), whole(3 * 1.1 - 0.3)
     (2, 3, 3)
     """
@@ -32,7 +33,7 @@ def whole(replicas: float) -> int:
 
 
 def grown(present: int, wanted: int, factor: float) -> Recommendation:
-    """As far as ``max_upscale_factor`` allows; one more it always does.
+    """Scale up as far as ``max_upscale_factor`` allows; one more replica is always allowed.
 
     >>> grown(3, 7, 1.5).replicas, grown(1, 7, 1.5).replicas
     (5, 2)
@@ -44,7 +45,7 @@ def grown(present: int, wanted: int, factor: float) -> Recommendation:
 
 
 def shrunk(present: int, wanted: int, factor: float) -> Recommendation:
-    """As far as ``max_downscale_factor`` allows; one fewer it always does.
+    """Scale down as far as ``max_downscale_factor`` allows; one replica fewer is always allowed.
 
     >>> shrunk(8, 0, 0.75).replicas, shrunk(2, 0, 0.75).replicas
     (6, 1)

@@ -1,4 +1,4 @@
-"""Minimum replicas by the clock: the line whose time came last holds."""
+"""Minimum replicas by the clock: the schedule's line whose time came last is in force."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A line's time came, and it holds until another's comes."""
+    """A line in force: from its own time until the time of another."""
 
     since: float
     """Seconds since the epoch."""
     line: ScheduledMinimum
 
     def __str__(self) -> str:
-        """
+        """Describe the line for the user.
+
         >>> line = ScheduledMinimum(cron="0 8 * * mon-fri", min_replicas=5, time_zone="Europe/Berlin")
         >>> str(Turn(1763967600.0, line))
         'schedule 0 8 * * mon-fri asks for 5 since Mon 08:00 Europe/Berlin'
@@ -35,7 +36,7 @@ class Turn:
 
 
 class Schedule:
-    """Which line holds. The lines are read only when one's time comes."""
+    """The lines of a schedule. Their cron expressions are evaluated only when the time of one comes."""
 
     def __init__(self, lines: Iterable[ScheduledMinimum]) -> None:
         self._lines = tuple(lines)
@@ -44,7 +45,10 @@ class Schedule:
         self._until = -math.inf
 
     def at(self, now: float) -> Turn | None:
-        """Of lines whose time came together the last one holds. None: no line's time has come yet."""
+        """Return the line in force; the last of those whose times came together.
+
+        Returns None if none came yet.
+        """
         if self._lines and not self._from <= now < self._until:
             turns = [turn for line in reversed(self._lines) if (turn := _latest(line, now))]
             self._turn = max(turns, key=lambda turn: turn.since, default=None)
@@ -64,7 +68,7 @@ def _next(line: ScheduledMinimum, now: float) -> float:
 
 
 def _times(line: ScheduledMinimum, instant: float, *, backwards: bool) -> CronSim:
-    """Those before, or after, the instant; by the clock on the wall, summer time included."""
-    from cronsim import CronSim  # only where there is a schedule
+    """Iterate over a line's times before or after the instant, by local time including summer time."""
+    from cronsim import CronSim  # imported only if there is a schedule
 
     return CronSim(line.cron, datetime.fromtimestamp(instant, ZoneInfo(line.time_zone)), reverse=backwards)

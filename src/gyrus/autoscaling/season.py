@@ -1,4 +1,4 @@
-"""What the same time of the day, or of the week, has brought before."""
+"""The load at the same time of earlier days and weeks."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from array import array
 DAY = 86_400.0
 WEEK = 7 * DAY
 MOST_REMEMBERED = 8.0
-"""Periods that an average goes over; older ones fade."""
+"""Periods in an average; older ones fade."""
 
 
 class Cycle:
-    """The average load of each part of a period, over the periods seen."""
+    """The average load of each part of a period, over the past periods."""
 
     def __init__(self, period: float, part: float) -> None:
-        """Seconds, both."""
+        """Divide a period into parts; both are in seconds."""
         self._period = period
         self._part = part
         number = round(period / part)
         self._means = array("d", bytes(8 * number))
         self._counts = array("d", bytes(8 * number))
         self._current: int | None = None
-        """The part that is being averaged, counted from the epoch."""
+        """The part that is being averaged at present, counted from the epoch."""
         self._sum = 0.0
         self._samples = 0
 
@@ -43,13 +43,13 @@ class Cycle:
         self._means[index] += (self._sum / self._samples - self._means[index]) / count
 
     def at(self, moment: float) -> float | None:
-        """None: that part has not been seen twice."""
+        """Return the average load of this part of the period. Returns None before its second occurrence."""
         index = math.floor(moment / self._part) % len(self._means)
         return self._means[index] if self._counts[index] >= 2 else None
 
 
 class Season:
-    """The day in minutes, the week in steps of five."""
+    """The day in minutes, and the week in steps of five minutes."""
 
     def __init__(self) -> None:
         self._day = Cycle(DAY, 60.0)
@@ -60,8 +60,11 @@ class Season:
         self._week.add(now, load)
 
     def change(self, now: float, ahead: float) -> float:
-        """By how much the load rose from this time to ``ahead`` seconds later, in earlier weeks or, where
-        there were not two, on earlier days. 0 where nothing is known, or where it rose by less than half."""
+        """Return by how much the load rose from this time to ``ahead`` seconds later.
+
+        The rise is that of earlier weeks or, if there were not two, of earlier days. Returns 0 if neither is
+        known, or if the load rose by less than half.
+        """
         for cycle in (self._week, self._day):
             present, future = cycle.at(now), cycle.at(now + ahead)
             if present is not None and future is not None:

@@ -1,4 +1,4 @@
-"""Cortex's rules: the number of replicas that a traffic without surprises has."""
+"""Cortex's rules: the number of replicas for traffic without surprises."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ DOWN = "downscale_stabilization_period"
 
 
 class Stable:
-    """Follows the average slowly: up after some time of need, down after a longer one without.
+    """A number that follows the average slowly: up after some time of need, down after a longer time without.
 
-    It depends on the traffic and on its own past alone. Replicas for a burst come on top of it, and do not
+    It depends only on the traffic and on its own past. Replicas for a burst are added to it, and do not
     become a number that it holds.
     """
 
@@ -33,11 +33,11 @@ class Stable:
         self._highest.span = scaling.downscale_stabilization_period.total_seconds()
 
     def rest(self) -> None:
-        """Nothing was in flight for the whole downscale period: what a window still averages is past."""
+        """Forget the past averages: no request was in flight for the whole downscale period."""
         self._highest.forget()
 
     def follow(self, now: float, raw: float) -> Recommendation:
-        """``raw``: replicas that the average asks for, not rounded."""
+        """Follow the average. ``raw`` is its need in replicas, not rounded."""
         if self._since is None:
             self._since = now
         known = now - self._since
@@ -79,4 +79,4 @@ class Stable:
 
 
 def _unknown(period: timedelta, known: float) -> str:
-    return f"the traffic is known for {known:.0f}s only, not for {format_duration(period)}"
+    return f"the traffic has been known for only {known:.0f}s of {format_duration(period)}"

@@ -1,4 +1,4 @@
-"""Where the load is heading: a slope that single points cannot bend, or none where it is not plain."""
+"""The trend of the load: a slope that is robust against single points; zero if there is no clear one."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from itertools import combinations
 from statistics import median
 
 POINTS = 12
-"""Averages that a trend is drawn through."""
+"""Averages that form a trend."""
 AGREEING = 0.9
-"""The share of pairs of points that must rise (or fall) for it to be a trend and no chance: of twelve
-random points, they do in less than one case in a thousand."""
+"""The share of pairs of points that must rise (or fall) for a trend. For twelve random points, that happens
+in less than one case in a thousand."""
 
 
 class Trend:
     """Theil and Sen's slope over the latest averages, each of an equal span of time."""
 
     def __init__(self, every: float) -> None:
-        """Seconds that each point averages."""
+        """Average ``every`` seconds into each point."""
         self._every = every
         self._points: deque[tuple[float, float]] = deque(maxlen=POINTS)
         self._sum = 0.0
         self._count = 0
         self._begun: float | None = None
         self.slope = 0.0
-        """Change of the load per second; 0 where there is no trend."""
+        """Change of the load per second; 0 if there is no trend."""
 
     def add(self, now: float, load: float) -> None:
         if self._begun is None:
@@ -38,7 +38,8 @@ class Trend:
 
 
 def _slope(points: tuple[tuple[float, float], ...]) -> float:
-    """
+    """Return the median slope between all pairs of points; 0 if too few of them agree.
+
     >>> _slope(tuple((float(t), 2.0 * t) for t in range(POINTS)))
     2.0
     """

@@ -1,4 +1,4 @@
-"""Numbers of the recent past: their average, their highest, their lowest. Each is constant work a number."""
+"""Average, highest and lowest of recent numbers. The work for each number is constant (amortized)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import deque
 
 
 class Average:
-    """The mean over a span that ends now, each number weighing as long as it stood.
+    """The mean over a span that ends now; each number is weighted by the time for which it stood.
 
     A number that is added at ``now`` stands for the time since the one before it.
     """
 
     def __init__(self, span: float, first: float = 1.0) -> None:
-        """Seconds; ``first``: how long the very first number stood."""
+        """Average over ``span`` seconds; the first number stood for ``first`` seconds."""
         self.span = span
         self._first = first
         self._parts: deque[tuple[float, float, float]] = deque()
@@ -21,7 +21,7 @@ class Average:
         self._last: float | None = None
 
     def add(self, now: float, value: float) -> float:
-        """Returns the mean that results."""
+        """Add a number and return the new mean."""
         stood = min(self._first if self._last is None else now - self._last, self.span)
         if stood > 0:
             self._last = now
@@ -37,7 +37,7 @@ class Average:
             _, area, stood = parts.popleft()
             self._area -= area
             self._time -= stood
-        if len(parts) == 1:  # the rounding errors of a long life end here
+        if len(parts) == 1:  # discard the accumulated rounding errors
             _, self._area, self._time = parts[0]
 
     @property
@@ -46,12 +46,12 @@ class Average:
 
     @property
     def covered(self) -> float:
-        """Seconds that numbers stand for, up to the span."""
+        """Seconds that the numbers cover, up to the span."""
         return self._time
 
 
 class Extreme:
-    """The highest, or the lowest, of what was added within a span that ends now."""
+    """The highest or lowest number within a span that ends now."""
 
     def __init__(self, span: float, *, highest: bool) -> None:
         self.span = span
@@ -59,7 +59,7 @@ class Extreme:
         self._candidates: deque[tuple[float, float]] = deque()
 
     def add(self, now: float, value: float) -> float:
-        """Returns the extreme, the value itself included."""
+        """Add a number and return the new extreme."""
         signed = value * self._sign
         candidates = self._candidates
         while candidates and candidates[-1][1] <= signed:
@@ -70,5 +70,5 @@ class Extreme:
         return candidates[0][1] * self._sign
 
     def forget(self) -> None:
-        """All of it."""
+        """Forget all numbers."""
         self._candidates.clear()

@@ -124,7 +124,7 @@ def test_a_new_operator_holds_what_there_is_until_it_knows_better() -> None:
     chat = under(requested=9, min_replicas=0)
     held = chat.see(0.0, seconds=300)
     assert held.replicas == 9
-    assert held.because.startswith("the traffic is known for 299s only")
+    assert held.because.startswith("the traffic has been known for only 299s")
     assert chat.see(0.0, seconds=60).replicas == 0
 
 
