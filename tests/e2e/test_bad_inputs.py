@@ -149,7 +149,7 @@ def test_a_link_that_leaves_the_folder(served: Platform, project: Project) -> No
     (folder / "weights").symlink_to("/etc/passwd")
     assert refusal(served, folder) == (
         "error: weights is a link to /etc/passwd, which leaves the folder; "
-        "copy the file in its place, or leave it out by a line in .gyrusignore.\n"
+        "replace it by a copy of the file, or leave it out with a line in .gyrusignore.\n"
     )
 
 
@@ -167,7 +167,7 @@ def test_a_pipe_among_the_files(served: Platform, project: Project) -> None:
     os.mkfifo(folder / "pipe")
     assert refusal(served, folder) == (
         "error: pipe is a pipe, which cannot be packed; "
-        "remove it, or leave it out by a line in .gyrusignore.\n"
+        "remove it, or leave it out with a line in .gyrusignore.\n"
     )
 
 

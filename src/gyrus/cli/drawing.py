@@ -36,7 +36,7 @@ def check_drawable(file: Path) -> None:
     """Check, before any long work, that the chart can be written. Raises WrongInput."""
     if file.suffix.lower() not in (".svg", ".png"):
         raise WrongInput(
-            f"{file} is neither an .svg nor a .png file.", remedy="Use, for example, --plot run.svg."
+            f"{file} is neither an .svg nor a .png file.", remedy="Write for example --plot run.svg."
         )
     if not file.absolute().parent.is_dir():
         raise WrongInput(f"{file.name} cannot be written: there is no folder {file.parent}.")

@@ -33,7 +33,7 @@ class DurationType(click.ParamType[float]):
         text = str(value)
         seconds = seconds_of(text) if not _is_number(text) else float(text)
         if seconds is None:
-            self.fail(f"{text!r} is not a duration; use, for example, 90, 90s or 5m", param, ctx)
+            self.fail(f"{text!r} is not a duration; write for example 90, 90s or 5m", param, ctx)
         return seconds
 
 

@@ -63,7 +63,7 @@ def _factor(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError("is not a factor; use, for example, 10x")
+        raise ValueError("is not a factor; write for example 10x")
     return value
 
 
@@ -79,7 +79,7 @@ def _share(text: str) -> float:
     except ValueError:
         value = -1.0
     if rest or not 0 <= value <= 1:
-        raise ValueError("is not a share; use, for example, 1% or 0.01")
+        raise ValueError("is not a share; write for example 1% or 0.01")
     return value
 
 

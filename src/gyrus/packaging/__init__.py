@@ -1,5 +1,5 @@
-"""A project's folder as one archive: what belongs in it, its exact bytes, and where archives are kept.
+"""A project's folder as one archive: the files in it, its exact bytes, and the store of archives.
 
-Client and operator both use it, so that both mean the same by a digest. Sending an archive does not belong
-here, nor does what the files in it mean.
+Client and operator both use this package, so that a digest means the same to both. Sending an archive and
+interpreting its files do not belong here.
 """

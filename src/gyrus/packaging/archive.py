@@ -1,7 +1,7 @@
-"""A folder as a plain tar archive, the same bytes wherever it is made.
+"""A folder as a plain tar archive, with the same bytes on every machine.
 
-Entries are sorted; times, owners and all of the mode but the executable bit are left out. On Windows files
-have no executable bit, so that a project with executable files has another digest there.
+Entries are sorted. Times, owners and all mode bits except the executable bit are left out. Files have no
+executable bit on Windows, so a project with executable files has another digest there.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CHUNK = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What was written."""
+    """A written archive."""
 
     digest: str
     """SHA-256 of the archive's bytes, in hex."""
     size: int
     """Bytes of the archive."""
     files: tuple[str, ...]
-    """The names in it, sorted."""
+    """Names of the files in it, sorted."""
 
 
 def pack(
@@ -46,10 +46,10 @@ def pack(
 ) -> Archive:
     """Write the archive of ``folder`` to ``into``.
 
-    ``needed`` names files that must not be missing; ``left_out`` folders that are no part of the project (by
-    default the platform's own home).
+    ``needed`` names files that must be in the archive. ``left_out`` names folders that are not part of the
+    project (by default the platform's own home).
 
-    Raises FolderRefused, StorageFull.
+    Raises FolderRefused and StorageFull.
     """
     entries = select(folder, left_out=(Home.default().root,) if left_out is None else left_out)
     _check_needed(entries, needed)
@@ -67,7 +67,7 @@ class _Sink(Protocol):
 
 
 class _Output:
-    """Counts and digests what it passes on."""
+    """A sink that counts and hashes the bytes that it passes on."""
 
     def __init__(self, into: _Sink) -> None:
         self._into = into
@@ -84,7 +84,7 @@ def _check_needed(entries: list[ArchiveEntry], needed: Iterable[str]) -> None:
     names = {entry.name for entry in entries}
     for name in sorted({os.path.normpath(name).replace(os.sep, "/") for name in needed} - names):
         raise FolderRefused(
-            f"{name} is needed, and an ignore file leaves it out; add the line !{name} to {IGNORE_FILE}."
+            f"{name} is required, but an ignore file leaves it out; add the line !{name} to {IGNORE_FILE}."
         )
 
 
@@ -96,7 +96,7 @@ def _check_size(entries: list[ArchiveEntry], limit: int) -> None:
     listed = "".join(f"\n  {readable(entry.size):>10}  {entry.name}" for entry in largest)
     raise FolderTooLarge(
         f"The folder is too large for a package: {readable(size)}, and {readable(limit)} are allowed; "
-        f"name what is not needed in {IGNORE_FILE}. The largest files:{listed}"
+        f"list unneeded files in {IGNORE_FILE}. The largest files:{listed}"
     )
 
 
@@ -118,7 +118,7 @@ def _header(entry: ArchiveEntry) -> bytes:
 
 
 def _content(entry: ArchiveEntry) -> Iterator[bytes]:
-    """The file's bytes, as many as it had when it was selected."""
+    """Yield the file's bytes, as many as it had when it was selected."""
     try:
         with entry.path.open("rb") as file:
             before = os.fstat(file.fileno())
@@ -128,10 +128,10 @@ def _content(entry: ArchiveEntry) -> Iterator[bytes]:
                 yield chunk
             after = os.fstat(file.fileno())
     except OSError as error:
-        remedy = f"check its permissions, or leave it out by a line in {IGNORE_FILE}"
+        remedy = f"check its permissions, or leave it out with a line in {IGNORE_FILE}"
         raise FolderRefused(f"{entry.name} cannot be read: {error.strerror}; {remedy}.") from error
     if left or (before.st_size, before.st_mtime_ns) != (entry.size, after.st_mtime_ns):
-        raise FolderRefused(f"{entry.name} changed while it was packed; try again when nothing writes to it.")
+        raise FolderRefused(f"{entry.name} changed while it was packed; try again when it no longer changes.")
 
 
 def _padded(size: int) -> int:
@@ -139,7 +139,7 @@ def _padded(size: int) -> int:
 
 
 def readable(size: int) -> str:
-    """``1.5 GiB``."""
+    """Format a size: ``1.5 GiB``."""
     value, units = float(size), iter(("bytes", "KiB", "MiB", "GiB"))
     unit = next(units)
     while value >= 1024 and (larger := next(units, None)):

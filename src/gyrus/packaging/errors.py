@@ -1,12 +1,14 @@
-"""PackagingError
-├── FolderRefused        the folder cannot be packed as it is: the user changes it, or tells what to leave out
-│   └── FolderTooLarge   its files are too many bytes for a package
-├── UploadRefused        what arrived is not kept: sending the same again would not help
-│   ├── DigestMismatch   the bytes are not those that the digest names
-│   ├── PackageTooLarge  they are too many
-│   └── BrokenArchive    they are not an archive that this package made
-├── UnknownPackage       no archive of this digest is kept here
-└── StorageFull          the disk is full: nothing was kept
+"""The errors of packaging.
+
+PackagingError
+├── FolderRefused        the folder cannot be packed: the user must change it, or leave files out
+│   └── FolderTooLarge   its files are too large for a package
+├── UploadRefused        the upload is not stored: sending the same bytes again would not help
+│   ├── DigestMismatch   the bytes do not match the digest
+│   ├── PackageTooLarge  the upload has too many bytes
+│   └── BrokenArchive    the bytes are not an archive that this package made
+├── UnknownPackage       the store has no archive of this digest
+└── StorageFull          the disk is full: nothing was stored
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class PackagingError(Exception):
-    """Base of what packaging raises. The message is for the user."""
+    """Base of all errors of packaging. The message is for the user."""
 
 
 class FolderRefused(PackagingError):
-    """Names the file, why it cannot be packed, and what to do about it."""
+    """A folder that cannot be packed. The message names the file, the cause and the remedy."""
 
 
 class FolderTooLarge(FolderRefused):
@@ -58,7 +60,7 @@ class StorageFull(PackagingError):
 
 @contextmanager
 def telling_full_storage(place: object) -> Generator[None]:
-    """Raise StorageFull where the system says that there is no room left to write at ``place``."""
+    """Raise StorageFull if the system reports a full disk while writing to ``place``."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,8 @@
-"""Which paths a folder's ``.gitignore`` and ``.gyrusignore`` files leave out.
+"""The rules of a folder's ``.gitignore`` and ``.gyrusignore`` files.
 
-As git does it: a file's patterns count below its folder, deeper files before outer ones, the last matching
-line decides, and what lies in a folder that is left out cannot be brought back. Where both files are in one
-folder, ``.gyrusignore`` comes last.
+They follow git: a file's patterns apply below its folder, deeper files override outer ones, the last matching
+line decides, and nothing in an ignored folder can be included again. If both files are in one folder,
+``.gyrusignore`` comes last.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ IGNORE_FILES = (".gitignore", IGNORE_FILE)
 
 _ALWAYS = frozenset({".git", ".hg", ".svn", "__pycache__", ".DS_Store"})
 _VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
-"""The file by which a folder is known to be a virtual environment."""
+"""The file that marks a folder as a virtual environment."""
 
 
 def never_packed(path: Path, *, is_file: bool) -> bool:
-    """True of what is no part of any project: histories, caches, environments (and links to them)."""
+    """Return True for paths outside every project: histories, caches, environments (and links to them)."""
     if path.name in _ALWAYS:
         return True
     return path.suffix == ".pyc" if is_file else os.path.isfile(path / _VIRTUAL_ENVIRONMENT)
@@ -33,7 +33,7 @@ def never_packed(path: Path, *, is_file: bool) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ignoring:
-    """The rules that hold in one folder: its own, then those of the folders around it."""
+    """The rules of one folder: its own, then those of the folders around it."""
 
     folder: str
     """Relative to the project: empty, or ending with a slash."""
@@ -47,7 +47,7 @@ class Ignoring:
         return cls(folder, _compiled(path, lines), outer)
 
     def ignores(self, path: str) -> bool:
-        """``path`` is relative to the project; a folder's ends with a slash."""
+        """Return whether a path is left out. It is relative to the project; a folder's ends with a slash."""
         level: Ignoring | None = self
         while level:
             if level.rules:

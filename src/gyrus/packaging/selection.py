@@ -1,6 +1,6 @@
-"""What of a folder belongs in its package: files and links, in the order of their names.
+"""The entries of a folder's package: files and links, in the order of their names.
 
-Empty folders do not: no clone of a repository has them, and a package is the same wherever it is made.
+Empty folders are left out: a clone of a repository has none, and a package is the same on every machine.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class ArchiveEntry:
     path: Path
     size: int = 0
     executable: bool = False
-    """Always False on Windows, where files have no such mark."""
+    """Always False on Windows, where files have no such bit."""
     link: str | None = None
-    """Where a link leads, relative to it, with slashes."""
+    """Target of a link, relative to the link, with slashes; None for a file."""
 
 
 def select(folder: Path, *, left_out: Collection[Path] = ()) -> list[ArchiveEntry]:
-    """The folder's entries; ``left_out`` names folders that are not the project's, wherever they are.
+    """Return the folder's entries.
 
-    Raises FolderRefused.
+    ``left_out`` names folders, at any place, that are not part of the project. Raises FolderRefused.
     """
     root = folder.resolve()
     if not root.is_dir():
-        raise FolderRefused(f"{folder} is not a folder; name the folder of the project.")
+        raise FolderRefused(f"{folder} is not a folder; give the folder of the project.")
     apart = frozenset(path.resolve() for path in left_out)
     entries = _below(root, root, "", None, apart)
     return sorted(entries, key=lambda entry: os.fsencode(entry.name))
@@ -67,7 +67,7 @@ def _scan(path: Path, prefix: str) -> list[os.DirEntry[str]]:
             return list(items)
     except OSError as error:
         name = prefix or str(path)
-        remedy = f"check its permissions, or leave it out by a line in {IGNORE_FILE}"
+        remedy = f"check its permissions, or leave it out with a line in {IGNORE_FILE}"
         raise FolderRefused(f"The folder {name} cannot be read: {error.strerror}; {remedy}.") from error
 
 
@@ -75,7 +75,7 @@ def _file(path: Path, name: str, status: os.stat_result) -> ArchiveEntry:
     if not stat.S_ISREG(status.st_mode):
         raise FolderRefused(
             f"{name} is {_kind(status.st_mode)}, which cannot be packed; "
-            f"remove it, or leave it out by a line in {IGNORE_FILE}."
+            f"remove it, or leave it out with a line in {IGNORE_FILE}."
         )
     executable = os.name != "nt" and bool(status.st_mode & stat.S_IXUSR)
     return ArchiveEntry(name, path, status.st_size, executable)
@@ -92,19 +92,19 @@ def _kind(mode: int) -> str:
 
 
 def _link(root: Path, path: Path, name: str) -> str:
-    """Where a link leads. It must stay in the folder, also where the folder has another name or place."""
+    """Return a link's target. It must stay in the folder, even if the folder is moved or renamed."""
     target = os.readlink(path).replace(os.sep, "/")
     stays = stays_inside(name, target) and Path(os.path.realpath(path)).is_relative_to(root)
     if not stays:
         raise FolderRefused(
             f"{name} is a link to {target}, which leaves the folder; "
-            f"copy the file in its place, or leave it out by a line in {IGNORE_FILE}."
+            f"replace it by a copy of the file, or leave it out with a line in {IGNORE_FILE}."
         )
     return target
 
 
 def stays_inside(name: str, target: str) -> bool:
-    """Whether a link at ``name`` leads into the folder that both are in, going by the names alone."""
+    """Return whether a link at ``name`` stays in the folder, by the names alone."""
     if posixpath.isabs(target) or not target:
         return False
     place = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))

@@ -1,4 +1,4 @@
-"""Where the operator keeps uploaded archives, and their files for replicas to run. By digest, immutable."""
+"""The operator's store of uploaded archives and of their unpacked files. Both are by digest and immutable."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPacka
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _UNFINISHED = ".unfinished-"
-"""Prefix of what is not yet whole. Left behind by an operator that was killed."""
+"""Prefix of incomplete files and folders, which an operator that was killed leaves behind."""
 
 
 class PackageStore:
-    """Two folders: archives as ``<digest>.tar``, and their files in ``<digest>/``.
+    """A store with two folders: archives as ``<digest>.tar``, and their files in ``<digest>/``.
 
-    What stands under its final name is whole. Several uploads and unpackings may go on at once.
+    Everything under its final name is complete. Several archives may be uploaded and unpacked at the same
+    time.
     """
 
     def __init__(self, packages: Path, projects: Path, *, limit: int = LARGEST) -> None:
@@ -34,7 +35,7 @@ class PackageStore:
         self._unpacking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def clean_up(self) -> None:
-        """Make the folders, and remove what an earlier operator left unfinished. Once, before all else."""
+        """Create the folders, and remove the incomplete data of an earlier operator. Call it once, first."""
         for folder in (self._packages, self._projects):
             with telling_full_storage(folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -45,13 +46,13 @@ class PackageStore:
         return bool(_DIGEST.fullmatch(digest)) and self._archive(digest).is_file()
 
     async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> int:
-        """Keep these bytes, and return how many they are. Safe to repeat.
+        """Store an archive and return its size in bytes. Safe to repeat.
 
-        Raises DigestMismatch, PackageTooLarge, BrokenArchive, StorageFull. Whatever it raises, and when it
-        is cancelled, nothing is kept.
+        Raises DigestMismatch, PackageTooLarge, BrokenArchive and StorageFull. If it raises or is cancelled,
+        nothing is stored.
         """
         if not _DIGEST.fullmatch(digest):
-            raise DigestMismatch(f"{digest[:80]!r} is not a digest: 64 small hexadecimal digits are wanted.")
+            raise DigestMismatch(f"{digest[:80]!r} is not a digest of 64 lower-case hexadecimal digits.")
         with telling_full_storage(self._packages):
             upload = await asyncio.to_thread(_Upload, self._packages, self._limit)
             try:
@@ -63,9 +64,9 @@ class PackageStore:
         return upload.size
 
     async def project(self, digest: str) -> Path:
-        """The folder of a package's files; unpacked once, however many ask.
+        """Return the folder of a package's files. It is unpacked once, even for several callers.
 
-        Raises UnknownPackage, BrokenArchive, StorageFull.
+        Raises UnknownPackage, BrokenArchive and StorageFull.
         """
         if not _DIGEST.fullmatch(digest):
             raise UnknownPackage(f"{digest[:80]!r} is not the digest of a package.")
@@ -73,12 +74,12 @@ class PackageStore:
         async with self._unpacking[digest]:
             if not folder.is_dir():
                 if not self.has(digest):
-                    raise UnknownPackage(f"The package {digest} is not here; deploy the project again.")
+                    raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
                 await asyncio.to_thread(self._unpack, digest, folder)
         return folder
 
     async def forget(self, digests: Iterable[str]) -> None:
-        """Remove these archives and their files. No replica may need them. Idempotent."""
+        """Remove these archives and their files, which no replica may need. Idempotent."""
         for digest in filter(_DIGEST.fullmatch, digests):
             await asyncio.to_thread(_remove, self._archive(digest))
             await asyncio.to_thread(_remove, self._projects / digest)
@@ -88,7 +89,10 @@ class PackageStore:
         return self._packages / f"{digest}.tar"
 
     def _unpack(self, digest: str, folder: Path) -> None:
-        """One that is cancelled goes on in its thread: whoever finishes first gives the folder its name."""
+        """Unpack an archive.
+
+        A cancelled call continues in its thread; the first to finish names the folder.
+        """
         with telling_full_storage(self._projects):
             self._projects.mkdir(parents=True, exist_ok=True)
             unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._projects))
@@ -101,7 +105,7 @@ class PackageStore:
 
 
 class _Upload:
-    """An archive that is arriving. Its methods block, and are called one after the other."""
+    """An incoming archive. Its methods block and must be called one after the other."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,15 +119,15 @@ class _Upload:
     def write(self, chunk: bytes) -> None:
         self.size += len(chunk)
         if self.size > self._limit:
-            raise PackageTooLarge(f"The package is larger than the {readable(self._limit)} that are allowed.")
+            raise PackageTooLarge(f"The package is larger than the allowed {readable(self._limit)}.")
         self._hash.update(chunk)
         self._file.write(chunk)
 
     def keep(self, digest: str, archive: Path) -> None:
-        """Check the whole, and give it its name once it is on disk."""
+        """Check the complete archive, and rename it once it is on disk."""
         if self._hash.hexdigest() != digest:
             raise DigestMismatch(
-                f"What arrived ({self.size} bytes) is not the package {digest}; send it again."
+                f"The upload ({self.size} bytes) is not the package {digest}; send it again."
             )
         self._file.flush()
         unpacking.check(self._path)
@@ -132,11 +136,11 @@ class _Upload:
         _sync_folder(archive.parent)
 
     def discard(self) -> None:
-        """Remove what was not kept."""
+        """Remove the upload unless it was stored."""
         try:
             self._file.close()
         except OSError:
-            pass  # the disk is full: what was not written is not wanted either
+            pass  # the disk is full: the unwritten rest is not needed
         finally:
             self._path.unlink(missing_ok=True)
 
@@ -150,7 +154,7 @@ def _rename_folder(source: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """See to it that a new name in the folder survives a power failure."""
+    """Flush the folder, so that a new name in it survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,7 @@
-"""An archive that someone sent, checked and unpacked. Nothing is ever written outside the folder.
+"""Checking and unpacking of an uploaded archive. Nothing is ever written outside the folder.
 
-Only what :func:`gyrus.packaging.archive.pack` writes is taken: plain files and links that stay inside.
+An archive may contain only what :func:`gyrus.packaging.archive.pack` writes: plain files, and links that stay
+inside.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from gyrus.packaging.selection import stays_inside
 
 LONGEST_NAME = 2000
 LONGEST_PART = 255
-"""Bytes between two slashes, as file systems allow them."""
+"""Bytes between two slashes, the limit of file systems."""
 
 _UNREADABLE = (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError)
-"""What the standard library's reader raises for hostile bytes."""
+"""Exceptions of the standard library's reader for hostile bytes."""
 
 
 def check(archive: Path) -> None:
-    """Raise BrokenArchive where :func:`unpack` would refuse it."""
+    """Raise BrokenArchive if :func:`unpack` would refuse the archive."""
     with _opened(archive) as tar:
         for _ in _members(tar):
             pass
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack into a new folder. Files cannot be written to; folders can, for caches beside them.
+    """Unpack into a new folder. Files are read-only; folders are writable, for caches beside the files.
 
     Raises BrokenArchive.
     """
@@ -61,7 +62,7 @@ def _opened(archive: Path) -> Generator[tarfile.TarFile]:
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The entries, each found harmless before the next is read."""
+    """Yield the entries; each is checked before the next is read."""
     leaves: set[str] = set()
     folders: set[str] = set()
     for member in tar:
@@ -89,7 +90,7 @@ def _fault(member: tarfile.TarInfo, leaves: set[str], folders: set[str]) -> str 
     if member.issym() and not stays_inside(name, member.linkname):
         return f"is a link to {member.linkname}, which leaves the folder"
     if name in leaves or name in folders or leaves.intersection(_parents(name)):
-        return "is there twice"
+        return "occurs twice"
     return None
 
 
@@ -113,7 +114,7 @@ def _new(path: Path, name: str) -> BinaryIO:
     try:
         return path.open("xb")
     except FileExistsError as error:
-        message = f"{name} and another file have the same name where small and large letters are alike"
+        message = f"{name} and another file have the same name on a file system that ignores case"
         raise BrokenArchive(f"{message}; rename one of them.") from error
 
 
@@ -122,4 +123,4 @@ def _link(member: tarfile.TarInfo, folder: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(member.linkname)
     if not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
-        raise BrokenArchive(f"The archive's link {member.name} leaves the folder by way of another link.")
+        raise BrokenArchive(f"The archive's link {member.name} leaves the folder through another link.")

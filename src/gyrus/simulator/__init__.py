@@ -1,6 +1,5 @@
-"""Rehearses a traffic trace in virtual time, with the very code that queues, moves and scales for real.
+"""Simulates a traffic trace in virtual time, with the platform's own code for queues, requeueing and scaling.
 
-Reading traces, the other systems' published policies for comparison, the report and its picture are here
-too. The code that decides for gyrus is not: it is ``queueing`` and ``autoscaling``, called as the platform
-calls it.
+Reading traces, the published policies of other systems for comparison, the report and its chart belong here.
+gyrus's own decisions do not: the simulator calls ``queueing`` and ``autoscaling`` as the platform does.
 """

@@ -1,4 +1,4 @@
-"""Round numbers and times for axes, and where values stand between them."""
+"""Axes of charts: round numbers and times, and the positions of values between them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _TIMES = (
 )  # fmt: skip
 """Seconds between marks of a time axis."""
 EPOCH_BEGINS = 1e8
-"""Seconds. Times from here on are taken for dates, those before for spans since a beginning."""
+"""Seconds. Times from here on count as dates; smaller ones as times since a beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """From 0 to ``top``, over ``length`` pixels."""
+    """An axis from 0 to ``top``, over ``length`` pixels."""
 
     top: float
     length: float
     logarithmic: bool = False
-    """By ``log(1 + value)``, so that one waiting request is seen beside thousands."""
+    """True to use ``log(1 + value)``, so that one waiting request is visible beside thousands."""
 
     def place(self, value: float) -> float:
-        """Pixels from 0."""
+        """Return the value's distance from 0 in pixels."""
         if self.logarithmic:
             return math.log1p(value) / math.log1p(self.top) * self.length
         return value / self.top * self.length
@@ -41,7 +41,7 @@ class Axis:
 
 
 def axis(highest: float, length: float, *, logarithmic: bool = False) -> Axis:
-    """Up to a little above the highest value; ``logarithmic`` only where there is much to show."""
+    """Build an axis up to a little above the highest value; ``logarithmic`` applies only to high values."""
     if logarithmic and highest > 30:
         return Axis(highest * 1.3, length, logarithmic=True)
     return Axis(max(highest, 1.0) * 1.08, length)
@@ -53,7 +53,7 @@ def _steps(about: float) -> list[float]:
 
 
 def times(start: float, length: float, most: int = 8) -> list[tuple[float, str]]:
-    """Marks of a time axis of ``length`` seconds: seconds from its start, and what is written there.
+    """Return the marks of a time axis of ``length`` seconds: seconds from its start, and their labels.
 
     >>> times(0.0, 60.0, 4)
     [(0.0, '0:00'), (15.0, '0:15'), (30.0, '0:30'), (45.0, '0:45'), (60.0, '1:00')]
@@ -79,7 +79,7 @@ def _clock(start: float, after: float, step: float) -> str:
 
 
 def day(start: float) -> str:
-    """What a time axis counts from."""
+    """Return the label of a time axis: the beginning from which it counts."""
     if start < EPOCH_BEGINS:
         return "time from the first request"
     moment = datetime.fromtimestamp(start, UTC)
@@ -87,7 +87,8 @@ def day(start: float) -> str:
 
 
 def number(value: float) -> str:
-    """
+    """Format a mark's value.
+
     >>> number(0.5), number(2000.0)
     ('0.5', '2,000')
     """

@@ -1,4 +1,4 @@
-"""The policies by the names that the command line knows."""
+"""The policies by their names on the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gyrus.simulator.workload import Workload
 from gyrus.spec.api import ApiSpec
 
 COMPARED = ("gyrus", "cortex", "kpa", "hpa", "clairvoyant")
-"""In the order of a comparison. The last one knows the future: what the others are measured by."""
+"""Policies in the order of a comparison. The last one knows the future: the others are measured by it."""
 
 KNOWN = "gyrus, cortex, kpa, hpa, clairvoyant or fixed:N"
 MOST_FIXED = 10_000
@@ -21,26 +21,26 @@ _FIXED = re.compile(r"fixed:(\d{1,9})", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyContext:
-    """All that a policy may be made from."""
+    """The input from which a policy can be built."""
 
     spec: ApiSpec
     workload: Workload
-    """For the one that knows the future."""
+    """Workload, for the policy that knows the future."""
     startup: float
-    """Seconds, as expected."""
+    """Expected seconds of a start-up."""
 
 
 def check(name: str) -> None:
-    """Raises ValueError, whose text goes on after the name."""
+    """Check a policy's name. Raises ValueError, whose text continues a sentence that begins with the name."""
     fixed = _FIXED.fullmatch(name)
     if name not in _MAKERS and not fixed:
-        raise ValueError(f"is not a policy; there are {KNOWN}")
+        raise ValueError(f"is not a policy; the policies are {KNOWN}")
     if fixed and int(fixed[1]) > MOST_FIXED:
         raise ValueError(f"is too many replicas; write at most fixed:{MOST_FIXED}")
 
 
 def make(name: str, situation: PolicyContext) -> Policy:
-    """A new policy that has seen nothing yet. Raises ValueError, whose text goes on after the name."""
+    """Build a policy without any memory. Raises ValueError as :func:`check` does."""
     check(name)
     if fixed := _FIXED.fullmatch(name):
         from gyrus.simulator.policies.fixed import FixedPolicy

@@ -1,6 +1,6 @@
-"""Load, replicas and queue over time, one above the other, as an SVG.
+"""A chart of load, replicas and queue over time, one above the other, as an SVG.
 
-Readable on light and on dark pages: nothing is painted behind it, and the text follows the page's scheme.
+It is readable on light and on dark pages: it has no background, and its text follows the page's scheme.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COLOURS = {
     "real": "#d9782d",
 }  # fmt: skip
 OTHERS = ("#b0912a", "#c4526b", "#3a9db5", "#7d8f3c")
-"""Colours of whoever has none of his own."""
+"""Colours of policies without one in ``COLOURS``."""
 
 STYLE = """
 text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #57606a }
@@ -38,37 +38,37 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-seri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One policy, or reality, over the time of a trace."""
+    """One policy, or a replay, over the time of a trace."""
 
     name: str
     looks: Sequence[FleetSample]
-    """In the order of time."""
+    """Samples in the order of time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """All that a picture shows."""
+    """The content of a chart."""
 
     title: str
     start: float
-    """Of the time axis, in seconds since the epoch."""
+    """Start of the time axis, in seconds since the epoch."""
     length: float
     """Seconds."""
     load: Sequence[float]
-    """Requests at work if none ever waited: averages over equal parts of the length."""
+    """Requests in progress if none ever waited: averages over equal parts of the length."""
     curves: Sequence[Curve]
 
 
 def svg(scene: Chart) -> str:
-    """The picture as a document."""
+    """Return the chart as an SVG document."""
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
         f'height="{HEIGHT}" role="img" aria-label="{escape(scene.title)}">',
         f"<style>{STYLE}</style>",
         *_heading(scene),
-        *_panel(0, "load", "requests at work if none waited", _load_axis(scene), scene, _load),
-        *_panel(1, "replicas", "ready (line) and wanted (dashes)", _replica_axis(scene), scene, _replicas),
-        *_panel(2, "queue", "requests that wait", _queue_axis(scene), scene, _queue),
+        *_panel(0, "load", "requests in progress if none waited", _load_axis(scene), scene, _load),
+        *_panel(1, "replicas", "ready (line) and requested (dashes)", _replica_axis(scene), scene, _replicas),
+        *_panel(2, "queue", "waiting requests", _queue_axis(scene), scene, _queue),
         f'<text x="{LEFT + PLOT}" y="{HEIGHT - 8}" text-anchor="end">{escape(day(scene.start))}</text>',
         "</svg>",
     ]
@@ -110,7 +110,7 @@ _Content = Callable[[Chart, Axis], Iterator[str]]
 def _panel(
     place: int, name: str, meaning: str, scale: Axis, scene: Chart, content: _Content
 ) -> Iterator[str]:
-    """Its own coordinates begin at the lower left corner."""
+    """Yield one panel. Its coordinates begin at its lower left corner."""
     base = TOP + place * (PANEL + GAP) + PANEL
     yield f'<g transform="translate({LEFT} {base})">'
     yield f'<text x="0" y="{-PANEL - 8}"><tspan class="name">{name}</tspan>  {meaning}</text>'
@@ -142,13 +142,13 @@ def _queue(scene: Chart, scale: Axis) -> Iterator[str]:
 
 
 def _lines(scene: Chart, scale: Axis, kind: str, value: Callable[[FleetSample], float]) -> Iterator[str]:
-    """The first curve lies over the others."""
+    """Yield the curves' lines, the first curve last: it lies over the others."""
     for curve, colour in reversed(list(_coloured(scene))):
         yield f'<path class="{kind}" stroke="{colour}" d="{_steps(scene, curve, scale, value)}"/>'
 
 
 def _steps(scene: Chart, curve: Curve, scale: Axis, value: Callable[[FleetSample], float]) -> str:
-    """One value for each pixel: the highest that stood there. A level is drawn as one stroke."""
+    """Return a path with one value per pixel: the highest of its samples. A constant level is one stroke."""
     peaks: dict[int, float] = {}
     for look in curve.looks:
         pixel = int(_x(scene, min(look.at, scene.length)))

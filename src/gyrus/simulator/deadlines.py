@@ -1,4 +1,4 @@
-"""Whose time is over: one timer for any number of requests that all have equally long."""
+"""Deadlines: one timer for any number of requests that all have the same timeout."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gyrus.simulator.event_queue import EventQueue
 
 
 class SimulatedDeadlines:
-    """Calls ``passed`` for each request that was added, ``after`` seconds from its arrival.
+    """Calls ``passed`` for each added request, ``after`` seconds from its arrival.
 
-    Who adds need not take back: ``passed`` is called for those that have long been answered, too.
+    Requests are never removed: ``passed`` is also called for those that were answered long before.
     """
 
     __slots__ = ("_after", "_agenda", "_armed", "_arrivals", "_passed", "_requests")
@@ -31,7 +31,7 @@ class SimulatedDeadlines:
         self._armed = False
 
     def add(self, request: int) -> None:
-        """In the order of arrival, but for a few: those that come late are called late."""
+        """Add a request, nearly in the order of arrival: one that is added too late is called late."""
         self._requests.append(request)
         if not self._armed:
             self._armed = True

@@ -1,4 +1,4 @@
-"""Spans of time as they stand in a trace or behind an option; down to microseconds."""
+"""Durations in traces and options, down to microseconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SECONDS = {"us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def seconds_of(text: str) -> float | None:
-    """None: it is not a span.
+    """Parse a duration into seconds. Returns None if the text is not a duration.
 
     >>> seconds_of("1m30s"), seconds_of("0.5ms"), seconds_of("90")
     (90.0, 0.0005, None)

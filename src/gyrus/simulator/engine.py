@@ -1,4 +1,4 @@
-"""A workload under a policy, in virtual time: arrivals, decisions, and what follows from them."""
+"""A workload under a policy, in virtual time: arrivals, decisions and their effects."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gyrus.simulator.workload import Workload, WorkloadRules
 
 @runtime_checkable
 class Prepared(Protocol):
-    """A policy that says how many replicas are ready when the first request arrives."""
+    """A policy that sets the number of replicas that are ready when the first request arrives."""
 
     @property
     def initial(self) -> int: ...
 
 
 def simulate(workload: Workload, rules: WorkloadRules, policy: Policy, name: str = "") -> Run:
-    """The whole workload. Equal arguments give equal results."""
+    """Simulate the whole workload. Equal arguments give equal results."""
     return _SimulationRun(workload, rules, policy).run(name)
 
 
@@ -65,7 +65,7 @@ class _SimulationRun:
         self._agenda.enter(policy.every, self._tick)
 
     def _go_on(self) -> float:
-        """Until every request has ended; returns when that is."""
+        """Run until every request has ended. Returns the time of the last end."""
         agenda, arrive, in_flight = self._agenda, self._gateway.arrive, self._gateway.in_flight
         happen: Callable[[], None] = agenda.happen
         ended = 0.0
@@ -84,7 +84,7 @@ class _SimulationRun:
         self._decide(now)
 
     def _demanded(self, now: float) -> None:
-        """A request found no replica, and none is wanted: nobody waits for the next look then."""
+        """Decide at once if a request is held and no replica is requested, not only at the next tick."""
         if not self._gateway.requested and not self._waking:
             self._waking = True
             self._agenda.enter(now, self._wake)

@@ -1,4 +1,4 @@
-"""What is to happen when: virtual time."""
+"""Virtual time: future events in their order."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from heapq import heappop, heappush
 from typing import Any
 
 Act = Callable[..., None]
-"""Called with the time at which it is due, and with what was given."""
+"""A callback, called with the time at which it is due and with its arguments."""
 
 
 class EventQueue:
-    """Events in the order of their time; those of the same time in the order in which they were entered."""
+    """Events in the order of their times; events of the same time in the order in which they were entered."""
 
     __slots__ = ("_entered", "_events")
 
@@ -21,7 +21,7 @@ class EventQueue:
 
     @property
     def due(self) -> float:
-        """When the next event happens; infinity where there is none."""
+        """Time of the next event; infinity if there is none."""
         return self._events[0][0] if self._events else float("inf")
 
     def enter(self, when: float, act: Act, *given: Any) -> None:
@@ -29,6 +29,6 @@ class EventQueue:
         heappush(self._events, (when, self._entered, act, given))
 
     def happen(self) -> None:
-        """The next event."""
+        """Run the next event."""
         when, _, act, given = heappop(self._events)
         act(when, *given)

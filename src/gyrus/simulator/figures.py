@@ -1,4 +1,4 @@
-"""What a run comes to: waits, latencies, misses and cost. For rehearsals and for replays alike."""
+"""The figures of a run: waits, latencies, misses and cost. Simulations and replays share them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from gyrus.simulator.run import Run, SimulatedResult
 
 SLO_FACTOR = 2.0
-"""A latency above so many times the request's own service time is a miss, where nothing else is said."""
+"""Times the request's own service time. A latency above it is a miss, unless an objective is given."""
 
 _PRICE = re.compile(r"[$€£]?(\d+(?:\.\d+)?)(?:/(s|m|min|h|d))?", re.ASCII)
 _HOURS = {"s": 1 / 3600, "m": 1 / 60, "min": 1 / 60, "h": 1.0, "d": 24.0}
 
 
 class Percentiles(NamedTuple):
-    """Seconds."""
+    """Percentiles in seconds."""
 
     p50: float
     p95: float
@@ -26,7 +26,7 @@ class Percentiles(NamedTuple):
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Percentiles | None:
-        """Each is a value that occurred. None: there are none.
+        """Compute the percentiles; each is one of the values. Returns None if there are no values.
 
         >>> Percentiles.of(range(1, 101))
         Percentiles(p50=50, p95=95, p99=99)
@@ -39,7 +39,7 @@ class Percentiles(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One policy's line of the report. Times in seconds."""
+    """One policy's row of the report. Times in seconds."""
 
     policy: str
     requests: int
@@ -47,19 +47,19 @@ class Figures:
     refused: int
     timed_out: int
     failed: int = 0
-    """Ended otherwise. Never in a rehearsal."""
+    """Requests that ended in another way; none in a simulation."""
     slo_misses: int
-    """Refused, timed out, failed, or later than the objective."""
+    """Requests that were refused, timed out, failed, or were later than the objective."""
     wait: Percentiles | None
-    """Until a slot was had, of all that were not refused. None: unknown."""
+    """Wait for a slot, of all requests that were not refused; None if unknown."""
     latency: Percentiles | None
-    """Of the same; what timed out counts with its timeout. None: there are none."""
+    """Latency of the same requests; a timed-out one counts with its timeout. None if there are none."""
     replica_seconds: float
     price: float | None
-    """Of one replica, for an hour."""
+    """Price of one replica for an hour."""
     peak_replicas: int
     scalings: int
-    """How often the number of wanted replicas changed."""
+    """Changes of the number of requested replicas."""
 
     @property
     def slo_miss_ratio(self) -> float:
@@ -74,7 +74,7 @@ class Figures:
         return None if self.price is None else self.price * self.replica_hours
 
     def data(self) -> dict[str, Any]:
-        """As JSON tells it."""
+        """Return the row as JSON."""
         return {
             "policy": self.policy,
             "replica_hours": self.replica_hours,
@@ -94,7 +94,11 @@ class Figures:
 
 
 def of_run(run: Run, slo: float | None = None, price: float | None = None) -> Figures:
-    """``slo``: seconds of latency; None: :data:`SLO_FACTOR` times each request's service time."""
+    """Compute the figures of a run.
+
+    ``slo`` is the longest latency in seconds; None means :data:`SLO_FACTOR` times each request's service
+    time.
+    """
     waits, latencies, missed = _times(run, slo)
     count = run.outcomes.count
     return Figures(
@@ -118,7 +122,7 @@ def misses(run: Run, slo: float | None = None) -> int:
 
 
 def _times(run: Run, slo: float | None) -> tuple[list[float], list[float], int]:
-    """Waits and latencies of all that were not refused, and how many requests missed the objective."""
+    """Return the waits and latencies of all requests that were not refused, and the number of misses."""
     waits: list[float] = []
     latencies: list[float] = []
     missed = 0
@@ -131,7 +135,7 @@ def _times(run: Run, slo: float | None) -> tuple[list[float], list[float], int]:
             missed += 1
             continue
         wait = begun - arrival
-        waits.append(min(timeout, wait))  # never begun: NaN, which is not below
+        waits.append(min(timeout, wait))  # NaN if it never started: min() then returns the timeout
         latency = wait + service if outcome == answered else timeout
         latencies.append(latency)
         if outcome != answered or latency > _objective(slo, service):
@@ -140,12 +144,14 @@ def _times(run: Run, slo: float | None) -> tuple[list[float], list[float], int]:
 
 
 def _objective(slo: float | None, service: float) -> float:
-    """A rounding error is no miss."""
+    """Return the longest latency without a miss; a rounding error above it does not count."""
     return (SLO_FACTOR * service if slo is None else slo) + 1e-9
 
 
 def parse_price(text: str) -> float:
-    """``0.526/h``: of one replica, for an hour. Raises ValueError, whose text goes on after the value.
+    """Parse the price of one replica into a price per hour: ``0.526/h``.
+
+    Raises ValueError, whose text continues a sentence that begins with the value.
 
     >>> parse_price("12/d"), parse_price("0.5")
     (0.5, 0.5)
@@ -157,7 +163,7 @@ def parse_price(text: str) -> float:
 
 
 def report(trace: str, figures: Sequence[Figures], slo: float | None) -> dict[str, Any]:
-    """The whole as JSON tells it; ``slo`` null: :data:`SLO_FACTOR` times the service time."""
+    """Return the report as JSON. ``slo`` is null for :data:`SLO_FACTOR` times the service time."""
     return {
         "trace": trace,
         "requests": figures[0].requests if figures else 0,

@@ -1,4 +1,4 @@
-"""Replicas come and go: ordered, ready after a while, drained, gone."""
+"""The life of replicas: ordered, ready after a start-up, drained, gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gyrus.simulator.workload import WorkloadRules
 
 
 class Fleet:
-    """The replicas of one API, those that leave included."""
+    """The replicas of one API, including the leaving ones."""
 
     def __init__(
         self,
@@ -22,31 +22,35 @@ class Fleet:
         joined: Callable[[float, SimulatedReplica], None],
         leaves: Callable[[float, SimulatedReplica], None],
     ) -> None:
-        """``joined``: it became ready. ``leaves``: it is to end; :meth:`gone` is called when it has."""
+        """Start without replicas.
+
+        ``joined`` is called when a replica becomes ready, ``leaves`` when one must stop; the caller then
+        calls :meth:`gone` when that one has stopped.
+        """
         self._rules = rules
         self._agenda = agenda
         self._joined = joined
         self._leaves = leaves
         self._random = Random(f"startup {rules.seed}")
         self._wanted: list[SimulatedReplica] = []
-        """In the order in which they were ordered. Those that leave are in it no more."""
+        """Replicas in the sequence of their orders, without the leaving ones."""
         self._ordered = 0
         self._living = 0
         self._lived = 0.0
-        """Seconds of those that are gone."""
+        """Replica-seconds of the gone ones."""
         self._orders = 0.0
-        """Sum of the times at which the living ones were ordered."""
+        """Sum of the order times of the living ones."""
         self.peak = 0
         self.startup = rules.startup.typical
         """Seconds that the last start took."""
 
     def begin(self, number: int) -> None:
-        """So many are ready at time 0."""
+        """Start with ``number`` ready replicas at time 0."""
         for _ in range(number):
             self._ready(0.0, self._order(0.0))
 
     def scale(self, now: float, number: int) -> None:
-        """Order those that are missing; or let those leave that are not ready, then the youngest."""
+        """Order missing replicas, or stop the surplus: first those that are not ready, then the youngest."""
         for _ in range(number - len(self._wanted)):
             startup = self._rules.startup.draw(self._random)
             self._agenda.enter(now + startup, self._started, self._order(now), startup)
@@ -69,7 +73,7 @@ class Fleet:
         self._lived += now - replica.ordered_at
 
     def seconds(self, now: float) -> float:
-        """Of all replicas until now, each from its order."""
+        """Return the seconds of all replicas until now, each from its order."""
         return self._lived + self._living * now - self._orders
 
     def _order(self, now: float) -> SimulatedReplica:

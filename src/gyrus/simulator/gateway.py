@@ -1,8 +1,8 @@
-"""Where requests are: at a replica, held, or ended. The gateway and the gate in virtual time.
+"""The gateway and the gate in virtual time: each request is at a replica, held, or ended.
 
-The queues are the platform's own (:mod:`gyrus.queueing`); around them stands what Envoy and the activator
-do: who has the fewest requests in flight gets the next one, and while there is no replica requests are held,
-within limits, and released in order.
+The queues are the platform's own (:mod:`gyrus.queueing`). This module adds the behaviour of Envoy and of the
+activator: the replica with the fewest requests in flight gets the next one; without a replica, requests are
+held, within limits, and released in order.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ class SimulatedGateway:
         emptied: Callable[[float, SimulatedReplica], None],
         demanded: Callable[[float], None],
     ) -> None:
-        """``emptied``: a replica that gets no requests any more has answered its last. ``demanded``: a
-        request is held."""
+        """Start without replicas.
+
+        ``emptied`` is called when a leaving replica has answered its last request, ``demanded`` when a
+        request is held.
+        """
         self._arrivals = workload.arrivals
         self._services = workload.services
         self._rules = rules
@@ -44,15 +47,15 @@ class SimulatedGateway:
         self._demanded = demanded
         self._places = None if rules.slots is None else rules.slots + rules.longest_queue
         self._at: dict[int, SimulatedReplica] = {}
-        """Where each waiting request waits."""
+        """The replica at which each waiting request waits."""
         self._held: list[int] = []
-        """A heap. Requests are numbered in order of arrival."""
+        """A heap of held requests. Their numbers are in the order of arrival."""
         self._holding: set[int] = set()
         self._releasing = False
         self._timeouts = SimulatedDeadlines(agenda, self._arrivals, rules.timeout, self._time_out)
         self._holds = SimulatedDeadlines(agenda, self._arrivals, rules.hold, self._hold_over)
         self.requested = 0
-        """Replicas that are wanted, for the limit of held requests."""
+        """Requested replicas, for the limit of held requests."""
         self.rotation = Rotation(Random(f"gateway {rules.seed}"))
         self._requeue = SimulatedRequeue(
             agenda, self.rotation, rules.slots, waiting=self._at.__len__, moved=self._move
@@ -64,7 +67,7 @@ class SimulatedGateway:
 
     @property
     def waiting(self) -> int:
-        """At replicas and held."""
+        """The number of requests that wait at replicas or are held."""
         return len(self._at) + len(self._holding)
 
     def arrive(self, now: float, request: int) -> None:
@@ -72,13 +75,13 @@ class SimulatedGateway:
         self._route(now, request)
 
     def join(self, now: float, replica: SimulatedReplica) -> None:
-        """Requests reach it from now on."""
+        """Send requests to a replica from now on."""
         self.rotation.add(replica)
         self._release_soon(now)
         self._loads_changed(now)
 
     def leave(self, now: float, replica: SimulatedReplica) -> None:
-        """No request reaches it any more: it gives back what waits, and finishes what it has started."""
+        """Send no more requests to a replica: it requeues the waiting ones and finishes the started ones."""
         self.rotation.remove(replica)
         for request in replica.line.to_requeue():
             replica.line.leave(request)
@@ -106,7 +109,7 @@ class SimulatedGateway:
             self._end(now, request, SimulatedResult.REFUSED)
 
     def _move(self, now: float, request: int, replica: SimulatedReplica) -> None:
-        """It has left that replica's queue."""
+        """Route a request that has left this replica's queue."""
         self.rotation.gave(replica)
         del self._at[request]
         self._route(now, request)
@@ -117,7 +120,10 @@ class SimulatedGateway:
             self._requeue.wake(now)
 
     def _start(self, now: float, request: int, replica: SimulatedReplica) -> None:
-        """A request over its timeout is answered with 504, and keeps its slot until its work is done."""
+        """Start a request.
+
+        Past its timeout it is answered with 504, but keeps its slot until its work is done.
+        """
         self.begun[request] = now
         done = now + self._services[request]
         late = done > self._arrivals[request] + self._rules.timeout
@@ -142,7 +148,7 @@ class SimulatedGateway:
         self._loads_changed(now)
 
     def _end(self, now: float, request: int, outcome: SimulatedResult) -> None:
-        """Without an answer."""
+        """End a request without an answer."""
         self.outcomes[request] = outcome
         self.in_flight.fall(now)
 
@@ -177,7 +183,7 @@ class SimulatedGateway:
             self._agenda.enter(now, self._release)
 
     def _release(self, now: float) -> None:
-        """The oldest held request, where a replica has a place for it; then the next one."""
+        """Release the oldest held request if a replica has a place for it; after a pause, the next one."""
         self._releasing = False
         while self._held and self._held[0] not in self._holding:
             heappop(self._held)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class Gauge:
-    """
+    """A level and its average since the last reading.
+
     >>> gauge = Gauge()
     >>> gauge.rise(1.0); gauge.rise(3.0); gauge.average(4.0)
     1.0
@@ -16,8 +17,8 @@ class Gauge:
         self.level = 0
         self._since = 0.0
         self._moment = 0.0
-        """Sum of the changes, each times its time since ``_since``: the area under the level is then
-        ``level × duration − moment``, and a change costs one addition."""
+        """Sum of the changes, each times its time since ``_since``. The area under the level is then
+        ``level × duration − moment``, so that a change costs one addition."""
 
     def rise(self, now: float) -> None:
         self.level += 1
@@ -28,7 +29,7 @@ class Gauge:
         self._moment -= now - self._since
 
     def average(self, now: float) -> float:
-        """Since the last call; where no time has passed, the present level."""
+        """Return the average since the last call; the present level if no time has passed."""
         passed = now - self._since
         if passed <= 0:
             return float(self.level)

@@ -1,4 +1,4 @@
-"""How much work a workload is at each time, whoever does it."""
+"""The work in a workload over time, independent of replicas."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from gyrus.simulator.workload import Workload
 
 
 def concurrency(workload: Workload, every: float, until: float | None = None) -> list[float]:
-    """Requests that would be worked on at once if none ever waited: averages over spans of ``every`` seconds.
+    """Return the requests in progress if none ever waited, as averages over spans of ``every`` seconds.
 
-    Up to the last arrival, or ``until``.
+    The spans end at the last arrival, or at ``until``.
     """
     length = workload.arrivals[-1] if until is None else until
     number = max(1, math.ceil(length / every))
@@ -24,7 +24,7 @@ def concurrency(workload: Workload, every: float, until: float | None = None) ->
 
 
 def _averages(changes: list[int], moments: list[float], every: float) -> list[float]:
-    """The work done until a span ends is ``level × end − moment``, both summed over all changes so far."""
+    """Average each span. The work until its end is ``level × end − moment``, each summed over all changes."""
     averages: list[float] = []
     level, moment, before = 0, 0.0, 0.0
     for number in range(len(changes) - 1):

@@ -1,6 +1,6 @@
-"""When replicas are asked to give back what waits: as the gate's rebalancer asks, and as replicas answer.
+"""Requeueing between replicas: the requests of the gate's rebalancer, and the answers of the replicas.
 
-Who gives back how much, and which requests, is the platform's own word (:mod:`gyrus.queueing`).
+The platform's own code (:mod:`gyrus.queueing`) decides which replica requeues how many and which requests.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from gyrus.simulator.event_queue import EventQueue
 from gyrus.simulator.rotation import Rotation, SimulatedReplica
 
 ASKING = 0.0001
-"""Seconds of the operator's time that asking one replica takes."""
+"""Seconds of the operator's time for asking one replica."""
 
 
 class _Queue:
-    """A replica's line, as it is told to the gate."""
+    """A replica's queue, as the replica reports it to the gate."""
 
     def __init__(self, line: SlotQueue[int], now: float) -> None:
         self.slots = line.slots
@@ -36,7 +36,7 @@ class _Queue:
 
 
 class SimulatedRequeue:
-    """Looks at the replicas' loads while somebody waits, and moves requests to where they start sooner."""
+    """Observes loads while requests wait, and moves requests to replicas that start them sooner."""
 
     def __init__(
         self,
@@ -47,7 +47,11 @@ class SimulatedRequeue:
         waiting: Callable[[], int],
         moved: Callable[[float, int, SimulatedReplica], None],
     ) -> None:
-        """``waiting``: requests that wait at replicas. ``moved``: one leaves its replica's queue to go on."""
+        """Start at rest.
+
+        ``waiting`` returns the number of requests that wait at replicas. ``moved`` is called for a request
+        that leaves its replica's queue.
+        """
         self._agenda = agenda
         self._rotation = rotation
         self._slots = slots
@@ -56,17 +60,18 @@ class SimulatedRequeue:
         self._armed = False
         self._balancer: Balancer[SimulatedReplica] = Balancer()
         self._next = 0.0
-        """No look before."""
+        """Earliest time of the next look."""
         self._order = 0
         self._orders: dict[SimulatedReplica, int] = {}
-        """The latest one of each replica. What an earlier one has not moved yet is void."""
+        """The latest order of each replica. It cancels the requests that an earlier order has not moved
+        yet."""
 
     def begin(self, now: float) -> None:
-        """The first one has to wait: the bell rings."""
+        """Allow a look at once: the first request has to wait, and its replica signals that."""
         self._next = max(self._next, now)
 
     def wake(self, now: float) -> None:
-        """Somebody waits, and the loads have changed. Looks that would move nothing are left out."""
+        """Schedule a look after a change of the loads while requests wait, unless it would move nothing."""
         if not self._armed and self._slots is not None and self._uneven():
             self._armed = True
             pause = self._pause()
@@ -85,7 +90,10 @@ class SimulatedRequeue:
         return max(LOOK_EVERY, REST * ASKING * self._rotation.size)
 
     def _uneven(self) -> bool:
-        """Nothing moves otherwise: all replicas have as many slots."""
+        """Return whether a look could move a request.
+
+        With even loads it could not: all replicas have equal slots.
+        """
         rotation = self._rotation
         return rotation.lowest < (self._slots or 0) or rotation.highest - rotation.lowest > 1
 
@@ -101,6 +109,6 @@ class SimulatedRequeue:
                 )
 
     def _give_back(self, now: float, request: int, replica: SimulatedReplica, order: int) -> None:
-        """Unless it has been given a slot, or has left, meanwhile."""
+        """Move a request, unless it has got a slot or has left the queue since the order."""
         if self._orders.get(replica) == order and replica.line.leave(request):
             self._moved(now, request, replica)

@@ -1,4 +1,4 @@
-"""The gateway's choice: the replica with the fewest requests in flight, whichever number of replicas."""
+"""The gateway's choice, in constant time: the replica with the fewest requests in flight."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ class SimulatedReplica:
 
     def __init__(self, number: int, line: SlotQueue[int], ordered_at: float) -> None:
         self.number = number
-        """They are numbered in the order in which they were ordered."""
+        """Number in the sequence of orders."""
         self.line = line
         self.ordered_at = ordered_at
         self.ready = False
-        """It has started."""
+        """True once it has started."""
         self.wanted = True
-        """It was not told to leave."""
+        """False once it must leave."""
         self.routed = False
-        """Requests reach it."""
+        """True while requests reach it."""
         self.in_flight = 0
-        """Requests that the gateway has sent it and that have not come back, where it is routed."""
+        """Unanswered requests from the gateway; counted only while it is routed."""
         self.place = 0
-        """Within its level of the rotation."""
+        """Position in its level of the rotation."""
 
 
 class Rotation:
-    """Replicas that requests reach, by their requests in flight.
+    """The routed replicas, by their requests in flight.
 
-    Level n holds those with n in flight, so that the choice, and each change, take the same short time for
-    ten replicas and for ten thousand.
+    Level n holds those with n in flight, so that the choice and each change take the same short time for ten
+    replicas and for ten thousand.
     """
 
     __slots__ = ("_levels", "_random", "highest", "lowest", "size")
@@ -43,11 +43,11 @@ class Rotation:
         self._random = random.random
         self.size = 0
         self.lowest = 0
-        """The fewest requests in flight of any replica; 0 where there is none."""
+        """The fewest requests in flight of any replica; 0 if there is no replica."""
         self.highest = 0
 
     def pick(self) -> SimulatedReplica:
-        """One of those with the fewest in flight, by chance. There must be one."""
+        """Return a random one of the replicas with the fewest in flight. There must be one."""
         level = self._levels[self.lowest]
         return level[int(self._random() * len(level))]
 
@@ -65,14 +65,14 @@ class Rotation:
         self._settle()
 
     def took(self, replica: SimulatedReplica) -> None:
-        """It has one more in flight."""
+        """Count one request more in flight at a replica."""
         self._leave(replica)
         replica.in_flight += 1
         self._enter(replica)
         self._settle()
 
     def gave(self, replica: SimulatedReplica) -> None:
-        """It has one less."""
+        """Count one request fewer in flight at a replica."""
         self._leave(replica)
         replica.in_flight -= 1
         self._enter(replica)
@@ -94,7 +94,7 @@ class Rotation:
             self.lowest = number
 
     def _leave(self, replica: SimulatedReplica) -> None:
-        """The last of the level takes its place."""
+        """Remove a replica from its level; the level's last replica takes its position."""
         level = self._levels[replica.in_flight]
         last = level.pop()
         if last is not replica:
@@ -102,7 +102,7 @@ class Rotation:
             last.place = replica.place
 
     def _settle(self) -> None:
-        """Levels that were left empty are neither the lowest nor the highest."""
+        """Move the lowest and the highest level past empty ones."""
         if not self.size:
             self.lowest = self.highest = 0
             return

@@ -1,4 +1,4 @@
-"""What a rehearsal brought to light."""
+"""The results of a simulation."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from gyrus.simulator.workload import Workload
 
 
 class SimulatedResult(IntEnum):
-    """How a request ended."""
+    """The result of a request."""
 
     PENDING = 0
-    """It has not. Never in a run that is over."""
+    """Still running; never in a finished run."""
     ANSWERED = 1
     REFUSED = 2
-    """503: the queue was full, or no replica came while it could be held."""
+    """503: the queue was full, or no replica became ready while the request could be held."""
     TIMED_OUT = 3
-    """504: its time was over before the answer."""
+    """504: its timeout passed before the answer."""
 
 
 class FleetSample(NamedTuple):
-    """The API at one decision: averages over the time since the one before."""
+    """The API at one decision, with averages over the time since the decision before."""
 
     at: float
     """Seconds from the first request."""
     in_flight: float
     busy: float
     waiting: int
-    """Requests at replicas without a slot, and held ones; at this moment."""
+    """Requests that wait at replicas or are held, at this moment."""
     ready: int
     requested: int
 
@@ -44,15 +44,15 @@ class Run:
     workload: Workload
     timeout: float
     begun: array[float]
-    """When each request was given a slot, in seconds from the first arrival; NaN: never."""
+    """Time at which each request got a slot, in seconds from the first arrival; NaN if never."""
     outcomes: bytearray
-    """An :class:`SimulatedResult` for each request."""
+    """A :class:`SimulatedResult` for each request."""
     ended: float
     """Seconds."""
     replica_seconds: float
-    """Of all replicas, each from its order until it was gone, or until the end."""
+    """Seconds of all replicas, each from its order until it was gone, or until the end."""
     peak_replicas: int
-    """The most at a time, starting and draining ones included."""
+    """Most replicas at one time, including starting and draining ones."""
     scalings: int
     """Decisions that changed the number of replicas."""
     looks: Sequence[FleetSample]

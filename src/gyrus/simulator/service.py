@@ -1,6 +1,6 @@
-"""How long requests are worked on: the same for all, drawn from a distribution, or taken from the trace.
+"""Service times of requests: the same for all, drawn from a distribution, or taken from the trace.
 
-The same words say how long a replica takes to start.
+The start-up time of a replica uses the same notation.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from gyrus.simulator.trace import Trace
 
 TOKENS = "GeneratedTokens"
 SECONDS_PER_TOKEN = 0.020
-"""What one generated token takes where the trace tells tokens and no times."""
+"""Seconds for one generated token, for a trace that has tokens and no times."""
 TIME_COLUMNS = ("service_time", "duration")
 
 _CALL = re.compile(r"(\w+)\s*\(([^()]*)\)")
 
 
 class ServiceTimes(Protocol):
-    """Tells each request's service time."""
+    """A source of each request's service time."""
 
     def times(self, trace: Trace, seed: int) -> list[float]:
-        """Seconds, one for each request. Equal seeds give equal times.
+        """Return the seconds of each request. Equal seeds give equal times.
 
-        Raises ValueError where the trace does not tell them.
+        Raises ValueError if the trace lacks them.
         """
         ...
 
 
 class Spread(ServiceTimes, Protocol):
-    """A time that depends on no trace."""
+    """A time that does not depend on a trace."""
 
     @property
     def typical(self) -> float:
@@ -82,7 +82,7 @@ class Lognormal:
 
 @dataclass(frozen=True, slots=True)
 class Exponential:
-    """``exponential(120ms)``: with that mean."""
+    """``exponential(120ms)``: an exponential distribution with this mean."""
 
     mean: float
 
@@ -99,12 +99,12 @@ class Exponential:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``column``, ``column:NAME`` or ``column:NAME*20ms``: what the trace says of each request."""
+    """``column``, ``column:NAME`` or ``column:NAME*20ms``: the times in a column of the trace."""
 
     name: str | None = None
-    """None: a column of times, or else of generated tokens."""
+    """The column; None means a column of times, or else of generated tokens."""
     unit: float | None = None
-    """Seconds for each 1 of a number. None: the column holds times."""
+    """Seconds per unit of the column; None if the column holds times."""
 
     def times(self, trace: Trace, seed: int) -> list[float]:
         name, unit = self._found(trace)
@@ -114,7 +114,7 @@ class Column:
         by_lower = {name.lower(): name for name in trace.columns}
         if self.name is not None:
             if self.name.lower() not in by_lower:
-                told = ", ".join(trace.columns) or "none beside the time"
+                told = ", ".join(trace.columns) or "none besides the time"
                 raise ValueError(f"{trace.name} has no column {self.name}; it has {told}")
             return by_lower[self.name.lower()], self.unit
         for name in TIME_COLUMNS:
@@ -127,9 +127,10 @@ class Column:
 
 
 def parse_service(text: str) -> ServiceTimes:
-    """``120ms``, ``lognormal(MEDIAN, SIGMA)``, ``exponential(MEAN)``, ``column``, ``column:NAME*20ms``.
+    """Parse a service time.
 
-    Raises ValueError, whose text goes on after the value.
+    It is ``120ms``, ``lognormal(MEDIAN, SIGMA)``, ``exponential(MEAN)``, ``column`` or ``column:NAME*20ms``.
+    Raises ValueError, whose text continues a sentence that begins with the value.
     """
     kind, _, rest = text.strip().partition(":")
     if kind != "column":
@@ -139,12 +140,12 @@ def parse_service(text: str) -> ServiceTimes:
         return Column(name.strip() or None)
     seconds = seconds_of(unit.strip())
     if seconds is None or not name.strip():
-        raise ValueError("does not say what 1 of the column means; write for example column:Tokens*20ms")
+        raise ValueError("has no unit for the column; write for example column:Tokens*20ms")
     return Column(name.strip(), seconds)
 
 
 def parse_spread(text: str) -> Spread:
-    """The same without ``column``. Raises ValueError, whose text goes on after the value."""
+    """Parse a time as :func:`parse_service` does, without ``column``. Raises ValueError likewise."""
     seconds = seconds_of(text.strip())
     if seconds is not None:
         return Fixed(seconds)
@@ -176,19 +177,19 @@ def _drawn(draw: Callable[[Random], float], trace: Trace, seed: int) -> list[flo
 
 
 def _time(trace: Trace, name: str, cell: str, unit: float | None) -> float:
-    """What the cell means; ``unit`` as in :class:`Column`."""
+    """Return a cell's time in seconds; ``unit`` is that of :class:`Column`."""
     number = _number(cell)
     if number is not None:
         return number * (1.0 if unit is None else unit)
     seconds = seconds_of(cell) if unit is None else None
     if seconds is None:
-        what = "a number" if unit else "seconds or a span of time such as 120ms"
+        what = "a number" if unit else "a number of seconds or a duration such as 120ms"
         raise ValueError(f"column {name} of {trace.name} holds {cell!r}, which is not {what}")
     return seconds
 
 
 def _number(text: str) -> float | None:
-    """None: it is no number from 0 up."""
+    """Parse a number. Returns None if the text is not a number from 0 up."""
     try:
         value = float(text)
     except ValueError:

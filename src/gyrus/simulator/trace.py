@@ -1,4 +1,4 @@
-"""A record of traffic: when requests arrived, and what else was written down about each.
+"""A record of traffic: the arrival of each request, and the other columns about it.
 
 TraceError    the file is not a trace; the message names the file and the line
 """
@@ -23,13 +23,14 @@ TIME_NAMES = (
     "date",
     "ts",
 )
-"""Names of columns that hold times, in lower case. Without one it is the first column that holds any."""
+"""Names of columns that hold times, in lower case. Without such a column, the first one with times is
+used."""
 
 _DELIMITERS = ",;\t"
 
 
 class TraceError(Exception):
-    """``trace.csv:17: …``: the file, the line, what is wrong and what would be right."""
+    """An invalid trace. The message ``trace.csv:17: …`` has the file, the line, the fault and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,13 @@ class Trace:
     """Requests in the order of their arrival."""
 
     name: str
-    """The file's."""
+    """The file's name."""
     start: float
-    """Of the first request, in seconds since the epoch. A trace of plain seconds begins in 1970."""
+    """Time of the first request, in seconds since the epoch. A trace of plain seconds begins in 1970."""
     arrivals: Sequence[float]
-    """Seconds from the first request; never falling."""
+    """Seconds from the first request, never falling."""
     columns: Mapping[str, Sequence[str]]
-    """What else is known of each request, by the column's name, as written."""
+    """By the column's name: the other values of each request, unchanged."""
 
     def __len__(self) -> int:
         return len(self.arrivals)
@@ -54,11 +55,11 @@ class Trace:
         return self.arrivals[-1] if self.arrivals else 0.0
 
     def first(self, seconds: float) -> Trace:
-        """Its beginning."""
+        """Return the requests of the first ``seconds``."""
         return self._only([n for n, arrival in enumerate(self.arrivals) if arrival < seconds])
 
     def thinned(self, share: float) -> Trace:
-        """Evenly spread requests, ``share`` (0 to 1) of them; always the same ones.
+        """Return a ``share`` (0 to 1) of the requests, evenly spread and always the same ones.
 
         >>> Trace("t", 0.0, (0.0, 1.0, 2.0, 3.0), {}).thinned(0.5).arrivals
         (0.0, 2.0)
@@ -66,11 +67,14 @@ class Trace:
         return self._only([n for n in range(len(self)) if math.ceil(n * share) < math.ceil((n + 1) * share)])
 
     def faster(self, speed: float) -> Trace:
-        """The same requests, closer to each other by a factor."""
+        """Return the same requests with their times divided by ``speed``."""
         return replace(self, arrivals=tuple(arrival / speed for arrival in self.arrivals))
 
     def _only(self, chosen: Sequence[int]) -> Trace:
-        """Those requests. Time still counts from the trace's first one, which stays one of them."""
+        """Return the chosen requests.
+
+        Times still count from the trace's first one, which must be among them.
+        """
         return replace(
             self,
             arrivals=tuple(self.arrivals[n] for n in chosen),
@@ -79,10 +83,10 @@ class Trace:
 
 
 def read(path: Path) -> Trace:
-    """Read a CSV file: a line for each request, one column with its time.
+    """Read a CSV file with one line per request and a column with its time.
 
-    A time is seconds, or a date with a time (``2023-11-16 18:17:03.9799600``, RFC 3339; without a zone it is
-    UTC). The first line names the columns; without names they are ``column1``, ``column2``, ….
+    A time is a number of seconds, or a date with a time (``2023-11-16 18:17:03.9799600``, RFC 3339; UTC if it
+    has no zone). The first line names the columns; without names, they are ``column1``, ``column2``, ….
 
     Raises TraceError.
     """
@@ -112,7 +116,7 @@ def _trace(path: Path, text: str) -> Trace:
 
 
 _Row = tuple[int, list[str]]
-"""The number of its line, and its cells."""
+"""A line's number and its cells."""
 
 
 def _rows(path: Path, lines: Sequence[str]) -> Iterator[_Row]:
@@ -132,7 +136,7 @@ def _rows(path: Path, lines: Sequence[str]) -> Iterator[_Row]:
 
 
 def _headed(path: Path, rows: list[_Row]) -> tuple[list[str], list[_Row]]:
-    """The columns' names and the lines under them."""
+    """Return the columns' names and the lines below them."""
     if rows and any(_kind(cell) for cell in rows[0][1]):
         return [f"column{number + 1}" for number in range(len(rows[0][1]))], rows
     if len(rows) < 2:
@@ -149,7 +153,7 @@ def _time_column(path: Path, names: Sequence[str], first: Sequence[str]) -> int:
             return number
     told = ", ".join(names)
     raise TraceError(
-        f"{path}: no column holds times (there are {told}); name one TIMESTAMP, and write {_RIGHT}"
+        f"{path}: no column holds times (the columns are {told}); name one TIMESTAMP, and write {_RIGHT}"
     )
 
 
@@ -157,7 +161,7 @@ _RIGHT = "seconds or for example 2023-11-16T18:17:03.98Z"
 
 
 def _times(path: Path, name: str, place: int, rows: Iterable[_Row]) -> list[float]:
-    """Each line's time, all read as the first one is."""
+    """Return each line's time; all have the form of the first one."""
     times: list[float] = []
     read_time: Callable[[str], float] | None = None
     for line, cells in rows:
@@ -171,7 +175,7 @@ def _times(path: Path, name: str, place: int, rows: Iterable[_Row]) -> list[floa
 
 
 def _kind(text: str) -> Callable[[str], float] | None:
-    """What reads such a text; None: it is not a time."""
+    """Return the function that parses such a time. Returns None if the text is not a time."""
     for reads in (_seconds, _stamp):
         try:
             reads(text)

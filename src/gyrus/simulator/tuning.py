@@ -1,8 +1,8 @@
-"""Searches the autoscaling settings that meet an objective at the least cost, by rehearsing them.
+"""A search for the autoscaling settings that meet an objective at the least cost, by simulating them.
 
-Each setting has a ladder of values, the present one among them. First a coarse grid over the settings that
-matter most, then steps up and down from its best few, then the same on finer ladders. Nothing is left to
-chance.
+Each setting has a ladder of values, including the present one. The search begins with a coarse grid over the
+settings that matter most, continues with steps up and down from its best few, and repeats these on finer
+ladders. It is deterministic.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from gyrus.spec.api import ApiSpec
 from gyrus.spec.quantities import format_duration
 
 EVENTS = 6_000_000
-"""What a search may cost, counted in requests and decisions that are rehearsed."""
+"""Most simulated requests and decisions of one search."""
 LEAST_TRIALS, MOST_TRIALS = 24, 240
 STARTS = 4
-"""From how many of the coarse grid's best it is searched on."""
+"""The coarse grid's best points from which the search continues."""
 FINER = 2
-"""How often the ladders are refined then."""
+"""Number of times that the ladders are refined."""
 
 SPANS = {
     "window": (5, 10, 20, 30, 60, 120),
     "upscale_stabilization_period": (0, 10, 30, 60, 120),
     "downscale_stabilization_period": (30, 60, 120, 300, 600),
 }
-"""Seconds."""
+"""Seconds, by setting."""
 TARGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0)
-"""Of the slots."""
+"""Shares of the slots."""
 THRESHOLDS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995, 1.0)
 
@@ -48,13 +48,13 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """Not more than ``allowed`` (a share) of the requests may miss ``slo`` (as in :func:`of_run`)."""
+    """At most ``allowed`` (a share) of the requests may miss ``slo`` (as in :func:`of_run`)."""
 
     slo: float | None
     allowed: float
 
     def rank(self, figures: Figures) -> tuple[float, float]:
-        """The less the better: first what is above the allowed, then the cost."""
+        """Return the rank; less is better. First the share above ``allowed`` counts, then the cost."""
         return max(0.0, figures.slo_miss_ratio - self.allowed), figures.replica_seconds
 
     def met(self, figures: Figures) -> bool:
@@ -63,17 +63,17 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """What a search found."""
+    """The result of a search."""
 
     spec: ApiSpec
     """The API with the best settings."""
     best: Figures
     present: Figures
-    """With the settings as they are."""
+    """Figures with the present settings."""
     met: bool
-    """Whether the best ones meet the goal."""
+    """True if the best settings meet the goal."""
     changes: Settings
-    """The fields that differ from the present ones, as the YAML writes them."""
+    """The fields that differ from the present ones, in the YAML's notation."""
     tried: int
 
 
@@ -107,7 +107,7 @@ class _Search:
         return self.tried[key]
 
     def rank(self, settings: Settings) -> tuple[float, float]:
-        """The less the better. What is not tried any more is worst."""
+        """Return the rank; less is better. Settings that can no longer be tried are the worst."""
         if self.over and tuple(settings.values()) not in self.tried:
             return math.inf, math.inf
         return self.goal.rank(self.figures(settings))
@@ -119,7 +119,7 @@ Ladders = dict[str, list[Any]]
 def tune(
     spec: ApiSpec, workload: Workload, rules: WorkloadRules, goal: Goal, told: Callable[[int, int], None]
 ) -> Tuned:
-    """``told`` is called with the number of settings that were tried, and the most that may be."""
+    """Search for the best settings. ``told`` is called with the number of tried settings and their limit."""
     search = _Search(spec, workload, rules, goal, told)
     ladders = _ladders(spec, workload)
     present = {name: getattr(spec.autoscaling, name) for name in ladders}
@@ -141,7 +141,7 @@ def tune(
 
 
 def with_settings(spec: ApiSpec, settings: Settings) -> ApiSpec:
-    """The same API with other autoscaling."""
+    """Return the same API with other autoscaling settings."""
     return spec.model_copy(update={"autoscaling": spec.autoscaling.model_copy(update=dict(settings))})
 
 
@@ -162,7 +162,7 @@ def _ladders(spec: ApiSpec, workload: Workload) -> Ladders:
 
 
 def _minimums(spec: ApiSpec, workload: Workload) -> list[int]:
-    """The least allowed, and what suffices for the load for such a share of the time."""
+    """Return the least allowed minimum, and those that carry the load for each of ``SHARES`` of the time."""
     least = 1 if spec.process and spec.process.protocol == "http2" else 0
     load = sorted(concurrency(workload, 1.0))
     needed = (math.ceil(load[int(share * (len(load) - 1))] / (spec.slots or 1)) for share in SHARES)
@@ -170,7 +170,7 @@ def _minimums(spec: ApiSpec, workload: Workload) -> list[int]:
 
 
 def _coarse(ladders: Ladders, present: Settings) -> Iterator[Settings]:
-    """Four values of the two settings that matter most, and two of the third."""
+    """Yield a grid: four values of the two settings that matter most, and two of the third."""
     parts = {
         "target_in_flight": _spread(ladders["target_in_flight"], 4),
         "min_replicas": _spread(ladders["min_replicas"], 4),
@@ -181,18 +181,18 @@ def _coarse(ladders: Ladders, present: Settings) -> Iterator[Settings]:
 
 
 def _spread(values: Sequence[Any], number: int) -> list[Any]:
-    """So many of them, evenly, the middles of equal parts."""
+    """Return ``number`` evenly spread values: the middles of equal parts."""
     number = min(number, len(values))
     return [values[(2 * part + 1) * len(values) // (2 * number)] for part in range(number)]
 
 
 def _climb(search: _Search, ladders: Ladders, best: Settings) -> Settings:
-    """Step by step, one setting at a time, until no step is better."""
+    """Change one setting at a time, step by step, until no step is better."""
     while True:
         before = best
         for name, values in ladders.items():
             for settings in _neighbours(best, name, values):
-                best = min(best, settings, key=search.rank)  # the first, where they are as good
+                best = min(best, settings, key=search.rank)  # min() keeps the first of equally good ones
         if best is before:
             return best
 
@@ -208,7 +208,7 @@ def _neighbours(settings: Settings, name: str, values: Sequence[Any]) -> Iterato
 
 
 def _finer(values: Sequence[Any], around: Any) -> list[Any]:
-    """The value, and the middles between it and its neighbours."""
+    """Return the value and the middles between it and its neighbours."""
     if around is None:
         return list(values)
     place = bisect_left(values, around)

@@ -1,4 +1,4 @@
-"""What is to be worked on, and under which rules: all that a rehearsal is given beside the policy."""
+"""A simulation's input besides the policy: the requests, and the rules of the API and its platform."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ class Workload:
 
     name: str
     start: float
-    """Of the first request, in seconds since the epoch."""
+    """Time of the first request, in seconds since the epoch."""
     arrivals: Sequence[float]
     """Seconds from the start, never falling."""
     services: Sequence[float]
-    """Seconds that each takes in its slot, however many others the replica works on."""
+    """Seconds that each request takes in its slot, independent of the replica's other requests."""
 
     def __len__(self) -> int:
         return len(self.arrivals)
 
     @classmethod
     def of(cls, trace: Trace, service: ServiceTimes, seed: int) -> Self:
-        """Raises ValueError where the trace does not tell the service times."""
+        """Add service times to a trace. Raises ValueError if the trace lacks them."""
         services = service.times(trace, seed)
         return cls(name=trace.name, start=trace.start, arrivals=trace.arrivals, services=services)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadRules:
-    """Of one API and its platform. Times in seconds."""
+    """The rules of one API and its platform. Times in seconds."""
 
     slots: int | None
-    """Of each replica; None: no limit."""
+    """Slots of each replica; None means no limit."""
     longest_queue: int
-    """Of each replica."""
+    """Places in each replica's queue."""
     timeout: float
-    """From arrival to the answer."""
+    """Longest time from a request's arrival to its answer."""
     hold: float
-    """From arrival, while there is no replica."""
+    """Longest time from a request's arrival while there is no replica."""
     initial: int
     """Replicas that are ready when the first request arrives."""
     startup: Spread
-    """From ordering a replica until requests reach it."""
+    """Time from ordering a replica until requests reach it."""
     seed: int = 1
 
     @classmethod

@@ -17,5 +17,5 @@ def test_what_is_a_span(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "-1", "soon", "5 m", "5m!", "inf"])
 def test_what_is_none(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="use, for example, 90, 90s or 5m"):
+    with pytest.raises(click.BadParameter, match="write for example 90, 90s or 5m"):
         DurationType().convert(text, None, None)

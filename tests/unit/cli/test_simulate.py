@@ -105,7 +105,7 @@ def test_the_search_tells_settings_to_paste(gyrus: Gyrus, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--policy", "magic"), "'magic' is not a policy; there are gyrus, cortex"),
+        (("--policy", "magic"), "'magic' is not a policy; the policies are gyrus, cortex"),
         (("--policy", "fixed:99999"), "is too many replicas"),
         (("--service-time", "soon"), "'soon' is not a time; write for example 120ms"),
         (

@@ -187,7 +187,7 @@ def test_a_needed_file_that_is_left_out(project: Path, write: Write):
     write(".gitignore", "*.py\n")
     write("src/handler.py")
     assert refusal(project, needed=["./src/handler.py"]) == (
-        "src/handler.py is needed, and an ignore file leaves it out; "
+        "src/handler.py is required, but an ignore file leaves it out; "
         "add the line !src/handler.py to .gyrusignore."
     )
     write(".gyrusignore", "!src/handler.py\n")
@@ -204,7 +204,7 @@ def test_links_that_leave_the_folder(project: Path, write: Write, target: str):
     (project / "link").symlink_to(target)
     assert refusal(project) == (
         f"link is a link to {target}, which leaves the folder; "
-        "copy the file in its place, or leave it out by a line in .gyrusignore."
+        "replace it by a copy of the file, or leave it out with a line in .gyrusignore."
     )
 
 
@@ -259,19 +259,19 @@ def test_what_cannot_be_read(own_folder: Path):
     secret.touch(mode=0)
     assert refusal(own_folder) == (
         "secret.txt cannot be read: Permission denied; "
-        "check its permissions, or leave it out by a line in .gyrusignore."
+        "check its permissions, or leave it out with a line in .gyrusignore."
     )
     secret.unlink()
     sub.mkdir(mode=0)
     assert refusal(own_folder) == (
         "The folder sub/ cannot be read: Permission denied; "
-        "check its permissions, or leave it out by a line in .gyrusignore."
+        "check its permissions, or leave it out with a line in .gyrusignore."
     )
 
 
 def test_no_folder(project: Path, write: Write):
-    assert refusal(write("a.txt")).endswith("a.txt is not a folder; name the folder of the project.")
-    assert refusal(project / "nowhere").endswith("nowhere is not a folder; name the folder of the project.")
+    assert refusal(write("a.txt")).endswith("a.txt is not a folder; give the folder of the project.")
+    assert refusal(project / "nowhere").endswith("nowhere is not a folder; give the folder of the project.")
 
 
 class Meddler(io.BytesIO):
@@ -324,7 +324,7 @@ def test_a_folder_that_is_too_large(project: Path, write: Write):
     lines = str(caught.value).splitlines()
     assert lines[0] == (
         "The folder is too large for a package: 33.0 KiB, and 29.3 KiB are allowed; "
-        "name what is not needed in .gyrusignore. The largest files:"
+        "list unneeded files in .gyrusignore. The largest files:"
     )
     assert [line.split() for line in lines[1:3]] == [
         ["6.8", "KiB", "part-7.bin"],

@@ -88,7 +88,7 @@ async def test_an_upload_may_be_repeated(shelf: PackageStore, content: bytes, tm
 
 
 async def test_bytes_that_the_digest_does_not_name(shelf: PackageStore, content: bytes, tmp_path: Path):
-    with pytest.raises(DigestMismatch, match=r"What arrived \(10 bytes\) is not the package"):
+    with pytest.raises(DigestMismatch, match=r"The upload \(10 bytes\) is not the package"):
         await shelf.add(digest_of(content), chunks(content[:10]))
     assert kept(tmp_path) == []
 
@@ -112,7 +112,7 @@ async def test_too_large_a_package_is_refused_as_soon_as_it_is(shelf: PackageSto
             taken += 1
             yield bytes(1000)
 
-    with pytest.raises(PackageTooLarge, match=r"larger than the 19\.5 KiB that are allowed"):
+    with pytest.raises(PackageTooLarge, match=r"larger than the allowed 19\.5 KiB"):
         await shelf.add("a" * 64, endless())
     assert taken == 21
     assert kept(tmp_path) == []
@@ -174,7 +174,7 @@ async def test_a_project_is_unpacked_once_however_many_ask(
 
 
 async def test_an_unknown_project(shelf: PackageStore):
-    with pytest.raises(UnknownPackage, match="is not here; deploy the project again"):
+    with pytest.raises(UnknownPackage, match="does not exist; deploy the project again"):
         await shelf.project("a" * 64)
 
 
@@ -262,7 +262,7 @@ async def test_harmful_archives_are_refused(case: str, archive: bytes, shelf: Pa
 async def test_a_link_that_leaves_by_way_of_another_is_refused(shelf: PackageStore, tmp_path: Path):
     archive = tar_of(entry("here", tarfile.SYMTYPE, "."), entry("out", tarfile.SYMTYPE, "here/../evil"))
     await shelf.add(digest_of(archive), chunks(archive))
-    with pytest.raises(BrokenArchive, match="link out leaves the folder by way of another"):
+    with pytest.raises(BrokenArchive, match="link out leaves the folder through another"):
         await shelf.project(digest_of(archive))
     assert list((tmp_path / "projects").iterdir()) == []
 

@@ -63,7 +63,7 @@ def test_the_column_is_chosen_by_its_name_first(tmp_path: Path) -> None:
     [
         ("", "has no requests"),
         ("time,n\n", "has no requests"),
-        ("name,kind\na,b\n", "no column holds times (there are name, kind)"),
+        ("name,kind\na,b\n", "no column holds times (the columns are name, kind)"),
         ("time\n1\nsoon\n", "trace.csv:3: time: 'soon' is not a time"),
         ("time\n1\nnan\n", "trace.csv:3: time: 'nan' is not a time"),
         ("time\n2023-11-16 18:00\n5\n", "trace.csv:3: time: '5' is not a time"),

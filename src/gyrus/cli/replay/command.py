@@ -66,7 +66,7 @@ def _plan(wanted: ReplayOptions) -> ReplayPlan:
         return ReplayPlan.make(trace, _text(wanted.payload), wanted.service, wanted.seed)
     except BadPayload as fault:
         example = "--payload '{\"seconds\": {service_time}}'"
-        raise WrongInput(f"--payload: {fault}.", remedy=f"Use, for example, {example}, or @FILE.") from fault
+        raise WrongInput(f"--payload: {fault}.", remedy=f"Write for example {example}, or @FILE.") from fault
     except ValueError as fault:
         raise WrongInput(f"--service-time: {fault}.") from fault
 

@@ -1,4 +1,4 @@
-"""What gyrus is compared with: the published policies of other systems, and one that knows the future.
+"""Policies for comparison: the published ones of other systems, and one that knows the future.
 
-Each says in its docstring where it is published and what was left out. gyrus's own policy is not here.
+Each module's docstring names its source and the parts that are left out. gyrus's own policy is not here.
 """

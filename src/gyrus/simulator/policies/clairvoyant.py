@@ -1,11 +1,11 @@
-"""One that knows every arrival and every service time beforehand: what the others are measured by.
+"""A policy that knows every arrival and service time in advance. The others are measured by it.
 
-It keeps in each second the least number of replicas with which no request would have to wait, to a resolution
-of 50 ms: the highest average load of its parts, rounded up. Each replica is ordered a start-up before it is
-needed and let go when it is not needed for that long, since ordering it again would cost as much as keeping
-it. Requests may still wait for less than 50 ms, so that a few that are very short may miss. Whoever must wait
-for a start-up and does not know the future does not come near it: it is a bound, not a rival. Fewer
-replica-hours still are possible for one who lets requests wait.
+In each second it keeps the least number of replicas with which no request has to wait, to a resolution of
+50 ms: the highest average load of the second's parts, rounded up. It orders each replica one start-up before
+it is needed. It removes a replica that is not needed for that long, since ordering one again costs as much as
+keeping it. Requests may still wait for less than 50 ms, so that a few very short ones may miss the SLO. A
+policy that does not know the future cannot come near it: it is a bound, not a rival. A policy that lets
+requests wait can need even fewer replica-hours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gyrus.simulator.baselines import PolicyContext
 
 PARTS = 20
-"""Of a second."""
+"""Parts of a second."""
 
 
 class ClairvoyantPolicy:
@@ -42,7 +42,7 @@ class ClairvoyantPolicy:
 
     @property
     def initial(self) -> int:
-        """Ready when the first request arrives."""
+        """The number of replicas that are ready when the first request arrives."""
         return self._plan[0] if self._plan else self._least
 
     def decide(self, sample: Sample) -> Decision:
@@ -54,8 +54,7 @@ class ClairvoyantPolicy:
 
 
 def offered(arrivals: Sequence[float], services: Sequence[float]) -> list[float]:
-    """Of each second the highest average, over one of its parts, of what would be in flight if nobody had to
-    wait.
+    """Return each second's highest average load over one of its parts, if no request had to wait.
 
     >>> offered([0.5, 1.0], [1.0, 0.2])
     [1.0, 2.0]
@@ -73,7 +72,7 @@ def offered(arrivals: Sequence[float], services: Sequence[float]) -> list[float]
 
 
 def highest_ahead(numbers: Sequence[int], ahead: int) -> list[int]:
-    """For each, the highest of it and of so many that follow.
+    """Return for each number the highest of it and of the ``ahead`` numbers that follow.
 
     >>> highest_ahead([0, 0, 3, 0, 1], 1)
     [0, 3, 3, 1, 1]

@@ -1,8 +1,8 @@
 """The autoscaler of Cortex 0.42, as its ``pkg/autoscaler/autoscaler.go`` decides.
 
 https://github.com/cortexlabs/cortex/blob/0.42/pkg/autoscaler/autoscaler.go (``autoscaleFn``) and
-``pkg/types/spec/validations.go`` (``AutoscalingTickInterval``, 10 s). From zero to one it is the activator
-that wakes the API (``Awaken``), at once and not at a tick.
+``pkg/types/spec/validations.go`` (``AutoscalingTickInterval``, 10 s). From zero to one, the activator
+wakes the API (``Awaken``), at once and not at a tick.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TICK = 10.0
 
 
 class CortexPolicy:
-    """Looks at the traffic each second, as Cortex's Prometheus did, and decides each tenth."""
+    """A policy that samples the traffic every second, as Cortex's Prometheus did, and decides every ten."""
 
     every = 1.0
 
@@ -49,7 +49,7 @@ class CortexPolicy:
         return Decision(at=sample.now, was=0, wanted=1, replicas=1, rule="", because="")
 
     def _remember(self, now: float, recommendation: int) -> tuple[int, int]:
-        """The lowest and the highest recommendation of their periods."""
+        """Return the lowest and the highest recommendation of their periods."""
         return int(self._lowest.add(now, recommendation)), int(self._highest.add(now, recommendation))
 
     def _tick(self, sample: Sample, average: float) -> Decision:
@@ -90,7 +90,7 @@ class CortexPolicy:
         return math.ceil(raw)
 
     def _bounded(self, recommendation: int, current: int) -> tuple[int, str]:
-        """One more and one less are always allowed."""
+        """Apply the limits; one replica more and one fewer are always allowed."""
         scaling = self._scaling
         floor = min(current - 1, math.ceil(current * scaling.max_downscale_factor))
         ceiling = max(current + 1, math.ceil(current * scaling.max_upscale_factor))

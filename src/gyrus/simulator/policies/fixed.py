@@ -1,4 +1,4 @@
-"""Always the same number of replicas: what an API without an autoscaler has."""
+"""A constant number of replicas, as without an autoscaler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class FixedPolicy:
 
     @property
     def initial(self) -> int:
-        """They are there from the beginning."""
+        """All replicas: they are ready from the beginning."""
         return self.replicas
 
     def decide(self, sample: Sample) -> Decision:

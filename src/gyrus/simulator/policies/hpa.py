@@ -3,10 +3,10 @@
 https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/ and, in
 kubernetes/kubernetes, ``pkg/controller/podautoscaler/replica_calculator.go`` (``GetResourceReplicas``),
 ``horizontal.go`` (``normalizeDesiredReplicasWithBehaviors``) and ``pkg/apis/autoscaling/v2/defaults.go``. The
-share of slots that are busy stands for the CPU: a full replica uses all that it requested and never more, so
-that a queue is not seen. The target is 80 %, the API server's default where none is written. Utilisation is
-that of the latest metrics-server resolution, 15 s, of the pods that were ready all that time; the others are
-not measured yet. A resource metric cannot scale to zero: the least is one.
+share of busy slots stands for the CPU: a full replica uses all that it requested and never more, so that the
+policy does not see a queue. The target is 80 %, the API server's default. Utilisation is that of the latest
+metrics-server resolution, 15 s, of the pods that were ready all that time; the others are not measured yet. A
+resource metric cannot scale to zero: the minimum is one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ TARGET = 0.80
 TOLERANCE = 0.1
 DOWNSCALE_STABILISATION = 300.0
 PERIOD = 15.0
-"""Seconds: of stabilisation, and of each scaling policy."""
+"""Seconds of stabilisation, and of each scaling policy."""
 MOST_ADDED = 4
 MOST_GROWTH = 2.0
-"""Whichever allows more within a period: so many pods, or so many times the pods."""
+"""Growth within a period: this many pods, or this many times the pods; the larger one applies."""
 
 
 class HpaPolicy:
@@ -64,10 +64,10 @@ class HpaPolicy:
         return self._decided(sample, desired, replicas, rule, f"{rule}: {busy:.2f} slots busy", busy)
 
     def _desired(self, current: int, measured: int, usage: float) -> int:
-        """``GetResourceReplicas``: pods that are not measured count as idle, but only against going up."""
+        """Follow ``GetResourceReplicas``: unmeasured pods count as idle, but only when scaling up."""
         measured = min(measured, current)
         if measured == 0:
-            return current  # no metrics: nothing is decided
+            return current  # no metrics: no change
         ratio, counted = usage / TARGET, measured
         if measured < current and ratio > 1:
             ratio, counted = ratio * measured / current, current

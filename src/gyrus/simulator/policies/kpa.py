@@ -20,17 +20,17 @@ PANIC_WINDOW = STABLE_WINDOW * 0.10
 """Seconds, all three."""
 PANIC_THRESHOLD = 2.0
 TARGET_UTILISATION = 0.70
-"""Of ``containerConcurrency``, which is the YAML's ``max_concurrency``."""
+"""Share of ``containerConcurrency``, which is the YAML's ``max_concurrency``."""
 TARGET_WITHOUT_LIMIT = 100 * TARGET_UTILISATION
 """``container-concurrency-target-default``, for replicas without a limit."""
 MAX_SCALE_UP_RATE = 1000.0
 MAX_SCALE_DOWN_RATE = 2.0
 GRACE = 30.0
-"""Seconds from when the activator is put before an idle revision until its last pod goes."""
+"""Seconds from putting the activator before an idle revision until its last pod stops."""
 
 
 class KpaPolicy:
-    """Averages concurrency in buckets of a second, decides every two."""
+    """A policy that averages concurrency in buckets of one second and decides every two."""
 
     every = 1.0
 
@@ -83,7 +83,7 @@ class KpaPolicy:
             self._panicked_at, self._most_in_panic = None, 0
 
     def _at_zero(self, sample: Sample, desired: int) -> int:
-        """The last pod stays for the grace period."""
+        """Keep the last pod for the grace period."""
         if desired > 0 or sample.requested == 0:
             self._idle_since = None
             return desired
