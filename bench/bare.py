@@ -1,4 +1,4 @@
-"""What gyrus is measured against: Envoy as it comes, in front of Granian as it comes."""
+"""The baseline for gyrus: an unmodified Envoy in front of an unmodified Granian."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], *, port: int, log: Path, cwd: Path) -> Generator[None]:
-    """A server, from when it listens until the block's end."""
+    """Run a server until the block ends; the block starts when the server listens."""
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, cwd=cwd) as server:
         try:
             _wait_until_listening(server, port, log)
@@ -48,7 +48,7 @@ def _wait_until_listening(server: subprocess.Popen[bytes], port: int, log: Path)
 
 @contextmanager
 def granian(folder: Path) -> Generator[str]:
-    """The URL of the tiny handler on bare Granian: RSGI, uvloop, one worker, TCP."""
+    """Yield the URL of the tiny handler on bare Granian: RSGI, uvloop, one worker, TCP."""
     port = free_port()
     command = [
         *(sys.executable, "-m", "granian", "--interface", "rsgi", "--loop", "uvloop", "--workers", "1"),
@@ -60,7 +60,7 @@ def granian(folder: Path) -> Generator[str]:
 
 @contextmanager
 def envoy(folder: Path, upstream: str, workers: int) -> Generator[str]:
-    """The URL of a bare Envoy in front of ``upstream``."""
+    """Yield the URL of a bare Envoy in front of ``upstream``."""
     port = free_port()
     config = folder / "envoy.json"
     config.write_text(json.dumps(_bootstrap(port, int(upstream.rstrip("/").rpartition(":")[2]))))

@@ -1,9 +1,9 @@
-"""A burst meets one replica, and others come a second later: how near to the optimum, and how fair.
+"""A burst on one replica, with more replicas a second later: distance from the optimum, and fairness.
 
-100 concurrent requests of 200 ms on one replica with ``max_concurrency: 1``; four more replicas arrive after
-one second. A real Envoy and real replicas; once with the gate's rebalancer, once with plain least-request
-balancing. Ends with 0 only if the makespan is within 1.15 × of the work-conserving optimum and no request is
-overtaken by a later one by more than one service time.
+100 concurrent requests of 200 ms arrive at one replica with ``max_concurrency: 1``. Four more replicas arrive
+after one second. Envoy and the replicas are real. The burst runs once with the gate's rebalancer and once
+with plain least-request balancing. The exit code is 0 only if the makespan is within 1.15 × of the
+work-conserving optimum and no request is overtaken by a later one by more than one service time.
 """
 
 from __future__ import annotations
@@ -58,27 +58,29 @@ class Handler:
 @dataclass(frozen=True, slots=True)
 class Served:
     arrived: float
-    """At the gateway. Seconds since the epoch."""
+    """Arrival at the gateway, in seconds since the epoch."""
     began: float
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What became of one burst."""
+    """The result of one burst."""
 
     makespan: float
     """Seconds from the first request to the last answer."""
     served: tuple[Served, ...]
 
     def late(self, service: float) -> float:
-        """By how many service times a request began after its turn, at most: in order of arrival, the n-th
-        request would have begun when the n-th of all did."""
+        """Return the most service times by which a request began after its turn.
+
+        In order of arrival, the n-th request would have begun when the n-th of all did.
+        """
         turns = sorted(each.began for each in self.served)
         late = max(one.began - turn for one, turn in zip(self._by_arrival(), turns, strict=True))
         return late / service
 
     def overtaking(self, service: float) -> float:
-        """By how many service times a request began after another that had arrived later, at most."""
+        """Return the most service times by which a request began after one that had arrived later."""
         earliest, longest = math.inf, 0.0
         for each in reversed(self._by_arrival()):
             longest = max(longest, each.began - earliest)
@@ -90,7 +92,7 @@ class Burst:
 
 
 def optimum() -> float:
-    """Seconds, where no slot is ever free while a request waits."""
+    """Return the makespan in seconds if no slot is ever free while a request waits."""
     left = REQUESTS - LATER / SERVICE
     return LATER + math.ceil(left / REPLICAS) * SERVICE
 
@@ -114,7 +116,7 @@ async def _arrive(stage: Stage, endpoints: Sequence[str]) -> None:
 
 
 async def _load(url: str, arrivals: asyncio.Task[None]) -> tuple[float, dict[str, float]]:
-    """The makespan, and when each request began, by its id."""
+    """Return the makespan, and the time at which each request began, by its id."""
     clock = asyncio.get_running_loop().time
     async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None)) as client:
         began = clock()
@@ -128,7 +130,7 @@ async def _load(url: str, arrivals: asyncio.Task[None]) -> tuple[float, dict[str
 
 
 def _arrivals(access_log: Path) -> dict[str, float]:
-    """By the request's id: when it arrived at the gateway."""
+    """Return the time of each request's arrival at the gateway, by its id."""
     lines = (json.loads(line) for line in access_log.read_text().splitlines())
     return {line["request_id"]: datetime.fromisoformat(line["time"]).timestamp() for line in lines}
 
@@ -168,11 +170,11 @@ def _row(name: str, result: Burst, service: float) -> str:
 
 def main() -> int:
     print(machine.description())
-    told = f"{'overtaken by':>15}{'behind its turn by':>22}"
+    told = f"{'overtaken by':>15}{'behind turn by':>22}"
     print(f"{'':<22}{'makespan':>12}{'optimum ×':>14}{told}  (service times, at most)")
     print(f"{'optimum':<22}{optimum():>10.2f} s")
     gate, plain = measured(rebalancing=True), measured(rebalancing=False)
-    service = plain.makespan / REQUESTS  # a little over 200 ms: what one request really takes of a slot
+    service = plain.makespan / REQUESTS  # a request's real time in a slot: just over 200 ms
     print(_row("with requeue", gate, service))
     print(_row("least-request alone", plain, service))
     good = gate.makespan <= MOST_MAKESPAN * optimum() and gate.overtaking(service) <= MOST_OVERTAKING

@@ -1,4 +1,4 @@
-"""How long ``gyrus --version`` and ``--help`` take, against Python doing nothing. The aim: within 3 ×."""
+"""Time of ``gyrus --version`` and ``--help``, relative to an empty Python program. The aim is at most 3 ×."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def seconds(command: list[str]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30, help="runs of each command, taken in turn")
+    parser.add_argument("--rounds", type=int, default=30, help="runs of each command, alternately")
     rounds: int = parser.parse_args().rounds
     for command in COMMANDS.values():
         seconds(command)  # once, so that the bytecode is compiled

@@ -1,7 +1,7 @@
-"""From zero: how long an idle API takes to answer a request, cold and warm, and where the time goes.
+"""From zero: the time of an idle API to answer a request, cold and warm, divided into its parts.
 
-``examples/iris`` on a platform of its own, scaled to zero between any two requests. Ends with 0 only if the
-median of the warm ones is at most 150 ms.
+It runs ``examples/iris`` on its own platform, scaled to zero between any two requests. The exit code is 0
+only if the median of the warm starts is at most 150 ms.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ IDLE_SOON = {
     "forecast": False,
 }
 MOST = 0.150
-"""Seconds: the median of the warm ones."""
+"""Seconds; the limit for the median of the warm starts."""
 PARTS = (
     ("sent → decided", "the gateway, the activator, the autoscaler"),
     ("decided → ordered", "control, the replica's folder"),
     ("ordered → process", "environment, configuration, fork or exec"),
     ("process → ready", "loading, making the instance, the first probe"),
-    ("ready → reached", "the operator sees it, the gateway acknowledges it"),
-    ("reached → answered", "given back, tried again, predicted"),
+    ("ready → reached", "the operator observes it, the gateway acknowledges it"),
+    ("reached → answered", "requeue, retry, prediction"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Moments in seconds since the epoch."""
+    """The steps of one start, in seconds since the epoch."""
 
     sent: float
     decided: float
@@ -68,7 +68,7 @@ class Wake:
 
     @property
     def parts(self) -> tuple[float, ...]:
-        """In the order of :data:`PARTS`."""
+        """Seconds of each step, in the order of :data:`PARTS`."""
         moments = (
             self.sent,
             self.decided,
@@ -93,7 +93,7 @@ class Bench:
             yield self._wake()
 
     def _until_idle(self, *, warm: bool) -> None:
-        """And, where the next start is to be warm, parked; then nothing is left to do but wait."""
+        """Wait until the API is idle and, if the next start must be warm, its fork server is ready."""
         while True:
             described = self._describe()
             fork_server = (
@@ -172,7 +172,7 @@ def rows(by_kind: dict[str, Sequence[Wake]]) -> Iterator[Sequence[str]]:
         *(milliseconds(statistics.median(w.whole for w in wakes)) for wakes in kinds),
         "",
     )
-    yield ("the slowest", *(milliseconds(max(w.whole for w in wakes)) for wakes in kinds), "")
+    yield ("slowest", *(milliseconds(max(w.whole for w in wakes)) for wakes in kinds), "")
 
 
 def measured(warm_start: str, times: int) -> Sequence[Wake]:
@@ -190,7 +190,9 @@ def measured(warm_start: str, times: int) -> Sequence[Wake]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
-    parser.add_argument("--kinds", default="off,module,model", help="of warm_start, separated by commas")
+    parser.add_argument(
+        "--kinds", default="off,module,model", help="values of warm_start, separated by commas"
+    )
     given = parser.parse_args()
     print(machine.description())
     by_kind: dict[str, Sequence[Wake]] = {}

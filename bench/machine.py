@@ -1,4 +1,4 @@
-"""Names the machine, so that a figure is never read without it."""
+"""The name of the machine, which every report of figures begins with."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How near a burst comes to one queue in order of arrival, in virtual time.
+"""Distance of a burst from one queue in order of arrival, in virtual time.
 
-Requests stand before one replica, one slot, when four more replicas come. Plain least-request balancing
-leaves them where they are; the gate moves them. The aims: a makespan within 1.15 × of one queue for all, and
-nobody overtaken by a later one by more than one service time.
+Requests wait at one replica with one slot when four more replicas arrive. Plain least-request balancing
+leaves them there; the gate moves them. The aims are a makespan within 1.15 × of one queue for all, and no
+request overtaken by a later one by more than one service time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gyrus.simulator.workload import Workload, WorkloadRules
 WORK = 20.0
 """Seconds of work in all."""
 COME = 1.0
-"""Seconds from the first arrival until the others are ordered."""
+"""Seconds from the first arrival until the other replicas are ordered."""
 SERVICES = (0.2, 0.05, 0.01)
 STARTS: dict[str, Spread] = {
     "at once": Fixed(0.0), "within 50 ms": Lognormal(0.02, 0.8), "within 1 s": Lognormal(0.3, 0.8),
@@ -34,7 +34,7 @@ LONGEST, MOST_OVERTAKEN = 1.15, 1.0
 
 
 class FourMore:
-    """One replica, and five from :data:`COME` on."""
+    """A policy with one replica at first, and five after :data:`COME` seconds."""
 
     every = COME
 
@@ -44,10 +44,10 @@ class FourMore:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """Of all seeds."""
+    """The worst figures of all seeds."""
 
     stretch: float
-    """The makespan, as a multiple of what one queue takes."""
+    """The makespan, as a multiple of one queue's."""
     overtaken: float
     """Service times by which a request began after one that had arrived later."""
 
@@ -64,7 +64,7 @@ def rehearsed(service: float, start: Spread, seed: int) -> Worst:
 
 
 def one_queue(work: Workload, run: Run) -> float:
-    """When all would have ended, had each replica been ready when ordered, and taken from a single queue."""
+    """Return the end of all requests if replicas were ready when ordered and shared a single queue."""
     ready = [0.0] + [look.at for look in run.looks[:1]] * 4
     heapify(ready)
     for arrival, service in zip(work.arrivals, work.services, strict=True):
@@ -73,7 +73,7 @@ def one_queue(work: Workload, run: Run) -> float:
 
 
 def overtaken(run: Run) -> float:
-    """Seconds."""
+    """Return the most seconds by which a request began after one that had arrived later."""
     earliest, longest = math.inf, 0.0
     for begun in reversed(run.begun):
         longest = max(longest, begun - earliest)

@@ -1,8 +1,8 @@
-"""The simulator against reality: the beginning of a trace, replayed on a platform and rehearsed.
+"""The simulator against reality: the beginning of a trace, replayed on a platform and simulated.
 
-A handler that sleeps gets the trace's requests at their times; then the same requests are rehearsed with the
-start-up time that the platform measured meanwhile. Ends with 0 only if both agree: within 10 % in
-replica-seconds and 20 % in p95 latency.
+A handler that sleeps gets the trace's requests at their times. Then the same requests are simulated with the
+start-up time that the platform has measured. The exit code is 0 only if both agree: within 10 % in
+replica-seconds and within 20 % in p95 latency.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GYRUS = str(Path(sys.executable).with_name("gyrus"))
 API = "sleeper"
 PAYLOAD = '{"seconds": {service_time}}'
 WITHIN = {"replica_seconds": 0.10, "p95_latency": 0.20}
-"""What must agree, and how well."""
+"""Shares by which figures may differ."""
 SHOWN = (
     "replica_seconds",
     "p95_latency",
@@ -46,11 +46,11 @@ class Platform:
     home: Path
 
     def gyrus(self, *arguments: str) -> str:
-        """Standard output; standard error is shown as it comes."""
+        """Run a command and return its standard output. Standard error is shown directly."""
         environment = {**os.environ, "GYRUS_HOME": str(self.home), "NO_COLOR": "1"}
         done = subprocess.run([GYRUS, *arguments], env=environment, stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            sys.exit(f"gyrus {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
+            sys.exit(f"gyrus {' '.join(arguments)} exited with {done.returncode}:\n{done.stdout}")
         return done.stdout
 
     def json(self, *arguments: str) -> Any:
@@ -67,7 +67,7 @@ class Platform:
 
 
 def startup(platform: Platform) -> float:
-    """Seconds from ordering a replica until requests reach it, as measured."""
+    """Return the measured seconds from ordering a replica until requests reach it."""
     starts = platform.json("describe", API)["starts"]
     return float(starts[0]["median"])
 
@@ -94,9 +94,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trace", required=True, help="a CSV file, with GeneratedTokens or service_time")
     parser.add_argument("--first", default="5m")
-    parser.add_argument("--scale", default="0.2", help="the share of the requests that this machine bears")
+    parser.add_argument(
+        "--scale", default="0.2", help="the share of the requests that this machine can serve"
+    )
     parser.add_argument("--slo", default="20s")
-    parser.add_argument("--plots", metavar="FOLDER", help="where real.svg and rehearsed.svg are drawn")
+    parser.add_argument(
+        "--plots", metavar="FOLDER", help="the folder for the charts real.svg and rehearsed.svg"
+    )
     given = parser.parse_args()
     trace = ["--trace", given.trace, "--first", given.first, "--scale", given.scale, "--slo", given.slo]
     trace += ["--service-time", "column"]
@@ -116,7 +120,7 @@ def main() -> int:
     real, rehearsed = figures(lived), figures(platform.json(*rehearsal))
     troubles = lived["troubles"] or "no trouble"
     print(f"{lived['requests']} requests; a replica takes {seconds:.2f} s to start; {troubles}")
-    print(render(("", "real", "rehearsed", "ratio", "aim"), rows(real, rehearsed)))
+    print(render(("", "real", "simulated", "ratio", "aim"), rows(real, rehearsed)))
     return 0 if agree(real, rehearsed) and lived["sender"]["kept_up"] else 1
 
 

@@ -1,4 +1,4 @@
-"""How fast a rehearsal is: a million requests, up to ten thousand replicas. The aim: 60 s on one core."""
+"""Speed of a simulation: a million requests, up to ten thousand replicas. The aim is 60 s on one core."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Case:
     name: str
     policy: str
     busy: float
-    """Replicas' worth of work, on average."""
+    """Average work, in busy replicas."""
     service: float
-    """Seconds: the mean, exponentially distributed."""
+    """Mean seconds of a request, exponentially distributed."""
 
 
 CASES = (
@@ -98,7 +98,7 @@ def main() -> int:
         slowest = max(slowest, seconds / number * 1e6)
         rows.append(_row(case, figures, seconds))
     print(machine.description())
-    print(render(("load", "policy", "CPU s", "µs a request", "peak", "replica-hours", "misses"), rows))
+    print(render(("load", "policy", "CPU s", "µs per request", "peak", "replica-hours", "misses"), rows))
     return 0 if slowest <= AIM else 1
 
 

@@ -1,7 +1,8 @@
-"""Random load and faults, and a verdict: minutes of bursts, silence, slow clients, disconnects and kill -9.
+"""Random load and faults with a verdict: minutes of bursts, silence, slow clients, disconnects and kill -9.
 
-Ends with 0 only if every request was answered or its failure is explained, nothing is counted any more at the
-end, and no process of the platform has grown by more than 5 %. The seed repeats a run's load and faults.
+The exit code is 0 only if every request was answered or its failure is explained, all counters are zero at
+the end, and no process of the platform has grown by more than 5 %. The same seed repeats a run's load and
+faults.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from support.soak.scenario import scenario
 from support.soak.soak import Memory, Report, Soak
 
 BIG_SHARE = 0.01
-"""Of the requests have 10 MB, beside those at the beginning."""
+"""Share of requests with 10 MB, besides those at the beginning."""
 LONG = 20.0
-"""Minutes from which they have: in less time, a process is weighed before it has met its first one, which
-takes memory once and for all."""
+"""Minutes; shorter runs have no such requests. In a short run, a process's memory would be measured before
+its first large request, which increases the memory permanently."""
 
 
 def measured(minutes: float, seed: int) -> Report:
@@ -41,7 +42,7 @@ def measured(minutes: float, seed: int) -> Report:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=None, help="by default another one each time")
+    parser.add_argument("--seed", type=int, default=None, help="seed of load and faults (default: random)")
     arguments = parser.parse_args()
     seed = random.randrange(1_000_000) if arguments.seed is None else arguments.seed
     print(machine.description())

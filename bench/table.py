@@ -1,4 +1,4 @@
-"""A table for people, on standard output."""
+"""Tables for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def render(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column is text, the others are figures."""
+    """Format a table. The first column is text, the others are figures."""
     lines = [heading, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
     return "\n".join(

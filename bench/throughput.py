@@ -1,7 +1,8 @@
-"""Answers a second of the tiny JSON handler, the whole way, against bare Envoy in front of bare Granian.
+"""Answers per second of the tiny JSON handler through gyrus, against bare Envoy in front of bare Granian.
 
-All run at once and are measured in turn, in several rounds, so that what else the machine does meets all of
-them. Both Envoys have as many workers. The aims are ratios: 1.0 at 32 connections, 0.9 at one, or more.
+All servers run at the same time and are measured alternately, in several rounds, so that other load on the
+machine affects all of them. Both Envoys have the same number of workers. The aims are ratios of at least 1.0
+at 32 connections and 0.9 at one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def measure(urls: dict[str, str], script: Path, rounds: int, seconds: int) -> Ro
 
 
 def ratio(figures: Rounds, ours: str, theirs: str, connections: int) -> float:
-    """The median of the rounds' ratios."""
+    """Return the median of the rounds' ratios."""
     pairs = zip(figures[ours, connections], figures[theirs, connections], strict=True)
     return statistics.median(one.rate / other.rate for one, other in pairs)
 
@@ -70,7 +71,7 @@ def rows(figures: Rounds) -> list[tuple[str, ...]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=3, help="length of each measurement")
     arguments = parser.parse_args()
     wrk.require()
     with tempfile.TemporaryDirectory(prefix="gyrus-bench-") as name, ExitStack() as servers:

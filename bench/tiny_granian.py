@@ -1,4 +1,4 @@
-"""The same as tiny/handler.py, written straight for Granian's RSGI: nothing but the work."""
+"""The work of tiny/handler.py, written directly for Granian's RSGI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gyrus as its users run it, and its runtime alone."""
+"""gyrus as users run it, and its runtime alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLOTS = 64
 
 @contextmanager
 def platform(folder: Path) -> Generator[str]:
-    """The URL of the tiny handler, deployed on a platform of its own."""
+    """Yield the URL of the tiny handler, deployed on its own platform."""
     port = free_port()
     environment = {
         **os.environ,
@@ -44,7 +44,7 @@ def platform(folder: Path) -> Generator[str]:
 
 
 def gateway_workers(folder: Path) -> int:
-    """How many workers the platform's Envoy really has."""
+    """Return the number of workers of the platform's Envoy."""
     home = str(folder / "home")
     for process in psutil.process_iter():
         try:
@@ -58,7 +58,7 @@ def gateway_workers(folder: Path) -> int:
 
 @contextmanager
 def replica(folder: Path) -> Generator[str]:
-    """The URL of the tiny handler on gyrus's runtime alone, over TCP."""
+    """Yield the URL of the tiny handler on gyrus's runtime alone, over TCP."""
     port = free_port()
     config = ReplicaConfig(
         id="tiny-1-bench",

@@ -1,4 +1,4 @@
-"""Runs wrk, the load generator, on this machine."""
+"""wrk, the load generator, run on this machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ POST = 'wrk.method = "POST"\nwrk.body = [[{body}]]\nwrk.headers["content-type"] 
 @dataclass(frozen=True, slots=True)
 class Figures:
     rate: float
-    """Answers a second."""
+    """Answers per second."""
     median: float
-    """Milliseconds."""
+    """Milliseconds of latency."""
 
 
 def require() -> None:
-    """Ends the program where wrk is missing."""
+    """Exit if wrk is missing."""
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing. Install it (on Debian and Ubuntu: apt-get install wrk) and try again.")
 

@@ -1,7 +1,7 @@
-"""Checks that the Markdown documents name only files that exist.
+"""Check that the Markdown documents name only files that exist.
 
 A path is the target of a relative link, or a word in backticks that begins with one of the repository's
-folders and holds a slash. ``*`` in it must match something.
+folders and contains a slash. A ``*`` in it must match at least one file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def paths_in(text: str) -> Iterator[tuple[str, bool]]:
-    """Each path that a document names, and whether it is relative to the document."""
+    """Yield each path that a document names, and whether it is relative to the document."""
     prose = _FENCED.sub("", text)
     for match in _LINK.finditer(prose):
         if "://" not in match[1] and not match[1].startswith("mailto:"):

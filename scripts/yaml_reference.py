@@ -1,7 +1,7 @@
-"""Writes docs/guides/yaml-reference.md from the specification's own descriptions.
+"""Write docs/guides/yaml-reference.md from the specification's own descriptions.
 
-scripts/yaml_reference.py            writes it
-scripts/yaml_reference.py --check    fails where it is not current
+scripts/yaml_reference.py            writes the file
+scripts/yaml_reference.py --check    fails if the file is not current
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ HEAD = """\
 
 <!-- Written by scripts/yaml_reference.py from the specification in src/gyrus/spec. Do not edit it here. -->
 
-`gyrus.yaml` is a list of APIs; a single API may stand without the list. Paths in it are relative to the file,
-and everything beside the file is uploaded with it (see [deploy a model](deploy-a-model.md)). An unknown
-field, a value of the wrong type and a contradiction are all refused with `file:line:column`, the cause and
-the remedy; `gyrus validate` checks without deploying. `gyrus schema` prints the same as a JSON Schema, for
-editors.
+`gyrus.yaml` is a list of APIs; a single API needs no list. Paths in it are relative to the file, and the
+whole folder of the file is uploaded with it (see [deploy a model](deploy-a-model.md)). An unknown field, a
+value of the wrong type and a contradiction are errors, which name `file:line:column`, the cause and the
+remedy. `gyrus validate` checks the file without deploying. `gyrus schema` prints this reference as a JSON
+Schema, for editors.
 
 ```yaml
 - name: iris
@@ -42,14 +42,15 @@ editors.
   process: {command: [vllm, serve, my-model, --port, $PORT], ready: {path: /health}}
 ```
 
-Durations are written `500ms`, `10s`, `5m`, `1h`, or together (`1m30s`); memory and cores as in Kubernetes.
+Durations are written as `500ms`, `10s`, `5m`, `1h`, or in combination (`1m30s`); memory and cores as in
+Kubernetes.
 
-On one machine, `compute.cpu` is a share to plan with: replicas wait until there is as much, and are not
-held to it. `compute.mem` and `compute.gpu` limit a replica too.
+On one machine, `compute.cpu` is a share for planning: replicas wait until that much is free, but may use
+more. `compute.mem` and `compute.gpu` also limit a replica.
 """
 
 SECTIONS = {"Api": "An API"}
-"""Titles of definitions; those that are not here are called by their place in the YAML."""
+"""Titles of definitions; the others have their place in the YAML as their title."""
 
 
 def main(arguments: list[str]) -> int:
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if TARGET.exists() and TARGET.read_text("utf-8") == text:
         return 0
-    remedy = "write it anew: .venv/bin/python scripts/yaml_reference.py"
+    remedy = "write it again: .venv/bin/python scripts/yaml_reference.py"
     print(f"{TARGET.relative_to(ROOT)} is not current; {remedy}")  # noqa: T201
     return 1
 
@@ -72,7 +73,7 @@ def rendered(schema: Json) -> str:
 
 
 def _places(root: str, definitions: dict[str, Json], title: str) -> dict[str, str]:
-    """Title of each definition, in the order in which the YAML meets them."""
+    """Return the title of each definition, in their order in the YAML."""
     found = {root: title}
 
     def visit(name: str, place: str) -> None:
@@ -96,7 +97,7 @@ def _section(title: str, name: str, definitions: dict[str, Json], places: dict[s
         f"| {_meaning(field, definitions)} |"
         for name, field in definition["properties"].items()
     )
-    table = ["| field | value | default | meaning |", "|---|---|---|---|", *rows]
+    table = ["| Field | Value | Default | Meaning |", "|---|---|---|---|", *rows]
     return "\n".join([f"## {title}", "", _plain(definition.get("description", "")), "", *table, ""])
 
 
@@ -151,7 +152,7 @@ def _default(name: str, field: Json, required: list[str]) -> str:
 
 
 def _meaning(field: Json, definitions: dict[str, Json]) -> str:
-    """A section that does not say what it is here has said so itself."""
+    """Return a field's description; that of its own section if the field has none."""
     described = field.get("description") or definitions.get(_reference(field), {}).get("description", "")
     text = _plain(described)
     shown = "".join(f" Example: `{json.dumps(example)}`." for example in list(_examples(field))[:1])
@@ -159,7 +160,7 @@ def _meaning(field: Json, definitions: dict[str, Json]) -> str:
 
 
 def _examples(field: Json) -> Iterator[Any]:
-    """Those that the value's column does not show."""
+    """Yield the examples that the column of values does not show."""
     if not field.get("pattern"):
         yield from (example for example in field.get("examples", ()) if not isinstance(example, str))
 
@@ -169,7 +170,7 @@ def _reference(field: Json) -> str:
 
 
 def _plain(text: str) -> str:
-    """Markdown of a docstring's one or two sentences."""
+    """Convert a docstring's one or two sentences to Markdown."""
     return text.replace("``", "`").replace("|", "\\|")
 
 

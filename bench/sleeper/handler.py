@@ -2,7 +2,7 @@ import asyncio
 
 
 class Handler:
-    """Works as long as it is told to, without a processor."""
+    """Takes as long as the payload requests, without using a CPU."""
 
     async def predict(self, payload: dict[str, float]) -> dict[str, float]:
         await asyncio.sleep(payload["seconds"])

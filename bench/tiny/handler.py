@@ -1,4 +1,4 @@
-"""The least that a handler can do: JSON in, JSON out."""
+"""The smallest handler: JSON in, JSON out."""
 
 from typing import Any
 
