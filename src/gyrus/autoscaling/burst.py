@@ -121,7 +121,7 @@ class BurstScaler:
         shrinking = limited if limited.rule else shrinking
         over = recent * OVER <= present and present - recent >= SMALLEST
         if over and scaling.panic_threshold is not None:
-            self._held.forget()
+            self._held.forget()  # otherwise the burst's own need would hold its replicas
             return shrinking
         kept = max(recent, held)
         if kept > present * (1 - SLACK):

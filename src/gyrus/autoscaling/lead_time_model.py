@@ -71,9 +71,9 @@ class LeadTimeModel:
         if self._first is None:
             self._first = self._last = now
         half = min(max(now - self._first, SHORTEST), MEMORY)
-        self._weight *= 2.0 ** min((now - self._last) / half, 100.0)
+        self._weight *= 2.0 ** min((now - self._last) / half, 100.0)  # a long pause must not overflow it
         self._last = now
-        if self._weight > _HEAVIEST:
+        if self._weight > _HEAVIEST:  # scale everything down before a float overflows
             for sums in self._sums.values():
                 sums[:] = (number / self._weight for number in sums)
             self._weight = 1.0

@@ -58,6 +58,7 @@ class Schedule:
 
 
 def _latest(line: ScheduledMinimum, now: float) -> Turn | None:
+    # CronSim excludes the instant at which it starts: with + 1, a time that is now counts.
     moment = next(_times(line, math.floor(now) + 1, backwards=True), None)
     return None if moment is None else Turn(moment.timestamp(), line)
 

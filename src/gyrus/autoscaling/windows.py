@@ -23,7 +23,7 @@ class Average:
     def add(self, now: float, value: float) -> float:
         """Add a number and return the new mean."""
         stood = min(self._first if self._last is None else now - self._last, self.span)
-        if stood > 0:
+        if stood > 0:  # a second number at the same time has no duration, and so no weight
             self._last = now
             self._parts.append((now, value * stood, stood))
             self._area += value * stood

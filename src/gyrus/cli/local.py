@@ -64,7 +64,7 @@ def is_alive(operator: OperatorFile) -> bool:
     try:
         process = psutil.Process(operator.pid)
         same = abs(process.create_time() - operator.pid_started) <= START_TIME_TOLERANCE
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        return same and process.status() != psutil.STATUS_ZOMBIE  # a zombie has exited already
     except psutil.NoSuchProcess:
         return False
 
@@ -140,7 +140,7 @@ def start(home: Home, settings: PlatformSettings) -> None:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=home.root, pass_fds=(writing,), start_new_session=True,
             )  # fmt: skip
-        os.close(writing)
+        os.close(writing)  # the operator has the only other end: reading ends when it exits
         _await_ready(home, process, reading)
     finally:
         os.close(reading)
@@ -233,7 +233,7 @@ def _await_end(process: subprocess.Popen[bytes]) -> None:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)  # it leads a session: its children end with it
     process.wait()
 
 

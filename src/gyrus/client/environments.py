@@ -80,7 +80,7 @@ class Environments:
             home.root.mkdir(parents=True, exist_ok=True)
             with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
                 out.write(msgspec.json.format(msgspec.json.encode(remembered)) + b"\n")
-            written.replace(file)
+            written.replace(file)  # atomic: no reader sees half a file
         except OSError as fault:
             raise _unusable(home, fault) from fault
 

@@ -144,7 +144,7 @@ class Transport:
         try:
             yield from answer.stream(65536)
         except (HTTPError, OSError, ValueError) as fault:
-            if not cut.made:
+            if not cut.made:  # after a cut, the error is only its effect
                 raise self._unreachable(fault) from fault
 
     def _unreachable(self, fault: Exception) -> OperatorUnreachable:

@@ -130,6 +130,7 @@ def _content(entry: ArchiveEntry) -> Iterator[bytes]:
     except OSError as error:
         remedy = f"check its permissions, or leave it out with a line in {IGNORE_FILE}"
         raise FolderRefused(f"{entry.name} cannot be read: {error.strerror}; {remedy}.") from error
+    # The archive's digest must describe one state of the file, not a mixture of two.
     if left or (before.st_size, before.st_mtime_ns) != (entry.size, after.st_mtime_ns):
         raise FolderRefused(f"{entry.name} changed while it was packed; try again when it no longer changes.")
 

@@ -131,6 +131,7 @@ class _Upload:
             )
         self._file.flush()
         unpacking.check(self._path)
+        # First on disk, then renamed: a power failure leaves no truncated archive under its final name.
         os.fsync(self._file.fileno())
         self._path.replace(archive)
         _sync_folder(archive.parent)

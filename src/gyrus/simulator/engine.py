@@ -109,6 +109,7 @@ class _SimulationRun:
         self._looks.append(FleetSample(now, in_flight, busy, waiting, ready, requested))
         return Sample(
             now=self._workload.start + now,
+            # From zero, the average would hide the request that has just arrived.
             in_flight=in_flight if requested else max(in_flight, gateway.in_flight.level),
             busy=busy,
             ready=ready,

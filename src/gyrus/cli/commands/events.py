@@ -16,7 +16,12 @@ KEPT = 1000
 
 @click.command("events", cls=Command)
 @api_name()
-@click.option("--since", type=TimeType(), metavar="10m", help="Only events since this age or time.")
+@click.option(
+    "--since",
+    type=TimeType(),
+    metavar="AGE|TIME",
+    help="Only events since an age (10m) or a time (2026-01-31T12:00Z).",
+)
 @click.option(
     "--limit",
     type=click.IntRange(0, KEPT),

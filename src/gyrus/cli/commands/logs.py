@@ -22,7 +22,12 @@ COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_
 @click.option(
     "--replica", metavar="ID", help="Only this replica's output. gyrus describe NAME shows the IDs."
 )
-@click.option("--since", type=TimeType(), metavar="10m", help="Only output since this age or time.")
+@click.option(
+    "--since",
+    type=TimeType(),
+    metavar="AGE|TIME",
+    help="Only output since an age (10m) or a time (2026-01-31T12:00Z).",
+)
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="At most the N newest past lines.")
 @click.option(
     "--previous", is_flag=True, help="Only output from before the last restart, and of gone replicas."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gyrus.spec.faults import SpecFault
     from gyrus.spec.load import SpecFile
 
-HEADERS = ("NAME", "KIND", "RUNS", "REPLICAS", "ENDPOINT")
+HEADERS = ("NAME", "KIND", "PROGRAM", "REPLICAS", "ENDPOINT")
 
 
 @click.command("validate", cls=Command)

@@ -53,6 +53,7 @@ class Observer:
 
     async def run(self, elapsed: Callable[[], float]) -> None:
         while True:
+            # Aligned to whole seconds, so that a slow answer does not delay the later samples.
             await asyncio.sleep(EVERY - elapsed() % EVERY)
             await self._look(elapsed())
 
