@@ -1,10 +1,10 @@
-"""Today's code against an earlier commit's, both running at once: the rate, and waking from zero.
+"""The present code against an earlier commit's, running in parallel: the rate, and waking from zero.
 
     scripts/bench paired COMMIT
 
 Two platforms run side by side, each with the code of its commit and the same dependencies. Each round
 measures both, in alternating order, so that other work on the machine affects both alike. The figures are
-medians of the rounds' own ratios, today's to the earlier one's. Exits with 0 only if each is within 3 %.
+medians of the rounds' own ratios, present to earlier. The exit code is 0 only if each is within 3 %.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ EARLIER, TODAY = "earlier", "today"
 IDLE_SOON = {"min_replicas": 0, "window": "1s", "downscale_stabilization_period": "1s", "panic_window": "1s"}
 POLL = 0.2
 SETTLE = 0.5
-"""Seconds for which both platforms rest before a wake."""
+"""Seconds without requests to both platforms before a wake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Measure:
 
     @property
     def ratio(self) -> float:
-        """The median of the rounds' ratios, today's to the earlier one's."""
+        """Return the median of the rounds' ratios, present to earlier."""
         return statistics.median(
             now / then for now, then in zip(self.taken[TODAY], self.taken[EARLIER], strict=True)
         )
@@ -67,7 +67,7 @@ def rate(connections: int, seconds: int, script: Path) -> Callable[[Platform], f
 
 
 def wake(platform: Platform) -> float:
-    """Milliseconds from a request to an idle API until its answer; a fork server is ready for it."""
+    """Return the milliseconds from a request to an idle API, with a ready fork server, until its answer."""
     until_idle(platform)
     began = time.perf_counter()
     reply = platform.ask("nap", {})
@@ -125,7 +125,7 @@ def main() -> int:
     )
     parser.add_argument("commit")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=int, default=3, help="of each measurement of the rate")
+    parser.add_argument("--seconds", type=int, default=3, help="length of each rate measurement")
     given = parser.parse_args()
     wrk.require()
     if not is_known(given.commit):
