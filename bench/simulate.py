@@ -17,6 +17,7 @@ from gyrus.simulator.figures import Figures, of_run
 from gyrus.simulator.service import Fixed
 from gyrus.simulator.workload import Workload, WorkloadRules
 from gyrus.spec.load import loads
+from gyrus.spec.realtime import RealtimeSpec
 
 AIM = 60.0
 """Seconds for a million requests."""
@@ -67,6 +68,7 @@ def workload(case: Case, number: int) -> Workload:
 
 def rehearsed(case: Case, number: int) -> tuple[Figures, float]:
     [spec] = loads(YAML, "bench")
+    assert isinstance(spec, RealtimeSpec)
     work = workload(case, number)
     rules = WorkloadRules.of(spec, Fixed(8.0))
     policy = make(case.policy, PolicyContext(spec=spec, workload=work, startup=8.0))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gyrus.spec.kinds import KINDS
 from gyrus.spec.schema import json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +50,7 @@ On one machine, `compute.cpu` is a share for planning: replicas wait until that 
 more. `compute.mem` and `compute.gpu` also limit a replica.
 """
 
-SECTIONS = {"Api": "An API"}
+SECTIONS = {"RealtimeAPI": "An API"}
 """Titles of definitions; the others have their place in the YAML as their title."""
 
 
@@ -67,7 +68,9 @@ def main(arguments: list[str]) -> int:
 
 def rendered(schema: Json) -> str:
     definitions: dict[str, Json] = schema["$defs"]
-    places = _places("Api", definitions, SECTIONS["Api"])
+    places: dict[str, str] = {}
+    for kind in KINDS:
+        places |= _places(kind, definitions, SECTIONS.get(kind, f"A `{kind}`"))
     sections = (_section(place, name, definitions, places) for name, place in places.items())
     return "\n".join([HEAD, *sections])
 

@@ -10,7 +10,7 @@ import pytest
 
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.errors import Conflict, StaleVersion, UnknownApi, UnknownPackage, UnknownRevision
 from gyrus.state.records import Api, Event, Package, StartupTime
 from gyrus.state.sql.store import open_store
@@ -24,21 +24,21 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def spec(name: str = "iris", **fields: Any) -> ApiSpec:
-    return ApiSpec.model_validate({"name": name, "handler": {"path": "handler.py"}, **fields})
+def spec(name: str = "iris", **fields: Any) -> RealtimeSpec:
+    return RealtimeSpec.model_validate({"name": name, "handler": {"path": "handler.py"}, **fields})
 
 
-def changed(number: int, name: str = "iris", **fields: Any) -> ApiSpec:
+def changed(number: int, name: str = "iris", **fields: Any) -> RealtimeSpec:
     """A specification that differs from every other number's."""
     return spec(name, env={"NUMBER": str(number)}, **fields)
 
 
-async def deploy(store: Store, *specs: ApiSpec, package: str | None = None, seconds: float = 0) -> Api:
+async def deploy(store: Store, *specs: RealtimeSpec, package: str | None = None, seconds: float = 0) -> Api:
     """Deploy, and return the last of them."""
     return (await store.deploy(specs, package, at(seconds)))[-1].api
 
 
-async def go_live(store: Store, *specs: ApiSpec) -> Api:
+async def go_live(store: Store, *specs: RealtimeSpec) -> Api:
     """Deploy each, one after the other, to the end of its rollout. Returns the last."""
     for each in specs:
         await store.finish(await deploy(store, each), Outcome.DONE, "", at(1))
@@ -182,6 +182,7 @@ class TestDeploy:
         revision = await store.revision("iris", 1)
         assert revision
         assert revision.spec == wanted
+        assert isinstance(revision.spec, RealtimeSpec)
         assert revision.spec.digest(None) == revision.digest
 
 

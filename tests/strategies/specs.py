@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gyrus.spec.api import (
-    ApiSpec,
     Autoscaling,
     Batching,
     Compute,
@@ -19,6 +18,7 @@ from gyrus.spec.api import (
     ScheduledMinimum,
     UpdateStrategy,
 )
+from gyrus.spec.realtime import RealtimeSpec
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True).filter(
     lambda name: name not in {"healthz", "readyz", "metrics"}
@@ -104,7 +104,7 @@ def autoscalings(draw: st.DrawFn, least_min: int = 0) -> Autoscaling:
 
 
 @st.composite
-def api_specs(draw: st.DrawFn, name: st.SearchStrategy[str] = names) -> ApiSpec:
+def api_specs(draw: st.DrawFn, name: st.SearchStrategy[str] = names) -> RealtimeSpec:
     source = draw(handlers | processes)
     handler = source if isinstance(source, Handler) else None
     fields: dict[str, Any] = {"handler" if handler else "process": source}
@@ -112,7 +112,7 @@ def api_specs(draw: st.DrawFn, name: st.SearchStrategy[str] = names) -> ApiSpec:
     if countable and draw(st.booleans()):
         least = handler.smallest_slots if handler else 1
         fields["max_concurrency"] = draw(st.none() | st.integers(least, 9999))
-    return ApiSpec(
+    return RealtimeSpec(
         name=draw(name),
         **fields,
         max_queue_length=draw(st.integers(0, 1000)),

@@ -25,7 +25,7 @@ from gyrus.backends.memory import MemoryMachine as MemoryMachine
 from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from support.looking import until as looked
 
 PATIENCE = 30.0
@@ -75,10 +75,10 @@ class Folder:
         self.forgotten.update(digests)
 
 
-def spec(api: str = "iris", **changes: object) -> ApiSpec:
+def spec(api: str = "iris", **changes: object) -> RealtimeSpec:
     """A server of a few lines."""
     process = {"command": ["python", "server.py"]}
-    return ApiSpec.model_validate({"name": api, "process": process, **changes})
+    return RealtimeSpec.model_validate({"name": api, "process": process, **changes})
 
 
 def order(

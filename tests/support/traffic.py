@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gyrus.autoscaling.policy import Decision, Policy, Sample
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 THURSDAY = 1763596800.0
 """2025-11-20 00:00 UTC."""
@@ -17,9 +17,9 @@ STILL = {"forecast": False, "panic_threshold": None}
 """Cortex's rules alone."""
 
 
-def api(*, max_concurrency: int | None = 1, **autoscaling: Any) -> ApiSpec:
+def api(*, max_concurrency: int | None = 1, **autoscaling: Any) -> RealtimeSpec:
     fields = {"autoscaling": autoscaling, "max_concurrency": max_concurrency}
-    return ApiSpec.model_validate({"name": "chat", "handler": {"path": "handler.py"}, **fields})
+    return RealtimeSpec.model_validate({"name": "chat", "handler": {"path": "handler.py"}, **fields})
 
 
 @dataclass

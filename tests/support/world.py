@@ -10,15 +10,15 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus
 from gyrus.control.plan import Plan, plan
 from gyrus.control.situation import Situation, all_endpoints
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Replica
 from gyrus.state.records import Api, Generation
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def spec(**changes: object) -> ApiSpec:
-    return ApiSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}, **changes})
+def spec(**changes: object) -> RealtimeSpec:
+    return RealtimeSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}, **changes})
 
 
 def generation(number: int) -> Generation:
@@ -66,7 +66,7 @@ class World:
     """Applies plans as the reconciler does, and remembers what was broken on the way."""
 
     api: Api
-    spec: ApiSpec
+    spec: RealtimeSpec
     replicas: dict[str, Replica] = field(default_factory=dict[str, Replica])
     retiring: frozenset[str] = frozenset()
     routed: frozenset[str] | None = None

@@ -14,8 +14,8 @@ from gyrus.autoscaling.recommendation import Recommendation, whole
 from gyrus.autoscaling.schedule import Schedule
 from gyrus.autoscaling.stable import Stable
 from gyrus.autoscaling.windows import Average
-from gyrus.spec.api import ApiSpec
 from gyrus.spec.quantities import format_duration
+from gyrus.spec.realtime import RealtimeSpec
 
 QUEUED = 1.1
 """Times the requested replicas. Load above this does not count as experience: it is a queue that they work
@@ -45,7 +45,7 @@ class DefaultPolicy(Policy):
 
     every = 1.0
 
-    def __init__(self, spec: ApiSpec) -> None:
+    def __init__(self, spec: RealtimeSpec) -> None:
         self._average = Average(0.0)
         self._steady = Average(0.0)
         self._panic = Average(0.0)
@@ -56,7 +56,7 @@ class DefaultPolicy(Policy):
         """Time of the last request in flight, or else of the first sample."""
         self.reconfigure(spec)
 
-    def reconfigure(self, spec: ApiSpec) -> None:
+    def reconfigure(self, spec: RealtimeSpec) -> None:
         """Use the settings of another revision of the same API from now on."""
         scaling = self._scaling = spec.autoscaling
         self._target = spec.target_in_flight

@@ -17,7 +17,7 @@ from gyrus.aio.signals import Signals
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 CLOSE = 1e-6
 """Cores, or replicas, that are lost in sums of fractions."""
@@ -161,7 +161,7 @@ class MemoryBackend:
             for id, replica in self._machine.replicas.items()
         }
 
-    def room(self, spec: ApiSpec) -> int | None:
+    def room(self, spec: RealtimeSpec) -> int | None:
         needs = spec.compute.cpu
         if self.cores is None or not needs:
             return None

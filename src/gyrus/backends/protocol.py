@@ -9,7 +9,7 @@ from typing import Protocol
 from gyrus.aio.signals import Signals
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import ReplicaStatus
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class ReplicaOrder:
     """Unique for ever, safe in a path and a DNS label: ``<api>-<generation>-<5 characters>``."""
     generation: int
     revision: int
-    spec: ApiSpec
+    spec: RealtimeSpec
     package: str | None
     """Digest of the archive of the project's files."""
 
@@ -91,7 +91,7 @@ class Backend(Protocol):
         """All replicas by id, as known now. Cheap, without I/O."""
         ...
 
-    def room(self, spec: ApiSpec) -> int | None:
+    def room(self, spec: RealtimeSpec) -> int | None:
         """The most replicas of this API, as specified, for which there is capacity; None: no limit is known.
 
         Its own count: what they hold is its own, whatever else waits. What other APIs hold, or wait for, is

@@ -113,7 +113,8 @@ def _failures(replicas: tuple[ReplicaView, ...]) -> Iterator[str]:
 
 def _scaling(description: ApiDescription) -> Iterator[str]:
     """Yield the bounds, the last decision with its inputs, and the times that a start takes."""
-    yield f"{'bounds':<10} {_bounds(description.spec['autoscaling'])}"
+    if bounds := _bounds(description.spec.get("autoscaling")):
+        yield f"{'bounds':<10} {bounds}"
     if scaling := description.scaling:
         yield f"{'decision':<10} {age(scaling.time)} ago, with {scaling.was} requested: {scaling.message}"
         if scaling.inputs:
@@ -128,8 +129,10 @@ def _scaling(description: ApiDescription) -> Iterator[str]:
         yield f"{'next':<10} {_fork_server(description.fork_server)}"
 
 
-def _bounds(autoscaling: dict[str, Any]) -> str:
-    """Format the bounds as specified, with the number of scheduled minima."""
+def _bounds(autoscaling: dict[str, Any] | None) -> str:
+    """Format the bounds as specified, with the number of scheduled minima. Empty if there are none."""
+    if not autoscaling or not {"min_replicas", "max_replicas"} <= autoscaling.keys():
+        return ""
     least, most = autoscaling["min_replicas"], autoscaling["max_replicas"]
     lines = len(autoscaling.get("schedule", ()))
     scheduled = f", and {lines} scheduled {'minimum' if lines == 1 else 'minima'}" if lines else ""

@@ -24,6 +24,7 @@ from gyrus.simulator.tuning import Goal, Tuned, tune
 from gyrus.simulator.workload import Workload, WorkloadRules
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.load import load
+from gyrus.spec.realtime import RealtimeSpec
 
 BEST = COMPARED[-1]
 PRESENT, TUNED = "present", "tuned"
@@ -61,7 +62,7 @@ class SimulateOptions:
 class Simulation:
     """One API under one trace."""
 
-    spec: ApiSpec
+    spec: RealtimeSpec
     workload: Workload
     rules: WorkloadRules
 
@@ -108,17 +109,23 @@ def _prepared(path: Path, wanted: SimulateOptions) -> Simulation:
     return Simulation(spec=spec, workload=workload, rules=WorkloadRules.of(spec, wanted.startup, wanted.seed))
 
 
-def _chosen(path: Path, name: str | None) -> ApiSpec:
+def _chosen(path: Path, name: str | None) -> RealtimeSpec:
     file = load(path, files=False)
     by_name = {spec.name: spec for spec in file.apis}
     if name is None and len(by_name) == 1:
-        return file.apis[0]
+        return _simulated(file.apis[0])
     told = ", ".join(by_name)
     if name is None:
         raise WrongInput(f"{file.path} has several APIs: {told}.", remedy="Choose one with --api NAME.")
     if name not in by_name:
         raise WrongInput(f"{file.path} has no API {name}; it has {told}.{nearest(name, by_name)}")
-    return by_name[name]
+    return _simulated(by_name[name])
+
+
+def _simulated(spec: ApiSpec) -> RealtimeSpec:
+    if not isinstance(spec, RealtimeSpec):
+        raise WrongInput(f"{spec.name} is a {spec.kind}; gyrus can simulate a RealtimeAPI alone.")
+    return spec
 
 
 def _compare(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions) -> None:

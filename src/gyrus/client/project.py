@@ -62,7 +62,4 @@ class Project:
 
 def _files(specs: Sequence[ApiSpec]) -> set[str]:
     """Return the files of the project that the specifications name."""
-    handlers = [spec.handler for spec in specs if spec.handler]
-    processes = [spec.process for spec in specs if spec.process]
-    requirements = [source.requirements for source in (*handlers, *processes) if source.requirements]
-    return {*(handler.path for handler in handlers), *requirements}
+    return {file for spec in specs for file in spec.files}

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from itertools import chain
+from typing import Any, Protocol
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
@@ -20,7 +21,7 @@ from gyrus.contract.replica import Phase
 from gyrus.control.events import scaled_event, shortage_event
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board
 from gyrus.state.errors import NotFound, StaleVersion, StateError
 from gyrus.state.records import Api, Event
@@ -45,7 +46,7 @@ RETRY = Backoff(0.2, 30)
 class LivePolicy(Policy, Protocol):
     """One that goes on when the specification changes."""
 
-    def reconfigure(self, spec: ApiSpec) -> None: ...
+    def reconfigure(self, spec: RealtimeSpec) -> None: ...
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class _ScaledApi:
 
     created_at: datetime
     revision: int
-    spec: ApiSpec
+    spec: RealtimeSpec
     policy: LivePolicy
     samples: TrafficSampler = field(default_factory=TrafficSampler)
     decided_at: float = 0.0
@@ -74,12 +75,14 @@ class Autoscaler:
     store: Store
     board: Board
     clock: Clock
-    policy: Callable[[ApiSpec], LivePolicy]
-    room: Callable[[ApiSpec], int | None]
+    policy: Callable[[RealtimeSpec], LivePolicy]
+    room: Callable[[RealtimeSpec], int | None]
     """The most replicas of this specification that fit, those that run included; None: no limit is known."""
     _apis: dict[str, Api] = field(default_factory=dict[str, Api])
     """As read last, those being deleted left out."""
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
+    _unscaled: dict[str, tuple[datetime, int]] = field(default_factory=dict[str, tuple[datetime, int]])
+    """By API: when it was created and its revision, where that has nothing to scale."""
 
     async def run(self) -> None:
         bodies = {"looks": self._look, "decisions": self._decide_all, "demand": self._answer_demand}
@@ -133,6 +136,8 @@ class Autoscaler:
         """
         try:
             scaled = await self._watch(api)
+            if scaled is None:
+                return True
             decision = self._decide(api, scaled)
             if decision:
                 await self._follow(api, scaled, decision)
@@ -146,25 +151,34 @@ class Autoscaler:
                 known.failing = True
         return True
 
-    async def _watch(self, api: Api) -> _ScaledApi:
-        """What is remembered of this API, brought to its present specification."""
+    async def _watch(self, api: Api) -> _ScaledApi | None:
+        """What is remembered of this API, brought to its present specification; None: it is not scaled."""
         scaled = self._scaled.get(api.name)
-        if scaled is None or scaled.created_at != api.created_at:
-            spec = await self._spec(api)
-            scaled = _ScaledApi(api.created_at, api.target.revision, spec, self.policy(spec))
-            self._scaled[api.name] = scaled
-            self._look_at(api.name, scaled)
-        elif scaled.revision != api.target.revision:
-            scaled.spec = await self._spec(api)
-            scaled.revision = api.target.revision
-            scaled.policy.reconfigure(scaled.spec)
+        known = scaled if scaled and scaled.created_at == api.created_at else None
+        if known and known.revision == api.target.revision:
+            return known
+        if self._unscaled.get(api.name) == (api.created_at, api.target.revision):
+            return None
+        spec = await self._spec(api)
+        if spec is None:
+            self._forget(api.name)
+            self._unscaled[api.name] = (api.created_at, api.target.revision)
+            return None
+        if known:
+            known.spec, known.revision = spec, api.target.revision
+            known.policy.reconfigure(spec)
+            return known
+        scaled = _ScaledApi(api.created_at, api.target.revision, spec, self.policy(spec))
+        self._scaled[api.name] = scaled
+        self._look_at(api.name, scaled)
         return scaled
 
-    async def _spec(self, api: Api) -> ApiSpec:
+    async def _spec(self, api: Api) -> RealtimeSpec | None:
+        """None: it is unreadable, or of a kind without replicas."""
         revision = await self.store.revision(api.name, api.target.revision)
         if revision is None:
             raise NotFound(f"revision {api.target.revision} of {api.name} is not in the store")
-        return revision.spec
+        return revision.spec if isinstance(revision.spec, RealtimeSpec) else None
 
     def _decide(self, api: Api, scaled: _ScaledApi) -> Decision | None:
         """None while nothing is known of the traffic."""
@@ -230,9 +244,15 @@ class Autoscaler:
 
     def _forget_others(self, names: Iterable[str]) -> None:
         kept = frozenset(names)
-        for known in (self._scaled, self.board.scaling, self.board.decisions, self.board.asked):
-            for name in known.keys() - kept:
-                del known[name]
+        for name in frozenset(chain(*self._kept_by_name())) - kept:
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        for known in self._kept_by_name():
+            known.pop(name, None)
+
+    def _kept_by_name(self) -> tuple[dict[str, Any], ...]:
+        return (self._scaled, self._unscaled, self.board.scaling, self.board.decisions, self.board.asked)
 
 
 def kept_for_proof(decision: Decision, api: Api) -> Decision:

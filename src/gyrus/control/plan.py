@@ -10,7 +10,7 @@ from gyrus.contract.replica import Phase
 from gyrus.control.rolling_update import Margins, to_preempt, to_retire, to_revive, to_start
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict, judge
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import QueuePolicy, Replica, Route
 
 REPLACE_AFTER = 60.0
@@ -126,7 +126,7 @@ def route(situation: Situation, retiring: frozenset[str]) -> Route:
     )
 
 
-def _queueing(situation: Situation, spec: ApiSpec) -> QueuePolicy:
+def _queueing(situation: Situation, spec: RealtimeSpec) -> QueuePolicy:
     return QueuePolicy(
         slots=spec.slots,
         longest_queue=spec.max_queue_length,

@@ -6,14 +6,17 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gyrus.aio.clock import Clock
 from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
 from gyrus.control.events import fork_server_event, preemption_event, replica_events, verdict_event
-from gyrus.control.plan import Plan, plan, route
+from gyrus.control.plan import Plan
+from gyrus.control.planners import planner_for
 from gyrus.control.situation import Situation
 from gyrus.control.startup_times import StartupTimer
 from gyrus.control.verdict import Verdict
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import NotFound, StaleVersion, StateError
 from gyrus.state.records import Api, Event, Generation, Revision
@@ -52,8 +55,9 @@ class Reconciler:
         for api in await self.store.apis():
             situation = await self._observe(api)
             self.board.replicas[api.name] = situation.replicas
-            if not api.deleting:
-                self.board.routes[api.name] = route(situation, situation.retiring)
+            wanted = planner_for(situation).route(situation, situation.retiring)
+            if wanted and not api.deleting:
+                self.board.routes[api.name] = wanted
 
     async def reconcile(self, name: str) -> float | None:
         """Take the next step for this API; the seconds after which to look again, if any."""
@@ -62,7 +66,7 @@ class Reconciler:
             await self._clean_up(name)
             return None
         situation = await self._observe(api)
-        step = plan(situation, self.clock.now())
+        step = planner_for(situation).plan(situation, self.clock.now())
         self._publish(api, situation, step.route)
         await self._publish_events(name)
         await self.startup_timer.look(situation)
@@ -72,21 +76,22 @@ class Reconciler:
 
     # Observe
 
-    async def _observe(self, api: Api) -> Situation:
+    async def _observe(self, api: Api) -> Situation[Any]:
         replicas = self._replicas(api.name)
         ids = {replica.id for replica in replicas}
         target = (await self._revision(api.name, api.target)).spec
+        live = (await self._revision(api.name, api.live)).spec if api.live else None
         return Situation(
             api=api,
             target_spec=target,
-            live_spec=(await self._revision(api.name, api.live)).spec if api.live else None,
+            live_spec=live if type(live) is type(target) else None,
             replicas=replicas,
             retiring=self._retiring.get(api.name, frozenset()) & ids,
             acknowledged=self.board.acknowledged.get(api.name),
             reachable=self.board.reachable.get(api.name),
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
-            room=self.backend.room(target),
+            room=self.backend.room(target) if isinstance(target, RealtimeSpec) else None,
         )
 
     def _replicas(self, api: str) -> tuple[Replica, ...]:
@@ -102,12 +107,14 @@ class Reconciler:
             revision = await self.store.revision(*key)
             if revision is None:
                 raise NotFound(f"revision {generation.revision} of {name} is not in the store")
+            if revision.fault:
+                log.error("%s fails: %s", name, revision.fault)
             self._revisions[key] = revision
         return self._revisions[key]
 
     # Act
 
-    def _publish(self, api: Api, situation: Situation, wanted: Route | None) -> None:
+    def _publish(self, api: Api, situation: Situation[Any], wanted: Route | None) -> None:
         """Put the route and the replicas on the board, and ring where something changed."""
         if self.board.routes.get(api.name) != wanted:
             if wanted is None:
@@ -116,10 +123,10 @@ class Reconciler:
                 self.board.routes[api.name] = wanted
             self.board.route_signals.notify(api.name)
 
-    async def _act(self, situation: Situation, step: Plan) -> None:
+    async def _act(self, situation: Situation[Any], step: Plan) -> None:
         api = situation.api
         self._retiring[api.name] = step.retiring
-        grace = situation.target_spec.timeout.total_seconds() + DRAIN_ALLOWANCE
+        grace = situation.target_spec.request_timeout.total_seconds() + DRAIN_ALLOWANCE
         for replica in step.stop:
             await self.backend.stop(replica, grace=grace)
         if api.live:
@@ -130,6 +137,8 @@ class Reconciler:
     async def _start(self, api: Api, generation: Generation, count: int) -> None:
         for _ in range(count):
             order = _order(api, generation, await self._revision(api.name, generation))
+            if order is None:
+                return
             self.startup_timer.ordered(api.name, order.id)
             await self.backend.start(order)
 
@@ -167,7 +176,7 @@ class Reconciler:
         if event := fork_server_event(name, before, after, self.clock.now()):
             await self._keep(name, event)
 
-    async def _record(self, situation: Situation, step: Plan) -> None:
+    async def _record(self, situation: Situation[Any], step: Plan) -> None:
         api = situation.api
         if step.makes_way:
             await self._keep(api.name, preemption_event(api.name, step.makes_way, self.clock.now()))
@@ -218,7 +227,10 @@ class Reconciler:
             self.board.replica_signals.notify(name)
 
 
-def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder:
+def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder | None:
+    """None: there can be no replica of this revision."""
+    if not isinstance(revision.spec, RealtimeSpec):
+        return None
     suffix = "".join(secrets.choice(_ID_LETTERS) for _ in range(5))
     return ReplicaOrder(
         id=f"{api.name}-{generation.number}-{suffix}",

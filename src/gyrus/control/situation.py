@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic
+
+from typing_extensions import TypeVar
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, ReplicaStatus
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.stored import StoredSpec
 from gyrus.state.board import Replica
 from gyrus.state.records import Api, Generation
 
@@ -17,14 +21,17 @@ def all_endpoints(status: ReplicaStatus) -> frozenset[str]:
     return frozenset((*status.endpoints, *listening))
 
 
+SpecT = TypeVar("SpecT", bound=StoredSpec, default=RealtimeSpec)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(Generic[SpecT]):
     """One API: its intent, its replicas, and what the gateway is known to do."""
 
     api: Api
-    target_spec: ApiSpec
-    live_spec: ApiSpec | None
-    """Of the live generation; None before there is one."""
+    target_spec: SpecT
+    live_spec: SpecT | None
+    """Of the live generation; None before there is one, and where it is of another kind or unreadable."""
     replicas: tuple[Replica, ...]
     """All that exist, the draining ones included, oldest first."""
     retiring: frozenset[str]

@@ -12,7 +12,7 @@ from gyrus.aio.clock import Clock
 from gyrus.contract.operator import StartupTimes
 from gyrus.contract.replica import Phase, StartKind
 from gyrus.control.situation import Situation
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board, Replica
 from gyrus.state.errors import StateError
 from gyrus.state.records import Api, StartupTime
@@ -34,7 +34,7 @@ def summed_up(starts: Sequence[StartupTime]) -> tuple[StartupTimes, ...]:
     )
 
 
-def expected(times: Iterable[StartupTimes], spec: ApiSpec) -> float:
+def expected(times: Iterable[StartupTimes], spec: RealtimeSpec) -> float:
     """Seconds that the next replica will take."""
     by_kind = {each.kind: each.median for each in times}
     cold = by_kind.get(StartKind.COLD, DEFAULT)

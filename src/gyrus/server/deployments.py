@@ -49,15 +49,11 @@ def checked(request: DeployRequest) -> tuple[ApiSpec, ...]:
     if not request.apis:
         raise SpecError([_fault(SOURCE, "there is none", "name at least one API to deploy")])
     specs = check(request.apis, SOURCE)
-    homeless = [spec.name for spec in specs if _needs_files(spec)] if request.package is None else []
+    homeless = [spec.name for spec in specs if spec.needs_package] if request.package is None else []
     if homeless:
         remedy = "upload their package, and name its digest"
         raise SpecError(_fault(f"{SOURCE}: {name}", "its files are missing", remedy) for name in homeless)
     return specs
-
-
-def _needs_files(spec: ApiSpec) -> bool:
-    return spec.handler is not None or (spec.process is not None and spec.process.requirements is not None)
 
 
 def _fault(where: str, message: str, remedy: str) -> SpecFault:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gyrus.autoscaling.policy import Policy
 from gyrus.simulator.workload import Workload
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 COMPARED = ("gyrus", "cortex", "kpa", "hpa", "clairvoyant")
 """Policies in the order of a comparison. The last one knows the future: the others are measured by it."""
@@ -23,7 +23,7 @@ _FIXED = re.compile(r"fixed:(\d{1,9})", re.ASCII)
 class PolicyContext:
     """The input from which a policy can be built."""
 
-    spec: ApiSpec
+    spec: RealtimeSpec
     workload: Workload
     """Workload, for the policy that knows the future."""
     startup: float

@@ -20,8 +20,8 @@ from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import Figures, of_run
 from gyrus.simulator.load import concurrency
 from gyrus.simulator.workload import Workload, WorkloadRules
-from gyrus.spec.api import ApiSpec
 from gyrus.spec.quantities import format_duration
+from gyrus.spec.realtime import RealtimeSpec
 
 EVENTS = 6_000_000
 """Most simulated requests and decisions of one search."""
@@ -65,7 +65,7 @@ class Goal:
 class Tuned:
     """The result of a search."""
 
-    spec: ApiSpec
+    spec: RealtimeSpec
     """The API with the best settings."""
     best: Figures
     present: Figures
@@ -79,7 +79,7 @@ class Tuned:
 
 @dataclass(slots=True)
 class _Search:
-    spec: ApiSpec
+    spec: RealtimeSpec
     workload: Workload
     rules: WorkloadRules
     goal: Goal
@@ -117,7 +117,7 @@ Ladders = dict[str, list[Any]]
 
 
 def tune(
-    spec: ApiSpec, workload: Workload, rules: WorkloadRules, goal: Goal, told: Callable[[int, int], None]
+    spec: RealtimeSpec, workload: Workload, rules: WorkloadRules, goal: Goal, told: Callable[[int, int], None]
 ) -> Tuned:
     """Search for the best settings. ``told`` is called with the number of tried settings and their limit."""
     search = _Search(spec, workload, rules, goal, told)
@@ -140,12 +140,12 @@ def tune(
     )
 
 
-def with_settings(spec: ApiSpec, settings: Settings) -> ApiSpec:
+def with_settings(spec: RealtimeSpec, settings: Settings) -> RealtimeSpec:
     """Return the same API with other autoscaling settings."""
     return spec.model_copy(update={"autoscaling": spec.autoscaling.model_copy(update=dict(settings))})
 
 
-def _ladders(spec: ApiSpec, workload: Workload) -> Ladders:
+def _ladders(spec: RealtimeSpec, workload: Workload) -> Ladders:
     scaling, slots = spec.autoscaling, spec.slots or 1
     spans = {name: [timedelta(seconds=value) for value in values] for name, values in SPANS.items()}
     ladders: Ladders = {
@@ -161,7 +161,7 @@ def _ladders(spec: ApiSpec, workload: Workload) -> Ladders:
     return ladders
 
 
-def _minimums(spec: ApiSpec, workload: Workload) -> list[int]:
+def _minimums(spec: RealtimeSpec, workload: Workload) -> list[int]:
     """Return the least allowed minimum, and those that carry the load for each of ``SHARES`` of the time."""
     least = 1 if spec.process and spec.process.protocol == "http2" else 0
     load = sorted(concurrency(workload, 1.0))

@@ -8,7 +8,7 @@ from typing import Self
 
 from gyrus.simulator.service import ServiceTimes, Spread
 from gyrus.simulator.trace import Trace
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class WorkloadRules:
     seed: int = 1
 
     @classmethod
-    def of(cls, spec: ApiSpec, startup: Spread, seed: int = 1) -> Self:
+    def of(cls, spec: RealtimeSpec, startup: Spread, seed: int = 1) -> Self:
         return cls(
             slots=spec.slots,
             longest_queue=spec.max_queue_length,

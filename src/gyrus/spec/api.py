@@ -1,14 +1,16 @@
-"""The specification of one API, as pydantic models: names, defaults and limits of the YAML.
+"""The parts of a specification as pydantic models, and what every kind of API has in common.
 
-A specification that exists is right in itself: each model refuses what contradicts itself, too. The texts
-under the fields are what editors show (see ``schema``).
+Names, defaults and limits of the YAML are here; each kind's own model is in a module of its own (see
+``kinds``). A specification that exists is right in itself: each model refuses what contradicts itself, too.
+The texts under the fields are what editors show (see ``schema``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -27,11 +29,7 @@ from gyrus.spec.words import (
     Route,
     Text,
     TimeZone,
-    Variable,
-    check_endpoint,
 )
-
-Kind = Literal["RealtimeAPI"]
 
 CONTRADICTIONS = "contradictions"
 """Type of the one pydantic error that carries all contradictions of a model, under the same name."""
@@ -232,135 +230,63 @@ class Networking(Model):
     """Path under the gateway. By default the API's name."""
 
 
-def _default_concurrency(fields: dict[str, Any]) -> int | None:
-    handler: Handler | None = fields.get("handler")
-    return handler.smallest_slots if handler else None
-
-
-class ApiSpec(Model):
-    """One API."""
+class ApiSpec(Model, ABC):
+    """One API of any kind."""
 
     name: Name = Field(examples=["iris"])
     """Unique; part of the API's URL."""
-    kind: Kind = "RealtimeAPI"
-    """What kind of API it is: a RealtimeAPI answers each request at once."""
-    handler: Handler | None = None
-    """A Python class that answers. Exactly one of handler and process is needed."""
-    process: Process | None = None
-    """Any HTTP server that listens on $PORT. Exactly one of handler and process is needed."""
-    max_concurrency: int | None = Field(default_factory=_default_concurrency, ge=1, le=100_000)
-    """Requests that a replica works on at once; null: no limit. By default one for each process of a handler
-    (with batching, one batch for each), and no limit for a process."""
-    max_queue_length: int = Field(default=100, ge=0, le=100_000)
-    """Requests that wait at a replica before the next is refused with 503."""
-    timeout: Annotated[Duration, between("1ms", "24h")] = timedelta(seconds=60)
-    """From a request's arrival until its answer starts; then it is refused with 504."""
-    max_hold: Annotated[Duration, between("0ms", "24h")] | None = None
-    """How long a request may be held while no replica is there; then it is refused with 503. By default, and
-    at most, timeout."""
-    idempotent: bool = False
-    """Every request may be sent twice: the gateway retries them all, not only GET and HEAD."""
-    compute: Compute = Compute()
-    """What one replica needs."""
-    env: dict[Variable, Text] = Field(default_factory=dict, examples=[{"LOG_LEVEL": "info"}])
-    """Environment variables of the replica."""
-    autoscaling: Autoscaling = Autoscaling()
-    """How many replicas run."""
-    update_strategy: UpdateStrategy = UpdateStrategy()
-    """How an update proceeds."""
-    networking: Networking = Networking()
-    """Where the API is found."""
+    kind: str
+    """Selects the model (see ``kinds``)."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        sources = [name for name in ("handler", "process") if getattr(self, name) is not None]
-        if fault := source_fault(sources):
-            yield fault
-        if self.handler:
-            yield from self._too_few_slots(self.handler)
-        if self.process and self.process.protocol == "http2" and not self.autoscaling.min_replicas:
-            message = "is 0, but requests to a server that speaks http2 cannot be held while it starts"
-            yield Contradiction(
-                path=("autoscaling", "min_replicas"), message=message, remedy="write at least 1"
-            )
-        if self.process and "PORT" in self.env:
-            message = "is chosen by the platform and given to the process"
-            yield Contradiction(path=("env", "PORT"), message=message, remedy="remove it", at_key=True)
-        if self.process and self.process.protocol == "http2" and self.max_concurrency is not None:
-            message = f"is {self.max_concurrency}, but requests cannot be counted in http2"
-            remedy = "remove it, or write process.protocol: http1"
-            yield Contradiction(path=("max_concurrency",), message=message, remedy=remedy)
-        if self.networking.endpoint is None:
-            yield from _reserved_name(self.name)
-
-    def _too_few_slots(self, handler: Handler) -> Iterator[Contradiction]:
-        given, processes = self.max_concurrency, handler.processes
-        if given is None:
-            return
-        if given < processes:
-            message = f"is {given}, so that some of the {processes} processes would never work"
-            yield Contradiction(
-                path=("max_concurrency",),
-                message=message,
-                remedy=f"write at least {processes}, or fewer processes",
-            )
-        elif processes < given < handler.smallest_slots:
-            message = (
-                f"is {given}, with which a batch never fills: {handler.smallest_slots} requests are needed"
-            )
-            remedy = f"write at least {handler.smallest_slots}, or a smaller handler.batching.max_size"
-            yield Contradiction(path=("max_concurrency",), message=message, remedy=remedy)
+    @classmethod
+    def missing(cls, fields: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """Contradictions that these fields have already, however wrong their values are."""
+        yield from ()
 
     @property
-    def slots(self) -> int | None:
-        """Requests that one replica works on at once; None: no limit.
-
-        With batching they count requests, not batches, and suffice for one batch in each process.
-        """
-        if self.max_concurrency is None or not self.handler:
-            return self.max_concurrency
-        return max(self.max_concurrency, self.handler.smallest_slots)
-
-    @property
-    def target_in_flight(self) -> float:
-        """Requests in flight per replica that the autoscaler aims at."""
-        return self.autoscaling.target_in_flight or self.slots or 1
-
-    @property
-    def hold(self) -> timedelta:
-        """How long a request may be held while no replica is there."""
-        return self.timeout if self.max_hold is None else min(self.max_hold, self.timeout)
-
-    @property
-    def warm_start(self) -> Literal["off", "module", "model"]:
-        if self.handler is None:
-            return "off"
-        return self.handler.warm_start or ("off" if self.autoscaling.min_replicas else "module")
-
-    @property
+    @abstractmethod
     def endpoint_path(self) -> str:
         """The path under the gateway, with its leading and without a trailing slash."""
-        return "/" + (self.networking.endpoint or self.name).strip("/")
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files of the project that it names."""
+        return frozenset()
+
+    @property
+    def runs(self) -> str:
+        """What answers requests, for people: a file, a command."""
+        return ""
+
+    @property
+    def replica_range(self) -> str:
+        """How many replicas there may be, for people."""
+        return "-"
+
+    @property
+    def needs_package(self) -> bool:
+        """It cannot be carried out without the project's files."""
+        return bool(self.files)
+
+    @property
+    def request_timeout(self) -> timedelta:
+        """From a request's arrival until its answer starts. 0: nothing answers requests."""
+        return timedelta(0)
+
+    @property
+    def initial_replicas(self) -> int:
+        """Replicas that a new API starts with. 0: this kind has none."""
+        return 0
+
+    def bounded_replicas(self, present: int) -> int:
+        """Replicas that an API starts an update with, which has ``present`` requested."""
+        return 0
 
     def digest(self, package: str | None) -> str:
-        """Names this very specification together with its files: equal digests behave alike."""
-        content = json.dumps([self.model_dump(mode="json"), package], sort_keys=True)
+        """Name this very specification together with its files: equal digests behave alike.
+
+        What has its default is left out, so that a field that a newer gyrus adds changes no digest.
+        """
+        written = self.model_dump(mode="json", exclude_defaults=True) | {"kind": self.kind}
+        content = json.dumps([written, package], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
-
-
-def source_fault(given: list[str]) -> Contradiction | None:
-    """Exactly one thing must answer."""
-    if len(given) == 1:
-        return None
-    remedy = "exactly one of handler, model, process, pod is needed"
-    if not given:
-        return Contradiction(path=(), message="says nothing that answers requests", remedy=remedy)
-    message = f"has {' and '.join(given)}"
-    return Contradiction(path=(given[-1],), message=message, remedy=remedy, at_key=True)
-
-
-def _reserved_name(name: str) -> Iterator[Contradiction]:
-    try:
-        check_endpoint(name)
-    except ValueError:
-        message = f"{name} is reserved as an endpoint"
-        yield Contradiction(path=("name",), message=message, remedy="write another networking.endpoint")

@@ -6,22 +6,21 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gyrus.spec.api import CONTRADICTIONS, ApiSpec, source_fault
+from gyrus.spec.api import CONTRADICTIONS, ApiSpec
 from gyrus.spec.document import Value, fields_of
 from gyrus.spec.faults import Contradiction, Path, dotted, nearest
+from gyrus.spec.fields import Fields
+from gyrus.spec.kinds import DEFAULT_KIND, KINDS, LATER_KINDS, model_of
 
-SOURCES = ("handler", "model", "process", "pod")
 ELSEWHERE = {
     "model": ("is not available yet: this version serves no model without code", "write a handler"),
     "pod": ("works on Kubernetes only, and this platform runs on one machine", "write a process"),
 }
-LATER_KINDS = ("AsyncAPI", "BatchAPI", "TaskAPI", "TrafficSplitter")
 
 _WANTED = {
     "int_type": "a whole number",
@@ -47,23 +46,15 @@ def validate(data: Any, written: Value | None = None) -> ApiSpec | list[Contradi
     if not isinstance(data, dict):
         return [_not_a_mapping(data, written)]
     fields = fields_of(data)  # pyright: ignore[reportUnknownArgumentType] -- it may hold anything
-    if fields.get("kind") in LATER_KINDS:
+    if fields.get("kind") in LATER_KINDS and fields["kind"] not in KINDS:
         return [_later_kind(fields["kind"])]
+    model = model_of(fields.get("kind"))
     try:
-        return ApiSpec.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        found = [fault for line in error.errors() for fault in _translate(line, written)]
-        source = None if _misspells_source(fields) else _source_fault(fields)
-        return [*found, source] if source and source not in found else found
-
-
-def _source_fault(fields: Mapping[str, Any]) -> Contradiction | None:
-    return source_fault([name for name in SOURCES if fields.get(name) is not None])
-
-
-def _misspells_source(fields: Mapping[str, Any]) -> bool:
-    """An unknown field was meant to be the one that answers: that is told already."""
-    return any(nearest(name, SOURCES) for name in fields.keys() - ApiSpec.model_fields.keys())
+        known = Fields(model)
+        found = [fault for line in error.errors() for fault in _translate(line, known, written)]
+        return found + [fault for fault in model.missing(fields) if fault not in found]
 
 
 def _not_a_mapping(data: Any, written: Value | None) -> Contradiction:
@@ -73,10 +64,10 @@ def _not_a_mapping(data: Any, written: Value | None) -> Contradiction:
 
 def _later_kind(kind: str) -> Contradiction:
     message = f"{kind} is not supported yet by this version"
-    return Contradiction(path=("kind",), message=message, remedy="write RealtimeAPI")
+    return Contradiction(path=("kind",), message=message, remedy=f"write {DEFAULT_KIND}")
 
 
-def _translate(line: ErrorDetails, root: Value | None) -> Iterator[Contradiction]:
+def _translate(line: ErrorDetails, fields: Fields, root: Value | None) -> Iterator[Contradiction]:
     kind, path = line["type"], line["loc"]
     at_key = path[-1:] == ("[key]",)
     path = path[:-1] if at_key else path
@@ -90,32 +81,34 @@ def _translate(line: ErrorDetails, root: Value | None) -> Iterator[Contradiction
             )
         return
     if kind == "extra_forbidden":
-        yield _unknown_field(path)
+        yield _unknown_field(fields, path)
         return
     cited = _cite(line["input"], root.at(path) if root and not at_key else None)
-    message, remedy = _explain(line, path, cited, context)
+    message, remedy = _explain(line, fields, path, cited, context)
     yield Contradiction(path=path, message=message, remedy=remedy, at_key=at_key)
 
 
-def _explain(line: ErrorDetails, path: Path, cited: str, context: Mapping[str, Any]) -> tuple[str, str]:
+def _explain(
+    line: ErrorDetails, fields: Fields, path: Path, cited: str, context: Mapping[str, Any]
+) -> tuple[str, str]:
     kind, found = line["type"], line["input"]
     if kind == "missing":
-        return "is missing", _example(path)
+        return "is missing", _example(fields, path)
     if kind == "value_error":
         message, _, remedy = str(context["error"]).partition("; ")
         return f"{cited} {message}", remedy
     if kind == "literal_error":
-        return _no_choice(path, found, cited)
+        return _no_choice(fields, path, found, cited)
     if kind in _LIMITS:
-        return f"must be {_range(path, context)}, not {cited}", ""
+        return f"must be {fields.range(path, context)}, not {cited}", ""
     if kind == "too_short":
-        return "must not be empty", _example(path)
+        return "must not be empty", _example(fields, path)
     if kind in _WANTED:
-        return f"must be {_WANTED[kind]}, not {cited}", _retype(kind, path, found, cited)
-    return f"{cited} is wrong: {line['msg']}", _example(path)
+        return f"must be {_WANTED[kind]}, not {cited}", _retype(fields, kind, path, found, cited)
+    return f"{cited} is wrong: {line['msg']}", _example(fields, path)
 
 
-def _retype(kind: str, path: Path, found: Any, cited: str) -> str:
+def _retype(fields: Fields, kind: str, path: Path, found: Any, cited: str) -> str:
     """How to write what was found so that it has the right type."""
     if kind == "string_type" and isinstance(found, (bool, int, float)):
         return f'put it in quotes: "{cited.split()[-1]}"'
@@ -125,120 +118,41 @@ def _retype(kind: str, path: Path, found: Any, cited: str) -> str:
         try:
             return f"write {path[-1]}: {_flow(shlex.split(found))}"
         except ValueError:
-            return _example(path)
+            return _example(fields, path)
     if (
         isinstance(found, str)
         and re.fullmatch(r"-?\d+(\.\d+)?", found)
         and kind in {"int_type", "float_type"}
     ):
         return f"remove the quotes: {found}"
-    return _example(path)
+    return _example(fields, path)
 
 
-def _no_choice(path: Path, found: Any, cited: str) -> tuple[str, str]:
-    choices = _choices(path)
+def _no_choice(fields: Fields, path: Path, found: Any, cited: str) -> tuple[str, str]:
+    choices = list(KINDS) if path == ("kind",) else fields.choices(path)
     close = nearest(found, choices) if isinstance(found, str) else None
     remedy = f'did you mean "{close}"?' if close else f"write {' or '.join(choices)}"
     return f"{cited} is not a {path[-1]}", remedy
 
 
-def _unknown_field(path: Path) -> Contradiction:
+def _unknown_field(fields: Fields, path: Path) -> Contradiction:
     name = str(path[-1])
     if len(path) == 1 and name in ELSEWHERE:
         message, remedy = ELSEWHERE[name]
         return Contradiction(path=path, message=message, remedy=remedy, at_key=True)
-    model = _model_at(path[:-1])
+    model = fields.model_at(path[:-1])
     known = list(model.model_fields) if model else []
     remedy = f"known here: {', '.join(known)}"
     if close := nearest(name, known):
         remedy = f'did you mean "{close}"?'
-    elif homes := [home for home in _homes(ApiSpec, name, ()) if home != path]:
+    elif homes := [home for home in fields.homes(name) if home != path]:
         remedy = f"it belongs at {' or '.join(map(dotted, homes))}"
     return Contradiction(path=path, message="unknown field", remedy=remedy, at_key=True)
 
 
-# What the models know of a field
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    candidates = (annotation, *get_args(annotation))
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-
-
-def _field_at(path: Path) -> FieldInfo | None:
-    model, field = ApiSpec, None
-    for part in path:
-        if not model:
-            return None
-        if isinstance(part, int):  # one of a list: the model is that of its entries
-            continue
-        field = model.model_fields.get(part)
-        model = _model_in(field.annotation) if field else None
-    return field
-
-
-def _model_at(path: Path) -> type[BaseModel] | None:
-    field = _field_at(path)
-    return ApiSpec if not path else _model_in(field.annotation) if field else None
-
-
-def _homes(model: type[BaseModel], name: str, path: Path) -> Iterator[Path]:
-    """Every place in the specification where a field of this name belongs."""
-    for own, field in model.model_fields.items():
-        if own == name:
-            yield (*path, own)
-        inner = _model_in(field.annotation)
-        if inner and get_origin(field.annotation) is not tuple:
-            yield from _homes(inner, name, (*path, own))
-
-
-def _choices(path: Path) -> list[str]:
-    field = _field_at(path)
-    return list(_literals(field.annotation)) if field else []
-
-
-def _literals(annotation: Any) -> Iterator[str]:
-    """The words that a field may be, whether or not it may be nothing, too."""
-    for choice in get_args(annotation):
-        if isinstance(choice, str):
-            yield choice
-        else:
-            yield from _literals(choice)
-
-
-def _range(path: Path, context: Mapping[str, Any]) -> str:
-    """``from 1 to 64``; the limits are read from the field, since an error names only the one it hit."""
-    limits: dict[str, Any] = dict(context)
-    field = _field_at(path)
-    for limit in field.metadata if field else ():
-        limits |= {name: getattr(limit, name) for name in ("ge", "gt", "le", "lt") if hasattr(limit, name)}
-    if "ge" in limits and "le" in limits:
-        return f"from {limits['ge']:g} to {limits['le']:g}"
-    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    return " and ".join(f"{word} {limits[name]:g}" for name, word in words.items() if name in limits)
-
-
-def _example(path: Path) -> str:
-    field = _field_at(path)
-    if field is None:
-        return ""
-    value: Any = None
-    if field.examples:
-        value = field.examples[0]
-    elif isinstance(field.default, (int, float, str)):
-        value = field.default
-    elif inner := _model_in(field.annotation):
-        value = {
-            name: f.examples[0] for name, f in inner.model_fields.items() if f.examples and f.is_required()
-        }
-        value = value or {name: _shown_default(f) for name, f in list(inner.model_fields.items())[:1]}
-    elif limits := [limit.ge for limit in field.metadata if hasattr(limit, "ge")]:
-        value = limits[0]
+def _example(fields: Fields, path: Path) -> str:
+    value = fields.example(path)
     return "" if value is None else f"write for example {path[-1]}: {_flow(value)}"
-
-
-def _shown_default(field: FieldInfo) -> Any:
-    return field.default if isinstance(field.default, (bool, int, float, str)) else "…"
 
 
 def _flow(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from pydantic.json_schema import GenerateJsonSchema
 
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.kinds import KINDS
 from gyrus.spec.quantities import format_duration
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -15,19 +16,26 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schema() -> dict[str, Any]:
     """The schema of a whole file: a list of APIs."""
-    api: dict[str, Any] = _tidy(ApiSpec.model_json_schema(schema_generator=_Generator))
-    definitions = api.pop("$defs")
-    api["oneOf"] = [{"required": ["handler"]}, {"required": ["process"]}]
-    api["properties"]["env"]["additionalProperties"] = {"type": ["string", "number"]}
+    definitions: dict[str, Any] = {}
+    for kind, model in KINDS.items():
+        definitions |= _definitions(kind, model)
+    choices = [{"$ref": f"#/$defs/{kind}"} for kind in KINDS]
     return {
         "$schema": DIALECT,
         "title": "gyrus.yaml",
         "description": "The APIs that gyrus deploys.",
         "type": "array",
         "minItems": 1,
-        "items": {"$ref": "#/$defs/Api"},
-        "$defs": {"Api": api, **definitions},
+        "items": choices[0] if len(choices) == 1 else {"oneOf": choices},
+        "$defs": definitions,
     }
+
+
+def _definitions(kind: str, model: type[ApiSpec]) -> dict[str, Any]:
+    """One kind's model, under the kind's name, and then those of its sections."""
+    api: dict[str, Any] = _tidy(model.model_json_schema(schema_generator=_Generator))
+    sections = api.pop("$defs", {})
+    return {kind: api} | sections
 
 
 class _Generator(GenerateJsonSchema):

@@ -150,11 +150,10 @@ class MemoryStore:
         if entry is None:
             return Change(self._create(spec, package, at), changed=True)
         transitions.require_kept(entry.api)
-        digest = spec.digest(package)
         latest = entry.revisions[-1]
-        if transitions.is_wanted(entry.api, latest, digest):
+        if transitions.is_wanted(entry.api, latest, spec, package):
             return Change(entry.api, changed=False)
-        if latest.digest != digest:
+        if not latest.has(spec, package):
             entry.revisions.append(transitions.snapshot(spec, latest.number + 1, package, at))
         return Change(self._begin(entry, entry.revisions[-1].number, Cause.DEPLOY, at), changed=True)
 
@@ -169,7 +168,7 @@ class MemoryStore:
         wanted = entry.revision(number)
         if wanted is None:
             raise UnknownRevision(entry.api.name, number)
-        self._require_free(wanted.spec)
+        self._require_free(transitions.readable_spec(wanted))
         begun = transitions.begin(entry.api, len(entry.rollouts) + 1, wanted, cause, at)
         if entry.api.outcome is Outcome.PROGRESSING:
             _end_rollout(entry, Outcome.SUPERSEDED, "", at)

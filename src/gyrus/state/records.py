@@ -8,6 +8,7 @@ from datetime import datetime
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.stored import StoredSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +55,20 @@ class Revision:
     api: str
     number: int
     digest: str
-    """``ApiSpec.digest``"""
-    spec: ApiSpec
+    """``ApiSpec.digest`` as the gyrus that stored it counted it: for people, not to compare."""
+    spec: StoredSpec
     package: str | None
     """Digest of the archive of its files."""
     created_at: datetime
+
+    @property
+    def fault(self) -> str:
+        """Why nothing can be started of it, in a sentence; empty: it can be read."""
+        return "" if isinstance(self.spec, ApiSpec) else self.spec.sentence(self.number)
+
+    def has(self, spec: ApiSpec, package: str | None) -> bool:
+        """Whether it is a snapshot of this specification with these files."""
+        return isinstance(self.spec, ApiSpec) and self.spec.digest(self.package) == spec.digest(package)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

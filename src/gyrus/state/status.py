@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from gyrus.contract.operator import (
     ApiDescription,
@@ -24,6 +25,7 @@ from gyrus.contract.operator import (
 )
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.stored import StoredSpec
 from gyrus.state.board import Board, Replica, Traffic
 from gyrus.state.records import Api, Event, Revision, Rollout
 
@@ -83,6 +85,8 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
     message = message_of(api, status, observation)
     if status is Status.LIVE and observation.gateway_fault is not None:
         status, message = Status.DEGRADED, f"The gateway does not run: {observation.gateway_fault}"
+    if wanted.fault and not api.deleting:
+        status, message = Status.FAILED, _unreadable(wanted, counts)
     return ApiView(
         name=api.name,
         kind=api.kind,
@@ -97,6 +101,12 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
     )
 
 
+def _unreadable(wanted: Revision, counts: ReplicaCounts) -> str:
+    """Why nothing more can be started, and what goes on all the same."""
+    serving = f" Its {_replicas(counts.ready)} go on serving." if counts.ready > 1 else ""
+    return wanted.fault + (" Its replica goes on serving." if counts.ready == 1 else serving)
+
+
 def describe(
     api: Api,
     wanted: Revision,
@@ -108,7 +118,7 @@ def describe(
     """Everything about an API. ``rollout`` is its latest, ``events`` are oldest first."""
     return ApiDescription(
         api=view(api, wanted, observation, gateway),
-        spec=wanted.spec.model_dump(mode="json"),
+        spec=_document(wanted.spec),
         rollout=rollout_view(rollout),
         replicas=tuple(
             _replica_view(replica, api, observation.acknowledged) for replica in observation.replicas
@@ -120,6 +130,10 @@ def describe(
         starts=observation.starts,
         fork_server=observation.fork_server,
     )
+
+
+def _document(spec: StoredSpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json") if isinstance(spec, ApiSpec) else dict(spec.document)
 
 
 def status_of(api: Api, counts: ReplicaCounts, observation: ApiObservation) -> Status:
@@ -252,7 +266,7 @@ def revision_views(
     )
 
 
-def deployed(api: Api, spec: ApiSpec, gateway: str, *, changed: bool) -> Deployed:
+def deployed(api: Api, spec: StoredSpec, gateway: str, *, changed: bool) -> Deployed:
     """What a user's act did to an API."""
     return Deployed(
         name=api.name,
@@ -275,7 +289,7 @@ def rollout_view(rollout: Rollout) -> RolloutView:
     )
 
 
-def endpoint(spec: ApiSpec, gateway: str) -> str:
+def endpoint(spec: StoredSpec, gateway: str) -> str:
     return gateway.rstrip("/") + spec.endpoint_path
 
 

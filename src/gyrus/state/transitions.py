@@ -22,7 +22,7 @@ def create(spec: ApiSpec, at: datetime) -> Api:
         live=None,
         outcome=Outcome.PROGRESSING,
         message="",
-        replicas=spec.autoscaling.initial,
+        replicas=spec.initial_replicas,
         deleting=False,
         created_at=at,
         updated_at=at,
@@ -40,21 +40,24 @@ def snapshot(spec: ApiSpec, number: int, package: str | None, at: datetime) -> R
     )
 
 
-def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime) -> Api:
-    """Start moving to a revision by a new generation of this number.
+def readable_spec(revision: Revision) -> ApiSpec:
+    """The specification of a revision that a rollout may begin of. Raises Conflict."""
+    if isinstance(revision.spec, ApiSpec):
+        return revision.spec
+    raise Conflict(revision.fault)
 
-    An idle API gets a replica: a revision that nothing runs of would be live unseen.
-    """
-    bounds = revision.spec.autoscaling
-    least = max(bounds.min_replicas, 0 if bounds.init_replicas == 0 else 1)
+
+def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime) -> Api:
+    """Start moving to a revision by a new generation of this number. Raises Conflict if it is unreadable."""
+    spec = readable_spec(revision)
     return replace(
         api,
-        kind=revision.spec.kind,
+        kind=spec.kind,
         version=api.version + 1,
         target=Generation(number=number, revision=revision.number, cause=cause, started_at=at),
         outcome=Outcome.PROGRESSING,
         message="",
-        replicas=min(max(api.replicas, least), bounds.max_replicas),
+        replicas=spec.bounded_replicas(api.replicas),
         updated_at=at,
     )
 
@@ -88,9 +91,9 @@ def delete(api: Api, at: datetime) -> Api:
     return api if api.deleting else replace(api, version=api.version + 1, deleting=True, updated_at=at)
 
 
-def is_wanted(api: Api, latest: Revision, digest: str) -> bool:
-    """Whether a deploy of this digest would begin what has been begun, or is done, already."""
-    return latest.digest == digest and latest.number == api.target.revision and not target_failed(api)
+def is_wanted(api: Api, latest: Revision, spec: ApiSpec, package: str | None) -> bool:
+    """Whether a deploy of this would begin what has been begun, or is done, already."""
+    return latest.has(spec, package) and latest.number == api.target.revision and not target_failed(api)
 
 
 def target_failed(api: Api) -> bool:

@@ -21,7 +21,7 @@ from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.traffic_sampler import TRACE
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board, Traffic
 from gyrus.state.errors import StoreUnusable
 from gyrus.state.memory import MemoryStore
@@ -34,7 +34,7 @@ from support.world import spec
 class Plain:
     """As many replicas as there are requests, within bounds and capacity."""
 
-    spec: ApiSpec
+    spec: RealtimeSpec
     every: float = 1.0
     samples: list[Sample] = field(default_factory=list[Sample])
 
@@ -54,7 +54,7 @@ class Plain:
             inputs={"average": sample.in_flight},
         )
 
-    def reconfigure(self, spec: ApiSpec) -> None:
+    def reconfigure(self, spec: RealtimeSpec) -> None:
         self.spec = spec
 
 
@@ -79,7 +79,7 @@ class Stage:
         self.backend = MemoryBackend(clock=self.clock)
         self.autoscaler = Autoscaler(self.store, self.board, self.clock, self.policy, lambda _: self.room)
 
-    def policy(self, spec: ApiSpec) -> Plain:
+    def policy(self, spec: RealtimeSpec) -> Plain:
         made = Faulty(spec) if spec.name == "faulty" else Plain(spec)
         self.policies[spec.name] = made
         return made

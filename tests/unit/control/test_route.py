@@ -8,7 +8,7 @@ from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
 from gyrus.control.plan import plan, route
 from gyrus.control.situation import Situation
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Replica, Route
 from gyrus.state.records import Api
 from support.world import NOW, api, replica, spec
@@ -19,7 +19,7 @@ ACTIVATOR = "unix:/run/activator.sock"
 PLAIN = spec()
 
 
-def situation(*replicas: Replica, of: Api | None = None, spec: ApiSpec = PLAIN) -> Situation:
+def situation(*replicas: Replica, of: Api | None = None, spec: RealtimeSpec = PLAIN) -> Situation:
     return Situation(
         api=of or api(live=1, outcome=Outcome.DONE),
         target_spec=spec,
@@ -46,7 +46,7 @@ def test_activator_stands_in_exactly_while_no_process_is_ready() -> None:
 
 
 def test_nothing_stands_in_for_what_speaks_http2() -> None:
-    grpc = ApiSpec.model_validate(
+    grpc = RealtimeSpec.model_validate(
         {"name": "iris", "process": {"command": ["serve"], "protocol": "http2"}, "max_concurrency": None}
     )
     told = route(situation(spec=grpc), frozenset())

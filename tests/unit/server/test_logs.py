@@ -14,7 +14,7 @@ from gyrus.aio.virtual import VirtualClock
 from gyrus.contract.operator import LogLine, LogQuery
 from gyrus.server.app import closing
 from gyrus.server.logs import BATCH, KEEP_ALIVE, send_lines
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.sql.store import SqlStore
 from support.output import Output
 
@@ -23,7 +23,7 @@ Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 async def iris(store: SqlStore) -> None:
-    spec = ApiSpec.model_validate({"name": "iris", "process": {"command": ["serve"]}})
+    spec = RealtimeSpec.model_validate({"name": "iris", "process": {"command": ["serve"]}})
     await store.deploy([spec], None, datetime(2030, 1, 1, tzinfo=UTC))
 
 

@@ -19,7 +19,7 @@ from gyrus.contract.replica import Phase, ReplicaStatus
 from gyrus.server.app import build_app, closing
 from gyrus.server.context import ServerContext
 from gyrus.server.watch import KEEP_ALIVE
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board, Replica, Traffic
 from gyrus.state.memory import MemoryStore
 from gyrus.state.sql.store import SqlStore
@@ -28,8 +28,8 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 Events = AsyncIterator[tuple[str, Any]]
 
 
-def spec(name: str = "iris", **fields: Any) -> ApiSpec:
-    return ApiSpec.model_validate({"name": name, "process": {"command": ["serve"]}, **fields})
+def spec(name: str = "iris", **fields: Any) -> RealtimeSpec:
+    return RealtimeSpec.model_validate({"name": name, "process": {"command": ["serve"]}, **fields})
 
 
 def replica(phase: Phase) -> Replica:

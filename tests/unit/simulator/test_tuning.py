@@ -7,12 +7,12 @@ from typing import Any
 from gyrus.simulator.service import Fixed
 from gyrus.simulator.tuning import Goal, Tuned, tune, with_settings
 from gyrus.simulator.workload import Workload, WorkloadRules
-from gyrus.spec.api import ApiSpec
 from gyrus.spec.load import check
+from gyrus.spec.realtime import RealtimeSpec
 from support.rehearsals import poisson
 
 
-def spec(**autoscaling: Any) -> ApiSpec:
+def spec(**autoscaling: Any) -> RealtimeSpec:
     api = {
         "name": "chat",
         "kind": "RealtimeAPI",
@@ -20,13 +20,14 @@ def spec(**autoscaling: Any) -> ApiSpec:
         "autoscaling": autoscaling,
     }
     [checked] = check([api], "test")
+    assert isinstance(checked, RealtimeSpec)
     return checked
 
 
 WORK = poisson(4.0, 600, 1.0, exponential=False)
 
 
-def tuned(api: ApiSpec, allowed: float, work: Workload = WORK) -> tuple[Tuned, list[tuple[int, int]]]:
+def tuned(api: RealtimeSpec, allowed: float, work: Workload = WORK) -> tuple[Tuned, list[tuple[int, int]]]:
     told: list[tuple[int, int]] = []
     goal = Goal(slo=None, allowed=allowed)
     rules = WorkloadRules.of(api, Fixed(5.0))

@@ -9,25 +9,26 @@ import yaml
 from hypothesis import given
 from pydantic import ValidationError
 
-from gyrus.spec.api import ApiSpec, Autoscaling, Handler
+from gyrus.spec.api import Autoscaling, Handler
 from gyrus.spec.load import loads
+from gyrus.spec.realtime import RealtimeSpec
 from strategies.specs import api_specs
 
 
-def handler_api(**fields: Any) -> ApiSpec:
-    return ApiSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}} | fields)
+def handler_api(**fields: Any) -> RealtimeSpec:
+    return RealtimeSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}} | fields)
 
 
 @given(spec=api_specs())
-def test_what_is_dumped_can_be_read_again(spec: ApiSpec):
+def test_what_is_dumped_can_be_read_again(spec: RealtimeSpec):
     dumped = spec.model_dump(mode="json")
-    again = ApiSpec.model_validate(json.loads(json.dumps(dumped)))
+    again = RealtimeSpec.model_validate(json.loads(json.dumps(dumped)))
     assert again == spec
     assert again.digest("p") == spec.digest("p")
 
 
 @given(spec=api_specs())
-def test_what_is_written_as_yaml_can_be_read_again(spec: ApiSpec):
+def test_what_is_written_as_yaml_can_be_read_again(spec: RealtimeSpec):
     text = yaml.safe_dump([spec.model_dump(mode="json", exclude_unset=True)])
     assert loads(text, "gyrus.yaml") == (spec,)
 
@@ -94,9 +95,9 @@ def test_a_digest_names_the_meaning_and_the_files():
 
 def test_a_wrong_specification_cannot_be_made():
     with pytest.raises(ValidationError, match="says nothing that answers"):
-        ApiSpec(name="iris")
+        RealtimeSpec(name="iris")
     with pytest.raises(ValidationError, match="would never work"):
-        ApiSpec(name="iris", handler=Handler(path="h.py", processes=4), max_concurrency=2)
+        RealtimeSpec(name="iris", handler=Handler(path="h.py", processes=4), max_concurrency=2)
     with pytest.raises(ValidationError, match="above max_replicas"):
         Autoscaling(min_replicas=3, max_replicas=2)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gyrus.spec.faults import SpecError
 from gyrus.spec.load import check, load, loads
+from gyrus.spec.realtime import RealtimeSpec
 
 HANDLER = "class Handler:\n    def predict(self, payload):\n        return payload\n"
 SPEC = "- name: iris\n  handler: {path: handler.py}\n"
@@ -52,6 +53,8 @@ def test_several_apis_anchors_and_merged_fields():
         """),
         "gyrus.yaml",
     )
+    assert isinstance(first, RealtimeSpec)
+    assert isinstance(second, RealtimeSpec)
     assert first.handler == second.handler
     assert first.env == {"LEVEL": "info", "SIZE": "007", "RATE": "1.50", "DAY": "2026-01-01", "ON": "on"}
     assert second.env == first.env | {"LEVEL": "debug"}
@@ -59,6 +62,7 @@ def test_several_apis_anchors_and_merged_fields():
 
 def test_a_single_api_needs_no_list():
     (api,) = loads("name: a\nprocess: {command: [serve, --port, 8080, --rate, 0.50]}\n", "gyrus.yaml")
+    assert isinstance(api, RealtimeSpec)
     assert api.process
     assert api.process.command == ("serve", "--port", "8080", "--rate", "0.50")
 
@@ -89,6 +93,7 @@ def test_the_specification_of_the_design(project: Path):
         """)
     )
     (api,) = load(project).apis
+    assert isinstance(api, RealtimeSpec)
     assert api.slots == 32
 
 

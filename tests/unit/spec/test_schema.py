@@ -20,8 +20,8 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
 def test_a_file_is_a_list_of_apis():
     schema = json_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert (schema["type"], schema["items"]) == ("array", {"$ref": "#/$defs/Api"})
-    api = schema["$defs"]["Api"]
+    assert (schema["type"], schema["items"]) == ("array", {"$ref": "#/$defs/RealtimeAPI"})
+    api = schema["$defs"]["RealtimeAPI"]
     assert api["required"] == ["name"]
     assert api["oneOf"] == [{"required": ["handler"]}, {"required": ["process"]}]
     assert api["additionalProperties"] is False
@@ -46,8 +46,8 @@ def test_no_noise_and_no_broken_reference():
 
 def test_values_are_shown_as_the_yaml_writes_them():
     definitions = json_schema()["$defs"]
-    assert definitions["Api"]["properties"]["timeout"]["default"] == "1m"
-    assert definitions["Api"]["properties"]["kind"]["const"] == "RealtimeAPI"
+    assert definitions["RealtimeAPI"]["properties"]["timeout"]["default"] == "1m"
+    assert definitions["RealtimeAPI"]["properties"]["kind"]["const"] == "RealtimeAPI"
     assert definitions["Process"]["properties"]["protocol"]["enum"] == ["http1", "http2"]
     assert definitions["Compute"]["properties"]["mem"]["examples"] == ["512Mi", "1Gi"]
     assert definitions["Handler"]["properties"]["processes"]["maximum"] == 64

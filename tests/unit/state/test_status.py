@@ -16,14 +16,14 @@ from gyrus.contract.operator import (
     TrafficView,
 )
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus, StartKind
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state import status, transitions
 from gyrus.state.board import Board, Replica, Traffic
 from gyrus.state.records import Api, Event, Generation, Revision, Rollout
 from gyrus.state.status import ApiObservation
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-SPEC = ApiSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}})
+SPEC = RealtimeSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}})
 GATEWAY = "http://127.0.0.1:8080"
 FIRST = Generation(number=1, revision=1, cause=Cause.DEPLOY, started_at=START)
 SECOND = Generation(number=2, revision=2, cause=Cause.DEPLOY, started_at=START)

@@ -31,7 +31,7 @@ from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.environments.cache import EnvironmentCache
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class LocalBackend:
     def observe(self) -> Mapping[str, Observation]:
         return {id: replica.observation for id, replica in self._replicas.items()}
 
-    def room(self, spec: ApiSpec) -> int | None:
+    def room(self, spec: RealtimeSpec) -> int | None:
         return self._services.placement.allocations.room(spec.name, needs_of(spec.compute))
 
     def capacity(self) -> CapacityView:

@@ -11,7 +11,7 @@ from gyrus.backends.local.settings import LocalSettings
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import HandlerConfig, Limits, ProcessConfig, ReplicaConfig
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 NOTIFY_SOCKET = "notify.sock"
 
@@ -57,7 +57,7 @@ def configure(
     )
 
 
-def limits_of(spec: ApiSpec) -> Limits:
+def limits_of(spec: RealtimeSpec) -> Limits:
     """Of one process. The slots of all together are never more than the replica's; a queue is never none
     where one was asked for."""
     processes = _processes(spec)
@@ -68,11 +68,11 @@ def limits_of(spec: ApiSpec) -> Limits:
     )
 
 
-def _processes(spec: ApiSpec) -> int:
+def _processes(spec: RealtimeSpec) -> int:
     return spec.handler.processes if spec.handler else 1
 
 
-def _handler(spec: ApiSpec) -> HandlerConfig | None:
+def _handler(spec: RealtimeSpec) -> HandlerConfig | None:
     handler = spec.handler
     if handler is None:
         return None
@@ -85,7 +85,7 @@ def _handler(spec: ApiSpec) -> HandlerConfig | None:
     )
 
 
-def _process(spec: ApiSpec) -> ProcessConfig | None:
+def _process(spec: RealtimeSpec) -> ProcessConfig | None:
     process = spec.process
     if process is None:
         return None

@@ -25,7 +25,7 @@ import msgspec
 
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.replica import CONFIG_FILE, ERRORS_FILE, STATUS_FILE, ReplicaConfig, ReplicaStatus
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 T = TypeVar("T")
 REMOVALS = 3
@@ -94,7 +94,7 @@ class ReplicaFolder:
         """Raises Unreadable."""
         try:
             document: dict[str, Any] = msgspec.json.decode((self.path / "order.json").read_bytes())
-            spec = ApiSpec.model_validate(document.pop("spec"))
+            spec = RealtimeSpec.model_validate(document.pop("spec"))
             return ReplicaOrder(spec=spec, **document)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise Unreadable(f"{self.path}: {error}") from error

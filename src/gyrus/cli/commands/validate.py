@@ -48,13 +48,7 @@ def _show(session: CliSession, read: SpecFile) -> None:
 
 
 def _row(spec: ApiSpec) -> tuple[str, ...]:
-    runs = spec.handler.path if spec.handler else " ".join(spec.process.command) if spec.process else ""
-    return spec.name, spec.kind, runs, _replicas(spec), spec.endpoint_path
-
-
-def _replicas(spec: ApiSpec) -> str:
-    least, most = spec.autoscaling.min_replicas, spec.autoscaling.max_replicas
-    return str(least) if least == most else f"{least} to {most}"
+    return spec.name, spec.kind, spec.runs, spec.replica_range, spec.endpoint_path
 
 
 def _as_data(fault: SpecFault) -> dict[str, object]:

@@ -11,7 +11,7 @@ import math
 
 from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.autoscaling.windows import Average, Extreme
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 TICK = 10.0
 """Seconds between two decisions."""
@@ -22,7 +22,7 @@ class CortexPolicy:
 
     every = 1.0
 
-    def __init__(self, spec: ApiSpec) -> None:
+    def __init__(self, spec: RealtimeSpec) -> None:
         self._scaling = spec.autoscaling
         self._target = spec.target_in_flight
         self._up_period = spec.autoscaling.upscale_stabilization_period.total_seconds()

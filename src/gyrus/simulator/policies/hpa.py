@@ -16,7 +16,7 @@ from collections import deque
 
 from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.autoscaling.windows import Average, Extreme
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 SYNC = 15.0
 RESOLUTION = 15.0
@@ -34,7 +34,7 @@ MOST_GROWTH = 2.0
 class HpaPolicy:
     every = 1.0
 
-    def __init__(self, spec: ApiSpec) -> None:
+    def __init__(self, spec: RealtimeSpec) -> None:
         self._least = max(1, spec.autoscaling.min_replicas)
         self._most = spec.autoscaling.max_replicas
         self._slots = spec.slots or spec.target_in_flight

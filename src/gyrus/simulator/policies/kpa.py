@@ -12,7 +12,7 @@ import math
 
 from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.autoscaling.windows import Average
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 TICK = 2.0
 STABLE_WINDOW = 60.0
@@ -34,7 +34,7 @@ class KpaPolicy:
 
     every = 1.0
 
-    def __init__(self, spec: ApiSpec) -> None:
+    def __init__(self, spec: RealtimeSpec) -> None:
         self._least = spec.autoscaling.min_replicas
         self._most = spec.autoscaling.max_replicas
         self._target = spec.slots * TARGET_UTILISATION if spec.slots else TARGET_WITHOUT_LIMIT

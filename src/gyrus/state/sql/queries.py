@@ -11,9 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
+from gyrus.spec import stored
+from gyrus.spec.upgrades import current_version
 from gyrus.state.errors import StaleVersion
 from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, StartupTime
 from gyrus.state.sql.tables import apis, events, packages, revisions, rollouts, starts
+from gyrus.state.transitions import readable_spec
 
 _target = rollouts.alias("target_rollout")
 _live = rollouts.alias("live_rollout")
@@ -97,13 +100,15 @@ async def all_revisions(connection: AsyncConnection, api: str) -> tuple[Revision
 
 
 async def insert_revision(connection: AsyncConnection, revision: Revision) -> None:
+    spec = readable_spec(revision)
     await connection.execute(
         insert(revisions).values(
             api=revision.api,
             number=revision.number,
             digest=revision.digest,
-            spec=revision.spec,
-            path=revision.spec.endpoint_path,
+            spec=stored.write(spec),
+            spec_version=current_version(),
+            path=spec.endpoint_path,
             package=revision.package,
             created_at=revision.created_at,
         )
@@ -285,7 +290,7 @@ def _revision(row: Row[Any]) -> Revision:
         api=row.api,
         number=row.number,
         digest=row.digest,
-        spec=row.spec,
+        spec=stored.read(row.spec, row.spec_version, row.path),
         package=row.package,
         created_at=row.created_at,
     )

@@ -153,11 +153,10 @@ async def _deploy(connection: AsyncConnection, spec: ApiSpec, package: str | Non
     if api is None or latest is None:
         return Change(await _create(connection, spec, package, at), changed=True)
     transitions.require_kept(api)
-    digest = spec.digest(package)
-    if transitions.is_wanted(api, latest, digest):
+    if transitions.is_wanted(api, latest, spec, package):
         return Change(api, changed=False)
     number = latest.number
-    if latest.digest != digest:
+    if not latest.has(spec, package):
         number += 1
         await queries.insert_revision(connection, transitions.snapshot(spec, number, package, at))
     return Change(await _begin(connection, api, number, Cause.DEPLOY, at), changed=True)
@@ -177,7 +176,7 @@ async def _begin(connection: AsyncConnection, api: Api, revision: int, cause: Ca
     wanted = await queries.find_revision(connection, api.name, revision)
     if wanted is None:
         raise UnknownRevision(api.name, revision)
-    await _require_free(connection, wanted.spec)
+    await _require_free(connection, transitions.readable_spec(wanted))
     number = await queries.next_generation(connection, api.name)
     begun = transitions.begin(api, number, wanted, cause, at)
     if api.outcome is Outcome.PROGRESSING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -21,8 +20,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
-
-from gyrus.spec.api import ApiSpec
 
 
 class Instant(TypeDecorator[datetime]):
@@ -53,19 +50,6 @@ class Prose(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         return value
-
-
-class SpecDocument(TypeDecorator[ApiSpec]):
-    """A specification as a JSON document, ASCII only."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: ApiSpec | None, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value.model_dump(mode="json"))
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> ApiSpec | None:
-        return None if value is None else ApiSpec.model_validate(json.loads(value))
 
 
 metadata = MetaData()
@@ -101,13 +85,15 @@ revisions = Table(
     Column("api", Text, ForeignKey("apis.name", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("digest", Text, nullable=False),
-    Column("spec", SpecDocument, nullable=False),
+    Column("spec", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("package", Text, ForeignKey("packages.digest")),
     Column("created_at", Instant, nullable=False),
+    Column("spec_version", Integer, nullable=False),
     Index("revisions_package", "package"),
 )
-"""``path`` is the specification's endpoint path, for the check that no two APIs share one."""
+"""``spec`` is a document of the version ``spec_version`` (:mod:`gyrus.spec.stored`);
+``path`` is its endpoint path, for the check that no two APIs share one."""
 
 rollouts = Table(
     "rollouts",

@@ -15,13 +15,13 @@ from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
 from gyrus.contract.replica import HandlerConfig, ProcessConfig, ReplicaConfig
 from gyrus.runtime.codec import decode
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 
 HOME = Home(Path("/home/me/.gyrus"))
 
 
 def configured(context: LaunchContext | None = None, **fields: object) -> ReplicaConfig:
-    spec = ApiSpec.model_validate({"name": "iris"} | fields)
+    spec = RealtimeSpec.model_validate({"name": "iris"} | fields)
     order = ReplicaOrder(id="iris-1-aaaaa", generation=1, revision=4, spec=spec, package="d")
     context = context or LaunchContext(project=Path("/p"), python=Path("/e/bin/python"))
     return configure(order, context, HOME, LocalSettings())
@@ -74,7 +74,7 @@ def test_devices_are_shown_to_those_who_hold_them_and_hidden_from_others() -> No
 def test_processes_share_slots_and_queue(processes: int, more: int, queue: int) -> None:
     handler, slots = {"path": "h.py", "processes": processes}, processes + more
     limits = limits_of(
-        ApiSpec.model_validate(
+        RealtimeSpec.model_validate(
             {"name": "a", "handler": handler, "max_concurrency": slots, "max_queue_length": queue}
         )
     )

@@ -23,7 +23,7 @@ from gyrus.contract.fork_server import ForkServerPhase
 from gyrus.contract.home import Home
 from gyrus.contract.operator import ForkServerView
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from support.backends import LocalWorld, gone, local_world, observed, running, until
 from support.looking import until as looked
 
@@ -46,7 +46,7 @@ def order(number: int = 0, *, revision: int = 1, gpu: int = 0, warm_start: str =
         id=f"iris-{revision}-{number:05}",
         generation=revision,
         revision=revision,
-        spec=ApiSpec.model_validate({"name": "iris", "handler": handler, "compute": {"gpu": gpu}}),
+        spec=RealtimeSpec.model_validate({"name": "iris", "handler": handler, "compute": {"gpu": gpu}}),
         package="d1",
     )
 

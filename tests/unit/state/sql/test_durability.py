@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gyrus.contract.operator import Outcome
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.errors import StorageFull
 from gyrus.state.records import Event
 from gyrus.state.sql.dialects import is_full, sqlite_url
@@ -28,7 +28,7 @@ WRITER = """
 import asyncio, sys
 from datetime import UTC, datetime
 from gyrus.contract.operator import Outcome
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.records import Event
 from gyrus.state.sql.store import open_store
 
@@ -36,7 +36,7 @@ async def main(url, start):
     now = datetime.now(UTC)
     async with open_store(url) as store:
         for number in range(start, start + 100_000):
-            spec = ApiSpec.model_validate(
+            spec = RealtimeSpec.model_validate(
                 {"name": f"api-{number % 5}", "handler": {"path": "h.py"}, "env": {"N": str(number)}})
             (change,) = await store.deploy([spec], None, now)
             print("deployed", change.api.name, change.api.target.revision, number, flush=True)
@@ -50,8 +50,8 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
 
 
-def spec(name: str = "iris", **fields: object) -> ApiSpec:
-    return ApiSpec.model_validate({"name": name, "handler": {"path": "handler.py"}, **fields})
+def spec(name: str = "iris", **fields: object) -> RealtimeSpec:
+    return RealtimeSpec.model_validate({"name": name, "handler": {"path": "handler.py"}, **fields})
 
 
 async def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
@@ -65,6 +65,7 @@ async def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path
             match what:
                 case "deployed":
                     assert found
+                    assert isinstance(found.spec, RealtimeSpec)
                     assert found.spec.env == {"N": number}
                 case "live":
                     done = (r for r in await store.rollouts(name) if r.outcome is Outcome.DONE)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from gyrus.contract.operator import Outcome
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.errors import StateError
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import Api, Event, Package
@@ -30,8 +30,8 @@ names = st.sampled_from(NAMES)
 packages = st.sampled_from(["p", "q"])
 
 
-def _spec(name: str, variant: str, endpoint: str | None, lowest: int) -> ApiSpec:
-    return ApiSpec.model_validate(
+def _spec(name: str, variant: str, endpoint: str | None, lowest: int) -> RealtimeSpec:
+    return RealtimeSpec.model_validate(
         {
             "name": name,
             "handler": {"path": f"{variant}.py"},
@@ -89,7 +89,7 @@ class Likeness(RuleBasedStateMachine):
         return START + timedelta(seconds=self.elapsed)
 
     @rule(wanted=st.lists(specs, min_size=1, max_size=2), package=st.none() | packages)
-    def deploy(self, wanted: list[ApiSpec], package: str | None) -> None:
+    def deploy(self, wanted: list[RealtimeSpec], package: str | None) -> None:
         now = self.now
         self.both(lambda store: store.deploy(wanted, package, now))
 

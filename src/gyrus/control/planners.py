@@ -1,0 +1,38 @@
+"""Which planner decides about an API: each kind has its own, and so has what cannot be read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from gyrus.control import plan as realtime
+from gyrus.control import unreadable
+from gyrus.control.plan import Plan
+from gyrus.control.situation import Situation
+from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.stored import UnreadableSpec
+from gyrus.state.board import Route
+
+
+class Planner(Protocol):
+    """Decides about APIs of one kind. Pure; a module with these two functions is one."""
+
+    def plan(self, situation: Situation[Any], now: datetime) -> Plan:
+        """Return the next step."""
+        ...
+
+    def route(self, situation: Situation[Any], retiring: frozenset[str]) -> Route | None:
+        """Return what the gateway should do; None: it should not know the API."""
+        ...
+
+
+PLANNERS: dict[type[ApiSpec | UnreadableSpec], Planner] = {
+    RealtimeSpec: realtime,
+    UnreadableSpec: unreadable,
+}
+"""By the class of the target's specification, which the situation holds as ``target_spec``."""
+
+
+def planner_for(situation: Situation[Any]) -> Planner:
+    return PLANNERS[type(situation.target_spec)]

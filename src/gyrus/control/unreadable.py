@@ -1,0 +1,64 @@
+"""Plans for an API whose specification cannot be read: what runs goes on as it is, and nothing is started.
+
+It leaves this state by a deploy, a rollback or a deletion, or under a gyrus that can read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+from gyrus.contract.operator import Outcome
+from gyrus.control import plan as realtime
+from gyrus.control.plan import Plan
+from gyrus.control.situation import Situation
+from gyrus.control.verdict import Verdict
+from gyrus.spec.document import fields_of
+from gyrus.spec.quantities import format_duration
+from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.stored import UnreadableSpec
+from gyrus.state.board import Route
+
+
+def plan(situation: Situation[UnreadableSpec], now: datetime) -> Plan:
+    """End the rollout, if one is under way: with nothing to start, it could never be done."""
+    if situation.api.deleting:
+        return realtime.plan(_understood(situation), now)
+    failed = Verdict(Outcome.FAILED, _sentence(situation))
+    return Plan(
+        retiring=situation.retiring,
+        route=route(situation, situation.retiring),
+        verdict=failed if situation.api.outcome is Outcome.PROGRESSING else None,
+    )
+
+
+def route(situation: Situation[UnreadableSpec], retiring: frozenset[str]) -> Route:
+    """Requests go on to every replica that is ready. Where none is left, they are refused with the reason."""
+    routed = realtime.route(_understood(situation), retiring)
+    if routed.queueing is None or situation.kept:
+        return routed
+    return replace(routed, queueing=replace(routed.queueing, unavailable_reason=_sentence(situation)))
+
+
+def _understood(situation: Situation[UnreadableSpec]) -> Situation[RealtimeSpec]:
+    """The same with a specification that says what the gateway has to know, as far as it is understood."""
+    stand_in = _stand_in(situation.api.name, situation.target_spec)
+    return replace(cast("Situation[Any]", situation), target_spec=stand_in, live_spec=None)
+
+
+def _stand_in(name: str, spec: UnreadableSpec) -> RealtimeSpec:
+    protocol = fields_of(spec.document.get("process")).get("protocol")
+    return RealtimeSpec.model_validate(
+        {
+            "name": name,
+            "process": {"command": ["unreadable"], "protocol": "http2" if protocol == "http2" else "http1"},
+            "timeout": format_duration(spec.request_timeout),
+            "idempotent": spec.document.get("idempotent") is True,
+            "networking": {"endpoint": spec.endpoint_path},
+        }
+    )
+
+
+def _sentence(situation: Situation[UnreadableSpec]) -> str:
+    return situation.target_spec.sentence(situation.api.target.revision)

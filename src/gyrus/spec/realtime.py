@@ -1,0 +1,199 @@
+"""The kind RealtimeAPI: a handler or a server answers each request at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from gyrus.spec.api import (
+    ApiSpec,
+    Autoscaling,
+    Compute,
+    Handler,
+    Networking,
+    Process,
+    UpdateStrategy,
+)
+from gyrus.spec.faults import Contradiction, nearest
+from gyrus.spec.quantities import Duration, between
+from gyrus.spec.words import Text, Variable, check_endpoint
+
+SOURCES = ("handler", "model", "process", "pod")
+"""Fields that say what answers requests, those of later versions included."""
+
+
+def _default_concurrency(fields: dict[str, Any]) -> int | None:
+    handler: Handler | None = fields.get("handler")
+    return handler.smallest_slots if handler else None
+
+
+class RealtimeSpec(ApiSpec):
+    """One API."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["handler"]}, {"required": ["process"]}]}
+    )
+
+    kind: Literal["RealtimeAPI"] = "RealtimeAPI"  # pyright: ignore[reportIncompatibleVariableOverride] -- frozen
+    """What kind of API it is: a RealtimeAPI answers each request at once."""
+    handler: Handler | None = None
+    """A Python class that answers. Exactly one of handler and process is needed."""
+    process: Process | None = None
+    """Any HTTP server that listens on $PORT. Exactly one of handler and process is needed."""
+    max_concurrency: int | None = Field(default_factory=_default_concurrency, ge=1, le=100_000)
+    """Requests that a replica works on at once; null: no limit. By default one for each process of a handler
+    (with batching, one batch for each), and no limit for a process."""
+    max_queue_length: int = Field(default=100, ge=0, le=100_000)
+    """Requests that wait at a replica before the next is refused with 503."""
+    timeout: Annotated[Duration, between("1ms", "24h")] = timedelta(seconds=60)
+    """From a request's arrival until its answer starts; then it is refused with 504."""
+    max_hold: Annotated[Duration, between("0ms", "24h")] | None = None
+    """How long a request may be held while no replica is there; then it is refused with 503. By default, and
+    at most, timeout."""
+    idempotent: bool = False
+    """Every request may be sent twice: the gateway retries them all, not only GET and HEAD."""
+    compute: Compute = Compute()
+    """What one replica needs."""
+    env: dict[Variable, Text] = Field(
+        default_factory=dict,
+        examples=[{"LOG_LEVEL": "info"}],
+        json_schema_extra={"additionalProperties": {"type": ["string", "number"]}},
+    )
+    """Environment variables of the replica."""
+    autoscaling: Autoscaling = Autoscaling()
+    """How many replicas run."""
+    update_strategy: UpdateStrategy = UpdateStrategy()
+    """How an update proceeds."""
+    networking: Networking = Networking()
+    """Where the API is found."""
+
+    @classmethod
+    def missing(cls, fields: Mapping[str, Any]) -> Iterator[Contradiction]:
+        misspelt = any(nearest(name, SOURCES) for name in fields.keys() - cls.model_fields.keys())
+        fault = _source_fault([name for name in SOURCES if fields.get(name) is not None])
+        if fault and not misspelt:  # an unknown field that was meant to be the source is a fault already
+            yield fault
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        sources = [name for name in ("handler", "process") if getattr(self, name) is not None]
+        if fault := _source_fault(sources):
+            yield fault
+        if self.handler:
+            yield from self._too_few_slots(self.handler)
+        if self.process and self.process.protocol == "http2" and not self.autoscaling.min_replicas:
+            message = "is 0, but requests to a server that speaks http2 cannot be held while it starts"
+            yield Contradiction(
+                path=("autoscaling", "min_replicas"), message=message, remedy="write at least 1"
+            )
+        if self.process and "PORT" in self.env:
+            message = "is chosen by the platform and given to the process"
+            yield Contradiction(path=("env", "PORT"), message=message, remedy="remove it", at_key=True)
+        if self.process and self.process.protocol == "http2" and self.max_concurrency is not None:
+            message = f"is {self.max_concurrency}, but requests cannot be counted in http2"
+            remedy = "remove it, or write process.protocol: http1"
+            yield Contradiction(path=("max_concurrency",), message=message, remedy=remedy)
+        if self.networking.endpoint is None:
+            yield from _reserved_name(self.name)
+
+    def _too_few_slots(self, handler: Handler) -> Iterator[Contradiction]:
+        given, processes = self.max_concurrency, handler.processes
+        if given is None:
+            return
+        if given < processes:
+            message = f"is {given}, so that some of the {processes} processes would never work"
+            yield Contradiction(
+                path=("max_concurrency",),
+                message=message,
+                remedy=f"write at least {processes}, or fewer processes",
+            )
+        elif processes < given < handler.smallest_slots:
+            message = (
+                f"is {given}, with which a batch never fills: {handler.smallest_slots} requests are needed"
+            )
+            remedy = f"write at least {handler.smallest_slots}, or a smaller handler.batching.max_size"
+            yield Contradiction(path=("max_concurrency",), message=message, remedy=remedy)
+
+    @property
+    def slots(self) -> int | None:
+        """Requests that one replica works on at once; None: no limit.
+
+        With batching they count requests, not batches, and suffice for one batch in each process.
+        """
+        if self.max_concurrency is None or not self.handler:
+            return self.max_concurrency
+        return max(self.max_concurrency, self.handler.smallest_slots)
+
+    @property
+    def target_in_flight(self) -> float:
+        """Requests in flight per replica that the autoscaler aims at."""
+        return self.autoscaling.target_in_flight or self.slots or 1
+
+    @property
+    def hold(self) -> timedelta:
+        """How long a request may be held while no replica is there."""
+        return self.timeout if self.max_hold is None else min(self.max_hold, self.timeout)
+
+    @property
+    def warm_start(self) -> Literal["off", "module", "model"]:
+        if self.handler is None:
+            return "off"
+        return self.handler.warm_start or ("off" if self.autoscaling.min_replicas else "module")
+
+    @property
+    def endpoint_path(self) -> str:
+        """The path under the gateway, with its leading and without a trailing slash."""
+        return "/" + (self.networking.endpoint or self.name).strip("/")
+
+    @property
+    def files(self) -> frozenset[str]:
+        sources = [source for source in (self.handler, self.process) if source]
+        requirements = {source.requirements for source in sources if source.requirements}
+        return frozenset(requirements | ({self.handler.path} if self.handler else set()))
+
+    @property
+    def runs(self) -> str:
+        return self.handler.path if self.handler else " ".join(self.process.command) if self.process else ""
+
+    @property
+    def replica_range(self) -> str:
+        least, most = self.autoscaling.min_replicas, self.autoscaling.max_replicas
+        return str(least) if least == most else f"{least} to {most}"
+
+    @property
+    def request_timeout(self) -> timedelta:
+        return self.timeout
+
+    @property
+    def initial_replicas(self) -> int:
+        return self.autoscaling.initial
+
+    def bounded_replicas(self, present: int) -> int:
+        """At least one, unless ``init_replicas`` is 0.
+
+        A revision that nothing runs of would be live unseen.
+        """
+        bounds = self.autoscaling
+        least = max(bounds.min_replicas, 0 if bounds.init_replicas == 0 else 1)
+        return min(max(present, least), bounds.max_replicas)
+
+
+def _source_fault(given: list[str]) -> Contradiction | None:
+    """Exactly one thing must answer."""
+    if len(given) == 1:
+        return None
+    remedy = "exactly one of handler, model, process, pod is needed"
+    if not given:
+        return Contradiction(path=(), message="says nothing that answers requests", remedy=remedy)
+    message = f"has {' and '.join(given)}"
+    return Contradiction(path=(given[-1],), message=message, remedy=remedy, at_key=True)
+
+
+def _reserved_name(name: str) -> Iterator[Contradiction]:
+    try:
+        check_endpoint(name)
+    except ValueError:
+        message = f"{name} is reserved as an endpoint"
+        yield Contradiction(path=("name",), message=message, remedy="write another networking.endpoint")
