@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from gyrus.spec.api import Autoscaling, Handler
+from gyrus.spec.api import Autoscaling, Compute, Handler
 from gyrus.spec.load import loads
 from gyrus.spec.realtime import RealtimeSpec
 from strategies.specs import api_specs
@@ -91,6 +91,27 @@ def test_a_digest_names_the_meaning_and_the_files():
         len({spec.digest("p"), spec.digest("q"), spec.digest(None), handler_api(timeout="2m").digest("p")})
         == 4
     )
+
+
+class RicherCompute(Compute):
+    disk: int | None = None
+
+
+class RicherSpec(RealtimeSpec):
+    """As a later gyrus has it: with fields that are not needed."""
+
+    compute: RicherCompute = RicherCompute()  # pyright: ignore[reportIncompatibleVariableOverride] -- frozen
+    region: str = "here"
+    tags: dict[str, str] = Field(default_factory=dict[str, str])
+
+
+@given(spec=api_specs())
+def test_a_new_field_with_a_default_changes_no_digest(spec: RealtimeSpec):
+    richer = RicherSpec.model_validate(spec.model_dump(mode="json"))
+    assert richer.digest("p") == spec.digest("p")
+    assert richer.model_copy(update={"region": "there"}).digest("p") != spec.digest("p")
+    bigger = RicherCompute.model_validate({**spec.compute.model_dump(mode="json"), "disk": 5})
+    assert richer.model_copy(update={"compute": bigger}).digest("p") != spec.digest("p")
 
 
 def test_a_wrong_specification_cannot_be_made():
