@@ -161,6 +161,8 @@ class RevisionView:
     package: str | None
     live: bool
     rollouts: tuple[RolloutView, ...] = ()
+    fault: str = ""
+    """Why its specification cannot be read; empty: it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

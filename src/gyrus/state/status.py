@@ -261,6 +261,7 @@ def revision_views(
             package=revision.package,
             live=api.live is not None and api.live.revision == revision.number,
             rollouts=tuple(rollout_view(r) for r in rollouts if r.generation.revision == revision.number),
+            fault=revision.fault,
         )
         for revision in revisions
     )

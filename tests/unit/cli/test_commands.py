@@ -21,8 +21,9 @@ from gyrus.client.environments import Environments
 from gyrus.contract.fork_server import ForkServerPhase
 from gyrus.contract.operator import ForkServerView, LogLine, ScalingView, StartupTimes
 from gyrus.contract.replica import Reason, StartKind
+from support.broken_specs import break_spec
 from support.command_line import Gyrus
-from support.operator_thread import Operator
+from support.operator_thread import Operator, operator_thread
 
 PACKAGE = bytes(1024)
 """The archive of an empty folder."""
@@ -178,6 +179,36 @@ def test_a_refresh_shows_each_step_and_its_end(operator: Operator, gyrus: Gyrus)
     assert ran.out == f"iris is live (revision 1)\n  {operator.gateway}/iris\n"
     assert any(line.endswith(": ready") for line in ran.err.splitlines())
     assert all(line.startswith("iris: iris-2-") for line in ran.err.splitlines() if "draining" not in line)
+
+
+def test_one_that_cannot_be_read_is_told_and_healed(tmp_path: Path, gyrus: Gyrus) -> None:
+    with operator_thread(tmp_path / "home") as operator:
+        live(operator)
+        live(operator, "sound")
+    break_spec(operator.home.database, "iris")
+    with operator_thread(tmp_path / "home") as operator:
+        fault = "Revision 1 cannot be read: warp: unknown field; deploy the API again, or run the version of"
+        iris = gyrus("get", "iris", "-o", "json").json
+        assert (iris["status"], iris["replicas"]["ready"]) == ("failed", 0)
+        assert iris["message"].startswith(fault)
+        live(operator, "sound", env={"A": "b"})
+        assert gyrus("get", "sound", "-o", "json").json["status"] == "live"
+        assert fault in gyrus("get", "iris").out
+        described = gyrus("describe", "iris").out
+        assert fault in described
+        assert "  warp: 9" in described
+        assert fault in gyrus("history", "iris").out
+        assert gyrus("events", "iris").code == 0
+        refused = gyrus("refresh", "iris")
+        assert refused.code == 1
+        assert fault in refused.err
+        live(operator)
+        assert gyrus("get", "iris", "-o", "json").json["status"] == "live"
+        assert gyrus("history", "iris").out.splitlines()[1].startswith("2 (live)")
+        refused = gyrus("rollback", "iris", "--to", "1")
+        assert refused.code == 1
+        assert fault in refused.err
+        assert gyrus("delete", "iris", "-y").code == 0
 
 
 def test_a_rollback_brings_back_the_revision_before(operator: Operator, gyrus: Gyrus) -> None:

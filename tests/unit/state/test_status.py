@@ -17,6 +17,7 @@ from gyrus.contract.operator import (
 )
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus, StartKind
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.stored import UnreadableSpec
 from gyrus.state import status, transitions
 from gyrus.state.board import Board, Replica, Traffic
 from gyrus.state.records import Api, Event, Generation, Revision, Rollout
@@ -64,6 +65,13 @@ def seen(api: Api, *replicas: Replica) -> tuple[Status, str]:
     revision = transitions.snapshot(SPEC, api.target.revision, None, START)
     shown = status.view(api, revision, ApiObservation(replicas=replicas), GATEWAY)
     return shown.status, shown.message
+
+
+def unreadable(number: int) -> Revision:
+    broken = UnreadableSpec(
+        reason="warp: unknown field", endpoint_path="/models/iris", document={"name": "iris", "warp": 9}
+    )
+    return replace(transitions.snapshot(SPEC, number, None, START), spec=broken)
 
 
 BACKOFF = replica(Phase.BACKOFF, message="exited with code 3", reason=Reason.EXITED)
@@ -153,6 +161,17 @@ class TestMessage:
         shown = status.view(LIVE, revision, observation, GATEWAY)
         assert shown.status is Status.DEGRADED
         assert shown.message == "The gateway does not run: Envoy is not installed."
+
+    @pytest.mark.parametrize("api", [CREATING, LIVE, UPDATING, FAILED, replace(LIVE, replicas=0)])
+    def test_one_that_cannot_be_read_has_failed(self, api: Api) -> None:
+        revision = unreadable(api.target.revision)
+        shown = status.view(api, revision, ApiObservation(replicas=(replica(), BACKOFF)), GATEWAY)
+        assert shown.status is Status.FAILED
+        assert shown.message == f"{revision.fault} Its replica goes on serving."
+        assert shown.endpoint == f"{GATEWAY}/models/iris"
+        assert status.view(api, revision, ApiObservation(), GATEWAY).message == revision.fault
+        deleting = status.view(replace(api, deleting=True), revision, ApiObservation(), GATEWAY)
+        assert deleting.status is Status.DELETING
 
     def test_one_that_was_just_asked_to_grow_is_live(self) -> None:
         more = replace(LIVE, replicas=2)
@@ -254,18 +273,25 @@ class TestDescription:
         assert told.rollout.finished_at is None
         assert told.events[0].reason == "Deployed"
 
+    def test_of_what_cannot_be_read_there_is_what_is_stored(self) -> None:
+        rollout = Rollout(api="iris", generation=FIRST, outcome=Outcome.DONE, message="", finished_at=START)
+        told = status.describe(LIVE, unreadable(1), rollout, [], ApiObservation(), GATEWAY)
+        assert told.spec == {"name": "iris", "warp": 9}
+        assert told.api.message == "Revision 1 cannot be read: warp: unknown field."
+
     def test_of_what_was_never_seen(self) -> None:
         assert ApiObservation.on(Board(), "iris") == ApiObservation()
 
 
 def test_a_history_shows_each_revision_with_its_rollouts() -> None:
-    revisions = [transitions.snapshot(SPEC, number, None, START) for number in (2, 1)]
+    revisions = [transitions.snapshot(SPEC, 2, None, START), unreadable(1)]
     refreshed = Generation(number=3, revision=1, cause=Cause.REFRESH, started_at=START)
     rollouts = [
         Rollout(api="iris", generation=generation, outcome=Outcome.DONE, message="", finished_at=START)
         for generation in (refreshed, SECOND, FIRST)
     ]
     newest, oldest = status.revision_views(replace(LIVE, live=refreshed), revisions, rollouts)
+    assert (newest.fault, oldest.fault) == ("", "Revision 1 cannot be read: warp: unknown field.")
     assert (newest.number, newest.live) == (2, False)
     assert (oldest.number, oldest.live) == (1, True)
     assert [rollout.generation for rollout in newest.rollouts] == [2]

@@ -33,6 +33,6 @@ def _row(revision: RevisionView) -> tuple[str, ...]:
 def _latest_rollout(revision: RevisionView) -> tuple[str, str]:
     latest = max(revision.rollouts, key=lambda rollout: rollout.generation, default=None)
     if latest is None:
-        return "-", ""
+        return "-", dim(revision.fault)
     told = f"{latest.cause}: {outcome_styled(latest.outcome)}, {age(latest.started_at)} ago"
-    return told, dim(first_line(latest.message))
+    return told, dim(revision.fault or first_line(latest.message))
