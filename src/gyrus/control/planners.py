@@ -1,4 +1,4 @@
-"""Which planner decides about an API: each kind has its own, and so has what cannot be read."""
+"""The choice of a planner for an API: each kind has its own, and so has what cannot be read."""
 
 from __future__ import annotations
 

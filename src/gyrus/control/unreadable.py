@@ -42,7 +42,7 @@ def route(situation: Situation[UnreadableSpec], retiring: frozenset[str]) -> Rou
 
 
 def _understood(situation: Situation[UnreadableSpec]) -> Situation[RealtimeSpec]:
-    """The same with a specification that says what the gateway has to know, as far as it is understood."""
+    """Return the same with a specification of what the gateway has to know, as far as it is understood."""
     stand_in = _stand_in(situation.api.name, situation.target_spec)
     return replace(cast("Situation[Any]", situation), target_spec=stand_in, live_spec=None)
 

@@ -255,7 +255,7 @@ class ApiSpec(Model, ABC):
 
     @property
     def runs(self) -> str:
-        """What answers requests, for people: a file, a command."""
+        """The file or the command that answers requests, for people."""
         return ""
 
     @property
@@ -265,7 +265,7 @@ class ApiSpec(Model, ABC):
 
     @property
     def needs_package(self) -> bool:
-        """It cannot be carried out without the project's files."""
+        """True if it cannot be carried out without the project's files."""
         return bool(self.files)
 
     @property

@@ -1,4 +1,4 @@
-"""What a model knows of its fields: choices, limits, examples, and where a field belongs."""
+"""The fields of a model: their choices, limits and examples, and where a field belongs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _section(model: type[BaseModel]) -> dict[str, Any]:
-    """What a section needs; where it needs nothing, its first field."""
+    """The required fields of a section; if none is required, its first field."""
     fields = model.model_fields
     needed = {
         name: field.examples[0] for name, field in fields.items() if field.examples and field.is_required()

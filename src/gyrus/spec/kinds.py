@@ -8,7 +8,7 @@ from gyrus.spec.api import ApiSpec
 from gyrus.spec.realtime import RealtimeSpec
 
 DEFAULT_KIND = "RealtimeAPI"
-"""Of a specification that names none."""
+"""The kind of a specification that names none."""
 
 KINDS: dict[str, type[ApiSpec]] = {"RealtimeAPI": RealtimeSpec}
 """By the value of ``kind``. A new kind is one more line here, and one in ``gyrus.control.planners``."""

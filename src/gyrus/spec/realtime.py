@@ -22,7 +22,7 @@ from gyrus.spec.quantities import Duration, between
 from gyrus.spec.words import Text, Variable, check_endpoint
 
 SOURCES = ("handler", "model", "process", "pod")
-"""Fields that say what answers requests, those of later versions included."""
+"""Fields that name what answers requests, those of later versions included."""
 
 
 def _default_concurrency(fields: dict[str, Any]) -> int | None:

@@ -1,6 +1,6 @@
 """A specification as it is stored: a JSON document and its version. What is stored may outlive what reads it.
 
-Reading never raises: a specification that this gyrus cannot read is a value that says why, so that one API's
+Reading never raises: a specification that this gyrus cannot read is a value with the reason, so that one API's
 fault stays that API's.
 """
 
@@ -30,11 +30,11 @@ class UnreadableSpec:
     """A stored specification that this version of gyrus cannot read."""
 
     reason: str
-    """What is wrong and what to do, without a full stop."""
+    """The fault and the remedy, without a full stop."""
     endpoint_path: str
     """The path under the gateway, with its leading and without a trailing slash."""
     document: Mapping[str, Any]
-    """What was stored; empty where it is no JSON object."""
+    """The stored document; empty if it is no JSON object."""
 
     @property
     def request_timeout(self) -> timedelta:
@@ -45,12 +45,12 @@ class UnreadableSpec:
             return DEFAULT_TIMEOUT
 
     def sentence(self, revision: int) -> str:
-        """Why nothing can be started of this revision."""
+        """Return why nothing can be started of this revision."""
         return f"Revision {revision} cannot be read: {self.reason}."
 
 
 StoredSpec = ApiSpec | UnreadableSpec
-"""What reading a stored specification gives."""
+"""The result of reading a stored specification."""
 
 
 class _Unreadable(Exception):

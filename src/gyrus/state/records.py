@@ -63,11 +63,11 @@ class Revision:
 
     @property
     def fault(self) -> str:
-        """Why nothing can be started of it, in a sentence; empty: it can be read."""
+        """The reason why nothing can be started of it, in a sentence. Empty if it can be read."""
         return "" if isinstance(self.spec, ApiSpec) else self.spec.sentence(self.number)
 
     def has(self, spec: ApiSpec, package: str | None) -> bool:
-        """Whether it is a snapshot of this specification with these files."""
+        """Return whether it is a snapshot of this specification with these files."""
         return isinstance(self.spec, ApiSpec) and self.spec.digest(self.package) == spec.digest(package)
 
 

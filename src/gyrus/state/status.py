@@ -102,7 +102,7 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
 
 
 def _unreadable(wanted: Revision, counts: ReplicaCounts) -> str:
-    """Why nothing more can be started, and what goes on all the same."""
+    """Return why nothing more can be started, and what goes on all the same."""
     serving = f" Its {_replicas(counts.ready)} go on serving." if counts.ready > 1 else ""
     return wanted.fault + (" Its replica goes on serving." if counts.ready == 1 else serving)
 
