@@ -1,7 +1,7 @@
 """A specification as it is stored: a JSON document and its version. What is stored may outlive what reads it.
 
-Reading never raises: a specification that this gyrus cannot read is a value with the reason, so that one API's
-fault stays that API's.
+Reading never raises: a specification that this gyrus cannot read is a value with the reason, so that a
+fault of one API stays with that API.
 """
 
 from __future__ import annotations
