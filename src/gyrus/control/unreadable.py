@@ -14,8 +14,8 @@ from gyrus.control import plan as realtime
 from gyrus.control.plan import Plan
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict
+from gyrus.spec.api import Networking, Process
 from gyrus.spec.document import fields_of
-from gyrus.spec.quantities import format_duration
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import UnreadableSpec
 from gyrus.state.board import Route
@@ -48,15 +48,14 @@ def _understood(situation: Situation[UnreadableSpec]) -> Situation[RealtimeSpec]
 
 
 def _stand_in(name: str, spec: UnreadableSpec) -> RealtimeSpec:
+    """Unchecked: what served under the rules of its time goes on, though today's may refuse it."""
     protocol = fields_of(spec.document.get("process")).get("protocol")
-    return RealtimeSpec.model_validate(
-        {
-            "name": name,
-            "process": {"command": ["unreadable"], "protocol": "http2" if protocol == "http2" else "http1"},
-            "timeout": format_duration(spec.request_timeout),
-            "idempotent": spec.document.get("idempotent") is True,
-            "networking": {"endpoint": spec.endpoint_path},
-        }
+    return RealtimeSpec.model_construct(
+        name=name,
+        process=Process.model_construct(command=(), protocol="http2" if protocol == "http2" else "http1"),
+        timeout=spec.request_timeout,
+        idempotent=spec.document.get("idempotent") is True,
+        networking=Networking.model_construct(endpoint=spec.endpoint_path),
     )
 
 

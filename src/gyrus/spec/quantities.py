@@ -33,7 +33,8 @@ def parse_duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise ValueError(f"has no unit; write for example {max(1, math.ceil(value))}s")
+        seconds = max(1, math.ceil(value)) if math.isfinite(value) else 10
+        raise ValueError(f"has no unit; write for example {seconds}s")
     parts = _DURATION.findall(value) if isinstance(value, str) else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError("is not a duration; write for example 500ms, 10s, 5m or 1h")

@@ -40,7 +40,7 @@ class UnreadableSpec:
     def request_timeout(self) -> timedelta:
         """From a request's arrival until its answer starts, as far as that is understood."""
         try:
-            return parse_duration(self.document.get("timeout"))
+            return parse_duration(self.document.get("timeout")) or DEFAULT_TIMEOUT
         except ValueError:
             return DEFAULT_TIMEOUT
 

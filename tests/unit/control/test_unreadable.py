@@ -8,8 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.memory import MemoryBackend
@@ -28,6 +31,7 @@ from gyrus.state.records import Api
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import SqlStore, open_store
 from gyrus.state.status import ApiObservation
+from strategies.specs import json_values
 from support.broken_specs import break_spec
 from support.gateway import acknowledge
 from support.world import NOW, api, replica, spec
@@ -97,6 +101,18 @@ class TestRoute:
         nothing = UnreadableSpec(reason="no JSON", endpoint_path="/iris", document={})
         route = unreadable.route(situation(replica("r1"), broken=nothing), frozenset())
         assert (route.timeout, route.idempotent, route.protocol) == (60.0, False, "http1")
+
+    def test_what_todays_rules_refuse_goes_on(self) -> None:
+        old = UnreadableSpec(reason="no", endpoint_path="/healthz", document={"timeout": "100h"})
+        route = unreadable.route(situation(replica("r1"), broken=old), frozenset())
+        assert (route.path, route.timeout) == ("/healthz", 360_000.0)
+
+    @given(document=st.dictionaries(st.sampled_from(["timeout", "idempotent", "process"]), json_values))
+    def test_any_document_gives_a_route(self, document: dict[str, Any]) -> None:
+        broken = UnreadableSpec(reason="no", endpoint_path="/iris", document=document)
+        route = unreadable.route(situation(replica("r1"), broken=broken), frozenset())
+        assert route.endpoints == {"unix:/run/r1.0.sock"}
+        assert route.timeout > 0
 
     def test_http2_stays_http2(self) -> None:
         grpc = UnreadableSpec(

@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gyrus.spec import stored
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.api import ApiSpec, Autoscaling, Compute, Handler
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import NEWER_REMEDY, REMEDY, UnreadableSpec
 from gyrus.spec.upgrades import Upgrade, current_version
@@ -61,12 +61,24 @@ def test_what_is_nested_too_deeply_is_unreadable() -> None:
     assert unreadable(deep + "]" * 90_000 + "}}}").reason.endswith(REMEDY)
 
 
-@given(
-    text=st.text()
-    | st.recursive(st.none() | st.text(), lambda s: st.dictionaries(st.text(), s)).map(json.dumps)
+FIELDS = [
+    *RealtimeSpec.model_fields, *Autoscaling.model_fields, *Handler.model_fields, *Compute.model_fields,
+]  # fmt: skip
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
 )
+
+
+@given(text=st.text() | anything.map(json.dumps))
+@example('{"timeout": 1e400}')
+@example('{"compute": {"cpu": Infinity, "mem": 1e400}}')
+@example('{"autoscaling": {"schedule": [{"cron": "* * * * *", "time_zone": "\\ud800"}]}}')
 def test_anything_is_read_or_unreadable(text: str) -> None:
-    assert isinstance(read(text), UnreadableSpec)
+    found = read(text)
+    assert isinstance(found, UnreadableSpec)
+    assert found.request_timeout > timedelta(0)
 
 
 @pytest.mark.parametrize("version", [0, -1, 2, 99])
