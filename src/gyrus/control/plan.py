@@ -139,9 +139,11 @@ def _queueing(situation: Situation, spec: RealtimeSpec) -> QueuePolicy:
 
 
 def _unavailable_reason(situation: Situation) -> str:
-    """Why no replica will ever come of what is wanted now: the rollout has failed, nothing was live before
-    it, and no replica tries again."""
+    """Why no replica will ever come of what is wanted now: none can be started, or the rollout has failed,
+    nothing was live before it, and no replica tries again."""
     api = situation.api
+    if situation.fault and not situation.kept:
+        return situation.fault
     if api.outcome is not Outcome.FAILED or api.live is not None or not situation.current:
         return ""
     given_up = all(replica.status.phase is Phase.FAILED for replica in situation.current)

@@ -15,8 +15,10 @@ from gyrus.control.plan import Plan
 from gyrus.control.planners import planner_for
 from gyrus.control.situation import Situation
 from gyrus.control.startup_times import StartupTimer
+from gyrus.control.unreadable import stand_in
 from gyrus.control.verdict import Verdict
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.stored import StoredSpec, UnreadableSpec
 from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import NotFound, StaleVersion, StateError
 from gyrus.state.records import Api, Event, Generation, Revision
@@ -79,16 +81,18 @@ class Reconciler:
     async def _observe(self, api: Api) -> Situation[Any]:
         replicas = self._replicas(api.name)
         ids = {replica.id for replica in replicas}
-        target = (await self._revision(api.name, api.target)).spec
+        revision = await self._revision(api.name, api.target)
+        target = revision.spec
         live = (await self._revision(api.name, api.live)).spec if api.live else None
         return Situation(
             api=api,
             target_spec=target,
-            live_spec=live if type(live) is type(target) else None,
+            live_spec=_comparable(api.name, live, target),
             replicas=replicas,
             retiring=self._retiring.get(api.name, frozenset()) & ids,
             acknowledged=self.board.acknowledged.get(api.name),
             reachable=self.board.reachable.get(api.name),
+            fault=revision.fault,
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
             room=self.backend.room(target) if isinstance(target, RealtimeSpec) else None,
@@ -225,6 +229,16 @@ class Reconciler:
         await self.backend.remove(name)
         if self.board.replicas.pop(name, None) is not None:
             self.board.replica_signals.notify(name)
+
+
+def _comparable(name: str, live: StoredSpec | None, target: StoredSpec) -> StoredSpec | None:
+    """Return the live specification if it is of the target's kind.
+
+    Of one that cannot be read there is a stand-in: its path and timeout hold until the rollout is done.
+    """
+    if isinstance(live, UnreadableSpec) and isinstance(target, RealtimeSpec):
+        return stand_in(name, live)
+    return live if type(live) is type(target) else None
 
 
 def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder | None:

@@ -31,7 +31,7 @@ class Situation(Generic[SpecT]):
     api: Api
     target_spec: SpecT
     live_spec: SpecT | None
-    """Of the live generation; None before there is one, and where it is of another kind or unreadable."""
+    """Of the live generation; None before there is one, and where it is of another kind."""
     replicas: tuple[Replica, ...]
     """All that exist, the draining ones included, oldest first."""
     retiring: frozenset[str]
@@ -40,6 +40,8 @@ class Situation(Generic[SpecT]):
     """Endpoints that requests surely reach. None: the API is not routed, or nothing is known of it yet."""
     reachable: frozenset[str] | None
     """Endpoints that requests may reach. None: the gateway knows nothing of the API, and will not."""
+    fault: str = ""
+    """Why no replica of the target can be started, in a sentence; empty: nothing is known against it."""
     held: int = 0
     """Requests that wait because no replica is there."""
     activator: str | None = None

@@ -14,7 +14,7 @@ from gyrus.control import plan as realtime
 from gyrus.control.plan import Plan
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict
-from gyrus.spec.api import Networking, Process
+from gyrus.spec.api import Autoscaling, Networking, Process
 from gyrus.spec.document import fields_of
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import UnreadableSpec
@@ -25,7 +25,7 @@ def plan(situation: Situation[UnreadableSpec], now: datetime) -> Plan:
     """End the rollout, if one is under way: with nothing to start, it could never be done."""
     if situation.api.deleting:
         return realtime.plan(_understood(situation), now)
-    failed = Verdict(Outcome.FAILED, _sentence(situation))
+    failed = Verdict(Outcome.FAILED, situation.fault)
     return Plan(
         retiring=situation.retiring,
         route=route(situation, situation.retiring),
@@ -35,29 +35,25 @@ def plan(situation: Situation[UnreadableSpec], now: datetime) -> Plan:
 
 def route(situation: Situation[UnreadableSpec], retiring: frozenset[str]) -> Route:
     """Requests go on to every replica that is ready. Where none is left, they are refused with the reason."""
-    routed = realtime.route(_understood(situation), retiring)
-    if routed.queueing is None or situation.kept:
-        return routed
-    return replace(routed, queueing=replace(routed.queueing, unavailable_reason=_sentence(situation)))
+    return realtime.route(_understood(situation), retiring)
 
 
 def _understood(situation: Situation[UnreadableSpec]) -> Situation[RealtimeSpec]:
-    """Return the same with a specification of what the gateway has to know, as far as it is understood."""
-    stand_in = _stand_in(situation.api.name, situation.target_spec)
-    return replace(cast("Situation[Any]", situation), target_spec=stand_in, live_spec=None)
+    target = stand_in(situation.api.name, situation.target_spec)
+    return replace(cast("Situation[Any]", situation), target_spec=target, live_spec=None)
 
 
-def _stand_in(name: str, spec: UnreadableSpec) -> RealtimeSpec:
-    """Unchecked: what served under the rules of its time goes on, though today's may refuse it."""
+def stand_in(name: str, spec: UnreadableSpec) -> RealtimeSpec:
+    """Return what the gateway has to know of replicas that run, as far as it is understood.
+
+    It is not checked: what served under the rules of its time goes on, although today's may refuse it.
+    """
     protocol = fields_of(spec.document.get("process")).get("protocol")
     return RealtimeSpec.model_construct(
         name=name,
         process=Process.model_construct(command=(), protocol="http2" if protocol == "http2" else "http1"),
         timeout=spec.request_timeout,
         idempotent=spec.document.get("idempotent") is True,
+        autoscaling=Autoscaling(min_replicas=0),
         networking=Networking.model_construct(endpoint=spec.endpoint_path),
     )
-
-
-def _sentence(situation: Situation[UnreadableSpec]) -> str:
-    return situation.target_spec.sentence(situation.api.target.revision)

@@ -52,6 +52,7 @@ def situation(
         api=of or api(live=1, outcome=Outcome.DONE, replicas=3),
         target_spec=broken,
         live_spec=None,
+        fault="Revision 1 cannot be read: warp: unknown field.",
         replicas=replicas,
         retiring=frozenset(),
         acknowledged=frozenset(),
@@ -74,7 +75,7 @@ class TestPlan:
         verdict = unreadable.plan(situation(of=api(target=2, live=1)), NOW).verdict
         assert verdict
         assert verdict.outcome is Outcome.FAILED
-        assert verdict.message == "Revision 2 cannot be read: warp: unknown field; deploy the API again."
+        assert verdict.message == "Revision 1 cannot be read: warp: unknown field."
 
     def test_it_can_be_deleted(self) -> None:
         gone = api(live=1, outcome=Outcome.DONE, deleting=True)
@@ -221,6 +222,19 @@ async def test_a_deploy_makes_it_live_again(file: Path, backend: MemoryBackend) 
         await at.store.rollback("broken", 2, CLOCK.now())
         with pytest.raises(Conflict, match="Revision 1 cannot be read"):
             await at.store.rollback("broken", 1, CLOCK.now())
+
+
+async def test_its_path_holds_until_the_next_rollout_is_done(file: Path, backend: MemoryBackend) -> None:
+    async with open_store(sqlite_url(file)) as store:
+        moved = spec(name="broken", networking={"endpoint": "elsewhere"})
+        await store.deploy([moved], None, CLOCK.now())
+        reconciler = Reconciler(store, Board(), backend, CLOCK)
+        await reconciler.restore()
+        assert reconciler.board.routes["broken"].path == "/broken"
+        assert len(reconciler.board.routes["broken"].endpoints) == 2
+    async with platform(file, backend) as at:
+        await at.until("broken", live)
+        assert at.board.routes["broken"].path == "/elsewhere"
 
 
 async def test_it_can_be_deleted(file: Path, backend: MemoryBackend) -> None:
