@@ -204,7 +204,7 @@ async def plane(folder: Path, store: Store, size: Size, report: Report) -> Async
     settings = GatewaySettings(port=free_port())
     gateway = Gateway(board, home, settings)
     controller = Controller(Reconciler(store, board, backend, CLOCK))
-    autoscaler = Autoscaler(store, board, CLOCK, DefaultPolicy, backend.room)
+    autoscaler = Autoscaler(store, board, CLOCK, DefaultPolicy, backend.capacity_for)
     app = build_app(context(store, board, backend, home, settings.port))
     listener = listen("127.0.0.1", 0)
     await gateway.adopt()

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
+from gyrus.aio.slices import slices
 from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
 from gyrus.autoscaling.policy import Decision, Policy, Sample
@@ -21,6 +22,7 @@ from gyrus.control.events import scaled_event, shortage_event
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
 from gyrus.spec.api import ApiSpec, Compute
+from gyrus.state.api_cache import ApiCache
 from gyrus.state.board import Board
 from gyrus.state.errors import NotFound, StaleVersion, StateError
 from gyrus.state.records import Api, Event
@@ -77,9 +79,11 @@ class Autoscaler:
     policy: Callable[[ApiSpec], LivePolicy]
     capacity_for: Callable[[str, Compute], int | None]
     """See :meth:`CapacitySource.capacity_for`."""
-    _apis: dict[str, Api] = field(default_factory=dict[str, Api])
-    """As read last, those being deleted left out."""
+    _apis: ApiCache = field(init=False)
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
+
+    def __post_init__(self) -> None:
+        self._apis = ApiCache(self.store, self.clock)
 
     async def run(self) -> None:
         bodies = {"looks": self._look, "decisions": self._decide_all, "demand": self._answer_demand}
@@ -92,15 +96,19 @@ class Autoscaler:
 
     async def _look(self) -> None:
         async for _ in ticks(self.clock, LOOK):
-            for name, scaled in self._scaled.items():
+            async for name, scaled in slices(self.clock, tuple(self._scaled.items())):
                 self._look_at(name, scaled)
 
     async def _decide_all(self) -> None:
-        async for _ in ticks(self.clock, EVERY):
-            self._apis = {api.name: api for api in await self.store.apis() if not api.deleting}
-            self._forget_others(self._apis)
-            for api in tuple(self._apis.values()):
-                await self._scale_one(api)
+        with self.board.intent_signals.listen() as changes:
+            self._apis.expire()  # a change may have been reported while nothing listened
+            async for _ in ticks(self.clock, EVERY):
+                self._apis.invalidate(changes.take())
+                records = await self._apis.refresh()
+                kept = {name: api for name, api in records.items() if not api.deleting}
+                self._forget_others(kept)
+                async for api in slices(self.clock, kept.values()):
+                    await self._scale_one(api)
 
     async def _answer_demand(self) -> None:
         """From zero every millisecond counts; what has a replica can wait for the next second."""
@@ -138,6 +146,7 @@ class Autoscaler:
                 await self._follow(api, scaled, decision)
             scaled.failing = False
         except (StaleVersion, NotFound):
+            self._apis.invalidate([api.name])
             return False
         except Exception:
             if (known := self._scaled.get(api.name)) is None or not known.failing:
@@ -208,7 +217,7 @@ class Autoscaler:
         """Request it, then tell of it: from zero every millisecond counts."""
         now = self.clock.now()
         if decision.replicas != api.replicas:
-            self._apis[api.name] = await self.store.scale(api, decision.replicas, now)
+            self._apis.put(await self.store.scale(api, decision.replicas, now))
             self.board.intent_signals.notify(api.name)
         self._publish(api.name, decision)
         await self._keep(api.name, *_events(api, scaled, decision, now))

@@ -1,0 +1,66 @@
+"""Gathers all that a decision about one API depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gyrus.backends.protocol import CapacitySource, ReplicaRunner
+from gyrus.control.situation import Situation
+from gyrus.state.board import Board, Replica
+from gyrus.state.errors import NotFound
+from gyrus.state.records import Api, Generation, Revision
+from gyrus.state.store import Store
+
+
+class ObservedBackend(ReplicaRunner, CapacitySource, Protocol):
+    """What an observation needs of a backend."""
+
+
+@dataclass(slots=True)
+class Observer:
+    """Reads store, board and backend; changes nothing."""
+
+    store: Store
+    board: Board
+    backend: ObservedBackend
+    activator: str | None
+    _revisions: dict[str, dict[int, Revision]] = field(default_factory=dict[str, dict[int, Revision]])
+    """By API and number. Revisions never change, so each is read once."""
+
+    async def observe(self, api: Api, retiring: frozenset[str]) -> Situation:
+        """Gather the API's situation. ``retiring``: replicas that earlier steps took out of traffic."""
+        target = await self.revision(api.name, api.target)
+        live = await self.revision(api.name, api.live) if api.live else None
+        replicas = self.replicas(api.name)
+        return Situation(
+            api=api,
+            target_spec=target.spec,
+            live_spec=live.spec if live else None,
+            replicas=replicas,
+            retiring=retiring & {replica.id for replica in replicas},
+            acknowledged=self.board.acknowledged.get(api.name),
+            reachable=self.board.reachable.get(api.name),
+            held=self.board.held.get(api.name, 0),
+            activator=self.activator,
+            room=self.backend.capacity_for(api.name, target.spec.compute),
+        )
+
+    def replicas(self, api: str) -> tuple[Replica, ...]:
+        """Return the API's replicas, oldest first."""
+        observed = self.backend.observe(api).values()
+        replicas = (Replica(status=each.status, generation=each.generation) for each in observed)
+        return tuple(sorted(replicas, key=lambda r: (r.generation, r.status.started_at or 0.0, r.id)))
+
+    async def revision(self, api: str, generation: Generation) -> Revision:
+        """Return the generation's revision. Raises NotFound if the store does not have it."""
+        known = self._revisions.setdefault(api, {})
+        if generation.revision not in known:
+            revision = await self.store.revision(api, generation.revision)
+            if revision is None:
+                raise NotFound(f"revision {generation.revision} of {api} is not in the store")
+            known[generation.revision] = revision
+        return known[generation.revision]
+
+    def forget(self, api: str) -> None:
+        self._revisions.pop(api, None)
