@@ -37,6 +37,7 @@ from gyrus.contract.replica import Phase
 from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
+from gyrus.operator.garbage import collect_garbage
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.gateway import Gateway
 from gyrus.routing.settings import GatewaySettings
@@ -217,6 +218,7 @@ async def plane(folder: Path, store: Store, size: Size, report: Report) -> Async
         "gateway": gateway.run(),
         "controller": controller.run(),
         "autoscaler": autoscaler.run(),
+        "garbage": collect_garbage(CLOCK),
         "serve": serve(app, listener, started=asyncio.Event(), grace=1),
     }
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
-from gyrus.aio.clock import Clock
+from gyrus.aio.clock import Clock, SystemClock
 
 T = TypeVar("T")
 
@@ -13,12 +13,15 @@ SLICE = 0.004
 """Seconds for which a loop may hold the event loop."""
 
 
-async def slices(clock: Clock, items: Iterable[T], longest: float = SLICE) -> AsyncIterator[T]:
+async def slices(
+    items: Iterable[T], *, clock: Clock | None = None, longest: float = SLICE
+) -> AsyncIterator[T]:
     """Yield the items, and let everything else that is ready run whenever ``longest`` seconds have passed.
 
     The slice ends between two items, so it lasts as much longer as the work on one item does. The items must
     not change meanwhile: pass a copy of what others may write to.
     """
+    clock = clock or SystemClock()
     began = clock.monotonic()
     for item in items:
         if clock.monotonic() - began >= longest:

@@ -96,7 +96,7 @@ class Autoscaler:
 
     async def _look(self) -> None:
         async for _ in ticks(self.clock, LOOK):
-            async for name, scaled in slices(self.clock, tuple(self._scaled.items())):
+            async for name, scaled in slices(tuple(self._scaled.items()), clock=self.clock):
                 self._look_at(name, scaled)
 
     async def _decide_all(self) -> None:
@@ -107,7 +107,7 @@ class Autoscaler:
                 records = await self._apis.refresh()
                 kept = {name: api for name, api in records.items() if not api.deleting}
                 self._forget_others(kept)
-                async for api in slices(self.clock, kept.values()):
+                async for api in slices(kept.values(), clock=self.clock):
                     await self._scale_one(api)
 
     async def _answer_demand(self) -> None:

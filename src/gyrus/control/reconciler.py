@@ -57,7 +57,7 @@ class Reconciler:
 
     async def restore(self) -> None:
         """Fill the board from the store and from what already runs, and change nothing."""
-        async for api in slices(self.clock, await self.store.apis()):
+        async for api in slices(await self.store.apis(), clock=self.clock):
             situation = await self._observe(api)
             self.board.replicas[api.name] = situation.replicas
             if not api.deleting:
