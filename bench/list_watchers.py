@@ -22,7 +22,7 @@ class Heard:
 
 async def watch(port: int, token: str, heard: Heard) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"GET /v1/watch HTTP/1.1\r\nhost: operator\r\nauthorization: Bearer {token}\r\n\r\n"
+    head = f"GET /v1/watch?changes=true HTTP/1.1\r\nhost: operator\r\nauthorization: Bearer {token}\r\n\r\n"
     writer.write(head.encode())
     while chunk := await reader.read(CHUNK):
         heard.events += chunk.count(EVENT)

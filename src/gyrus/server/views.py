@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
+from gyrus.aio.slices import slices
 from gyrus.contract.operator import ApiDescription, ApiView, Deployed, EventView, RevisionView
 from gyrus.server.context import ServerContext
 from gyrus.state import status
@@ -26,7 +27,7 @@ class Views:
     async def every(self) -> list[ApiView]:
         """All APIs, by name."""
         seen: list[ApiView] = []
-        for api in await self._context.store.apis():
+        async for api in slices(await self._context.store.apis(), clock=self._context.clock):
             with suppress(UnknownApi):  # deleted since the list was read
                 seen.append(await self.see(api))
         return seen
