@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,9 @@ WATCHED = 15.0
 """Seconds."""
 PACE = 0.1
 """Seconds between two changes that watchers see."""
-SHOWN = 8
+GETS = 5
+"""Calls of each kind."""
+SHOWN = 6
 """Parts of the operator that are listed."""
 
 
@@ -89,8 +92,8 @@ class Report:
     @contextmanager
     def window(self, name: str, meter: LoopMeter) -> Generator[Window]:
         with meter.measuring() as window:
+            self.windows[name] = window
             yield window
-        self.windows[name] = window
 
     def __str__(self) -> str:
         tables = (
@@ -161,6 +164,13 @@ class Plane:
             self.backend.set(replica, Step(phase=phase))
             await self.until(lambda there=there: (endpoint in self.board.acknowledged[api]) is there)
         return (time.monotonic() - began) / 2
+
+    def get(self, call: str) -> bytes:
+        """Ask the operator's API. Blocks."""
+        url = f"http://127.0.0.1:{self.port}/v1/{call}"
+        request = urllib.request.Request(url, headers={"authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request) as answer:
+            return answer.read()
 
     async def update(self, name: str) -> None:
         """Roll one API to another revision."""
@@ -280,6 +290,11 @@ async def measure(at: Plane, meter: LoopMeter, report: Report) -> None:
         await at.update(at.size.names[0])
         report.add(f"an update of {at.size.replicas} replicas", f"{time.monotonic() - began:,.1f} s")
     await watched(at, meter, report)
+    for call in ("apis", "metrics"):
+        with report.window(f"GET /{call}", meter) as window:
+            length = [len(await asyncio.to_thread(at.get, call)) for _ in range(GETS)][-1]
+        took = f"{milliseconds(window.seconds / GETS)}, {length / 1024:,.0f} KiB"
+        report.add(f"GET /{call}", took)
 
 
 async def watched(at: Plane, meter: LoopMeter, report: Report) -> None:

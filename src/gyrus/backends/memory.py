@@ -320,8 +320,10 @@ class MemoryBackend:
 
     def _bequeath(self, gone: _Replica) -> None:
         """What it held is taken over by a waiting one of its API, where that needs no more."""
-        own = (r for r in self._waiting() if r.status.api == gone.status.api)
-        heir = next((r for r in own if gone.holds and r.cores <= gone.cores + CLOSE), None)
+        if not gone.holds:
+            return
+        own = self._machine.replicas.of(gone.status.api).values()
+        heir = next((r for r in own if _waits(r) and r.cores <= gone.cores + CLOSE), None)
         if heir:
             heir.holds = True
             self._apply(heir, Step(phase=Phase.PENDING, message="about to start"))
@@ -330,8 +332,7 @@ class MemoryBackend:
         return [replica for replica in self._machine.replicas if replica.holds]
 
     def _waiting(self) -> list[_Replica]:
-        pending = (r for r in self._machine.replicas if r.status.phase is Phase.PENDING)
-        return [replica for replica in pending if not replica.holds]
+        return [replica for replica in self._machine.replicas if _waits(replica)]
 
     def _free(self) -> float:
         """Cores that nobody holds."""
@@ -350,3 +351,7 @@ class MemoryBackend:
             and (query.since is None or line.time >= query.since)
             and (before or not query.previous)
         )
+
+
+def _waits(replica: _Replica) -> bool:
+    return replica.status.phase is Phase.PENDING and not replica.holds

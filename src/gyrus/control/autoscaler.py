@@ -17,8 +17,8 @@ from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
 from gyrus.autoscaling.policy import Decision, Policy, Sample
 from gyrus.contract.operator import ScalingView
-from gyrus.contract.replica import Phase
 from gyrus.control.events import scaled_event, shortage_event
+from gyrus.control.ready_count import NONE, ReadyCount
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
 from gyrus.spec.api import ApiSpec, Compute
@@ -59,6 +59,7 @@ class _ScaledApi:
     spec: ApiSpec
     policy: LivePolicy
     samples: TrafficSampler = field(default_factory=TrafficSampler)
+    ready: ReadyCount = field(default_factory=ReadyCount)
     decided_at: float = 0.0
     """Of the latest sample, in seconds since the epoch."""
     short_until: float = 0.0
@@ -185,7 +186,8 @@ class Autoscaler:
         return kept_for_proof(scaled.policy.decide(self._sample(api, scaled, seen)), api)
 
     def _sample(self, api: Api, scaled: _ScaledApi, seen: TrafficSample) -> Sample:
-        ready = self._ready(api.name)
+        replicas = self.board.replicas.get(api.name, ())
+        ready = scaled.ready.of(replicas, self.board.acknowledged.get(api.name, NONE))
         slots = scaled.spec.slots
         return Sample(
             now=self._now(scaled),
@@ -196,11 +198,6 @@ class Autoscaler:
             startup=expected(self.board.starts.get(api.name, ()), scaled.spec),
             room=self.capacity_for(api.name, scaled.spec.compute),
         )
-
-    def _ready(self, name: str) -> int:
-        reached = self.board.acknowledged.get(name, frozenset())
-        statuses = (replica.status for replica in self.board.replicas.get(name, ()))
-        return sum(s.phase is Phase.READY and not reached.isdisjoint(s.endpoints) for s in statuses)
 
     def _now(self, scaled: _ScaledApi) -> float:
         """Grows with every call. A machine's clock that is set back ends what the policy remembers."""

@@ -13,6 +13,10 @@ from contextlib import contextmanager
 
 from gyrus.aio.clock import Clock
 
+FULL = 2
+"""Collections of the middle generation for a full one; Python has 10. A full one visits what these have left:
+some 14,000 new objects at most, which is 4 ms."""
+
 THOROUGH = 3600.0
 """Seconds between two collections that visit frozen objects, too."""
 
@@ -27,11 +31,14 @@ async def collect_garbage(clock: Clock) -> None:
 
 @contextmanager
 def _freezing_survivors() -> Generator[None]:
+    young, middle, full = gc.get_threshold()
+    gc.set_threshold(young, middle, FULL)
     gc.callbacks.append(_freeze)
     try:
         yield
     finally:
         gc.callbacks.remove(_freeze)
+        gc.set_threshold(young, middle, full)
         gc.unfreeze()
 
 

@@ -52,10 +52,10 @@ async def test_frozen_garbage_goes_with_the_next_thorough_collection(clock: Virt
 
 
 async def test_cancelling_undoes_it() -> None:
-    clock, before = VirtualClock(), len(gc.callbacks)
+    clock, before = VirtualClock(), (len(gc.callbacks), gc.get_threshold())
     collecting = asyncio.create_task(collect_garbage(clock), name="garbage")
     await clock.settle()
     collecting.cancel()
     await asyncio.wait([collecting])
-    assert len(gc.callbacks) == before
+    assert (len(gc.callbacks), gc.get_threshold()) == before
     assert not gc.get_freeze_count()
