@@ -22,6 +22,7 @@ from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.traffic_sampler import TRACE
 from gyrus.spec.api import ApiSpec
+from gyrus.state.api_cache import RELIST
 from gyrus.state.board import Board, Traffic
 from gyrus.state.errors import StoreUnusable
 from gyrus.state.memory import MemoryStore
@@ -379,6 +380,31 @@ async def test_a_store_that_was_away_is_asked_again() -> None:
         assert (await at.api()).replicas == 1
         await at.clock.advance(20)
         assert (await at.api()).replicas == 5
+
+
+class CountingStore(MemoryStore):
+    """Counts how often all records are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists = 0
+
+    async def apis(self) -> tuple[Api, ...]:
+        self.lists += 1
+        return await super().apis()
+
+
+async def test_records_are_not_read_again_while_nothing_changes() -> None:
+    store = CountingStore()
+    async with stage(store) as at:
+        await at.deploy()
+        at.see(2)
+        await at.clock.advance(3)
+        lists = store.lists
+        at.see(4)
+        await at.clock.advance(RELIST - 5)
+        assert (await at.api()).replicas == 4
+        assert store.lists == lists
 
 
 async def test_a_shortage_is_told_once_an_episode() -> None:
