@@ -21,11 +21,12 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import machine
 import psutil
 from bare import free_port
-from loop_meter import LoopMeter, Window
+from loop_meter import BENCH, LoopMeter, Window
 from table import render
 
 from gyrus.aio.clock import SystemClock
@@ -348,6 +349,7 @@ def milliseconds(seconds: float) -> str:
 async def run(folder: Path, size: Size, report: Report, limit: float) -> bool:
     """Whether all was measured before the limit."""
     meter = LoopMeter()
+    cast("asyncio.Task[bool]", asyncio.current_task()).set_name(BENCH)
     try:
         async with asyncio.timeout(limit), open_store(sqlite_url(folder / "state.db")) as store:
             with meter.installed():
