@@ -1,4 +1,4 @@
-"""What deciding costs: the operator's own parts over many APIs, and who holds the event loop.
+"""The cost of deciding: the operator's own parts over many APIs, and what holds the event loop.
 
 Everything is real (SQLite, board, control, autoscaler, gateway with its Envoy, the operator's HTTP API)
 but the replicas, which are the memory backend's: nothing listens at their endpoints, and no request is
@@ -71,7 +71,7 @@ SHOWN = 6
 class Size:
     apis: int
     replicas: int
-    """Of each API."""
+    """The number for each API."""
     changes: int
     watchers: int
 
@@ -82,7 +82,7 @@ class Size:
 
 @dataclass(slots=True)
 class Report:
-    """What was measured by now, in the order of its rows."""
+    """All that was measured by now, in the order of its rows."""
 
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
     figures: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -146,7 +146,7 @@ class Plane:
     board: Board
     backend: MemoryBackend
     port: int
-    """Of the operator's API."""
+    """The port of the operator's API."""
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for acknowledgements until the condition holds."""
@@ -299,7 +299,7 @@ async def measure(at: Plane, meter: LoopMeter, report: Report) -> None:
 
 
 async def watched(at: Plane, meter: LoopMeter, report: Report) -> None:
-    async with watchers(at) as told:
+    async with watchers(at) as received:
         await asyncio.sleep(2)
         with report.window(f"{at.size.watchers} watchers", meter):
             end = time.monotonic() + WATCHED
@@ -309,22 +309,22 @@ async def watched(at: Plane, meter: LoopMeter, report: Report) -> None:
                 await asyncio.sleep(PACE)
                 number += 1
     seconds = WATCHED + 2
-    report.add("told to each watcher", f"{told['bytes'] / at.size.watchers / seconds / 1024:,.0f} KiB/s")
+    report.add("sent to each watcher", f"{received['bytes'] / at.size.watchers / seconds / 1024:,.0f} KiB/s")
 
 
 @asynccontextmanager
 async def watchers(at: Plane) -> AsyncGenerator[dict[str, int]]:
-    """A process of watchers; what they heard is there after the block."""
-    heard: dict[str, int] = {}
+    """Run a process of watchers; what they received is there after the block."""
+    received: dict[str, int] = {}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(WATCHERS), str(at.port), TOKEN, str(at.size.watchers)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        yield heard
+        yield received
         output, _ = await process.communicate(b"")  # ends its input, too
-        heard.update(json.loads(output))
+        received.update(json.loads(output))
     finally:
         if process.returncode is None:
             process.kill()
@@ -347,7 +347,7 @@ def milliseconds(seconds: float) -> str:
 
 
 async def run(folder: Path, size: Size, report: Report, limit: float) -> bool:
-    """Whether all was measured before the limit."""
+    """Return whether all was measured before the limit."""
     meter = LoopMeter()
     cast("asyncio.Task[bool]", asyncio.current_task()).set_name(BENCH)
     try:

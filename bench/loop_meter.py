@@ -1,4 +1,4 @@
-"""Who holds an event loop, and for how long: every callback is timed, and charged to its task's name."""
+"""A meter of an event loop: it times every callback, and charges it to the name of its task."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _NUMBER = re.compile(r"[-_ ]?\d+$")
 
 @dataclass(slots=True)
 class Part:
-    """What one kind of task took. Times in seconds."""
+    """The cost of one kind of task. Times in seconds."""
 
     callbacks: int = 0
     cpu: float = 0.0
-    """Of the loop's thread."""
+    """CPU time of the loop's thread."""
     longest: float = 0.0
     """CPU time of the longest callback: what others on this machine do does not count."""
 
 
 @dataclass(slots=True)
 class Window:
-    """What was measured between two moments."""
+    """All that was measured between two moments."""
 
     seconds: float = 0.0
     process: float = 0.0
@@ -41,7 +41,7 @@ class Window:
 
     @property
     def cpu(self) -> float:
-        """Of the loop's thread, in seconds."""
+        """CPU time of the loop's thread, in seconds."""
         return sum(part.cpu for part in self.parts.values())
 
     @property
@@ -105,7 +105,7 @@ class LoopMeter:
 
 
 def _name(handle: asyncio.Handle) -> str:
-    """Of the task that the callback continues, without its number; else of the callback."""
+    """Return the name of the task that the callback continues, without its number, else its own name."""
     callback = cast(Any, handle)._callback
     owner = getattr(callback, "__self__", None)
     if not isinstance(owner, asyncio.Task):

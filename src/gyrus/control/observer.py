@@ -14,7 +14,7 @@ from gyrus.state.store import Store
 
 
 class ObservedBackend(ReplicaRunner, CapacitySource, Protocol):
-    """What an observation needs of a backend."""
+    """The part of a backend that an observation needs."""
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class ReconciledBackend(ReplicaRunner, CapacitySource, WarmStarts, Cleanup, Protocol):
-    """What the reconciler needs of a backend."""
+    """The part of a backend that the reconciler needs."""
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Reconciler:
     async def _report(self, situation: Situation, step: Plan) -> None:
         """Put the replicas and the route onto the board, and record what has happened since the last step.
 
-        This comes before any act, so that one that fails (the disk is full, say) hides nothing.
+        This comes before any act, so that a failing act (because the disk is full) hides nothing.
         """
         name, replicas = situation.api.name, situation.replicas
         before = self.board.replicas.get(name, ())
@@ -128,7 +128,7 @@ class Reconciler:
             await self.backend.start(order)
 
     async def _expect(self, api: Api) -> None:
-        """Tell the backend that more replicas of the live generation may be requested at any moment.
+        """Prepare the backend for more replicas of the live generation, which may be requested at any moment.
 
         The first replicas of a rollout do not wait for what is loaded for later ones.
         """

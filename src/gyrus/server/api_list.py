@@ -27,7 +27,7 @@ MOST_GONE = 1000
 @dataclass(frozen=True, slots=True)
 class _Entry:
     version: int
-    """Of the list, since when the entry is as it is."""
+    """The list's version since which the entry is as it is."""
     body: bytes | None
     """The ApiView in JSON. None: the API is gone."""
 
@@ -62,7 +62,7 @@ class ApiList:
 
     @contextmanager
     def changes(self) -> Generator[Listener]:
-        """What says that a refresh may find something new."""
+        """Return a listener for everything that may change the list."""
         with listen(*self._sources, self._context.board.gateway_signals) as listener:
             yield listener
 
