@@ -11,8 +11,8 @@ from typing import Protocol
 from gyrus.aio.clock import Clock
 from gyrus.aio.slices import slices
 from gyrus.backends.protocol import CapacitySource, Cleanup, ReplicaOrder, ReplicaRunner, WarmStarts
+from gyrus.control.api_observer import ApiObserver
 from gyrus.control.events import fork_server_event, preemption_event, replica_events, verdict_event
-from gyrus.control.observer import Observer
 from gyrus.control.plan import Plan, plan, route
 from gyrus.control.situation import Situation
 from gyrus.control.startup_times import StartupTimer
@@ -48,12 +48,12 @@ class Reconciler:
     activator: str | None = None
     """The endpoint that stands in while there is no replica; None: nothing does."""
     startup_timer: StartupTimer = field(init=False)
-    _observer: Observer = field(init=False)
+    _observer: ApiObserver = field(init=False)
     _retiring: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
     def __post_init__(self) -> None:
         self.startup_timer = StartupTimer(self.store, self.board, self.clock)
-        self._observer = Observer(self.store, self.board, self.backend, self.activator)
+        self._observer = ApiObserver(self.store, self.board, self.backend, self.activator)
 
     async def restore(self) -> None:
         """Fill the board from the store and from what already runs, and change nothing."""

@@ -18,7 +18,7 @@ class ObservedBackend(ReplicaRunner, CapacitySource, Protocol):
 
 
 @dataclass(slots=True)
-class Observer:
+class ApiObserver:
     """Reads store, board and backend; changes nothing."""
 
     store: Store
