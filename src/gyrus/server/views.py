@@ -37,11 +37,12 @@ class Views:
 
     async def whole(self, name: str) -> ApiDescription:
         store = self._context.store
-        api = await self.api(name)
-        wanted = await self._wanted(api)
+        # The rollout comes before its API: a rollout that is reported as done then has an API that is live.
         rollouts = await store.rollouts(name)
         if not rollouts:
             raise UnknownApi(name)
+        api = await self.api(name)
+        wanted = await self._wanted(api)
         events = await store.events(name)
         return status.describe(
             api, wanted, rollouts[0], events, self._observation(api), self._context.gateway
