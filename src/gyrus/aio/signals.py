@@ -63,6 +63,10 @@ class Listener:
     async def wait(self) -> frozenset[str]:
         """Wait until a key has changed since the last call, and return all that have."""
         await self._ready.wait()
+        return self.take()
+
+    def take(self) -> frozenset[str]:
+        """Return the keys that changed since the last call, if any, without waiting."""
         # No await between clearing and taking the keys, so that a signal in between cannot be lost.
         self._ready.clear()
         keys, self._keys = frozenset(self._keys), set()

@@ -11,7 +11,15 @@ from gyrus.client.errors import OperatorUnreachable, StillWaiting, UnknownApi
 from gyrus.client.events import EventReader, ServerEvent
 from gyrus.client.rollout import RolloutProgress, find_rollout
 from gyrus.client.transport import Transport, api_path
-from gyrus.contract.operator import ApiDescription, ApiView, EventView, LogLine, LogQuery, RevisionView
+from gyrus.contract.operator import (
+    ApiChanges,
+    ApiDescription,
+    ApiView,
+    EventView,
+    LogLine,
+    LogQuery,
+    RevisionView,
+)
 
 PATIENCE = 30.0
 """Seconds that a watch survives without the operator, which may be restarting."""
@@ -42,9 +50,15 @@ class Streams:
                 yield self._operator.read(event.data, Gone)
 
     def lists(self, seconds: float | None) -> Iterator[list[ApiView]]:
-        for event in self._events([], seconds):
+        known: dict[str, ApiView] = {}
+        for event in self._events([("changes", "true")], seconds):
             if event.type == "apis":
-                yield self._operator.read(event.data, list[ApiView])
+                known = {api.name: api for api in self._operator.read(event.data, list[ApiView])}
+            elif event.type == "changes":
+                known = _merged(known, self._operator.read(event.data, ApiChanges))
+            else:
+                continue
+            yield [known[name] for name in sorted(known)]
 
     def rollouts(self, awaited: Mapping[str, int], seconds: float | None) -> Iterator[RolloutProgress]:
         pending = dict(awaited)
@@ -119,6 +133,11 @@ class Streams:
                 if heard is None or time.monotonic() - heard > PATIENCE:
                     raise
             _pause(end)
+
+
+def _merged(known: Mapping[str, ApiView], changes: ApiChanges) -> dict[str, ApiView]:
+    kept = {name: api for name, api in known.items() if name not in changes.gone}
+    return kept | {api.name: api for api in changes.apis}
 
 
 def _pause(end: float | None) -> None:

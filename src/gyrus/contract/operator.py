@@ -80,6 +80,16 @@ class ApiView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiChanges:
+    """How the list of all APIs differs from an earlier one."""
+
+    apis: tuple[ApiView, ...] = ()
+    """New ones, and those of which something changed."""
+    gone: tuple[str, ...] = ()
+    """Names of those that were deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
     time: str
     api: str

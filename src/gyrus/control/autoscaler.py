@@ -13,15 +13,18 @@ from typing import Any, Protocol
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
+from gyrus.aio.slices import slices
 from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
 from gyrus.autoscaling.policy import Decision, Policy, Sample
 from gyrus.contract.operator import ScalingView
-from gyrus.contract.replica import Phase
 from gyrus.control.events import scaled_event, shortage_event
+from gyrus.control.ready_count import NONE, ReadyCount
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
+from gyrus.spec.api import Compute
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.state.api_cache import ApiCache
 from gyrus.state.board import Board
 from gyrus.state.errors import NotFound, StaleVersion, StateError
 from gyrus.state.records import Api, Event
@@ -58,6 +61,7 @@ class _ScaledApi:
     spec: RealtimeSpec
     policy: LivePolicy
     samples: TrafficSampler = field(default_factory=TrafficSampler)
+    ready: ReadyCount = field(default_factory=ReadyCount)
     decided_at: float = 0.0
     """Of the latest sample, in seconds since the epoch."""
     short_until: float = 0.0
@@ -76,13 +80,15 @@ class Autoscaler:
     board: Board
     clock: Clock
     policy: Callable[[RealtimeSpec], LivePolicy]
-    room: Callable[[RealtimeSpec], int | None]
-    """The most replicas of this specification that fit, those that run included; None: no limit is known."""
-    _apis: dict[str, Api] = field(default_factory=dict[str, Api])
-    """As read last, those being deleted left out."""
+    capacity_for: Callable[[str, Compute], int | None]
+    """See :meth:`CapacitySource.capacity_for`."""
+    _apis: ApiCache = field(init=False)
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
     _unscaled: dict[str, tuple[datetime, int]] = field(default_factory=dict[str, tuple[datetime, int]])
     """By API: when it was created and its revision, where that has nothing to scale."""
+
+    def __post_init__(self) -> None:
+        self._apis = ApiCache(self.store, self.clock)
 
     async def run(self) -> None:
         bodies = {"looks": self._look, "decisions": self._decide_all, "demand": self._answer_demand}
@@ -95,15 +101,19 @@ class Autoscaler:
 
     async def _look(self) -> None:
         async for _ in ticks(self.clock, LOOK):
-            for name, scaled in self._scaled.items():
+            async for name, scaled in slices(tuple(self._scaled.items()), clock=self.clock):
                 self._look_at(name, scaled)
 
     async def _decide_all(self) -> None:
-        async for _ in ticks(self.clock, EVERY):
-            self._apis = {api.name: api for api in await self.store.apis() if not api.deleting}
-            self._forget_others(self._apis)
-            for api in tuple(self._apis.values()):
-                await self._scale_one(api)
+        with self.board.intent_signals.listen() as changes:
+            self._apis.expire()  # a change may have been reported while nothing listened
+            async for _ in ticks(self.clock, EVERY):
+                self._apis.invalidate(changes.take())
+                records = await self._apis.refresh()
+                kept = {name: api for name, api in records.items() if not api.deleting}
+                self._forget_others(kept)
+                async for api in slices(kept.values(), clock=self.clock):
+                    await self._scale_one(api)
 
     async def _answer_demand(self) -> None:
         """From zero every millisecond counts; what has a replica can wait for the next second."""
@@ -143,6 +153,7 @@ class Autoscaler:
                 await self._follow(api, scaled, decision)
             scaled.failing = False
         except (StaleVersion, NotFound):
+            self._apis.invalidate([api.name])
             return False
         except Exception:
             if (known := self._scaled.get(api.name)) is None or not known.failing:
@@ -190,7 +201,8 @@ class Autoscaler:
         return kept_for_proof(scaled.policy.decide(self._sample(api, scaled, seen)), api)
 
     def _sample(self, api: Api, scaled: _ScaledApi, seen: TrafficSample) -> Sample:
-        ready = self._ready(api.name)
+        replicas = self.board.replicas.get(api.name, ())
+        ready = scaled.ready.of(replicas, self.board.acknowledged.get(api.name, NONE))
         slots = scaled.spec.slots
         return Sample(
             now=self._now(scaled),
@@ -199,13 +211,8 @@ class Autoscaler:
             ready=ready,
             requested=api.replicas,
             startup=expected(self.board.starts.get(api.name, ()), scaled.spec),
-            room=self.room(scaled.spec),
+            room=self.capacity_for(api.name, scaled.spec.compute),
         )
-
-    def _ready(self, name: str) -> int:
-        reached = self.board.acknowledged.get(name, frozenset())
-        statuses = (replica.status for replica in self.board.replicas.get(name, ()))
-        return sum(s.phase is Phase.READY and not reached.isdisjoint(s.endpoints) for s in statuses)
 
     def _now(self, scaled: _ScaledApi) -> float:
         """Grows with every call. A machine's clock that is set back ends what the policy remembers."""
@@ -222,7 +229,7 @@ class Autoscaler:
         """Request it, then tell of it: from zero every millisecond counts."""
         now = self.clock.now()
         if decision.replicas != api.replicas:
-            self._apis[api.name] = await self.store.scale(api, decision.replicas, now)
+            self._apis.put(await self.store.scale(api, decision.replicas, now))
             self.board.intent_signals.notify(api.name)
         self._publish(api.name, decision)
         await self._keep(api.name, *_events(api, scaled, decision, now))

@@ -18,7 +18,7 @@ WORKERS = 16
 """APIs that are worked on at the same time."""
 
 RESYNC = 30.0
-"""Seconds between looks at every API, in case a hint was never rung."""
+"""Seconds within which every API is looked at, in case a change was never reported."""
 
 PACKAGE_KEEP = timedelta(hours=1)
 """How long a package that no revision refers to is kept: its deploy may be under way."""
@@ -61,12 +61,22 @@ class Controller:
                     self.queue.add(name)
 
     async def _resync(self) -> None:
+        """Add every API at once, since an operator before this one may have missed a change; then each of
+        them once in a period, spread evenly over it."""
+        for name in await self._every_api():
+            self.queue.add(name)
         while True:
-            for api in await self.reconciler.store.apis():
-                self.queue.add(api.name)
-            for observation in self.reconciler.backend.observe().values():
-                self.queue.add(observation.status.api)
-            await self.reconciler.clock.sleep(RESYNC)
+            names = await self._every_api()
+            for name in names:
+                await self.reconciler.clock.sleep(RESYNC / len(names))
+                self.queue.add(name)
+            if not names:
+                await self.reconciler.clock.sleep(RESYNC)
+
+    async def _every_api(self) -> tuple[str, ...]:
+        """Return the APIs that are stored, or of which a replica exists."""
+        stored = {api.name for api in await self.reconciler.store.apis()}
+        return tuple(sorted(stored.union(self.reconciler.backend.apis())))
 
     async def _forget_packages(self) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
@@ -20,16 +20,19 @@ TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
 
 
 def replica_events(
-    api: str, before: Mapping[str, Replica], after: Mapping[str, Replica], now: datetime
+    api: str, before: Sequence[Replica], after: Sequence[Replica], now: datetime
 ) -> Iterator[Event]:
-    """Each replica that appeared, became ready, failed, restarted, began to drain or is gone."""
-    for replica_id, replica in after.items():
-        earlier = before.get(replica_id)
-        status_before = earlier.status if earlier else None
+    """Yield an event for each replica that appeared, became ready, failed, restarted, began to drain or is
+    gone."""
+    earlier = {replica.id: replica.status for replica in before}
+    for replica in after:
+        replica_id, status_before = replica.id, earlier.pop(replica.id, None)
+        if status_before == replica.status:
+            continue
         changes = (_changes(status_before, replica), _process_changes(status_before, replica.status))
         for kind, reason, message in chain.from_iterable(changes):
             yield Event(api=api, time=now, type=kind, reason=reason, message=message, replica=replica_id)
-    for replica_id in before.keys() - after.keys():
+    for replica_id in earlier:
         message = f"Replica {replica_id} has ended"
         yield Event(api=api, time=now, type=NORMAL, reason="ReplicaGone", message=message, replica=replica_id)
 

@@ -1,26 +1,26 @@
-"""One API's loop body: observe → plan → act → record."""
+"""One API's step: observe → plan → report → act → conclude."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from gyrus.aio.clock import Clock
-from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
+from gyrus.aio.slices import slices
+from gyrus.backends.protocol import CapacitySource, Cleanup, ReplicaOrder, ReplicaRunner, WarmStarts
+from gyrus.control.api_observer import ApiObserver
 from gyrus.control.events import fork_server_event, preemption_event, replica_events, verdict_event
 from gyrus.control.plan import Plan
 from gyrus.control.planners import planner_for
 from gyrus.control.situation import Situation
 from gyrus.control.startup_times import StartupTimer
-from gyrus.control.unreadable import stand_in
 from gyrus.control.verdict import Verdict
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.stored import StoredSpec, UnreadableSpec
 from gyrus.state.board import Board, Replica, Route
-from gyrus.state.errors import NotFound, StaleVersion, StateError
+from gyrus.state.errors import StaleVersion, StateError
 from gyrus.state.records import Api, Event, Generation, Revision
 from gyrus.state.store import Store
 
@@ -32,146 +32,134 @@ DRAIN_ALLOWANCE = 30.0
 _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
+class ReconciledBackend(ReplicaRunner, CapacitySource, WarmStarts, Cleanup, Protocol):
+    """The part of a backend that the reconciler needs."""
+
+
 @dataclass(slots=True)
 class Reconciler:
-    """Brings one API at a time nearer to what is wanted.
+    """Brings one API at a time nearer to what is requested.
 
-    The caller sees to it that no two calls work on the same API at once.
+    The caller makes sure that no two calls work on the same API at once.
     """
 
     store: Store
     board: Board
-    backend: Backend
+    backend: ReconciledBackend
     clock: Clock
     activator: str | None = None
-    """The endpoint that stands in for replicas while there is none; None: nothing does."""
+    """The endpoint that stands in while there is no replica; None: nothing does."""
     startup_timer: StartupTimer = field(init=False)
+    _observer: ApiObserver = field(init=False)
     _retiring: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    _revisions: dict[tuple[str, int], Revision] = field(default_factory=dict[tuple[str, int], Revision])
 
     def __post_init__(self) -> None:
         self.startup_timer = StartupTimer(self.store, self.board, self.clock)
+        self._observer = ApiObserver(self.store, self.board, self.backend, self.activator)
 
     async def restore(self) -> None:
         """Fill the board from the store and from what already runs, and change nothing."""
-        for api in await self.store.apis():
+        async for api in slices(await self.store.apis(), clock=self.clock):
             situation = await self._observe(api)
             self.board.replicas[api.name] = situation.replicas
-            wanted = planner_for(situation).route(situation, situation.retiring)
-            if wanted and not api.deleting:
-                self.board.routes[api.name] = wanted
+            desired = planner_for(situation).route(situation, situation.retiring)
+            if desired and not api.deleting:
+                self.board.routes[api.name] = desired
 
     async def reconcile(self, name: str) -> float | None:
-        """Take the next step for this API; the seconds after which to look again, if any."""
+        """Take the API's next step. Returns the seconds after which to take another, or None."""
         api = await self.store.api(name)
         if api is None:
             await self._clean_up(name)
             return None
         situation = await self._observe(api)
         step = planner_for(situation).plan(situation, self.clock.now())
-        self._publish(api, situation, step.route)
-        await self._publish_events(name)
-        await self.startup_timer.look(situation)
+        await self._report(situation, step)
         await self._act(situation, step)
-        await self._record(situation, step)
+        await self._conclude(situation, step)
         return step.wake_after
 
-    # Observe
-
     async def _observe(self, api: Api) -> Situation[Any]:
-        replicas = self._replicas(api.name)
-        ids = {replica.id for replica in replicas}
-        revision = await self._revision(api.name, api.target)
-        target = revision.spec
-        live = (await self._revision(api.name, api.live)).spec if api.live else None
-        return Situation(
-            api=api,
-            target_spec=target,
-            live_spec=_comparable(api.name, live, target),
-            replicas=replicas,
-            retiring=self._retiring.get(api.name, frozenset()) & ids,
-            acknowledged=self.board.acknowledged.get(api.name),
-            reachable=self.board.reachable.get(api.name),
-            fault=revision.fault,
-            held=self.board.held.get(api.name, 0),
-            activator=self.activator,
-            room=self.backend.room(target) if isinstance(target, RealtimeSpec) else None,
-        )
+        return await self._observer.observe(api, self._retiring.get(api.name, frozenset()))
 
-    def _replicas(self, api: str) -> tuple[Replica, ...]:
-        observed: Mapping[str, Observation] = self.backend.observe()
-        own = (o for o in observed.values() if o.status.api == api)
-        replicas = (Replica(status=o.status, generation=o.generation) for o in own)
-        return tuple(sorted(replicas, key=lambda r: (r.generation, r.status.started_at or 0.0, r.id)))
+    # Report
 
-    async def _revision(self, name: str, generation: Generation) -> Revision:
-        """Revisions never change, so that each is read once."""
-        key = (name, generation.revision)
-        if key not in self._revisions:
-            revision = await self.store.revision(*key)
-            if revision is None:
-                raise NotFound(f"revision {generation.revision} of {name} is not in the store")
-            if revision.fault:
-                log.error("%s fails: %s", name, revision.fault)
-            self._revisions[key] = revision
-        return self._revisions[key]
+    async def _report(self, situation: Situation[Any], step: Plan) -> None:
+        """Put the replicas and the route onto the board, and record what has happened since the last step.
+
+        This comes before any act, so that a failing act (because the disk is full) hides nothing.
+        """
+        name, replicas = situation.api.name, situation.replicas
+        before = self.board.replicas.get(name, ())
+        self._publish(name, replicas, step.route)
+        if before != replicas:
+            await self._keep(name, *replica_events(name, before, replicas, self.clock.now()))
+        await self.startup_timer.look(situation)
+
+    def _publish(self, name: str, replicas: tuple[Replica, ...], desired: Route | None) -> None:
+        """Write the board where it differs, and notify its readers."""
+        if self.board.routes.get(name) != desired:
+            if desired is None:
+                del self.board.routes[name]
+            else:
+                self.board.routes[name] = desired
+            self.board.route_signals.notify(name)
+        if self.board.replicas.get(name) != replicas:
+            self.board.replicas[name] = replicas
+            self.board.replica_signals.notify(name)
 
     # Act
-
-    def _publish(self, api: Api, situation: Situation[Any], wanted: Route | None) -> None:
-        """Put the route and the replicas on the board, and ring where something changed."""
-        if self.board.routes.get(api.name) != wanted:
-            if wanted is None:
-                del self.board.routes[api.name]
-            else:
-                self.board.routes[api.name] = wanted
-            self.board.route_signals.notify(api.name)
 
     async def _act(self, situation: Situation[Any], step: Plan) -> None:
         api = situation.api
         self._retiring[api.name] = step.retiring
-        grace = situation.target_spec.request_timeout.total_seconds() + DRAIN_ALLOWANCE
-        for replica in step.stop:
-            await self.backend.stop(replica, grace=grace)
+        await self._stop(situation, step.stop)
         if api.live:
             await self._start(api, api.live, step.revive)
         await self._start(api, api.target, step.start)
         await self._expect(api)
 
+    async def _stop(self, situation: Situation[Any], replicas: Iterable[str]) -> None:
+        grace = situation.target_spec.request_timeout.total_seconds() + DRAIN_ALLOWANCE
+        for replica in replicas:
+            await self.backend.stop(replica, grace=grace)
+
     async def _start(self, api: Api, generation: Generation, count: int) -> None:
         for _ in range(count):
-            order = _order(api, generation, await self._revision(api.name, generation))
+            order = _order(api, generation, await self._observer.revision(api.name, generation))
             if order is None:
                 return
             self.startup_timer.ordered(api.name, order.id)
             await self.backend.start(order)
 
     async def _expect(self, api: Api) -> None:
-        """More replicas of what is live may be wanted at any moment. A rollout's first ones are not kept
-        waiting by what is loaded for later ones."""
+        """Prepare the backend for more replicas of the live generation, which may be requested at any moment.
+
+        The first replicas of a rollout do not wait for what is loaded for later ones.
+        """
         if api.live is None or api.deleting:
             self.backend.expect(api.name, None)
         else:
-            self.backend.expect(api.name, _order(api, api.live, await self._revision(api.name, api.live)))
-        await self._publish_fork_server(api.name)
+            live = await self._observer.revision(api.name, api.live)
+            self.backend.expect(api.name, _order(api, api.live, live))
 
-    # Record
+    # Conclude
 
-    async def _publish_events(self, name: str) -> None:
-        """Put the replicas on the board, and keep what has happened to them since the last time.
+    async def _conclude(self, situation: Situation[Any], step: Plan) -> None:
+        """Record what the step has come to."""
+        api = situation.api
+        await self._report_fork_server(api.name)
+        if step.makes_way:
+            await self._keep(api.name, preemption_event(api.name, step.makes_way, self.clock.now()))
+        if step.verdict:
+            if await self._finish(api, step.verdict):
+                await self._keep(api.name, verdict_event(api, step.verdict, self.clock.now()))
+            self.board.intent_signals.notify(api.name)  # it has changed either way: plan from it again
+        if step.forget:
+            await self.store.remove(api.name)
+            await self._clean_up(api.name)
 
-        Before anything is done: what cannot be done (the disk is full, say) must not make us blind.
-        """
-        before, replicas = self.board.replicas.get(name, ()), self._replicas(name)
-        self.board.replicas[name] = replicas
-        if before != replicas:
-            self.board.replica_signals.notify(name)
-        followed_events = replica_events(
-            name, {r.id: r for r in before}, {r.id: r for r in replicas}, self.clock.now()
-        )
-        await self._keep(name, *followed_events)
-
-    async def _publish_fork_server(self, name: str) -> None:
+    async def _report_fork_server(self, name: str) -> None:
         before, after = self.board.fork_servers.get(name), self.backend.fork_server(name)
         if after is None:
             self.board.fork_servers.pop(name, None)
@@ -179,20 +167,6 @@ class Reconciler:
             self.board.fork_servers[name] = after
         if event := fork_server_event(name, before, after, self.clock.now()):
             await self._keep(name, event)
-
-    async def _record(self, situation: Situation[Any], step: Plan) -> None:
-        api = situation.api
-        if step.makes_way:
-            await self._keep(api.name, preemption_event(api.name, step.makes_way, self.clock.now()))
-        if step.verdict:
-            if await self._finish(api, step.verdict):
-                await self._keep(api.name, verdict_event(api, step.verdict, self.clock.now()))
-            self.board.intent_signals.notify(
-                api.name
-            )  # the intent has changed either way: plan again from it
-        if step.forget:
-            await self.store.remove(api.name)
-            await self._clean_up(api.name)
 
     async def _finish(self, api: Api, verdict: Verdict) -> bool:
         """Write the verdict; False where another intent was written meanwhile."""
@@ -214,14 +188,14 @@ class Reconciler:
         self.board.replica_signals.notify(name)
 
     async def _clean_up(self, name: str) -> None:
-        """Nothing of this API is wanted: forget it, and end replicas that nobody owns."""
+        """Forget an API that is not in the store, and stop its orphaned replicas."""
         self._retiring.pop(name, None)
         self.startup_timer.forget(name)
         self.board.fork_servers.pop(name, None)
-        self._revisions = {key: value for key, value in self._revisions.items() if key[0] != name}
+        self._observer.forget(name)
         if self.board.routes.pop(name, None):
             self.board.route_signals.notify(name)
-        orphans = self._replicas(name)
+        orphans = self._observer.replicas(name)
         for replica in orphans:
             await self.backend.stop(replica.id, grace=DRAIN_ALLOWANCE)
         if orphans:
@@ -231,18 +205,8 @@ class Reconciler:
             self.board.replica_signals.notify(name)
 
 
-def _comparable(name: str, live: StoredSpec | None, target: StoredSpec) -> StoredSpec | None:
-    """Return the live specification if it is of the target's kind.
-
-    Of one that cannot be read there is a stand-in: its path and timeout hold until the rollout is done.
-    """
-    if isinstance(live, UnreadableSpec) and isinstance(target, RealtimeSpec):
-        return stand_in(name, live)
-    return live if type(live) is type(target) else None
-
-
 def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder | None:
-    """None: there can be no replica of this revision."""
+    """Return an order for one replica. Returns None if there can be no replica of this revision."""
     if not isinstance(revision.spec, RealtimeSpec):
         return None
     suffix = "".join(secrets.choice(_ID_LETTERS) for _ in range(5))

@@ -26,6 +26,7 @@ from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.gate.activator import MOST, Activator
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.operator import file_limit
+from gyrus.operator.garbage import collect_garbage
 from gyrus.operator.home_lock import StartError, remove_run_folder, token_of
 from gyrus.operator.readiness import ReadyNotification
 from gyrus.packaging.store import PackageStore
@@ -157,7 +158,7 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, activator.endpoint)),
-        autoscaler=Autoscaler(store, board, clock, DefaultPolicy, backend.room),
+        autoscaler=Autoscaler(store, board, clock, DefaultPolicy, backend.capacity_for),
         app=build_app(context),
     )
 
@@ -187,6 +188,7 @@ async def _run(
             ending.asked,
             operator.controller.run(),
             operator.autoscaler.run(),
+            collect_garbage(SystemClock()),
             serve(operator.app, listener, started=started),
             _announce(operator, started, announcement),
         )

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from gyrus import __version__
 from gyrus.server import apis, deployments, logs, metrics, openapi, packages, platform, problems, watch
+from gyrus.server.api_list import ApiList
 from gyrus.server.authorisation import Authorisation
 from gyrus.server.context import ServerContext
 from gyrus.server.views import Views
@@ -39,7 +40,8 @@ def build_app(context: ServerContext) -> FastAPI:
         generate_unique_id_function=_operation,
     )
     app.state.context = context
-    app.state.views = Views(context)
+    views = app.state.views = Views(context)
+    app.state.api_list = ApiList(context, views)
     app.state.closing = asyncio.Event()
     for router in _ROUTERS:
         app.include_router(router, prefix="/v1")

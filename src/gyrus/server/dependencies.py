@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
+from gyrus.server.api_list import ApiList
 from gyrus.server.context import ServerContext
 from gyrus.server.views import Views
 
@@ -21,12 +22,17 @@ async def _views(request: Request) -> Views:
     return cast(Views, request.app.state.views)
 
 
+async def _api_list(request: Request) -> ApiList:
+    return cast(ApiList, request.app.state.api_list)
+
+
 async def _closing(request: Request) -> asyncio.Event:
     return cast(asyncio.Event, request.app.state.closing)
 
 
 ContextDep = Annotated[ServerContext, Depends(_context)]
 ViewsDep = Annotated[Views, Depends(_views)]
+ApiListDep = Annotated[ApiList, Depends(_api_list)]
 ClosingDep = Annotated[asyncio.Event, Depends(_closing)]
 """Set when the server is about to end: streams end too."""
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the package, in hex")]

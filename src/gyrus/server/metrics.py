@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, generate_latest
@@ -29,9 +30,27 @@ router = APIRouter()
 )
 async def get_metrics(context: ContextDep) -> Response:
     """Replicas, requests and decisions of every API, for Prometheus."""
+    collector = BoardCollector(await context.store.apis(), snapshot_of(context.board))
+    return Response(await asyncio.to_thread(_rendered, collector), media_type=MEDIA_TYPE)
+
+
+def snapshot_of(board: Board) -> Board:
+    """Return the board as it is now: a thread reads it while the present goes on changing."""
+    return replace(
+        board,
+        replicas=dict(board.replicas),
+        traffic=dict(board.traffic),
+        held=dict(board.held),
+        scaling=dict(board.scaling),
+        decisions={name: counts.copy() for name, counts in board.decisions.items()},
+        starts=dict(board.starts),
+    )
+
+
+def _rendered(collector: Collector) -> bytes:
     registry = CollectorRegistry()
-    registry.register(BoardCollector(await context.store.apis(), context.board))
-    return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+    registry.register(collector)
+    return generate_latest(registry)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
+from gyrus.aio.slices import slices
 from gyrus.contract.operator import ApiDescription, ApiView, Deployed, EventView, RevisionView
 from gyrus.server.context import ServerContext
 from gyrus.state import status
@@ -26,7 +27,7 @@ class Views:
     async def every(self) -> list[ApiView]:
         """All APIs, by name."""
         seen: list[ApiView] = []
-        for api in await self._context.store.apis():
+        async for api in slices(await self._context.store.apis(), clock=self._context.clock):
             with suppress(UnknownApi):  # deleted since the list was read
                 seen.append(await self.see(api))
         return seen
@@ -36,11 +37,12 @@ class Views:
 
     async def whole(self, name: str) -> ApiDescription:
         store = self._context.store
-        api = await self.api(name)
-        wanted = await self._wanted(api)
+        # The rollout comes before its API: a rollout that is reported as done then has an API that is live.
         rollouts = await store.rollouts(name)
         if not rollouts:
             raise UnknownApi(name)
+        api = await self.api(name)
+        wanted = await self._wanted(api)
         events = await store.events(name)
         return status.describe(
             api, wanted, rollouts[0], events, self._observation(api), self._context.gateway

@@ -7,23 +7,24 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Query, Response
 
-from gyrus.aio.signals import listen
+from gyrus.aio.signals import Listener, listen
 from gyrus.aio.tasks import first_of
+from gyrus.server.api_list import ApiList
 from gyrus.server.context import ServerContext
-from gyrus.server.dependencies import ClosingDep, ContextDep, ViewsDep
+from gyrus.server.dependencies import ApiListDep, ClosingDep, ContextDep, ViewsDep
 from gyrus.server.problems import responses
 from gyrus.server.stream import LiveResponse, Write
 from gyrus.server.views import Views
 from gyrus.state.errors import UnknownApi
 
 KEEP_ALIVE = 10.0
-"""Seconds of silence after which a comment is sent; what rings no bell (traffic) is looked at then, too."""
+"""Seconds of silence after which a comment is sent; what has no signal (traffic) is looked at then, too."""
 
 PACE = 0.05
-"""Shortest time between two looks, in seconds: changes that come faster are told as one."""
+"""Shortest time between two looks at named APIs, in seconds: faster changes are reported as one."""
 
-ALL = ""
-"""Stands for the list of all APIs; no API has this name."""
+LIST_PACE = 1.0
+"""The same for the list of all. All its watchers look at the same moments."""
 
 router = APIRouter()
 
@@ -37,23 +38,28 @@ router = APIRouter()
 async def watch(
     context: ContextDep,
     views: ViewsDep,
+    api_list: ApiListDep,
     closing: ClosingDep,
     name: Annotated[list[str] | None, Query()] = None,
+    changes: bool = False,
 ) -> Response:
-    """What these APIs are, at once and at every change; without names, the list of all.
+    """The present state of these APIs, at once and at every change; without names, the list of all.
 
-    `event: api` has an ApiDescription, `event: gone` a `name`, `event: apis` a list of ApiView. A client that
-    is slow misses states, never the latest.
+    `event: api` has an ApiDescription, `event: gone` a `name`, `event: apis` a list of ApiView. With
+    `changes`, only the first list is whole: `event: changes` has an ApiChanges. A client that is slow misses
+    states, never the latest.
     """
-    watched = frozenset(name or [ALL])
 
     async def body(write: Write) -> None:
-        await _tell(write, watched, context, views)
+        if name:
+            await _tell_apis(write, frozenset(name), context, views)
+        else:
+            await _tell_list(write, context, api_list, changes=changes)
 
     return LiveResponse(body, "text/event-stream", closing)
 
 
-async def _tell(write: Write, watched: frozenset[str], context: ServerContext, views: Views) -> None:
+async def _tell_apis(write: Write, watched: frozenset[str], context: ServerContext, views: Views) -> None:
     board = context.board
     told: dict[str, bytes] = {}
     with listen(board.intent_signals, board.replica_signals, board.acknowledged_signals) as changes:
@@ -65,10 +71,29 @@ async def _tell(write: Write, watched: frozenset[str], context: ServerContext, v
                     told[name] = frame
                     await write(frame)
             await context.clock.sleep(PACE)
-            changed = await first_of(changes.wait(), _silence(context))
-            if changed is None:
-                await write(b": still here\n\n")
-            stale = watched if changed is None else watched & (changed | {ALL})
+            changed = await _next_change(changes, write, context)
+            stale = watched if changed is None else watched & changed
+
+
+async def _tell_list(write: Write, context: ServerContext, api_list: ApiList, *, changes: bool) -> None:
+    told: int | None = None
+    with api_list.changes() as listener:
+        while True:
+            version = await api_list.refresh()
+            if version != told:
+                newer = api_list.since(told) if changes and told is not None else None
+                await write(_event("changes", newer) if newer else _event("apis", api_list.whole()))
+                told = version
+            await context.clock.sleep(LIST_PACE - context.clock.monotonic() % LIST_PACE)
+            await _next_change(listener, write, context)
+
+
+async def _next_change(listener: Listener, write: Write, context: ServerContext) -> frozenset[str] | None:
+    """Wait until something has changed. After a long silence, send a comment and return None."""
+    changed = await first_of(listener.wait(), _silence(context))
+    if changed is None:
+        await write(b": still here\n\n")
+    return changed
 
 
 async def _silence(context: ServerContext) -> None:
@@ -76,14 +101,12 @@ async def _silence(context: ServerContext) -> None:
 
 
 async def _frame(name: str, views: Views) -> bytes:
-    """The event that tells the present state."""
-    if name == ALL:
-        return _event("apis", await views.every())
+    """Return the event that reports the present state."""
     try:
-        return _event("api", await views.whole(name))
+        return _event("api", orjson.dumps(await views.whole(name)))
     except UnknownApi:
-        return _event("gone", {"name": name})
+        return _event("gone", orjson.dumps({"name": name}))
 
 
-def _event(kind: str, data: object) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (kind.encode(), orjson.dumps(data))
+def _event(kind: str, data: bytes) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (kind.encode(), data)

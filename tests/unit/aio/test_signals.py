@@ -63,3 +63,16 @@ async def test_one_listener_to_several():
     await asyncio.sleep(0)
     assert not waiting.done()
     waiting.cancel()
+
+
+async def test_taking_does_not_wait_and_leaves_nothing() -> None:
+    signals = Signals()
+    with signals.listen() as listener:
+        assert listener.take() == frozenset()
+        signals.notify("a", "b")
+        assert listener.take() == {"a", "b"}
+        waiting = asyncio.ensure_future(listener.wait())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        signals.notify("c")
+        assert await waiting == {"c"}

@@ -22,6 +22,7 @@ from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.traffic_sampler import TRACE
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.state.api_cache import RELIST
 from gyrus.state.board import Board, Traffic
 from gyrus.state.errors import StoreUnusable
 from gyrus.state.memory import MemoryStore
@@ -77,7 +78,9 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.backend = MemoryBackend(clock=self.clock)
-        self.autoscaler = Autoscaler(self.store, self.board, self.clock, self.policy, lambda _: self.room)
+        self.autoscaler = Autoscaler(
+            self.store, self.board, self.clock, self.policy, lambda api, compute: self.room
+        )
 
     def policy(self, spec: RealtimeSpec) -> Plain:
         made = Faulty(spec) if spec.name == "faulty" else Plain(spec)
@@ -347,9 +350,20 @@ class Flickering(MemoryStore):
     broken = False
 
     async def apis(self) -> tuple[Api, ...]:
+        self._require_whole()
+        return await super().apis()
+
+    async def api(self, name: str) -> Api | None:
+        self._require_whole()
+        return await super().api(name)
+
+    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+        self._require_whole()
+        return await super().scale(api, replicas, at)
+
+    def _require_whole(self) -> None:
         if self.broken:
             raise StoreUnusable("the database is away")
-        return await super().apis()
 
 
 async def test_a_store_that_was_away_is_asked_again() -> None:
@@ -360,11 +374,37 @@ async def test_a_store_that_was_away_is_asked_again() -> None:
         await at.clock.advance(2)
         store.broken = True
         at.see(5)
+        at.board.intent_signals.notify("iris")
         await at.clock.advance(5)
-        assert (await at.api()).replicas == 1
         store.broken = False
+        assert (await at.api()).replicas == 1
         await at.clock.advance(20)
         assert (await at.api()).replicas == 5
+
+
+class CountingStore(MemoryStore):
+    """Counts how often all records are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists = 0
+
+    async def apis(self) -> tuple[Api, ...]:
+        self.lists += 1
+        return await super().apis()
+
+
+async def test_records_are_not_read_again_while_nothing_changes() -> None:
+    store = CountingStore()
+    async with stage(store) as at:
+        await at.deploy()
+        at.see(2)
+        await at.clock.advance(3)
+        lists = store.lists
+        at.see(4)
+        await at.clock.advance(RELIST - 5)
+        assert (await at.api()).replicas == 4
+        assert store.lists == lists
 
 
 async def test_a_shortage_is_told_once_an_episode() -> None:

@@ -30,7 +30,7 @@ def told(*samples: Replica) -> list[tuple[str, str, str]]:
     events = [
         event
         for before, after in pairwise(samples)
-        for event in replica_events("iris", {before.id: before}, {after.id: after}, NOW)
+        for event in replica_events("iris", [before], [after], NOW)
     ]
     assert all(event.replica == "r" for event in events)
     return [(event.type, event.reason, event.message) for event in events]

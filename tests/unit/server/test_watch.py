@@ -38,9 +38,9 @@ def replica(phase: Phase) -> Replica:
 
 
 @asynccontextmanager
-async def watching(client: httpx.AsyncClient, *names: str) -> AsyncGenerator[Events]:
+async def watching(client: httpx.AsyncClient, *names: str, **options: str) -> AsyncGenerator[Events]:
     """(event, data) as they come."""
-    async with client.stream("GET", "/watch", params={"name": list(names)}) as response:
+    async with client.stream("GET", "/watch", params={"name": list(names), **options}) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         yield _events(response)
 
@@ -115,6 +115,21 @@ async def test_the_list_of_all(remote: httpx.AsyncClient, store: SqlStore, board
         board.intent_signals.notify("a", "b")
         kind, told = await anext(events)
         assert (kind, [api["name"] for api in told]) == ("apis", ["a", "b"])
+
+
+async def test_changes_of_the_list_of_all(remote: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
+    await store.deploy([spec("a"), spec("b")], None, START)
+    async with watching(remote, changes="true") as events:
+        kind, told = await anext(events)
+        assert (kind, [api["name"] for api in told]) == ("apis", ["a", "b"])
+        await store.deploy([spec("c")], None, START)
+        board.intent_signals.notify("c")
+        kind, told = await anext(events)
+        assert (kind, [api["name"] for api in told["apis"]], told["gone"]) == ("changes", ["c"], [])
+        await store.mark_deleting("a", START)
+        await store.remove("a")
+        board.replica_signals.notify("a")
+        assert await anext(events) == ("changes", {"apis": [], "gone": ["a"]})
 
 
 class Listening:
@@ -224,6 +239,24 @@ class TestWithoutANetwork:
         await clock.advance(1)
         assert len(listening.chunks) == chunks
         assert clock.next_wake is None
+
+
+async def test_the_list_is_told_at_most_once_a_second(context: ServerContext, board: Board) -> None:
+    clock, store = VirtualClock(), MemoryStore()
+    await store.deploy([spec()], None, START)
+    app = build_app(replace(context, store=store, clock=clock))
+    watchers = [Listening(app, "changes=true", context.token) for _ in range(2)]
+    async with asyncio.TaskGroup() as group:
+        for watcher in watchers:
+            group.create_task(watcher.run(), name="listening")
+        await clock.settle()
+        for number in range(50):
+            board.traffic["iris"] = Traffic(in_flight=number + 1)
+            board.replica_signals.notify("iris")
+            await clock.advance(0.05)
+        for watcher in watchers:
+            assert len(watcher.chunks) == 1 + 2
+            watcher.go_away()
 
 
 async def test_a_client_that_goes_away_is_no_longer_served(

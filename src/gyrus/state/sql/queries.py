@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gyrus.aio.slices import slices
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec import stored
@@ -46,7 +47,8 @@ async def find_api(connection: AsyncConnection, name: str) -> Api | None:
 
 async def all_apis(connection: AsyncConnection) -> tuple[Api, ...]:
     rows = await connection.execute(_APIS)
-    return tuple(sorted(map(_api, rows), key=lambda api: api.name))
+    found = [_api(row) async for row in slices(rows)]
+    return tuple(sorted(found, key=lambda api: api.name))
 
 
 async def insert_api(connection: AsyncConnection, api: Api) -> None:

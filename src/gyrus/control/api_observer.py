@@ -1,0 +1,89 @@
+"""Gathers all that a decision about one API depends on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gyrus.backends.protocol import CapacitySource, ReplicaRunner
+from gyrus.control.situation import Situation
+from gyrus.control.unreadable import stand_in
+from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.stored import StoredSpec, UnreadableSpec
+from gyrus.state.board import Board, Replica
+from gyrus.state.errors import NotFound
+from gyrus.state.records import Api, Generation, Revision
+from gyrus.state.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class ObservedBackend(ReplicaRunner, CapacitySource, Protocol):
+    """The part of a backend that an observation needs."""
+
+
+@dataclass(slots=True)
+class ApiObserver:
+    """Reads store, board and backend; changes nothing."""
+
+    store: Store
+    board: Board
+    backend: ObservedBackend
+    activator: str | None
+    _revisions: dict[str, dict[int, Revision]] = field(default_factory=dict[str, dict[int, Revision]])
+    """By API and number. Revisions never change, so each is read once."""
+
+    async def observe(self, api: Api, retiring: frozenset[str]) -> Situation[Any]:
+        """Gather the API's situation. ``retiring``: replicas that earlier steps took out of traffic."""
+        target = await self.revision(api.name, api.target)
+        live = await self.revision(api.name, api.live) if api.live else None
+        replicas = self.replicas(api.name)
+        return Situation(
+            api=api,
+            target_spec=target.spec,
+            live_spec=_comparable(api.name, live.spec if live else None, target.spec),
+            replicas=replicas,
+            retiring=retiring & {replica.id for replica in replicas},
+            acknowledged=self.board.acknowledged.get(api.name),
+            reachable=self.board.reachable.get(api.name),
+            fault=target.fault,
+            held=self.board.held.get(api.name, 0),
+            activator=self.activator,
+            room=self._room(api.name, target.spec),
+        )
+
+    def _room(self, api: str, spec: StoredSpec) -> int | None:
+        """Return the most replicas that fit. Returns None if no limit is known."""
+        return self.backend.capacity_for(api, spec.compute) if isinstance(spec, RealtimeSpec) else None
+
+    def replicas(self, api: str) -> tuple[Replica, ...]:
+        """Return the API's replicas, oldest first."""
+        observed = self.backend.observe(api).values()
+        replicas = (Replica(status=each.status, generation=each.generation) for each in observed)
+        return tuple(sorted(replicas, key=lambda r: (r.generation, r.status.started_at or 0.0, r.id)))
+
+    async def revision(self, api: str, generation: Generation) -> Revision:
+        """Return the generation's revision. Raises NotFound if the store does not have it."""
+        known = self._revisions.setdefault(api, {})
+        if generation.revision not in known:
+            revision = await self.store.revision(api, generation.revision)
+            if revision is None:
+                raise NotFound(f"revision {generation.revision} of {api} is not in the store")
+            if revision.fault:
+                log.error("%s fails: %s", api, revision.fault)
+            known[generation.revision] = revision
+        return known[generation.revision]
+
+    def forget(self, api: str) -> None:
+        self._revisions.pop(api, None)
+
+
+def _comparable(name: str, live: StoredSpec | None, target: StoredSpec) -> StoredSpec | None:
+    """Return the live specification if it is of the target's kind.
+
+    A stand-in replaces one that cannot be read: its path and timeout hold until the rollout is done.
+    """
+    if isinstance(live, UnreadableSpec) and isinstance(target, RealtimeSpec):
+        return stand_in(name, live)
+    return live if type(live) is type(target) else None

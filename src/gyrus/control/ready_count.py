@@ -1,0 +1,32 @@
+"""How many of an API's replicas requests reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+from gyrus.contract.replica import Phase
+from gyrus.state.board import Replica
+
+NONE: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class ReadyCount:
+    """Counts again only if one of the two is another object: what the board holds never changes in place."""
+
+    _replicas: Sequence[Replica] = ()
+    _reached: Set[str] = NONE
+    _count: int = 0
+
+    def of(self, replicas: Sequence[Replica], reached: Set[str]) -> int:
+        """Return how many are ready and have an endpoint among those that requests reach."""
+        if replicas is not self._replicas or reached is not self._reached:
+            self._replicas, self._reached = replicas, reached
+            self._count = count_ready(replicas, reached)
+        return self._count
+
+
+def count_ready(replicas: Sequence[Replica], reached: Set[str]) -> int:
+    statuses = (replica.status for replica in replicas)
+    return sum(s.phase is Phase.READY and not reached.isdisjoint(s.endpoints) for s in statuses)
