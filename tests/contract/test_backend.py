@@ -11,7 +11,8 @@ import pytest
 from gyrus.backends.protocol import Backend, ReplicaOrder
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason
-from support.backends import MemoryWorld, World, gone, local_world, observed, order, running, until
+from gyrus.spec.api import ApiSpec
+from support.backends import MemoryWorld, World, all_of, gone, local_world, observed, order, running, until
 
 ID = "iris-1-aaaaa"
 GRACE = 10.0
@@ -30,7 +31,7 @@ async def test_a_started_replica_becomes_ready(world: World) -> None:
     backend = world.backend()
     async with running(backend):
         await backend.start(order(ID, generation=7))
-        assert ID in backend.observe()
+        assert ID in all_of(backend)
         seen = await observed(backend, ID, Phase.READY)
     assert seen.generation == 7
     assert (seen.status.id, seen.status.api, seen.status.revision) == (ID, "iris", 7)
@@ -45,14 +46,14 @@ async def test_starting_twice_is_starting_once(world: World) -> None:
         await asyncio.gather(backend.start(order(ID)), backend.start(order(ID)))
         ready = await observed(backend, ID, Phase.READY)
         await backend.start(order(ID))
-        assert dict(backend.observe()) == {ID: ready}
+        assert dict(all_of(backend)) == {ID: ready}
 
 
 async def test_what_is_started_before_the_run_waits_for_it(world: World) -> None:
     backend = world.backend()
     await backend.adopt()
     await backend.start(order(ID))
-    assert backend.observe()[ID].status.phase is Phase.PENDING
+    assert all_of(backend)[ID].status.phase is Phase.PENDING
     async with running(backend):
         await observed(backend, ID, Phase.READY)
 
@@ -63,7 +64,7 @@ async def test_a_stopped_replica_drains_and_is_gone(world: World) -> None:
         await backend.start(order(ID))
         await observed(backend, ID, Phase.READY)
         await backend.stop(ID, grace=GRACE)
-        draining = backend.observe()[ID].status
+        draining = all_of(backend)[ID].status
         assert draining.phase is Phase.DRAINING
         assert draining.endpoints == ()
         await backend.stop(ID, grace=GRACE)
@@ -79,6 +80,40 @@ async def test_a_replica_is_stopped_before_it_is_ready(world: World) -> None:
         await gone(backend, ID)
 
 
+async def test_it_reads_its_own_writes(world: World) -> None:
+    """Whoever looks right after a start or a stop, without a turn of the event loop, sees it."""
+    backend = world.backend()
+    other = "iris-1-bbbbb"
+    async with running(backend):
+        await backend.start(order(ID, generation=3))
+        assert backend.observe("iris")[ID].generation == 3
+        await observed(backend, ID, Phase.READY)
+        await backend.start(order(other))
+        assert set(backend.observe("iris")) == {ID, other}
+        await backend.stop(ID, grace=GRACE)
+        stopped = backend.observe("iris").get(ID)
+        assert stopped is None or (stopped.status.phase, stopped.status.endpoints) == (Phase.DRAINING, ())
+        await backend.stop(other, grace=GRACE)
+        unready = backend.observe("iris").get(other)
+        assert unready is None or unready.status.phase is Phase.DRAINING
+
+
+async def test_an_api_is_observed_for_itself(world: World) -> None:
+    backend = world.backend()
+    assert not backend.apis()
+    async with running(backend):
+        for id in (ID, "iris-1-bbbbb", "wine-1-aaaaa"):
+            await backend.start(order(id))
+        assert set(backend.apis()) == {"iris", "wine"}
+        assert set(backend.observe("iris")) == {ID, "iris-1-bbbbb"}
+        assert set(backend.observe("wine")) == {"wine-1-aaaaa"}
+        assert not backend.observe("flat")
+        await backend.stop("wine-1-aaaaa", grace=GRACE)
+        await gone(backend, "wine-1-aaaaa")
+        assert set(backend.apis()) == {"iris"}
+        assert not backend.observe("wine")
+
+
 async def test_stopping_one_leaves_the_others(world: World) -> None:
     backend = world.backend()
     other = "iris-1-bbbbb"
@@ -88,7 +123,7 @@ async def test_stopping_one_leaves_the_others(world: World) -> None:
         await observed(backend, other, Phase.READY)
         await backend.stop(ID, grace=GRACE)
         await gone(backend, ID)
-        assert backend.observe()[other].status.phase is Phase.READY
+        assert all_of(backend)[other].status.phase is Phase.READY
 
 
 async def test_changes_name_the_api(world: World) -> None:
@@ -106,15 +141,15 @@ async def test_replicas_outlive_their_operator(world: World) -> None:
         await first.start(order(ID, generation=3))
         before = await observed(first, ID, Phase.READY)
     second = world.backend()
-    assert not second.observe()
+    assert not all_of(second)
     await second.adopt()
-    assert dict(second.observe()) == {ID: before}
+    assert dict(all_of(second)) == {ID: before}
     async with running(second):
         await second.stop(ID, grace=GRACE)
         await gone(second, ID)
     third = world.backend()
     await third.adopt()
-    assert not third.observe()
+    assert not all_of(third)
 
 
 async def test_an_order_is_kept_though_the_operator_dies_at_once(world: World) -> None:
@@ -157,8 +192,8 @@ def needing(id: str, cpu: float = 0.2, **changes: Any) -> ReplicaOrder:
 
 async def waits(backend: Backend, id: str) -> str:
     """What a replica says that waits for capacity."""
-    await until(backend, lambda: backend.observe()[id].status.reason is Reason.CAPACITY)
-    status = backend.observe()[id].status
+    await until(backend, lambda: all_of(backend)[id].status.reason is Reason.CAPACITY)
+    status = all_of(backend)[id].status
     assert status.phase is Phase.PENDING
     return status.message
 
@@ -178,7 +213,7 @@ async def test_what_does_not_fit_waits_and_says_why_until_another_is_gone(world:
         await backend.stop("iris-1-aaaaa", grace=GRACE)
         ready = (await observed(backend, "wine-1-aaaaa", Phase.READY)).status
         assert ready.reason is None
-        assert "iris-1-aaaaa" not in backend.observe()
+        assert "iris-1-aaaaa" not in all_of(backend)
 
 
 async def test_who_needs_much_is_not_passed_by_those_who_need_little(world: World) -> None:
@@ -247,7 +282,7 @@ async def test_replicas_that_were_found_hold_what_they_held(world: World) -> Non
     second = world.backend(cores=0.3)
     async with running(second):
         await waits(second, "wine-1-aaaaa")
-        assert second.observe()["iris-1-bbbbb"].status.phase is Phase.READY
+        assert all_of(second)["iris-1-bbbbb"].status.phase is Phase.READY
         told = second.capacity()
         assert told
         assert round(told.held.cpu, 6) == 0.4
@@ -261,16 +296,20 @@ async def test_replicas_that_were_found_hold_what_they_held(world: World) -> Non
 async def test_the_room_for_an_api_is_what_it_has_and_what_nobody_else_wants(world: World) -> None:
     backend = world.backend(cores=1)
     iris, wine = needing("iris-1-aaaaa").spec, needing("wine-1-aaaaa", cpu=0.3).spec
+
+    def room(spec: ApiSpec) -> int | None:
+        return backend.capacity_for(spec.name, spec.compute)
+
     async with running(backend):
-        assert (backend.room(iris), backend.room(wine)) == (5, 3)
+        assert (room(iris), room(wine)) == (5, 3)
         for id in ("iris-1-aaaaa", "iris-1-bbbbb"):
             await backend.start(needing(id))
             await observed(backend, id, Phase.READY)
-        assert (backend.room(iris), backend.room(wine)) == (5, 2)
+        assert (room(iris), room(wine)) == (5, 2)
         await backend.start(needing("wine-1-aaaaa", cpu=0.7))
         await waits(backend, "wine-1-aaaaa")
-        assert (backend.room(iris), backend.room(wine)) == (2, 2)
-        assert backend.room(needing("free-1-aaaaa", cpu=0).spec) is None
+        assert (room(iris), room(wine)) == (2, 2)
+        assert room(needing("free-1-aaaaa", cpu=0).spec) is None
 
 
 async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> None:
@@ -326,7 +365,7 @@ async def test_following_sees_what_comes_and_replicas_that_come(world: World) ->
             await world.say(backend, ID, "/after")
             await _heard(heard, arrived, 2)
             await backend.start(order(other, generation=2))
-            await until(backend, lambda: backend.observe()[other].status.phase is Phase.READY)
+            await until(backend, lambda: all_of(backend)[other].status.phase is Phase.READY)
             await world.say(backend, other, "/new")
             await _heard(heard, arrived, 3)
             following.cancel()

@@ -22,7 +22,7 @@ from gyrus.backends.local.settings import LocalSettings
 from gyrus.backends.local.supervisor_process import find_supervisors
 from gyrus.backends.memory import MemoryBackend, Step, works
 from gyrus.backends.memory import MemoryMachine as MemoryMachine
-from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
+from gyrus.backends.protocol import Backend, Observation, ReplicaOrder, ReplicaRunner
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
 from gyrus.spec.realtime import RealtimeSpec
@@ -102,6 +102,11 @@ async def running(backend: Backend) -> AsyncGenerator[None]:
             task.result()
 
 
+def all_of(backend: ReplicaRunner) -> dict[str, Observation]:
+    """The observations of all APIs' replicas, by id."""
+    return {id: seen for api in backend.apis() for id, seen in backend.observe(api).items()}
+
+
 async def until(backend: Backend, what: Callable[[], bool]) -> None:
     """Wait for it, looking when the backend says that something changed."""
     with backend.changes.listen() as changes:
@@ -112,12 +117,12 @@ async def until(backend: Backend, what: Callable[[], bool]) -> None:
 
 async def observed(backend: Backend, id: str, phase: Phase) -> Observation:
     """What is observed of a replica when it has come to a phase."""
-    await until(backend, lambda: id in backend.observe() and backend.observe()[id].status.phase is phase)
-    return backend.observe()[id]
+    await until(backend, lambda: id in all_of(backend) and all_of(backend)[id].status.phase is phase)
+    return all_of(backend)[id]
 
 
 async def gone(backend: Backend, id: str) -> None:
-    await until(backend, lambda: id not in backend.observe())
+    await until(backend, lambda: id not in all_of(backend))
 
 
 class World(Protocol):
@@ -183,14 +188,14 @@ class LocalWorld:
         return _broken(id)
 
     def kill(self, backend: Backend, id: str) -> None:
-        pid = backend.observe()[id].status.processes[0].pid
+        pid = all_of(backend)[id].status.processes[0].pid
         assert pid
         os.kill(pid, signal.SIGKILL)
 
     async def say(self, backend: Backend, id: str, message: str) -> None:
-        (endpoint,) = backend.observe()[id].status.endpoints
+        (endpoint,) = all_of(backend)[id].status.endpoints
         await asyncio.to_thread(_get, f"http://{endpoint}{message}")
-        log = self.home.replica_logs / backend.observe()[id].status.api / id / "replica.log"
+        log = self.home.replica_logs / all_of(backend)[id].status.api / id / "replica.log"
         await looked(lambda: f'"message":"{message}"' in log.read_text())
 
 

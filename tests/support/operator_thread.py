@@ -72,7 +72,7 @@ class Operator:
         self.call(lambda: self.backend.write(replica, message, time=at))
 
     def replica_ids(self, api: str) -> list[str]:
-        return [id for id, seen in self.backend.observe().items() if seen.status.api == api]
+        return list(self.backend.observe(api))
 
 
 @contextmanager

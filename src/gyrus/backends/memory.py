@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.signals import Signals
 from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
-from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.api import Compute
 
 CLOSE = 1e-6
 """Cores, or replicas, that are lost in sums of fractions."""
+
+SLICE = 200
+"""Steps that are taken at most before others on the event loop get their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,9 @@ class _Replica:
 class MemoryMachine:
     """What outlives an operator. Give the same one to a second backend, and it adopts what runs there."""
 
-    replicas: dict[str, _Replica] = field(default_factory=dict[str, _Replica])
+    replicas: ReplicaIndex[_Replica] = field(default_factory=ReplicaIndex[_Replica])
+    moving: dict[str, None] = field(default_factory=dict[str, None])
+    """Ids of replicas that may have a step to take, in the order in which they take it."""
     lines: list[LogLine] = field(default_factory=list[LogLine])
     apis: dict[str, str] = field(default_factory=dict[str, str])
     """The API of every replica that ever was, until the API is removed."""
@@ -108,15 +114,18 @@ class MemoryBackend:
 
     async def adopt(self) -> None:
         self._adopted = True
-        self._ring(*self._machine.replicas.values())
+        self._ring(*self._machine.replicas)
 
     async def run(self) -> None:
         while True:
             await self._moved.wait()
             self._moved.clear()
-            if self.advance():
-                self._moved.set()
-                await asyncio.sleep(0)
+            for count, moved in enumerate(self._steps(), 1):
+                if moved:
+                    self._moved.set()
+                if count % SLICE == 0:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     async def start(self, order: ReplicaOrder) -> None:
         if order.id in self._machine.replicas:
@@ -129,8 +138,9 @@ class MemoryBackend:
             started_at=self._clock.now().timestamp(),
         )
         replica = _Replica(order, status, iter(self.script(order)))
-        self._machine.replicas[order.id] = replica
+        self._machine.replicas.add(order.spec.name, order.id, replica)
         self._machine.apis[order.id] = order.spec.name
+        self._let_move(replica)
         self._ring(replica)
 
     async def stop(self, replica: str, *, grace: float) -> None:
@@ -139,6 +149,7 @@ class MemoryBackend:
             return
         found.status = replace(found.status, phase=Phase.DRAINING, endpoints=())
         found.ahead = iter((None,))
+        self._let_move(found)
         self._ring(found)
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
@@ -153,20 +164,23 @@ class MemoryBackend:
     async def expect_no_orders(self) -> None:
         self.expected.clear()
 
-    def observe(self) -> Mapping[str, Observation]:
+    def observe(self, api: str) -> Mapping[str, Observation]:
         if not self._adopted:
             return {}
         return {
             id: Observation(generation=replica.order.generation, status=replica.status)
-            for id, replica in self._machine.replicas.items()
+            for id, replica in self._machine.replicas.of(api).items()
         }
 
-    def room(self, spec: RealtimeSpec) -> int | None:
-        needs = spec.compute.cpu
+    def apis(self) -> Collection[str]:
+        return tuple(self._machine.replicas.apis) if self._adopted else ()
+
+    def capacity_for(self, api: str, compute: Compute) -> int | None:
+        needs = compute.cpu
         if self.cores is None or not needs:
             return None
-        own = sum(r.cores for r in self._holding() if r.status.api == spec.name)
-        asked = sum(r.cores for r in self._waiting() if r.status.api != spec.name)
+        own = sum(r.cores for r in self._holding() if r.status.api == api)
+        asked = sum(r.cores for r in self._waiting() if r.status.api != api)
         return math.floor((own + max(0.0, self._free() - asked)) / needs + CLOSE)
 
     def capacity(self) -> CapacityView | None:
@@ -210,10 +224,7 @@ class MemoryBackend:
 
     def advance(self) -> bool:
         """Take every replica that is not held one step further; False where none had one to take."""
-        moved = False
-        for id, replica in tuple(self._machine.replicas.items()):
-            moved = (id not in self.held and self._step(replica)) or moved
-        return moved
+        return any(tuple(self._steps()))
 
     def release(self, *replicas: str) -> None:
         self.held.difference_update(replicas)
@@ -224,6 +235,7 @@ class MemoryBackend:
         found = self._machine.replicas[replica]
         found.ahead = iter(())
         found.holds = step.phase not in (Phase.PENDING, Phase.FAILED)
+        self._let_move(found)
         self._apply(found, step)
 
     def kill(self, replica: str) -> None:
@@ -231,6 +243,7 @@ class MemoryBackend:
         found = self._machine.replicas[replica]
         found.status = replace(found.status, restarts=found.status.restarts + 1)
         found.ahead = chain(self.script(found.order))
+        self._let_move(found)
         self._apply(found, Step(phase=Phase.BACKOFF, reason=Reason.KILLED, message="killed by signal 9"))
 
     def write(self, replica: str, message: str, *, time: float | None = None) -> None:
@@ -242,15 +255,28 @@ class MemoryBackend:
 
     # How it does it
 
+    def _let_move(self, replica: _Replica) -> None:
+        self._machine.moving[replica.order.id] = None
+
+    def _steps(self) -> Iterator[bool]:
+        """Take the next step of each replica that may have one; whether it had."""
+        for id in tuple(self._machine.moving):
+            replica = self._machine.replicas.get(id)
+            if replica is None:
+                self._machine.moving.pop(id, None)
+            elif id not in self.held:
+                yield self._step(replica)
+
     def _step(self, replica: _Replica) -> bool:
         if replica.status.phase is Phase.PENDING and not replica.holds and not self._find_place(replica):
             return False
         done = Step(phase=replica.status.phase)
         step = next(replica.ahead, done)
         if step is done:
+            self._machine.moving.pop(replica.order.id, None)
             return False
         if step is None:
-            del self._machine.replicas[replica.order.id]
+            self._machine.replicas.remove(replica.order.id)
             self._bequeath(replica)
             self._ring(replica)
         else:
@@ -301,10 +327,10 @@ class MemoryBackend:
             self._apply(heir, Step(phase=Phase.PENDING, message="about to start"))
 
     def _holding(self) -> list[_Replica]:
-        return [replica for replica in self._machine.replicas.values() if replica.holds]
+        return [replica for replica in self._machine.replicas if replica.holds]
 
     def _waiting(self) -> list[_Replica]:
-        pending = (r for r in self._machine.replicas.values() if r.status.phase is Phase.PENDING)
+        pending = (r for r in self._machine.replicas if r.status.phase is Phase.PENDING)
         return [replica for replica in pending if not replica.holds]
 
     def _free(self) -> float:

@@ -21,6 +21,7 @@ from gyrus.contract.replica import Phase
 from gyrus.control.events import scaled_event, shortage_event
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
+from gyrus.spec.api import Compute
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board
 from gyrus.state.errors import NotFound, StaleVersion, StateError
@@ -76,8 +77,8 @@ class Autoscaler:
     board: Board
     clock: Clock
     policy: Callable[[RealtimeSpec], LivePolicy]
-    room: Callable[[RealtimeSpec], int | None]
-    """The most replicas of this specification that fit, those that run included; None: no limit is known."""
+    capacity_for: Callable[[str, Compute], int | None]
+    """See :meth:`CapacitySource.capacity_for`."""
     _apis: dict[str, Api] = field(default_factory=dict[str, Api])
     """As read last, those being deleted left out."""
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
@@ -199,7 +200,7 @@ class Autoscaler:
             ready=ready,
             requested=api.replicas,
             startup=expected(self.board.starts.get(api.name, ()), scaled.spec),
-            room=self.room(scaled.spec),
+            room=self.capacity_for(api.name, scaled.spec.compute),
         )
 
     def _ready(self, name: str) -> int:

@@ -62,10 +62,10 @@ class Controller:
 
     async def _resync(self) -> None:
         while True:
-            for api in await self.reconciler.store.apis():
-                self.queue.add(api.name)
-            for observation in self.reconciler.backend.observe().values():
-                self.queue.add(observation.status.api)
+            for stored in await self.reconciler.store.apis():
+                self.queue.add(stored.name)
+            for api in self.reconciler.backend.apis():
+                self.queue.add(api)
             await self.reconciler.clock.sleep(RESYNC)
 
     async def _forget_packages(self) -> None:

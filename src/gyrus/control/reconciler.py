@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from gyrus.aio.clock import Clock
-from gyrus.backends.protocol import Backend, Observation, ReplicaOrder
+from gyrus.backends.protocol import CapacitySource, Cleanup, ReplicaOrder, ReplicaRunner, WarmStarts
 from gyrus.control.events import fork_server_event, preemption_event, replica_events, verdict_event
 from gyrus.control.plan import Plan
 from gyrus.control.planners import planner_for
@@ -32,6 +31,10 @@ DRAIN_ALLOWANCE = 30.0
 _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
+class ReconciledBackend(ReplicaRunner, CapacitySource, WarmStarts, Cleanup, Protocol):
+    """What the reconciler needs of a backend."""
+
+
 @dataclass(slots=True)
 class Reconciler:
     """Brings one API at a time nearer to what is wanted.
@@ -41,7 +44,7 @@ class Reconciler:
 
     store: Store
     board: Board
-    backend: Backend
+    backend: ReconciledBackend
     clock: Clock
     activator: str | None = None
     """The endpoint that stands in for replicas while there is none; None: nothing does."""
@@ -95,13 +98,17 @@ class Reconciler:
             fault=revision.fault,
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
-            room=self.backend.room(target) if isinstance(target, RealtimeSpec) else None,
+            room=self._capacity(target),
         )
 
+    def _capacity(self, target: StoredSpec) -> int | None:
+        if not isinstance(target, RealtimeSpec):
+            return None
+        return self.backend.capacity_for(target.name, target.compute)
+
     def _replicas(self, api: str) -> tuple[Replica, ...]:
-        observed: Mapping[str, Observation] = self.backend.observe()
-        own = (o for o in observed.values() if o.status.api == api)
-        replicas = (Replica(status=o.status, generation=o.generation) for o in own)
+        observed = self.backend.observe(api).values()
+        replicas = (Replica(status=o.status, generation=o.generation) for o in observed)
         return tuple(sorted(replicas, key=lambda r: (r.generation, r.status.started_at or 0.0, r.id)))
 
     async def _revision(self, name: str, generation: Generation) -> Revision:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from typing import Protocol
 
-from gyrus.backends.protocol import Backend
+from gyrus.backends.protocol import ReplicaRunner, WarmStarts
 from gyrus.state.board import Board
 
 log = logging.getLogger(__name__)
+
+
+class StoppedBackend(ReplicaRunner, WarmStarts, Protocol):
+    """What the end of everything needs of a backend."""
 
 
 async def withdraw_routes(board: Board, patience: float) -> None:
@@ -26,11 +31,12 @@ async def withdraw_routes(board: Board, patience: float) -> None:
             log.warning("the gateway has not confirmed within %g s that it sends no more requests", patience)
 
 
-async def stop_replicas(backend: Backend, grace: float) -> None:
+async def stop_replicas(backend: StoppedBackend, grace: float) -> None:
     """Drain every replica, and return when none is left. The backend must be running."""
     with backend.changes.listen() as listener:
         await backend.expect_no_orders()
-        for replica in backend.observe():
-            await backend.stop(replica, grace=grace)
-        while backend.observe():
+        for api in backend.apis():
+            for replica in backend.observe(api):
+                await backend.stop(replica, grace=grace)
+        while backend.apis():
             await listener.wait()

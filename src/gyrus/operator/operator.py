@@ -157,7 +157,7 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, activator.endpoint)),
-        autoscaler=Autoscaler(store, board, clock, DefaultPolicy, backend.room),
+        autoscaler=Autoscaler(store, board, clock, DefaultPolicy, backend.capacity_for),
         app=build_app(context),
     )
 

@@ -77,7 +77,9 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.backend = MemoryBackend(clock=self.clock)
-        self.autoscaler = Autoscaler(self.store, self.board, self.clock, self.policy, lambda _: self.room)
+        self.autoscaler = Autoscaler(
+            self.store, self.board, self.clock, self.policy, lambda api, compute: self.room
+        )
 
     def policy(self, spec: RealtimeSpec) -> Plain:
         made = Faulty(spec) if spec.name == "faulty" else Plain(spec)

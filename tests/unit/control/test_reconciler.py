@@ -24,6 +24,7 @@ from gyrus.state.records import Api, Event
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
+from support.backends import all_of
 from support.gateway import acknowledge
 from support.looking import until as looked
 from support.world import spec
@@ -129,7 +130,7 @@ async def test_a_deleted_api_leaves_nothing(tmp_path: Path) -> None:
         await at.store.mark_deleting("iris", CLOCK.now())
         at.board.intent_signals.notify("iris")
         await at.until(lambda api: api is None)
-        assert not at.backend.observe()
+        assert not all_of(at.backend)
         assert not at.board.routes
 
 
@@ -201,7 +202,7 @@ async def test_replicas_that_nobody_wants_are_ended(tmp_path: Path) -> None:
     async with bench(tmp_path, backend) as at:
         async with asyncio.timeout(10):
             with backend.changes.listen() as listener:
-                while backend.observe():
+                while all_of(backend):
                     await listener.wait()
 
 
@@ -254,4 +255,4 @@ async def test_an_update_on_a_full_machine_goes_through_and_says_how(tmp_path: P
         reasons = [event.reason for event in await at.store.events("iris")]
         assert reasons.count("MadeWay") == 2
         assert Reason.CAPACITY in reasons
-        assert {seen.generation for seen in at.backend.observe().values()} == {2}
+        assert {seen.generation for seen in all_of(at.backend).values()} == {2}

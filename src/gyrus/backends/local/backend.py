@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,10 +28,11 @@ from gyrus.backends.local.replica import Found, LocalReplica
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.backends.local.status_socket import status_notifications
 from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.home import Home
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.environments.cache import EnvironmentCache
-from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.api import Compute
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class LocalBackend:
             starting=FairSemaphore(self._settings.starting_at_once, self._settings.longest_turn),
         )
         self._fork_servers = ForkServers(self._services, self.changes.notify)
-        self._replicas: dict[str, LocalReplica] = {}
+        self._replicas = ReplicaIndex[LocalReplica]()
         self._creating: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -75,9 +76,9 @@ class LocalBackend:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 with status_notifications(self._home.run / NOTIFY_SOCKET, self._notice):
-                    for replica in tuple(self._replicas.values()):
+                    for replica in tuple(self._replicas):
                         self._care(self._tasks, replica)
-                    self.changes.notify(*{c.order.spec.name for c in self._replicas.values()})
+                    self.changes.notify(*self._replicas.apis)
                     await self._fork_servers.run()
         finally:
             self._tasks = None
@@ -109,11 +110,14 @@ class LocalBackend:
     async def expect_no_orders(self) -> None:
         await self._fork_servers.close()
 
-    def observe(self) -> Mapping[str, Observation]:
-        return {id: replica.observation for id, replica in self._replicas.items()}
+    def observe(self, api: str) -> Mapping[str, Observation]:
+        return {id: replica.observation for id, replica in self._replicas.of(api).items()}
 
-    def room(self, spec: RealtimeSpec) -> int | None:
-        return self._services.placement.allocations.room(spec.name, needs_of(spec.compute))
+    def apis(self) -> Collection[str]:
+        return tuple(self._replicas.apis)
+
+    def capacity_for(self, api: str, compute: Compute) -> int | None:
+        return self._services.placement.allocations.room(api, needs_of(compute))
 
     def capacity(self) -> CapacityView:
         return capacity_view(self._services.placement.allocations)
@@ -127,10 +131,10 @@ class LocalBackend:
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
         forked = tuple(self._fork_servers.in_use())
-        used = {replica.order.package for replica in self._replicas.values()}
+        used = {replica.order.package for replica in self._replicas}
         used |= {package for package, _ in forked}
         await self._services.projects.forget(digests - used)
-        configs = [ReplicaFolder(self._home.replicas / id).config() for id in self._replicas]
+        configs = [ReplicaFolder(self._home.replicas / r.order.id).config() for r in self._replicas]
         await self._services.environments.sweep(
             frozenset(Path(config.python) for config in configs if config) | {python for _, python in forked}
         )
@@ -157,7 +161,7 @@ class LocalBackend:
             self.changes.notify(order.spec.name)
 
         replica = LocalReplica(order, folder, self._services, self._fork_servers, changed, found)
-        self._replicas[order.id] = replica
+        self._replicas.add(order.spec.name, order.id, replica)
         return replica
 
     def _care(self, tasks: asyncio.TaskGroup, replica: LocalReplica) -> None:
@@ -167,11 +171,11 @@ class LocalBackend:
         """To its end, and then it is gone from what is observed."""
         await replica.run()
         order = replica.order
-        del self._replicas[order.id]
+        self._replicas.remove(order.id)
         self.changes.notify(order.spec.name)
-        living = {id for id, c in self._replicas.items() if c.order.spec.name == order.spec.name}
+        living = self._replicas.of(order.spec.name).keys()
         logs = self._home.replica_logs / order.spec.name
-        await asyncio.to_thread(forget_gone, logs, living, self._settings.gone_logs)
+        await asyncio.to_thread(forget_gone, logs, frozenset(living), self._settings.gone_logs)
 
     def _notice(self, name: str) -> None:
         if replica := self._replicas.get(name):

@@ -23,7 +23,7 @@ from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
-from support.backends import LocalWorld, gone, local_world, observed, order, running, until
+from support.backends import LocalWorld, all_of, gone, local_world, observed, order, running, until
 from support.looking import until as looked
 
 ID = "iris-1-aaaaa"
@@ -108,7 +108,7 @@ async def test_an_adopted_supervisor_is_watched_too(world: LocalWorld) -> None:
         group = leader(await ready(first))
     second = world.backend()
     async with running(second):
-        assert second.observe()[ID].status.phase is Phase.READY
+        assert all_of(second)[ID].status.phase is Phase.READY
         os.kill(group, signal.SIGKILL)
         await observed(second, ID, Phase.BACKOFF)
         assert (await ready(second)).restarts == 1
@@ -138,7 +138,7 @@ async def test_a_replica_that_died_unseen_is_started_again(world: LocalWorld) ->
     )
     second = world.backend()
     await second.adopt()
-    assert second.observe()[ID].status.phase is Phase.PENDING
+    assert all_of(second)[ID].status.phase is Phase.PENDING
     async with running(second):
         assert leader(await ready(second)) != group
         assert not members(group)
@@ -155,7 +155,7 @@ async def test_a_supervisor_launched_just_before_the_operator_died_is_found(worl
     (folder.path / "status.json").unlink()
     second = world.backend()
     await second.adopt()
-    assert second.observe()[ID].status.phase is Phase.STARTING
+    assert all_of(second)[ID].status.phase is Phase.STARTING
     async with running(second):
         await second.stop(ID, grace=10)
         await gone(second, ID)
@@ -170,7 +170,7 @@ async def test_a_stop_is_not_forgotten_when_the_operator_dies(world: LocalWorld)
     ReplicaFolder(world.home.replicas / ID).mark_stopped(StopRecord(0.0))
     second = world.backend()
     await second.adopt()
-    assert second.observe()[ID].status.phase is Phase.DRAINING
+    assert all_of(second)[ID].status.phase is Phase.DRAINING
     async with running(second):
         await gone(second, ID)
 
@@ -183,7 +183,7 @@ async def test_a_folder_that_was_removed_by_half_stays_dead(world: LocalWorld) -
     (world.home.replicas / ID / "order.json").unlink()
     second = world.backend()
     await second.adopt()
-    assert not second.observe()
+    assert not all_of(second)
     assert not (world.home.replicas / ID).exists()
     await looked(lambda: not members(group))
 
@@ -221,8 +221,8 @@ async def test_it_can_be_stopped_while_its_environment_is_built(world: LocalWorl
     backend = world.backend()
     async with running(backend):
         await backend.start(order(ID))
-        await until(backend, lambda: backend.observe()[ID].status.message == "resolving dependencies")
-        assert backend.observe()[ID].status.phase is Phase.BUILDING
+        await until(backend, lambda: all_of(backend)[ID].status.message == "resolving dependencies")
+        assert all_of(backend)[ID].status.phase is Phase.BUILDING
         await backend.stop(ID, grace=600)
         await gone(backend, ID)
 
@@ -280,8 +280,8 @@ async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
     second = world.backend()
     async with running(second):
         await second.start(order(other, compute={"gpu": 1}))
-        await until(second, lambda: second.observe()[other].status.reason is Reason.CAPACITY)
-        status = second.observe()[other].status
+        await until(second, lambda: all_of(second)[other].status.reason is Reason.CAPACITY)
+        status = all_of(second)[other].status
         assert (status.phase, status.message) == (
             Phase.PENDING,
             "waiting for capacity: needs 1 GPU, 0 of 2 free (1 replica of iris holds 2)",
@@ -319,9 +319,9 @@ async def test_a_replica_that_restarts_keeps_its_share(world: LocalWorld) -> Non
         await backend.start(order("wine-1-aaaaa"))
         await until(backend, lambda: backend.capacity().replicas_waiting == 1)
         os.kill(leader(before), signal.SIGKILL)
-        await until(backend, lambda: backend.observe()[ID].status.restarts == 1)
+        await until(backend, lambda: all_of(backend)[ID].status.restarts == 1)
         await ready(backend)
-        assert backend.observe()["wine-1-aaaaa"].status.reason is Reason.CAPACITY
+        assert all_of(backend)["wine-1-aaaaa"].status.reason is Reason.CAPACITY
 
 
 async def test_who_waits_keeps_its_place_for_the_next_operator(world: LocalWorld) -> None:
@@ -331,13 +331,13 @@ async def test_who_waits_keeps_its_place_for_the_next_operator(world: LocalWorld
         await ready(first)
         for id in ("wine-1-zzzzz", "flat-1-aaaaa"):
             await first.start(order(id))
-            await until(first, lambda id=id: first.observe()[id].status.reason is Reason.CAPACITY)
+            await until(first, lambda id=id: all_of(first)[id].status.reason is Reason.CAPACITY)
     second = world.backend(cores=0.2)
     async with running(second):
         await until(second, lambda: second.capacity().replicas_waiting == 2)
         await second.stop(ID, grace=10)
         await ready(second, "wine-1-zzzzz")
-        assert "kept for" not in second.observe()["flat-1-aaaaa"].status.message
+        assert "kept for" not in all_of(second)["flat-1-aaaaa"].status.message
 
 
 async def test_only_so_many_start_at_once(world: LocalWorld) -> None:
@@ -351,11 +351,11 @@ async def test_only_so_many_start_at_once(world: LocalWorld) -> None:
         with backend.changes.listen() as changes:
             for id in ids:
                 await backend.start(order(id))
-            while not all(o.status.phase is Phase.READY for o in backend.observe().values()):
+            while not all(o.status.phase is Phase.READY for o in all_of(backend).values()):
                 await changes.wait()
-                phases = [o.status.phase for o in backend.observe().values()]
+                phases = [o.status.phase for o in all_of(backend).values()]
                 starting.add(phases.count(Phase.STARTING))
-                messages.update(o.status.message for o in backend.observe().values())
+                messages.update(o.status.message for o in all_of(backend).values())
         for id in ids:
             await backend.stop(id, grace=10)
             await gone(backend, id)

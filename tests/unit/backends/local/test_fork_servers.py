@@ -24,7 +24,7 @@ from gyrus.contract.home import Home
 from gyrus.contract.operator import ForkServerView
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.spec.realtime import RealtimeSpec
-from support.backends import LocalWorld, gone, local_world, observed, running, until
+from support.backends import LocalWorld, all_of, gone, local_world, observed, running, until
 from support.looking import until as looked
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
@@ -190,7 +190,7 @@ async def test_a_parked_process_that_is_killed_is_parked_anew(world: LocalWorld)
         status = await warm(backend)
         os.kill(pid, signal.SIGKILL)
         await looked(lambda: not alive(pid))
-        assert backend.observe()[order().id].status.phase is Phase.READY
+        assert all_of(backend)[order().id].status.phase is Phase.READY
         assert status.pid
         assert alive(status.pid)
         assert await fork_server(world.home) != pid
@@ -247,7 +247,7 @@ async def test_the_next_operator_finds_what_is_parked_and_what_was_forked(world:
         supervisor = (await warm(first)).pid
     second = world.backend()
     async with running(second):
-        status = second.observe()[order().id].status
+        status = all_of(second)[order().id].status
         assert (status.phase, status.pid, status.start) == (Phase.READY, supervisor, StartKind.WARM)
         second.expect("iris", order())
         await warm(second, 1)
@@ -295,7 +295,7 @@ async def test_a_fork_that_is_killed_comes_back(world: LocalWorld, whom: str) ->
         pid = status.pid if whom == "supervisor" else status.processes[0].pid
         assert pid
         os.kill(pid, signal.SIGKILL)
-        await until(backend, lambda: backend.observe()[order().id].status.restarts == 1)
+        await until(backend, lambda: all_of(backend)[order().id].status.restarts == 1)
         again = (await observed(backend, order().id, Phase.READY)).status
         assert again.start is StartKind.WARM
         assert not alive(pid)
