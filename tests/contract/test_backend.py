@@ -11,7 +11,6 @@ import pytest
 from gyrus.backends.protocol import Backend, ReplicaOrder
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason
-from gyrus.spec.api import ApiSpec
 from support.backends import MemoryWorld, World, all_of, gone, local_world, observed, order, running, until
 
 ID = "iris-1-aaaaa"
@@ -295,10 +294,10 @@ async def test_replicas_that_were_found_hold_what_they_held(world: World) -> Non
 
 async def test_the_room_for_an_api_is_what_it_has_and_what_nobody_else_wants(world: World) -> None:
     backend = world.backend(cores=1)
-    iris, wine = needing("iris-1-aaaaa").spec, needing("wine-1-aaaaa", cpu=0.3).spec
+    iris, wine = needing("iris-1-aaaaa"), needing("wine-1-aaaaa", cpu=0.3)
 
-    def room(spec: ApiSpec) -> int | None:
-        return backend.capacity_for(spec.name, spec.compute)
+    def room(order: ReplicaOrder) -> int | None:
+        return backend.capacity_for(order.api, order.workload.compute)
 
     async with running(backend):
         assert (room(iris), room(wine)) == (5, 3)
@@ -309,7 +308,7 @@ async def test_the_room_for_an_api_is_what_it_has_and_what_nobody_else_wants(wor
         await backend.start(needing("wine-1-aaaaa", cpu=0.7))
         await waits(backend, "wine-1-aaaaa")
         assert (room(iris), room(wine)) == (2, 2)
-        assert room(needing("free-1-aaaaa", cpu=0).spec) is None
+        assert room(needing("free-1-aaaaa", cpu=0)) is None
 
 
 async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> None:

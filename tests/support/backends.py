@@ -26,6 +26,7 @@ from gyrus.backends.protocol import Backend, Observation, ReplicaOrder, ReplicaR
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import workload_of
 from support.looking import until as looked
 
 PATIENCE = 30.0
@@ -85,7 +86,12 @@ def order(
     id: str = "iris-1-aaaaa", *, generation: int = 1, package: str = "d1", **changes: object
 ) -> ReplicaOrder:
     made = spec(id.rsplit("-", 2)[0], **changes)
-    return ReplicaOrder(id=id, generation=generation, revision=generation, spec=made, package=package)
+    return order_of(made, id=id, generation=generation, package=package)
+
+
+def order_of(spec: RealtimeSpec, *, id: str, generation: int = 1, package: str | None = "d1") -> ReplicaOrder:
+    workload = workload_of(spec, package)
+    return ReplicaOrder(id=id, api=spec.name, generation=generation, revision=generation, workload=workload)
 
 
 @asynccontextmanager
@@ -154,7 +160,7 @@ class MemoryWorld:
 
     def _script(self, order: ReplicaOrder) -> tuple[Step, ...]:
         failed = Step(phase=Phase.FAILED, reason=Reason.DEPENDENCIES, message="no such file")
-        return (failed,) if "missing" in repr(order.spec) else tuple(works(order))
+        return (failed,) if "missing" in repr(order.workload) else tuple(works(order))
 
     def broken(self, id: str) -> ReplicaOrder:
         return _broken(id)

@@ -18,7 +18,7 @@ from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
-from gyrus.spec.api import Compute
+from gyrus.contract.workload import ComputeResources
 
 CLOSE = 1e-6
 """Cores, or replicas, that are lost in sums of fractions."""
@@ -63,7 +63,7 @@ class _Replica:
 
     @property
     def cores(self) -> float:
-        return self.order.spec.compute.cpu
+        return self.order.workload.compute.cpu
 
 
 @dataclass(slots=True)
@@ -132,14 +132,14 @@ class MemoryBackend:
             return
         status = ReplicaStatus(
             id=order.id,
-            api=order.spec.name,
+            api=order.api,
             revision=order.revision,
             phase=Phase.PENDING,
             started_at=self._clock.now().timestamp(),
         )
         replica = _Replica(order, status, iter(self.script(order)))
-        self._machine.replicas.add(order.spec.name, order.id, replica)
-        self._machine.apis[order.id] = order.spec.name
+        self._machine.replicas.add(order.api, order.id, replica)
+        self._machine.apis[order.id] = order.api
         self._let_move(replica)
         self._ring(replica)
 
@@ -175,7 +175,7 @@ class MemoryBackend:
     def apis(self) -> Collection[str]:
         return tuple(self._machine.replicas.apis) if self._adopted else ()
 
-    def capacity_for(self, api: str, compute: Compute) -> int | None:
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
         needs = compute.cpu
         if self.cores is None or not needs:
             return None

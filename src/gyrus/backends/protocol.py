@@ -20,8 +20,7 @@ from typing import Protocol
 from gyrus.aio.signals import Signals
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import ReplicaStatus
-from gyrus.spec.api import Compute
-from gyrus.spec.realtime import RealtimeSpec
+from gyrus.contract.workload import ComputeResources, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +29,10 @@ class ReplicaOrder:
 
     id: str
     """Unique for ever, safe in a path and a DNS label: ``<api>-<generation>-<5 characters>``."""
+    api: str
     generation: int
     revision: int
-    spec: RealtimeSpec
-    package: str | None
-    """Digest of the archive of the project's files."""
+    workload: Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +91,7 @@ class CapacitySource(Protocol):
     at all fails as ``Reason.UNSCHEDULABLE``.
     """
 
-    def capacity_for(self, api: str, compute: Compute) -> int | None:
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
         """The most replicas of this API, each with this compute, that fit; None: no limit is known.
 
         The replicas that it has count as free: what they hold is its own, whatever else waits. What other
@@ -107,7 +105,7 @@ class CapacitySource(Protocol):
 
 
 class WarmStarts(Protocol):
-    """Keeps ready what makes expected replicas start sooner, as ``spec.warm_start`` says."""
+    """Keeps ready what makes expected replicas start sooner, as far as ``Code.preload`` says."""
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
         """Orders like this one (whatever its id) may come at any moment, and no others of this API.

@@ -73,6 +73,15 @@ class Phase(StrEnum):
     """Ended: no process of it runs."""
 
 
+class RestartPolicy(StrEnum):
+    """What follows when a process of a replica exits, though the replica was not told to stop."""
+
+    ALWAYS = "always"
+    """The process is started again, with back-off."""
+    NEVER = "never"
+    """The replica is over: SUCCEEDED where the exit code is 0, else FAILED. It never runs twice."""
+
+
 class StartKind(StrEnum):
     """The kind of a replica's start."""
 
@@ -198,6 +207,7 @@ class ReplicaConfig:
     notify: str | None = None
     """Unix datagram socket that receives the replica's id whenever ``status.json`` has changed. The socket is
     absent while the operator does not run."""
+    restart: RestartPolicy = RestartPolicy.ALWAYS
     queue_proxy: bool = False
     """True to put the runtime's queue proxy (slots, queue, requeue, drain) before a ``process``."""
     backlog_socket: str | None = None

@@ -18,11 +18,12 @@ from gyrus.aio.ticks import ticks
 from gyrus.autoscaling.policy import Decision, Policy, Sample
 from gyrus.contract.operator import ScalingView
 from gyrus.contract.replica import Phase
+from gyrus.contract.workload import ComputeResources
 from gyrus.control.events import scaled_event, shortage_event
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
-from gyrus.spec.api import Compute
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import compute_of
 from gyrus.state.board import Board
 from gyrus.state.errors import NotFound, StaleVersion, StateError
 from gyrus.state.records import Api, Event
@@ -77,7 +78,7 @@ class Autoscaler:
     board: Board
     clock: Clock
     policy: Callable[[RealtimeSpec], LivePolicy]
-    capacity_for: Callable[[str, Compute], int | None]
+    capacity_for: Callable[[str, ComputeResources], int | None]
     """See :meth:`CapacitySource.capacity_for`."""
     _apis: dict[str, Api] = field(default_factory=dict[str, Api])
     """As read last, those being deleted left out."""
@@ -200,7 +201,7 @@ class Autoscaler:
             ready=ready,
             requested=api.replicas,
             startup=expected(self.board.starts.get(api.name, ()), scaled.spec),
-            room=self.capacity_for(api.name, scaled.spec.compute),
+            room=self.capacity_for(api.name, compute_of(scaled.spec.compute)),
         )
 
     def _ready(self, name: str) -> int:

@@ -18,6 +18,7 @@ from gyrus.control.unreadable import stand_in
 from gyrus.control.verdict import Verdict
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import StoredSpec, UnreadableSpec
+from gyrus.spec.workload import compute_of, workload_of
 from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import NotFound, StaleVersion, StateError
 from gyrus.state.records import Api, Event, Generation, Revision
@@ -104,7 +105,7 @@ class Reconciler:
     def _capacity(self, target: StoredSpec) -> int | None:
         if not isinstance(target, RealtimeSpec):
             return None
-        return self.backend.capacity_for(target.name, target.compute)
+        return self.backend.capacity_for(target.name, compute_of(target.compute))
 
     def _replicas(self, api: str) -> tuple[Replica, ...]:
         observed = self.backend.observe(api).values()
@@ -255,8 +256,8 @@ def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder
     suffix = "".join(secrets.choice(_ID_LETTERS) for _ in range(5))
     return ReplicaOrder(
         id=f"{api.name}-{generation.number}-{suffix}",
+        api=api.name,
         generation=generation.number,
         revision=revision.number,
-        spec=revision.spec,
-        package=revision.package,
+        workload=workload_of(revision.spec, revision.package),
     )

@@ -21,6 +21,7 @@ from gyrus.spec.api import ApiSpec
 from gyrus.spec.kinds import KINDS
 from gyrus.state.board import Board, Route
 from gyrus.state.memory import MemoryStore
+from support.backends import all_of
 from support.world import spec
 
 CLOCK = SystemClock()
@@ -68,7 +69,7 @@ async def test_an_api_of_another_kind_is_deployed_and_deleted() -> None:
     await store.mark_deleting("echo", CLOCK.now())
     await reconciler.reconcile("echo")
     assert await store.api("echo") is None
-    assert (board.routes, backend.observe(), backend.expected) == ({}, {}, {})
+    assert (board.routes, all_of(backend), backend.expected) == ({}, {}, {})
 
 
 async def test_an_api_may_become_one_of_another_kind() -> None:
@@ -79,13 +80,13 @@ async def test_an_api_may_become_one_of_another_kind() -> None:
     (change,) = await store.deploy([spec()], None, CLOCK.now())
     assert (change.api.kind, change.api.replicas) == ("RealtimeAPI", 1)
     await reconciler.reconcile("iris")
-    assert [seen.status.api for seen in backend.observe().values()] == ["iris"]
+    assert [seen.status.api for seen in all_of(backend).values()] == ["iris"]
 
 
 async def test_what_has_no_replicas_is_not_scaled() -> None:
     store, board = MemoryStore(), Board()
     (change,) = await store.deploy([EchoSpec(name="echo")], None, CLOCK.now())
-    autoscaler = Autoscaler(store, board, CLOCK, DefaultPolicy, lambda _: None)
+    autoscaler = Autoscaler(store, board, CLOCK, DefaultPolicy, lambda api, compute: None)
     assert await autoscaler._scale_one(change.api)  # pyright: ignore[reportPrivateUsage] -- one step of its loop
     assert await store.api("echo") == change.api
     assert board.scaling == {}

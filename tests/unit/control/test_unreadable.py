@@ -153,7 +153,7 @@ class Platform:
         return status.view(found, wanted, ApiObservation.on(self.board, name), "http://gateway")
 
     def running(self, name: str) -> set[str]:
-        return {id for id, seen in self.backend.observe().items() if seen.status.api == name}
+        return set(self.backend.observe(name))
 
 
 @asynccontextmanager
@@ -195,7 +195,7 @@ async def backend(file: Path) -> MemoryBackend:
 
 
 async def test_the_others_work_and_what_runs_goes_on(file: Path, backend: MemoryBackend) -> None:
-    before = {id for id, seen in backend.observe().items() if seen.status.api == "broken"}
+    before = set(backend.observe("broken"))
     async with platform(file, backend) as at:
         assert len(at.board.routes["broken"].endpoints) == 2
         assert at.board.routes["broken"].path == "/broken"

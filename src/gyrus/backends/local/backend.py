@@ -31,8 +31,8 @@ from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.home import Home
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
+from gyrus.contract.workload import ComputeResources
 from gyrus.environments.cache import EnvironmentCache
-from gyrus.spec.api import Compute
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class LocalBackend:
         finally:
             self._creating.discard(order.id)
         replica = self._take_on(order, folder)
-        self.changes.notify(order.spec.name)
+        self.changes.notify(order.api)
         if self._tasks:
             self._care(self._tasks, replica)
 
@@ -116,7 +116,7 @@ class LocalBackend:
     def apis(self) -> Collection[str]:
         return tuple(self._replicas.apis)
 
-    def capacity_for(self, api: str, compute: Compute) -> int | None:
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
         return self._services.placement.allocations.room(api, needs_of(compute))
 
     def capacity(self) -> CapacityView:
@@ -131,7 +131,7 @@ class LocalBackend:
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
         forked = tuple(self._fork_servers.in_use())
-        used = {replica.order.package for replica in self._replicas}
+        used = {replica.order.workload.code.package for replica in self._replicas}
         used |= {package for package, _ in forked}
         await self._services.projects.forget(digests - used)
         configs = [ReplicaFolder(self._home.replicas / r.order.id).config() for r in self._replicas]
@@ -158,10 +158,10 @@ class LocalBackend:
         self, order: ReplicaOrder, folder: ReplicaFolder, found: Found | None = None
     ) -> LocalReplica:
         def changed() -> None:
-            self.changes.notify(order.spec.name)
+            self.changes.notify(order.api)
 
         replica = LocalReplica(order, folder, self._services, self._fork_servers, changed, found)
-        self._replicas.add(order.spec.name, order.id, replica)
+        self._replicas.add(order.api, order.id, replica)
         return replica
 
     def _care(self, tasks: asyncio.TaskGroup, replica: LocalReplica) -> None:
@@ -172,9 +172,9 @@ class LocalBackend:
         await replica.run()
         order = replica.order
         self._replicas.remove(order.id)
-        self.changes.notify(order.spec.name)
-        living = self._replicas.of(order.spec.name).keys()
-        logs = self._home.replica_logs / order.spec.name
+        self.changes.notify(order.api)
+        living = self._replicas.of(order.api).keys()
+        logs = self._home.replica_logs / order.api
         await asyncio.to_thread(forget_gone, logs, frozenset(living), self._settings.gone_logs)
 
     def _notice(self, name: str) -> None:

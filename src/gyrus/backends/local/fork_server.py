@@ -16,7 +16,7 @@ from gyrus.backends.local.fork_server_process import ForkServerFolder, ForkServe
 from gyrus.backends.local.preparation import CannotLaunch, Services, prepare_shared
 from gyrus.backends.local.supervisor_process import ExitWatch, SupervisorProcess
 from gyrus.backends.protocol import ReplicaOrder
-from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus, Preload
+from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus
 from gyrus.contract.operator import ForkServerView
 from gyrus.contract.replica import Phase, Reason
 
@@ -33,14 +33,14 @@ DIED = "the fork server had died"
 
 
 def name_of(order: ReplicaOrder) -> str:
-    return f"{order.spec.name}-{order.revision}"
+    return f"{order.api}-{order.revision}"
 
 
 def unsafe_to_fork(order: ReplicaOrder) -> str | None:
     """Why replicas like this one can never be forks."""
     if not sys.platform.startswith("linux"):
         return NOT_LINUX
-    return HAS_GPU if order.spec.compute.gpu else None
+    return HAS_GPU if order.workload.compute.gpu else None
 
 
 def _report_nothing(phase: Phase, message: str, reason: Reason | None = None) -> None:
@@ -88,7 +88,7 @@ class ForkServer:
     def suits(self, order: ReplicaOrder) -> bool:
         """An order like that is what it is for: which rollout asks makes no difference."""
         ours = self.order
-        return (order.revision, order.package, order.spec) == (ours.revision, ours.package, ours.spec)
+        return (order.revision, order.workload) == (ours.revision, ours.workload)
 
     @property
     def view(self) -> ForkServerView:
@@ -151,10 +151,11 @@ class ForkServer:
 
     def _configure(self, context: LaunchContext) -> ForkServerConfig:
         home = self._services.home
-        replica = configure(self.order, context, home, self._services.settings)
+        replica, preload = configure(self.order, context, home), self.order.workload.code.preload
+        assert preload
         return ForkServerConfig(
             name=self.name,
-            preload=Preload(self.order.spec.warm_start),
+            preload=preload,
             socket=str(home.run / f"{self.name}.fork"),
             replica=replace(replica, id="", log_dir=""),
         )

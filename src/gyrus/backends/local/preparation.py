@@ -98,24 +98,23 @@ def _check_possible(claim: Claim, placement: PlacementQueue) -> None:
 
 
 async def _project(order: ReplicaOrder, empty: Path, services: Services, report: ReportProgress) -> Path:
-    if order.package is None:
+    package = order.workload.code.package
+    if package is None:
         empty.mkdir(exist_ok=True)
         return empty
     report(Phase.PENDING, "unpacking the project")
     try:
-        return await services.projects.project(order.package)
+        return await services.projects.project(package)
     except Exception as error:
         raise CannotLaunch(Reason.PACKAGE, f"the project could not be unpacked: {error}") from error
 
 
 async def _python(order: ReplicaOrder, project: Path, services: Services, report: ReportProgress) -> Path:
-    spec = order.spec
-    source = spec.handler or spec.process
     request = EnvironmentRequest(
-        asker=f"{spec.name}/{order.generation}",
+        asker=f"{order.api}/{order.generation}",
         project=project,
-        package=order.package,
-        requirements=source.requirements if source else None,
+        package=order.workload.code.package,
+        requirements=order.workload.environment.requirements,
     )
     try:
         return await services.environments.python(request, lambda message: report(Phase.BUILDING, message))

@@ -92,9 +92,9 @@ class LocalReplica:
     @property
     def claim(self) -> Claim:
         """What it needs of the machine."""
-        spec = self.order.spec
-        needs = needs_of(spec.compute)
-        return Claim(replica=self.order.id, api=spec.name, needs=needs, at=self._ordered_at)
+        order = self.order
+        needs = needs_of(order.workload.compute)
+        return Claim(replica=order.id, api=order.api, needs=needs, at=self._ordered_at)
 
     def notice(self) -> None:
         """Its status has changed."""
@@ -174,7 +174,7 @@ class LocalReplica:
         return supervisor
 
     async def _write_configuration(self, context: LaunchContext, cold_because: str = "") -> None:
-        config = configure(self.order, context, self._services.home, self._services.settings)
+        config = configure(self.order, context, self._services.home)
         self._launch = replace(self._launch, pid=None, devices=context.devices)
         config = replace(config, cold_because=cold_because)
         await asyncio.to_thread(self._folder.prepare_launch, config, self._launch)
@@ -300,7 +300,7 @@ class LocalReplica:
         """A status of which no supervisor knows."""
         return ReplicaStatus(
             id=self.order.id,
-            api=self.order.spec.name,
+            api=self.order.api,
             revision=self.order.revision,
             phase=phase,
             reason=reason,
