@@ -17,11 +17,13 @@ from gyrus.aio.signals import Signals
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
-from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from gyrus.contract.replica import FINAL, Phase, Reason, ReplicaStatus, RestartPolicy
 from gyrus.contract.workload import ComputeResources
 
 CLOSE = 1e-6
 """Cores, or replicas, that are lost in sums of fractions."""
+
+KILLED = "killed by signal 9"
 
 SLICE = 200
 """Steps that are taken at most before others on the event loop get their turn."""
@@ -35,6 +37,7 @@ class Step:
     reason: Reason | None = None
     message: str = ""
     last_lines: tuple[str, ...] = ()
+    exit_code: int | None = None
 
 
 Script = Callable[[ReplicaOrder], Sequence[Step]]
@@ -234,17 +237,21 @@ class MemoryBackend:
         """Put a replica where the test wants it; its script is over."""
         found = self._machine.replicas[replica]
         found.ahead = iter(())
-        found.holds = step.phase not in (Phase.PENDING, Phase.FAILED)
+        found.holds = step.phase not in (Phase.PENDING, *FINAL)
         self._let_move(found)
         self._apply(found, step)
 
     def kill(self, replica: str) -> None:
-        """End its process, as kill -9 would: it backs off, and is started again by the script."""
+        """End its process, as kill -9 would: it backs off and is started again by the script, unless it must
+        never be."""
         found = self._machine.replicas[replica]
+        if found.order.workload.restart is RestartPolicy.NEVER:
+            self.set(replica, Step(phase=Phase.FAILED, reason=Reason.KILLED, message=KILLED, exit_code=-9))
+            return
         found.status = replace(found.status, restarts=found.status.restarts + 1)
         found.ahead = chain(self.script(found.order))
         self._let_move(found)
-        self._apply(found, Step(phase=Phase.BACKOFF, reason=Reason.KILLED, message="killed by signal 9"))
+        self._apply(found, Step(phase=Phase.BACKOFF, reason=Reason.KILLED, message=KILLED))
 
     def write(self, replica: str, message: str, *, time: float | None = None) -> None:
         """Let a replica log something."""
@@ -285,13 +292,14 @@ class MemoryBackend:
 
     def _apply(self, replica: _Replica, step: Step) -> None:
         ready = step.phase is Phase.READY
-        replica.holds = replica.holds and step.phase is not Phase.FAILED
+        replica.holds = replica.holds and step.phase not in FINAL
         replica.status = replace(
             replica.status,
             phase=step.phase,
             reason=step.reason,
             message=step.message,
             last_lines=step.last_lines,
+            exit_code=step.exit_code,
             endpoints=(f"unix:/memory/{replica.order.id}.0.sock",) if ready else (),
             ready_at=replica.status.ready_at or (self._clock.now().timestamp() if ready else None),
         )

@@ -64,4 +64,5 @@ class Workload:
     @property
     def queue_proxy(self) -> bool:
         """A proxy with slots and a queue stands before a server that is not ours."""
-        return self.code.process is not None and self.limits.max_concurrency is not None
+        process = self.code.process
+        return process is not None and process.serves and self.limits.max_concurrency is not None

@@ -151,7 +151,7 @@ class LocalBackend:
         if adopted.order.id not in self._replicas:
             replica = self._take_on(adopted.order, adopted.folder, adopted.found)
             if adopted.found.holds:
-                share = Share(claim=replica.claim, gpus=adopted.found.launch.devices)
+                share = Share(claim=replica.claim, gpus=adopted.found.devices)
                 placement.turn_to(placement.allocations.keep(share))
 
     def _take_on(
