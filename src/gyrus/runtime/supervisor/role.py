@@ -69,7 +69,8 @@ def roles_of(config: ReplicaConfig, config_path: str) -> tuple[Role, ...]:
 def _check_addresses(config: ReplicaConfig) -> None:
     count = config.processes if config.process is None else 1
     if config.listen and len(config.listen) != count:
-        raise ValueError(f"listen names {len(config.listen)} addresses, and {count} processes listen")
+        processes = f"{count} processes" if count > 1 else "1 process"
+        raise ValueError(f"listen has {len(config.listen)} addresses, for {processes}")
     if config.process and not config.queue_proxy and config.listen and config.listen[0].startswith(UNIX):
         raise ValueError(f"the process listens on $PORT, so that listen cannot be {config.listen[0]}")
 

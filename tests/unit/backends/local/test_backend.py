@@ -23,7 +23,17 @@ from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
-from support.backends import LocalWorld, all_of, gone, local_world, observed, order, running, until
+from support.backends import (
+    LocalWorld,
+    all_of,
+    gone,
+    local_world,
+    observed,
+    order,
+    running,
+    running_once,
+    until,
+)
 from support.looking import until as looked
 
 ID = "iris-1-aaaaa"
@@ -186,6 +196,63 @@ async def test_a_folder_that_was_removed_by_half_stays_dead(world: LocalWorld) -
     assert not all_of(second)
     assert not (world.home.replicas / ID).exists()
     await looked(lambda: not members(group))
+
+
+WAITING = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)"
+
+
+async def test_one_that_runs_once_goes_on_under_the_next_operator(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(running_once(ID, "python", "-c", WAITING))
+        before = await ready(first)
+    second = world.backend()
+    async with running(second):
+        assert leader(second.observe("iris")[ID].status) == leader(before)
+        (world.project / "go").write_text("")
+        done = (await observed(second, ID, Phase.SUCCEEDED)).status
+        assert (done.restarts, done.exit_code) == (0, 0)
+
+
+async def test_one_that_ended_while_no_operator_ran_has_succeeded(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(running_once(ID, "python", "-c", WAITING))
+        group = leader(await ready(first))
+    (world.project / "go").write_text("")
+    await looked(lambda: not psutil.pid_exists(group) or psutil.Process(group).status() == "zombie")
+    second = world.backend()
+    await second.adopt()
+    assert second.observe("iris")[ID].status.phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize("operator", ["watches", "is away"])
+async def test_one_that_runs_once_never_runs_twice(world: LocalWorld, operator: str) -> None:
+    """Not even where its supervisor is killed, and nothing is known of how far it came."""
+    command = ("python", "-c", f"print('runs', flush=True)\n{WAITING}")
+    first = world.backend()
+    async with running(first):
+        await first.start(running_once(ID, *command))
+        group = leader(await ready(first))
+        log = world.home.replica_logs / "iris" / ID / "replica.log"
+        await looked(lambda: '"message":"runs"' in log.read_text())
+        if operator == "watches":
+            os.kill(group, signal.SIGKILL)
+            failed = (await observed(first, ID, Phase.FAILED)).status
+    if operator == "is away":
+        os.kill(group, signal.SIGKILL)
+        config_file = world.home.replicas / ID / "config.json"
+        await looked(lambda: not supervisor_process.is_supervisor(group, config_file))
+    second = world.backend()
+    async with running(second):
+        failed = (await observed(second, ID, Phase.FAILED)).status
+        assert (failed.reason, failed.restarts) == (Reason.SUPERVISOR_DIED, 0)
+        assert failed.message.endswith("before it said how it ended")
+        assert not second.capacity().replicas
+        await looked(lambda: not members(group))
+        await second.stop(ID, grace=10)
+        await gone(second, ID)
+    assert log.read_text().count('"message":"runs"') == 1
 
 
 async def test_one_that_does_not_drain_is_killed_after_its_grace(world: LocalWorld) -> None:

@@ -51,8 +51,9 @@ async def fork_server(home: Home, revision: int = 1) -> int:
     folder = ForkServerFolder(home.fork_servers / f"iris-{revision}")
 
     def is_parked() -> bool:
+        """The file of one that was killed stays until the next begins, and its number until it is reaped."""
         status = folder.status()
-        return status is not None and status.phase is ForkServerPhase.READY and psutil.pid_exists(status.pid)
+        return status is not None and status.phase is ForkServerPhase.READY and alive(status.pid)
 
     await looked(is_parked)
     status = folder.status()
