@@ -53,7 +53,12 @@ class LocalBackend:
             clock=clock,
             settings=self._settings,
             projects=projects,
-            environments=EnvironmentCache(home, clock, building_at_once=self._settings.building_at_once),
+            environments=EnvironmentCache(
+                home.python_environments,
+                home.runtimes,
+                clock,
+                building_at_once=self._settings.building_at_once,
+            ),
             placement=PlacementQueue(Allocations(overcommit=self._settings.overcommit)),
             starting=FairSemaphore(self._settings.starting_at_once, self._settings.longest_turn),
         )
