@@ -58,7 +58,7 @@ class ReadyForkServer:
     """Bytes."""
 
     async def fork(self, config_file: Path, known: Callable[[SupervisorProcess], None]) -> SupervisorProcess:
-        """Raises NoFork."""
+        """Raises ForkFailed."""
         return await self.process.fork(self.socket, config_file, known)
 
 
@@ -133,7 +133,7 @@ class ForkServer:
         self._changed()
 
     async def _park(self) -> bool:
-        """One life of a process. Whether it was parked. Raises Impossible, OSError."""
+        """One life of a process. Returns whether it was ready. Raises CannotLaunch, OSError."""
         self.because = NOT_LOADED
         context = await prepare_shared(
             self.order, self._folder.path / "project", self._services, _report_nothing
@@ -167,17 +167,17 @@ class ForkServer:
         context: LaunchContext,
         permit: Permit | None = None,
     ) -> bool:
-        """Until it dies. Whether it was parked. Raises Impossible."""
-        fork_server = False
+        """Until it dies. Returns whether it was ready. Raises CannotLaunch."""
+        was_ready = False
         with ExitWatch(process, self._noticed) as watch:
             while not watch.exited:
-                if not fork_server and (status := await self._ready_status()):
-                    fork_server = True
+                if not was_ready and (status := await self._ready_status()):
+                    was_ready = True
                     self.ready = ReadyForkServer(context, process, config.socket, status.memory)
                     self._changed()
                     if permit:
                         permit.release()
-                await watch.wait(LONG if fork_server else self._services.settings.reread)
+                await watch.wait(LONG if was_ready else self._services.settings.reread)
         self.ready, self.because = None, DIED
         self._changed()
         process.reap()
@@ -185,7 +185,7 @@ class ForkServer:
             status := await asyncio.to_thread(self._folder.status)
         ) and status.phase is ForkServerPhase.IMPOSSIBLE:
             raise CannotLaunch(Reason.IMPORT, status.because)
-        return fork_server
+        return was_ready
 
     async def _ready_status(self) -> ForkServerStatus | None:
         status = await asyncio.to_thread(self._folder.status)

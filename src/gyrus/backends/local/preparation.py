@@ -70,7 +70,7 @@ async def prepare(
     known: LaunchContext | None = None,
 ) -> LaunchContext:
     """``empty``: the project of an order without files. ``known``: what was prepared already for all like it.
-    Raises Impossible, OSError.
+    Raises CannotLaunch, OSError.
 
     The place comes last: nothing is held for a replica that is not ready to start.
     """
@@ -82,7 +82,7 @@ async def prepare(
 async def prepare_shared(
     order: ReplicaOrder, empty: Path, services: Services, report: ReportProgress
 ) -> LaunchContext:
-    """What all replicas of an order's kind share. Raises Impossible, OSError."""
+    """What all replicas of an order's kind share. Raises CannotLaunch, OSError."""
     project = await _project(order, empty, services, report)
     python = await _python(order, project, services, report)
     return LaunchContext(

@@ -302,7 +302,7 @@ async def test_an_environment_that_cannot_be_built_says_why(world: LocalWorld) -
         status = (await observed(backend, ID, Phase.FAILED)).status
     assert status.reason is Reason.DEPENDENCIES
     assert status.message.startswith("installing requirements.txt failed: Couldn't parse requirement")
-    assert any("foo bar baz" in queue for queue in status.last_lines)
+    assert any("foo bar baz" in line for line in status.last_lines)
 
 
 async def test_a_project_that_cannot_be_had_says_why(world: LocalWorld) -> None:
@@ -355,8 +355,8 @@ async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
         )
         await second.stop(ID, grace=10)
         await ready(second, other)
-        printed = [queue async for queue in second.logs(LogQuery(api="iris"))]
-        assert [queue.message for queue in printed if queue.stream == "stdout"] == ["3,4", "3"]
+        printed = [line async for line in second.logs(LogQuery(api="iris"))]
+        assert [line.message for line in printed if line.stream == "stdout"] == ["3,4", "3"]
         await second.stop(other, grace=10)
         await gone(second, other)
 
@@ -433,16 +433,16 @@ async def test_only_so_many_start_at_once(world: LocalWorld) -> None:
 async def test_it_goes_on_when_the_disk_fails_it_for_a_while(world: LocalWorld) -> None:
     """A folder stands where the configuration should be written."""
     backend = world.backend()
-    unsafe_to_fork = world.home.replicas / ID / "config.json"
+    obstacle = world.home.replicas / ID / "config.json"
     async with running(backend):
         await backend.adopt()
-        ReplicaFolder(unsafe_to_fork.parent).create(order(ID))
-        unsafe_to_fork.mkdir()
+        ReplicaFolder(obstacle.parent).create(order(ID))
+        obstacle.mkdir()
         await backend.start(order(ID))
         status = (await observed(backend, ID, Phase.BACKOFF)).status
         assert status.reason is Reason.SUPERVISOR_DIED
         assert status.message.startswith("its supervisor could not be started: [Errno 21] Is a directory")
-        unsafe_to_fork.rmdir()
+        obstacle.rmdir()
         assert (await ready(backend)).restarts >= 1
 
 
@@ -483,9 +483,9 @@ async def test_notices_that_nobody_understands_do_no_harm(world: LocalWorld) -> 
     async with running(backend):
         await backend.start(order(ID))
         await ready(backend)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             for datagram in (b"", b"\xff\xfe", b"nobody-1-aaaaa", ID.encode()):
-                backlog_socket.sendto(datagram, str(world.home.run / NOTIFY_SOCKET))
+                sender.sendto(datagram, str(world.home.run / NOTIFY_SOCKET))
         await backend.stop(ID, grace=10)
         await gone(backend, ID)
 
