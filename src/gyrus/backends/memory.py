@@ -25,7 +25,7 @@ CLOSE = 1e-6
 
 KILLED = "killed by signal 9"
 
-SLICE = 200
+SLICE = 50
 """Steps that are taken at most before others on the event loop get their turn."""
 
 
@@ -63,6 +63,15 @@ class _Replica:
     """None: it is gone."""
     holds: bool = False
     """It has its share of the cores."""
+    _observation: Observation | None = None
+    """As it was asked for last."""
+
+    @property
+    def observation(self) -> Observation:
+        """The same object as long as nothing changed: tens of thousands are looked at."""
+        if self._observation is None or self._observation.status is not self.status:
+            self._observation = Observation(generation=self.order.generation, status=self.status)
+        return self._observation
 
     @property
     def cores(self) -> float:
@@ -170,10 +179,7 @@ class MemoryBackend:
     def observe(self, api: str) -> Mapping[str, Observation]:
         if not self._adopted:
             return {}
-        return {
-            id: Observation(generation=replica.order.generation, status=replica.status)
-            for id, replica in self._machine.replicas.of(api).items()
-        }
+        return {id: replica.observation for id, replica in self._machine.replicas.of(api).items()}
 
     def apis(self) -> Collection[str]:
         return tuple(self._machine.replicas.apis) if self._adopted else ()
