@@ -1,4 +1,4 @@
-"""A backend without processes, for tests of whatever uses one: it does what its script says, step by step.
+"""A backend without processes, for tests of its consumers: it follows a script, step by step.
 
 Time does not pass in it by itself. :meth:`MemoryBackend.run` takes every replica one step further at each
 turn of the event loop; a test that wants to stand between two steps calls :meth:`MemoryBackend.advance`.
@@ -31,7 +31,7 @@ SLICE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a replica comes to next."""
+    """The next state of a replica."""
 
     phase: Phase
     reason: Reason | None = None
@@ -41,7 +41,7 @@ class Step:
 
 
 Script = Callable[[ReplicaOrder], Sequence[Step]]
-"""What becomes of a replica after it was ordered (and PENDING), each time that it is started."""
+"""The steps of a replica after it was ordered (and PENDING), for each of its starts."""
 
 
 def works(order: ReplicaOrder) -> Sequence[Step]:
@@ -60,15 +60,15 @@ class _Replica:
     order: ReplicaOrder
     status: ReplicaStatus
     ahead: Iterator[Step | None]
-    """None: it is gone."""
+    """The steps to come; None removes the replica."""
     holds: bool = False
-    """It has its share of the cores."""
+    """True if it has its share of the cores."""
     _observation: Observation | None = None
-    """As it was asked for last."""
+    """The last one that was made."""
 
     @property
     def observation(self) -> Observation:
-        """The same object as long as nothing changed: tens of thousands are looked at."""
+        """The same object as long as nothing changed, because benchmarks look at tens of thousands."""
         if self._observation is None or self._observation.status is not self.status:
             self._observation = Observation(generation=self.order.generation, status=self.status)
         return self._observation
@@ -80,7 +80,7 @@ class _Replica:
 
 @dataclass(slots=True)
 class MemoryMachine:
-    """What outlives an operator. Give the same one to a second backend, and it adopts what runs there."""
+    """State that outlives an operator. A second backend on the same machine adopts its replicas."""
 
     replicas: ReplicaIndex[_Replica] = field(default_factory=ReplicaIndex[_Replica])
     moving: dict[str, None] = field(default_factory=dict[str, None])
@@ -107,7 +107,7 @@ class MemoryBackend:
         self.script = script
         """May be exchanged at any time; each start of a replica follows the script of its moment."""
         self.cores = cores
-        """What there is for all replicas, which wait for their share in order. None: any number."""
+        """Cores for all replicas, which wait for their share in order. None means any number."""
         self.held: set[str] = set()
         """Ids of replicas that take no step until they are released."""
         self.forgotten: set[str] = set()
@@ -115,7 +115,7 @@ class MemoryBackend:
         self.expected: dict[str, ReplicaOrder] = {}
         """By API."""
         self.views: dict[str, ForkServerView] = {}
-        """By API: what is said to be parked."""
+        """Fork servers to report, by API."""
         self._clock: Clock = clock or SystemClock()
         self._machine = machine or MemoryMachine()
         self._adopted = machine is None
@@ -312,28 +312,28 @@ class MemoryBackend:
         self._ring(replica)
 
     def _find_place(self, replica: _Replica) -> bool:
-        """Behind those that were ordered before it; or it is told what it waits for."""
+        """Give it its cores, in the order of the orders; or report what it waits for. Returns False then."""
         if self.cores is None:
             return True
         if replica.cores > self.cores:
-            told = f"compute.cpu is {replica.cores:g}, and this machine has {self.cores:g} cores"
+            message = f"compute.cpu is {replica.cores:g}, and this machine has {self.cores:g} cores"
             replica.ahead = iter(())
-            self._apply(replica, Step(phase=Phase.FAILED, reason=Reason.UNSCHEDULABLE, message=told))
+            self._apply(replica, Step(phase=Phase.FAILED, reason=Reason.UNSCHEDULABLE, message=message))
             return False
         waiting = self._waiting()
         before = sum(other.cores for other in waiting[: waiting.index(replica)])
         replica.holds = not replica.cores or before + replica.cores <= self._free() + CLOSE
         if not replica.holds:
-            told = (
+            message = (
                 f"waiting for capacity: needs {replica.cores:g} CPU, {self._free():g} of {self.cores:g} free"
             )
-            step = Step(phase=Phase.PENDING, reason=Reason.CAPACITY, message=told)
-            if replica.status.message != told:
+            step = Step(phase=Phase.PENDING, reason=Reason.CAPACITY, message=message)
+            if replica.status.message != message:
                 self._apply(replica, step)
         return replica.holds
 
     def _bequeath(self, gone: _Replica) -> None:
-        """What it held is taken over by a waiting one of its API, where that needs no more."""
+        """Give its cores to a waiting replica of its API that needs no more."""
         own = (r for r in self._waiting() if r.status.api == gone.status.api)
         heir = next((r for r in own if gone.holds and r.cores <= gone.cores + CLOSE), None)
         if heir:
@@ -348,7 +348,7 @@ class MemoryBackend:
         return [replica for replica in pending if not replica.holds]
 
     def _free(self) -> float:
-        """Cores that nobody holds."""
+        """Cores that no replica holds."""
         return (self.cores or 0.0) - sum(replica.cores for replica in self._holding())
 
     def _ring(self, *replicas: _Replica) -> None:

@@ -1,4 +1,4 @@
-"""What a replica, or a worker of a job, runs, in terms that every backend understands.
+"""The program that a replica, or a worker of a job, runs, in terms that every backend understands.
 
 Orders carry it, and backends keep it on disk: an order that an earlier gyrus wrote is read by the next one.
 So a field is only ever added, with a default that means what its absence meant.
@@ -28,7 +28,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeResources:
-    """What one replica requires of a machine."""
+    """The part of a machine that one replica requires."""
 
     cpu: float = 0.0
     """Cores."""
@@ -39,7 +39,7 @@ class ComputeResources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadEnvironment:
-    """What the program finds around it."""
+    """The surroundings of the program."""
 
     requirements: str | None = None
     """The project's file of Python dependencies. None: requirements.txt or pyproject.toml, if there."""
@@ -54,7 +54,7 @@ class Workload:
     compute: ComputeResources = ComputeResources()
     environment: WorkloadEnvironment = WorkloadEnvironment()
     limits: Limits = field(default_factory=Limits)
-    """Of one process: the replica's slots and queue are divided among its processes already."""
+    """Limits of one process: the replica's slots and queue are divided among its processes."""
     start_timeout: float = 600.0
     """From the start of a process until it is ready."""
     grace: float = 60.0

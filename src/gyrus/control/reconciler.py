@@ -33,7 +33,7 @@ _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class ReconciledBackend(ReplicaRunner, CapacitySource, WarmStarts, Cleanup, Protocol):
-    """What the reconciler needs of a backend."""
+    """The parts of a backend that the reconciler needs."""
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ UNUSED = 30 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRequest:
-    """What a project requires of an environment."""
+    """A project's requirements of an environment."""
 
     asker: str
     """A deploy of an API: another asker does not inherit this one's failure, but tries anew."""

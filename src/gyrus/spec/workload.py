@@ -1,4 +1,4 @@
-"""From what the user asked for to what replicas run. Pure."""
+"""An API's workload, made from its specification. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DRAIN_ALLOWANCE = 30.0
 
 
 def workload_of(spec: RealtimeSpec, package: str | None) -> Workload:
-    """``package``: digest of the archive of the project's files."""
+    """Return what this API's replicas run. ``package``: digest of the archive of the project's files."""
     source = spec.handler or spec.process
     return Workload(
         code=_code(spec, package),
@@ -60,8 +60,8 @@ def _process(process: Process) -> ProcessConfig:
 
 
 def _limits(spec: RealtimeSpec) -> Limits:
-    """Of one process. The slots of all together are never more than the replica's; a queue is never none
-    where one was asked for."""
+    """Return the limits of one process. All processes together never have more slots than the replica, and
+    each has a queue if the replica has one."""
     processes = _processes(spec)
     return Limits(
         max_concurrency=None if spec.slots is None else max(1, spec.slots // processes),

@@ -36,7 +36,7 @@ def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> It
         try:
             order = folder.order()
         except Unreadable as error:
-            log.warning("a replica that nobody knows is removed: %s", error)
+            log.warning("Removing a replica without a readable order: %s", error)
             _discard(folder, supervisor)
             continue
         yield Adopted(order=order, folder=folder, found=_found(folder, order, supervisor))
@@ -57,7 +57,7 @@ def _found(folder: ReplicaFolder, order: ReplicaOrder, supervisor: SupervisorPro
 
 
 def _holds_still(status: ReplicaStatus, order: ReplicaOrder, supervisor: SupervisorProcess | None) -> bool:
-    """Whether what a supervisor said is still true: it runs, or it has ended with its only run."""
+    """Return True if a supervisor's report is still true: it runs, or it has ended the replica's only run."""
     if supervisor:
         return status.pid == supervisor.pid
     return order.workload.restart is RestartPolicy.NEVER and status.phase in FINAL

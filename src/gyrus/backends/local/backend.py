@@ -1,4 +1,4 @@
-"""The local backend: a caretaker for every replica, and what they share."""
+"""The local backend: its replicas, and what they share."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class LocalBackend:
             frozenset(Path(config.python) for config in configs if config) | {python for _, python in forked}
         )
 
-    # Caretakers
+    # Replicas
 
     async def _look_at_machine(self) -> None:
         machine = self._settings.machine or await asyncio.to_thread(look_at_machine, os.environ)
@@ -173,7 +173,7 @@ class LocalBackend:
         tasks.create_task(self._see_through(replica), name=f"replica {replica.order.id}")
 
     async def _see_through(self, replica: LocalReplica) -> None:
-        """To its end, and then it is gone from what is observed."""
+        """Run it to its end, then remove it from the observations."""
         await replica.run()
         order = replica.order
         self._replicas.remove(order.id)
@@ -194,7 +194,7 @@ class LocalBackend:
 
 
 def _make_folders(home: Home) -> None:
-    """Raises PermissionError where somebody else has made them before us."""
+    """Raises PermissionError if another user owns the folder of sockets."""
     home.replicas.mkdir(parents=True, exist_ok=True)
     home.fork_servers.mkdir(exist_ok=True)
     home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -202,8 +202,8 @@ def _make_folders(home: Home) -> None:
 
 
 def _check_ours(run: Path) -> None:
-    """It may be in a folder where everybody may write."""
+    """Check the owner: the folder may lie where every user may write."""
     found = run.lstat()
     if run.is_symlink() or found.st_uid != os.geteuid():
-        raise PermissionError(f"{run} belongs to somebody else; remove it, or choose another GYRUS_HOME")
+        raise PermissionError(f"{run} belongs to another user; remove it, or choose another GYRUS_HOME")
     run.chmod(0o700)

@@ -1,4 +1,4 @@
-"""From an order to what the replica's supervisor is told. Pure."""
+"""A replica's configuration, made from its order. Pure."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NOTIFY_SOCKET = "notify.sock"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchContext:
-    """What was prepared for one replica."""
+    """Everything that was prepared for one replica."""
 
     project: Path
     python: Path
     devices: tuple[str, ...] = ()
     has_devices: bool = False
-    """The machine has GPUs, so that those it was not assigned must be hidden from it."""
+    """True if the machine has GPUs: those that the replica was not assigned must be hidden from it."""
 
 
 def log_folder(home: Home, api: str, replica: str) -> Path:

@@ -1,4 +1,4 @@
-"""Orders as gyrus wrote them before they carried a workload: with the API's whole specification."""
+"""The first format of orders on disk, which carried the API's specification instead of a workload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replica's end: it was told to stop, drains, is killed when its time is over, and leaves nothing."""
+"""A replica's end: the request to stop, the drain, the kill when the grace is over, and the clean-up."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gyrus.backends.local.watching import Watcher
 log = logging.getLogger(__name__)
 
 LAST_RESORT = 5.0
-"""Seconds that killed processes may take to vanish before we go on without them."""
+"""Seconds to wait for killed processes to vanish."""
 
 
 class Termination:
-    """Whether a replica is to end, and by when. Written down before it is acted upon."""
+    """The request to end a replica, and its deadline. Written to the folder before anything follows it."""
 
     def __init__(self, folder: ReplicaFolder) -> None:
         self.begun = asyncio.Event()
@@ -28,7 +28,7 @@ class Termination:
         self._folder = folder
 
     async def request(self, deadline: float) -> bool:
-        """Whether that changes anything: a later request may only hasten the end."""
+        """Record the request. Returns False if it changes nothing: later ones only bring the end forward."""
         if not self.begun.is_set():
             await self._write_down(StopRecord(deadline))
         if self.begun.is_set() and deadline >= self.deadline:
@@ -41,11 +41,11 @@ class Termination:
         self.begun.set()
 
     async def _write_down(self, stop: StopRecord) -> None:
-        """So that it is stopped even if our process dies now."""
+        """Write the request to the folder, so that the next operator follows it if this one dies now."""
         try:
             await asyncio.to_thread(self._folder.mark_stopped, stop)
         except OSError as error:
-            log.warning("that %s is to stop could not be written down: %s", self._folder.id, error)
+            log.warning("The request to stop %s could not be written: %s", self._folder.id, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Terminator:
     termination: Termination
 
     async def end(self, supervisor: SupervisorProcess | None) -> None:
-        """Returns when nothing of the replica runs, and its folder is gone."""
+        """End the supervisor and remove the folder. Returns when nothing of the replica is left."""
         if supervisor:
             await self._drain(supervisor)
             supervisor.reap()
@@ -66,10 +66,10 @@ class Terminator:
         try:
             await asyncio.to_thread(self.folder.remove)
         except OSError as error:
-            log.warning("the folder of %s could not be removed: %s", self.folder.id, error)
+            log.warning("The folder of %s could not be removed: %s", self.folder.id, error)
 
     async def clear(self) -> None:
-        """Nothing of an earlier supervisor may be left."""
+        """Remove what an earlier supervisor left: processes and sockets."""
         launch = self.status.launch
         if launch.pid is not None:
             await asyncio.to_thread(kill_leftovers, launch.pid, self.folder.id)
@@ -84,7 +84,7 @@ class Terminator:
                 await self.watcher.refresh()
                 await watch.wait(min(self._kill_at - self._now(), reread))
             if not watch.exited:
-                log.warning("%s did not end in time and is killed", self.folder.id)
+                log.warning("%s did not end in time; killing it", self.folder.id)
                 supervisor.kill()
             given_up = self._now() + LAST_RESORT
             while not watch.exited and self._now() < given_up:

@@ -1,4 +1,4 @@
-"""A replica's launch: its configuration is written, then a supervisor begins, by a fork or as a program."""
+"""A replica's launch: write its configuration, then start a supervisor, as a fork or as a program."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Launcher:
     async def launch(
         self, context: LaunchContext, launched: Callable[[SupervisorProcess], None]
     ) -> SupervisorProcess:
-        """Fork the fork server where one is ready, else start a program. Raises OSError.
+        """Start a supervisor: as a fork if a fork server is ready, else as a program. Raises OSError.
 
-        ``launched`` is called without a pause after the launch, so that no supervisor runs unknown.
+        Calls ``launched`` without an await after the start, so that no supervisor is lost.
         """
         because = self.fork_servers.because(self.order)
         if fork_server := self.fork_servers.ready(self.order):
@@ -50,7 +50,7 @@ class Launcher:
         return supervisor
 
     async def note(self) -> None:
-        """Write the supervisor's pid down for the next operator. Raises OSError."""
+        """Write the supervisor's pid to the folder, for the next operator. Raises OSError."""
         await asyncio.to_thread(self.folder.note, self.status.launch)
 
     async def _write_configuration(self, context: LaunchContext, cold_because: str = "") -> None:

@@ -1,4 +1,4 @@
-"""A replica's status, as its supervisor says it and as the backend knows better."""
+"""A replica's observed status: its supervisor's reports, and what the backend adds to them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gyrus.contract.replica import FATAL, FINAL, Phase, Reason, ReplicaStatus
 
 
 class ObservedStatus:
-    """Calls ``changed`` with every change. From :meth:`drain` on, the replica is DRAINING, whatever comes."""
+    """The status, and the launch that it belongs to. Calls ``changed`` after each change."""
 
     def __init__(
         self, order: ReplicaOrder, ordered_at: float, launch: LaunchRecord, changed: Callable[[], None]
     ) -> None:
         self.launch = launch
-        """The supervisor that was launched last."""
+        """The last launch of a supervisor."""
         self._order = order
         self._ordered_at = ordered_at
         self._changed = changed
@@ -30,12 +30,12 @@ class ObservedStatus:
 
     @property
     def is_final(self) -> bool:
-        """It will not be launched again."""
+        """True if the replica will not be launched again."""
         return self._value.phase in FINAL
 
     @property
     def is_fatal(self) -> bool:
-        """The user's program can never run: launching it again would not help."""
+        """True if the user's program cannot run, and another launch would not help."""
         return self._value.phase is Phase.FAILED and self._value.reason in FATAL
 
     def report(
@@ -46,18 +46,19 @@ class ObservedStatus:
         last_lines: tuple[str, ...] = (),
         retry_at: float | None = None,
     ) -> None:
-        """What no supervisor knows of."""
+        """Report a phase in which no supervisor runs, or none has reported yet."""
         self._observe(replace(self._blank(phase, message, reason, last_lines), retry_at=retry_at))
 
     def take(self, status: ReplicaStatus) -> None:
-        """What the supervisor says. It does not know of the supervisors before it."""
+        """Take over a supervisor's report, and add the restarts of the supervisors before it."""
         self._observe(replace(status, restarts=status.restarts + self.launch.restarts))
 
     def add_lines(self, lines: tuple[str, ...]) -> None:
-        """The last that the supervisor itself printed."""
+        """Add the last lines that the supervisor itself printed."""
         self._observe(replace(self._value, last_lines=lines))
 
     def drain(self) -> None:
+        """Show the replica as DRAINING from now on, whatever its supervisor reports."""
         self._draining = True
         self._observe(self._value)
 

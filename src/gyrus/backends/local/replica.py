@@ -2,7 +2,7 @@
 
 ::
 
-    PENDING → BUILDING → PENDING (its turn) → STARTING → what status.json says ─┐
+    PENDING → BUILDING → PENDING (its turn) → STARTING → as in status.json ─────┐
        ▲          │                                            supervisor died  │
        │       FAILED                                                           ▼
        └──────────────────────────── after the back-off ──────────────────── BACKOFF
@@ -11,8 +11,8 @@
     FAILED and SUCCEEDED stay until the replica is stopped
     stop, at any point:        DRAINING → gone
 
-Each phase has a module: ``preparation``, ``launching``, ``watching``, ``ending``; ``observed_status`` is what
-the others see of them.
+Each phase has a module: ``preparation``, ``launching``, ``watching``, ``ending``. All of them report to
+``observed_status``.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What an earlier operator left of a replica."""
+    """The parts of a replica that an earlier operator left."""
 
     supervisor: SupervisorProcess | None = None
-    """None: it does not run (any more)."""
+    """The supervisor that runs; None if none does."""
     status: ReplicaStatus | None = None
     launch: LaunchRecord | None = None
-    """None: it was never launched."""
+    """The last launch; None if there was none."""
     stop: StopRecord | None = None
     ordered_at: float | None = None
-    """Seconds since the epoch. None: just now."""
+    """Seconds since the epoch. None means now."""
     holds: bool = False
-    """It was given its share of the machine, and has not returned it."""
+    """True if it has a share of the machine."""
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """GPUs that it was given."""
+        """GPUs of its share."""
         return self.launch.devices if self.launch else ()
 
 
 class LocalReplica:
-    """The list of the phases that a replica goes through. It owns its supervisor, while one runs."""
+    """The list of phases that a replica goes through, and the owner of its supervisor."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class LocalReplica:
         changed: Callable[[], None],
         found: Found | None = None,
     ) -> None:
-        """``found``: None where the order is new."""
+        """``found``: None if the order is new."""
         fresh, found = found is None, found or Found()
         self.order = order
         self._services = services
@@ -82,7 +82,7 @@ class LocalReplica:
         self._ordered_at = self._now() if found.ordered_at is None else found.ordered_at
         self._noticed = asyncio.Event()
         self._fresh = fresh
-        """There is nothing of an earlier supervisor."""
+        """True if there was no supervisor before."""
         self._launched_before = found.launch is not None
         self._failures = 0
         self._supervisor = found.supervisor
@@ -104,7 +104,7 @@ class LocalReplica:
             self._termination.begin(found.stop.deadline)
             self._status.drain()
 
-    # What others ask of it
+    # Interface
 
     @property
     def observation(self) -> Observation:
@@ -112,31 +112,31 @@ class LocalReplica:
 
     @property
     def claim(self) -> Claim:
-        """What it requires of the machine."""
+        """Its requirements of the machine."""
         order = self.order
         needs = needs_of(order.workload.compute)
         return Claim(replica=order.id, api=order.api, needs=needs, at=self._ordered_at)
 
     def notice(self) -> None:
-        """Its status may have changed."""
+        """Look at the status: it may have changed."""
         self._noticed.set()
 
     async def stop(self, grace: float) -> None:
-        """Begin to end it; :meth:`run` returns when it is gone. A later call may only hasten it."""
+        """Begin to end it; :meth:`run` returns when it is gone. A later call may only bring that forward."""
         if await self._termination.request(self._now() + grace):
             self._status.drain()
             self._noticed.set()
 
     async def run(self) -> None:
-        """Take care of it until it was stopped and is gone. Cancelled, it is left as it is."""
+        """Run it until it has been stopped and is gone. Cancelling leaves it as it is."""
         await run_until(self._termination.begun, self._live())
         await self._termination.begun.wait()
         await self._terminator.end(self._supervisor)
 
-    # Its life
+    # Phases
 
     async def _live(self) -> None:
-        """One supervisor after another. Ends when the replica will not be launched again."""
+        """Run one supervisor after another. Returns when the replica will not be launched again."""
         while not self._status.is_final:
             try:
                 if self._supervisor:
@@ -149,7 +149,7 @@ class LocalReplica:
             except CannotLaunch as fault:
                 self._fail(fault)
             except Exception as error:
-                log.warning("%s could not be started", self.order.id, exc_info=error)
+                log.warning("The supervisor of %s could not be started", self.order.id, exc_info=error)
                 self._set_back(f"its supervisor could not be started: {error}")
             await self._back_off()
 
@@ -184,7 +184,7 @@ class LocalReplica:
         self._status.report(Phase.STARTING, "starting")
 
     async def _watch(self, supervisor: SupervisorProcess, permit: Permit | None = None) -> None:
-        """Until it exits, though the replica was not told to stop."""
+        """Watch a supervisor that was not asked to stop, until it exits."""
         began = self._services.clock.monotonic()
 
         def release_permit() -> None:
@@ -197,7 +197,7 @@ class LocalReplica:
         await self._conclude(supervisor)
 
     async def _conclude(self, supervisor: SupervisorProcess) -> None:
-        """It has exited. What it served is withdrawn before anything else."""
+        """Handle the exit of a supervisor. Its endpoints are withdrawn before anything else."""
         self._supervisor = None
         how = how_it_ended(supervisor.reap())
         if self._runs_once:
@@ -210,14 +210,14 @@ class LocalReplica:
         if lines := await asyncio.to_thread(self._folder.last_errors):
             self._status.add_lines(lines)
 
-    # What becomes of it
+    # Outcomes
 
     @property
     def _runs_once(self) -> bool:
         return self.order.workload.restart is RestartPolicy.NEVER
 
     def _set_back(self, message: str) -> None:
-        """It will be launched again, later."""
+        """Have it launched again after the back-off."""
         delay = self._services.settings.backoff.delay(self._failures)
         self._failures += 1
         before, retry_at = self._status.value, self._now() + delay
@@ -234,16 +234,18 @@ class LocalReplica:
         self._status.report(Phase.FAILED, str(fault), fault.reason, fault.lines)
 
     def _fail_unseen(self, how: str = "its supervisor died") -> None:
-        """It may have done its work, or half of it: it must not run again."""
+        """Fail a replica that may have done its work, or half of it, and so must not run again."""
         self._services.placement.release(self.order.id)
-        self._status.report(Phase.FAILED, f"{how} before it said how it ended", Reason.SUPERVISOR_DIED)
+        self._status.report(
+            Phase.FAILED, f"{how} before it reported how the replica ended", Reason.SUPERVISOR_DIED
+        )
 
     def _now(self) -> float:
         return self._services.clock.now().timestamp()
 
 
 def how_it_ended(code: int | None) -> str:
-    """``code``: of a supervisor's exit; negative: a signal's number; None: unknown."""
+    """Return a clause about a supervisor's exit. ``code``: negative for a signal, None if unknown."""
     if code is None:
         return "its supervisor died"
     if code >= 0:

@@ -1,4 +1,4 @@
-"""A replica's life while its supervisor runs: the status file is read whenever it may have changed."""
+"""The phase in which a supervisor runs: its status file is read whenever it may have changed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Watcher:
     status: ObservedStatus
     placement: PlacementQueue
     noticed: asyncio.Event
-    """Set when the status may have changed."""
+    """Notification that the status may have changed."""
     reread: float
-    """Seconds after which the file is read though nothing was noticed."""
+    """Seconds after which the file is read without a notification."""
 
     async def watch(self, supervisor: SupervisorProcess, changed: Callable[[], None]) -> None:
-        """Follow what the supervisor says until it exits. ``changed`` is called after every look."""
+        """Follow the supervisor's reports until it exits. Calls ``changed`` after each look."""
         with supervisor.watch(self.noticed) as watch:
             while not watch.exited:
                 await self.refresh()
@@ -32,6 +32,7 @@ class Watcher:
                 await watch.wait(self.reread)
 
     async def refresh(self) -> None:
+        """Read the status file, and release the replica's share of the machine if it is final."""
         if status := await asyncio.to_thread(self.folder.status):
             self.status.take(status)
             if status.phase in FINAL:  # of the user's processes, nothing runs or will

@@ -114,7 +114,7 @@ class ProcessState:
         )
 
     def runs(self, now: float) -> ProcessState:
-        """It serves nothing, so that it is ready as soon as it was started."""
+        """Record that a process without an address runs: it is ready at once."""
         return replace(self, phase=Phase.READY, since=now)
 
     def refused(self, verdict: Failure, now: float) -> ProcessState:
@@ -200,7 +200,7 @@ class ProcessState:
 
     @property
     def is_over(self) -> bool:
-        """It ended by itself, and must not run again."""
+        """True if it has ended by itself and must not run again."""
         return self._runs_once and self.phase in FINAL
 
     @property

@@ -21,8 +21,7 @@ class Role:
     """Name in messages."""
     command: tuple[str, ...]
     address: str | None
-    """Where it listens: ``unix:/path`` or ``host:port``; None means a TCP port of 127.0.0.1, new at each
-    start."""
+    """Its address, ``unix:/path`` or ``host:port``; None means a TCP port of 127.0.0.1, new at each start."""
     ready_path: str | None
     """Path that answers 2xx when it is ready; None means that it is ready once it accepts connections."""
     announces: bool

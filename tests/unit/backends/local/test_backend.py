@@ -90,7 +90,7 @@ async def test_the_sockets_folder_is_ours_alone(world: LocalWorld) -> None:
 
 async def test_a_sockets_folder_of_somebody_else_is_refused(world: LocalWorld, tmp_path: Path) -> None:
     world.home.run.symlink_to(tmp_path)
-    with pytest.raises(PermissionError, match="belongs to somebody else; remove it"):
+    with pytest.raises(PermissionError, match="belongs to another user; remove it"):
         await world.backend().adopt()
 
 
@@ -247,7 +247,7 @@ async def test_one_that_runs_once_never_runs_twice(world: LocalWorld, operator: 
     async with running(second):
         failed = (await observed(second, ID, Phase.FAILED)).status
         assert (failed.reason, failed.restarts) == (Reason.SUPERVISOR_DIED, 0)
-        assert failed.message.endswith("before it said how it ended")
+        assert failed.message.endswith("before it reported how the replica ended")
         assert not second.capacity().replicas
         await looked(lambda: not members(group))
         await second.stop(ID, grace=10)
