@@ -73,7 +73,7 @@ class ReplicaRunner(Protocol):
         ...
 
     def observe(self, api: str) -> Mapping[str, Observation]:
-        """Return this API's replicas by id, as known now. Without I/O; only *their* number counts for its cost."""
+        """Return this API's replicas by id, as known now. Without I/O, and without a look at other APIs'."""
         ...
 
     def apis(self) -> Collection[str]:
