@@ -507,3 +507,16 @@ async def test_cut_off_at_any_moment_it_leaves_a_replica_that_can_be_adopted(wor
     assert not supervisor_process.find_supervisors().keys() & {
         str(path) for path in world.home.replicas.glob("*/config.json")
     }
+
+
+async def test_one_that_runs_once_is_launched_again_only_where_it_was_not_launched(world: LocalWorld) -> None:
+    """A folder stands where its configuration should be written."""
+    backend = world.backend()
+    obstacle = world.home.replicas / ID / "config.json"
+    async with running(backend):
+        obstacle.mkdir(parents=True)
+        await backend.start(running_once(ID, "python", "-c", "print('runs', flush=True)"))
+        await observed(backend, ID, Phase.BACKOFF)
+        obstacle.rmdir()
+        done = (await observed(backend, ID, Phase.SUCCEEDED)).status
+    assert done.exit_code == 0
