@@ -11,7 +11,7 @@ from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.workload import workload_of
 
 VERSION = 1
-"""Of the specifications in them."""
+"""The version of the specifications in them."""
 
 
 def is_earlier(document: dict[str, Any]) -> bool:
