@@ -10,7 +10,7 @@ from gyrus.backends.local.folder import ReplicaFolder, StopRecord
 from gyrus.backends.local.observed_status import ObservedStatus
 from gyrus.backends.local.preparation import Services
 from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers, remove_sockets
-from gyrus.backends.local.watching import Watcher
+from gyrus.backends.local.watching import StatusWatcher
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Terminator:
     folder: ReplicaFolder
     services: Services
     status: ObservedStatus
-    watcher: Watcher
+    watcher: StatusWatcher
     termination: Termination
 
     async def end(self, supervisor: SupervisorProcess | None) -> None:

@@ -33,7 +33,7 @@ from gyrus.backends.local.launching import Launcher
 from gyrus.backends.local.observed_status import ObservedStatus
 from gyrus.backends.local.preparation import CannotLaunch, Services, prepare
 from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers
-from gyrus.backends.local.watching import Watcher
+from gyrus.backends.local.watching import StatusWatcher
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus, RestartPolicy
 
@@ -89,7 +89,7 @@ class LocalReplica:
         self._status = ObservedStatus(order, self._ordered_at, found.launch or LaunchRecord(), changed)
         self._termination = Termination(folder)
         self._launcher = Launcher(order, folder, services.home, fork_servers, self._status)
-        self._watcher = Watcher(
+        self._watcher = StatusWatcher(
             folder, self._status, services.placement, self._noticed, services.settings.reread
         )
         self._terminator = Terminator(folder, services, self._status, self._watcher, self._termination)

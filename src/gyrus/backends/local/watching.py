@@ -14,7 +14,7 @@ from gyrus.contract.replica import FINAL
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
+class StatusWatcher:
     folder: ReplicaFolder
     status: ObservedStatus
     placement: PlacementQueue
