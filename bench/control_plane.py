@@ -46,6 +46,7 @@ from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import listen, serve
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import workload_of
 from gyrus.state.board import Board
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import open_store
@@ -196,11 +197,11 @@ async def fill(store: Store, size: Size) -> MemoryMachine:
     found = MemoryMachine()
     backend = MemoryBackend(machine=found)
     for each in specs:
+        workload = workload_of(each, None)
         for number in range(size.replicas):
+            replica = f"{each.name}-1-{number:05}"
             await backend.start(
-                ReplicaOrder(
-                    id=f"{each.name}-1-{number:05}", generation=1, revision=1, spec=each, package=None
-                )
+                ReplicaOrder(id=replica, api=each.name, generation=1, revision=1, workload=workload)
             )
     while backend.advance():
         pass

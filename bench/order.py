@@ -17,9 +17,9 @@ from table import render
 
 from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.simulator.engine import simulate
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import Fixed, Lognormal, Spread
-from gyrus.simulator.workload import Workload, WorkloadRules
 
 WORK = 20.0
 """Seconds of work in all."""
@@ -55,15 +55,15 @@ class Worst:
 def rehearsed(service: float, start: Spread, seed: int) -> Worst:
     number = round(WORK / service)
     arrivals = [n * 1e-4 for n in range(number)]
-    work = Workload(name="burst", start=0.0, arrivals=arrivals, services=[service] * number)
-    rules = WorkloadRules(
+    work = OfferedLoad(name="burst", start=0.0, arrivals=arrivals, services=[service] * number)
+    rules = ServingRules(
         slots=1, longest_queue=number, timeout=600, hold=600, initial=1, startup=start, seed=seed
     )
     run = simulate(work, rules, FourMore())
     return Worst(run.ended / one_queue(work, run), overtaken(run) / service)
 
 
-def one_queue(work: Workload, run: Run) -> float:
+def one_queue(work: OfferedLoad, run: Run) -> float:
     """Return the end of all requests if replicas were ready when ordered and shared a single queue."""
     ready = [0.0] + [look.at for look in run.looks[:1]] * 4
     heapify(ready)

@@ -14,8 +14,8 @@ from table import render
 from gyrus.simulator.baselines import PolicyContext, make
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import Figures, of_run
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.service import Fixed
-from gyrus.simulator.workload import Workload, WorkloadRules
 from gyrus.spec.load import loads
 from gyrus.spec.realtime import RealtimeSpec
 
@@ -51,7 +51,7 @@ CASES = (
 )
 
 
-def workload(case: Case, number: int) -> Workload:
+def offered_load(case: Case, number: int) -> OfferedLoad:
     random = Random(1)
     rate = case.busy / case.service
     period = number / rate / 3
@@ -63,15 +63,15 @@ def workload(case: Case, number: int) -> Workload:
         now += random.expovariate(rate * swing)
         arrivals.append(now)
     services = [random.expovariate(1 / case.service) for _ in range(number)]
-    return Workload(name=case.name, start=0.0, arrivals=arrivals, services=services)
+    return OfferedLoad(name=case.name, start=0.0, arrivals=arrivals, services=services)
 
 
 def rehearsed(case: Case, number: int) -> tuple[Figures, float]:
     [spec] = loads(YAML, "bench")
     assert isinstance(spec, RealtimeSpec)
-    work = workload(case, number)
-    rules = WorkloadRules.of(spec, Fixed(8.0))
-    policy = make(case.policy, PolicyContext(spec=spec, workload=work, startup=8.0))
+    work = offered_load(case, number)
+    rules = ServingRules.of(spec, Fixed(8.0))
+    policy = make(case.policy, PolicyContext(spec=spec, offered_load=work, startup=8.0))
     began = time.process_time()
     figures = of_run(simulate(work, rules, policy, case.policy))
     return figures, time.process_time() - began

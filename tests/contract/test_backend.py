@@ -11,7 +11,6 @@ import pytest
 from gyrus.backends.protocol import Backend, ReplicaOrder
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason
-from gyrus.spec.realtime import RealtimeSpec
 from support.backends import MemoryWorld, World, all_of, gone, local_world, observed, order, running, until
 
 ID = "iris-1-aaaaa"
@@ -186,6 +185,42 @@ async def test_what_fails_for_good_stays_until_it_is_stopped(world: World) -> No
         await gone(backend, ID)
 
 
+async def test_one_that_runs_once_succeeds_and_stays_until_it_is_stopped(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(world.ending(ID, 0))
+        done = (await observed(backend, ID, Phase.SUCCEEDED)).status
+        assert (done.exit_code, done.reason, done.restarts, done.endpoints) == (0, None, 0, ())
+        await backend.start(world.ending(ID, 0))
+        assert backend.observe("iris")[ID].status == done
+        await backend.stop(ID, grace=GRACE)
+        await gone(backend, ID)
+
+
+async def test_one_that_runs_once_fails_with_its_exit_code(world: World) -> None:
+    backend = world.backend()
+    async with running(backend):
+        await backend.start(world.ending(ID, 3))
+        failed = (await observed(backend, ID, Phase.FAILED)).status
+        assert (failed.exit_code, failed.reason, failed.restarts) == (3, Reason.EXITED, 0)
+        assert failed.message == "it exited with code 3"
+
+
+async def test_what_has_run_once_holds_nothing_and_is_found_by_the_next_operator(world: World) -> None:
+    first = world.backend(cores=0.2)
+    async with running(first):
+        await first.start(world.ending(ID, 0))
+        done = await observed(first, ID, Phase.SUCCEEDED)
+        await first.start(needing("wine-1-aaaaa"))
+        await observed(first, "wine-1-aaaaa", Phase.READY)
+    second = world.backend(cores=0.2)
+    await second.adopt()
+    assert second.observe("iris") == {ID: done}
+    async with running(second):
+        await second.stop(ID, grace=GRACE)
+        await gone(second, ID)
+
+
 def needing(id: str, cpu: float = 0.2, **changes: Any) -> ReplicaOrder:
     return order(id, compute={"cpu": cpu}, **changes)
 
@@ -295,10 +330,10 @@ async def test_replicas_that_were_found_hold_what_they_held(world: World) -> Non
 
 async def test_the_room_for_an_api_is_what_it_has_and_what_nobody_else_wants(world: World) -> None:
     backend = world.backend(cores=1)
-    iris, wine = needing("iris-1-aaaaa").spec, needing("wine-1-aaaaa", cpu=0.3).spec
+    iris, wine = needing("iris-1-aaaaa"), needing("wine-1-aaaaa", cpu=0.3)
 
-    def room(spec: RealtimeSpec) -> int | None:
-        return backend.capacity_for(spec.name, spec.compute)
+    def room(order: ReplicaOrder) -> int | None:
+        return backend.capacity_for(order.api, order.workload.compute)
 
     async with running(backend):
         assert (room(iris), room(wine)) == (5, 3)
@@ -309,7 +344,7 @@ async def test_the_room_for_an_api_is_what_it_has_and_what_nobody_else_wants(wor
         await backend.start(needing("wine-1-aaaaa", cpu=0.7))
         await waits(backend, "wine-1-aaaaa")
         assert (room(iris), room(wine)) == (2, 2)
-        assert room(needing("free-1-aaaaa", cpu=0).spec) is None
+        assert room(needing("free-1-aaaaa", cpu=0)) is None
 
 
 async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> None:

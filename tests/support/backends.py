@@ -24,8 +24,9 @@ from gyrus.backends.memory import MemoryBackend, Step, works
 from gyrus.backends.memory import MemoryMachine as MemoryMachine
 from gyrus.backends.protocol import Backend, Observation, ReplicaOrder, ReplicaRunner
 from gyrus.contract.home import Home
-from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.replica import Phase, ProcessConfig, Reason, RestartPolicy
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import workload_of
 from support.looking import until as looked
 
 PATIENCE = 30.0
@@ -46,6 +47,10 @@ class Echo(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Echo).serve_forever()
 """
 """Prints the path of every request."""
+
+
+EXIT = ("python", "-c", "import sys; sys.exit(int(sys.argv[1]))")
+"""Exits with the code that follows."""
 
 
 @contextmanager
@@ -85,7 +90,12 @@ def order(
     id: str = "iris-1-aaaaa", *, generation: int = 1, package: str = "d1", **changes: object
 ) -> ReplicaOrder:
     made = spec(id.rsplit("-", 2)[0], **changes)
-    return ReplicaOrder(id=id, generation=generation, revision=generation, spec=made, package=package)
+    return order_of(made, id=id, generation=generation, package=package)
+
+
+def order_of(spec: RealtimeSpec, *, id: str, generation: int = 1, package: str | None = "d1") -> ReplicaOrder:
+    workload = workload_of(spec, package)
+    return ReplicaOrder(id=id, api=spec.name, generation=generation, revision=generation, workload=workload)
 
 
 @asynccontextmanager
@@ -136,6 +146,10 @@ class World(Protocol):
         """An order that cannot be carried out."""
         ...
 
+    def ending(self, id: str, code: int) -> ReplicaOrder:
+        """An order for a program that runs once, and exits with this code."""
+        ...
+
     def kill(self, backend: Backend, id: str) -> None:
         """End its process without asking."""
         ...
@@ -154,10 +168,16 @@ class MemoryWorld:
 
     def _script(self, order: ReplicaOrder) -> tuple[Step, ...]:
         failed = Step(phase=Phase.FAILED, reason=Reason.DEPENDENCIES, message="no such file")
-        return (failed,) if "missing" in repr(order.spec) else tuple(works(order))
+        process = order.workload.code.process
+        if process and process.command[:-1] == EXIT:
+            return _exits(int(process.command[-1]))
+        return (failed,) if "missing" in repr(order.workload) else tuple(works(order))
 
     def broken(self, id: str) -> ReplicaOrder:
         return _broken(id)
+
+    def ending(self, id: str, code: int) -> ReplicaOrder:
+        return running_once(id, *EXIT, str(code))
 
     def kill(self, backend: Backend, id: str) -> None:
         assert isinstance(backend, MemoryBackend)
@@ -186,6 +206,9 @@ class LocalWorld:
 
     def broken(self, id: str) -> ReplicaOrder:
         return _broken(id)
+
+    def ending(self, id: str, code: int) -> ReplicaOrder:
+        return running_once(id, *EXIT, str(code))
 
     def kill(self, backend: Backend, id: str) -> None:
         pid = all_of(backend)[id].status.processes[0].pid
@@ -224,6 +247,22 @@ def kill_all(home: Home) -> None:
 def _broken(id: str) -> ReplicaOrder:
     process = {"command": ["python", "server.py"], "requirements": "missing.txt"}
     return order(id, process=process)
+
+
+def running_once(id: str, *command: str) -> ReplicaOrder:
+    """An order for a program that serves nothing, and is not started again."""
+    made = order(id)
+    process = ProcessConfig(command=command, serves=False)
+    code = replace(made.workload.code, process=process)
+    return replace(made, workload=replace(made.workload, code=code, restart=RestartPolicy.NEVER))
+
+
+def _exits(code: int) -> tuple[Step, ...]:
+    if code == 0:
+        return (Step(phase=Phase.READY), Step(phase=Phase.SUCCEEDED, exit_code=0))
+    message = f"it exited with code {code}"
+    end = Step(phase=Phase.FAILED, reason=Reason.EXITED, message=message, exit_code=code)
+    return (Step(phase=Phase.READY), end)
 
 
 def _get(url: str) -> None:

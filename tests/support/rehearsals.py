@@ -9,19 +9,19 @@ from typing import Any
 
 from gyrus.autoscaling.policy import Decision, Policy, Sample
 from gyrus.simulator.engine import simulate
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.policies.fixed import FixedPolicy
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import Fixed
-from gyrus.simulator.workload import Workload, WorkloadRules
 
 
-def workload(*requests: tuple[float, float], start: float = 0.0) -> Workload:
+def offered_load(*requests: tuple[float, float], start: float = 0.0) -> OfferedLoad:
     """Of pairs of arrival and service time."""
     arrivals, services = zip(*sorted(requests, key=itemgetter(0)), strict=True)
-    return Workload(name="test", start=start, arrivals=arrivals, services=services)
+    return OfferedLoad(name="test", start=start, arrivals=arrivals, services=services)
 
 
-def poisson(rate: float, number: int, service: float, *, exponential: bool, seed: int = 1) -> Workload:
+def poisson(rate: float, number: int, service: float, *, exponential: bool, seed: int = 1) -> OfferedLoad:
     random = Random(seed)
     arrivals: list[float] = []
     now = 0.0
@@ -29,14 +29,14 @@ def poisson(rate: float, number: int, service: float, *, exponential: bool, seed
         now += random.expovariate(rate)
         arrivals.append(now)
     services = [random.expovariate(1 / service) if exponential else service for _ in range(number)]
-    return Workload(name="poisson", start=0.0, arrivals=arrivals, services=services)
+    return OfferedLoad(name="poisson", start=0.0, arrivals=arrivals, services=services)
 
 
-def rules(**changes: Any) -> WorkloadRules:
+def rules(**changes: Any) -> ServingRules:
     usual: dict[str, Any] = {
         "slots": 1, "longest_queue": 100, "timeout": 60.0, "hold": 60.0, "initial": 1, "startup": Fixed(1.0),
     }  # fmt: skip
-    return WorkloadRules(**usual | changes)
+    return ServingRules(**usual | changes)
 
 
 class Script:
@@ -70,14 +70,14 @@ class OnDemand(Script):
         return super().decide(sample)
 
 
-def simulated(requests: Workload, policy: Policy | int, **changes: Any) -> Run:
+def simulated(requests: OfferedLoad, policy: Policy | int, **changes: Any) -> Run:
     """``policy`` may be a fixed number of replicas."""
     return simulate(requests, rules(**changes), FixedPolicy(policy) if isinstance(policy, int) else policy)
 
 
 def waits(run: Run) -> list[float]:
-    return [begun - arrival for begun, arrival in zip(run.begun, run.workload.arrivals, strict=True)]
+    return [begun - arrival for begun, arrival in zip(run.begun, run.offered_load.arrivals, strict=True)]
 
 
 def ends(run: Run) -> Sequence[float]:
-    return [begun + service for begun, service in zip(run.begun, run.workload.services, strict=True)]
+    return [begun + service for begun, service in zip(run.begun, run.offered_load.services, strict=True)]

@@ -1,4 +1,4 @@
-"""A backend without processes, for tests of whatever uses one: it does what its script says, step by step.
+"""A backend without processes, for tests of its consumers: it follows a script, step by step.
 
 Time does not pass in it by itself. :meth:`MemoryBackend.run` takes every replica one step further at each
 turn of the event loop; a test that wants to stand between two steps calls :meth:`MemoryBackend.advance`.
@@ -17,11 +17,13 @@ from gyrus.aio.signals import Signals
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
-from gyrus.contract.replica import Phase, Reason, ReplicaStatus
-from gyrus.spec.api import Compute
+from gyrus.contract.replica import FINAL, Phase, Reason, ReplicaStatus, RestartPolicy
+from gyrus.contract.workload import ComputeResources
 
 CLOSE = 1e-6
 """Cores, or replicas, that are lost in sums of fractions."""
+
+KILLED = "killed by signal 9"
 
 SLICE = 200
 """Steps that are taken at most before others on the event loop get their turn."""
@@ -29,16 +31,17 @@ SLICE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a replica comes to next."""
+    """The next state of a replica."""
 
     phase: Phase
     reason: Reason | None = None
     message: str = ""
     last_lines: tuple[str, ...] = ()
+    exit_code: int | None = None
 
 
 Script = Callable[[ReplicaOrder], Sequence[Step]]
-"""What becomes of a replica after it was ordered (and PENDING), each time that it is started."""
+"""The steps of a replica after it was ordered (and PENDING), for each of its starts."""
 
 
 def works(order: ReplicaOrder) -> Sequence[Step]:
@@ -57,18 +60,27 @@ class _Replica:
     order: ReplicaOrder
     status: ReplicaStatus
     ahead: Iterator[Step | None]
-    """None: it is gone."""
+    """The steps to come; None removes the replica."""
     holds: bool = False
-    """It has its share of the cores."""
+    """True if it has its share of the cores."""
+    _observation: Observation | None = None
+    """The last one that was made."""
+
+    @property
+    def observation(self) -> Observation:
+        """The same object as long as nothing changed, because benchmarks look at tens of thousands."""
+        if self._observation is None or self._observation.status is not self.status:
+            self._observation = Observation(generation=self.order.generation, status=self.status)
+        return self._observation
 
     @property
     def cores(self) -> float:
-        return self.order.spec.compute.cpu
+        return self.order.workload.compute.cpu
 
 
 @dataclass(slots=True)
 class MemoryMachine:
-    """What outlives an operator. Give the same one to a second backend, and it adopts what runs there."""
+    """State that outlives an operator. A second backend on the same machine adopts its replicas."""
 
     replicas: ReplicaIndex[_Replica] = field(default_factory=ReplicaIndex[_Replica])
     moving: dict[str, None] = field(default_factory=dict[str, None])
@@ -95,7 +107,7 @@ class MemoryBackend:
         self.script = script
         """May be exchanged at any time; each start of a replica follows the script of its moment."""
         self.cores = cores
-        """What there is for all replicas, which wait for their share in order. None: any number."""
+        """Cores for all replicas, which wait for their share in order. None means any number."""
         self.held: set[str] = set()
         """Ids of replicas that take no step until they are released."""
         self.forgotten: set[str] = set()
@@ -103,7 +115,7 @@ class MemoryBackend:
         self.expected: dict[str, ReplicaOrder] = {}
         """By API."""
         self.views: dict[str, ForkServerView] = {}
-        """By API: what is said to be parked."""
+        """Fork servers to report, by API."""
         self._clock: Clock = clock or SystemClock()
         self._machine = machine or MemoryMachine()
         self._adopted = machine is None
@@ -132,14 +144,14 @@ class MemoryBackend:
             return
         status = ReplicaStatus(
             id=order.id,
-            api=order.spec.name,
+            api=order.api,
             revision=order.revision,
             phase=Phase.PENDING,
             started_at=self._clock.now().timestamp(),
         )
         replica = _Replica(order, status, iter(self.script(order)))
-        self._machine.replicas.add(order.spec.name, order.id, replica)
-        self._machine.apis[order.id] = order.spec.name
+        self._machine.replicas.add(order.api, order.id, replica)
+        self._machine.apis[order.id] = order.api
         self._let_move(replica)
         self._ring(replica)
 
@@ -167,15 +179,12 @@ class MemoryBackend:
     def observe(self, api: str) -> Mapping[str, Observation]:
         if not self._adopted:
             return {}
-        return {
-            id: Observation(generation=replica.order.generation, status=replica.status)
-            for id, replica in self._machine.replicas.of(api).items()
-        }
+        return {id: replica.observation for id, replica in self._machine.replicas.of(api).items()}
 
     def apis(self) -> Collection[str]:
         return tuple(self._machine.replicas.apis) if self._adopted else ()
 
-    def capacity_for(self, api: str, compute: Compute) -> int | None:
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
         needs = compute.cpu
         if self.cores is None or not needs:
             return None
@@ -234,17 +243,21 @@ class MemoryBackend:
         """Put a replica where the test wants it; its script is over."""
         found = self._machine.replicas[replica]
         found.ahead = iter(())
-        found.holds = step.phase not in (Phase.PENDING, Phase.FAILED)
+        found.holds = step.phase not in (Phase.PENDING, *FINAL)
         self._let_move(found)
         self._apply(found, step)
 
     def kill(self, replica: str) -> None:
-        """End its process, as kill -9 would: it backs off, and is started again by the script."""
+        """End its process, as kill -9 would: it backs off and is started again by the script, unless it must
+        never be."""
         found = self._machine.replicas[replica]
+        if found.order.workload.restart is RestartPolicy.NEVER:
+            self.set(replica, Step(phase=Phase.FAILED, reason=Reason.KILLED, message=KILLED, exit_code=-9))
+            return
         found.status = replace(found.status, restarts=found.status.restarts + 1)
         found.ahead = chain(self.script(found.order))
         self._let_move(found)
-        self._apply(found, Step(phase=Phase.BACKOFF, reason=Reason.KILLED, message="killed by signal 9"))
+        self._apply(found, Step(phase=Phase.BACKOFF, reason=Reason.KILLED, message=KILLED))
 
     def write(self, replica: str, message: str, *, time: float | None = None) -> None:
         """Let a replica log something."""
@@ -285,41 +298,42 @@ class MemoryBackend:
 
     def _apply(self, replica: _Replica, step: Step) -> None:
         ready = step.phase is Phase.READY
-        replica.holds = replica.holds and step.phase is not Phase.FAILED
+        replica.holds = replica.holds and step.phase not in FINAL
         replica.status = replace(
             replica.status,
             phase=step.phase,
             reason=step.reason,
             message=step.message,
             last_lines=step.last_lines,
+            exit_code=step.exit_code,
             endpoints=(f"unix:/memory/{replica.order.id}.0.sock",) if ready else (),
             ready_at=replica.status.ready_at or (self._clock.now().timestamp() if ready else None),
         )
         self._ring(replica)
 
     def _find_place(self, replica: _Replica) -> bool:
-        """Behind those that were ordered before it; or it is told what it waits for."""
+        """Give it its cores, in the order of the orders; or report what it waits for. Returns False then."""
         if self.cores is None:
             return True
         if replica.cores > self.cores:
-            told = f"compute.cpu is {replica.cores:g}, and this machine has {self.cores:g} cores"
+            message = f"compute.cpu is {replica.cores:g}, and this machine has {self.cores:g} cores"
             replica.ahead = iter(())
-            self._apply(replica, Step(phase=Phase.FAILED, reason=Reason.UNSCHEDULABLE, message=told))
+            self._apply(replica, Step(phase=Phase.FAILED, reason=Reason.UNSCHEDULABLE, message=message))
             return False
         waiting = self._waiting()
         before = sum(other.cores for other in waiting[: waiting.index(replica)])
         replica.holds = not replica.cores or before + replica.cores <= self._free() + CLOSE
         if not replica.holds:
-            told = (
+            message = (
                 f"waiting for capacity: needs {replica.cores:g} CPU, {self._free():g} of {self.cores:g} free"
             )
-            step = Step(phase=Phase.PENDING, reason=Reason.CAPACITY, message=told)
-            if replica.status.message != told:
+            step = Step(phase=Phase.PENDING, reason=Reason.CAPACITY, message=message)
+            if replica.status.message != message:
                 self._apply(replica, step)
         return replica.holds
 
     def _bequeath(self, gone: _Replica) -> None:
-        """What it held is taken over by a waiting one of its API, where that needs no more."""
+        """Give its cores to a waiting replica of its API that needs no more."""
         if not gone.holds:
             return
         own = self._machine.replicas.of(gone.status.api).values()
@@ -335,7 +349,7 @@ class MemoryBackend:
         return [replica for replica in self._machine.replicas if _waits(replica)]
 
     def _free(self) -> float:
-        """Cores that nobody holds."""
+        """Cores that no replica holds."""
         return (self.cores or 0.0) - sum(replica.cores for replica in self._holding())
 
     def _ring(self, *replicas: _Replica) -> None:

@@ -1,13 +1,12 @@
-"""The seam between control and whatever runs replicas: one small protocol for each consumer's need.
+"""The protocol between control and the backends that run replicas, in one small part for each need.
 
-``Backend`` joins them all. A consumer names the part that it needs, so that its tests, and a reader, see
-what it can do::
+``Backend`` joins them. A consumer names the parts that it needs, so that a reader sees what it can do::
 
-    ReplicaRunner    start, stop, observe      the reconciler, the end of the platform
+    ReplicaRunner    start, stop, observe      the reconciler, the shutdown
     CapacitySource   how many replicas fit     the reconciler, the autoscaler, the operator API
     WarmStarts       which orders may come     the reconciler
-    LogSource        what replicas printed     the operator API
-    Cleanup          what is no longer needed  the reconciler, the controller
+    LogSource        output of replicas        the operator API
+    Cleanup          what remains of the past  the reconciler, the controller
     BackendProcess   adopt, run                the operator
 """
 
@@ -20,8 +19,7 @@ from typing import Protocol
 from gyrus.aio.signals import Signals
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import ReplicaStatus
-from gyrus.spec.api import Compute
-from gyrus.spec.realtime import RealtimeSpec
+from gyrus.contract.workload import ComputeResources, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +28,10 @@ class ReplicaOrder:
 
     id: str
     """Unique for ever, safe in a path and a DNS label: ``<api>-<generation>-<5 characters>``."""
+    api: str
     generation: int
     revision: int
-    spec: RealtimeSpec
-    package: str | None
-    """Digest of the archive of the project's files."""
+    workload: Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +66,18 @@ class ReplicaRunner(Protocol):
         ...
 
     async def stop(self, replica: str, *, grace: float) -> None:
-        """Tell it to drain and exit, and kill it ``grace`` seconds later. Idempotent; returns at once.
+        """Drain it, and kill it after ``grace`` seconds. Idempotent; returns at once.
 
         It stays in the observation, DRAINING, until nothing of it runs; then it is gone from there.
         """
         ...
 
     def observe(self, api: str) -> Mapping[str, Observation]:
-        """This API's replicas by id, as known now. Without I/O; its cost grows with *their* number alone."""
+        """Return this API's replicas by id, as known now. Without I/O, and without a look at other APIs'."""
         ...
 
     def apis(self) -> Collection[str]:
-        """Names of the APIs of which a replica exists. Without I/O."""
+        """Return the names of the APIs of which a replica exists. Without I/O."""
         ...
 
 
@@ -93,8 +90,8 @@ class CapacitySource(Protocol):
     at all fails as ``Reason.UNSCHEDULABLE``.
     """
 
-    def capacity_for(self, api: str, compute: Compute) -> int | None:
-        """The most replicas of this API, each with this compute, that fit; None: no limit is known.
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
+        """Return how many replicas of this API, each with this compute, fit. None if no limit is known.
 
         The replicas that it has count as free: what they hold is its own, whatever else waits. What other
         APIs hold, or wait for, is not available. Cheap, without I/O.
@@ -102,25 +99,25 @@ class CapacitySource(Protocol):
         ...
 
     def capacity(self) -> CapacityView | None:
-        """What there is for replicas and who has it, as known now; None: unknown. Cheap, without I/O."""
+        """Return the capacity there is and its holders, as known now. None if unknown. Cheap, without I/O."""
         ...
 
 
 class WarmStarts(Protocol):
-    """Keeps ready what makes expected replicas start sooner, as ``spec.warm_start`` says."""
+    """Prepares for expected replicas, so that they start sooner, as far as ``Code.preload`` allows."""
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
-        """Orders like this one (whatever its id) may come at any moment, and no others of this API.
-        None: no orders. Idempotent.
+        """Prepare for orders like this one (whatever its id), and for no others of this API.
+        None means no orders. Idempotent.
         """
         ...
 
     def fork_server(self, api: str) -> ForkServerView | None:
-        """What is ready for the orders that are expected; None: nothing has to be. Cheap."""
+        """Return the fork server for the expected orders. None if none is required. Cheap."""
         ...
 
     async def expect_no_orders(self) -> None:
-        """No orders will come any more. Returns when nothing is kept ready. The backend must be running."""
+        """End all preparations, for no orders will come. Returns when they have ended. Needs :meth:`run`."""
         ...
 
 
@@ -138,12 +135,12 @@ class Cleanup(Protocol):
         ...
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
-        """These packages are no longer needed."""
+        """Remove these packages, which no revision needs."""
         ...
 
 
 class BackendProcess(Protocol):
-    """What the operator does with a backend: once :meth:`adopt`, then :meth:`run` for as long as it lives."""
+    """The life cycle: :meth:`adopt` once, then :meth:`run` for as long as the operator lives."""
 
     name: str
 

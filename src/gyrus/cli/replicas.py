@@ -12,6 +12,7 @@ WORDS = {
     Phase.READY: "ready",
     Phase.UNREADY: "not ready",
     Phase.BACKOFF: "waiting to start again",
+    Phase.SUCCEEDED: "succeeded",
     Phase.FAILED: "failed",
     Phase.DRAINING: "draining",
     Phase.GONE: "gone",

@@ -17,11 +17,11 @@ from gyrus.simulator.chart import PLOT, Chart, Curve
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import SLO_FACTOR, Figures, of_run, report
 from gyrus.simulator.load import concurrency
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import ServiceTimes, Spread
 from gyrus.simulator.trace import Trace, TraceError, read
 from gyrus.simulator.tuning import Goal, Tuned, tune
-from gyrus.simulator.workload import Workload, WorkloadRules
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.load import load
 from gyrus.spec.realtime import RealtimeSpec
@@ -63,12 +63,14 @@ class Simulation:
     """One API under one trace."""
 
     spec: RealtimeSpec
-    workload: Workload
-    rules: WorkloadRules
+    offered_load: OfferedLoad
+    rules: ServingRules
 
     def run(self, policy: str) -> Run:
-        situation = PolicyContext(spec=self.spec, workload=self.workload, startup=self.rules.startup.typical)
-        return simulate(self.workload, self.rules, make(policy, situation), policy)
+        situation = PolicyContext(
+            spec=self.spec, offered_load=self.offered_load, startup=self.rules.startup.typical
+        )
+        return simulate(self.offered_load, self.rules, make(policy, situation), policy)
 
 
 def rehearse(session: CliSession, path: Path, wanted: SimulateOptions) -> None:
@@ -103,10 +105,12 @@ def _prepared(path: Path, wanted: SimulateOptions) -> Simulation:
     spec = _chosen(path, wanted.name)
     trace = traffic(wanted.trace, first=wanted.first, scale=wanted.scale, speed=wanted.speed)
     try:
-        workload = Workload.of(trace, wanted.service, wanted.seed)
+        offered_load = OfferedLoad.of(trace, wanted.service, wanted.seed)
     except ValueError as error:
         raise WrongInput(f"--service-time: {error}.") from error
-    return Simulation(spec=spec, workload=workload, rules=WorkloadRules.of(spec, wanted.startup, wanted.seed))
+    return Simulation(
+        spec=spec, offered_load=offered_load, rules=ServingRules.of(spec, wanted.startup, wanted.seed)
+    )
 
 
 def _chosen(path: Path, name: str | None) -> RealtimeSpec:
@@ -132,7 +136,7 @@ def _compare(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions
     runs = list(_runs(rehearsal, wanted.contenders))
     lines = [of_run(run, wanted.slo, wanted.price) for run in runs]
     if session.json:
-        tell_json(report(rehearsal.workload.name, lines, wanted.slo))
+        tell_json(report(rehearsal.offered_load.name, lines, wanted.slo))
     else:
         _show(rehearsal, lines, wanted)
     if wanted.plot:
@@ -142,7 +146,7 @@ def _compare(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions
 
 def _runs(rehearsal: Simulation, policies: Sequence[str]) -> Iterator[Run]:
     for policy in policies:
-        if len(rehearsal.workload) >= MANY:
+        if len(rehearsal.offered_load) >= MANY:
             say(f"Simulating {policy}")
         yield rehearsal.run(policy)
 
@@ -157,12 +161,11 @@ def _show(rehearsal: Simulation, lines: Sequence[Figures], wanted: SimulateOptio
 
 
 def _about(rehearsal: Simulation) -> str:
-    workload = rehearsal.workload
-    length = workload.arrivals[-1]
-    load = f", {sum(workload.services) / length:.1f} in progress on average" if length else ""
-    return (
-        f"{workload.name}: {len(workload):,} requests in {duration(length)}{load}; for {rehearsal.spec.name}"
-    )
+    offered_load = rehearsal.offered_load
+    length = offered_load.arrivals[-1]
+    load = f", {sum(offered_load.services) / length:.1f} in progress on average" if length else ""
+    requests = f"{len(offered_load):,} requests in {duration(length)}{load}"
+    return f"{offered_load.name}: {requests}; for {rehearsal.spec.name}"
 
 
 def _objective(wanted: SimulateOptions) -> str:
@@ -170,24 +173,24 @@ def _objective(wanted: SimulateOptions) -> str:
 
 
 def _scene(rehearsal: Simulation, runs: Sequence[Run]) -> Chart:
-    workload = rehearsal.workload
+    offered_load = rehearsal.offered_load
     length = max(run.ended for run in runs) or 1.0
     return Chart(
-        title=f"{rehearsal.spec.name} under {workload.name}",
-        start=workload.start,
+        title=f"{rehearsal.spec.name} under {offered_load.name}",
+        start=offered_load.start,
         length=length,
-        load=concurrency(workload, length / PLOT, length),
+        load=concurrency(offered_load, length / PLOT, length),
         curves=[Curve(name=run.policy, looks=run.looks) for run in runs],
     )
 
 
 def _tune(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions) -> None:
     goal = Goal(slo=wanted.slo, allowed=wanted.allowed)
-    tuned = tune(rehearsal.spec, rehearsal.workload, rehearsal.rules, goal, _tell_progress)
+    tuned = tune(rehearsal.spec, rehearsal.offered_load, rehearsal.rules, goal, _tell_progress)
     present = replace(tuned.present, policy=PRESENT, price=wanted.price)
     best = replace(tuned.best, policy=TUNED, price=wanted.price)
     if session.json:
-        data = report(rehearsal.workload.name, [present, best], wanted.slo)
+        data = report(rehearsal.offered_load.name, [present, best], wanted.slo)
         tell_json({**data, "tried": tuned.tried, "met": tuned.met, "autoscaling": tuned.changes})
         return
     say(_about(rehearsal) + "\n")

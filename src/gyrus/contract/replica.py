@@ -8,6 +8,7 @@ atomically. They outlive every process that reads them, so that a restarted proc
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -65,12 +66,28 @@ class Phase(StrEnum):
     """Running and once ready, but now failing its readiness check."""
     BACKOFF = "backoff"
     """Exited, to be started again at ``ReplicaStatus.retry_at``."""
+    SUCCEEDED = "succeeded"
+    """Ended by itself with exit code 0, not to be started again (``RestartPolicy.NEVER``)."""
     FAILED = "failed"
-    """Unable to start: another try would not help. ``reason`` states why."""
+    """Unable to start, or not to be started again: another try would not help. ``reason`` states why."""
     DRAINING = "draining"
     """Stopping: it finishes the requests that it has started."""
     GONE = "gone"
     """Ended: no process of it runs."""
+
+
+FINAL: frozenset[Phase] = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+"""Phases in which no process of a replica runs, or will."""
+
+
+class RestartPolicy(StrEnum):
+    """The consequence of a process's exit in a replica that was not stopped."""
+
+    ALWAYS = "always"
+    """The process is started again, with back-off."""
+    NEVER = "never"
+    """The replica ends with the process: SUCCEEDED if its exit code is 0, else FAILED. No replica runs
+    twice, not even where nothing is known of how the first run ended."""
 
 
 class StartKind(StrEnum):
@@ -140,12 +157,15 @@ class HandlerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessConfig:
-    """The command of a user's HTTP server, which listens on ``$PORT``."""
+    """The command of a user's program: an HTTP server, which listens on ``$PORT``, or one that serves
+    nothing."""
 
     command: tuple[str, ...]
     ready_path: str | None = None
     """A path that answers 2xx when the server is ready; None means ready once the port accepts
     connections."""
+    serves: bool = True
+    """False if the program has no port and no endpoint: it is ready as soon as it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,13 +211,18 @@ class ReplicaConfig:
     grace: float = 60.0
     """Seconds for a process from SIGTERM to its exit, after which it is killed."""
     run_dir: str = ""
-    """Short folder for Unix sockets (their paths are limited to about 100 bytes). Process n of a handler
-    listens on ``<run_dir>/<id>.<n>.sock``."""
+    """Short folder for Unix sockets (their paths are limited to about 100 bytes). Unless ``listen`` names
+    another address, process n of a handler listens on ``<run_dir>/<id>.<n>.sock``."""
     log_dir: str = ""
     """Folder for ``replica.log`` and its rotated predecessors."""
     notify: str | None = None
     """Unix datagram socket that receives the replica's id whenever ``status.json`` has changed. The socket is
     absent while the operator does not run."""
+    restart: RestartPolicy = RestartPolicy.ALWAYS
+    listen: tuple[str, ...] = ()
+    """The addresses of its processes, one each: ``unix:/path`` or ``host:port``; with the queue proxy, only
+    the proxy's. By default Unix sockets in ``run_dir``; for a ``process`` without the proxy, which must
+    listen on TCP, a free port of 127.0.0.1."""
     queue_proxy: bool = False
     """True to put the runtime's queue proxy (slots, queue, requeue, drain) before a ``process``."""
     backlog_socket: str | None = None
@@ -205,6 +230,12 @@ class ReplicaConfig:
     have a free slot. The socket is absent while the operator does not run."""
     cold_because: str = ""
     """The reason for a cold start although warm starts are requested."""
+
+    def address(self, index: int) -> str:
+        """Return the address of a process of ours, a worker or the queue proxy."""
+        if self.listen:
+            return self.listen[index]
+        return f"unix:{os.path.join(self.run_dir, f'{self.id}.{index}.sock')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +282,8 @@ class ReplicaStatus:
     ready_at: float | None = None
     """When it first became ready."""
     retry_at: float | None = None
+    exit_code: int | None = None
+    """Exit code of the process that ended a replica with ``RestartPolicy.NEVER``; negative for a signal."""
     start: StartKind = StartKind.COLD
     cold_because: str = ""
     """The reason for a cold start although warm starts are requested: a clause, without a full stop."""

@@ -11,6 +11,7 @@ from gyrus.control.situation import Situation
 from gyrus.control.unreadable import stand_in
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import StoredSpec, UnreadableSpec
+from gyrus.spec.workload import compute_of
 from gyrus.state.board import Board, Replica
 from gyrus.state.errors import NotFound
 from gyrus.state.records import Api, Generation, Revision
@@ -55,7 +56,9 @@ class ApiObserver:
 
     def _room(self, api: str, spec: StoredSpec) -> int | None:
         """Return the most replicas that fit. Returns None if no limit is known."""
-        return self.backend.capacity_for(api, spec.compute) if isinstance(spec, RealtimeSpec) else None
+        if not isinstance(spec, RealtimeSpec):
+            return None
+        return self.backend.capacity_for(api, compute_of(spec.compute))
 
     def replicas(self, api: str) -> tuple[Replica, ...]:
         """Return the API's replicas, oldest first."""

@@ -18,12 +18,13 @@ from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
 from gyrus.autoscaling.policy import Decision, Policy, Sample
 from gyrus.contract.operator import ScalingView
+from gyrus.contract.workload import ComputeResources
 from gyrus.control.events import scaled_event, shortage_event
 from gyrus.control.ready_count import NONE, ReadyCount
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
-from gyrus.spec.api import Compute
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import compute_of
 from gyrus.state.api_cache import ApiCache
 from gyrus.state.board import Board
 from gyrus.state.errors import NotFound, StaleVersion, StateError
@@ -80,7 +81,7 @@ class Autoscaler:
     board: Board
     clock: Clock
     policy: Callable[[RealtimeSpec], LivePolicy]
-    capacity_for: Callable[[str, Compute], int | None]
+    capacity_for: Callable[[str, ComputeResources], int | None]
     """See :meth:`CapacitySource.capacity_for`."""
     _apis: ApiCache = field(init=False)
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
@@ -211,7 +212,7 @@ class Autoscaler:
             ready=ready,
             requested=api.replicas,
             startup=expected(self.board.starts.get(api.name, ()), scaled.spec),
-            room=self.capacity_for(api.name, scaled.spec.compute),
+            room=self.capacity_for(api.name, compute_of(scaled.spec.compute)),
         )
 
     def _now(self, scaled: _ScaledApi) -> float:

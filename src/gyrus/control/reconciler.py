@@ -19,6 +19,7 @@ from gyrus.control.situation import Situation
 from gyrus.control.startup_times import StartupTimer
 from gyrus.control.verdict import Verdict
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import workload_of
 from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import StaleVersion, StateError
 from gyrus.state.records import Api, Event, Generation, Revision
@@ -212,8 +213,8 @@ def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder
     suffix = "".join(secrets.choice(_ID_LETTERS) for _ in range(5))
     return ReplicaOrder(
         id=f"{api.name}-{generation.number}-{suffix}",
+        api=api.name,
         generation=generation.number,
         revision=revision.number,
-        spec=revision.spec,
-        package=revision.package,
+        workload=workload_of(revision.spec, revision.package),
     )

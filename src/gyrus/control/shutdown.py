@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class StoppedBackend(ReplicaRunner, WarmStarts, Protocol):
-    """What the end of everything needs of a backend."""
+    """The parts of a backend that the shutdown needs."""
 
 
 async def withdraw_routes(board: Board, patience: float) -> None:

@@ -1,4 +1,4 @@
-"""All environments of this machine: each is built once, whoever asks, and shared by all that need it."""
+"""All environments in one folder: each is built once, whoever asks, and shared by all that need it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pathlib import Path
 from gyrus.aio.clock import Clock
 from gyrus.aio.single_flight import Report, SingleFlight
 from gyrus.aio.start_limiter import FairSemaphore
-from gyrus.contract.home import Home
 from gyrus.environments.builder import Builder, EnvironmentFolder, EnvironmentSpec
 from gyrus.environments.dependencies import find_dependencies
 from gyrus.environments.errors import EnvironmentFailure
@@ -37,7 +36,7 @@ UNUSED = 30 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRequest:
-    """One replica's need of an environment."""
+    """A project's requirements of an environment."""
 
     asker: str
     """A deploy of an API: another asker does not inherit this one's failure, but tries anew."""
@@ -58,10 +57,19 @@ class _Failed:
 
 class EnvironmentCache:
     def __init__(
-        self, home: Home, clock: Clock, *, building_at_once: int = 2, environ: Mapping[str, str] | None = None
+        self,
+        environments: Path,
+        runtimes: Path,
+        clock: Clock,
+        *,
+        building_at_once: int = 2,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """``environ``: where pip's and uv's settings are read; None: this process's own."""
-        self._home = home
+        """``environments``, ``runtimes``: folders for what is built, and for copies of gyrus's own code.
+        ``environ``: where pip's and uv's settings are read; None: this process's own.
+        """
+        self._environments = environments
+        self._runtimes = runtimes
         self._clock = clock
         self._environ = os.environ if environ is None else environ
         self._building = SingleFlight[Path]("environment")
@@ -89,7 +97,7 @@ class EnvironmentCache:
 
     async def sweep(self, in_use: frozenset[Path]) -> None:
         """Remove the environments that nobody has used for long. ``in_use``: interpreters that run."""
-        await asyncio.to_thread(_sweep, self._home.python_environments, in_use, time.time() - UNUSED)
+        await asyncio.to_thread(_sweep, self._environments, in_use, time.time() - UNUSED)
 
     def _need(self, request: EnvironmentRequest) -> tuple[EnvironmentInputs, EnvironmentSpec]:
         dependencies = find_dependencies(request.project, request.requirements)
@@ -103,7 +111,7 @@ class EnvironmentCache:
             platform=f"{sysconfig.get_platform()} {platform.libc_ver()}",
             pip=_absolute(read_pip_settings(self._environ)),
         )
-        place = EnvironmentFolder(folder=self._home.python_environments / key_of(inputs))
+        place = EnvironmentFolder(folder=self._environments / key_of(inputs))
         return inputs, EnvironmentSpec(
             place=place, dependencies=dependencies, project=request.project, runtime=runtime
         )
@@ -113,16 +121,14 @@ class EnvironmentCache:
         if not need.place.complete:
             return False
         try:
-            need.runtime.place(self._home.runtimes)
+            need.runtime.place(self._runtimes)
             os.utime(need.place.marker)
         except OSError as error:
-            log.warning("%s could not be written: %s", self._home.root, error)
+            log.warning("%s could not be written: %s", self._runtimes, error)
         return True
 
     async def _build(self, pip: PipSettings, need: EnvironmentSpec, report: Report) -> Path:
-        builder = Builder(
-            base_python=sys.executable, runtimes=self._home.runtimes, pip=pip, environ=self._environ
-        )
+        builder = Builder(base_python=sys.executable, runtimes=self._runtimes, pip=pip, environ=self._environ)
         permit = await self._builds.take(
             lambda before: report(f"waiting for its turn to build ({before} before it)")
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from gyrus.contract import home
+from gyrus import contract
 
 RUNTIME_REQUIREMENTS = ("httptools>=0.6.1", "msgspec>=0.18.6", "orjson>=3.9.15", "uvloop>=0.19")
 """What the runtime needs beside a handler. Wide, since the handler's own requirements go with it."""
@@ -35,7 +35,7 @@ class RuntimeCode:
     @cache
     def installed(cls) -> RuntimeCode:
         """As it was when this was first asked: it takes some 10 ms to find out."""
-        return cls.at(Path(home.__file__).parents[1])
+        return cls.at(Path(contract.__path__[0]).parent)
 
     @classmethod
     def at(cls, source: Path) -> RuntimeCode:

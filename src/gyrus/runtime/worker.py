@@ -1,7 +1,7 @@
 """The model server's process: ``python -m gyrus.runtime.worker <config.json> <index>``.
 
 It reads its configuration, loads the handler, serves until a signal stops it, drains and exits. It listens on
-``<run_dir>/<id>.<index>.sock``, or on ``$GYRUS_BIND`` (``127.0.0.1:8000``). If a supervisor started it, it
+the address of its configuration, or on ``$GYRUS_BIND`` (``127.0.0.1:8000``). If a supervisor started it, it
 reports its status and log lines to the supervisor, otherwise on stderr.
 """
 
@@ -24,7 +24,7 @@ from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.loading import enter_project, load
 from gyrus.runtime.lifecycle import serve
-from gyrus.runtime.server.server import bind_tcp, bind_unix
+from gyrus.runtime.server.server import bind
 from gyrus.runtime.telemetry.control import Control, open_control
 from gyrus.runtime.telemetry.output import capture
 
@@ -88,14 +88,11 @@ def start(config: ReplicaConfig, control: Control) -> LoadedHandler:
 
 def listener(config: ReplicaConfig, index: int) -> socket.socket:
     """Bind the worker's socket. Raises LoadFailed."""
-    address = os.environ.get(BIND)
+    address = os.environ.get(BIND) or config.address(index)
     try:
-        if address:
-            host, _, port = address.rpartition(":")
-            return bind_tcp(host.strip("[]"), int(port))
-        return bind_unix(os.path.join(config.run_dir, f"{config.id}.{index}.sock"))
+        return bind(address)
     except (OSError, ValueError) as error:
-        place = address or config.run_dir
+        place = address.removeprefix("unix:")
         raise LoadFailed(Reason.NOT_LISTENING, f"cannot listen on {place}: {error}") from error
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gyrus.autoscaling.policy import Policy
-from gyrus.simulator.workload import Workload
+from gyrus.simulator.offered_load import OfferedLoad
 from gyrus.spec.realtime import RealtimeSpec
 
 COMPARED = ("gyrus", "cortex", "kpa", "hpa", "clairvoyant")
@@ -24,8 +24,8 @@ class PolicyContext:
     """The input from which a policy can be built."""
 
     spec: RealtimeSpec
-    workload: Workload
-    """Workload, for the policy that knows the future."""
+    offered_load: OfferedLoad
+    """The offered load, for the policy that knows the future."""
     startup: float
     """Expected seconds of a start-up."""
 

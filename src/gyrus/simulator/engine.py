@@ -1,4 +1,4 @@
-"""A workload under a policy, in virtual time: arrivals, decisions and their effects."""
+"""An offered load under a policy, in virtual time: arrivals, decisions and their effects."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gyrus.autoscaling.policy import Policy, Sample
 from gyrus.simulator.event_queue import EventQueue
 from gyrus.simulator.fleet import Fleet
 from gyrus.simulator.gateway import SimulatedGateway
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.rotation import SimulatedReplica
 from gyrus.simulator.run import FleetSample, Run
-from gyrus.simulator.workload import Workload, WorkloadRules
 
 
 @runtime_checkable
@@ -22,19 +22,19 @@ class Prepared(Protocol):
     def initial(self) -> int: ...
 
 
-def simulate(workload: Workload, rules: WorkloadRules, policy: Policy, name: str = "") -> Run:
-    """Simulate the whole workload. Equal arguments give equal results."""
-    return _SimulationRun(workload, rules, policy).run(name)
+def simulate(offered_load: OfferedLoad, rules: ServingRules, policy: Policy, name: str = "") -> Run:
+    """Simulate the whole offered load. Equal arguments give equal results."""
+    return _SimulationRun(offered_load, rules, policy).run(name)
 
 
 class _SimulationRun:
-    def __init__(self, workload: Workload, rules: WorkloadRules, policy: Policy) -> None:
-        self._workload = workload
+    def __init__(self, offered_load: OfferedLoad, rules: ServingRules, policy: Policy) -> None:
+        self._workload = offered_load
         self._rules = rules
         self._policy = policy
         self._agenda = EventQueue()
         self._gateway = SimulatedGateway(
-            workload, rules, self._agenda, emptied=self._emptied, demanded=self._demanded
+            offered_load, rules, self._agenda, emptied=self._emptied, demanded=self._demanded
         )
         self._fleet = Fleet(rules, self._agenda, joined=self._gateway.join, leaves=self._gateway.leave)
         self._looks: list[FleetSample] = []
@@ -46,7 +46,7 @@ class _SimulationRun:
         ended = self._go_on()
         return Run(
             policy=name,
-            workload=self._workload,
+            offered_load=self._workload,
             timeout=self._rules.timeout,
             begun=self._gateway.begun,
             outcomes=self._gateway.outcomes,

@@ -103,7 +103,7 @@ def of_run(run: Run, slo: float | None = None, price: float | None = None) -> Fi
     count = run.outcomes.count
     return Figures(
         policy=run.policy,
-        requests=len(run.workload),
+        requests=len(run.offered_load),
         answered=count(SimulatedResult.ANSWERED),
         refused=count(SimulatedResult.REFUSED),
         timed_out=count(SimulatedResult.TIMED_OUT),
@@ -127,7 +127,7 @@ def _times(run: Run, slo: float | None) -> tuple[list[float], list[float], int]:
     latencies: list[float] = []
     missed = 0
     refused, answered, timeout = SimulatedResult.REFUSED, SimulatedResult.ANSWERED, run.timeout
-    work = run.workload
+    work = run.offered_load
     for outcome, begun, arrival, service in zip(
         run.outcomes, run.begun, work.arrivals, work.services, strict=True
     ):

@@ -7,8 +7,8 @@ from random import Random
 
 from gyrus.queueing.slots import SlotQueue
 from gyrus.simulator.event_queue import EventQueue
+from gyrus.simulator.offered_load import ServingRules
 from gyrus.simulator.rotation import SimulatedReplica
-from gyrus.simulator.workload import WorkloadRules
 
 
 class Fleet:
@@ -16,7 +16,7 @@ class Fleet:
 
     def __init__(
         self,
-        rules: WorkloadRules,
+        rules: ServingRules,
         agenda: EventQueue,
         *,
         joined: Callable[[float, SimulatedReplica], None],

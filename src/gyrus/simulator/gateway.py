@@ -16,10 +16,10 @@ from gyrus.queueing.timing import REQUEUE_EVERY
 from gyrus.simulator.deadlines import SimulatedDeadlines
 from gyrus.simulator.event_queue import EventQueue
 from gyrus.simulator.gauge import Gauge
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.requeue import SimulatedRequeue
 from gyrus.simulator.rotation import Rotation, SimulatedReplica
 from gyrus.simulator.run import SimulatedResult
-from gyrus.simulator.workload import Workload, WorkloadRules
 
 
 class SimulatedGateway:
@@ -27,8 +27,8 @@ class SimulatedGateway:
 
     def __init__(
         self,
-        workload: Workload,
-        rules: WorkloadRules,
+        offered_load: OfferedLoad,
+        rules: ServingRules,
         agenda: EventQueue,
         *,
         emptied: Callable[[float, SimulatedReplica], None],
@@ -39,8 +39,8 @@ class SimulatedGateway:
         ``emptied`` is called when a leaving replica has answered its last request, ``demanded`` when a
         request is held.
         """
-        self._arrivals = workload.arrivals
-        self._services = workload.services
+        self._arrivals = offered_load.arrivals
+        self._services = offered_load.services
         self._rules = rules
         self._agenda = agenda
         self._emptied = emptied
@@ -62,8 +62,8 @@ class SimulatedGateway:
         )
         self.in_flight = Gauge()
         self.busy = Gauge()
-        self.begun: array[float] = array("d", [float("nan")]) * len(workload)
-        self.outcomes = bytearray(len(workload))
+        self.begun: array[float] = array("d", [float("nan")]) * len(offered_load)
+        self.outcomes = bytearray(len(offered_load))
 
     @property
     def waiting(self) -> int:

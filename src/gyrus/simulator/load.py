@@ -1,21 +1,21 @@
-"""The work in a workload over time, independent of replicas."""
+"""The work in an offered load over time, independent of replicas."""
 
 from __future__ import annotations
 
 import math
 
-from gyrus.simulator.workload import Workload
+from gyrus.simulator.offered_load import OfferedLoad
 
 
-def concurrency(workload: Workload, every: float, until: float | None = None) -> list[float]:
+def concurrency(offered_load: OfferedLoad, every: float, until: float | None = None) -> list[float]:
     """Return the requests in progress if none ever waited, as averages over spans of ``every`` seconds.
 
     The spans end at the last arrival, or at ``until``.
     """
-    length = workload.arrivals[-1] if until is None else until
+    length = offered_load.arrivals[-1] if until is None else until
     number = max(1, math.ceil(length / every))
     changes, moments = [0] * (number + 1), [0.0] * (number + 1)
-    for arrival, service in zip(workload.arrivals, workload.services, strict=True):
+    for arrival, service in zip(offered_load.arrivals, offered_load.services, strict=True):
         for moment, change in ((arrival, 1), (arrival + service, -1)):
             span = min(int(moment / every), number)
             changes[span] += change

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from gyrus.simulator.workload import Workload
+from gyrus.simulator.offered_load import OfferedLoad
 
 
 class SimulatedResult(IntEnum):
@@ -38,10 +38,10 @@ class FleetSample(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A workload under one policy, from the first arrival until every request had ended."""
+    """An offered load under one policy, from the first arrival until every request had ended."""
 
     policy: str
-    workload: Workload
+    offered_load: OfferedLoad
     timeout: float
     begun: array[float]
     """Time at which each request got a slot, in seconds from the first arrival; NaN if never."""

@@ -19,7 +19,7 @@ from gyrus.simulator.baselines import PolicyContext, make
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import Figures, of_run
 from gyrus.simulator.load import concurrency
-from gyrus.simulator.workload import Workload, WorkloadRules
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.spec.quantities import format_duration
 from gyrus.spec.realtime import RealtimeSpec
 
@@ -80,16 +80,16 @@ class Tuned:
 @dataclass(slots=True)
 class _Search:
     spec: RealtimeSpec
-    workload: Workload
-    rules: WorkloadRules
+    offered_load: OfferedLoad
+    rules: ServingRules
     goal: Goal
     told: Callable[[int, int], None]
     tried: dict[tuple[Any, ...], Figures] = field(default_factory=dict[tuple[Any, ...], Figures])
 
     @property
     def most(self) -> int:
-        decisions = int(self.workload.arrivals[-1])
-        return min(MOST_TRIALS, max(LEAST_TRIALS, EVENTS // (len(self.workload) + 2 * decisions)))
+        decisions = int(self.offered_load.arrivals[-1])
+        return min(MOST_TRIALS, max(LEAST_TRIALS, EVENTS // (len(self.offered_load) + 2 * decisions)))
 
     @property
     def over(self) -> bool:
@@ -100,9 +100,9 @@ class _Search:
         if key not in self.tried:
             spec = with_settings(self.spec, settings)
             startup = self.rules.startup.typical
-            policy = make("gyrus", PolicyContext(spec=spec, workload=self.workload, startup=startup))
-            rules = WorkloadRules.of(spec, self.rules.startup, self.rules.seed)
-            self.tried[key] = of_run(simulate(self.workload, rules, policy, "gyrus"), self.goal.slo)
+            policy = make("gyrus", PolicyContext(spec=spec, offered_load=self.offered_load, startup=startup))
+            rules = ServingRules.of(spec, self.rules.startup, self.rules.seed)
+            self.tried[key] = of_run(simulate(self.offered_load, rules, policy, "gyrus"), self.goal.slo)
             self.told(len(self.tried), self.most)
         return self.tried[key]
 
@@ -117,11 +117,15 @@ Ladders = dict[str, list[Any]]
 
 
 def tune(
-    spec: RealtimeSpec, workload: Workload, rules: WorkloadRules, goal: Goal, told: Callable[[int, int], None]
+    spec: RealtimeSpec,
+    offered_load: OfferedLoad,
+    rules: ServingRules,
+    goal: Goal,
+    told: Callable[[int, int], None],
 ) -> Tuned:
     """Search for the best settings. ``told`` is called with the number of tried settings and their limit."""
-    search = _Search(spec, workload, rules, goal, told)
-    ladders = _ladders(spec, workload)
+    search = _Search(spec, offered_load, rules, goal, told)
+    ladders = _ladders(spec, offered_load)
     present = {name: getattr(spec.autoscaling, name) for name in ladders}
     present["target_in_flight"] = spec.target_in_flight
     starts = sorted((present, *_coarse(ladders, present)), key=search.rank)[:STARTS]
@@ -145,12 +149,12 @@ def with_settings(spec: RealtimeSpec, settings: Settings) -> RealtimeSpec:
     return spec.model_copy(update={"autoscaling": spec.autoscaling.model_copy(update=dict(settings))})
 
 
-def _ladders(spec: RealtimeSpec, workload: Workload) -> Ladders:
+def _ladders(spec: RealtimeSpec, offered_load: OfferedLoad) -> Ladders:
     scaling, slots = spec.autoscaling, spec.slots or 1
     spans = {name: [timedelta(seconds=value) for value in values] for name, values in SPANS.items()}
     ladders: Ladders = {
         "target_in_flight": [slots * share for share in TARGETS],
-        "min_replicas": _minimums(spec, workload),
+        "min_replicas": _minimums(spec, offered_load),
         **spans,
         "panic_threshold": list(THRESHOLDS),
     }
@@ -161,10 +165,10 @@ def _ladders(spec: RealtimeSpec, workload: Workload) -> Ladders:
     return ladders
 
 
-def _minimums(spec: RealtimeSpec, workload: Workload) -> list[int]:
+def _minimums(spec: RealtimeSpec, offered_load: OfferedLoad) -> list[int]:
     """Return the least allowed minimum, and those that carry the load for each of ``SHARES`` of the time."""
     least = 1 if spec.process and spec.process.protocol == "http2" else 0
-    load = sorted(concurrency(workload, 1.0))
+    load = sorted(concurrency(offered_load, 1.0))
     needed = (math.ceil(load[int(share * (len(load) - 1))] / (spec.slots or 1)) for share in SHARES)
     return sorted({least, *(min(max(least, number), spec.autoscaling.max_replicas) for number in needed)})
 

@@ -9,10 +9,10 @@ import pytest
 
 from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.simulator.engine import simulate
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import Fixed
-from gyrus.simulator.workload import Workload, WorkloadRules
-from support.rehearsals import workload
+from support.rehearsals import offered_load
 from support.traffic import api
 
 SETTLED = 1800.0
@@ -20,17 +20,17 @@ END = 5400.0
 """Seconds: what is learned fades over half an hour; then an hour is looked at."""
 
 
-def steady(load: float, service: float, *, chance: bool) -> Workload:
+def steady(load: float, service: float, *, chance: bool) -> OfferedLoad:
     """``load`` slots on average. ``chance``: at random, else evenly spaced."""
     number, draw = round(load / service * END), random.Random(f"{load} {service}")
     even = (END * place / number for place in range(number))
     arrivals = sorted(draw.uniform(0, END) for _ in range(number)) if chance else even
-    return workload(*((arrival, service) for arrival in arrivals))
+    return offered_load(*((arrival, service) for arrival in arrivals))
 
 
-def rehearsed(work: Workload) -> Run:
+def rehearsed(work: OfferedLoad) -> Run:
     spec = api()
-    return simulate(work, WorkloadRules.of(spec, Fixed(8.0)), DefaultPolicy(spec))
+    return simulate(work, ServingRules.of(spec, Fixed(8.0)), DefaultPolicy(spec))
 
 
 @pytest.mark.parametrize("chance", [True, False], ids=["at random", "evenly"])

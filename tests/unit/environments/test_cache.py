@@ -47,7 +47,8 @@ class Bench:
         return Home(self.root / "home")
 
     def new_shelf(self) -> EnvironmentCache:
-        return EnvironmentCache(self.home, SystemClock(), environ=self.environ)
+        home = self.home
+        return EnvironmentCache(home.python_environments, home.runtimes, SystemClock(), environ=self.environ)
 
     def require(self, text: str, file: str = "requirements.txt") -> None:
         (self.project / file).write_text(text)

@@ -9,7 +9,7 @@ from gyrus.simulator.engine import Prepared
 from gyrus.simulator.figures import of_run
 from gyrus.spec.load import loads
 from gyrus.spec.realtime import RealtimeSpec
-from support.rehearsals import poisson, rules, simulated, workload
+from support.rehearsals import offered_load, poisson, rules, simulated
 
 YAML = "- {name: chat, kind: RealtimeAPI, handler: {path: handler.py}, autoscaling: {max_replicas: 20}}"
 WORK = poisson(4.0, 4000, 1.0, exponential=False)
@@ -18,7 +18,7 @@ WORK = poisson(4.0, 4000, 1.0, exponential=False)
 def situation() -> PolicyContext:
     [spec] = loads(YAML, "test")
     assert isinstance(spec, RealtimeSpec)
-    return PolicyContext(spec=spec, workload=WORK, startup=1.0)
+    return PolicyContext(spec=spec, offered_load=WORK, startup=1.0)
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -56,7 +56,7 @@ def test_a_schedule_follows_the_trace_s_own_dates() -> None:
     schedule = f"schedule: [{{cron: '0 0 * * *', min_replicas: 1}}, {evening}]"
     [spec] = loads(YAML.replace("max_replicas: 20", f"max_replicas: 20, {schedule}"), "test")
     assert isinstance(spec, RealtimeSpec)
-    work = workload(*[(float(second), 0.01) for second in range(300)], start=1700158620.0)
-    run = simulated(work, make("gyrus", PolicyContext(spec=spec, workload=work, startup=1.0)))
+    work = offered_load(*[(float(second), 0.01) for second in range(300)], start=1700158620.0)
+    run = simulated(work, make("gyrus", PolicyContext(spec=spec, offered_load=work, startup=1.0)))
     assert {look.requested for look in run.looks if look.at < 179} == {1}
     assert {look.requested for look in run.looks if look.at > 182} == {5}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gyrus.simulator.offered_load import OfferedLoad
 from gyrus.simulator.run import Run, SimulatedResult
 from gyrus.simulator.service import Lognormal
-from gyrus.simulator.workload import Workload
-from support.rehearsals import OnDemand, Script, ends, poisson, simulated, waits, workload
+from support.rehearsals import OnDemand, Script, ends, offered_load, poisson, simulated, waits
 
 
 def erlang_c(servers: int, load: float) -> float:
@@ -56,7 +56,7 @@ REQUESTS = st.lists(
     st.tuples(st.integers(0, 400).map(lambda n: n / 10), st.integers(0, 50).map(lambda n: n / 10)),
     min_size=1,
     max_size=60,
-).map(lambda requests: workload(*requests))
+).map(lambda requests: offered_load(*requests))
 STEPS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=6).map(sorted)
 
 
@@ -71,7 +71,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=6).m
     hold=st.integers(0, 20),
 )
 def test_whatever_happens_each_request_ends_once(
-    work: Workload,
+    work: OfferedLoad,
     steps: list[tuple[int, int]],
     initial: int,
     slots: int | None,
@@ -113,7 +113,9 @@ def check_slots(run: Run, slots: int | None) -> None:
 
 @settings(deadline=None)
 @given(work=REQUESTS, slots=st.integers(1, 4))
-def test_one_replica_serves_in_order_and_never_idles_while_somebody_waits(work: Workload, slots: int) -> None:
+def test_one_replica_serves_in_order_and_never_idles_while_somebody_waits(
+    work: OfferedLoad, slots: int
+) -> None:
     run = simulated(work, 1, slots=slots, longest_queue=1000, timeout=1e9)
     assert list(run.begun) == sorted(run.begun)
     free = [0.0] * slots
@@ -139,7 +141,7 @@ def overtaking(run: Run) -> float:
 def test_what_waits_goes_to_replicas_that_come_in_order(startup: Lognormal, stretch: float) -> None:
     """A hundred of 200 ms at one replica, and four more after a second: almost as from one queue for all, and
     nobody overtaken by more than one service time."""
-    work = workload(*[(n * 1e-4, 0.2) for n in range(100)])
+    work = offered_load(*[(n * 1e-4, 0.2) for n in range(100)])
     run = simulated(work, Script((0.5, 5)), startup=startup, longest_queue=200)
     optimum = 1.0 + math.ceil((100 - 5) / 5) * 0.2
     assert run.ended <= stretch * optimum
@@ -147,7 +149,7 @@ def test_what_waits_goes_to_replicas_that_come_in_order(startup: Lognormal, stre
 
 
 def test_nobody_waits_long_behind_a_stuck_request_while_another_replica_is_free() -> None:
-    run = simulated(workload((0.0, 30.0), (0.1, 1.0), (0.2, 1.0), (0.3, 1.0)), 2)
+    run = simulated(offered_load((0.0, 30.0), (0.1, 1.0), (0.2, 1.0), (0.3, 1.0)), 2)
     assert sorted(run.begun) == pytest.approx([0.0, 0.1, 1.1, 2.1], abs=0.03)
 
 
@@ -171,13 +173,13 @@ def test_equal_seeds_give_equal_runs() -> None:
 
 
 def test_a_full_queue_refuses() -> None:
-    run = simulated(workload(*[(0.0, 1.0)] * 5), 1, longest_queue=2)
+    run = simulated(offered_load(*[(0.0, 1.0)] * 5), 1, longest_queue=2)
     assert list(run.outcomes) == [SimulatedResult.ANSWERED] * 3 + [SimulatedResult.REFUSED] * 2
     assert run.ended == 3
 
 
 def test_who_waits_too_long_leaves_the_queue_and_who_works_too_long_keeps_the_slot() -> None:
-    run = simulated(workload((0, 5), (0.1, 1), (4, 0.5)), 1, timeout=2)
+    run = simulated(offered_load((0, 5), (0.1, 1), (4, 0.5)), 1, timeout=2)
     assert list(run.outcomes) == [
         SimulatedResult.TIMED_OUT,
         SimulatedResult.TIMED_OUT,
@@ -189,7 +191,7 @@ def test_who_waits_too_long_leaves_the_queue_and_who_works_too_long_keeps_the_sl
 
 def test_a_replica_costs_from_its_order_until_it_is_gone() -> None:
     """One from the beginning; one ordered at 2, told to leave at 6, done with its request at 9."""
-    work = workload((0, 12), (4, 5), (11, 1))
+    work = offered_load((0, 12), (4, 5), (11, 1))
     run = simulated(work, Script((2, 2), (6, 1)), startup=Lognormal(1, 0))
     assert list(run.begun) == [0, 4, 12]
     assert run.replica_seconds == pytest.approx(13 + (9 - 2))
@@ -197,13 +199,13 @@ def test_a_replica_costs_from_its_order_until_it_is_gone() -> None:
 
 
 def test_replicas_that_have_not_started_leave_first_and_at_once() -> None:
-    run = simulated(workload((0, 1), (10, 1)), Script((2, 4), (3, 2)), startup=Lognormal(2.5, 0))
+    run = simulated(offered_load((0, 1), (10, 1)), Script((2, 4), (3, 2)), startup=Lognormal(2.5, 0))
     assert run.replica_seconds == pytest.approx(11 + 9 + 2 * 1)
 
 
 def test_a_leaving_replica_gives_back_what_waits() -> None:
     """At 3 one of two leaves: the youngest. Nobody is lost, and what it started is finished."""
-    work = workload(*[(0.0, 4.0)] * 6)
+    work = offered_load(*[(0.0, 4.0)] * 6)
     run = simulated(work, Script((3, 1), initial=2))
     assert list(run.outcomes) == [SimulatedResult.ANSWERED] * 6
     assert sorted(run.begun) == [0, 0, 4, 8, 12, 16]
@@ -211,7 +213,7 @@ def test_a_leaving_replica_gives_back_what_waits() -> None:
 
 def test_from_zero_a_request_is_held_until_a_replica_is_there() -> None:
     policy = OnDemand()
-    run = simulated(workload((2.5, 1), (3, 1), start=1000), policy)
+    run = simulated(offered_load((2.5, 1), (3, 1), start=1000), policy)
     assert list(run.begun) == pytest.approx([3.5, 4.5])
     [woken] = [sample for sample in policy.samples if sample.now == 1002.5]
     assert (woken.in_flight, woken.requested, woken.ready) == (1, 0, 0)
@@ -219,7 +221,7 @@ def test_from_zero_a_request_is_held_until_a_replica_is_there() -> None:
 
 
 def test_who_cannot_be_held_is_refused() -> None:
-    work = workload((0, 1), (0.1, 1), (0.2, 1), (0.3, 1))
+    work = offered_load((0, 1), (0.1, 1), (0.2, 1), (0.3, 1))
     run = simulated(work, Script((10, 1), initial=0), longest_queue=2, hold=5, timeout=30)
     assert (
         list(run.outcomes) == [SimulatedResult.REFUSED] * 4
@@ -229,7 +231,7 @@ def test_who_cannot_be_held_is_refused() -> None:
 
 def test_held_requests_go_on_as_far_as_there_are_places() -> None:
     """Nine are held when three replicas come one after the other, with places for four each."""
-    work = workload(*[(1.1 + number / 100, 1.0) for number in range(9)])
+    work = offered_load(*[(1.1 + number / 100, 1.0) for number in range(9)])
     run = simulated(work, Script((1, 3), initial=0), longest_queue=3, startup=Lognormal(1, 0.5), seed=2)
     assert list(run.outcomes) == [SimulatedResult.ANSWERED] * 9
     assert run.begun[0] == min(run.begun)
@@ -237,7 +239,7 @@ def test_held_requests_go_on_as_far_as_there_are_places() -> None:
 
 def test_the_policy_is_shown_averages_and_the_trace_s_own_time() -> None:
     policy = Script()
-    simulated(workload((0.25, 0.5), (0.5, 1.0), start=5000), policy)
+    simulated(offered_load((0.25, 0.5), (0.5, 1.0), start=5000), policy)
     first, *_ = policy.samples
     assert first.now == 5001
     assert first.in_flight == pytest.approx(0.5 + 0.5)

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from gyrus.simulator.figures import Percentiles, misses, of_run, parse_price, report
 from gyrus.simulator.run import SimulatedResult
-from support.rehearsals import simulated, workload
+from support.rehearsals import offered_load, simulated
 
 
 def test_waits_latencies_and_misses_of_a_small_run() -> None:
     """One slot, a queue of two: the fourth is refused, the third waits 2 s for 1 s of work."""
-    run = simulated(workload((0, 1), (0, 1), (0, 1), (0, 1)), 1, longest_queue=2)
+    run = simulated(offered_load((0, 1), (0, 1), (0, 1), (0, 1)), 1, longest_queue=2)
     figures = of_run(run, price=3.6)
     assert (figures.requests, figures.answered, figures.refused, figures.timed_out) == (4, 3, 1, 0)
     assert figures.wait == Percentiles(1, 2, 2)
@@ -27,7 +27,7 @@ def test_waits_latencies_and_misses_of_a_small_run() -> None:
 
 
 def test_what_times_out_counts_with_its_timeout() -> None:
-    run = simulated(workload((0, 5), (0, 1)), 1, timeout=2)
+    run = simulated(offered_load((0, 5), (0, 1)), 1, timeout=2)
     assert list(run.outcomes) == [SimulatedResult.TIMED_OUT] * 2
     figures = of_run(run, slo=10)
     assert figures.latency == Percentiles(2, 2, 2)
@@ -36,13 +36,13 @@ def test_what_times_out_counts_with_its_timeout() -> None:
 
 
 def test_where_all_were_refused_there_is_no_latency() -> None:
-    figures = of_run(simulated(workload((0, 1)), 0, longest_queue=0, slots=1, hold=0))
+    figures = of_run(simulated(offered_load((0, 1)), 0, longest_queue=0, slots=1, hold=0))
     assert (figures.wait, figures.latency, figures.refused, figures.cost) == (None, None, 1, None)
     assert figures.data()["p95_latency"] is None
 
 
 def test_the_json_has_what_scripts_rely_on() -> None:
-    figures = of_run(simulated(workload((0, 1)), 1))
+    figures = of_run(simulated(offered_load((0, 1)), 1))
     told = report("t.csv", [figures], None)
     assert (told["trace"], told["requests"], told["slo"]) == ("t.csv", 1, None)
     [policy] = told["policies"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.service import Fixed
 from gyrus.simulator.tuning import Goal, Tuned, tune, with_settings
-from gyrus.simulator.workload import Workload, WorkloadRules
 from gyrus.spec.load import check
 from gyrus.spec.realtime import RealtimeSpec
 from support.rehearsals import poisson
@@ -27,10 +27,10 @@ def spec(**autoscaling: Any) -> RealtimeSpec:
 WORK = poisson(4.0, 600, 1.0, exponential=False)
 
 
-def tuned(api: RealtimeSpec, allowed: float, work: Workload = WORK) -> tuple[Tuned, list[tuple[int, int]]]:
+def tuned(api: RealtimeSpec, allowed: float, work: OfferedLoad = WORK) -> tuple[Tuned, list[tuple[int, int]]]:
     told: list[tuple[int, int]] = []
     goal = Goal(slo=None, allowed=allowed)
-    rules = WorkloadRules.of(api, Fixed(5.0))
+    rules = ServingRules.of(api, Fixed(5.0))
     return tune(api, work, rules, goal, lambda tried, most: told.append((tried, most))), told
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, Unreadable
 from gyrus.backends.local.replica import Found
 from gyrus.backends.local.supervisor_process import SupervisorProcess, find_supervisors, kill_leftovers
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
-from gyrus.contract.replica import Phase, ReplicaStatus
+from gyrus.contract.replica import FINAL, ReplicaStatus, RestartPolicy
 
 log = logging.getLogger(__name__)
 
@@ -36,32 +36,42 @@ def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> It
         try:
             order = folder.order()
         except Unreadable as error:
-            log.warning("a replica that nobody knows is removed: %s", error)
+            log.warning("Removing a replica without a readable order: %s", error)
             _discard(folder, supervisor)
             continue
-        yield Adopted(order=order, folder=folder, found=_found(folder, supervisor))
+        yield Adopted(order=order, folder=folder, found=_found(folder, order, supervisor))
 
 
-def _found(folder: ReplicaFolder, supervisor: SupervisorProcess | None) -> Found:
+def _found(folder: ReplicaFolder, order: ReplicaOrder, supervisor: SupervisorProcess | None) -> Found:
     status = folder.status()
     launch = folder.launch()
-    told = status if supervisor and status and status.pid == supervisor.pid else None
+    told = status if status and _holds_still(status, order, supervisor) else None
     return Found(
         supervisor=supervisor,
         status=told,
-        launch=_with_pid(launch or LaunchRecord(), supervisor, status),
+        launch=_with_pid(launch, supervisor, status),
         stop=folder.stop(),
         ordered_at=folder.ordered_at(),
-        holds=launch is not None and not (told and told.phase is Phase.FAILED),
+        holds=launch is not None and not (told and told.phase in FINAL),
     )
 
 
+def _holds_still(status: ReplicaStatus, order: ReplicaOrder, supervisor: SupervisorProcess | None) -> bool:
+    """Return True if a supervisor's report is still true: it runs, or it has ended the replica's only run."""
+    if supervisor:
+        return status.pid == supervisor.pid
+    return order.workload.restart is RestartPolicy.NEVER and status.phase in FINAL
+
+
 def _with_pid(
-    launch: LaunchRecord, supervisor: SupervisorProcess | None, status: ReplicaStatus | None
-) -> LaunchRecord:
+    launch: LaunchRecord | None, supervisor: SupervisorProcess | None, status: ReplicaStatus | None
+) -> LaunchRecord | None:
     """The launch with its pid, even where the operator died before it could note that."""
+    if launch is None and supervisor is None and status is None:
+        return None
+    launch = launch or LaunchRecord()
     pid = supervisor.pid if supervisor else launch.pid or (status.pid if status else None)
-    return LaunchRecord(pid=pid, restarts=launch.restarts, devices=launch.devices)
+    return replace(launch, pid=pid)
 
 
 def _discard(folder: ReplicaFolder, supervisor: SupervisorProcess | None) -> None:

@@ -1,4 +1,4 @@
-"""The local backend: a caretaker for every replica, and what they share."""
+"""The local backend: its replicas, and what they share."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.home import Home
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
+from gyrus.contract.workload import ComputeResources
 from gyrus.environments.cache import EnvironmentCache
-from gyrus.spec.api import Compute
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,12 @@ class LocalBackend:
             clock=clock,
             settings=self._settings,
             projects=projects,
-            environments=EnvironmentCache(home, clock, building_at_once=self._settings.building_at_once),
+            environments=EnvironmentCache(
+                home.python_environments,
+                home.runtimes,
+                clock,
+                building_at_once=self._settings.building_at_once,
+            ),
             placement=PlacementQueue(Allocations(overcommit=self._settings.overcommit)),
             starting=FairSemaphore(self._settings.starting_at_once, self._settings.longest_turn),
         )
@@ -93,7 +98,7 @@ class LocalBackend:
         finally:
             self._creating.discard(order.id)
         replica = self._take_on(order, folder)
-        self.changes.notify(order.spec.name)
+        self.changes.notify(order.api)
         if self._tasks:
             self._care(self._tasks, replica)
 
@@ -116,7 +121,7 @@ class LocalBackend:
     def apis(self) -> Collection[str]:
         return tuple(self._replicas.apis)
 
-    def capacity_for(self, api: str, compute: Compute) -> int | None:
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
         return self._services.placement.allocations.room(api, needs_of(compute))
 
     def capacity(self) -> CapacityView:
@@ -131,7 +136,7 @@ class LocalBackend:
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
         forked = tuple(self._fork_servers.in_use())
-        used = {replica.order.package for replica in self._replicas}
+        used = {replica.order.workload.code.package for replica in self._replicas}
         used |= {package for package, _ in forked}
         await self._services.projects.forget(digests - used)
         configs = [ReplicaFolder(self._home.replicas / r.order.id).config() for r in self._replicas]
@@ -139,7 +144,7 @@ class LocalBackend:
             frozenset(Path(config.python) for config in configs if config) | {python for _, python in forked}
         )
 
-    # Caretakers
+    # Replicas
 
     async def _look_at_machine(self) -> None:
         machine = self._settings.machine or await asyncio.to_thread(look_at_machine, os.environ)
@@ -151,30 +156,30 @@ class LocalBackend:
         if adopted.order.id not in self._replicas:
             replica = self._take_on(adopted.order, adopted.folder, adopted.found)
             if adopted.found.holds:
-                share = Share(claim=replica.claim, gpus=adopted.found.launch.devices)
+                share = Share(claim=replica.claim, gpus=adopted.found.devices)
                 placement.turn_to(placement.allocations.keep(share))
 
     def _take_on(
         self, order: ReplicaOrder, folder: ReplicaFolder, found: Found | None = None
     ) -> LocalReplica:
         def changed() -> None:
-            self.changes.notify(order.spec.name)
+            self.changes.notify(order.api)
 
         replica = LocalReplica(order, folder, self._services, self._fork_servers, changed, found)
-        self._replicas.add(order.spec.name, order.id, replica)
+        self._replicas.add(order.api, order.id, replica)
         return replica
 
     def _care(self, tasks: asyncio.TaskGroup, replica: LocalReplica) -> None:
         tasks.create_task(self._see_through(replica), name=f"replica {replica.order.id}")
 
     async def _see_through(self, replica: LocalReplica) -> None:
-        """To its end, and then it is gone from what is observed."""
+        """Run it to its end, then remove it from the observations."""
         await replica.run()
         order = replica.order
         self._replicas.remove(order.id)
-        self.changes.notify(order.spec.name)
-        living = self._replicas.of(order.spec.name).keys()
-        logs = self._home.replica_logs / order.spec.name
+        self.changes.notify(order.api)
+        living = self._replicas.of(order.api).keys()
+        logs = self._home.replica_logs / order.api
         await asyncio.to_thread(forget_gone, logs, frozenset(living), self._settings.gone_logs)
 
     def _notice(self, name: str) -> None:
@@ -189,7 +194,7 @@ class LocalBackend:
 
 
 def _make_folders(home: Home) -> None:
-    """Raises PermissionError where somebody else has made them before us."""
+    """Raises PermissionError if another user owns the folder of sockets."""
     home.replicas.mkdir(parents=True, exist_ok=True)
     home.fork_servers.mkdir(exist_ok=True)
     home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -197,8 +202,8 @@ def _make_folders(home: Home) -> None:
 
 
 def _check_ours(run: Path) -> None:
-    """It may be in a folder where everybody may write."""
+    """Check the owner: the folder may lie where every user may write."""
     found = run.lstat()
     if run.is_symlink() or found.st_uid != os.geteuid():
-        raise PermissionError(f"{run} belongs to somebody else; remove it, or choose another GYRUS_HOME")
+        raise PermissionError(f"{run} belongs to another user; remove it, or choose another GYRUS_HOME")
     run.chmod(0o700)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from gyrus.spec.api import Compute
+from gyrus.contract.workload import ComputeResources
 
 
 class Resource(StrEnum):
@@ -52,11 +52,10 @@ UNKNOWN = Machine(cpu=0, mem=0)
 """Before anybody has looked."""
 
 
-def needs_of(compute: Compute) -> Amount:
+def needs_of(compute: ComputeResources) -> Amount:
     """What one replica needs; memory that is not limited counts as none.
 
-    >>> from gyrus.spec.api import Compute
-    >>> needs_of(Compute(cpu=0.29, mem=1_048_576))[Resource.CPU]
+    >>> needs_of(ComputeResources(cpu=0.29, mem=1_048_576))[Resource.CPU]
     290
     """
     cpu = math.ceil(round(compute.cpu * 1000, 6))

@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gyrus.backends.local import earlier_orders
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.replica import CONFIG_FILE, ERRORS_FILE, STATUS_FILE, ReplicaConfig, ReplicaStatus
-from gyrus.spec.realtime import RealtimeSpec
 
 T = TypeVar("T")
 REMOVALS = 3
@@ -81,21 +81,15 @@ class ReplicaFolder:
 
     def _create(self, order: ReplicaOrder) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        document = {
-            "id": order.id,
-            "generation": order.generation,
-            "revision": order.revision,
-            "package": order.package,
-            "spec": order.spec.model_dump(mode="json"),
-        }
-        self._write("order.json", document)
+        self._write("order.json", order)
 
     def order(self) -> ReplicaOrder:
         """Raises Unreadable."""
         try:
             document: dict[str, Any] = msgspec.json.decode((self.path / "order.json").read_bytes())
-            spec = RealtimeSpec.model_validate(document.pop("spec"))
-            return ReplicaOrder(spec=spec, **document)
+            if earlier_orders.is_earlier(document):
+                return earlier_orders.read_earlier(document)
+            return msgspec.convert(document, ReplicaOrder)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise Unreadable(f"{self.path}: {error}") from error
 

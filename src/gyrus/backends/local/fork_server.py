@@ -16,7 +16,7 @@ from gyrus.backends.local.fork_server_process import ForkServerFolder, ForkServe
 from gyrus.backends.local.preparation import CannotLaunch, Services, prepare_shared
 from gyrus.backends.local.supervisor_process import ExitWatch, SupervisorProcess
 from gyrus.backends.protocol import ReplicaOrder
-from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus, Preload
+from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus
 from gyrus.contract.operator import ForkServerView
 from gyrus.contract.replica import Phase, Reason
 
@@ -33,14 +33,14 @@ DIED = "the fork server had died"
 
 
 def name_of(order: ReplicaOrder) -> str:
-    return f"{order.spec.name}-{order.revision}"
+    return f"{order.api}-{order.revision}"
 
 
 def unsafe_to_fork(order: ReplicaOrder) -> str | None:
     """Why replicas like this one can never be forks."""
     if not sys.platform.startswith("linux"):
         return NOT_LINUX
-    return HAS_GPU if order.spec.compute.gpu else None
+    return HAS_GPU if order.workload.compute.gpu else None
 
 
 def _report_nothing(phase: Phase, message: str, reason: Reason | None = None) -> None:
@@ -58,7 +58,7 @@ class ReadyForkServer:
     """Bytes."""
 
     async def fork(self, config_file: Path, known: Callable[[SupervisorProcess], None]) -> SupervisorProcess:
-        """Raises NoFork."""
+        """Raises ForkFailed."""
         return await self.process.fork(self.socket, config_file, known)
 
 
@@ -88,7 +88,7 @@ class ForkServer:
     def suits(self, order: ReplicaOrder) -> bool:
         """An order like that is what it is for: which rollout asks makes no difference."""
         ours = self.order
-        return (order.revision, order.package, order.spec) == (ours.revision, ours.package, ours.spec)
+        return (order.revision, order.workload) == (ours.revision, ours.workload)
 
     @property
     def view(self) -> ForkServerView:
@@ -133,7 +133,7 @@ class ForkServer:
         self._changed()
 
     async def _park(self) -> bool:
-        """One life of a process. Whether it was parked. Raises Impossible, OSError."""
+        """One life of a process. Returns whether it was ready. Raises CannotLaunch, OSError."""
         self.because = NOT_LOADED
         context = await prepare_shared(
             self.order, self._folder.path / "project", self._services, _report_nothing
@@ -151,10 +151,11 @@ class ForkServer:
 
     def _configure(self, context: LaunchContext) -> ForkServerConfig:
         home = self._services.home
-        replica = configure(self.order, context, home, self._services.settings)
+        replica, preload = configure(self.order, context, home), self.order.workload.code.preload
+        assert preload
         return ForkServerConfig(
             name=self.name,
-            preload=Preload(self.order.spec.warm_start),
+            preload=preload,
             socket=str(home.run / f"{self.name}.fork"),
             replica=replace(replica, id="", log_dir=""),
         )
@@ -166,17 +167,17 @@ class ForkServer:
         context: LaunchContext,
         permit: Permit | None = None,
     ) -> bool:
-        """Until it dies. Whether it was parked. Raises Impossible."""
-        fork_server = False
+        """Until it dies. Returns whether it was ready. Raises CannotLaunch."""
+        was_ready = False
         with ExitWatch(process, self._noticed) as watch:
             while not watch.exited:
-                if not fork_server and (status := await self._ready_status()):
-                    fork_server = True
+                if not was_ready and (status := await self._ready_status()):
+                    was_ready = True
                     self.ready = ReadyForkServer(context, process, config.socket, status.memory)
                     self._changed()
                     if permit:
                         permit.release()
-                await watch.wait(LONG if fork_server else self._services.settings.reread)
+                await watch.wait(LONG if was_ready else self._services.settings.reread)
         self.ready, self.because = None, DIED
         self._changed()
         process.reap()
@@ -184,7 +185,7 @@ class ForkServer:
             status := await asyncio.to_thread(self._folder.status)
         ) and status.phase is ForkServerPhase.IMPOSSIBLE:
             raise CannotLaunch(Reason.IMPORT, status.because)
-        return fork_server
+        return was_ready
 
     async def _ready_status(self) -> ForkServerStatus | None:
         status = await asyncio.to_thread(self._folder.status)

@@ -51,7 +51,7 @@ class ForkServers:
         """Orders like this one may come, and no others of this API. None: no orders."""
         if self._closed:
             return
-        wanted = order if order and order.spec.warm_start != "off" else None
+        wanted = order if order and order.workload.code.preload else None
         server, known = self._servers.get(api), self._expected.get(api)
         if wanted and known and server and server.suits(wanted) and server.suits(known):
             return  # it is told again and again
@@ -70,14 +70,14 @@ class ForkServers:
         return server.view if server else ForkServerView(phase=ForkServerPhase.LOADING, because=NOT_LOADED)
 
     def ready(self, order: ReplicaOrder) -> ReadyForkServer | None:
-        server = self._servers.get(order.spec.name)
+        server = self._servers.get(order.api)
         return server.ready if server and server.suits(order) else None
 
     def because(self, order: ReplicaOrder) -> str:
         """Why there is nothing at hand for it, where there should be."""
-        if order.spec.warm_start == "off":
+        if order.workload.code.preload is None:
             return ""
-        server = self._servers.get(order.spec.name)
+        server = self._servers.get(order.api)
         return unsafe_to_fork(order) or (server.because if server and server.suits(order) else "")
 
     def notice(self, name: str) -> None:
@@ -90,7 +90,7 @@ class ForkServers:
         """Packages and interpreters."""
         for server in self._servers.values():
             if server.ready:
-                yield server.order.package, server.ready.context.python
+                yield server.order.workload.code.package, server.ready.context.python
 
     async def close(self) -> None:
         """No orders will come any more. Returns when nothing is parked; :meth:`run` must be running."""
@@ -139,14 +139,14 @@ class ForkServers:
     def _open(self, tasks: asyncio.TaskGroup, order: ReplicaOrder) -> None:
         name = name_of(order)
         self._left.pop(name, None)  # it will look there itself
-        folder, api = ForkServerFolder(self._services.home.fork_servers / name), order.spec.name
+        folder, api = ForkServerFolder(self._services.home.fork_servers / name), order.api
         server = ForkServer(order, folder, self._services, self._starts, partial(self._tell, api))
         self._servers[api] = server
         tasks.create_task(self._see_through(server), name=f"fork server {name}")
 
     async def _see_through(self, server: ForkServer) -> None:
         await server.run()
-        del self._servers[server.order.spec.name]
+        del self._servers[server.order.api]
         self._changed.set()
         self._gone.set()
 

@@ -42,7 +42,7 @@ def own_groups(text: str) -> Mapping[str, str]:
     >>> own_groups("4:cpu,cpuacct:/a\\n0::/b\\n")
     {'cpu': '/a', 'cpuacct': '/a', '': '/b'}
     """
-    lines = (queue.split(":", 2) for queue in text.splitlines())
+    lines = (line.split(":", 2) for line in text.splitlines())
     return {name: path for _, names, path in lines for name in names.split(",")}
 
 

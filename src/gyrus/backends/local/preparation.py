@@ -70,7 +70,7 @@ async def prepare(
     known: LaunchContext | None = None,
 ) -> LaunchContext:
     """``empty``: the project of an order without files. ``known``: what was prepared already for all like it.
-    Raises Impossible, OSError.
+    Raises CannotLaunch, OSError.
 
     The place comes last: nothing is held for a replica that is not ready to start.
     """
@@ -82,7 +82,7 @@ async def prepare(
 async def prepare_shared(
     order: ReplicaOrder, empty: Path, services: Services, report: ReportProgress
 ) -> LaunchContext:
-    """What all replicas of an order's kind share. Raises Impossible, OSError."""
+    """What all replicas of an order's kind share. Raises CannotLaunch, OSError."""
     project = await _project(order, empty, services, report)
     python = await _python(order, project, services, report)
     return LaunchContext(
@@ -98,24 +98,23 @@ def _check_possible(claim: Claim, placement: PlacementQueue) -> None:
 
 
 async def _project(order: ReplicaOrder, empty: Path, services: Services, report: ReportProgress) -> Path:
-    if order.package is None:
+    package = order.workload.code.package
+    if package is None:
         empty.mkdir(exist_ok=True)
         return empty
     report(Phase.PENDING, "unpacking the project")
     try:
-        return await services.projects.project(order.package)
+        return await services.projects.project(package)
     except Exception as error:
         raise CannotLaunch(Reason.PACKAGE, f"the project could not be unpacked: {error}") from error
 
 
 async def _python(order: ReplicaOrder, project: Path, services: Services, report: ReportProgress) -> Path:
-    spec = order.spec
-    source = spec.handler or spec.process
     request = EnvironmentRequest(
-        asker=f"{spec.name}/{order.generation}",
+        asker=f"{order.api}/{order.generation}",
         project=project,
-        package=order.package,
-        requirements=source.requirements if source else None,
+        package=order.workload.code.package,
+        requirements=order.workload.environment.requirements,
     )
     try:
         return await services.environments.python(request, lambda message: report(Phase.BUILDING, message))

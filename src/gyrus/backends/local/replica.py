@@ -1,13 +1,18 @@
-"""One replica from its order to its end: prepared, launched, watched, launched again, stopped, removed.
+"""One replica from its order to its end.
 
 ::
 
-    PENDING → BUILDING → PENDING (its turn) → STARTING → what status.json says ─┐
+    PENDING → BUILDING → PENDING (its turn) → STARTING → as in status.json ─────┐
        ▲          │                                            supervisor died  │
-       │        FAILED: stays until it is stopped                               ▼
+       │       FAILED                                                           ▼
        └──────────────────────────── after the back-off ──────────────────── BACKOFF
 
-    stop, at any point: DRAINING → gone
+    With RestartPolicy.NEVER:  STARTING → … → SUCCEEDED or FAILED, after one launch at most
+    FAILED and SUCCEEDED stay until the replica is stopped
+    stop, at any point:        DRAINING → gone
+
+Each phase has a module: ``preparation``, ``launching``, ``watching``, ``ending``. All of them report to
+``observed_status``.
 """
 
 from __future__ import annotations
@@ -21,40 +26,43 @@ from dataclasses import dataclass, replace
 from gyrus.aio.start_limiter import Permit
 from gyrus.aio.tasks import run_until
 from gyrus.backends.local.capacity import Claim, needs_of
-from gyrus.backends.local.configuration import LaunchContext, configure
+from gyrus.backends.local.ending import Termination, Terminator
 from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord
-from gyrus.backends.local.fork_server_process import ForkFailed
 from gyrus.backends.local.fork_servers import ForkServers
+from gyrus.backends.local.launching import Launcher
+from gyrus.backends.local.observed_status import ObservedStatus
 from gyrus.backends.local.preparation import CannotLaunch, Services, prepare
-from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers, remove_sockets
+from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers
+from gyrus.backends.local.watching import StatusWatcher
 from gyrus.backends.protocol import Observation, ReplicaOrder
-from gyrus.contract.replica import FATAL, Phase, Reason, ReplicaStatus
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus, RestartPolicy
 
 log = logging.getLogger(__name__)
-
-NEVER_LAUNCHED = LaunchRecord()
-
-LAST_RESORT = 5.0
-"""Seconds that killed processes may take to vanish before we go on without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What an earlier operator left of a replica."""
+    """The parts of a replica that an earlier operator left."""
 
     supervisor: SupervisorProcess | None = None
-    """None: it does not run (any more)."""
+    """The supervisor that runs; None if none does."""
     status: ReplicaStatus | None = None
-    launch: LaunchRecord = NEVER_LAUNCHED
+    launch: LaunchRecord | None = None
+    """The last launch; None if there was none."""
     stop: StopRecord | None = None
     ordered_at: float | None = None
-    """Seconds since the epoch. None: just now."""
+    """Seconds since the epoch. None means now."""
     holds: bool = False
-    """It was given its share of the machine, and has not given it back."""
+    """True if it has a share of the machine."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """GPUs of its share."""
+        return self.launch.devices if self.launch else ()
 
 
 class LocalReplica:
-    """Owns the replica's status as it is observed; tells its backend of every change."""
+    """The list of phases that a replica goes through, and the owner of its supervisor."""
 
     def __init__(
         self,
@@ -65,264 +73,179 @@ class LocalReplica:
         changed: Callable[[], None],
         found: Found | None = None,
     ) -> None:
+        """``found``: None if the order is new."""
+        fresh, found = found is None, found or Found()
         self.order = order
-        self._folder = folder
         self._services = services
+        self._folder = folder
         self._fork_servers = fork_servers
-        self._changed = changed
+        self._ordered_at = self._now() if found.ordered_at is None else found.ordered_at
         self._noticed = asyncio.Event()
-        """Something may have happened to the replica: look."""
-        self._stopping = asyncio.Event()
-        self._deadline = 0.0
+        self._fresh = fresh
+        """True if there was no supervisor before."""
+        self._launched_before = found.launch is not None
         self._failures = 0
-        self._fresh = found is None
-        """There is nothing of an earlier life."""
-        found = found or Found()
-        self._ordered_at = services.clock.now().timestamp() if found.ordered_at is None else found.ordered_at
         self._supervisor = found.supervisor
-        self._launch = found.launch
-        self._status = self._first_status(found)
+        self._status = ObservedStatus(order, self._ordered_at, found.launch or LaunchRecord(), changed)
+        self._termination = Termination(folder)
+        self._launcher = Launcher(order, folder, services.home, fork_servers, self._status)
+        self._watcher = StatusWatcher(
+            folder, self._status, services.placement, self._noticed, services.settings.reread
+        )
+        self._terminator = Terminator(folder, services, self._status, self._watcher, self._termination)
+        self._resume(found)
+
+    def _resume(self, found: Found) -> None:
+        if found.status:
+            self._status.take(found.status)
+        elif found.supervisor:
+            self._status.report(Phase.STARTING, "starting")
         if found.stop:
-            self._stop_by(found.stop.deadline)
+            self._termination.begin(found.stop.deadline)
+            self._status.drain()
+
+    # Interface
 
     @property
     def observation(self) -> Observation:
-        return Observation(generation=self.order.generation, status=self._status)
+        return Observation(generation=self.order.generation, status=self._status.value)
 
     @property
     def claim(self) -> Claim:
-        """What it needs of the machine."""
-        spec = self.order.spec
-        needs = needs_of(spec.compute)
-        return Claim(replica=self.order.id, api=spec.name, needs=needs, at=self._ordered_at)
+        """Its requirements of the machine."""
+        order = self.order
+        needs = needs_of(order.workload.compute)
+        return Claim(replica=order.id, api=order.api, needs=needs, at=self._ordered_at)
 
     def notice(self) -> None:
-        """Its status has changed."""
+        """Look at the status: it may have changed."""
         self._noticed.set()
 
     async def stop(self, grace: float) -> None:
-        """Begin to end it; :meth:`run` returns when it is gone. A later call may only hasten it."""
-        deadline = self._now() + grace
-        if not self._stopping.is_set():
-            await self._write_down(StopRecord(deadline))
-            self._stop_by(deadline)
-        elif deadline < self._deadline:
-            self._stop_by(deadline)
-
-    async def _write_down(self, stop: StopRecord) -> None:
-        """So that it is stopped even if our process dies now."""
-        try:
-            await asyncio.to_thread(self._folder.mark_stopped, stop)
-        except OSError as error:
-            log.warning("that %s is to stop could not be written down: %s", self.order.id, error)
+        """Begin to end it; :meth:`run` returns when it is gone. A later call may only bring that forward."""
+        if await self._termination.request(self._now() + grace):
+            self._status.drain()
+            self._noticed.set()
 
     async def run(self) -> None:
-        """Take care of it until it was stopped and is gone. Cancelled, it is left as it is."""
-        await run_until(self._stopping, self._live())
-        await self._stopping.wait()
-        await self._end()
+        """Run it until it has been stopped and is gone. Cancelling leaves it as it is."""
+        await run_until(self._termination.begun, self._live())
+        await self._termination.begun.wait()
+        await self._terminator.end(self._supervisor)
 
-    # Life
+    # Phases
 
     async def _live(self) -> None:
-        """Ends where the replica failed for good."""
-        while self._status.phase is not Phase.FAILED:
+        """Run one supervisor after another. Returns when the replica will not be launched again."""
+        while not self._status.is_final:
             try:
-                if self._supervisor is None:
-                    if not self._fresh:
-                        await self._clear()
-                    self._fresh = False
-                    await self._start()
+                if self._supervisor:
+                    await self._watch(self._supervisor)
+                elif self._launched_before and self._runs_once:
+                    self._fail_unseen()
+                    await self._terminator.clear()
                 else:
-                    await self._watch(self._supervisor, None)
+                    await self._start()
             except CannotLaunch as fault:
                 self._fail(fault)
             except Exception as error:
-                log.warning("%s could not be started", self.order.id, exc_info=error)
+                log.warning("The supervisor of %s could not be started", self.order.id, exc_info=error)
                 self._set_back(f"its supervisor could not be started: {error}")
             await self._back_off()
 
     async def _start(self) -> None:
-        """One life of its supervisor, from the preparation to the death."""
-        empty = self._folder.path / "project"
+        """Clear away, prepare, launch, watch."""
+        if not self._fresh:
+            await self._terminator.clear()
+        self._fresh = False
         fork_server = self._fork_servers.ready(self.order)
-        known = fork_server.context if fork_server else None
-        context = await prepare(self.order, self.claim, empty, self._services, self._report, known)
+        context = await prepare(
+            self.order,
+            self.claim,
+            self._folder.path / "project",
+            self._services,
+            self._status.report,
+            fork_server.context if fork_server else None,
+        )
         permit = await self._services.starting.take(self._wait_for_turn)
         try:
-            supervisor = await self._launch_supervisor(context)
-            await asyncio.to_thread(self._folder.note, self._launch)
+            supervisor = await self._launcher.launch(context, self._launched)
+            await self._launcher.note()
             await self._watch(supervisor, permit)
         finally:
             permit.release()
 
-    async def _launch_supervisor(self, context: LaunchContext) -> SupervisorProcess:
-        """As a fork where there is something to fork, and else anew. Raises OSError."""
-        because = self._fork_servers.because(self.order)
-        if fork_server := self._fork_servers.ready(self.order):
-            try:
-                await self._write_configuration(context)
-                return await fork_server.fork(self._folder.config_file, self._launched)
-            except ForkFailed as error:
-                log.warning("%s starts cold: %s", self.order.id, error)
-                because = str(error)
-        await self._write_configuration(context, because)
-        supervisor = SupervisorProcess.launch(
-            str(context.python), self._folder.config_file, self._folder.errors_file
-        )
-        self._launched(supervisor)
-        return supervisor
-
-    async def _write_configuration(self, context: LaunchContext, cold_because: str = "") -> None:
-        config = configure(self.order, context, self._services.home, self._services.settings)
-        self._launch = replace(self._launch, pid=None, devices=context.devices)
-        config = replace(config, cold_because=cold_because)
-        await asyncio.to_thread(self._folder.prepare_launch, config, self._launch)
+    def _wait_for_turn(self, before: int) -> None:
+        self._status.report(Phase.PENDING, f"waiting for its turn to start ({before} before it)")
 
     def _launched(self, supervisor: SupervisorProcess) -> None:
-        """Without a pause between the launch and our knowing of it."""
-        self._supervisor = supervisor
-        self._launch = replace(self._launch, pid=supervisor.pid)
-        self._report(Phase.STARTING, "starting")
+        self._supervisor, self._launched_before = supervisor, True
+        self._status.launch = replace(self._status.launch, pid=supervisor.pid)
+        self._status.report(Phase.STARTING, "starting")
 
-    def _wait_for_turn(self, before: int) -> None:
-        self._report(Phase.PENDING, f"waiting for its turn to start ({before} before it)")
-
-    async def _watch(self, supervisor: SupervisorProcess, permit: Permit | None) -> None:
-        """Follow what the supervisor says, until it dies."""
+    async def _watch(self, supervisor: SupervisorProcess, permit: Permit | None = None) -> None:
+        """Watch a supervisor that was not asked to stop, until it exits."""
         began = self._services.clock.monotonic()
-        with supervisor.watch(self._noticed) as watch:
-            while not watch.exited:
-                await self._refresh()
-                if permit and self._status.phase is not Phase.STARTING:
-                    permit.release()
-                await watch.wait(self._services.settings.reread)
+
+        def release_permit() -> None:
+            if permit and self._status.value.phase is not Phase.STARTING:
+                permit.release()
+
+        await self._watcher.watch(supervisor, release_permit)
         if self._services.clock.monotonic() - began > self._services.settings.settled:
             self._failures = 0
-        await self._bury(supervisor)
+        await self._conclude(supervisor)
 
-    async def _bury(self, supervisor: SupervisorProcess) -> None:
-        """It died, and nobody had told it to stop. What it served is withdrawn before anything else."""
+    async def _conclude(self, supervisor: SupervisorProcess) -> None:
+        """Handle the exit of a supervisor. Its endpoints are withdrawn before anything else."""
         self._supervisor = None
-        code = supervisor.reap()
-        if not (self._status.phase is Phase.FAILED and self._status.reason in FATAL):
-            self._set_back(_how_it_died(code))
+        how = how_it_ended(supervisor.reap())
+        if self._runs_once:
+            await self._watcher.refresh()
+            if not self._status.is_final:
+                self._fail_unseen(how)
+        elif not self._status.is_fatal:
+            self._set_back(how)
         await asyncio.to_thread(kill_leftovers, supervisor.pid, self.order.id)
         if lines := await asyncio.to_thread(self._folder.last_errors):
-            self._observe(replace(self._status, last_lines=lines))
+            self._status.add_lines(lines)
 
-    def _set_back(self, message: str) -> None:
-        """It will be launched again, later."""
-        delay = self._services.settings.backoff.delay(self._failures)
-        self._failures += 1
-        self._launch = replace(self._launch, restarts=self._status.restarts + 1)
-        status = self._blank(Phase.BACKOFF, message, Reason.SUPERVISOR_DIED, self._status.last_lines)
-        self._observe(replace(status, pid=None, retry_at=self._now() + delay))
-
-    async def _back_off(self) -> None:
-        if self._status.retry_at is not None:
-            await self._services.clock.sleep(self._status.retry_at - self._now())
-
-    async def _clear(self) -> None:
-        """Nothing of an earlier life may be left."""
-        if self._launch.pid is not None:
-            await asyncio.to_thread(kill_leftovers, self._launch.pid, self.order.id)
-            self._launch = replace(self._launch, pid=None)
-        await asyncio.to_thread(remove_sockets, self._services.home.run, self.order.id)
-
-    # End
-
-    async def _end(self) -> None:
-        if self._supervisor:
-            await self._drain(self._supervisor)
-            self._supervisor.reap()
-        await self._clear()
-        self._services.placement.release(self.order.id)
-        try:
-            await asyncio.to_thread(self._folder.remove)
-        except OSError as error:
-            log.warning("the folder of %s could not be removed: %s", self.order.id, error)
-
-    async def _drain(self, supervisor: SupervisorProcess) -> None:
-        supervisor.terminate()
-        with supervisor.watch(self._noticed) as watch:
-            while not watch.exited and self._now() < self._kill_at:
-                await self._refresh()
-                await watch.wait(min(self._kill_at - self._now(), self._services.settings.reread))
-            if not watch.exited:
-                log.warning("%s did not end in time and is killed", self.order.id)
-                supervisor.kill()
-            given_up = self._now() + LAST_RESORT
-            while not watch.exited and self._now() < given_up:
-                await watch.wait(0.5)
+    # Outcomes
 
     @property
-    def _kill_at(self) -> float:
-        return self._deadline + self._services.settings.kill_margin
+    def _runs_once(self) -> bool:
+        return self.order.workload.restart is RestartPolicy.NEVER
 
-    def _stop_by(self, deadline: float) -> None:
-        self._deadline = deadline
-        self._stopping.set()
-        self._noticed.set()
-        self._observe(self._status)
+    def _set_back(self, message: str) -> None:
+        """Have it launched again after the back-off."""
+        delay = self._services.settings.backoff.delay(self._failures)
+        self._failures += 1
+        before, retry_at = self._status.value, self._now() + delay
+        self._status.launch = replace(self._status.launch, restarts=before.restarts + 1)
+        self._status.report(Phase.BACKOFF, message, Reason.SUPERVISOR_DIED, before.last_lines, retry_at)
 
-    # What is observed
-
-    async def _refresh(self) -> None:
-        status = await asyncio.to_thread(self._folder.status)
-        if status:
-            self._observe(replace(status, restarts=status.restarts + self._launch.restarts))
-            if status.phase is Phase.FAILED:  # of the user's processes, nothing runs or will
-                self._services.placement.release(self.order.id)
-
-    def _observe(self, status: ReplicaStatus) -> None:
-        if self._stopping.is_set():
-            status = replace(status, phase=Phase.DRAINING, reason=None, endpoints=(), retry_at=None)
-        if status != self._status:
-            self._status = status
-            self._changed()
-
-    def _report(self, phase: Phase, message: str, reason: Reason | None = None) -> None:
-        self._observe(self._blank(phase, message, reason))
+    async def _back_off(self) -> None:
+        if (retry_at := self._status.value.retry_at) is not None:
+            await self._services.clock.sleep(retry_at - self._now())
 
     def _fail(self, fault: CannotLaunch) -> None:
         log.warning("%s cannot start: %s", self.order.id, fault)
         self._services.placement.release(self.order.id)
-        self._observe(self._blank(Phase.FAILED, str(fault), fault.reason, fault.lines))
+        self._status.report(Phase.FAILED, str(fault), fault.reason, fault.lines)
 
-    def _blank(
-        self,
-        phase: Phase,
-        message: str,
-        reason: Reason | None = None,
-        last_lines: tuple[str, ...] = (),
-    ) -> ReplicaStatus:
-        """A status of which no supervisor knows."""
-        return ReplicaStatus(
-            id=self.order.id,
-            api=self.order.spec.name,
-            revision=self.order.revision,
-            phase=phase,
-            reason=reason,
-            message=message,
-            last_lines=last_lines,
-            restarts=self._launch.restarts,
-            pid=self._launch.pid,
-            started_at=self._ordered_at,
+    def _fail_unseen(self, how: str = "its supervisor died") -> None:
+        """Fail a replica that may have done its work, or half of it, and so must not run again."""
+        self._services.placement.release(self.order.id)
+        self._status.report(
+            Phase.FAILED, f"{how} before it reported how the replica ended", Reason.SUPERVISOR_DIED
         )
-
-    def _first_status(self, found: Found) -> ReplicaStatus:
-        if found.supervisor and found.status:
-            return replace(found.status, restarts=found.status.restarts + found.launch.restarts)
-        if found.supervisor:
-            return self._blank(Phase.STARTING, "starting")
-        return self._blank(Phase.PENDING, "accepted")
 
     def _now(self) -> float:
         return self._services.clock.now().timestamp()
 
 
-def _how_it_died(code: int | None) -> str:
+def how_it_ended(code: int | None) -> str:
+    """Return a clause about a supervisor's exit. ``code``: negative for a signal, None if unknown."""
     if code is None:
         return "its supervisor died"
     if code >= 0:

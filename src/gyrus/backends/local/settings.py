@@ -27,9 +27,6 @@ class LocalSettings:
     longest_turn: float = 15.0
     """How long a starting replica keeps others waiting: one that loads for longer hardly computes."""
     building_at_once: int = field(default_factory=_cores)
-    start_timeout: float = 600.0
-    drain_allowance: float = 30.0
-    """What a replica gets beyond its request timeout before its supervisor kills its processes."""
     kill_margin: float = 5.0
     """What a supervisor gets beyond the grace period before it is killed with all its processes."""
     backoff: Backoff = RELAUNCH

@@ -72,8 +72,8 @@ class SupervisorProcess:
         if self.alive:
             _send(os.killpg, self.pid, signal.SIGKILL)
 
-    def watch(self, backlog_socket: asyncio.Event) -> ExitWatch:
-        return ExitWatch(self, backlog_socket)
+    def watch(self, noticed: asyncio.Event) -> ExitWatch:
+        return ExitWatch(self, noticed)
 
 
 class Watched(Protocol):
@@ -87,11 +87,11 @@ class Watched(Protocol):
 
 
 class ExitWatch:
-    """Knows whether a process has exited, and rings when it does."""
+    """Knows whether a process has exited, and sets ``noticed`` when it does."""
 
-    def __init__(self, process: Watched, backlog_socket: asyncio.Event) -> None:
+    def __init__(self, process: Watched, noticed: asyncio.Event) -> None:
         self._process = process
-        self._bell = backlog_socket
+        self._noticed = noticed
         self._fd: int | None = None
         self._exited = False
 
@@ -102,20 +102,20 @@ class ExitWatch:
         return self._exited
 
     async def wait(self, longest: float) -> None:
-        """Until the bell rings, or it is time to look though it did not."""
+        """Until something was noticed, or it is time to look though nothing was."""
         try:
             async with asyncio.timeout(min(longest, POLL) if self._fd is None else longest):
-                await self._bell.wait()
+                await self._noticed.wait()
         except TimeoutError:
             pass
-        self._bell.clear()
+        self._noticed.clear()
 
     def __enter__(self) -> ExitWatch:
         self._fd = _pidfd(self._process.pid)
         if self._fd is not None:
-            asyncio.get_running_loop().add_reader(self._fd, self._ring)
+            asyncio.get_running_loop().add_reader(self._fd, self._note_exit)
         if not self._process.alive:  # asked after the watch began: no exit is missed
-            self._ring()
+            self._note_exit()
         return self
 
     def __exit__(
@@ -123,10 +123,10 @@ class ExitWatch:
     ) -> None:
         self._stop_watching()
 
-    def _ring(self) -> None:
+    def _note_exit(self) -> None:
         self._exited = True
         self._stop_watching()
-        self._bell.set()
+        self._noticed.set()
 
     def _stop_watching(self) -> None:
         if self._fd is not None:

@@ -14,7 +14,7 @@ from gyrus.contract.replica import Phase
 EVERY = 1.0
 """Seconds between two samples."""
 
-_THERE = frozenset(Phase) - {Phase.GONE, Phase.FAILED}
+_THERE = frozenset(Phase) - {Phase.GONE, Phase.FAILED, Phase.SUCCEEDED}
 """Phases in which a replica uses capacity."""
 
 

@@ -18,7 +18,7 @@ from gyrus.simulator import run
 from gyrus.simulator.chart import PLOT, Chart, Curve
 from gyrus.simulator.figures import SLO_FACTOR, report
 from gyrus.simulator.load import concurrency
-from gyrus.simulator.workload import Workload
+from gyrus.simulator.offered_load import OfferedLoad
 
 if TYPE_CHECKING:
     from gyrus.cli.replay.observer import Observer
@@ -135,10 +135,10 @@ def scene(name: str, plan: ReplayPlan, tally: Tally, slots: int | None) -> Chart
     ]
     load = [0.0]
     if plan.services:
-        workload = Workload(
+        offered_load = OfferedLoad(
             name=trace.name, start=trace.start, arrivals=trace.arrivals, services=plan.services
         )
-        load = concurrency(workload, length / PLOT, length)
+        load = concurrency(offered_load, length / PLOT, length)
     return Chart(
         title=f"{name} under {trace.name}",
         start=trace.start,

@@ -13,7 +13,7 @@ from gyrus.contract.replica import ReplicaConfig
 from gyrus.runtime.codec import decode
 from gyrus.runtime.queue_proxy.proxy import QueueProxy
 from gyrus.runtime.queue_proxy.upstream import Pool
-from gyrus.runtime.server.server import bind_unix
+from gyrus.runtime.server.server import bind
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
@@ -26,18 +26,17 @@ def main(path: str) -> None:
         config = decode(ReplicaConfig, file.read())
     host, _, port = os.environ[UPSTREAM].rpartition(":")
     announce = partial(_announce, int(os.environ.pop(CONTROL_FD)))
-    socket_path = os.path.join(config.run_dir, f"{config.id}.0.sock")
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(config, host, int(port), socket_path, announce))
+        runner.run(_serve(config, host, int(port), announce))
 
 
-async def _serve(config: ReplicaConfig, host: str, port: int, path: str, announce: partial[None]) -> None:
+async def _serve(config: ReplicaConfig, host: str, port: int, announce: partial[None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     pool = Pool(host, port, config.limits.max_header)
     await QueueProxy(config.limits, pool, BacklogSignal(config.backlog_socket, config.api)).run(
-        bind_unix(path), stop, announce
+        bind(config.address(0)), stop, announce
     )
 
 

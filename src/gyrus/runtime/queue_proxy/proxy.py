@@ -35,9 +35,8 @@ class QueueProxy:
         """Serve until ``stop``; then finish started requests and close idle connections."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as self._tasks:
-            server = await loop.create_unix_server(
-                lambda: DownstreamProtocol(self), sock=bound, backlog=BACKLOG
-            )
+            listen = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
+            server = await listen(lambda: DownstreamProtocol(self), sock=bound, backlog=BACKLOG)
             announce("ready")
             await stop.wait()
             announce("draining")

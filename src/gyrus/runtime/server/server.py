@@ -60,6 +60,14 @@ class Server:
                 connection.close()
 
 
+def bind(address: str) -> socket.socket:
+    """``address``: ``unix:/path`` or ``host:port``. Raises OSError, ValueError."""
+    if address.startswith("unix:"):
+        return bind_unix(address.removeprefix("unix:"))
+    host, _, port = address.rpartition(":")
+    return bind_tcp(host.strip("[]"), int(port))
+
+
 def bind_tcp(host: str, port: int) -> socket.socket:
     """Bind a TCP socket. Raises OSError."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)

@@ -8,8 +8,15 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-LOOPBACK = frozenset({"0100007F", "7F000001"})
-"""127.0.0.1 in ``/proc/net/tcp`` on little- and big-endian machines."""
+LOOPBACK = frozenset(
+    {
+        "0100007F",
+        "7F000001",
+        "0000000000000000FFFF00000100007F",
+        "00000000000000000000000001000000",
+    }
+)
+"""127.0.0.1 in ``/proc/net/tcp`` on little- and big-endian machines, and in ``tcp6``; ::1."""
 ESTABLISHED = "01"
 LISTEN = "0A"
 """States of a socket in ``/proc/net/tcp``."""
@@ -57,22 +64,27 @@ def _address(shown: str) -> str:
 
 
 def has_callers(endpoint: str) -> bool:
-    """Return True if a client is connected to the endpoint (``127.0.0.1:port``).
+    """Return True if a client is connected to the endpoint (``host:port`` of this machine).
 
-    The state is that of the client's socket: a client that has closed its side no longer counts.
+    A client that has closed its side no longer counts.
     """
-    try:
-        with open("/proc/net/tcp") as table:
-            return among(list(table)[1:], int(endpoint.rpartition(":")[2]))
-    except OSError:
-        return False
+    port = int(endpoint.rpartition(":")[2])
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError), open(table) as connections:
+            if among(list(connections)[1:], port):
+                return True
+    return False
 
 
 def among(connections: Iterable[str], port: int) -> bool:
-    """Return True if one of these lines is a connection to the port."""
+    """Return True if one of these lines is a connection to the port.
+
+    A connection from this machine is seen from the client's side, one from elsewhere from the server's.
+    """
     for connection in connections:
-        _, _, remote, state, *_ = connection.split()
+        _, local, remote, state, *_ = connection.split()
         host, _, number = remote.partition(":")
-        if state == ESTABLISHED and host in LOOPBACK and int(number, 16) == port:
+        end = number if host in LOOPBACK else local.partition(":")[2]
+        if state == ESTABLISHED and int(end, 16) == port:
             return True
     return False

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gyrus.contract.replica import Phase, ReplicaConfig, ReplicaStatus, StartKind
+from gyrus.contract.replica import FINAL, Phase, ReplicaConfig, ReplicaStatus, StartKind
 from gyrus.runtime.supervisor import kernel, processtable
 from gyrus.runtime.supervisor.child import StartChild
 from gyrus.runtime.supervisor.connections import has_callers
@@ -86,7 +86,7 @@ class Supervisor:
         self._alarm, self._alarm_end = socket.socketpair()
 
     def run(self) -> None:
-        """Run the replica. Returns when it has been stopped and none of its processes runs any more."""
+        """Run the replica. Returns when it has stopped or ended, and none of its processes runs any more."""
         self._listen_to_signals()
         try:
             while not self._done:
@@ -207,13 +207,18 @@ class Supervisor:
     # Decide
 
     def _decide(self, now: float) -> None:
-        if self._told_to_stop and self._ending is None:
+        if self._ending is None and (self._told_to_stop or self._over):
             grace = self._config.grace
             self._ending = ShutdownState(kill_at=now + grace, quiet_by=now + grace * QUIET_SHARE)
         for process in self._processes:
             process.state = process.state.passed(now)
         if self._ready_at is None and self._phase is Phase.READY:
             self._ready_at = now
+
+    @property
+    def _over(self) -> bool:
+        """A process ended that must not run again, and with it the replica."""
+        return any(process.state.is_over for process in self._processes)
 
     @property
     def _phase(self) -> Phase:
@@ -278,7 +283,7 @@ class Supervisor:
         fronts = [
             process
             for process in self._processes
-            if process.role.queue_proxy and process.state.phase is not Phase.GONE
+            if process.role.queue_proxy and process.state.phase not in (Phase.GONE, *FINAL)
         ]
         for process in fronts or self._processes:
             process.stop(now)
@@ -300,7 +305,7 @@ class Supervisor:
 
     def _clear_away_strays(self) -> None:
         """Kill the descendants of a process that has died, so that they do not keep its port or memory."""
-        if self._ending is None:
+        if self._ending is None and not self._over:
             _send(self._strays(), signal.SIGKILL)
 
     # Record

@@ -77,11 +77,11 @@ class ManagedProcess:
         self._release()
         begin = self._fork or start
         try:
-            self._port = None if self.role.socket else self._kept_port or pick_port()
+            port = self._take_port()
             self.child = begin(
                 self.role,
-                self.role.words(self._port.number if self._port else None),
-                {**self._env, "PORT": str(self._port.number)} if self._port else self._env,
+                self.role.words(port),
+                self._env if port is None else {**self._env, "PORT": str(port)},
                 self._folder,
             )
         except CannotStart as error:
@@ -89,11 +89,25 @@ class ManagedProcess:
         except OSError as error:
             self._refused(Failure(Reason.EXITED, f"it could not be started: {error}"), now)
         else:
-            endpoint = self._port.endpoint if self._port else f"unix:{self.role.socket}"
             self.pipes = self.child.pipes
-            self.state = self.state.started(self.child.pid, endpoint, now, listening=not self.role.announces)
+            self.state = self._started(self.child.pid, now)
             self._probe_at, self._search_at, self._elsewhere = now, now + SEARCH, ""
             self.say("info", f"{self.role.name} started (pid {self.child.pid})")
+
+    def _take_port(self) -> int | None:
+        """The TCP port for ``$PORT``, if it has one: the given one, or one that is picked. Raises OSError."""
+        if self.role.announces or not self.role.serves:
+            return None
+        if self.role.address is None:
+            self._port = self._kept_port or pick_port()
+            return self._port.number
+        return self.role.port
+
+    def _started(self, pid: int, now: float) -> ProcessState:
+        endpoint = self._port.endpoint if self._port else self.role.address
+        probed_at_once = self.role.serves and not self.role.announces
+        started = self.state.started(pid, endpoint, now, listening=probed_at_once)
+        return started if self.role.serves else started.runs(now)
 
     def kill(self, now: float) -> None:
         if self.child:
@@ -127,7 +141,7 @@ class ManagedProcess:
         """Add to a fault that the user's server listens on other addresses, if it does."""
         if (
             fault is None
-            or self._port is None
+            or self.role.announces
             or self.child is None
             or self.state.phase is not Phase.STARTING
         ):
@@ -135,7 +149,7 @@ class ManagedProcess:
         if now >= self._search_at:
             self._search_at = now + SEARCH
             addresses = listening_addresses(family(self.child.pid))
-            elsewhere = [address for address in addresses if address != self._port.endpoint]
+            elsewhere = [address for address in addresses if address != self.state.endpoint]
             self._elsewhere = f"; it listens on {', '.join(elsewhere)} instead of $PORT" if elsewhere else ""
         return fault + self._elsewhere
 
@@ -150,7 +164,7 @@ class ManagedProcess:
         if self.state.phase is Phase.STARTING:
             self._fork = None  # a new program may start where the fork failed
         self.state = self.state.exited(code, lines, now, out_of_memory=out_of_memory)
-        if self.state.phase is Phase.GONE:
+        if self.state.phase in (Phase.GONE, Phase.SUCCEEDED):
             self.say("info", f"{self.role.name} ended (code {code})")
         else:
             self.close(now)

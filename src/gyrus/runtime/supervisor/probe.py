@@ -12,6 +12,8 @@ TIMEOUT = 3.0
 """Seconds after which a probe fails."""
 RETRY = 0.05
 """Seconds until a connection is retried after a full backlog."""
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Hosts to probe for processes that listen on all addresses of the machine."""
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _LONGEST_ANSWER = 4096
 """Bytes of an answer that are examined, at most."""
@@ -87,14 +89,21 @@ class Probe:
         if self._is_unix:
             return self._endpoint.removeprefix("unix:")
         host, _, port = self._endpoint.rpartition(":")
-        return host, int(port)
+        host = host.strip("[]")
+        return WILDCARDS.get(host, host), int(port)
+
+    @property
+    def _family(self) -> socket.AddressFamily:
+        if self._is_unix:
+            return socket.AF_UNIX
+        return socket.AF_INET6 if self._endpoint.startswith("[") else socket.AF_INET
 
     @property
     def _question(self) -> str:
         return f"GET {self._path}" if self._path else f"connecting to {self._endpoint}"
 
     def _new_socket(self) -> socket.socket:
-        made = socket.socket(socket.AF_UNIX if self._is_unix else socket.AF_INET, socket.SOCK_STREAM)
+        made = socket.socket(self._family, socket.SOCK_STREAM)
         made.setblocking(False)
         return made
 

@@ -8,6 +8,8 @@ Times are monotonic seconds; the current time is the argument ``now``.
         ▲                 │                  │
         │               exit             patience, exit
         └──retry_at── BACKOFF ◄─────────────┘              a fatal reason ──► FAILED
+
+    With RestartPolicy.NEVER an exit makes it SUCCEEDED (code 0) or FAILED.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gyrus.aio.backoff import Backoff
-from gyrus.contract.replica import FATAL, Phase, ProcessStatus, Reason
+from gyrus.contract.replica import FATAL, FINAL, Phase, ProcessStatus, Reason, RestartPolicy
 
 BACKOFF = Backoff(0.5, 60.0)
 
@@ -37,6 +39,7 @@ class ProcessRules:
     last_words: float = 5.0
     """Seconds that a process may still run after it has reported its failure."""
     backoff: Backoff = BACKOFF
+    restart: RestartPolicy = RestartPolicy.ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,10 @@ class ProcessState:
             born=True,
         )
 
+    def runs(self, now: float) -> ProcessState:
+        """Record that a process without an address runs: it is ready at once."""
+        return replace(self, phase=Phase.READY, since=now)
+
     def refused(self, verdict: Failure, now: float) -> ProcessState:
         """Record that the process could not be started."""
         return self._failed(verdict, now) if self.phase is Phase.STARTING and self.pid is None else self
@@ -158,6 +165,8 @@ class ProcessState:
             return self
         if self.phase is Phase.DRAINING:
             return replace(self, phase=Phase.GONE, since=now, pid=None, exit_code=code, kill_at=None)
+        if self._runs_once and code == 0 and self.verdict is None:
+            return replace(self, phase=Phase.SUCCEEDED, since=now, pid=None, listening=False, exit_code=code)
         verdict = self.verdict or verdict_of(code, out_of_memory=out_of_memory)
         told = replace(verdict, lines=last_lines(lines, verdict.lines))
         return replace(self._failed(told, now), exit_code=code)
@@ -174,7 +183,7 @@ class ProcessState:
 
     def stopping(self, now: float) -> ProcessState:
         """Record that the replica stops."""
-        if self.phase in (Phase.DRAINING, Phase.GONE):
+        if self.phase in (Phase.DRAINING, Phase.GONE) or self.is_over:
             return self
         phase = Phase.GONE if self.pid is None else Phase.DRAINING
         return replace(self, phase=phase, since=now, retry_at=None, kill_at=None, listening=False)
@@ -188,6 +197,15 @@ class ProcessState:
         if self.pid is not None and self.kill_at is not None and now >= self.kill_at:
             return Want.KILL
         return Want.NOTHING
+
+    @property
+    def is_over(self) -> bool:
+        """True if it has ended by itself and must not run again."""
+        return self._runs_once and self.phase in FINAL
+
+    @property
+    def _runs_once(self) -> bool:
+        return self.rules.restart is RestartPolicy.NEVER
 
     @property
     def wakes_at(self) -> float | None:
@@ -253,7 +271,7 @@ class ProcessState:
         return self.since + self.rules.settled if self.phase is Phase.READY and self.failures else None
 
     def _failed(self, verdict: Failure, now: float) -> ProcessState:
-        fatal = verdict.reason in FATAL
+        fatal = self._runs_once or verdict.reason in FATAL
         return replace(
             self,
             phase=Phase.FAILED if fatal else Phase.BACKOFF,

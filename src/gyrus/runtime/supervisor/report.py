@@ -13,6 +13,7 @@ NEARNESS = (
     Phase.UNREADY,
     Phase.STARTING,
     Phase.BACKOFF,
+    Phase.SUCCEEDED,
     Phase.FAILED,
     Phase.DRAINING,
     Phase.GONE,
@@ -48,24 +49,27 @@ class Reporter:
         runs any more.
         """
         statuses = tuple(state.status for state in lives)
-        decisive = self._decisive(statuses)
-        phase = Phase.GONE if ended else Phase.DRAINING if stopping else decisive.phase
+        last = _last(lives)
+        decisive = last or self._decisive(statuses)
+        phase = _phase(decisive, over=last is not None, stopping=stopping, ended=ended)
+        silent = phase in (Phase.DRAINING, Phase.GONE)
         return ReplicaStatus(
             id=self.config.id,
             api=self.config.api,
             revision=self.config.revision,
             phase=phase,
-            reason=None if stopping else decisive.reason,
-            message="" if stopping else self._message(statuses, decisive),
-            last_lines=() if stopping else _last_lines(decisive),
+            reason=None if silent else decisive.reason,
+            message="" if silent else self._message(statuses, decisive),
+            last_lines=() if silent else _last_lines(decisive),
             endpoints=self._endpoints(statuses) if phase is Phase.READY else (),
             restarts=sum(status.restarts for status in statuses),
-            pid=self.origin.pid if phase is not Phase.GONE else None,
-            pid_started=self.origin.pid_started if phase is not Phase.GONE else None,
+            pid=None if ended else self.origin.pid,
+            pid_started=None if ended else self.origin.pid_started,
             processes=statuses,
             started_at=self.origin.started_at,
             ready_at=self._wall(ready_at),
             retry_at=self._wall(_retry_at(lives)) if phase is Phase.BACKOFF else None,
+            exit_code=last.exit_code if last and ended else None,
         )
 
     def _decisive(self, statuses: Sequence[ProcessStatus]) -> ProcessStatus:
@@ -90,6 +94,18 @@ class Reporter:
 
     def _wall(self, monotonic: float | None) -> float | None:
         return None if monotonic is None else round(self.origin.epoch + monotonic, 3)
+
+
+def _phase(decisive: ProcessStatus, *, over: bool, stopping: bool, ended: bool) -> Phase:
+    if ended:
+        return decisive.phase if over else Phase.GONE
+    return Phase.DRAINING if stopping or over else decisive.phase
+
+
+def _last(lives: Sequence[ProcessState]) -> ProcessStatus | None:
+    """The process with which a replica ended that must not run again: one with a fault before others."""
+    over = [state.status for state in lives if state.is_over]
+    return min(over, key=lambda status: (status.phase is Phase.SUCCEEDED, status.index), default=None)
 
 
 def _last_lines(status: ProcessStatus) -> tuple[str, ...]:

@@ -29,12 +29,12 @@ class ClairvoyantPolicy:
     every = 1.0
 
     def __init__(self, situation: PolicyContext) -> None:
-        scaling, workload = situation.spec.autoscaling, situation.workload
+        scaling, offered_load = situation.spec.autoscaling, situation.offered_load
         slots = situation.spec.slots or math.inf
-        loads = offered(workload.arrivals, workload.services)
+        loads = offered(offered_load.arrivals, offered_load.services)
         needs = [max(math.ceil(load / slots - 1e-9), 1 if load else 0) for load in loads]
         ahead = math.ceil(situation.startup + self.every)
-        self._start = workload.start
+        self._start = offered_load.start
         self._plan = [
             min(max(need, scaling.min_replicas), scaling.max_replicas) for need in highest_ahead(needs, ahead)
         ]

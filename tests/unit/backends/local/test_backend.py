@@ -23,7 +23,17 @@ from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
-from support.backends import LocalWorld, all_of, gone, local_world, observed, order, running, until
+from support.backends import (
+    LocalWorld,
+    all_of,
+    gone,
+    local_world,
+    observed,
+    order,
+    running,
+    running_once,
+    until,
+)
 from support.looking import until as looked
 
 ID = "iris-1-aaaaa"
@@ -80,7 +90,7 @@ async def test_the_sockets_folder_is_ours_alone(world: LocalWorld) -> None:
 
 async def test_a_sockets_folder_of_somebody_else_is_refused(world: LocalWorld, tmp_path: Path) -> None:
     world.home.run.symlink_to(tmp_path)
-    with pytest.raises(PermissionError, match="belongs to somebody else; remove it"):
+    with pytest.raises(PermissionError, match="belongs to another user; remove it"):
         await world.backend().adopt()
 
 
@@ -188,6 +198,63 @@ async def test_a_folder_that_was_removed_by_half_stays_dead(world: LocalWorld) -
     await looked(lambda: not members(group))
 
 
+WAITING = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)"
+
+
+async def test_one_that_runs_once_goes_on_under_the_next_operator(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(running_once(ID, "python", "-c", WAITING))
+        before = await ready(first)
+    second = world.backend()
+    async with running(second):
+        assert leader(second.observe("iris")[ID].status) == leader(before)
+        (world.project / "go").write_text("")
+        done = (await observed(second, ID, Phase.SUCCEEDED)).status
+        assert (done.restarts, done.exit_code) == (0, 0)
+
+
+async def test_one_that_ended_while_no_operator_ran_has_succeeded(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(running_once(ID, "python", "-c", WAITING))
+        group = leader(await ready(first))
+    (world.project / "go").write_text("")
+    await looked(lambda: not psutil.pid_exists(group) or psutil.Process(group).status() == "zombie")
+    second = world.backend()
+    await second.adopt()
+    assert second.observe("iris")[ID].status.phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize("operator", ["watches", "is away"])
+async def test_one_that_runs_once_never_runs_twice(world: LocalWorld, operator: str) -> None:
+    """Not even where its supervisor is killed, and nothing is known of how far it came."""
+    command = ("python", "-c", f"print('runs', flush=True)\n{WAITING}")
+    first = world.backend()
+    async with running(first):
+        await first.start(running_once(ID, *command))
+        group = leader(await ready(first))
+        log = world.home.replica_logs / "iris" / ID / "replica.log"
+        await looked(lambda: '"message":"runs"' in log.read_text())
+        if operator == "watches":
+            os.kill(group, signal.SIGKILL)
+            failed = (await observed(first, ID, Phase.FAILED)).status
+    if operator == "is away":
+        os.kill(group, signal.SIGKILL)
+        config_file = world.home.replicas / ID / "config.json"
+        await looked(lambda: not supervisor_process.is_supervisor(group, config_file))
+    second = world.backend()
+    async with running(second):
+        failed = (await observed(second, ID, Phase.FAILED)).status
+        assert (failed.reason, failed.restarts) == (Reason.SUPERVISOR_DIED, 0)
+        assert failed.message.endswith("before it reported how the replica ended")
+        assert not second.capacity().replicas
+        await looked(lambda: not members(group))
+        await second.stop(ID, grace=10)
+        await gone(second, ID)
+    assert log.read_text().count('"message":"runs"') == 1
+
+
 async def test_one_that_does_not_drain_is_killed_after_its_grace(world: LocalWorld) -> None:
     (world.project / "server.py").write_text(STUBBORN + (world.project / "server.py").read_text())
     backend = world.backend()
@@ -235,7 +302,7 @@ async def test_an_environment_that_cannot_be_built_says_why(world: LocalWorld) -
         status = (await observed(backend, ID, Phase.FAILED)).status
     assert status.reason is Reason.DEPENDENCIES
     assert status.message.startswith("installing requirements.txt failed: Couldn't parse requirement")
-    assert any("foo bar baz" in queue for queue in status.last_lines)
+    assert any("foo bar baz" in line for line in status.last_lines)
 
 
 async def test_a_project_that_cannot_be_had_says_why(world: LocalWorld) -> None:
@@ -288,8 +355,8 @@ async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
         )
         await second.stop(ID, grace=10)
         await ready(second, other)
-        printed = [queue async for queue in second.logs(LogQuery(api="iris"))]
-        assert [queue.message for queue in printed if queue.stream == "stdout"] == ["3,4", "3"]
+        printed = [line async for line in second.logs(LogQuery(api="iris"))]
+        assert [line.message for line in printed if line.stream == "stdout"] == ["3,4", "3"]
         await second.stop(other, grace=10)
         await gone(second, other)
 
@@ -366,16 +433,16 @@ async def test_only_so_many_start_at_once(world: LocalWorld) -> None:
 async def test_it_goes_on_when_the_disk_fails_it_for_a_while(world: LocalWorld) -> None:
     """A folder stands where the configuration should be written."""
     backend = world.backend()
-    unsafe_to_fork = world.home.replicas / ID / "config.json"
+    obstacle = world.home.replicas / ID / "config.json"
     async with running(backend):
         await backend.adopt()
-        ReplicaFolder(unsafe_to_fork.parent).create(order(ID))
-        unsafe_to_fork.mkdir()
+        ReplicaFolder(obstacle.parent).create(order(ID))
+        obstacle.mkdir()
         await backend.start(order(ID))
         status = (await observed(backend, ID, Phase.BACKOFF)).status
         assert status.reason is Reason.SUPERVISOR_DIED
         assert status.message.startswith("its supervisor could not be started: [Errno 21] Is a directory")
-        unsafe_to_fork.rmdir()
+        obstacle.rmdir()
         assert (await ready(backend)).restarts >= 1
 
 
@@ -416,9 +483,9 @@ async def test_notices_that_nobody_understands_do_no_harm(world: LocalWorld) -> 
     async with running(backend):
         await backend.start(order(ID))
         await ready(backend)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             for datagram in (b"", b"\xff\xfe", b"nobody-1-aaaaa", ID.encode()):
-                backlog_socket.sendto(datagram, str(world.home.run / NOTIFY_SOCKET))
+                sender.sendto(datagram, str(world.home.run / NOTIFY_SOCKET))
         await backend.stop(ID, grace=10)
         await gone(backend, ID)
 
@@ -440,3 +507,16 @@ async def test_cut_off_at_any_moment_it_leaves_a_replica_that_can_be_adopted(wor
     assert not supervisor_process.find_supervisors().keys() & {
         str(path) for path in world.home.replicas.glob("*/config.json")
     }
+
+
+async def test_one_that_runs_once_is_launched_again_only_where_it_was_not_launched(world: LocalWorld) -> None:
+    """A folder stands where its configuration should be written."""
+    backend = world.backend()
+    obstacle = world.home.replicas / ID / "config.json"
+    async with running(backend):
+        obstacle.mkdir(parents=True)
+        await backend.start(running_once(ID, "python", "-c", "print('runs', flush=True)"))
+        await observed(backend, ID, Phase.BACKOFF)
+        obstacle.rmdir()
+        done = (await observed(backend, ID, Phase.SUCCEEDED)).status
+    assert done.exit_code == 0

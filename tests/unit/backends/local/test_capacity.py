@@ -20,7 +20,9 @@ from gyrus.backends.local.capacity import (
     needs_of,
     total_of,
 )
+from gyrus.contract.workload import ComputeResources
 from gyrus.spec.api import Compute
+from gyrus.spec.workload import compute_of
 
 MACHINE = Machine(cpu=2000, mem=1000, gpus=("0", "1", "2"))
 
@@ -47,10 +49,10 @@ def names(claims: Iterable[Claim]) -> list[str]:
 
 
 def test_what_a_specification_needs() -> None:
-    assert needs_of(Compute()) == amount(cpu=200)
+    assert needs_of(compute_of(Compute())) == amount(cpu=200)
     compute = Compute.model_validate({"cpu": "1500m", "mem": "1Mi", "gpu": 2})
-    assert needs_of(compute) == amount(cpu=1500, mem=2**20, gpu=2)
-    assert needs_of(Compute(cpu=0.0001))[Resource.CPU] == 1
+    assert needs_of(compute_of(compute)) == amount(cpu=1500, mem=2**20, gpu=2)
+    assert needs_of(ComputeResources(cpu=0.0001))[Resource.CPU] == 1
 
 
 def test_each_gpu_has_one_holder() -> None:

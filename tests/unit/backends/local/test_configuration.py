@@ -6,25 +6,22 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gyrus.backends.local.configuration import LaunchContext, configure, limits_of
-from gyrus.backends.local.settings import LocalSettings
-from gyrus.backends.protocol import ReplicaOrder
+from gyrus.backends.local.configuration import LaunchContext, configure
 from gyrus.contract.home import Home
 from gyrus.contract.replica import HandlerConfig, ProcessConfig, ReplicaConfig
 from gyrus.runtime.codec import decode
 from gyrus.spec.realtime import RealtimeSpec
+from support.backends import order_of
 
 HOME = Home(Path("/home/me/.gyrus"))
 
 
 def configured(context: LaunchContext | None = None, **fields: object) -> ReplicaConfig:
     spec = RealtimeSpec.model_validate({"name": "iris"} | fields)
-    order = ReplicaOrder(id="iris-1-aaaaa", generation=1, revision=4, spec=spec, package="d")
+    order = order_of(spec, id="iris-1-aaaaa", generation=4, package="d")
     context = context or LaunchContext(project=Path("/p"), python=Path("/e/bin/python"))
-    return configure(order, context, HOME, LocalSettings())
+    return configure(order, context, HOME)
 
 
 def test_a_handler() -> None:
@@ -68,19 +65,6 @@ def test_devices_are_shown_to_those_who_hold_them_and_hidden_from_others() -> No
     own = configured(context, process=process, env={"CUDA_VISIBLE_DEVICES": "7"})
     assert own.env == {"CUDA_VISIBLE_DEVICES": "7"}
     assert configured(process=process).env == {}
-
-
-@given(st.integers(1, 64), st.integers(0, 1000), st.integers(0, 1000))
-def test_processes_share_slots_and_queue(processes: int, more: int, queue: int) -> None:
-    handler, slots = {"path": "h.py", "processes": processes}, processes + more
-    limits = limits_of(
-        RealtimeSpec.model_validate(
-            {"name": "a", "handler": handler, "max_concurrency": slots, "max_queue_length": queue}
-        )
-    )
-    assert limits.max_concurrency
-    assert limits.max_concurrency * processes <= slots
-    assert queue <= limits.max_queue_length * processes < queue + processes
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord, Unreadable
-from gyrus.backends.protocol import ReplicaOrder
 from gyrus.spec.realtime import RealtimeSpec
 from strategies.specs import api_specs
-from support.backends import order
+from support.backends import order, order_of
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(api_specs())
 def test_every_order_is_read_back(tmp_path: Path, spec: RealtimeSpec) -> None:
     folder = ReplicaFolder(tmp_path / "iris-1-aaaaa")
-    made = ReplicaOrder(id="iris-1-aaaaa", generation=3, revision=2, spec=spec, package=None)
+    made = order_of(spec, id="iris-1-aaaaa", generation=3, package=None)
     folder.create(made)
     assert folder.order() == made
 

@@ -24,7 +24,7 @@ from gyrus.contract.home import Home
 from gyrus.contract.operator import ForkServerView
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.spec.realtime import RealtimeSpec
-from support.backends import LocalWorld, all_of, gone, local_world, observed, running, until
+from support.backends import LocalWorld, all_of, gone, local_world, observed, order_of, running, until
 from support.looking import until as looked
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
@@ -42,13 +42,8 @@ def world() -> Iterator[LocalWorld]:
 
 def order(number: int = 0, *, revision: int = 1, gpu: int = 0, warm_start: str = "module") -> ReplicaOrder:
     handler = {"path": "handler.py", "warm_start": warm_start, "config": {"revision": revision}}
-    return ReplicaOrder(
-        id=f"iris-{revision}-{number:05}",
-        generation=revision,
-        revision=revision,
-        spec=RealtimeSpec.model_validate({"name": "iris", "handler": handler, "compute": {"gpu": gpu}}),
-        package="d1",
-    )
+    spec = RealtimeSpec.model_validate({"name": "iris", "handler": handler, "compute": {"gpu": gpu}})
+    return order_of(spec, id=f"iris-{revision}-{number:05}", generation=revision)
 
 
 async def fork_server(home: Home, revision: int = 1) -> int:
@@ -56,8 +51,9 @@ async def fork_server(home: Home, revision: int = 1) -> int:
     folder = ForkServerFolder(home.fork_servers / f"iris-{revision}")
 
     def is_parked() -> bool:
+        """The file of one that was killed stays until the next begins, and its number until it is reaped."""
         status = folder.status()
-        return status is not None and status.phase is ForkServerPhase.READY and psutil.pid_exists(status.pid)
+        return status is not None and status.phase is ForkServerPhase.READY and alive(status.pid)
 
     await looked(is_parked)
     status = folder.status()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.contract.replica import FATAL, Phase, Reason
+from gyrus.contract.replica import FATAL, Phase, Reason, RestartPolicy
 from gyrus.runtime.supervisor.process_state import LAST_LINES, Failure, ProcessRules, ProcessState, Want
 
 RULES = ProcessRules(start_timeout=10, patience=60, settled=60, last_words=5)
@@ -181,3 +181,25 @@ def check(before: ProcessState, state: ProcessState, now: float, stopped: bool) 
         assert state.wants(now) is not Want.START
     settled = replace(state.passed(now), progress="")
     assert settled.passed(now) == settled, "looking twice changes nothing"
+
+
+ONCE = replace(NEW, rules=replace(RULES, restart=RestartPolicy.NEVER))
+
+
+def test_one_that_must_not_run_twice_is_over_when_it_exits() -> None:
+    running = ONCE.started(1, None, 0, listening=False).runs(0)
+    assert running.phase is Phase.READY
+    assert not running.is_over
+    done = running.exited(0, (), 1)
+    assert (done.phase, done.is_over, done.status.exit_code) == (Phase.SUCCEEDED, True, 0)
+    failed = running.exited(2, ("bye",), 1)
+    assert (failed.phase, failed.is_over, failed.retry_at) == (Phase.FAILED, True, None)
+    for over in (done, failed):
+        assert over.stopping(2) == over
+        assert over.wants(100) is Want.NOTHING
+    assert running.stopping(1).exited(0, (), 2).phase is Phase.GONE
+
+
+def test_an_exit_after_a_verdict_is_a_failure_whatever_its_code() -> None:
+    failing = ONCE.started(1, None, 0, listening=False).announced_failure(BROKEN, 1)
+    assert failing.exited(0, (), 2).phase is Phase.FAILED

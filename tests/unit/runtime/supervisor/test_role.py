@@ -46,6 +46,19 @@ def test_a_front_stands_before_a_process_that_wants_one() -> None:
     assert queue_proxy.socket == "/run/a-1-x.0.sock"
 
 
+def test_each_process_has_the_address_that_was_given() -> None:
+    listen = ("unix:/a/b", "0.0.0.0:8080")
+    config = replace(CONFIG, handler=HandlerConfig(path="h.py"), processes=2, listen=listen)
+    roles = roles_of(config, "/r/config.json")
+    assert [(role.address, role.socket, role.port) for role in roles] == [
+        ("unix:/a/b", "/a/b", None),
+        ("0.0.0.0:8080", None, 8080),
+    ]
+    fronted = replace(CONFIG, process=PROCESS, queue_proxy=True, listen=("[::]:8080",))
+    server, queue_proxy = roles_of(fronted, "/r/config.json")
+    assert (server.address, queue_proxy.address, queue_proxy.port) == (None, "[::]:8080", 8080)
+
+
 def test_the_environment_is_the_specifications_and_little_else() -> None:
     mine = {"HOME": "/me", "LC_TIME": "C", "AWS_SECRET_ACCESS_KEY": "hush", "PYTHONPATH": "/x", "LANG": "de"}
     made = environment_of(replace(CONFIG, env={"LANG": "fr", "GYRUS_API": "forged"}), mine)

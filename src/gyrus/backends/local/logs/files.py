@@ -123,7 +123,7 @@ def _backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
     while end > 0:
         start = max(0, end - BLOCK)
         first, *others = (os.pread(file.fileno(), end - start, start) + rest).split(b"\n")
-        yield from (queue for queue in reversed(others) if queue)
+        yield from (line for line in reversed(others) if line)
         rest, end = first, start
     if rest:
         yield rest

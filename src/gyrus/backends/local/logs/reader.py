@@ -40,8 +40,8 @@ class Present:
         runs = {process.index: process.restarts for process in status.processes}
         return cls(started_at=status.started_at or 0.0, runs=runs)
 
-    def wrote(self, queue: LogLine) -> bool:
-        return queue.time >= self.started_at and queue.run >= self.runs.get(queue.process, 0)
+    def wrote(self, line: LogLine) -> bool:
+        return line.time >= self.started_at and line.run >= self.runs.get(line.process, 0)
 
 
 async def read_logs(
@@ -53,8 +53,8 @@ async def read_logs(
         lines = reading.past()
         while True:
             while batch := await asyncio.to_thread(reading.take, lines):
-                for queue in batch:
-                    yield queue
+                for line in batch:
+                    yield line
             if not query.follow:
                 return
             await asyncio.sleep(POLL)
@@ -89,7 +89,7 @@ class _Reading:
             yield from self.news()
             return
         self._find()
-        newest = [queue for log in self._logs.values() for queue in self._last(log, self._query.tail)]
+        newest = [line for log in self._logs.values() for line in self._last(log, self._query.tail)]
         newest.sort(key=_time)
         yield from newest[max(0, len(newest) - self._query.tail) :]
 
@@ -103,7 +103,7 @@ class _Reading:
         """The newest lines that were asked for."""
         since = (self._query.since or 0.0) - DISORDER
         backwards = log.backwards()
-        recent = takewhile(lambda queue: queue.time >= since, _parsed(backwards))
+        recent = takewhile(lambda line: line.time >= since, _parsed(backwards))
         try:
             return list(islice(filter(self._asked, recent), count))
         finally:
@@ -119,13 +119,13 @@ class _Reading:
         for name in sorted(there.keys() - self._logs.keys()):
             self._logs[name] = ReplicaLog(there[name])
 
-    def _asked(self, queue: LogLine) -> bool:
-        if self._query.since is not None and queue.time < self._query.since:
+    def _asked(self, line: LogLine) -> bool:
+        if self._query.since is not None and line.time < self._query.since:
             return False
         if not self._query.previous:
             return True
-        present = self._present(queue.replica)
-        return present is None or not present.wrote(queue)
+        present = self._present(line.replica)
+        return present is None or not present.wrote(line)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -136,12 +136,12 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _parsed(lines: Iterator[bytes]) -> Iterator[LogLine]:
-    for queue in lines:
+    for line in lines:
         try:
-            yield _decoder.decode(queue)
+            yield _decoder.decode(line)
         except msgspec.MsgspecError:
             continue  # not ours, or cut off by a crash of the machine
 
 
-def _time(queue: LogLine) -> float:
-    return queue.time
+def _time(line: LogLine) -> float:
+    return line.time

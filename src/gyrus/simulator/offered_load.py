@@ -12,7 +12,7 @@ from gyrus.spec.realtime import RealtimeSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
+class OfferedLoad:
     """Requests by number, in the order of their arrival."""
 
     name: str
@@ -34,7 +34,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadRules:
+class ServingRules:
     """The rules of one API and its platform. Times in seconds."""
 
     slots: int | None

@@ -1,0 +1,32 @@
+"""The first format of orders on disk, which carried the API's specification instead of a workload."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.spec import stored
+from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import workload_of
+
+VERSION = 1
+"""The version of the specifications in them."""
+
+
+def is_earlier(document: dict[str, Any]) -> bool:
+    return "spec" in document
+
+
+def read_earlier(document: dict[str, Any]) -> ReplicaOrder:
+    """Raises ValueError, TypeError, KeyError."""
+    spec = stored.read(json.dumps(document["spec"]), VERSION, endpoint_path="")
+    if not isinstance(spec, RealtimeSpec):
+        raise ValueError(f"its specification is not that of a RealtimeAPI: {spec}")
+    return ReplicaOrder(
+        id=document["id"],
+        api=spec.name,
+        generation=document["generation"],
+        revision=document["revision"],
+        workload=workload_of(spec, document["package"]),
+    )

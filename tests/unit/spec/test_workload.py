@@ -1,0 +1,67 @@
+"""From what the user asked for to what replicas run."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gyrus.contract.fork_server import Preload
+from gyrus.contract.replica import HandlerConfig, ProcessConfig, RestartPolicy
+from gyrus.contract.workload import ComputeResources, Workload, WorkloadEnvironment
+from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import workload_of
+
+
+def workload(**fields: object) -> Workload:
+    return workload_of(RealtimeSpec.model_validate({"name": "iris"} | fields), "d")
+
+
+def test_a_handler() -> None:
+    handler = {
+        "path": "handler.py",
+        "config": {"a": 1},
+        "requirements": "needs.txt",
+        "warm_start": "model",
+        "processes": 2,
+        "batching": {"max_size": 2, "max_wait": "20ms"},
+    }
+    compute = {"cpu": "500m", "mem": "1Gi", "gpu": 1}
+    found = workload(handler=handler, timeout="10s", compute=compute, env={"KEY": "value"})
+    assert found.code.package == "d"
+    assert found.code.handler == HandlerConfig(
+        path="handler.py", config={"a": 1}, batch_max_size=2, batch_max_wait=0.02
+    )
+    assert (found.code.processes, found.code.preload) == (2, Preload.MODEL)
+    assert found.compute == ComputeResources(cpu=0.5, mem=2**30, gpu=1)
+    assert found.environment == WorkloadEnvironment(requirements="needs.txt", variables={"KEY": "value"})
+    assert (found.limits.max_concurrency, found.limits.timeout, found.grace) == (2, 10.0, 40.0)
+    assert found.restart is RestartPolicy.ALWAYS
+    assert not found.queue_proxy
+
+
+def test_a_server_that_is_not_ours() -> None:
+    process = {"command": ["serve", "$PORT"], "ready": {"path": "/health"}}
+    found = workload(process=process)
+    assert found.code.process == ProcessConfig(command=("serve", "$PORT"), ready_path="/health")
+    assert (found.code.preload, found.limits.max_concurrency, found.queue_proxy) == (None, None, False)
+    assert workload(process=process, max_concurrency=3).queue_proxy
+
+
+def test_what_replicas_do_not_see_does_not_change_their_workload() -> None:
+    handler = {"path": "handler.py"}
+    assert workload(handler=handler) == workload(handler=handler, autoscaling={"max_replicas": 7})
+    assert workload(handler=handler) != workload(handler=handler, env={"A": "b"})
+
+
+@given(st.integers(1, 64), st.integers(0, 1000), st.integers(0, 1000))
+def test_processes_share_slots_and_queue(processes: int, more: int, queue: int) -> None:
+    handler, slots = {"path": "h.py", "processes": processes}, processes + more
+    limits = workload_of(
+        RealtimeSpec.model_validate(
+            {"name": "a", "handler": handler, "max_concurrency": slots, "max_queue_length": queue}
+        ),
+        None,
+    ).limits
+    assert limits.max_concurrency
+    assert limits.max_concurrency * processes <= slots
+    assert queue <= limits.max_queue_length * processes < queue + processes
