@@ -164,9 +164,11 @@ def kill_leftovers(group: int, replica: str) -> None:
     as anything is left of a group, no process gets its number; later the number may be anybody's.
     """
     given_up = time.monotonic() + LAST_RESORT
-    while any(_belongs_to(pid, replica) for pid in _members(group)):
-        _send(os.killpg, group, signal.SIGKILL)
-        if time.monotonic() > given_up:
+    while time.monotonic() < given_up:
+        owners = {_owner(pid) for pid in _members(group)}
+        if replica in owners:
+            _send(os.killpg, group, signal.SIGKILL)
+        elif None not in owners:
             break
         time.sleep(LOOK_AGAIN)
 
@@ -199,12 +201,17 @@ def _members(group: int) -> Iterator[int]:
             continue
 
 
-def _belongs_to(pid: int, replica: str) -> bool:
-    """Supervisors tell all their processes whose they are."""
+def _owner(pid: int) -> str | None:
+    """Return the replica that this process belongs to: its supervisor gives each of them a variable.
+
+    Returns an empty string if there is none. Returns None if that is unknown: while a process replaces
+    its program by another (exec), its environment is empty for some microseconds.
+    """
     try:
-        return psutil.Process(pid).environ().get(REPLICA_VARIABLE) == replica
+        environment = psutil.Process(pid).environ()
     except psutil.Error:
-        return False
+        return ""
+    return environment.get(REPLICA_VARIABLE, "") if environment else None
 
 
 def _pidfd(pid: int) -> int | None:
