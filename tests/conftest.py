@@ -1,0 +1,66 @@
+"""What a test needs: each that starts processes is marked, so that ``make test-fast`` leaves it out.
+
+The marks are described in CONTRIBUTING.md. Where processes are left out, a test that starts one all the same
+fails: its mark is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+STARTING_FIXTURES = frozenset(
+    {
+        "platform",
+        "shared_platform",
+        "postgresql",
+        "postgresql_server",
+        "replicas",
+    }
+)
+"""Fixtures that start processes."""
+STARTING_EVENTS = frozenset(
+    {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
+)
+"""Python's audit events."""
+
+_started: list[str] = []
+"""The processes that this one has started, if the run leaves processes out."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "not processes" in config.option.markexpr:
+        sys.addaudithook(_note)
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and _starts_processes(item):
+            item.add_marker("processes")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    before = len(_started)
+    result = yield
+    if started := _started[before:]:
+        pytest.fail(f"it starts processes ({', '.join(started)}): mark it with pytest.mark.processes")
+    return result
+
+
+def _starts_processes(item: pytest.Function) -> bool:
+    path = item.path.relative_to(TESTS)
+    if path.parts[0] == "e2e" or path.name.endswith("_envoy.py"):
+        return True
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return bool(STARTING_FIXTURES & {*item.fixturenames, *map(str, parameters)})
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if event in STARTING_EVENTS:
+        _started.append(str(arguments[0]) if arguments else event)
