@@ -1,4 +1,4 @@
-"""What a call of the operator to a replica's process costs, in CPU of the operator.
+"""The CPU time that the operator spends on a call to a replica's process.
 
 The client beside two that do less: bare streams, which read nothing but a head and a length, and h11 on a
 bare protocol. All ask the same processes for their loads, over kept Unix sockets, several at a time.
@@ -28,7 +28,7 @@ from gyrus.contract.replica import LOAD_PATH
 
 TIMEOUT = 5.0
 CALLS = 40
-"""Of each process in a round."""
+"""Calls to each process in a round."""
 LOAD = {
     "slots": 1,
     "busy": 1,

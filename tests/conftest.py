@@ -1,7 +1,7 @@
-"""What a test needs: each that starts processes is marked, so that ``make test-fast`` leaves it out.
+"""The mark of tests that start processes, by which ``make test-fast`` leaves them out.
 
-The marks are described in CONTRIBUTING.md. Where processes are left out, a test that starts one all the same
-fails: its mark is missing.
+CONTRIBUTING.md describes the marks. In a run that leaves such tests out, a test that starts a process without
+the mark fails.
 """
 
 from __future__ import annotations

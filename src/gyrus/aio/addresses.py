@@ -18,7 +18,7 @@ class ClientTls:
     """How a client speaks TLS."""
 
     context: ssl.SSLContext
-    """Has the trusted authorities, and the client's own certificate if servers require one."""
+    """The trusted authorities, and the client's own certificate if servers require one."""
     server_name: str | None = None
     """The name that the server's certificate must have. None: the address's host; a Unix socket has none, so
     there it is required."""

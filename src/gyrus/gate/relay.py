@@ -47,7 +47,7 @@ class Relay(asyncio.Protocol):
 async def connect(
     client: asyncio.Transport, endpoint: str, passing: Counter[str]
 ) -> asyncio.Transport | None:
-    """None: the replica takes no connection."""
+    """Connect to the replica. Returns None if it takes no connection."""
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(PATIENCE):
             transport, _ = await addresses.connect(endpoint, lambda: Relay(client, endpoint, passing))

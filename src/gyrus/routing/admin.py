@@ -25,7 +25,7 @@ class AdminError(Exception):
 
 
 class Admin:
-    """Has a connection for each request: a kept one may lead to the old Envoy of a hot restart."""
+    """A client with a new connection for each request: a kept one may lead to the old Envoy of a hot restart."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +52,7 @@ class Admin:
         return response.body
 
     def peer(self) -> int | None:
-        """The process id of who listens on the socket, where the system tells."""
+        """Return the id of the process that listens on the socket. Returns None if the system does not know."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(TIMEOUT)
             try:

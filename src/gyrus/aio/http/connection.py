@@ -15,7 +15,7 @@ from gyrus.aio.http.message import HttpRequest, HttpResponse
 FRAMING = 8
 """Bytes around each byte of a body, at most: in chunks of one byte there are five."""
 LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
-"""Headers that tell where a body ends."""
+"""Headers that define where a body ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class HttpConnection(asyncio.Protocol):
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        """None: the connection is lost. It refers to this in its turn."""
+        """The parser refers to this connection in its turn. None: the connection is lost."""
         self._answer: asyncio.Future[HttpResponse] | None = None
-        """What the exchange under way waits for."""
+        """The answer that the exchange under way waits for."""
         self._method = ""
         self._received = 0
         self._body_length = 0
@@ -47,13 +47,13 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Whether it can carry another request."""
+        """True if the connection can carry another request."""
         transport = self._transport
         return self._keep_alive and transport is not None and not transport.is_closing()
 
     @property
     def silent(self) -> bool:
-        """Whether nothing has come in answer to the latest request."""
+        """True if nothing has come in answer to the latest request."""
         return self._received == 0
 
     async def exchange(self, request: HttpRequest, encoded: bytes) -> HttpResponse:

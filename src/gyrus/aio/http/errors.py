@@ -1,4 +1,4 @@
-"""Why there is no answer.
+"""Reasons for having no answer.
 
 ::
 
