@@ -13,16 +13,10 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-STARTING_FIXTURES = frozenset(
-    {
-        "platform",
-        "shared_platform",
-        "postgresql",
-        "postgresql_server",
-        "replicas",
-    }
-)
+STARTING_FIXTURES = frozenset({"platform", "shared_platform", "postgresql_server", "replicas"})
 """Fixtures that start processes."""
+STARTING_PARAMETERS = frozenset({"local", "postgresql"})
+"""Parameters of fixtures that run the same test over every backend or store: those that start processes."""
 STARTING_EVENTS = frozenset(
     {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
 )
@@ -57,8 +51,9 @@ def _starts_processes(item: pytest.Function) -> bool:
     path = item.path.relative_to(TESTS)
     if path.parts[0] == "e2e" or path.name.endswith("_envoy.py"):
         return True
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return bool(STARTING_FIXTURES & {*item.fixturenames, *map(str, parameters)})
+    parameters: dict[str, object] = item.callspec.params if hasattr(item, "callspec") else {}
+    used = set(item.fixturenames) - parameters.keys()
+    return bool(STARTING_FIXTURES & used or STARTING_PARAMETERS & set(map(str, parameters.values())))
 
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:

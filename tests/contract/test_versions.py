@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state import transitions
 from gyrus.state.errors import StaleVersion
 from gyrus.state.records import Api
@@ -59,7 +59,7 @@ async def one_is_stale(url: str, write: Write) -> None:
     one, other = Database(create_engine(url)), Database(create_engine(url))
     async with open_store(url) as store:
         await store.deploy(
-            [ApiSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}})], None, NOW
+            [RealtimeSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}})], None, NOW
         )
         for version in range(1, 11):
             ends = await asyncio.gather(write(one, 7), write(other, 8), return_exceptions=True)

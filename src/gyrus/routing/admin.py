@@ -25,7 +25,7 @@ class AdminError(Exception):
 
 
 class Admin:
-    """A client with a new connection for each request: a kept one may lead to the old Envoy of a hot restart."""
+    """Connects for each request: a kept connection may lead to the old Envoy of a hot restart."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +52,7 @@ class Admin:
         return response.body
 
     def peer(self) -> int | None:
-        """Return the id of the process that listens on the socket. Returns None if the system does not know."""
+        """Return the id of the process that listens on the socket, or None if it is unknown."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(TIMEOUT)
             try:

@@ -16,6 +16,8 @@ from gyrus.simulator.workload import Workload, WorkloadRules
 from support.rehearsals import workload
 from support.traffic import api
 
+pytestmark = pytest.mark.slow
+
 LOAD = 25
 """Slots, on average; it swings by 40 % of that."""
 SWING = 0.4

@@ -153,6 +153,7 @@ def test_nobody_waits_long_behind_a_stuck_request_while_another_replica_is_free(
     assert sorted(run.begun) == pytest.approx([0.0, 0.1, 1.1, 2.1], abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("replicas", "share"), [(4, 0.8), (16, 0.9)])
 def test_many_replicas_are_almost_one_queue(replicas: int, share: float) -> None:
     """The difference to Erlang's formula is the time until the gate looks again."""

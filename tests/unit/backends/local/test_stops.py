@@ -18,6 +18,8 @@ from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.replica import Phase
 from support.backends import LocalWorld, gone, local_world, observed, running
 
+pytestmark = pytest.mark.processes
+
 ID = "iris-1-aaaaa"
 TESTS = Path(__file__).parents[3]
 
