@@ -11,9 +11,9 @@ import pytest
 from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import of_run
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.service import Fixed
-from gyrus.simulator.workload import Workload, WorkloadRules
-from support.rehearsals import workload
+from support.rehearsals import offered_load
 from support.traffic import api
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ END = 3600.0
 """Seconds: what is learned fades over half an hour; then another is looked at."""
 
 
-def wavering(period: float) -> Workload:
+def wavering(period: float) -> OfferedLoad:
     """Requests of a second, at random."""
     draw, now = random.Random(period), 0.0
     arrivals: list[float] = []
@@ -34,13 +34,13 @@ def wavering(period: float) -> Workload:
         now += draw.expovariate(LOAD * (1 + SWING))
         if draw.random() * (1 + SWING) < 1 + SWING * math.sin(2 * math.pi * now / period):
             arrivals.append(now)
-    return workload(*((arrival, 1.0) for arrival in arrivals))
+    return offered_load(*((arrival, 1.0) for arrival in arrivals))
 
 
 @pytest.mark.parametrize("period", [450, 600])
 def test_the_number_of_replicas_does_not_follow_every_wave(period: float) -> None:
-    spec, work = api(), wavering(period)
-    run = simulate(work, WorkloadRules.of(spec, Fixed(8.0)), DefaultPolicy(spec))
+    spec, load = api(), wavering(period)
+    run = simulate(load, ServingRules.of(spec, Fixed(8.0)), DefaultPolicy(spec))
     numbers = [look.requested for look in run.looks if SETTLED <= look.at < END]
     changes = sum(new != old for old, new in pairwise(numbers))
     assert changes <= 3
