@@ -1,4 +1,4 @@
-.PHONY: setup demo test check bench format lock
+.PHONY: setup demo test test-fast check bench format lock
 
 setup:   ## the project's environment in .venv
 	scripts/setup
@@ -6,6 +6,8 @@ demo:    ## the platform, the iris example, one prediction
 	scripts/demo
 test:    ## every test but the cluster's
 	scripts/test
+test-fast: ## the tests that start no processes, within a minute
+	scripts/test fast
 check:   ## lint, types, layers, docs
 	scripts/check
 bench:   ## the figures that the README claims

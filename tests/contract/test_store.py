@@ -301,6 +301,18 @@ class TestScale:
             await store.scale(api, 8, at(2))
         assert (await get(store)).replicas == 7
 
+    async def test_of_writers_at_once_that_read_the_same_one_writes(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        for _ in range(5):
+            ends = await asyncio.gather(
+                *(store.scale(api, api.replicas + more, at(1)) for more in (1, 2, 3)), return_exceptions=True
+            )
+            (written,) = [end for end in ends if isinstance(end, Api)]
+            assert [type(end) for end in ends if end is not written] == [StaleVersion, StaleVersion]
+            assert written == await get(store)
+            assert written.version == api.version + 1
+            api = written
+
 
 class TestScaleToZero:
     async def test_a_deploy_wakes_an_idle_api(self, store: Store) -> None:
@@ -564,6 +576,19 @@ class TestConcurrency:
                 else:
                     assert isinstance(ended, Api)
                     assert api.live == begun.target
+
+    async def test_of_operators_that_read_the_same_one_writes(self, database: str) -> None:
+        async with open_store(database) as one, open_store(database) as other:
+            api = await deploy(one, spec())
+            for _ in range(10):
+                ends = await asyncio.gather(
+                    *(store.scale(api, n, at(1)) for n, store in enumerate((one, other), api.replicas + 1)),
+                    return_exceptions=True,
+                )
+                (written,) = [end for end in ends if isinstance(end, Api)]
+                assert {type(end) for end in ends} == {Api, StaleVersion}
+                assert written == await get(one) == await get(other)
+                api = written
 
     async def test_many_writers_and_readers(self, database: str) -> None:
         async with open_store(database) as store:

@@ -1,4 +1,4 @@
-"""Concurrency without a domain: clock, back-off, work queue, tasks, signals.
+"""Concurrency and I/O without a domain: clock, back-off, work queue, tasks, signals, connections, HTTP.
 
 Modules here could serve any asyncio program. Code that knows about an API or a replica belongs elsewhere.
 """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from gyrus.aio import addresses
+
 PATIENCE = 1.0
 """Seconds that a replica may take to accept a connection."""
-UNIX = "unix:"
 
 
 class Relay(asyncio.Protocol):
@@ -47,10 +47,11 @@ class Relay(asyncio.Protocol):
 async def connect(
     client: asyncio.Transport, endpoint: str, passing: Counter[str]
 ) -> asyncio.Transport | None:
-    """None: the replica takes no connection."""
+    """Connect to the replica. Returns None if it takes no connection."""
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(PATIENCE):
-            return await _connect(endpoint, lambda: Relay(client, endpoint, passing))
+            transport, _ = await addresses.connect(endpoint, lambda: Relay(client, endpoint, passing))
+            return transport
     return None
 
 
@@ -58,13 +59,3 @@ def abandon(onward: asyncio.Transport) -> None:
     """Nothing is to be passed on after all: it ends, and the client's side does not."""
     cast("Relay", onward.get_protocol()).abandon()
     onward.abort()
-
-
-async def _connect(endpoint: str, protocol: Callable[[], Relay]) -> asyncio.Transport:
-    loop = asyncio.get_running_loop()
-    if endpoint.startswith(UNIX):
-        transport, _ = await loop.create_unix_connection(protocol, endpoint.removeprefix(UNIX))
-        return transport
-    host, _, port = endpoint.rpartition(":")
-    transport, _ = await loop.create_connection(protocol, host.strip("[]"), int(port))
-    return transport

@@ -15,6 +15,8 @@ from gyrus.simulator.service import Fixed
 from support.rehearsals import offered_load
 from support.traffic import api
 
+pytestmark = pytest.mark.slow
+
 SETTLED = 1800.0
 END = 5400.0
 """Seconds: what is learned fades over half an hour; then an hour is looked at."""

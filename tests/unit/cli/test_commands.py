@@ -295,6 +295,7 @@ def test_predict_sends_json_files_and_input(
     assert gyrus("predict", "iris", "-").out == "grüße\n"
 
 
+@pytest.mark.processes
 def test_predict_hands_on_bytes(operator: Operator, gyrus: Gyrus, tmp_path: Path) -> None:
     live(operator)
     picture = tmp_path / "picture.png"
@@ -367,6 +368,7 @@ def test_environments_that_cannot_be(arguments: tuple[str, ...], gyrus: Gyrus) -
     assert gyrus("env", *arguments).code == 2
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_completion_scripts(shell: str, gyrus: Gyrus) -> None:
     assert "_GYRUS_COMPLETE" in gyrus("completion", shell).out

@@ -139,6 +139,7 @@ def test_a_link_that_leaves_the_folder_is_refused(operator: Operator, gyrus: Gyr
     assert "secret" in ran.err
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_says_that_the_rollout_goes_on(operator: Operator, folder: Path) -> None:
     operator.backend.script = never_ready
@@ -160,6 +161,7 @@ def test_ctrl_c_says_that_the_rollout_goes_on(operator: Operator, folder: Path) 
     assert err == "Interrupted. The rollout of iris continues.\n  Watch it with: gyrus describe iris\n"
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_on_a_terminal_the_rollout_is_a_picture(operator: Operator, folder: Path) -> None:
     operator.backend.script = never_ready
@@ -173,6 +175,7 @@ def test_on_a_terminal_the_rollout_is_a_picture(operator: Operator, folder: Path
     assert b"iris: iris-1-" not in shown
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_without_colour_where_that_is_asked_for(operator: Operator, folder: Path) -> None:
     with on_terminal(operator, "deploy", str(folder), NO_COLOR="1") as terminal:

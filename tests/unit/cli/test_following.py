@@ -21,7 +21,7 @@ from support.command_line import Gyrus, on_terminal
 from support.operator_thread import Operator
 from support.project import Project, handler_api
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform == "win32", reason="needs signals")]
 
 HANDLER = "class Handler:\n    def predict(self, payload):\n        return payload\n"
 

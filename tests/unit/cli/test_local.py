@@ -41,6 +41,7 @@ def announce(home: Home, pid: int, started: float) -> None:
     home.operator_file.write_text(json.dumps(facts))
 
 
+@pytest.mark.processes
 def test_an_operator_that_lives_is_found(home: Home, bystander: psutil.Process) -> None:
     assert local.running(home) is None
     announce(home, bystander.pid, bystander.create_time())
@@ -49,6 +50,7 @@ def test_an_operator_that_lives_is_found(home: Home, bystander: psutil.Process) 
     assert found.pid == bystander.pid
 
 
+@pytest.mark.processes
 def test_the_file_of_a_dead_operator_is_not_believed(home: Home, bystander: psutil.Process) -> None:
     announce(home, bystander.pid, bystander.create_time())
     bystander.kill()
@@ -56,11 +58,13 @@ def test_the_file_of_a_dead_operator_is_not_believed(home: Home, bystander: psut
     assert local.running(home) is None
 
 
+@pytest.mark.processes
 def test_another_process_with_its_number_is_not_the_operator(home: Home, bystander: psutil.Process) -> None:
     announce(home, bystander.pid, bystander.create_time() - 3600)
     assert local.running(home) is None
 
 
+@pytest.mark.processes
 def test_an_operator_that_does_not_answer_is_ended(home: Home, bystander: psutil.Process) -> None:
     announce(home, bystander.pid, bystander.create_time())
     found = local.running(home)
@@ -130,6 +134,7 @@ def test_a_home_that_cannot_be_written(gyrus: Gyrus, tmp_path: Path, monkeypatch
     )
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="the local platform needs Linux or macOS")
 def test_a_port_that_is_taken(gyrus: Gyrus, home: Home) -> None:
     gateway, _ = free_ports(2)
@@ -141,6 +146,7 @@ def test_a_port_that_is_taken(gyrus: Gyrus, home: Home) -> None:
     assert not home.settings_file.exists()
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="the local platform needs Linux or macOS")
 def test_an_operator_that_dies_at_its_start_leaves_its_last_words(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -156,6 +162,7 @@ def test_an_operator_that_dies_at_its_start_leaves_its_last_words(
     assert str(home.operator_log) in told.value.remedy
 
 
+@pytest.mark.processes
 def test_what_is_left_of_a_platform_is_seen(home: Home) -> None:
     assert not local.has_leftovers(home)
     file = str(home.replicas / "config.json")

@@ -28,6 +28,7 @@ def median_seconds(command: list[str]) -> float:
     return statistics.median(once() for _ in range(9))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_it_starts_within_three_times_of_python_itself(option: str) -> None:
     bare = median_seconds([sys.executable, "-c", "pass"])
@@ -119,6 +120,7 @@ def test_a_bug_is_told_shortly_and_its_details_are_kept(
     assert "Traceback" in gyrus("get").err
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     reading, writing = os.pipe()
@@ -136,6 +138,7 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 UNIX_ONLY = ("fcntl", "resource", "pwd", "grp", "termios", "uvloop", "httptools", "grpc")
 
 
+@pytest.mark.processes
 def test_client_and_command_line_need_nothing_of_unix_alone() -> None:
     program = f"""
 import importlib, sys

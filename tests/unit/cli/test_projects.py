@@ -78,6 +78,7 @@ def test_validate_without_a_file_says_what_makes_one(gyrus: Gyrus, tmp_path: Pat
     assert "gyrus init" in ran.err
 
 
+@pytest.mark.processes
 def test_the_project_passes_its_own_test(gyrus: Gyrus, tmp_path: Path) -> None:
     gyrus("init", tmp_path / "flats")
     tested = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."]

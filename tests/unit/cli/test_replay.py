@@ -278,6 +278,7 @@ def test_an_unknown_api(gyrus: Gyrus, iris: str, trace: Path) -> None:
     assert "Did you mean iris?" in ran.err
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_ends_it_and_reports_what_there_is(iris: str, trace: Path, operator: Operator) -> None:
     with serving() as endpoint:

@@ -154,6 +154,7 @@ def test_without_a_renderer_a_png_is_refused_at_once(
     assert "--plot run.svg" in ran.err
 
 
+@pytest.mark.processes
 def test_a_renderer_makes_the_png_or_its_words_are_shown(
     gyrus: Gyrus, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

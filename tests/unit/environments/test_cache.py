@@ -19,6 +19,8 @@ from gyrus.environments.cache import EnvironmentCache, EnvironmentRequest
 from gyrus.environments.errors import EnvironmentFailure
 from support.wheels import make_wheel
 
+pytestmark = pytest.mark.processes
+
 
 @dataclass
 class Bench:

@@ -125,6 +125,7 @@ def _base_python() -> str:
     return os.path.realpath(sys.executable)
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(
     subprocess.run([_base_python(), "-c", "import pip"], capture_output=True).returncode != 0,
     reason="the base interpreter has no pip to compare with",

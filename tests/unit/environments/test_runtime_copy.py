@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from gyrus.environments.runtime_copy import RuntimeCode
 
 
@@ -21,6 +23,7 @@ def test_it_is_copied_once_and_whole(tmp_path: Path) -> None:
     assert not (place / "gyrus/control").exists()
 
 
+@pytest.mark.processes
 def test_the_copy_runs_without_the_operator_installed(tmp_path: Path) -> None:
     place = RuntimeCode.installed().place(tmp_path)
     script = f"import sys; sys.path.insert(0, {str(place)!r}); import gyrus.runtime.supervisor.loop as m"

@@ -60,6 +60,7 @@ def test_its_fault_fits_into_a_line(lines: list[str], told: str) -> None:
     assert said(lines) == told
 
 
+@pytest.mark.processes
 async def test_a_failure_has_its_own_words(tmp_path: Path) -> None:
     bad = tmp_path / "requirements.txt"
     bad.write_text("foo bar baz\n")
@@ -70,6 +71,7 @@ async def test_a_failure_has_its_own_words(tmp_path: Path) -> None:
     assert "\x1b" not in "".join(failure.value.lines)
 
 
+@pytest.mark.processes
 async def test_cancelled_it_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
     """uv builds a package whose build never ends."""
     package = tmp_path / "endless"

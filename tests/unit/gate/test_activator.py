@@ -292,6 +292,7 @@ def living_connections() -> list[GatewayConnection]:
     return [each for each in gc.get_objects() if isinstance(each, GatewayConnection)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 async def test_nothing_is_left_of_thousands_in_any_order(gate: Gate, seed: int) -> None:
     chance = random.Random(seed)

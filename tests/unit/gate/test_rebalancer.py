@@ -54,15 +54,20 @@ class Process:
                 self.other.busy = 1
 
 
+def rebalancing(api: str) -> bool:
+    """Whether the rebalancer looks at the API again and again. If not, nothing is asked of its replicas."""
+    return any(task.get_name() == f"rebalance {api}" for task in asyncio.all_tasks())
+
+
 class House:
     def __init__(self, board: Board, backlog_socket: Path, one: Process, other: Process) -> None:
         self.board, self.backlog_socket, self.one, self.other = board, backlog_socket, one, other
 
-    def route(self, queueing: QueuePolicy | None = QUEUEING) -> None:
+    def route(self, queueing: QueuePolicy | None = QUEUEING, api: str = "a") -> None:
         to = frozenset({self.one.upstream.endpoint, self.other.upstream.endpoint})
-        self.board.routes["a"] = Route(api="a", path="/a", endpoints=to, timeout=5, queueing=queueing)
-        self.board.acknowledged["a"] = to
-        self.board.acknowledged_signals.notify("a")
+        self.board.routes[api] = Route(api=api, path=f"/{api}", endpoints=to, timeout=5, queueing=queueing)
+        self.board.acknowledged[api] = to
+        self.board.acknowledged_signals.notify(api)
 
     def notify(self, api: str = "a") -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
@@ -103,7 +108,7 @@ async def test_replica_that_rings_is_looked_at_and_looks_end_with_the_queue(hous
     await until(lambda: house.other.busy == 1)
     await until(lambda: house.one.waiting == 0)
     looks = house.one.looks
-    await asyncio.sleep(0.2)
+    await until(lambda: not rebalancing("a"))
     assert house.one.looks <= looks + 1
 
 
@@ -115,12 +120,19 @@ async def test_crowd_in_the_gateway_is_reason_enough(house: House) -> None:
     await until(lambda: house.other.busy == 1)
 
 
-async def test_what_has_no_queue_of_ours_is_never_asked(house: House) -> None:
+async def test_what_has_no_queue_of_ours_is_never_asked(house: House, tmp_path: Path) -> None:
+    third, fourth = Process(tmp_path / "third.sock"), Process(tmp_path / "fourth.sock")
     house.route(None)
     house.notify()
     house.notify("unknown")
-    await asyncio.sleep(0.1)
-    assert house.one.looks == house.other.looks == 0
+    async with third.upstream.serving(), fourth.upstream.serving():
+        House(house.board, house.backlog_socket, third, fourth).route(api="b")
+        house.notify("b")
+        await until(lambda: third.looks)  # notifications are taken in their order
+        assert not rebalancing("a")
+        assert not rebalancing("unknown")
+        assert house.one.looks == house.other.looks == 0
+        await until(lambda: not rebalancing("b"))
 
 
 async def test_dead_replica_stands_in_nobodys_way(house: House) -> None:

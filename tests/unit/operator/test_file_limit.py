@@ -25,11 +25,13 @@ def limits(soft: int, hard: int) -> list[int]:
     return [int(word) for word in done.stdout.split()]
 
 
+@pytest.mark.processes
 def test_limit_is_raised_as_far_as_is_allowed() -> None:
     assert limits(256, 4096) == [1194, 4096, 4096]
     assert limits(4096, 4096) == [1194, 4096, 4096]
 
 
+@pytest.mark.processes
 def test_nothing_is_held_where_there_is_hardly_room_to_live() -> None:
     assert limits(128, 256) == [0, 256, 256]
 

@@ -299,6 +299,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.processes
 async def test_an_upload_to_a_full_disk(small_disk: Path):
     shelf = PackageStore(small_disk / "packages", small_disk / "projects")
     shelf.clean_up()
@@ -323,6 +324,7 @@ def test_a_full_disk_is_told():
         raise PermissionError
 
 
+@pytest.mark.processes
 def test_importing_it_loads_nothing_heavy():
     code = (
         "import sys, gyrus.packaging.archive, gyrus.packaging.store\n"

@@ -28,6 +28,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return request.param
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("way")
 async def test_end_of_a_process_is_noticed(tmp_path: Path) -> None:
     process = spawn([sys.executable, "-c", "input()"], tmp_path / "out")  # its input is at its end at once
@@ -37,6 +38,7 @@ async def test_end_of_a_process_is_noticed(tmp_path: Path) -> None:
     assert "EOFError" in (tmp_path / "out").read_text()
 
 
+@pytest.mark.processes
 async def test_process_is_nobody_s_child_and_can_be_ended(tmp_path: Path) -> None:
     process = spawn(["/bin/sleep", "60"], tmp_path / "out")
     assert process.alive

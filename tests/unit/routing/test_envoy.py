@@ -15,6 +15,8 @@ from gyrus.routing.envoy import Envoy
 from gyrus.routing.settings import GatewayFiles, GatewaySettings
 from support.upstreams import free_port
 
+pytestmark = pytest.mark.processes
+
 
 class Listener:
     """Hears how Envoy fares."""

@@ -20,6 +20,8 @@ from gyrus.contract.replica import HandlerConfig, Limits, ReplicaConfig
 from gyrus.runtime.codec import encode
 from support.wire import Received, read_replies
 
+pytestmark = pytest.mark.processes
+
 WAIT = 30.0
 
 

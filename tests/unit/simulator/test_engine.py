@@ -24,6 +24,7 @@ def erlang_c(servers: int, load: float) -> float:
     return blocked / (1 - share * (1 - blocked))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slots", "share"), [(1, 0.5), (4, 0.8), (16, 0.9)])
 def test_exponential_service_waits_as_erlang_says(slots: int, share: float) -> None:
     work = poisson(slots * share, 100_000, 1.0, exponential=True)
@@ -33,6 +34,7 @@ def test_exponential_service_waits_as_erlang_says(slots: int, share: float) -> N
     assert fmean(waits(run)) == pytest.approx(chance / (slots - slots * share), rel=0.06)
 
 
+@pytest.mark.slow
 def test_constant_service_waits_half_as_long() -> None:
     """Pollaczek and Khinchine, for M/D/1."""
     work = poisson(0.8, 100_000, 1.0, exponential=False)
@@ -153,6 +155,7 @@ def test_nobody_waits_long_behind_a_stuck_request_while_another_replica_is_free(
     assert sorted(run.begun) == pytest.approx([0.0, 0.1, 1.1, 2.1], abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("replicas", "share"), [(4, 0.8), (16, 0.9)])
 def test_many_replicas_are_almost_one_queue(replicas: int, share: float) -> None:
     """The difference to Erlang's formula is the time until the gate looks again."""
@@ -162,6 +165,7 @@ def test_many_replicas_are_almost_one_queue(replicas: int, share: float) -> None
     assert fmean(waits(run)) == pytest.approx(chance / (replicas - replicas * share), rel=0.1, abs=0.03)
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_runs() -> None:
     work = poisson(3.0, 5_000, 1.0, exponential=True)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.service import Fixed
 from gyrus.simulator.tuning import Goal, Tuned, tune, with_settings
 from gyrus.spec.load import check
 from gyrus.spec.realtime import RealtimeSpec
 from support.rehearsals import poisson
+
+pytestmark = pytest.mark.slow
 
 
 def spec(**autoscaling: Any) -> RealtimeSpec:

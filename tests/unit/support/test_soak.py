@@ -39,6 +39,7 @@ def explained(one: Seen, history: History = History(), *others: Seen) -> Explana
     return Judge(BY_NAME, history, [one, *others]).explain(one)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1000))
 def test_equal_seeds_give_equal_scenarios(seed: int) -> None:
     assert scenario(seed, 20.0, TARGETS) == scenario(seed, 20.0, TARGETS)
@@ -52,6 +53,7 @@ def test_requests_are_in_order_and_numbered(seed: int, seconds: float) -> None:
     assert sorted(made.asks, key=lambda one: one.at) == list(made.asks)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.floats(60, 600))
 def test_kills_keep_their_distance(seed: int, seconds: float) -> None:

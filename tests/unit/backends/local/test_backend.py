@@ -36,6 +36,8 @@ from support.backends import (
 )
 from support.looking import until as looked
 
+pytestmark = pytest.mark.processes
+
 ID = "iris-1-aaaaa"
 SETTINGS = LocalSettings(backoff=Backoff(0.1, 1.0), kill_margin=0.5, reread=0.5)
 STUBBORN = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -27,7 +27,7 @@ from gyrus.spec.realtime import RealtimeSpec
 from support.backends import LocalWorld, all_of, gone, local_world, observed, order_of, running, until
 from support.looking import until as looked
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
+pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")]
 
 SETTINGS = LocalSettings(backoff=Backoff(0.1, 1.0), kill_margin=0.5, reread=0.5)
 HANDLER = "import os\nclass Handler:\n    def predict(self, payload): return os.getpid()\n"

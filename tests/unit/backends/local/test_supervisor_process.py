@@ -21,6 +21,8 @@ from gyrus.backends.local.supervisor_process import (
 )
 from support.looking import until
 
+pytestmark = pytest.mark.processes
+
 LEADER = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

@@ -11,7 +11,7 @@ import pytest
 from gyrus.contract.fork_server import ForkServerPhase, Preload
 from support.fork_servers import Park
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
+pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")]
 
 WITHOUT_EFFECT = "class Handler:\n    def predict(self, payload): return 1\n"
 THREADS = """

@@ -14,7 +14,7 @@ from gyrus.contract.fork_server import ForkServerPhase, Preload
 from gyrus.contract.replica import Phase, Reason, StartKind
 from support.fork_servers import ForkServerUnderTest, Park, gone, look_for
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
+pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")]
 
 HANDLER = """
 import logging, os, random, signal

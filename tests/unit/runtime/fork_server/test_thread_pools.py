@@ -32,6 +32,7 @@ class Handler:
 """
 
 
+@pytest.mark.processes
 def test_openblas_has_its_threads_a_moment_after_the_fork(fork_server: Park) -> None:
     lot = fork_server(COUNTS)
     lot.until(ForkServerPhase.READY)
@@ -42,6 +43,7 @@ def test_openblas_has_its_threads_a_moment_after_the_fork(fork_server: Park) -> 
     look_for(lambda: True if fork.ask({}) == wanted else None, fork.told)
 
 
+@pytest.mark.processes
 def test_openblas_has_as_many_as_the_user_asks_for(fork_server: Park) -> None:
     lot = fork_server(COUNTS, env={"OPENBLAS_NUM_THREADS": "3"})
     lot.until(ForkServerPhase.READY)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def test_the_dead_are_no_strays() -> None:
     assert strays({10: Row(10, 1, 10, 1), 11: Row(11, 10, 10, 0)}, 10, []) == set()
 
 
+@pytest.mark.processes
 def test_a_real_family_is_found_and_measured() -> None:
     script = (
         "import subprocess, sys\n"

@@ -369,6 +369,7 @@ def test_told_to_stop_while_waiting_to_try_again(replicas: Replicas) -> None:
     assert replica.status.phase is Phase.GONE
 
 
+@pytest.mark.processes
 def test_an_unreadable_configuration_is_told(tmp_path: os.PathLike[str]) -> None:
     path = os.path.join(tmp_path, "config.json")
     with open(path, "w") as file:

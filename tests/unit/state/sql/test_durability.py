@@ -54,6 +54,7 @@ def spec(name: str = "iris", **fields: object) -> RealtimeSpec:
     return RealtimeSpec.model_validate({"name": name, "handler": {"path": "handler.py"}, **fields})
 
 
+@pytest.mark.processes
 async def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "state.db")
     acknowledged: list[list[str]] = []
@@ -124,6 +125,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.processes
 async def test_a_full_disk_is_told_and_passes(small_disk: Path) -> None:
     async with open_store(sqlite_url(small_disk / "state.db")) as store:
         before = (await store.deploy([spec()], None, START))[0].api
@@ -139,6 +141,7 @@ async def test_a_full_disk_is_told_and_passes(small_disk: Path) -> None:
         assert await store.events("iris") == (long,)
 
 
+@pytest.mark.processes
 async def test_a_full_disk_is_told_when_a_new_store_is_opened(small_disk: Path) -> None:
     _fill(small_disk / "filler")
     with pytest.raises(StorageFull):

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -159,6 +160,7 @@ async def _everything(store: Store) -> list[object]:
     return found
 
 
+@pytest.mark.slow
 def test_the_stores_are_alike(tmp_path: Path) -> None:
     Likeness.template = tmp_path / "template.db"
 

@@ -45,6 +45,7 @@ def test_the_newest_migration_is_alembics_head() -> None:
     assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == newest()
 
 
+@pytest.mark.processes
 async def test_one_that_is_up_to_date_is_opened_without_alembic(file: Path) -> None:
     async with open_store(sqlite_url(file)):
         pass
@@ -99,6 +100,7 @@ async def test_many_open_a_new_one_at_once(file: Path) -> None:
     assert await asyncio.gather(*(open_and_read() for _ in range(6))) == [0] * 6
 
 
+@pytest.mark.processes
 async def test_processes_open_a_new_one_at_once(file: Path) -> None:
     program = (
         "import asyncio, sys\n"
