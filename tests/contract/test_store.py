@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,6 +63,10 @@ def event(api: str, number: int, message: str = "") -> Event:
     return Event(
         api=api, time=at(number), type="normal", reason=f"Number{number}", message=message, replica="iris-1-a"
     )
+
+
+def without_ids(events: Iterable[Event]) -> list[Event]:
+    return [replace(event, id=None) for event in events]
 
 
 class TestDeploy:
@@ -484,22 +490,67 @@ class TestEvents:
         recorded = [event("iris", number) for number in range(1005)]
         await store.record(*recorded[:600])
         await store.record(*recorded[600:])
-        assert list(await store.events("iris", 2000)) == recorded[-1000:]
-        assert list(await store.events("iris")) == recorded[-100:]
-        assert list(await store.events("iris", 3)) == recorded[-3:]
+        assert without_ids(await store.events("iris", 2000)) == recorded[-1000:]
+        assert without_ids(await store.events("iris")) == recorded[-100:]
+        assert without_ids(await store.events("iris", 3)) == recorded[-3:]
+        assert await store.events("iris", 0) == ()
 
     async def test_in_the_order_of_recording(self, store: Store) -> None:
         await deploy(store, spec())
         late, early = event("iris", 9), event("iris", 1)
         await store.record(late, early)
-        assert await store.events("iris") == (late, early)
+        assert without_ids(await store.events("iris")) == [late, early]
 
     async def test_of_an_unknown_api_are_dropped(self, store: Store) -> None:
         await deploy(store, spec())
-        await store.record(event("other", 1), event("iris", 2))
+        recorded = await store.record(event("other", 1), event("iris", 2))
         assert await store.events("other") == ()
-        assert len(await store.events("iris")) == 1
-        await store.record()
+        assert await store.events("iris") == recorded
+        assert without_ids(recorded) == [event("iris", 2)]
+        assert await store.record() == ()
+
+    async def test_ids_grow_and_are_never_given_again(self, store: Store) -> None:
+        await deploy(store, spec(), spec("other"))
+        recorded = [*await store.record(event("iris", 1), event("other", 1), event("iris", 2))]
+        await store.mark_deleting("iris", at(3))
+        await store.remove("iris")
+        recorded += await store.record(event("other", 2))
+        await deploy(store, spec())
+        recorded += await store.record(event("iris", 3), event("iris", 4))
+        ids = [event.id or 0 for event in recorded]
+        assert ids == sorted(set(ids))
+        assert await store.events("iris") == tuple(recorded[-2:])
+
+    async def test_after_an_id(self, store: Store) -> None:
+        await deploy(store, spec(), spec("other"))
+        recorded = await store.record(*(event(("iris", "other")[n % 2], n) for n in range(10)))
+        iris = recorded[::2]
+        for position, last in enumerate(iris):
+            assert last.id
+            assert await store.events("iris", after=last.id) == iris[position + 1 :]
+            assert await store.events("iris", 1, last.id) == iris[position + 1 :][-1:]
+
+    async def test_a_repetition_takes_the_place_of_what_it_repeats(self, store: Store) -> None:
+        await deploy(store, spec())
+        first, between = await store.record(event("iris", 1), event("iris", 2))
+        again = replace(event("iris", 1), time=at(9), count=2, id=first.id)
+        (repeated,) = await store.record(again)
+        assert (repeated.count, repeated.first_time, repeated.time) == (3, at(1), at(9))
+        assert await store.events("iris") == (between, repeated)
+        assert between.id
+        assert await store.events("iris", after=between.id) == (repeated,)
+        (third,) = await store.record(replace(repeated, time=at(10), count=1, first_time=None))
+        assert (third.count, third.first_time, third.time) == (4, at(1), at(10))
+
+    async def test_a_repetition_of_what_is_gone_stands_for_itself(self, store: Store) -> None:
+        await deploy(store, spec())
+        (first,) = await store.record(event("iris", 1))
+        await store.mark_deleting("iris", at(2))
+        await store.remove("iris")
+        await deploy(store, spec())
+        (stored,) = await store.record(replace(event("iris", 1), id=first.id))
+        assert without_ids([stored]) == [event("iris", 1)]
+        assert (stored.id or 0) > (first.id or 0)
 
     async def test_messages_may_hold_anything(self, store: Store) -> None:
         await deploy(store, spec())

@@ -29,8 +29,10 @@ from gyrus.packaging.store import PackageStore
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import listen, serve
 from gyrus.state.board import Board
+from gyrus.state.events.recorder import EVERY
 from gyrus.state.sql.store import open_store
 from support.gateway import acknowledge
+from support.recorder import recording
 
 TOKEN = "the-operators-token"
 PACKAGE_LIMIT = 16 * 1024 * 1024
@@ -130,10 +132,14 @@ async def _operate(
     async def stop() -> None:
         operator.stopped.set()
 
-    async with open_store(f"sqlite+aiosqlite:///{home.database}") as store:
+    async with (
+        open_store(f"sqlite+aiosqlite:///{home.database}") as store,
+        recording(store, board, every=EVERY) as events,
+    ):
         context = ServerContext(
             store=store,
             board=board,
+            events=events,
             packages=packages,
             logs=backend,
             capacity=backend.capacity,
@@ -143,7 +149,7 @@ async def _operate(
             stop=stop,
         )
         await backend.adopt()
-        controller = Controller(Reconciler(store, board, backend, clock))
+        controller = Controller(Reconciler(store, board, backend, clock, events))
         await controller.restore()
         async with asyncio.TaskGroup() as group:
             bodies = (backend.run(), acknowledge(board), controller.run())

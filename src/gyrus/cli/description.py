@@ -165,13 +165,22 @@ def _events(events: tuple[EventView, ...]) -> str:
 
 
 def event_row(event: EventView) -> tuple[str, ...]:
-    return age(event.time), _reason(event), event.replica or "-", first_line(event.message)
+    return _age(event), _reason(event), event.replica or "-", first_line(event.message)
 
 
 def told_as_line(event: EventView) -> str:
     """Format an event as a line: ``12:00:00 ScaledUp Scaled from 1 to 2: …``."""
     moment = datetime.fromisoformat(event.time).astimezone()
-    return f"{dim(f'{moment:%H:%M:%S}')} {_reason(event)} {first_line(event.message)}"
+    times = f" ×{event.count}" if event.count > 1 else ""
+    return f"{dim(f'{moment:%H:%M:%S}')} {_reason(event)}{times} {first_line(event.message)}"
+
+
+def _age(event: EventView) -> str:
+    """``5s``, or ``5s (×3 in 10m)`` where it has happened several times."""
+    if event.count == 1:
+        return age(event.time)
+    span = f" in {age(event.first_time)}" if event.first_time else ""
+    return f"{age(event.time)} (×{event.count}{span})"
 
 
 def _reason(event: EventView) -> str:

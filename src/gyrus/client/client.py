@@ -97,9 +97,12 @@ class Client:
         """Return the API's revisions, newest first."""
         return self._operator.get(f"{api_path(name)}/revisions", list[RevisionView])
 
-    def events(self, name: str, *, since: float | None = None, limit: int = 100) -> list[EventView]:
-        """Return the latest ``limit`` events of an API since ``since`` (epoch seconds), oldest first."""
-        return self._watching.followed_events(name, since, limit)
+    def events(
+        self, name: str, *, since: float | None = None, limit: int = 100, after: int = 0
+    ) -> list[EventView]:
+        """Return the latest ``limit`` events of an API, oldest first: since ``since`` (epoch seconds), and
+        with an id above ``after``."""
+        return self._watching.events(name, since, limit, after)
 
     # Changing
 

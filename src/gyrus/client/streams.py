@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +34,30 @@ class Gone:
     """A watched API has been deleted."""
 
     name: str
+
+
+class _Followed:
+    """What a follower has been given: all up to an id, or, by an operator older than ids, these events."""
+
+    def __init__(self, given: Sequence[EventView]) -> None:
+        self.last = 0
+        self._given: Sequence[EventView] = ()
+        self._add(given)
+
+    def since(self, asked: float | None) -> float | None:
+        """Return where to go on without ids."""
+        if self.last:
+            return None
+        return datetime.fromisoformat(self._given[-1].time).timestamp() if self._given else asked
+
+    def new(self, events: Iterable[EventView]) -> Sequence[EventView]:
+        new = [event for event in events if event.id > self.last or not (event.id or event in self._given)]
+        self._add(new)
+        return new
+
+    def _add(self, events: Sequence[EventView]) -> None:
+        self.last = max([self.last, *(event.id for event in events)])
+        self._given = [] if self.last else [*self._given, *events][-MOST_EVENTS:]
 
 
 class Streams:
@@ -75,26 +99,24 @@ class Streams:
         raise StillWaiting(tuple(pending), seconds or 0)
 
     def follow_events(self, name: str, since: float | None, limit: int) -> Iterator[EventView]:
-        """Yield each event once.
-
-        A watch signals that there may be more; the latest event's time is the cursor.
-        """
-        told = self.followed_events(name, since, limit)
-        yield from told
+        """Each event once: a watch says when there may be another, and the last one's id, where to go on."""
+        newest = self.events(name, None, 1)  # `since` and `limit` may hide where to go on
+        past = self.events(name, since, limit)
+        yield from past
+        followed = _Followed([*newest, *past])
         for seen in self.apis([name], None):
-            last = datetime.fromisoformat(told[-1].time).timestamp() if told else since
-            try:
-                events = [] if isinstance(seen, Gone) else self.followed_events(name, last, MOST_EVENTS)
-            except UnknownApi:
-                return
-            new = [event for event in events if event not in told]
-            yield from new
-            told = [*told, *new][-MOST_EVENTS:]
             if isinstance(seen, Gone):
                 return
+            try:
+                events = self.events(name, followed.since(since), MOST_EVENTS, followed.last)
+            except UnknownApi:
+                return
+            yield from followed.new(events)
 
-    def followed_events(self, name: str, since: float | None, limit: int) -> list[EventView]:
-        query = {"limit": str(limit)} | ({} if since is None else {"since": repr(since)})
+    def events(self, name: str, since: float | None, limit: int, after: int = 0) -> list[EventView]:
+        query = {"limit": str(limit)}
+        query |= {} if since is None else {"since": repr(since)}
+        query |= {"after": str(after)} if after else {}
         return self._operator.get(f"{api_path(name)}/events", list[EventView], **query)
 
     def logs(self, query: LogQuery) -> Iterator[LogLine]:

@@ -99,6 +99,13 @@ class EventView:
     """One CamelCase word, stable."""
     message: str
     replica: str | None = None
+    id: int = 0
+    """Higher than that of every event before it; an event that happens again gets a new one. 0: the operator
+    gives none."""
+    count: int = 1
+    """How often it has happened; ``time`` is the last one's."""
+    first_time: str | None = None
+    """Where it has happened several times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

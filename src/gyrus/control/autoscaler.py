@@ -27,7 +27,8 @@ from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.workload import compute_of
 from gyrus.state.api_cache import ApiCache
 from gyrus.state.board import Board
-from gyrus.state.errors import NotFound, StaleVersion, StateError
+from gyrus.state.errors import NotFound, StaleVersion
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.records import Api, Event
 from gyrus.state.status import rfc3339
 from gyrus.state.store import Store
@@ -80,6 +81,7 @@ class Autoscaler:
     store: Store
     board: Board
     clock: Clock
+    events: EventRecorder
     policy: Callable[[RealtimeSpec], LivePolicy]
     capacity_for: Callable[[str, ComputeResources], int | None]
     """See :meth:`CapacitySource.capacity_for`."""
@@ -233,22 +235,12 @@ class Autoscaler:
             self._apis.put(await self.store.scale(api, decision.replicas, now))
             self.board.intent_signals.notify(api.name)
         self._publish(api.name, decision)
-        await self._keep(api.name, *_events(api, scaled, decision, now))
+        self.events.record(*_events(api, scaled, decision, now))
 
     def _publish(self, name: str, decision: Decision) -> None:
         self.board.scaling[name] = viewed(decision)
         counts = self.board.decisions.setdefault(name, Counter())
         counts[decision.rule, _direction(decision)] += 1
-
-    async def _keep(self, name: str, *events: Event) -> None:
-        """Events are for people: where they cannot be kept, work goes on without them."""
-        if not events:
-            return
-        try:
-            await self.store.record(*events)
-        except StateError as error:
-            log.warning("%s of %s is lost: %s", ", ".join(e.message for e in events), name, error)
-        self.board.replica_signals.notify(name)
 
     def _forget_others(self, names: Iterable[str]) -> None:
         kept = frozenset(names)

@@ -21,8 +21,9 @@ from gyrus.control.verdict import Verdict
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.workload import workload_of
 from gyrus.state.board import Board, Replica, Route
-from gyrus.state.errors import StaleVersion, StateError
-from gyrus.state.records import Api, Event, Generation, Revision
+from gyrus.state.errors import StaleVersion
+from gyrus.state.events.recorder import EventRecorder
+from gyrus.state.records import Api, Generation, Revision
 from gyrus.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Reconciler:
     board: Board
     backend: ReconciledBackend
     clock: Clock
+    events: EventRecorder
     activator: str | None = None
     """The endpoint that stands in while there is no replica; None: nothing does."""
     startup_timer: StartupTimer = field(init=False)
@@ -94,7 +96,7 @@ class Reconciler:
         before = self.board.replicas.get(name, ())
         self._publish(name, replicas, step.route)
         if before != replicas:
-            await self._keep(name, *replica_events(name, before, replicas, self.clock.now()))
+            self.events.record(*replica_events(name, before, replicas, self.clock.now()))
         await self.startup_timer.look(situation)
 
     def _publish(self, name: str, replicas: tuple[Replica, ...], desired: Route | None) -> None:
@@ -149,25 +151,26 @@ class Reconciler:
     async def _conclude(self, situation: Situation[Any], step: Plan) -> None:
         """Record what the step has come to."""
         api = situation.api
-        await self._report_fork_server(api.name)
+        self._report_fork_server(api.name)
         if step.makes_way:
-            await self._keep(api.name, preemption_event(api.name, step.makes_way, self.clock.now()))
+            self.events.record(preemption_event(api.name, step.makes_way, self.clock.now()))
         if step.verdict:
             if await self._finish(api, step.verdict):
-                await self._keep(api.name, verdict_event(api, step.verdict, self.clock.now()))
+                self.events.record(verdict_event(api, step.verdict, self.clock.now()))
+                self.board.replica_signals.notify(api.name)
             self.board.intent_signals.notify(api.name)  # it has changed either way: plan from it again
         if step.forget:
             await self.store.remove(api.name)
             await self._clean_up(api.name)
 
-    async def _report_fork_server(self, name: str) -> None:
+    def _report_fork_server(self, name: str) -> None:
         before, after = self.board.fork_servers.get(name), self.backend.fork_server(name)
         if after is None:
             self.board.fork_servers.pop(name, None)
         else:
             self.board.fork_servers[name] = after
         if event := fork_server_event(name, before, after, self.clock.now()):
-            await self._keep(name, event)
+            self.events.record(event)
 
     async def _finish(self, api: Api, verdict: Verdict) -> bool:
         """Write the verdict; False where another intent was written meanwhile."""
@@ -177,16 +180,6 @@ class Reconciler:
             log.info("the intent of %s changed before the end of its rollout was written", api.name)
             return False
         return True
-
-    async def _keep(self, name: str, *events: Event) -> None:
-        """Events are for people: where they cannot be kept, work goes on without them."""
-        if not events:
-            return
-        try:
-            await self.store.record(*events)
-        except StateError as error:
-            log.warning("%d events of %s are lost: %s", len(events), name, error)
-        self.board.replica_signals.notify(name)
 
     async def _clean_up(self, name: str) -> None:
         """Forget an API that is not in the store, and stop its orphaned replicas."""

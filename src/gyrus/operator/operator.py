@@ -37,6 +37,7 @@ from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import CannotListen, listen, serve
 from gyrus.state.board import Board
 from gyrus.state.errors import StateError
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
@@ -87,6 +88,7 @@ class Operator:
 
     settings: OperatorSettings
     board: Board
+    events: EventRecorder
     backend: LocalBackend
     gateway: Gateway
     activator: Activator
@@ -138,8 +140,10 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
     packages = PackageStore(home.packages, home.projects)
     packages.clean_up()
     backend = LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit))
+    events = EventRecorder(store, board, clock)
     context = ServerContext(
         store=store,
+        events=events,
         board=board,
         packages=packages,
         logs=backend,
@@ -153,12 +157,13 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
     return Operator(
         settings=settings,
         board=board,
+        events=events,
         backend=backend,
         gateway=Gateway(board, home, GatewaySettings(port=settings.gateway_port)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
-        controller=Controller(Reconciler(store, board, backend, clock, activator.endpoint)),
-        autoscaler=Autoscaler(store, board, clock, DefaultPolicy, backend.capacity_for),
+        controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
+        autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend.capacity_for),
         app=build_app(context),
     )
 
@@ -183,6 +188,7 @@ async def _run(
         backend = group.create_task(operator.backend.run(), name="backend")
         gateway = group.create_task(operator.gateway.run(), name="gateway")
         rebalancer = group.create_task(operator.rebalancer.run(), name="rebalancer")
+        events = group.create_task(operator.events.run(), name="events")
         started = asyncio.Event()
         await run_until(
             ending.asked,
@@ -196,7 +202,7 @@ async def _run(
             await withdraw_routes(operator.board, WITHDRAWAL_PATIENCE)
             operator.activator.refuse_all()
             await stop_replicas(operator.backend, STOP_GRACE)
-        for task in (rebalancer, gateway, backend):
+        for task in (rebalancer, gateway, backend, events):
             task.cancel()
     if ending.everything:
         await operator.gateway.stop()

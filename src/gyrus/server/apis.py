@@ -20,6 +20,9 @@ from gyrus.server.dependencies import ContextDep, ViewsDep
 from gyrus.server.problems import responses
 from gyrus.state.store import KEPT_EVENTS
 
+LAST_ID = 2**63 - 1
+"""No event has a higher id."""
+
 router = APIRouter(prefix="/apis")
 
 _OF_ONE = responses(problem.UNKNOWN_API)
@@ -55,11 +58,13 @@ async def list_events(
     name: str,
     views: ViewsDep,
     since: float | None = None,
+    after: Annotated[int, Query(ge=0, le=LAST_ID)] = 0,
     limit: Annotated[int, Query(ge=0, le=KEPT_EVENTS)] = 100,
 ) -> list[EventView]:
-    """What happened to it, oldest first: the latest `limit`, and none before `since` (seconds since the
-    epoch)."""
-    return list(await views.events(name, since, limit))
+    """What happened to it, oldest first: the latest `limit`, none before `since` (seconds since the epoch),
+    and none but those with an id above `after`. To follow the events, ask for those after the last one's id:
+    an event that happens again gets a new id."""
+    return list(await views.events(name, since, after, limit))
 
 
 @router.post(
@@ -74,7 +79,7 @@ async def roll_back(
     """Want an earlier revision again."""
     to = request.to if request else None
     api = await context.store.rollback(name, to, context.clock.now())
-    await audit.begun(context, api)
+    audit.begun(context, api)
     return await views.begun(api)
 
 
@@ -82,7 +87,7 @@ async def roll_back(
 async def refresh(name: str, context: ContextDep, views: ViewsDep) -> Deployed:
     """Replace its replicas by new ones of the same revision."""
     api = await context.store.refresh(name, context.clock.now())
-    await audit.begun(context, api)
+    audit.begun(context, api)
     return await views.begun(api)
 
 
@@ -92,5 +97,5 @@ async def delete_api(name: str, context: ContextDep, views: ViewsDep) -> ApiView
     was_deleting = (await views.api(name)).deleting
     api = await context.store.mark_deleting(name, context.clock.now())
     if not was_deleting:
-        await audit.deleted(context, api)
+        audit.deleted(context, api)
     return await views.see(api)

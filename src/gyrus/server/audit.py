@@ -1,15 +1,10 @@
-"""What every act of a user leaves behind: an event for people, and a hint for control."""
+"""What every act of a user leaves behind: an event for people, and a signal for control."""
 
 from __future__ import annotations
 
-import logging
-
 from gyrus.contract.operator import Cause
 from gyrus.server.context import ServerContext
-from gyrus.state.errors import StateError
 from gyrus.state.records import Api, Event
-
-log = logging.getLogger(__name__)
 
 _BEGUN = {
     Cause.DEPLOY: ("Deployed", "Revision {0} deployed"),
@@ -18,26 +13,18 @@ _BEGUN = {
 }
 
 
-async def begun(context: ServerContext, *apis: Api) -> None:
+def begun(context: ServerContext, *apis: Api) -> None:
     """Rollouts of these were begun, and are stored."""
     context.board.intent_signals.notify(*(api.name for api in apis))
-    await _record(context, *(_event(context, api, *_BEGUN[api.target.cause]) for api in apis))
+    context.events.record(*(_event(context, api, *_BEGUN[api.target.cause]) for api in apis))
 
 
-async def deleted(context: ServerContext, api: Api) -> None:
+def deleted(context: ServerContext, api: Api) -> None:
     """This one is no longer wanted, and that is stored."""
     context.board.intent_signals.notify(api.name)
-    await _record(context, _event(context, api, "Deleted", "Deletion was asked for"))
+    context.events.record(_event(context, api, "Deleted", "Deletion was asked for"))
 
 
 def _event(context: ServerContext, api: Api, reason: str, message: str) -> Event:
     text = message.format(api.target.revision)
     return Event(api=api.name, time=context.clock.now(), type="normal", reason=reason, message=text)
-
-
-async def _record(context: ServerContext, *events: Event) -> None:
-    """The act itself is stored already: that nothing can be told of it must not make it a failure."""
-    try:
-        await context.store.record(*events)
-    except StateError:
-        log.exception("%s could not be recorded", ", ".join(event.reason for event in events))

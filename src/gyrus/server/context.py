@@ -11,6 +11,7 @@ from gyrus.aio.clock import Clock
 from gyrus.contract.home import Home
 from gyrus.contract.operator import CapacityView, LogLine, LogQuery, OperatorInfo
 from gyrus.state.board import Board
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.store import Store
 
 
@@ -37,6 +38,7 @@ class ServerContext:
     packages: PackageUploads
     logs: Logs
     clock: Clock
+    events: EventRecorder
     token: str
     """What every call must bring."""
     info: Callable[[], OperatorInfo]

@@ -37,7 +37,7 @@ async def deploy(request: DeployRequest, context: ContextDep) -> list[Deployed]:
     if request.package is not None and not context.packages.has(request.package):
         raise UnknownPackage(request.package)
     changes = await context.store.deploy(specs, request.package, context.clock.now())
-    await audit.begun(context, *(change.api for change in changes if change.changed))
+    audit.begun(context, *(change.api for change in changes if change.changed))
     return [
         status.deployed(change.api, spec, context.gateway, changed=change.changed)
         for spec, change in zip(specs, changes, strict=True)

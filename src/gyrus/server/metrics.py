@@ -70,6 +70,7 @@ class BoardCollector(Collector):
         yield self._gauge("gyrus_autoscaler_wanted", "Replicas that the traffic asks for, unbound", wanted)
         yield self._decisions()
         yield self._starts()
+        yield self._dropped_events()
 
     def _replicas(self) -> Metric:
         """``state``: requested, or ready."""
@@ -104,6 +105,13 @@ class BoardCollector(Collector):
         for api in self._names():
             for times in self.board.starts.get(api, ()):
                 metric.add_metric([api, times.kind], times.median)
+        return metric
+
+    def _dropped_events(self) -> Metric:
+        meaning = "Events that could not be stored since the operator started"
+        metric = CounterMetricFamily("gyrus_events_dropped", meaning, labels=["api"])
+        for api in self._names():
+            metric.add_metric([api], self.board.dropped_events[api])
         return metric
 
     def _names(self) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from datetime import datetime
 
@@ -15,6 +16,9 @@ from gyrus.state.status import ApiObservation
 
 REMEMBERED = 2000
 """Revisions that are kept in memory."""
+
+FLUSH_TIMEOUT = 1.0
+"""Seconds for which reading events waits for those that are not stored yet."""
 
 
 class Views:
@@ -54,10 +58,13 @@ class Views:
         api = await self.api(name)
         return status.revision_views(api, await store.revisions(name), await store.rollouts(name))
 
-    async def events(self, name: str, since: float | None, limit: int) -> tuple[EventView, ...]:
-        """The latest, oldest first; ``since`` in seconds since the epoch."""
+    async def events(self, name: str, since: float | None, after: int, limit: int) -> tuple[EventView, ...]:
+        """Return the latest with an id above ``after``, oldest first; ``since`` in epoch seconds."""
         await self.api(name)
-        latest = await self._context.store.events(name, limit)
+        with suppress(TimeoutError):  # a caller finds what its own act has just recorded
+            async with asyncio.timeout(FLUSH_TIMEOUT):
+                await self._context.events.flushed()
+        latest = await self._context.store.events(name, limit, after)
         return status.event_views(e for e in latest if since is None or e.time.timestamp() >= since)
 
     async def begun(self, api: Api) -> Deployed:

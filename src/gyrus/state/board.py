@@ -114,6 +114,9 @@ class Board:
     fork_servers: dict[str, ForkServerView] = field(default_factory=dict[str, ForkServerView])
     """By API: what its next replicas will be forks of. Written by control. An API that is not here is not to
     have such a thing."""
+    dropped_events: Counter[str] = field(default_factory=Counter[str])
+    """By API: events that could not be stored since the operator started. Written by the
+    recorder of events."""
     gateway: str = "starting"
     """``running``, ``starting`` or ``down``. Written by routing."""
     gateway_message: str = ""
@@ -129,5 +132,7 @@ class Board:
     """Rung by routing; keys are APIs. Control listens."""
     demand_signals: Signals = field(default_factory=Signals)
     """Rung by the gate when a request begins to wait for a replica; keys are APIs. Control listens."""
+    event_signals: Signals = field(default_factory=Signals)
+    """Notified by the recorder when it has stored events; keys are APIs. The server listens."""
     gateway_signals: Signals = field(default_factory=Signals)
     """Rung by routing when ``gateway`` changes; the key is the new value."""

@@ -10,6 +10,7 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
+from gyrus.state.events.folding import combine_repetitions
 from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, StartupTime
 from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
@@ -21,7 +22,8 @@ class _Entry:
     api: Api
     revisions: list[Revision]
     rollouts: list[Rollout]
-    events: list[Event] = field(default_factory=list[Event])
+    events: dict[int, Event] = field(default_factory=dict[int, Event])
+    """By id."""
     starts: list[StartupTime] = field(default_factory=list[StartupTime])
 
     def revision(self, number: int) -> Revision | None:
@@ -40,6 +42,8 @@ class MemoryStore:
 
     _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
     _packages: dict[str, Package] = field(default_factory=dict[str, Package])
+    _last_event: int = 0
+    """Its id."""
 
     # Intent
 
@@ -102,15 +106,16 @@ class MemoryStore:
         newest_first = self._entries[name].rollouts[::-1] if name in self._entries else []
         return tuple(newest_first[:SHOWN_ROLLOUTS])
 
-    async def record(self, *events: Event) -> None:
-        for event in events:
-            if event.api in self._entries:
-                entry = self._entries[event.api]
-                entry.events = [*entry.events, event][-KEPT_EVENTS:]
+    async def record(self, *events: Event) -> tuple[Event, ...]:
+        wanted = [event for event in events if event.api in self._entries]
+        taken = [self._entries[e.api].events.pop(e.id, None) for e in wanted if e.id]
+        earlier = {event.id: event for event in taken if event and event.id}
+        return tuple([self._keep(event) for event in combine_repetitions(wanted, earlier)])
 
-    async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
-        recorded = self._entries[name].events if name in self._entries else []
-        return tuple(recorded[max(len(recorded) - limit, 0) :])
+    async def events(self, name: str, limit: int = 100, after: int = 0) -> tuple[Event, ...]:
+        kept = self._entries[name].events if name in self._entries else {}
+        newer = [event for id, event in kept.items() if id > after]
+        return tuple(newer[max(len(newer) - limit, 0) :])
 
     async def record_start(self, start: StartupTime) -> None:
         entry = self._entries.get(start.api)
@@ -144,6 +149,14 @@ class MemoryStore:
         return forgotten
 
     # Steps
+
+    def _keep(self, event: Event) -> Event:
+        kept = self._entries[event.api].events
+        self._last_event += 1
+        stored = kept[self._last_event] = replace(event, id=self._last_event)
+        if len(kept) > KEPT_EVENTS:
+            del kept[next(iter(kept))]
+        return stored
 
     def _deploy(self, spec: ApiSpec, package: str | None, at: datetime) -> Change:
         entry = self._entries.get(spec.name)

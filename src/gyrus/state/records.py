@@ -88,12 +88,20 @@ class Event:
 
     api: str
     time: datetime
+    """Of the latest occurrence."""
     type: str
     """``normal`` or ``warning``."""
     reason: str
     """One CamelCase word, stable."""
     message: str
     replica: str | None = None
+    count: int = 1
+    """How often it has happened: repetitions are folded into one event."""
+    first_time: datetime | None = None
+    """Of the first occurrence, where there are several."""
+    id: int | None = None
+    """Given by the store, and higher than all ids before it; a repetition gives the event a new one. None: it
+    is not stored yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -323,6 +323,9 @@ def _event_view(event: Event) -> EventView:
         reason=event.reason,
         message=event.message,
         replica=event.replica,
+        id=event.id or 0,
+        count=event.count,
+        first_time=rfc3339(event.first_time) if event.first_time else None,
     )
 
 

@@ -102,12 +102,19 @@ class Store(Protocol):
         """Newest first; at most the last 100."""
         ...
 
-    async def record(self, *events: Event) -> None:
-        """Keep these events; of each API the newest 1,000 are kept. An unknown API's are dropped."""
+    async def record(self, *events: Event) -> tuple[Event, ...]:
+        """Store these events and return them with their new ids. An unknown API's are dropped.
+
+        An event with an id repeats the stored event of that id and takes its place: the counts add up. Where
+        that one is no longer stored, the event stands for itself. Of each API the newest 1,000 are kept.
+
+        Unlike every other write, this one survives the process at once, and the machine's failure only a
+        moment later: deploys do not wait for the disk on behalf of events.
+        """
         ...
 
-    async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
-        """The newest ``limit``, oldest first."""
+    async def events(self, name: str, limit: int = 100, after: int = 0) -> tuple[Event, ...]:
+        """Return the newest ``limit`` with an id above ``after``, oldest first."""
         ...
 
     async def record_start(self, start: StartupTime) -> None:

@@ -25,6 +25,7 @@ from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.api_cache import RELIST
 from gyrus.state.board import Board, Traffic
 from gyrus.state.errors import StoreUnusable
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import Api
 from support.gateway import acknowledge
@@ -72,14 +73,16 @@ class Stage:
     clock: VirtualClock = field(default_factory=VirtualClock)
     board: Board = field(default_factory=Board)
     backend: MemoryBackend = field(init=False)
+    recorder: EventRecorder = field(init=False)
     autoscaler: Autoscaler = field(init=False)
     policies: dict[str, Plain] = field(default_factory=dict[str, Plain])
     room: int | None = None
 
     def __post_init__(self) -> None:
         self.backend = MemoryBackend(clock=self.clock)
+        self.recorder = EventRecorder(self.store, self.board, self.clock, every=0)
         self.autoscaler = Autoscaler(
-            self.store, self.board, self.clock, self.policy, lambda api, compute: self.room
+            self.store, self.board, self.clock, self.recorder, self.policy, lambda api, compute: self.room
         )
 
     def policy(self, spec: RealtimeSpec) -> Plain:
@@ -109,8 +112,10 @@ class Stage:
         return api
 
     async def events(self, *reasons: str, name: str = "iris") -> list[str]:
-        events = await self.store.events(name)
-        return [event.message.partition("\n")[0] for event in events if event.reason in reasons]
+        """The first line of each, as often as it has happened."""
+        await self.recorder.flushed()
+        events = [e for e in await self.store.events(name) if e.reason in reasons]
+        return [event.message.partition("\n")[0] for event in events for _ in range(event.count)]
 
     @property
     def samples(self) -> list[Sample]:
@@ -123,9 +128,11 @@ class Stage:
 @asynccontextmanager
 async def stage(store: MemoryStore | None = None) -> AsyncGenerator[Stage]:
     at = Stage(store or MemoryStore())
-    controller = Controller(Reconciler(at.store, at.board, at.backend, at.clock))
+    controller = Controller(Reconciler(at.store, at.board, at.backend, at.clock, at.recorder))
     async with asyncio.TaskGroup() as group:
-        bodies = (at.backend.run(), acknowledge(at.board), controller.run(), at.autoscaler.run())
+        bodies = (
+            at.recorder.run(), at.backend.run(), acknowledge(at.board), controller.run(), at.autoscaler.run()
+        )  # fmt: skip
         tasks = [group.create_task(body) for body in bodies]
         await at.clock.settle()
         yield at

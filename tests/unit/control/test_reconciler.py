@@ -19,6 +19,7 @@ from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.state.board import Board
 from gyrus.state.errors import StorageFull
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import Api, Event
 from gyrus.state.sql.dialects import sqlite_url
@@ -27,6 +28,7 @@ from gyrus.state.store import Store
 from support.backends import all_of
 from support.gateway import acknowledge
 from support.looking import until as looked
+from support.recorder import recording
 from support.world import spec
 
 CLOCK = SystemClock()
@@ -39,6 +41,7 @@ class Bench:
     store: Store
     board: Board
     backend: MemoryBackend
+    events: EventRecorder
 
     async def deploy(self, **changes: object) -> None:
         await self.store.deploy([spec(**changes)], None, CLOCK.now())
@@ -52,11 +55,15 @@ class Bench:
                     await listener.wait()
                 return api
 
+    async def reasons(self) -> list[str]:
+        """Of the stored events, each as often as it has happened."""
+        return [e.reason for e in await self.store.events("iris") for _ in range(e.count)]
+
     async def told(self, last: str) -> list[str]:
         """The reasons of all events, as soon as ``last`` is one of them."""
         async with asyncio.timeout(10):
-            with self.board.replica_signals.listen() as listener:
-                while last not in (reasons := [e.reason for e in await self.store.events("iris")]):
+            with self.board.event_signals.listen() as listener:
+                while last not in (reasons := await self.reasons()):
                     await listener.wait()
                 return reasons
 
@@ -74,13 +81,13 @@ async def bench(folder: Path, backend: MemoryBackend | None = None) -> AsyncGene
 async def controlled(store: Store, backend: MemoryBackend) -> AsyncGenerator[Bench]:
     board = Board()
     await backend.adopt()
-    controller = Controller(Reconciler(store, board, backend, CLOCK))
-    await controller.restore()
-    async with asyncio.TaskGroup() as group:
+    async with recording(store, board) as events, asyncio.TaskGroup() as group:
+        controller = Controller(Reconciler(store, board, backend, CLOCK, events))
+        await controller.restore()
         bodies = (backend.run(), acknowledge(board), controller.run())
         tasks = [group.create_task(body) for body in bodies]
         await asyncio.sleep(0)  # the gateway listens before the first route is published
-        yield Bench(store, board, backend)
+        yield Bench(store, board, backend, events)
         for task in tasks:
             task.cancel()
 
@@ -188,7 +195,9 @@ async def test_the_next_operator_restores_routes_before_it_acts(tmp_path: Path) 
         backend = at.backend
     async with open_store(sqlite_url(tmp_path / "state.db")) as store:
         board = Board()
-        await Controller(Reconciler(store, board, backend, CLOCK)).restore()
+        await Controller(
+            Reconciler(store, board, backend, CLOCK, EventRecorder(store, board, CLOCK))
+        ).restore()
         assert board.routes == routes
         assert board.replicas == replicas
 
@@ -207,7 +216,7 @@ async def test_replicas_that_nobody_wants_are_ended(tmp_path: Path) -> None:
 
 
 class NoRoomForEvents(MemoryStore):
-    async def record(self, *events: Event) -> None:
+    async def record(self, *events: Event) -> tuple[Event, ...]:
         raise StorageFull("the disk is full")
 
 
@@ -252,7 +261,8 @@ async def test_an_update_on_a_full_machine_goes_through_and_says_how(tmp_path: P
         await at.until(lambda api: api is not None and api.outcome is Outcome.DONE)
         await at.deploy(autoscaling={"min_replicas": 2}, env={"KEY": "other"})
         await at.until(lambda api: api is not None and api.live is not None and api.live.number == 2)
-        reasons = [event.reason for event in await at.store.events("iris")]
+        await at.events.flushed()
+        reasons = await at.reasons()
         assert reasons.count("MadeWay") == 2
         assert Reason.CAPACITY in reasons
         assert {seen.generation for seen in all_of(at.backend).values()} == {2}

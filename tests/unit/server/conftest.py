@@ -18,9 +18,11 @@ from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
 from gyrus.server.serving import listen, serve
 from gyrus.state.board import Board
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import SqlStore, open_store
 from support.output import Output
+from support.recorder import recording
 
 TOKEN = "a-secret"
 LIMIT = 100_000
@@ -50,8 +52,19 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
 
 
 @pytest.fixture
+async def events(store: SqlStore, board: Board) -> AsyncIterator[EventRecorder]:
+    async with recording(store, board) as events:
+        yield events
+
+
+@pytest.fixture
 def context(
-    tmp_path: Path, store: SqlStore, board: Board, output: Output, stopped: asyncio.Event
+    tmp_path: Path,
+    store: SqlStore,
+    board: Board,
+    events: EventRecorder,
+    output: Output,
+    stopped: asyncio.Event,
 ) -> ServerContext:
     info = OperatorInfo(
         version="1.2.3",
@@ -68,6 +81,7 @@ def context(
     return ServerContext(
         store=store,
         board=board,
+        events=events,
         packages=PackageStore(tmp_path / "packages", tmp_path / "projects", limit=LIMIT),
         logs=output,
         clock=SystemClock(),

@@ -9,7 +9,7 @@ import tarfile
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+from gyrus.aio.clock import SystemClock
 from gyrus.contract.operator import Outcome, ScalingView, StartupTimes
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.server.app import build_app
@@ -25,10 +26,12 @@ from gyrus.server.context import ServerContext
 from gyrus.spec.api import ApiSpec
 from gyrus.state.board import Board, Replica, Traffic
 from gyrus.state.errors import StorageFull
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import Api, Event
 from gyrus.state.sql.store import SqlStore
 from gyrus.state.store import Change
+from support.recorder import recording
 
 Json = dict[str, Any]
 
@@ -53,6 +56,12 @@ def digest_of(content: bytes) -> str:
 
 async def deploy(client: httpx.AsyncClient, *apis: Json, package: str | None = None) -> httpx.Response:
     return await client.post("/deployments", json={"apis": apis, "package": package})
+
+
+async def recorded(events: EventRecorder, store: SqlStore) -> list[Event]:
+    """What is stored, each event as often as it has happened."""
+    await events.flushed()
+    return [event for event in await store.events("iris") for _ in range(event.count)]
 
 
 async def finish(store: SqlStore, outcome: Outcome, message: str = "", name: str = "iris") -> Api:
@@ -113,8 +122,11 @@ class TestPlatform:
 
 
 class TestEvents:
-    async def test_the_latest_since_then(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+    async def test_the_latest_since_then(
+        self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder
+    ) -> None:
         await deploy(client, process())
+        await events.flushed()
         for second in range(3):
             time = datetime(2999, 1, 1, 0, 0, second, tzinfo=UTC)
             await store.record(Event(api="iris", time=time, type="normal", reason=f"R{second}", message=""))
@@ -128,9 +140,33 @@ class TestEvents:
         assert await reasons(since=datetime(2999, 1, 1, 0, 0, 1, tzinfo=UTC).timestamp()) == ["R1", "R2"]
         assert await reasons(since=datetime(2999, 1, 2, tzinfo=UTC).timestamp()) == []
 
+    async def test_those_after_an_id(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+        await deploy(client, process())
+        (first,) = (await client.get("/apis/iris/events")).json()
+        time = datetime(2999, 1, 1, tzinfo=UTC)
+        event = Event(api="iris", time=time, type="normal", reason="R", message="")
+        (stored,) = await store.record(event)
+        (second,) = (await client.get("/apis/iris/events", params={"after": first["id"]})).json()
+        assert (second["id"], second["count"], second["first_time"]) == (stored.id, 1, None)
+        await store.record(replace(stored, time=time + timedelta(seconds=5)))
+        (again,) = (await client.get("/apis/iris/events", params={"after": second["id"]})).json()
+        assert again["id"] > second["id"]
+        assert (again["count"], again["first_time"]) == (2, "2999-01-01T00:00:00.000Z")
+        assert (await client.get("/apis/iris/events", params={"after": again["id"]})).json() == []
+
+    async def test_an_act_is_among_them_at_once(
+        self, client: httpx.AsyncClient, events: EventRecorder
+    ) -> None:
+        events.every = 0.2
+        await deploy(client, process())
+        told = (await client.get("/apis/iris/events")).json()
+        assert [event["reason"] for event in told] == ["Deployed"]
+
     async def test_wrong_questions(self, client: httpx.AsyncClient) -> None:
         problem(await client.get("/apis/iris/events"), 404, "unknown-api")
         problem(await client.get("/apis/iris/events?limit=1001"), 400, "bad-request")
+        problem(await client.get("/apis/iris/events?after=-1"), 400, "bad-request")
+        problem(await client.get(f"/apis/iris/events?after={2**63}"), 400, "bad-request")
 
 
 class TestMetrics:
@@ -167,6 +203,8 @@ class TestMetrics:
             ("gyrus_autoscaler_decisions_total", "iris", "up", "r"): 3,
             ("gyrus_autoscaler_decisions_total", "iris", "stay", ""): 8,
             ("gyrus_start_seconds", "iris", "warm"): 0.25,
+            ("gyrus_events_dropped_total", "iris"): 4,
+            ("gyrus_events_dropped_total", "text"): 0,
         }
 
 
@@ -260,11 +298,11 @@ class TestDeploy:
         assert revision
         assert revision.package == digest_of(content)
 
-    async def test_again(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+    async def test_again(self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder) -> None:
         first = (await deploy(client, process())).json()
         again = (await deploy(client, process())).json()
         assert again == [first[0] | {"changed": False}]
-        assert [event.reason for event in await store.events("iris")] == ["Deployed"]
+        assert [event.reason for event in await recorded(events, store)] == ["Deployed"]
 
     async def test_a_change_of_one_of_two(self, client: httpx.AsyncClient) -> None:
         await deploy(client, process("a"), process("b"))
@@ -284,9 +322,11 @@ class TestDeploy:
             await deploy(client, process("a"), process("b"))
             assert await hints.wait() == {"a", "b"}
 
-    async def test_an_event_tells_of_it(self, client: httpx.AsyncClient, store: SqlStore) -> None:
+    async def test_an_event_tells_of_it(
+        self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder
+    ) -> None:
         await deploy(client, process())
-        (event,) = await store.events("iris")
+        (event,) = await recorded(events, store)
         assert (event.reason, event.message, event.type) == ("Deployed", "Revision 1 deployed", "normal")
 
     async def test_every_fault_is_named(self, client: httpx.AsyncClient, store: SqlStore) -> None:
@@ -357,8 +397,9 @@ class TestApis:
         await deploy(client, process(networking={"endpoint": "elsewhere"}))
         assert (await client.get("/apis/iris")).json()["endpoint"].endswith("/elsewhere")
 
-    async def test_description(self, client: httpx.AsyncClient) -> None:
+    async def test_description(self, client: httpx.AsyncClient, events: EventRecorder) -> None:
         await deploy(client, process())
+        await events.flushed()
         told = (await client.get("/apis/iris/description")).json()
         assert told["api"]["name"] == "iris"
         assert told["spec"]["process"]["command"] == ["serve"]
@@ -399,7 +440,9 @@ class TestActs:
             await deploy(client, process(env={"NUMBER": str(number)}, networking={"endpoint": f"v{number}"}))
             await finish(store, Outcome.DONE)
 
-    async def test_rollback(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
+    async def test_rollback(
+        self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder, board: Board
+    ) -> None:
         with board.intent_signals.listen() as hints:
             told = (await client.post("/apis/iris/rollback", json={"to": None})).json()
             assert await hints.wait() == {"iris"}
@@ -410,7 +453,7 @@ class TestActs:
             "changed": True,
             "endpoint": "http://127.0.0.1:8080/v1",
         }
-        assert (await store.events("iris"))[-1].message == "Rolled back to revision 1"
+        assert (await recorded(events, store))[-1].message == "Rolled back to revision 1"
 
     async def test_rollback_without_a_body(self, client: httpx.AsyncClient) -> None:
         assert (await client.post("/apis/iris/rollback")).json()["revision"] == 1
@@ -421,20 +464,24 @@ class TestActs:
         problem(await client.post("/apis/iris/rollback", json={"to": 1}), 409, "conflict")
         problem(await client.post("/apis/iris/rollback", json={"to": "x"}), 400, "bad-request")
 
-    async def test_refresh(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
+    async def test_refresh(
+        self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder, board: Board
+    ) -> None:
         with board.intent_signals.listen() as hints:
             told = (await client.post("/apis/iris/refresh")).json()
             assert await hints.wait() == {"iris"}
         assert (told["revision"], told["generation"]) == (2, 3)
-        assert (await store.events("iris"))[-1].reason == "Refreshed"
+        assert (await recorded(events, store))[-1].reason == "Refreshed"
 
-    async def test_delete(self, client: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
+    async def test_delete(
+        self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder, board: Board
+    ) -> None:
         with board.intent_signals.listen() as hints:
             response = await client.delete("/apis/iris")
             assert await hints.wait() == {"iris"}
         assert (response.status_code, response.json()["status"]) == (202, "deleting")
         assert (await client.delete("/apis/iris")).status_code == 202
-        assert [event.reason for event in await store.events("iris")].count("Deleted") == 1
+        assert [event.reason for event in await recorded(events, store)].count("Deleted") == 1
         problem(await client.post("/apis/iris/refresh"), 409, "conflict")
         problem(await deploy(client, process()), 409, "conflict")
 
@@ -452,15 +499,27 @@ class FragileStore(MemoryStore):
         self._stumble()
         return await super().deploy(specs, package, at)
 
-    async def record(self, *events: Event) -> None:
+    async def record(self, *events: Event) -> tuple[Event, ...]:
         self._stumble()
-        await super().record(*events)
+        return await super().record(*events)
+
+
+class Hurried(SystemClock):
+    """Back-offs take no time."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(0)
 
 
 class TestFailures:
     @pytest.fixture
     def fragile(self) -> FragileStore:
         return FragileStore()
+
+    @pytest.fixture
+    async def events(self, fragile: FragileStore, board: Board) -> AsyncIterator[EventRecorder]:
+        async with recording(fragile, board, Hurried()) as events:
+            yield events
 
     @pytest.fixture
     def app(self, context: ServerContext, fragile: FragileStore) -> FastAPI:
@@ -478,9 +537,17 @@ class TestFailures:
         assert detail == "POST /v1/deployments failed (RuntimeError); see the operator's log."
 
     async def test_an_act_stands_though_no_event_can_be_recorded(
-        self, client: httpx.AsyncClient, fragile: FragileStore, caplog: pytest.LogCaptureFixture
+        self,
+        client: httpx.AsyncClient,
+        fragile: FragileStore,
+        events: EventRecorder,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         await deploy(client, process())
+        await events.flushed()
         fragile.fault = StorageFull("the disk is full")
         assert (await client.post("/apis/iris/refresh")).json()["generation"] == 2
-        assert "Refreshed could not be recorded" in caplog.text
+        await events.flushed()
+        assert "1 events are not stored yet: the disk is full" in caplog.text
+        metrics = (await client.get("/metrics")).text
+        assert 'gyrus_events_dropped_total{api="iris"} 1.0' in metrics

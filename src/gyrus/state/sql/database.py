@@ -10,18 +10,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gyrus.state.errors import StorageFull, StoreUnusable
-from gyrus.state.sql.dialects import WRITING, is_damaged, is_full
+from gyrus.state.sql.dialects import WRITING, Writing, has_one_writer, is_damaged, is_full
 
 DAMAGED = " Put a copy of it back in its place, or move it away to begin with nothing deployed."
 
 
 class Database:
-    """One database. When a transaction's block has ended without an exception, its writes are on disk."""
+    """One database.
+
+    When a transaction's block has ended without an exception, its writes are on disk, but for those of
+    :meth:`relaxed_writing`.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(**{WRITING: True})
+        self._writer = engine.execution_options(**{WRITING: Writing.DURABLE})
+        self._relaxed_writer = engine.execution_options(**{WRITING: Writing.RELAXED})
         self._turn = asyncio.Lock()
+        self._relaxed_turn = self._turn if has_one_writer(engine) else asyncio.Lock()
 
     @property
     def name(self) -> str:
@@ -42,6 +48,17 @@ class Database:
         """The only transaction that writes: what it reads stays true until it ends."""
         with self._told():
             async with self._turn, self._writer.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def relaxed_writing(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction that is on disk a moment after its end: the machine's failure may undo the last ones.
+
+        For what is written often and may be lost. No other such transaction runs at the same time; on
+        PostgreSQL, one of :meth:`writing` may.
+        """
+        with self._told():
+            async with self._relaxed_turn, self._relaxed_writer.begin() as connection:
                 yield connection
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 Either way there is one writer at a time: SQLite has no other, and on PostgreSQL a writing transaction first
 takes an advisory lock. An operator writes a few times a second, and so no write ever meets another's half.
+On PostgreSQL, relaxed writers have a lock of their own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 import os
 import sqlite3
 from contextlib import closing
+from enum import Enum
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -22,7 +24,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from gyrus.state.errors import StoreUnusable
 
 WRITING = "gyrus_writing"
-"""Execution option of transactions that write."""
+"""Execution option of transactions that write: a :class:`Writing`."""
+
+
+class Writing(Enum):
+    """What a transaction's end waits for."""
+
+    DURABLE = "durable"
+    """The disk."""
+    RELAXED = "relaxed"
+    """Nothing: the disk has it a moment later. The process's end loses nothing."""
+
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process's SQLite transaction."""
@@ -30,8 +42,10 @@ BUSY_TIMEOUT = 30.0
 BUSY_PAUSE = 0.01
 """Seconds between two tries to open a file that others are just opening."""
 
-ADVISORY_LOCK = 0x6779727573
-"""PostgreSQL's writers agree on this number; it says "gyrus"."""
+ADVISORY_LOCKS = {Writing.DURABLE: 0x6779727573, Writing.RELAXED: 0x6779727574}
+"""PostgreSQL's writers agree on these numbers; the first one says "gyrus"."""
+
+_SQLITE_SYNCHRONOUS = {Writing.DURABLE: "FULL", Writing.RELAXED: "NORMAL"}
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -58,6 +72,11 @@ def create_engine(url: str) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
     return _postgresql(parsed)
+
+
+def has_one_writer(engine: AsyncEngine) -> bool:
+    """Whether the database lets no two transactions write at the same time."""
+    return engine.url.get_backend_name() == "sqlite"
 
 
 def is_full(error: BaseException) -> bool:
@@ -132,8 +151,13 @@ def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get(WRITING, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    writing = connection.get_execution_options().get(WRITING)
+    if writing is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    # The connection is pooled: what its last transaction has set may differ.
+    connection.exec_driver_sql(f"PRAGMA synchronous = {_SQLITE_SYNCHRONOUS[writing]}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _postgresql(url: URL) -> AsyncEngine:
@@ -146,5 +170,8 @@ def _postgresql(url: URL) -> AsyncEngine:
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get(WRITING, False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+    writing = connection.get_execution_options().get(WRITING)
+    if writing is not None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCKS[writing]})")
+    if writing is Writing.RELAXED:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")

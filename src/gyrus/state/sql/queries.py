@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -160,17 +161,34 @@ async def end_rollout(
 # Events
 
 
-async def insert_events(connection: AsyncConnection, new: Iterable[Event]) -> frozenset[str]:
-    """Insert those whose API exists, and name these APIs."""
-    by_api: dict[str, list[Event]] = {}
-    for event in new:
-        by_api.setdefault(event.api, []).append(event)
-    known = await connection.execute(select(apis.c.name).where(apis.c.name.in_(by_api)))
-    names = frozenset(known.scalars())
-    rows = [_event_columns(event) for name, group in by_api.items() if name in names for event in group]
-    if rows:
-        await connection.execute(insert(events), rows)
-    return names
+async def existing_names(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
+    """Return those that name an API."""
+    found = await connection.execute(select(apis.c.name).where(apis.c.name.in_(names)))
+    return frozenset(found.scalars())
+
+
+async def take_events(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Event]:
+    """Delete the events with these ids, and return those that were there."""
+    chosen = events.c.id.in_(ids)
+    found = {row.id: _event(row) for row in await connection.execute(select(events).where(chosen))}
+    if found:
+        await connection.execute(delete(events).where(chosen))
+    return found
+
+
+async def insert_events(connection: AsyncConnection, new: Sequence[Event]) -> tuple[Event, ...]:
+    """Insert these, and return them with their ids. Nothing else may insert events at the same time.
+
+    Ids only grow, so that reading them afterwards is enough; a RETURNING that keeps the order inserts row by
+    row on SQLite, which takes five times as long.
+    """
+    if not new:
+        return ()
+    before = (await connection.execute(select(func.max(events.c.id)))).scalar() or 0
+    await connection.execute(insert(events), [_event_columns(event) for event in new])
+    added = select(events.c.id).where(events.c.id > before).order_by(events.c.id)
+    ids = (await connection.execute(added)).scalars()
+    return tuple(replace(event, id=id) for event, id in zip(new, ids, strict=True))
 
 
 async def prune_events(connection: AsyncConnection, api: str, keep: int) -> None:
@@ -180,9 +198,10 @@ async def prune_events(connection: AsyncConnection, api: str, keep: int) -> None
     await connection.execute(delete(events).where(own, events.c.id <= last.scalar_subquery()))
 
 
-async def latest_events(connection: AsyncConnection, api: str, limit: int) -> tuple[Event, ...]:
-    """Oldest first."""
-    query = select(events).where(events.c.api == api).order_by(events.c.id.desc()).limit(limit)
+async def latest_events(connection: AsyncConnection, api: str, limit: int, after: int) -> tuple[Event, ...]:
+    """Return the newest with an id above ``after``, oldest first."""
+    own = (events.c.api == api) & (events.c.id > after)
+    query = select(events).where(own).order_by(events.c.id.desc()).limit(limit)
     return tuple(reversed([_event(row) for row in await connection.execute(query)]))
 
 
@@ -329,6 +348,9 @@ def _event(row: Row[Any]) -> Event:
         reason=row.reason,
         message=row.message,
         replica=row.replica,
+        count=row.occurrences,
+        first_time=row.first_time,
+        id=row.id,
     )
 
 
@@ -340,4 +362,6 @@ def _event_columns(event: Event) -> dict[str, Any]:
         "reason": event.reason,
         "message": event.message,
         "replica": event.replica,
+        "occurrences": event.count,
+        "first_time": event.first_time,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -12,12 +12,17 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
+from gyrus.state.events.folding import combine_repetitions
 from gyrus.state.records import Api, Event, Package, Revision, Rollout, StartupTime
 from gyrus.state.sql import queries
 from gyrus.state.sql.database import Database
 from gyrus.state.sql.dialects import create_engine
 from gyrus.state.sql.migration import upgrade
 from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
+
+SPARE_EVENTS = 100
+"""Events of an API that may be stored beyond those that are kept, until the oldest are deleted. No reader
+sees them."""
 
 
 @asynccontextmanager
@@ -39,6 +44,8 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._unpruned: dict[str, int] = {}
+        """By API: events stored since its old ones were deleted. An API that is not here is due."""
 
     # Intent
 
@@ -107,16 +114,22 @@ class SqlStore:
         async with self._database.reading() as connection:
             return await queries.latest_rollouts(connection, name, SHOWN_ROLLOUTS)
 
-    async def record(self, *events: Event) -> None:
+    async def record(self, *events: Event) -> tuple[Event, ...]:
         if not events:
-            return
-        async with self._database.writing() as connection:
-            for api in await queries.insert_events(connection, events):
-                await queries.prune_events(connection, api, KEPT_EVENTS)
+            return ()
+        await self._prune_events({event.api for event in events})
+        async with self._database.relaxed_writing() as connection:
+            names = await queries.existing_names(connection, {event.api for event in events})
+            wanted = [event for event in events if event.api in names]
+            earlier = await queries.take_events(connection, {event.id for event in wanted if event.id})
+            stored = await queries.insert_events(connection, combine_repetitions(wanted, earlier))
+        for event in stored:
+            self._unpruned[event.api] = self._unpruned.get(event.api, 0) + 1
+        return stored
 
-    async def events(self, name: str, limit: int = 100) -> tuple[Event, ...]:
+    async def events(self, name: str, limit: int = 100, after: int = 0) -> tuple[Event, ...]:
         async with self._database.reading() as connection:
-            return await queries.latest_events(connection, name, limit)
+            return await queries.latest_events(connection, name, min(limit, KEPT_EVENTS), after)
 
     async def record_start(self, start: StartupTime) -> None:
         async with self._database.writing() as connection:
@@ -145,6 +158,16 @@ class SqlStore:
     async def forget_packages(self, unused_since: datetime) -> tuple[str, ...]:
         async with self._database.writing() as connection:
             return await queries.delete_unused_packages(connection, unused_since)
+
+    # Steps
+
+    async def _prune_events(self, names: Iterable[str]) -> None:
+        """Delete old events of an API now and then, in transactions of their own: no write waits for long."""
+        for name in names:
+            if self._unpruned.get(name, SPARE_EVENTS) >= SPARE_EVENTS:
+                async with self._database.relaxed_writing() as connection:
+                    await queries.prune_events(connection, name, KEPT_EVENTS)
+                self._unpruned[name] = 0
 
 
 async def _deploy(connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime) -> Change:

@@ -134,6 +134,9 @@ events = Table(
     Column("reason", Text, nullable=False),
     Column("message", Prose, nullable=False),
     Column("replica", Text),
+    Column("occurrences", Integer, nullable=False),
+    Column("first_time", Instant),
     Index("events_api", "api", "id"),
+    sqlite_autoincrement=True,
 )
-"""``id`` tells their order."""
+"""``id`` tells their order. Followers rely on it: SQLite, too, must not give a deleted row's id again."""

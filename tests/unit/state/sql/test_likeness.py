@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,6 +65,7 @@ class Likeness(RuleBasedStateMachine):
         self.memory = MemoryStore()
         self.elapsed = 0
         self.read: list[Api] = []
+        self.seen: list[Event] = []
 
     def teardown(self) -> None:
         self.runner.run(self.opened.aclose())
@@ -137,6 +139,16 @@ class Likeness(RuleBasedStateMachine):
         now = self.now
         events = [Event(api=name, time=now, type="normal", reason=reason, message="") for reason in reasons]
         self.both(lambda store: store.record(*events))
+
+    @rule(name=names, which=st.integers(0, 4), times=st.integers(1, 3))
+    def repeat(self, name: str, which: int, times: int) -> None:
+        """An event that is stored, or was."""
+        now = self.now
+        seen = self.runner.run(self.memory.events(name))
+        self.seen = [*self.seen, *seen][-5:]
+        if which < len(self.seen):
+            event = replace(self.seen[which], time=now, count=times, first_time=None)
+            self.both(lambda store: store.record(event))
 
     @rule(digest=packages)
     def upload(self, digest: str) -> None:

@@ -10,7 +10,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
@@ -74,6 +76,53 @@ async def test_every_connection_is_durable(file: Path) -> None:
             ]
         assert settings == ["wal", 2, 1, 30_000]  # 2 is FULL
     await database.close()
+
+
+async def test_events_do_not_wait_for_the_disk_and_nothing_else_is_written_like_them(file: Path) -> None:
+    database = Database(create_engine(sqlite_url(file)))
+    found: list[int] = []
+    for transaction in (database.relaxed_writing, database.writing, database.relaxed_writing):
+        async with transaction() as connection:
+            found.append((await connection.execute(text("PRAGMA synchronous"))).scalar_one())
+    assert found == [1, 2, 1]  # NORMAL, FULL
+    await database.close()
+
+
+async def test_events_of_an_older_database_keep_their_ids(file: Path) -> None:
+    database = Database(create_engine(sqlite_url(file)))
+    async with database.writing() as connection:
+        await connection.run_sync(_migrate_to, "0002")
+        for statement in OLD_EVENTS:
+            await connection.execute(text(statement))
+    await database.close()
+    async with open_store(sqlite_url(file)) as store:
+        first, second = await store.events("iris")
+        assert [(e.id, e.reason, e.count, e.first_time) for e in (first, second)] == [
+            (3, "Deployed", 1, None),
+            (7, "ReplicaReady", 1, None),
+        ]
+        (repeated,) = await store.record(second)
+        assert (repeated.id, repeated.count) == (8, 2)
+
+
+OLD_EVENTS = (
+    "INSERT INTO apis VALUES ('iris', 'RealtimeAPI', 1, 1, NULL, 'progressing', '', 1, 0, "
+    "'2026-11-24 00:00:00.000000', '2026-11-24 00:00:00.000000')",
+    'INSERT INTO revisions VALUES (\'iris\', 1, \'d\', \'{"name": "iris", "handler": {"path": "h.py"}}\', '
+    "'/iris', NULL, '2026-11-24 00:00:00.000000')",
+    "INSERT INTO rollouts VALUES ('iris', 1, 1, 'deploy', 'progressing', '', "
+    "'2026-11-24 00:00:00.000000', NULL)",
+    "INSERT INTO events VALUES (3, 'iris', '2026-11-24 00:00:00.000000', 'normal', 'Deployed', 'x', NULL)",
+    "INSERT INTO events VALUES (7, 'iris', '2026-11-24 00:00:01.000000', 'normal', 'ReplicaReady', 'x', 'r')",
+)
+
+
+def _migrate_to(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 async def test_the_files_are_the_owners_alone(file: Path) -> None:

@@ -1,0 +1,60 @@
+"""Repetitions of an event become one event with a count, as in Kubernetes. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from gyrus.state.records import Event
+
+WINDOW = timedelta(minutes=10)
+"""An event repeats an earlier one where that one happened last within this time; later it is news again."""
+
+REMEMBERED = 10_000
+"""Stored events that later ones may repeat; the ones that happened longest ago are forgotten first."""
+
+Key = tuple[str, str, str, str, str | None]
+
+
+def key(event: Event) -> Key:
+    """What makes two events the same."""
+    return event.api, event.type, event.reason, event.message, event.replica
+
+
+def fold(earlier: Event, later: Event) -> Event:
+    """Return the later event with the occurrences of both."""
+    first_time = earlier.first_time or earlier.time
+    return replace(later, count=earlier.count + later.count, first_time=first_time)
+
+
+def combine_repetitions(events: Iterable[Event], stored: Mapping[int, Event]) -> list[Event]:
+    """Fold each event whose id is that of a stored one with it. None of the results has an id."""
+    left = dict(stored)
+    combined: list[Event] = []
+    for event in events:
+        earlier = left.pop(event.id, None) if event.id else None
+        combined.append(replace(fold(earlier, event) if earlier else event, id=None))
+    return combined
+
+
+@dataclass(slots=True)
+class StoredEvents:
+    """The events that were stored lately, so that a repetition can name the one that it repeats."""
+
+    _ids: OrderedDict[Key, Event] = field(default_factory=OrderedDict[Key, Event])
+
+    def named(self, event: Event) -> Event:
+        """Return the event with the id of the stored one that it repeats, if there is one."""
+        earlier = self._ids.get(key(event))
+        if earlier is None or event.time - earlier.time > WINDOW:
+            return event
+        return replace(event, id=earlier.id)
+
+    def remember(self, stored: Iterable[Event]) -> None:
+        for event in stored:
+            self._ids[key(event)] = event
+            self._ids.move_to_end(key(event))
+        while len(self._ids) > REMEMBERED:
+            self._ids.popitem(last=False)
