@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from gyrus.client.errors import OperatorUnreachable, StillWaiting, UnknownApi
 from gyrus.client.events import EventReader, ServerEvent
@@ -99,11 +100,13 @@ class Streams:
         raise StillWaiting(tuple(pending), seconds or 0)
 
     def follow_events(self, name: str, since: float | None, limit: int) -> Iterator[EventView]:
-        """Each event once: a watch says when there may be another, and the last one's id, where to go on."""
+        """Each event once: those of the past are read now, and the others as they happen."""
         newest = self.events(name, None, 1)  # `since` and `limit` may hide where to go on
         past = self.events(name, since, limit)
-        yield from past
-        followed = _Followed([*newest, *past])
+        return chain(past, self._new_events(name, since, _Followed([*newest, *past])))
+
+    def _new_events(self, name: str, since: float | None, followed: _Followed) -> Iterator[EventView]:
+        """A watch says when there may be another event, and the last one's id, where to go on."""
         for seen in self.apis([name], None):
             if isinstance(seen, Gone):
                 return

@@ -177,6 +177,7 @@ class TestMetrics:
     async def test_what_is_on_the_board(self, client: httpx.AsyncClient, board: Board) -> None:
         await deploy(client, process(), process("text"))
         board.traffic["iris"] = Traffic(in_flight=5)
+        board.dropped_events["iris"] = 4
         board.traffic["gone"] = Traffic(in_flight=9)
         board.held["iris"] = 2
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=7, replicas=2, rule="r", message="")
