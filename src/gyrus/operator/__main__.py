@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 from gyrus.contract.home import Home
-from gyrus.operator.home_lock import StartError, exclusive
+from gyrus.operator import leadership
+from gyrus.operator.errors import StartError
+from gyrus.operator.home_lock import HomeLock
+from gyrus.operator.leadership import Leadership
 from gyrus.operator.logs import set_up_logging
 from gyrus.operator.readiness import ReadyNotification
 
@@ -22,14 +25,15 @@ def main() -> int:
     home = Home(arguments.home.absolute())
     announcement = ReadyNotification(home, arguments.ready_fd)
     try:
-        with exclusive(home):
-            set_up_logging(home.operator_log, foreground=arguments.foreground)
-            asyncio.run(_run(arguments, home, announcement))
+        asyncio.run(_lead(arguments, home, announcement))
     except StartError as error:
         announcement.failed(str(error))
         sys.stderr.write(f"gyrus: {error}\n")
         return 1
-    except BaseException:
+    except BaseException as error:
+        if lost := leadership.loss(error):
+            announcement.failed(f"The operator ended while it started: {lost}.")
+            return leadership.EXIT_CODE
         log.exception("the operator has failed")
         announcement.failed(f"The operator failed at its start; {home.operator_log} says why.")
         raise
@@ -48,7 +52,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(arguments: argparse.Namespace, home: Home, announcement: ReadyNotification) -> None:
+async def _lead(arguments: argparse.Namespace, home: Home, announcement: ReadyNotification) -> None:
+    lock = HomeLock(home)
+    async with lock.acquire():
+        set_up_logging(home.operator_log, foreground=arguments.foreground)
+        await _run(arguments, home, announcement, lock)
+
+
+async def _run(
+    arguments: argparse.Namespace, home: Home, announcement: ReadyNotification, lock: Leadership
+) -> None:
     from gyrus.operator.operator import (  # heavy: only once the home is ours
         OperatorSettings,
         StopRequest,
@@ -69,7 +82,7 @@ async def _run(arguments: argparse.Namespace, home: Home, announcement: ReadyNot
         gateway_port=arguments.gateway_port,
         overcommit=arguments.overcommit,
     )
-    await operate(settings, announcement, ending)
+    await operate(settings, announcement, ending, lock)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What an operator must own before it starts: its home, alone, and the token of its API."""
+"""What an operator must own before it starts: its home, alone, and the token of its API.
+
+Leadership on one machine is the lock of the home. The kernel releases it with the process, however that ends.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,85 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gyrus.aio.clock import Clock, SystemClock
 from gyrus.contract.home import Home
+from gyrus.operator.errors import StartError
+
+CHECK = 1.0
+"""Seconds between two looks at whether the lock file is still the one that is locked."""
 
 
-class StartError(Exception):
-    """The operator cannot start. The message is for the user, and names the remedy."""
+@dataclass(slots=True)
+class HomeLock:
+    """The leadership of the operator that holds its home's lock. Implements
+    :class:`gyrus.operator.leadership.Leadership`.
+
+    Two locks: on the lock file, and on the home's folder itself. A lock file can be removed or replaced, and
+    would let a second operator in; the folder's lock keeps it out until the first one has noticed and ended.
+    """
+
+    home: Home
+    clock: Clock = field(default_factory=SystemClock)
+    _file: int = -1
+    """Its descriptor, while it is locked."""
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncGenerator[None]:
+        """Make the home's folders and hold its locks. Raises StartError where either cannot be had."""
+        make_folders(self.home)
+        with ExitStack() as held:
+            held.enter_context(_opened(self.home.root, os.O_RDONLY | os.O_DIRECTORY, self._lock_folder))
+            self._file = held.enter_context(_opened(self.home.lock, os.O_RDWR | os.O_CREAT, self._lock))
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # something of ours goes on without us, and listens there
+                    self.home.run.rmdir()
+
+    async def lost(self) -> str:
+        while (reason := self._check()) is None:
+            await self.clock.sleep(CHECK)
+        return reason
+
+    def _check(self) -> str | None:
+        """Return what has become of the lock file; None: nothing."""
+        held = os.fstat(self._file)
+        try:
+            found = self.home.lock.stat()
+        except OSError as error:
+            return f"its lock file {self.home.lock} is gone ({error.strerror})"
+        if (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
+            return f"its lock file {self.home.lock} has been replaced"
+        return None
+
+    def _lock_folder(self, descriptor: int) -> None:
+        """Lock it, unless it is on a file system that locks no folders, such as NFS."""
+        with suppress(OSError):
+            self._lock(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartError(
+                f"Another operator already runs in {self.home.root}; use it, end it with `gyrus down`, "
+                "or set GYRUS_HOME to another folder."
+            ) from error
 
 
 @contextmanager
-def exclusive(home: Home) -> Generator[None]:
-    """Make the home's folders and hold its lock. Raises StartError where either cannot be had."""
-    make_folders(home)
-    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _opened(path: Path, flags: int, lock: Callable[[int], None]) -> Generator[int]:
+    """A descriptor of this file, locked; closing it releases the lock."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise StartError(
-            f"Another operator already runs in {home.root}; use it, end it with `gyrus down`, "
-            "or set GYRUS_HOME to another folder."
-        ) from error
-    try:
-        yield
+        lock(descriptor)
+        yield descriptor
     finally:
-        with suppress(OSError):  # something of ours goes on without us, and listens there
-            home.run.rmdir()
         os.close(descriptor)
 
 

@@ -26,8 +26,10 @@ from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.gate.activator import MOST, Activator
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.operator import file_limit
+from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage
-from gyrus.operator.home_lock import StartError, remove_run_folder, token_of
+from gyrus.operator.home_lock import remove_run_folder, token_of
+from gyrus.operator.leadership import Leadership, require
 from gyrus.operator.readiness import ReadyNotification
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
@@ -98,8 +100,11 @@ class Operator:
     app: FastAPI
 
 
-async def operate(settings: OperatorSettings, announcement: ReadyNotification, ending: StopRequest) -> None:
-    """Run until asked to end. Raises StartError where the operator cannot start."""
+async def operate(
+    settings: OperatorSettings, announcement: ReadyNotification, ending: StopRequest, leadership: Leadership
+) -> None:
+    """Run until asked to end. Raises StartError where the operator cannot start, and LeadershipLost (in a
+    group) where another may lead now."""
     home = settings.home
     listener = _listen(settings)
     async with AsyncExitStack() as stack:
@@ -108,7 +113,7 @@ async def operate(settings: OperatorSettings, announcement: ReadyNotification, e
         await _adopt(operator)
         await operator.controller.restore()  # before the gateway asks: it must never see an empty platform
         try:
-            await _run(operator, listener, announcement, ending)
+            await _run(operator, listener, announcement, ending, leadership)
         finally:
             announcement.withdraw()
 
@@ -180,11 +185,16 @@ def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
 
 
 async def _run(
-    operator: Operator, listener: socket.socket, announcement: ReadyNotification, ending: StopRequest
+    operator: Operator,
+    listener: socket.socket,
+    announcement: ReadyNotification,
+    ending: StopRequest,
+    leadership: Leadership,
 ) -> None:
     """Traffic's parts outlive the parts that decide: they are stopped last, or left running. The activator
     listens before the gateway is told of it, and answers before the gateway goes."""
     async with operator.activator.serving(), asyncio.TaskGroup() as group:
+        leading = group.create_task(require(leadership), name="leadership")
         backend = group.create_task(operator.backend.run(), name="backend")
         gateway = group.create_task(operator.gateway.run(), name="gateway")
         rebalancer = group.create_task(operator.rebalancer.run(), name="rebalancer")
@@ -202,7 +212,7 @@ async def _run(
             await withdraw_routes(operator.board, WITHDRAWAL_PATIENCE)
             operator.activator.refuse_all()
             await stop_replicas(operator.backend, STOP_GRACE)
-        for task in (rebalancer, gateway, backend, events):
+        for task in (rebalancer, gateway, backend, events, leading):
             task.cancel()
     if ending.everything:
         await operator.gateway.stop()

@@ -36,7 +36,10 @@ class ReadyNotification:
         self._tell({"error": message})
 
     def withdraw(self) -> None:
-        self._home.operator_file.unlink(missing_ok=True)
+        """Remove the file, unless another operator has written it since."""
+        with suppress(OSError, ValueError):
+            if json.loads(self._home.operator_file.read_bytes())["pid"] == os.getpid():
+                self._home.operator_file.unlink()
 
     def _tell(self, message: dict[str, object]) -> None:
         """The starter may be gone already: then nobody wants to know."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,13 @@ def event(message: str = "", second: float = 0, **fields: object) -> Event:
 
 
 def test_each_of_these_makes_another_event() -> None:
-    others = {"api": "b", "type": "warning", "reason": "Gone", "message": "x", "replica": None}
+    others: dict[str, Any] = {
+        "api": "b",
+        "type": "warning",
+        "reason": "Gone",
+        "message": "x",
+        "replica": None,
+    }
     assert len({key(event()), *(key(event(**{name: value})) for name, value in others.items())}) == 6
     assert key(event()) == key(event(second=9, count=3, id=4, first_time=START))
 
