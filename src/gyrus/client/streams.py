@@ -38,7 +38,7 @@ class Gone:
 
 
 class _Followed:
-    """What a follower has been given: all up to an id, or, by an operator older than ids, these events."""
+    """The events that a follower has: all up to an id, or, from an operator without ids, a list of them."""
 
     def __init__(self, given: Sequence[EventView]) -> None:
         self.last = 0
@@ -106,7 +106,7 @@ class Streams:
         return chain(past, self._new_events(name, since, _Followed([*newest, *past])))
 
     def _new_events(self, name: str, since: float | None, followed: _Followed) -> Iterator[EventView]:
-        """A watch says when there may be another event, and the last one's id, where to go on."""
+        """Ask for events after the last one's id whenever a watch shows a change."""
         for seen in self.apis([name], None):
             if isinstance(seen, Gone):
                 return

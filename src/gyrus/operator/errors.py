@@ -1,4 +1,4 @@
-"""What ends an operator before it is asked to end.
+"""Reasons for an operator's end before it is asked to end.
 
 ├── StartError       it cannot start
 └── LeadershipLost   another operator may lead now
@@ -12,4 +12,4 @@ class StartError(Exception):
 
 
 class LeadershipLost(Exception):
-    """The message says why."""
+    """The message is the reason."""

@@ -1,4 +1,4 @@
-"""What an operator must own before it starts: its home, alone, and the token of its API.
+"""The home of an operator: its folders, its lock, and the token of its API.
 
 Leadership on one machine is the lock of the home. The kernel releases it with the process, however that ends.
 """

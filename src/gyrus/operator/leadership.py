@@ -1,7 +1,7 @@
-"""Which of several operators acts for a platform: the one that leads.
+"""Leadership: of several operators, one acts for a platform.
 
-One that leads no more stops acting at once, and then its process ends: replicas and gateway go on, and the
-operator that leads next adopts them.
+An operator that has lost it stops acting at once, and then its process ends. Replicas and gateway go on, and
+the next leader adopts them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gyrus.operator.errors import LeadershipLost
 log = logging.getLogger(__name__)
 
 EXIT_CODE = 3
-"""Of an operator that has lost its leadership."""
+"""The exit code of an operator that has lost its leadership."""
 
 END_TIMEOUT = 10.0
 """Seconds for an orderly end after the loss; then the process ends all the same."""

@@ -1,4 +1,4 @@
-"""How an operator tells whoever started it, and later callers, that it serves."""
+"""Readiness: an operator's report to its starter, and to later callers, that it serves."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ReadyNotification:
                 self._home.operator_file.unlink()
 
     def _tell(self, message: dict[str, object]) -> None:
-        """The starter may be gone already: then nobody wants to know."""
+        """Report to the starter, which may be gone already."""
         if self._ready_fd is None:
             return
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What every act of a user leaves behind: an event for people, and a signal for control."""
+"""The traces of a user's act: an event for people, and a signal for control."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Key = tuple[str, str, str, str, str | None]
 
 
 def key(event: Event) -> Key:
-    """What makes two events the same."""
+    """Return the part of an event that its repetitions have in common."""
     return event.api, event.type, event.reason, event.message, event.replica
 
 

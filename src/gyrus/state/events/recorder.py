@@ -59,12 +59,12 @@ class EventRecorder:
     _waiting: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
     _round_ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Of the present round; every round has its own."""
+    """The present round's; every round has its own."""
     _begun: int = 0
     _ended: int = 0
     """Rounds: each takes all that waits, and stores or drops it."""
     _left: tuple[Event, ...] = ()
-    """Of the present round: what is not stored yet."""
+    """The events of the present round that are not stored yet."""
 
     def record(self, *events: Event) -> None:
         """Take these events. Never waits, never raises."""
@@ -143,11 +143,11 @@ class EventRecorder:
                 self.board.dropped_events[event.api] += event.count
 
     def _report_dropped(self) -> None:
-        """Let an event say how many are missing. Should it be dropped, the next one says so instead."""
+        """Record how many events are missing. If that event is dropped too, the next one counts them."""
         dropped, self._unreported = self._unreported, Counter[str]()
         if dropped:
             log.warning("%d events were dropped", dropped.total())
-        now, message = self.clock.now(), "Events are missing; the operator's log says why"
+        now, message = self.clock.now(), "Events are missing here: they could not be stored"
         for api, count in dropped.items():
             self.record(
                 Event(api=api, time=now, type="warning", reason=DROPPED, message=message, count=count)

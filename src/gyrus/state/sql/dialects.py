@@ -28,12 +28,12 @@ WRITING = "gyrus_writing"
 
 
 class Writing(Enum):
-    """What a transaction's end waits for."""
+    """How safe a write is when its transaction has ended."""
 
     DURABLE = "durable"
-    """The disk."""
+    """It is on disk."""
     RELAXED = "relaxed"
-    """Nothing: the disk has it a moment later. The process's end loses nothing."""
+    """It survives the end of this process; it is on disk a moment later."""
 
 
 BUSY_TIMEOUT = 30.0
@@ -75,7 +75,7 @@ def create_engine(url: str) -> AsyncEngine:
 
 
 def has_one_writer(engine: AsyncEngine) -> bool:
-    """Whether the database lets no two transactions write at the same time."""
+    """Return True if the database lets no two transactions write at the same time."""
     return engine.url.get_backend_name() == "sqlite"
 
 

@@ -139,4 +139,4 @@ events = Table(
     Index("events_api", "api", "id"),
     sqlite_autoincrement=True,
 )
-"""``id`` tells their order. Followers rely on it: SQLite, too, must not give a deleted row's id again."""
+"""``id`` is their order. Followers rely on it: SQLite, too, must not give a deleted row's id again."""

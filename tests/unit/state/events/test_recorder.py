@@ -160,7 +160,7 @@ async def test_what_cannot_be_stored_is_dropped_counted_and_reported(
         at.disk.full = False
         at.record("d")
         await at.clock.advance(EVERY)
-        missing = "Events are missing; the operator's log says why"
+        missing = "Events are missing here: they could not be stored"
         assert await at.stored() == [("d", 1), (missing, 6)]
         assert await at.stored("other") == [(missing, 2)]
         assert at.board.dropped_events == {"iris": 6, "other": 2}
