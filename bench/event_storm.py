@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +58,7 @@ async def deploy(store: Store, count: int, first: int) -> list[float]:
 
 
 @asynccontextmanager
-async def storm(recorder: EventRecorder) -> AsyncIterator[list[str]]:
+async def storm(recorder: EventRecorder) -> AsyncGenerator[list[str]]:
     """Yields a list that grows with every event."""
     recorded: list[str] = []
 
