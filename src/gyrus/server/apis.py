@@ -44,6 +44,7 @@ async def get_api(name: str, views: ViewsDep) -> ApiView:
 @router.get("/{name}/description", responses=_OF_ONE)
 async def describe_api(name: str, views: ViewsDep) -> ApiDescription:
     """Everything about one API."""
+    await views.flush_events()
     return await views.whole(name)
 
 
@@ -64,6 +65,7 @@ async def list_events(
     """What happened to it, oldest first: the latest `limit`, none before `since` (seconds since the epoch),
     and none but those with an id above `after`. To follow the events, ask for those after the last one's id:
     an event that happens again gets a new id."""
+    await views.flush_events()
     return list(await views.events(name, since, after, limit))
 
 

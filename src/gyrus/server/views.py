@@ -61,11 +61,14 @@ class Views:
     async def events(self, name: str, since: float | None, after: int, limit: int) -> tuple[EventView, ...]:
         """Return the latest with an id above ``after``, oldest first; ``since`` in epoch seconds."""
         await self.api(name)
-        with suppress(TimeoutError):  # a caller finds what its own act has just recorded
-            async with asyncio.timeout(FLUSH_TIMEOUT):
-                await self._context.events.flushed()
         latest = await self._context.store.events(name, limit, after)
         return status.event_views(e for e in latest if since is None or e.time.timestamp() >= since)
+
+    async def flush_events(self) -> None:
+        """Wait until events that are recorded now can be read: a caller finds those of its own acts."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_TIMEOUT):
+                await self._context.events.flushed()
 
     async def begun(self, api: Api) -> Deployed:
         """What was begun by an act that made this record."""

@@ -27,15 +27,11 @@ def event(count: int, ago: float, first_ago: float | None) -> EventView:
 
 
 @pytest.mark.parametrize(
-    ("shown", "age"),
-    [
-        (event(1, 5.5, None), "5s"),
-        (event(3, 5.5, 605.5), "5s (×3 in 10m)"),
-        (event(3, 5.5, None), "5s (×3)"),
-    ],
+    ("count", "first_ago", "age"),
+    [(1, None, "20h"), (3, 86_400 * 30.5, "20h (×3 in 30d)"), (3, None, "20h (×3)")],
 )
-def test_repetitions_are_counted_beside_the_age(shown: EventView, age: str) -> None:
-    row = [click.unstyle(cell) for cell in event_row(shown)]
+def test_repetitions_are_counted_beside_the_age(count: int, first_ago: float | None, age: str) -> None:
+    row = [click.unstyle(cell) for cell in event_row(event(count, 3600 * 20.5, first_ago))]
     assert row == [age, "Killed", "iris-1-a", "Killed by a signal"]
 
 
