@@ -48,6 +48,7 @@ from gyrus.server.serving import listen, serve
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.workload import workload_of
 from gyrus.state.board import Board
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
@@ -216,9 +217,10 @@ async def plane(folder: Path, store: Store, size: Size, report: Report) -> Async
     backend = MemoryBackend(machine=machine_before)
     settings = GatewaySettings(port=free_port())
     gateway = Gateway(board, home, settings)
-    controller = Controller(Reconciler(store, board, backend, CLOCK))
-    autoscaler = Autoscaler(store, board, CLOCK, DefaultPolicy, backend.capacity_for)
-    app = build_app(context(store, board, backend, home, settings.port))
+    events = EventRecorder(store, board, CLOCK)
+    controller = Controller(Reconciler(store, board, backend, CLOCK, events))
+    autoscaler = Autoscaler(store, board, CLOCK, events, DefaultPolicy, backend.capacity_for)
+    app = build_app(context(store, board, events, backend, home, settings.port))
     listener = listen("127.0.0.1", 0)
     await gateway.adopt()
     await backend.adopt()
@@ -228,6 +230,7 @@ async def plane(folder: Path, store: Store, size: Size, report: Report) -> Async
     bodies = {
         "backend": backend.run(),
         "gateway": gateway.run(),
+        "events": events.run(),
         "controller": controller.run(),
         "autoscaler": autoscaler.run(),
         "garbage": collect_garbage(CLOCK),
@@ -247,7 +250,9 @@ async def plane(folder: Path, store: Store, size: Size, report: Report) -> Async
         await gateway.stop()
 
 
-def context(store: Store, board: Board, backend: MemoryBackend, home: Home, port: int) -> ServerContext:
+def context(
+    store: Store, board: Board, events: EventRecorder, backend: MemoryBackend, home: Home, port: int
+) -> ServerContext:
     info = OperatorInfo(
         version="bench",
         gateway=f"http://127.0.0.1:{port}",
@@ -263,6 +268,7 @@ def context(store: Store, board: Board, backend: MemoryBackend, home: Home, port
     return ServerContext(
         store=store,
         board=board,
+        events=events,
         packages=PackageStore(home.packages, home.projects),
         logs=backend,
         clock=CLOCK,

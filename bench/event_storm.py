@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gyrus.aio.clock import SystemClock
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.records import Event
@@ -81,8 +81,10 @@ async def storm(recorder: EventRecorder) -> AsyncGenerator[list[str]]:
             writer.cancel()
 
 
-def spec(name: str, version: str = "") -> ApiSpec:
-    return ApiSpec.model_validate({"name": name, "process": {"command": ["x"]}, "env": {"VERSION": version}})
+def spec(name: str, version: str = "") -> RealtimeSpec:
+    return RealtimeSpec.model_validate(
+        {"name": name, "process": {"command": ["x"]}, "env": {"VERSION": version}}
+    )
 
 
 def report(what: str, times: list[float]) -> None:

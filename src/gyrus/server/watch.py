@@ -62,9 +62,7 @@ async def watch(
 async def _tell_apis(write: Write, watched: frozenset[str], context: ServerContext, views: Views) -> None:
     board = context.board
     told: dict[str, bytes] = {}
-    sources = [board.intent_signals, board.replica_signals, board.acknowledged_signals]
-    if ALL not in watched:  # the list has no events
-        sources.append(board.event_signals)
+    sources = (board.intent_signals, board.replica_signals, board.acknowledged_signals, board.event_signals)
     with listen(*sources) as changes:
         stale = watched
         while True:

@@ -10,6 +10,7 @@ from gyrus.backends.protocol import Observation
 from gyrus.control.controller import RESYNC, Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.state.board import Board
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
 from support.gateway import acknowledge
 from support.world import spec
@@ -32,7 +33,7 @@ async def controlled(clock: VirtualClock, *names: str) -> AsyncGenerator[Counted
     """Control over these APIs, from when they are live."""
     store, board, backend = MemoryStore(), Board(), CountedBackend(clock)
     await store.deploy([spec(name=name) for name in names], None, clock.now())
-    controller = Controller(Reconciler(store, board, backend, clock))
+    controller = Controller(Reconciler(store, board, backend, clock, EventRecorder(store, board, clock)))
     await backend.adopt()
     await controller.restore()
     async with asyncio.TaskGroup() as group:
@@ -51,7 +52,7 @@ async def test_a_step_observes_its_own_api_once() -> None:
     backend = CountedBackend(clock)
     await backend.adopt()
     await store.deploy([spec(name=name) for name in ("iris", "wine")], None, clock.now())
-    reconciler = Reconciler(store, board, backend, clock)
+    reconciler = Reconciler(store, board, backend, clock, EventRecorder(store, board, clock))
     for step in range(1, 5):
         await reconciler.reconcile("iris")
         backend.advance()

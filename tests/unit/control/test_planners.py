@@ -20,6 +20,7 @@ from gyrus.control.verdict import Verdict
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.kinds import KINDS
 from gyrus.state.board import Board, Route
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
 from support.backends import all_of
 from support.world import spec
@@ -57,7 +58,7 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_an_api_of_another_kind_is_deployed_and_deleted() -> None:
     store, board, backend = MemoryStore(), Board(), MemoryBackend()
-    reconciler = Reconciler(store, board, backend, CLOCK)
+    reconciler = Reconciler(store, board, backend, CLOCK, EventRecorder(store, board, CLOCK))
     (change,) = await store.deploy([EchoSpec(name="echo")], None, CLOCK.now())
     assert (change.api.kind, change.api.replicas) == ("EchoAPI", 0)
     await reconciler.restore()
@@ -74,7 +75,7 @@ async def test_an_api_of_another_kind_is_deployed_and_deleted() -> None:
 
 async def test_an_api_may_become_one_of_another_kind() -> None:
     store, board, backend = MemoryStore(), Board(), MemoryBackend()
-    reconciler = Reconciler(store, board, backend, CLOCK)
+    reconciler = Reconciler(store, board, backend, CLOCK, EventRecorder(store, board, CLOCK))
     await store.deploy([EchoSpec(name="iris")], None, CLOCK.now())
     await reconciler.reconcile("iris")
     (change,) = await store.deploy([spec()], None, CLOCK.now())
@@ -86,7 +87,9 @@ async def test_an_api_may_become_one_of_another_kind() -> None:
 async def test_what_has_no_replicas_is_not_scaled() -> None:
     store, board = MemoryStore(), Board()
     (change,) = await store.deploy([EchoSpec(name="echo")], None, CLOCK.now())
-    autoscaler = Autoscaler(store, board, CLOCK, DefaultPolicy, lambda api, compute: None)
+    autoscaler = Autoscaler(
+        store, board, CLOCK, EventRecorder(store, board, CLOCK), DefaultPolicy, lambda api, compute: None
+    )
     assert await autoscaler._scale_one(change.api)  # pyright: ignore[reportPrivateUsage] -- one step of its loop
     assert await store.api("echo") == change.api
     assert board.scaling == {}

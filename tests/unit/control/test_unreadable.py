@@ -27,6 +27,7 @@ from gyrus.spec.stored import UnreadableSpec
 from gyrus.state import status
 from gyrus.state.board import Board, Replica
 from gyrus.state.errors import Conflict
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.records import Api
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import SqlStore, open_store
@@ -34,6 +35,7 @@ from gyrus.state.status import ApiObservation
 from strategies.specs import json_values
 from support.broken_specs import break_spec
 from support.gateway import acknowledge
+from support.recorder import recording
 from support.world import NOW, api, replica, spec
 
 CLOCK = SystemClock()
@@ -159,9 +161,9 @@ class Platform:
 @asynccontextmanager
 async def platform(file: Path, backend: MemoryBackend) -> AsyncGenerator[Platform]:
     board = Board()
-    async with open_store(sqlite_url(file)) as store:
+    async with open_store(sqlite_url(file)) as store, recording(store, board) as events:
         await backend.adopt()
-        controller = Controller(Reconciler(store, board, backend, CLOCK))
+        controller = Controller(Reconciler(store, board, backend, CLOCK, events))
         await controller.restore()
         async with asyncio.TaskGroup() as group:
             bodies = (backend.run(), acknowledge(board), controller.run())
@@ -228,7 +230,8 @@ async def test_its_path_holds_until_the_next_rollout_is_done(file: Path, backend
     async with open_store(sqlite_url(file)) as store:
         moved = spec(name="broken", networking={"endpoint": "elsewhere"})
         await store.deploy([moved], None, CLOCK.now())
-        reconciler = Reconciler(store, Board(), backend, CLOCK)
+        board = Board()
+        reconciler = Reconciler(store, board, backend, CLOCK, EventRecorder(store, board, CLOCK))
         await reconciler.restore()
         assert reconciler.board.routes["broken"].path == "/broken"
         assert len(reconciler.board.routes["broken"].endpoints) == 2

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gyrus.aio.virtual import VirtualClock
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board
 from gyrus.state.errors import StorageFull
 from gyrus.state.events import recorder as recorder_module
@@ -54,7 +54,7 @@ class Stage:
         self.recorder = EventRecorder(self.disk, self.board, self.clock)
 
     async def deploy(self, *names: str) -> None:
-        specs = [ApiSpec.model_validate({"name": name, "process": {"command": ["x"]}}) for name in names]
+        specs = [RealtimeSpec.model_validate({"name": name, "process": {"command": ["x"]}}) for name in names]
         await self.disk.deploy(specs, None, self.clock.now())
 
     def event(self, message: str, api: str = "iris") -> Event:
