@@ -12,7 +12,7 @@ import psutil
 from gyrus.operator.leadership import EXIT_CODE
 from support.load import Load
 from support.looking import until
-from support.platform import Platform, free_ports
+from support.platform import Platform, free_ports, has_ended
 from support.project import ECHO_REVISION, Project, handler_api
 
 RATE = 100
@@ -53,7 +53,7 @@ async def test_the_lock_file_is_removed(platform: Platform, tmp_path: Path) -> N
         assert second.returncode == 1
         assert "Another operator already runs" in said
         operator.resume()
-        await until(lambda: not operator.is_running() or operator.status() == psutil.STATUS_ZOMBIE)
+        await until(lambda: has_ended(operator))
         log = platform.home.operator_log.read_text()
         assert log.count("this operator ends, replicas and gateway go on") == 1
         assert f"its lock file {platform.home.lock} is gone" in log
@@ -70,8 +70,9 @@ async def test_the_lock_file_is_removed(platform: Platform, tmp_path: Path) -> N
 
 
 async def test_the_lock_file_is_replaced_and_the_exit_code_says_so(platform: Platform) -> None:
-    operator_of(platform).kill()
-    await until(lambda: not any("gyrus.operator" in p.cmdline() for p in platform.processes()))
+    first = operator_of(platform)
+    first.kill()
+    await until(lambda: has_ended(first))
     platform.home.operator_file.unlink(missing_ok=True)
     operator = start_operator(platform, platform.gateway_port, platform.operator_port)
     await until(platform.home.operator_file.exists)

@@ -13,7 +13,7 @@ import pytest
 from support.earlier import command_of, is_known
 from support.load import Load
 from support.looking import until
-from support.platform import GYRUS, Platform, platform_of_its_own
+from support.platform import GYRUS, Platform, has_ended, platform_of_its_own
 from support.project import ECHO_REVISION, Project, handler_api
 
 EARLIER = "f4398a2afabb"
@@ -67,8 +67,9 @@ async def test_what_runs_is_adopted_and_no_request_fails(earlier: Platform, tmp_
 
     async with Load(earlier.url("echo"), RATE) as load:
         await asyncio.sleep(1)
-        operator(earlier).terminate()
-        await until(lambda: not any("gyrus.assembly" in p.cmdline() for p in earlier.processes()))
+        ending = operator(earlier)
+        ending.terminate()
+        await until(lambda: has_ended(ending))
         await asyncio.to_thread(today.up)
         await until(lambda: today.json("get", "echo")["status"] == "live")
 
