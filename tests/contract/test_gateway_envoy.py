@@ -31,9 +31,10 @@ from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER
 from gyrus.routing.errors import GatewayPortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
-from gyrus.state.board import Route, Traffic
+from gyrus.state.board import Traffic
 from support.load import Load
-from support.upstreams import Request, Stage, Upstream, answer, free_port, until
+from support.routes import route_to
+from support.upstreams import Request, Stage, Upstream, answer, free_port, until, wanted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

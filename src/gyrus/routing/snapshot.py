@@ -15,7 +15,7 @@ from gyrus.routing.resources import clusters, endpoints, listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, MATCH, ROUTES
 from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.xds.messages import encode, encode_table
-from gyrus.state.board import Route
+from gyrus.state.board import Endpoints, Pool, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +33,31 @@ class XdsResource:
 
 Resources = Mapping[str, XdsResource]
 """By name."""
-Match = tuple[str, str, float, bool, str]
+Weights = tuple[tuple[str, int], ...]
+Match = tuple[str, str, float, bool, bool, Weights]
+Leftovers = Mapping[str, Endpoints | None]
+"""Clusters that no route needs any more and that Envoy should keep for now, with the endpoints that they
+should have. None: those that they have."""
 _NONE: Resources = MappingProxyType({})
+_NO_LEFTOVERS: Leftovers = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What Envoy should know, by kind, and the routes that it was made from."""
+    """What Envoy should know, by kind, and what it was made from."""
 
     routes: Mapping[str, Route]
+    pools: Mapping[str, Pool]
+    """Of all routes, by id."""
+    endpoints: Mapping[str, Endpoints]
+    """By cluster, those of leftovers included."""
     resources: Mapping[str, Resources]
+    kept: frozenset[str] = frozenset()
+    """Clusters that are not to be removed though they are not among the resources."""
     entries: Mapping[str, bytes] = field(repr=False)
     """The route table's encoded entries by path."""
+    routed: frozenset[str] = frozenset()
+    """The clusters that new requests are sent to."""
 
     def of_kind(self, kind: str) -> Resources:
         return self.resources.get(kind, _NONE)
@@ -56,8 +69,18 @@ class Snapshot:
             return XdsResource.of(name, encode(ENDPOINTS, endpoints.assignment(name, ())))
         return found
 
+    def keeps(self, kind: str) -> frozenset[str]:
+        """Names that Envoy should keep as they are, if it has them."""
+        return self.kept if kind == CLUSTER else frozenset()
 
-EMPTY = Snapshot(routes=MappingProxyType({}), resources=MappingProxyType({}), entries=MappingProxyType({}))
+
+EMPTY = Snapshot(
+    routes=MappingProxyType({}),
+    pools=MappingProxyType({}),
+    endpoints=MappingProxyType({}),
+    resources=MappingProxyType({}),
+    entries=MappingProxyType({}),
+)
 
 
 def build(
@@ -65,6 +88,7 @@ def build(
     settings: GatewaySettings,
     access_log: str | None,
     last: Snapshot = EMPTY,
+    leftovers: Leftovers = _NO_LEFTOVERS,
 ) -> Snapshot:
     """The snapshot of these routes. ``last`` must be of the same settings."""
     if _matches(wanted) == _matches(last.routes):
@@ -72,19 +96,31 @@ def build(
     else:
         entries, table = _entries(wanted, settings, last), None
     port = last.resource(LISTENER, listener.NAME)
+    pools = {pool.id: pool for route in wanted.values() for pool in route.pools}
+    assigned = {name: known for name, known in leftovers.items() if known is not None}
+    assigned |= {name: pool.endpoints for name, pool in pools.items()}
     resources = {
-        CLUSTER: {api: _cluster(route, last) for api, route in wanted.items()},
-        ENDPOINTS: {api: _endpoints(route, last) for api, route in wanted.items()},
+        CLUSTER: {name: _cluster(pool, last) for name, pool in pools.items()},
+        ENDPOINTS: {name: _endpoints(name, those, last) for name, those in assigned.items()},
         LISTENER: {listener.NAME: port or _listener(settings, access_log)},
         ROUTES: {routes.NAME: table or _table(wanted, entries, settings)},
     }
-    return Snapshot(routes=dict(wanted), resources=resources, entries=entries)
+    return Snapshot(
+        routes=dict(wanted),
+        pools=pools,
+        endpoints=assigned,
+        resources=resources,
+        kept=frozenset(leftovers) - pools.keys(),
+        entries=entries,
+        routed=frozenset(share.pool.id for route in wanted.values() for share in route.routed),
+    )
 
 
 def changed(old: Snapshot, new: Snapshot) -> frozenset[str]:
-    """The APIs whose routes differ."""
-    names = old.routes.keys() | new.routes.keys()
-    return frozenset(api for api in names if old.routes.get(api) != new.routes.get(api))
+    """The clusters that have other endpoints, or whose routes came or went."""
+    names = old.endpoints.keys() | new.endpoints.keys()
+    other = frozenset(name for name in names if old.endpoints.get(name) != new.endpoints.get(name))
+    return other | (old.routed ^ new.routed)
 
 
 def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
@@ -94,18 +130,17 @@ def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
     return tuple(by_path[path] for path in paths if path in by_path)
 
 
-def _cluster(route: Route, last: Snapshot) -> XdsResource:
-    before = last.routes.get(route.api)
-    if before and before.protocol == route.protocol:
-        return last.of_kind(CLUSTER)[route.api]
-    return XdsResource.of(route.api, encode(CLUSTER, clusters.cluster(route)))
+def _cluster(pool: Pool, last: Snapshot) -> XdsResource:
+    before = last.pools.get(pool.id)
+    if before and before.protocol == pool.protocol:
+        return last.of_kind(CLUSTER)[pool.id]
+    return XdsResource.of(pool.id, encode(CLUSTER, clusters.cluster(pool)))
 
 
-def _endpoints(route: Route, last: Snapshot) -> XdsResource:
-    before = last.routes.get(route.api)
-    if before and before.endpoints == route.endpoints:
-        return last.of_kind(ENDPOINTS)[route.api]
-    return XdsResource.of(route.api, encode(ENDPOINTS, endpoints.assignment(route.api, route.endpoints)))
+def _endpoints(cluster: str, wanted: Endpoints, last: Snapshot) -> XdsResource:
+    if last.endpoints.get(cluster) == wanted:
+        return last.of_kind(ENDPOINTS)[cluster]
+    return XdsResource.of(cluster, encode(ENDPOINTS, endpoints.assignment(cluster, wanted)))
 
 
 def _entries(wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot) -> dict[str, bytes]:
@@ -125,7 +160,12 @@ def _matches(wanted: Mapping[str, Route]) -> list[Match]:
 
 def _match(route: Route) -> Match:
     """All of a route that the table depends on."""
-    return (route.api, route.path, route.timeout, route.idempotent, route.protocol)
+    weights = tuple((share.pool.id, share.weight) for share in route.routed)
+    return (route.api, route.path, route.timeout, route.idempotent, _speaks_http2(route), weights)
+
+
+def _speaks_http2(route: Route) -> bool:
+    return any(share.pool.protocol == "http2" for share in route.routed)
 
 
 def _matching(route: Route, by_path: Mapping[str, Route]) -> list[Match]:
@@ -139,7 +179,7 @@ def _table(
     by_name = {
         api: encode(MATCH, routes.called(route, settings))
         for api, route in wanted.items()
-        if route.protocol == "http2"
+        if _speaks_http2(route)
     }
     return XdsResource.of(routes.NAME, encode_table(routes.table(settings), entries, by_name))
 

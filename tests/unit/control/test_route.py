@@ -6,7 +6,8 @@ import pytest
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
-from gyrus.control.plan import plan, route
+from gyrus.control.plan import plan
+from gyrus.control.route import route, weigh
 from gyrus.control.situation import Situation
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Replica, Route
@@ -26,7 +27,7 @@ def situation(*replicas: Replica, of: Api | None = None, spec: RealtimeSpec = PL
         live_spec=spec,
         replicas=replicas,
         retiring=frozenset(),
-        acknowledged=frozenset(),
+        acknowledged={},
         reachable=frozenset(),
         activator=ACTIVATOR,
     )

@@ -14,7 +14,8 @@ import pytest_asyncio
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH
 from gyrus.gate.rebalancer import Rebalancer
-from gyrus.state.board import Board, QueuePolicy, Route, Traffic
+from gyrus.state.board import Board, PoolTraffic, QueuePolicy, Traffic
+from support.routes import acknowledge, route_to
 from support.upstreams import Request, Upstream, answer, until
 
 QUEUEING = QueuePolicy(slots=1, longest_queue=100, processes=1, replicas=2, hold=30, generation=1)
@@ -59,10 +60,8 @@ class House:
         self.board, self.backlog_socket, self.one, self.other = board, backlog_socket, one, other
 
     def route(self, queueing: QueuePolicy | None = QUEUEING) -> None:
-        to = frozenset({self.one.upstream.endpoint, self.other.upstream.endpoint})
-        self.board.routes["a"] = Route(api="a", path="/a", endpoints=to, timeout=5, queueing=queueing)
-        self.board.acknowledged["a"] = to
-        self.board.acknowledged_signals.notify("a")
+        to = (self.one.upstream.endpoint, self.other.upstream.endpoint)
+        acknowledge(self.board, route_to("a", to, queueing=queueing))
 
     def notify(self, api: str = "a") -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
@@ -111,7 +110,7 @@ async def test_crowd_in_the_gateway_is_reason_enough(house: House) -> None:
     house.route()
     await until(lambda: house.one.looks == 1)
     house.one.waiting, house.one.busy = 1, 1
-    house.board.traffic["a"] = Traffic(in_flight=3)
+    house.board.traffic["a"] = Traffic(in_flight=3, pools={"a/1": PoolTraffic(in_flight=3)})
     await until(lambda: house.other.busy == 1)
 
 

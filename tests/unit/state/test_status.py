@@ -245,7 +245,7 @@ class TestDescription:
         routed, unrouted, starting = replica(), replica(n=1), replica(Phase.STARTING, 2)
         board = Board()
         board.replicas["iris"] = (routed, unrouted, starting)
-        board.acknowledged["iris"] = frozenset(routed.status.endpoints)
+        board.acknowledged["iris"] = {"iris/1": frozenset(routed.status.endpoints)}
         board.traffic["iris"] = Traffic(in_flight=2, view=TrafficView(requests=9))
         board.held["iris"] = 7
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=1, replicas=1, rule="", message="")

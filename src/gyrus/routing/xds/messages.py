@@ -40,9 +40,19 @@ class RpcStatus(Protocol):
     def message(self) -> str: ...
 
 
+class Node(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
 class DeltaRequest(Protocol):
     """What Envoy sends: a subscription, an acknowledgement (``response_nonce``), a refusal (with
     ``error_detail``), or several of them at once."""
+
+    @property
+    def node(self) -> Node:
+        """Which Envoy it is. Envoy says so in the first request of a stream alone."""
+        ...
 
     @property
     def type_url(self) -> str: ...
