@@ -34,7 +34,7 @@ from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
 from gyrus.state.board import Traffic
 from support.load import Load
 from support.routes import route_to
-from support.upstreams import Request, Stage, Upstream, answer, free_port, until, wanted
+from support.upstreams import Request, Stage, Upstream, answer, free_port, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -497,11 +497,11 @@ async def test_endpoints_are_acknowledged_when_envoy_has_them(
         await stage.route("acked", old)
         with stage.board.acknowledged_signals.listen() as hints:
             stage.say("acked", new)
-            while (now := stage.board.acknowledged.get("acked")) != frozenset({new.endpoint}):
+            while (now := stage.board.acknowledged_of("acked")) != frozenset({new.endpoint}):
                 seen.append(now)
                 await hints.wait()
         assert set(seen) == {frozenset({old.endpoint})}
-        assert stage.board.reachable["acked"] == frozenset({new.endpoint})
+        assert stage.board.reachable["acked"] == {"acked/1": frozenset({new.endpoint})}
         answers = [(await client.get(f"{stage.url}/acked")).json()["upstream"] for _ in range(5)]
         assert answers == ["new"] * 5
         await stage.forget("acked")
@@ -525,15 +525,18 @@ async def test_one_bad_api_is_refused_alone(
     stage.say("good-1", echo)
     stage.say("good-2", echo)
     for good in ("good-1", "good-2"):
-        await until(lambda api=good: stage.board.acknowledged.get(api) == frozenset({echo.endpoint}))
-    await until(lambda: "endpoints of bad" in stage.board.gateway_message)
+        await until(lambda api=good: stage.board.acknowledged_of(api) == frozenset({echo.endpoint}))
+    await until(lambda: "endpoints of bad/1" in stage.board.gateway_message)
+    assert stage.board.refused.keys() == {"bad"}
+    assert "endpoints of bad/1" in stage.board.refused["bad"]
     assert (await client.get(f"{stage.url}/good-1")).status_code == 200
     assert (await client.get(f"{stage.url}/good-2")).status_code == 200
-    assert too_long not in stage.board.acknowledged.get("bad", frozenset())
-    assert "Envoy refuses the endpoints of bad" in caplog.text
+    assert too_long not in stage.board.acknowledged_of("bad")
+    assert "Envoy refuses the endpoints of bad/1" in caplog.text
     assert stage.board.gateway == "running"
     await stage.route("bad", echo)
     assert stage.board.gateway_message == ""
+    assert not stage.board.refused
     for api in ("bad", "good-1", "good-2"):
         await stage.forget(api)
 
@@ -575,7 +578,7 @@ async def test_access_log_has_a_line_a_request(
     log = stage.home.envoy / "access.log"
     await until(lambda: "logged-1" in log.read_text(), 15)
     line = next(json.loads(line) for line in log.read_text().splitlines() if "logged-1" in line)
-    assert line["api"] == "iris"
+    assert (line["api"], line["pool"]) == ("iris", "iris/1")
     assert line["code"] == 200
     assert line["path"] == "/logged"
     assert line["attempts"] == 1
@@ -588,6 +591,7 @@ async def test_access_log_has_a_line_a_request(
 async def test_killed_envoy_is_back_within_two_seconds(
     stage: Stage, client: httpx.AsyncClient, echo: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
+    await until(lambda: stage.board.acknowledged.keys() == stage.board.routes.keys())  # no leftovers
     acknowledged = dict(stage.board.acknowledged)
     envoy = stage.gateway.envoy.process
     assert envoy
@@ -617,8 +621,8 @@ async def test_operator_restart_does_not_disturb_traffic(
             async with Load(url, 300) as load:
                 await second.gateway.adopt()
                 assert second.board.acknowledged == {
-                    "iris": frozenset({upstream.endpoint}),
-                    "gone": frozenset({upstream.endpoint}),
+                    "iris": {"iris/1": frozenset({upstream.endpoint})},
+                    "gone": {"gone/1": frozenset({upstream.endpoint})},
                 }
                 caplog.clear()
                 caplog.set_level(logging.DEBUG, "gyrus.routing.xds.server")
@@ -627,6 +631,7 @@ async def test_operator_restart_does_not_disturb_traffic(
                     await until(lambda: "gone" not in second.board.acknowledged)
                     assert [message for message in caplog.messages if message.startswith("tells Envoy")] == [
                         "tells Envoy of 1 and removes 0: routes",
+                        "tells Envoy of 1 and removes 0: endpoints",
                         "tells Envoy of 0 and removes 1: cluster",
                     ]
                     async with second.upstream("b").serving() as other:
@@ -667,9 +672,7 @@ async def test_killed_operator_leaves_envoy_serving(tmp_path: Path) -> None:
         )
         assert operator.stdout
         assert await operator.stdout.readline() == b"routed\n"
-        stage.board.routes["iris"] = Route(
-            api="iris", path="/iris", endpoints=frozenset({upstream.endpoint}), timeout=5.0
-        )
+        stage.board.routes["iris"] = route_to("iris", [upstream.endpoint])
         try:
             async with Load(f"{stage.url}/iris", 300) as load:
                 await asyncio.sleep(0.2)
@@ -677,7 +680,7 @@ async def test_killed_operator_leaves_envoy_serving(tmp_path: Path) -> None:
                 await operator.wait()
                 await asyncio.sleep(0.3)
                 async with stage.operating():
-                    assert stage.board.acknowledged == {"iris": frozenset({upstream.endpoint})}
+                    assert stage.board.acknowledged == {"iris": {"iris/1": frozenset({upstream.endpoint})}}
                     await asyncio.sleep(0.2)
             assert load.result.failed == (), str(load.result)
         finally:
@@ -693,7 +696,7 @@ async def test_changed_bootstrap_is_a_hot_restart(tmp_path: Path) -> None:
         try:
             async with Load(url, 300) as load, second.operating():
                 assert second.gateway.envoy.process != first.gateway.envoy.process
-                assert second.board.acknowledged["iris"] == {upstream.endpoint}
+                assert second.board.acknowledged_of("iris") == {upstream.endpoint}
                 await asyncio.sleep(0.3)
             assert load.result.failed == (), str(load.result)
         finally:
@@ -721,7 +724,7 @@ async def test_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
 
 
 async def test_access_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gyrus.routing.gateway.ROTATION_EVERY", 0.2)
+    monkeypatch.setattr("gyrus.routing.local_gateway.ROTATION_EVERY", 0.2)
     settings = GatewaySettings(port=free_port(), concurrency=1, access_log=AccessLog(max_bytes=100, keep=2))
     async with Stage(tmp_path, settings).running() as stage, stage.upstream("a").serving() as upstream:
         url = await stage.route("iris", upstream)
@@ -739,7 +742,7 @@ async def test_five_hundred_apis(tmp_path: Path, client: httpx.AsyncClient) -> N
             await until(lambda: len(stage.board.acknowledged) == 500)
             assert (await client.get(f"{stage.url}/api-499/x")).json()["target"] == "/x"
             stage.say("api-250")
-            took = await until(lambda: not stage.board.acknowledged["api-250"])
+            took = await until(lambda: not stage.board.acknowledged_of("api-250"))
             assert took < 1
             for number in range(500):
                 stage.unsay(f"api-{number}")

@@ -10,7 +10,7 @@ from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
 from gyrus.control.situation import Situation
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.state.board import TOTAL_WEIGHT, Endpoints, Pool, QueuePolicy, Route, Share
+from gyrus.state.board import TOTAL_WEIGHT, Endpoints, Pool, QueuePolicy, Route, WeightedPool
 
 Capacity = float
 
@@ -75,12 +75,12 @@ def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None) -> tuple[Poo
     )
 
 
-def _shares(pools: tuple[Pool, ...], target: int) -> tuple[Share, ...]:
+def _shares(pools: tuple[Pool, ...], target: int) -> tuple[WeightedPool, ...]:
     """New requests go to pools with replicas, by their capacity; where there are none, to the target's
     pool."""
     capacities = _capacities(pools) or {target: 1.0}
     weights = weigh(capacities)
-    return tuple(Share(pool=pool, weight=weights.get(pool.generation, 0)) for pool in pools)
+    return tuple(WeightedPool(pool=pool, weight=weights.get(pool.generation, 0)) for pool in pools)
 
 
 def _capacities(pools: tuple[Pool, ...]) -> dict[int, Capacity]:

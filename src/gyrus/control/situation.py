@@ -109,7 +109,7 @@ class Situation(Generic[SpecT]):
         """The gateway sends it nothing any more, and will not.
 
         What it requeues from now on finds a host: a pool's endpoints change as a whole, so that a gateway
-        that has given up the last replica of a pool uses the pool's fallback. """
+        that has given up the last replica of a pool uses the pool's fallback."""
         return self.reachable.isdisjoint(all_endpoints(replica.status))
 
 

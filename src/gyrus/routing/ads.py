@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
 from gyrus.aio.clock import Clock
-from gyrus.aio.signals import Listener, Signals
+from gyrus.aio.signals import Listener
 from gyrus.aio.ticks import ticks
 from gyrus.routing.leftovers import Leftovers, stand_in
 from gyrus.routing.nodes import GatewayNodes
@@ -29,6 +29,10 @@ def _nothing_known() -> Mapping[str, int]:
     return {}
 
 
+def _ignore() -> None:
+    pass
+
+
 class AdsGateway:
     """Serves the aggregated discovery service to any number of Envoys, and writes to the board what they use.
 
@@ -45,14 +49,16 @@ class AdsGateway:
         *,
         access_log: str | None = None,
         in_flight: Callable[[], Mapping[str, int]] = _nothing_known,
+        reported: Callable[[], None] = _ignore,
     ) -> None:
-        """``access_log``: where each Envoy writes its own; ``in_flight``: requests by cluster, as far as
-        known."""
+        """``access_log``: where each Envoy writes its own. ``in_flight``: requests by cluster, as far as
+        known. ``reported`` is called when an Envoy has reported something."""
         self._board = board
         self._settings = settings
         self._clock = clock
         self._access_log = access_log
         self._in_flight = in_flight
+        self._reported = reported
         self._nodes = GatewayNodes()
         self._leftovers = Leftovers()
         self._kept: Mapping[str, Endpoints | None] = {}
@@ -62,8 +68,6 @@ class AdsGateway:
         self._serving: tuple[str, ...] = ()
         self._rerouting: dict[StreamState, frozenset[str]] = {}
         """The clusters that the route table on its way to a stream adds or drops."""
-        self.progress = Signals()
-        """Signalled when an Envoy has reported something; keys are nodes."""
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[AdsGateway]:
@@ -153,7 +157,7 @@ class AdsGateway:
         self._serving = self._nodes.serving()
         self._publish()  # it may have clusters that no route needs
         self._acknowledge(self._known())
-        self._report(session)
+        self._report()
 
     def sent(self, session: StreamState, push: Push) -> None:
         if push.kind == ROUTES:
@@ -168,14 +172,14 @@ class AdsGateway:
         self._acknowledge(self._concerned(session, answer.push) if same else self._known())
         if answer.push.kind == ROUTES:
             self._look_at_leftovers()
-        self._report(session)
+        self._report()
 
     def closed(self, session: StreamState) -> None:
         self._nodes.closed(session)
         self._streams.remove(session)
         self._rerouting.pop(session, None)
         self._acknowledge(self._known())
-        self._report(session)
+        self._report()
 
     def _concerned(self, session: StreamState, push: Push) -> Iterable[str]:
         """The clusters that a push is about. Tables are long, and most of their entries stay."""
@@ -183,9 +187,9 @@ class AdsGateway:
             return push.versions
         return self._rerouting.get(session, frozenset()) if push.kind == ROUTES else self._known()
 
-    def _report(self, session: StreamState) -> None:
+    def _report(self) -> None:
         self._note_refusals()
-        self.progress.notify(session.node)
+        self._reported()
 
     # towards the board
 

@@ -45,7 +45,7 @@ def stand_in(route: Route | None, *, still_routed: bool) -> Endpoints | None:
     """What a leftover of this route's API should have as endpoints. None: what it has.
 
     Its requests end where new ones of the API go. Where the API is deleted, they end with what they have
-    until no gateway routes to it, and then nothing is left for them. """
+    until no gateway routes to it, and then nothing is left for them."""
     if route is None:
         return None if still_routed else frozenset()
     pools = [share.pool for share in route.routed]

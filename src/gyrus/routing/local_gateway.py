@@ -51,15 +51,17 @@ class LocalGateway:
             self._clock,
             access_log=str(self._files.access_log) if self._settings.access_log.enabled else None,
             in_flight=lambda: self._meter.in_flight,
+            reported=self._tell_state,
         )
         self._adopted = False
         self._started = False
+        """Envoy's process runs."""
 
     async def adopt(self) -> None:
         """Find the Envoy that runs already, and what it uses; call it before anything is decided upon that.
 
         Raises GatewayPortTaken where Envoy would have to open a port that another program has, and
-        EnvoyFailed where it is not installed. """
+        EnvoyFailed where it is not installed."""
         for folder in (self._files.home.run, self._files.home.envoy):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         adopted = await self.envoy.adopt()
@@ -75,13 +77,10 @@ class LocalGateway:
         removed from Envoy."""
         if not self._adopted:
             await self.adopt()
-        with self._ads.progress.listen() as progress:
-            async with self._ads.serving(), asyncio.TaskGroup() as group:
-                group.create_task(self.envoy.run(), name="envoy")
-                group.create_task(self._measure(), name="gateway-traffic")
-                group.create_task(self._rotate(), name="gateway-logs")
-                async for _ in progress:
-                    self._tell_state()
+        async with self._ads.serving(), asyncio.TaskGroup() as group:
+            group.create_task(self.envoy.run(), name="envoy")
+            group.create_task(self._measure(), name="gateway-traffic")
+            group.create_task(self._rotate(), name="gateway-logs")
 
     async def stop(self) -> None:
         """End Envoy. Call it after :meth:`run` has ended."""

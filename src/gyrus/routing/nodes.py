@@ -77,7 +77,7 @@ class GatewayNodes:
 
         An endpoint that is wanted counts once it is sure at every node. One that is not wanted any more
         counts until it is sure that no node uses it. None: no node knows the pool, or not all of them know it
-        yet. """
+        yet."""
         keep = wanted or NOTHING
         sure = self._sure(cluster, routed=routed)
         used = self._used(cluster) - keep

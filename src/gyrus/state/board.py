@@ -94,7 +94,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class WeightedPool:
     """One pool's part of a route."""
 
     pool: Pool
@@ -109,7 +109,7 @@ class Route:
     api: str
     path: str
     """Under the gateway, with its leading slash: ``/iris``. The prefix is stripped on the way."""
-    shares: tuple[Share, ...]
+    shares: tuple[WeightedPool, ...]
     """All pools of the API, the newest generation first."""
     timeout: float
     """Seconds until the answer starts."""
@@ -120,7 +120,7 @@ class Route:
         return tuple(share.pool for share in self.shares)
 
     @property
-    def routed(self) -> tuple[Share, ...]:
+    def routed(self) -> tuple[WeightedPool, ...]:
         """The shares that get new requests."""
         return tuple(share for share in self.shares if share.weight)
 

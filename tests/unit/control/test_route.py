@@ -7,7 +7,7 @@ import pytest
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
 from gyrus.control.plan import plan
-from gyrus.control.route import route, weigh
+from gyrus.control.route import route
 from gyrus.control.situation import Situation
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Replica, Route
