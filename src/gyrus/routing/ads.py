@@ -101,9 +101,20 @@ class AdsGateway:
 
     # what is known
 
-    def settled(self) -> bool:
-        """Some Envoy has confirmed all that is wanted, but for what it refused."""
-        return any(session.settled(self._snapshot) for session in self._streams)
+    @property
+    def serving_nodes(self) -> tuple[str, ...]:
+        """The ids of the nodes through which requests may come."""
+        return self._nodes.serving()
+
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return len(self._streams)
+
+    def settled(self, node: str | None = None) -> bool:
+        """Some Envoy, or the one of this node, has confirmed all that is wanted, but for what it refused."""
+        streams = (session for session in self._streams if node in (None, session.node))
+        return any(session.settled(self._snapshot) for session in streams)
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -141,6 +152,8 @@ class AdsGateway:
     async def _watch_leftovers(self) -> None:
         async for _ in ticks(self._clock, LEFTOVERS_EVERY):
             self._look_at_leftovers()
+            if self._board.refused:
+                self._note_refusals()  # one that is not wanted any more is answered by no Envoy
 
     def _look_at_leftovers(self) -> None:
         if self._kept and self._keep() != self._kept:

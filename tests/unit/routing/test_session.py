@@ -147,6 +147,22 @@ def test_refused_push_is_sent_one_by_one() -> None:
     assert_in_step(envoy, world)
 
 
+def test_what_was_refused_is_sent_again_when_it_is_wanted_again() -> None:
+    world = World({"a": (1, 1)})
+    envoy = connected(world)
+    envoy.bad = {"a-e2"}
+    world.apis["a"] = (1, 2)
+    envoy.settle(world)
+    assert [refusal.name for refusal in envoy.session.refusals] == ["a"]
+    world.apis["a"] = (1, 1)
+    envoy.settle(world)
+    assert envoy.session.refusals == ()
+    envoy.bad.clear()
+    world.apis["a"] = (1, 2)
+    envoy.settle(world)
+    assert_in_step(envoy, world)
+
+
 def test_stale_answer_is_no_answer() -> None:
     world = World({"a": (1, 1)})
     envoy = connected(world)

@@ -223,11 +223,20 @@ class StreamState:
         """The next push; it counts as sent."""
         for kind in KINDS:
             books = self._books[kind]
+            self._forget_refusals(kind, books, wanted)
             if books.started and not books.on_its_way and self._may_send(kind, wanted):
                 changes = self._changes(kind, wanted)
                 if changes or books.waiting:
                     return self._send(kind, books, changes)
         return None
+
+    def _forget_refusals(self, kind: str, books: _TypeState, wanted: Resources) -> None:
+        """A refusal stands as long as what was refused is wanted. If that is wanted again later, it is sent
+        again: what an Envoy cannot take now it may take then."""
+        for name, refusal in tuple(books.refused.items()):
+            found = wanted.resource(kind, name)
+            if found is None or found.version != refusal.version:
+                del books.refused[name]
 
     def _may_send(self, kind: str, wanted: Resources) -> bool:
         if kind not in (LISTENER, ROUTES):
