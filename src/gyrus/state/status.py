@@ -92,6 +92,9 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
     message = message_of(api, status, observation)
     if status is Status.LIVE and observation.gateway_fault is not None:
         status, message = Status.DEGRADED, f"The gateway does not run: {observation.gateway_fault}"
+    if observation.refused and status in (Status.LIVE, Status.CREATING, Status.UPDATING):
+        status = Status.DEGRADED if status is Status.LIVE else status
+        message = observation.refused
     if wanted.fault and not api.deleting:
         status, message = Status.FAILED, _unreadable(wanted, counts)
     return ApiView(

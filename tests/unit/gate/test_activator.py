@@ -141,6 +141,29 @@ async def test_nothing_is_released_to_what_is_not_acknowledged(gate: Gate) -> No
     assert await asking == (503, True)
 
 
+async def test_nothing_is_released_while_a_pool_has_only_the_activator(gate: Gate) -> None:
+    """A released request is sent again in the pool that it came through, whichever that is."""
+    gate.route("a")
+    caller = await gate.connect()
+    caller.ask("a")
+    await until(lambda: gate.board.held.get("a") == 1)
+    held, new = frozenset({gate.activator.endpoint}), frozenset({"unix:/new"})
+    gate.board.routes["a"] = route_to("a", new, timeout=30.0, queueing=QUEUEING, generation=2)
+    gate.board.acknowledged["a"] = {"a/2": new, "a/1": held}
+    gate.board.acknowledged_signals.notify("a")
+    asking = asyncio.create_task(caller.answer())
+    gate.route(
+        "b", "unix:/replica"
+    )  # looked at after the first: when its request is back, the first was seen
+    other = await gate.connect()
+    other.ask("b")
+    assert await other.answer() == (503, True)
+    assert not asking.done()
+    gate.board.acknowledged["a"] = {"a/2": new, "a/1": new, "a/0": frozenset()}
+    gate.board.acknowledged_signals.notify("a")
+    assert await asking == (503, True)
+
+
 async def test_more_than_the_platform_may_hold_is_refused(gate: Gate) -> None:
     gate.activator.most = 2
     for api in ("a", "b", "c"):
