@@ -1,4 +1,4 @@
-"""Where an API's requests go: its pools, and their shares of new requests. Pure."""
+"""The route of an API's requests: its pools, and their shares of new requests. Pure."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def route(situation: Situation, retiring: frozenset[str]) -> Route:
 
 
 def _pools(situation: Situation, retiring: frozenset[str]) -> tuple[Pool, ...]:
-    """One for the target, and one for each other generation that has a replica left, be it that it drains:
-    what a replica requeues while it drains is sent again in its pool. The newest comes first."""
+    """One for the target, and one for each other generation that has a replica left, even one that
+    drains: what it requeues is sent again in its pool. The newest comes first."""
     api = situation.api
     revisions = {replica.generation: replica.status.revision for replica in situation.replicas}
     specs = {replica.generation: situation.spec_of(replica) for replica in situation.replicas}
@@ -92,7 +92,7 @@ def _capacities(pools: tuple[Pool, ...]) -> dict[int, Capacity]:
 
 
 def _slots(pool: Pool) -> float:
-    """Of one process."""
+    """The slots of one process."""
     queueing = pool.queueing
     return (queueing.slots or 1) / queueing.processes if queueing else 1.0
 
@@ -132,8 +132,8 @@ def _queueing(situation: Situation, spec: RealtimeSpec) -> QueuePolicy | None:
 
 
 def _unavailable_reason(situation: Situation) -> str:
-    """Why no replica will ever come of what is wanted now: none can be started, or the rollout has failed,
-    nothing was live before it, and no replica tries again."""
+    """The reason why no replica of the target will ever be ready: none can be started, or the rollout has
+    failed, nothing was live before it, and no replica tries again."""
     api = situation.api
     if situation.fault and not situation.kept:
         return situation.fault

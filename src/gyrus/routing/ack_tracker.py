@@ -1,8 +1,7 @@
-"""What one gateway node is known to use, over all of its streams. Pure: it reads their states.
+"""The state of one gateway node: what it is known to use, over all of its streams. Pure.
 
-Two facts are told apart. Envoy *surely* uses what it confirmed. Envoy *may* use that, and what is on its way
-to it.
-"""
+The tracker keeps two facts apart. Envoy *surely* uses what it confirmed. Envoy *may* use that, and what is on
+its way to it. """
 
 from __future__ import annotations
 
@@ -48,7 +47,7 @@ class AckTracker:
         self._open.append(session)
 
     def synced(self, session: StreamState) -> None:
-        """It knows all that its Envoy has: it stands for the broken ones from now on."""
+        """Let the stream stand for the broken ones: it knows all that its Envoy has."""
         if session in self._open:
             self._explain(session)
             self._broken.clear()
@@ -76,7 +75,8 @@ class AckTracker:
         return frozenset[str]().union(*(session.names(CLUSTER) for session in self.sessions))
 
     def sure(self, cluster: str) -> Endpoints | None:
-        """What requests in this cluster surely reach; None: it is not sure that there is such a cluster."""
+        """Return what requests in this cluster surely reach; None if it is not sure that the cluster
+        exists."""
         session = self._newest
         if session is None or None in session.possible(CLUSTER, cluster):
             return None
@@ -84,7 +84,7 @@ class AckTracker:
         return frozenset[str].intersection(*(self._versions.endpoints(version) for version in versions))
 
     def used(self, cluster: str) -> Endpoints:
-        """What requests in this cluster may reach."""
+        """Return what requests in this cluster may reach."""
         versions = (
             version
             for session in self.sessions

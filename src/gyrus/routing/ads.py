@@ -218,7 +218,7 @@ class AdsGateway:
             self._board.acknowledged_signals.notify(*noted)
 
     def _note(self, cluster: str) -> bool:
-        """Whether one of the cluster's entries is another one now."""
+        """Update the cluster's entries. Returns whether one has changed."""
         snapshot, nodes, board = self._snapshot, self._nodes, self._board
         wanted = snapshot.endpoints.get(cluster)
         sure = nodes.acknowledged(cluster, wanted, routed=cluster in snapshot.routed)
@@ -227,7 +227,7 @@ class AdsGateway:
         return acknowledged or reachable
 
     def _note_refusals(self) -> None:
-        """Those that belong to an API: the listener and the table belong to all."""
+        """Note the refusals that belong to an API: the listener and the table belong to all."""
         refused = {api_of(n.name): _sentence(n) for n in self._nacks() if n.kind in (CLUSTER, ENDPOINTS)}
         before, self._board.refused = self._board.refused, refused
         others = {api for api in before.keys() | refused.keys() if before.get(api) != refused.get(api)}
@@ -240,7 +240,7 @@ def _sentence(nack: Nack) -> str:
 
 
 def _write(board: dict[str, ByPool], cluster: str, entry: Endpoints | None) -> bool:
-    """Whether it changed something."""
+    """Write one entry. Returns whether it has changed."""
     api = api_of(cluster)
     before = board.get(api, {})
     if before.get(cluster) == entry:

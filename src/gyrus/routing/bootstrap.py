@@ -1,4 +1,4 @@
-"""What Envoy is started with: who it is, where its admin and the operator's xDS are. Pure."""
+"""Envoy's bootstrap: its node id, its admin socket, and the operator's address. Pure."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _percent(part: Latencies, value: float) -> float:
 
 
 def _value(curve: list[tuple[float, float]], percent: float) -> float:
-    """Where the curve reaches this percent."""
+    """Return the milliseconds at which the curve reaches this percent."""
     if curve[0][0] >= percent:
         return curve[0][1]
     for (low, start), (high, end) in pairwise(curve):

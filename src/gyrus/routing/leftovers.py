@@ -42,7 +42,7 @@ class Leftovers:
 
 
 def stand_in(route: Route | None, *, still_routed: bool) -> Endpoints | None:
-    """What a leftover of this route's API should have as endpoints. None: what it has.
+    """Return the endpoints that a leftover of this route's API should have. None: those that it has.
 
     Its requests end where new ones of the API go. Where the API is deleted, they end with what they have
     until no gateway routes to it, and then nothing is left for them."""

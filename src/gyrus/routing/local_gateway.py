@@ -1,4 +1,4 @@
-"""The gateway of one machine: an Envoy beside the operator, kept running and told what the board says."""
+"""The gateway of one machine: an Envoy beside the operator, kept running and true to the board."""
 
 from __future__ import annotations
 
@@ -140,11 +140,11 @@ class LocalGateway:
     # what runs already
 
     async def _adopted_ports(self) -> frozenset[int]:
-        """Where the adopted Envoy listens; and note what it uses."""
+        """Return the ports of the adopted Envoy, and note what it uses."""
         try:
             dump = await self.envoy.admin.json("/config_dump?resource=dynamic_endpoint_configs&include_eds")
             self._ads.restore(self._files.node, assigned(dump))
             return listening_ports(await self.envoy.admin.json("/listeners?format=json"))
         except AdminError as error:
-            log.warning("the Envoy that runs already does not tell what it does: %s", error)
+            log.warning("the running Envoy does not report its configuration: %s", error)
             return frozenset({self._settings.port})

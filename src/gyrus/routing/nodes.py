@@ -1,4 +1,4 @@
-"""What all gateway nodes together are known to use. Pure.
+"""The state of all gateway nodes together: what they are known to use. Pure.
 
 An endpoint can be relied on when *every* node that serves has confirmed it, and it is unused when *no* node
 can send it a request any more. A node that is new counts for the first fact as soon as it serves, and for the
@@ -72,7 +72,7 @@ class GatewayNodes:
         return frozenset[str]().union(*tables) - frozenset[str].intersection(*tables)
 
     def acknowledged(self, cluster: str, wanted: Endpoints | None, *, routed: bool) -> Endpoints | None:
-        """The board's entry for this pool. ``wanted``: its endpoints, None: nobody wants it any more;
+        """The board's entry for this pool. ``wanted``: its endpoints, None if it is not wanted any more;
         ``routed``: it should get new requests.
 
         An endpoint that is wanted counts once it is sure at every node. One that is not wanted any more
@@ -93,8 +93,8 @@ class GatewayNodes:
         return self._used(cluster) | (wanted or NOTHING)
 
     def _sure(self, cluster: str, *, routed: bool) -> Endpoints | None:
-        """What requests reach at every node that serves; None: at some node it is not sure that they reach
-        the pool at all."""
+        """Return what requests reach at every node that serves. None: at some node it is not sure that they
+        reach the pool at all."""
         serving = [tracker for tracker in self._trackers.values() if tracker.serves]
         if routed and not all(tracker.surely_routes_to(cluster) for tracker in serving):
             return None

@@ -50,7 +50,7 @@ class TlsAddress:
 
 
 AdsAddress = UnixAddress | TlsAddress
-"""Where gateways get their configuration."""
+"""The address at which gateways get their configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

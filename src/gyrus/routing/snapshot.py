@@ -1,15 +1,16 @@
 """All that Envoy should know at one moment, as named and versioned resources. Pure.
 
 A version is a digest of the content: a snapshot built by another operator, of the same routes, is the same,
-and nothing is sent again. What has not changed since the last snapshot is taken over from it.
-"""
+and nothing is sent again. What has not changed since the last snapshot is taken over from it, so that a
+change to one API costs little however many there are."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeVar
 
 from gyrus.routing.resources import clusters, endpoints, listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, MATCH, ROUTES
@@ -31,10 +32,9 @@ class XdsResource:
         return cls(name, hashlib.sha256(body).hexdigest()[:16], body)
 
 
+Value = TypeVar("Value")
 Resources = Mapping[str, XdsResource]
 """By name."""
-Weights = tuple[tuple[str, int], ...]
-Match = tuple[str, str, float, bool, bool, Weights]
 Leftovers = Mapping[str, Endpoints | None]
 """Clusters that no route needs any more and that Envoy should keep for now, with the endpoints that they
 should have. None: those that they have."""
@@ -42,20 +42,28 @@ _NONE: Resources = MappingProxyType({})
 _NO_LEFTOVERS: Leftovers = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class TableEntries:
+    """The route table's encoded entries."""
+
+    by_path: Mapping[str, bytes]
+    by_name: Mapping[str, bytes]
+    """The entries of APIs that gRPC clients name in a header."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What Envoy should know, by kind, and what it was made from."""
+    """The resources that Envoy should have, by kind, and what they were made from."""
 
     routes: Mapping[str, Route]
     pools: Mapping[str, Pool]
-    """Of all routes, by id."""
+    """The pools of all routes, by id."""
     endpoints: Mapping[str, Endpoints]
     """By cluster, those of leftovers included."""
     resources: Mapping[str, Resources]
     kept: frozenset[str] = frozenset()
     """Clusters that are not to be removed though they are not among the resources."""
-    entries: Mapping[str, bytes] = field(repr=False)
-    """The route table's encoded entries by path."""
+    entries: TableEntries = field(repr=False)
     routed: frozenset[str] = frozenset()
     """The clusters that new requests are sent to."""
 
@@ -63,7 +71,8 @@ class Snapshot:
         return self.resources.get(kind, _NONE)
 
     def resource(self, kind: str, name: str) -> XdsResource | None:
-        """The resource of this name. Every cluster that Envoy asks about has endpoints, be it none."""
+        """The resource of this name. Every cluster that Envoy asks about has endpoints, even if
+        there are none."""
         found = self.of_kind(kind).get(name)
         if found is None and kind == ENDPOINTS:
             return XdsResource.of(name, encode(ENDPOINTS, endpoints.assignment(name, ())))
@@ -79,7 +88,7 @@ EMPTY = Snapshot(
     pools=MappingProxyType({}),
     endpoints=MappingProxyType({}),
     resources=MappingProxyType({}),
-    entries=MappingProxyType({}),
+    entries=TableEntries(MappingProxyType({}), MappingProxyType({})),
 )
 
 
@@ -91,43 +100,78 @@ def build(
     leftovers: Leftovers = _NO_LEFTOVERS,
 ) -> Snapshot:
     """The snapshot of these routes. ``last`` must be of the same settings."""
-    if _matches(wanted) == _matches(last.routes):
-        entries, table = last.entries, last.resource(ROUTES, routes.NAME)
-    else:
-        entries, table = _entries(wanted, settings, last), None
+    old, new = _other(last.routes, wanted), _other(wanted, last.routes)
+    pools = _replaced(last.pools, _pools(old), {pool.id: pool for pool in _pools(new)})
+    leftovers = {name: known for name, known in leftovers.items() if name not in pools}
+    assigned = _assigned(last, old, new, leftovers)
+    entries = _entries(wanted, settings, last, old, new)
+    table = last.resource(ROUTES, routes.NAME) if entries is last.entries else None
     port = last.resource(LISTENER, listener.NAME)
-    pools = {pool.id: pool for route in wanted.values() for pool in route.pools}
-    assigned = {name: known for name, known in leftovers.items() if known is not None}
-    assigned |= {name: pool.endpoints for name, pool in pools.items()}
     resources = {
-        CLUSTER: {name: _cluster(pool, last) for name, pool in pools.items()},
-        ENDPOINTS: {name: _endpoints(name, those, last) for name, those in assigned.items()},
+        CLUSTER: _clusters(last, old, new),
+        ENDPOINTS: _assignments(last, assigned),
         LISTENER: {listener.NAME: port or _listener(settings, access_log)},
-        ROUTES: {routes.NAME: table or _table(wanted, entries, settings)},
+        ROUTES: {routes.NAME: table or _table(entries, settings)},
     }
     return Snapshot(
         routes=dict(wanted),
         pools=pools,
         endpoints=assigned,
         resources=resources,
-        kept=frozenset(leftovers) - pools.keys(),
+        kept=frozenset(leftovers),
         entries=entries,
-        routed=frozenset(share.pool.id for route in wanted.values() for share in route.routed),
+        routed=(last.routed - _routed(old)) | _routed(new),
     )
 
 
 def changed(old: Snapshot, new: Snapshot) -> frozenset[str]:
     """The clusters that have other endpoints, or whose routes came or went."""
-    names = old.endpoints.keys() | new.endpoints.keys()
-    other = frozenset(name for name in names if old.endpoints.get(name) != new.endpoints.get(name))
-    return other | (old.routed ^ new.routed)
+    return frozenset(name for name, _ in old.endpoints.items() ^ new.endpoints.items()) | (
+        old.routed ^ new.routed
+    )
 
 
 def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
     """The routes whose paths this one's path lies under, innermost first."""
-    segments = route.path.split("/")
-    paths = ("/".join(segments[:n]) for n in range(len(segments) - 1, 1, -1))
-    return tuple(by_path[path] for path in paths if path in by_path)
+    return tuple(by_path[path] for path in _outer_paths(route.path) if path in by_path)
+
+
+def _outer_paths(path: str) -> list[str]:
+    segments = path.split("/")
+    return ["/".join(segments[:n]) for n in range(len(segments) - 1, 1, -1)]
+
+
+# what is other than in the last snapshot
+
+
+def _other(routes: Mapping[str, Route], than: Mapping[str, Route]) -> list[Route]:
+    """The routes that are not the same in the other mapping."""
+    return [route for api, route in routes.items() if than.get(api) is not route]
+
+
+def _pools(routes: Iterable[Route]) -> list[Pool]:
+    return [pool for route in routes for pool in route.pools]
+
+
+def _routed(routes: Iterable[Route]) -> frozenset[str]:
+    return frozenset(share.pool.id for route in routes for share in route.routed)
+
+
+def _replaced(
+    known: Mapping[str, Value], gone: Iterable[Pool], added: Mapping[str, Value]
+) -> dict[str, Value]:
+    replaced = dict(known)
+    for pool in gone:
+        replaced.pop(pool.id, None)
+    return replaced | added
+
+
+# clusters and their endpoints
+
+
+def _clusters(last: Snapshot, old: Iterable[Route], new: Iterable[Route]) -> dict[str, XdsResource]:
+    added = {pool.id: _cluster(pool, last) for pool in _pools(new)}
+    return _replaced(last.of_kind(CLUSTER), _pools(old), added)
 
 
 def _cluster(pool: Pool, last: Snapshot) -> XdsResource:
@@ -137,51 +181,85 @@ def _cluster(pool: Pool, last: Snapshot) -> XdsResource:
     return XdsResource.of(pool.id, encode(CLUSTER, clusters.cluster(pool)))
 
 
-def _endpoints(cluster: str, wanted: Endpoints, last: Snapshot) -> XdsResource:
-    if last.endpoints.get(cluster) == wanted:
-        return last.of_kind(ENDPOINTS)[cluster]
+def _assigned(
+    last: Snapshot, old: Iterable[Route], new: Iterable[Route], leftovers: Leftovers
+) -> dict[str, Endpoints]:
+    added = {pool.id: pool.endpoints for pool in _pools(new)}
+    assigned = _replaced(last.endpoints, _pools(old), added)
+    for name in last.kept - added.keys():
+        assigned.pop(name, None)
+    return assigned | {name: known for name, known in leftovers.items() if known is not None}
+
+
+def _assignments(last: Snapshot, assigned: Mapping[str, Endpoints]) -> dict[str, XdsResource]:
+    same = assigned.items() & last.endpoints.items()
+    known = last.of_kind(ENDPOINTS)
+    kept = {name: known[name] for name, _ in same}
+    other = {name: wanted for name, wanted in assigned.items() if name not in kept}
+    return kept | {name: _assignment(name, wanted) for name, wanted in other.items()}
+
+
+def _assignment(cluster: str, wanted: Endpoints) -> XdsResource:
     return XdsResource.of(cluster, encode(ENDPOINTS, endpoints.assignment(cluster, wanted)))
 
 
-def _entries(wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot) -> dict[str, bytes]:
-    by_path = {route.path: route for route in wanted.values()}
-    before = {route.path: route for route in last.routes.values()}
-    return {
-        path: last.entries[path]
-        if path in before and _matching(route, before) == _matching(route, by_path)
-        else encode(MATCH, routes.entry(route, settings, outer(route, by_path)))
-        for path, route in by_path.items()
-    }
+# the route table
 
 
-def _matches(wanted: Mapping[str, Route]) -> list[Match]:
-    return [_match(route) for route in wanted.values()]
-
-
-def _match(route: Route) -> Match:
+def _match(route: Route) -> tuple[object, ...]:
     """All of a route that the table depends on."""
     weights = tuple((share.pool.id, share.weight) for share in route.routed)
-    return (route.api, route.path, route.timeout, route.idempotent, _speaks_http2(route), weights)
+    return (route.path, route.timeout, route.idempotent, _speaks_http2(route), weights)
 
 
 def _speaks_http2(route: Route) -> bool:
     return any(share.pool.protocol == "http2" for share in route.routed)
 
 
-def _matching(route: Route, by_path: Mapping[str, Route]) -> list[Match]:
-    """All that the entry at this path depends on."""
-    return [_match(one) for one in (by_path[route.path], *outer(route, by_path))]
+def _entries(
+    wanted: Mapping[str, Route],
+    settings: GatewaySettings,
+    last: Snapshot,
+    old: Iterable[Route],
+    new: Iterable[Route],
+) -> TableEntries:
+    """The same object as the last one where nothing has changed."""
+    before = {route.api: _match(route) for route in old}
+    after = {route.api: _match(route) for route in new}
+    others = {api for api in before.keys() | after.keys() if before.get(api) != after.get(api)}
+    if not others and last is not EMPTY:
+        return last.entries
+    touched = {route.path for route in (*old, *new) if route.api in others}
+    return TableEntries(_by_path(wanted, settings, last, touched), _by_name(wanted, settings, last, others))
 
 
-def _table(
-    wanted: Mapping[str, Route], entries: Mapping[str, bytes], settings: GatewaySettings
-) -> XdsResource:
-    by_name = {
-        api: encode(MATCH, routes.called(route, settings))
-        for api, route in wanted.items()
-        if _speaks_http2(route)
+def _by_path(
+    wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot, touched: set[str]
+) -> dict[str, bytes]:
+    """An entry depends on the route at its path, and on those that the path lies under."""
+    by_path = {route.path: route for route in wanted.values()}
+    known = last.entries.by_path
+    return {
+        path: known[path]
+        if path in known and touched.isdisjoint((path, *_outer_paths(path)))
+        else encode(MATCH, routes.entry(route, settings, outer(route, by_path)))
+        for path, route in by_path.items()
     }
-    return XdsResource.of(routes.NAME, encode_table(routes.table(settings), entries, by_name))
+
+
+def _by_name(
+    wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot, others: set[str]
+) -> dict[str, bytes]:
+    kept = {api: entry for api, entry in last.entries.by_name.items() if api not in others}
+    named = (wanted[api] for api in others if api in wanted)
+    return kept | {
+        route.api: encode(MATCH, routes.called(route, settings)) for route in named if _speaks_http2(route)
+    }
+
+
+def _table(entries: TableEntries, settings: GatewaySettings) -> XdsResource:
+    body = encode_table(routes.table(settings), entries.by_path, entries.by_name)
+    return XdsResource.of(routes.NAME, body)
 
 
 def _listener(settings: GatewaySettings, access_log: str | None) -> XdsResource:

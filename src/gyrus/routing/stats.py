@@ -1,4 +1,4 @@
-"""What Envoy reports of its clusters: requests in flight, counts and latencies. Pure readers."""
+"""Readers of Envoy's statistics of clusters: requests in flight, counts and latencies. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What gateways measure, on the board: by pool, and summed for each API."""
+"""The traffic that gateways measure, on the board: by pool, and summed for each API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gyrus.state.board import Board, PoolTraffic, Route, Traffic, api_of
 EVERY = 0.25
 """Seconds between looks at the requests in flight."""
 ANSWERED_EVERY = 8
-"""So many looks at the requests in flight for one at counts and latencies: Envoy sums up latencies every five
+"""Looks at the requests in flight for each one at counts and latencies: Envoy sums up latencies every five
 seconds anyway."""
 
 
@@ -28,7 +28,7 @@ class Answered:
 
 
 class TrafficSource(Protocol):
-    """Where requests are counted. Both methods raise TrafficUnknown."""
+    """A place where requests are counted. Both methods raise TrafficUnknown."""
 
     async def in_flight(self) -> Mapping[str, int]:
         """By cluster."""
@@ -40,7 +40,7 @@ class TrafficSource(Protocol):
 
 
 class TrafficMeter:
-    """Writes ``board.traffic``. Owned by the gateway, which says when to look."""
+    """Writes ``board.traffic``. Owned by the gateway, which calls :meth:`look`."""
 
     def __init__(self, board: Board, source: TrafficSource) -> None:
         self._board = board

@@ -1,4 +1,4 @@
-"""What each version meant that some Envoy may still have. Pure.
+"""The meaning of each version that some Envoy may still have. Pure.
 
 Envoy reports versions, which are digests of what it was sent. What they stand for is kept here for as long as
 a gateway may use one of them.

@@ -1,6 +1,7 @@
-"""What we have seen: the operator's memory of the present. Lost with the process, observed anew by the next.
+"""The board: the operator's memory of the present. It is lost with the process, and the next one observes
+again.
 
-Each field has one writer. Readers listen to the field's hints and look again.
+Each field has one writer. Readers listen to the field's signals and look again.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ class QueuePolicy:
     """How requests queue in one pool, for the gate. The gateway does not look at it."""
 
     slots: int | None
-    """Of one replica. None: no limit, so that no request waits at a replica."""
+    """The slots of one replica. None: no limit, so that no request waits at a replica."""
     longest_queue: int
-    """Of one replica."""
+    """The requests that may wait at one replica."""
     processes: int
-    """Of one replica: each has its share of both."""
+    """The processes of one replica: each has its share of both."""
     replicas: int
     """Requested, of the API."""
     hold: float
@@ -37,7 +38,7 @@ class QueuePolicy:
     generation: int
     """The API's target."""
     unavailable_reason: str = ""
-    """Why no replica will come, in a line; empty: one may."""
+    """The reason why no replica will come, in a line; empty if one may."""
 
 
 TOTAL_WEIGHT = 10_000
@@ -77,19 +78,19 @@ class Pool:
     replicas: Endpoints = frozenset()
     """``unix:/path`` or ``host:port`` of the processes of this generation that may be sent a request now."""
     fallback: Endpoints = frozenset()
-    """What stands in while ``replicas`` is empty: replicas of other pools, or the activator."""
+    """The stand-ins while ``replicas`` is empty: replicas of other pools, or the activator."""
     protocol: Literal["http1", "http2"] = "http1"
-    """What the replicas speak. ``http2`` is without TLS and without upgrade, as gRPC servers do."""
+    """The replicas' protocol. ``http2`` is without TLS and without upgrade, as gRPC servers do."""
     queueing: QueuePolicy | None = None
     """For the gate; None: it leaves the requests of this pool alone."""
+    id: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        return pool_id(self.api, self.generation)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", pool_id(self.api, self.generation))
 
     @property
     def endpoints(self) -> Endpoints:
-        """What the gateway should use."""
+        """The endpoints that gateways should use."""
         return self.replicas or self.fallback
 
 
@@ -136,7 +137,7 @@ class Route:
 
     @property
     def queueing(self) -> QueuePolicy | None:
-        """Of the newest pool that gets new requests."""
+        """The policy of the newest pool that gets new requests."""
         return self.routed[0].pool.queueing if self.routed else None
 
 
@@ -173,7 +174,7 @@ class Traffic:
 
 @dataclass(slots=True)
 class Board:
-    """The noticeboards, and the bells that tell of a change on them."""
+    """The noticeboards, and the signals that notify of a change on them."""
 
     replicas: dict[str, tuple[Replica, ...]] = field(default_factory=dict[str, tuple[Replica, ...]])
     """By API. Written by control."""
@@ -210,20 +211,20 @@ class Board:
     gateway: str = "starting"
     """``running``, ``starting`` or ``down``. Written by routing."""
     gateway_message: str = ""
-    """Why it does not run, or what it refused last; else empty. Written by routing."""
+    """The reason why it does not run, or what it refuses; else empty. Written by routing."""
 
     intent_signals: Signals = field(default_factory=Signals)
-    """Rung by the server after a write to the store; keys are APIs. Control listens."""
+    """Notified by the server after a write to the store; keys are APIs. Control listens."""
     replica_signals: Signals = field(default_factory=Signals)
-    """Rung by control when replicas or a rollout's outcome changed; keys are APIs. Server listens."""
+    """Notified by control when replicas or a rollout's outcome changed; keys are APIs. Server listens."""
     route_signals: Signals = field(default_factory=Signals)
-    """Rung by control; keys are APIs. Routing listens."""
+    """Notified by control; keys are APIs. Routing listens."""
     acknowledged_signals: Signals = field(default_factory=Signals)
-    """Rung by routing; keys are APIs. Control listens."""
+    """Notified by routing; keys are APIs. Control listens."""
     demand_signals: Signals = field(default_factory=Signals)
-    """Rung by the gate when a request begins to wait for a replica; keys are APIs. Control listens."""
+    """Notified by the gate when a request begins to wait for a replica; keys are APIs. Control listens."""
     gateway_signals: Signals = field(default_factory=Signals)
-    """Rung by routing when ``gateway`` changes; the key is the new value."""
+    """Notified by routing when ``gateway`` changes; the key is the new value."""
 
     def acknowledged_of(self, api: str) -> Endpoints:
         """In any of its pools."""
