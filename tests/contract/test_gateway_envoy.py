@@ -58,6 +58,20 @@ async def echo(stage: Stage) -> AsyncGenerator[Upstream]:
         yield upstream
 
 
+async def serves_more(*upstreams: Upstream, number: int = 50) -> None:
+    """Wait until each has been sent so many more requests."""
+    before = [len(upstream.requests) for upstream in upstreams]
+    more = zip(upstreams, before, strict=True)
+    goals = [(upstream, count + number) for upstream, count in more]
+    await until(lambda: all(len(upstream.requests) >= goal for upstream, goal in goals))
+
+
+async def stat(stage: Stage, name: str) -> int:
+    """One of Envoy's counters; 0 while it is not used."""
+    answered = await stage.gateway.envoy.admin.request("GET", f"/stats?filter=^{name}$")
+    return int(answered.decode().rpartition(":")[2] or 0)
+
+
 def raw(url: str, target: str) -> httpx.URL:
     """A URL whose path is sent as it is written."""
     return httpx.URL(url).copy_with(raw_path=target.encode())
@@ -436,7 +450,9 @@ async def test_only_replica_is_waited_for_while_it_restarts(stage: Stage, client
     upstream = stage.upstream("restarts")
     url = await stage.route("restarts", upstream)
     waiting = [asyncio.create_task(client.post(url, content=b"{}")) for _ in range(10)]
-    await asyncio.sleep(0.5)
+    while await stat(stage, "cluster.restarts/1.upstream_cx_connect_fail") < 30:  # noqa: ASYNC110 (no event)
+        await asyncio.sleep(0.01)
+    assert not any(one.done() for one in waiting)
     async with upstream.serving():
         assert [(await one).status_code for one in waiting] == [200] * 10
         await stage.forget("restarts")
@@ -449,9 +465,9 @@ async def test_dead_replica_is_avoided_before_control_notices(stage: Stage) -> N
     async with stage.upstream("lives").serving() as lives, stage.upstream("dead").serving() as dead:
         url = await stage.route("half", lives, dead)
         async with Load(url, 200) as load:
-            await asyncio.sleep(0.3)
+            await serves_more(lives, dead, number=20)
             dead.kill()
-            await asyncio.sleep(0.7)
+            await serves_more(lives, number=140)
         refused = [answer for answer in load.result.failed if answer.status != 502]
         assert refused == [], "only what was in flight at the kill may fail"
         assert load.result.latency(95) < 0.1
@@ -462,11 +478,11 @@ async def test_kill_of_one_of_two_fails_no_get(stage: Stage) -> None:
     async with stage.upstream("stays").serving() as stays, stage.upstream("dies").serving() as dies:
         url = await stage.route("pair", stays, dies)
         async with Load(url, 400, method="GET") as load:
-            await asyncio.sleep(0.5)
+            await serves_more(stays, dies)
             dies.kill()
-            await asyncio.sleep(0.2)
+            await serves_more(stays)
             await stage.route("pair", stays)
-            await asyncio.sleep(0.3)
+            await serves_more(stays, number=100)
         assert load.result.failed == (), str(load.result)
         assert len(load.result.answers) > 200
         await stage.forget("pair")
@@ -480,7 +496,7 @@ async def test_swaps_under_load_fail_nothing(stage: Stage) -> None:
             for old, new in pairwise(upstreams):
                 await stage.route("swap", old, new)
                 await stage.route("swap", new)
-                await asyncio.sleep(0.15)
+                await serves_more(new)
         assert load.result.failed == (), str(load.result)
         assert all(upstream.requests for upstream in upstreams[1:])
         await stage.forget("swap")
@@ -636,7 +652,7 @@ async def test_operator_restart_does_not_disturb_traffic(
                     ]
                     async with second.upstream("b").serving() as other:
                         await second.route("iris", other)
-                        await asyncio.sleep(0.3)
+                        await serves_more(other)
                         await second.route("iris", upstream)
             assert load.result.failed == (), str(load.result)
         finally:
@@ -675,13 +691,13 @@ async def test_killed_operator_leaves_envoy_serving(tmp_path: Path) -> None:
         stage.board.routes["iris"] = route_to("iris", [upstream.endpoint])
         try:
             async with Load(f"{stage.url}/iris", 300) as load:
-                await asyncio.sleep(0.2)
+                await serves_more(upstream)
                 operator.kill()
                 await operator.wait()
-                await asyncio.sleep(0.3)
+                await serves_more(upstream)
                 async with stage.operating():
                     assert stage.board.acknowledged == {"iris": {"iris/1": frozenset({upstream.endpoint})}}
-                    await asyncio.sleep(0.2)
+                    await serves_more(upstream)
             assert load.result.failed == (), str(load.result)
         finally:
             await stage.gateway.stop()
@@ -697,7 +713,7 @@ async def test_changed_bootstrap_is_a_hot_restart(tmp_path: Path) -> None:
             async with Load(url, 300) as load, second.operating():
                 assert second.gateway.envoy.process != first.gateway.envoy.process
                 assert second.board.acknowledged_of("iris") == {upstream.endpoint}
-                await asyncio.sleep(0.3)
+                await serves_more(upstream)
             assert load.result.failed == (), str(load.result)
         finally:
             await second.gateway.stop()

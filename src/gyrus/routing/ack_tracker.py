@@ -1,7 +1,7 @@
 """The state of one gateway node: what it is known to use, over all of its streams. Pure.
 
 The tracker keeps two facts apart. Envoy *surely* uses what it confirmed. Envoy *may* use that, and what is on
-its way to it. """
+its way to it."""
 
 from __future__ import annotations
 

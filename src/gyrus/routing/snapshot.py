@@ -163,7 +163,8 @@ def _replaced(
     replaced = dict(known)
     for pool in gone:
         replaced.pop(pool.id, None)
-    return replaced | added
+    replaced.update(added)
+    return replaced
 
 
 # clusters and their endpoints
