@@ -21,6 +21,7 @@ from gyrus.spec.api import ApiSpec
 from gyrus.spec.kinds import KINDS
 from gyrus.state.board import Board, Route
 from gyrus.state.memory import MemoryStore
+from support.routes import route_to
 from support.world import spec
 
 CLOCK = SystemClock()
@@ -45,7 +46,7 @@ class EchoPlanner:
 
     def route(self, situation: Situation[EchoSpec], retiring: frozenset[str]) -> Route:
         path = situation.target_spec.endpoint_path
-        return Route(api=situation.api.name, path=path, endpoints=frozenset(), timeout=1.0)
+        return route_to(situation.api.name, path=path, timeout=1.0)
 
 
 @pytest.fixture(autouse=True)
