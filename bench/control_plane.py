@@ -41,7 +41,7 @@ from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.operator.garbage import collect_garbage
 from gyrus.packaging.store import PackageStore
-from gyrus.routing.gateway import Gateway
+from gyrus.routing.local_gateway import LocalGateway
 from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import listen, serve
@@ -165,7 +165,7 @@ class Plane:
         began = time.monotonic()
         for phase, there in ((Phase.UNREADY, False), (Phase.READY, True)):
             self.backend.set(replica, Step(phase=phase))
-            await self.until(lambda there=there: (endpoint in self.board.acknowledged[api]) is there)
+            await self.until(lambda there=there: (endpoint in self.board.acknowledged_of(api)) is there)
         return (time.monotonic() - began) / 2
 
     def get(self, call: str) -> bytes:
@@ -216,7 +216,7 @@ async def plane(folder: Path, store: Store, size: Size, report: Report) -> Async
     machine_before = await fill(store, size)
     backend = MemoryBackend(machine=machine_before)
     settings = GatewaySettings(port=free_port())
-    gateway = Gateway(board, home, settings)
+    gateway = LocalGateway(board, home, settings)
     events = EventRecorder(store, board, CLOCK)
     controller = Controller(Reconciler(store, board, backend, CLOCK, events))
     autoscaler = Autoscaler(store, board, CLOCK, events, DefaultPolicy, backend.capacity_for)

@@ -31,8 +31,9 @@ from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER
 from gyrus.routing.errors import GatewayPortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
-from gyrus.state.board import Route, Traffic
+from gyrus.state.board import Traffic
 from support.load import Load
+from support.routes import route_to
 from support.upstreams import Request, Stage, Upstream, answer, free_port, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,6 +56,20 @@ async def echo(stage: Stage) -> AsyncGenerator[Upstream]:
     async with stage.upstream("echo").serving() as upstream:
         await stage.route("iris", upstream)
         yield upstream
+
+
+async def serves_more(*upstreams: Upstream, number: int = 50) -> None:
+    """Wait until each has been sent so many more requests."""
+    before = [len(upstream.requests) for upstream in upstreams]
+    more = zip(upstreams, before, strict=True)
+    goals = [(upstream, count + number) for upstream, count in more]
+    await until(lambda: all(len(upstream.requests) >= goal for upstream, goal in goals))
+
+
+async def stat(stage: Stage, name: str) -> int:
+    """One of Envoy's counters; 0 while it is not used."""
+    answered = await stage.gateway.envoy.admin.request("GET", f"/stats?filter=^{name}$")
+    return int(answered.decode().rpartition(":")[2] or 0)
 
 
 def raw(url: str, target: str) -> httpx.URL:
@@ -435,7 +450,9 @@ async def test_only_replica_is_waited_for_while_it_restarts(stage: Stage, client
     upstream = stage.upstream("restarts")
     url = await stage.route("restarts", upstream)
     waiting = [asyncio.create_task(client.post(url, content=b"{}")) for _ in range(10)]
-    await asyncio.sleep(0.5)
+    while await stat(stage, "cluster.restarts/1.upstream_cx_connect_fail") < 30:  # noqa: ASYNC110 (no event)
+        await asyncio.sleep(0.01)
+    assert not any(one.done() for one in waiting)
     async with upstream.serving():
         assert [(await one).status_code for one in waiting] == [200] * 10
         await stage.forget("restarts")
@@ -448,9 +465,9 @@ async def test_dead_replica_is_avoided_before_control_notices(stage: Stage) -> N
     async with stage.upstream("lives").serving() as lives, stage.upstream("dead").serving() as dead:
         url = await stage.route("half", lives, dead)
         async with Load(url, 200) as load:
-            await asyncio.sleep(0.3)
+            await serves_more(lives, dead, number=20)
             dead.kill()
-            await asyncio.sleep(0.7)
+            await serves_more(lives, number=140)
         refused = [answer for answer in load.result.failed if answer.status != 502]
         assert refused == [], "only what was in flight at the kill may fail"
         assert load.result.latency(95) < 0.1
@@ -461,11 +478,11 @@ async def test_kill_of_one_of_two_fails_no_get(stage: Stage) -> None:
     async with stage.upstream("stays").serving() as stays, stage.upstream("dies").serving() as dies:
         url = await stage.route("pair", stays, dies)
         async with Load(url, 400, method="GET") as load:
-            await asyncio.sleep(0.5)
+            await serves_more(stays, dies)
             dies.kill()
-            await asyncio.sleep(0.2)
+            await serves_more(stays)
             await stage.route("pair", stays)
-            await asyncio.sleep(0.3)
+            await serves_more(stays, number=100)
         assert load.result.failed == (), str(load.result)
         assert len(load.result.answers) > 200
         await stage.forget("pair")
@@ -479,7 +496,7 @@ async def test_swaps_under_load_fail_nothing(stage: Stage) -> None:
             for old, new in pairwise(upstreams):
                 await stage.route("swap", old, new)
                 await stage.route("swap", new)
-                await asyncio.sleep(0.15)
+                await serves_more(new)
         assert load.result.failed == (), str(load.result)
         assert all(upstream.requests for upstream in upstreams[1:])
         await stage.forget("swap")
@@ -496,11 +513,11 @@ async def test_endpoints_are_acknowledged_when_envoy_has_them(
         await stage.route("acked", old)
         with stage.board.acknowledged_signals.listen() as hints:
             stage.say("acked", new)
-            while (now := stage.board.acknowledged.get("acked")) != frozenset({new.endpoint}):
+            while (now := stage.board.acknowledged_of("acked")) != frozenset({new.endpoint}):
                 seen.append(now)
                 await hints.wait()
         assert set(seen) == {frozenset({old.endpoint})}
-        assert stage.board.reachable["acked"] == frozenset({new.endpoint})
+        assert stage.board.reachable["acked"] == {"acked/1": frozenset({new.endpoint})}
         answers = [(await client.get(f"{stage.url}/acked")).json()["upstream"] for _ in range(5)]
         assert answers == ["new"] * 5
         await stage.forget("acked")
@@ -524,15 +541,18 @@ async def test_one_bad_api_is_refused_alone(
     stage.say("good-1", echo)
     stage.say("good-2", echo)
     for good in ("good-1", "good-2"):
-        await until(lambda api=good: stage.board.acknowledged.get(api) == frozenset({echo.endpoint}))
-    await until(lambda: "endpoints of bad" in stage.board.gateway_message)
+        await until(lambda api=good: stage.board.acknowledged_of(api) == frozenset({echo.endpoint}))
+    await until(lambda: "endpoints of bad/1" in stage.board.gateway_message)
+    assert stage.board.refused.keys() == {"bad"}
+    assert "endpoints of bad/1" in stage.board.refused["bad"]
     assert (await client.get(f"{stage.url}/good-1")).status_code == 200
     assert (await client.get(f"{stage.url}/good-2")).status_code == 200
-    assert too_long not in stage.board.acknowledged.get("bad", frozenset())
-    assert "Envoy refuses the endpoints of bad" in caplog.text
+    assert too_long not in stage.board.acknowledged_of("bad")
+    assert "Envoy refuses the endpoints of bad/1" in caplog.text
     assert stage.board.gateway == "running"
     await stage.route("bad", echo)
     assert stage.board.gateway_message == ""
+    assert not stage.board.refused
     for api in ("bad", "good-1", "good-2"):
         await stage.forget(api)
 
@@ -574,7 +594,7 @@ async def test_access_log_has_a_line_a_request(
     log = stage.home.envoy / "access.log"
     await until(lambda: "logged-1" in log.read_text(), 15)
     line = next(json.loads(line) for line in log.read_text().splitlines() if "logged-1" in line)
-    assert line["api"] == "iris"
+    assert (line["api"], line["pool"]) == ("iris", "iris/1")
     assert line["code"] == 200
     assert line["path"] == "/logged"
     assert line["attempts"] == 1
@@ -587,6 +607,7 @@ async def test_access_log_has_a_line_a_request(
 async def test_killed_envoy_is_back_within_two_seconds(
     stage: Stage, client: httpx.AsyncClient, echo: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
+    await until(lambda: stage.board.acknowledged.keys() == stage.board.routes.keys())  # no leftovers
     acknowledged = dict(stage.board.acknowledged)
     envoy = stage.gateway.envoy.process
     assert envoy
@@ -616,8 +637,8 @@ async def test_operator_restart_does_not_disturb_traffic(
             async with Load(url, 300) as load:
                 await second.gateway.adopt()
                 assert second.board.acknowledged == {
-                    "iris": frozenset({upstream.endpoint}),
-                    "gone": frozenset({upstream.endpoint}),
+                    "iris": {"iris/1": frozenset({upstream.endpoint})},
+                    "gone": {"gone/1": frozenset({upstream.endpoint})},
                 }
                 caplog.clear()
                 caplog.set_level(logging.DEBUG, "gyrus.routing.xds.server")
@@ -626,11 +647,12 @@ async def test_operator_restart_does_not_disturb_traffic(
                     await until(lambda: "gone" not in second.board.acknowledged)
                     assert [message for message in caplog.messages if message.startswith("tells Envoy")] == [
                         "tells Envoy of 1 and removes 0: routes",
+                        "tells Envoy of 1 and removes 0: endpoints",
                         "tells Envoy of 0 and removes 1: cluster",
                     ]
                     async with second.upstream("b").serving() as other:
                         await second.route("iris", other)
-                        await asyncio.sleep(0.3)
+                        await serves_more(other)
                         await second.route("iris", upstream)
             assert load.result.failed == (), str(load.result)
         finally:
@@ -666,18 +688,16 @@ async def test_killed_operator_leaves_envoy_serving(tmp_path: Path) -> None:
         )
         assert operator.stdout
         assert await operator.stdout.readline() == b"routed\n"
-        stage.board.routes["iris"] = Route(
-            api="iris", path="/iris", endpoints=frozenset({upstream.endpoint}), timeout=5.0
-        )
+        stage.board.routes["iris"] = route_to("iris", [upstream.endpoint])
         try:
             async with Load(f"{stage.url}/iris", 300) as load:
-                await asyncio.sleep(0.2)
+                await serves_more(upstream)
                 operator.kill()
                 await operator.wait()
-                await asyncio.sleep(0.3)
+                await serves_more(upstream)
                 async with stage.operating():
-                    assert stage.board.acknowledged == {"iris": frozenset({upstream.endpoint})}
-                    await asyncio.sleep(0.2)
+                    assert stage.board.acknowledged == {"iris": {"iris/1": frozenset({upstream.endpoint})}}
+                    await serves_more(upstream)
             assert load.result.failed == (), str(load.result)
         finally:
             await stage.gateway.stop()
@@ -692,8 +712,8 @@ async def test_changed_bootstrap_is_a_hot_restart(tmp_path: Path) -> None:
         try:
             async with Load(url, 300) as load, second.operating():
                 assert second.gateway.envoy.process != first.gateway.envoy.process
-                assert second.board.acknowledged["iris"] == {upstream.endpoint}
-                await asyncio.sleep(0.3)
+                assert second.board.acknowledged_of("iris") == {upstream.endpoint}
+                await serves_more(upstream)
             assert load.result.failed == (), str(load.result)
         finally:
             await second.gateway.stop()
@@ -720,7 +740,7 @@ async def test_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
 
 
 async def test_access_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gyrus.routing.gateway.ROTATION_EVERY", 0.2)
+    monkeypatch.setattr("gyrus.routing.local_gateway.ROTATION_EVERY", 0.2)
     settings = GatewaySettings(port=free_port(), concurrency=1, access_log=AccessLog(max_bytes=100, keep=2))
     async with Stage(tmp_path, settings).running() as stage, stage.upstream("a").serving() as upstream:
         url = await stage.route("iris", upstream)
@@ -738,7 +758,7 @@ async def test_five_hundred_apis(tmp_path: Path, client: httpx.AsyncClient) -> N
             await until(lambda: len(stage.board.acknowledged) == 500)
             assert (await client.get(f"{stage.url}/api-499/x")).json()["target"] == "/x"
             stage.say("api-250")
-            took = await until(lambda: not stage.board.acknowledged["api-250"])
+            took = await until(lambda: not stage.board.acknowledged_of("api-250"))
             assert took < 1
             for number in range(500):
                 stage.unsay(f"api-{number}")

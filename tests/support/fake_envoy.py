@@ -24,6 +24,11 @@ class Message:
     resource_names_unsubscribe: Iterable[str] = ()
     initial_resource_versions: Mapping[str, str] = field(default_factory=dict[str, str])
     error: str = ""
+    id: str = "fake"
+
+    @property
+    def node(self) -> Message:
+        return self
 
     @property
     def error_detail(self) -> Fault:

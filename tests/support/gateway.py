@@ -15,5 +15,6 @@ async def acknowledge(board: Board) -> None:
                     board.acknowledged.pop(name, None)
                     board.reachable.pop(name, None)
                 else:
-                    board.acknowledged[name] = board.reachable[name] = route.endpoints
+                    pools = {pool.id: pool.endpoints for pool in route.pools}
+                    board.acknowledged[name] = board.reachable[name] = pools
             board.acknowledged_signals.notify(*names)

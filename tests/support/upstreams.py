@@ -13,9 +13,10 @@ from typing import Any
 
 from gyrus.aio.tasks import first_of
 from gyrus.contract.home import Home
-from gyrus.routing.gateway import Gateway
+from gyrus.routing.local_gateway import LocalGateway
 from gyrus.routing.settings import GatewaySettings
-from gyrus.state.board import Board, Route
+from gyrus.state.board import Board, ByPool, Route
+from support.routes import route_to
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Stage:
         self.home.run.mkdir(parents=True, exist_ok=True)
         self.settings = settings or GatewaySettings(port=free_port(), concurrency=1)
         self.board = Board()
-        self.gateway = Gateway(self.board, self.home, self.settings)
+        self.gateway = LocalGateway(self.board, self.home, self.settings)
 
     @property
     def url(self) -> str:
@@ -175,16 +176,15 @@ class Stage:
 
     def say(self, api: str, *upstreams: Upstream | str, **fields: Any) -> Route:
         """Want this route."""
-        endpoints = frozenset(one if isinstance(one, str) else one.endpoint for one in upstreams)
-        given: dict[str, Any] = {"api": api, "path": f"/{api}", "timeout": 5.0, **fields}
-        route = self.board.routes[api] = Route(endpoints=endpoints, **given)
+        endpoints = [one if isinstance(one, str) else one.endpoint for one in upstreams]
+        route = self.board.routes[api] = route_to(api, endpoints, **fields)
         self.board.route_signals.notify(api)
         return route
 
     async def route(self, api: str, *upstreams: Upstream | str, **fields: Any) -> str:
         """Want this route, and wait until the gateway has acknowledged it; returns its URL."""
         route = self.say(api, *upstreams, **fields)
-        await until(lambda: self.board.acknowledged.get(api) == route.endpoints)
+        await until(lambda: self.board.acknowledged.get(api) == wanted(route))
         return self.url + route.path
 
     def unsay(self, api: str) -> None:
@@ -192,5 +192,11 @@ class Stage:
         self.board.route_signals.notify(api)
 
     async def forget(self, api: str) -> None:
+        """Withdraw the route, and wait until requests reach nothing."""
         self.unsay(api)
-        await until(lambda: api not in self.board.acknowledged)
+        await until(lambda: not self.board.acknowledged_of(api))
+
+
+def wanted(route: Route) -> ByPool:
+    """What the board says when every gateway does this."""
+    return {pool.id: pool.endpoints for pool in route.pools}

@@ -11,10 +11,11 @@ from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus
 from gyrus.control.plan import Plan, plan
 from gyrus.control.situation import Situation, all_endpoints
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.state.board import Replica
+from gyrus.state.board import ByPool, Endpoints, Replica, pool_id
 from gyrus.state.records import Api, Generation
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ACTIVATOR = "unix:/run/activator.sock"
 
 
 def spec(**changes: object) -> RealtimeSpec:
@@ -61,6 +62,10 @@ def replica(
     return Replica(status=status, generation=generation)
 
 
+def in_any(pools: ByPool | None) -> Endpoints:
+    return frozenset[str]().union(*(pools or {}).values())
+
+
 @dataclass
 class World:
     """Applies plans as the reconciler does, and remembers what was broken on the way."""
@@ -69,11 +74,11 @@ class World:
     spec: RealtimeSpec
     replicas: dict[str, Replica] = field(default_factory=dict[str, Replica])
     retiring: frozenset[str] = frozenset()
-    routed: frozenset[str] | None = None
-    """What control has put on the board."""
-    told: frozenset[str] | None = None
+    routed: ByPool | None = None
+    """What control has put on the board, by pool."""
+    told: ByPool | None = None
     """What the gateway's Envoy was told last."""
-    acknowledged: frozenset[str] | None = None
+    acknowledged: ByPool | None = None
     """What Envoy has confirmed."""
     held: int = 0
     places: int | None = None
@@ -88,17 +93,16 @@ class World:
             live_spec=self.spec if self.api.live else None,
             replicas=tuple(self.replicas.values()),
             retiring=self.retiring & self.replicas.keys(),
-            acknowledged=self.acknowledged,
+            acknowledged=self.acknowledged or {},
             reachable=self.reachable,
+            activator=ACTIVATOR,
             held=self.held,
             room=self.places,
         )
 
     @property
-    def reachable(self) -> frozenset[str] | None:
-        if self.told is None and self.acknowledged is None:
-            return None
-        return (self.told or frozenset()) | (self.acknowledged or frozenset())
+    def reachable(self) -> Endpoints:
+        return in_any(self.told) | in_any(self.acknowledged)
 
     def available(self) -> int:
         situation = self.situation()
@@ -106,7 +110,7 @@ class World:
 
     def reconcile(self) -> Plan:
         step = plan(self.situation(), NOW)
-        self.routed = step.route.endpoints if step.route else None
+        self.routed = {pool.id: pool.endpoints for pool in step.route.pools} if step.route else None
         self.retiring = step.retiring
         live = [self.api.live.number] * step.revive if self.api.live else []
         for number in [*live, *[self.api.target.number] * step.start]:
@@ -128,10 +132,11 @@ class World:
             self.become(name, Phase.STARTING)
 
     def _stop(self, name: str) -> None:
-        used = all_endpoints(self.replicas[name].status) & (
-            (self.reachable or frozenset()) | (self.routed or frozenset())
-        )
+        used = all_endpoints(self.replicas[name].status) & (self.reachable | in_any(self.routed))
         assert not used, f"{name} was stopped while requests could reach {used}"
+        pool = pool_id("iris", self.replicas[name].generation)
+        for known in (self.told, self.acknowledged):
+            assert not known or known.get(pool, {ACTIVATOR}), f"what {name} requeues has nowhere to go"
         self.become(name, Phase.DRAINING)
 
     def _finish(self, outcome: Outcome, message: str) -> None:

@@ -25,6 +25,7 @@ from gyrus.contract.operator import (
     ApiDescription,
     EventView,
     ForkServerView,
+    PoolView,
     ReplicaView,
     RolloutView,
     StartupTimes,
@@ -33,6 +34,7 @@ from gyrus.contract.operator import (
 from gyrus.contract.replica import Phase
 
 REPLICA_HEADERS = ("REPLICA", "REVISION", "PHASE", "RESTARTS", "AGE", "")
+POOL_HEADERS = ("REVISION", "GENERATION", "SHARE", "IN FLIGHT", "REQUESTS", "5XX", "P50", "P95", "P99")
 EVENT_HEADERS = ("AGE", "REASON", "REPLICA", "")
 TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
 
@@ -43,7 +45,7 @@ def described(description: ApiDescription, now: float | None = None) -> str:
         "Replicas": _replicas(description.replicas, now),
         "Failures": "\n\n".join(_failures(description.replicas)),
         "Scaling": "\n".join(_scaling(description)),
-        "Traffic since the gateway started": _traffic(description.traffic),
+        "Traffic since the gateway started": _traffic(description.traffic, description.pools),
         "Events": _events(description.events),
         "Specification": "\n".join(_yaml(description.spec)),
     }
@@ -150,14 +152,30 @@ def _fork_server(fork_server: ForkServerView) -> str:
     return f"warm: forked from a process that has loaded the handler ({fork_server.memory / 2**20:.0f} MiB)"
 
 
-def _traffic(traffic: TrafficView) -> str:
+def _traffic(traffic: TrafficView, pools: tuple[PoolView, ...]) -> str:
+    """Of all revisions together, then of each that has replicas."""
     if not traffic.requests:
         return ""
     requests = "request" if traffic.requests == 1 else "requests"
     codes = ", ".join(f"{code} {count}" for code, count in sorted(traffic.by_code.items()))
     quantiles = {"p50": traffic.p50, "p95": traffic.p95, "p99": traffic.p99}
     times = ", ".join(f"{name} {value:.1f} ms" for name, value in quantiles.items() if value is not None)
-    return "\n".join(text for text in (f"{traffic.requests} {requests}: {codes}", times) if text)
+    by_revision = table(POOL_HEADERS, [_pool(pool) for pool in pools]) if pools else ""
+    return "\n".join(text for text in (f"{traffic.requests} {requests}: {codes}", times, by_revision) if text)
+
+
+def _pool(pool: PoolView) -> tuple[str, ...]:
+    traffic = pool.traffic
+    times = (traffic.p50, traffic.p95, traffic.p99)
+    return (
+        str(pool.revision),
+        str(pool.generation),
+        f"{pool.share:.0%}",
+        str(pool.in_flight),
+        str(traffic.requests),
+        str(traffic.by_code.get("5xx", 0)),
+        *("-" if value is None else f"{value:.1f} ms" for value in times),
+    )
 
 
 def _events(events: tuple[EventView, ...]) -> str:

@@ -162,6 +162,18 @@ class TrafficView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolView:
+    """The replicas of one generation, and what goes through them. An update has two for a while."""
+
+    generation: int
+    revision: int
+    share: float
+    """Of new requests: 0 to 1."""
+    in_flight: int
+    traffic: TrafficView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaView:
     status: ReplicaStatus
     generation: int
@@ -201,6 +213,8 @@ class ApiDescription:
     """Start-up times of the target revision's replicas, cold ones first."""
     fork_server: ForkServerView | None = None
     """The fork server; None if warm starts are not requested, or if no revision is live yet."""
+    pools: tuple[PoolView, ...] = ()
+    """The pools of the route, the newest generation first. ``traffic`` counts those that are gone too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -46,8 +47,9 @@ class ApiObserver:
             live_spec=_comparable(api.name, live.spec if live else None, target.spec),
             replicas=replicas,
             retiring=retiring & {replica.id for replica in replicas},
-            acknowledged=self.board.acknowledged.get(api.name),
-            reachable=self.board.reachable.get(api.name),
+            acknowledged=self.board.acknowledged.get(api.name, {}),
+            reachable=self.board.reachable_of(api.name),
+            specs=await self._specs(api, replicas),
             fault=target.fault,
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
@@ -68,15 +70,34 @@ class ApiObserver:
 
     async def revision(self, api: str, generation: Generation) -> Revision:
         """Return the generation's revision. Raises NotFound if the store does not have it."""
+        return await self._numbered(api, generation.revision)
+
+    async def _numbered(self, api: str, number: int) -> Revision:
         known = self._revisions.setdefault(api, {})
-        if generation.revision not in known:
-            revision = await self.store.revision(api, generation.revision)
+        if number not in known:
+            revision = await self.store.revision(api, number)
             if revision is None:
-                raise NotFound(f"revision {generation.revision} of {api} is not in the store")
+                raise NotFound(f"revision {number} of {api} is not in the store")
             if revision.fault:
                 log.error("%s fails: %s", api, revision.fault)
-            known[generation.revision] = revision
-        return known[generation.revision]
+            known[number] = revision
+        return known[number]
+
+    async def _specs(self, api: Api, replicas: tuple[Replica, ...]) -> dict[int, RealtimeSpec]:
+        """Return by revision what other replicas than those of the target and of what is live were made from.
+
+        A revision that the store does not have is left out.
+        """
+        known = {generation.revision for generation in (api.target, api.live) if generation}
+        specs: dict[int, RealtimeSpec] = {}
+        for number in {replica.status.revision for replica in replicas} - known:
+            with suppress(NotFound):
+                spec = (await self._numbered(api.name, number)).spec
+                if isinstance(spec, UnreadableSpec):
+                    spec = stand_in(api.name, spec)
+                if isinstance(spec, RealtimeSpec):
+                    specs[number] = spec
+        return specs
 
     def forget(self, api: str) -> None:
         self._revisions.pop(api, None)

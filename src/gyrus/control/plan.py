@@ -8,10 +8,10 @@ from datetime import datetime
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
 from gyrus.control.rolling_update import Margins, to_preempt, to_retire, to_revive, to_start
+from gyrus.control.route import route as route  # the module is a planner: it has both functions
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict, judge
-from gyrus.spec.realtime import RealtimeSpec
-from gyrus.state.board import QueuePolicy, Replica, Route
+from gyrus.state.board import Replica, Route
 
 REPLACE_AFTER = 60.0
 """Seconds after which a replica of the live generation that failed for good is replaced by a fresh one."""
@@ -56,7 +56,7 @@ def plan(situation: Situation, now: datetime) -> Plan:
 
 def _delete(situation: Situation) -> Plan:
     everything = frozenset(replica.id for replica in situation.replicas)
-    if situation.reachable is not None:
+    if situation.reachable:
         return Plan(retiring=everything)
     return Plan(retiring=everything, stop=_running(situation.replicas), forget=not situation.replicas)
 
@@ -97,54 +97,3 @@ def _broken(situation: Situation, now: datetime) -> tuple[tuple[Replica, ...], f
 def _running(replicas: tuple[Replica, ...]) -> tuple[str, ...]:
     """Ids of those that have not been told to stop."""
     return tuple(r.id for r in replicas if r.status.phase not in (Phase.DRAINING, Phase.GONE))
-
-
-def route(situation: Situation, retiring: frozenset[str]) -> Route:
-    """Where the API's requests may go: every ready process that is not retiring; where there is none, the
-    activator, which leaves with the same push that brings the first one.
-
-    Path and timeout are those of the live revision until its successor's rollout is done.
-    """
-    spec = situation.live_spec or situation.target_spec
-    protocol = spec.process.protocol if spec.process else "http1"
-    activator = situation.activator if protocol == "http1" else None
-    endpoints = frozenset(
-        endpoint
-        for replica in situation.replicas
-        if replica.id not in retiring and replica.status.phase is Phase.READY
-        for endpoint in replica.status.endpoints
-    )
-    return Route(
-        api=situation.api.name,
-        path=spec.endpoint_path,
-        endpoints=endpoints or frozenset({activator} if activator else ()),
-        timeout=spec.timeout.total_seconds(),
-        idempotent=spec.idempotent,
-        protocol=protocol,
-        activator=activator,
-        queueing=_queueing(situation, spec) if protocol == "http1" else None,
-    )
-
-
-def _queueing(situation: Situation, spec: RealtimeSpec) -> QueuePolicy:
-    return QueuePolicy(
-        slots=spec.slots,
-        longest_queue=spec.max_queue_length,
-        processes=spec.handler.processes if spec.handler else 1,
-        replicas=situation.api.replicas,
-        hold=spec.hold.total_seconds(),
-        generation=situation.api.target.number,
-        unavailable_reason=_unavailable_reason(situation),
-    )
-
-
-def _unavailable_reason(situation: Situation) -> str:
-    """Why no replica will ever come of what is wanted now: none can be started, or the rollout has failed,
-    nothing was live before it, and no replica tries again."""
-    api = situation.api
-    if situation.fault and not situation.kept:
-        return situation.fault
-    if api.outcome is not Outcome.FAILED or api.live is not None or not situation.current:
-        return ""
-    given_up = all(replica.status.phase is Phase.FAILED for replica in situation.current)
-    return api.message.partition("\n")[0] if given_up else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from gyrus.contract.replica import Phase
-from gyrus.state.board import Replica
+from gyrus.state.board import ByPool, Replica
 
-NONE: frozenset[str] = frozenset()
+NONE: ByPool = {}
 
 
 @dataclass(slots=True)
@@ -16,17 +16,18 @@ class ReadyCount:
     """Counts again only if one of the two is another object: what the board holds never changes in place."""
 
     _replicas: Sequence[Replica] = ()
-    _reached: Set[str] = NONE
+    _reached: ByPool = field(default_factory=dict[str, frozenset[str]])
     _count: int = 0
 
-    def of(self, replicas: Sequence[Replica], reached: Set[str]) -> int:
-        """Return how many are ready and have an endpoint among those that requests reach."""
+    def of(self, replicas: Sequence[Replica], reached: ByPool) -> int:
+        """Return how many are ready and have an endpoint among those that requests reach in some pool."""
         if replicas is not self._replicas or reached is not self._reached:
             self._replicas, self._reached = replicas, reached
             self._count = count_ready(replicas, reached)
         return self._count
 
 
-def count_ready(replicas: Sequence[Replica], reached: Set[str]) -> int:
+def count_ready(replicas: Sequence[Replica], reached: ByPool) -> int:
+    endpoints = frozenset[str]().union(*reached.values())
     statuses = (replica.status for replica in replicas)
-    return sum(s.phase is Phase.READY and not reached.isdisjoint(s.endpoints) for s in statuses)
+    return sum(s.phase is Phase.READY and not endpoints.isdisjoint(s.endpoints) for s in statuses)

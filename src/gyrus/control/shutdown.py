@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from gyrus.backends.protocol import ReplicaRunner, WarmStarts
-from gyrus.state.board import Board
+from gyrus.state.board import Board, Route
 
 log = logging.getLogger(__name__)
 
@@ -20,15 +20,23 @@ class StoppedBackend(ReplicaRunner, WarmStarts, Protocol):
 async def withdraw_routes(board: Board, patience: float) -> None:
     """Let the gateway send no more requests anywhere, and return when it has confirmed that, or after
     ``patience`` seconds. Requests under way go on."""
-    board.routes = {api: replace(route, endpoints=frozenset()) for api, route in board.routes.items()}
+    board.routes = {api: _withdrawn(route) for api, route in board.routes.items()}
     with board.acknowledged_signals.listen() as listener:
         board.route_signals.notify(*board.routes)
         try:
             async with asyncio.timeout(patience):
-                while any(board.reachable.values()):
+                while any(endpoints for pools in board.reachable.values() for endpoints in pools.values()):
                     await listener.wait()
         except TimeoutError:
             log.warning("the gateway has not confirmed within %g s that it sends no more requests", patience)
+
+
+def _withdrawn(route: Route) -> Route:
+    shares = (
+        replace(share, pool=replace(share.pool, replicas=frozenset(), fallback=frozenset()))
+        for share in route.shares
+    )
+    return replace(route, shares=tuple(shares))
 
 
 async def stop_replicas(backend: StoppedBackend, grace: float) -> None:

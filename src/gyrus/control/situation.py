@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Generic
 
 from typing_extensions import TypeVar
@@ -11,11 +12,11 @@ from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, ReplicaStatus
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import StoredSpec
-from gyrus.state.board import Replica
+from gyrus.state.board import ByPool, Endpoints, Replica, pool_id
 from gyrus.state.records import Api, Generation
 
 
-def all_endpoints(status: ReplicaStatus) -> frozenset[str]:
+def all_endpoints(status: ReplicaStatus) -> Endpoints:
     """Wherever any process of the replica listens, ready or not."""
     listening = (process.endpoint for process in status.processes if process.endpoint)
     return frozenset((*status.endpoints, *listening))
@@ -36,10 +37,13 @@ class Situation(Generic[SpecT]):
     """All that exist, the draining ones included, oldest first."""
     retiring: frozenset[str]
     """Ids of replicas that must get no more requests. Once retiring, a replica never comes back."""
-    acknowledged: frozenset[str] | None
-    """Endpoints that requests surely reach. None: the API is not routed, or nothing is known of it yet."""
-    reachable: frozenset[str] | None
-    """Endpoints that requests may reach. None: the gateway knows nothing of the API, and will not."""
+    acknowledged: ByPool
+    """Endpoints that requests surely reach. A pool is missing while it is not routed as it should be, or
+    nothing is known of it yet."""
+    reachable: Endpoints
+    """Endpoints that requests of the API may reach, in any pool."""
+    specs: Mapping[int, SpecT] = field(default_factory=dict[int, SpecT])
+    """By revision, of replicas that are neither the target's nor live."""
     fault: str = ""
     """Why no replica of the target can be started, in a sentence; empty: nothing is known against it."""
     held: int = 0
@@ -75,15 +79,26 @@ class Situation(Generic[SpecT]):
         under_way = api.outcome is Outcome.PROGRESSING and not api.deleting
         return api.live if under_way and api.live != api.target else None
 
+    def spec_of(self, replica: Replica) -> SpecT:
+        """What the replica was made from, as far as known."""
+        api, revision = self.api, replica.status.revision
+        if api.live and self.live_spec and revision == api.live.revision:
+            return self.live_spec
+        return self.specs.get(revision, self.target_spec)
+
     def available(self, replica: Replica) -> bool:
-        """It is ready, and the gateway has acknowledged it.
+        """It is ready, and the gateway has acknowledged it in its own pool, where new requests go.
 
         A new replica also has all of its processes up: the first of them cannot stand in for an old replica.
         """
         if replica.generation == self.api.target.number and _still_starting(replica.status):
             return False
-        endpoints = frozenset(replica.status.endpoints)
-        return replica.status.phase is Phase.READY and bool(endpoints & (self.acknowledged or frozenset()))
+        return replica.status.phase is Phase.READY and self.reaches(replica)
+
+    def reaches(self, replica: Replica) -> bool:
+        """Requests surely reach it in its own pool."""
+        pool = self.acknowledged.get(pool_id(self.api.name, replica.generation), frozenset[str]())
+        return not pool.isdisjoint(replica.status.endpoints)
 
     @property
     def leaving(self) -> bool:
@@ -91,8 +106,11 @@ class Situation(Generic[SpecT]):
         return len(self.kept) < len(self.replicas)
 
     def unrouted(self, replica: Replica) -> bool:
-        """The gateway sends it nothing any more, and will not."""
-        return not all_endpoints(replica.status) & (self.reachable or frozenset())
+        """The gateway sends it nothing any more, and will not.
+
+        What it requeues from now on finds a host: a pool's endpoints change as a whole, so that a gateway
+        that has given up the last replica of a pool uses the pool's fallback."""
+        return self.reachable.isdisjoint(all_endpoints(replica.status))
 
 
 def _still_starting(status: ReplicaStatus) -> bool:

@@ -65,7 +65,7 @@ class StartupTimer:
         for replica in situation.replicas:
             if (since := ordered.get(replica.id)) is None or _has_failed(replica):
                 continue
-            if replica.status.phase is Phase.READY and _reached(situation, replica):
+            if replica.status.phase is Phase.READY and situation.reaches(replica):
                 await self._note(situation.api, replica, since)
             else:
                 self._ordered.setdefault(situation.api.name, {})[replica.id] = since
@@ -115,7 +115,3 @@ def _has_failed(replica: Replica) -> bool:
         Phase.DRAINING,
         Phase.GONE,
     )
-
-
-def _reached(situation: Situation, replica: Replica) -> bool:
-    return not (situation.acknowledged or frozenset()).isdisjoint(replica.status.endpoints)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, Reason
 from gyrus.control.situation import Situation
-from gyrus.state.board import Replica
+from gyrus.state.board import Replica, pool_id
 
 ATTEMPTS = 3
 """Starts that a new replica is allowed before its rollout is given up."""
@@ -46,7 +46,7 @@ def _complete(situation: Situation) -> bool:
     available = sum(situation.available(replica) for replica in situation.current)
     superseded = (r for r in situation.replicas if r.generation != situation.api.target.number)
     return (
-        situation.acknowledged is not None
+        pool_id(situation.api.name, situation.api.target.number) in situation.acknowledged
         and available >= situation.api.replicas
         and not situation.outdated
         and all(situation.unrouted(replica) for replica in superseded)

@@ -209,9 +209,17 @@ class Activator:
             group.create_task(self._release(api), name=f"release {api}")
 
     def _reached(self, api: str) -> frozenset[str]:
-        """Replicas that requests surely reach. Released before, they would come back, or fail."""
+        """Replicas that requests surely reach. Released before, they would come back, or fail.
+
+        A released request is sent again in the pool that it came through, and the activator does not know
+        which that is: each pool must have a replica, of its own or another one's.
+        """
         route = self.board.routes.get(api)
-        return route.replicas & self.board.acknowledged.get(api, frozenset()) if route else frozenset()
+        if route is None:
+            return frozenset()
+        acknowledged = self.board.acknowledged.get(api, {}).values()
+        pools = [route.replicas & known for known in acknowledged if known]
+        return frozenset[str]().union(*pools) if all(pools) else frozenset()
 
     async def _release(self, api: str) -> None:
         """In order of arrival, as long as there are replicas with places for them."""
@@ -229,8 +237,7 @@ class Activator:
             self._releasing.discard(api)
 
     def _has_room(self, api: str, room: ReleaseBudget, reached: frozenset[str]) -> bool:
-        queueing = self.board.routes[api].queueing
-        limit = free_places(queueing, len(reached)) if queueing else None
+        limit = free_places(self.board.routes[api].pools, reached)
         return room.left(limit, self.board.traffic.get(api), self._held.count(api))
 
     async def _let_go(self, connection: GatewayConnection, reached: frozenset[str]) -> bool:

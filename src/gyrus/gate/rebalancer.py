@@ -2,7 +2,8 @@
 
 An API is looked at when something may have changed for those who wait: replicas have come, a replica rang
 because somebody has to wait there, or the gateway has more requests in flight than there are slots. While
-somebody waits it is looked at again and again; what an API without a queue costs is nothing.
+somebody waits it is looked at again and again; what an API without a queue costs is nothing. Requests move
+between the replicas of one pool: the gateway sends a requeued request again in the pool that its route chose.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gyrus.gate.queue_notifications import receiving
 from gyrus.gate.replicas import Replicas
 from gyrus.queueing.balance import Balancer
 from gyrus.queueing.timing import LOOK_EVERY, REST
-from gyrus.state.board import Board, Route
+from gyrus.state.board import Board, Endpoints, Pool
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Rebalancer:
     clock: Clock
     _notified: Signals = field(default_factory=Signals)
     _again: dict[str, bool] = field(default_factory=dict[str, bool])
-    """By API that a task looks at: whether something has happened since its last look."""
+    """By the id of a pool that a task looks at: whether something has happened since its last look."""
 
     async def run(self) -> None:
         async with (
@@ -63,53 +64,60 @@ class Rebalancer:
     async def _watch_traffic(self) -> None:
         async for _ in ticks(self.clock, TRAFFIC_EVERY):
             for route in self.board.routes.values():
-                if self._crowded(route):
+                if any(self._crowded(pool) for pool in route.pools):
                     self._notified.notify(route.api)
 
-    def _crowded(self, route: Route) -> bool:
+    def _crowded(self, pool: Pool) -> bool:
         """There are more requests in flight than slots."""
-        slots = route.queueing.slots if route.queueing else None
-        traffic = self.board.traffic.get(route.api)
-        if slots is None or traffic is None or len(route.replicas) < 2:
+        queueing, traffic = pool.queueing, self.board.traffic.get(pool.api)
+        if queueing is None or queueing.slots is None or traffic is None or len(pool.replicas) < 2:
             return False
-        assert route.queueing is not None
-        return traffic.in_flight * route.queueing.processes > slots * len(route.replicas)
+        in_flight = traffic.pools[pool.id].in_flight if pool.id in traffic.pools else 0
+        return in_flight * queueing.processes > queueing.slots * len(pool.replicas)
 
     def _attend(self, api: str, group: asyncio.TaskGroup) -> None:
-        if api in self._again:
-            self._again[api] = True
-        elif len(self._asked(api)) > 1:
-            self._again[api] = True
-            group.create_task(self._even_out(api), name=f"rebalance {api}")
-
-    def _asked(self, api: str) -> frozenset[str]:
-        """Processes with a queue of ours that requests reach."""
         route = self.board.routes.get(api)
-        if route is None or route.queueing is None or route.queueing.slots is None:
+        for pool in route.pools if route else ():
+            if pool.id in self._again:
+                self._again[pool.id] = True
+            elif len(self._asked(pool)) > 1:
+                self._again[pool.id] = True
+                work = self._even_out(pool.api, pool.id)
+                group.create_task(work, name=f"rebalance {pool.id}")
+
+    def _asked(self, pool: Pool | None) -> Endpoints:
+        """Processes with a queue of ours that requests reach."""
+        if pool is None or pool.queueing is None or pool.queueing.slots is None:
             return frozenset()
-        return route.replicas & self.board.acknowledged.get(api, frozenset())
+        acknowledged = self.board.acknowledged.get(pool.api, {})
+        return pool.replicas & acknowledged.get(pool.id, frozenset())
 
-    # One API
+    def _pool(self, api: str, pool: str) -> Pool | None:
+        """As it is on the board now."""
+        route = self.board.routes.get(api)
+        return next((each for each in route.pools if each.id == pool), None) if route else None
 
-    async def _even_out(self, api: str) -> None:
-        """Until nobody waits, or there is nowhere else to wait. What fails here harms no other API."""
+    # One pool
+
+    async def _even_out(self, api: str, pool: str) -> None:
+        """Until nobody waits, or there is nowhere else to wait. What fails here harms no other pool."""
         replicas, balancer = Replicas(), Balancer[str]()
         try:
-            while len(endpoints := self._asked(api)) > 1:
-                self._again[api] = False
+            while len(endpoints := self._asked(self._pool(api, pool))) > 1:
+                self._again[pool] = False
                 began = self.clock.monotonic()
                 waiting = await self._look(replicas, balancer, endpoints)
-                if not waiting and not self._again[api]:
+                if not waiting and not self._again[pool]:
                     return
                 took = self.clock.monotonic() - began
                 await self.clock.sleep(max(LOOK_EVERY, REST * took))
         except Exception:
-            log.exception("requests of %s that wait are not moved to where they could start sooner", api)
+            log.exception("requests of %s that wait are not moved to where they could start sooner", pool)
         finally:
-            del self._again[api]
+            del self._again[pool]
             replicas.close()
 
-    async def _look(self, replicas: Replicas, balancer: Balancer[str], endpoints: frozenset[str]) -> bool:
+    async def _look(self, replicas: Replicas, balancer: Balancer[str], endpoints: Endpoints) -> bool:
         """Whether somebody waits."""
         loads = await replicas.loads(endpoints)
         givings = balancer.look(loads)

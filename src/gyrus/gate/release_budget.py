@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gyrus.state.board import QueuePolicy, Traffic
+from collections.abc import Iterable
+
+from gyrus.state.board import Endpoints, Pool, QueuePolicy, Traffic
 
 
 def most_held(queueing: QueuePolicy) -> int | None:
@@ -13,8 +15,19 @@ def most_held(queueing: QueuePolicy) -> int | None:
     return queueing.longest_queue * max(1, queueing.replicas) + queueing.slots
 
 
-def free_places(queueing: QueuePolicy, endpoints: int) -> int | None:
-    """Slots and places in queues of so many processes. None: no limit."""
+def free_places(pools: Iterable[Pool], reached: Endpoints) -> int | None:
+    """Slots and places in queues of the processes that requests reach. None: no limit."""
+    places = [
+        places_of(pool.queueing, len(pool.replicas & reached)) if pool.queueing else None
+        for pool in pools
+        if not pool.replicas.isdisjoint(reached)
+    ]
+    known = [number for number in places if number is not None]
+    return sum(known) if len(known) == len(places) else None
+
+
+def places_of(queueing: QueuePolicy, endpoints: int) -> int | None:
+    """The same, of so many processes of one pool."""
     if queueing.slots is None:
         return None
     return max(endpoints, endpoints * (queueing.slots + queueing.longest_queue) // queueing.processes)

@@ -33,7 +33,7 @@ from gyrus.operator.leadership import Leadership, require
 from gyrus.operator.readiness import ReadyNotification
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
-from gyrus.routing.gateway import Gateway
+from gyrus.routing.local_gateway import LocalGateway
 from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import CannotListen, listen, serve
@@ -92,7 +92,7 @@ class Operator:
     board: Board
     events: EventRecorder
     backend: LocalBackend
-    gateway: Gateway
+    gateway: LocalGateway
     activator: Activator
     rebalancer: Rebalancer
     controller: Controller
@@ -164,7 +164,7 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         board=board,
         events=events,
         backend=backend,
-        gateway=Gateway(board, home, GatewaySettings(port=settings.gateway_port)),
+        gateway=LocalGateway(board, home, GatewaySettings(port=settings.gateway_port)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
@@ -237,7 +237,7 @@ async def _running(board: Board) -> None:
 async def clean(home: Home) -> None:
     """End what a dead operator has left: replicas and gateway."""
     backend = LocalBackend(home, PackageStore(home.packages, home.projects), SystemClock())
-    gateway = Gateway(Board(), home)
+    gateway = LocalGateway(Board(), home)
     await backend.adopt()
     async with asyncio.TaskGroup() as group:
         running = group.create_task(backend.run(), name="backend")

@@ -1,22 +1,29 @@
-"""What Envoy is started with: who it is, where its admin and the operator's xDS are. Pure."""
+"""Envoy's bootstrap: its node id, its admin socket, and the operator's address. Pure."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gyrus.routing.resources.clusters import ads, circuit_breakers, http_options
-from gyrus.routing.resources.kinds import Json
-from gyrus.routing.settings import GatewayFiles
+from gyrus.routing.resources.kinds import Json, extension
+from gyrus.routing.settings import AdsAddress, TlsFiles, UnixAddress
 
 XDS_CLUSTER = "gyrus.xds"
-"""Its dot keeps it apart from APIs, whose names have none."""
+"""Its dot keeps it apart from pools, whose names have none."""
+
+_UPSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
-def bootstrap(files: GatewayFiles) -> Json:
-    """The same for the same home: an Envoy that was started with another one is replaced."""
+def bootstrap(node: str, admin: Path, ads_at: AdsAddress, tls: TlsFiles | None = None) -> Json:
+    """The same for the same home: an Envoy that was started with another one is replaced.
+
+    ``tls``: what Envoy shows to the operator; needed where ``ads_at`` has TLS.
+    """
     return {
-        "node": {"id": files.node, "cluster": "gyrus"},
-        "admin": {"address": {"pipe": {"path": str(files.admin_socket), "mode": 0o600}}},
+        "node": {"id": node, "cluster": "gyrus"},
+        "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
         "dynamic_resources": {"ads_config": _ads(), "cds_config": ads(), "lds_config": ads()},
-        "static_resources": {"clusters": [_xds(str(files.xds_socket))]},
+        "static_resources": {"clusters": [_xds(ads_at, tls)]},
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
     }
 
@@ -31,8 +38,9 @@ def _ads() -> Json:
     }
 
 
-def _xds(socket: str) -> Json:
-    endpoint = {"endpoint": {"address": {"pipe": {"path": socket}}}}
+def _xds(ads_at: AdsAddress, tls: TlsFiles | None) -> Json:
+    endpoint = {"endpoint": {"address": _address(ads_at)}}
+    secured = {"transport_socket": _tls(tls)} if tls else {}
     return {
         "name": XDS_CLUSTER,
         "type": "STATIC",
@@ -40,4 +48,21 @@ def _xds(socket: str) -> Json:
         "circuit_breakers": circuit_breakers(),
         "typed_extension_protocol_options": http_options("http2", idle=None),
         "load_assignment": {"cluster_name": XDS_CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        **secured,
     }
+
+
+def _address(ads_at: AdsAddress) -> Json:
+    if isinstance(ads_at, UnixAddress):
+        return {"pipe": {"path": str(ads_at.path)}}
+    return {"socket_address": {"address": ads_at.host, "port_value": ads_at.port}}
+
+
+def _tls(tls: TlsFiles) -> Json:
+    chain = {"filename": str(tls.certificate)}
+    context: Json = {
+        "tls_certificates": [{"certificate_chain": chain, "private_key": {"filename": str(tls.key)}}],
+        "validation_context": {"trusted_ca": {"filename": str(tls.authority)}},
+        "alpn_protocols": ["h2"],
+    }
+    return extension("envoy.transport_sockets.tls", _UPSTREAM_TLS, common_tls_context=context)

@@ -20,7 +20,7 @@ from gyrus.routing.bootstrap import bootstrap
 from gyrus.routing.detached_process import DetachedProcess, spawn
 from gyrus.routing.errors import EnvoyFailed, GatewayError
 from gyrus.routing.ports import check_free
-from gyrus.routing.settings import GatewayFiles, GatewaySettings
+from gyrus.routing.settings import GatewayFiles, GatewaySettings, UnixAddress
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,11 @@ def launch(files: GatewayFiles, settings: GatewaySettings) -> EnvoyLaunch:
         *("--file-flush-interval-msec", "1000"),
         *("--drain-time-s", str(DRAIN), "--parent-shutdown-time-s", str(DRAIN + 10)),
     )
-    return EnvoyLaunch(command, version, json.dumps(bootstrap(files), indent=1))
+    return EnvoyLaunch(command, version, _bootstrap(files))
+
+
+def _bootstrap(files: GatewayFiles) -> str:
+    return json.dumps(bootstrap(files.node, files.admin_socket, UnixAddress(files.xds_socket)), indent=1)
 
 
 def locate() -> tuple[Path, str]:

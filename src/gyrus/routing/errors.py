@@ -1,6 +1,8 @@
 """GatewayError
-├── GatewayPortTaken       another program listens where the gateway should
-└── EnvoyFailed     Envoy does not start, or ends at once
+├── GatewayPortTaken    another program listens where the gateway should
+├── EnvoyFailed         Envoy does not start, or ends at once
+├── TlsUnusable         the certificates of the configuration port cannot be used
+└── TrafficUnknown      a gateway does not report its traffic now
 """
 
 from __future__ import annotations
@@ -15,4 +17,12 @@ class GatewayPortTaken(GatewayError):
 
 
 class EnvoyFailed(GatewayError):
+    pass
+
+
+class TlsUnusable(GatewayError):
+    pass
+
+
+class TrafficUnknown(GatewayError):
     pass

@@ -24,6 +24,35 @@ class AccessLog:
     """Rotated files that are kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A socket that only its owner may connect to."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Paths of PEM files. Both ends of a connection show a certificate that the authority has signed."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsAddress:
+    """A TCP port with mutual TLS."""
+
+    host: str
+    port: int
+    tls: TlsFiles
+
+
+AdsAddress = UnixAddress | TlsAddress
+"""The address at which gateways get their configuration."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     """Times in seconds, sizes in bytes."""

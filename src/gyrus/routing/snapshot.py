@@ -1,21 +1,22 @@
 """All that Envoy should know at one moment, as named and versioned resources. Pure.
 
 A version is a digest of the content: a snapshot built by another operator, of the same routes, is the same,
-and nothing is sent again. What has not changed since the last snapshot is taken over from it.
-"""
+and nothing is sent again. What has not changed since the last snapshot is taken over from it, so that a
+change to one API costs little however many there are."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeVar
 
 from gyrus.routing.resources import clusters, endpoints, listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, MATCH, ROUTES
 from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.xds.messages import encode, encode_table
-from gyrus.state.board import Route
+from gyrus.state.board import Endpoints, Pool, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +32,64 @@ class XdsResource:
         return cls(name, hashlib.sha256(body).hexdigest()[:16], body)
 
 
+Value = TypeVar("Value")
 Resources = Mapping[str, XdsResource]
 """By name."""
-Match = tuple[str, str, float, bool, str]
+Leftovers = Mapping[str, Endpoints | None]
+"""Clusters that no route needs any more and that Envoy should keep for now, with the endpoints that they
+should have. None: those that they have."""
 _NONE: Resources = MappingProxyType({})
+_NO_LEFTOVERS: Leftovers = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntries:
+    """The route table's encoded entries."""
+
+    by_path: Mapping[str, bytes]
+    by_name: Mapping[str, bytes]
+    """The entries of APIs that gRPC clients name in a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What Envoy should know, by kind, and the routes that it was made from."""
+    """The resources that Envoy should have, by kind, and what they were made from."""
 
     routes: Mapping[str, Route]
+    pools: Mapping[str, Pool]
+    """The pools of all routes, by id."""
+    endpoints: Mapping[str, Endpoints]
+    """By cluster, those of leftovers included."""
     resources: Mapping[str, Resources]
-    entries: Mapping[str, bytes] = field(repr=False)
-    """The route table's encoded entries by path."""
+    kept: frozenset[str] = frozenset()
+    """Clusters that are not to be removed though they are not among the resources."""
+    entries: TableEntries = field(repr=False)
+    routed: frozenset[str] = frozenset()
+    """The clusters that new requests are sent to."""
 
     def of_kind(self, kind: str) -> Resources:
         return self.resources.get(kind, _NONE)
 
     def resource(self, kind: str, name: str) -> XdsResource | None:
-        """The resource of this name. Every cluster that Envoy asks about has endpoints, be it none."""
+        """The resource of this name. Every cluster that Envoy asks about has endpoints, even if
+        there are none."""
         found = self.of_kind(kind).get(name)
         if found is None and kind == ENDPOINTS:
             return XdsResource.of(name, encode(ENDPOINTS, endpoints.assignment(name, ())))
         return found
 
+    def keeps(self, kind: str) -> frozenset[str]:
+        """Names that Envoy should keep as they are, if it has them."""
+        return self.kept if kind == CLUSTER else frozenset()
 
-EMPTY = Snapshot(routes=MappingProxyType({}), resources=MappingProxyType({}), entries=MappingProxyType({}))
+
+EMPTY = Snapshot(
+    routes=MappingProxyType({}),
+    pools=MappingProxyType({}),
+    endpoints=MappingProxyType({}),
+    resources=MappingProxyType({}),
+    entries=TableEntries(MappingProxyType({}), MappingProxyType({})),
+)
 
 
 def build(
@@ -65,83 +97,170 @@ def build(
     settings: GatewaySettings,
     access_log: str | None,
     last: Snapshot = EMPTY,
+    leftovers: Leftovers = _NO_LEFTOVERS,
 ) -> Snapshot:
     """The snapshot of these routes. ``last`` must be of the same settings."""
-    if _matches(wanted) == _matches(last.routes):
-        entries, table = last.entries, last.resource(ROUTES, routes.NAME)
-    else:
-        entries, table = _entries(wanted, settings, last), None
+    old, new = _other(last.routes, wanted), _other(wanted, last.routes)
+    pools = _replaced(last.pools, _pools(old), {pool.id: pool for pool in _pools(new)})
+    leftovers = {name: known for name, known in leftovers.items() if name not in pools}
+    assigned = _assigned(last, old, new, leftovers)
+    entries = _entries(wanted, settings, last, old, new)
+    table = last.resource(ROUTES, routes.NAME) if entries is last.entries else None
     port = last.resource(LISTENER, listener.NAME)
     resources = {
-        CLUSTER: {api: _cluster(route, last) for api, route in wanted.items()},
-        ENDPOINTS: {api: _endpoints(route, last) for api, route in wanted.items()},
+        CLUSTER: _clusters(last, old, new),
+        ENDPOINTS: _assignments(last, assigned),
         LISTENER: {listener.NAME: port or _listener(settings, access_log)},
-        ROUTES: {routes.NAME: table or _table(wanted, entries, settings)},
+        ROUTES: {routes.NAME: table or _table(entries, settings)},
     }
-    return Snapshot(routes=dict(wanted), resources=resources, entries=entries)
+    return Snapshot(
+        routes=dict(wanted),
+        pools=pools,
+        endpoints=assigned,
+        resources=resources,
+        kept=frozenset(leftovers),
+        entries=entries,
+        routed=(last.routed - _routed(old)) | _routed(new),
+    )
 
 
 def changed(old: Snapshot, new: Snapshot) -> frozenset[str]:
-    """The APIs whose routes differ."""
-    names = old.routes.keys() | new.routes.keys()
-    return frozenset(api for api in names if old.routes.get(api) != new.routes.get(api))
+    """The clusters that have other endpoints, or whose routes came or went."""
+    return frozenset(name for name, _ in old.endpoints.items() ^ new.endpoints.items()) | (
+        old.routed ^ new.routed
+    )
 
 
 def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
     """The routes whose paths this one's path lies under, innermost first."""
-    segments = route.path.split("/")
-    paths = ("/".join(segments[:n]) for n in range(len(segments) - 1, 1, -1))
-    return tuple(by_path[path] for path in paths if path in by_path)
+    return tuple(by_path[path] for path in _outer_paths(route.path) if path in by_path)
 
 
-def _cluster(route: Route, last: Snapshot) -> XdsResource:
-    before = last.routes.get(route.api)
-    if before and before.protocol == route.protocol:
-        return last.of_kind(CLUSTER)[route.api]
-    return XdsResource.of(route.api, encode(CLUSTER, clusters.cluster(route)))
+def _outer_paths(path: str) -> list[str]:
+    segments = path.split("/")
+    return ["/".join(segments[:n]) for n in range(len(segments) - 1, 1, -1)]
 
 
-def _endpoints(route: Route, last: Snapshot) -> XdsResource:
-    before = last.routes.get(route.api)
-    if before and before.endpoints == route.endpoints:
-        return last.of_kind(ENDPOINTS)[route.api]
-    return XdsResource.of(route.api, encode(ENDPOINTS, endpoints.assignment(route.api, route.endpoints)))
+# what is other than in the last snapshot
 
 
-def _entries(wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot) -> dict[str, bytes]:
+def _other(routes: Mapping[str, Route], than: Mapping[str, Route]) -> list[Route]:
+    """The routes that are not the same in the other mapping."""
+    return [route for api, route in routes.items() if than.get(api) is not route]
+
+
+def _pools(routes: Iterable[Route]) -> list[Pool]:
+    return [pool for route in routes for pool in route.pools]
+
+
+def _routed(routes: Iterable[Route]) -> frozenset[str]:
+    return frozenset(share.pool.id for route in routes for share in route.routed)
+
+
+def _replaced(
+    known: Mapping[str, Value], gone: Iterable[Pool], added: Mapping[str, Value]
+) -> dict[str, Value]:
+    replaced = dict(known)
+    for pool in gone:
+        replaced.pop(pool.id, None)
+    replaced.update(added)
+    return replaced
+
+
+# clusters and their endpoints
+
+
+def _clusters(last: Snapshot, old: Iterable[Route], new: Iterable[Route]) -> dict[str, XdsResource]:
+    added = {pool.id: _cluster(pool, last) for pool in _pools(new)}
+    return _replaced(last.of_kind(CLUSTER), _pools(old), added)
+
+
+def _cluster(pool: Pool, last: Snapshot) -> XdsResource:
+    before = last.pools.get(pool.id)
+    if before and before.protocol == pool.protocol:
+        return last.of_kind(CLUSTER)[pool.id]
+    return XdsResource.of(pool.id, encode(CLUSTER, clusters.cluster(pool)))
+
+
+def _assigned(
+    last: Snapshot, old: Iterable[Route], new: Iterable[Route], leftovers: Leftovers
+) -> dict[str, Endpoints]:
+    added = {pool.id: pool.endpoints for pool in _pools(new)}
+    assigned = _replaced(last.endpoints, _pools(old), added)
+    for name in last.kept - added.keys():
+        assigned.pop(name, None)
+    return assigned | {name: known for name, known in leftovers.items() if known is not None}
+
+
+def _assignments(last: Snapshot, assigned: Mapping[str, Endpoints]) -> dict[str, XdsResource]:
+    same = assigned.items() & last.endpoints.items()
+    known = last.of_kind(ENDPOINTS)
+    kept = {name: known[name] for name, _ in same}
+    other = {name: wanted for name, wanted in assigned.items() if name not in kept}
+    return kept | {name: _assignment(name, wanted) for name, wanted in other.items()}
+
+
+def _assignment(cluster: str, wanted: Endpoints) -> XdsResource:
+    return XdsResource.of(cluster, encode(ENDPOINTS, endpoints.assignment(cluster, wanted)))
+
+
+# the route table
+
+
+def _match(route: Route) -> tuple[object, ...]:
+    """All of a route that the table depends on."""
+    weights = tuple((share.pool.id, share.weight) for share in route.routed)
+    return (route.path, route.timeout, route.idempotent, _speaks_http2(route), weights)
+
+
+def _speaks_http2(route: Route) -> bool:
+    return any(share.pool.protocol == "http2" for share in route.routed)
+
+
+def _entries(
+    wanted: Mapping[str, Route],
+    settings: GatewaySettings,
+    last: Snapshot,
+    old: Iterable[Route],
+    new: Iterable[Route],
+) -> TableEntries:
+    """The same object as the last one where nothing has changed."""
+    before = {route.api: _match(route) for route in old}
+    after = {route.api: _match(route) for route in new}
+    others = {api for api in before.keys() | after.keys() if before.get(api) != after.get(api)}
+    if not others and last is not EMPTY:
+        return last.entries
+    touched = {route.path for route in (*old, *new) if route.api in others}
+    return TableEntries(_by_path(wanted, settings, last, touched), _by_name(wanted, settings, last, others))
+
+
+def _by_path(
+    wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot, touched: set[str]
+) -> dict[str, bytes]:
+    """An entry depends on the route at its path, and on those that the path lies under."""
     by_path = {route.path: route for route in wanted.values()}
-    before = {route.path: route for route in last.routes.values()}
+    known = last.entries.by_path
     return {
-        path: last.entries[path]
-        if path in before and _matching(route, before) == _matching(route, by_path)
+        path: known[path]
+        if path in known and touched.isdisjoint((path, *_outer_paths(path)))
         else encode(MATCH, routes.entry(route, settings, outer(route, by_path)))
         for path, route in by_path.items()
     }
 
 
-def _matches(wanted: Mapping[str, Route]) -> list[Match]:
-    return [_match(route) for route in wanted.values()]
-
-
-def _match(route: Route) -> Match:
-    """All of a route that the table depends on."""
-    return (route.api, route.path, route.timeout, route.idempotent, route.protocol)
-
-
-def _matching(route: Route, by_path: Mapping[str, Route]) -> list[Match]:
-    """All that the entry at this path depends on."""
-    return [_match(one) for one in (by_path[route.path], *outer(route, by_path))]
-
-
-def _table(
-    wanted: Mapping[str, Route], entries: Mapping[str, bytes], settings: GatewaySettings
-) -> XdsResource:
-    by_name = {
-        api: encode(MATCH, routes.called(route, settings))
-        for api, route in wanted.items()
-        if route.protocol == "http2"
+def _by_name(
+    wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot, others: set[str]
+) -> dict[str, bytes]:
+    kept = {api: entry for api, entry in last.entries.by_name.items() if api not in others}
+    named = (wanted[api] for api in others if api in wanted)
+    return kept | {
+        route.api: encode(MATCH, routes.called(route, settings)) for route in named if _speaks_http2(route)
     }
-    return XdsResource.of(routes.NAME, encode_table(routes.table(settings), entries, by_name))
+
+
+def _table(entries: TableEntries, settings: GatewaySettings) -> XdsResource:
+    body = encode_table(routes.table(settings), entries.by_path, entries.by_name)
+    return XdsResource.of(routes.NAME, body)
 
 
 def _listener(settings: GatewaySettings, access_log: str | None) -> XdsResource:

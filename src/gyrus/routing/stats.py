@@ -1,53 +1,54 @@
-"""What the gateway measures: requests in flight, counts and latencies of each API. Pure readers."""
+"""Readers of Envoy's statistics of clusters: requests in flight, counts and latencies. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from gyrus.contract.operator import TrafficView
+from gyrus.routing.latencies import Latencies
+from gyrus.routing.traffic import Answered
 
 IN_FLIGHT = r"/stats?filter=^cluster\.[^.]%2B\.upstream_rq_(active|pending_active)$&type=Gauges&usedonly"
 COUNTS = r"/stats?filter=^cluster\.[^.]%2B\.upstream_rq_[1-5]xx$&type=Counters&usedonly"
 LATENCIES = r"/stats?filter=^cluster\.[^.]%2B\.upstream_rq_time$&type=Histograms&usedonly&format=json"
 
 _LINE = re.compile(r"^cluster\.([^.]+)\.upstream_rq_(\w+): (\d+)$", re.MULTILINE)
-_QUANTILES = {50.0: "p50", 95.0: "p95", 99.0: "p99"}
 
 
 def in_flight(text: str) -> dict[str, int]:
-    """By API: those that a replica has, and those that wait for a connection."""
+    """By cluster: those that a replica has, and those that wait for a connection."""
     sums: dict[str, int] = {}
-    for api, _, value in _LINE.findall(text):
-        sums[api] = sums.get(api, 0) + int(value)
+    for cluster, _, value in _LINE.findall(text):
+        sums[cluster] = sums.get(cluster, 0) + int(value)
     return sums
 
 
 def counts(text: str) -> dict[str, dict[str, int]]:
-    """By API and class of code (``2xx``)."""
+    """By cluster and class of code (``2xx``)."""
     found: dict[str, dict[str, int]] = {}
-    for api, code, value in _LINE.findall(text):
-        found.setdefault(api, {})[code] = int(value)
+    for cluster, code, value in _LINE.findall(text):
+        found.setdefault(cluster, {})[code] = int(value)
     return found
 
 
-def latencies(document: Any) -> dict[str, dict[str, float]]:
-    """By API: the percentiles in milliseconds, since the gateway started."""
-    found: dict[str, dict[str, float]] = {}
+def latencies(document: Any) -> dict[str, tuple[tuple[float, float], ...]]:
+    """By cluster: points of the distribution (percent, milliseconds), since the gateway started."""
+    found: dict[str, tuple[tuple[float, float], ...]] = {}
     for stat in document["stats"]:
         histograms = stat.get("histograms", {})
-        quantiles = [_QUANTILES.get(quantile) for quantile in histograms.get("supported_quantiles", ())]
+        percents = histograms.get("supported_quantiles", ())
         for computed in histograms.get("computed_quantiles", ()):
-            api = computed["name"].split(".")[1]
-            values = [value["cumulative"] for value in computed["values"]]
-            found[api] = {
-                name: value
-                for name, value in zip(quantiles, values, strict=True)
-                if name and value is not None
-            }
+            values = (value["cumulative"] for value in computed["values"])
+            found[computed["name"].split(".")[1]] = tuple(
+                (percent, value) for percent, value in zip(percents, values, strict=True) if value is not None
+            )
     return found
 
 
-def view(by_code: Mapping[str, int], percentiles: Mapping[str, float]) -> TrafficView:
-    return TrafficView(requests=sum(by_code.values()), by_code=dict(by_code), **percentiles)
+def answered(codes: str, times: Any) -> dict[str, Answered]:
+    """By cluster, of the answers to :data:`COUNTS` and :data:`LATENCIES`."""
+    points = latencies(times)
+    return {
+        cluster: Answered(by_code, Latencies(sum(by_code.values()), points.get(cluster, ())))
+        for cluster, by_code in counts(codes).items()
+    }

@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gyrus.contract.operator import TrafficView
 from gyrus.server.dependencies import ContextDep
 from gyrus.server.problems import responses
 from gyrus.state.board import Board
 from gyrus.state.records import Api
-from gyrus.state.status import count
+from gyrus.state.status import count, pool_views
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -68,6 +69,7 @@ class BoardCollector(Collector):
         yield self._gauge("gyrus_held", "Requests that wait because no replica is there", held)
         wanted = {name: view.wanted for name, view in scaling.items()}
         yield self._gauge("gyrus_autoscaler_wanted", "Replicas that the traffic asks for, unbound", wanted)
+        yield from self._pools()
         yield self._decisions()
         yield self._starts()
         yield self._dropped_events()
@@ -87,6 +89,30 @@ class BoardCollector(Collector):
         for api in self.apis:
             metric.add_metric([api.name], values.get(api.name, 0))
         return metric
+
+    def _pools(self) -> Iterator[Metric]:
+        """By revision; ``generation`` tells a revision from the same one after a refresh."""
+        labels = ["api", "revision", "generation"]
+        shares = GaugeMetricFamily("gyrus_share", "Part of new requests, 0 to 1", labels=labels)
+        in_flight = GaugeMetricFamily(
+            "gyrus_revision_in_flight", "Requests in flight, by revision", labels=labels
+        )
+        requests = CounterMetricFamily(
+            "gyrus_requests", "Answered requests since the gateway started", labels=[*labels, "code"]
+        )
+        latencies = GaugeMetricFamily(
+            "gyrus_latency_seconds", "Time to the answer, by quantile", labels=[*labels, "quantile"]
+        )
+        for api in self._names():
+            for pool in pool_views(self.board, api):
+                values = [api, str(pool.revision), str(pool.generation)]
+                shares.add_metric(values, pool.share)
+                in_flight.add_metric(values, pool.in_flight)
+                for code, number in sorted(pool.traffic.by_code.items()):
+                    requests.add_metric([*values, code], number)
+                for quantile, milliseconds in _quantiles(pool.traffic):
+                    latencies.add_metric([*values, quantile], milliseconds / 1000)
+        return iter((shares, in_flight, requests, latencies))
 
     def _decisions(self) -> Metric:
         """``rule``: what bound it, or empty; ``direction``: up, down or stay."""
@@ -116,3 +142,9 @@ class BoardCollector(Collector):
 
     def _names(self) -> Iterable[str]:
         return (api.name for api in self.apis)
+
+
+def _quantiles(traffic: TrafficView) -> Iterator[tuple[str, float]]:
+    """In milliseconds; what was not measured is left out."""
+    known = {"0.5": traffic.p50, "0.95": traffic.p95, "0.99": traffic.p99}
+    return ((quantile, value) for quantile, value in known.items() if value is not None)

@@ -15,6 +15,7 @@ from gyrus.contract.operator import (
     EventView,
     ForkServerView,
     Outcome,
+    PoolView,
     ReplicaCounts,
     ReplicaView,
     RevisionView,
@@ -26,7 +27,7 @@ from gyrus.contract.operator import (
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.stored import StoredSpec
-from gyrus.state.board import Board, Replica, Traffic
+from gyrus.state.board import TOTAL_WEIGHT, Board, PoolTraffic, Replica, Traffic
 from gyrus.state.records import Api, Event, Revision, Rollout
 
 FAILING = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
@@ -53,6 +54,10 @@ class ApiObservation:
     traffic: Traffic = field(default_factory=Traffic)
     acknowledged: frozenset[str] = frozenset()
     """Endpoints that the gateway uses."""
+    pools: tuple[PoolView, ...] = ()
+    """Those on the route, the newest generation first."""
+    refused: str = ""
+    """What a gateway refuses of the API's configuration; empty: nothing."""
     held: int = 0
     """Requests that wait because no replica is there."""
     asked: datetime | None = None
@@ -68,7 +73,9 @@ class ApiObservation:
         return cls(
             replicas=board.replicas.get(api, ()),
             traffic=board.traffic.get(api, Traffic()),
-            acknowledged=board.acknowledged.get(api, frozenset()),
+            acknowledged=board.acknowledged_of(api),
+            pools=pool_views(board, api),
+            refused=board.refused.get(api, ""),
             held=board.held.get(api, 0),
             asked=board.asked.get(api),
             scaling=board.scaling.get(api),
@@ -85,6 +92,9 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
     message = message_of(api, status, observation)
     if status is Status.LIVE and observation.gateway_fault is not None:
         status, message = Status.DEGRADED, f"The gateway does not run: {observation.gateway_fault}"
+    if observation.refused and status in (Status.LIVE, Status.CREATING, Status.UPDATING):
+        status = Status.DEGRADED if status is Status.LIVE else status
+        message = observation.refused
     if wanted.fault and not api.deleting:
         status, message = Status.FAILED, _unreadable(wanted, counts)
     return ApiView(
@@ -124,6 +134,7 @@ def describe(
             _replica_view(replica, api, observation.acknowledged) for replica in observation.replicas
         ),
         traffic=observation.traffic.view,
+        pools=observation.pools,
         events=event_views(events),
         held=observation.held,
         scaling=observation.scaling,
@@ -308,6 +319,22 @@ def _replica_view(replica: Replica, api: Api, acknowledged: frozenset[str]) -> R
         generation=replica.generation,
         up_to_date=replica.generation == api.target.number,
         routed=not acknowledged.isdisjoint(replica.status.endpoints),
+    )
+
+
+def pool_views(board: Board, api: str) -> tuple[PoolView, ...]:
+    """The pools of an API's route, the newest generation first."""
+    route, traffic = board.routes.get(api), board.traffic.get(api, Traffic())
+    return tuple(
+        PoolView(
+            generation=share.pool.generation,
+            revision=share.pool.revision,
+            share=share.weight / TOTAL_WEIGHT,
+            in_flight=measured.in_flight,
+            traffic=measured.view,
+        )
+        for share in (route.shares if route else ())
+        for measured in (traffic.pools.get(share.pool.id, PoolTraffic()),)
     )
 
 

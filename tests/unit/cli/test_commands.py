@@ -12,14 +12,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from gyrus.backends.memory import fails
 from gyrus.cli.commands.logs import shown
+from gyrus.cli.description import described
 from gyrus.client.client import Client
 from gyrus.client.environments import Environments
 from gyrus.contract.fork_server import ForkServerPhase
-from gyrus.contract.operator import ForkServerView, LogLine, ScalingView, StartupTimes
+from gyrus.contract.operator import ForkServerView, LogLine, PoolView, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import Reason, StartKind
 from support.broken_specs import break_spec
 from support.command_line import Gyrus
@@ -141,6 +143,27 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
     assert told["scaling"] == dataclasses.asdict(scaling)
     assert told["held"] == 2
     assert told["starts"][1] == {"kind": "warm", "median": 0.09, "last": 0.1, "count": 20}
+
+
+def test_describe_tells_revisions_apart(operator: Operator) -> None:
+    live(operator)
+    old = TrafficView(requests=1200, by_code={"2xx": 1198, "5xx": 2}, p50=1.25, p95=3.0, p99=12.0)
+    whole = TrafficView(requests=1210, by_code={"2xx": 1208, "5xx": 2}, p50=1.3, p95=3.1, p99=12.5)
+    pools = (
+        PoolView(generation=3, revision=2, share=0.25, in_flight=1, traffic=TrafficView()),
+        PoolView(generation=2, revision=1, share=0.75, in_flight=3, traffic=old),
+    )
+    with Client() as client:
+        description = dataclasses.replace(client.describe("iris"), traffic=whole, pools=pools)
+    lines = click.unstyle(described(description)).splitlines()
+    start = lines.index("Traffic since the gateway started")
+    assert [line.split() for line in lines[start + 1 : start + 6]] == [
+        ["1210", "requests:", "2xx", "1208,", "5xx", "2"],
+        ["p50", "1.3", "ms,", "p95", "3.1", "ms,", "p99", "12.5", "ms"],
+        ["REVISION", "GENERATION", "SHARE", "IN", "FLIGHT", "REQUESTS", "5XX", "P50", "P95", "P99"],
+        ["2", "3", "25%", "1", "0", "0", "-", "-", "-"],
+        ["1", "2", "75%", "3", "1200", "2", "1.2", "ms", "3.0", "ms", "12.0", "ms"],
+    ]
 
 
 def test_events_tell_what_happened(operator: Operator, gyrus: Gyrus) -> None:

@@ -184,7 +184,8 @@ async def test_what_a_sample_says() -> None:
         await at.hold(4)
         await at.clock.advance(1)
         at.board.starts["iris"] = (StartupTimes(kind=StartKind.COLD, median=1.5, last=2, count=3),)
-        at.board.acknowledged["iris"] = frozenset(list(at.board.acknowledged["iris"])[:1])
+        [pool] = at.board.acknowledged["iris"]
+        at.board.acknowledged["iris"] = {pool: frozenset(list(at.board.acknowledged_of("iris"))[:1])}
         at.room = 30
         at.samples.clear()
         await at.clock.advance(1)
@@ -468,10 +469,10 @@ async def test_scaling_down_stops_only_what_no_request_can_reach() -> None:
         await at.deploy()
         at.see(3)
         await at.clock.advance(2)
-        everything = at.board.reachable["iris"]
+        everything = at.board.reachable_of("iris")
         at.see(1)
         listener_told = replace(at.board.routes["iris"])
         await at.clock.advance(2)
         assert len(listener_told.endpoints) == 3
-        assert len(everything - at.board.reachable["iris"]) == 2
+        assert len(everything - at.board.reachable_of("iris")) == 2
         assert at.phases() == [Phase.READY]

@@ -23,6 +23,7 @@ from gyrus.state.board import Board, Route
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
 from support.backends import all_of
+from support.routes import route_to
 from support.world import spec
 
 CLOCK = SystemClock()
@@ -47,7 +48,7 @@ class EchoPlanner:
 
     def route(self, situation: Situation[EchoSpec], retiring: frozenset[str]) -> Route:
         path = situation.target_spec.endpoint_path
-        return Route(api=situation.api.name, path=path, endpoints=frozenset(), timeout=1.0)
+        return route_to(situation.api.name, path=path, timeout=1.0)
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
-from gyrus.control.plan import plan, route
+from gyrus.control.plan import plan
+from gyrus.control.route import route, weigh
 from gyrus.control.situation import Situation
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.state.board import Replica, Route
+from gyrus.state.board import TOTAL_WEIGHT, Pool, Replica, Route
 from gyrus.state.records import Api
 from support.world import NOW, api, replica, spec
 
@@ -26,7 +32,7 @@ def situation(*replicas: Replica, of: Api | None = None, spec: RealtimeSpec = PL
         live_spec=spec,
         replicas=replicas,
         retiring=frozenset(),
-        acknowledged=frozenset(),
+        acknowledged={},
         reachable=frozenset(),
         activator=ACTIVATOR,
     )
@@ -85,3 +91,107 @@ def test_only_what_can_never_start_is_hopeless(
     queueing = route(situation(*replicas, of=failed), frozenset()).queueing
     assert queueing is not None
     assert queueing.unavailable_reason == ("ImportError: no module." if given_up else "")
+
+
+def of_generation(id: str, generation: int, phase: Phase = Phase.READY, **changes: Any) -> Replica:
+    return replica(id, generation, phase, **changes)
+
+
+def rolling(
+    *replicas: Replica, target: int = 2, retiring: frozenset[str] = frozenset(), **changes: Any
+) -> Route:
+    """The route of an update from generation 1 to ``target``."""
+    of = api(target=target, live=1, outcome=Outcome.PROGRESSING)
+    return route(replace(situation(*replicas, of=of), **changes), retiring)
+
+
+def weights(route: Route) -> dict[str, int]:
+    return {share.pool.id: share.weight for share in route.shares}
+
+
+def pool(route: Route, id: str) -> Pool:
+    return next(pool for pool in route.pools if pool.id == id)
+
+
+def test_an_update_has_two_pools_the_newest_first_and_weights_by_their_replicas() -> None:
+    told = rolling(replica("r1"), replica("r2"), replica("r3"), of_generation("n1", 2))
+    assert [(each.generation, each.revision) for each in told.pools] == [(2, 2), (1, 1)]
+    assert pool(told, "iris/2").replicas == {"unix:/run/n1.0.sock"}
+    assert weights(told) == {"iris/2": 2500, "iris/1": 7500}
+
+
+def test_weights_are_by_slots_where_all_have_some() -> None:
+    replicas = replica("r1"), of_generation("n1", 2)
+    one, three = spec(max_concurrency=1), spec(max_concurrency=3)
+    assert weights(rolling(*replicas, live_spec=one, target_spec=three)) == {"iris/2": 7500, "iris/1": 2500}
+    unlimited = spec(max_concurrency=None)
+    assert weights(rolling(*replicas, live_spec=one, target_spec=unlimited)) == {
+        "iris/2": 5000,
+        "iris/1": 5000,
+    }
+
+
+def test_slots_are_shared_by_a_replica_s_processes() -> None:
+    handler = {"path": "handler.py", "processes": 2}
+    endpoints = ("unix:/run/n1.0.sock", "unix:/run/n1.1.sock")
+    new = of_generation("n1", 2, endpoints=endpoints)
+    told = rolling(
+        replica("r1"),
+        new,
+        live_spec=spec(max_concurrency=2),
+        target_spec=spec(handler=handler, max_concurrency=2),
+    )
+    assert weights(told) == {"iris/2": 5000, "iris/1": 5000}
+
+
+@given(st.dictionaries(st.integers(1, 9), st.integers(1, 5000), min_size=1))
+def test_weights_add_up_and_none_is_nothing(capacities: dict[int, int]) -> None:
+    found = weigh(capacities)
+    assert sum(found.values()) == TOTAL_WEIGHT
+    assert min(found.values()) >= 1
+    total = sum(capacities.values())
+    for generation, capacity in capacities.items():
+        assert abs(found[generation] - TOTAL_WEIGHT * capacity / total) <= len(capacities)
+
+
+def test_pool_of_the_target_is_there_before_its_first_replica_and_gets_nothing() -> None:
+    told = rolling(replica("r1"), of_generation("n1", 2, Phase.STARTING))
+    assert weights(told) == {"iris/2": 0, "iris/1": 10_000}
+    assert pool(told, "iris/2").endpoints == {"unix:/run/r1.0.sock"}
+
+
+def test_pool_whose_last_replica_leaves_falls_back_to_the_others() -> None:
+    replicas = replica("r1"), of_generation("n1", 2)
+    told = rolling(*replicas, retiring=frozenset({"r1"}))
+    assert weights(told) == {"iris/2": 10_000, "iris/1": 0}
+    assert pool(told, "iris/1").endpoints == {"unix:/run/n1.0.sock"}
+    assert pool(told, "iris/1").replicas == frozenset()
+    drained = rolling(replica("r1", phase=Phase.DRAINING), of_generation("n1", 2))
+    assert pool(drained, "iris/1").endpoints == {"unix:/run/n1.0.sock"}
+    gone = rolling(of_generation("n1", 2))
+    assert [each.id for each in gone.pools] == ["iris/2"]
+
+
+def test_activator_stands_in_for_every_pool_where_none_has_a_replica() -> None:
+    told = rolling(replica("r1", phase=Phase.BACKOFF), of_generation("n1", 2, Phase.STARTING))
+    assert weights(told) == {"iris/2": 10_000, "iris/1": 0}
+    assert {each.endpoints for each in told.pools} == {frozenset({ACTIVATOR})}
+
+
+def test_pools_speak_their_own_protocol_and_do_not_stand_in_for_others() -> None:
+    grpc = RealtimeSpec.model_validate(
+        {"name": "iris", "process": {"command": ["serve"], "protocol": "http2"}, "max_concurrency": None}
+    )
+    replicas = replica("r1", phase=Phase.DRAINING), of_generation("n1", 2)
+    told = rolling(*replicas, target_spec=grpc)
+    assert [each.protocol for each in told.pools] == ["http2", "http1"]
+    assert pool(told, "iris/1").endpoints == {ACTIVATOR}
+
+
+def test_a_replica_of_neither_target_nor_live_has_its_own_specification() -> None:
+    superseded = spec(max_concurrency=7)
+    told = rolling(replica("r1"), of_generation("n2", 2), target=3, specs={2: superseded})
+    queueing = pool(told, "iris/2").queueing
+    assert queueing
+    assert queueing.slots == 7
+    assert [each.generation for each in told.pools] == [3, 2, 1]

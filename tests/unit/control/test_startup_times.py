@@ -11,7 +11,7 @@ from gyrus.contract.operator import StartupTimes
 from gyrus.contract.replica import Phase, Reason, StartKind
 from gyrus.control.situation import Situation
 from gyrus.control.startup_times import DEFAULT, StartupTimer, expected, summed_up
-from gyrus.state.board import Board, Replica
+from gyrus.state.board import Board, Replica, pool_id
 from gyrus.state.errors import StorageFull
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import Api, StartupTime
@@ -20,13 +20,14 @@ from support.world import api, replica, spec
 
 def situation(*replicas: Replica, reached: bool = True, of: Api | None = None) -> Situation:
     endpoints = frozenset(endpoint for r in replicas for endpoint in r.status.endpoints)
+    pools = {pool_id("iris", r.generation): endpoints for r in replicas}
     return Situation(
         api=of or api(),
         target_spec=spec(),
         live_spec=None,
         replicas=replicas,
         retiring=frozenset(),
-        acknowledged=endpoints if reached else frozenset(),
+        acknowledged=pools if reached else {},
         reachable=endpoints,
     )
 

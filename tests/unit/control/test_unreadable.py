@@ -57,7 +57,7 @@ def situation(
         fault="Revision 1 cannot be read: warp: unknown field.",
         replicas=replicas,
         retiring=frozenset(),
-        acknowledged=frozenset(),
+        acknowledged={},
         reachable=frozenset(),
         activator=ACTIVATOR,
     )
@@ -90,7 +90,7 @@ class TestRoute:
         route = unreadable.route(situation(replica("r1"), replica("r2", phase=Phase.STARTING)), frozenset())
         assert route.path == "/models/iris"
         assert route.endpoints == {"unix:/run/r1.0.sock"}
-        assert (route.timeout, route.idempotent, route.protocol) == (5.0, True, "http1")
+        assert (route.timeout, route.idempotent, route.pools[0].protocol) == (5.0, True, "http1")
         assert route.queueing
         assert not route.queueing.unavailable_reason
 
@@ -103,7 +103,7 @@ class TestRoute:
     def test_a_document_that_says_nothing_has_the_defaults(self) -> None:
         nothing = UnreadableSpec(reason="no JSON", endpoint_path="/iris", document={})
         route = unreadable.route(situation(replica("r1"), broken=nothing), frozenset())
-        assert (route.timeout, route.idempotent, route.protocol) == (60.0, False, "http1")
+        assert (route.timeout, route.idempotent, route.pools[0].protocol) == (60.0, False, "http1")
 
     def test_what_todays_rules_refuse_goes_on(self) -> None:
         old = UnreadableSpec(reason="no", endpoint_path="/healthz", document={"timeout": "100h"})
@@ -122,7 +122,7 @@ class TestRoute:
             reason="no", endpoint_path="/iris", document={"process": {"protocol": "http2"}, "timeout": 3}
         )
         route = unreadable.route(situation(broken=grpc), frozenset())
-        assert (route.protocol, route.endpoints, route.queueing) == ("http2", frozenset(), None)
+        assert (route.pools[0].protocol, route.endpoints, route.queueing) == ("http2", frozenset(), None)
 
 
 @dataclass

@@ -20,7 +20,8 @@ from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY
 from gyrus.gate.activator import Activator
 from gyrus.gate.connection import GatewayConnection
 from gyrus.gate.relay import connect
-from gyrus.state.board import Board, QueuePolicy, Route
+from gyrus.state.board import Board, QueuePolicy
+from support.routes import acknowledge, route_to
 from support.upstreams import Upstream, until
 
 APIS = ("a", "b", "c")
@@ -35,17 +36,10 @@ class Gate:
         self.board = activator.board
 
     def route(self, api: str, *endpoints: str, queueing: QueuePolicy = QUEUEING) -> None:
-        to = frozenset(endpoints or (self.activator.endpoint,))
-        self.board.routes[api] = Route(
-            api=api,
-            path=f"/{api}",
-            endpoints=to,
-            timeout=30,
-            activator=self.activator.endpoint,
-            queueing=queueing,
-        )
-        self.board.acknowledged[api] = to
-        self.board.acknowledged_signals.notify(api)
+        activator = self.activator.endpoint
+        to = endpoints or (activator,)
+        route = route_to(api, to, timeout=30.0, activator=activator, queueing=queueing)
+        acknowledge(self.board, route)
 
     async def connect(self) -> Caller:
         return Caller(*await asyncio.open_unix_connection(self.activator.path))
@@ -135,14 +129,37 @@ async def test_nothing_is_released_to_what_is_not_acknowledged(gate: Gate) -> No
     caller = await gate.connect()
     caller.ask("a")
     await until(lambda: gate.board.held.get("a") == 1)
-    gate.board.acknowledged["a"] = frozenset({gate.activator.endpoint, "unix:/gone"})
+    gate.board.acknowledged["a"] = {"a/1": frozenset({gate.activator.endpoint, "unix:/gone"})}
     gate.board.acknowledged_signals.notify("a")
-    gate.board.routes["a"] = replace(gate.board.routes["a"], endpoints=frozenset({"unix:/new"}))
+    gate.board.routes["a"] = route_to("a", ["unix:/new"], timeout=30.0, queueing=QUEUEING)
     gate.board.route_signals.notify("a")
     asking = asyncio.create_task(caller.answer())
     await asyncio.wait([asking], timeout=0.1)
     assert not asking.done()
-    gate.board.acknowledged["a"] = frozenset({"unix:/new"})
+    gate.board.acknowledged["a"] = {"a/1": frozenset({"unix:/new"})}
+    gate.board.acknowledged_signals.notify("a")
+    assert await asking == (503, True)
+
+
+async def test_nothing_is_released_while_a_pool_has_only_the_activator(gate: Gate) -> None:
+    """A released request is sent again in the pool that it came through, whichever that is."""
+    gate.route("a")
+    caller = await gate.connect()
+    caller.ask("a")
+    await until(lambda: gate.board.held.get("a") == 1)
+    held, new = frozenset({gate.activator.endpoint}), frozenset({"unix:/new"})
+    gate.board.routes["a"] = route_to("a", new, timeout=30.0, queueing=QUEUEING, generation=2)
+    gate.board.acknowledged["a"] = {"a/2": new, "a/1": held}
+    gate.board.acknowledged_signals.notify("a")
+    asking = asyncio.create_task(caller.answer())
+    gate.route(
+        "b", "unix:/replica"
+    )  # looked at after the first: when its request is back, the first was seen
+    other = await gate.connect()
+    other.ask("b")
+    assert await other.answer() == (503, True)
+    assert not asking.done()
+    gate.board.acknowledged["a"] = {"a/2": new, "a/1": new, "a/0": frozenset()}
     gate.board.acknowledged_signals.notify("a")
     assert await asking == (503, True)
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest_asyncio
@@ -14,7 +15,8 @@ import pytest_asyncio
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH
 from gyrus.gate.rebalancer import Rebalancer
-from gyrus.state.board import Board, QueuePolicy, Route, Traffic
+from gyrus.state.board import Board, PoolTraffic, QueuePolicy, Traffic
+from support.routes import acknowledge, pools_of, route_to
 from support.upstreams import Request, Upstream, answer, until
 
 QUEUEING = QueuePolicy(slots=1, longest_queue=100, processes=1, replicas=2, hold=30, generation=1)
@@ -56,7 +58,7 @@ class Process:
 
 def rebalancing(api: str) -> bool:
     """Whether the rebalancer looks at the API again and again. If not, nothing is asked of its replicas."""
-    return any(task.get_name() == f"rebalance {api}" for task in asyncio.all_tasks())
+    return any(task.get_name().startswith(f"rebalance {api}/") for task in asyncio.all_tasks())
 
 
 class House:
@@ -64,10 +66,8 @@ class House:
         self.board, self.backlog_socket, self.one, self.other = board, backlog_socket, one, other
 
     def route(self, queueing: QueuePolicy | None = QUEUEING, api: str = "a") -> None:
-        to = frozenset({self.one.upstream.endpoint, self.other.upstream.endpoint})
-        self.board.routes[api] = Route(api=api, path=f"/{api}", endpoints=to, timeout=5, queueing=queueing)
-        self.board.acknowledged[api] = to
-        self.board.acknowledged_signals.notify(api)
+        to = (self.one.upstream.endpoint, self.other.upstream.endpoint)
+        acknowledge(self.board, route_to(api, to, queueing=queueing))
 
     def notify(self, api: str = "a") -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backlog_socket:
@@ -116,8 +116,22 @@ async def test_crowd_in_the_gateway_is_reason_enough(house: House) -> None:
     house.route()
     await until(lambda: house.one.looks == 1)
     house.one.waiting, house.one.busy = 1, 1
-    house.board.traffic["a"] = Traffic(in_flight=3)
+    house.board.traffic["a"] = Traffic(in_flight=3, pools={"a/1": PoolTraffic(in_flight=3)})
     await until(lambda: house.other.busy == 1)
+
+
+async def test_requests_move_within_a_pool_alone(house: House, tmp_path: Path) -> None:
+    """A pool with a single replica has nowhere to move them: it is not asked, though another pool is."""
+    third = Process(tmp_path / "third.sock", waiting=20, busy=1)
+    third.other = house.other
+    house.one.waiting, house.one.busy = 20, 1
+    one, other = house.one.upstream.endpoint, house.other.upstream.endpoint
+    async with third.upstream.serving():
+        shares = pools_of("a", [one], [other, third.upstream.endpoint], weights=(5000, 5000))
+        queued = (replace(share, pool=replace(share.pool, queueing=QUEUEING)) for share in shares)
+        acknowledge(house.board, replace(route_to("a"), shares=tuple(queued)))
+        await until(lambda: house.other.waiting > 0)
+    assert (house.one.waiting, house.one.looks) == (20, 0)
 
 
 async def test_what_has_no_queue_of_ours_is_never_asked(house: House, tmp_path: Path) -> None:

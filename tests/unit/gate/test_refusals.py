@@ -8,11 +8,12 @@ from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.contract.replica import Phase, Reason
 from gyrus.gate import refusals
 from gyrus.gate.refusals import Refusal, answer
-from gyrus.state.board import QueuePolicy, Route
+from gyrus.state.board import QueuePolicy
+from support.routes import route_to
 from support.world import replica
 
 QUEUEING = QueuePolicy(slots=1, longest_queue=10, processes=1, replicas=1, hold=2, generation=2)
-ROUTE = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=60, queueing=QUEUEING)
+ROUTE = route_to("iris", timeout=60.0, queueing=QUEUEING)
 
 
 def document(refusal: Refusal) -> dict[str, object]:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gyrus.gate.release_budget import ReleaseBudget, free_places, most_held
-from gyrus.state.board import QueuePolicy, Traffic
+from gyrus.gate.release_budget import ReleaseBudget, free_places, most_held, places_of
+from gyrus.state.board import Pool, QueuePolicy, Traffic
 
 QUEUEING = QueuePolicy(slots=4, longest_queue=10, processes=2, replicas=3, hold=1, generation=1)
 
@@ -27,7 +27,20 @@ def test_as_many_are_held_as_the_replicas_could_take(changes: dict[str, object],
 def test_each_process_has_its_share_of_the_places(
     changes: dict[str, object], endpoints: int, number: int | None
 ) -> None:
-    assert free_places(replace(QUEUEING, **changes), endpoints) == number
+    assert places_of(replace(QUEUEING, **changes), endpoints) == number
+
+
+def test_places_of_pools_that_requests_reach_are_summed() -> None:
+    def pool(generation: int, slots: int | None, *replicas: str) -> Pool:
+        queueing = replace(QUEUEING, slots=slots, processes=1)
+        to = frozenset(replicas)
+        return Pool(api="a", generation=generation, revision=1, replicas=to, queueing=queueing)
+
+    old, new = pool(1, 4, "unix:/1", "unix:/2"), pool(2, 1, "unix:/3")
+    assert free_places((new, old), frozenset({"unix:/1", "unix:/2", "unix:/3"})) == 28 + 11
+    assert free_places((new, old), frozenset({"unix:/1", "unix:/3"})) == 14 + 11
+    assert free_places((new, pool(3, None)), frozenset({"unix:/3"})) == 11
+    assert free_places((new, pool(3, None, "unix:/4")), frozenset({"unix:/3", "unix:/4"})) is None
 
 
 def released(room: ReleaseBudget, free_places: int | None, traffic: Traffic | None, held: int) -> int:

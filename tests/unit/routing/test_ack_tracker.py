@@ -8,15 +8,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gyrus.routing.ack_tracker import AckTracker
+from gyrus.routing.nodes import GatewayNodes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, ROUTES
 from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build
 from gyrus.routing.xds.stream_state import StreamState
-from gyrus.state.board import Route
+from gyrus.state.board import Route, api_of, pool_id
 from support.fake_envoy import FakeEnvoy
+from support.routes import route_to
 
 SETTINGS = GatewaySettings()
+NODE = "one"
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Operator:
 
     envoy: FakeEnvoy
     routes: dict[str, Route] = field(default_factory=dict[str, Route])
-    tracker: AckTracker = field(default_factory=AckTracker)
+    nodes: GatewayNodes = field(default_factory=GatewayNodes)
     snapshot: Snapshot = EMPTY
     meanings: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """What each version of endpoints is, whoever made it."""
@@ -35,7 +37,7 @@ class Operator:
     """It had to guess which of Envoy's clusters have routes: all."""
 
     def want(self, api: str, *endpoints: str) -> None:
-        self.routes[api] = Route(api=api, path=f"/{api}", endpoints=frozenset(endpoints), timeout=1.0)
+        self.routes[api] = route_to(api, endpoints)
         self.publish()
 
     def drop(self, api: str) -> None:
@@ -44,22 +46,22 @@ class Operator:
 
     def publish(self) -> None:
         self.snapshot = build(self.routes, SETTINGS, None, self.snapshot)
-        self.tracker.wanted(self.snapshot)
+        self.nodes.wanted(self.snapshot)
         for api, route in self.routes.items():
-            self.meanings[self.snapshot.of_kind(ENDPOINTS)[api].version] = route.endpoints
+            self.meanings[self.snapshot.of_kind(ENDPOINTS)[pool_id(api, 1)].version] = route.endpoints
         self.tables[self.snapshot.of_kind(ROUTES)["gyrus"].version] = frozenset(self.routes)
 
     def connect(self) -> None:
         if self.session:
-            self.tracker.closed(self.session)
-        self.session = StreamState()
-        self.tracker.opened(self.session)
+            self.nodes.closed(self.session)
+        self.session = StreamState(NODE)
+        self.nodes.opened(self.session)
         self.envoy.connect(self.session)
         self.listen(told=False)
 
     def listen(self, told: bool) -> None:
         if self.session and self.session.synced and not told:
-            self.tracker.synced(self.session)
+            self.nodes.synced(self.session)
 
     def take(self) -> None:
         if self.session:
@@ -81,21 +83,24 @@ class Operator:
         """Another operator, which asks Envoy what it has."""
         new = Operator(self.envoy, dict(self.routes), meanings=self.meanings, tables=self.tables)
         new.restored = True
-        new.tracker.restore({api: self.used(api) for api in self.envoy.has[CLUSTER]})
+        new.nodes.restore(NODE, {name: self.used(api_of(name)) for name in self.envoy.has[CLUSTER]})
         new.publish()
         return new
 
     def used(self, api: str) -> frozenset[str]:
         """What Envoy truly uses."""
-        if api not in self.envoy.has[CLUSTER]:
+        pool = pool_id(api, 1)
+        if pool not in self.envoy.has[CLUSTER]:
             return frozenset()
-        return self.meanings.get(self.envoy.has[ENDPOINTS].get(api, ""), frozenset())
+        return self.meanings.get(self.envoy.has[ENDPOINTS].get(pool, ""), frozenset())
 
     def is_routed(self, api: str) -> bool:
         return api in self.tables.get(self.envoy.has[ROUTES].get("gyrus", ""), frozenset[str]())
 
     def acknowledged(self, api: str) -> frozenset[str] | None:
-        return self.tracker.acknowledged(api, self.routes.get(api))
+        route = self.routes.get(api)
+        wanted = route.endpoints if route else None
+        return self.nodes.acknowledged(pool_id(api, 1), wanted, routed=route is not None)
 
 
 def started(**routes: tuple[str, ...]) -> Operator:
@@ -166,11 +171,11 @@ def test_removed_api_stays_until_its_cluster_is_gone() -> None:
 def test_broken_stream_changes_nothing_and_a_dead_envoy_everything() -> None:
     operator = started(iris=("unix:/a",))
     assert operator.session
-    operator.tracker.closed(operator.session)
+    operator.nodes.closed(operator.session)
     assert operator.acknowledged("iris") == {"unix:/a"}
-    operator.tracker.died()
+    operator.nodes.gone(NODE)
     assert operator.acknowledged("iris") is None
-    assert operator.tracker.apis() == frozenset()
+    assert operator.nodes.clusters() == frozenset()
 
 
 def test_next_operator_knows_what_envoy_uses() -> None:
@@ -191,8 +196,8 @@ def test_next_operator_knows_what_envoy_uses() -> None:
 def test_during_a_hot_restart_both_envoys_count() -> None:
     operator = started(iris=("unix:/a",))
     old = operator.session
-    new = StreamState()
-    operator.tracker.opened(new)
+    new = StreamState(NODE)
+    operator.nodes.opened(new)
     FakeEnvoy().connect(new)
     operator.want("iris", "unix:/b")
     fresh = FakeEnvoy()
@@ -200,7 +205,7 @@ def test_during_a_hot_restart_both_envoys_count() -> None:
     fresh.settle(operator.snapshot)
     assert operator.acknowledged("iris") == {"unix:/a", "unix:/b"}
     assert old
-    operator.tracker.closed(old)
+    operator.nodes.closed(old)
     assert operator.acknowledged("iris") == {"unix:/b"}
 
 
@@ -208,7 +213,7 @@ def test_old_versions_are_forgotten() -> None:
     operator = started(iris=("unix:/a",))
     for number in range(1500):
         operator.want("iris", f"unix:/{number}")
-    assert len(operator.tracker._assignments) <= 1005  # pyright: ignore[reportPrivateUsage] (a leak shows nowhere else)
+    assert len(operator.nodes._versions._assignments) <= 1005  # pyright: ignore[reportPrivateUsage] (a leak shows nowhere else)
     assert operator.acknowledged("iris") == {"unix:/a"}
     operator.settle()
     assert operator.acknowledged("iris") == {"unix:/1499"}
@@ -222,7 +227,7 @@ def test_old_route_tables_are_forgotten() -> None:
         operator.want(f"other-{number}", "unix:/c")
         operator.settle()
         operator.drop(f"other-{number}")
-    assert len(operator.tracker._tables) <= 102  # pyright: ignore[reportPrivateUsage] (a leak shows nowhere else)
+    assert len(operator.nodes._versions._tables) <= 102  # pyright: ignore[reportPrivateUsage] (a leak shows nowhere else)
     operator.settle()
     assert operator.acknowledged("iris") == {"unix:/a"}
 

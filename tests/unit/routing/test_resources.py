@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,17 @@ from gyrus.routing.bootstrap import bootstrap
 from gyrus.routing.config_dump import assigned, listening_ports
 from gyrus.routing.resources import clusters, endpoints, listener, problems, routes
 from gyrus.routing.resources.kinds import Json
-from gyrus.routing.settings import HIGHEST_BASE_ID, GatewayFiles, GatewaySettings
-from gyrus.state.board import Route
+from gyrus.routing.settings import (
+    HIGHEST_BASE_ID,
+    GatewayFiles,
+    GatewaySettings,
+    TlsAddress,
+    TlsFiles,
+    UnixAddress,
+)
+from support.routes import pools_of, route_to
 
-ROUTE = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=60.0)
+ROUTE = route_to("iris", timeout=60.0)
 
 
 def retries(entry: Json) -> list[tuple[Json, set[str]]]:
@@ -35,8 +44,28 @@ def test_only_safe_methods_are_sent_again_after_a_reset() -> None:
         assert ("reset" in reasons) == ("headers" not in match)
 
 
+def destinations(*weights: int) -> list[Json]:
+    """What the forwarding routes of an API with these pools name, the oldest pool's weight first."""
+    shares = pools_of("iris", *([["unix:/1"]] * len(weights)), weights=weights)
+    entry = routes.entry(replace(ROUTE, shares=shares), GatewaySettings())
+    found = [one for one in entry["action"]["typed_config"]["routes"] if "route" in one]
+    assert {one["name"] for one in found} == {"iris"}
+    return [one["route"] for one in found]
+
+
+def test_one_pool_is_named_and_several_are_weighed_the_newest_first() -> None:
+    assert {action["cluster"] for action in destinations(10_000)} == {"iris/1"}
+    assert {action["cluster"] for action in destinations(10_000, 0)} == {"iris/1"}
+    for action in destinations(7_500, 2_500):
+        assert "cluster" not in action
+        assert action["weighted_clusters"]["clusters"] == [
+            {"name": "iris/2", "weight": 2_500},
+            {"name": "iris/1", "weight": 7_500},
+        ]
+
+
 def test_idempotent_api_is_sent_again_whatever_the_method() -> None:
-    idempotent = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=60.0, idempotent=True)
+    idempotent = route_to("iris", timeout=60.0, idempotent=True)
     found = retries(routes.entry(idempotent, GatewaySettings()))
     assert all("reset" in reasons and "headers" not in match for match, reasons in found)
 
@@ -46,7 +75,7 @@ def test_gateway_closes_idle_connections_before_the_replica() -> None:
 
 
 def test_streams_are_not_cut_by_a_long_timeout() -> None:
-    slow = Route(api="iris", path="/iris", endpoints=frozenset(), timeout=3600.0)
+    slow = route_to("iris", timeout=3600.0)
     actions = [
         one["route"]
         for one in routes.entry(slow, GatewaySettings())["action"]["typed_config"]["routes"]
@@ -95,7 +124,19 @@ def test_homes_are_kept_apart(tmp_path: Any) -> None:
     assert one.node != other.node
     assert one.base_id != other.base_id
     assert max(one.base_id, other.base_id) < HIGHEST_BASE_ID
-    assert bootstrap(one) == bootstrap(one) != bootstrap(other)
+    told = [
+        bootstrap(files.node, files.admin_socket, UnixAddress(files.xds_socket)) for files in (one, other)
+    ]
+    assert told[0] != told[1]
+
+
+def test_bootstrap_shows_a_certificate_where_the_operator_asks_for_one() -> None:
+    files = TlsFiles(certificate=Path("/c"), key=Path("/k"), authority=Path("/a"))
+    address = TlsAddress(host="10.0.0.1", port=18000, tls=files)
+    [xds] = bootstrap("node", Path("/admin"), address, files)["static_resources"]["clusters"]
+    context = xds["transport_socket"]["typed_config"]["common_tls_context"]
+    assert context["tls_certificates"][0]["private_key"] == {"filename": "/k"}
+    assert context["validation_context"] == {"trusted_ca": {"filename": "/a"}}
 
 
 def test_what_an_adopted_envoy_tells() -> None:

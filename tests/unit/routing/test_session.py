@@ -24,6 +24,7 @@ class World:
     """APIs with the version of their cluster and of their endpoints."""
 
     apis: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    kept: frozenset[str] = frozenset()
 
     def of_kind(self, kind: str) -> Mapping[str, Version]:
         return {
@@ -32,6 +33,9 @@ class World:
             LISTENER: {"gyrus": Version("l1")},
             ROUTES: {"gyrus": Version("r:" + ",".join(sorted(self.apis)))},
         }[kind]
+
+    def keeps(self, kind: str) -> frozenset[str]:
+        return self.kept if kind == CLUSTER else frozenset()
 
     def resource(self, kind: str, name: str) -> Version | None:
         found = self.of_kind(kind).get(name)
@@ -104,6 +108,20 @@ def test_route_goes_before_its_cluster() -> None:
     ]
 
 
+def test_cluster_that_is_kept_goes_only_when_it_is_not_kept_any_more() -> None:
+    world = World({"a": (1, 1), "b": (1, 1)})
+    envoy = connected(world)
+    envoy.pushes.clear()
+    del world.apis["a"]
+    world.kept = frozenset({"a"})
+    envoy.settle(world)
+    assert [push.kind for push in envoy.pushes] == [ROUTES]
+    assert envoy.session.settled(world)
+    world.kept = frozenset()
+    envoy.settle(world)
+    assert [(push.kind, dict(push.versions)) for push in envoy.pushes[1:]] == [(CLUSTER, {"a": None})]
+
+
 def test_changed_cluster_gets_its_endpoints_again() -> None:
     world = World({"a": (1, 1)})
     envoy = connected(world)
@@ -126,6 +144,22 @@ def test_refused_push_is_sent_one_by_one() -> None:
     world.apis["b"] = (1, 2)
     envoy.settle(world)
     assert envoy.session.refusals == ()
+    assert_in_step(envoy, world)
+
+
+def test_what_was_refused_is_sent_again_when_it_is_wanted_again() -> None:
+    world = World({"a": (1, 1)})
+    envoy = connected(world)
+    envoy.bad = {"a-e2"}
+    world.apis["a"] = (1, 2)
+    envoy.settle(world)
+    assert [refusal.name for refusal in envoy.session.refusals] == ["a"]
+    world.apis["a"] = (1, 1)
+    envoy.settle(world)
+    assert envoy.session.refusals == ()
+    envoy.bad.clear()
+    world.apis["a"] = (1, 2)
+    envoy.settle(world)
     assert_in_step(envoy, world)
 
 

@@ -19,12 +19,12 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from gyrus.aio.clock import SystemClock
-from gyrus.contract.operator import Outcome, ScalingView, StartupTimes
+from gyrus.contract.operator import Outcome, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
 from gyrus.spec.api import ApiSpec
-from gyrus.state.board import Board, Replica, Traffic
+from gyrus.state.board import Board, PoolTraffic, Replica, Traffic
 from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
@@ -32,6 +32,7 @@ from gyrus.state.records import Api, Event
 from gyrus.state.sql.store import SqlStore
 from gyrus.state.store import Change
 from support.recorder import recording
+from support.routes import pools_of, route_to
 
 Json = dict[str, Any]
 
@@ -183,6 +184,11 @@ class TestMetrics:
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=7, replicas=2, rule="r", message="")
         board.decisions["iris"] = Counter({("r", "up"): 3, ("", "stay"): 8})
         board.starts["iris"] = (StartupTimes(kind=StartKind.WARM, median=0.25, last=1, count=2),)
+        shares = pools_of("iris", ["unix:/old"], ["unix:/new"], weights=(7500, 2500))
+        board.routes["iris"] = replace(route_to("iris"), shares=shares)
+        view = TrafficView(requests=9, by_code={"2xx": 8, "5xx": 1}, p50=20.0, p99=40.0)
+        pools = {"iris/1": PoolTraffic(in_flight=3, view=view), "iris/2": PoolTraffic(in_flight=2)}
+        board.traffic["iris"] = Traffic(in_flight=5, pools=pools)
         answer = await client.get("/metrics")
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         samples = {
@@ -206,6 +212,14 @@ class TestMetrics:
             ("gyrus_start_seconds", "iris", "warm"): 0.25,
             ("gyrus_events_dropped_total", "iris"): 4,
             ("gyrus_events_dropped_total", "text"): 0,
+            ("gyrus_share", "iris", "1", "1"): 0.75,
+            ("gyrus_share", "iris", "2", "2"): 0.25,
+            ("gyrus_revision_in_flight", "iris", "1", "1"): 3,
+            ("gyrus_revision_in_flight", "iris", "2", "2"): 2,
+            ("gyrus_requests_total", "iris", "2xx", "1", "1"): 8,
+            ("gyrus_requests_total", "iris", "5xx", "1", "1"): 1,
+            ("gyrus_latency_seconds", "iris", "1", "0.5", "1"): 0.02,
+            ("gyrus_latency_seconds", "iris", "1", "0.99", "1"): 0.04,
         }
 
 

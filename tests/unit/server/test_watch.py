@@ -66,7 +66,7 @@ async def test_at_once_and_at_every_change(remote: httpx.AsyncClient, store: Sql
         _, told = await anext(events)
         assert (told["replicas"][0]["status"]["phase"], told["replicas"][0]["routed"]) == ("ready", False)
 
-        board.acknowledged["iris"] = frozenset({"unix:/a"})
+        board.acknowledged["iris"] = {"iris/1": frozenset({"unix:/a"})}
         board.acknowledged_signals.notify("iris")
         _, told = await anext(events)
         assert told["replicas"][0]["routed"]

@@ -19,9 +19,10 @@ from gyrus.contract.replica import Phase, Reason, ReplicaStatus, StartKind
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import UnreadableSpec
 from gyrus.state import status, transitions
-from gyrus.state.board import Board, Replica, Traffic
+from gyrus.state.board import Board, PoolTraffic, Replica, Traffic
 from gyrus.state.records import Api, Event, Generation, Revision, Rollout
 from gyrus.state.status import ApiObservation
+from support.routes import pools_of, route_to
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SPEC = RealtimeSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}})
@@ -235,6 +236,17 @@ class TestView:
             "2030-01-01T00:00:01.500Z",
         )
 
+    def test_what_a_gateway_refuses_is_the_reason(self) -> None:
+        revision = transitions.snapshot(SPEC, 1, None, START)
+        refused = ApiObservation(replicas=(replica(),), refused="Envoy refuses the endpoints of iris/1: no")
+        shown = status.view(LIVE, revision, refused, GATEWAY)
+        assert (shown.status, shown.message) == (Status.DEGRADED, "Envoy refuses the endpoints of iris/1: no")
+        updating = status.view(UPDATING, revision, refused, GATEWAY)
+        assert (updating.status, updating.message) == (Status.UPDATING, shown.message)
+        deleting = status.view(replace(LIVE, deleting=True), revision, refused, GATEWAY)
+        assert deleting.status is Status.DELETING
+        assert "refuses" not in deleting.message
+
     def test_times_are_told_in_utc(self) -> None:
         elsewhere = START.astimezone(timezone(timedelta(hours=-8)))
         assert status.rfc3339(elsewhere) == "2030-01-01T00:00:00.000Z"
@@ -245,8 +257,13 @@ class TestDescription:
         routed, unrouted, starting = replica(), replica(n=1), replica(Phase.STARTING, 2)
         board = Board()
         board.replicas["iris"] = (routed, unrouted, starting)
-        board.acknowledged["iris"] = frozenset(routed.status.endpoints)
+        board.acknowledged["iris"] = {"iris/1": frozenset(routed.status.endpoints)}
         board.traffic["iris"] = Traffic(in_flight=2, view=TrafficView(requests=9))
+        shares = pools_of("iris", ["unix:/old"], ["unix:/new"], weights=(7500, 2500))
+        board.routes["iris"] = replace(route_to("iris"), shares=shares)
+        new = PoolTraffic(in_flight=1, view=TrafficView(requests=3, p50=2.0))
+        board.traffic["iris"] = replace(board.traffic["iris"], pools={"iris/2": new})
+        board.refused["iris"] = "Envoy refuses the endpoints of iris/1: no"
         board.held["iris"] = 7
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=1, replicas=1, rule="", message="")
         board.starts["iris"] = (StartupTimes(kind=StartKind.COLD, median=2, last=2, count=1),)
@@ -264,6 +281,12 @@ class TestDescription:
         assert [each.routed for each in told.replicas] == [True, False, False]
         assert [each.up_to_date for each in told.replicas] == [False, False, True]
         assert told.traffic.requests == 9
+        assert [(pool.generation, pool.revision, pool.share, pool.in_flight) for pool in told.pools] == [
+            (2, 2, 0.25, 1),
+            (1, 1, 0.75, 0),
+        ]
+        assert [pool.traffic.requests for pool in told.pools] == [3, 0]
+        assert told.api.message == board.refused["iris"]
         assert told.held == 7
         assert (told.scaling, told.starts) == (board.scaling["iris"], board.starts["iris"])
         assert told.fork_server == board.fork_servers["iris"]

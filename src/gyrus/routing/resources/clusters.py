@@ -1,9 +1,9 @@
-"""How Envoy talks to an API's replicas (CDS): balancing, connections, limits."""
+"""How Envoy talks to a pool's replicas (CDS): balancing, connections, limits."""
 
 from __future__ import annotations
 
 from gyrus.routing.resources.kinds import Json, extension, seconds
-from gyrus.state.board import Route
+from gyrus.state.board import Pool
 
 CONNECT_TIMEOUT = 5.0
 UPSTREAM_IDLE = 60.0
@@ -16,10 +16,10 @@ _LEAST_REQUEST = "envoy.extensions.load_balancing_policies.least_request.v3.Leas
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def cluster(route: Route) -> Json:
-    """One API's cluster. It does not depend on the endpoints, so that replicas come and go without it."""
+def cluster(pool: Pool) -> Json:
+    """One pool's cluster. It does not depend on the endpoints, so that replicas come and go without it."""
     return {
-        "name": route.api,
+        "name": pool.id,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": ads()},
         "connect_timeout": seconds(CONNECT_TIMEOUT),
@@ -28,7 +28,7 @@ def cluster(route: Route) -> Json:
         "ignore_health_on_host_removal": True,
         "circuit_breakers": circuit_breakers(),
         "outlier_detection": _unreachable(),
-        "typed_extension_protocol_options": http_options(route.protocol),
+        "typed_extension_protocol_options": http_options(pool.protocol),
     }
 
 

@@ -1,4 +1,4 @@
-"""Where an API's replicas listen (EDS)."""
+"""Where a pool's replicas listen (EDS)."""
 
 from __future__ import annotations
 

@@ -81,7 +81,8 @@ def _no_private_headers() -> list[Json]:
 def _file(path: str) -> Json:
     line = {
         "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%",
-        "api": "%UPSTREAM_CLUSTER%",
+        "api": "%ROUTE_NAME%",
+        "pool": "%UPSTREAM_CLUSTER%",
         "method": "%REQ(:METHOD)%",
         "path": "%PATH(NQ)%",
         "protocol": "%PROTOCOL%",

@@ -10,7 +10,8 @@ RETRY_AFTER = "1"
 """Seconds."""
 REQUEST_ID = "%REQ(X-REQUEST-ID)%"
 PATH = "%PATH(NQ):200%"
-CLUSTER = "%UPSTREAM_CLUSTER%"
+API = "%ROUTE_NAME%"
+"""Routes carry the name of their API."""
 
 
 def local_replies() -> Json:
@@ -26,24 +27,24 @@ def local_replies() -> Json:
             _by_flags(
                 ["UH", "NC"],
                 problem.NO_REPLICA,
-                f"API {CLUSTER} has no replica that is ready. `gyrus describe {CLUSTER}` tells why.",
+                f"API {API} has no replica that is ready. `gyrus describe {API}` tells why.",
             ),
             _by_flags(
                 ["UF"],
                 problem.NO_REPLICA,
-                f"No replica of API {CLUSTER} takes connections. `gyrus describe {CLUSTER}` tells why.",
+                f"No replica of API {API} takes connections. `gyrus describe {API}` tells why.",
             ),
-            _by_flags(["UO"], problem.QUEUE_FULL, f"API {CLUSTER} has too many requests in flight."),
+            _by_flags(["UO"], problem.QUEUE_FULL, f"API {API} has too many requests in flight."),
             _by_flags(
                 ["UT"],
                 problem.TIMEOUT,
-                f"API {CLUSTER} did not begin its answer within its timeout.",
+                f"API {API} did not begin its answer within its timeout.",
             ),
             _by_flags(
                 ["UC", "UR", "LR", "UPE"],
                 problem.UPSTREAM_FAILED,
-                f"A replica of API {CLUSTER} ended the request without an answer; "
-                f"`gyrus describe {CLUSTER}` or `gyrus logs {CLUSTER}` tells why.",
+                f"A replica of API {API} ended the request without an answer; "
+                f"`gyrus describe {API}` or `gyrus logs {API}` tells why.",
             ),
             _by_code(400, problem.BAD_REQUEST, "The request is not well-formed HTTP."),
             _by_code(408, problem.BODY_TIMEOUT, "The request stopped arriving before it was complete."),

@@ -3,6 +3,9 @@
 Paths are found in a tree, so that the five-hundredth API costs what the first does. An API at ``/iris`` takes
 ``/iris``, ``/iris?q``, ``/iris/`` and everything under it, and nothing of ``/irises``.
 
+**Pools.** A route whose requests all go to one pool names its cluster. One with more has weighted clusters,
+the newest generation first. Each route carries its API's name, for the access log and for error messages.
+
 **Until the answer starts.** ``timeout`` of a route would cut a stream in the middle, so it is off.
 ``per_try_timeout`` ends when the response's headers arrive and leaves a stream alone. A replica keeps the
 API's timeout itself, from the request's arrival; Envoy's is a little longer, and is there for replicas that
@@ -116,7 +119,10 @@ def _forward(
     action = _action(route, settings) | ({"prefix_rewrite": rewrite} if rewrite else {})
     once = {**action, "retry_policy": _retry(route, again=False)}
     again = {**action, "retry_policy": _retry(route, again=True)}
-    told = {"request_headers_to_add": [_header(API_HEADER, route.api), _header(ARRIVED_HEADER, ARRIVAL)]}
+    told = {
+        "name": route.api,
+        "request_headers_to_add": [_header(API_HEADER, route.api), _header(ARRIVED_HEADER, ARRIVAL)],
+    }
     if not route.idempotent:
         unsafe = [_method_is_not(method) for method in SAFE_METHODS]
         yield {"match": {**match, "headers": unsafe}, "route": once, **told}
@@ -129,10 +135,19 @@ def _header(name: str, value: str) -> Json:
 
 def _action(route: Route, settings: GatewaySettings) -> Json:
     return {
-        "cluster": route.api,
+        **_destination(route),
         "timeout": "0s",
         "idle_timeout": seconds(max(settings.stream_idle, _limit(route))),
     }
+
+
+def _destination(route: Route) -> Json:
+    """The pools that get new requests."""
+    routed = route.routed
+    if len(routed) == 1:
+        return {"cluster": routed[0].pool.id}
+    weights = [{"name": share.pool.id, "weight": share.weight} for share in routed]
+    return {"weighted_clusters": {"clusters": weights}}
 
 
 def _limit(route: Route) -> float:

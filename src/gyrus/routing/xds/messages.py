@@ -40,9 +40,19 @@ class RpcStatus(Protocol):
     def message(self) -> str: ...
 
 
+class Node(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
 class DeltaRequest(Protocol):
     """What Envoy sends: a subscription, an acknowledgement (``response_nonce``), a refusal (with
     ``error_detail``), or several of them at once."""
+
+    @property
+    def node(self) -> Node:
+        """Which Envoy it is. Envoy says so in the first request of a stream alone."""
+        ...
 
     @property
     def type_url(self) -> str: ...
@@ -86,17 +96,18 @@ def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str
     """
     table: Any = json_format.ParseDict(value, _ROUTES())
     host = table.virtual_hosts[0]
-    names, paths = host.matcher, host.matcher.on_no_match.matcher
+    if not by_path:
+        host.ClearField("matcher")
+        return table.SerializeToString(deterministic=True)
+    if not by_name:
+        only_paths = type(host.matcher)()
+        only_paths.CopyFrom(host.matcher.on_no_match.matcher)
+        host.matcher.CopyFrom(only_paths)
+    paths = host.matcher.on_no_match.matcher if by_name else host.matcher
     for path, entry in by_path.items():
         paths.matcher_tree.prefix_match_map.map[path].MergeFromString(entry)
     for name, entry in by_name.items():
-        names.matcher_tree.exact_match_map.map[name].MergeFromString(entry)
-    if not by_path:
-        host.ClearField("matcher")
-    elif not by_name:
-        only_paths = type(paths)()
-        only_paths.CopyFrom(paths)
-        host.matcher.CopyFrom(only_paths)
+        host.matcher.matcher_tree.exact_match_map.map[name].MergeFromString(entry)
     return table.SerializeToString(deterministic=True)
 
 

@@ -1,4 +1,4 @@
-"""The server of the aggregated discovery service: one stream an Envoy, on a Unix socket."""
+"""The server of the aggregated discovery service: one stream for each Envoy, on a Unix socket or with TLS."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
 import grpc.aio
 
+from gyrus.routing.errors import GatewayPortTaken, TlsUnusable
 from gyrus.routing.resources.kinds import NAMES
+from gyrus.routing.settings import AdsAddress, TlsFiles, UnixAddress
 from gyrus.routing.snapshot import Snapshot
 from gyrus.routing.xds.messages import DeltaRequest, read_request, write_response
 from gyrus.routing.xds.stream_state import Ack, Push, StreamState
@@ -39,13 +40,10 @@ class StreamObserver(Protocol):
 
 
 class XdsServer:
-    """Tells every Envoy that connects what the snapshot says.
+    """Sends every Envoy that connects what the snapshot says."""
 
-    There is one as a rule, and two for the seconds of a hot restart.
-    """
-
-    def __init__(self, socket: Path, observer: StreamObserver, snapshot: Snapshot) -> None:
-        self._socket = socket
+    def __init__(self, address: AdsAddress, observer: StreamObserver, snapshot: Snapshot) -> None:
+        self._address = address
         self._observer = observer
         self._snapshot = snapshot
         self._wakes: set[asyncio.Event] = set()
@@ -58,10 +56,14 @@ class XdsServer:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
-        """Serve while the block runs. Streams end with it; Envoy goes on with what it has."""
-        server = _server(self._socket, self._stream)
+        """Serve while the block runs. Streams end with it; Envoy goes on with what it has.
+
+        Raises TlsUnusable and GatewayPortTaken.
+        """
+        server = _server(self._address, self._stream)
         await server.start()
-        self._socket.chmod(0o600)
+        if isinstance(self._address, UnixAddress):
+            self._address.path.chmod(0o600)
         try:
             yield
         finally:
@@ -72,29 +74,31 @@ class XdsServer:
         requests: AsyncIterator[DeltaRequest],
         context: grpc.aio.ServicerContext[DeltaRequest, bytes],
     ) -> None:
-        session, wake = StreamState(), asyncio.Event()
+        first = await anext(aiter(requests), None)  # it names the node, and the others need not
+        if first is None:
+            return
+        session, wake = StreamState(first.node.id), asyncio.Event()
         self._wakes.add(wake)
         self._observer.opened(session)
         try:
             async with asyncio.TaskGroup() as group:
                 writing = group.create_task(self._write(session, wake, context), name="xds-write")
-                await self._read(session, wake, requests)
+                self._receive(session, wake, first)
+                async for request in requests:
+                    self._receive(session, wake, request)
                 writing.cancel()
         finally:
             self._wakes.discard(wake)
             self._observer.closed(session)
 
-    async def _read(
-        self, session: StreamState, wake: asyncio.Event, requests: AsyncIterator[DeltaRequest]
-    ) -> None:
-        async for request in requests:
-            synced = session.synced
-            answer = session.receive(request)
-            if answer:
-                self._observer.answered(session, answer)
-            if session.synced and not synced:
-                self._observer.synced(session)
-            wake.set()
+    def _receive(self, session: StreamState, wake: asyncio.Event, request: DeltaRequest) -> None:
+        synced = session.synced
+        answer = session.receive(request)
+        if answer:
+            self._observer.answered(session, answer)
+        if session.synced and not synced:
+            self._observer.synced(session)
+        wake.set()
 
     async def _write(
         self,
@@ -113,14 +117,33 @@ class XdsServer:
                 snapshot = self._snapshot
 
 
-def _server(socket: Path, stream: Any) -> grpc.aio.Server:
-    """One method on one socket. The stubs of grpc leave its generics open, hence the ``Any``."""
+def _server(address: AdsAddress, stream: Any) -> grpc.aio.Server:
+    """One method on one address. The stubs of grpc leave its generics open, hence the ``Any``."""
     rpc: Any = grpc
     method = rpc.stream_stream_rpc_method_handler(stream, request_deserializer=read_request)
     server: Any = rpc.aio.server()
     server.add_generic_rpc_handlers((rpc.method_handlers_generic_handler(SERVICE, {METHOD: method}),))
-    server.add_insecure_port(f"unix:{socket}")
+    try:
+        if isinstance(address, UnixAddress):
+            server.add_insecure_port(f"unix:{address.path}")
+        else:
+            server.add_secure_port(f"{address.host}:{address.port}", _credentials(address.tls))
+    except RuntimeError as error:
+        raise GatewayPortTaken(f"Gateways cannot be configured on {address}: {error}") from error
     return server
+
+
+def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
+    """Envoys without a certificate of the authority are refused. Raises TlsUnusable."""
+    rpc: Any = grpc
+    try:
+        pair = tls.key.read_bytes(), tls.certificate.read_bytes()
+        authority = tls.authority.read_bytes()
+    except OSError as error:
+        raise TlsUnusable(
+            f"The gateways' configuration port needs {error.filename}, which cannot be read: {error.strerror}"
+        ) from error
+    return rpc.ssl_server_credentials([pair], root_certificates=authority, require_client_auth=True)
 
 
 def _response(push: Push, snapshot: Snapshot) -> bytes:

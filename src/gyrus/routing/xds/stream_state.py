@@ -35,6 +35,10 @@ class Resources(Protocol):
         """Also answers for some that ``of_kind`` does not list: what Envoy asks about must have an answer."""
         ...
 
+    def keeps(self, kind: str) -> frozenset[str]:
+        """Names that are not removed though ``of_kind`` does not list them. Envoy is not sent them either."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Push:
@@ -75,6 +79,7 @@ class _TypeState:
     waiting: bool = False
     """Envoy has nothing and waits for a first answer before it asks for more, be it that there is nothing."""
     subscribed: set[str] = field(default_factory=set[str])
+    """Names that Envoy has asked for on this stream. With ``wildcard`` they are of no account."""
     confirmed: dict[str, str] = field(default_factory=dict[str, str])
     on_its_way: Push | None = None
     refused: dict[str, Nack] = field(default_factory=dict[str, Nack])
@@ -89,15 +94,18 @@ class StreamState:
     """One stream's books. :meth:`receive` what Envoy says, then send what :meth:`next_push` gives, until it
     gives nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: str = "") -> None:
+        self.node = node
+        """The id of the Envoy at its other end. Two processes share it during a hot restart."""
         self._books = {kind: _TypeState() for kind in KINDS}
         self._count = 0
         self._synced = False
 
     @classmethod
-    def restored(cls, confirmed: Mapping[str, Mapping[str, str]]) -> StreamState:
-        """The books of a stream that nobody kept, as far as Envoy still tells: versions by kind and name."""
-        session = cls()
+    def restored(cls, node: str, confirmed: Mapping[str, Mapping[str, str]]) -> StreamState:
+        """The state of an earlier operator's stream, as far as Envoy reports it: versions by kind and
+        name."""
+        session = cls(node)
         for kind, versions in confirmed.items():
             session._books[kind].started = True
             session._books[kind].confirmed.update(versions)
@@ -171,14 +179,23 @@ class StreamState:
         removed = set(request.resource_names_unsubscribe)
         if not books.started:
             books.started = True
+            # A first request that names nothing is a wildcard: clusters and listeners come that way,
+            # endpoints and routes by name.
             books.wildcard = not added or "*" in added
+            # After a broken stream Envoy lists what it still has, so that only the differences are sent.
             books.confirmed.update(request.initial_resource_versions)
+            # An Envoy that has nothing asks for no listeners before it has an answer about clusters, not even
+            # when there are none: an empty push is that answer.
             books.waiting = books.wildcard and not books.confirmed
         else:
+            # Envoy asks again for a name that it has when something new waits for it, such as a cluster that
+            # it has made again. It waits for an answer, so that the version it has must be sent once more.
             books.again |= added & books.confirmed.keys()
         books.subscribed |= added
         books.subscribed -= removed
         for name in removed:
+            # Envoy drops what it unsubscribes from and does not answer for it: it is neither confirmed nor in
+            # doubt. The same name starts from nothing when it is subscribed to again.
             books.confirmed.pop(name, None)
             books.unconfirmed.pop(name, None)
 
@@ -206,11 +223,20 @@ class StreamState:
         """The next push; it counts as sent."""
         for kind in KINDS:
             books = self._books[kind]
+            self._forget_refusals(kind, books, wanted)
             if books.started and not books.on_its_way and self._may_send(kind, wanted):
                 changes = self._changes(kind, wanted)
                 if changes or books.waiting:
                     return self._send(kind, books, changes)
         return None
+
+    def _forget_refusals(self, kind: str, books: _TypeState, wanted: Resources) -> None:
+        """A refusal stands as long as what was refused is wanted. If that is wanted again later, it is sent
+        again: what an Envoy cannot take now it may take then."""
+        for name, refusal in tuple(books.refused.items()):
+            found = wanted.resource(kind, name)
+            if found is None or found.version != refusal.version:
+                del books.refused[name]
 
     def _may_send(self, kind: str, wanted: Resources) -> bool:
         if kind not in (LISTENER, ROUTES):
@@ -227,6 +253,8 @@ class StreamState:
         asked = resources.keys() if books.wildcard else books.subscribed
         upserts: dict[str, str] = {}
         for name in asked:
+            # A confirmed name that is not among the resources stays as it is: it belongs to a cluster that is
+            # about to be removed. One that Envoy waits for gets an answer, be it that there is nothing.
             if name in resources or name not in books.confirmed or name in books.again:
                 found = resources.get(name) or wanted.resource(kind, name)
                 if found and self._is_due(books, name, found.version):
@@ -244,7 +272,8 @@ class StreamState:
         books = self._books[kind]
         if not books.wildcard or (kind == CLUSTER and not self._routes_are(wanted)):
             return ()
-        return (books.confirmed.keys() | books.unconfirmed.keys()) - wanted.of_kind(kind).keys()
+        had = books.confirmed.keys() | books.unconfirmed.keys()
+        return had - wanted.of_kind(kind).keys() - wanted.keeps(kind)
 
     def _routes_are(self, wanted: Resources) -> bool:
         routes = self._books[ROUTES]
@@ -266,7 +295,9 @@ class StreamState:
         return books.on_its_way
 
     def _rewarm(self, clusters: Mapping[str, str | None]) -> None:
-        """A changed cluster waits for its endpoints anew, without asking for them again."""
+        """A changed cluster waits for its endpoints again, without asking for them: Envoy makes a new cluster
+        beside the old one and keeps the subscription. The push of the cluster is confirmed only when the new
+        one has its endpoints, and everything that waits for that push would wait for ever."""
         books, endpoints = self._books[CLUSTER], self._books[ENDPOINTS]
         known = books.confirmed.keys() | books.unconfirmed.keys()
         changed = {name for name, version in clusters.items() if version and name in known}

@@ -12,7 +12,7 @@ from functools import partial
 from gyrus.contract.replica import ReplicaConfig
 from gyrus.runtime.codec import decode
 from gyrus.runtime.queue_proxy.proxy import QueueProxy
-from gyrus.runtime.queue_proxy.upstream import Pool
+from gyrus.runtime.queue_proxy.upstream import ConnectionPool
 from gyrus.runtime.server.server import bind
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 
@@ -34,7 +34,7 @@ async def _serve(config: ReplicaConfig, host: str, port: int, announce: partial[
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    pool = Pool(host, port, config.limits.max_header)
+    pool = ConnectionPool(host, port, config.limits.max_header)
     await QueueProxy(config.limits, pool, BacklogSignal(config.backlog_socket, config.api)).run(
         bind(config.address(0)), stop, announce
     )

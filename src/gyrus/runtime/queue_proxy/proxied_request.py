@@ -16,7 +16,7 @@ from gyrus.contract.problem import BODY_TIMEOUT, NO_REPLICA, UPSTREAM_FAILED, Pr
 from gyrus.contract.replica import REQUEUE_HEADER, Limits
 from gyrus.runtime.queue_proxy import wire
 from gyrus.runtime.queue_proxy.message import Answers, Ended, MalformedMessage, MessageHead, Requests
-from gyrus.runtime.queue_proxy.upstream import Pool, Upstream
+from gyrus.runtime.queue_proxy.upstream import ConnectionPool, Upstream
 from gyrus.runtime.server.problems import RequestRefused, body_too_large
 
 FULL_BUFFER = 256 * 1024
@@ -53,7 +53,7 @@ class ProxiedRequest:
         self.body_taken = False
         """True once all of the request's body has been read."""
 
-    async def go(self, pool: Pool, deadline: asyncio.Timeout) -> bool:
+    async def go(self, pool: ConnectionPool, deadline: asyncio.Timeout) -> bool:
         """Forward the request and its answer. Returns True if the client's connection can be used again.
 
         ``deadline``: for the answer's head. Raises RequestRefused, Cut, ConnectionError (the client has

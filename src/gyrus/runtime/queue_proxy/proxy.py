@@ -10,7 +10,7 @@ from collections.abc import Callable
 from gyrus.contract.replica import Limits
 from gyrus.runtime.queue_proxy.downstream import Downstream, DownstreamProtocol
 from gyrus.runtime.queue_proxy.limiter import ConcurrencyLimiter
-from gyrus.runtime.queue_proxy.upstream import Pool
+from gyrus.runtime.queue_proxy.upstream import ConnectionPool
 from gyrus.runtime.server.server import BACKLOG
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
@@ -19,7 +19,7 @@ from gyrus.runtime.telemetry.metrics import Metrics
 class QueueProxy:
     """The queue proxy of one replica."""
 
-    def __init__(self, limits: Limits, pool: Pool, backlog_signal: BacklogSignal) -> None:
+    def __init__(self, limits: Limits, pool: ConnectionPool, backlog_signal: BacklogSignal) -> None:
         """Notify ``backlog_signal`` when a request has to wait."""
         self.limits = limits
         self.pool = pool

@@ -43,7 +43,7 @@ class Upstream(asyncio.StreamReaderProtocol):
         self.writer.transport.abort()
 
 
-class Pool:
+class ConnectionPool:
     """Idle connections to the server, for reuse."""
 
     def __init__(self, host: str, port: int, max_header: int) -> None:

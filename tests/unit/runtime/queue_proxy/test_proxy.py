@@ -14,7 +14,7 @@ import pytest
 
 from gyrus.contract.replica import Limits
 from gyrus.runtime.queue_proxy.proxy import QueueProxy
-from gyrus.runtime.queue_proxy.upstream import Pool
+from gyrus.runtime.queue_proxy.upstream import ConnectionPool
 from gyrus.runtime.server.server import bind_unix
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 
@@ -50,7 +50,7 @@ async def stage(serve: Serve, limits: Limits | None = None) -> AsyncGenerator[St
     limits = limits or Limits()
     async with asyncio.timeout(WAIT):
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        pool = Pool("127.0.0.1", server.sockets[0].getsockname()[1], limits.max_header)
+        pool = ConnectionPool("127.0.0.1", server.sockets[0].getsockname()[1], limits.max_header)
         with tempfile.TemporaryDirectory(prefix="g", dir="/tmp") as folder:
             staged = Stage(
                 str(Path(folder) / "s"), QueueProxy(limits, pool, BacklogSignal(None, "a")), asyncio.Event()
@@ -293,7 +293,7 @@ async def test_a_client_that_goes_is_forgotten_waiting_or_served() -> None:
 
 async def test_a_dead_server_gives_requests_back() -> None:
     async with stage(answering(OK)) as staged:
-        staged.proxy.pool = Pool("127.0.0.1", 1, 1000)
+        staged.proxy.pool = ConnectionPool("127.0.0.1", 1, 1000)
         answer = await staged.ask(get(0))
     assert b"\r\nx-gyrus-requeue: 1\r\n" in answer
 

@@ -1,0 +1,255 @@
+"""The configuration of all gateways: routes from the board go in, acknowledgements come out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+
+from gyrus.aio.clock import Clock
+from gyrus.aio.signals import Listener
+from gyrus.aio.ticks import ticks
+from gyrus.routing.leftovers import Leftovers, stand_in
+from gyrus.routing.nodes import GatewayNodes
+from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, NAMES, ROUTES
+from gyrus.routing.settings import AdsAddress, GatewaySettings
+from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed
+from gyrus.routing.xds.server import XdsServer
+from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
+from gyrus.state.board import Board, ByPool, Endpoints, api_of
+
+log = logging.getLogger(__name__)
+
+LEFTOVERS_EVERY = 0.25
+"""Seconds between looks at clusters that no route needs any more."""
+
+
+def _nothing_known() -> Mapping[str, int]:
+    return {}
+
+
+def _ignore() -> None:
+    pass
+
+
+class AdsGateway:
+    """Serves the aggregated discovery service to any number of Envoys, and writes to the board what they use.
+
+    It knows a gateway node by the id in Envoy's bootstrap. A node counts as serving when it has confirmed a
+    listener and the routes, and it counts until :meth:`node_gone`, whatever becomes of its stream.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        address: AdsAddress,
+        settings: GatewaySettings,
+        clock: Clock,
+        *,
+        access_log: str | None = None,
+        in_flight: Callable[[], Mapping[str, int]] = _nothing_known,
+        reported: Callable[[], None] = _ignore,
+    ) -> None:
+        """``access_log``: where each Envoy writes its own. ``in_flight``: requests by cluster, as far as
+        known. ``reported`` is called when an Envoy has reported something."""
+        self._board = board
+        self._settings = settings
+        self._clock = clock
+        self._access_log = access_log
+        self._in_flight = in_flight
+        self._reported = reported
+        self._nodes = GatewayNodes()
+        self._leftovers = Leftovers()
+        self._kept: Mapping[str, Endpoints | None] = {}
+        self._snapshot: Snapshot = EMPTY
+        self._server = XdsServer(address, self, EMPTY)
+        self._streams: list[StreamState] = []
+        self._serving: tuple[str, ...] = ()
+        self._rerouting: dict[StreamState, frozenset[str]] = {}
+        """The clusters that the route table on its way to a stream adds or drops."""
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncGenerator[AdsGateway]:
+        """Serve to the end of the block. The board must hold all routes when this begins: what is missing
+        there is removed from the gateways.
+
+        Raises TlsUnusable and GatewayPortTaken.
+        """
+        with self._board.route_signals.listen() as hints:
+            self._publish()
+            async with self._server.serving(), asyncio.TaskGroup() as group:
+                following = group.create_task(self._follow(hints), name="ads: routes")
+                watching = group.create_task(self._watch_leftovers(), name="ads: leftovers")
+                yield self
+                following.cancel()
+                watching.cancel()
+
+    # nodes that come and go
+
+    def restore(self, node: str, clusters: Mapping[str, Endpoints]) -> None:
+        """This node serves already, with these endpoints by cluster. Call it before :meth:`serving`: control
+        must not decide upon less than what is used."""
+        self._nodes.restore(node, clusters)
+        self._acknowledge(self._known())
+
+    def node_gone(self, node: str) -> None:
+        """This node's Envoy has ended, so that it sends no more requests. A stream that ends is no proof."""
+        known = self._known()
+        self._nodes.gone(node)
+        self._acknowledge(known)
+
+    # what is known
+
+    @property
+    def serving_nodes(self) -> tuple[str, ...]:
+        """The ids of the nodes through which requests may come."""
+        return self._nodes.serving()
+
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return len(self._streams)
+
+    def settled(self, node: str | None = None) -> bool:
+        """Some Envoy, or the one of this node, has confirmed all that is wanted, but for what it refused."""
+        streams = (session for session in self._streams if node in (None, session.node))
+        return any(session.settled(self._snapshot) for session in streams)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        return tuple(_sentence(nack) for nack in self._nacks())
+
+    def _nacks(self) -> Iterable[Nack]:
+        return (nack for session in self._streams for nack in session.refusals)
+
+    # towards the gateways
+
+    async def _follow(self, hints: Listener) -> None:
+        async for _ in hints:
+            self._publish()
+
+    def _publish(self) -> None:
+        last = self._snapshot
+        self._kept = self._keep()
+        self._snapshot = build(self._board.routes, self._settings, self._access_log, last, self._kept)
+        self._nodes.wanted(self._snapshot)
+        self._server.publish(self._snapshot)
+        self._acknowledge(changed(last, self._snapshot))
+
+    def _keep(self) -> dict[str, Endpoints | None]:
+        """The leftovers that gateways should still have, with their endpoints."""
+        routes, now = self._board.routes, self._clock.monotonic()
+        needed = (pool.id for route in routes.values() for pool in route.pools)
+        unneeded = self._nodes.clusters().difference(needed)
+        routed = self._nodes.may_route_to
+        self._leftovers.look(now, unneeded, may_route_to=routed, in_flight=self._in_flight())
+        return {
+            name: stand_in(routes.get(api_of(name)), still_routed=routed(name))
+            for name in self._leftovers.kept(now)
+        }
+
+    async def _watch_leftovers(self) -> None:
+        async for _ in ticks(self._clock, LEFTOVERS_EVERY):
+            self._look_at_leftovers()
+            if self._board.refused:
+                self._note_refusals()  # one that is not wanted any more is answered by no Envoy
+
+    def _look_at_leftovers(self) -> None:
+        if self._kept and self._keep() != self._kept:
+            self._publish()
+
+    # from the gateways' streams
+
+    def opened(self, session: StreamState) -> None:
+        self._nodes.opened(session)
+        self._streams.append(session)
+
+    def synced(self, session: StreamState) -> None:
+        self._nodes.synced(session)
+        self._serving = self._nodes.serving()
+        self._publish()  # it may have clusters that no route needs
+        self._acknowledge(self._known())
+        self._report()
+
+    def sent(self, session: StreamState, push: Push) -> None:
+        if push.kind == ROUTES:
+            self._rerouting[session] = self._nodes.rerouted(session)
+        self._acknowledge(self._concerned(session, push))
+
+    def answered(self, session: StreamState, answer: Ack) -> None:
+        for nack in answer.refusals:
+            log.error("%s", _sentence(nack))
+        served, self._serving = self._serving, self._nodes.serving()
+        same = served == self._serving
+        self._acknowledge(self._concerned(session, answer.push) if same else self._known())
+        if answer.push.kind == ROUTES:
+            self._look_at_leftovers()
+        self._report()
+
+    def closed(self, session: StreamState) -> None:
+        self._nodes.closed(session)
+        self._streams.remove(session)
+        self._rerouting.pop(session, None)
+        self._acknowledge(self._known())
+        self._report()
+
+    def _concerned(self, session: StreamState, push: Push) -> Iterable[str]:
+        """The clusters that a push is about. Tables are long, and most of their entries stay."""
+        if push.kind in (CLUSTER, ENDPOINTS):
+            return push.versions
+        return self._rerouting.get(session, frozenset()) if push.kind == ROUTES else self._known()
+
+    def _report(self) -> None:
+        self._note_refusals()
+        self._reported()
+
+    # towards the board
+
+    def _known(self) -> frozenset[str]:
+        boards = (self._board.reachable.values(), self._board.acknowledged.values())
+        noted = (pool for board in boards for by_pool in board for pool in by_pool)
+        return self._nodes.clusters().union(self._snapshot.pools, noted)
+
+    def _acknowledge(self, clusters: Iterable[str]) -> None:
+        """Write what has changed, and signal it."""
+        noted = {api_of(cluster) for cluster in clusters if self._note(cluster)}
+        if noted:
+            self._board.acknowledged_signals.notify(*noted)
+
+    def _note(self, cluster: str) -> bool:
+        """Update the cluster's entries. Returns whether one has changed."""
+        snapshot, nodes, board = self._snapshot, self._nodes, self._board
+        wanted = snapshot.endpoints.get(cluster)
+        sure = nodes.acknowledged(cluster, wanted, routed=cluster in snapshot.routed)
+        acknowledged = _write(board.acknowledged, cluster, sure)
+        reachable = _write(board.reachable, cluster, nodes.reachable(cluster, wanted))
+        return acknowledged or reachable
+
+    def _note_refusals(self) -> None:
+        """Note the refusals that belong to an API: the listener and the table belong to all."""
+        refused = {api_of(n.name): _sentence(n) for n in self._nacks() if n.kind in (CLUSTER, ENDPOINTS)}
+        before, self._board.refused = self._board.refused, refused
+        others = {api for api in before.keys() | refused.keys() if before.get(api) != refused.get(api)}
+        if others:
+            self._board.acknowledged_signals.notify(*others)
+
+
+def _sentence(nack: Nack) -> str:
+    return f"Envoy refuses the {NAMES[nack.kind]} of {nack.name}: {nack.message}"
+
+
+def _write(board: dict[str, ByPool], cluster: str, entry: Endpoints | None) -> bool:
+    """Write one entry. Returns whether it has changed."""
+    api = api_of(cluster)
+    before = board.get(api, {})
+    if before.get(cluster) == entry:
+        return False
+    after = {name: known for name, known in before.items() if name != cluster}
+    if entry is not None:
+        after[cluster] = entry
+    if after:
+        board[api] = after
+    else:
+        board.pop(api, None)
+    return True

@@ -1,0 +1,68 @@
+"""The meaning of each version that some Envoy may still have. Pure.
+
+Envoy reports versions, which are digests of what it was sent. What they stand for is kept here for as long as
+a gateway may use one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gyrus.routing.resources import routes
+from gyrus.routing.resources.kinds import ENDPOINTS, ROUTES
+from gyrus.routing.snapshot import Snapshot
+from gyrus.state.board import Endpoints
+
+NOTHING: Endpoints = frozenset()
+MANY_TABLES = 100
+"""Versions of the route table that are remembered before those that no Envoy has any more are dropped."""
+
+
+class Versions:
+    """The endpoints by the version of an assignment, and the clusters by the version of a route table."""
+
+    def __init__(self) -> None:
+        self._assignments: dict[str, Endpoints] = {}
+        self._tables: dict[str, frozenset[str]] = {}
+
+    def endpoints(self, version: str | None) -> Endpoints:
+        return self._assignments.get(version or "", NOTHING)
+
+    def routed(self, version: str | None) -> frozenset[str]:
+        """The clusters that this route table sends requests to."""
+        return self._tables.get(version or "", NOTHING)
+
+    def wanted(self, snapshot: Snapshot) -> None:
+        """This may be sent from now on."""
+        for name, resource in snapshot.of_kind(ENDPOINTS).items():
+            self._assignments[resource.version] = snapshot.endpoints[name]
+        self._tables[snapshot.of_kind(ROUTES)[routes.NAME].version] = snapshot.routed
+
+    def restored(self, assignments: Mapping[str, Endpoints], table: str, clusters: frozenset[str]) -> None:
+        """Stand-ins for versions that a node did not report, with what it uses."""
+        self._assignments.update(assignments)
+        self._tables[table] = clusters
+
+    def learn(
+        self, assignments: Mapping[str, Endpoints], table: str | None, clusters: frozenset[str]
+    ) -> None:
+        """Versions that another operator made, with what they can mean at most. What is known stays."""
+        self._assignments = {**assignments, **self._assignments}
+        if table:
+            self._tables.setdefault(table, clusters)
+
+    def forget_old(self, snapshot: Snapshot, alive: Callable[[str], set[str | None]]) -> None:
+        """Drop versions that are neither wanted nor ``alive`` (by kind: what some Envoy may have), now and
+        then."""
+        if len(self._tables) >= MANY_TABLES:
+            kept = _wanted(ROUTES, snapshot) | alive(ROUTES)
+            self._tables = {version: known for version, known in self._tables.items() if version in kept}
+        if len(self._assignments) >= 4 * len(snapshot.endpoints) + 1000:
+            kept = _wanted(ENDPOINTS, snapshot) | alive(ENDPOINTS)
+            self._assignments = {
+                version: known for version, known in self._assignments.items() if version in kept
+            }
+
+
+def _wanted(kind: str, snapshot: Snapshot) -> set[str | None]:
+    return {resource.version for resource in snapshot.of_kind(kind).values()}

@@ -1,0 +1,61 @@
+"""A cluster that no route needs stays until no request can be in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gyrus.routing.leftovers import LINGER, Leftovers, stand_in
+from support.routes import pools_of, route_to
+
+ROUTE = route_to("iris", ["unix:/new"], generation=2)
+
+
+def look(leftovers: Leftovers, now: float, *, routed: bool = False, in_flight: int = 0) -> bool:
+    """Whether the cluster is kept."""
+    unneeded = frozenset({"iris/1"})
+    flying = {"iris/1": in_flight}
+    leftovers.look(now, unneeded, may_route_to=lambda _: routed, in_flight=flying)
+    return "iris/1" in leftovers.kept(now)
+
+
+def test_it_stays_a_while_after_its_route() -> None:
+    leftovers = Leftovers()
+    assert look(leftovers, 0.0, routed=True)
+    assert look(leftovers, 100.0, routed=True), "a late gateway still routes to it"
+    assert look(leftovers, 100.0 + LINGER - 0.1)
+    assert not look(leftovers, 100.0 + LINGER)
+
+
+def test_it_stays_while_requests_are_in_it() -> None:
+    leftovers = Leftovers()
+    assert look(leftovers, 0.0)
+    assert look(leftovers, 100.0, in_flight=1)
+    assert look(leftovers, 100.0 + LINGER - 0.1)
+    assert not look(leftovers, 100.0 + LINGER)
+
+
+def test_one_that_is_needed_again_begins_from_nothing() -> None:
+    leftovers = Leftovers()
+    look(leftovers, 0.0)
+    leftovers.look(1.0, frozenset(), may_route_to=lambda _: False, in_flight={})
+    assert leftovers.kept(1.0) == frozenset()
+    assert look(leftovers, 100.0)
+
+
+def test_requests_in_it_end_where_new_ones_go() -> None:
+    assert stand_in(ROUTE, still_routed=False) == {"unix:/new"}
+    held = route_to("iris", ["unix:/activator"], activator="unix:/activator")
+    assert stand_in(held, still_routed=False) == {"unix:/activator"}
+    both = replace(ROUTE, shares=pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(5000, 5000)))
+    assert stand_in(both, still_routed=False) == {"unix:/1", "unix:/2"}
+
+
+def test_endpoints_stay_where_the_protocols_differ() -> None:
+    newest, oldest = pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(5000, 5000))
+    grpc = replace(newest, pool=replace(newest.pool, protocol="http2"))
+    assert stand_in(replace(ROUTE, shares=(grpc, oldest)), still_routed=False) is None
+
+
+def test_of_a_deleted_api_nothing_is_left_once_no_gateway_routes_to_it() -> None:
+    assert stand_in(None, still_routed=True) is None
+    assert stand_in(None, still_routed=False) == frozenset()
