@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic
 
 from typing_extensions import TypeVar
@@ -25,7 +26,7 @@ def all_endpoints(status: ReplicaStatus) -> Endpoints:
 SpecT = TypeVar("SpecT", bound=StoredSpec, default=RealtimeSpec)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Situation(Generic[SpecT]):
     """One API: its intent, its replicas, and what the gateway is known to do."""
 
@@ -54,7 +55,7 @@ class Situation(Generic[SpecT]):
     """The most replicas of the target for which there is capacity, in the place of all that exist. None: no
     limit is known."""
 
-    @property
+    @cached_property
     def kept(self) -> tuple[Replica, ...]:
         """The replicas that were not told to go."""
         return tuple(
@@ -63,12 +64,12 @@ class Situation(Generic[SpecT]):
             if replica.id not in self.retiring and replica.status.phase not in (Phase.DRAINING, Phase.GONE)
         )
 
-    @property
+    @cached_property
     def current(self) -> tuple[Replica, ...]:
         """Of those, the ones of the target generation."""
         return tuple(replica for replica in self.kept if replica.generation == self.api.target.number)
 
-    @property
+    @cached_property
     def outdated(self) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.kept if replica.generation != self.api.target.number)
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 from gyrus.routing.resources import clusters, endpoints, listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, MATCH, ROUTES
 from gyrus.routing.settings import GatewaySettings
-from gyrus.routing.xds.messages import encode, encode_table
+from gyrus.routing.xds.messages import encode, encode_plain, encode_table
 from gyrus.state.board import Endpoints, Pool, Route
 
 
@@ -75,7 +75,7 @@ class Snapshot:
         there are none."""
         found = self.of_kind(kind).get(name)
         if found is None and kind == ENDPOINTS:
-            return XdsResource.of(name, encode(ENDPOINTS, endpoints.assignment(name, ())))
+            return XdsResource.of(name, encode_plain(ENDPOINTS, endpoints.assignment(name, ())))
         return found
 
     def keeps(self, kind: str) -> frozenset[str]:
@@ -201,7 +201,7 @@ def _assignments(last: Snapshot, assigned: Mapping[str, Endpoints]) -> dict[str,
 
 
 def _assignment(cluster: str, wanted: Endpoints) -> XdsResource:
-    return XdsResource.of(cluster, encode(ENDPOINTS, endpoints.assignment(cluster, wanted)))
+    return XdsResource.of(cluster, encode_plain(ENDPOINTS, endpoints.assignment(cluster, wanted)))
 
 
 # the route table

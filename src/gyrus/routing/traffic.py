@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gyrus.aio.slices import slices
 from gyrus.contract.operator import TrafficView
 from gyrus.routing.latencies import Latencies, merged
 from gyrus.state.board import Board, PoolTraffic, Route, Traffic, api_of
@@ -27,6 +28,29 @@ class Answered:
     latencies: Latencies = field(default_factory=Latencies)
 
 
+@dataclass(slots=True)
+class _Counts:
+    """All that is known of one API's requests."""
+
+    in_flight: dict[str, int] = field(default_factory=dict[str, int])
+    """By cluster, as is ``answered``."""
+    answered: dict[str, Answered] = field(default_factory=dict[str, Answered])
+    gone: Answered | None = None
+    """Of clusters that are gone."""
+
+
+NO_COUNTS = _Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An API's traffic, and what it was made of."""
+
+    route: Route
+    counts: _Counts
+    traffic: Traffic
+
+
 class TrafficSource(Protocol):
     """A place where requests are counted. Both methods raise TrafficUnknown."""
 
@@ -45,29 +69,40 @@ class TrafficMeter:
     def __init__(self, board: Board, source: TrafficSource) -> None:
         self._board = board
         self._source = source
+        self._life = 0
+        """Grows with each gateway that has ended: a look that began before the end is dropped."""
         self._looks = 0
         self._answered: Mapping[str, Answered] = {}
         self._gone: dict[str, Answered] = {}
         """By API: of clusters that are gone. Their requests stay in the API's sums."""
+        self._made: Mapping[str, _Made] = {}
         self.in_flight: Mapping[str, int] = {}
         """By cluster, as seen last."""
 
     async def look(self) -> None:
         """Call it every :data:`EVERY` seconds. Raises TrafficUnknown."""
-        if self._looks % ANSWERED_EVERY == 0:
-            self._note(await self._source.answered())
+        life = self._life
+        answered = await self._source.answered() if self._looks % ANSWERED_EVERY == 0 else self._answered
+        in_flight = await self._source.in_flight()
+        if life != self._life:
+            return
+        self._note(answered)
         self._looks += 1
-        self.in_flight = await self._source.in_flight()
-        clusters = _by_api(self._answered.keys() | self.in_flight.keys())
-        routes = self._board.routes
-        self._board.traffic = {
-            api: self._traffic(route, clusters.get(api, ())) for api, route in routes.items()
+        self.in_flight = in_flight
+        counts = self._counts()
+        made = {
+            api: self._made_of(route, counts.get(api, NO_COUNTS))
+            async for api, route in slices(tuple(self._board.routes.items()))
         }
+        if life == self._life:
+            self._made = made
+            self._board.traffic = {api: each.traffic for api, each in made.items()}
 
     def forget(self) -> None:
         """No gateway runs: the next one counts from nothing."""
+        self._life += 1
         self._looks = 0
-        self._answered, self._gone, self.in_flight = {}, {}, {}
+        self._answered, self._gone, self._made, self.in_flight = {}, {}, {}, {}
         self._board.traffic = {}
 
     def _note(self, answered: Mapping[str, Answered]) -> None:
@@ -78,26 +113,32 @@ class TrafficMeter:
             del self._gone[api]
         self._answered = answered
 
-    def _traffic(self, route: Route, clusters: Iterable[str]) -> Traffic:
-        clusters = tuple(clusters)
-        known = [self._answered[cluster] for cluster in clusters if cluster in self._answered]
-        gone = self._gone.get(route.api)
+    def _counts(self) -> dict[str, _Counts]:
+        """By API: what was counted in its clusters, those that are gone included."""
+        found = {api: _Counts(gone=gone) for api, gone in self._gone.items()}
+        for cluster, number in self.in_flight.items():
+            found.setdefault(api_of(cluster), _Counts()).in_flight[cluster] = number
+        for cluster, answered in self._answered.items():
+            found.setdefault(api_of(cluster), _Counts()).answered[cluster] = answered
+        return found
+
+    def _made_of(self, route: Route, counts: _Counts) -> _Made:
+        """Return what was made last if it was made of the same."""
+        last = self._made.get(route.api)
+        if last and last.route is route and last.counts == counts:
+            return last
+        return _Made(route, counts, self._traffic(route, counts))
+
+    def _traffic(self, route: Route, counts: _Counts) -> Traffic:
         return Traffic(
-            in_flight=sum(self.in_flight.get(cluster, 0) for cluster in clusters),
-            view=_view(_sum([*known, gone] if gone else known)),
+            in_flight=sum(counts.in_flight.values()),
+            view=_view(_sum(filter(None, (*counts.answered.values(), counts.gone)))),
             pools={pool.id: self._pool(pool.id) for pool in route.pools},
         )
 
     def _pool(self, pool: str) -> PoolTraffic:
         in_flight = self.in_flight.get(pool, 0)
         return PoolTraffic(in_flight=in_flight, view=_view(self._answered.get(pool, Answered())))
-
-
-def _by_api(clusters: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for cluster in clusters:
-        found.setdefault(api_of(cluster), []).append(cluster)
-    return found
 
 
 def _sum(parts: Iterable[Answered]) -> Answered:

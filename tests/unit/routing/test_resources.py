@@ -14,7 +14,7 @@ from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
 from gyrus.routing.bootstrap import bootstrap
 from gyrus.routing.config_dump import assigned, listening_ports
 from gyrus.routing.resources import clusters, endpoints, listener, problems, routes
-from gyrus.routing.resources.kinds import Json
+from gyrus.routing.resources.kinds import ENDPOINTS, Json
 from gyrus.routing.settings import (
     HIGHEST_BASE_ID,
     GatewayFiles,
@@ -23,6 +23,7 @@ from gyrus.routing.settings import (
     TlsFiles,
     UnixAddress,
 )
+from gyrus.routing.xds.messages import encode, encode_plain
 from support.routes import pools_of, route_to
 
 ROUTE = route_to("iris", timeout=60.0)
@@ -167,3 +168,9 @@ def test_what_an_adopted_envoy_tells() -> None:
         ]
     }
     assert listening_ports(listeners) == {8080}
+
+
+def test_assignments_are_encoded_alike_both_ways() -> None:
+    for hosts in ((), ("unix:/run/a.0.sock", "127.0.0.1:80", "[::1]:81")):
+        value = endpoints.assignment("iris/1", hosts)
+        assert encode_plain(ENDPOINTS, value) == encode(ENDPOINTS, value)

@@ -94,3 +94,28 @@ async def test_what_is_known_of_a_deleted_api_or_a_dead_gateway_is_forgotten() -
     source.counts, source.flying = {"iris/1": answered(1)}, {}
     await meter.look()
     assert board.traffic["iris"].view.requests == 1, "the next gateway counts from nothing"
+
+
+async def test_what_has_not_changed_stays_the_same_object() -> None:
+    board, source, meter = metered()
+    source.flying = {"iris/1": 2}
+    await meter.look()
+    before = board.traffic["iris"]
+    await meter.look()
+    assert board.traffic["iris"] is before
+    source.flying = {"iris/1": 3}
+    await meter.look()
+    assert board.traffic["iris"].in_flight == 3
+
+
+async def test_a_look_that_began_before_the_gateway_ended_is_dropped() -> None:
+    board, _, meter = metered()
+
+    class Ending(Source):
+        async def in_flight(self) -> Mapping[str, int]:
+            meter.forget()
+            return {"iris/1": 2}
+
+    meter._source = Ending()  # pyright: ignore[reportPrivateUsage] -- it needs the meter, which needs it
+    await meter.look()
+    assert board.traffic == {}
