@@ -94,7 +94,7 @@ def encode_plain(type_url: str, value: Json) -> bytes:
 
     The value must hold no ``Any`` and no duration. Raises TypeError or ValueError if it is not of the type.
     """
-    message = _message_class(type_url.rpartition("/")[2])(**cast("dict[str, Any]", value))
+    message = _message_class(type_url.rpartition("/")[2])(**value)
     return message.SerializeToString(deterministic=True)
 
 
