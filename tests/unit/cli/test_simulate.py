@@ -87,6 +87,7 @@ def test_a_picture_is_drawn(gyrus: Gyrus, folder: Path) -> None:
     assert picture.read_text().startswith("<svg")
 
 
+@pytest.mark.slow
 def test_the_search_tells_settings_to_paste(gyrus: Gyrus, folder: Path) -> None:
     more = ("--tune", "--slo", "4s", "--slo-ratio", "10%")
     ran = gyrus(*arguments(folder, *more))

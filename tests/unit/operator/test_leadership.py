@@ -109,6 +109,7 @@ except BaseException as error:
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("cleanup", ["pass", "await asyncio.sleep(60)", "time.sleep(60)"])
 def test_all_that_acts_is_cancelled_and_the_process_ends_whatever_hangs(cleanup: str) -> None:
     begun = time.monotonic()

@@ -117,7 +117,7 @@ class Lines(RuleBasedStateMachine):
 
 
 Lines.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestLines = Lines.TestCase
+TestLines = pytest.mark.slow(Lines.TestCase)
 
 
 def test_a_slot_is_released_once() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -238,7 +239,7 @@ class Use(RuleBasedStateMachine):
             assert room is None or room >= len(alike)
 
 
-TestUse = Use.TestCase
+TestUse = pytest.mark.slow(Use.TestCase)
 TestUse.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 
 

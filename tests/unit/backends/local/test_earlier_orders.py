@@ -63,6 +63,7 @@ def test_an_order_with_a_specification_is_read(tmp_path: Path, name: str) -> Non
     )
 
 
+@pytest.mark.processes
 async def test_a_replica_that_was_ordered_before_the_upgrade_goes_on() -> None:
     made = ReplicaOrder(id=ID, api="iris", generation=3, revision=2, workload=WORKLOADS["least"])
     with local_world() as world:

@@ -8,6 +8,8 @@ import random
 import time
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import pytest
+
 from gyrus.contract.replica import LONGEST_KEPT_BODY, Limits
 from gyrus.queueing.slots import SlotQueue
 from gyrus.runtime.calls.admission import Admission
@@ -110,6 +112,7 @@ class Crowd:
         return things.pop(self.chance.randrange(len(things))) if things else None
 
 
+@pytest.mark.slow
 async def test_after_a_hundred_thousand_requests_all_counts_are_zero() -> None:
     crowd = Crowd(11)
     while crowd.arrived < MANY:
