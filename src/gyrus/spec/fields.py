@@ -42,7 +42,7 @@ class Fields:
         return list(_literals(field.annotation)) if field else []
 
     def range(self, path: Path, context: Mapping[str, Any]) -> str:
-        """Return the limits as ``from 1 to 64``. They come from the field: an error has only the one it hit."""
+        """Return the limits as ``from 1 to 64``, read from the field: an error has only the one it hit."""
         limits: dict[str, Any] = dict(context)
         field = self.field_at(path)
         for limit in field.metadata if field else ():
