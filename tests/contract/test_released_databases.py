@@ -114,7 +114,7 @@ async def test_it_goes_on_from_there(released: str) -> None:
 
 BROKEN = {
     "an unknown field": ("warp", "warp: unknown field"),
-    "broken JSON": ("{", "what is stored is not JSON"),
+    "broken JSON": ("{", "the stored document is not JSON"),
     "an unknown kind": ("kind", 'kind: "Teleporter" is not a kind'),
     "a newer version": ("version", f"in version 99, and this one reads versions up to {current_version()}"),
 }

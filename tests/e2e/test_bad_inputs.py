@@ -263,7 +263,7 @@ def test_more_devices_than_there_are(served: Platform, project: Project) -> None
     assert re.sub(r"this machine has \w+;", "this machine has none;", said) == failed_rollout(
         "accelerated",
         "(Unschedulable): compute.gpu is 64, and this machine has none; "
-        "ask for fewer, or deploy where there are enough",
+        "request fewer, or deploy to a machine with more",
     )
 
 

@@ -101,7 +101,7 @@ def test_more_than_the_whole_machine_is_refused_unless_it_is_overcommitted(
     folder = Project(tmp_path / "huge").write(api("huge", total + 1000), handler=ECHO_REVISION)
     assert (
         f"compute.cpu is {tell_cores(total + 1000)}, and this machine has {tell_cores(total)} cores; "
-        "ask for less, or do not count CPU and memory: gyrus up --overcommit"
+        "request less, or use gyrus up --overcommit, which does not count CPU and memory"
     ) in platform.failure("deploy", folder, "--yes")
     assert "Stop it first: gyrus down" in platform.failure("up", "--overcommit")
 

@@ -1,4 +1,4 @@
-"""What runs replicas. A backend starts, watches, drains and stops them, and knows nothing of rollouts.
+"""Backends, which run replicas. A backend starts, watches, drains and stops them; it knows no rollouts.
 
-The protocol is here; each backend is a package of its own and knows of no other.
+The protocol is here. Each backend is a module or package of its own and does not depend on another.
 """

@@ -1,7 +1,7 @@
-"""A backend without processes, for tests of its consumers: it follows a script, step by step.
+"""A backend without processes, for tests of its consumers. Its replicas follow a script, step by step.
 
-Time does not pass in it by itself. :meth:`MemoryBackend.run` takes every replica one step further at each
-turn of the event loop; a test that wants to stand between two steps calls :meth:`MemoryBackend.advance`.
+Steps do not depend on time. :meth:`MemoryBackend.run` takes every replica one step further in each iteration
+of the event loop. A test that checks the state between two steps calls :meth:`MemoryBackend.advance` instead.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from gyrus.contract.replica import FINAL, Phase, Reason, ReplicaStatus, RestartP
 from gyrus.contract.workload import ComputeResources
 
 CLOSE = 1e-6
-"""Cores, or replicas, that are lost in sums of fractions."""
+"""Rounding error of sums, in cores or replicas."""
 
 KILLED = "killed by signal 9"
 
 SLICE = 200
-"""Steps that are taken at most before others on the event loop get their turn."""
+"""The most steps before other tasks of the event loop run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +41,16 @@ class Step:
 
 
 Script = Callable[[ReplicaOrder], Sequence[Step]]
-"""The steps of a replica after it was ordered (and PENDING), for each of its starts."""
+"""A function that returns the steps of a replica after the order (PENDING), for each of its starts."""
 
 
 def works(order: ReplicaOrder) -> Sequence[Step]:
-    """Every replica becomes ready."""
+    """Return the steps of a replica that becomes ready."""
     return (Step(phase=Phase.STARTING), Step(phase=Phase.READY))
 
 
 def fails(reason: Reason, message: str, *last_lines: str) -> Script:
-    """Every replica fails for good."""
+    """Return a script in which every replica fails for good."""
     end = Step(phase=Phase.FAILED, reason=reason, message=message, last_lines=last_lines)
     return lambda order: (Step(phase=Phase.STARTING), end)
 
@@ -62,13 +62,13 @@ class _Replica:
     ahead: Iterator[Step | None]
     """The steps to come; None removes the replica."""
     holds: bool = False
-    """True if it has its share of the cores."""
+    """True if it holds its share of the cores."""
     _observation: Observation | None = None
-    """The last one that was made."""
+    """The latest observation; None if there was none."""
 
     @property
     def observation(self) -> Observation:
-        """The same object as long as nothing changed, because benchmarks look at tens of thousands."""
+        """The same object until the status changes, because benchmarks read tens of thousands."""
         if self._observation is None or self._observation.status is not self.status:
             self._observation = Observation(generation=self.order.generation, status=self.status)
         return self._observation
@@ -80,18 +80,18 @@ class _Replica:
 
 @dataclass(slots=True)
 class MemoryMachine:
-    """State that outlives an operator. A second backend on the same machine adopts its replicas."""
+    """The state that outlives an operator. A second backend on the same machine adopts its replicas."""
 
     replicas: ReplicaIndex[_Replica] = field(default_factory=ReplicaIndex[_Replica])
     moving: dict[str, None] = field(default_factory=dict[str, None])
-    """Ids of replicas that may have a step to take, in the order in which they take it."""
+    """Ids of replicas that may have a next step, in the order of these steps."""
     lines: list[LogLine] = field(default_factory=list[LogLine])
     apis: dict[str, str] = field(default_factory=dict[str, str])
-    """The API of every replica that ever was, until the API is removed."""
+    """By replica: its API. Replicas that are gone stay until the API is removed."""
 
 
 class MemoryBackend:
-    """Faithful to the protocol, and obedient to its test."""
+    """A backend that keeps the protocol, and that its test controls."""
 
     name = "memory"
 
@@ -105,15 +105,15 @@ class MemoryBackend:
     ) -> None:
         self.changes = Signals()
         self.script = script
-        """May be exchanged at any time; each start of a replica follows the script of its moment."""
+        """The script of every later start. A test may replace it at any time."""
         self.cores = cores
-        """Cores for all replicas, which wait for their share in order. None means any number."""
+        """Cores for all replicas, which queue for their share in order. None means no limit."""
         self.held: set[str] = set()
         """Ids of replicas that take no step until they are released."""
         self.forgotten: set[str] = set()
         """Digests of packages that are no longer needed."""
         self.expected: dict[str, ReplicaOrder] = {}
-        """By API."""
+        """Expected orders, by API."""
         self.views: dict[str, ForkServerView] = {}
         """Fork servers to report, by API."""
         self._clock: Clock = clock or SystemClock()
@@ -229,10 +229,10 @@ class MemoryBackend:
     async def forget_packages(self, digests: frozenset[str]) -> None:
         self.forgotten |= digests
 
-    # What a test does to it
+    # Control by a test
 
     def advance(self) -> bool:
-        """Take every replica that is not held one step further; False where none had one to take."""
+        """Take every replica that is not held one step further. Returns False if none had a step to take."""
         return any(tuple(self._steps()))
 
     def release(self, *replicas: str) -> None:
@@ -240,7 +240,7 @@ class MemoryBackend:
         self._moved.set()
 
     def set(self, replica: str, step: Step) -> None:
-        """Put a replica where the test wants it; its script is over."""
+        """Set the state of a replica, and end its script."""
         found = self._machine.replicas[replica]
         found.ahead = iter(())
         found.holds = step.phase not in (Phase.PENDING, *FINAL)
@@ -248,8 +248,10 @@ class MemoryBackend:
         self._apply(found, step)
 
     def kill(self, replica: str) -> None:
-        """End its process, as kill -9 would: it backs off and is started again by the script, unless it must
-        never be."""
+        """End the replica's process, as ``kill -9`` would.
+
+        The replica backs off and follows the script again. It fails if its restart policy is ``never``.
+        """
         found = self._machine.replicas[replica]
         if found.order.workload.restart is RestartPolicy.NEVER:
             self.set(replica, Step(phase=Phase.FAILED, reason=Reason.KILLED, message=KILLED, exit_code=-9))
@@ -260,19 +262,19 @@ class MemoryBackend:
         self._apply(found, Step(phase=Phase.BACKOFF, reason=Reason.KILLED, message=KILLED))
 
     def write(self, replica: str, message: str, *, time: float | None = None) -> None:
-        """Let a replica log something."""
+        """Add a line to the log of a replica."""
         at = self._clock.now().timestamp() if time is None else time
         run = self._machine.replicas[replica].status.restarts
         self._machine.lines.append(LogLine(time=at, replica=replica, message=message, run=run))
         self._written.set()
 
-    # How it does it
+    # Implementation
 
     def _let_move(self, replica: _Replica) -> None:
         self._machine.moving[replica.order.id] = None
 
     def _steps(self) -> Iterator[bool]:
-        """Take the next step of each replica that may have one; whether it had."""
+        """Take the next step of each replica that may have one, and yield whether it had one."""
         for id in tuple(self._machine.moving):
             replica = self._machine.replicas.get(id)
             if replica is None:
@@ -312,7 +314,7 @@ class MemoryBackend:
         self._ring(replica)
 
     def _find_place(self, replica: _Replica) -> bool:
-        """Give it its cores, in the order of the orders; or report what it waits for. Returns False then."""
+        """Allocate a replica's cores, in the order of the orders. Returns False if it waits or fails."""
         if self.cores is None:
             return True
         if replica.cores > self.cores:
@@ -333,7 +335,7 @@ class MemoryBackend:
         return replica.holds
 
     def _bequeath(self, gone: _Replica) -> None:
-        """Give its cores to a waiting replica of its API that needs no more."""
+        """Pass its cores on to a waiting replica of its API that needs no more."""
         if not gone.holds:
             return
         own = self._machine.replicas.of(gone.status.api).values()

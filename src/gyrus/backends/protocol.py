@@ -1,12 +1,13 @@
 """The protocol between control and the backends that run replicas, in one small part for each need.
 
-``Backend`` joins them. A consumer names the parts that it needs, so that a reader sees what it can do::
+``Backend`` joins the parts. A consumer names the parts that it needs, so that readers see what it can do::
 
+    Part             Contents                  Consumers
     ReplicaRunner    start, stop, observe      the reconciler, the shutdown
     CapacitySource   how many replicas fit     the reconciler, the autoscaler, the operator API
     WarmStarts       which orders may come     the reconciler
     LogSource        output of replicas        the operator API
-    Cleanup          what remains of the past  the reconciler, the controller
+    Cleanup          logs and packages to remove  the reconciler, the controller
     BackendProcess   adopt, run                the operator
 """
 
@@ -24,7 +25,7 @@ from gyrus.contract.workload import ComputeResources, Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaOrder:
-    """One replica, as control requires it."""
+    """One replica that control requires."""
 
     id: str
     """Unique for ever, safe in a path and a DNS label: ``<api>-<generation>-<5 characters>``."""
@@ -36,7 +37,7 @@ class ReplicaOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One replica that exists, or of which something still exists."""
+    """One replica that exists, or a part of which still exists."""
 
     generation: int
     status: ReplicaStatus
@@ -45,61 +46,61 @@ class Observation:
 class ReplicaRunner(Protocol):
     """Runs replicas.
 
-    Replicas survive the operator: a new instance finds those of the last one. A replica whose process dies
-    is started again in its place, with back-off. A replica that failed for good stays, with its reason, until
-    it is stopped.
+    Replicas survive the operator: a new instance finds the replicas of the last one. A replica whose process
+    dies is started again under the same id, with back-off. A replica that failed for good stays, with its
+    reason, until it is stopped.
 
-    **It reads its own writes.** When :meth:`start` has returned, :meth:`observe` has that replica; when
-    :meth:`stop` has returned, :meth:`observe` shows it DRAINING, or gone. A backend that learns of its
-    replicas from elsewhere, later (a watch of a cluster), adds what it has written to what it has read: a
-    caller that looks again must never start the same replica twice, nor send requests to one it has stopped.
+    **A backend reads its own writes.** After :meth:`start` returns, :meth:`observe` has the replica. After
+    :meth:`stop` returns, :meth:`observe` shows the replica as DRAINING, or not at all. A backend that gets
+    the state of its replicas from elsewhere, with a delay (a watch of a cluster), adds its own writes to what
+    it has read. Otherwise a caller would start the same replica twice, or send requests to a stopped one.
     """
 
     changes: Signals
-    """Notified with the names of APIs whose replicas changed."""
+    """Signals with the names of APIs whose replicas changed."""
 
     async def start(self, order: ReplicaOrder) -> None:
-        """Make this replica exist. Idempotent by id; returns before the replica is ready.
+        """Create this replica. Idempotent by id. Returns before the replica is ready.
 
-        What goes wrong later (environment, import, …) is reported in its observation, not raised.
+        Later failures (environment, import, …) are reported in its observation, not raised.
         """
         ...
 
     async def stop(self, replica: str, *, grace: float) -> None:
-        """Drain it, and kill it after ``grace`` seconds. Idempotent; returns at once.
+        """Drain a replica, and kill it after ``grace`` seconds. Idempotent. Returns at once.
 
-        It stays in the observation, DRAINING, until nothing of it runs; then it is gone from there.
+        The replica stays in the observation as DRAINING until nothing of it runs. Then it is removed from it.
         """
         ...
 
     def observe(self, api: str) -> Mapping[str, Observation]:
-        """Return this API's replicas by id, as known now. Without I/O, and without a look at other APIs'."""
+        """Return this API's replicas by id, as known now. Without I/O, and independent of other APIs."""
         ...
 
     def apis(self) -> Collection[str]:
-        """Return the names of the APIs of which a replica exists. Without I/O."""
+        """Return the names of all APIs with a replica. Without I/O."""
         ...
 
 
 class CapacitySource(Protocol):
-    """Counts what replicas ask for in ``compute``, and gives nothing out twice.
+    """Counts what replicas request in ``compute``, and allocates nothing twice.
 
-    A replica for which there is no capacity is PENDING with ``Reason.CAPACITY`` and a message, and is served
-    in the order of the orders. One that ends leaves its share to a waiting one of its own API that needs no
-    more; when it is gone from the observation, that one no longer waits. One that asks for more than there is
-    at all fails as ``Reason.UNSCHEDULABLE``.
+    A replica without capacity is PENDING with ``Reason.CAPACITY`` and a message. Waiting replicas get
+    capacity in the order of their orders. A replica that ends passes its share to a waiting replica of its
+    own API that needs no more. When the first is gone from the observation, the second no longer waits. A
+    replica that requests more than the total fails with ``Reason.UNSCHEDULABLE``.
     """
 
     def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
         """Return how many replicas of this API, each with this compute, fit. None if no limit is known.
 
-        The replicas that it has count as free: what they hold is its own, whatever else waits. What other
-        APIs hold, or wait for, is not available. Cheap, without I/O.
+        The shares of its own replicas count as free, whatever else waits. Capacity that other APIs hold or
+        wait for does not. Cheap, without I/O.
         """
         ...
 
     def capacity(self) -> CapacityView | None:
-        """Return the capacity there is and its holders, as known now. None if unknown. Cheap, without I/O."""
+        """Return the total, held and claimed capacity, as known now. None if unknown. Cheap, without I/O."""
         ...
 
 
@@ -107,8 +108,9 @@ class WarmStarts(Protocol):
     """Prepares for expected replicas, so that they start sooner, as far as ``Code.preload`` allows."""
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
-        """Prepare for orders like this one (whatever its id), and for no others of this API.
-        None means no orders. Idempotent.
+        """Prepare for orders like this one (whatever its id), and for no others of this API. Idempotent.
+
+        None means that no orders are expected.
         """
         ...
 
@@ -117,30 +119,30 @@ class WarmStarts(Protocol):
         ...
 
     async def expect_no_orders(self) -> None:
-        """End all preparations, for no orders will come. Returns when they have ended. Needs :meth:`run`."""
+        """End all preparations, and return when they have ended. No orders will come. Needs :meth:`run`."""
         ...
 
 
 class LogSource(Protocol):
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
-        """Lines of all replicas of an API, in time order."""
+        """Yield the lines of all replicas of an API, in time order."""
         ...
 
 
 class Cleanup(Protocol):
-    """Removes what outlives replicas."""
+    """Removes files that outlive replicas."""
 
     async def remove(self, api: str) -> None:
-        """Forget what is left of an API without replicas: logs, folders. Idempotent."""
+        """Remove the rest of an API without replicas: logs, folders. Idempotent."""
         ...
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
-        """Remove these packages, which no revision needs."""
+        """Remove these packages, which no revision needs any more."""
         ...
 
 
 class BackendProcess(Protocol):
-    """The life cycle: :meth:`adopt` once, then :meth:`run` for as long as the operator lives."""
+    """The life cycle of a backend: :meth:`adopt` once, then :meth:`run` until the operator exits."""
 
     name: str
 
@@ -149,9 +151,9 @@ class BackendProcess(Protocol):
         ...
 
     async def run(self) -> None:
-        """Take care of the replicas until cancelled. Cancelling leaves them running."""
+        """Supervise the replicas until cancelled. Cancelling leaves them running."""
         ...
 
 
 class Backend(ReplicaRunner, CapacitySource, WarmStarts, LogSource, Cleanup, BackendProcess, Protocol):
-    """All of it, as one object."""
+    """All parts of the protocol, as one object."""

@@ -1,4 +1,4 @@
-"""Replicas by id and by API, so that a look at one API costs nothing for the others."""
+"""Replicas by id and by API. The cost of reading one API does not depend on the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class ReplicaIndex(Generic[T]):
-    """A dictionary by id that knows which ids belong to which API."""
+    """A dictionary of replicas by id that also lists the ids of each API."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, T] = {}
@@ -22,7 +22,7 @@ class ReplicaIndex(Generic[T]):
         self._by_api.setdefault(api, {})[id] = replica
 
     def remove(self, id: str) -> None:
-        """Raises KeyError."""
+        """Remove a replica. Raises KeyError."""
         del self._by_id[id]
         api = self._api_of.pop(id)
         own = self._by_api[api]
@@ -34,7 +34,7 @@ class ReplicaIndex(Generic[T]):
         return self._by_id.get(id)
 
     def of(self, api: str) -> Mapping[str, T]:
-        """The API's replicas by id, in the order in which they were added."""
+        """Return the API's replicas by id, in the order in which they were added."""
         return self._by_api.get(api, {})
 
     @property

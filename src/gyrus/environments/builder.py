@@ -1,4 +1,7 @@
-"""Builds one environment in its place, where it can be trusted as soon as its marker is there."""
+"""The build of one environment in its final folder.
+
+The builder writes the marker last, so an environment with a marker is complete.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ from gyrus.environments.runtime_copy import RUNTIME_REQUIREMENTS, RuntimeCode
 from gyrus.environments.uv import Progress, UvFailed, run_uv
 
 MARKER = ".complete"
-"""Written last. Its time is that of the latest use."""
+"""The file that is written last. Its modification time is that of the latest use."""
 LOCK_POLL = 0.2
-"""Seconds between two tries to get an environment that another process builds."""
+"""Seconds between two attempts to lock an environment that another process builds."""
 _NOT_FOR_UV = frozenset(
     {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_PROJECT", "UV_SYSTEM_PYTHON", "UV_PYTHON"}
 )
@@ -30,7 +33,7 @@ _NOT_FOR_UV = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentFolder:
-    """Where an environment is, or will be."""
+    """The folder of an environment, which may not exist yet."""
 
     folder: Path
 
@@ -44,18 +47,18 @@ class EnvironmentFolder:
 
     @property
     def lock(self) -> Path:
-        """Beside the folder, for the folder comes and goes."""
+        """The lock file. It is beside the folder, because the folder is removed and created again."""
         return self.folder.with_name(f".{self.folder.name}.lock")
 
     @property
     def complete(self) -> bool:
-        """Whole, and its interpreter has not been uninstalled meanwhile."""
+        """True if it is built, and its interpreter has not been uninstalled meanwhile."""
         return self.marker.exists() and self.python.exists()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSpec:
-    """What one build is to make, and where."""
+    """The inputs of one build and its folder."""
 
     place: EnvironmentFolder
     dependencies: Dependencies
@@ -65,10 +68,10 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Needs uv, and disk space.
+    """Builds environments by uv.
 
-    Bytecode is left to the first start, which compiles what it imports: compiling everything at the build
-    made iris live 1.5 s later and a torch handler 4 s, at two cores (2026-11-24).
+    The build compiles no bytecode: the first start compiles only what it imports. Compiling everything at the
+    build made iris live 1.5 s later and a torch handler 4 s later, with two cores (2026-11-24).
     """
 
     base_python: str
@@ -77,7 +80,7 @@ class Builder:
     environ: Mapping[str, str]
 
     async def build(self, need: EnvironmentSpec, report: Report) -> Path:
-        """The environment's interpreter. Raises EnvironmentFailure."""
+        """Build the environment and return its interpreter. Raises EnvironmentFailure."""
         place, dependencies = need.place, need.dependencies
         try:
             place.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +92,7 @@ class Builder:
         except OSError as error:
             where = error.filename or place.folder
             told = f"the environment could not be written ({where}: {error.strerror or error})"
-            raise EnvironmentFailure(f"{told}; make room or correct its rights") from error
+            raise EnvironmentFailure(f"{told}; free disk space or correct its permissions") from error
         return place.python
 
     async def _build(self, need: EnvironmentSpec, report: Report, lock: int) -> None:
@@ -131,16 +134,16 @@ class Builder:
 
 
 def site_packages(environment: Path) -> Path:
-    """Where an environment's packages are: it runs the Python version that we run."""
+    """Return the folder of an environment's packages. Its Python version is the one of this process."""
     variables = {"base": str(environment), "platbase": str(environment)}
     return Path(sysconfig.get_path("purelib", "venv", variables))
 
 
 @asynccontextmanager
 async def _locked(place: EnvironmentFolder, report: Report) -> AsyncGenerator[int]:
-    """Alone with this environment, among all processes; the lock's file descriptor.
+    """Lock this environment against all other processes; yield the lock's file descriptor.
 
-    An installer that outlives its operator holds the lock until it ends, for it inherits the descriptor.
+    An installer that outlives its operator holds the lock until it exits, because it inherits the descriptor.
     """
     lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -162,6 +165,7 @@ def _try_lock(lock: int) -> bool:
 
 def _clear(folder: Path) -> None:
     if folder.exists():
+        # The marker goes first: a folder that is only partly removed must not count as complete.
         (folder / MARKER).unlink(missing_ok=True)
         shutil.rmtree(folder)
 

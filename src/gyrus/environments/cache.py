@@ -1,4 +1,4 @@
-"""All environments in one folder: each is built once, whoever asks, and shared by all that need it."""
+"""All environments in one folder. Each is built once and shared by all projects that need it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from gyrus.environments.runtime_copy import RUNTIME_REQUIREMENTS, RuntimeCode
 log = logging.getLogger(__name__)
 
 REMEMBERED = 60.0
-"""Seconds for which a failed build is not tried again for the same asker."""
+"""Seconds for which a failed build is not repeated for the same asker."""
 LONGEST_BUILD = 3600.0
-"""Seconds for which a build keeps others waiting."""
+"""Seconds after which a build no longer holds its permit."""
 UNUSED = 30 * 24 * 3600.0
 """Seconds after its last use at which an environment is removed."""
 
@@ -39,12 +39,12 @@ class EnvironmentRequest:
     """A project's requirements of an environment."""
 
     asker: str
-    """A deploy of an API: another asker does not inherit this one's failure, but tries anew."""
+    """The deploy of an API. A failure is remembered for its asker only; another asker starts a new build."""
     project: Path
     package: str | None
     """Digest of the project's files."""
     requirements: str | None
-    """The file that the specification names."""
+    """The requirements file that the specification names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,10 @@ class EnvironmentCache:
         building_at_once: int = 2,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """``environments``, ``runtimes``: folders for what is built, and for copies of gyrus's own code.
-        ``environ``: where pip's and uv's settings are read; None: this process's own.
+        """Create a cache on these folders.
+
+        ``environments``: the folder of the environments. ``runtimes``: the folder of the copies of gyrus's
+        own code. ``environ``: variables with pip's and uv's settings; None means those of this process.
         """
         self._environments = environments
         self._runtimes = runtimes
@@ -75,13 +77,13 @@ class EnvironmentCache:
         self._building = SingleFlight[Path]("environment")
         self._builds = FairSemaphore(building_at_once, LONGEST_BUILD)
         self._looking = asyncio.Lock()
-        """Whoever asks first is first to go on, for then it waits in line for its place on the machine."""
+        """Keeps the order of the callers: each goes on to queue for capacity, in this order."""
         self._failed: dict[str, _Failed] = {}
 
     async def python(self, request: EnvironmentRequest, report: Report) -> Path:
-        """The interpreter of an environment that has what this project needs, built if need be.
+        """Return the interpreter of this project's environment. Build the environment if it is missing.
 
-        Tells ``report`` what is being done, if anything has to be. Raises EnvironmentFailure.
+        Calls ``report`` with the progress of a build. Raises EnvironmentFailure.
         """
         async with self._looking:
             inputs, need = await asyncio.to_thread(self._need, request)
@@ -96,7 +98,7 @@ class EnvironmentCache:
             raise
 
     async def sweep(self, in_use: frozenset[Path]) -> None:
-        """Remove the environments that nobody has used for long. ``in_use``: interpreters that run."""
+        """Remove the environments unused for 30 days. ``in_use``: the interpreters of running processes."""
         await asyncio.to_thread(_sweep, self._environments, in_use, time.time() - UNUSED)
 
     def _need(self, request: EnvironmentRequest) -> tuple[EnvironmentInputs, EnvironmentSpec]:
@@ -117,7 +119,7 @@ class EnvironmentCache:
         )
 
     def _use(self, need: EnvironmentSpec) -> bool:
-        """Whether it is there, with the runtime that it refers to; if so, note that it is used."""
+        """Return True if the environment is complete. Then record its use, and restore its runtime's copy."""
         if not need.place.complete:
             return False
         try:
@@ -129,16 +131,14 @@ class EnvironmentCache:
 
     async def _build(self, pip: PipSettings, need: EnvironmentSpec, report: Report) -> Path:
         builder = Builder(base_python=sys.executable, runtimes=self._runtimes, pip=pip, environ=self._environ)
-        permit = await self._builds.take(
-            lambda before: report(f"waiting for its turn to build ({before} before it)")
-        )
+        permit = await self._builds.take(lambda before: report(f"waiting to build ({before} before it)"))
         try:
             return await builder.build(need, report)
         finally:
             permit.release()
 
     def _recall(self, key: str, asker: str) -> None:
-        """Raise what this very asker has been told a moment ago."""
+        """Raise the failure that this asker's last build had, if it is recent."""
         failed = self._failed.get(key)
         if failed is None:
             return
@@ -148,7 +148,7 @@ class EnvironmentCache:
 
 
 def _absolute(settings: PipSettings) -> PipSettings:
-    """uv runs in the project's folder, pip's relative paths mean this process's."""
+    """Make relative paths absolute: uv runs in the project's folder, but pip's paths are relative to ours."""
     links = tuple(os.path.abspath(link) if os.path.exists(link) else link for link in settings.find_links)
     return replace(settings, find_links=links, constraints=tuple(map(_path_or_url, settings.constraints)))
 
@@ -165,4 +165,4 @@ def _sweep(environments: Path, in_use: frozenset[Path], before: float) -> None:
                 place.marker.unlink()
                 shutil.rmtree(folder, ignore_errors=True)
         except FileNotFoundError:
-            continue  # being built
+            continue  # it has no marker yet: a build of it is in progress

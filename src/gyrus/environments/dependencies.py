@@ -1,4 +1,4 @@
-"""Which packages a project says that it needs, and where it says so."""
+"""The packages that a project requires, and the file that lists them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ _LOCAL = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """What an environment has to hold besides the runtime."""
+    """The packages that an environment needs besides the runtime."""
 
     file: Path | None = None
-    """``requirements.txt`` or ``pyproject.toml``; None: nothing."""
+    """``requirements.txt`` or ``pyproject.toml``; None means no packages."""
     content: tuple[str, ...] = ()
-    """All that decides what is installed: equal contents, equal environments."""
+    """All that decides what is installed. Equal contents give equal environments."""
     local: bool = False
-    """Files of the project itself are installed, so that every package needs an environment of its own."""
+    """True if files of the project itself are installed. Each package then needs its own environment."""
 
 
 def find_dependencies(project: Path, named: str | None) -> Dependencies:
-    """``named``: the file that the specification names. None: the usual ones, if there.
+    """Return the dependencies of a project.
+
+    ``named``: the file that the specification names. None means the first of the default files that exists.
 
     Raises EnvironmentFailure.
     """
@@ -70,7 +72,7 @@ def _read_requirements(file: Path) -> Dependencies:
 
 
 def _with_references(file: Path, seen: set[Path]) -> Iterator[Path]:
-    """The file and those that it refers to. One that is missing is left to the installer to complain of."""
+    """Yield the file and the files that it refers to. Skip a missing one: the installer reports it."""
     if file in seen or not file.is_file():
         return
     seen.add(file)
@@ -81,7 +83,7 @@ def _with_references(file: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Without comments, empty lines and continuations."""
+    """Yield the lines without comments; skip empty ones, and join continued ones."""
     for line in text.replace("\\\n", " ").splitlines():
         bare = re.sub(r"(^|\s)#.*$", "", line).strip()
         if bare:
@@ -92,9 +94,9 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _read_pyproject(file: Path) -> Dependencies:
-    """Only a project's dependencies count: the project itself is on the path already.
+    """Return only the project's dependencies, because the project itself is on the path already.
 
-    A file without a project in it (settings of linters, say) asks for nothing.
+    A file without a project in it (for example, with the settings of linters) has no dependencies.
     """
     try:
         document = tomllib.loads(file.read_text("utf-8-sig"))

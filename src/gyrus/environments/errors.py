@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class EnvironmentFailure(Exception):
-    """``str()`` of it is one line; ``lines`` are the last ones that the installer printed."""
+    """The failed build of an environment. ``str()`` is one line; ``lines`` are the installer's last lines."""
 
     def __init__(self, message: str, lines: tuple[str, ...] = ()) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The name of an environment: a digest of all that decides what is in it. Pure."""
+"""The name of an environment: a digest of everything that decides its content. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass
 from gyrus.environments.pip_settings import PipSettings
 
 FORMAT = 1
-"""Raised when environments are laid out differently."""
+"""Version of the layout of environments. Another layout needs a higher number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentInputs:
-    """All that decides what is in an environment."""
+    """Everything that decides the content of an environment."""
 
     dependencies: tuple[str, ...]
-    """``Dependencies.content``"""
+    """The value of ``Dependencies.content``."""
     project: str | None
-    """Digest of the project's files, where some of them are installed."""
+    """Digest of the project's files; None if none of them is installed."""
     runtime: str
     """Digest of the runtime's code."""
     runtime_requirements: tuple[str, ...]
@@ -31,13 +31,13 @@ class EnvironmentInputs:
 
 
 def key_of(inputs: EnvironmentInputs) -> str:
-    """32 hexadecimal digits."""
+    """Return 32 hexadecimal digits."""
     content = asdict(inputs) | {"format": FORMAT, "pip": _public(inputs.pip)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _public(settings: PipSettings) -> str:
-    """What pip is configured to do, without the passwords in its URLs: what they guard stays the same."""
+    """Return pip's settings without the passwords in their URLs: another password gives the same packages."""
     decisive = (
         settings.index_url,
         settings.extra_index_urls,

@@ -1,7 +1,8 @@
-"""What pip is configured to do on this machine, said to uv, which does not look.
+"""pip's settings on this machine, translated for uv, which does not read them.
 
-Sources, the later winning: pip's files (global, user, site, ``PIP_CONFIG_FILE``), within them ``[install]``
-over ``[global]``, then ``PIP_*``. What the user tells uv itself (``UV_*``) wins over all of it.
+Later sources override earlier ones: pip's files (global, user, site, ``PIP_CONFIG_FILE``), then ``PIP_*``.
+Within the files, ``[install]`` overrides ``[global]``. The user's settings of uv itself (``UV_*``) override
+all of these.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ class PipSettings:
 
 
 def read_pip_settings(environ: Mapping[str, str], files: Sequence[Path] | None = None) -> PipSettings:
-    """``files``: in the order of their weight; None: those that pip would read."""
+    """Read pip's settings.
+
+    ``files``: in the order of precedence, the lowest first. None means the files that pip would read.
+    """
     values = _values(environ, config_files(environ) if files is None else files)
     return PipSettings(
         index_url=values.get("index-url") or values.get("pypi-url"),
@@ -54,7 +58,7 @@ def read_pip_settings(environ: Mapping[str, str], files: Sequence[Path] | None =
 def config_files(
     environ: Mapping[str, str], prefix: str = sys.prefix, platform: str = sys.platform
 ) -> list[Path]:
-    """The files that pip reads, the weightiest last."""
+    """Return the files that pip reads, the one with the highest precedence last."""
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []
@@ -70,17 +74,20 @@ def config_files(
 
 DEFAULT_INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 EXTRA_INDEX = ("UV_INDEX", "UV_EXTRA_INDEX_URL")
-"""Where uv's user says it himself, pip's settings are not used."""
+"""Variables of uv. If the user sets one of them, the setting of pip is not used."""
 
 
 def uv_arguments(settings: PipSettings, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """For ``uv pip install``."""
+    """Return the options for ``uv pip install``."""
     return tuple(_arguments(settings, environ))
 
 
 def uv_environment(settings: PipSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables to add to those that uv is given anyway. Indexes are among them, for their URLs may hold a
-    password, and everybody on the machine sees command lines."""
+    """Return the variables to add to uv's environment.
+
+    Indexes are among them and not among the options: their URLs may hold a password, and every user of the
+    machine can read command lines.
+    """
     index = () if any(name in environ for name in DEFAULT_INDEX) else (settings.index_url or "",)
     extra = () if any(name in environ for name in EXTRA_INDEX) else settings.extra_index_urls
     wanted = {
@@ -99,7 +106,7 @@ def _arguments(settings: PipSettings, environ: Mapping[str, str]) -> Iterator[st
         return not any(name in environ for name in names)
 
     if settings.extra_index_urls and free(*EXTRA_INDEX, "UV_INDEX_STRATEGY"):
-        yield from ("--index-strategy", "unsafe-best-match")  # as pip does: the best version of them all
+        yield from ("--index-strategy", "unsafe-best-match")  # as pip does: the best version of all indexes
     if settings.no_index:
         yield "--no-index"
     if free("UV_FIND_LINKS"):
@@ -129,7 +136,7 @@ def _values(environ: Mapping[str, str], files: Sequence[Path]) -> dict[str, str]
 
 
 def _read(file: Path) -> dict[str, dict[str, str]]:
-    """A file that cannot be read says nothing: pip itself will tell its user what is wrong with it."""
+    """Return a file's settings by section. An unreadable file has none: pip itself reports its fault."""
     parser = configparser.RawConfigParser()
     try:
         parser.read(file, encoding="utf-8")
@@ -157,7 +164,7 @@ def _user_folder(environ: Mapping[str, str], home: Path, platform: str) -> Path:
 
 
 def _words(value: str | None) -> tuple[str, ...]:
-    """pip splits at white space; a quoted path may hold some."""
+    """Split a value at white space, as pip does. A quoted path may hold some."""
     if not value:
         return ()
     try:

@@ -1,6 +1,6 @@
-"""gyrus's own code in a replica: a copy by content, beside which other versions may stand.
+"""gyrus's own code in a replica: a copy by content, so that several versions exist side by side.
 
-A replica thus depends neither on the operator's installation nor on its upgrade.
+Therefore a replica does not depend on the operator's installation, nor on its upgrade.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pathlib import Path
 from gyrus import contract
 
 RUNTIME_REQUIREMENTS = ("httptools>=0.6.1", "msgspec>=0.18.6", "orjson>=3.9.15", "uvloop>=0.19")
-"""What the runtime needs beside a handler. Wide, since the handler's own requirements go with it."""
+"""Packages that the runtime needs. The ranges are wide, to agree with the handler's own requirements."""
 
 PARTS = ("__init__.py", "py.typed", "aio", "contract", "queueing", "runtime", "testing", "testing.py")
-"""What a replica needs of the package; of the last two there is one."""
+"""Parts of the package that a replica needs. Of the last two, one exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeCode:
-    """The runtime as it is installed with the operator."""
+    """The runtime that is installed with the operator."""
 
     source: Path
     """The package's folder."""
@@ -34,7 +34,7 @@ class RuntimeCode:
     @classmethod
     @cache
     def installed(cls) -> RuntimeCode:
-        """As it was when this was first asked: it takes some 10 ms to find out."""
+        """Return the installed runtime. The first call computes its digest, which takes some 10 ms."""
         return cls.at(Path(contract.__path__[0]).parent)
 
     @classmethod
@@ -42,7 +42,7 @@ class RuntimeCode:
         return cls(source, _digest(source))
 
     def place(self, runtimes: Path) -> Path:
-        """Copy it, unless it is there. The folder to put on a replica's path. Raises OSError."""
+        """Copy it unless it is there. Return the folder to put on a replica's path. Raises OSError."""
         place = runtimes / self.digest
         if place.is_dir():
             return place
@@ -64,7 +64,7 @@ def _rename(fresh: Path, place: Path) -> None:
     try:
         os.rename(fresh, place)
     except OSError:
-        if not place.is_dir():  # nobody else was faster
+        if not place.is_dir():  # else another process has just placed the same copy
             raise
 
 

@@ -1,4 +1,4 @@
-"""Running uv, and what it says put into one line."""
+"""Running uv, and its output as one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOISE = re.compile(
 
 
 def find_uv() -> str:
-    """Raises EnvironmentFailure."""
+    """Return the path of uv. Raises EnvironmentFailure."""
     try:
         return find_uv_bin()
     except FileNotFoundError:
@@ -36,7 +36,7 @@ def find_uv() -> str:
 
 
 class UvFailed(Exception):
-    """uv exited with another code than 0."""
+    """An exit of uv with another code than 0."""
 
     def __init__(self, code: int, lines: Sequence[str]) -> None:
         super().__init__(said(lines) or f"uv exited with code {code}")
@@ -51,9 +51,9 @@ async def run_uv(
     keep: Sequence[int] = (),
     on_line: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run uv to its end. Cancelled, it is killed with all that it started.
+    """Run uv until it exits. Cancelling kills it with all processes that it started.
 
-    ``keep``: file descriptors that it holds open as long as it lives. Raises UvFailed, EnvironmentFailure.
+    ``keep``: file descriptors that uv holds open until it exits. Raises UvFailed, EnvironmentFailure.
     """
     process = await asyncio.create_subprocess_exec(
         find_uv(),
@@ -85,7 +85,7 @@ async def run_uv(
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length."""
+    """Yield lines of any length. A stream's own iterator fails on long ones."""
     rest = b""
     while chunk := await stream.read(65536):
         *whole, rest = (rest + chunk).split(b"\n")
@@ -103,14 +103,14 @@ def _kill_group(leader: int) -> None:
 
 
 class Progress:
-    """Turns uv's lines into what is being done now."""
+    """Turns uv's lines into messages about its progress."""
 
     def __init__(self) -> None:
         self._total = 0
         self._fetched = 0
 
     def of(self, line: str) -> str | None:
-        """One line for the user; None where this line says nothing new."""
+        """Return one line for the user. Returns None if this line shows no progress."""
         if match := _COUNT.match(line):
             return self._counted(match[1], int(match[2]))
         if match := _DOING.match(line):
@@ -134,7 +134,7 @@ def _packages(count: int) -> str:
 
 
 def said(lines: Sequence[str]) -> str:
-    """The fault in one line: what follows ``error:``. Its cause is told by the lines that come with it."""
+    """Return the fault in one line: the text after ``error:``. The lines that come with it show its cause."""
     starts = [n for n, line in enumerate(lines) if re.match(r"\s*(error:|×)", line)]
     if not starts:
         return lines[-1].strip() if lines else ""

@@ -1,4 +1,4 @@
-"""What a user asked for: the YAML's meaning, its defaults and its faults. Pure.
+"""Specifications: the meaning of the YAML, its defaults and its faults. Pure.
 
-Parsing, checking and describing a specification belong here; carrying it out does not.
+This package parses, checks and describes a specification. It does not deploy one.
 """

@@ -1,8 +1,8 @@
 """The parts of a specification as pydantic models, and what every kind of API has in common.
 
-Names, defaults and limits of the YAML are here; each kind's own model is in a module of its own (see
-``kinds``). A specification that exists is right in itself: each model refuses what contradicts itself, too.
-The texts under the fields are what editors show (see ``schema``).
+Names, defaults and limits of the YAML are here. Each kind's own model is in its own module (see ``kinds``).
+A specification that exists is consistent: each model refuses contradictions, too. Editors show the texts
+under the fields (see ``schema``).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from gyrus.spec.words import (
 )
 
 CONTRADICTIONS = "contradictions"
-"""Type of the one pydantic error that carries all contradictions of a model, under the same name."""
+"""Type of the pydantic error with all contradictions of a model. Its context has them under this name."""
 
 
 class Model(BaseModel):
-    """Frozen, and without tolerance: an unknown field is an error, and so is a number in quotes."""
+    """A frozen, strict model: an unknown field is an error, and so is a number in quotes."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -48,7 +48,7 @@ class Model(BaseModel):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """What is wrong though each field is right by itself."""
+        """Yield the faults of a model whose single fields are valid."""
         yield from ()
 
     @model_validator(mode="after")
@@ -60,48 +60,49 @@ class Model(BaseModel):
 
 
 class Batching(Model):
-    """Requests that arrive close to each other reach the handler as one list."""
+    """Batching: the handler gets requests that arrive close to each other as one list."""
 
     max_size: int = Field(default=32, ge=1, le=4096)
     """The most requests in one batch."""
     max_wait: Annotated[Duration, between("0ms", "60s")] = timedelta(milliseconds=5)
-    """How long the first request of a batch waits for others."""
+    """The longest time that the first request of a batch waits for others."""
 
 
 def _off(value: Any) -> Any:
-    """YAML reads the word off as a boolean."""
+    """Return the word off where YAML has read it as a boolean."""
     return "off" if value is False else value
 
 
 class Handler(Model):
-    """A Python class that answers: ``__init__(self, config)``, then ``predict(self, payload)``."""
+    """A Python class that answers requests: ``__init__(self, config)``, then ``predict(self, payload)``."""
 
     path: PythonFile = Field(examples=["handler.py"])
-    """The Python file, relative to this file. It has a class Handler, or only one class with predict."""
+    """The Python file, relative to this file. It has a class Handler, or exactly one class with predict."""
     config: Config = Field(default_factory=dict, examples=[{"threshold": 0.5}])
-    """Given to the class's __init__."""
+    """The argument of the class's __init__."""
     requirements: ProjectFile | None = Field(default=None, examples=["requirements.txt"])
-    """The dependencies. By default requirements.txt or pyproject.toml beside this file, if there."""
+    """The file of dependencies. By default requirements.txt or pyproject.toml beside this file, if it
+    exists."""
     batching: Batching | None = None
-    """Hand requests to predict in lists."""
+    """Pass requests to predict in lists. By default one at a time."""
     processes: int = Field(default=1, ge=1, le=64)
     """Worker processes in each replica."""
     warm_start: Annotated[Literal["off", "module", "model"] | None, BeforeValidator(_off)] = None
-    """What is ready in advance, so that a replica starts by a fork: off, nothing; module, the handler's
-    module, imported; model, an instance of the handler too, whose memory all replicas share. By default
-    module where autoscaling.min_replicas is 0, else off."""
+    """The part that is loaded in advance, so that a replica starts as a fork. off: nothing. module: the
+    imported module of the handler. model: also an instance of the handler, whose memory all replicas share.
+    By default module if autoscaling.min_replicas is 0, else off."""
 
     @property
     def smallest_slots(self) -> int:
-        """Slots with which every process of a replica has work: one request each, or one batch each."""
+        """Slots that keep every process of a replica busy: one request for each, or one batch for each."""
         return self.processes * (self.batching.max_size if self.batching else 1)
 
 
 class Ready(Model):
-    """How to know that a server is ready."""
+    """The readiness check of a server."""
 
     path: Route = Field(examples=["/health"])
-    """Answers 2xx when the server is ready."""
+    """A path that answers 2xx when the server is ready."""
 
 
 class Process(Model):
@@ -112,11 +113,12 @@ class Process(Model):
     )
     """The program and its arguments."""
     ready: Ready | None = None
-    """By default the server is ready when it accepts connections."""
+    """The readiness check. By default the server is ready when it accepts connections."""
     protocol: Literal["http1", "http2"] = "http1"
-    """What the server speaks. gRPC servers speak http2."""
+    """The protocol of the server. gRPC servers use http2."""
     requirements: ProjectFile | None = Field(default=None, examples=["requirements.txt"])
-    """Python dependencies. By default requirements.txt or pyproject.toml beside this file, if there."""
+    """The file of Python dependencies. By default requirements.txt or pyproject.toml beside this file, if it
+    exists."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         if not self.command[0].strip():
@@ -124,38 +126,38 @@ class Process(Model):
 
 
 class Compute(Model):
-    """What one replica needs."""
+    """The resources of one replica."""
 
     cpu: Cores = 0.2
     """Cores, such as 200m or 2."""
     mem: Memory | None = None
-    """Memory, such as 512Mi or 1Gi. A replica that takes more is restarted. By default no limit."""
+    """Memory, such as 512Mi or 1Gi. A replica that uses more is restarted. By default no limit."""
     gpu: int = Field(default=0, ge=0, le=64)
     """Whole GPUs."""
 
 
 class ScheduledMinimum(Model):
-    """From each time that the line names, ``min_replicas`` is this, until another line's time comes."""
+    """A scheduled minimum: it applies from each time of its cron line until the next time of any line."""
 
     cron: CronLine = Field(examples=["0 8 * * mon-fri"])
     """Minute, hour, day of month, month, day of week."""
     min_replicas: int = Field(ge=0, le=10_000)
-    """The least replicas from then on. Never below autoscaling.min_replicas, which always holds."""
+    """The fewest replicas from then on. autoscaling.min_replicas applies as well, at all times."""
     time_zone: TimeZone = Field(default="UTC", examples=["Europe/Berlin"])
-    """Of the line's hours."""
+    """The time zone of the cron line."""
 
 
 class Autoscaling(Model):
-    """How many replicas run."""
+    """The number of replicas."""
 
     min_replicas: int = Field(default=1, ge=0, le=10_000)
-    """The least replicas."""
+    """The fewest replicas."""
     max_replicas: int = Field(default=100, ge=1, le=10_000)
     """The most replicas."""
     init_replicas: int | None = Field(default=None, ge=0, le=10_000)
     """Replicas that a new API starts with. By default min_replicas, but at least 1."""
     target_in_flight: float | None = Field(default=None, gt=0, le=100_000)
-    """Requests in flight per replica to aim at. By default max_concurrency."""
+    """The target of requests in flight per replica. By default max_concurrency."""
     window: Annotated[Duration, between("1s", "24h")] = timedelta(seconds=60)
     """The time over which requests in flight are averaged."""
     upscale_stabilization_period: Annotated[Duration, between("0s", "24h")] = timedelta(minutes=1)
@@ -163,23 +165,24 @@ class Autoscaling(Model):
     downscale_stabilization_period: Annotated[Duration, between("0s", "24h")] = timedelta(minutes=5)
     """Scale down to no less than the highest recommendation of this time."""
     max_upscale_factor: float = Field(default=1.5, gt=1, le=1000)
-    """The most by which the number of replicas is multiplied at once."""
+    """The largest factor by which one decision multiplies the number of replicas."""
     max_downscale_factor: float = Field(default=0.75, ge=0, lt=1)
-    """The least by which the number of replicas is multiplied at once."""
+    """The smallest factor by which one decision multiplies the number of replicas."""
     upscale_tolerance: float = Field(default=0.05, ge=0, le=1000)
-    """Scale up only where the recommendation is above the present by more than this share."""
+    """Scale up only if the recommendation is above the current number by more than this share."""
     downscale_tolerance: float = Field(default=0.05, ge=0, lt=1)
-    """Scale down only where the recommendation is below the present by more than this share."""
+    """Scale down only if the recommendation is below the current number by more than this share."""
     panic_window: Annotated[Duration, between("1s", "24h")] = timedelta(seconds=6)
-    """The short time over which a burst is recognised; such a burst is followed at once."""
+    """The short time over which a burst is detected. The autoscaler follows a burst at once."""
     panic_threshold: float | None = Field(default=2.0, gt=1, le=1000)
-    """A burst is what needs this many times the replicas that there are. null: nothing is a burst."""
+    """A burst is load that needs this many times the current replicas. null: no load is a burst."""
     forecast: bool = True
-    """Start replicas as early as their start takes, by the trend and the season of the traffic."""
+    """Start replicas ahead of the predicted load, by the time that their start takes. The prediction uses the
+    trend and the season of the traffic."""
     schedule: Annotated[tuple[ScheduledMinimum, ...], Field(strict=False, max_length=100)] = Field(
         default=(), examples=[[{"cron": "0 8 * * mon-fri", "min_replicas": 5, "time_zone": "Europe/Berlin"}]]
     )
-    """Minimum replicas by the time of the day, week or year."""
+    """Minimums by the time of the day, week or year."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         least, most, first = self.min_replicas, self.max_replicas, self.init_replicas
@@ -210,12 +213,12 @@ class Autoscaling(Model):
 
 
 class UpdateStrategy(Model):
-    """How an update proceeds. Counts, or shares of the replicas wanted: surge rounds up, unavailable down."""
+    """Limits of an update, as counts or shares of the target number: surge rounds up, unavailable down."""
 
     max_surge: Share = "25%"
-    """Replicas beyond the wanted number while updating."""
+    """Replicas beyond the target number during an update."""
     max_unavailable: Share = "25%"
-    """Replicas that may be missing while updating."""
+    """Replicas that may be missing during an update."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         if not share_of(self.max_surge, 100, up=True) and not share_of(self.max_unavailable, 100, up=True):
@@ -224,23 +227,23 @@ class UpdateStrategy(Model):
 
 
 class Networking(Model):
-    """Where the API is found."""
+    """The address of the API."""
 
     endpoint: Endpoint | None = Field(default=None, examples=["iris", "models/iris"])
-    """Path under the gateway. By default the API's name."""
+    """The path under the gateway. By default the API's name."""
 
 
 class ApiSpec(Model, ABC):
     """One API of any kind."""
 
     name: Name = Field(examples=["iris"])
-    """Unique; part of the API's URL."""
+    """The API's unique name. It is part of the URL."""
     kind: str
-    """Selects the model (see ``kinds``)."""
+    """The kind, which selects the model (see ``kinds``)."""
 
     @classmethod
     def missing(cls, fields: Mapping[str, Any]) -> Iterator[Contradiction]:
-        """Contradictions that these fields have already, however wrong their values are."""
+        """Yield the contradictions that are certain even if values of these fields are wrong."""
         yield from ()
 
     @property
@@ -250,42 +253,42 @@ class ApiSpec(Model, ABC):
 
     @property
     def files(self) -> frozenset[str]:
-        """The files of the project that it names."""
+        """Files of the project that the specification names."""
         return frozenset()
 
     @property
     def runs(self) -> str:
-        """The file or the command that answers requests, for people."""
+        """The file or the command that answers requests, for display."""
         return ""
 
     @property
     def replica_range(self) -> str:
-        """How many replicas there may be, for people."""
+        """The range of the number of replicas, for display."""
         return "-"
 
     @property
     def needs_package(self) -> bool:
-        """True if it cannot be carried out without the project's files."""
+        """True if the API cannot be deployed without the project's files."""
         return bool(self.files)
 
     @property
     def request_timeout(self) -> timedelta:
-        """From a request's arrival until its answer starts. 0: nothing answers requests."""
+        """Time from a request's arrival until its answer starts; 0 if this kind answers no requests."""
         return timedelta(0)
 
     @property
     def initial_replicas(self) -> int:
-        """Replicas that a new API starts with. 0: this kind has none."""
+        """Replicas that a new API starts with; 0 if this kind has none."""
         return 0
 
     def bounded_replicas(self, present: int) -> int:
-        """Replicas that an API starts an update with, which has ``present`` requested."""
+        """Return the replicas for the start of an update, if ``present`` are requested before it."""
         return 0
 
     def digest(self, package: str | None) -> str:
-        """Name this very specification together with its files: equal digests behave alike.
+        """Return the digest of this specification and its files. APIs with equal digests behave alike.
 
-        What has its default is left out, so that a field that a newer gyrus adds changes no digest.
+        Fields with their default are left out, so that a field that a newer gyrus adds changes no digest.
         """
         written = self.model_dump(mode="json", exclude_defaults=True) | {"kind": self.kind}
         content = json.dumps([written, package], sort_keys=True)

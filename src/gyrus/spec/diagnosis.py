@@ -1,4 +1,4 @@
-"""What pydantic found wrong with one API, in the words of the YAML."""
+"""The faults that pydantic found in one API, in the words of the YAML."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _LIMITS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
 
 def validate(data: Any, written: Value | None = None) -> ApiSpec | list[Contradiction]:
-    """The specification of one API, or all that is wrong with it.
+    """Return the specification of one API, or all of its faults.
 
-    ``written``: where the data came from, to cite it as it was written.
+    ``written``: the source of the data, so that a fault cites values as they were written.
     """
     if not isinstance(data, dict):
         return [_not_a_mapping(data, written)]
@@ -72,7 +72,7 @@ def _translate(line: ErrorDetails, fields: Fields, root: Value | None) -> Iterat
     at_key = path[-1:] == ("[key]",)
     path = path[:-1] if at_key else path
     context = line.get("ctx", {})
-    if kind == "default_factory_not_called":  # another field is wrong, and is told
+    if kind == "default_factory_not_called":  # another field is wrong, and is reported
         return
     if kind == CONTRADICTIONS:
         for fault in context[CONTRADICTIONS]:
@@ -109,7 +109,7 @@ def _explain(
 
 
 def _retype(fields: Fields, kind: str, path: Path, found: Any, cited: str) -> str:
-    """How to write what was found so that it has the right type."""
+    """Return how to write the found value so that it has the right type."""
     if kind == "string_type" and isinstance(found, (bool, int, float)):
         return f'put it in quotes: "{cited.split()[-1]}"'
     if kind == "string_type" and found is None:
@@ -156,7 +156,7 @@ def _example(fields: Fields, path: Path) -> str:
 
 
 def _flow(value: Any) -> str:
-    """A value as YAML writes it in one line."""
+    """Return a value as YAML writes it in one line."""
     if isinstance(value, dict):
         items: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
         return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in items.items()) + "}"
@@ -169,7 +169,7 @@ def _flow(value: Any) -> str:
 
 
 def _cite(found: Any, written: Value | None) -> str:
-    """A value that was found, short, as it was written where that is known."""
+    """Return a short citation of a found value, as it was written if that is known."""
     match found:
         case None:
             return "nothing"

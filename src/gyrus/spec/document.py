@@ -1,7 +1,7 @@
-"""YAML read into plain data, every value with its place in the text.
+"""YAML as plain data, each value with its place in the text.
 
-Plain means what JSON can hold. Where YAML 1.1 surprises (dates, ``1:30`` read as 90), the text as it was
-written counts.
+Plain data is data that JSON can hold. Where YAML 1.1 surprises (dates, ``1:30`` read as 90), the value is the
+text as it was written.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from gyrus.spec.faults import START, Findings, Mark, Path, SpecError, SpecFault
 from gyrus.spec.syntax import explain
 
 DEEPEST = 40
-"""Levels of nesting; the parser's own limit is the C stack."""
+"""Levels of nesting. The parser itself is limited only by the C stack."""
 MOST_VALUES = 50_000
-"""Values after aliases are resolved."""
+"""Values of a file, with all aliases resolved."""
 
 _TAG = "tag:yaml.org,2002:"
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,7 +30,7 @@ _SCALARS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "str", 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value, with its place and that of its key."""
+    """One value, with its place and the place of its key."""
 
     data: Any
     mark: Mark
@@ -40,7 +40,7 @@ class Value:
     children: Mapping[str | int, Value] = field(default_factory=dict[str | int, "Value"])
 
     def at(self, path: Path) -> Value:
-        """The value there, or what is there of the way to it."""
+        """Return the value at ``path``, or the deepest value on the way to it that exists."""
         value = self
         for part in path:
             if part not in value.children:
@@ -54,9 +54,9 @@ class Value:
 
 
 def read(text: str, file: str) -> tuple[Value, list[SpecFault]]:
-    """The document, and what is wrong with it that does not keep one from reading on.
+    """Return the document, and the faults in spite of which it can be read.
 
-    Raises SpecError where it is not YAML at all.
+    Raises SpecError if the text is not YAML.
     """
     root = _compose(text, file)
     if root is None:
@@ -71,7 +71,7 @@ _FIRST = "begin with: - name: my-api"
 
 
 def fields_of(data: Any) -> dict[str, Any]:
-    """The fields of a mapping; none where ``data`` is something else."""
+    """Return the fields of a mapping; an empty dictionary if ``data`` is no mapping."""
     return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
@@ -98,7 +98,7 @@ def _check_depth(text: str, file: str) -> None:
 
 
 def _portable(error: yaml.YAMLError, text: str) -> yaml.YAMLError:
-    """The same error in the words of PyYAML's own parser, which tells more than libyaml's."""
+    """Return the same error from PyYAML's own parser, whose messages are more precise than libyaml's."""
     try:
         yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as same:
@@ -149,7 +149,7 @@ class _Reader:
         return Value(data, _place(node), key_mark, None, children)
 
     def _pairs(self, node: Any, path: Path) -> Iterator[tuple[ScalarNode, Node]]:
-        """A mapping's fields: those merged in by ``<<`` first, so that its own replace them."""
+        """Yield a mapping's fields. Merged ones (``<<``) come first, so that its own fields replace them."""
         seen: dict[str, Mark] = {}
         own: list[tuple[ScalarNode, Node]] = []
         for key, item in node.value:
@@ -207,7 +207,7 @@ class _Reader:
 
 
 def _plain(node: ScalarNode) -> Any:
-    """A scalar's value."""
+    """Return a scalar's value."""
     constructor = SafeConstructor()
     match node.tag.removeprefix(_TAG):
         case "null":
@@ -223,5 +223,5 @@ def _plain(node: ScalarNode) -> Any:
 
 
 def _place(node: Any) -> Mark:
-    """Where a node, or an event, begins."""
+    """Return the place where a node or an event begins."""
     return Mark(node.start_mark.line + 1, node.start_mark.column + 1)

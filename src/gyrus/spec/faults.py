@@ -1,4 +1,4 @@
-"""What is wrong with a specification, and where.
+"""The faults of a specification and their places.
 
 SpecError    one or more faults; nothing was done
 """
@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 Path = tuple[str | int, ...]
-"""Where in a document: ``("env", "KEY")``, ``("process", "command", 1)``."""
+"""A position in a document: ``("env", "KEY")``, ``("process", "command", 1)``."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A place in a text; both count from 1."""
+    """A place in a text. Line and column count from 1."""
 
     line: int
     column: int
@@ -26,27 +26,27 @@ START = Mark(1, 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
-    """What is wrong within a value, before it is known which file it came from."""
+    """A fault within a value, without the file that it came from."""
 
     path: Path
     message: str
     remedy: str = ""
     at_key: bool = False
-    """The key is at fault, not its value."""
+    """True if the fault is in the key, not in its value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecFault:
-    """One thing that is wrong.
+    """One fault of a specification.
 
-    >>> print(Fault(file="gyrus.yaml", mark=Mark(4, 3), field="handler.pth", message="unknown field",
-    ...             remedy='did you mean "path"?'))
+    >>> print(SpecFault(file="gyrus.yaml", mark=Mark(4, 3), field="handler.pth", message="unknown field",
+    ...                 remedy='did you mean "path"?'))
     gyrus.yaml:4:3: handler.pth: unknown field; did you mean "path"?
     """
 
     file: str
     mark: Mark | None
-    """None: the value came without a text."""
+    """The place in the file; None if the value came without a text."""
     field: str
     message: str
     remedy: str = ""
@@ -66,7 +66,7 @@ class SpecFault:
 
 
 class SpecError(Exception):
-    """The faults of a specification, in the order of the text."""
+    """One or more faults of a specification, in the order of the text."""
 
     faults: tuple[SpecFault, ...]
 
@@ -88,14 +88,14 @@ class Findings:
 
 
 def dotted(path: Path) -> str:
-    """``handler.path``, ``process.command[1]``. The API's own place in the file is told by the mark."""
+    """Return ``handler.path`` or ``process.command[1]``. The mark shows which API of the file it is."""
     path = path[1:] if path and isinstance(path[0], int) else path
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return "".join(parts).removeprefix(".")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that ``word`` was probably meant to be."""
+    """Return the known word that ``word`` most likely stands for. Returns None if none is close."""
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None

@@ -1,4 +1,4 @@
-"""The fields of a model: their choices, limits and examples, and where a field belongs."""
+"""The fields of a model: their choices, limits, examples and places."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Fields:
         for part in path:
             if not model:
                 return None
-            if isinstance(part, int):  # one of a list: the model is that of its entries
+            if isinstance(part, int):  # an index: the field has the entries' model
                 continue
             field = model.model_fields.get(part)
             model = model_in(field.annotation) if field else None
@@ -34,7 +34,7 @@ class Fields:
         return self.root if not path else model_in(field.annotation) if field else None
 
     def homes(self, name: str) -> Iterator[Path]:
-        """Every place in the specification where a field of this name belongs."""
+        """Yield every place in the specification that has a field of this name."""
         yield from _homes(self.root, name, ())
 
     def choices(self, path: Path) -> list[str]:
@@ -42,7 +42,7 @@ class Fields:
         return list(_literals(field.annotation)) if field else []
 
     def range(self, path: Path, context: Mapping[str, Any]) -> str:
-        """``from 1 to 64``; the limits are read from the field, since an error names only the one it hit."""
+        """Return the limits as ``from 1 to 64``, read from the field: an error has only the one it hit."""
         limits: dict[str, Any] = dict(context)
         field = self.field_at(path)
         for limit in field.metadata if field else ():
@@ -55,7 +55,7 @@ class Fields:
         return " and ".join(f"{word} {limits[name]:g}" for name, word in words.items() if name in limits)
 
     def example(self, path: Path) -> Any:
-        """A value that the field may have; None where there is none to show."""
+        """Return a valid value of the field. Returns None if there is none to show."""
         field = self.field_at(path)
         if field is None:
             return None
@@ -69,13 +69,13 @@ class Fields:
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model of a section, or of a list's entries."""
+    """Return the model of a section or of a list's entries. Returns None for other fields."""
     candidates = (annotation, *get_args(annotation))
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 
 def _section(model: type[BaseModel]) -> dict[str, Any]:
-    """The required fields of a section; if none is required, its first field."""
+    """Return the required fields of a section; its first field if none is required."""
     fields = model.model_fields
     needed = {
         name: field.examples[0] for name, field in fields.items() if field.examples and field.is_required()
@@ -97,7 +97,7 @@ def _homes(model: type[BaseModel], name: str, path: Path) -> Iterator[Path]:
 
 
 def _literals(annotation: Any) -> Iterator[str]:
-    """The words that a field may be, whether or not it may be nothing, too."""
+    """Yield the words that a field allows, also if it allows null as well."""
     for choice in get_args(annotation):
         if isinstance(choice, str):
             yield choice

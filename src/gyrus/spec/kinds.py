@@ -1,4 +1,4 @@
-"""The kinds of APIs and their models: ``kind`` selects what a specification is checked against."""
+"""The kinds of APIs and their models: ``kind`` selects the model that checks a specification."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ DEFAULT_KIND = "RealtimeAPI"
 """The kind of a specification that names none."""
 
 KINDS: dict[str, type[ApiSpec]] = {"RealtimeAPI": RealtimeSpec}
-"""By the value of ``kind``. A new kind is one more line here, and one in ``gyrus.control.planners``."""
+"""By the value of ``kind``. A new kind needs one line here, and one in ``gyrus.control.planners``."""
 
 LATER_KINDS = ("AsyncAPI", "BatchAPI", "TaskAPI", "TrafficSplitter")
-"""Kinds that no model exists for yet."""
+"""Kinds without a model so far."""
 
 
 def model_of(kind: Any) -> type[ApiSpec]:
-    """The model of this kind; of an unknown one the default's, which refuses ``kind`` itself."""
+    """Return the model of this kind. An unknown kind gets the default model, which refuses ``kind``."""
     known = KINDS.get(kind) if isinstance(kind, str) else None
     return known or KINDS[DEFAULT_KIND]

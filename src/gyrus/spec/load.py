@@ -1,4 +1,4 @@
-"""From a YAML file to checked specifications, or to everything that is wrong with it at once."""
+"""Reading a YAML file into checked specifications, or into all of its faults at once."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from gyrus.spec.project import handler_faults, missing_files, nearest_file
 
 FILE = "gyrus.yaml"
 LARGEST = 2**20
-"""Bytes of a specification's file."""
+"""The most bytes of a specification's file."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpecFile:
-    """A file that was read and found right."""
+    """A file without faults."""
 
     path: Path
     folder: Path
-    """The project: what the file's paths are relative to, and what is packaged."""
+    """The project's folder. The file's paths are relative to it, and it is packaged."""
     apis: tuple[ApiSpec, ...]
 
 
 def load(path: Path, *, files: bool = True) -> SpecFile:
     """Read a YAML file, or the ``gyrus.yaml`` of a folder, and check that the files it names are there.
 
-    Faults name the file as ``path`` does: relative paths stay relative. Without ``files``, those that it
-    names need not be there.
+    Faults name the file as ``path`` does: a relative path stays relative. Without ``files``, the files that
+    it names need not exist.
 
     Raises SpecError.
     """
@@ -47,7 +47,7 @@ def load(path: Path, *, files: bool = True) -> SpecFile:
 
 
 def loads(text: str, name: str) -> tuple[ApiSpec, ...]:
-    """Check a YAML text; ``name`` stands for its file in what is said of it. No file is looked at.
+    """Check a YAML text. Faults call its file ``name``. Files that the text names are not checked.
 
     Raises SpecError.
     """
@@ -57,7 +57,7 @@ def loads(text: str, name: str) -> tuple[ApiSpec, ...]:
 def check(apis: Sequence[Any], name: str) -> tuple[ApiSpec, ...]:
     """Check plain data that came without a text.
 
-    Raises SpecError, its faults without marks.
+    Raises SpecError, whose faults have no marks.
     """
     entries = [_Entry(index, data, None, validate(data)) for index, data in enumerate(apis)]
     draft = _Draft(name, entries, [])
@@ -99,7 +99,7 @@ class _Draft:
         return draft
 
     def settle(self) -> None:
-        """Collect what each API's own check and the comparison of all found."""
+        """Collect the faults of each API, and those of the APIs compared with each other."""
         for entry in self.entries:
             if isinstance(entry.outcome, list):
                 for fault in entry.outcome:
@@ -122,7 +122,7 @@ class _Draft:
 
 
 def _items(root: Value, file: str) -> list[Value]:
-    """The file's APIs; a single one may stand without a list around it."""
+    """Return the file's APIs. A single API needs no list around it."""
     if fields_of(root.data):
         return [root]
     if root.children:
@@ -139,7 +139,7 @@ def _entry(index: int, item: Value) -> _Entry:
 
 
 def _as_written(item: Value) -> Any:
-    """The data, with numbers as text where text is wanted: ``PORT: 8080``, ``[serve, --port, 8080]``."""
+    """Return the data, with numbers as text where text is required: ``PORT: 8080``, ``[serve, 8080]``."""
     data = dict(fields_of(item.data))
     if not data:
         return item.data
@@ -158,7 +158,7 @@ def _text_of(value: Value) -> Any:
 
 
 def _twins(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, Contradiction]]:
-    """APIs that an earlier one leaves no room for."""
+    """Yield the APIs that have the name or the endpoint of an earlier one."""
     names: dict[str, _Entry] = {}
     endpoints: dict[str, _Entry] = {}
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Does the folder hold what the specification names, and can the handler's file be one? Runs nothing."""
+"""Checks of the project's folder: the files that a specification names, and its handler. Runs no code."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gyrus.spec.words import check_file, check_python_file
 
 HANDLER = ("handler", "path")
 FILES = (HANDLER, ("handler", "requirements"), ("process", "requirements"))
-"""The fields that name a file of the project."""
+"""Fields that name a file of the project."""
 
 
 def missing_files(data: Any, folder: Path) -> Iterator[Contradiction]:
-    """The files that one API (plain data, perhaps faulty) names and that are not there."""
+    """Yield the files that one API (plain data, perhaps faulty) names and that do not exist."""
     for path, name in _named_files(data):
         target = folder / name
         if not os.path.isfile(target):
@@ -32,7 +32,7 @@ def missing_files(data: Any, folder: Path) -> Iterator[Contradiction]:
 
 
 def handler_faults(data: Any, folder: Path) -> Iterator[SpecFault]:
-    """What is wrong within the handler's file, where it is there."""
+    """Yield the faults in the handler's file, if it exists."""
     for path, name in _named_files(data):
         file = folder / name
         if path == HANDLER and os.path.isfile(file) and _is_inside(file, folder):
@@ -40,7 +40,7 @@ def handler_faults(data: Any, folder: Path) -> Iterator[SpecFault]:
 
 
 def _is_inside(file: Path, folder: Path) -> bool:
-    """Whether it is, with all links followed."""
+    """Return True if the file is inside the folder, with all links followed."""
     return file.resolve().is_relative_to(folder.resolve())
 
 
@@ -53,7 +53,7 @@ def _named_files(data: Any) -> Iterator[tuple[faults.Path, str]]:
             if isinstance(value, str):
                 yield path, check(value)
         except ValueError:
-            pass  # told by the models
+            pass  # the models report it
 
 
 def _missing(target: Path, name: str) -> str:
@@ -64,14 +64,17 @@ def _missing(target: Path, name: str) -> str:
 
 
 def _similar(target: Path, folder: Path) -> str:
-    """The nearest name beside a missing file."""
+    """Return the remedy for a missing file: the nearest name beside it, or to create it."""
     parent = target.parent if target.parent.is_dir() else folder
     close = nearest_file(target.name, parent, (target.suffix,))
     return f'did you mean "{(parent / close).relative_to(folder).as_posix()}"?' if close else "create it"
 
 
 def nearest_file(name: str, folder: Path, suffixes: Collection[str]) -> str | None:
-    """The file of such a kind in the folder that was probably meant; the only one in any case."""
+    """Return the file with one of these suffixes that ``name`` most likely stands for.
+
+    If the folder has only one such file, return that one. Returns None if no file is close.
+    """
     try:
         names = [entry.name for entry in folder.iterdir() if entry.suffix in suffixes]
     except OSError:
@@ -80,7 +83,7 @@ def nearest_file(name: str, folder: Path, suffixes: Collection[str]) -> str | No
 
 
 def _inspect(file: Path) -> Iterator[SpecFault]:
-    """A handler's file must be valid Python, and have a class that can be the handler."""
+    """Check that a handler's file is valid Python with a class that can be the handler."""
     try:
         tree = _parse(file)
     except SyntaxError as error:
@@ -101,7 +104,7 @@ def _inspect(file: Path) -> Iterator[SpecFault]:
 def _parse(file: Path) -> ast.Module:
     source = file.read_bytes()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an odd escape in a string is no fault of the deployment
+        warnings.simplefilter("ignore")  # an invalid escape in a string is no reason to refuse a deployment
         tree = ast.parse(source, str(file))
         compile(tree, str(file), "exec", dont_inherit=True)
     return tree
@@ -112,12 +115,12 @@ class _Class:
     name: str
     mark: Mark
     predicts: bool | None
-    """None: unknown, since it inherits from what is not in this file."""
+    """True if the class has a method predict; None if unknown, because a base is not in this file."""
     bases: frozenset[str]
 
 
 def _handler_class(tree: ast.Module) -> tuple[Mark, str, str] | None:
-    """What is wrong with the choice of a handler, if anything is for sure."""
+    """Return the fault in the choice of the handler. Returns None if there is none for certain."""
     bound, classes = _names(tree)
     if "Handler" in bound or "*" in bound:
         handler = classes.get("Handler")
@@ -135,7 +138,7 @@ def _handler_class(tree: ast.Module) -> tuple[Mark, str, str] | None:
 
 
 def _names(tree: ast.Module) -> tuple[set[str], dict[str, _Class]]:
-    """The names that the module binds at its top, and its classes."""
+    """Return the names that the module binds at its top level, and its classes."""
     bound: set[str] = set()
     classes: dict[str, _Class] = {}
     for statement in _statements(tree.body):
@@ -155,7 +158,7 @@ def _names(tree: ast.Module) -> tuple[set[str], dict[str, _Class]]:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Those that run when the module is imported: also within if, try and with."""
+    """Yield the statements that run when the module is imported, also within if, try and with."""
     for statement in body:
         yield statement
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -173,7 +176,7 @@ def _class(node: ast.ClassDef, known: Mapping[str, _Class]) -> _Class:
 
 
 def _predicts(node: ast.ClassDef, bases: frozenset[str], known: Mapping[str, _Class]) -> bool | None:
-    """Whether the class has the method; None where it may inherit it from elsewhere."""
+    """Return whether the class has the method. Returns None if it may inherit it from elsewhere."""
     if any("predict" in _member_names(statement) for statement in node.body):
         return True
     inherited = [known[base].predicts if base in known else None for base in bases - {"object", "ABC"}]

@@ -1,7 +1,7 @@
 """Durations, memory, cores and shares as the YAML writes them.
 
-A value that cannot be read raises ValueError, whose text goes on after the value: ``is not a duration; write
-for example 10s``.
+An invalid value raises ValueError. Its text continues a sentence that begins with the value: ``is not a
+duration; write for example 10s``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_CORES = 1024
 
 
 def parse_duration(value: Any) -> timedelta:
-    """``500ms``, ``10s``, ``5m``, ``1h``; several may follow each other (``1m30s``). Whole milliseconds."""
+    """Parse ``500ms``, ``10s``, ``5m``, ``1h`` or a sequence (``1m30s``) into whole milliseconds."""
     if isinstance(value, timedelta):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -56,7 +56,7 @@ def format_duration(value: timedelta) -> str:
 
 
 def parse_memory(value: Any) -> int:
-    """Bytes of ``512Mi``, ``1Gi``, ``1.5G``, ``128e6`` or a plain number, as in Kubernetes."""
+    """Parse ``512Mi``, ``1Gi``, ``1.5G``, ``128e6`` or a plain number into bytes, as Kubernetes does."""
     size = value if isinstance(value, int) and not isinstance(value, bool) else _parse_size(value)
     if not LEAST_MEMORY <= size <= MOST_MEMORY:
         raise ValueError("is out of range: 1Mi to 1Pi; write for example 512Mi or 1Gi")
@@ -64,7 +64,8 @@ def parse_memory(value: Any) -> int:
 
 
 def format_memory(size: int) -> str | int:
-    """
+    """Format bytes with the largest unit that divides them. Returns the number if none does.
+
     >>> format_memory(512 * 2**20), format_memory(1500)
     ('512Mi', 1500)
     """
@@ -75,7 +76,7 @@ def format_memory(size: int) -> str | int:
 
 
 def tell_memory(size: int) -> str:
-    """For people: rounded down to a tenth of its unit.
+    """Format bytes for display, rounded down to a tenth of the unit.
 
     >>> tell_memory(25_275_000_000), tell_memory(512 * 2**20), tell_memory(1500)
     ('23.5Gi', '512Mi', '1.4Ki')
@@ -87,7 +88,8 @@ def tell_memory(size: int) -> str:
 
 
 def tell_cores(thousandths: int) -> str:
-    """
+    """Format thousandths of a core for display.
+
     >>> tell_cores(200), tell_cores(1800), tell_cores(64_000), tell_cores(0)
     ('200m', '1.8', '64', '0')
     """
@@ -103,7 +105,7 @@ def _parse_size(value: Any) -> int:
 
 
 def parse_cores(value: Any) -> float:
-    """Cores of ``200m``, ``1`` or ``0.5``, as in Kubernetes."""
+    """Parse ``200m``, ``1`` or ``0.5`` into cores, as Kubernetes does."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         cores = float(value)
     else:
@@ -117,7 +119,7 @@ def parse_cores(value: Any) -> float:
 
 
 def parse_share(value: Any) -> int | str:
-    """A count, or a share such as ``25%``."""
+    """Check a count, or a share such as ``25%``."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str) and _SHARE.fullmatch(value):
@@ -126,7 +128,7 @@ def parse_share(value: Any) -> int | str:
 
 
 def share_of(value: int | str, total: int, *, up: bool) -> int:
-    """The count that ``value`` (a count or a share) means for ``total``, rounded up or down."""
+    """Return the count that ``value`` (a count or a share) means for ``total``, rounded up or down."""
     if isinstance(value, int):
         return value
     exact = int(value.removesuffix("%")) * total / 100
@@ -134,7 +136,7 @@ def share_of(value: int | str, total: int, *, up: bool) -> int:
 
 
 def between(least: str, most: str) -> AfterValidator:
-    """Durations from ``least`` to ``most``."""
+    """Return a validator that accepts durations from ``least`` to ``most``."""
     lower, upper = parse_duration(least), parse_duration(most)
 
     def check(value: timedelta) -> timedelta:

@@ -31,32 +31,32 @@ def _default_concurrency(fields: dict[str, Any]) -> int | None:
 
 
 class RealtimeSpec(ApiSpec):
-    """One API."""
+    """One API that answers each request at once."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["handler"]}, {"required": ["process"]}]}
     )
 
     kind: Literal["RealtimeAPI"] = "RealtimeAPI"  # pyright: ignore[reportIncompatibleVariableOverride] -- frozen
-    """What kind of API it is: a RealtimeAPI answers each request at once."""
+    """The kind of the API. A RealtimeAPI answers each request at once."""
     handler: Handler | None = None
-    """A Python class that answers. Exactly one of handler and process is needed."""
+    """A Python class that answers requests. Exactly one of handler and process is required."""
     process: Process | None = None
-    """Any HTTP server that listens on $PORT. Exactly one of handler and process is needed."""
+    """Any HTTP server that listens on $PORT. Exactly one of handler and process is required."""
     max_concurrency: int | None = Field(default_factory=_default_concurrency, ge=1, le=100_000)
-    """Requests that a replica works on at once; null: no limit. By default one for each process of a handler
-    (with batching, one batch for each), and no limit for a process."""
+    """Requests that a replica processes at the same time; null means no limit. By default one for each
+    process of a handler (with batching, one batch for each), and no limit for a process."""
     max_queue_length: int = Field(default=100, ge=0, le=100_000)
-    """Requests that wait at a replica before the next is refused with 503."""
+    """The most requests that wait at a replica. The next one is refused with 503."""
     timeout: Annotated[Duration, between("1ms", "24h")] = timedelta(seconds=60)
-    """From a request's arrival until its answer starts; then it is refused with 504."""
+    """Time from a request's arrival until its answer starts. After it, the request is refused with 504."""
     max_hold: Annotated[Duration, between("0ms", "24h")] | None = None
-    """How long a request may be held while no replica is there; then it is refused with 503. By default, and
-    at most, timeout."""
+    """The longest time that a request is held while there is no replica. After it, the request is refused
+    with 503. By default, and at most, timeout."""
     idempotent: bool = False
-    """Every request may be sent twice: the gateway retries them all, not only GET and HEAD."""
+    """Every request may be sent twice: the gateway then retries all methods, not only GET and HEAD."""
     compute: Compute = Compute()
-    """What one replica needs."""
+    """The resources of one replica."""
     env: dict[Variable, Text] = Field(
         default_factory=dict,
         examples=[{"LOG_LEVEL": "info"}],
@@ -64,17 +64,17 @@ class RealtimeSpec(ApiSpec):
     )
     """Environment variables of the replica."""
     autoscaling: Autoscaling = Autoscaling()
-    """How many replicas run."""
+    """The number of replicas."""
     update_strategy: UpdateStrategy = UpdateStrategy()
-    """How an update proceeds."""
+    """Limits of an update."""
     networking: Networking = Networking()
-    """Where the API is found."""
+    """The address of the API."""
 
     @classmethod
     def missing(cls, fields: Mapping[str, Any]) -> Iterator[Contradiction]:
         misspelt = any(nearest(name, SOURCES) for name in fields.keys() - cls.model_fields.keys())
         fault = _source_fault([name for name in SOURCES if fields.get(name) is not None])
-        if fault and not misspelt:  # an unknown field that was meant to be the source is a fault already
+        if fault and not misspelt:  # an unknown field that was meant to be the source is already a fault
             yield fault
 
     def contradictions(self) -> Iterator[Contradiction]:
@@ -118,9 +118,9 @@ class RealtimeSpec(ApiSpec):
 
     @property
     def slots(self) -> int | None:
-        """Requests that one replica works on at once; None: no limit.
+        """Requests that one replica processes at the same time; None means no limit.
 
-        With batching they count requests, not batches, and suffice for one batch in each process.
+        With batching, slots count requests, not batches. They suffice for one batch in each process.
         """
         if self.max_concurrency is None or not self.handler:
             return self.max_concurrency
@@ -128,12 +128,12 @@ class RealtimeSpec(ApiSpec):
 
     @property
     def target_in_flight(self) -> float:
-        """Requests in flight per replica that the autoscaler aims at."""
+        """The autoscaler's target of requests in flight per replica."""
         return self.autoscaling.target_in_flight or self.slots or 1
 
     @property
     def hold(self) -> timedelta:
-        """How long a request may be held while no replica is there."""
+        """The longest time that a request is held while there is no replica."""
         return self.timeout if self.max_hold is None else min(self.max_hold, self.timeout)
 
     @property
@@ -171,9 +171,9 @@ class RealtimeSpec(ApiSpec):
         return self.autoscaling.initial
 
     def bounded_replicas(self, present: int) -> int:
-        """At least one, unless ``init_replicas`` is 0.
+        """Return at least one, unless ``init_replicas`` is 0.
 
-        A revision that nothing runs of would be live unseen.
+        Without a replica, a revision would become live although no code of it has ever run.
         """
         bounds = self.autoscaling
         least = max(bounds.min_replicas, 0 if bounds.init_replicas == 0 else 1)
@@ -181,12 +181,12 @@ class RealtimeSpec(ApiSpec):
 
 
 def _source_fault(given: list[str]) -> Contradiction | None:
-    """Exactly one thing must answer."""
+    """Return the fault if not exactly one field names what answers requests."""
     if len(given) == 1:
         return None
-    remedy = "exactly one of handler, model, process, pod is needed"
+    remedy = "exactly one of handler, model, process, pod is required"
     if not given:
-        return Contradiction(path=(), message="says nothing that answers requests", remedy=remedy)
+        return Contradiction(path=(), message="names nothing that answers requests", remedy=remedy)
     message = f"has {' and '.join(given)}"
     return Contradiction(path=(given[-1],), message=message, remedy=remedy, at_key=True)
 

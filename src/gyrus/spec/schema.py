@@ -15,7 +15,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of a whole file: a list of APIs."""
+    """Return the schema of a whole file, which is a list of APIs."""
     definitions: dict[str, Any] = {}
     for kind, model in KINDS.items():
         definitions |= _definitions(kind, model)
@@ -32,24 +32,24 @@ def json_schema() -> dict[str, Any]:
 
 
 def _definitions(kind: str, model: type[ApiSpec]) -> dict[str, Any]:
-    """One kind's model, under the kind's name, and then those of its sections."""
+    """Return the schemas of one kind's model, under the kind's name, and of its sections."""
     api: dict[str, Any] = _tidy(model.model_json_schema(schema_generator=_Generator))
     sections = api.pop("$defs", {})
     return {kind: api} | sections
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes durations as the YAML does."""
+    """A generator that writes durations as the YAML does."""
 
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
 def _tidy(node: Any) -> Any:
-    """Leave out what tells a reader nothing.
+    """Leave out redundant parts of a schema.
 
-    That is: titles that repeat names, defaults of sections (their fields have their own), and null where it
-    means the same as leaving the field out.
+    These are titles that repeat names, defaults of sections (their fields have their own), and null if it
+    means the same as a missing field.
     """
     if isinstance(node, list):
         return [_tidy(item) for item in cast("list[Any]", node)]
@@ -68,6 +68,6 @@ def _tidy(node: Any) -> Any:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """The one alternative beside null, in place of the choice."""
+    """Return the only alternative to null in place of the choice. Returns {} if there are more."""
     others = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     return {"anyOf": []} | others[0] if len(others) == 1 else {}

@@ -1,7 +1,7 @@
-"""A specification as it is stored: a JSON document and its version. What is stored may outlive what reads it.
+"""Stored specifications: a JSON document and its version, which any later gyrus reads.
 
-Reading never raises: a specification that this gyrus cannot read is a value with the reason, so that a
-fault of one API stays with that API.
+Reading never raises. A specification that this gyrus cannot read becomes a value with the reason, so that a
+fault of one API does not affect others.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class UnreadableSpec:
 
     @property
     def request_timeout(self) -> timedelta:
-        """From a request's arrival until its answer starts, as far as that is understood."""
+        """Time from a request's arrival until its answer starts; the default if it cannot be read."""
         try:
             return parse_duration(self.document.get("timeout")) or DEFAULT_TIMEOUT
         except ValueError:
             return DEFAULT_TIMEOUT
 
     def sentence(self, revision: int) -> str:
-        """Return why nothing can be started of this revision."""
+        """Return a sentence that explains why no replica of this revision can start."""
         return f"Revision {revision} cannot be read: {self.reason}."
 
 
@@ -54,16 +54,16 @@ StoredSpec = ApiSpec | UnreadableSpec
 
 
 class _Unreadable(Exception):
-    """Its message is the reason."""
+    """A document that cannot be read. The message is the reason."""
 
 
 def write(spec: ApiSpec) -> str:
-    """The document, ASCII only, with all defaults: later ones do not change what is deployed."""
+    """Return the document, ASCII only. It has all defaults, so that later ones change no deployment."""
     return json.dumps(spec.model_dump(mode="json"))
 
 
 def read(text: str, version: int, endpoint_path: str, upgrades: Sequence[Upgrade] = UPGRADES) -> StoredSpec:
-    """The specification that a document of this version holds."""
+    """Return the specification in a document of this version."""
     document: dict[str, Any] = {}
     try:
         document = _parsed(text)
@@ -76,9 +76,9 @@ def _parsed(text: str) -> dict[str, Any]:
     try:
         document: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _Unreadable(f"what is stored is not JSON ({error}); {REMEDY}") from error
+        raise _Unreadable(f"the stored document is not JSON ({error}); {REMEDY}") from error
     if not isinstance(document, dict):
-        raise _Unreadable(f"what is stored is not a JSON object; {REMEDY}")
+        raise _Unreadable(f"the stored document is not a JSON object; {REMEDY}")
     return fields_of(document)
 
 
@@ -89,7 +89,12 @@ def _brought_up(document: dict[str, Any], version: int, upgrades: Sequence[Upgra
         raise _Unreadable(f"{message}; {NEWER_REMEDY}")
     try:
         return upgraded(document, version, upgrades)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:  # not what that version writes
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:  # not of that version
         message = f"it cannot be brought from version {version} to {newest} ({type(error).__name__}: {error})"
         raise _Unreadable(f"{message}; {REMEDY}") from error
 
@@ -105,7 +110,7 @@ def _checked(document: dict[str, Any]) -> ApiSpec:
 
 
 def _told(faults: Sequence[Contradiction]) -> str:
-    """The first faults, by field."""
+    """Return the first faults, by field."""
     shown = [": ".join(filter(None, (dotted(fault.path), fault.message))) for fault in faults[:SHOWN_FAULTS]]
     more = len(faults) - len(shown)
     return ", ".join(shown) + (f" and {more} more faults" if more else "")

@@ -1,4 +1,4 @@
-"""YAML's own complaints in plain words: what was probably meant, and where."""
+"""Errors of the YAML parser in plain words: the probable cause and its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gyrus.spec.faults import START, Mark, SpecFault
 
 
 def explain(error: yaml.YAMLError, text: str, file: str) -> SpecFault:
-    """The fault that a parser's error is about."""
+    """Return the fault behind a parser's error."""
     if isinstance(error, ReaderError):
         return _unreadable(error, text, file)
     if not isinstance(error, yaml.MarkedYAMLError):

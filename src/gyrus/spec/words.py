@@ -1,6 +1,7 @@
 """Texts with rules of their own: names, paths, variables.
 
-A value that breaks its rule raises ValueError, whose text goes on after the value, as in quantities.
+An invalid value raises ValueError. Its text continues a sentence that begins with the value, as in
+``quantities``.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from pydantic import AfterValidator, Field, JsonValue
 LONGEST_NAME = 42
 LONGEST_ENDPOINT = 200
 RESERVED_ENDPOINTS = frozenset({"healthz", "readyz", "metrics"})
-"""Answered by the gateway or a replica itself, so that no API's path may begin with one."""
+"""Paths that the gateway or a replica answers itself. No API's path may begin with one."""
 RESERVED_VARIABLES = "GYRUS_"
-"""Prefix of the variables by which the platform talks to a replica."""
+"""Prefix of the variables that the platform sets for a replica."""
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SEGMENT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -36,7 +37,7 @@ def check_name(value: str) -> str:
 
 
 def suggest_name(value: str) -> str:
-    """The valid name nearest to ``value``."""
+    """Return the valid name nearest to ``value``."""
     plain = re.sub(r"[^a-z0-9]+", "-", value.lower())
     return re.sub(r"^[^a-z]+", "", plain)[:LONGEST_NAME].strip("-") or "my-api"
 
@@ -46,8 +47,8 @@ def check_endpoint(value: str) -> str:
     if len(path) > LONGEST_ENDPOINT:
         raise ValueError(f"has {len(path)} characters; at most {LONGEST_ENDPOINT} are allowed")
     if not all(_SEGMENT.fullmatch(segment) for segment in path.split("/")):
-        raise ValueError("is not an endpoint: small letters, digits and hyphens, parted by single slashes; "
-                         "write for example iris or models/iris")  # fmt: skip
+        raise ValueError("is not an endpoint: small letters, digits and hyphens, separated by single "
+                         "slashes; write for example iris or models/iris")  # fmt: skip
     if path.split("/")[0] in RESERVED_ENDPOINTS:
         raise ValueError(
             f"is reserved; an endpoint cannot begin with {', '.join(sorted(RESERVED_ENDPOINTS))}"
@@ -65,14 +66,14 @@ def check_variable(value: str) -> str:
 
 
 def check_text(value: str) -> str:
-    """What may be handed to another process."""
+    """Check a text that is passed to another process."""
     if "\0" in value:
         raise ValueError("holds a NUL character; remove it")
     return value
 
 
 def check_file(value: str) -> str:
-    """A file of the project, relative to its folder."""
+    """Check the path of a file of the project, relative to its folder."""
     path = PurePosixPath(value)
     if not value.strip() or path.name in {"", "."} or "\0" in value:
         raise ValueError("names no file; write a path relative to the folder of the YAML file")
@@ -92,15 +93,15 @@ def check_python_file(value: str) -> str:
 
 
 def check_route(value: str) -> str:
-    """A path of a replica, such as that of its readiness check."""
+    """Check a path of a replica, such as the one of its readiness check."""
     if not re.fullmatch(r"/[!-~]*", value):
         raise ValueError("is not a path of the server; write for example /health")
     return value
 
 
 def check_cron(value: str) -> str:
-    """A cron line of five fields, as Debian's cron reads it."""
-    from cronsim import CronSim, CronSimError  # only where there is a schedule
+    """Check a cron line of five fields, as Debian's cron reads it."""
+    from cronsim import CronSim, CronSimError  # imported late: only a few specifications have a schedule
 
     if len(value.split()) != 5:
         raise ValueError("is not a cron line of five fields; write for example 0 8 * * mon-fri")
@@ -122,7 +123,7 @@ def check_time_zone(value: str) -> str:
 
 
 def check_finite(config: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """A configuration holds what JSON can."""
+    """Check that a configuration has only values that JSON has."""
     try:
         json.dumps(config, allow_nan=False)
     except ValueError as error:

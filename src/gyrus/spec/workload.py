@@ -1,4 +1,4 @@
-"""An API's workload, made from its specification. Pure."""
+"""The workload of an API, built from its specification. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gyrus.spec.api import Compute, Handler, Process
 from gyrus.spec.realtime import RealtimeSpec
 
 START_TIMEOUT = 600.0
-"""Seconds from a process's start until it must be ready."""
+"""Seconds within which a process must be ready after its start."""
 DRAIN_ALLOWANCE = 30.0
 """Seconds that a draining process gets beyond its API's request timeout."""
 
 
 def workload_of(spec: RealtimeSpec, package: str | None) -> Workload:
-    """Return what this API's replicas run. ``package``: digest of the archive of the project's files."""
+    """Return the workload of this API's replicas. ``package``: digest of the archive with the project."""
     source = spec.handler or spec.process
     return Workload(
         code=_code(spec, package),
@@ -60,8 +60,10 @@ def _process(process: Process) -> ProcessConfig:
 
 
 def _limits(spec: RealtimeSpec) -> Limits:
-    """Return the limits of one process. All processes together never have more slots than the replica, and
-    each has a queue if the replica has one."""
+    """Return the limits of one process.
+
+    All processes together never have more slots than the replica. Each has a queue if the replica has one.
+    """
     processes = _processes(spec)
     return Limits(
         max_concurrency=None if spec.slots is None else max(1, spec.slots // processes),

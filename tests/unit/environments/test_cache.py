@@ -202,7 +202,7 @@ async def test_a_home_that_cannot_be_written_is_told(bench: Bench) -> None:
     failure = await bench.failure()
     assert str(failure) == (
         f"the environment could not be written ({bench.home.python_environments}: File exists); "
-        "make room or correct its rights"
+        "free disk space or correct its permissions"
     )
 
 

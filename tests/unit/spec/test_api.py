@@ -115,7 +115,7 @@ def test_a_new_field_with_a_default_changes_no_digest(spec: RealtimeSpec):
 
 
 def test_a_wrong_specification_cannot_be_made():
-    with pytest.raises(ValidationError, match="says nothing that answers"):
+    with pytest.raises(ValidationError, match="names nothing that answers"):
         RealtimeSpec(name="iris")
     with pytest.raises(ValidationError, match="would never work"):
         RealtimeSpec(name="iris", handler=Handler(path="h.py", processes=4), max_concurrency=2)

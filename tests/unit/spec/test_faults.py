@@ -76,8 +76,8 @@ def test_data_without_a_text_is_named_by_its_api():
         check([{"name": "a", "handler": {"path": "h.py"}, "timeout": 5}, {"name": "a"}, 3], "request")
     assert [str(fault) for fault in caught.value.faults] == [
         "request: [2]: an API must be a mapping, not 3; write - name: my-api",
-        "request: a: says nothing that answers requests; "
-        "exactly one of handler, model, process, pod is needed",
+        "request: a: names nothing that answers requests; "
+        "exactly one of handler, model, process, pod is required",
         "request: a: name: a is the name of another API too, as number 1; rename one of them",
         "request: a: timeout: 5 has no unit; write for example 5s",
     ]

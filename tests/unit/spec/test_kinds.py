@@ -70,8 +70,8 @@ class TestAnotherKind:
             'gyrus.yaml:3:10: echo.txt: unknown field; did you mean "text"?',
             "gyrus.yaml:3:26: echo.times: must be from 1 to 3, not 4",
             "gyrus.yaml:4:3: timeout: unknown field; known here: name, kind, echo",
-            "gyrus.yaml:5:3: says nothing that answers requests; "
-            "exactly one of handler, model, process, pod is needed",
+            "gyrus.yaml:5:3: names nothing that answers requests; "
+            "exactly one of handler, model, process, pod is required",
             'gyrus.yaml:6:9: kind: "EchApi" is not a kind; did you mean "EchoAPI"?',
         ]
 

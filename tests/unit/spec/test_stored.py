@@ -42,14 +42,14 @@ def test_what_is_written_is_read_again(spec: RealtimeSpec) -> None:
         (WRITTEN | {"timeout": "soon"}, 'timeout: "soon" is not a duration'),
         (WRITTEN | {"kind": "Teleporter"}, 'kind: "Teleporter" is not a kind'),
         (WRITTEN | {"kind": "TaskAPI"}, "kind: TaskAPI is not supported yet by this version"),
-        ({"name": "iris"}, "says nothing that answers requests"),
-        ({}, "name: is missing, says nothing that answers requests"),
+        ({"name": "iris"}, "names nothing that answers requests"),
+        ({}, "name: is missing, names nothing that answers requests"),
         (
             WRITTEN | dict.fromkeys("abcde"),
             "a: unknown field, b: unknown field, c: unknown field and 2 more faults",
         ),
-        ("[]", "what is stored is not a JSON object"),
-        ("", "what is stored is not JSON (Expecting value: line 1 column 1 (char 0))"),
+        ("[]", "the stored document is not a JSON object"),
+        ("", "the stored document is not JSON (Expecting value: line 1 column 1 (char 0))"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_names_the_field_and_the_remedy(document: Any, reason: str) -> None:

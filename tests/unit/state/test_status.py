@@ -141,7 +141,7 @@ class TestMessage:
         assert seen(UPDATING, replica(), replica(generation=2))[1] == "moving requests to the new replicas"
 
     def test_what_waits_for_capacity_counts_more_than_what_waits_for_its_turn(self) -> None:
-        turn = replica(Phase.PENDING, message="waiting for its turn to start (1 before it)")
+        turn = replica(Phase.PENDING, message="waiting to start (1 before it)")
         short = replica(Phase.PENDING, n=1, message="waiting for capacity: …", reason=Reason.CAPACITY)
         assert seen(CREATING, turn, short)[1] == "waiting for capacity: …"
         assert seen(CREATING, turn, short, short)[1] == "2 replicas: waiting for capacity: …"

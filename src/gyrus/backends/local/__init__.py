@@ -1,6 +1,6 @@
 """Replicas as supervised processes on this machine.
 
-Preparing a replica (project, environment, devices), launching its supervisor, watching it die, telling it to
-stop, finding it again after a restart and reading its logs belong here. What happens inside a replica belongs
-to ``gyrus.runtime``, and whether there should be one to ``gyrus.control``.
+This package prepares a replica (project, environment, devices), launches its supervisor, watches for its
+exit, stops it, adopts it after a restart of the operator and reads its logs. ``gyrus.runtime`` is the code
+inside a replica, and ``gyrus.control`` decides which replicas should exist.
 """

@@ -1,4 +1,4 @@
-"""Finding what an earlier operator left: replicas that run, that are half started, that are half removed."""
+"""Finding the replicas of an earlier operator: running, partly started or partly removed ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Adopted:
 
 
 def find_replicas(home: Home) -> list[Adopted]:
-    """All that are still wanted; what remains of others is removed. Blocks."""
+    """Return the replicas that still have an order, and remove the remains of others. Blocks."""
     folders = [ReplicaFolder(path) for path in sorted(home.replicas.iterdir()) if path.is_dir()]
     return list(_adopted(folders, find_supervisors() if folders else {}))
 
@@ -57,7 +57,7 @@ def _found(folder: ReplicaFolder, order: ReplicaOrder, supervisor: SupervisorPro
 
 
 def _holds_still(status: ReplicaStatus, order: ReplicaOrder, supervisor: SupervisorProcess | None) -> bool:
-    """Return True if a supervisor's report is still true: it runs, or it has ended the replica's only run."""
+    """Return True if a report is still valid: its supervisor runs, or the replica's only run has ended."""
     if supervisor:
         return status.pid == supervisor.pid
     return order.workload.restart is RestartPolicy.NEVER and status.phase in FINAL
@@ -66,7 +66,7 @@ def _holds_still(status: ReplicaStatus, order: ReplicaOrder, supervisor: Supervi
 def _with_pid(
     launch: LaunchRecord | None, supervisor: SupervisorProcess | None, status: ReplicaStatus | None
 ) -> LaunchRecord | None:
-    """The launch with its pid, even where the operator died before it could note that."""
+    """Return the launch with its pid, even if the operator died before it could record the pid."""
     if launch is None and supervisor is None and status is None:
         return None
     launch = launch or LaunchRecord()

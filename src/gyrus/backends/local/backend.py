@@ -1,4 +1,4 @@
-"""The local backend: its replicas, and what they share."""
+"""The local backend: its replicas, and the services that they share."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class LocalBackend:
 
     async def start(self, order: ReplicaOrder) -> None:
         if order.id in self._replicas or order.id in self._creating:
-            return
+            return  # also if an earlier call for the same replica still creates the folder
         folder = ReplicaFolder(self._home.replicas / order.id)
         self._creating.add(order.id)
         try:
@@ -136,6 +136,7 @@ class LocalBackend:
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
         forked = tuple(self._fork_servers.in_use())
+        # Revisions may be gone while replicas or fork servers of them still run.
         used = {replica.order.workload.code.package for replica in self._replicas}
         used |= {package for package, _ in forked}
         await self._services.projects.forget(digests - used)
@@ -194,7 +195,7 @@ class LocalBackend:
 
 
 def _make_folders(home: Home) -> None:
-    """Raises PermissionError if another user owns the folder of sockets."""
+    """Create the folders. Raises PermissionError if another user owns the folder of sockets."""
     home.replicas.mkdir(parents=True, exist_ok=True)
     home.fork_servers.mkdir(exist_ok=True)
     home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -202,7 +203,7 @@ def _make_folders(home: Home) -> None:
 
 
 def _check_ours(run: Path) -> None:
-    """Check the owner: the folder may lie where every user may write."""
+    """Check the owner, because the folder may be in a place where every user may write."""
     found = run.lstat()
     if run.is_symlink() or found.st_uid != os.geteuid():
         raise PermissionError(f"{run} belongs to another user; remove it, or choose another GYRUS_HOME")

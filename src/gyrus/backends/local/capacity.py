@@ -1,11 +1,11 @@
-"""The machine's CPU, memory and GPUs: who holds them, and who waits for them. Pure.
+"""The machine's CPU, memory and GPUs: the replicas that hold them, and the replicas that wait for them. Pure.
 
-Who waits is served in the order in which the replicas were ordered. A later one passes an earlier one only
-where that delays nobody: of everything that it needs, there must be enough for it *and* for all before it. So
-one that needs much is not passed for ever by those that need little.
+Waiting replicas get capacity in the order of their orders. A later replica passes an earlier one only if that
+delays no other: there must be enough of everything that it needs for it *and* for all before it. Therefore
+small replicas cannot pass a large one for ever.
 
-A replica that ends leaves what it held to a waiting one of its own API, where that needs no more of anything:
-an update is no new demand. Else what it held goes to the head of the line.
+A replica that ends passes its share to a waiting replica of its own API that needs no more of anything,
+because an update is no new demand. Otherwise its share goes to the head of the queue.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from gyrus.contract.workload import ComputeResources
 
 
 class Resource(StrEnum):
-    """Named as in ``compute``."""
+    """The resources of a machine, named as in ``compute``."""
 
     CPU = "cpu"
-    """Counted in thousandths of a core."""
+    """CPU in thousandths of a core."""
     MEMORY = "mem"
-    """Counted in bytes."""
+    """Memory in bytes."""
     GPU = "gpu"
 
 
 Amount = Mapping[Resource, int]
-"""Of every resource."""
+"""An amount of every resource."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What there is for replicas."""
+    """The resources of the machine that replicas may use."""
 
     cpu: int
     """Thousandths of a core."""
     mem: int
     """Bytes."""
     gpus: tuple[str, ...] = ()
-    """Names by which CUDA knows them."""
+    """Names of the GPUs in CUDA."""
 
     @property
     def amount(self) -> Amount:
@@ -49,11 +49,11 @@ class Machine:
 
 
 UNKNOWN = Machine(cpu=0, mem=0)
-"""Before anybody has looked."""
+"""The machine before its resources were read."""
 
 
 def needs_of(compute: ComputeResources) -> Amount:
-    """What one replica needs; memory that is not limited counts as none.
+    """Return the needs of one replica. Memory without a limit counts as none.
 
     >>> needs_of(ComputeResources(cpu=0.29, mem=1_048_576))[Resource.CPU]
     290
@@ -68,19 +68,19 @@ def total_of(amounts: Iterable[Amount]) -> Amount:
 
 
 def less(amount: Amount, taken: Amount) -> Amount:
-    """May be below zero."""
+    """Return the difference, which may be below zero."""
     return {resource: amount[resource] - taken[resource] for resource in Resource}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a replica asks for."""
+    """The claim of a replica."""
 
     replica: str
     api: str
     needs: Amount
     at: float = 0.0
-    """When the replica was ordered, in seconds since the epoch: its place in the line."""
+    """Seconds since the epoch at the replica's order, which decide its place in the queue."""
 
     @property
     def place(self) -> tuple[float, str]:
@@ -89,7 +89,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What a replica holds."""
+    """The share of a replica, which it holds."""
 
     claim: Claim
     gpus: tuple[str, ...] = ()
@@ -97,44 +97,44 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
-    """Why a claim is not met."""
+    """The reason why a claim is not met."""
 
     claim: Claim
     lacking: tuple[Resource, ...]
-    """Of what there is too little."""
+    """Resources of which there is not enough."""
     free: Amount
-    """What nobody holds, but that may be kept for others; below zero where more is held than there is."""
+    """The amount that no replica holds; some may be kept for others. Below zero where too much is held."""
     before: tuple[Claim, ...]
-    """Claims that are met before this one."""
+    """Claims ahead of this one in the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocations:
-    """Never gives out more than the machine has. What was held before it was kept may exceed that."""
+    """Shares and claims. Never allocates more than the machine has, but adopted shares may exceed that."""
 
     machine: Machine = UNKNOWN
     overcommit: bool = False
-    """Of CPU and memory, everybody gets what they ask for. GPUs are always counted."""
+    """True if CPU and memory are not counted. GPUs are always counted."""
     shares: Mapping[str, Share] = field(default_factory=dict[str, Share])
-    """By replica."""
+    """Shares by replica."""
     queue: tuple[Claim, ...] = ()
-    """Claims that are not met, in their order."""
+    """Claims that are not met, in the order of the orders."""
 
-    # What is asked of it
+    # Changes
 
     def keep(self, share: Share) -> Allocations:
-        """A replica that was found holds this, whether there is room for it or not."""
+        """Add the share of an adopted replica, even if there is no capacity for it."""
         return replace(self, shares={**self.shares, share.claim.replica: share})
 
     def ask(self, claim: Claim) -> Allocations:
-        """Idempotent by the replica. The claim is met, or waits in the line."""
+        """Meet the claim, or add it to the queue. Idempotent by replica."""
         if claim.replica in self.shares or any(other.replica == claim.replica for other in self.queue):
             return self
         queue = tuple(sorted((*self.queue, claim), key=lambda waiting: waiting.place))
         return replace(self, queue=queue)._served()
 
     def leave(self, replica: str) -> Allocations:
-        """A replica needs nothing any more, be it that it holds something or that it waits. Idempotent."""
+        """Remove a replica, whether it holds a share or waits for one. Idempotent."""
         queue = tuple(claim for claim in self.queue if claim.replica != replica)
         share = self.shares.get(replica)
         if share is None:
@@ -144,11 +144,11 @@ class Allocations:
         after = replace(self, shares=shares, queue=queue)
         return (after._given(heir) if heir else after)._served()
 
-    # What it tells
+    # Questions
 
     @property
     def counted(self) -> tuple[Resource, ...]:
-        """What must not be given out twice."""
+        """Resources that must not be allocated twice."""
         return (Resource.GPU,) if self.overcommit else tuple(Resource)
 
     @property
@@ -161,14 +161,14 @@ class Allocations:
         return less(self.machine.amount, held)
 
     def impossible(self, needs: Amount) -> tuple[Resource, ...]:
-        """Of what even the whole machine has too little."""
+        """Return the resources of which the whole machine has less than these needs."""
         there = self.machine.amount
         return tuple(resource for resource in self.counted if needs[resource] > there[resource])
 
     def room(self, api: str, needs: Amount) -> int | None:
-        """The most replicas of this API that fit in all; None: any number.
+        """Return how many replicas of this API fit in total. Returns None if there is no limit.
 
-        In the place of those that it has, and in what nobody holds and no other API waits for.
+        They may use what its present replicas hold, and what is free and not claimed by other APIs.
         """
         own = total_of(share.claim.needs for share in self.shares.values() if share.claim.api == api)
         spare = self._spare(api)
@@ -180,22 +180,22 @@ class Allocations:
         return min(fitting, default=None)
 
     def shortages(self) -> Iterator[Shortage]:
-        """Of every claim in the line, and in its order."""
+        """Yield the shortage of every claim in the queue, in its order."""
         free = left = self.free
         for place, claim in enumerate(self.queue):
             lacking = self._lacking(claim.needs, left)
             yield Shortage(claim=claim, lacking=lacking, free=free, before=self.queue[:place])
             left = less(left, claim.needs)
 
-    # How it decides
+    # Decisions
 
     def _served(self) -> Allocations:
-        """Every claim met that can be, without delay for those before it."""
+        """Meet every claim that can be met without a delay for those before it."""
         allocations, left = self, self.free
         for claim in self.queue:
             if not self._lacking(claim.needs, left):
                 allocations = allocations._given(claim)
-            left = less(left, claim.needs)  # given to it, or kept for it
+            left = less(left, claim.needs)  # allocated to it, or kept for it
         return allocations
 
     def _given(self, claim: Claim) -> Allocations:
@@ -204,16 +204,17 @@ class Allocations:
         return replace(self, shares={**self.shares, claim.replica: share}, queue=queue)
 
     def _heir(self, share: Share) -> Claim | None:
-        """Whoever of its API can take a share over, so that nobody else has less than while it was held."""
+        """Return the claim of the same API that can take over a share, so that no other replica has less."""
         api = share.claim.api
         spare = self._spare(api)
         left = {resource: share.claim.needs[resource] + spare[resource] for resource in Resource}
+        # A GPU that the machine no longer has cannot be passed on.
         left[Resource.GPU] = len(set(share.gpus) & set(self.machine.gpus)) + spare[Resource.GPU]
         own = (claim for claim in self.queue if claim.api == api)
         return next((claim for claim in own if not self._lacking(claim.needs, left)), None)
 
     def _spare(self, api: str) -> Amount:
-        """What nobody holds and nobody but this API waits for; nothing where more is held than there is."""
+        """Return what is free and not claimed by other APIs; zero where more is held than exists."""
         promised = total_of(claim.needs for claim in self.queue if claim.api != api)
         return {resource: max(0, free - promised[resource]) for resource, free in self.free.items()}
 

@@ -1,4 +1,4 @@
-"""What people are told of the machine: what it has, who waits for what, and what can never be. Pure."""
+"""Messages about the machine: its capacity, why replicas wait, and claims that it can never meet. Pure."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ from gyrus.contract.operator import AmountView, CapacityView
 from gyrus.spec.quantities import tell_cores, tell_memory
 
 NAMED = 3
-"""APIs that are named one by one."""
+"""The most APIs to name one by one."""
 
 NAMES = {Resource.CPU: "CPU", Resource.MEMORY: "memory", Resource.GPU: "GPUs"}
 
 
 def waiting(shortage: Shortage, allocations: Allocations) -> str:
-    """``waiting for capacity: needs 500m CPU, 200m of 2 free (8 replicas of iris, 1 of flat hold 1.8)``"""
+    """Return why a replica waits, with the holders of what it needs.
+
+    ``waiting for capacity: needs 500m CPU, 200m of 2 free (8 replicas of iris, 1 of flat hold 1.8)``
+    """
     lacks = (_lack(resource, shortage, allocations) for resource in shortage.lacking)
     return f"waiting for capacity: {'; '.join(lacks)}"
 
 
 def impossible(resource: Resource, needs: Amount, allocations: Allocations) -> str:
-    """Why no machine like this one can ever meet such a claim."""
+    """Return why this machine can never meet such a claim."""
     there = allocations.machine.amount[resource]
     if resource is Resource.GPU:
         has = f"this machine has {there}" if there else "this machine has none"
-        return f"compute.gpu is {needs[resource]}, and {has}; ask for fewer, or deploy where there are enough"
+        return f"compute.gpu is {needs[resource]}, and {has}; request fewer, or deploy to a machine with more"
     unit = " cores" if resource is Resource.CPU else ""
     return (
         f"compute.{resource} is {tell(resource, needs[resource])}, and this machine has "
-        f"{tell(resource, there)}{unit}; ask for less, or do not count CPU and memory: gyrus up --overcommit"
+        f"{tell(resource, there)}{unit}; "
+        "request less, or use gyrus up --overcommit, which does not count CPU and memory"
     )
 
 
@@ -70,15 +74,15 @@ def _lack(resource: Resource, shortage: Shortage, allocations: Allocations) -> s
 
 
 def _first(resource: Resource, shortage: Shortage) -> str:
-    """Those for whom what is free is kept."""
+    """Name the APIs for which the free amount is kept."""
     apis = [claim.api for claim in shortage.before if claim.needs[resource]]
     names = [*dict.fromkeys(apis)]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{names[0]}{more} that waited before"
+    return f"{names[0]}{more} ahead in the queue"
 
 
 def _holders(resource: Resource, shares: Iterable[Share]) -> str:
-    """``8 replicas of iris, 1 of flat hold 1.8``"""
+    """Return the holders: ``8 replicas of iris, 1 of flat hold 1.8``. Empty if there are none."""
     replicas, amounts = Counter[str](), Counter[str]()
     for claim in (share.claim for share in shares if share.claim.needs[resource]):
         replicas[claim.api] += 1

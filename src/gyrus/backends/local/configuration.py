@@ -1,4 +1,4 @@
-"""A replica's configuration, made from its order. Pure."""
+"""The configuration of a replica, built from its order. Pure."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NOTIFY_SOCKET = "notify.sock"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchContext:
-    """Everything that was prepared for one replica."""
+    """The prepared parts of one replica."""
 
     project: Path
     python: Path
     devices: tuple[str, ...] = ()
     has_devices: bool = False
-    """True if the machine has GPUs: those that the replica was not assigned must be hidden from it."""
+    """True if the machine has GPUs. Those that are not assigned to the replica must be hidden from it."""
 
 
 def log_folder(home: Home, api: str, replica: str) -> Path:

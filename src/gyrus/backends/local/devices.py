@@ -14,7 +14,7 @@ _LISTED = re.compile(r"^(\s*)(GPU \d+|MIG .*?):.*\(UUID: ([^)]+)\)", re.MULTILIN
 
 
 def detect(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Names by which CUDA knows the devices that we may use. Takes up to seconds where there are some."""
+    """Return the CUDA names of the devices that this process may use. May take seconds if there are any."""
     if VISIBLE_DEVICES in environ:
         return tuple(name.strip() for name in environ[VISIBLE_DEVICES].split(",") if name.strip())
     if (program := shutil.which("nvidia-smi")) and (listed := _listed(program)):
@@ -32,7 +32,7 @@ def _listed(program: str) -> tuple[str, ...]:
 
 
 def parse_list(text: str) -> tuple[str, ...]:
-    """The devices of ``nvidia-smi -L``: a GPU that is cut into MIG instances is not one, they are."""
+    """Return the devices of ``nvidia-smi -L``. Of a GPU with MIG instances, only the instances count."""
     found: list[tuple[bool, str]] = [(bool(m[1]), m[3]) for m in _LISTED.finditer(text)]
     cut = {n - 1 for n, (instance, _) in enumerate(found) if instance and n and not found[n - 1][0]}
     return tuple(uuid for n, (_, uuid) in enumerate(found) if n not in cut)

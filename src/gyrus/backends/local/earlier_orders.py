@@ -11,7 +11,7 @@ from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.workload import workload_of
 
 VERSION = 1
-"""The version of the specifications in them."""
+"""Version of the specifications in these orders."""
 
 
 def is_earlier(document: dict[str, Any]) -> bool:
@@ -19,7 +19,7 @@ def is_earlier(document: dict[str, Any]) -> bool:
 
 
 def read_earlier(document: dict[str, Any]) -> ReplicaOrder:
-    """Raises ValueError, TypeError, KeyError."""
+    """Read an order of the first format. Raises ValueError, TypeError, KeyError."""
     spec = stored.read(json.dumps(document["spec"]), VERSION, endpoint_path="")
     if not isinstance(spec, RealtimeSpec):
         raise ValueError(f"its specification is not that of a RealtimeAPI: {spec}")

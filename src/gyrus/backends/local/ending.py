@@ -19,7 +19,7 @@ LAST_RESORT = 5.0
 
 
 class Termination:
-    """The request to end a replica, and its deadline. Written to the folder before anything follows it."""
+    """The request to end a replica, and its deadline. It is written to the folder before it takes effect."""
 
     def __init__(self, folder: ReplicaFolder) -> None:
         self.begun = asyncio.Event()
@@ -31,6 +31,7 @@ class Termination:
         """Record the request. Returns False if it changes nothing: later ones only bring the end forward."""
         if not self.begun.is_set():
             await self._write_down(StopRecord(deadline))
+        # Checked again: another call may have begun during the write.
         if self.begun.is_set() and deadline >= self.deadline:
             return False
         self.begin(deadline)

@@ -1,16 +1,17 @@
-"""A replica's folder: what was ordered, what its supervisor was told, and what that says.
+"""A replica's folder: its order, its supervisor's configuration, and its supervisor's status.
 
 ::
 
-    order.json    what control wants; the replica exists as long as this file does
-    launch.json   what we know of its supervisor and would forget with our memory
-    stop.json     it was told to stop
-    config.json   for the supervisor
-    status.json   by the supervisor
-    supervisor.err
+    order.json      control's order; the replica exists as long as this file does
+    launch.json     the supervisor's process, for the next operator
+    stop.json       the request to stop
+    config.json     the supervisor's configuration
+    status.json     the supervisor's report
+    supervisor.err  the supervisor's own output
 
-Each is replaced as a whole, so that whoever dies at whatever moment leaves one or the other. The machine's
-own death may cost the latest: it has ended the replica too, and what is wanted is in the store.
+Each file is replaced as a whole. So a process that is killed at any moment leaves either the old file or the
+new one. If the machine itself goes down, the latest file may be lost. This does no harm: the replica ended
+with the machine, and the desired state is in the store.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from gyrus.contract.replica import CONFIG_FILE, ERRORS_FILE, STATUS_FILE, Replic
 
 T = TypeVar("T")
 REMOVALS = 3
-"""Tries to empty a folder into which a cancelled launch may just be writing."""
+"""Attempts to empty a folder into which a cancelled launch may still write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchRecord:
-    """The supervisor that was launched last."""
+    """The last launch of a supervisor."""
 
     pid: int | None = None
-    """None: it was about to be launched."""
+    """The supervisor's pid; None if the launch had not happened yet."""
     restarts: int = 0
-    """What the replica had restarted before it, the deaths of its supervisors included."""
+    """Restarts of the replica before this launch, including those after the deaths of its supervisors."""
     devices: tuple[str, ...] = ()
-    """GPUs that the replica holds."""
+    """Names of the GPUs that the replica holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class StopRecord:
 
 
 class Unreadable(Exception):
-    """The folder's order is missing, or of a version that we do not know."""
+    """A folder whose order is missing, or of an unknown version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,11 @@ class ReplicaFolder:
 
     @property
     def errors_file(self) -> Path:
-        """What the supervisor itself prints: empty unless it fails."""
+        """The output of the supervisor itself: empty unless it fails."""
         return self.path / ERRORS_FILE
 
     def create(self, order: ReplicaOrder) -> None:
-        """Where it raises OSError, nothing is left."""
+        """Create the folder with the order. If it raises OSError, it leaves nothing behind."""
         try:
             self._create(order)
         except OSError:
@@ -84,7 +85,7 @@ class ReplicaFolder:
         self._write("order.json", order)
 
     def order(self) -> ReplicaOrder:
-        """Raises Unreadable."""
+        """Read the order, in its first format too. Raises Unreadable."""
         try:
             document: dict[str, Any] = msgspec.json.decode((self.path / "order.json").read_bytes())
             if earlier_orders.is_earlier(document):
@@ -94,14 +95,15 @@ class ReplicaFolder:
             raise Unreadable(f"{self.path}: {error}") from error
 
     def ordered_at(self) -> float | None:
-        """Seconds since the epoch."""
+        """Return the time of the order, in seconds since the epoch. Returns None if there is no order."""
         try:
             return (self.path / "order.json").stat().st_mtime
         except OSError:
             return None
 
     def prepare_launch(self, config: ReplicaConfig, launch: LaunchRecord) -> None:
-        """What the last supervisor said is void from now on."""
+        """Remove the last supervisor's report, which is no longer valid, and write the files of a launch."""
+        # In this order, so that no operator takes the old report for one of the new supervisor.
         (self.path / STATUS_FILE).unlink(missing_ok=True)
         self.note(launch)
         self._write(CONFIG_FILE, config)
@@ -133,7 +135,7 @@ class ReplicaFolder:
             return ()
 
     def remove(self) -> None:
-        """The order first: a folder that is removed by half must not come back to life."""
+        """Remove the folder, the order first: a partly removed folder must not be adopted as a replica."""
         (self.path / "order.json").unlink(missing_ok=True)
         for _ in range(REMOVALS):
             shutil.rmtree(self.path, ignore_errors=True)
@@ -148,14 +150,14 @@ class ReplicaFolder:
 
 
 def write_document(path: Path, value: object) -> None:
-    """As JSON, whole or not at all. Raises OSError."""
+    """Write a value as JSON, completely or not at all. Raises OSError."""
     fresh = path.with_name(f"{path.name}.fresh")
     fresh.write_bytes(msgspec.json.encode(value))
     os.replace(fresh, path)
 
 
 def read_document(path: Path, kind: type[T]) -> T | None:
-    """None where it is missing or cannot be understood."""
+    """Read a value. Returns None if the file is missing or cannot be decoded."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):

@@ -1,4 +1,4 @@
-"""The place of one parked process, from the expectation of orders to its end."""
+"""One fork server, from the expectation of orders to its end."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from gyrus.contract.replica import Phase, Reason
 log = logging.getLogger(__name__)
 
 MOST_DEATHS = 5
-"""So often a process may die before it is parked; then it is given up."""
+"""Deaths in a row before a fork server is ready, after which it is given up."""
 LONG = 3600.0
-"""Seconds between two looks at a process that is watched by the system."""
+"""Seconds between two checks of a process whose exit the system notifies."""
 NOT_LINUX = "forks need Linux"
 HAS_GPU = "CUDA does not survive a fork, and it has a GPU"
 NOT_LOADED = "the fork server had not loaded the handler yet"
@@ -37,28 +37,28 @@ def name_of(order: ReplicaOrder) -> str:
 
 
 def unsafe_to_fork(order: ReplicaOrder) -> str | None:
-    """Why replicas like this one can never be forks."""
+    """Return why replicas like this one can never be forks. Returns None if they can."""
     if not sys.platform.startswith("linux"):
         return NOT_LINUX
     return HAS_GPU if order.workload.compute.gpu else None
 
 
 def _report_nothing(phase: Phase, message: str, reason: Reason | None = None) -> None:
-    """What is parked is no replica, and has no status."""
+    """Ignore the progress: a fork server is no replica, and has no status."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyForkServer:
-    """A process that takes orders."""
+    """A fork server whose process takes orders."""
 
     context: LaunchContext
     process: ForkServerProcess
     socket: str
     memory: int
-    """Bytes."""
+    """Bytes of memory that the process uses."""
 
     async def fork(self, config_file: Path, known: Callable[[SupervisorProcess], None]) -> SupervisorProcess:
-        """Raises ForkFailed."""
+        """Fork a replica and return its supervisor. Raises ForkFailed."""
         return await self.process.fork(self.socket, config_file, known)
 
 
@@ -71,12 +71,16 @@ class ForkServer:
         starts: FairSemaphore,
         changed: Callable[[], None],
     ) -> None:
-        """``order``: one like those that are expected. ``starts``: to load. ``changed``: the view has."""
+        """Create a fork server, which :meth:`run` starts.
+
+        ``order``: an example of the expected orders. ``starts``: the permits to load. ``changed``: called
+        after each change of the view.
+        """
         self.order = order
         self.name = name_of(order)
         self.ready: ReadyForkServer | None = None
         self.because = NOT_LOADED
-        """Why nothing is at hand."""
+        """The reason why no process is ready."""
         self._given_up = False
         self._changed = changed
         self._folder = folder
@@ -86,7 +90,7 @@ class ForkServer:
         self._ending = asyncio.Event()
 
     def suits(self, order: ReplicaOrder) -> bool:
-        """An order like that is what it is for: which rollout asks makes no difference."""
+        """Return True if it can serve this order. The generation of the order does not matter."""
         ours = self.order
         return (order.revision, order.workload) == (ours.revision, ours.workload)
 
@@ -101,18 +105,18 @@ class ForkServer:
         self._noticed.set()
 
     def end(self) -> None:
-        """:meth:`run` returns when nothing is parked any more."""
+        """End the fork server; :meth:`run` returns when its process is gone."""
         self._ending.set()
         self.ready = None
 
     async def run(self) -> None:
-        """Cancelled, it leaves parked what is parked."""
+        """Run until :meth:`end` is called and the process is gone. Cancelling leaves the process running."""
         await run_until(self._ending, self._live())
         await self._ending.wait()
         await asyncio.to_thread(self._folder.clear)
 
     async def _live(self) -> None:
-        """Ends where it is given up."""
+        """Run one process after another. Returns when it is given up."""
         deaths = 0
         while deaths < MOST_DEATHS:
             try:
@@ -121,19 +125,19 @@ class ForkServer:
                 self._give_up(str(fault))
                 return
             except Exception as error:
-                log.warning("fork server %s could not start", self.name, exc_info=error)
+                log.warning("Fork server %s could not start", self.name, exc_info=error)
                 self.because = f"the fork server could not start: {error}"
                 deaths += 1
             await self._services.clock.sleep(self._services.settings.backoff.delay(deaths))
         self._give_up(f"the fork server died {deaths} times while it loaded")
 
     def _give_up(self, because: str) -> None:
-        log.info("replicas of %s start cold: %s", self.name, because)
+        log.info("Replicas of %s start cold: %s", self.name, because)
         self.because, self._given_up = because, True
         self._changed()
 
     async def _park(self) -> bool:
-        """One life of a process. Returns whether it was ready. Raises CannotLaunch, OSError."""
+        """Run one process until it dies. Returns whether it was ready. Raises CannotLaunch, OSError."""
         self.because = NOT_LOADED
         context = await prepare_shared(
             self.order, self._folder.path / "project", self._services, _report_nothing
@@ -167,7 +171,7 @@ class ForkServer:
         context: LaunchContext,
         permit: Permit | None = None,
     ) -> bool:
-        """Until it dies. Returns whether it was ready. Raises CannotLaunch."""
+        """Watch the process until it dies. Returns whether it was ready. Raises CannotLaunch."""
         was_ready = False
         with ExitWatch(process, self._noticed) as watch:
             while not watch.exited:

@@ -1,4 +1,4 @@
-"""One parked process: its folder, launching it, knowing it again, ordering a replica of it, ending it."""
+"""The process of a fork server: its folder, launching it, recognising it, forking a replica, ending it."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from gyrus.contract.replica import CONFIG_FILE, STATUS_FILE
 
 MODULE = "gyrus.runtime.fork_server"
 MODULES = (MODULE, "gyrus.runtime.parking")
-"""With the name of earlier versions, whose processes are ended after an upgrade."""
+"""The module and its name in earlier versions, whose processes are ended after an upgrade."""
 PATIENCE = 5.0
-"""Seconds that a fork may take to answer its order."""
+"""Seconds that a fork server may take to answer an order."""
 
 
 ENDING = 5.0
-"""Seconds that a killed process may take to vanish before we go on without it."""
+"""Seconds to wait for a killed process to vanish."""
 
 
 class ForkFailed(Exception):
-    """No replica came of an order. The message says why, as a clause."""
+    """An order that did not become a replica. The message is the reason, as a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class ForkServerFolder:
         return read_document(self.path / STATUS_FILE, ForkServerStatus)
 
     def prepare(self, config: ForkServerConfig) -> None:
-        """What an earlier process said is void from now on."""
+        """Remove an earlier process's report, which is no longer valid, and write the configuration."""
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / STATUS_FILE).unlink(missing_ok=True)
         write_document(self.config_file, config)
 
     def find(self, config: ForkServerConfig) -> ForkServerProcess | None:
-        """That which runs, and was started with this; any other is ended. Reads the process table."""
+        """Return the process that has this configuration, and end all others. Reads the process table."""
         status = self.status() if self.config() == config else None
         wanted = [process for process in self.processes() if status and process.pid == status.pid]
         for process in self.processes():
@@ -73,7 +73,7 @@ class ForkServerFolder:
         return next(iter(wanted), None)
 
     def clear(self) -> None:
-        """Nothing is parked here any more. Reads the process table."""
+        """End all processes of this folder, then remove it. Reads the process table."""
         for process in self.processes():
             process.end()
         if config := self.config():
@@ -81,21 +81,21 @@ class ForkServerFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def processes(self) -> list[ForkServerProcess]:
-        """Those that are parked here, or about to be; or forks that are about to become replicas."""
+        """Return the processes of this folder: fork servers, and forks that are about to become replicas."""
         every = (ForkServerProcess(pid, self) for pid in psutil.pids())
         return [process for process in every if process.known]
 
 
 @dataclass(frozen=True, slots=True)
 class ForkServerProcess:
-    """One that runs, or has run. It leads the process group of what it started while it loaded."""
+    """A fork server's process that runs, or has run. It leads the group of the processes that it started."""
 
     pid: int
     folder: ForkServerFolder
 
     @classmethod
     def launch(cls, python: str, folder: ForkServerFolder) -> ForkServerProcess:
-        """In a session of its own, so that it outlives us. Raises OSError."""
+        """Start a process in its own session, so that it outlives the operator. Raises OSError."""
         with (folder.path / OUTPUT_FILE).open("wb") as output:
             child = subprocess.Popen(
                 (python, "-I", "-m", MODULE, str(folder.config_file)),
@@ -105,19 +105,20 @@ class ForkServerProcess:
                 stderr=output,
                 start_new_session=True,
             )
-        child.returncode = 0  # it may outlive us, and if it does not, ``reap`` waits for it
+        # It may outlive us, so Popen must neither wait for it nor warn that it runs. ``reap`` waits for it.
+        child.returncode = 0
         return cls(child.pid, folder)
 
     @property
     def alive(self) -> bool:
-        """Whether this very process is parked there: pids are used again, command lines are not."""
+        """True if the pid is still this fork server's: the system reuses pids, but not command lines."""
         words = self._words()
         # While a program is being replaced by another (exec), it has no command line for some microseconds.
         return words is not None and (not words or self._serves(words))
 
     @property
     def known(self) -> bool:
-        """The same of any process."""
+        """True if the command line is this fork server's. Unlike :attr:`alive`, False during an exec."""
         return self._serves(self._words() or [])
 
     def _words(self) -> list[str] | None:
@@ -130,7 +131,7 @@ class ForkServerProcess:
         return str(self.folder.config_file) in words and any(word.startswith(MODULES) for word in words)
 
     def end(self) -> None:
-        """With all that it started, but for its forks, which lead groups of their own. Blocks."""
+        """Kill the process and all that it started, except its forks, which lead their own groups. Blocks."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         with suppress(psutil.Error):
@@ -143,7 +144,7 @@ class ForkServerProcess:
     async def fork(
         self, address: str, config_file: Path, known: Callable[[SupervisorProcess], None]
     ) -> SupervisorProcess:
-        """Return a new replica's supervisor, which begins after ``known`` was called. Raises ForkFailed."""
+        """Return a new replica's supervisor, which starts after ``known`` was called. Raises ForkFailed."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.setblocking(False)
             try:
@@ -157,7 +158,7 @@ class ForkServerProcess:
                 raise ForkFailed(reply.refused)
             supervisor = SupervisorProcess(reply.pid, config_file)
             known(supervisor)
-            with suppress(OSError):  # it is dead already, as will be seen
+            with suppress(OSError):  # it has died already: the watch of its exit notices that
                 connection.send(GO)
             return supervisor
 
@@ -168,5 +169,5 @@ async def _order(connection: socket.socket, address: str, config_file: Path) -> 
     await loop.sock_sendall(connection, os.fsencode(config_file))
     answer = await loop.sock_recv(connection, LONGEST_WORD)
     if not answer:
-        raise ConnectionResetError("it hung up")
+        raise ConnectionResetError("it closed the connection")
     return msgspec.json.decode(answer, type=ForkReply)

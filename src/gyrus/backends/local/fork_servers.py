@@ -1,10 +1,10 @@
-"""Parked processes: one for each revision that may be asked for replicas, so that these start as its forks.
+"""Fork servers: one for each API that expects orders, so that its replicas start as forks.
 
 ::
 
-    expected → its turn → LOADING → PARKED ── died ──► again, after the back-off
-                             │
-                        IMPOSSIBLE: replicas start cold, and say why
+    expected → permit → LOADING → READY ── died ──► again, after the back-off
+                           │
+                      IMPOSSIBLE: replicas start cold, and report why
 """
 
 from __future__ import annotations
@@ -24,43 +24,43 @@ from gyrus.contract.operator import ForkServerView
 
 LOADING_AT_ONCE = 1
 LONGEST_LOAD = 60.0
-"""Seconds for which one that loads keeps others waiting."""
+"""Seconds after which a loading fork server no longer holds its permit."""
 
 
 class ForkServers:
-    """Has parked what is expected, as far as that can be done."""
+    """Runs a fork server for every API that expects orders, if one is possible."""
 
     def __init__(self, services: Services, changed: Callable[[str], None]) -> None:
-        """``changed``: told of APIs of which something else is parked now."""
+        """Create it without fork servers. ``changed``: called with the API whose fork server has changed."""
         self._tell = changed
         self._services = services
         self._starts = FairSemaphore(LOADING_AT_ONCE, LONGEST_LOAD)
         self._expected: dict[str, ReplicaOrder | None] = {}
-        """By API. None: what is parked of it has to go."""
+        """Expected orders, by API. None means that the API's fork server must end."""
         self._servers: dict[str, ForkServer] = {}
-        """By API."""
+        """Running fork servers, by API."""
         self._left: dict[str, ForkServerFolder] = {}
-        """By name: what an earlier operator left, and nobody has expected yet."""
+        """By name: fork servers of an earlier operator, for which no orders are expected so far."""
         self._changed = asyncio.Event()
         self._gone = asyncio.Event()
         self._closed = False
 
-    # What others ask of it
+    # Interface
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
-        """Orders like this one may come, and no others of this API. None: no orders."""
+        """Prepare for orders like this one, and for no others of this API. None means no orders."""
         if self._closed:
             return
         wanted = order if order and order.workload.code.preload else None
         server, known = self._servers.get(api), self._expected.get(api)
         if wanted and known and server and server.suits(wanted) and server.suits(known):
-            return  # it is told again and again
+            return  # the reconciler repeats its expectation in each pass
         if wanted or server or self._left or api in self._expected:
             self._expected[api] = wanted
             self._changed.set()
 
     def view(self, api: str) -> ForkServerView | None:
-        """For people."""
+        """Return the fork server of an API, for display. Returns None if no orders are expected."""
         order = self._expected.get(api)
         if order is None:
             return None
@@ -74,26 +74,26 @@ class ForkServers:
         return server.ready if server and server.suits(order) else None
 
     def because(self, order: ReplicaOrder) -> str:
-        """Why there is nothing at hand for it, where there should be."""
+        """Return why no fork server is ready for this order. Returns an empty string if it needs none."""
         if order.workload.code.preload is None:
             return ""
         server = self._servers.get(order.api)
         return unsafe_to_fork(order) or (server.because if server and server.suits(order) else "")
 
     def notice(self, name: str) -> None:
-        """Something may have happened to it."""
+        """Make the named fork server read its status, which may have changed."""
         for server in self._servers.values():
             if server.name == name:
                 server.notice()
 
     def in_use(self) -> Iterator[tuple[str | None, Path]]:
-        """Packages and interpreters."""
+        """Yield the packages and interpreters that fork servers use."""
         for server in self._servers.values():
             if server.ready:
                 yield server.order.workload.code.package, server.ready.context.python
 
     async def close(self) -> None:
-        """No orders will come any more. Returns when nothing is parked; :meth:`run` must be running."""
+        """End all fork servers, and return when they have ended. Needs :meth:`run`."""
         self._closed = True
         self._expected.clear()
         self._changed.set()
@@ -101,10 +101,10 @@ class ForkServers:
             self._gone.clear()
             await self._gone.wait()
 
-    # Its own work
+    # Implementation
 
     def adopt(self) -> None:
-        """Find what an earlier operator left. Blocks."""
+        """Find the fork servers of an earlier operator. Blocks."""
         home = self._services.home
         if home.earlier_fork_servers.exists():
             for path in home.earlier_fork_servers.iterdir():
@@ -113,7 +113,7 @@ class ForkServers:
             self._left[path.name] = ForkServerFolder(path)
 
     async def run(self) -> None:
-        """Cancelled, it leaves parked what is parked."""
+        """Run the fork servers until cancelled. Cancelling leaves their processes running."""
         self._servers.clear()
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -127,7 +127,7 @@ class ForkServers:
             if order is None or not server.suits(order):
                 server.end()
         for api in tuple(self._expected):
-            order = self._expected.get(api)  # as it is now: others go on while something is cleared away
+            order = self._expected.get(api)  # read again: it may have changed in the awaits of this loop
             if order is None:
                 self._expected.pop(api, None)
             elif api not in self._servers and not unsafe_to_fork(order):
@@ -138,7 +138,7 @@ class ForkServers:
 
     def _open(self, tasks: asyncio.TaskGroup, order: ReplicaOrder) -> None:
         name = name_of(order)
-        self._left.pop(name, None)  # it will look there itself
+        self._left.pop(name, None)  # the fork server itself finds a process that is left there
         folder, api = ForkServerFolder(self._services.home.fork_servers / name), order.api
         server = ForkServer(order, folder, self._services, self._starts, partial(self._tell, api))
         self._servers[api] = server
@@ -151,7 +151,7 @@ class ForkServers:
         self._gone.set()
 
     async def _clear_away(self, api: str | None) -> None:
-        """What an earlier operator left of this API, or of all, and nobody will ask for."""
+        """Remove the remaining fork servers of an earlier operator. None means those of all APIs."""
         for name, folder in tuple(self._left.items()):
             if api is None or name.rpartition("-")[0] == api:
                 await asyncio.to_thread(folder.clear)

@@ -1,4 +1,4 @@
-"""What this machine has: cores and memory, as far as its processes may use them, and GPUs."""
+"""The resources of this machine: GPUs, and the cores and memory that this process may use."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")
 
 
 def look_at_machine(environ: Mapping[str, str]) -> Machine:
-    """Blocks, for seconds where there are GPUs."""
+    """Return the machine's resources. Blocks, for seconds if there are GPUs."""
     return Machine(cpu=math.floor(cores() * 1000), mem=memory(), gpus=detect(environ))
 
 
 def cores() -> float:
-    """That our processes may use at once: as many as we may run on, and no more than our quota."""
+    """Return the cores that our processes may use: those of our affinity mask, limited by our quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min((float(allowed), *cpu_quotas(CGROUPS, own_groups(_read(OWN_CGROUPS)))))
 
 
 def memory() -> int:
-    """Bytes."""
+    """Return the bytes of memory that our processes may use."""
     installed = int(psutil.virtual_memory().total)
     return min((installed, *memory_limits(CGROUPS, own_groups(_read(OWN_CGROUPS)))))
 
 
 def own_groups(text: str) -> Mapping[str, str]:
-    """Our control groups by controller, as ``/proc/self/cgroup`` tells; version 2 has all under ``""``.
+    """Return our control groups by controller, from ``/proc/self/cgroup``. Version 2 has ``""`` for all.
 
     >>> own_groups("4:cpu,cpuacct:/a\\n0::/b\\n")
     {'cpu': '/a', 'cpuacct': '/a', '': '/b'}
@@ -47,7 +47,7 @@ def own_groups(text: str) -> Mapping[str, str]:
 
 
 def cpu_quotas(root: Path, groups: Mapping[str, str]) -> Iterator[float]:
-    """Cores that each of our groups may use, where there is a limit."""
+    """Yield the cores that each of our groups may use, if it has a limit."""
     for file in _files(root, "cpu", groups, CPU_FILES):
         if file.name == "cpu.max":
             quota, _, period = _read(file).strip().partition(" ")
@@ -58,14 +58,16 @@ def cpu_quotas(root: Path, groups: Mapping[str, str]) -> Iterator[float]:
 
 
 def memory_limits(root: Path, groups: Mapping[str, str]) -> Iterator[int]:
-    """Bytes that each of our groups may use, where there is a limit."""
+    """Return the bytes that each of our groups may use, if it has a limit."""
     limits = (_read(file).strip() for file in _files(root, "memory", groups, MEMORY_FILES))
     return (int(limit) for limit in limits if limit.isdecimal())
 
 
 def _files(root: Path, controller: str, groups: Mapping[str, str], names: tuple[str, str]) -> Iterator[Path]:
-    """A limit's file in our group and in every group around it. In a container, the path may be that of
-    outside: the files that are there are then those of the root."""
+    """Yield a limit's file in our group and in every group around it.
+
+    In a container, the path may be the one outside of it. Then only the files of the root exist.
+    """
     newer, older = names
     for mount, name, group in (
         (root, newer, groups.get("")),

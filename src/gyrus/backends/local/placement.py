@@ -1,4 +1,4 @@
-"""Replicas wait here for their place on the machine."""
+"""The queue in which replicas wait for capacity of the machine."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from gyrus.backends.local.capacity import Allocations, Claim
 from gyrus.backends.local.capacity_messages import waiting
 
 Report = Callable[[str | None], None]
-"""Told what a replica waits for, whenever that changes, and None at the moment when it has got its place:
-before whoever made way for it is seen to be gone."""
+"""Callback with the reason why a replica waits, after each change of it; None when the replica has its share.
+
+None comes before the replica whose share it gets disappears from the observations.
+"""
 
 
 class PlacementQueue:
-    """The ledger, and those who wait to be found in it."""
+    """The allocations, and the replicas that wait for a share of them."""
 
     def __init__(self, allocations: Allocations) -> None:
         self.allocations = allocations
         self._waiting: dict[str, tuple[asyncio.Future[None], Report]] = {}
 
     async def take(self, claim: Claim, report: Report) -> tuple[str, ...]:
-        """Wait for what is claimed; the GPUs that come with it.
+        """Wait for the claimed share, and return the GPUs of it.
 
-        A replica keeps what it holds until :meth:`release`: it takes it over and over.
+        A replica keeps its share until :meth:`release`. Further calls return the same share at once.
         """
         if claim.replica not in self.allocations.shares:
             place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -33,16 +35,16 @@ class PlacementQueue:
                 await place
             except BaseException:
                 self._waiting.pop(claim.replica, None)
-                self.release(claim.replica)
+                self.release(claim.replica)  # it may have got its share while it was cancelled
                 raise
         return self.allocations.shares[claim.replica].gpus
 
     def release(self, replica: str) -> None:
-        """Idempotent."""
+        """Release a replica's share, or remove its claim. Idempotent."""
         self.turn_to(self.allocations.leave(replica))
 
     def turn_to(self, allocations: Allocations) -> None:
-        """The next page: who has got something goes on, the others are told what they wait for."""
+        """Replace the allocations: end the wait of replicas with a new share, report why others wait."""
         if allocations is self.allocations:
             return
         self.allocations = allocations

@@ -1,4 +1,4 @@
-"""What a replica needs before it can be launched: its project, its environment, its place on the machine."""
+"""The preparation of a replica before its launch: its project, its environment, its share of the machine."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ from gyrus.environments.errors import EnvironmentFailure
 
 
 class ReportProgress(Protocol):
-    """Takes what the replica is doing, for people."""
+    """Callback with the progress of a replica, for display."""
 
     def __call__(self, phase: Phase, message: str, reason: Reason | None = None) -> None: ...
 
 
 class Projects(Protocol):
-    """Where packages are."""
+    """The source of packages."""
 
     async def project(self, digest: str) -> Path:
-        """The folder of a package's files, unpacked if need be. Raises what tells the user why not."""
+        """Return the folder with a package's files. Unpack them if necessary.
+
+        Raises an exception whose text explains the failure to the user.
+        """
         ...
 
     async def forget(self, digests: Iterable[str]) -> None:
@@ -41,7 +44,7 @@ class Projects(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What all replicas of this machine are made with."""
+    """Services that all replicas of this machine share."""
 
     home: Home
     clock: Clock
@@ -53,7 +56,7 @@ class Services:
 
 
 class CannotLaunch(Exception):
-    """The replica cannot be launched, and trying again would not help. ``str()`` of it is one line."""
+    """A replica that cannot be launched, and for which a retry would not help. ``str()`` is one line."""
 
     def __init__(self, reason: Reason, message: str, lines: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -69,10 +72,14 @@ async def prepare(
     report: ReportProgress,
     known: LaunchContext | None = None,
 ) -> LaunchContext:
-    """``empty``: the project of an order without files. ``known``: what was prepared already for all like it.
-    Raises CannotLaunch, OSError.
+    """Prepare a replica.
 
-    The place comes last: nothing is held for a replica that is not ready to start.
+    ``empty``: the project's folder for an order without files. ``known``: the result of
+    :func:`prepare_shared`, if there is one already.
+
+    The claim comes last, so that no capacity is held for a replica that is not ready to start.
+
+    Raises CannotLaunch, OSError.
     """
     _check_possible(claim, services.placement)
     context = known or await prepare_shared(order, empty, services, report)
@@ -82,7 +89,7 @@ async def prepare(
 async def prepare_shared(
     order: ReplicaOrder, empty: Path, services: Services, report: ReportProgress
 ) -> LaunchContext:
-    """What all replicas of an order's kind share. Raises CannotLaunch, OSError."""
+    """Prepare the parts that all replicas of such an order share. Raises CannotLaunch, OSError."""
     project = await _project(order, empty, services, report)
     python = await _python(order, project, services, report)
     return LaunchContext(

@@ -2,10 +2,10 @@
 
 ::
 
-    PENDING → BUILDING → PENDING (its turn) → STARTING → as in status.json ─────┐
-       ▲          │                                            supervisor died  │
-       │       FAILED                                                           ▼
-       └──────────────────────────── after the back-off ──────────────────── BACKOFF
+    PENDING → BUILDING → PENDING (permit) → STARTING → as in status.json ─────┐
+       ▲          │                                          supervisor died  │
+       │       FAILED                                                         ▼
+       └─────────────────────────── after the back-off ─────────────────── BACKOFF
 
     With RestartPolicy.NEVER:  STARTING → … → SUCCEEDED or FAILED, after one launch at most
     FAILED and SUCCEEDED stay until the replica is stopped
@@ -51,7 +51,7 @@ class Found:
     """The last launch; None if there was none."""
     stop: StopRecord | None = None
     ordered_at: float | None = None
-    """Seconds since the epoch. None means now."""
+    """Seconds since the epoch at the order. None means now."""
     holds: bool = False
     """True if it has a share of the machine."""
 
@@ -118,11 +118,11 @@ class LocalReplica:
         return Claim(replica=order.id, api=order.api, needs=needs, at=self._ordered_at)
 
     def notice(self) -> None:
-        """Look at the status: it may have changed."""
+        """Make the replica read its status, which may have changed."""
         self._noticed.set()
 
     async def stop(self, grace: float) -> None:
-        """Begin to end it; :meth:`run` returns when it is gone. A later call may only bring that forward."""
+        """Begin to end it; :meth:`run` returns when it is gone. Later calls can only make that earlier."""
         if await self._termination.request(self._now() + grace):
             self._status.drain()
             self._noticed.set()
@@ -154,8 +154,8 @@ class LocalReplica:
             await self._back_off()
 
     async def _start(self) -> None:
-        """Clear away, prepare, launch, watch."""
-        if not self._fresh:
+        """Remove the remains of an earlier launch, prepare, launch and watch."""
+        if not self._fresh:  # an earlier supervisor may have left processes and sockets
             await self._terminator.clear()
         self._fresh = False
         fork_server = self._fork_servers.ready(self.order)
@@ -176,7 +176,7 @@ class LocalReplica:
             permit.release()
 
     def _wait_for_turn(self, before: int) -> None:
-        self._status.report(Phase.PENDING, f"waiting for its turn to start ({before} before it)")
+        self._status.report(Phase.PENDING, f"waiting to start ({before} before it)")
 
     def _launched(self, supervisor: SupervisorProcess) -> None:
         self._supervisor, self._launched_before = supervisor, True
@@ -217,7 +217,7 @@ class LocalReplica:
         return self.order.workload.restart is RestartPolicy.NEVER
 
     def _set_back(self, message: str) -> None:
-        """Have it launched again after the back-off."""
+        """Report a failed launch. The replica is launched again after the back-off."""
         delay = self._services.settings.backoff.delay(self._failures)
         self._failures += 1
         before, retry_at = self._status.value, self._now() + delay
@@ -234,7 +234,7 @@ class LocalReplica:
         self._status.report(Phase.FAILED, str(fault), fault.reason, fault.lines)
 
     def _fail_unseen(self, how: str = "its supervisor died") -> None:
-        """Fail a replica that may have done its work, or half of it, and so must not run again."""
+        """Fail a replica that must not run again, because it may have done its work or a part of it."""
         self._services.placement.release(self.order.id)
         self._status.report(
             Phase.FAILED, f"{how} before it reported how the replica ended", Reason.SUPERVISOR_DIED

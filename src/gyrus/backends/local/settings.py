@@ -1,4 +1,4 @@
-"""What may be set about the local backend. Times in seconds."""
+"""The settings of the local backend. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ def _cores() -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
     machine: Machine | None = None
-    """What replicas may use. None: what is found when the backend begins."""
+    """Resources that replicas may use. None means those that the backend finds at its start."""
     overcommit: bool = False
-    """Do not count the CPU and memory that replicas ask for."""
+    """True if the CPU and memory that replicas request are not counted."""
     starting_at_once: int = field(default_factory=lambda: _cores() + 1)
-    """Replicas that start at the same time; more would only make each other slow."""
+    """Replicas that start at the same time. More would only slow each other down."""
     longest_turn: float = 15.0
-    """How long a starting replica keeps others waiting: one that loads for longer hardly computes."""
+    """Seconds after which a starting replica no longer holds its permit: then it hardly uses the CPU."""
     building_at_once: int = field(default_factory=_cores)
+    """Environments that are built at the same time."""
     kill_margin: float = 5.0
-    """What a supervisor gets beyond the grace period before it is killed with all its processes."""
+    """Seconds after the grace period, until a supervisor is killed with all its processes."""
     backoff: Backoff = RELAUNCH
-    """Before a supervisor that died is started again."""
+    """Delays before a supervisor that died is started again."""
     settled: float = 60.0
-    """A supervisor that ran for so long has been well: its next death counts as the first."""
+    """Seconds of running after which the next death of a supervisor counts as the first."""
     reread: float = 3.0
-    """Between two looks at a status nobody told us about."""
+    """Seconds after which a status is read without a notification."""
     gone_logs: int = 20
     """Replicas per API whose logs are kept after they are gone."""

@@ -1,4 +1,4 @@
-"""Where supervisors tell that a replica's status has changed: a datagram with its id."""
+"""The socket on which supervisors report a changed status, by a datagram with the replica's id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_ID = 256
 
 @contextmanager
 def status_notifications(path: Path, notice: Callable[[str], None]) -> Generator[None]:
-    """Calls ``notice`` with the id in every datagram. A datagram that is lost is nobody's harm."""
+    """Call ``notice`` with the id in every datagram. A lost one only delays the notice to the next read."""
     path.unlink(missing_ok=True)
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:

@@ -1,4 +1,4 @@
-"""Supervisor processes: launching one, knowing it again, seeing it die, ending what it leaves behind."""
+"""Supervisor processes: launching one, recognising it, watching its exit, and removing what it leaves."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import psutil
 MODULE = "gyrus.runtime.supervisor"
 REPLICA_VARIABLE = "GYRUS_REPLICA"
 POLL = 0.5
-"""Seconds between two looks whether a process lives, where the system cannot tell us."""
+"""Seconds between two checks of a process whose exit the system cannot notify."""
 LAST_RESORT = 5.0
-"""Seconds that killed processes may take to vanish before we go on without them."""
+"""Seconds to wait for killed processes to vanish."""
 LOOK_AGAIN = 0.02
-"""Seconds between two looks whether killed processes have vanished."""
+"""Seconds between two checks whether killed processes have vanished."""
 
 
 class SupervisorProcess:
@@ -33,10 +33,10 @@ class SupervisorProcess:
 
     @classmethod
     def launch(cls, python: str, config_file: Path, errors_file: Path) -> SupervisorProcess:
-        """In a session of its own, so that it outlives us. Takes about a millisecond. Raises OSError.
+        """Start a supervisor in its own session, so that it outlives the operator. Raises OSError.
 
-        Isolated (``-I``): the variables and the folder that the operator was started with are none of its
-        business.
+        Takes about a millisecond. The supervisor is isolated (``-I``) from the operator's environment
+        variables and folder.
         """
         with errors_file.open("wb") as errors:
             child = subprocess.Popen(
@@ -47,7 +47,8 @@ class SupervisorProcess:
                 stderr=errors,
                 start_new_session=True,
             )
-        child.returncode = 0  # it may outlive us, and if it does not, ``reap`` waits for it
+        # It may outlive us, so Popen must neither wait for it nor warn that it runs. ``reap`` waits for it.
+        child.returncode = 0
         return cls(child.pid, config_file)
 
     @property
@@ -55,7 +56,7 @@ class SupervisorProcess:
         return is_supervisor(self.pid, self._config_file)
 
     def reap(self) -> int | None:
-        """Its exit code, if it was our child and has exited; negative: a signal's number."""
+        """Return the exit code, negative for a signal. Returns None if it runs, or was not our child."""
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
@@ -63,12 +64,12 @@ class SupervisorProcess:
         return os.waitstatus_to_exitcode(status) if pid else None
 
     def terminate(self) -> None:
-        """It drains its processes and exits."""
+        """Make the supervisor drain its processes and exit."""
         if self.alive:
             _send(os.kill, self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """It, and all of its process group."""
+        """Kill the supervisor and all processes of its group."""
         if self.alive:
             _send(os.killpg, self.pid, signal.SIGKILL)
 
@@ -82,12 +83,12 @@ class Watched(Protocol):
 
     @property
     def alive(self) -> bool:
-        """It is still the process that is meant, and runs."""
+        """True if the process runs, and is still the same one."""
         ...
 
 
 class ExitWatch:
-    """Knows whether a process has exited, and sets ``noticed`` when it does."""
+    """A watch of a process that sets ``noticed`` when it exits."""
 
     def __init__(self, process: Watched, noticed: asyncio.Event) -> None:
         self._process = process
@@ -102,7 +103,8 @@ class ExitWatch:
         return self._exited
 
     async def wait(self, longest: float) -> None:
-        """Until something was noticed, or it is time to look though nothing was."""
+        """Wait for ``noticed``, at most ``longest`` seconds, and clear it."""
+        # Without a pidfd, nothing sets the event at an exit: the caller polls ``exited``.
         try:
             async with asyncio.timeout(min(longest, POLL) if self._fd is None else longest):
                 await self._noticed.wait()
@@ -114,7 +116,7 @@ class ExitWatch:
         self._fd = _pidfd(self._process.pid)
         if self._fd is not None:
             asyncio.get_running_loop().add_reader(self._fd, self._note_exit)
-        if not self._process.alive:  # asked after the watch began: no exit is missed
+        if not self._process.alive:  # checked after the pidfd was opened, so that no exit is missed
             self._note_exit()
         return self
 
@@ -136,7 +138,7 @@ class ExitWatch:
 
 
 def is_supervisor(pid: int, config_file: Path) -> bool:
-    """Whether this very process supervises that replica: pids are used again, command lines are not."""
+    """Return True if this pid is that replica's supervisor: the system reuses pids, but not command lines."""
     try:
         words = psutil.Process(pid).cmdline()
     except psutil.Error:
@@ -146,7 +148,7 @@ def is_supervisor(pid: int, config_file: Path) -> bool:
 
 
 def find_supervisors() -> Mapping[str, int]:
-    """Pids of all supervisors that we may see, by their configuration's path. Reads the process table."""
+    """Return the pids of all visible supervisors, by their configuration's path. Reads the process table."""
     found: dict[str, int] = {}
     for process in psutil.process_iter():
         try:
@@ -158,10 +160,11 @@ def find_supervisors() -> Mapping[str, int]:
 
 
 def kill_leftovers(group: int, replica: str) -> None:
-    """End what is left of a replica whose supervisor is dead: its process group, if that is still its own.
+    """Kill the remains of a replica whose supervisor is dead: its process group, if that is still its own.
 
-    Returns when nothing of it runs or holds memory any more; without success, after the last resort. As long
-    as anything is left of a group, no process gets its number; later the number may be anybody's.
+    Returns when nothing of it runs or holds memory any more, or after ``LAST_RESORT``. No new process gets
+    the number of a group while a member of it is left. Afterwards any other group may get the number, so each
+    round checks the owner.
     """
     given_up = time.monotonic() + LAST_RESORT
     while time.monotonic() < given_up:
@@ -179,9 +182,9 @@ def remove_sockets(run: Path, replica: str) -> None:
 
 
 def _supervised(words: list[str]) -> str | None:
-    """The path of the configuration that a supervisor with this command line was given; None: it is none.
+    """Return the configuration's path in this command line. Returns None if it is not a supervisor's.
 
-    Behind that of a fork is what it had no use for of its former command line: empty words.
+    A fork overwrites its former command line. The unused rest of it reads as empty words at the end.
     """
     while words and not words[-1]:
         words = words[:-1]
@@ -220,7 +223,7 @@ def _pidfd(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
     except OSError:
-        return None  # it is gone, or the kernel is too old
+        return None  # it has exited, or the kernel is too old
 
 
 def _send(send: Callable[[int, int], None], target: int, number: signal.Signals) -> None:

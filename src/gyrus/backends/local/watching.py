@@ -1,4 +1,4 @@
-"""The phase in which a supervisor runs: its status file is read whenever it may have changed."""
+"""The phase in which a supervisor runs: the backend reads its status file whenever it may have changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StatusWatcher:
     """Seconds after which the file is read without a notification."""
 
     async def watch(self, supervisor: SupervisorProcess, changed: Callable[[], None]) -> None:
-        """Follow the supervisor's reports until it exits. Calls ``changed`` after each look."""
+        """Follow the supervisor's reports until it exits. Calls ``changed`` after each read."""
         with supervisor.watch(self.noticed) as watch:
             while not watch.exited:
                 await self.refresh()
@@ -35,5 +35,5 @@ class StatusWatcher:
         """Read the status file, and release the replica's share of the machine if it is final."""
         if status := await asyncio.to_thread(self.folder.status):
             self.status.take(status)
-            if status.phase in FINAL:  # of the user's processes, nothing runs or will
+            if status.phase in FINAL:  # no process of the user runs, or will run
                 self.placement.release(self.folder.id)

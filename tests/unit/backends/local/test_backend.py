@@ -329,7 +329,7 @@ async def test_more_gpus_than_there_are_is_said_at_once(
         status = (await observed(backend, ID, Phase.FAILED)).status
     assert status.reason is Reason.UNSCHEDULABLE
     assert status.message == (
-        "compute.gpu is 2, and this machine has none; ask for fewer, or deploy where there are enough"
+        "compute.gpu is 2, and this machine has none; request fewer, or deploy to a machine with more"
     )
 
 
@@ -429,7 +429,7 @@ async def test_only_so_many_start_at_once(world: LocalWorld) -> None:
             await backend.stop(id, grace=10)
             await gone(backend, id)
     assert max(starting) == 1
-    assert "waiting for its turn to start (2 before it)" in messages
+    assert "waiting to start (2 before it)" in messages
 
 
 async def test_it_goes_on_when_the_disk_fails_it_for_a_while(world: LocalWorld) -> None:

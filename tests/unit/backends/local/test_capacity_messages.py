@@ -49,7 +49,7 @@ def test_everything_that_is_missing() -> None:
 def test_for_whom_something_is_kept() -> None:
     allocations = holding((1, "iris", amount(1500)))
     assert told(allocations, amount(1000), amount(600), amount(100))[2] == (
-        "waiting for capacity: needs 100m CPU, 500m of 2 free, kept for new0 and 1 more that waited before "
+        "waiting for capacity: needs 100m CPU, 500m of 2 free, kept for new0 and 1 more ahead in the queue "
         "(1 replica of iris holds 1.5)"
     )
 
@@ -66,10 +66,10 @@ def test_what_can_never_be() -> None:
     allocations, needs = Allocations(machine=MACHINE), amount(2500, 9 * GI, 2)
     assert [impossible(resource, needs, allocations) for resource in Resource] == [
         "compute.cpu is 2.5, and this machine has 2 cores; "
-        "ask for less, or do not count CPU and memory: gyrus up --overcommit",
+        "request less, or use gyrus up --overcommit, which does not count CPU and memory",
         "compute.mem is 9Gi, and this machine has 8Gi; "
-        "ask for less, or do not count CPU and memory: gyrus up --overcommit",
-        "compute.gpu is 2, and this machine has 1; ask for fewer, or deploy where there are enough",
+        "request less, or use gyrus up --overcommit, which does not count CPU and memory",
+        "compute.gpu is 2, and this machine has 1; request fewer, or deploy to a machine with more",
     ]
 
 

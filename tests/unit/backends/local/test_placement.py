@@ -46,7 +46,7 @@ async def test_who_waits_is_served_in_order_and_told_of_every_change() -> None:
     assert not few.done()
     assert many_told[0] == "waiting for capacity: needs 2 GPUs, 1 of 2 free (1 replica of found holds 1)"
     assert few_told == [
-        "waiting for capacity: needs 1 GPU, 1 of 2 free, kept for many that waited before "
+        "waiting for capacity: needs 1 GPU, 1 of 2 free, kept for many ahead in the queue "
         "(1 replica of found holds 1)"
     ]
     made.release("found")

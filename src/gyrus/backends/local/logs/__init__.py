@@ -1,4 +1,4 @@
-"""Reading what replicas have logged: files that grow and rotate, merged in time order.
+"""Reading the logs of replicas: files that grow and rotate, merged in time order.
 
-Writing them is the supervisor's. Nothing here knows why a replica exists.
+Supervisors write them. This package does not depend on replicas, only on their log folders.
 """

@@ -13,21 +13,21 @@ BLOCK = 64 * 1024
 
 
 class ReplicaLog:
-    """A place in a replica's log, which moves forwards.
+    """A position in a replica's log, which moves forwards.
 
-    The files that it has yet to read are held open, so that rotation neither hides nor repeats a line: the
-    inode of an open file is not given to another.
+    It holds the files that it has not read yet open, so that rotation neither hides nor repeats a line: the
+    system does not reuse the inode of an open file.
     """
 
     def __init__(self, folder: Path) -> None:
         self.replica = folder.name
         self._folder = folder
         self._files: list[BinaryIO] = []
-        """Oldest first; the last one is the newest that we know of."""
+        """Open files, the oldest first. The last one is the newest that is known."""
         self._rest = b""
 
     def lines(self) -> Iterator[bytes]:
-        """What was written since the last call, up to now."""
+        """Yield the lines that were written since the last call, up to now."""
         self._look()
         while self._files:
             if chunk := self._files[0].read(BLOCK):
@@ -35,11 +35,11 @@ class ReplicaLog:
                 yield from whole
             elif len(self._files) > 1:
                 self._next()
-            elif not self._look():  # if there is a newer one, read this one's end first, then that
+            elif not self._look():  # if a newer one was found, read the rest of this one first
                 return
 
     def backwards(self) -> Iterator[bytes]:
-        """All that was written until now, the newest first. What is written later is left to ``lines``."""
+        """Yield all lines so far, the newest first. :meth:`lines` yields those that are written later."""
         self._look()
         older, self._files = self._files[:-1], self._files[-1:]
         ends = [_end_of_lines(file) for file in self._files]
@@ -67,7 +67,7 @@ class ReplicaLog:
         self._rest = b""
 
     def _look(self) -> bool:
-        """Open the files that are newer than the newest we know; whether there were any."""
+        """Open the files that are newer than the known ones. Returns True if there were any."""
         newer: list[BinaryIO] = []
         for file in _newest_first(self._folder):
             if self._files and _inode(file) == _inode(self._files[-1]):
@@ -79,9 +79,10 @@ class ReplicaLog:
 
 
 def _newest_first(folder: Path) -> Iterator[BinaryIO]:
-    """All files, though they may be rotated meanwhile: from the oldest on, each moves to the next number.
+    """Yield all files, even if they are rotated meanwhile.
 
-    So one number may be missing for a moment, and a file may be met twice: the second time it is passed over.
+    A rotation moves each file to the next number, beginning with the oldest. So one number may be missing for
+    a moment, and a file may be found twice: the second time it is skipped.
     """
     met: set[int] = set()
     missing = 0
@@ -106,7 +107,7 @@ def _inode(file: BinaryIO) -> int:
 
 
 def _end_of_lines(file: BinaryIO) -> int:
-    """Where the last whole line ends."""
+    """Return the offset at which the last complete line ends."""
     end = os.fstat(file.fileno()).st_size
     while end > 0:
         start = max(0, end - BLOCK)
@@ -118,7 +119,7 @@ def _end_of_lines(file: BinaryIO) -> int:
 
 
 def _backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
-    """The lines before ``end``, the last first."""
+    """Yield the lines before ``end``, the last first."""
     rest = b""
     while end > 0:
         start = max(0, end - BLOCK)

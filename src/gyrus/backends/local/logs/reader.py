@@ -1,4 +1,4 @@
-"""The logs of an API: those of all its replicas as one, in time order."""
+"""The logs of an API: those of all its replicas, merged in time order."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gyrus.contract.operator import LogLine, LogQuery
 from gyrus.contract.replica import ReplicaStatus
 
 POLL = 0.2
-"""Seconds between two looks for new lines."""
+"""Seconds between two reads of new lines."""
 BATCH = 500
-"""Lines read in one go, outside the event loop."""
+"""Lines that are read at once, outside the event loop."""
 DISORDER = 5.0
 """Seconds by which a line may be older than the one before it in the same file."""
 
@@ -28,12 +28,12 @@ _decoder = msgspec.json.Decoder(LogLine)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """What tells the lines of the processes that run from those of their predecessors."""
+    """The marks that distinguish lines of running processes from lines of their predecessors."""
 
     started_at: float
-    """Of the supervisor, in seconds since the epoch."""
+    """Start of the supervisor, in seconds since the epoch."""
     runs: dict[int, int]
-    """By process: the number of its restarts."""
+    """Number of restarts, by process."""
 
     @classmethod
     def of(cls, status: ReplicaStatus) -> Present:
@@ -47,7 +47,11 @@ class Present:
 async def read_logs(
     folder: Path, query: LogQuery, present: Callable[[str], Present | None]
 ) -> AsyncGenerator[LogLine]:
-    """``folder``: of the API. ``present``: of a replica by its id, None where it is gone."""
+    """Yield the lines that a query selects.
+
+    ``folder``: the API's folder of logs. ``present``: returns the present processes of a replica by its id,
+    None if the replica is gone.
+    """
     reading = _Reading(folder, query, present)
     try:
         lines = reading.past()
@@ -64,7 +68,7 @@ async def read_logs(
 
 
 class _Reading:
-    """One query under way. All of it blocks; the lock keeps threads that outlive their caller in line."""
+    """One query in progress. All methods block. The lock serialises threads that outlive their caller."""
 
     def __init__(self, folder: Path, query: LogQuery, present: Callable[[str], Present | None]) -> None:
         self._folder = folder
@@ -94,23 +98,24 @@ class _Reading:
         yield from newest[max(0, len(newest) - self._query.tail) :]
 
     def news(self) -> Iterator[LogLine]:
-        """What was written since it was last read, up to now."""
+        """Yield the lines that were written since the last read, up to now."""
         self._find()
         parts = [filter(self._asked, _parsed(log.lines())) for log in self._logs.values()]
         yield from heapq.merge(*parts, key=_time)
 
     def _last(self, log: ReplicaLog, count: int) -> list[LogLine]:
-        """The newest lines that were asked for."""
+        """Return the newest ``count`` lines that the query selects, the newest first."""
         since = (self._query.since or 0.0) - DISORDER
         backwards = log.backwards()
         recent = takewhile(lambda line: line.time >= since, _parsed(backwards))
         try:
             return list(islice(filter(self._asked, recent), count))
         finally:
+            # Close the generator now: it holds the older files open until it ends.
             getattr(backwards, "close", lambda: None)()
 
     def _find(self) -> None:
-        """Open the logs of new replicas, close those that were removed."""
+        """Open the logs of new replicas, and close the removed ones."""
         there = {
             path.name: path for path in _folders(self._folder) if self._query.replica in (None, path.name)
         }
@@ -140,7 +145,7 @@ def _parsed(lines: Iterator[bytes]) -> Iterator[LogLine]:
         try:
             yield _decoder.decode(line)
         except msgspec.MsgspecError:
-            continue  # not ours, or cut off by a crash of the machine
+            continue  # not a line of a supervisor, or cut off by a crash of the machine
 
 
 def _time(line: LogLine) -> float:

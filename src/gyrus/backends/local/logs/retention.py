@@ -1,4 +1,4 @@
-"""How long the logs of replicas that are gone are kept."""
+"""Retention of the logs of replicas that are gone."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def forget_gone(folder: Path, living: Set[str], keep: int) -> None:
-    """Remove an API's logs of all replicas that are gone but the ``keep`` latest. Blocks."""
+    """Remove the logs of an API's replicas that are gone, except the ``keep`` latest. Blocks."""
     try:
         gone = [
             (_last_line_at(path), path)
             for path in folder.iterdir()
             if path.is_dir() and path.name not in living
         ]
-    except OSError:  # somebody else removes them just now; there will be another time
+    except OSError:  # another call removes them at the same time; the next call tries again
         return
     for _, path in sorted(gone, reverse=True)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
