@@ -157,8 +157,10 @@ class Plane:
                 await listener.wait()
 
     async def change(self, number: int) -> float:
-        """One replica leaves the route, and comes back; the seconds that one of both took until Envoy had
-        acknowledged it."""
+        """Take a replica out of the route and put it back.
+
+        Returns the seconds of one of the two until Envoy had acknowledged it.
+        """
         api = self.size.names[number * 37 % self.size.apis]
         replica = self.board.replicas[api][number % self.size.replicas].id
         (endpoint,) = self.board.replicas[api][number % self.size.replicas].status.endpoints
@@ -211,7 +213,7 @@ async def fill(store: Store, size: Size) -> MemoryMachine:
 
 @asynccontextmanager
 async def plane(folder: Path, store: Store, size: Size, report: Report) -> AsyncGenerator[Plane]:
-    """The operator's parts, running, from when Envoy has acknowledged every API."""
+    """Run the operator's parts, from when Envoy has acknowledged every API."""
     home, board = Home(folder / "home"), Board()
     machine_before = await fill(store, size)
     backend = MemoryBackend(machine=machine_before)

@@ -47,7 +47,7 @@ async def main(deploys: int, folder: Path) -> None:
 
 
 async def deploy(store: Store, count: int, first: int) -> list[float]:
-    """The seconds that each deploy took, shortest first."""
+    """Return the seconds that each deploy took, shortest first."""
     times: list[float] = []
     for number in range(first, first + count):
         began = time.perf_counter()
@@ -59,7 +59,7 @@ async def deploy(store: Store, count: int, first: int) -> list[float]:
 
 @asynccontextmanager
 async def storm(recorder: EventRecorder) -> AsyncGenerator[list[str]]:
-    """Yields a list that grows with every event."""
+    """Record events all the time. Yields a list that grows with each."""
     recorded: list[str] = []
 
     async def write(api: str) -> None:

@@ -72,7 +72,7 @@ class LoopMeter:
 
     @contextmanager
     def measuring(self) -> Generator[Window]:
-        """The window of this block; windows do not overlap."""
+        """Measure the window of this block. Windows do not overlap."""
         window = self._window = Window()
         began, cpu = time.monotonic(), time.process_time()
         try:

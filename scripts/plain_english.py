@@ -119,7 +119,7 @@ def check_file(path: Path) -> Iterator[Finding]:
 
 
 def check_prose(piece: Prose) -> Iterator[tuple[int, str]]:
-    """Lines and faults of one piece."""
+    """Yield lines and messages of one piece."""
     if piece.is_docstring and (first := piece.text.split(None, 1)[:1]):
         word = first[0].strip(".,:;*")
         if word in FIRST_WORDS.split():
@@ -134,7 +134,7 @@ def check_prose(piece: Prose) -> Iterator[tuple[int, str]]:
 
 
 def prose_of_python(text: str) -> Iterator[Prose]:
-    """Docstrings, comments on constants and fields, other comments, and messages: strings with a space."""
+    """Yield docstrings, comments on constants and fields, other comments, and messages: strings with a space."""
     docstrings = set(_docstring_lines(ast.parse(text)))
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
@@ -147,7 +147,7 @@ def prose_of_python(text: str) -> Iterator[Prose]:
 
 
 def prose_of_markdown(text: str) -> Iterator[Prose]:
-    """A document without its fenced blocks."""
+    """Yield a document without its fenced blocks."""
     blank = re.sub(
         r"^```.*?^```", lambda match: "\n" * match[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL
     )
@@ -155,7 +155,7 @@ def prose_of_markdown(text: str) -> Iterator[Prose]:
 
 
 def commit_faults(lines: Iterable[str]) -> Iterator[str]:
-    """What is wrong with each subject that is not a short imperative."""
+    """Yield a message for each subject that is not a short imperative."""
     for subject in lines:
         word = re.match(r"[\w-]*", subject)
         first = word[0] if word else ""

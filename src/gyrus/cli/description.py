@@ -153,7 +153,7 @@ def _fork_server(fork_server: ForkServerView) -> str:
 
 
 def _traffic(traffic: TrafficView, pools: tuple[PoolView, ...]) -> str:
-    """Of all revisions together, then of each that has replicas."""
+    """Return the traffic of all revisions together, then of each that has replicas."""
     if not traffic.requests:
         return ""
     requests = "request" if traffic.requests == 1 else "requests"

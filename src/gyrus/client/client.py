@@ -100,8 +100,10 @@ class Client:
     def events(
         self, name: str, *, since: float | None = None, limit: int = 100, after: int = 0
     ) -> list[EventView]:
-        """Return the latest ``limit`` events of an API, oldest first: since ``since`` (epoch seconds), and
-        with an id above ``after``."""
+        """Return the latest ``limit`` events of an API, oldest first.
+
+        Only those since ``since`` (seconds since the epoch), and with an id above ``after``.
+        """
         return self._watching.events(name, since, limit, after)
 
     # Changing

@@ -100,12 +100,11 @@ class EventView:
     message: str
     replica: str | None = None
     id: int = 0
-    """Higher than that of every event before it; an event that happens again gets a new one. 0: the operator
-    gives none."""
+    """Higher than that of every event before it. A repeated event gets a new one. 0: the operator has no ids."""
     count: int = 1
-    """How often it has happened; ``time`` is the last one's."""
+    """Number of occurrences; ``time`` is that of the last one."""
     first_time: str | None = None
-    """Where it has happened several times."""
+    """The time of the first occurrence. None if there was only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +167,7 @@ class PoolView:
     generation: int
     revision: int
     share: float
-    """Of new requests: 0 to 1."""
+    """Part of new requests that goes to it: 0 to 1."""
     in_flight: int
     traffic: TrafficView
 
@@ -191,7 +190,7 @@ class RevisionView:
     live: bool
     rollouts: tuple[RolloutView, ...] = ()
     fault: str = ""
-    """Why its specification cannot be read; empty: it can."""
+    """The reason why its specification cannot be read; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,8 +157,10 @@ class HandlerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessConfig:
-    """The command of a user's program: an HTTP server, which listens on ``$PORT``, or one that serves
-    nothing."""
+    """The command of a user's program.
+
+    It is an HTTP server that listens on ``$PORT``, or a program that serves nothing.
+    """
 
     command: tuple[str, ...]
     ready_path: str | None = None

@@ -28,8 +28,10 @@ class HttpClient:
         connections: int = 8,
         keep_alive: bool = True,
     ) -> None:
-        """``connections``: at most, to one address; a request over that number waits. Without ``keep_alive``,
-        each request has a connection of its own."""
+        """Use at most ``connections`` at once to one address; a request beyond that number waits.
+
+        Without ``keep_alive``, each request has a connection of its own.
+        """
         self._limits = limits
         self._tls = tls
         self._connections = connections
@@ -62,8 +64,11 @@ class HttpClient:
             self._remove_unused(pool)
 
     async def _exchange(self, pool: _Pool, request: HttpRequest, encoded: bytes) -> HttpResponse:
-        """Use a kept connection if there is one. The server may be closing that one just now: then an
-        idempotent request is sent once more, on a new connection."""
+        """Use a kept connection if there is one.
+
+        The server may be closing that one just now: then an idempotent request is sent once more, on a new
+        connection.
+        """
         kept = pool.take()
         connection = kept or await self._connect(pool)
         try:

@@ -39,7 +39,7 @@ class HttpRequest:
         return self.method in IDEMPOTENT
 
     def encode(self, host: str, *, close: bool) -> bytes:
-        """The bytes of the whole request. ``close``: the last on its connection."""
+        """Return the bytes of the whole request. ``close``: it is the last on its connection."""
         headers = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         head = (
             f"{self.method} {self.target} HTTP/1.1\r\nhost: {host}\r\n{headers}"
@@ -56,6 +56,6 @@ class HttpResponse:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The first value, whatever the case of its name. Returns None if there is none."""
+        """Return the first value, whatever the case of its name. Returns None if there is none."""
         wanted = name.lower().encode("latin-1")
         return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), None)

@@ -103,7 +103,7 @@ def _phase(decisive: ProcessStatus, *, over: bool, stopping: bool, ended: bool) 
 
 
 def _last(lives: Sequence[ProcessState]) -> ProcessStatus | None:
-    """The process with which a replica ended that must not run again: one with a fault before others."""
+    """Return the process that ended a replica which runs once: one with a fault before others."""
     over = [state.status for state in lives if state.is_over]
     return min(over, key=lambda status: (status.phase is Phase.SUCCEEDED, status.index), default=None)
 

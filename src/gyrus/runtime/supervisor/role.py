@@ -56,7 +56,7 @@ class Role:
 
 
 def roles_of(config: ReplicaConfig, config_path: str) -> tuple[Role, ...]:
-    """Raises ValueError where ``listen`` does not fit the processes."""
+    """Return the processes of a replica. Raises ValueError if ``listen`` does not fit them."""
     _check_addresses(config)
     if config.process is None:
         return tuple(_worker(config, config_path, index) for index in range(config.processes))
