@@ -134,7 +134,7 @@ def check_prose(piece: Prose) -> Iterator[tuple[int, str]]:
 
 
 def prose_of_python(text: str) -> Iterator[Prose]:
-    """Yield docstrings, comments on constants and fields, other comments, and messages: strings with a space."""
+    """Yield docstrings, comments, texts under constants and fields, and messages: strings with a space."""
     docstrings = set(_docstring_lines(ast.parse(text)))
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:

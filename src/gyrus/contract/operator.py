@@ -100,7 +100,7 @@ class EventView:
     message: str
     replica: str | None = None
     id: int = 0
-    """Higher than that of every event before it. A repeated event gets a new one. 0: the operator has no ids."""
+    """Higher than every earlier event's. A repeated event gets a new one. 0: the operator has no ids."""
     count: int = 1
     """Number of occurrences; ``time`` is that of the last one."""
     first_time: str | None = None

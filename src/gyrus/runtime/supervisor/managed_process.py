@@ -95,7 +95,7 @@ class ManagedProcess:
             self.say("info", f"{self.role.name} started (pid {self.child.pid})")
 
     def _take_port(self) -> int | None:
-        """Return the port for ``$PORT``: the given one, or a free one. None if it has none. Raises OSError."""
+        """Return the port for ``$PORT``, given or free. Returns None if it has none. Raises OSError."""
         if self.role.announces or not self.role.serves:
             return None
         if self.role.address is None:
