@@ -123,7 +123,7 @@ class StreamState:
     def synced(self) -> bool:
         """True once Envoy has reported everything that it has.
 
-        It asks for endpoints only if it has clusters, and for routes only if it has listeners.
+        Envoy asks for endpoints only if it has clusters, and for routes only if it has listeners.
         """
         # Kept once it is true: a first cluster that Envoy has acknowledged must not take it back.
         clusters, listeners = self._books[CLUSTER], self._books[LISTENER]
@@ -260,8 +260,8 @@ class StreamState:
     def _may_send(self, kind: str, wanted: Resources) -> bool:
         if kind not in (LISTENER, ROUTES):
             return True
-        # A route table must not name a cluster that Envoy lacks or still warms. Removals need not be sent
-        # first: they wait for the routes in their turn.
+        # Requests to a cluster that Envoy lacks or still warms fail, so every due cluster comes first. Removals
+        # of clusters do not count: they wait for the routes in their turn.
         clusters = self._books[CLUSTER]
         return clusters.started and not clusters.on_its_way and not self._upserts(CLUSTER, wanted)
 
