@@ -620,7 +620,7 @@ async def test_killed_envoy_is_back_within_two_seconds(
         assert (await fresh.get(f"{stage.url}/iris")).status_code == 200
     assert time.monotonic() - began < 2
     assert stage.board.acknowledged == acknowledged
-    assert f"Envoy (process {envoy.pid}) died; it is started again" in caplog.text
+    assert f"Envoy (process {envoy.pid}) died. The operator starts it again in" in caplog.text
 
 
 async def test_operator_restart_does_not_disturb_traffic(

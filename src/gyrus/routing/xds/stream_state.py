@@ -260,8 +260,8 @@ class StreamState:
     def _may_send(self, kind: str, wanted: Resources) -> bool:
         if kind not in (LISTENER, ROUTES):
             return True
-        # Requests to a cluster that Envoy lacks or still warms fail, so every due cluster comes first. Removals
-        # of clusters do not count: they wait for the routes in their turn.
+        # Requests to a cluster that Envoy lacks or still warms fail, so every due cluster comes first.
+        # Removals of clusters do not count: they wait for the routes in their turn.
         clusters = self._books[CLUSTER]
         return clusters.started and not clusters.on_its_way and not self._upserts(CLUSTER, wanted)
 
