@@ -52,7 +52,7 @@ class Rebalancer:
             receiving(self.backlog_socket, self._notified.notify),
             asyncio.TaskGroup() as group,
         ):
-            for name, body in {"traffic": self._watch_traffic, "hints": self._listen}.items():
+            for name, body in {"traffic": self._watch_traffic, "signals": self._listen}.items():
                 forever = persist(f"rebalancer: {name}", body, backoff=RETRY, clock=self.clock)
                 group.create_task(forever, name=f"rebalancer: {name}")
 
