@@ -87,7 +87,7 @@ class Activator:
                 await self._close()
 
     async def _close(self) -> None:
-        self._ending = True
+        self._ending = True  # first, so that every answer below closes its connection
         for api in self._held.apis():
             self._end_all(api, refusals.RELEASED)
         for connection in tuple(self._connections):
@@ -209,7 +209,7 @@ class Activator:
             self._end_all(api, refusals.unknown(api))
         elif route.queueing.unavailable_reason and not route.replicas:
             self._end_all(api, refusals.unavailable(api, route.queueing.unavailable_reason))
-        elif api not in self._releasing and self._reached(api):
+        elif api not in self._releasing and self._reached(api):  # one task per API keeps the order
             self._releasing.add(api)
             group.create_task(self._release(api), name=f"release {api}")
 
@@ -224,27 +224,30 @@ class Activator:
         if route is None:
             return frozenset()
         acknowledged = self.board.acknowledged.get(api, {}).values()
+        # Endpoints that are no replicas are the activator itself: a request released to them would return
+        # here.
         pools = [route.replicas & known for known in acknowledged if known]
         return frozenset[str]().union(*pools) if all(pools) else frozenset()
 
     async def _release(self, api: str) -> None:
         """Release requests in order of arrival, for as long as replicas have places for them."""
-        room = ReleaseBudget()
+        budget = ReleaseBudget()
         try:
             while (connection := self._held.first(api)) and (reached := self._reached(api)):
-                if not self._has_room(api, room, reached):
+                if not self._has_place(api, budget, reached):
                     await self.clock.sleep(LOOK_AGAIN)
                 elif await self._let_go(connection, reached):
-                    room.release()
+                    budget.release()
+                    # The gateway chooses by counts: it must have counted one request before the next arrives.
                     await self.clock.sleep(REQUEUE_EVERY)
                 else:
                     await self.clock.sleep(LOOK_AGAIN)
         finally:
             self._releasing.discard(api)
 
-    def _has_room(self, api: str, room: ReleaseBudget, reached: frozenset[str]) -> bool:
+    def _has_place(self, api: str, budget: ReleaseBudget, reached: frozenset[str]) -> bool:
         limit = free_places(self.board.routes[api].pools, reached)
-        return room.left(limit, self.board.traffic.get(api), self._held.count(api))
+        return budget.left(limit, self.board.traffic.get(api), self._held.count(api))
 
     async def _let_go(self, connection: GatewayConnection, reached: frozenset[str]) -> bool:
         """Release one request. Returns False if no replica has accepted it yet."""

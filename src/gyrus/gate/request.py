@@ -58,11 +58,11 @@ class HeldRequest:
         """
         return self.complete or (self.length is not None and self.length <= LONGEST_KEPT_BODY)
 
-    def enough(self, room: int) -> bool:
-        """Return True if no more of it may be read. ``room``: bytes that may be kept of it."""
+    def enough(self, space: int) -> bool:
+        """Return True if no more of it may be read. ``space``: bytes that may be kept of it."""
         if not self.begun or self.kept_by_gateway:
             return False
-        more = 0 if self.length is not None else min(room, LONGEST_KEPT_BODY)
+        more = 0 if self.length is not None else min(space, LONGEST_KEPT_BODY)
         return len(self.raw) > max(LONGEST_KEPT_HERE, more)
 
     def onward(self) -> bytes:

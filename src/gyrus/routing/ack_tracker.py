@@ -94,6 +94,7 @@ class AckTracker:
 
     def used(self, cluster: str) -> Endpoints:
         """Return the endpoints that requests in this cluster may reach."""
+        # Broken streams count too: their Envoy continues with what it had.
         versions = (
             version
             for session in self.sessions

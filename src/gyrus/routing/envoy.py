@@ -181,6 +181,7 @@ class Envoy:
         while True:
             born = asyncio.get_running_loop().time()
             reason = await self._live_once(wanted)
+            # A crash after a long life is no crash loop.
             if asyncio.get_running_loop().time() - born > WELL_AFTER:
                 failures = 0
             delay = RESTART.delay(failures)

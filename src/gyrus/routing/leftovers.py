@@ -36,6 +36,7 @@ class Leftovers:
 
         ``unneeded``: clusters that a gateway has and no route needs. ``now``: seconds, by a monotonic clock.
         """
+        # A request in flight or a possible route starts the time again.
         since = self._quiet_since
         self._quiet_since = {
             name: now if in_flight.get(name) or may_route_to(name) else since.get(name, now)

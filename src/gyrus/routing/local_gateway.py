@@ -142,7 +142,7 @@ class LocalGateway:
         while True:
             for file in (self._files.access_log, self._files.log):
                 if is_due(file, settings.max_bytes):
-                    rotate(file, settings.keep)
+                    rotate(file, settings.keep)  # Envoy keeps the renamed file open, so no line is lost
                     self.envoy.reopen_logs()
             await self._clock.sleep(ROTATION_EVERY)
 

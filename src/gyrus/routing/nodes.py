@@ -101,6 +101,7 @@ class GatewayNodes:
 
         Returns None if requests may not reach the pool at one of the nodes.
         """
+        # A node that does not serve yet gets no requests, so control need not wait for it.
         serving = [tracker for tracker in self._trackers.values() if tracker.serves]
         if routed and not all(tracker.surely_routes_to(cluster) for tracker in serving):
             return None

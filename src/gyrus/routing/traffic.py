@@ -87,7 +87,7 @@ class TrafficMeter:
         if life != self._life:  # the gateway ended while it was asked, and another one counts from zero
             return
         self._note(answered)
-        self._looks += 1
+        self._looks += 1  # not after a failure: the next sample then repeats its reads
         self.in_flight = in_flight
         counts = self._counts()
         made = {
