@@ -153,7 +153,7 @@ def measured(*, rebalancing: bool) -> Burst:
                 script=HANDLER,
                 handler=HandlerConfig(path="server.py"),
                 limits=Limits(max_concurrency=1, max_queue_length=QUEUE, timeout=60.0),
-                backlog_socket_or_signal=str(home.backlog_socket),
+                backlog_socket=str(home.backlog_socket),
             )
             for _ in range(REPLICAS)
         ]

@@ -200,14 +200,14 @@ async def test_request_leaves_with_its_client(
             20.0,
             503,
             "no-replica",
-            "gets none: ImportError: no module.",
+            "has no replica, and none can start: ImportError: no module.",
         ),
         (
             {"longest_queue": 0, "slots": 0},
             20.0,
             503,
             "queue-full",
-            "0 requests wait for one, the most that may",
+            "0 requests wait for one, which is the limit",
         ),
     ],
 )

@@ -620,7 +620,7 @@ async def test_killed_envoy_is_back_within_two_seconds(
         assert (await fresh.get(f"{stage.url}/iris")).status_code == 200
     assert time.monotonic() - began < 2
     assert stage.board.acknowledged == acknowledged
-    assert f"Envoy (process {envoy.pid}) died; it is started again" in caplog.text
+    assert f"Envoy (process {envoy.pid}) died. The operator starts it again in" in caplog.text
 
 
 async def test_operator_restart_does_not_disturb_traffic(
@@ -645,10 +645,10 @@ async def test_operator_restart_does_not_disturb_traffic(
                 async with second.operating():
                     assert second.gateway.envoy.process == first.gateway.envoy.process
                     await until(lambda: "gone" not in second.board.acknowledged)
-                    assert [message for message in caplog.messages if message.startswith("tells Envoy")] == [
-                        "tells Envoy of 1 and removes 0: routes",
-                        "tells Envoy of 1 and removes 0: endpoints",
-                        "tells Envoy of 0 and removes 1: cluster",
+                    assert [message for message in caplog.messages if message.startswith("Sending ")] == [
+                        "Sending routes to Envoy: 1 changed, 0 removed",
+                        "Sending endpoints to Envoy: 1 changed, 0 removed",
+                        "Sending cluster to Envoy: 0 changed, 1 removed",
                     ]
                     async with second.upstream("b").serving() as other:
                         await second.route("iris", other)

@@ -141,8 +141,8 @@ def test_an_unserialisable_answer(served: Platform) -> None:
 )
 def test_a_predict_that_kills_its_process(served: Platform, what: str, event: str, told: str) -> None:
     detail = (
-        "A replica of API model ended the request without an answer; "
-        "`gyrus describe model` or `gyrus logs model` tells why."
+        "A replica of API model ended the request without an answer. "
+        "`gyrus describe model` or `gyrus logs model` shows why."
     )
     assert is_problem(served.ask("model", {"do": what}), problem.UPSTREAM_FAILED, detail)
     assert _served_again(served)
@@ -250,7 +250,8 @@ def test_a_method_that_is_not_answered(served: Platform) -> None:
 
 def test_a_path_that_is_not_for_outsiders(served: Platform) -> None:
     reply = served.send("flats/healthz", None)
-    assert is_problem(reply, problem.NOT_FOUND, "/flats/healthz is not answered from outside.")
+    detail = "/flats/healthz is internal to the replica and is not served to clients."
+    assert is_problem(reply, problem.NOT_FOUND, detail)
 
 
 def test_a_payload_that_is_not_json_is_not_even_sent(served: Platform) -> None:
@@ -265,7 +266,7 @@ def test_a_payload_that_is_not_json_is_not_even_sent(served: Platform) -> None:
 
 
 def test_an_unknown_endpoint(served: Platform) -> None:
-    detail = "There is no API at /flat. `gyrus get` lists the endpoints of those that are deployed."
+    detail = "There is no API at /flat. `gyrus get` lists the endpoints of the deployed APIs."
     assert is_problem(served.ask("flat", {}), problem.UNKNOWN_API, detail)
 
 

@@ -1,7 +1,7 @@
-"""Holds requests while there is no replica, and moves waiting ones to where they can be started sooner.
+"""Holds an API's requests while it has no replica, and moves waiting requests to replicas with free slots.
 
-The activator answers the gateway for an API without a replica; the rebalancer asks loaded replicas to give
-back what they have not started. Who gives back how much is decided in ``queueing``, as a function of their
-loads; how many replicas there are is the autoscaler's word. While an API has a replica, no request passes
-through here.
+The activator answers the gateway for an API without a replica. The rebalancer asks loaded replicas to requeue
+requests that they have not started. ``queueing`` decides how many each replica requeues, as a function of
+their loads. The autoscaler decides the number of replicas. While an API has a replica, no request passes
+through this package.
 """

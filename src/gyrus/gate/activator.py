@@ -1,6 +1,6 @@
-"""Stands in where an API has no replica: holds its requests, and releases them in order when one is there.
+"""Stands in for an API without a replica: holds its requests, and releases them in order once it has one.
 
-To release a request is to give it back: the gateway, which has kept it, sends it to the replica.
+A release is a requeue: the gateway, which has kept the request, sends it to the replica.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ from gyrus.queueing.timing import REQUEUE_EVERY
 from gyrus.state.board import Board
 
 LOOK_AGAIN = 0.05
-"""Seconds until the replicas may have places again."""
+"""Seconds to wait before the replicas are checked for a free place again."""
 BACKLOG = 4096
 MOST = 10_000
-"""Requests of all APIs together: each takes a file descriptor, and up to two more where its body waits."""
+"""Held requests of all APIs together. Each takes a file descriptor, and up to two more if its body waits."""
 LAST_WORDS = 3.0
-"""Seconds at the end for connections on which something still comes or goes."""
+"""Seconds at the end for connections that still receive or send."""
 RETRY = Backoff(0.1, 5)
 
 
 @dataclass(slots=True)
 class Activator:
-    """Serves from the beginning of :meth:`serving` to its end. Owned by one event loop."""
+    """Server of held requests, for as long as :meth:`serving` runs. Owned by one event loop."""
 
     board: Board
     path: Path
-    """Of its Unix socket."""
+    """Path of its Unix socket."""
     clock: Clock
     most: int = MOST
     disconnects: DisconnectWatcher = field(init=False)
     kept: int = 0
-    """Bytes that connections keep of requests."""
+    """Bytes of requests that all connections keep."""
     _held: HeldRequests[GatewayConnection] = field(default_factory=HeldRequests[GatewayConnection])
     _deadlines: dict[GatewayConnection, asyncio.TimerHandle] = field(
         default_factory=dict[GatewayConnection, asyncio.TimerHandle]
     )
     _connections: set[GatewayConnection] = field(default_factory=set[GatewayConnection])
     _passing: Counter[str] = field(default_factory=Counter[str])
-    """By endpoint: requests that are passed on to it just now."""
+    """By endpoint: requests that are being passed on to it."""
     _releasing: set[str] = field(default_factory=set[str])
     """APIs whose requests a task releases."""
     _arrivals: Signals = field(default_factory=Signals)
@@ -65,8 +65,11 @@ class Activator:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[Activator]:
-        """Listens from here to the end of the block. What is held then goes back to the gateway, which tries
-        it again for a while: the next operator may be there by then."""
+        """Listen while the block runs.
+
+        Held requests are requeued at its end. The gateway retries them for a while, in which the next
+        operator may have started.
+        """
         loop = asyncio.get_running_loop()
         self.disconnects = DisconnectWatcher(loop)
         async with asyncio.TaskGroup() as group:
@@ -84,7 +87,7 @@ class Activator:
                 await self._close()
 
     async def _close(self) -> None:
-        self._ending = True
+        self._ending = True  # first, so that every answer below closes its connection
         for api in self._held.apis():
             self._end_all(api, refusals.RELEASED)
         for connection in tuple(self._connections):
@@ -101,7 +104,7 @@ class Activator:
     def endpoint(self) -> str:
         return f"unix:{self.path}"
 
-    # Connections tell
+    # Events of connections
 
     def opened(self, connection: GatewayConnection) -> None:
         self._connections.add(connection)
@@ -119,8 +122,9 @@ class Activator:
             return
         self._held.enter(request.api, connection, request.arrived)
         self._set_deadline(connection, request)
-        self._tell(request.api)
+        self._record_held(request.api)
         self._arrivals.notify(request.api)
+        # With a reachable replica, the autoscaler need not start one: the request only waits for its release.
         if not self._reached(request.api):
             self.board.demand_signals.notify(request.api)
 
@@ -128,12 +132,12 @@ class Activator:
         request = connection.request
         if request is not None and self._held.leave(connection):
             self._deadlines.pop(connection).cancel()
-            self._tell(request.api)
+            self._record_held(request.api)
 
-    # What becomes of a request
+    # Answers
 
     def _refusal(self, request: HeldRequest) -> Refusal | None:
-        """Why it is not held; None: it is."""
+        """Return the reason not to hold the request. Returns None if the activator holds it."""
         api = request.api
         route = self.board.routes.get(api)
         if route is None or route.queueing is None:
@@ -173,23 +177,24 @@ class Activator:
             self._end(connection, refusal)
 
     def refuse_all(self) -> None:
-        """The platform ends: answer what is held, and hold nothing more."""
+        """Refuse all held requests and every later one, because the platform is stopping."""
         self._ending = True
         for api in self._held.apis():
             self._end_all(api, refusals.ending(api))
 
-    def _tell(self, api: str) -> None:
+    def _record_held(self, api: str) -> None:
         held = self._held.count(api)
         if held:
             self.board.held[api] = held
         else:
             self.board.held.pop(api, None)
 
-    # When
+    # Releases
 
     async def _run(self) -> None:
         board = self.board
         with listen(self._arrivals, board.acknowledged_signals, board.route_signals) as listener:
+            # Signals from before this listener are lost: after a restart of this task, check every API once.
             listener.notify(self._held.apis())
             async with asyncio.TaskGroup() as group:
                 async for apis in listener:
@@ -204,44 +209,48 @@ class Activator:
             self._end_all(api, refusals.unknown(api))
         elif route.queueing.unavailable_reason and not route.replicas:
             self._end_all(api, refusals.unavailable(api, route.queueing.unavailable_reason))
-        elif api not in self._releasing and self._reached(api):
+        elif api not in self._releasing and self._reached(api):  # one task per API keeps the order
             self._releasing.add(api)
             group.create_task(self._release(api), name=f"release {api}")
 
     def _reached(self, api: str) -> frozenset[str]:
-        """Replicas that requests surely reach. Released before, they would come back, or fail.
+        """Return the replicas that released requests are sure to reach.
 
-        A released request is sent again in the pool that it came through, and the activator does not know
-        which that is: each pool must have a replica, of its own or another one's.
+        A request that is released earlier returns here or fails. The gateway sends a released request again
+        in the pool that it came through, and the activator does not know that pool. Each pool must therefore
+        have a replica, its own or a fallback.
         """
         route = self.board.routes.get(api)
         if route is None:
             return frozenset()
         acknowledged = self.board.acknowledged.get(api, {}).values()
+        # Endpoints that are no replicas are the activator itself: a request released to them would return
+        # here.
         pools = [route.replicas & known for known in acknowledged if known]
         return frozenset[str]().union(*pools) if all(pools) else frozenset()
 
     async def _release(self, api: str) -> None:
-        """In order of arrival, as long as there are replicas with places for them."""
-        room = ReleaseBudget()
+        """Release requests in order of arrival, for as long as replicas have places for them."""
+        budget = ReleaseBudget()
         try:
             while (connection := self._held.first(api)) and (reached := self._reached(api)):
-                if not self._has_room(api, room, reached):
+                if not self._has_place(api, budget, reached):
                     await self.clock.sleep(LOOK_AGAIN)
                 elif await self._let_go(connection, reached):
-                    room.release()
+                    budget.release()
+                    # The gateway chooses by counts: it must have counted one request before the next arrives.
                     await self.clock.sleep(REQUEUE_EVERY)
                 else:
                     await self.clock.sleep(LOOK_AGAIN)
         finally:
             self._releasing.discard(api)
 
-    def _has_room(self, api: str, room: ReleaseBudget, reached: frozenset[str]) -> bool:
+    def _has_place(self, api: str, budget: ReleaseBudget, reached: frozenset[str]) -> bool:
         limit = free_places(self.board.routes[api].pools, reached)
-        return room.left(limit, self.board.traffic.get(api), self._held.count(api))
+        return budget.left(limit, self.board.traffic.get(api), self._held.count(api))
 
     async def _let_go(self, connection: GatewayConnection, reached: frozenset[str]) -> bool:
-        """False: not yet."""
+        """Release one request. Returns False if no replica has accepted it yet."""
         request = connection.request
         assert request is not None
         if request.kept_by_gateway:
@@ -252,15 +261,17 @@ class Activator:
     async def _pass_on(
         self, connection: GatewayConnection, request: HeldRequest, reached: frozenset[str]
     ) -> bool:
-        """To the replica that has got the fewest in this way. It may leave the line, or end, meanwhile."""
+        """Send the request to the replica that has the fewest of this kind. Returns False if it refuses."""
         endpoint = min(sorted(reached), key=lambda each: self._passing[each])
         client = connection.transport
         onward = await connect(client, endpoint, self._passing) if client else None
         if onward is None:
             return False
+        # While this task waited for the connection, the client may have gone, the deadline may have expired,
+        # or the rest of the body may have arrived.
         if connection.request is not request or connection not in self._deadlines:
             abandon(onward)
-        elif request.kept_by_gateway:  # its end has come meanwhile
+        elif request.kept_by_gateway:
             abandon(onward)
             self._end(connection, refusals.RELEASED)
         else:
@@ -270,7 +281,10 @@ class Activator:
 
 
 def _bound(path: Path) -> socket.socket:
-    """A socket that only its owner may connect to, in the place of one that a dead operator has left."""
+    """Bind a socket that only its owner may connect to.
+
+    It replaces the socket file that a killed operator left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""A connection from the gateway: one request after the other, each held until something becomes of it."""
+"""A connection from the gateway: one request after another, each held until it is answered or passed on."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from gyrus.gate.refusals import Refusal, answer
 from gyrus.gate.request import HeldRequest
 
 MOST_KEPT = 64 * 1024 * 1024
-"""Bytes of all requests together, beyond the little that is kept of each."""
+"""Bytes that all connections together may keep, beyond the minimum for each request."""
 LINGER = 2.0
-"""Seconds that the rest of a request may take to come before it is answered, and that the gateway may take to
-close a connection on which something still comes."""
+"""Seconds to wait for the rest of a request before its answer, and for the gateway to close a connection on
+which data still arrives."""
 
 
 class ConnectionOwner(Protocol):
-    """Whoever decides what becomes of requests."""
+    """The part that decides how each request is answered."""
 
     disconnects: DisconnectWatcher
     kept: int
-    """Bytes that connections keep of requests."""
+    """Bytes of requests that all connections keep."""
 
     def opened(self, connection: GatewayConnection) -> None: ...
     def arrived(self, connection: GatewayConnection) -> None:
-        """Its request's head is here."""
+        """Handle a request whose head has arrived."""
         ...
 
     def left(self, connection: GatewayConnection) -> None:
-        """Nobody waits for its request's answer any more."""
+        """Handle the loss of a request: no client waits for its answer any more."""
         ...
 
     def closed(self, connection: GatewayConnection) -> None: ...
 
 
 class GatewayConnection(asyncio.Protocol):
-    """Reads heads, drops bodies, and keeps what may have to be passed on."""
+    """Reader of requests: it drops bodies, but keeps the whole request if it may have to pass it on."""
 
     def __init__(self, keeper: ConnectionOwner) -> None:
         self._keeper = keeper
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
-        """None: the connection is lost. It refers to this in its turn."""
+        """Parser of requests; None once the connection is lost, which ends their reference cycle."""
         self._transport: asyncio.Transport | None = None
         self._watch: int | None = None
         self._over = False
-        """Nothing that comes is looked at any more."""
+        """True once incoming data is ignored."""
         self._last = False
-        """No other request is wanted."""
+        """True if the connection is to serve no further request."""
         self._onward: asyncio.Transport | None = None
-        """To the replica that the request is passed on to."""
+        """Connection to the replica that serves the request, if it was passed on."""
         self._lingering: asyncio.TimerHandle | None = None
         self._refusal: Refusal | None = None
-        """What is answered once the request has come to its end."""
+        """Answer to send once the whole request has arrived."""
         self.request: HeldRequest | None = None
-        """The one that is not answered yet."""
+        """The request that has no answer yet."""
 
-    # What the event loop calls
+    # Callbacks of the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -87,7 +87,7 @@ class GatewayConnection(asyncio.Protocol):
         if self._onward is not None:
             self._onward.resume_reading()
 
-    # What the parser calls
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         if self.request is not None:  # the gateway waits for each answer before it sends the next request
@@ -116,7 +116,7 @@ class GatewayConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
-            self._over = True  # what follows is of another protocol, and not for us
+            self._over = True  # the bytes that follow are of another protocol
         except HttpParserError:
             self.abort()
         if self.request is None:
@@ -142,10 +142,11 @@ class GatewayConnection(asyncio.Protocol):
         request.raw = bytearray()
 
     def _wait_where_it_is(self) -> None:
-        """What has not been read stays with the client, by the gateway's and the kernel's flow control."""
+        """Stop reading: the flow control of gateway and kernel then leaves the rest with the client."""
         assert self._transport is not None
         if self._watch is None:
             self._transport.pause_reading()
+            # asyncio does not watch a paused transport, so a client that goes away would stay unnoticed.
             descriptor = self._transport.get_extra_info("socket").fileno()
             self._watch = self._keeper.disconnects.watch(descriptor, self.abort)
 
@@ -154,13 +155,14 @@ class GatewayConnection(asyncio.Protocol):
             self._keeper.disconnects.forget(self._watch)
             self._watch = None
 
-    # What becomes of it
+    # Answers
 
     def answer(self, refusal: Refusal, *, last: bool = False) -> None:
         """End the request. The gateway may send another, unless this is the ``last``.
 
-        The gateway ends the client's connection where an answer comes before the request is complete, and the
-        answer may be lost by that. So what still comes is awaited and dropped, for a while.
+        If an answer arrives before the request is complete, the gateway closes the client's connection, and
+        the client may lose the answer. This connection therefore reads and drops the rest for up to
+        :data:`LINGER` seconds first.
         """
         request = self.request
         if request is None:
@@ -187,6 +189,7 @@ class GatewayConnection(asyncio.Protocol):
         again = request.complete and not self._over and not self._last
         transport.write(answer(refusal, request.id, close=not again, bodiless=request.head_only))
         if not again:
+            # An immediate close would reset the connection while data arrives, and the answer could be lost.
             self._over = True
             self._read_on()
             self._lingering = asyncio.get_running_loop().call_later(LINGER, transport.abort)
@@ -203,11 +206,11 @@ class GatewayConnection(asyncio.Protocol):
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        """None: the gateway has closed it."""
+        """Connection to the gateway; None once it is closed."""
         return self._transport
 
     def pass_on(self, onward: asyncio.Transport) -> None:
-        """Send the request to a replica, what has come of it and what still comes, unread."""
+        """Send the request to a replica: first the bytes that have arrived, then the rest, unread."""
         request = self.request
         assert request is not None
         self.request = None
@@ -217,14 +220,14 @@ class GatewayConnection(asyncio.Protocol):
         self._read_on()
 
     def end(self) -> None:
-        """Once the answer has been taken, if there is one."""
+        """Close the connection, after the answer if there is one."""
         if self._refusal is not None:
             self._write(self._refusal)
         if self._transport is not None and self._lingering is None and self._onward is None:
             self._transport.close()
 
     def abort(self) -> None:
-        self._unwatch()  # now: once it has ended, its number may be another's
+        self._unwatch()  # before the abort: a closed descriptor's number may belong to another file
         if self._transport is not None:
             self._transport.abort()
         self._forget_request()

@@ -1,6 +1,6 @@
-"""Tells when the other side of a connection goes away that nobody reads from.
+"""Notices that the peer has closed a connection from which the activator does not read.
 
-A transport that pauses is not told: its file descriptor is not watched at all then.
+A paused transport gets no such event: asyncio does not watch its file descriptor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 if sys.platform == "linux":
 
     class DisconnectWatcher:
-        """Watches for the end of connections, and for nothing else. Owned by one event loop."""
+        """Watcher for the end of connections, and for nothing else. Owned by one event loop."""
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._loop = loop
@@ -23,9 +23,11 @@ if sys.platform == "linux":
             loop.add_reader(self._poll.fileno(), self._look)
 
         def watch(self, descriptor: int, gone: Callable[[], None]) -> int:
-            """``gone`` is called once. Returns what :meth:`forget` takes."""
+            """Call ``gone`` once the peer closes. Returns the watch, for :meth:`forget`."""
+            # A copy: the number stays valid, and is not used again, even if the transport closes its own.
             own = os.dup(descriptor)
             self._gone[own] = gone
+            # No EPOLLIN: unread data would wake the loop again and again.
             self._poll.register(own, select.EPOLLRDHUP | select.EPOLLHUP)
             return own
 
@@ -50,7 +52,7 @@ if sys.platform == "linux":
 else:
 
     class DisconnectWatcher:
-        """Here the end of a connection is noticed when it is read from again."""
+        """Stand-in for systems without epoll: the end of a connection shows when it is read again."""
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             del loop

@@ -1,4 +1,4 @@
-"""Who waits for a replica of which API, in order of arrival. Bookkeeping alone: no time, no I/O."""
+"""The requests that wait for a replica, by API and in order of arrival. Bookkeeping: no time, no I/O."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T", bound=Hashable)
 
 _Place = tuple[float, int]
-"""When the request arrived at the gateway, and how many were held before it."""
+"""The request's arrival at the gateway, and the number of requests that were held before it."""
 
 
 class HeldRequests(Generic[T]):
-    """The held requests of all APIs. An API of which none is held leaves no trace."""
+    """The held requests of all APIs. An API without held requests takes no memory."""
 
     def __init__(self) -> None:
         self._order: dict[str, list[_Place]] = {}
@@ -31,17 +31,21 @@ class HeldRequests(Generic[T]):
         return tuple(self._order)
 
     def of(self, api: str) -> tuple[T, ...]:
-        """First come, first."""
+        """Return the API's requests in order of arrival."""
         items = self._items.get(api, {})
         return tuple(items[place] for place in self._order.get(api, ()))
 
     def first(self, api: str) -> T | None:
-        """Who arrived first of those who wait."""
+        """Return the waiting request that arrived first."""
         order = self._order.get(api)
         return self._items[api][order[0]] if order else None
 
     def enter(self, api: str, item: T, arrived: float) -> None:
-        """It waits, in the place of its arrival: it may have been elsewhere meanwhile."""
+        """Add a request at the place of its arrival at the gateway.
+
+        A request that was requeued elsewhere is older than its arrival here.
+        """
+        # The count orders requests of equal arrival times, and makes every place unique.
         self._came += 1
         place = (arrived, self._came)
         self._places[item] = (api, place)
@@ -49,7 +53,7 @@ class HeldRequests(Generic[T]):
         self._items.setdefault(api, {})[place] = item
 
     def leave(self, item: T) -> bool:
-        """It waits no longer. False: it did not."""
+        """Remove the request. Returns False if it was not waiting."""
         if (found := self._places.pop(item, None)) is None:
             return False
         api, place = found

@@ -1,4 +1,4 @@
-"""Hears replicas ring: somebody has to wait there (``ReplicaConfig.backlog_socket_or_signal``)."""
+"""Receives the notifications of replicas that a request has to wait (``ReplicaConfig.backlog_socket``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Receiver(asyncio.DatagramProtocol):
 
 @contextlib.asynccontextmanager
 async def receiving(path: Path, notified: Callable[[str], None]) -> AsyncGenerator[None]:
-    """``notified`` is called with an API's name whenever one of its replicas rings."""
+    """Call ``notified`` with an API's name whenever one of its replicas sends a notification."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

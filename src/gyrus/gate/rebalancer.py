@@ -1,9 +1,10 @@
-"""Sees to it that no request waits at a busy replica while another could start it: look, decide, ask.
+"""Moves requests that wait at a busy replica to a replica that can start them: observe, decide, ask.
 
-An API is looked at when something may have changed for those who wait: replicas have come, a replica rang
-because somebody has to wait there, or the gateway has more requests in flight than there are slots. While
-somebody waits it is looked at again and again; what an API without a queue costs is nothing. Requests move
-between the replicas of one pool: the gateway sends a requeued request again in the pool that its route chose.
+The rebalancer observes an API when something may have changed for its waiting requests: the API has new
+replicas, a replica has notified it that a request has to wait, or the gateway has more requests in flight
+than the API has slots. It observes the API again for as long as a request waits. An API without waiting
+requests costs nothing. Requests move between the replicas of one pool: the gateway sends a requeued request
+again in the pool that its route chose.
 """
 
 from __future__ import annotations
@@ -27,32 +28,35 @@ from gyrus.state.board import Board, Endpoints, Pool
 log = logging.getLogger(__name__)
 
 TRAFFIC_EVERY = 0.25
-"""Seconds between two looks at what the gateway measures."""
+"""Seconds between two readings of the traffic that the gateway measures."""
 RETRY = Backoff(0.1, 5)
 
 
 @dataclass(slots=True)
 class Rebalancer:
-    """Works until :meth:`run` is cancelled. What replicas were asked to give back by then, they do."""
+    """Rebalancer of all pools, until :meth:`run` is cancelled.
+
+    Replicas still requeue the requests that they were asked for before that.
+    """
 
     board: Board
-    backlog_socket_or_signal: Path
-    """Of the socket on which replicas ring."""
+    backlog_socket: Path
+    """Path of the socket to which replicas send notifications."""
     clock: Clock
     _notified: Signals = field(default_factory=Signals)
     _again: dict[str, bool] = field(default_factory=dict[str, bool])
-    """By the id of a pool that a task looks at: whether something has happened since its last look."""
+    """By the id of a pool that has a task: True if something has changed since its last observation."""
 
     async def run(self) -> None:
         async with (
-            receiving(self.backlog_socket_or_signal, self._notified.notify),
+            receiving(self.backlog_socket, self._notified.notify),
             asyncio.TaskGroup() as group,
         ):
-            for name, body in {"traffic": self._watch_traffic, "hints": self._listen}.items():
+            for name, body in {"traffic": self._watch_traffic, "signals": self._listen}.items():
                 forever = persist(f"rebalancer: {name}", body, backoff=RETRY, clock=self.clock)
                 group.create_task(forever, name=f"rebalancer: {name}")
 
-    # When
+    # Triggers
 
     async def _listen(self) -> None:
         with listen(self._notified, self.board.acknowledged_signals) as listener:
@@ -68,7 +72,7 @@ class Rebalancer:
                     self._notified.notify(route.api)
 
     def _crowded(self, pool: Pool) -> bool:
-        """There are more requests in flight than slots."""
+        """Return True if the pool has more requests in flight than slots."""
         queueing, traffic = pool.queueing, self.board.traffic.get(pool.api)
         if queueing is None or queueing.slots is None or traffic is None or len(pool.replicas) < 2:
             return False
@@ -86,24 +90,25 @@ class Rebalancer:
                 group.create_task(work, name=f"rebalance {pool.id}")
 
     def _asked(self, pool: Pool | None) -> Endpoints:
-        """Processes with a queue of ours that requests reach."""
+        """Return the pool's processes that have a queue of this platform and are sure to get requests."""
         if pool is None or pool.queueing is None or pool.queueing.slots is None:
             return frozenset()
         acknowledged = self.board.acknowledged.get(pool.api, {})
         return pool.replicas & acknowledged.get(pool.id, frozenset())
 
     def _pool(self, api: str, pool: str) -> Pool | None:
-        """As it is on the board now."""
+        """Return the pool as it is on the board now. Returns None if it is gone."""
         route = self.board.routes.get(api)
         return next((each for each in route.pools if each.id == pool), None) if route else None
 
     # One pool
 
     async def _even_out(self, api: str, pool: str) -> None:
-        """Until nobody waits, or there is nowhere else to wait. What fails here harms no other pool."""
+        """Move requests until none waits or the pool has one process. A failure affects this pool alone."""
         replicas, balancer = Replicas(), Balancer[str]()
         try:
             while len(endpoints := self._asked(self._pool(api, pool))) > 1:
+                # Before the observation: a notification during it must lead to another one.
                 self._again[pool] = False
                 began = self.clock.monotonic()
                 waiting = await self._look(replicas, balancer, endpoints)
@@ -112,15 +117,15 @@ class Rebalancer:
                 took = self.clock.monotonic() - began
                 await self.clock.sleep(max(LOOK_EVERY, REST * took))
         except Exception:
-            log.exception("requests of %s that wait are not moved to where they could start sooner", pool)
+            log.exception("The rebalancer cannot move waiting requests of pool %s to free replicas", pool)
         finally:
             del self._again[pool]
             replicas.close()
 
     async def _look(self, replicas: Replicas, balancer: Balancer[str], endpoints: Endpoints) -> bool:
-        """Whether somebody waits."""
+        """Return True if a request waits."""
         loads = await replicas.loads(endpoints)
-        givings = balancer.look(loads)
-        if givings:
-            await replicas.requeue(givings)
+        requeues = balancer.look(loads)
+        if requeues:
+            await replicas.requeue(requeues)
         return any(load.waiting for load in loads.values())

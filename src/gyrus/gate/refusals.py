@@ -1,4 +1,4 @@
-"""What is answered to a request that is not, or no longer, held: problem documents. Pure."""
+"""The answers to requests that the activator does not hold, or holds no longer: problem documents. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gyrus.state.status import what_becomes
 
 SOON = 1
 LATER = 30
-"""Seconds after which it is worth trying again."""
+"""Seconds after which a retry may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Refusal:
     kind: ProblemType
     detail: str
     retry_after: int | None = SOON
-    """Seconds; told where the status is 503."""
+    """Seconds; sent if the status is 503."""
     requeue: bool = False
-    """The gateway tries it again elsewhere, and the client sees nothing of this."""
+    """True if the gateway retries the request at a replica; the client does not see this answer."""
 
 
 RELEASED = Refusal(NO_REPLICA, "A replica is ready now.", requeue=True)
@@ -40,36 +40,39 @@ RELEASED = Refusal(NO_REPLICA, "A replica is ready now.", requeue=True)
 
 def unknown(api: str) -> Refusal:
     return Refusal(
-        UNKNOWN_API, f"API {api} does not exist, or is being deleted. `gyrus get` lists those that do."
+        UNKNOWN_API, f"API {api} does not exist, or is being deleted. `gyrus get` lists the deployed APIs."
     )
 
 
 def ending(api: str) -> Refusal:
-    detail = f"API {api} has no replica, and the platform is being stopped; try again when it is up."
+    detail = f"API {api} has no replica, and the platform is being stopped. Try again when it is up."
     return Refusal(NO_REPLICA, detail)
 
 
 def unavailable(api: str, why: str) -> Refusal:
-    detail = f"API {api} has no replica and gets none: {_clause(why)}. `gyrus describe {api}` tells more."
+    detail = (
+        f"API {api} has no replica, and none can start: {_clause(why)}. `gyrus describe {api}` shows more."
+    )
     return Refusal(NO_REPLICA, detail, LATER)
 
 
 def full(api: str, most: int | None, held: int) -> Refusal:
     if most is None or held < most:
-        return Refusal(QUEUE_FULL, f"API {api} has no replica yet, and the platform holds too many requests.")
+        detail = f"API {api} has no replica yet, and the platform cannot hold more requests. Try again."
+        return Refusal(QUEUE_FULL, detail)
     detail = (
-        f"API {api} has no replica yet, and {held} requests wait for one, the most that may; "
-        "try again, or raise max_queue_length."
+        f"API {api} has no replica yet, and {held} requests wait for one, which is the limit. "
+        "Try again, or raise max_queue_length."
     )
     return Refusal(QUEUE_FULL, detail)
 
 
 def overdue(route: Route, replicas: Sequence[Replica]) -> Refusal:
-    """It was held for as long as it may be: for all of its time, or for the hold alone."""
+    """Build the answer to a request that was held for its whole timeout, or for ``max_hold``."""
     queueing = route.queueing
     assert queueing is not None
     doing = what_becomes(queueing.generation, replicas)
-    why = f"{_clause(doing)}. `gyrus describe {route.api}` tells more."
+    why = f"{_clause(doing)}. `gyrus describe {route.api}` shows more."
     if queueing.hold >= route.timeout:
         began = f"API {route.api} had no free replica within the timeout of {route.timeout:g} s"
         return Refusal(TIMEOUT, f"{began}: {why}")
@@ -79,7 +82,7 @@ def overdue(route: Route, replicas: Sequence[Replica]) -> Refusal:
 
 
 def answer(refusal: Refusal, request_id: str, *, close: bool, bodiless: bool) -> bytes:
-    """The whole response. ``bodiless``: it answers a HEAD."""
+    """Build the whole response. ``bodiless``: the request was a HEAD."""
     kind = refusal.kind
     instance = f"urn:gyrus:request:{request_id}"
     problem = Problem(

@@ -1,4 +1,4 @@
-"""A request that must be sent once only, on its way to a replica: bytes pass in both directions, unread."""
+"""The relay of a request that may be sent only once: bytes pass in both directions, unread."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PATIENCE = 1.0
 
 
 class Relay(asyncio.Protocol):
-    """The replica's side of it. Whichever side ends first, the other ends too."""
+    """The replica's side of the relay. When one side ends, the relay ends the other."""
 
     def __init__(self, client: asyncio.Transport, endpoint: str, passing: Counter[str]) -> None:
-        """``passing``: how many are under way, by endpoint; it counts itself there."""
+        """Create the relay. It counts itself in ``passing``: the relayed requests by endpoint."""
         self._client = client
         self._endpoint = endpoint
         self._passing = passing
@@ -56,6 +56,6 @@ async def connect(
 
 
 def abandon(onward: asyncio.Transport) -> None:
-    """Nothing is to be passed on after all: it ends, and the client's side does not."""
+    """End the connection to the replica without use, and leave the client's side open."""
     cast("Relay", onward.get_protocol()).abandon()
     onward.abort()

@@ -1,4 +1,4 @@
-"""How many requests may be held, and how many of them the replicas have places for. Pure."""
+"""The limit of held requests, and the number of them that the replicas have places for. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from gyrus.state.board import Endpoints, Pool, QueuePolicy, Traffic
 
 
 def most_held(queueing: QueuePolicy) -> int | None:
-    """Requests of one API that may be held at once: as many as its replicas could take if all were there.
-    None: any number, since nobody would have to wait at them."""
+    """Return the number of requests of one API that may be held at once.
+
+    It is the number that the API's replicas could take if all of them ran. Returns None for no limit, where
+    no request would have to wait at them.
+    """
     if queueing.slots is None:
         return None
     return queueing.longest_queue * max(1, queueing.replicas) + queueing.slots
 
 
 def free_places(pools: Iterable[Pool], reached: Endpoints) -> int | None:
-    """Slots and places in queues of the processes that requests reach. None: no limit."""
+    """Return the slots and queue places of the processes that requests reach. Returns None for no limit."""
     places = [
         places_of(pool.queueing, len(pool.replicas & reached)) if pool.queueing else None
         for pool in pools
@@ -27,17 +30,17 @@ def free_places(pools: Iterable[Pool], reached: Endpoints) -> int | None:
 
 
 def places_of(queueing: QueuePolicy, endpoints: int) -> int | None:
-    """The same, of so many processes of one pool."""
+    """Return the slots and queue places of this number of one pool's processes. Returns None for no limit."""
     if queueing.slots is None:
         return None
     return max(endpoints, endpoints * (queueing.slots + queueing.longest_queue) // queueing.processes)
 
 
 class ReleaseBudget:
-    """What is left of one API's places while held requests are released.
+    """The free places of one API while held requests are released.
 
-    The gateway tells only now and then how many requests there are. In between, those that were released
-    since are counted: too many rather than too few.
+    The gateway counts requests in flight only four times a second. Between two readings, the budget adds all
+    requests that were released since: it counts too many rather than too few.
     """
 
     def __init__(self) -> None:
@@ -46,8 +49,8 @@ class ReleaseBudget:
         self._released = 0
 
     def left(self, free_places: int | None, traffic: Traffic | None, held: int) -> bool:
-        """Whether there is one more place. ``traffic`` counts the ``held`` requests too."""
-        if traffic is not self._reading:
+        """Return True if one more place is free. ``traffic`` counts the ``held`` requests too."""
+        if traffic is not self._reading:  # a new reading includes what was released before it
             self._reading = traffic
             self._at_replicas = max(0, traffic.in_flight - held) if traffic else 0
             self._released = 0

@@ -1,4 +1,4 @@
-"""Calls to replicas' processes: their loads, and orders to requeue."""
+"""Calls to replicas' processes: read their loads, and ask them to requeue requests."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH, QueueLoad
 from gyrus.queueing.balance import RequeueRequest
 
 PATIENCE = 0.5
-"""Seconds until an answer."""
+"""Seconds to wait for an answer."""
 HEADERS = {"x-gyrus-internal": "1", "content-type": "application/json"}
 LOAD_REQUEST = HttpRequest("GET", LOAD_PATH, HEADERS)
 LOAD = frozenset(each.name for each in fields(QueueLoad))
 
 
 class Replicas:
-    """The processes of one API. It keeps its connections to them for the next call."""
+    """Client of one API's processes. It keeps a connection to each for the next call."""
 
     def __init__(self) -> None:
         self._http = HttpClient(connections=1)
 
     async def loads(self, endpoints: Iterable[str]) -> dict[str, QueueLoad]:
-        """Return the loads of those that answer, by endpoint."""
+        """Return the loads of the processes that answer, by endpoint."""
         endpoints = tuple(endpoints)
         answers = await asyncio.gather(*(self._load(endpoint) for endpoint in endpoints))
         return {endpoint: load for endpoint, load in zip(endpoints, answers, strict=True) if load is not None}
 
     async def requeue(self, requests: Mapping[str, RequeueRequest]) -> int:
-        """Ask each to requeue some of its requests. Returns how many they will requeue."""
+        """Ask each process to requeue some of its requests. Returns the number that they will requeue."""
         return sum(await asyncio.gather(*(self._requeue(*each) for each in requests.items())))
 
     def close(self) -> None:
         self._http.close()
 
     async def _load(self, endpoint: str) -> QueueLoad | None:
-        """Returns None if it does not answer, or is of another version of the platform that reports too
-        little."""
+        """Read one process's load.
+
+        Returns None if it does not answer, or if it runs another version of gyrus, which reports too little.
+        """
         try:
             reported = await self._send(endpoint, LOAD_REQUEST)
             return QueueLoad(**{name: value for name, value in reported.items() if name in LOAD})
@@ -59,7 +61,7 @@ class Replicas:
         return int(answer.get("requeued", answer.get("given_back", 0)))  # replicas of earlier versions
 
     async def _send(self, endpoint: str, request: HttpRequest) -> dict[str, Any]:
-        """Raises HttpError, ValueError."""
+        """Send one request and decode its answer. Raises HttpError or ValueError."""
         response = await self._http.send(endpoint, request, timeout=PATIENCE)
         answer = json.loads(response.body) if response.status == 200 else None
         if not isinstance(answer, dict):

@@ -1,7 +1,8 @@
-"""The state of one gateway node: what it is known to use, over all of its streams. Pure.
+"""The state of one gateway node: the configuration that it is known to use, over all of its streams. Pure.
 
-The tracker keeps two facts apart. Envoy *surely* uses what it confirmed. Envoy *may* use that, and what is on
-its way to it."""
+The tracker keeps two facts apart. Envoy *surely* uses what it has acknowledged. Envoy *may* use that, and
+everything that is in flight to it.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +16,10 @@ from gyrus.state.board import Endpoints
 
 
 class AckTracker:
-    """The streams of one Envoy: one as a rule, and two for the seconds of a hot restart.
+    """The streams of one Envoy: usually one, and two for the seconds of a hot restart.
 
-    A stream that broke counts on until the node's next stream has reported what its Envoy has, or until the
-    node is gone: Envoy keeps its configuration without us.
+    A broken stream counts until the node's next stream has reported what its Envoy has, or until the node is
+    gone, because Envoy keeps its configuration without the operator.
     """
 
     def __init__(self, node: str, versions: Versions) -> None:
@@ -27,10 +28,10 @@ class AckTracker:
         self._open: list[StreamState] = []
         self._broken: list[StreamState] = []
 
-    # what happens
+    # Events
 
     def restore(self, clusters: Mapping[str, Endpoints]) -> None:
-        """An earlier operator sent this to the Envoy, whose stream is not there yet."""
+        """Record what an earlier operator sent to the Envoy, before the Envoy's stream opens."""
         versions = {name: f"restored-{self._node}-{name}" for name in clusters}
         table = f"restored-{self._node}"
         assignments = {versions[name]: known for name, known in clusters.items()}
@@ -47,44 +48,53 @@ class AckTracker:
         self._open.append(session)
 
     def synced(self, session: StreamState) -> None:
-        """Let the stream stand for the broken ones: it knows all that its Envoy has."""
+        """Let the stream replace the broken ones: it knows everything that its Envoy has."""
         if session in self._open:
+            # In this order: the broken streams explain the versions that the new one reports.
             self._explain(session)
             self._broken.clear()
 
     def closed(self, session: StreamState) -> None:
         if session in self._open:
             self._open.remove(session)
+            # Another synced stream of the node knows more than the one that broke.
             if not any(other.synced for other in self._open):
                 self._broken.append(session)
 
-    # what is known
+    # Known facts
 
     @property
     def sessions(self) -> tuple[StreamState, ...]:
+        """All streams that count, the oldest first."""
         return (*self._broken, *self._open)
 
     @property
     def serves(self) -> bool:
-        """Requests may come through it: it has confirmed a listener and the routes. Envoy opens the port of a
-        new listener only when that has its routes."""
+        """True if requests may come through the node: it has acknowledged a listener and the routes.
+
+        Envoy opens the port of a new listener only when the listener has its routes.
+        """
         return any(one.confirmed(LISTENER) and one.confirmed(ROUTES) for one in self.sessions)
 
     def clusters(self) -> frozenset[str]:
-        """All that Envoy may have."""
+        """Return all clusters that Envoy may have."""
         return frozenset[str]().union(*(session.names(CLUSTER) for session in self.sessions))
 
     def sure(self, cluster: str) -> Endpoints | None:
-        """Return what requests in this cluster surely reach; None if it is not sure that the cluster
-        exists."""
+        """Return the endpoints that requests in this cluster surely reach.
+
+        Returns None if it is not sure that the cluster exists.
+        """
         session = self._newest
         if session is None or None in session.possible(CLUSTER, cluster):
             return None
+        # Envoy uses one of these versions, so only the endpoints of all of them are sure.
         versions = session.possible(ENDPOINTS, cluster)
         return frozenset[str].intersection(*(self._versions.endpoints(version) for version in versions))
 
     def used(self, cluster: str) -> Endpoints:
-        """Return what requests in this cluster may reach."""
+        """Return the endpoints that requests in this cluster may reach."""
+        # Broken streams count too: their Envoy continues with what it had.
         versions = (
             version
             for session in self.sessions
@@ -108,10 +118,10 @@ class AckTracker:
 
     @property
     def _newest(self) -> StreamState | None:
-        """The stream whose word counts: the latest that knows all that its Envoy has."""
+        """The stream to rely on: the latest that knows everything that its Envoy has."""
         return next((session for session in reversed(self.sessions) if session.synced), None)
 
     def _explain(self, session: StreamState) -> None:
-        """Versions that another operator gave: they mean what the broken streams knew."""
+        """Learn versions that another operator made: they stand for what the broken streams knew."""
         assignments = {version: self.used(name) for name, version in session.confirmed(ENDPOINTS).items()}
         self._versions.learn(assignments, session.confirmed(ROUTES).get(routes.NAME), self.clusters())

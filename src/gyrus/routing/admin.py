@@ -16,7 +16,7 @@ from gyrus.aio.http.errors import HttpError
 from gyrus.aio.http.message import HttpRequest
 
 TIMEOUT = 2.0
-"""Seconds for a whole exchange."""
+"""Seconds for a request and its answer."""
 LIMITS = ResponseLimits(body=64 * 1024 * 1024)
 
 
@@ -25,7 +25,10 @@ class AdminError(Exception):
 
 
 class Admin:
-    """Connects for each request: a kept connection may lead to the old Envoy of a hot restart."""
+    """Client of the admin interface.
+
+    It connects for each request, because a kept connection may lead to the old Envoy of a hot restart.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -33,12 +36,12 @@ class Admin:
         self._http = HttpClient(LIMITS, keep_alive=False)
 
     async def json(self, target: str) -> Any:
-        """Raises AdminError."""
+        """Return the answer's JSON document. Raises AdminError."""
         body = await self.request("GET", target)
         try:
             return json.loads(body)
         except ValueError as error:
-            raise AdminError(f"Envoy's admin interface answers {target} with what is not JSON") from error
+            raise AdminError(f"Envoy's admin interface answers {target}, but not with JSON") from error
 
     async def request(self, method: str, target: str) -> bytes:
         """Return the body of the answer. Raises AdminError."""

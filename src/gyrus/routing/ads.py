@@ -22,7 +22,7 @@ from gyrus.state.board import Board, ByPool, Endpoints, api_of
 log = logging.getLogger(__name__)
 
 LEFTOVERS_EVERY = 0.25
-"""Seconds between looks at clusters that no route needs any more."""
+"""Seconds between two checks of the clusters that no route needs any more."""
 
 
 def _nothing_known() -> Mapping[str, int]:
@@ -34,10 +34,10 @@ def _ignore() -> None:
 
 
 class AdsGateway:
-    """Serves the aggregated discovery service to any number of Envoys, and writes to the board what they use.
+    """Server of the aggregated discovery service. It writes to the board what its Envoys use.
 
-    It knows a gateway node by the id in Envoy's bootstrap. A node counts as serving when it has confirmed a
-    listener and the routes, and it counts until :meth:`node_gone`, whatever becomes of its stream.
+    It serves any number of Envoys. The id in Envoy's bootstrap identifies a gateway node. A node serves once
+    it has acknowledged a listener and the routes. It counts until :meth:`node_gone`, even if its stream ends.
     """
 
     def __init__(
@@ -51,8 +51,11 @@ class AdsGateway:
         in_flight: Callable[[], Mapping[str, int]] = _nothing_known,
         reported: Callable[[], None] = _ignore,
     ) -> None:
-        """``access_log``: where each Envoy writes its own. ``in_flight``: requests by cluster, as far as
-        known. ``reported`` is called when an Envoy has reported something."""
+        """Create the gateway.
+
+        ``access_log``: path at which each Envoy writes its own. ``in_flight``: returns the requests by
+        cluster, as far as known. ``reported``: called after each report of an Envoy.
+        """
         self._board = board
         self._settings = settings
         self._clock = clock
@@ -67,52 +70,55 @@ class AdsGateway:
         self._streams: list[StreamState] = []
         self._serving: tuple[str, ...] = ()
         self._rerouting: dict[StreamState, frozenset[str]] = {}
-        """The clusters that the route table on its way to a stream adds or drops."""
+        """By stream: the clusters that the route table in flight adds or drops."""
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[AdsGateway]:
-        """Serve to the end of the block. The board must hold all routes when this begins: what is missing
-        there is removed from the gateways.
+        """Serve while the block runs.
 
-        Raises TlsUnusable and GatewayPortTaken.
+        The board must hold all routes when this begins, because the gateways remove everything else. Raises
+        TlsUnusable or GatewayPortTaken.
         """
-        with self._board.route_signals.listen() as hints:
+        # Listen first, so that no change between the first publication and the loop is lost.
+        with self._board.route_signals.listen() as signals:
             self._publish()
             async with self._server.serving(), asyncio.TaskGroup() as group:
-                following = group.create_task(self._follow(hints), name="ads: routes")
+                following = group.create_task(self._follow(signals), name="ads: routes")
                 watching = group.create_task(self._watch_leftovers(), name="ads: leftovers")
                 yield self
                 following.cancel()
                 watching.cancel()
 
-    # nodes that come and go
+    # Nodes
 
     def restore(self, node: str, clusters: Mapping[str, Endpoints]) -> None:
-        """This node serves already, with these endpoints by cluster. Call it before :meth:`serving`: control
-        must not decide upon less than what is used."""
+        """Record that a node already serves, with these endpoints by cluster.
+
+        Call it before :meth:`serving`, so that control knows every endpoint in use when it decides.
+        """
         self._nodes.restore(node, clusters)
         self._acknowledge(self._known())
 
     def node_gone(self, node: str) -> None:
-        """This node's Envoy has ended, so that it sends no more requests. A stream that ends is no proof."""
-        known = self._known()
+        """Record that a node's Envoy has ended, so that it sends no requests. A stream's end is no proof."""
+        known = self._known()  # before the node is dropped: its clusters have to be written to the board too
         self._nodes.gone(node)
         self._acknowledge(known)
 
-    # what is known
+    # Known facts
 
     @property
     def serving_nodes(self) -> tuple[str, ...]:
-        """The ids of the nodes through which requests may come."""
+        """Ids of the nodes through which requests may come."""
         return self._nodes.serving()
 
     @property
     def streams(self) -> int:
-        """How many are open."""
+        """Number of open streams."""
         return len(self._streams)
 
     def settled(self, node: str | None = None) -> bool:
-        """Some Envoy, or the one of this node, has confirmed all that is wanted, but for what it refused."""
+        """Return True if an Envoy (or this node's) has acknowledged all resources that it did not refuse."""
         streams = (session for session in self._streams if node in (None, session.node))
         return any(session.settled(self._snapshot) for session in streams)
 
@@ -123,10 +129,10 @@ class AdsGateway:
     def _nacks(self) -> Iterable[Nack]:
         return (nack for session in self._streams for nack in session.refusals)
 
-    # towards the gateways
+    # Configuration for the gateways
 
-    async def _follow(self, hints: Listener) -> None:
-        async for _ in hints:
+    async def _follow(self, signals: Listener) -> None:
+        async for _ in signals:
             self._publish()
 
     def _publish(self) -> None:
@@ -138,7 +144,7 @@ class AdsGateway:
         self._acknowledge(changed(last, self._snapshot))
 
     def _keep(self) -> dict[str, Endpoints | None]:
-        """The leftovers that gateways should still have, with their endpoints."""
+        """Return the leftovers that gateways should still have, with their endpoints."""
         routes, now = self._board.routes, self._clock.monotonic()
         needed = (pool.id for route in routes.values() for pool in route.pools)
         unneeded = self._nodes.clusters().difference(needed)
@@ -153,13 +159,14 @@ class AdsGateway:
         async for _ in ticks(self._clock, LEFTOVERS_EVERY):
             self._look_at_leftovers()
             if self._board.refused:
-                self._note_refusals()  # one that is not wanted any more is answered by no Envoy
+                # A refused version may have left the target, and no answer of an Envoy follows from that.
+                self._note_refusals()
 
     def _look_at_leftovers(self) -> None:
         if self._kept and self._keep() != self._kept:
             self._publish()
 
-    # from the gateways' streams
+    # Events of the gateways' streams
 
     def opened(self, session: StreamState) -> None:
         self._nodes.opened(session)
@@ -168,12 +175,13 @@ class AdsGateway:
     def synced(self, session: StreamState) -> None:
         self._nodes.synced(session)
         self._serving = self._nodes.serving()
-        self._publish()  # it may have clusters that no route needs
+        self._publish()  # the node may have clusters that no route needs
         self._acknowledge(self._known())
         self._report()
 
     def sent(self, session: StreamState, push: Push) -> None:
         if push.kind == ROUTES:
+            # Now, while both the old and the new table are possible: the answer leaves only one of them.
             self._rerouting[session] = self._nodes.rerouted(session)
         self._acknowledge(self._concerned(session, push))
 
@@ -181,6 +189,7 @@ class AdsGateway:
         for nack in answer.refusals:
             log.error("%s", _sentence(nack))
         served, self._serving = self._serving, self._nodes.serving()
+        # A node that begins to serve counts for every cluster, not only for those of this push.
         same = served == self._serving
         self._acknowledge(self._concerned(session, answer.push) if same else self._known())
         if answer.push.kind == ROUTES:
@@ -195,7 +204,7 @@ class AdsGateway:
         self._report()
 
     def _concerned(self, session: StreamState, push: Push) -> Iterable[str]:
-        """The clusters that a push is about. Tables are long, and most of their entries stay."""
+        """Return the clusters that a push affects. Route tables are long, and most of their entries stay."""
         if push.kind in (CLUSTER, ENDPOINTS):
             return push.versions
         return self._rerouting.get(session, frozenset()) if push.kind == ROUTES else self._known()
@@ -204,7 +213,7 @@ class AdsGateway:
         self._note_refusals()
         self._reported()
 
-    # towards the board
+    # Facts for the board
 
     def _known(self) -> frozenset[str]:
         boards = (self._board.reachable.values(), self._board.acknowledged.values())
@@ -212,7 +221,7 @@ class AdsGateway:
         return self._nodes.clusters().union(self._snapshot.pools, noted)
 
     def _acknowledge(self, clusters: Iterable[str]) -> None:
-        """Write what has changed, and signal it."""
+        """Write the changes for these clusters to the board, and signal them."""
         noted = {api_of(cluster) for cluster in clusters if self._note(cluster)}
         if noted:
             self._board.acknowledged_signals.notify(*noted)
@@ -227,7 +236,7 @@ class AdsGateway:
         return acknowledged or reachable
 
     def _note_refusals(self) -> None:
-        """Note the refusals that belong to an API: the listener and the table belong to all."""
+        """Write the refusals of single APIs to the board. The listener and the table concern all APIs."""
         refused = {api_of(n.name): _sentence(n) for n in self._nacks() if n.kind in (CLUSTER, ENDPOINTS)}
         before, self._board.refused = self._board.refused, refused
         others = {api for api in before.keys() | refused.keys() if before.get(api) != refused.get(api)}

@@ -9,27 +9,28 @@ from gyrus.routing.resources.kinds import Json, extension
 from gyrus.routing.settings import AdsAddress, TlsFiles, UnixAddress
 
 XDS_CLUSTER = "gyrus.xds"
-"""Its dot keeps it apart from pools, whose names have none."""
+"""The cluster of the operator. Its dot distinguishes it from pools, whose names have none."""
 
 _UPSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
 def bootstrap(node: str, admin: Path, ads_at: AdsAddress, tls: TlsFiles | None = None) -> Json:
-    """The same for the same home: an Envoy that was started with another one is replaced.
+    """Build the bootstrap. It is the same for the same home: an Envoy with another bootstrap is replaced.
 
-    ``tls``: what Envoy shows to the operator; needed where ``ads_at`` has TLS.
+    ``tls``: the files that Envoy shows to the operator; required if ``ads_at`` has TLS.
     """
     return {
         "node": {"id": node, "cluster": "gyrus"},
         "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
         "dynamic_resources": {"ads_config": _ads(), "cds_config": ads(), "lds_config": ads()},
         "static_resources": {"clusters": [_xds(ads_at, tls)]},
+        # Saves the memory of statistics of clusters without requests.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
     }
 
 
 def _ads() -> Json:
-    """Envoy comes back to a restarted operator within half a second; by default it takes up to ten."""
+    """Build the source of configuration. Envoy reconnects within 0.5 s; its default is up to 10 s."""
     retry = {"retry_back_off": {"base_interval": "0.1s", "max_interval": "0.5s"}}
     return {
         "api_type": "DELTA_GRPC",

@@ -1,4 +1,4 @@
-"""What an Envoy that runs already says of itself, where the operator that told it is gone. Pure readers."""
+"""Readers of a running Envoy's own reports, for an operator that adopts it. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from gyrus.routing.resources.endpoints import UNIX
 
 
 def assigned(dump: Any) -> dict[str, frozenset[str]]:
-    """Its endpoints by API, of ``/config_dump?resource=dynamic_endpoint_configs&include_eds``."""
+    """Read its endpoints by cluster from ``/config_dump?resource=dynamic_endpoint_configs&include_eds``."""
     found = (config["endpoint_config"] for config in dump.get("configs", ()))
     return {config["cluster_name"]: frozenset(_endpoints(config)) for config in found}
 
 
 def listening_ports(listeners: Any) -> frozenset[int]:
-    """The TCP ports that it listens on, of ``/listeners?format=json``."""
+    """Read the TCP ports that it listens on from ``/listeners?format=json``."""
     addresses = (status["local_address"] for status in listeners.get("listener_statuses", ()))
     return frozenset(
         address["socket_address"]["port_value"] for address in addresses if "socket_address" in address

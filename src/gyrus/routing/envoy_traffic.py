@@ -11,7 +11,7 @@ from gyrus.routing.traffic import Answered
 
 
 class EnvoyTraffic:
-    """A TrafficSource."""
+    """The TrafficSource of one Envoy."""
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class GatewayError(Exception):
-    """Base of what the gateway raises. The message is for the user."""
+    """Base of the gateway's errors. The message is for the user."""
 
 
 class GatewayPortTaken(GatewayError):

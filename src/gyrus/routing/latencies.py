@@ -1,4 +1,4 @@
-"""How long requests took, as a distribution that can be added to another one. Pure."""
+"""The durations of requests, as a distribution that can be merged with another one. Pure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """A distribution by some of its quantiles, straight lines between them."""
+    """A distribution, given by some of its quantiles and straight lines between them."""
 
     count: int = 0
     points: tuple[tuple[float, float], ...] = ()
-    """Percent of the requests, and the milliseconds that they took at most; both ascending."""
+    """Percent of the requests, and the most milliseconds that they took; both ascending."""
 
     def at(self, percent: float) -> float | None:
-        """Milliseconds; None where nothing was measured."""
+        """Return the milliseconds of one quantile. Returns None if it was not measured."""
         return next((value for known, value in self.points if known == percent), None)
 
 
 def merged(parts: Iterable[Latencies]) -> Latencies:
-    """The distribution of all requests together. A single part stays as it is."""
+    """Return the distribution of all requests together. A single part stays as it is."""
     known = [part for part in parts if part.count and part.points]
     if len(known) < 2:
         return known[0] if known else Latencies()
@@ -34,7 +34,7 @@ def merged(parts: Iterable[Latencies]) -> Latencies:
 
 
 def _percent(part: Latencies, value: float) -> float:
-    """The percent of this part's requests that took so long at most."""
+    """Return the percent of this part's requests that took at most these milliseconds."""
     after = bisect_right([known for _, known in part.points], value)
     if after == 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""The gateway of one machine: an Envoy beside the operator, kept running and true to the board."""
+"""The gateway of one machine: an Envoy beside the operator, kept running and up to date with the board."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ from gyrus.state.board import Board
 log = logging.getLogger(__name__)
 
 ROTATION_EVERY = 5.0
-"""Seconds."""
+"""Seconds between two checks of the log files' sizes."""
 
 
 class LocalGateway:
-    """Keeps Envoy running and true to the board. Create it, :meth:`adopt`, :meth:`run`; :meth:`stop` ends
-    Envoy too, which the end of :meth:`run` does not."""
+    """The gateway of this machine. It keeps Envoy running and up to date with the board.
+
+    Create it, then call :meth:`adopt` and :meth:`run`. The end of :meth:`run` leaves Envoy running;
+    :meth:`stop` ends it.
+    """
 
     def __init__(
         self,
@@ -51,17 +54,18 @@ class LocalGateway:
             self._clock,
             access_log=str(self._files.access_log) if self._settings.access_log.enabled else None,
             in_flight=lambda: self._meter.in_flight,
-            reported=self._tell_state,
+            reported=self._report_state,
         )
         self._adopted = False
         self._started = False
-        """Envoy's process runs."""
+        """True while Envoy's process runs."""
 
     async def adopt(self) -> None:
-        """Find the Envoy that runs already, and what it uses; call it before anything is decided upon that.
+        """Find the running Envoy and the endpoints that it uses. Call it before control decides anything.
 
-        Raises GatewayPortTaken where Envoy would have to open a port that another program has, and
-        EnvoyFailed where it is not installed."""
+        Raises GatewayPortTaken if Envoy has to open a port that another program holds, and EnvoyFailed if
+        Envoy is not installed.
+        """
         for folder in (self._files.home.run, self._files.home.envoy):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         adopted = await self.envoy.adopt()
@@ -73,8 +77,10 @@ class LocalGateway:
         self._adopted = True
 
     async def run(self) -> None:
-        """Serve until cancelled. The board must hold all routes when this begins: what is missing there is
-        removed from Envoy."""
+        """Serve until cancelled.
+
+        The board must hold all routes when this begins, because Envoy removes everything else.
+        """
         if not self._adopted:
             await self.adopt()
         async with self._ads.serving(), asyncio.TaskGroup() as group:
@@ -88,11 +94,11 @@ class LocalGateway:
         self._files.xds_socket.unlink(missing_ok=True)
         self.envoy_died("Envoy was stopped")
 
-    # from Envoy's process
+    # Events of Envoy's process
 
     def envoy_started(self) -> None:
         self._started = True
-        self._tell_state()
+        self._report_state()
 
     def envoy_died(self, reason: str) -> None:
         self._started = False
@@ -101,11 +107,14 @@ class LocalGateway:
         self._ads.node_gone(self._files.node)
         self._meter.forget()
 
-    # towards the board
+    # Facts for the board
 
-    def _tell_state(self) -> None:
-        """Running: the process serves, and once it has confirmed all that was wanted and listens (that it has
-        confirmed its listener does not mean that its port is open)."""
+    def _report_state(self) -> None:
+        """Write the gateway's state to the board.
+
+        The gateway counts as running once Envoy has acknowledged its whole target and its port is open. An
+        acknowledged listener does not mean that the port is open.
+        """
         if not self._started:
             return
         self._board.gateway_message = "; ".join(self._ads.refusals)
@@ -118,14 +127,14 @@ class LocalGateway:
             self._board.gateway = state
             self._board.gateway_signals.notify(state)
 
-    # what it measures
+    # Measurements
 
     async def _measure(self) -> None:
         while True:
             if self._started:
                 with contextlib.suppress(TrafficUnknown):
                     await self._meter.look()
-                self._tell_state()
+                self._report_state()
             await self._clock.sleep(traffic.EVERY)
 
     async def _rotate(self) -> None:
@@ -133,18 +142,18 @@ class LocalGateway:
         while True:
             for file in (self._files.access_log, self._files.log):
                 if is_due(file, settings.max_bytes):
-                    rotate(file, settings.keep)
+                    rotate(file, settings.keep)  # Envoy keeps the renamed file open, so no line is lost
                     self.envoy.reopen_logs()
             await self._clock.sleep(ROTATION_EVERY)
 
-    # what runs already
+    # Adoption
 
     async def _adopted_ports(self) -> frozenset[int]:
-        """Return the ports of the adopted Envoy, and note what it uses."""
+        """Return the ports of the adopted Envoy, and record the endpoints that it uses."""
         try:
             dump = await self.envoy.admin.json("/config_dump?resource=dynamic_endpoint_configs&include_eds")
             self._ads.restore(self._files.node, assigned(dump))
             return listening_ports(await self.envoy.admin.json("/listeners?format=json"))
         except AdminError as error:
-            log.warning("the running Envoy does not report its configuration: %s", error)
+            log.warning("The running Envoy does not report its configuration: %s", error)
             return frozenset({self._settings.port})

@@ -1,4 +1,4 @@
-"""The access log's rotation: Envoy writes on to the renamed file until it is told to open its files anew."""
+"""Rotation of the logs. Envoy writes to the renamed file until a signal makes it open its files again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def is_due(log: Path, max_bytes: int) -> bool:
 
 
 def rotate(log: Path, keep: int) -> None:
-    """``log`` becomes ``log.1``, that ``log.2``, and so on; the oldest goes."""
+    """Rename ``log`` to ``log.1``, ``log.1`` to ``log.2``, and so on. The oldest file is lost."""
     for number in range(keep, 0, -1):
         older = log.with_name(f"{log.name}.{number - 1}") if number > 1 else log
         if older.exists():

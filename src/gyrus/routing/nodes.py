@@ -1,9 +1,9 @@
-"""The state of all gateway nodes together: what they are known to use. Pure.
+"""The state of all gateway nodes together: the configuration that they are known to use. Pure.
 
-An endpoint can be relied on when *every* node that serves has confirmed it, and it is unused when *no* node
-can send it a request any more. A node that is new counts for the first fact as soon as it serves, and for the
-second as soon as it has been sent anything. A node whose stream broke goes on serving with what it has, so it
-counts for both until :meth:`GatewayNodes.gone`.
+Control can rely on an endpoint when *every* node that serves has acknowledged it. An endpoint is unused when
+*no* node can send it a request any more. A new node counts for the first fact as soon as it serves, and for
+the second as soon as it has been sent anything. A node whose stream broke continues to serve with the
+configuration that it has, so it counts for both facts until :meth:`GatewayNodes.gone`.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from gyrus.state.board import Endpoints
 
 
 class GatewayNodes:
-    """One tracker for each node id."""
+    """The trackers of all nodes, by node id."""
 
     def __init__(self) -> None:
         self._versions = Versions()
         self._trackers: dict[str, AckTracker] = {}
 
-    # what happens
+    # Events
 
     def restore(self, node: str, clusters: Mapping[str, Endpoints]) -> None:
-        """This node runs already, and uses these endpoints by cluster. Its stream is not there yet."""
+        """Record that a node already runs and uses these endpoints by cluster, before its stream opens."""
         self._tracker(node).restore(clusters)
 
     def gone(self, node: str) -> None:
-        """The node's Envoy has ended: it uses nothing any more."""
+        """Record that the node's Envoy has ended and uses nothing any more."""
         self._trackers.pop(node, None)
 
     def wanted(self, snapshot: Snapshot) -> None:
-        """This may be sent from now on."""
+        """Record a snapshot that may be sent from now on."""
         self._versions.wanted(snapshot)
         self._versions.forget_old(snapshot, self._alive)
 
@@ -49,35 +49,37 @@ class GatewayNodes:
             tracker.synced(session)
 
     def closed(self, session: StreamState) -> None:
-        """A stream of a node that is gone may end after it."""
+        """Record the end of a stream. Its node may have gone before it."""
         if tracker := self._trackers.get(session.node):
             tracker.closed(session)
 
-    # what is known
+    # Known facts
 
     def serving(self) -> tuple[str, ...]:
         return tuple(node for node, tracker in self._trackers.items() if tracker.serves)
 
     def clusters(self) -> frozenset[str]:
-        """All that some node may have."""
+        """Return all clusters that a node may have."""
         return frozenset[str]().union(*(tracker.clusters() for tracker in self._trackers.values()))
 
     def may_route_to(self, cluster: str) -> bool:
         return any(tracker.may_route_to(cluster) for tracker in self._trackers.values())
 
     def rerouted(self, session: StreamState) -> frozenset[str]:
-        """The clusters that only some of the route tables name that the session's Envoy may have now."""
+        """Return the clusters that some, but not all, of the stream's possible route tables name."""
         versions = session.possible(ROUTES, routes.NAME)
         tables = [self._versions.routed(version) for version in versions]
         return frozenset[str]().union(*tables) - frozenset[str].intersection(*tables)
 
     def acknowledged(self, cluster: str, wanted: Endpoints | None, *, routed: bool) -> Endpoints | None:
-        """The board's entry for this pool. ``wanted``: its endpoints, None if it is not wanted any more;
-        ``routed``: it should get new requests.
+        """Return the board's entry for this pool.
 
-        An endpoint that is wanted counts once it is sure at every node. One that is not wanted any more
-        counts until it is sure that no node uses it. None: no node knows the pool, or not all of them know it
-        yet."""
+        ``wanted``: the pool's target endpoints, None if the pool is no longer in the target. ``routed``: True
+        if the pool should get new requests.
+
+        A target endpoint counts once every node surely uses it. Any other endpoint counts until surely no
+        node uses it. Returns None if no node has the pool, or not all of them have it yet.
+        """
         keep = wanted or NOTHING
         sure = self._sure(cluster, routed=routed)
         used = self._used(cluster) - keep
@@ -86,15 +88,20 @@ class GatewayNodes:
         return ((sure or NOTHING) & keep) | used
 
     def reachable(self, cluster: str, wanted: Endpoints | None) -> Endpoints | None:
-        """All that requests may reach, now or later, if nothing else is wanted. None: no node knows the pool,
-        nor will."""
+        """Return the endpoints that requests may reach, now or later, unless the target changes.
+
+        Returns None if no node has the pool or will get it.
+        """
         if wanted is None and cluster not in self.clusters():
             return None
         return self._used(cluster) | (wanted or NOTHING)
 
     def _sure(self, cluster: str, *, routed: bool) -> Endpoints | None:
-        """Return what requests reach at every node that serves. None: at some node it is not sure that they
-        reach the pool at all."""
+        """Return the endpoints that requests surely reach at every node that serves.
+
+        Returns None if requests may not reach the pool at one of the nodes.
+        """
+        # A node that does not serve yet gets no requests, so control need not wait for it.
         serving = [tracker for tracker in self._trackers.values() if tracker.serves]
         if routed and not all(tracker.surely_routes_to(cluster) for tracker in serving):
             return None
@@ -109,7 +116,7 @@ class GatewayNodes:
         return self._trackers.setdefault(node, AckTracker(node, self._versions))
 
     def _alive(self, kind: str) -> set[str | None]:
-        """The versions that some node may have."""
+        """Return the versions that a node may have."""
         alive: set[str | None] = set()
         for tracker in self._trackers.values():
             for session in tracker.sessions:

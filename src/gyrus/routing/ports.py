@@ -1,4 +1,4 @@
-"""Is the gateway's port free, and if not, who has it?"""
+"""Checks of the gateway's port: that it is free, and which process holds it."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ import psutil
 from gyrus.routing.errors import GatewayPortTaken
 
 CONNECT_TIMEOUT = 0.2
-"""Seconds. On the machine itself the answer comes at once."""
+"""Seconds for a connection. On the same machine, the answer is immediate."""
 
 
 def check_free(address: str, port: int) -> None:
-    """Raises GatewayPortTaken where nothing can listen there now."""
+    """Check that the gateway can listen on this port. Raises GatewayPortTaken if it cannot."""
     try:
         with socket.socket(_family(address), socket.SOCK_STREAM) as attempt:
+            # As Envoy does: connections in TIME_WAIT do not block the port.
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             attempt.bind((address, port))
     except PermissionError as error:
         raise GatewayPortTaken(
-            f"The gateway may not listen on port {port}: ports below 1024 need privileges. "
+            f"The gateway is not allowed to listen on port {port}: ports below 1024 need privileges. "
             "Choose another port with --gateway-port."
         ) from error
     except OSError as error:
-        who = holder(port)
-        reason = f"{who} has the port. Stop it, or choose" if who else f"{error.strerror}. Choose"
+        process = holder(port)
+        reason = f"{process} has the port. Stop it, or choose" if process else f"{error.strerror}. Choose"
         raise GatewayPortTaken(
             f"The gateway cannot listen on {address}:{port}: {reason} another port with --gateway-port."
         ) from error
 
 
 def listens(address: str, port: int) -> bool:
-    """Whether somebody takes connections there."""
+    """Return True if a process accepts connections on this port."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
     try:
         socket.create_connection((host, port), timeout=CONNECT_TIMEOUT).close()
@@ -46,7 +47,7 @@ def _family(address: str) -> socket.AddressFamily:
 
 
 def holder(port: int) -> str | None:
-    """``name (process 123)`` of who listens on the port, where the system tells us."""
+    """Return ``name (process 123)`` of the port's listener. Returns None if the system does not reveal it."""
     try:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:2] == (port,)

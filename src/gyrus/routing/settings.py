@@ -1,4 +1,4 @@
-"""How the gateway is set up: what people may turn, and where its files are."""
+"""Settings of the gateway, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from gyrus.contract.home import Home
 
 HIGHEST_BASE_ID = 200_000_000
-"""Envoy multiplies it by ten, in 32 bits."""
+"""Highest id for hot restart. Envoy multiplies it by ten, in 32 bits."""
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessLog:
-    """One JSON line a request. Rotated to ``access.log.1`` … when it grows over ``max_bytes``."""
+    """The access log: one JSON line per request. It is rotated when it exceeds ``max_bytes``."""
 
     enabled: bool = True
     max_bytes: int = 64 * MIB
     keep: int = 4
-    """Rotated files that are kept."""
+    """Number of rotated files to keep (``access.log.1`` …)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,21 @@ AdsAddress = UnixAddress | TlsAddress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """Times in seconds, sizes in bytes."""
+    """Settings of the gateway. Times are in seconds, sizes in bytes."""
 
     port: int = 8080
     address: str = "127.0.0.1"
-    """What to listen on. Endpoints have no authentication of their own: open it to others on purpose."""
+    """Address to listen on. Endpoints have no authentication of their own: expose it only on purpose."""
     concurrency: int | None = None
-    """Envoy's worker threads; None: one for every two cores. One answers some 30,000 requests a second; on
-    two cores, a second one takes from a busy replica more than it gives (13,000 instead of 19,000)."""
+    """Envoy's worker threads; None for one per two cores.
+
+    One worker answers about 30,000 requests per second. On two cores, a second worker takes more from a busy
+    replica than it adds (13,000 instead of 19,000).
+    """
     retry_body: int = 12 * MIB
-    """The longest body that is kept for a retry. A longer one is passed on, and tried once."""
+    """Longest body to keep for a retry. The gateway sends a longer body only once."""
     stream_idle: float = 600.0
-    """A stream (SSE, WebSocket, gRPC) on which nothing moves for so long is ended."""
+    """Time without data after which a stream (SSE, WebSocket, gRPC) is ended."""
     access_log: AccessLog = field(default_factory=AccessLog)
 
     @property
@@ -76,18 +79,18 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class GatewayFiles:
-    """Where Envoy's files are in a home."""
+    """Paths of Envoy's files in a home."""
 
     home: Home
 
     @property
     def node(self) -> str:
-        """Envoy's node id: tells the Envoy of this home from any other."""
+        """Envoy's node id, which distinguishes the Envoy of this home from any other."""
         return "gyrus-" + hashlib.sha256(os.fsencode(self.home.root)).hexdigest()[:16]
 
     @property
     def base_id(self) -> int:
-        """Names the shared memory of hot restart, so that several homes on one machine do not collide."""
+        """Id of hot restart's shared memory, so that several homes on one machine do not collide."""
         digest = hashlib.sha256(os.fsencode(self.home.root)).digest()
         return int.from_bytes(digest[:4]) % HIGHEST_BASE_ID
 
@@ -101,12 +104,15 @@ class GatewayFiles:
 
     @property
     def hot_restart_socket(self) -> Path:
-        """Envoy appends ``_parent_0`` and the like."""
+        """Prefix of hot restart's sockets: Envoy appends ``_parent_0`` and the like."""
         return self.home.run / "envoy-hot"
 
     @property
     def shared_memory(self) -> Path:
-        """Of hot restart, where Linux shows it. The one thing outside the home: Envoy leaves it behind."""
+        """Hot restart's shared memory, as Linux shows it.
+
+        Envoy leaves it behind. It is the only file outside the home.
+        """
         return Path("/dev/shm") / f"envoy_shared_memory_{self.base_id * 10}"
 
     @property
@@ -115,7 +121,7 @@ class GatewayFiles:
 
     @property
     def state(self) -> Path:
-        """Which process is the gateway's (see :class:`gyrus.routing.envoy.Identity`)."""
+        """Record of the gateway's process (see :class:`gyrus.routing.envoy.EnvoyIdentity`)."""
         return self.home.envoy / "envoy.json"
 
     @property
@@ -124,7 +130,7 @@ class GatewayFiles:
 
     @property
     def output(self) -> Path:
-        """What the last Envoy printed before its log was open, or while it died."""
+        """Output of the last Envoy before its log was open, or while it died."""
         return self.home.envoy / "envoy.out"
 
     @property

@@ -1,8 +1,9 @@
-"""All that Envoy should know at one moment, as named and versioned resources. Pure.
+"""Envoy's target configuration at one moment, as named and versioned resources. Pure.
 
-A version is a digest of the content: a snapshot built by another operator, of the same routes, is the same,
-and nothing is sent again. What has not changed since the last snapshot is taken over from it, so that a
-change to one API costs little however many there are."""
+A version is a digest of the content. Another operator therefore builds the same snapshot from the same
+routes, and nothing is sent again. A snapshot reuses the unchanged parts of the last one, so that a change to
+one API costs little, even with many APIs.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +37,8 @@ Value = TypeVar("Value")
 Resources = Mapping[str, XdsResource]
 """By name."""
 Leftovers = Mapping[str, Endpoints | None]
-"""Clusters that no route needs any more and that Envoy should keep for now, with the endpoints that they
-should have. None: those that they have."""
+"""Clusters that no route needs any more and that Envoy should keep for now, with their target endpoints. None
+keeps those that they have."""
 _NONE: Resources = MappingProxyType({})
 _NO_LEFTOVERS: Leftovers = MappingProxyType({})
 
@@ -53,7 +54,7 @@ class TableEntries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The resources that Envoy should have, by kind, and what they were made from."""
+    """The resources that Envoy should have, by kind, and the values that they were built from."""
 
     routes: Mapping[str, Route]
     pools: Mapping[str, Pool]
@@ -62,7 +63,7 @@ class Snapshot:
     """By cluster, those of leftovers included."""
     resources: Mapping[str, Resources]
     kept: frozenset[str] = frozenset()
-    """Clusters that are not to be removed though they are not among the resources."""
+    """Clusters to keep although they are not among the resources."""
     entries: TableEntries = field(repr=False)
     routed: frozenset[str] = frozenset()
     """The clusters that new requests are sent to."""
@@ -71,15 +72,18 @@ class Snapshot:
         return self.resources.get(kind, _NONE)
 
     def resource(self, kind: str, name: str) -> XdsResource | None:
-        """The resource of this name. Every cluster that Envoy asks about has endpoints, even if
-        there are none."""
+        """Return the resource of this name, or None.
+
+        Every cluster has an assignment of endpoints, even an empty one: a cluster without an answer stays
+        cold.
+        """
         found = self.of_kind(kind).get(name)
         if found is None and kind == ENDPOINTS:
             return XdsResource.of(name, encode_plain(ENDPOINTS, endpoints.assignment(name, ())))
         return found
 
     def keeps(self, kind: str) -> frozenset[str]:
-        """Names that Envoy should keep as they are, if it has them."""
+        """Return the names that Envoy should keep as they are, if it has them."""
         return self.kept if kind == CLUSTER else frozenset()
 
 
@@ -99,7 +103,7 @@ def build(
     last: Snapshot = EMPTY,
     leftovers: Leftovers = _NO_LEFTOVERS,
 ) -> Snapshot:
-    """The snapshot of these routes. ``last`` must be of the same settings."""
+    """Build the snapshot of these routes. ``last`` must be of the same settings."""
     old, new = _other(last.routes, wanted), _other(wanted, last.routes)
     pools = _replaced(last.pools, _pools(old), {pool.id: pool for pool in _pools(new)})
     leftovers = {name: known for name, known in leftovers.items() if name not in pools}
@@ -125,14 +129,14 @@ def build(
 
 
 def changed(old: Snapshot, new: Snapshot) -> frozenset[str]:
-    """The clusters that have other endpoints, or whose routes came or went."""
+    """Return the clusters whose endpoints changed, or that began or ceased to get new requests."""
     return frozenset(name for name, _ in old.endpoints.items() ^ new.endpoints.items()) | (
         old.routed ^ new.routed
     )
 
 
 def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
-    """The routes whose paths this one's path lies under, innermost first."""
+    """Return the routes whose paths contain this one's path, innermost first."""
     return tuple(by_path[path] for path in _outer_paths(route.path) if path in by_path)
 
 
@@ -141,11 +145,12 @@ def _outer_paths(path: str) -> list[str]:
     return ["/".join(segments[:n]) for n in range(len(segments) - 1, 1, -1)]
 
 
-# what is other than in the last snapshot
+# Differences from the last snapshot
 
 
 def _other(routes: Mapping[str, Route], than: Mapping[str, Route]) -> list[Route]:
-    """The routes that are not the same in the other mapping."""
+    """Return the routes that differ in the other mapping."""
+    # By identity: control writes a new Route only if something in it has changed.
     return [route for api, route in routes.items() if than.get(api) is not route]
 
 
@@ -167,7 +172,7 @@ def _replaced(
     return replaced
 
 
-# clusters and their endpoints
+# Clusters and their endpoints
 
 
 def _clusters(last: Snapshot, old: Iterable[Route], new: Iterable[Route]) -> dict[str, XdsResource]:
@@ -204,11 +209,11 @@ def _assignment(cluster: str, wanted: Endpoints) -> XdsResource:
     return XdsResource.of(cluster, encode_plain(ENDPOINTS, endpoints.assignment(cluster, wanted)))
 
 
-# the route table
+# The route table
 
 
 def _match(route: Route) -> tuple[object, ...]:
-    """All of a route that the table depends on."""
+    """Return the parts of a route that the table depends on."""
     weights = tuple((share.pool.id, share.weight) for share in route.routed)
     return (route.path, route.timeout, route.idempotent, _speaks_http2(route), weights)
 
@@ -224,7 +229,7 @@ def _entries(
     old: Iterable[Route],
     new: Iterable[Route],
 ) -> TableEntries:
-    """The same object as the last one where nothing has changed."""
+    """Build the table's entries. Returns the last object if nothing has changed."""
     before = {route.api: _match(route) for route in old}
     after = {route.api: _match(route) for route in new}
     others = {api for api in before.keys() | after.keys() if before.get(api) != after.get(api)}
@@ -237,7 +242,7 @@ def _entries(
 def _by_path(
     wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot, touched: set[str]
 ) -> dict[str, bytes]:
-    """An entry depends on the route at its path, and on those that the path lies under."""
+    """Build the entries by path. An entry depends on its route, and on the routes whose paths contain it."""
     by_path = {route.path: route for route in wanted.values()}
     known = last.entries.by_path
     return {

@@ -16,7 +16,7 @@ _LINE = re.compile(r"^cluster\.([^.]+)\.upstream_rq_(\w+): (\d+)$", re.MULTILINE
 
 
 def in_flight(text: str) -> dict[str, int]:
-    """By cluster: those that a replica has, and those that wait for a connection."""
+    """Return the requests by cluster: those at a replica, and those that wait for a connection."""
     sums: dict[str, int] = {}
     for cluster, _, value in _LINE.findall(text):
         sums[cluster] = sums.get(cluster, 0) + int(value)
@@ -24,7 +24,7 @@ def in_flight(text: str) -> dict[str, int]:
 
 
 def counts(text: str) -> dict[str, dict[str, int]]:
-    """By cluster and class of code (``2xx``)."""
+    """Return the answers by cluster and class of code (``2xx``)."""
     found: dict[str, dict[str, int]] = {}
     for cluster, code, value in _LINE.findall(text):
         found.setdefault(cluster, {})[code] = int(value)
@@ -32,7 +32,7 @@ def counts(text: str) -> dict[str, dict[str, int]]:
 
 
 def latencies(document: Any) -> dict[str, tuple[tuple[float, float], ...]]:
-    """By cluster: points of the distribution (percent, milliseconds), since the gateway started."""
+    """Return the points of each cluster's distribution since the gateway started: percent, milliseconds."""
     found: dict[str, tuple[tuple[float, float], ...]] = {}
     for stat in document["stats"]:
         histograms = stat.get("histograms", {})
@@ -46,7 +46,7 @@ def latencies(document: Any) -> dict[str, tuple[tuple[float, float], ...]]:
 
 
 def answered(codes: str, times: Any) -> dict[str, Answered]:
-    """By cluster, of the answers to :data:`COUNTS` and :data:`LATENCIES`."""
+    """Return the answered requests by cluster, from the answers to :data:`COUNTS` and :data:`LATENCIES`."""
     points = latencies(times)
     return {
         cluster: Answered(by_code, Latencies(sum(by_code.values()), points.get(cluster, ())))

@@ -1,4 +1,4 @@
-"""The traffic that gateways measure, on the board: by pool, and summed for each API."""
+"""The measured traffic of the gateways, on the board: by pool, and summed for each API."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from gyrus.routing.latencies import Latencies, merged
 from gyrus.state.board import Board, PoolTraffic, Route, Traffic, api_of
 
 EVERY = 0.25
-"""Seconds between looks at the requests in flight."""
+"""Seconds between two samples of the requests in flight."""
 ANSWERED_EVERY = 8
-"""Looks at the requests in flight for each one at counts and latencies: Envoy sums up latencies every five
-seconds anyway."""
+"""Samples of the requests in flight for each sample of counts and latencies. Envoy itself updates latencies
+only every five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The requests that were answered in one cluster, since the gateway started."""
+    """The answered requests of one cluster since the gateway started."""
 
     by_code: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Keys ``2xx`` to ``5xx``."""
+    """By class of code: ``2xx`` to ``5xx``."""
     latencies: Latencies = field(default_factory=Latencies)
 
 
 @dataclass(slots=True)
 class _Counts:
-    """All that is known of one API's requests."""
+    """The counts of one API's requests."""
 
     in_flight: dict[str, int] = field(default_factory=dict[str, int])
-    """By cluster, as is ``answered``."""
+    """By cluster, like ``answered``."""
     answered: dict[str, Answered] = field(default_factory=dict[str, Answered])
     gone: Answered | None = None
-    """Of clusters that are gone."""
+    """Requests of clusters that are gone."""
 
 
 NO_COUNTS = _Counts()
@@ -44,7 +44,7 @@ NO_COUNTS = _Counts()
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """An API's traffic, and what it was made of."""
+    """An API's traffic, and the values that it was built from."""
 
     route: Route
     counts: _Counts
@@ -52,54 +52,54 @@ class _Made:
 
 
 class TrafficSource(Protocol):
-    """A place where requests are counted. Both methods raise TrafficUnknown."""
+    """A source of counts. Both methods raise TrafficUnknown."""
 
     async def in_flight(self) -> Mapping[str, int]:
-        """By cluster."""
+        """Return the requests in flight by cluster."""
         ...
 
     async def answered(self) -> Mapping[str, Answered]:
-        """By cluster. Those without requests may be missing."""
+        """Return the answered requests by cluster. Clusters without requests may be missing."""
         ...
 
 
 class TrafficMeter:
-    """Writes ``board.traffic``. Owned by the gateway, which calls :meth:`look`."""
+    """Writer of ``board.traffic``. Owned by the gateway, which calls :meth:`look`."""
 
     def __init__(self, board: Board, source: TrafficSource) -> None:
         self._board = board
         self._source = source
         self._life = 0
-        """Grows with each gateway that has ended: a look that began before the end is dropped."""
+        """Number of gateways that have ended: a sample that began before an end is dropped."""
         self._looks = 0
         self._answered: Mapping[str, Answered] = {}
         self._gone: dict[str, Answered] = {}
-        """By API: of clusters that are gone. Their requests stay in the API's sums."""
+        """By API: requests of clusters that are gone. They stay in the API's sums."""
         self._made: Mapping[str, _Made] = {}
         self.in_flight: Mapping[str, int] = {}
-        """By cluster, as seen last."""
+        """By cluster, from the last sample."""
 
     async def look(self) -> None:
-        """Call it every :data:`EVERY` seconds. Raises TrafficUnknown."""
+        """Take one sample. Call it every :data:`EVERY` seconds. Raises TrafficUnknown."""
         life = self._life
         answered = await self._source.answered() if self._looks % ANSWERED_EVERY == 0 else self._answered
         in_flight = await self._source.in_flight()
-        if life != self._life:
+        if life != self._life:  # the gateway ended while it was asked, and another one counts from zero
             return
         self._note(answered)
-        self._looks += 1
+        self._looks += 1  # not after a failure: the next sample then repeats its reads
         self.in_flight = in_flight
         counts = self._counts()
         made = {
             api: self._made_of(route, counts.get(api, NO_COUNTS))
             async for api, route in slices(tuple(self._board.routes.items()))
         }
-        if life == self._life:
+        if life == self._life:  # checked again: the slices above let other tasks run
             self._made = made
             self._board.traffic = {api: each.traffic for api, each in made.items()}
 
     def forget(self) -> None:
-        """No gateway runs: the next one counts from nothing."""
+        """Drop all counts, because no gateway runs. The next one counts from zero."""
         self._life += 1
         self._looks = 0
         self._answered, self._gone, self._made, self.in_flight = {}, {}, {}, {}
@@ -114,7 +114,7 @@ class TrafficMeter:
         self._answered = answered
 
     def _counts(self) -> dict[str, _Counts]:
-        """By API: what was counted in its clusters, those that are gone included."""
+        """Return the counts by API, including those of clusters that are gone."""
         found = {api: _Counts(gone=gone) for api, gone in self._gone.items()}
         for cluster, number in self.in_flight.items():
             found.setdefault(api_of(cluster), _Counts()).in_flight[cluster] = number
@@ -123,7 +123,7 @@ class TrafficMeter:
         return found
 
     def _made_of(self, route: Route, counts: _Counts) -> _Made:
-        """Return what was made last if it was made of the same."""
+        """Return the API's traffic, the last object if its values have not changed."""
         last = self._made.get(route.api)
         if last and last.route is route and last.counts == counts:
             return last

@@ -1,7 +1,7 @@
-"""The meaning of each version that some Envoy may still have. Pure.
+"""The meaning of each version that an Envoy may still have. Pure.
 
-Envoy reports versions, which are digests of what it was sent. What they stand for is kept here for as long as
-a gateway may use one of them.
+Envoy reports versions, which are digests of the resources that it was sent. This module keeps their meaning
+for as long as a gateway may use one of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gyrus.state.board import Endpoints
 
 NOTHING: Endpoints = frozenset()
 MANY_TABLES = 100
-"""Versions of the route table that are remembered before those that no Envoy has any more are dropped."""
+"""Number of remembered route tables above which those that no Envoy has any more are dropped."""
 
 
 class Versions:
@@ -29,31 +29,33 @@ class Versions:
         return self._assignments.get(version or "", NOTHING)
 
     def routed(self, version: str | None) -> frozenset[str]:
-        """The clusters that this route table sends requests to."""
+        """Return the clusters to which this route table sends requests."""
         return self._tables.get(version or "", NOTHING)
 
     def wanted(self, snapshot: Snapshot) -> None:
-        """This may be sent from now on."""
+        """Record a snapshot that may be sent from now on."""
         for name, resource in snapshot.of_kind(ENDPOINTS).items():
             self._assignments[resource.version] = snapshot.endpoints[name]
         self._tables[snapshot.of_kind(ROUTES)[routes.NAME].version] = snapshot.routed
 
     def restored(self, assignments: Mapping[str, Endpoints], table: str, clusters: frozenset[str]) -> None:
-        """Stand-ins for versions that a node did not report, with what it uses."""
+        """Record placeholders for the versions of a node that has not reported them, with what it uses."""
         self._assignments.update(assignments)
         self._tables[table] = clusters
 
     def learn(
         self, assignments: Mapping[str, Endpoints], table: str | None, clusters: frozenset[str]
     ) -> None:
-        """Versions that another operator made, with what they can mean at most. What is known stays."""
+        """Record versions that another operator made, with all that they can mean. Known versions stay."""
         self._assignments = {**assignments, **self._assignments}
         if table:
             self._tables.setdefault(table, clusters)
 
     def forget_old(self, snapshot: Snapshot, alive: Callable[[str], set[str | None]]) -> None:
-        """Drop versions that are neither wanted nor ``alive`` (by kind: what some Envoy may have), now and
-        then."""
+        """Drop versions that are neither in the snapshot nor ``alive``, but only when there are many.
+
+        ``alive``: returns the versions of a kind that an Envoy may have.
+        """
         if len(self._tables) >= MANY_TABLES:
             kept = _wanted(ROUTES, snapshot) | alive(ROUTES)
             self._tables = {version: known for version, known in self._tables.items() if version in kept}

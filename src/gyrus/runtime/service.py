@@ -97,7 +97,7 @@ class Service:
 
 def _check_internal(request: Request, path: str) -> None:
     if request.headers.get(INTERNAL_HEADER) != b"1":
-        raise RequestRefused(NOT_FOUND, f"{path} is not answered from outside.")
+        raise RequestRefused(NOT_FOUND, f"{path} is internal to the replica and is not served to clients.")
 
 
 def _answer(request: Request, methods: tuple[bytes, ...], page: Page) -> Answer:

@@ -39,7 +39,7 @@ def test_hold_that_is_over_says_what_the_wanted_replicas_do() -> None:
 def test_fault_of_a_replica_is_told_before_what_others_do() -> None:
     replicas = (replica("new", 2, Phase.BACKOFF, Reason.INIT, message="the model file is missing."),)
     detail = refusals.overdue(ROUTE, replicas).detail
-    assert "InitFailure: the model file is missing. `gyrus describe iris` tells more." in detail
+    assert "InitFailure: the model file is missing. `gyrus describe iris` shows more." in detail
 
 
 def test_what_is_given_back_is_marked_for_the_gateway_alone() -> None:

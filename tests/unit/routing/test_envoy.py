@@ -54,7 +54,7 @@ def started_from(bootstrap: Path) -> Iterator[psutil.Process]:
     ("obstacle", "told"),
     [
         ("bootstrap.json", "Envoy could not be started: "),
-        ("envoy.json", "That Envoy runs cannot be noted in "),
+        ("envoy.json", "Envoy's process cannot be recorded in "),
     ],
 )
 async def test_what_cannot_be_written_is_tried_again(files: GatewayFiles, obstacle: str, told: str) -> None:

@@ -1,4 +1,4 @@
-"""Envoy's configuration as plain values, in the JSON form of its reference. Pure functions, one file a kind.
+"""Envoy's configuration as plain values, in the JSON form of its reference. Pure, one file per kind.
 
-What Envoy should be told belongs here; how it is encoded and sent belongs to ``xds``.
+This package decides the content of the configuration. ``xds`` encodes and sends it.
 """

@@ -1,4 +1,4 @@
-"""How Envoy talks to a pool's replicas (CDS): balancing, connections, limits."""
+"""Envoy's connections to a pool's replicas (CDS): balancing, protocols, limits."""
 
 from __future__ import annotations
 
@@ -6,25 +6,31 @@ from gyrus.routing.resources.kinds import Json, extension, seconds
 from gyrus.state.board import Pool
 
 CONNECT_TIMEOUT = 5.0
+"""Seconds for a connection to a replica."""
 UPSTREAM_IDLE = 60.0
-"""Seconds. Shorter than a replica's keep-alive (``Limits.keep_alive``, 75 s): the gateway closes first, so
-no request meets a connection that the replica is just closing."""
+"""Seconds until the gateway closes an unused connection.
+
+It is shorter than a replica's keep-alive (``Limits.keep_alive``, 75 s). The gateway closes first, so it never
+sends a request on a connection that the replica is closing.
+"""
 UNLIMITED = 1_000_000_000
-"""For circuit breakers. Replicas bound their own queues; Envoy's limits would count per worker thread."""
+"""Limit of circuit breakers. Replicas bound their own queues, and Envoy would count per worker thread."""
 
 _LEAST_REQUEST = "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 def cluster(pool: Pool) -> Json:
-    """One pool's cluster. It does not depend on the endpoints, so that replicas come and go without it."""
+    """Build one pool's cluster. It does not depend on the endpoints, so that replicas do not change it."""
     return {
         "name": pool.id,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": ads()},
         "connect_timeout": seconds(CONNECT_TIMEOUT),
         "load_balancing_policy": {"policies": [{"typed_extension_config": _full_scan()}]},
+        # No panic mode: with many replicas ejected, Envoy would otherwise send requests to them again.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # A removed endpoint goes at once, even if Envoy still considers it healthy.
         "ignore_health_on_host_removal": True,
         "circuit_breakers": circuit_breakers(),
         "outlier_detection": _unreachable(),
@@ -42,7 +48,10 @@ def circuit_breakers() -> Json:
 
 
 def http_options(protocol: str, *, idle: float | None = UPSTREAM_IDLE) -> Json:
-    """``http1``, or ``http2`` without TLS and without upgrade. ``idle``: seconds; None: for ever."""
+    """Build the options of a protocol: ``http1``, or ``http2`` without TLS and without upgrade.
+
+    ``idle``: seconds until an unused connection is closed; None for never.
+    """
     options: Json = {"http2_protocol_options": {}} if protocol == "http2" else {"http_protocol_options": {}}
     config: Json = {
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
@@ -53,9 +62,11 @@ def http_options(protocol: str, *, idle: float | None = UPSTREAM_IDLE) -> Json:
 
 
 def _unreachable() -> Json:
-    """A replica that takes no connections is left out for a second, while others do. It has the fewest
-    requests in flight of all, so without this each request would go to it first, until control has noticed
-    that it is gone. The only replica is never left out."""
+    """Leave out a replica that accepts no connections for a second, while others accept them.
+
+    Such a replica has the fewest requests in flight. Without this rule, each request would go to it first
+    until control has noticed that it is gone. The only replica is never left out.
+    """
     never = ("consecutive_5xx", "consecutive_gateway_failure", "success_rate", "local_origin_success_rate")
     return {
         "split_external_local_origin_errors": True,
@@ -65,11 +76,14 @@ def _unreachable() -> Json:
         "interval": "1s",
         "base_ejection_time": "1s",
         "max_ejection_time": "5s",
-        "max_ejection_percent": 99,
+        "max_ejection_percent": 99,  # less than 100, so that the last replica stays
     }
 
 
 def _full_scan() -> Json:
-    """The replica with the fewest requests in flight, of all and not of two: with one slot a replica, a
-    second request on a busy one waits although another is free."""
+    """Choose the replica with the fewest requests in flight, of all replicas.
+
+    Envoy's default compares two. With one slot per replica, a request could then wait at a busy replica
+    although another is free.
+    """
     return extension("gyrus.least_request", _LEAST_REQUEST, selection_method="FULL_SCAN")

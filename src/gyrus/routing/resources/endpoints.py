@@ -1,4 +1,4 @@
-"""Where a pool's replicas listen (EDS)."""
+"""The addresses of a pool's replicas (EDS)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ UNIX = "unix:"
 
 
 def assignment(cluster: str, endpoints: Iterable[str]) -> Json:
-    """All endpoints of one cluster; none at all is an answer too, and the cluster then has no replica."""
+    """Build the endpoints of one cluster. An empty list is valid too: the cluster then has no replica."""
     hosts = [{"endpoint": {"address": address(endpoint)}} for endpoint in sorted(endpoints)]
     return {"cluster_name": cluster, "endpoints": [{"lb_endpoints": hosts}] if hosts else []}
 
 
 def address(endpoint: str) -> Json:
-    """Envoy's form of ``unix:/path`` or ``host:port``."""
+    """Convert ``unix:/path`` or ``host:port`` to Envoy's form."""
     if endpoint.startswith(UNIX):
         return {"pipe": {"path": endpoint.removeprefix(UNIX)}}
     host, _, port = endpoint.rpartition(":")

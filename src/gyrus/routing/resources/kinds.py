@@ -11,20 +11,21 @@ ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 MATCH = "type.googleapis.com/xds.type.matcher.v3.Matcher.OnMatch"
-"""Not a resource: one entry of the route table, which is encoded on its own because tables are long."""
+"""The type of one entry of the route table, not of a resource. Entries are encoded one by one, because tables
+are long."""
 
 KINDS = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
-"""In the order in which they are sent: what is referred to comes first."""
+"""The kinds in the order of sending: a resource comes after those that it refers to."""
 
 NAMES = {CLUSTER: "cluster", ENDPOINTS: "endpoints", LISTENER: "listener", ROUTES: "routes"}
-"""For people."""
+"""Names of the kinds in messages."""
 
 
 def extension(name: str, type_name: str, **config: Any) -> Json:
-    """A named extension of Envoy with its configuration."""
+    """Build a named extension of Envoy with its configuration."""
     return {"name": name, "typed_config": {"@type": f"type.googleapis.com/{type_name}", **config}}
 
 
 def seconds(value: float) -> str:
-    """A duration as protobuf's JSON writes it."""
+    """Format a duration as protobuf's JSON does."""
     return f"{value:.3f}s"

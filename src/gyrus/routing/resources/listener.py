@@ -1,7 +1,7 @@
-"""The port that clients reach, and what happens to a request on its way through (LDS).
+"""The port for clients, and the processing of each request (LDS).
 
-HTTP/1.1 and HTTP/2 (by prior knowledge) on one port. The chain of filters is the router alone: everything
-more is paid by every request.
+The port serves HTTP/1.1 and HTTP/2 (by prior knowledge). The router is the only filter, because every request
+pays for each further one.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Js
         "use_remote_address": True,
         "normalize_path": True,
         "common_http_protocol_options": {"max_headers_count": HEADER_FIELDS},
+        # HTTP/1.0 clients may send no Host, which Envoy would refuse.
         "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
         "http2_protocol_options": {"allow_connect": True},
         "upgrade_configs": [{"upgrade_type": "websocket"}],
@@ -54,6 +55,7 @@ def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Js
         "request_headers_timeout": seconds(HEADER_TIMEOUT),
         "stream_idle_timeout": seconds(settings.stream_idle),
         "access_log": [extension("gyrus.file", _FILE, **_file(access_log))] if access_log else [],
+        # Early: before the route is chosen, which adds private headers itself.
         "early_header_mutation_extensions": [
             extension("gyrus.private", _EARLY, mutations=_no_private_headers())
         ],
@@ -63,7 +65,7 @@ def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Js
 
 
 def _request_id() -> Json:
-    """Taken from the client or made, passed on, and returned."""
+    """Accept the client's request id or create one, pass it on, and return it."""
     return {
         "generate_request_id": True,
         "preserve_external_request_id": True,
@@ -75,6 +77,7 @@ def _request_id() -> Json:
 
 
 def _no_private_headers() -> list[Json]:
+    # A client must not be able to act as the platform. The routes add their own private headers after this.
     return [{"remove_on_match": {"key_matcher": {"prefix": PRIVATE_HEADERS}}}]
 
 

@@ -1,4 +1,4 @@
-"""Errors that Envoy itself answers, as problem documents (RFC 9457)."""
+"""Envoy's own error answers, as problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -15,43 +15,48 @@ API = "%ROUTE_NAME%"
 
 
 def local_replies() -> Json:
-    """Tried in their order; gRPC clients get the detail as their status message."""
+    """Build the error answers. gRPC clients get the detail as their status message."""
     return {
+        # Envoy takes the first mapper that matches: flags name the cause, so they come before status codes.
         "mappers": [
             _grpc(),
             _by_flags(
                 ["NR"],
                 problem.UNKNOWN_API,
-                f"There is no API at {PATH}. `gyrus get` lists the endpoints of those that are deployed.",
+                f"There is no API at {PATH}. `gyrus get` lists the endpoints of the deployed APIs.",
             ),
             _by_flags(
                 ["UH", "NC"],
                 problem.NO_REPLICA,
-                f"API {API} has no replica that is ready. `gyrus describe {API}` tells why.",
+                f"API {API} has no replica that is ready. `gyrus describe {API}` shows why.",
             ),
             _by_flags(
                 ["UF"],
                 problem.NO_REPLICA,
-                f"No replica of API {API} takes connections. `gyrus describe {API}` tells why.",
+                f"No replica of API {API} accepts connections. `gyrus describe {API}` shows why.",
             ),
-            _by_flags(["UO"], problem.QUEUE_FULL, f"API {API} has too many requests in flight."),
+            _by_flags(["UO"], problem.QUEUE_FULL, f"API {API} has too many requests in flight. Try again."),
             _by_flags(
                 ["UT"],
                 problem.TIMEOUT,
-                f"API {API} did not begin its answer within its timeout.",
+                f"API {API} did not start its answer within its timeout.",
             ),
             _by_flags(
                 ["UC", "UR", "LR", "UPE"],
                 problem.UPSTREAM_FAILED,
-                f"A replica of API {API} ended the request without an answer; "
-                f"`gyrus describe {API}` or `gyrus logs {API}` tells why.",
+                f"A replica of API {API} ended the request without an answer. "
+                f"`gyrus describe {API}` or `gyrus logs {API}` shows why.",
             ),
             _by_code(400, problem.BAD_REQUEST, "The request is not well-formed HTTP."),
             _by_code(408, problem.BODY_TIMEOUT, "The request stopped arriving before it was complete."),
-            _by_code(413, problem.BODY_TOO_LARGE, "The request's body is larger than is accepted."),
-            _by_code(431, problem.HEADER_TOO_LARGE, "The request's header is larger than 64 KiB."),
-            _by_code(504, problem.TIMEOUT, "Nothing moved on the request for too long."),
-            _by_code(404, problem.NOT_FOUND, f"{PATH} is not answered from outside."),
+            _by_code(413, problem.BODY_TOO_LARGE, "The request's body is larger than the limit."),
+            _by_code(
+                431, problem.HEADER_TOO_LARGE, "The request's header is larger than the limit of 64 KiB."
+            ),
+            _by_code(504, problem.TIMEOUT, "The request had no data in either direction for too long."),
+            _by_code(
+                404, problem.NOT_FOUND, f"{PATH} is internal to the replica and is not served to clients."
+            ),
         ],
         "body_format": _document(
             problem.INTERNAL,
@@ -105,7 +110,7 @@ def _document(kind: ProblemType, detail: str, *, exact: bool = True) -> Json:
 
 
 def _grpc() -> Json:
-    """gRPC has no place for a document: the status message stays plain text."""
+    """Keep the message plain text for gRPC, whose status has no place for a document."""
     header = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     return {
         "filter": {"header_filter": {"header": header}},

@@ -1,19 +1,19 @@
-"""Which API a path belongs to, how the path is stripped, and what is tried again (RDS).
+"""The API of each path, the part of the path that is stripped, and the retries (RDS).
 
-Paths are found in a tree, so that the five-hundredth API costs what the first does. An API at ``/iris`` takes
-``/iris``, ``/iris?q``, ``/iris/`` and everything under it, and nothing of ``/irises``.
+Envoy finds paths in a tree, so that the five-hundredth API costs as much as the first. An API at ``/iris``
+gets ``/iris``, ``/iris?q``, ``/iris/`` and everything under it, but not ``/irises``.
 
 **Pools.** A route whose requests all go to one pool names its cluster. One with more has weighted clusters,
 the newest generation first. Each route carries its API's name, for the access log and for error messages.
 
 **Until the answer starts.** ``timeout`` of a route would cut a stream in the middle, so it is off.
-``per_try_timeout`` ends when the response's headers arrive and leaves a stream alone. A replica keeps the
-API's timeout itself, from the request's arrival; Envoy's is a little longer, and is there for replicas that
-do not (``process:``) or that hang.
+``per_try_timeout`` ends when the response's headers arrive and does not affect a stream. A replica enforces
+the API's timeout itself, from the request's arrival. Envoy's timeout is a little longer, for replicas that do
+not enforce it (``process:``) or that hang.
 
-**Retries.** One budget serves all reasons. A request given back before it was started (requeue), or one that
-never reached a replica, may be tried again whatever its method. A connection that breaks while a request is
-in flight is tried again only where that is safe: GET, HEAD, and APIs declared idempotent.
+**Retries.** One budget serves all reasons. Envoy retries a request of any method if the replica requeued it
+before its start, or if it never reached a replica. If the connection breaks while a request is in flight,
+Envoy retries only where that is safe: GET, HEAD, and APIs that are declared idempotent.
 """
 
 from __future__ import annotations
@@ -34,24 +34,30 @@ from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route
 
 NAME = "gyrus"
-"""Of the one route table."""
+"""Name of the only route table."""
 NAMING_HEADER = "gyrus-api"
-"""Names the API of a gRPC request: gRPC clients choose the path by the service, and cannot put an API before
-it. Of APIs whose replicas speak HTTP/2."""
+"""Header that names the API of a gRPC request, for APIs whose replicas speak HTTP/2.
+
+A gRPC service determines the path, so its client cannot put an API before it.
+"""
 INTERNAL_PATHS = (HEALTH_PATH, READY_PATH, METRICS_PATH)
 INTERNAL_PREFIX = "/-/"
-"""Paths of a replica that are for the platform alone; from outside they do not exist."""
+"""Prefix of a replica's paths that only the platform may call; clients get 404."""
 
 TIMEOUT_MARGIN = 0.5
-"""Seconds that a replica has to tell of its own timeout."""
+"""Seconds that a replica has to report its own timeout."""
 RETRIES = 64
-"""Requests move from one replica to another a few times in their life: when replicas come up, when one goes.
-More is a fault; with the back-off below, this many take about 15 s."""
+"""Retries of one request.
+
+A request moves to another replica a few times at most: when replicas start, and when one stops. More moves
+are a fault. With the back-off below, this number takes about 15 s.
+"""
 BACKOFF_FIRST = 0.005
 BACKOFF_MOST = 0.5
+"""Base and maximum of the back-off between retries, in seconds."""
 SAFE_METHODS = ("GET", "HEAD")
 ARRIVAL = "%START_TIME(%s.%6f)%"
-"""When the request arrived at the gateway: the same on every try."""
+"""Time of the request's arrival at the gateway, which is the same on every try."""
 
 _ROUTES = "envoy.config.route.v3.RouteList"
 _HEADER = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
@@ -59,9 +65,9 @@ _PREVIOUS_HOSTS = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPr
 
 
 def table(settings: GatewaySettings) -> Json:
-    """The table without its entries: they are added when it is encoded (see :func:`entry`, :func:`called`).
+    """Build the table without its entries, which its encoding adds (see :func:`entry`, :func:`called`).
 
-    The header comes first: a gRPC service's path may begin like an API's.
+    The tree of headers comes first, because a gRPC service's path may begin like an API's.
     """
     by_path = {"input": extension("gyrus.path", _HEADER, header_name=":path"), "prefix_match_map": {}}
     by_name = {"input": extension("gyrus.api", _HEADER, header_name=NAMING_HEADER), "exact_match_map": {}}
@@ -76,16 +82,16 @@ def table(settings: GatewaySettings) -> Json:
 
 
 def called(route: Route, settings: GatewaySettings) -> Json:
-    """What happens to a request that names the API in its header: gRPC goes there, whatever its path."""
+    """Build the entry for requests that name the API in their header: gRPC with any path."""
     routes = _forward({"prefix": "/", "grpc": {}}, route, settings, rewrite=None)
     return {"action": extension(route.api, _ROUTES, routes=list(routes))}
 
 
 def entry(route: Route, settings: GatewaySettings, outer: Iterable[Route] = ()) -> Json:
-    """What happens to a path that begins with the route's.
+    """Build the entry for paths that begin with the route's path.
 
-    The tree finds the longest beginning by characters. Where it is not the end of a segment (``/a/b`` of
-    ``/a/bc``), the path may yet belong to an API further out (``/a``): those are ``outer``, innermost first.
+    The tree finds the longest prefix by characters. If it ends within a segment (``/a/b`` of ``/a/bc``), the
+    path may still belong to an API further out (``/a``): ``outer`` has those, innermost first.
     """
     around = (chain(_internal(one), _below(one, settings)) for one in outer)
     routes = chain(_own(route, settings), *around)
@@ -93,6 +99,7 @@ def entry(route: Route, settings: GatewaySettings, outer: Iterable[Route] = ()) 
 
 
 def _own(route: Route, settings: GatewaySettings) -> Iterable[Json]:
+    # Internal paths come first: the first match wins, and the routes below would forward them.
     yield from _internal(route)
     yield from _forward({"path": route.path}, route, settings)
     yield from _below(route, settings)
@@ -115,18 +122,22 @@ def _hidden(match: Json) -> Json:
 def _forward(
     match: Json, route: Route, settings: GatewaySettings, rewrite: str | None = "/"
 ) -> Iterable[Json]:
-    """``rewrite``: what the matched part of the path becomes; None: it stays."""
+    """Build the routes to an API's pools.
+
+    ``rewrite``: the replacement of the path's matched part; None keeps it.
+    """
     action = _action(route, settings) | ({"prefix_rewrite": rewrite} if rewrite else {})
     once = {**action, "retry_policy": _retry(route, again=False)}
     again = {**action, "retry_policy": _retry(route, again=True)}
-    told = {
+    named = {
         "name": route.api,
         "request_headers_to_add": [_header(API_HEADER, route.api), _header(ARRIVED_HEADER, ARRIVAL)],
     }
+    # The first match wins: methods that are not safe to repeat take the first route, the others the second.
     if not route.idempotent:
         unsafe = [_method_is_not(method) for method in SAFE_METHODS]
-        yield {"match": {**match, "headers": unsafe}, "route": once, **told}
-    yield {"match": match, "route": again, **told}
+        yield {"match": {**match, "headers": unsafe}, "route": once, **named}
+    yield {"match": match, "route": again, **named}
 
 
 def _header(name: str, value: str) -> Json:
@@ -137,12 +148,13 @@ def _action(route: Route, settings: GatewaySettings) -> Json:
     return {
         **_destination(route),
         "timeout": "0s",
+        # Not shorter than the timeout: a request without a first byte of its answer counts as idle too.
         "idle_timeout": seconds(max(settings.stream_idle, _limit(route))),
     }
 
 
 def _destination(route: Route) -> Json:
-    """The pools that get new requests."""
+    """Build the route's destination: the pools that get new requests."""
     routed = route.routed
     if len(routed) == 1:
         return {"cluster": routed[0].pool.id}
@@ -151,7 +163,7 @@ def _destination(route: Route) -> Json:
 
 
 def _limit(route: Route) -> float:
-    """Seconds that one try may take until its answer starts."""
+    """Return the seconds that one try may take until its answer starts."""
     return route.timeout + TIMEOUT_MARGIN
 
 

@@ -1,4 +1,4 @@
 """The protocol between operator and Envoy: delta xDS over one ADS stream.
 
-gRPC and Envoy's protobuf messages live here and nowhere else. What the resources mean is not known here.
+Only this package imports gRPC and Envoy's protobuf messages. It does not know the meaning of the resources.
 """

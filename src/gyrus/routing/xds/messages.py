@@ -1,6 +1,6 @@
 """Envoy's protobuf messages: from the JSON form to bytes, and the two messages of the stream.
 
-``xds-protos`` ships no type stubs: what is needed of the messages is described here.
+``xds-protos`` ships no type stubs, so Protocols describe the fields that this package reads.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MODULES = (
     "envoy.service.discovery.v3.discovery_pb2",
     "envoy.type.matcher.v3.http_inputs_pb2",
 )
-"""Importing one registers its messages; a type that a resource names must be among them."""
+"""The modules of all types that resources name. The import of a module registers its messages."""
 
 
 class RpcStatus(Protocol):
@@ -46,12 +46,15 @@ class Node(Protocol):
 
 
 class DeltaRequest(Protocol):
-    """What Envoy sends: a subscription, an acknowledgement (``response_nonce``), a refusal (with
-    ``error_detail``), or several of them at once."""
+    """A request from Envoy.
+
+    It is a subscription, an acknowledgement (``response_nonce``), a refusal (with ``error_detail``), or
+    several of them at once.
+    """
 
     @property
     def node(self) -> Node:
-        """Which Envoy it is. Envoy says so in the first request of a stream alone."""
+        """The Envoy that sends it. Envoy names itself in the first request of a stream only."""
         ...
 
     @property
@@ -81,11 +84,12 @@ _RESPONSE = _message_class("envoy.service.discovery.v3.DeltaDiscoveryResponse")
 
 
 def encode(type_url: str, value: Json) -> bytes:
-    """The message of this type, from its JSON form, as bytes: the same value always gives the same bytes.
+    """Encode the JSON form of a message of this type. Equal values give equal bytes.
 
-    Raises ``google.protobuf.json_format.ParseError`` where the value is not of the type.
+    Raises ``google.protobuf.json_format.ParseError`` if the value is not of the type.
     """
     message = json_format.ParseDict(value, _message_class(type_url.rpartition("/")[2])())
+    # Deterministic, because a resource's version is the digest of its bytes. By default, maps have no order.
     return message.SerializeToString(deterministic=True)
 
 
@@ -99,9 +103,10 @@ def encode_plain(type_url: str, value: Json) -> bytes:
 
 
 def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
-    """A route configuration with these entries (each an encoded ``OnMatch``) in its one host's two trees.
+    """Encode a route configuration with these entries in the two trees of its one host.
 
-    A tree without entries is left out: Envoy refuses an empty one.
+    Each entry is an encoded ``OnMatch``. A tree without entries is left out, because Envoy refuses an empty
+    one.
     """
     table: Any = json_format.ParseDict(value, _ROUTES())
     host = table.virtual_hosts[0]
@@ -127,7 +132,7 @@ def read_request(data: bytes) -> DeltaRequest:
 def write_response(
     type_url: str, nonce: str, resources: Iterable[tuple[str, str, bytes]], removed: Iterable[str]
 ) -> bytes:
-    """A response with these resources: name, version, body."""
+    """Encode a response with these resources: name, version, body."""
     message: Any = _RESPONSE(type_url=type_url, nonce=nonce, removed_resources=list(removed))
     for name, version, body in resources:
         added = message.resources.add(name=name, version=version)

@@ -23,15 +23,15 @@ log = logging.getLogger(__name__)
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 METHOD = "DeltaAggregatedResources"
 STOP_GRACE = 0.2
-"""Seconds that a stream may take to end when the server stops. Envoy keeps its configuration."""
+"""Seconds that a stream may take to end when the server stops. Envoy keeps its configuration after that."""
 
 
 class StreamObserver(Protocol):
-    """Is told what happens on the streams."""
+    """Observer of the streams' events."""
 
     def opened(self, session: StreamState) -> None: ...
     def synced(self, session: StreamState) -> None:
-        """Envoy has told all that it has."""
+        """Handle that Envoy has reported everything that it has."""
         ...
 
     def sent(self, session: StreamState, push: Push) -> None: ...
@@ -40,7 +40,7 @@ class StreamObserver(Protocol):
 
 
 class XdsServer:
-    """Sends every Envoy that connects what the snapshot says."""
+    """Server that sends the current snapshot to every connected Envoy."""
 
     def __init__(self, address: AdsAddress, observer: StreamObserver, snapshot: Snapshot) -> None:
         self._address = address
@@ -49,20 +49,21 @@ class XdsServer:
         self._wakes: set[asyncio.Event] = set()
 
     def publish(self, snapshot: Snapshot) -> None:
-        """This is wanted from now on."""
+        """Make this the target of every stream."""
         self._snapshot = snapshot
         for wake in self._wakes:
             wake.set()
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
-        """Serve while the block runs. Streams end with it; Envoy goes on with what it has.
+        """Serve while the block runs. Its end closes the streams; Envoy keeps the configuration that it has.
 
-        Raises TlsUnusable and GatewayPortTaken.
+        Raises TlsUnusable or GatewayPortTaken.
         """
         server = _server(self._address, self._stream)
         await server.start()
         if isinstance(self._address, UnixAddress):
+            # gRPC creates the socket with the process's umask. Until here, only its folder protects it.
             self._address.path.chmod(0o600)
         try:
             yield
@@ -74,7 +75,7 @@ class XdsServer:
         requests: AsyncIterator[DeltaRequest],
         context: grpc.aio.ServicerContext[DeltaRequest, bytes],
     ) -> None:
-        first = await anext(aiter(requests), None)  # it names the node, and the others need not
+        first = await anext(aiter(requests), None)  # only the first request has to name the node
         if first is None:
             return
         session, wake = StreamState(first.node.id), asyncio.Event()
@@ -86,13 +87,13 @@ class XdsServer:
                 self._receive(session, wake, first)
                 async for request in requests:
                     self._receive(session, wake, request)
-                writing.cancel()
+                writing.cancel()  # Envoy has closed its half, so no acknowledgement can arrive any more
         finally:
             self._wakes.discard(wake)
             self._observer.closed(session)
 
     def _receive(self, session: StreamState, wake: asyncio.Event, request: DeltaRequest) -> None:
-        synced = session.synced
+        synced = session.synced  # before the request, to call the observer once per stream
         answer = session.receive(request)
         if answer:
             self._observer.answered(session, answer)
@@ -108,17 +109,18 @@ class XdsServer:
     ) -> None:
         while True:
             await wake.wait()
-            wake.clear()
+            wake.clear()  # before the snapshot is read, so that a change during a write wakes the loop again
             snapshot = self._snapshot
             while push := session.next_push(snapshot):
                 body = _response(push, snapshot)
+                # The observer comes before the write: from here on, Envoy may use what the push adds.
                 self._observer.sent(session, push)
                 await context.write(body)
                 snapshot = self._snapshot
 
 
 def _server(address: AdsAddress, stream: Any) -> grpc.aio.Server:
-    """One method on one address. The stubs of grpc leave its generics open, hence the ``Any``."""
+    """Build a server with one method on one address. ``Any``: the stubs of grpc leave type arguments open."""
     rpc: Any = grpc
     method = rpc.stream_stream_rpc_method_handler(stream, request_deserializer=read_request)
     server: Any = rpc.aio.server()
@@ -129,12 +131,14 @@ def _server(address: AdsAddress, stream: Any) -> grpc.aio.Server:
         else:
             server.add_secure_port(f"{address.host}:{address.port}", _credentials(address.tls))
     except RuntimeError as error:
-        raise GatewayPortTaken(f"Gateways cannot be configured on {address}: {error}") from error
+        raise GatewayPortTaken(
+            f"The operator cannot serve the gateways' configuration on {address}: {error}"
+        ) from error
     return server
 
 
 def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
-    """Envoys without a certificate of the authority are refused. Raises TlsUnusable."""
+    """Load credentials that refuse an Envoy without a certificate of the authority. Raises TlsUnusable."""
     rpc: Any = grpc
     try:
         pair = tls.key.read_bytes(), tls.certificate.read_bytes()
@@ -150,5 +154,5 @@ def _response(push: Push, snapshot: Snapshot) -> bytes:
     found = (snapshot.resource(push.kind, name) for name, version in push.versions.items() if version)
     bodies = [(resource.name, resource.version, resource.body) for resource in found if resource]
     removed = [name for name, version in push.versions.items() if version is None]
-    log.debug("tells Envoy of %d and removes %d: %s", len(bodies), len(removed), NAMES[push.kind])
+    log.debug("Sending %s to Envoy: %d changed, %d removed", NAMES[push.kind], len(bodies), len(removed))
     return write_response(push.kind, push.nonce, bodies, removed)

@@ -1,15 +1,15 @@
-"""The books on one stream: what Envoy has confirmed, what is on its way, what to send next. Pure.
+"""The state of one stream: what Envoy has acknowledged, what is in flight, and what to send next. Pure.
 
-Of each kind at most one push is on its way; changes that come meanwhile wait for its answer, so that what is
-confirmed is always known exactly. The kinds do not wait for each other, but for this:
+Each kind of resource has at most one push in flight. Later changes wait for its answer, so that the
+acknowledged versions are always known exactly. The kinds do not wait for each other, with these exceptions:
 
-- Routes and listeners wait until no cluster is on its way: Envoy answers for clusters once they are warm,
-  and a route to one that is not fails.
-- Clusters are removed only when the routes that Envoy confirmed are the ones wanted now.
-- Endpoints never wait: a cluster is warm only once it has its endpoints, so waiting would be for ever.
+- Routes and listeners wait until no cluster is in flight. Envoy acknowledges clusters once they are warm, and
+  a route to a cold cluster fails.
+- Clusters are removed only when the routes that Envoy acknowledged are the current target.
+- Endpoints never wait. A cluster is warm only once it has its endpoints, so both would wait for ever.
 
-Envoy refuses a push as a whole, though it applies what is good in it. The resources of a refused push are
-therefore sent once more one by one; what is refused alone is not sent again until it has changed.
+Envoy refuses a push as a whole, although it applies the valid resources in it. The resources of a refused
+push are therefore sent again one by one. A resource that is refused alone is not sent again until it changes.
 """
 
 from __future__ import annotations
@@ -28,21 +28,24 @@ class Versioned(Protocol):
 
 
 class Resources(Protocol):
-    """What Envoy should know."""
+    """The resources that Envoy should have: the target of a stream."""
 
     def of_kind(self, kind: str) -> Mapping[str, Versioned]: ...
     def resource(self, kind: str, name: str) -> Versioned | None:
-        """Also answers for some that ``of_kind`` does not list: what Envoy asks about must have an answer."""
+        """Return one resource, or None if it does not exist.
+
+        Some are not listed by ``of_kind``: Envoy must get an answer for every name that it asks for.
+        """
         ...
 
     def keeps(self, kind: str) -> frozenset[str]:
-        """Names that are not removed though ``of_kind`` does not list them. Envoy is not sent them either."""
+        """Return the names to neither send nor remove, although ``of_kind`` does not list them."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Resources on their way: the version by name, None for a removal."""
+    """Resources in flight: the version by name, None for a removal."""
 
     kind: str
     nonce: str
@@ -51,7 +54,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Nack:
-    """A resource that Envoy did not take, with its reason."""
+    """A resource that Envoy refused, with its reason."""
 
     kind: str
     name: str
@@ -61,38 +64,42 @@ class Nack:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """What Envoy said to a push."""
+    """Envoy's answer to a push."""
 
     push: Push
     refusals: tuple[Nack, ...] = ()
-    """What it will not get again unless it changes."""
+    """The resources that are not sent again until they change."""
 
 
 @dataclass(slots=True)
 class _TypeState:
-    """Of one kind."""
+    """The state of one kind of resource."""
 
     started: bool = False
-    """Envoy has asked for this kind; only then is its ``confirmed`` known."""
+    """True once Envoy has asked for this kind: ``confirmed`` is known only from then on."""
     wildcard: bool = False
-    """Envoy takes all there is."""
+    """True if Envoy subscribes to all resources of this kind."""
     waiting: bool = False
-    """Envoy has nothing and waits for a first answer before it asks for more, be it that there is nothing."""
+    """True if Envoy has nothing and waits for a first answer, even an empty one, before it asks for more."""
     subscribed: set[str] = field(default_factory=set[str])
-    """Names that Envoy has asked for on this stream. With ``wildcard`` they are of no account."""
+    """Names that Envoy has asked for on this stream. ``wildcard`` overrides them."""
     confirmed: dict[str, str] = field(default_factory=dict[str, str])
+    """Acknowledged versions, by name."""
     on_its_way: Push | None = None
+    """The push in flight."""
     refused: dict[str, Nack] = field(default_factory=dict[str, Nack])
-    """What was refused alone, by name; until something else is taken."""
+    """Resources that were refused alone, by name, until Envoy acknowledges another version."""
     unconfirmed: dict[str, str | None] = field(default_factory=dict[str, str | None])
-    """What was in a refused push together: Envoy may have taken it or not. Each is sent again, alone."""
+    """Versions of a push that was refused as a whole: Envoy may use them. Each is sent again, alone."""
     again: set[str] = field(default_factory=set[str])
-    """Names to send though their version is confirmed."""
+    """Names to send although Envoy has acknowledged their version."""
 
 
 class StreamState:
-    """One stream's books. :meth:`receive` what Envoy says, then send what :meth:`next_push` gives, until it
-    gives nothing."""
+    """The state of one stream.
+
+    Pass each request to :meth:`receive`, then send the pushes of :meth:`next_push` until it returns None.
+    """
 
     def __init__(self, node: str = "") -> None:
         self.node = node
@@ -103,20 +110,22 @@ class StreamState:
 
     @classmethod
     def restored(cls, node: str, confirmed: Mapping[str, Mapping[str, str]]) -> StreamState:
-        """The state of an earlier operator's stream, as far as Envoy reports it: versions by kind and
-        name."""
+        """Build the state of an earlier operator's stream from Envoy's report: versions by kind and name."""
         session = cls(node)
         for kind, versions in confirmed.items():
             session._books[kind].started = True
             session._books[kind].confirmed.update(versions)
         return session
 
-    # what is known
+    # Known facts
 
     @property
     def synced(self) -> bool:
-        """Envoy has told all that it has. It asks for endpoints and routes only where it has clusters and
-        listeners."""
+        """True once Envoy has reported everything that it has.
+
+        Envoy asks for endpoints only if it has clusters, and for routes only if it has listeners.
+        """
+        # Kept once it is true: a first cluster that Envoy has acknowledged must not take it back.
         clusters, listeners = self._books[CLUSTER], self._books[LISTENER]
         self._synced = self._synced or (
             (clusters.started and listeners.started)
@@ -126,11 +135,11 @@ class StreamState:
         return self._synced
 
     def confirmed(self, kind: str) -> Mapping[str, str]:
-        """The versions that Envoy has taken, by name."""
+        """Return the versions that Envoy has acknowledged, by name."""
         return self._books[kind].confirmed
 
     def possible(self, kind: str, name: str) -> frozenset[str | None]:
-        """The versions of this resource one of which Envoy is using now; None: it may not have it at all."""
+        """Return the versions of this resource that Envoy may use now; None among them: it may lack it."""
         books = self._books[kind]
         versions = {books.confirmed.get(name)}
         if name in books.unconfirmed:
@@ -140,32 +149,34 @@ class StreamState:
         return frozenset(versions)
 
     def names(self, kind: str) -> frozenset[str]:
-        """Everything of this kind that Envoy may have now."""
+        """Return the names of all resources of this kind that Envoy may have now."""
         books = self._books[kind]
         names = frozenset(books.confirmed) | books.unconfirmed.keys()
         return names | books.on_its_way.versions.keys() if books.on_its_way else names
 
     @property
     def refusals(self) -> tuple[Nack, ...]:
-        """What Envoy does not take as it is now."""
+        """The resources that Envoy refuses in their current version."""
         return tuple(refusal for books in self._books.values() for refusal in books.refused.values())
 
     def settled(self, wanted: Resources) -> bool:
-        """Envoy has confirmed all that is wanted, but for what it refused."""
+        """Return True if Envoy has acknowledged the whole target, except what it refused."""
         idle = all(
             not books.on_its_way and not self._changes(kind, wanted) for kind, books in self._books.items()
         )
         return self.synced and idle and self._routes_are(wanted)
 
-    # what Envoy says
+    # Requests from Envoy
 
     def receive(self, request: DeltaRequest) -> Ack | None:
-        """Note a request; returns the answer that it may hold."""
+        """Record a request. Returns the answer to a push, or None if the request contains none."""
         books = self._books.get(request.type_url)
         if books is None:
-            return None
+            return None  # a kind that this operator does not serve
+        # Every request may change the subscription, an acknowledgement too.
         self._subscribe(books, request)
         push = books.on_its_way
+        # A plain subscription has no nonce. Only the answer to the push in flight ends it.
         if push is None or request.response_nonce != push.nonce:
             return None
         books.on_its_way = None
@@ -179,27 +190,31 @@ class StreamState:
         removed = set(request.resource_names_unsubscribe)
         if not books.started:
             books.started = True
-            # A first request that names nothing is a wildcard: clusters and listeners come that way,
-            # endpoints and routes by name.
+            # A first request without names is a wildcard. Envoy subscribes to clusters and listeners in this
+            # way, and to endpoints and routes by name.
             books.wildcard = not added or "*" in added
-            # After a broken stream Envoy lists what it still has, so that only the differences are sent.
+            # On a new stream, Envoy lists the versions that it still has. They count as acknowledged, so that
+            # only the differences are sent.
             books.confirmed.update(request.initial_resource_versions)
-            # An Envoy that has nothing asks for no listeners before it has an answer about clusters, not even
-            # when there are none: an empty push is that answer.
+            # An Envoy that has nothing does not ask for listeners before it has an answer about clusters. If
+            # there are no clusters, an empty push is that answer.
             books.waiting = books.wildcard and not books.confirmed
         else:
-            # Envoy asks again for a name that it has when something new waits for it, such as a cluster that
-            # it has made again. It waits for an answer, so that the version it has must be sent once more.
+            # Envoy subscribes again to a name that it already has if something new needs the resource, such
+            # as a cluster that it has built again. It warms only after an answer, so the acknowledged version
+            # is sent once more. The first request of a stream names what Envoy has without such a need.
             books.again |= added & books.confirmed.keys()
         books.subscribed |= added
         books.subscribed -= removed
         for name in removed:
-            # Envoy drops what it unsubscribes from and does not answer for it: it is neither confirmed nor in
-            # doubt. The same name starts from nothing when it is subscribed to again.
+            # Envoy drops a resource when it unsubscribes, and acknowledges nothing for it. The resource is
+            # then neither acknowledged nor in doubt: a later subscription to the name has to be answered in
+            # full.
             books.confirmed.pop(name, None)
             books.unconfirmed.pop(name, None)
 
     def _confirm(self, books: _TypeState, push: Push) -> None:
+        # An acknowledgement covers the whole push, removals included: it ends every doubt about these names.
         for name, version in push.versions.items():
             books.unconfirmed.pop(name, None)
             books.refused.pop(name, None)
@@ -210,17 +225,19 @@ class StreamState:
 
     def _refuse(self, books: _TypeState, push: Push, message: str) -> tuple[Nack, ...]:
         if len(push.versions) != 1:
+            # Envoy does not report which resource is at fault, and may have applied the others.
             books.unconfirmed |= push.versions
             return ()
+        # A resource that is refused alone was not applied: Envoy still uses the acknowledged version.
         (name, version), *_ = push.versions.items()
         books.unconfirmed.pop(name, None)
         refusal = books.refused[name] = Nack(push.kind, name, version or "", message)
         return (refusal,)
 
-    # what to send
+    # Pushes to Envoy
 
     def next_push(self, wanted: Resources) -> Push | None:
-        """The next push; it counts as sent."""
+        """Return the next push, which counts as sent. Returns None if nothing can be sent now."""
         for kind in KINDS:
             books = self._books[kind]
             self._forget_refusals(kind, books, wanted)
@@ -231,8 +248,10 @@ class StreamState:
         return None
 
     def _forget_refusals(self, kind: str, books: _TypeState, wanted: Resources) -> None:
-        """A refusal stands as long as what was refused is wanted. If that is wanted again later, it is sent
-        again: what an Envoy cannot take now it may take then."""
+        """Forget the refusals of versions that are not in the target any more.
+
+        If such a version returns to the target, it is sent again, because Envoy may accept it then.
+        """
         for name, refusal in tuple(books.refused.items()):
             found = wanted.resource(kind, name)
             if found is None or found.version != refusal.version:
@@ -241,6 +260,8 @@ class StreamState:
     def _may_send(self, kind: str, wanted: Resources) -> bool:
         if kind not in (LISTENER, ROUTES):
             return True
+        # Requests to a cluster that Envoy lacks or still warms fail, so every due cluster comes first.
+        # Removals of clusters do not count: they wait for the routes in their turn.
         clusters = self._books[CLUSTER]
         return clusters.started and not clusters.on_its_way and not self._upserts(CLUSTER, wanted)
 
@@ -253,8 +274,9 @@ class StreamState:
         asked = resources.keys() if books.wildcard else books.subscribed
         upserts: dict[str, str] = {}
         for name in asked:
-            # A confirmed name that is not among the resources stays as it is: it belongs to a cluster that is
-            # about to be removed. One that Envoy waits for gets an answer, be it that there is nothing.
+            # An acknowledged name that is not in the target stays as it is: it belongs to a cluster that is
+            # about to be removed. A name that Envoy waits for always gets an answer, even an empty one,
+            # because its cluster would stay cold without one.
             if name in resources or name not in books.confirmed or name in books.again:
                 found = resources.get(name) or wanted.resource(kind, name)
                 if found and self._is_due(books, name, found.version):
@@ -263,15 +285,20 @@ class StreamState:
 
     def _is_due(self, books: _TypeState, name: str, version: str) -> bool:
         if name in books.again or name in books.unconfirmed:
-            return True
+            return True  # an answer is due even if the version has not changed
         refusal = books.refused.get(name)
         return version != books.confirmed.get(name) and (refusal is None or version != refusal.version)
 
     def _removals(self, kind: str, wanted: Resources) -> Iterable[str]:
-        """Only what Envoy takes all of is removed; it unsubscribes from the rest by itself."""
+        """Return the names to remove.
+
+        Only wildcard kinds have removals: Envoy unsubscribes from the names of the others itself.
+        """
         books = self._books[kind]
+        # Envoy may route to a cluster until it has acknowledged a table without it.
         if not books.wildcard or (kind == CLUSTER and not self._routes_are(wanted)):
             return ()
+        # A resource in doubt is removed too: Envoy may have applied it from the refused push.
         had = books.confirmed.keys() | books.unconfirmed.keys()
         return had - wanted.of_kind(kind).keys() - wanted.keeps(kind)
 
@@ -283,6 +310,7 @@ class StreamState:
         )
 
     def _send(self, kind: str, books: _TypeState, changes: dict[str, str | None]) -> Push:
+        # A resource of a refused push is sent alone, so that a refusal names the resource at fault.
         suspect = next((name for name in changes if name in books.unconfirmed), None)
         if suspect is not None:
             changes = {suspect: changes[suspect]}
@@ -295,10 +323,15 @@ class StreamState:
         return books.on_its_way
 
     def _rewarm(self, clusters: Mapping[str, str | None]) -> None:
-        """A changed cluster waits for its endpoints again, without asking for them: Envoy makes a new cluster
-        beside the old one and keeps the subscription. The push of the cluster is confirmed only when the new
-        one has its endpoints, and everything that waits for that push would wait for ever."""
+        """Send the endpoints of changed clusters again.
+
+        Envoy builds the new cluster beside the old one and keeps the old one's subscription, so it does not
+        ask for the endpoints again. But the new cluster is warm only once it has received them, and Envoy
+        acknowledges the cluster's push only then. Without this, everything that waits for that push would
+        wait for ever.
+        """
         books, endpoints = self._books[CLUSTER], self._books[ENDPOINTS]
+        # A new cluster needs nothing: Envoy subscribes to its endpoints itself.
         known = books.confirmed.keys() | books.unconfirmed.keys()
         changed = {name for name, version in clusters.items() if version and name in known}
         endpoints.again |= changed & endpoints.subscribed
