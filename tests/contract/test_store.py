@@ -392,7 +392,7 @@ class TestRollback:
 
     async def test_to_what_is_wanted_already(self, store: Store) -> None:
         await go_live(store, spec())
-        with pytest.raises(Conflict, match="Revision 1 of iris is what is wanted already"):
+        with pytest.raises(Conflict, match="Revision 1 of iris is already the target"):
             await store.rollback("iris", 1, at(3))
 
     async def test_with_nothing_before(self, store: Store) -> None:

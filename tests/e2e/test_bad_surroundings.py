@@ -242,7 +242,7 @@ def test_a_damaged_database(platform: Platform, folder: Path) -> None:
     told = (
         f"error: The local platform did not start. The database {database} cannot be used: "
         "file is not a database. "
-        "Put a copy of it back in its place, or move it away to begin with nothing deployed.\n"
+        "Replace it with a copy, or move it away to start with no APIs.\n"
     )
     assert block(platform.failure("up")) == told
     assert block(platform.failure("deploy", folder, "--yes")) == told

@@ -64,7 +64,7 @@ async def test_replicas_come_with_the_traffic_and_go_with_it(platform: Platform,
     assert load.result.failed == (), load.result
     await until(lambda: requested(platform) == 0, 60)
     await until(lambda: platform.json("get", "slow")["status"] == "idle", 20)
-    assert "No replica runs: nothing was asked of it since" in platform.gyrus("get", "slow")
+    assert "Idle: no requests since" in platform.gyrus("get", "slow")
     events = platform.json("events", "slow")
     scaled = [event["message"] for event in events if event["reason"] in ("ScaledUp", "ScaledDown")]
     assert scaled[0].startswith("Scaled from 1 to ")

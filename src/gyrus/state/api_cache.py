@@ -1,4 +1,4 @@
-"""The records of all APIs, kept in memory: only what may have changed is read again."""
+"""The records of all APIs, kept in memory: only records that may have changed are read again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MANY = 50
 
 @dataclass(slots=True)
 class ApiCache:
-    """Every API's record as read last. The owner reports changes, and calls :meth:`refresh` to see them."""
+    """Every API's record as last read. The owner reports changes, and calls :meth:`refresh` to read them."""
 
     store: Store
     clock: Clock
     _records: dict[str, Api] = field(default_factory=dict[str, Api])
     _stale: set[str] = field(default_factory=set[str])
     _listed_at: float | None = None
-    """By the monotonic clock. None: not yet."""
+    """Monotonic time of the last listing. None until the first one."""
 
     def get(self, name: str) -> Api | None:
         return self._records.get(name)
@@ -43,7 +43,10 @@ class ApiCache:
         self._listed_at = None
 
     async def refresh(self) -> Mapping[str, Api]:
-        """Read what may have changed. Returns all records by name; the mapping changes with later calls."""
+        """Read the records that may have changed.
+
+        Returns all records by name. The mapping is not a copy: later calls change it.
+        """
         stale, self._stale = self._stale, set()
         try:
             if self._is_due or len(stale) >= MANY:
@@ -51,7 +54,7 @@ class ApiCache:
             else:
                 await self._read(stale)
         except BaseException:
-            self._stale |= stale
+            self._stale |= stale  # these changes are not read yet: the next refresh must read them
             raise
         return self._records
 

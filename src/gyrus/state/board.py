@@ -1,7 +1,7 @@
-"""The board: the operator's memory of the present. It is lost with the process, and the next one observes
-again.
+"""The board: the operator's memory of the present.
 
-Each field has one writer. Readers listen to the field's signals and look again.
+It is lost with the process, and the next operator observes again. Each field has one writer. Readers listen
+to the field's signals, and read the field again when they are notified.
 """
 
 from __future__ import annotations
@@ -23,31 +23,33 @@ ByPool = Mapping[str, Endpoints]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePolicy:
-    """How requests queue in one pool, for the gate. The gateway does not look at it."""
+    """How requests queue in one pool, for the gate. The gateway does not read it."""
 
     slots: int | None
-    """The slots of one replica. None: no limit, so that no request waits at a replica."""
+    """Slots of one replica. None means no limit: no request waits at a replica."""
     longest_queue: int
-    """The requests that may wait at one replica."""
+    """Requests that may wait at one replica."""
     processes: int
-    """The processes of one replica: each has its share of both."""
+    """Processes of one replica. They divide its slots and its queue equally."""
     replicas: int
-    """Requested, of the API."""
+    """Requested replicas of the API."""
     hold: float
     """Seconds from a request's arrival for which it may wait for the first replica."""
     generation: int
-    """The API's target."""
+    """Number of the API's target generation."""
     unavailable_reason: str = ""
-    """The reason why no replica will come, in a line; empty if one may."""
+    """The reason, in one line, why no replica will become ready. Empty if one may."""
 
 
 TOTAL_WEIGHT = 10_000
-"""The sum of the weights of a route. It never changes: users that a hash assigns to a pool then stay there
-when the weights of the others change."""
+"""Sum of the weights of a route. It is constant, so that users whom a hash assigns to a pool stay there when
+the weights of the other pools change."""
 
 
 def pool_id(api: str, generation: int) -> str:
-    """The name of a pool, and of its cluster in Envoy. Names of APIs are DNS labels, without a slash.
+    """Return the name of a pool, which is also the name of its cluster in Envoy.
+
+    The slash is unambiguous, since names of APIs are DNS labels.
 
     >>> pool_id("iris", 3)
     'iris/3'
@@ -56,7 +58,9 @@ def pool_id(api: str, generation: int) -> str:
 
 
 def api_of(pool: str) -> str:
-    """The API that a pool belongs to. Earlier versions had one cluster for each API, named like it.
+    """Return the API that a pool belongs to.
+
+    Earlier versions had one cluster for each API, with the API's name. An adopted Envoy may still report it.
 
     >>> api_of("iris/3"), api_of("iris")
     ('iris', 'iris')
@@ -68,21 +72,22 @@ def api_of(pool: str) -> str:
 class Pool:
     """The endpoints of one generation of an API: one cluster in Envoy, with counts and latencies of its own.
 
-    Envoy sends a requeued request again within the cluster that the route chose. A pool whose last replica
-    leaves therefore needs a ``fallback``, or the requests that this replica requeues have nowhere to go.
+    Envoy retries a requeued request within the cluster that the route chose. A pool whose last replica stops
+    therefore needs a ``fallback``: without one, Envoy has no host for the requests that this replica
+    requeues.
     """
 
     api: str
     generation: int
     revision: int
     replicas: Endpoints = frozenset()
-    """``unix:/path`` or ``host:port`` of the processes of this generation that may be sent a request now."""
+    """``unix:/path`` or ``host:port`` of each process of this generation that may receive a request now."""
     fallback: Endpoints = frozenset()
-    """The stand-ins while ``replicas`` is empty: replicas of other pools, or the activator."""
+    """Endpoints to use while ``replicas`` is empty: replicas of other pools, or the activator."""
     protocol: Literal["http1", "http2"] = "http1"
-    """The replicas' protocol. ``http2`` is without TLS and without upgrade, as gRPC servers do."""
+    """The replicas' protocol. ``http2`` is without TLS and without upgrade, as gRPC servers expect."""
     queueing: QueuePolicy | None = None
-    """For the gate; None: it leaves the requests of this pool alone."""
+    """The policy for the gate. None means that the gate ignores the requests of this pool."""
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,11 +101,11 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightedPool:
-    """One pool's part of a route."""
+    """A pool in a route, with its share of new requests."""
 
     pool: Pool
     weight: int = TOTAL_WEIGHT
-    """Its part of new requests, of :data:`TOTAL_WEIGHT`. 0: it gets none and ends those that it has."""
+    """Share of new requests, of :data:`TOTAL_WEIGHT`. 0: the pool only finishes the requests that it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +114,11 @@ class Route:
 
     api: str
     path: str
-    """Under the gateway, with its leading slash: ``/iris``. The prefix is stripped on the way."""
+    """Path under the gateway, with its leading slash: ``/iris``. The gateway strips this prefix."""
     shares: tuple[WeightedPool, ...]
     """All pools of the API, the newest generation first."""
     timeout: float
-    """Seconds until the answer starts."""
+    """Seconds until the answer must start."""
     idempotent: bool = False
 
     @property
@@ -122,7 +127,7 @@ class Route:
 
     @property
     def routed(self) -> tuple[WeightedPool, ...]:
-        """The shares that get new requests."""
+        """The shares that receive new requests."""
         return tuple(share for share in self.shares if share.weight)
 
     @property
@@ -132,18 +137,18 @@ class Route:
 
     @property
     def endpoints(self) -> Endpoints:
-        """All that requests may be sent to: the replicas, and what stands in for them."""
+        """All endpoints that requests may be sent to: the replicas and the fallbacks."""
         return frozenset[str]().union(*(pool.endpoints for pool in self.pools))
 
     @property
     def queueing(self) -> QueuePolicy | None:
-        """The policy of the newest pool that gets new requests."""
+        """The policy of the newest pool that receives new requests."""
         return self.routed[0].pool.queueing if self.routed else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
-    """One replica, as its backend observed it, with what we made it from."""
+    """One replica, as its backend observed it, and the generation that it was started for."""
 
     status: ReplicaStatus
     generation: int
@@ -155,7 +160,7 @@ class Replica:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolTraffic:
-    """One pool's requests, as the gateway measures them."""
+    """One pool's requests, as measured by the gateway."""
 
     in_flight: int = 0
     view: TrafficView = field(default_factory=TrafficView)
@@ -163,58 +168,57 @@ class PoolTraffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """One API's requests, as the gateway measures them: the sums over its pools."""
+    """One API's requests, as measured by the gateway: the sums over its pools."""
 
     in_flight: int = 0
     view: TrafficView = field(default_factory=TrafficView)
-    """Pools that are gone by now are in it too."""
+    """Sums that include pools that no longer exist."""
     pools: Mapping[str, PoolTraffic] = field(default_factory=dict[str, PoolTraffic])
-    """By the pool's id: those that are on the route."""
+    """By the pool's id: the pools of the present route."""
 
 
 @dataclass(slots=True)
 class Board:
-    """The noticeboards, and the signals that notify of a change on them."""
+    """Observed facts by API, and the signals that notify readers of changes."""
 
     replicas: dict[str, tuple[Replica, ...]] = field(default_factory=dict[str, tuple[Replica, ...]])
     """By API. Written by control."""
     routes: dict[str, Route] = field(default_factory=dict[str, Route])
-    """By API: what the gateway should do. Written by control, all routes before routing starts."""
+    """By API: the route that gateways should have. Written by control, all routes before routing starts."""
     acknowledged: dict[str, ByPool] = field(default_factory=dict[str, ByPool])
-    """By API and pool: the endpoints that requests in the pool surely reach, whichever gateway they came
-    through. Written by routing. A pool is missing while some gateway does not know it, or does not route to
-    it though it should; an API is missing while this is so of all its pools."""
+    """By API and pool: the endpoints that requests in the pool are certain to reach, through every gateway.
+    Written by routing. A pool is missing while some gateway does not know it, or does not route to it
+    although it should. An API is missing while all its pools are."""
     reachable: dict[str, ByPool] = field(default_factory=dict[str, ByPool])
-    """By API and pool: every endpoint that some gateway may send a request to, now or once what it was sent
-    last has reached it. Written by routing. An API that is missing gets no request."""
+    """By API and pool: every endpoint that some gateway may send a request to, now or after it has applied
+    the last configuration that it was sent. Written by routing. A missing API receives no request."""
     refused: dict[str, str] = field(default_factory=dict[str, str])
-    """By API: what a gateway refuses of its configuration, and why. Written by routing."""
+    """By API: the part of its configuration that a gateway refuses, and the reason. Written by routing."""
     traffic: dict[str, Traffic] = field(default_factory=dict[str, Traffic])
-    """By API. Written by routing."""
+    """By API: its measured requests. Written by routing."""
     held: dict[str, int] = field(default_factory=dict[str, int])
-    """By API: requests that wait at the activator for a replica. Written by the gate. An API that is not here
-    has none."""
+    """By API: requests that wait at the activator for a replica. Written by the gate. A missing API has
+    none."""
     scaling: dict[str, ScalingView] = field(default_factory=dict[str, ScalingView])
     """By API: the autoscaler's latest decision. Written by control."""
     decisions: dict[str, Counter[tuple[str, str]]] = field(
         default_factory=dict[str, Counter[tuple[str, str]]]
     )
-    """By API: the autoscaler's decisions since the operator started, by the rule that bound them and their
-    direction (``up``, ``down``, ``stay``). Written by control."""
+    """By API: the number of autoscaling decisions since the operator started, by the rule that bound them and
+    by direction (``up``, ``down``, ``stay``). Written by control."""
     asked: dict[str, datetime] = field(default_factory=dict[str, datetime])
-    """By API: when a request of it was last seen. Written by control."""
+    """By API: the time at which a request was last observed. Written by control."""
     starts: dict[str, tuple[StartupTimes, ...]] = field(default_factory=dict[str, tuple[StartupTimes, ...]])
-    """By API: how long replicas of the wanted revision took to start. Written by control."""
+    """By API: startup times of replicas of the target revision. Written by control."""
     fork_servers: dict[str, ForkServerView] = field(default_factory=dict[str, ForkServerView])
-    """By API: what its next replicas will be forks of. Written by control. An API that is not here is not to
-    have such a thing."""
+    """By API: the fork server of its next replicas. Written by control. A missing API requires none."""
     dropped_events: Counter[str] = field(default_factory=Counter[str])
-    """By API: events that could not be stored since the operator started. Written by the
-    recorder of events."""
+    """By API: events that could not be stored since the operator started. Written by the event recorder."""
     gateway: str = "starting"
     """``running``, ``starting`` or ``down``. Written by routing."""
     gateway_message: str = ""
-    """The reason why it does not run, or what it refuses; else empty. Written by routing."""
+    """The reason why the gateway does not run, or the configuration that it refuses. Empty if it runs without
+    fault. Written by routing."""
 
     intent_signals: Signals = field(default_factory=Signals)
     """Notified by the server after a write to the store; keys are APIs. Control listens."""
@@ -232,9 +236,9 @@ class Board:
     """Notified by routing when ``gateway`` changes; the key is the new value."""
 
     def acknowledged_of(self, api: str) -> Endpoints:
-        """In any of its pools."""
+        """Return the acknowledged endpoints of all its pools."""
         return frozenset[str]().union(*self.acknowledged.get(api, {}).values())
 
     def reachable_of(self, api: str) -> Endpoints:
-        """In any of its pools."""
+        """Return the reachable endpoints of all its pools."""
         return frozenset[str]().union(*self.reachable.get(api, {}).values())

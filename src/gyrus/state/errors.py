@@ -1,10 +1,12 @@
-"""StateError
-├── NotFound            it is not there:
+"""Errors of a store.
+
+StateError
+├── NotFound            no such record:
 │   ├── UnknownApi
 │   ├── UnknownRevision
 │   └── UnknownPackage  it has to be uploaded (again)
 ├── Conflict            the API does not allow this now (it is being deleted, …)
-├── StaleVersion        someone else wrote first: read again and decide again
+├── StaleVersion        another writer was first: read again and decide again
 ├── StorageFull         the disk, or the database's, is full: nothing was written
 └── StoreUnusable       the database cannot be reached, read or understood
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 
 class StateError(Exception):
-    """Base of what a store raises. The message is for the user."""
+    """Base of the errors that a store raises. The message is for the user."""
 
 
 class NotFound(StateError):
@@ -32,7 +34,7 @@ class UnknownRevision(NotFound):
 
 class UnknownPackage(NotFound):
     def __init__(self, digest: str) -> None:
-        super().__init__(f"The package {digest} has not been uploaded, or is forgotten; upload it again.")
+        super().__init__(f"The package {digest} has not been uploaded, or was removed; upload it again.")
 
 
 class Conflict(StateError):

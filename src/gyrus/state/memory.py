@@ -1,4 +1,4 @@
-"""The Store in memory: for tests, and as the plainest telling of what a store does."""
+"""The Store in memory: for tests, and as the simplest description of a store's behaviour."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
 @dataclass(slots=True)
 class _Entry:
-    """One API and what belongs to it, oldest first."""
+    """One API and its history, oldest first."""
 
     api: Api
     revisions: list[Revision]
     rollouts: list[Rollout]
     events: dict[int, Event] = field(default_factory=dict[int, Event])
-    """By id."""
+    """By id, in ascending order."""
     starts: list[StartupTime] = field(default_factory=list[StartupTime])
 
     def revision(self, number: int) -> Revision | None:
@@ -38,12 +38,12 @@ class _Entry:
 
 @dataclass(slots=True)
 class MemoryStore:
-    """Implements :class:`gyrus.state.store.Store`. Nothing outlives it."""
+    """Implements :class:`gyrus.state.store.Store`. Its contents are lost with it."""
 
     _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
     _packages: dict[str, Package] = field(default_factory=dict[str, Package])
     _last_event: int = 0
-    """Its id."""
+    """Id of the newest event of all APIs."""
 
     # Intent
 
@@ -219,7 +219,7 @@ def _progressing(api: str, generation: Generation) -> Rollout:
 
 
 def _end_rollout(entry: _Entry, outcome: Outcome, message: str, at: datetime) -> None:
-    """Of the target; rollouts are in the order of their numbers, from 1."""
-    index = entry.api.target.number - 1
+    """End the target's rollout."""
+    index = entry.api.target.number - 1  # rollouts are ordered by their numbers, from 1
     ended = replace(entry.rollouts[index], outcome=outcome, message=message, finished_at=at)
     entry.rollouts[index] = ended

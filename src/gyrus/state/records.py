@@ -1,4 +1,4 @@
-"""Durable facts. Frozen: a change makes a new one. Times are aware and in UTC."""
+"""Durable facts, as frozen records: a change makes a new record. Times are aware and in UTC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gyrus.spec.stored import StoredSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """What an API's replicas ought to be: a revision, and a number that a refresh raises too.
+    """The desired state of an API's replicas: a revision, and a number that a refresh raises too.
 
     A replica is up to date when its generation is the API's target.
     """
@@ -31,18 +31,18 @@ class Api:
     name: str
     kind: str
     version: int
-    """Raised by every write; a writer names the version that it read."""
+    """A number that every write raises. A writer names the version that it read."""
     target: Generation
-    """What the replicas ought to be now."""
+    """The generation that the replicas should have now."""
     live: Generation | None
-    """The last generation whose rollout was done; what a failed rollout falls back to."""
+    """The last generation whose rollout was done. A failed rollout falls back to it."""
     outcome: Outcome
-    """Of the latest rollout."""
+    """The latest rollout's outcome."""
     message: str
-    """Of the latest rollout: why it failed; else empty. Its first line is a sentence; the lines after it are
-    the failing replica's last ones."""
+    """The reason why the latest rollout failed, or empty. Its first line is a sentence, followed by the
+    failing replica's last lines of output."""
     replicas: int
-    """How many replicas are requested."""
+    """The number of requested replicas."""
     deleting: bool
     created_at: datetime
     updated_at: datetime
@@ -55,19 +55,19 @@ class Revision:
     api: str
     number: int
     digest: str
-    """``ApiSpec.digest`` as the gyrus that stored it counted it: for people, not to compare."""
+    """``ApiSpec.digest`` as computed by the gyrus that stored it: for people, not for comparison."""
     spec: StoredSpec
     package: str | None
-    """Digest of the archive of its files."""
+    """Digest of the archive of its files. None if it has none."""
     created_at: datetime
 
     @property
     def fault(self) -> str:
-        """The reason why nothing can be started of it, in a sentence. Empty if it can be read."""
+        """The reason, in a sentence, why no replica of it can be started. Empty if it can be read."""
         return "" if isinstance(self.spec, ApiSpec) else self.spec.sentence(self.number)
 
     def has(self, spec: ApiSpec, package: str | None) -> bool:
-        """Return whether it is a snapshot of this specification with these files."""
+        """Return True if it is a snapshot of this specification with these files."""
         return isinstance(self.spec, ApiSpec) and self.spec.digest(self.package) == spec.digest(package)
 
 
@@ -84,35 +84,35 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to an API, for people to read."""
+    """A change of an API or of its replicas, for people to read."""
 
     api: str
     time: datetime
-    """Of the latest occurrence."""
+    """The latest occurrence."""
     type: str
     """``normal`` or ``warning``."""
     reason: str
-    """One CamelCase word, stable."""
+    """One CamelCase word. It never changes, so that scripts can match it."""
     message: str
     replica: str | None = None
     count: int = 1
-    """How often it has happened: repetitions are folded into one event."""
+    """Number of occurrences: repetitions are folded into one event."""
     first_time: datetime | None = None
-    """Of the first occurrence, where there are several."""
+    """The first occurrence. None if there is only one."""
     id: int | None = None
-    """Given by the store, and higher than all ids before it; a repetition gives the event a new one. None: it
-    is not stored yet."""
+    """Assigned by the store, and higher than all earlier ids. A repetition gives the event a new id. None if
+    the event is not stored yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartupTime:
-    """One replica that became reachable, for the next one's expected time."""
+    """The measured start of one replica, from which the next one's is predicted."""
 
     api: str
     revision: int
     kind: StartKind
     seconds: float
-    """From its order to its first endpoint that the gateway had acknowledged."""
+    """Time from its order until the gateway acknowledged its first endpoint."""
     time: datetime
 
 

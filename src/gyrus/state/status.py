@@ -1,4 +1,4 @@
-"""What people are told about an API, derived from what is intended and what was seen. Pure."""
+"""The status, message and views of an API, derived from its record and from observation. Pure."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from gyrus.state.board import TOTAL_WEIGHT, Board, PoolTraffic, Replica, Traffic
 from gyrus.state.records import Api, Event, Revision, Rollout
 
 FAILING = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
-"""Phases of replicas that something is wrong with, the worst first."""
+"""Phases of faulty replicas, the worst first."""
 
 BECOMING = (Phase.PENDING, Phase.BUILDING, Phase.STARTING)
-"""Phases on the way to being ready."""
+"""Phases of replicas that are not ready yet, in their order."""
 
 _WHAT_THEY_DO = {
-    Phase.PENDING: "waiting for its turn",
+    Phase.PENDING: "waiting to start",
     Phase.BUILDING: "building its environment",
     Phase.STARTING: "starting",
 }
@@ -48,25 +48,25 @@ NONE_YET = "waiting for a replica to start"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiObservation:
-    """What was seen of one API."""
+    """The observed facts about one API."""
 
     replicas: Sequence[Replica] = ()
     traffic: Traffic = field(default_factory=Traffic)
     acknowledged: frozenset[str] = frozenset()
     """Endpoints that the gateway uses."""
     pools: tuple[PoolView, ...] = ()
-    """Those on the route, the newest generation first."""
+    """Pools of the route, the newest generation first."""
     refused: str = ""
-    """What a gateway refuses of the API's configuration; empty: nothing."""
+    """The part of the API's configuration that a gateway refuses. Empty if it refuses nothing."""
     held: int = 0
-    """Requests that wait because no replica is there."""
+    """Requests that wait because there is no replica."""
     asked: datetime | None = None
-    """When a request was last seen; None: never since the operator started."""
+    """Time at which a request was last observed. None if there was none since the operator started."""
     scaling: ScalingView | None = None
     starts: tuple[StartupTimes, ...] = ()
     fork_server: ForkServerView | None = None
     gateway_fault: str | None = None
-    """Why no request gets through at all; None: the gateway runs."""
+    """The reason why the gateway does not run, and so no request is answered. None if it runs."""
 
     @classmethod
     def on(cls, board: Board, api: str) -> ApiObservation:
@@ -86,7 +86,10 @@ class ApiObservation:
 
 
 def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) -> ApiView:
-    """An API in a sentence. ``wanted`` is its target's revision, ``gateway`` the base URL of endpoints."""
+    """Return a short view of an API.
+
+    ``wanted`` is its target's revision, and ``gateway`` the base URL of endpoints.
+    """
     counts = count(api, observation.replicas)
     status = status_of(api, counts, observation)
     message = message_of(api, status, observation)
@@ -112,7 +115,7 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
 
 
 def _unreadable(wanted: Revision, counts: ReplicaCounts) -> str:
-    """Return why nothing more can be started, and what goes on all the same."""
+    """Return the reason why no replica can be started, and how many replicas go on serving."""
     serving = f" Its {_replicas(counts.ready)} go on serving." if counts.ready > 1 else ""
     return wanted.fault + (" Its replica goes on serving." if counts.ready == 1 else serving)
 
@@ -125,7 +128,7 @@ def describe(
     observation: ApiObservation,
     gateway: str,
 ) -> ApiDescription:
-    """Everything about an API. ``rollout`` is its latest, ``events`` are oldest first."""
+    """Build the full description of an API. ``rollout`` is its latest one. ``events`` are oldest first."""
     return ApiDescription(
         api=view(api, wanted, observation, gateway),
         spec=_document(wanted.spec),
@@ -159,13 +162,13 @@ def status_of(api: Api, counts: ReplicaCounts, observation: ApiObservation) -> S
     if counts.ready >= counts.requested or (counts.ready and _grows(api, observation)):
         return Status.LIVE
     if all(_starts_for_the_first_time(replica) for replica in observation.replicas):
-        return Status.CREATING  # the platform was started again, or requests woke it
+        return Status.CREATING  # after a restart of the platform, or when a request woke an idle API
     broken = any(replica.status.phase in (Phase.FAILED, Phase.BACKOFF) for replica in observation.replicas)
     return Status.FAILED if counts.ready == 0 and broken else Status.DEGRADED
 
 
 def _refused_capacity(observation: ApiObservation) -> bool:
-    """Requests wait for a first replica, and the machine has no room for one."""
+    """Return True if requests wait for a first replica, and there is no capacity for one."""
     return (
         bool(observation.held) and observation.scaling is not None and observation.scaling.rule == "capacity"
     )
@@ -176,9 +179,10 @@ def _starts_for_the_first_time(replica: Replica) -> bool:
 
 
 def _grows(api: Api, observation: ApiObservation) -> bool:
-    """More replicas were requested, and nothing stands in the way of those that are missing."""
+    """Return True if more replicas were requested, and the missing ones start without trouble."""
     staying = [r for r in observation.replicas if r.status.phase not in (Phase.DRAINING, Phase.GONE)]
     missing = [replica for replica in staying if replica.status.phase is not Phase.READY]
+    # The autoscaler may have raised the number a moment ago, before control could start the replicas.
     just_raised = (
         observation.scaling is not None
         and observation.scaling.was < observation.scaling.replicas == api.replicas
@@ -189,7 +193,10 @@ def _grows(api: Api, observation: ApiObservation) -> bool:
 
 
 def message_of(api: Api, status: Status, observation: ApiObservation) -> str:
-    """Why it is not live, in a line; of a live one only that its latest rollout has failed."""
+    """Return the reason, in one line, why an API is not live.
+
+    Returns an empty message for a live API, unless its latest rollout has failed.
+    """
     replicas = observation.replicas
     fallen_back = api.outcome is Outcome.FAILED and api.live is not None
     match status:
@@ -205,7 +212,7 @@ def message_of(api: Api, status: Status, observation: ApiObservation) -> str:
             return ""
         case Status.DEGRADED if not api.replicas and observation.scaling:
             waiting = _held(observation.held)
-            return f"{waiting} for a replica, for which there is no room: {observation.scaling.message}"
+            return f"{waiting} for a replica, but there is no capacity: {observation.scaling.message}"
         case Status.CREATING if observation.held:
             return _waking(observation.held, what_happens(api, replicas))
         case _:
@@ -216,10 +223,7 @@ def _idle(api: Api, observation: ApiObservation) -> str:
     if observation.held:
         return _waking(observation.held, "")
     since = (observation.asked or api.updated_at).astimezone(UTC)
-    return (
-        f"No replica runs: nothing was asked of it since {since:%Y-%m-%d %H:%M} UTC; "
-        "the next request starts one."
-    )
+    return f"Idle: no requests since {since:%Y-%m-%d %H:%M} UTC. The next request starts a replica."
 
 
 def _held(held: int) -> str:
@@ -233,19 +237,20 @@ def _waking(held: int, doing: str) -> str:
 
 
 def what_happens(api: Api, replicas: Sequence[Replica]) -> str:
-    """The first fault among the replicas, those of the target before others; else what they are doing."""
+    """Return the worst fault among the replicas, the target's before others, or else what they are doing."""
     return what_becomes(api.target.number, replicas)
 
 
 def what_becomes(generation: int, replicas: Sequence[Replica]) -> str:
-    """The same, of a wanted generation."""
+    """Return the same for this generation."""
     own = [replica.status for replica in replicas if replica.generation == generation]
     others = [replica.status for replica in replicas if replica.generation != generation]
     failing = _first_failing(own) or _first_failing(others)
     if failing:
         reason = failing.reason or failing.phase
         return f"{reason}: {failing.message}" if failing.message else str(reason)
-    waiting = [status for status in own if status.reason is Reason.CAPACITY]  # says more than its turn
+    # Missing capacity explains more than the number of replicas that start first.
+    waiting = [status for status in own if status.reason is Reason.CAPACITY]
     for doing in (waiting, *([status for status in own if status.phase is phase] for phase in BECOMING)):
         if doing:
             number = "" if len(doing) == 1 else f"{len(doing)} replicas: "
@@ -263,7 +268,7 @@ def count(api: Api, replicas: Iterable[Replica]) -> ReplicaCounts:
 def revision_views(
     api: Api, revisions: Iterable[Revision], rollouts: Sequence[Rollout]
 ) -> tuple[RevisionView, ...]:
-    """An API's history; both are newest first, and so is the answer."""
+    """Return an API's history, newest first. Both arguments are newest first too."""
     return tuple(
         RevisionView(
             number=revision.number,
@@ -279,7 +284,7 @@ def revision_views(
 
 
 def deployed(api: Api, spec: StoredSpec, gateway: str, *, changed: bool) -> Deployed:
-    """What a user's act did to an API."""
+    """Return the effect of a user's act on an API."""
     return Deployed(
         name=api.name,
         revision=api.target.revision,
@@ -306,7 +311,8 @@ def endpoint(spec: StoredSpec, gateway: str) -> str:
 
 
 def rfc3339(time: datetime) -> str:
-    """
+    """Format a time in UTC, to the millisecond.
+
     >>> rfc3339(datetime(2026, 11, 24, 2, 0, 0, 123456, tzinfo=UTC))
     '2026-11-24T02:00:00.123Z'
     """
@@ -323,7 +329,7 @@ def _replica_view(replica: Replica, api: Api, acknowledged: frozenset[str]) -> R
 
 
 def pool_views(board: Board, api: str) -> tuple[PoolView, ...]:
-    """The pools of an API's route, the newest generation first."""
+    """Return the pools of an API's route, the newest generation first."""
     route, traffic = board.routes.get(api), board.traffic.get(api, Traffic())
     return tuple(
         PoolView(

@@ -1,4 +1,4 @@
-"""What each write makes of an API's record. Pure: every store applies the same ones."""
+"""The effect of each write on an API's record. Pure: every store applies the same transitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gyrus.state.records import Api, Generation, Revision, Rollout
 
 
 def create(spec: ApiSpec, at: datetime) -> Api:
-    """A new API, on the way to its first revision."""
+    """Return a new API whose first rollout is progressing."""
     return Api(
         name=spec.name,
         kind=spec.kind,
@@ -41,14 +41,14 @@ def snapshot(spec: ApiSpec, number: int, package: str | None, at: datetime) -> R
 
 
 def readable_spec(revision: Revision) -> ApiSpec:
-    """The specification of a revision that a rollout may begin of. Raises Conflict."""
+    """Return the specification of a revision. Raises Conflict if it cannot be read."""
     if isinstance(revision.spec, ApiSpec):
         return revision.spec
     raise Conflict(revision.fault)
 
 
 def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime) -> Api:
-    """Start moving to a revision by a new generation of this number. Raises Conflict if it is unreadable."""
+    """Begin a rollout of this revision, by a generation of this number. Raises Conflict if unreadable."""
     spec = readable_spec(revision)
     return replace(
         api,
@@ -63,7 +63,7 @@ def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime)
 
 
 def end(api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
-    """The rollout is over: done, the target is live; failed, the last live one is the target again.
+    """End the rollout. If done, the target is live. If failed, the last live generation is the target again.
 
     A first rollout that failed may still be done later: it has nothing to fall back to, and stays the target.
     """
@@ -74,6 +74,7 @@ def end(api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
     return replace(
         api,
         version=api.version + 1,
+        # Without a live generation, a failed target stays: see target_failed.
         target=api.target if outcome is Outcome.DONE else api.live or api.target,
         live=api.target if outcome is Outcome.DONE else api.live,
         outcome=outcome,
@@ -87,30 +88,33 @@ def scale(api: Api, replicas: int, at: datetime) -> Api:
 
 
 def delete(api: Api, at: datetime) -> Api:
-    """Idempotent: one that is being deleted stays as it is."""
+    """Mark the API for deletion. Idempotent: it returns an API that is being deleted unchanged."""
     return api if api.deleting else replace(api, version=api.version + 1, deleting=True, updated_at=at)
 
 
 def is_wanted(api: Api, latest: Revision, spec: ApiSpec, package: str | None) -> bool:
-    """Whether a deploy of this would begin what has been begun, or is done, already."""
+    """Return True if a rollout of this specification and package has begun, or is done, already."""
     return latest.has(spec, package) and latest.number == api.target.revision and not target_failed(api)
 
 
 def target_failed(api: Api) -> bool:
-    """The target's own rollout has failed: there was nothing to fall back to."""
+    """Return True if the target's own rollout has failed, with no live generation to fall back to.
+
+    After a fallback, the outcome is FAILED too, but the target is the live generation and has not failed.
+    """
     return api.outcome is Outcome.FAILED and api.live != api.target
 
 
 def is_proven(api: Api) -> bool:
-    """Its target has been live: how it ends is no open question."""
+    """Return True if the target has been live, so that its rollout has ended."""
     return api.outcome is not Outcome.PROGRESSING and not target_failed(api)
 
 
 def rollback_revision(api: Api, rollouts: Sequence[Rollout], to: int | None) -> int:
-    """The number of the revision to roll back to; ``rollouts`` are newest first."""
+    """Return the number of the revision to roll back to. ``rollouts`` are newest first. Raises Conflict."""
     if to is not None:
         if to == api.target.revision and not target_failed(api):
-            raise Conflict(f"Revision {to} of {api.name} is what is wanted already.")
+            raise Conflict(f"Revision {to} of {api.name} is already the target.")
         return to
     for rollout in rollouts:
         if rollout.outcome is Outcome.DONE and rollout.generation.revision != api.target.revision:
@@ -126,10 +130,13 @@ def require_kept(api: Api) -> None:
 
 
 def require_same(current: Api, read: Api) -> None:
-    """Nobody has written since ``read`` was read. One that was deleted and made anew is another."""
+    """Raise StaleVersion if the record was written since ``read`` was read.
+
+    The time of creation is compared too: an API that was deleted and created again starts at version 1.
+    """
     if (current.version, current.created_at) != (read.version, read.created_at):
         raise StaleVersion(
-            f"{read.name} has changed meanwhile (version {current.version}, decided upon {read.version})."
+            f"{read.name} has changed since it was read (from version {read.version} to {current.version})."
         )
 
 
@@ -140,6 +147,6 @@ def require_deleting(api: Api) -> None:
 
 def endpoint_taken(spec: ApiSpec, owner: str) -> str:
     return (
-        f"{spec.name} cannot have the endpoint {spec.endpoint_path}: {owner} has it; "
-        "choose another networking.endpoint."
+        f"{spec.name} cannot have the endpoint {spec.endpoint_path}: {owner} has it. "
+        "Choose another networking.endpoint."
     )

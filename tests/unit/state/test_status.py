@@ -201,18 +201,16 @@ class TestMessage:
         refused = ScalingView(time="", was=0, wanted=2, replicas=0, rule="capacity", message=message)
         shown = status.view(idle, revision, ApiObservation(held=2, scaling=refused), GATEWAY)
         assert shown.status is Status.DEGRADED
-        assert shown.message == f"2 held requests wait for a replica, for which there is no room: {message}"
+        assert shown.message == f"2 held requests wait for a replica, but there is no capacity: {message}"
         later = status.view(idle, revision, ApiObservation(held=0, scaling=refused), GATEWAY)
         assert later.status is Status.IDLE
 
     def test_idle_and_deleting(self) -> None:
         idle = replace(LIVE, replicas=0)
-        assert seen(idle)[1] == (
-            "No replica runs: nothing was asked of it since 2030-01-01 00:00 UTC; "
-            "the next request starts one."
-        )
+        message = "Idle: no requests since 2030-01-01 00:00 UTC. The next request starts a replica."
+        assert seen(idle)[1] == message
         asked = ApiObservation(asked=START + timedelta(hours=12, minutes=30))
-        assert "since 2030-01-01 12:30 UTC;" in status.message_of(idle, Status.IDLE, asked)
+        assert "since 2030-01-01 12:30 UTC." in status.message_of(idle, Status.IDLE, asked)
         deleting = replace(LIVE, deleting=True)
         assert seen(deleting, replica(Phase.DRAINING))[1] == "finishing the requests of 1 replica"
         assert seen(deleting)[1] == "removing"

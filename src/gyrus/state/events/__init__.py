@@ -1,4 +1,4 @@
-"""From a writer of events to the store: what is folded, what waits, what is dropped, and when it is written.
+"""The path of events from their writers to the store: folding, buffering, dropping and batching.
 
 The records of events and the store belong to :mod:`gyrus.state`; the texts of events belong to their writers.
 """

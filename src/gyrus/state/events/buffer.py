@@ -1,4 +1,4 @@
-"""Events that wait to be written: folded, in order, and never too many. Pure."""
+"""Events that wait to be written: folded, in order, and bounded. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from gyrus.state.events.folding import Key, fold, key
 from gyrus.state.records import Event
 
 MOST = 20_000
-"""Events that wait, of all APIs together: some 20 MB."""
+"""Waiting events of all APIs together: some 20 MB."""
 
 MOST_OF_ONE = 1_000
-"""Events of one API that wait: as many as the store keeps of it."""
+"""Waiting events of one API: as many as the store keeps of it."""
 
 
 @dataclass(slots=True)
 class EventBuffer:
     """Events by API, oldest first; a repetition moves to the end.
 
-    Where there are too many, an API's newest event displaces its own oldest one, so that an API in trouble
-    costs no other API its events.
+    At the limit, an API's newest event displaces that API's oldest one, so that an API in trouble costs no
+    other API its events.
     """
 
     most: int = MOST
@@ -29,11 +29,11 @@ class EventBuffer:
     _size: int = 0
 
     def __len__(self) -> int:
-        """Return how many events wait; repetitions count once."""
+        """Return the number of waiting events. Repetitions count once."""
         return self._size
 
     def add(self, event: Event) -> Event | None:
-        """Let this event wait. Returns the event that has no place any more, or None."""
+        """Add this event. Returns the event that it displaces, or None."""
         own = self._waiting.setdefault(event.api, {})
         if earlier := own.pop(key(event), None):
             own[key(event)] = fold(earlier, event)
@@ -49,7 +49,7 @@ class EventBuffer:
         return oldest
 
     def take(self) -> tuple[Event, ...]:
-        """Remove and return all events. Those of one API are in the order in which they happened last."""
+        """Remove and return all events. Those of one API are ordered by their latest occurrence."""
         taken = tuple(chain.from_iterable(own.values() for own in self._waiting.values()))
         self._waiting, self._size = {}, 0
         return taken

@@ -10,16 +10,16 @@ from datetime import timedelta
 from gyrus.state.records import Event
 
 WINDOW = timedelta(minutes=10)
-"""An event repeats an earlier one where that one happened last within this time; later it is news again."""
+"""Longest time since the latest occurrence within which an event counts as a repetition."""
 
 REMEMBERED = 10_000
-"""Stored events that later ones may repeat; the ones that happened longest ago are forgotten first."""
+"""Stored events that later ones may repeat. Those that happened longest ago are forgotten first."""
 
 Key = tuple[str, str, str, str, str | None]
 
 
 def key(event: Event) -> Key:
-    """Return the part of an event that its repetitions have in common."""
+    """Return the part of an event that its repetitions share."""
     return event.api, event.type, event.reason, event.message, event.replica
 
 
@@ -30,23 +30,23 @@ def fold(earlier: Event, later: Event) -> Event:
 
 
 def combine_repetitions(events: Iterable[Event], stored: Mapping[int, Event]) -> list[Event]:
-    """Fold each event whose id is that of a stored one with it. None of the results has an id."""
+    """Fold each event that has the id of a stored event with that one. The results have no id."""
     left = dict(stored)
     combined: list[Event] = []
     for event in events:
-        earlier = left.pop(event.id, None) if event.id else None
+        earlier = left.pop(event.id, None) if event.id else None  # each stored count is added only once
         combined.append(replace(fold(earlier, event) if earlier else event, id=None))
     return combined
 
 
 @dataclass(slots=True)
 class StoredEvents:
-    """The events that were stored lately, so that a repetition can name the one that it repeats."""
+    """The events that were stored lately, so that a repetition can name the event that it repeats."""
 
     _ids: OrderedDict[Key, Event] = field(default_factory=OrderedDict[Key, Event])
 
     def named(self, event: Event) -> Event:
-        """Return the event with the id of the stored one that it repeats, if there is one."""
+        """Return the event with the id of the stored event that it repeats, or unchanged if there is none."""
         earlier = self._ids.get(key(event))
         if earlier is None or event.time - earlier.time > WINDOW:
             return event

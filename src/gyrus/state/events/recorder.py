@@ -1,4 +1,4 @@
-"""Writes events to the store, a batch at a time, while their writers go on."""
+"""The recorder of events: it writes them to the store in batches, and their writers never wait."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from gyrus.state.records import Event
 log = logging.getLogger(__name__)
 
 EVERY = 0.2
-"""Seconds between an event and the transaction that stores it, together with all that came meanwhile."""
+"""Seconds between an event and the transaction that stores it, with all events recorded meanwhile."""
 
 AT_ONCE = 100
-"""Events of one transaction: a deploy waits for one such transaction at most, some 5 ms."""
+"""Most events of one transaction. A deploy waits for at most one such transaction, some 5 ms."""
 
 TRIES = 5
 RETRY = Backoff(0.2, 2)
-"""Between tries to store a batch: it is dropped after 3 s."""
+"""Delays between attempts to store a batch. It is dropped after 3 s."""
 
 FAREWELL = 2.0
-"""Seconds for the last batches when the operator ends."""
+"""Seconds to store the last batches when the operator ends."""
 
 DROPPED = "EventsDropped"
 
 
 class EventStore(Protocol):
-    """See :meth:`gyrus.state.store.Store.record`."""
+    """The part of a store that the recorder needs: :meth:`gyrus.state.store.Store.record`."""
 
     async def record(self, *events: Event) -> tuple[Event, ...]: ...
 
 
 @dataclass(slots=True)
 class EventRecorder:
-    """Takes events at once, and stores them soon. What it cannot store it drops, counts and reports.
+    """Accepts events at once, and stores them soon. It drops, counts and reports those that it cannot store.
 
     Not thread-safe: one event loop owns it.
     """
@@ -55,19 +55,20 @@ class EventRecorder:
     buffer: EventBuffer = field(default_factory=EventBuffer)
     _stored: StoredEvents = field(default_factory=StoredEvents)
     _unreported: Counter[str] = field(default_factory=Counter[str])
-    """By API: events that were dropped since that was last reported by an event."""
+    """By API: events dropped since the last event that reported dropped events."""
     _waiting: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
     _round_ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """The present round's; every round has its own."""
+    """Set at the end of the present round, then replaced: every round has its own."""
     _begun: int = 0
+    """Number of rounds begun. A round takes all waiting events, and stores or drops them."""
     _ended: int = 0
-    """Rounds: each takes all that waits, and stores or drops it."""
+    """Number of rounds ended."""
     _left: tuple[Event, ...] = ()
-    """The events of the present round that are not stored yet."""
+    """Events of the present round that are not stored yet."""
 
     def record(self, *events: Event) -> None:
-        """Take these events. Never waits, never raises."""
+        """Accept these events. Never waits, never raises."""
         for event in events:
             if displaced := self.buffer.add(event):
                 self._drop([displaced])
@@ -75,16 +76,19 @@ class EventRecorder:
             self._waiting.set()
 
     async def flushed(self) -> None:
-        """Return once all that was recorded before this call is stored or dropped."""
+        """Wait until all events that were recorded before this call are stored or dropped."""
+        # Events in the buffer belong to the next round. Without any, the present round (if one is running)
+        # has all that was recorded before.
         awaited = self._begun + bool(self.buffer)
         while self._ended < awaited:
             await self._round_ended.wait()
 
     async def run(self) -> None:
-        """Store events until cancelled, and then those that are left, for at most ``FAREWELL`` seconds."""
+        """Store events until cancelled, and then the remaining ones, for at most ``FAREWELL`` seconds."""
         writing = asyncio.create_task(self._write_until_closed(), name="events: write")
         try:
-            await asyncio.shield(writing)  # a transaction that is cut short may be stored all the same
+            # Cancelling a transaction in the middle would leave it unknown whether its events are stored.
+            await asyncio.shield(writing)
         finally:
             self._closing.set()
             await self._end(writing)
@@ -100,7 +104,7 @@ class EventRecorder:
             self._end_round()
 
     def _begin_round(self) -> None:
-        self._report_dropped()
+        self._report_dropped()  # before the buffer is taken, so that the report is part of this round
         self._waiting.clear()
         self._left = self.buffer.take()
         self._begun += 1
@@ -120,11 +124,14 @@ class EventRecorder:
         self._round_ended = asyncio.Event()
 
     async def _stores(self, batch: tuple[Event, ...]) -> bool:
-        """Store these events, at the second or third try if need be. Returns False if it cannot be done."""
+        """Store these events, with retries. Returns False if all attempts failed.
+
+        Only one attempt is made once the recorder is closing.
+        """
         for tries in range(1 if self._closing.is_set() else TRIES):
             try:
                 stored = await self.store.record(*map(self._stored.named, batch))
-            except Exception as error:  # a writer of events must never suffer from them
+            except Exception as error:  # losing events is better than ending the operator
                 if not tries:
                     log.warning("%d events are not stored yet: %s", len(batch), error, exc_info=True)
                 await self._unless_closing(self.clock.sleep(RETRY.delay(tries)))
@@ -139,11 +146,11 @@ class EventRecorder:
     def _drop(self, events: Iterable[Event]) -> None:
         for event in events:
             self._unreported[event.api] += event.count
-            if event.reason != DROPPED:  # the events that this one stands for are counted already
+            if event.reason != DROPPED:  # the events that this one reports are counted already
                 self.board.dropped_events[event.api] += event.count
 
     def _report_dropped(self) -> None:
-        """Record how many events are missing. If that event is dropped too, the next one counts them."""
+        """Record the number of missing events. If that event is dropped too, the next one adds its count."""
         dropped, self._unreported = self._unreported, Counter[str]()
         if dropped:
             log.warning("%d events were dropped", dropped.total())
@@ -159,7 +166,7 @@ class EventRecorder:
         await first_of(body, self._closing.wait())
 
     async def _end(self, writing: asyncio.Task[None]) -> None:
-        """Let it store what is left. After a while, or when cancelled again, drop that."""
+        """Wait until the remaining events are stored. Drop them after ``FAREWELL``, or if cancelled again."""
         try:
             await asyncio.wait([writing], timeout=FAREWELL)
         finally:

@@ -1,5 +1,5 @@
 """The Store over SQL: SQLite by default, PostgreSQL where an operator is shared.
 
-Tables, queries, migrations and what differs between databases belong here; what a write means is decided in
-:mod:`gyrus.state.transitions`, and no SQL exists outside this package.
+Tables, queries, migrations and the differences between databases belong here. The meaning of each write is
+defined in :mod:`gyrus.state.transitions`. No SQL exists outside this package.
 """

@@ -1,4 +1,4 @@
-"""Transactions, and what their failures mean."""
+"""Transactions, and the translation of their failures."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gyrus.state.errors import StorageFull, StoreUnusable
 from gyrus.state.sql.dialects import WRITING, Writing, has_one_writer, is_damaged, is_full
 
-DAMAGED = " Put a copy of it back in its place, or move it away to begin with nothing deployed."
+DAMAGED = " Replace it with a copy, or move it away to start with no APIs."
 
 
 class Database:
     """One database.
 
-    When a transaction's block has ended without an exception, its writes are on disk, but for those of
+    When a transaction's block has ended without an exception, its writes are on disk, except those of
     :meth:`relaxed_writing`.
     """
 
@@ -31,7 +31,7 @@ class Database:
 
     @property
     def name(self) -> str:
-        """For messages: SQLite's file, or the URL without its password."""
+        """The database's name in messages: SQLite's file, or the URL without its password."""
         url = self._engine.url
         if url.get_backend_name() == "sqlite" and url.database:
             return url.database
@@ -39,25 +39,26 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
-        with self._told():
+        with self._translated():
             async with self._engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection]:
-        """The only transaction that writes: what it reads stays true until it ends."""
-        with self._told():
+        """Begin the only transaction that writes: the rows that it reads do not change until it ends."""
+        with self._translated():
             async with self._turn, self._writer.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def relaxed_writing(self) -> AsyncGenerator[AsyncConnection]:
-        """A transaction that is on disk a moment after its end: the machine's failure may undo the last ones.
+        """Begin a transaction that is on disk a moment after its end.
 
-        For what is written often and may be lost. No other such transaction runs at the same time; on
-        PostgreSQL, one of :meth:`writing` may.
+        A failure of the machine may undo the last of these transactions, so it is for frequent writes that
+        may be lost. No other such transaction runs at the same time. On PostgreSQL, one of :meth:`writing`
+        may.
         """
-        with self._told():
+        with self._translated():
             async with self._relaxed_turn, self._relaxed_writer.begin() as connection:
                 yield connection
 
@@ -65,8 +66,8 @@ class Database:
         await self._engine.dispose()
 
     @contextmanager
-    def _told(self) -> Generator[None]:
-        """Foreign errors in the words of :mod:`gyrus.state.errors`."""
+    def _translated(self) -> Generator[None]:
+        """Raise errors of the database and of the operating system as :mod:`gyrus.state.errors`."""
         try:
             yield
         except (SQLAlchemyError, OSError) as error:

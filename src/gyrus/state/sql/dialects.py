@@ -1,8 +1,8 @@
-"""All that differs between SQLite and PostgreSQL.
+"""The differences between SQLite and PostgreSQL.
 
-Either way there is one writer at a time: SQLite has no other, and on PostgreSQL a writing transaction first
-takes an advisory lock. An operator writes a few times a second, and so no write ever meets another's half.
-On PostgreSQL, relaxed writers have a lock of their own.
+Both have one writer at a time. SQLite allows no second one, and on PostgreSQL a writing transaction first
+takes an advisory lock. That is enough for the few writes per second of an operator, and no write ever sees
+another half done. On PostgreSQL, relaxed writers have a lock of their own.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ WRITING = "gyrus_writing"
 
 
 class Writing(Enum):
-    """How safe a write is when its transaction has ended."""
+    """The durability of a write when its transaction has ended."""
 
     DURABLE = "durable"
-    """It is on disk."""
+    """On disk."""
     RELAXED = "relaxed"
-    """It survives the end of this process; it is on disk a moment later."""
+    """Safe from the end of this process, and on disk a moment later."""
 
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process's SQLite transaction."""
 
 BUSY_PAUSE = 0.01
-"""Seconds between two tries to open a file that others are just opening."""
+"""Seconds between two attempts to open a file that other processes are opening."""
 
 ADVISORY_LOCKS = {Writing.DURABLE: 0x6779727573, Writing.RELAXED: 0x6779727574}
-"""PostgreSQL's writers agree on these numbers; the first one says "gyrus"."""
+"""Numbers that PostgreSQL's writers agree on. The first one is "gyrus" in ASCII."""
 
 _SQLITE_SYNCHRONOUS = {Writing.DURABLE: "FULL", Writing.RELAXED: "NORMAL"}
 
@@ -62,12 +62,12 @@ _POSTGRESQL_FULL = "53100"
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of the SQLite database in this file."""
+    """Return the URL of the SQLite database in this file."""
     return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def create_engine(url: str) -> AsyncEngine:
-    """An engine whose transactions begin as the module says."""
+    """Return an engine whose transactions begin as this module's docstring describes."""
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
@@ -80,7 +80,7 @@ def has_one_writer(engine: AsyncEngine) -> bool:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a disk's end is the cause of this error."""
+    """Return True if a full disk is the cause of this error."""
     original = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(original, OSError):
         return original.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -90,7 +90,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def is_damaged(error: BaseException) -> bool:
-    """SQLite's file is none, or not a whole one."""
+    """Return True if SQLite's file is not a database, or is corrupt."""
     code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
     return code in (_SQLITE_CORRUPT, _SQLITE_NOTADB)
 
@@ -99,7 +99,9 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StoreUnusable("This is not a store's URL; write sqlite:////path or postgresql://…") from error
+        raise StoreUnusable(
+            "The store's URL is not valid; write sqlite:////path or postgresql://…"
+        ) from error
     driver = _DRIVERS.get(parsed.drivername, parsed.drivername)
     if driver not in _DRIVERS.values():
         raise StoreUnusable(f"There is no store over {parsed.drivername}; choose sqlite or postgresql.")
@@ -121,13 +123,19 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 
 def _create_private(database: Path) -> None:
-    """Specifications may hold secrets; the files that SQLite puts beside it get the same mode."""
+    """Create the database's file, readable by its owner only: specifications may hold secrets.
+
+    SQLite gives the files that it creates beside it the same mode.
+    """
     os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _set_wal(database: str) -> None:
-    """SQLite does not wait for others here by itself: of several that open a new file at once, some would be
-    told that it is locked. Other faults of the file are told when it is used."""
+    """Set WAL mode, and wait for other processes that do the same.
+
+    SQLite's own busy timeout does not apply here: if several processes open a new file at once, some would
+    get the error that it is locked. Other faults of the file are reported when it is used.
+    """
     patience = monotonic() + BUSY_TIMEOUT
     with closing(sqlite3.connect(database)) as connection:
         while True:
@@ -141,9 +149,12 @@ def _set_wal(database: str) -> None:
 
 
 def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    """Durable with every commit, and readers beside the writer. WAL mode, once set, is the file's own."""
+    """Make every commit durable, and let readers work beside the writer.
+
+    WAL mode is a property of the file, and stays once it is set. The other settings are the connection's.
+    """
     driver: Any = connection
-    driver.isolation_level = None  # the driver begins nothing by itself
+    driver.isolation_level = None  # the driver must not begin transactions by itself: see _begin_sqlite
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -155,8 +166,9 @@ def _begin_sqlite(connection: Connection) -> None:
     if writing is None:
         connection.exec_driver_sql("BEGIN")
         return
-    # The connection is pooled: what its last transaction has set may differ.
+    # The connection is pooled: its last transaction may have set another value.
     connection.exec_driver_sql(f"PRAGMA synchronous = {_SQLITE_SYNCHRONOUS[writing]}")
+    # A plain BEGIN would take the write lock at the first write, and fail if another writer came between.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -171,7 +183,7 @@ def _postgresql(url: URL) -> AsyncEngine:
 
 def _begin_postgresql(connection: Connection) -> None:
     writing = connection.get_execution_options().get(WRITING)
-    if writing is not None:
+    if writing is not None:  # the end of the transaction releases the lock
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCKS[writing]})")
     if writing is Writing.RELAXED:
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")

@@ -1,4 +1,4 @@
-"""Brings a database's schema up to this version's."""
+"""The upgrade of a database's schema to this version's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def newest() -> str:
-    """The revision of the last migration; their files' names begin with it."""
+    """Return the revision of the newest migration. The names of migration files begin with it."""
     return max(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 async def upgrade(database: Database) -> None:
-    """Apply missing migrations, all or none. Of two that open at once, the second finds it done."""
+    """Apply missing migrations, all or none. Of two operators that open at once, only one applies them."""
     async with database.reading() as connection:
         current = await connection.run_sync(_current)
     if current != newest():
@@ -27,14 +27,14 @@ async def upgrade(database: Database) -> None:
 
 
 def _current(connection: Connection) -> str | None:
-    """The revision of the last migration that was applied."""
+    """Return the revision of the last migration that was applied. Returns None if there is none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def _upgrade(connection: Connection, name: str) -> None:
-    # Imported here, since an operator that finds its database up to date starts a quarter of a second sooner.
+    # Imported here, so that an operator whose database is up to date starts a quarter of a second sooner.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

@@ -1,4 +1,4 @@
-"""Every query, by name. Each runs in the transaction of the connection that it is given."""
+"""All queries, by name. Each runs in the transaction of its ``connection``."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ async def insert_api(connection: AsyncConnection, api: Api) -> None:
 
 
 async def update_api(connection: AsyncConnection, api: Api) -> None:
-    """Replace the version before this one."""
+    """Replace the version before this one. Raises StaleVersion if it is not the current one."""
     replaced = (apis.c.name == api.name) & (apis.c.version == api.version - 1)
     result = await connection.execute(update(apis).where(replaced).values(**_columns(api)))
     if result.rowcount != 1:
-        raise StaleVersion(f"{api.name} has changed meanwhile")
+        raise StaleVersion(f"{api.name} has changed since it was read.")
 
 
 async def delete_api(connection: AsyncConnection, name: str) -> None:
-    """With all that belongs to it."""
+    """Delete the API and all its rows in other tables."""
     await connection.execute(delete(apis).where(apis.c.name == name))
 
 
 async def owner_of_path(connection: AsyncConnection, path: str, other_than: str) -> str | None:
-    """The API whose target or live revision has this endpoint path, if it is another one."""
+    """Return the other API whose target or live revision has this endpoint path. Returns None if none has."""
     wanted = or_(rollouts.c.number == apis.c.target, rollouts.c.number == apis.c.live)
     query = (
         select(apis.c.name)
@@ -124,7 +124,7 @@ async def insert_revision(connection: AsyncConnection, revision: Revision) -> No
 async def latest_rollouts(
     connection: AsyncConnection, api: str, limit: int | None = None
 ) -> tuple[Rollout, ...]:
-    """Newest first."""
+    """Return the latest rollouts, newest first."""
     query = select(rollouts).where(rollouts.c.api == api).order_by(rollouts.c.number.desc()).limit(limit)
     return tuple(map(_rollout, await connection.execute(query)))
 
@@ -135,7 +135,7 @@ async def next_generation(connection: AsyncConnection, api: str) -> int:
 
 
 async def insert_rollout(connection: AsyncConnection, api: str, generation: Generation) -> None:
-    """It is progressing."""
+    """Insert a progressing rollout."""
     await connection.execute(
         insert(rollouts).values(
             api=api,
@@ -162,13 +162,13 @@ async def end_rollout(
 
 
 async def existing_names(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
-    """Return those that name an API."""
+    """Return the names that an API has."""
     found = await connection.execute(select(apis.c.name).where(apis.c.name.in_(names)))
     return frozenset(found.scalars())
 
 
 async def take_events(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Event]:
-    """Delete the events with these ids, and return those that were there."""
+    """Delete the events with these ids, and return those that existed."""
     chosen = events.c.id.in_(ids)
     found = {row.id: _event(row) for row in await connection.execute(select(events).where(chosen))}
     if found:
@@ -177,7 +177,7 @@ async def take_events(connection: AsyncConnection, ids: Collection[int]) -> dict
 
 
 async def insert_events(connection: AsyncConnection, new: Sequence[Event]) -> tuple[Event, ...]:
-    """Insert these, and return them with their ids. Nothing else may insert events at the same time.
+    """Insert these events, and return them with their ids. No other insertion may run at the same time.
 
     Ids only grow, so that reading them afterwards is enough; a RETURNING that keeps the order inserts row by
     row on SQLite, which takes five times as long.
@@ -199,7 +199,7 @@ async def prune_events(connection: AsyncConnection, api: str, keep: int) -> None
 
 
 async def latest_events(connection: AsyncConnection, api: str, limit: int, after: int) -> tuple[Event, ...]:
-    """Return the newest with an id above ``after``, oldest first."""
+    """Return the newest events with an id above ``after``, oldest first."""
     own = (events.c.api == api) & (events.c.id > after)
     query = select(events).where(own).order_by(events.c.id.desc()).limit(limit)
     return tuple(reversed([_event(row) for row in await connection.execute(query)]))
@@ -221,14 +221,14 @@ async def insert_start(connection: AsyncConnection, start: StartupTime) -> None:
 
 
 async def prune_starts(connection: AsyncConnection, start: StartupTime, keep: int) -> None:
-    """Keep the newest ``keep`` of this one's revision and kind."""
+    """Keep the newest ``keep`` starts of this one's revision and kind."""
     own = (starts.c.api == start.api) & (starts.c.revision == start.revision) & (starts.c.kind == start.kind)
     last = select(starts.c.id).where(own).order_by(starts.c.id.desc()).limit(1).offset(keep)
     await connection.execute(delete(starts).where(own, starts.c.id <= last.scalar_subquery()))
 
 
 async def all_starts(connection: AsyncConnection, api: str, revision: int) -> tuple[StartupTime, ...]:
-    """Oldest first."""
+    """Return the stored starts of a revision, oldest first."""
     query = select(starts).where(starts.c.api == api, starts.c.revision == revision).order_by(starts.c.id)
     return tuple(map(_start, await connection.execute(query)))
 
@@ -252,7 +252,7 @@ async def touch_package(connection: AsyncConnection, digest: str, uploaded_at: d
 
 
 async def delete_unused_packages(connection: AsyncConnection, uploaded_before: datetime) -> tuple[str, ...]:
-    """Delete those that no revision refers to, and name them."""
+    """Delete the packages that no revision refers to, and return their digests."""
     used = exists(select(literal(1)).where(revisions.c.package == packages.c.digest))
     query = delete(packages).where(packages.c.uploaded_at < uploaded_before, ~used)
     deleted: Sequence[str] = (await connection.execute(query.returning(packages.c.digest))).scalars().all()
@@ -291,7 +291,7 @@ def _api(row: Row[Any]) -> Api:
 
 
 def _columns(api: Api) -> dict[str, Any]:
-    """All but the name."""
+    """Return all columns but the name."""
     return {
         "kind": api.kind,
         "version": api.version,

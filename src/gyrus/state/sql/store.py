@@ -21,13 +21,12 @@ from gyrus.state.sql.migration import upgrade
 from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
 SPARE_EVENTS = 100
-"""Events of an API that may be stored beyond those that are kept, until the oldest are deleted. No reader
-sees them."""
+"""Surplus events of an API that may be stored until the oldest are deleted. Readers do not get them."""
 
 
 @asynccontextmanager
 async def open_store(url: str) -> AsyncGenerator[SqlStore]:
-    """The store at ``sqlite:////path`` or ``postgresql://…``, its schema brought up to date.
+    """Open the store at ``sqlite:////path`` or ``postgresql://…``, and upgrade its schema.
 
     Raises StoreUnusable, StorageFull.
     """
@@ -45,7 +44,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._unpruned: dict[str, int] = {}
-        """By API: events stored since its old ones were deleted. An API that is not here is due."""
+        """By API: number of events stored since old ones were last deleted. A missing API is due."""
 
     # Intent
 
@@ -162,7 +161,7 @@ class SqlStore:
     # Steps
 
     async def _prune_events(self, names: Iterable[str]) -> None:
-        """Delete old events of an API now and then, in transactions of their own: no write waits for long."""
+        """Delete old events of the APIs that are due, in a transaction each: no write waits for long."""
         for name in names:
             if self._unpruned.get(name, SPARE_EVENTS) >= SPARE_EVENTS:
                 async with self._database.relaxed_writing() as connection:
@@ -195,7 +194,7 @@ async def _create(connection: AsyncConnection, spec: ApiSpec, package: str | Non
 
 
 async def _begin(connection: AsyncConnection, api: Api, revision: int, cause: Cause, at: datetime) -> Api:
-    """A new generation, which supersedes the one that is progressing."""
+    """Begin a new generation, which supersedes the progressing one."""
     wanted = await queries.find_revision(connection, api.name, revision)
     if wanted is None:
         raise UnknownRevision(api.name, revision)
@@ -209,7 +208,7 @@ async def _begin(connection: AsyncConnection, api: Api, revision: int, cause: Ca
 
 
 async def _update(connection: AsyncConnection, old: Api, new: Api) -> Api:
-    """Write it, if there is anything to write; returns what a reader will find."""
+    """Write the record if it differs. Returns the record as readers get it."""
     if new == old:
         return old
     await queries.update_api(connection, new)

@@ -1,4 +1,4 @@
-"""The tables as the queries see them. Their history is in ``migrations``; a test compares the two."""
+"""The tables, as the queries use them. Their history is in ``migrations``. A test compares the two."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware datetime in UTC, to the microsecond. SQLite keeps no time zone, so that all are made UTC."""
+    """An aware datetime in UTC, to the microsecond. All are converted, since SQLite stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -38,7 +38,10 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Prose(TypeDecorator[str]):
-    """Text of any origin, such as a replica's output: what a database cannot keep becomes U+FFFD or ``?``."""
+    """Text of any origin, such as a replica's output.
+
+    Characters that a database cannot store become U+FFFD or ``?``.
+    """
 
     impl = Text
     cache_ok = True
@@ -108,7 +111,7 @@ rollouts = Table(
     Column("finished_at", Instant),
     ForeignKeyConstraint(["api", "revision"], ["revisions.api", "revisions.number"], ondelete="CASCADE"),
 )
-"""One row a generation, by its number."""
+"""One row for each generation, by its number."""
 
 starts = Table(
     "starts",
@@ -122,7 +125,7 @@ starts = Table(
     ForeignKeyConstraint(["api", "revision"], ["revisions.api", "revisions.number"], ondelete="CASCADE"),
     Index("starts_revision", "api", "revision", "kind", "id"),
 )
-"""``id`` tells their order."""
+"""``id`` is their order."""
 
 events = Table(
     "events",
@@ -139,4 +142,4 @@ events = Table(
     Index("events_api", "api", "id"),
     sqlite_autoincrement=True,
 )
-"""``id`` is their order. Followers rely on it: SQLite, too, must not give a deleted row's id again."""
+"""``id`` is their order. Followers rely on it, so SQLite must not use a deleted row's id again."""

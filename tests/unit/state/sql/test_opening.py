@@ -206,7 +206,7 @@ async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("nonsense", "not a store's URL"),
+        ("nonsense", "store's URL is not valid"),
         ("mysql://host/name", "no store over mysql; choose sqlite or postgresql"),
         ("sqlite://", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),

@@ -1,4 +1,4 @@
-"""The version of each stored specification; all that are there are of version 1."""
+"""The version of each stored specification. Those that exist already have version 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids of events that are never given again, and counts of repetitions."""
+"""Ids of events that are never used again, and counts of repetitions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # SQLite gives a deleted row's id again unless the table is made with AUTOINCREMENT.
+    # SQLite uses a deleted row's id again unless the table is created with AUTOINCREMENT.
     made_again = op.get_bind().dialect.name == "sqlite"
     with op.batch_alter_table(
         "events",
