@@ -90,7 +90,7 @@ async def test_an_update_on_a_full_machine_takes_the_old_replicas_place(
         platform.gyrus("deploy", folder, "--yes")
     assert platform.ask("whole", {}).json == {"version": 2}
     events = [event["reason"] for event in platform.json("describe", "whole")["events"]]
-    assert events.count("MadeWay") == 1
+    assert events.count("MadeRoom") == 1
     assert "WaitingForCapacity" in events
 
 

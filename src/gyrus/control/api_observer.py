@@ -1,4 +1,4 @@
-"""Gathers all that a decision about one API depends on."""
+"""The observation of one API: all facts that a decision about it depends on."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class ObservedBackend(ReplicaRunner, CapacitySource, Protocol):
 
 @dataclass(slots=True)
 class ApiObserver:
-    """Reads store, board and backend; changes nothing."""
+    """Reads store, board and backend, and changes none of them."""
 
     store: Store
     board: Board
     backend: ObservedBackend
     activator: str | None
     _revisions: dict[str, dict[int, Revision]] = field(default_factory=dict[str, dict[int, Revision]])
-    """By API and number. Revisions never change, so each is read once."""
+    """By API and number. Revisions never change, so each is read only once."""
 
     async def observe(self, api: Api, retiring: frozenset[str]) -> Situation[Any]:
-        """Gather the API's situation. ``retiring``: replicas that earlier steps took out of traffic."""
+        """Gather the API's situation. ``retiring`` are replicas that earlier steps took out of traffic."""
         target = await self.revision(api.name, api.target)
         live = await self.revision(api.name, api.live) if api.live else None
         replicas = self.replicas(api.name)
@@ -84,9 +84,9 @@ class ApiObserver:
         return known[number]
 
     async def _specs(self, api: Api, replicas: tuple[Replica, ...]) -> dict[int, RealtimeSpec]:
-        """Return by revision what other replicas than those of the target and of what is live were made from.
+        """Return the specifications, by revision, of replicas that are neither the target's nor live.
 
-        A revision that the store does not have is left out.
+        Revisions that the store does not have are left out.
         """
         known = {generation.revision for generation in (api.target, api.live) if generation}
         specs: dict[int, RealtimeSpec] = {}
@@ -106,7 +106,7 @@ class ApiObserver:
 def _comparable(name: str, live: StoredSpec | None, target: StoredSpec) -> StoredSpec | None:
     """Return the live specification if it is of the target's kind.
 
-    A stand-in replaces one that cannot be read: its path and timeout hold until the rollout is done.
+    A stand-in replaces an unreadable one: its path and timeout apply until the rollout is done.
     """
     if isinstance(live, UnreadableSpec) and isinstance(target, RealtimeSpec):
         return stand_in(name, live)

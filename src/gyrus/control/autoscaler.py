@@ -1,4 +1,4 @@
-"""How many replicas each API should have, every second: look → sample → decide (pure) → request."""
+"""The number of replicas of each API, every second: observe → sample → decide (pure) → request."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ EVERY = 1.0
 """Seconds between two decisions about an API."""
 
 LOOK = 0.25
-"""Seconds between two looks at its traffic: as often as the gateway measures it."""
+"""Seconds between two observations of its traffic: the interval at which the gateway measures it."""
 
 EPISODE = 60.0
-"""Seconds without a shortage of capacity after which the next one is told again."""
+"""Seconds without a shortage of capacity after which the next one is reported again."""
 
 RETRY = Backoff(0.2, 30)
 
 
 class LivePolicy(Policy, Protocol):
-    """One that goes on when the specification changes."""
+    """A policy that keeps its memory when the specification changes."""
 
     def reconfigure(self, spec: RealtimeSpec) -> None: ...
 
 
 @dataclass(slots=True)
 class _ScaledApi:
-    """What is remembered of one API between two decisions."""
+    """State of one API between two decisions."""
 
     created_at: datetime
     revision: int
@@ -65,9 +65,9 @@ class _ScaledApi:
     samples: TrafficSampler = field(default_factory=TrafficSampler)
     ready: ReadyCount = field(default_factory=ReadyCount)
     decided_at: float = 0.0
-    """Of the latest sample, in seconds since the epoch."""
+    """Time of the latest sample, in seconds since the epoch."""
     short_until: float = 0.0
-    """Until then a shortage belongs to the episode that was told."""
+    """End of the reported episode, in the same seconds. A shortage before it is not reported again."""
     failing: bool = False
 
 
@@ -75,7 +75,8 @@ class _ScaledApi:
 class Autoscaler:
     """Requests as many replicas of each API as its policy decides, until cancelled.
 
-    The records are the truth: what it remembers is lost with the process, and policies begin anew.
+    The number of replicas is in the API's record. All other state is lost with the process, and policies
+    begin again with an empty memory.
     """
 
     store: Store
@@ -88,7 +89,7 @@ class Autoscaler:
     _apis: ApiCache = field(init=False)
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
     _unscaled: dict[str, tuple[datetime, int]] = field(default_factory=dict[str, tuple[datetime, int]])
-    """By API: when it was created and its revision, where that has nothing to scale."""
+    """By API: time of creation and revision, of APIs whose revision has no replicas to scale."""
 
     def __post_init__(self) -> None:
         self._apis = ApiCache(self.store, self.clock)
@@ -109,7 +110,7 @@ class Autoscaler:
 
     async def _decide_all(self) -> None:
         with self.board.intent_signals.listen() as changes:
-            self._apis.expire()  # a change may have been reported while nothing listened
+            self._apis.expire()  # a change may have been signalled before this began to listen
             async for _ in ticks(self.clock, EVERY):
                 self._apis.invalidate(changes.take())
                 records = await self._apis.refresh()
@@ -119,20 +120,20 @@ class Autoscaler:
                     await self._scale_one(api)
 
     async def _answer_demand(self) -> None:
-        """From zero every millisecond counts; what has a replica can wait for the next second."""
+        """Scale up from zero at once, since a request waits. Other APIs wait for the next second."""
         with self.board.demand_signals.listen() as listener:
             async for names in listener:
                 for name in names:
                     await self._wake(name)
 
     async def _wake(self, name: str) -> None:
-        """Decide at once, upon what is held now. A record that proves stale is read again."""
+        """Decide at once, from the requests that are held now. A stale record is read again."""
         for known in (self._apis.get(name), None):
             api = known or await self.store.api(name)
             if api is None or api.deleting or api.replicas:
                 return
             if scaled := self._scaled.get(name):
-                scaled.samples.begin_anew()
+                scaled.samples.begin_anew()  # idle observations would lower the average
                 self._look_at(name, scaled)
             if await self._scale_one(api):
                 return
@@ -143,9 +144,9 @@ class Autoscaler:
     # One API
 
     async def _scale_one(self, api: Api) -> bool:
-        """Decide, and request what was decided; False where the record has changed meanwhile.
+        """Decide, and request the decided number. Returns False if the record has changed meanwhile.
 
-        What fails here harms no other API, is told once, and is tried again in a second.
+        A failure affects no other API, is logged once, and is followed by another attempt in a second.
         """
         try:
             scaled = await self._watch(api)
@@ -160,13 +161,16 @@ class Autoscaler:
             return False
         except Exception:
             if (known := self._scaled.get(api.name)) is None or not known.failing:
-                log.exception("the number of replicas of %s cannot be decided; it stays as it is", api.name)
+                log.exception("cannot decide the number of replicas of %s; it stays unchanged", api.name)
             if known:
                 known.failing = True
         return True
 
     async def _watch(self, api: Api) -> _ScaledApi | None:
-        """What is remembered of this API, brought to its present specification; None: it is not scaled."""
+        """Return the state of this API, updated to its specification. Returns None if it is not scaled.
+
+        An API that was deleted and created again (known by its time of creation) begins with a new state.
+        """
         scaled = self._scaled.get(api.name)
         known = scaled if scaled and scaled.created_at == api.created_at else None
         if known and known.revision == api.target.revision:
@@ -188,14 +192,14 @@ class Autoscaler:
         return scaled
 
     async def _spec(self, api: Api) -> RealtimeSpec | None:
-        """None: it is unreadable, or of a kind without replicas."""
+        """Return the target's specification. Returns None if it is unreadable or its kind has no replicas."""
         revision = await self.store.revision(api.name, api.target.revision)
         if revision is None:
             raise NotFound(f"revision {api.target.revision} of {api.name} is not in the store")
         return revision.spec if isinstance(revision.spec, RealtimeSpec) else None
 
     def _decide(self, api: Api, scaled: _ScaledApi) -> Decision | None:
-        """None while nothing is known of the traffic."""
+        """Return the policy's decision. Returns None while nothing is known of the traffic."""
         seen = scaled.samples.take(idle=not api.replicas)
         if seen is None:
             return None
@@ -218,7 +222,10 @@ class Autoscaler:
         )
 
     def _now(self, scaled: _ScaledApi) -> float:
-        """Grows with every call. A machine's clock that is set back ends what the policy remembers."""
+        """Return a time that grows with every call, even by less than the clock's resolution.
+
+        If the machine's clock was set back, the policy begins again with an empty memory.
+        """
         now = self.clock.now().timestamp()
         if now < scaled.decided_at - EVERY:
             scaled.policy = self.policy(scaled.spec)
@@ -226,10 +233,10 @@ class Autoscaler:
         scaled.decided_at = max(now, scaled.decided_at + 1e-6)
         return scaled.decided_at
 
-    # What comes of a decision
+    # Effects of a decision
 
     async def _follow(self, api: Api, scaled: _ScaledApi, decision: Decision) -> None:
-        """Request it, then tell of it: from zero every millisecond counts."""
+        """Request the number first, and report it afterwards: from zero every millisecond counts."""
         now = self.clock.now()
         if decision.replicas != api.replicas:
             self._apis.put(await self.store.scale(api, decision.replicas, now))
@@ -256,10 +263,10 @@ class Autoscaler:
 
 
 def kept_for_proof(decision: Decision, api: Api) -> Decision:
-    """What nothing runs of could neither succeed nor fail: a revision that is not proven keeps a replica."""
+    """Keep one replica of a revision that is not proven: without any, it could neither succeed nor fail."""
     if decision.replicas or not api.replicas or is_proven(api):
         return decision
-    because = f"one replica is to prove revision {api.target.revision}"
+    because = f"revision {api.target.revision} is not proven yet and keeps one replica"
     return replace(decision, replicas=1, rule="rollout", because=because)
 
 

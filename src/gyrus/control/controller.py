@@ -1,4 +1,4 @@
-"""Runs the reconciler: which API to look at, and when."""
+"""The schedule of the reconciler: which API to reconcile, and when."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from gyrus.control.reconciler import Reconciler
 RETRY = Backoff(0.2, 30)
 
 WORKERS = 16
-"""APIs that are worked on at the same time."""
+"""APIs that are reconciled at the same time."""
 
 RESYNC = 30.0
-"""Seconds within which every API is looked at, in case a change was never reported."""
+"""Seconds within which every API is reconciled, in case a change was never signalled."""
 
 PACKAGE_KEEP = timedelta(hours=1)
-"""How long a package that no revision refers to is kept: its deploy may be under way."""
+"""Time for which a package is kept without a revision that refers to it: its deploy may be under way."""
 
 
 @dataclass(slots=True)
 class Controller:
-    """Keeps every API on its way to what is wanted, until cancelled. Cancelling stops no replica."""
+    """Reconciles every API with its intent, until cancelled. Cancelling stops no replica."""
 
     reconciler: Reconciler
     queue: WorkQueue = field(init=False)
@@ -35,7 +35,7 @@ class Controller:
         self.queue = WorkQueue(self.reconciler.clock, backoff=RETRY)
 
     async def restore(self) -> None:
-        """See :meth:`Reconciler.restore`."""
+        """Fill the board before routing starts: see :meth:`Reconciler.restore`."""
         await self.reconciler.restore()
 
     async def run(self) -> None:
@@ -46,23 +46,25 @@ class Controller:
             "backend": self.reconciler.backend.changes,
         }
         async with asyncio.TaskGroup() as group:
-            for name, hints in sources.items():
-                group.create_task(self._listen(hints), name=f"control: hints of {name}")
+            for name, signals in sources.items():
+                group.create_task(self._listen(signals), name=f"control: signals of {name}")
             for name, body in {"resync": self._resync, "packages": self._forget_packages}.items():
                 forever = persist(f"control: {name}", body, backoff=RETRY, clock=self.reconciler.clock)
                 group.create_task(forever, name=f"control: {name}")
             work = self.queue.run(WORKERS, self.reconciler.reconcile, name="control: reconcile")
             group.create_task(work, name="control: reconcile")
 
-    async def _listen(self, hints: Signals) -> None:
-        with hints.listen() as listener:
+    async def _listen(self, signals: Signals) -> None:
+        with signals.listen() as listener:
             async for names in listener:
                 for name in names:
                     self.queue.add(name)
 
     async def _resync(self) -> None:
-        """Add every API at once, since an operator before this one may have missed a change; then each of
-        them once in a period, spread evenly over it."""
+        """Add every API at once, and then each of them once in a period, spread evenly over it.
+
+        All are added at the start because an earlier operator may have ended in the middle of a change.
+        """
         for name in await self._every_api():
             self.queue.add(name)
         while True:
@@ -74,7 +76,7 @@ class Controller:
                 await self.reconciler.clock.sleep(RESYNC)
 
     async def _every_api(self) -> tuple[str, ...]:
-        """Return the APIs that are stored, or of which a replica exists."""
+        """Return the APIs that are stored, and those of which the backend has (orphaned) replicas."""
         stored = {api.name for api in await self.reconciler.store.apis()}
         return tuple(sorted(stored.union(self.reconciler.backend.apis())))
 

@@ -1,4 +1,4 @@
-"""What happened to an API's replicas between two looks, and to their number, as events for people. Pure."""
+"""Changes of an API's replicas between two observations, and of their number, as events for people. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
 def replica_events(
     api: str, before: Sequence[Replica], after: Sequence[Replica], now: datetime
 ) -> Iterator[Event]:
-    """Yield an event for each replica that appeared, became ready, failed, restarted, began to drain or is
-    gone."""
+    """Yield the events of replicas that were started, became ready, failed, restarted, drain or ended."""
     earlier = {replica.id: replica.status for replica in before}
     for replica in after:
         replica_id, status_before = replica.id, earlier.pop(replica.id, None)
@@ -33,7 +32,7 @@ def replica_events(
         for kind, reason, message in chain.from_iterable(changes):
             yield Event(api=api, time=now, type=kind, reason=reason, message=message, replica=replica_id)
     for replica_id in earlier:
-        message = f"Replica {replica_id} has ended"
+        message = f"Replica {replica_id} ended"
         yield Event(api=api, time=now, type=NORMAL, reason="ReplicaGone", message=message, replica=replica_id)
 
 
@@ -54,13 +53,13 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
         case Phase.PENDING if status.reason is Reason.CAPACITY:
             yield WARNING, str(status.reason), f"Replica {status.id} is {status.message}"
         case Phase.DRAINING:
-            yield NORMAL, "ReplicaDraining", f"Replica {status.id} finishes its requests"
+            yield NORMAL, "ReplicaDraining", f"Replica {status.id} is finishing its requests"
         case _:
             pass
 
 
 def _process_changes(before: ReplicaStatus | None, status: ReplicaStatus) -> Iterator[tuple[str, str, str]]:
-    """What the replica as a whole hides: it is ready as long as one of its processes is."""
+    """Yield changes of single processes. The replica's phase hides them: it is ready while one process is."""
     if not before or before.phase is not Phase.READY or status.phase is not Phase.READY:
         return
     for old, new in zip(before.processes, status.processes, strict=False):
@@ -72,21 +71,24 @@ def _process_changes(before: ReplicaStatus | None, status: ReplicaStatus) -> Ite
 
 
 def _came_back(old: ProcessStatus, new: ProcessStatus) -> bool:
-    """Its first start is no news; a restart is, even one that was too quick to be seen."""
+    """Return True if the process is ready after trouble. A first start is no event.
+
+    A restart can be too quick for its phases to be observed, so the number of restarts counts too.
+    """
     after_trouble = old.phase is Phase.UNREADY or (old.phase is not Phase.READY and new.restarts > 0)
     return after_trouble or new.restarts > old.restarts
 
 
 def preemption_event(api: str, replica: str, now: datetime) -> Event:
-    """An old replica leaves before the new one is up."""
-    message = f"Replica {replica} makes way: the machine has no room for its successor beside it"
-    return Event(api=api, time=now, type=NORMAL, reason="MadeWay", message=message, replica=replica)
+    """Return the event of an old replica that stops before its replacement is ready."""
+    message = f"Stopping replica {replica} first: no capacity to run its replacement alongside it"
+    return Event(api=api, time=now, type=NORMAL, reason="MadeRoom", message=message, replica=replica)
 
 
 def fork_server_event(
     api: str, before: ForkServerView | None, after: ForkServerView | None, now: datetime
 ) -> Event | None:
-    """Warm starts were asked for, and have just been found to be impossible."""
+    """Return an event if required warm starts have just proved impossible, else None."""
     if after is None or after.phase is not ForkServerPhase.IMPOSSIBLE or after == before:
         return None
     message = f"Replicas start cold: {after.because}"
@@ -94,7 +96,7 @@ def fork_server_event(
 
 
 def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
-    """The end of a rollout."""
+    """Return the event of a rollout's end."""
     revision = api.target.revision
     if verdict.outcome is Outcome.DONE:
         message = f"Revision {revision} is live"
@@ -105,26 +107,25 @@ def verdict_event(api: Api, verdict: Verdict, now: datetime) -> Event:
 
 
 def scaled_event(api: str, decision: Decision, now: datetime) -> Event:
-    """Another number of replicas is wanted. Its second line has what that was decided upon."""
+    """Return the event of a new number of replicas. Its second line has the inputs of the decision."""
     reason = "ScaledUp" if decision.replicas > decision.was else "ScaledDown"
     inputs = ", ".join(f"{name} {value:.3g}" for name, value in decision.inputs.items())
-    told = f"Scaled from {decision.was} to {decision.replicas}: {decision}{_cause(decision)}"
-    message = f"{told}\n{inputs}".rstrip()
+    summary = f"Scaled from {decision.was} to {decision.replicas}: {decision}{_cause(decision)}"
+    message = f"{summary}\n{inputs}".rstrip()
     return Event(api=api, time=now, type=NORMAL, reason=reason, message=message)
 
 
 def _cause(decision: Decision) -> str:
-    """Of a decision that no rule has bound: what the traffic was."""
+    """Return the traffic behind a decision that no rule has bound. Returns an empty text for others."""
     average = decision.inputs.get("average")
     if decision.because or average is None:
         return ""
     if decision.replicas == 0:
-        return ": nothing is in flight"
+        return ": no requests in flight"
     return f": {decision.inputs.get('in_flight', average):.3g} in flight now, {average:.3g} on average"
 
 
 def shortage_event(api: str, decision: Decision, now: datetime) -> Event:
-    """The traffic asks for more than there is capacity for."""
-    return Event(
-        api=api, time=now, type=WARNING, reason="NoCapacity", message=f"No room for more: {decision}"
-    )
+    """Return the event of traffic that requires more replicas than there is capacity for."""
+    message = f"No capacity for more replicas: {decision}"
+    return Event(api=api, time=now, type=WARNING, reason="NoCapacity", message=message)

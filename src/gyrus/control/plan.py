@@ -1,4 +1,4 @@
-"""What to do next about one API. Pure: the same situation always gives the same plan."""
+"""The plan of the next step of one API. Pure: the same situation always gives the same plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gyrus.control.verdict import Verdict, judge
 from gyrus.state.board import Replica, Route
 
 REPLACE_AFTER = 60.0
-"""Seconds after which a replica of the live generation that failed for good is replaced by a fresh one."""
+"""Seconds after which a new replica replaces one of the live generation that failed for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,29 +22,30 @@ class Plan:
     """The next step. Applying it twice does no harm."""
 
     start: int = 0
-    """Replicas of the target generation to start."""
+    """Number of replicas of the target generation to start."""
     revive: int = 0
-    """Replicas of the live generation to start, which the target is to replace."""
+    """Number of replicas to start of the live generation, which the target replaces."""
     retiring: frozenset[str] = frozenset()
-    """All replicas that must get no requests, those of earlier plans included."""
-    makes_way: str | None = None
-    """Of those, the one that leaves now only because the machine has no room for its successor beside it."""
+    """All replicas that must receive no new requests, including those of earlier plans."""
+    preempts: str | None = None
+    """The replica among ``retiring`` that stops first because there is no capacity for its replacement beside
+    it. None if there is none."""
     stop: tuple[str, ...] = ()
-    """Replicas that the gateway no longer knows: to be drained and ended."""
+    """Replicas that no gateway uses any more: drain and end them."""
     route: Route | None = None
-    """What the gateway should do; None: it should forget the API."""
+    """The route that gateways should have. None to remove the API's route."""
     verdict: Verdict | None = None
     forget: bool = False
-    """Nothing of a deleted API is left: remove it."""
+    """True to remove the API: it is deleted, and has no replica left."""
     wake_after: float | None = None
-    """Seconds until this should be looked at again though nothing has changed."""
+    """Seconds after which to plan again even if nothing has changed. None if there is no need."""
 
 
 def plan(situation: Situation, now: datetime) -> Plan:
     """Decide the next step.
 
-    A step that gives up on a rollout starts and stops nothing: the next one is planned from the intent that
-    the verdict leaves.
+    A step that fails a rollout starts and stops no replica: the verdict changes the intent, and the next step
+    is planned from that.
     """
     if situation.api.deleting:
         return _delete(situation)
@@ -65,14 +66,14 @@ def _roll(situation: Situation, verdict: Verdict | None, now: datetime) -> Plan:
     margins = Margins.of(situation.target_spec.update_strategy, situation.api.replicas)
     broken, wait = _broken(situation, now)
     leaving = (*to_retire(situation, margins), *broken)
-    way = None if leaving else to_preempt(situation)
-    retiring = situation.retiring | {replica.id for replica in (*leaving, *((way,) if way else ()))}
+    preempted = None if leaving else to_preempt(situation)  # replicas that leave anyway release capacity
+    retiring = situation.retiring | {r.id for r in (*leaving, *((preempted,) if preempted else ()))}
     unrouted = tuple(r for r in situation.replicas if r.id in retiring and situation.unrouted(r))
     return Plan(
         start=to_start(situation, margins),
         revive=to_revive(situation, margins),
         retiring=retiring,
-        makes_way=way.id if way else None,
+        preempts=preempted.id if preempted else None,
         stop=_running(unrouted),
         route=route(situation, retiring),
         verdict=verdict,
@@ -81,7 +82,7 @@ def _roll(situation: Situation, verdict: Verdict | None, now: datetime) -> Plan:
 
 
 def _broken(situation: Situation, now: datetime) -> tuple[tuple[Replica, ...], float | None]:
-    """Replicas of what is live to replace, and the seconds until the next one is due."""
+    """Return the failed live replicas to replace, and the seconds until the next one is due, if any."""
     if situation.api.live != situation.api.target:
         return (), None
     ages = {
@@ -95,5 +96,5 @@ def _broken(situation: Situation, now: datetime) -> tuple[tuple[Replica, ...], f
 
 
 def _running(replicas: tuple[Replica, ...]) -> tuple[str, ...]:
-    """Ids of those that have not been told to stop."""
+    """Return the ids of those that have not been stopped yet."""
     return tuple(r.id for r in replicas if r.status.phase not in (Phase.DRAINING, Phase.GONE))

@@ -1,4 +1,4 @@
-"""The choice of a planner for an API: each kind has its own, and so has what cannot be read."""
+"""The choice of a planner for an API: one for each kind, and one for unreadable specifications."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gyrus.state.board import Route
 
 
 class Planner(Protocol):
-    """Decides about APIs of one kind. Pure; a module with these two functions is one."""
+    """Decides about APIs of one kind. Pure. A module with these two functions is a planner."""
 
     def plan(self, situation: Situation[Any], now: datetime) -> Plan:
         """Return the next step."""
         ...
 
     def route(self, situation: Situation[Any], retiring: frozenset[str]) -> Route | None:
-        """Return what the gateway should do; None: it should not know the API."""
+        """Return the route that gateways should have. Returns None if they should not know the API."""
         ...
 
 

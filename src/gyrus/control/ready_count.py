@@ -1,4 +1,4 @@
-"""How many of an API's replicas requests reach."""
+"""The number of an API's ready replicas that requests reach."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NONE: ByPool = {}
 
 @dataclass(slots=True)
 class ReadyCount:
-    """Counts again only if one of the two is another object: what the board holds never changes in place."""
+    """A cached count. It is valid for the same two objects: the board's values never change in place."""
 
     _replicas: Sequence[Replica] = ()
     _reached: ByPool = field(default_factory=dict[str, frozenset[str]])
     _count: int = 0
 
     def of(self, replicas: Sequence[Replica], reached: ByPool) -> int:
-        """Return how many are ready and have an endpoint among those that requests reach in some pool."""
+        """Return the number of ready replicas with an endpoint that requests reach in some pool."""
         if replicas is not self._replicas or reached is not self._reached:
             self._replicas, self._reached = replicas, reached
             self._count = count_ready(replicas, reached)

@@ -1,4 +1,4 @@
-"""One API's step: observe → plan → report → act → conclude."""
+"""The reconciliation of one API, step by step: observe → plan → report → act → conclude."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gyrus.state.store import Store
 log = logging.getLogger(__name__)
 
 DRAIN_ALLOWANCE = 30.0
-"""Seconds that a draining replica gets beyond its API's request timeout."""
+"""Seconds for which a replica may drain beyond its API's request timeout."""
 
 _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -40,9 +40,9 @@ class ReconciledBackend(ReplicaRunner, CapacitySource, WarmStarts, Cleanup, Prot
 
 @dataclass(slots=True)
 class Reconciler:
-    """Brings one API at a time nearer to what is requested.
+    """Reconciles one API at a time with its intent.
 
-    The caller makes sure that no two calls work on the same API at once.
+    The caller ensures that no two calls work on the same API at once.
     """
 
     store: Store
@@ -51,7 +51,7 @@ class Reconciler:
     clock: Clock
     events: EventRecorder
     activator: str | None = None
-    """The endpoint that stands in while there is no replica; None: nothing does."""
+    """The endpoint that receives requests while there is no replica. None if there is none."""
     startup_timer: StartupTimer = field(init=False)
     _observer: ApiObserver = field(init=False)
     _retiring: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
@@ -61,7 +61,7 @@ class Reconciler:
         self._observer = ApiObserver(self.store, self.board, self.backend, self.activator)
 
     async def restore(self) -> None:
-        """Fill the board from the store and from what already runs, and change nothing."""
+        """Fill the board from the store and from the running replicas, and change nothing else."""
         async for api in slices(await self.store.apis(), clock=self.clock):
             situation = await self._observe(api)
             self.board.replicas[api.name] = situation.replicas
@@ -88,9 +88,9 @@ class Reconciler:
     # Report
 
     async def _report(self, situation: Situation[Any], step: Plan) -> None:
-        """Put the replicas and the route onto the board, and record what has happened since the last step.
+        """Write the replicas and the route to the board, and record the events since the last step.
 
-        This comes before any act, so that a failing act (because the disk is full) hides nothing.
+        This comes before any act, so that a failing act (because the disk is full) hides no change.
         """
         name, replicas = situation.api.name, situation.replicas
         before = self.board.replicas.get(name, ())
@@ -100,7 +100,7 @@ class Reconciler:
         await self.startup_timer.look(situation)
 
     def _publish(self, name: str, replicas: tuple[Replica, ...], desired: Route | None) -> None:
-        """Write the board where it differs, and notify its readers."""
+        """Update the board if it differs, and notify its readers."""
         if self.board.routes.get(name) != desired:
             if desired is None:
                 del self.board.routes[name]
@@ -115,7 +115,7 @@ class Reconciler:
 
     async def _act(self, situation: Situation[Any], step: Plan) -> None:
         api = situation.api
-        self._retiring[api.name] = step.retiring
+        self._retiring[api.name] = step.retiring  # the route is published without these already
         await self._stop(situation, step.stop)
         if api.live:
             await self._start(api, api.live, step.revive)
@@ -138,7 +138,8 @@ class Reconciler:
     async def _expect(self, api: Api) -> None:
         """Prepare the backend for more replicas of the live generation, which may be requested at any moment.
 
-        The first replicas of a rollout do not wait for what is loaded for later ones.
+        A generation that is not live is not prepared, so that its first replicas do not wait for a fork
+        server that only later replicas would use.
         """
         if api.live is None or api.deleting:
             self.backend.expect(api.name, None)
@@ -149,16 +150,17 @@ class Reconciler:
     # Conclude
 
     async def _conclude(self, situation: Situation[Any], step: Plan) -> None:
-        """Record what the step has come to."""
+        """Record the results of the step."""
         api = situation.api
         self._report_fork_server(api.name)
-        if step.makes_way:
-            self.events.record(preemption_event(api.name, step.makes_way, self.clock.now()))
+        if step.preempts:
+            self.events.record(preemption_event(api.name, step.preempts, self.clock.now()))
         if step.verdict:
             if await self._finish(api, step.verdict):
                 self.events.record(verdict_event(api, step.verdict, self.clock.now()))
                 self.board.replica_signals.notify(api.name)
-            self.board.intent_signals.notify(api.name)  # it has changed either way: plan from it again
+            # The verdict or another write has changed the intent: plan again.
+            self.board.intent_signals.notify(api.name)
         if step.forget:
             await self.store.remove(api.name)
             await self._clean_up(api.name)
@@ -173,16 +175,16 @@ class Reconciler:
             self.events.record(event)
 
     async def _finish(self, api: Api, verdict: Verdict) -> bool:
-        """Write the verdict; False where another intent was written meanwhile."""
+        """Write the verdict. Returns False if the intent has changed meanwhile."""
         try:
             await self.store.finish(api, verdict.outcome, verdict.message, self.clock.now())
         except StaleVersion:
-            log.info("the intent of %s changed before the end of its rollout was written", api.name)
+            log.info("the intent of %s changed before the verdict of its rollout was written", api.name)
             return False
         return True
 
     async def _clean_up(self, name: str) -> None:
-        """Forget an API that is not in the store, and stop its orphaned replicas."""
+        """Remove all state of an API that is not in the store, and stop its orphaned replicas."""
         self._retiring.pop(name, None)
         self.startup_timer.forget(name)
         self.board.fork_servers.pop(name, None)

@@ -1,8 +1,8 @@
-"""The arithmetic of a rolling update: how many replicas may come and go at this moment.
+"""The arithmetic of a rolling update: the number of replicas that may start and stop at this moment.
 
-The rules are those of a Kubernetes Deployment: never more than ``wanted + surge`` replicas that were not told
-to go, never fewer than ``wanted - unavailable`` that answer requests. On a full machine that could wait for
-ever: see :func:`to_preempt`.
+The rules are those of a Kubernetes Deployment: never more than ``wanted + surge`` replicas that are kept, and
+never fewer than ``wanted - unavailable`` that answer requests. On a full machine, these rules alone could
+wait forever: see :func:`to_preempt`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gyrus.state.status import BECOMING
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """How far the number of replicas may stray from the wanted one."""
+    """Limits of the difference between the number of replicas and the requested one."""
 
     surge: int
     unavailable: int
@@ -29,15 +29,15 @@ class Margins:
         surge = share_of(strategy.max_surge, wanted, up=True)
         unavailable = share_of(strategy.max_unavailable, wanted, up=False)
         if surge == 0 and unavailable == 0:
-            return cls(surge=0, unavailable=1)  # both rounded to nothing: without one, no step could be taken
+            return cls(surge=0, unavailable=1)  # both rounded to 0, which would allow no step at all
         return cls(surge, unavailable)
 
 
 def to_revive(situation: Situation, margins: Margins) -> int:
-    """How many replicas of the live generation to start now.
+    """Return the number of replicas of the live generation to start now.
 
-    Where nothing at all runs in the middle of a rollout (the platform was stopped), what was live goes on
-    serving until its successor can. An API that may be idle waits for requests to ask for it.
+    If no replica runs in the middle of a rollout (the platform was stopped), the live generation serves until
+    the target can. An API that may be idle gets these replicas only when requests wait.
     """
     live = situation.live_spec
     if situation.superseding is None or situation.kept or live is None:
@@ -48,7 +48,7 @@ def to_revive(situation: Situation, margins: Margins) -> int:
 
 
 def to_start(situation: Situation, margins: Margins) -> int:
-    """How many replicas of the target generation to start now."""
+    """Return the number of replicas of the target generation to start now."""
     wanted = situation.api.replicas
     missing = wanted - len(situation.current)
     room = wanted + margins.surge - len(situation.kept) - to_revive(situation, margins)
@@ -56,7 +56,10 @@ def to_start(situation: Situation, margins: Margins) -> int:
 
 
 def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
-    """Replicas to take out of traffic now: outdated ones, then those beyond the wanted number."""
+    """Return the replicas to take out of traffic now: those beyond the requested number, and outdated ones.
+
+    An outdated replica that serves leaves only while enough others are available.
+    """
     wanted = situation.api.replicas
     surplus = _expendable_first(situation, situation.current)[: max(0, len(situation.current) - wanted)]
     standing_in = _standing_in(situation, margins)
@@ -71,11 +74,11 @@ def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
 
 
 def to_preempt(situation: Situation) -> Replica | None:
-    """An old replica that answers requests, to take out of traffic so that a new one gets its share.
+    """Return the serving old replica to take out of traffic so that a new one gets its capacity, or None.
 
-    That is so where all new ones that do not answer yet wait for capacity, and no other replica is about to
-    give any back. Not where ``max_unavailable`` was set to nothing, instead of being rounded to it; and not
-    where fewer new replicas would fit than answer now: then it would not help.
+    All new replicas that do not answer yet must wait for capacity, and no other replica may be about to
+    release any. Returns None if ``max_unavailable`` was set to 0, instead of being rounded to it. Returns
+    None, too, if fewer new replicas would fit than answer now: preemption would not help then.
     """
     coming = [replica for replica in situation.current if not situation.available(replica)]
     if not coming or situation.leaving or not all(_waits_for_capacity(replica) for replica in coming):
@@ -92,7 +95,7 @@ def _waits_for_capacity(replica: Replica) -> bool:
 
 
 def _standing_in(situation: Situation, margins: Margins) -> frozenset[str]:
-    """Replicas of the live generation that start while nothing answers: they may be the first to."""
+    """Return the ids of live replicas that start while no replica answers: they may be the first to."""
     live = situation.superseding
     if live is None or any(situation.available(replica) for replica in situation.kept):
         return frozenset()
@@ -105,19 +108,19 @@ def _starts_first(replica: Replica) -> bool:
 
 
 def _places_beside_the_target(situation: Situation, margins: Margins) -> int:
-    """How many other replicas there may be, so that at least one of the target's has a place."""
+    """Return the number of other replicas that may exist, so that at least one of the target's can start."""
     wanted = situation.api.replicas
     beside = wanted + margins.surge - max(1, len(situation.current))
     return max(0, min(wanted, beside))
 
 
 def _expendable_first(situation: Situation, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
-    """Those that answer nothing come first, the farthest from it before others; then the youngest."""
-    youngest_first = tuple(reversed(replicas))
+    """Sort unavailable replicas first (the farthest from being ready before others), then the youngest."""
+    youngest_first = tuple(reversed(replicas))  # the sort is stable: it keeps this order among equals
     return tuple(sorted(youngest_first, key=lambda each: (situation.available(each), _progress(each))))
 
 
 def _progress(replica: Replica) -> int:
-    """How far it is on its way to being ready."""
+    """Return the position of its phase on the way to being ready."""
     phase = replica.status.phase
     return BECOMING.index(phase) if phase in BECOMING else len(BECOMING)

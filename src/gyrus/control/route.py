@@ -16,8 +16,10 @@ Capacity = float
 
 
 def route(situation: Situation, retiring: frozenset[str]) -> Route:
-    """The API's route. Path and timeout are those of the live revision until its successor's rollout is
-    done."""
+    """Build the API's route.
+
+    Path and timeout are those of the live revision until the rollout of the target is done.
+    """
     spec = situation.live_spec or situation.target_spec
     pools = _with_fallbacks(_pools(situation, retiring), situation.activator)
     return Route(
@@ -30,8 +32,10 @@ def route(situation: Situation, retiring: frozenset[str]) -> Route:
 
 
 def _pools(situation: Situation, retiring: frozenset[str]) -> tuple[Pool, ...]:
-    """One for the target, and one for each other generation that has a replica left, even one that
-    drains: what it requeues is sent again in its pool. The newest comes first."""
+    """Build a pool for the target, and one for each other generation that has a replica left, newest first.
+
+    A draining replica counts, since Envoy retries the requests that it requeues within its pool.
+    """
     api = situation.api
     revisions = {replica.generation: replica.status.revision for replica in situation.replicas}
     specs = {replica.generation: situation.spec_of(replica) for replica in situation.replicas}
@@ -51,7 +55,7 @@ def _pools(situation: Situation, retiring: frozenset[str]) -> tuple[Pool, ...]:
 
 
 def _ready(situation: Situation, generation: int, retiring: frozenset[str]) -> Endpoints:
-    """Every ready process of this generation that is not retiring."""
+    """Return the endpoints of all ready processes of this generation that are not retiring."""
     return frozenset(
         endpoint
         for replica in situation.replicas
@@ -63,8 +67,11 @@ def _ready(situation: Situation, generation: int, retiring: frozenset[str]) -> E
 
 
 def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None) -> tuple[Pool, ...]:
-    """Pools without replicas use those of the others that speak alike. Where no pool has any, the activator
-    stands in. It leaves with the same push that brings the first replica."""
+    """Give pools without replicas a fallback: the replicas of other pools with the same protocol.
+
+    If no pool has a replica, the fallback is the activator. The same configuration push that adds the first
+    replica removes the activator, so that no request finds a pool empty. The activator serves HTTP/1 only.
+    """
     ready: dict[str, Endpoints] = {}
     for pool in pools:
         ready[pool.protocol] = ready.get(pool.protocol, frozenset()) | pool.replicas
@@ -76,29 +83,33 @@ def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None) -> tuple[Poo
 
 
 def _shares(pools: tuple[Pool, ...], target: int) -> tuple[WeightedPool, ...]:
-    """New requests go to pools with replicas, by their capacity; where there are none, to the target's
-    pool."""
+    """Divide new requests among the pools with replicas, by capacity.
+
+    If no pool has replicas, the target's pool receives all new requests.
+    """
     capacities = _capacities(pools) or {target: 1.0}
     weights = weigh(capacities)
     return tuple(WeightedPool(pool=pool, weight=weights.get(pool.generation, 0)) for pool in pools)
 
 
 def _capacities(pools: tuple[Pool, ...]) -> dict[int, Capacity]:
-    """By generation, of pools with replicas: the requests that they work on at the same time. Where one of
-    them has no limit, processes are counted instead."""
+    """Return, by generation, the requests that pools with replicas process at the same time.
+
+    If one of these pools has no limit, processes are counted instead.
+    """
     ready = [pool for pool in pools if pool.replicas]
     limited = all(pool.queueing and pool.queueing.slots for pool in ready)
     return {pool.generation: len(pool.replicas) * (_slots(pool) if limited else 1.0) for pool in ready}
 
 
 def _slots(pool: Pool) -> float:
-    """The slots of one process."""
+    """Return the slots of one process."""
     queueing = pool.queueing
     return (queueing.slots or 1) / queueing.processes if queueing else 1.0
 
 
 def weigh(capacities: Mapping[int, Capacity]) -> dict[int, int]:
-    """Weights that are as the capacities and add up to TOTAL_WEIGHT. None is 0.
+    """Return weights in proportion to the capacities. They add up to TOTAL_WEIGHT, and none is 0.
 
     >>> weigh({3: 1, 2: 2})
     {3: 3334, 2: 6666}
@@ -132,8 +143,10 @@ def _queueing(situation: Situation, spec: RealtimeSpec) -> QueuePolicy | None:
 
 
 def _unavailable_reason(situation: Situation) -> str:
-    """The reason why no replica of the target will ever be ready: none can be started, or the rollout has
-    failed, nothing was live before it, and no replica tries again."""
+    """Return the reason why no replica of the target will ever be ready. Returns an empty text if one may be.
+
+    Either none can be started, or the first rollout has failed and no replica tries again.
+    """
     api = situation.api
     if situation.fault and not situation.kept:
         return situation.fault

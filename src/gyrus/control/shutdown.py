@@ -1,4 +1,4 @@
-"""The end of everything: no new requests, the begun ones answered, no replica left."""
+"""The shutdown of the platform: refuse new requests, finish those in flight, stop all replicas."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ class StoppedBackend(ReplicaRunner, WarmStarts, Protocol):
 
 
 async def withdraw_routes(board: Board, patience: float) -> None:
-    """Let the gateway send no more requests anywhere, and return when it has confirmed that, or after
-    ``patience`` seconds. Requests under way go on."""
+    """Withdraw all routes, and wait at most ``patience`` seconds until the gateway has acknowledged that.
+
+    The gateway then sends no more requests to replicas. Requests in flight continue.
+    """
     board.routes = {api: _withdrawn(route) for api, route in board.routes.items()}
     with board.acknowledged_signals.listen() as listener:
         board.route_signals.notify(*board.routes)
@@ -28,7 +30,7 @@ async def withdraw_routes(board: Board, patience: float) -> None:
                 while any(endpoints for pools in board.reachable.values() for endpoints in pools.values()):
                     await listener.wait()
         except TimeoutError:
-            log.warning("the gateway has not confirmed within %g s that it sends no more requests", patience)
+            log.warning("the gateway did not acknowledge the withdrawal of all routes within %g s", patience)
 
 
 def _withdrawn(route: Route) -> Route:
@@ -40,7 +42,7 @@ def _withdrawn(route: Route) -> Route:
 
 
 async def stop_replicas(backend: StoppedBackend, grace: float) -> None:
-    """Drain every replica, and return when none is left. The backend must be running."""
+    """Drain every replica, and wait until none is left. The backend must be running."""
     with backend.changes.listen() as listener:
         await backend.expect_no_orders()
         for api in backend.apis():

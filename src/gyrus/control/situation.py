@@ -1,4 +1,4 @@
-"""All that a decision about one API depends on, gathered before it is taken."""
+"""The facts that a decision about one API depends on, gathered before the decision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gyrus.state.records import Api, Generation
 
 
 def all_endpoints(status: ReplicaStatus) -> Endpoints:
-    """Wherever any process of the replica listens, ready or not."""
+    """Return all endpoints at which processes of the replica listen, ready or not."""
     listening = (process.endpoint for process in status.processes if process.endpoint)
     return frozenset((*status.endpoints, *listening))
 
@@ -28,36 +28,36 @@ SpecT = TypeVar("SpecT", bound=StoredSpec, default=RealtimeSpec)
 
 @dataclass(frozen=True, kw_only=True)
 class Situation(Generic[SpecT]):
-    """One API: its intent, its replicas, and what the gateway is known to do."""
+    """One API: its intent, its replicas, and the acknowledged state of the gateway."""
 
     api: Api
     target_spec: SpecT
     live_spec: SpecT | None
-    """Of the live generation; None before there is one, and where it is of another kind."""
+    """The live generation's specification. None before there is one, and if it is of another kind."""
     replicas: tuple[Replica, ...]
-    """All that exist, the draining ones included, oldest first."""
+    """All existing replicas, including draining ones, oldest first."""
     retiring: frozenset[str]
-    """Ids of replicas that must get no more requests. Once retiring, a replica never comes back."""
+    """Ids of replicas that must receive no more requests. Retiring cannot be undone."""
     acknowledged: ByPool
-    """Endpoints that requests surely reach. A pool is missing while it is not routed as it should be, or
-    nothing is known of it yet."""
+    """Endpoints that requests are certain to reach. A pool is missing while some gateway does not route it as
+    it should, or has not reported yet."""
     reachable: Endpoints
     """Endpoints that requests of the API may reach, in any pool."""
     specs: Mapping[int, SpecT] = field(default_factory=dict[int, SpecT])
-    """By revision, of replicas that are neither the target's nor live."""
+    """Specifications, by revision, of replicas that are neither the target's nor live."""
     fault: str = ""
-    """Why no replica of the target can be started, in a sentence; empty: nothing is known against it."""
+    """The reason, in a sentence, why no replica of the target can be started. Empty if no reason is known."""
     held: int = 0
-    """Requests that wait because no replica is there."""
+    """Requests that wait because there is no replica."""
     activator: str | None = None
-    """The endpoint that stands in for replicas while there is none; None: nothing does."""
+    """The endpoint that receives requests while there is no replica. None if there is none."""
     room: int | None = None
-    """The most replicas of the target for which there is capacity, in the place of all that exist. None: no
+    """The most replicas of the target for which there would be capacity without any existing one. None if no
     limit is known."""
 
     @cached_property
     def kept(self) -> tuple[Replica, ...]:
-        """The replicas that were not told to go."""
+        """The replicas that neither retire nor stop."""
         return tuple(
             replica
             for replica in self.replicas
@@ -66,7 +66,7 @@ class Situation(Generic[SpecT]):
 
     @cached_property
     def current(self) -> tuple[Replica, ...]:
-        """Of those, the ones of the target generation."""
+        """The kept replicas of the target generation."""
         return tuple(replica for replica in self.kept if replica.generation == self.api.target.number)
 
     @cached_property
@@ -75,45 +75,47 @@ class Situation(Generic[SpecT]):
 
     @property
     def superseding(self) -> Generation | None:
-        """The live generation that the rollout under way is to replace, if there is one."""
+        """The live generation that the present rollout replaces. None without such a rollout."""
         api = self.api
         under_way = api.outcome is Outcome.PROGRESSING and not api.deleting
         return api.live if under_way and api.live != api.target else None
 
     def spec_of(self, replica: Replica) -> SpecT:
-        """What the replica was made from, as far as known."""
+        """Return the replica's specification, or the target's if it is not known."""
         api, revision = self.api, replica.status.revision
         if api.live and self.live_spec and revision == api.live.revision:
             return self.live_spec
         return self.specs.get(revision, self.target_spec)
 
     def available(self, replica: Replica) -> bool:
-        """It is ready, and the gateway has acknowledged it in its own pool, where new requests go.
+        """Return True if it is ready, and the gateway has acknowledged it in its own pool.
 
-        A new replica also has all of its processes up: the first of them cannot stand in for an old replica.
+        A replica of the target must also have started all of its processes: one process of several cannot
+        replace an old replica.
         """
         if replica.generation == self.api.target.number and _still_starting(replica.status):
             return False
         return replica.status.phase is Phase.READY and self.reaches(replica)
 
     def reaches(self, replica: Replica) -> bool:
-        """Requests surely reach it in its own pool."""
+        """Return True if requests are certain to reach it in its own pool."""
         pool = self.acknowledged.get(pool_id(self.api.name, replica.generation), frozenset[str]())
         return not pool.isdisjoint(replica.status.endpoints)
 
     @property
     def leaving(self) -> bool:
-        """Some replica was told to go and still holds what it has."""
+        """True if some replica retires or stops, and still holds its capacity."""
         return len(self.kept) < len(self.replicas)
 
     def unrouted(self, replica: Replica) -> bool:
-        """The gateway sends it nothing any more, and will not.
+        """Return True if no gateway sends it requests, now or later.
 
-        What it requeues from now on finds a host: a pool's endpoints change as a whole, so that a gateway
-        that has given up the last replica of a pool uses the pool's fallback."""
+        Requests that it requeues from now on find another host. A pool's endpoints change as a whole, so a
+        gateway that no longer has the last replica of a pool has the pool's fallback.
+        """
         return self.reachable.isdisjoint(all_endpoints(replica.status))
 
 
 def _still_starting(status: ReplicaStatus) -> bool:
-    """Some process of it starts for the first time, and has not failed."""
+    """Return True if one of its processes starts for the first time, and has not failed."""
     return any(process.phase is Phase.STARTING and not process.restarts for process in status.processes)

@@ -1,4 +1,4 @@
-"""How long replicas take to start: from their order until requests reach them."""
+"""Startup times of replicas: from their order until requests reach them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from gyrus.state.store import KEPT_STARTS, Store
 log = logging.getLogger(__name__)
 
 DEFAULT = 5.0
-"""Seconds that a start is taken to last before any was measured."""
+"""Assumed seconds of a start, before any was measured."""
 
 
 def summed_up(starts: Sequence[StartupTime]) -> tuple[StartupTimes, ...]:
-    """By kind; ``starts`` are oldest first."""
+    """Summarise the starts of each kind. ``starts`` are oldest first."""
     by_kind = {kind: [start.seconds for start in starts if start.kind is kind] for kind in StartKind}
     return tuple(
         StartupTimes(kind=kind, median=median_low(times), last=times[-1], count=len(times))
@@ -35,7 +35,7 @@ def summed_up(starts: Sequence[StartupTime]) -> tuple[StartupTimes, ...]:
 
 
 def expected(times: Iterable[StartupTimes], spec: RealtimeSpec) -> float:
-    """Seconds that the next replica will take."""
+    """Return the seconds that the next replica is expected to take."""
     by_kind = {each.kind: each.median for each in times}
     cold = by_kind.get(StartKind.COLD, DEFAULT)
     return cold if spec.warm_start == "off" else by_kind.get(StartKind.WARM, cold)
@@ -43,23 +43,23 @@ def expected(times: Iterable[StartupTimes], spec: RealtimeSpec) -> float:
 
 @dataclass(slots=True)
 class StartupTimer:
-    """Measures the replicas that this operator has ordered, and knows what earlier ones measured."""
+    """Measures the starts that this operator has ordered, and loads those that earlier operators measured."""
 
     store: Store
     board: Board
     clock: Clock
     _ordered: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
-    """By API and replica, by the monotonic clock."""
+    """By API and replica: monotonic time of the order."""
     _known: dict[str, tuple[int, tuple[StartupTime, ...]]] = field(
         default_factory=dict[str, tuple[int, tuple[StartupTime, ...]]]
     )
-    """By API: the revision that is wanted, and its starts, oldest first."""
+    """By API: the target's revision, and its starts, oldest first."""
 
     def ordered(self, api: str, replica: str) -> None:
         self._ordered.setdefault(api, {})[replica] = self.clock.monotonic()
 
     async def look(self, situation: Situation) -> None:
-        """Take the time of replicas that requests have just begun to reach."""
+        """Record the startup times of replicas that requests have just begun to reach."""
         await self._recall(situation.api)
         ordered = self._ordered.pop(situation.api.name, {})
         for replica in situation.replicas:
@@ -94,7 +94,7 @@ class StartupTimer:
         try:
             await self.store.record_start(start)
         except StateError as error:
-            log.warning("the start of %s took %.2f s, which is lost: %s", replica.id, start.seconds, error)
+            log.warning("cannot store that %s started in %.2f s: %s", replica.id, start.seconds, error)
 
     def _publish(self, api: Api, starts: tuple[StartupTime, ...]) -> None:
         kept = tuple(chain.from_iterable(_newest(starts, kind) for kind in StartKind))
@@ -107,7 +107,7 @@ def _newest(starts: Iterable[StartupTime], kind: StartKind) -> list[StartupTime]
 
 
 def _has_failed(replica: Replica) -> bool:
-    """Its first start came to nothing: what follows is no measure."""
+    """Return True if its first start failed: the time until a later one is no measure of a start."""
     status = replica.status
     return bool(status.restarts) or status.phase in (
         Phase.BACKOFF,

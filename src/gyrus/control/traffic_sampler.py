@@ -1,4 +1,4 @@
-"""What was seen of an API's traffic since the last decision about it. Pure."""
+"""An API's observed traffic since the last decision about it. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from gyrus.state.board import Traffic
 
 TRACE = 0.001
-"""Requests in flight where some were answered, though none was caught under way by any look."""
+"""Requests in flight if some were answered although no observation found any in flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrafficSample:
     in_flight: float
-    """The average, the held ones included."""
+    """Average number of requests in flight, including held ones."""
     at_work: float
-    """The average of those that a replica has, working on them or keeping them in its queue."""
+    """Average number of requests at replicas, in process or in their queues."""
 
 
 class TrafficSampler:
-    """Averages the looks at one API's requests in flight."""
+    """Averages the observations of one API's requests in flight."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -29,9 +29,9 @@ class TrafficSampler:
         self._new = False
 
     def add(self, traffic: Traffic | None, held: int) -> None:
-        """One look. ``traffic`` None: the gateway tells nothing just now, and only what is held is known.
+        """Add an observation. ``traffic`` is None if the gateway does not report it.
 
-        The gateway counts a held request like any other: the gate is where it was sent.
+        The gateway's count of requests in flight includes held requests, since it has sent them to the gate.
         """
         if traffic is None and not held:
             return
@@ -42,19 +42,19 @@ class TrafficSampler:
         self._note_answered(traffic.view.requests if traffic else 0)
 
     def _note_answered(self, answered: int) -> None:
-        """Counts grow, and begin again from nothing with each gateway."""
+        """Note whether requests were answered. Counts grow, and begin at 0 again with each gateway."""
         self._new |= self._answered is not None and answered > self._answered
         self._answered = answered
 
     def begin_anew(self) -> None:
-        """Forget the looks: only what comes now counts."""
+        """Drop the observations so far."""
         self._count = self._in_flight = self._at_work = 0
 
     def take(self, *, idle: bool = False) -> TrafficSample | None:
-        """The averages since the last call; None where nobody could look.
+        """Return the averages since the last call. Returns None without any observation.
 
-        Of an idle API (no replica is requested) only what is seen counts: what comes now is held, and what
-        was answered, and is counted late, came before.
+        For an idle API (no replica is requested), answered requests do not count: they are reported late and
+        arrived before it became idle, and new requests are held.
         """
         if not self._count:
             return None

@@ -1,6 +1,6 @@
-"""Plans for an API whose specification cannot be read: what runs goes on as it is, and nothing is started.
+"""Plans for an API whose specification cannot be read: its replicas continue to run, and none is started.
 
-It leaves this state by a deploy, a rollback or a deletion, or under a gyrus that can read it.
+The API leaves this state by a deploy, a rollback or a deletion, or under a version of gyrus that can read it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gyrus.state.board import Route
 
 
 def plan(situation: Situation[UnreadableSpec], now: datetime) -> Plan:
-    """End the rollout, if one is under way: with nothing to start, it could never be done."""
+    """Fail a progressing rollout: since no replica can be started, it could never be done."""
     if situation.api.deleting:
         return realtime.plan(_understood(situation), now)
     failed = Verdict(Outcome.FAILED, situation.fault)
@@ -34,7 +34,7 @@ def plan(situation: Situation[UnreadableSpec], now: datetime) -> Plan:
 
 
 def route(situation: Situation[UnreadableSpec], retiring: frozenset[str]) -> Route:
-    """Requests go on to every replica that is ready. Where none is left, they are refused with the reason."""
+    """Route requests to every ready replica. If none is left, they are refused with the reason."""
     return realtime.route(_understood(situation), retiring)
 
 
@@ -44,9 +44,10 @@ def _understood(situation: Situation[UnreadableSpec]) -> Situation[RealtimeSpec]
 
 
 def stand_in(name: str, spec: UnreadableSpec) -> RealtimeSpec:
-    """Return what the gateway has to know of replicas that run, as far as it is understood.
+    """Return a specification with the fields that the gateway needs for running replicas, as far as readable.
 
-    It is not checked: what served under the rules of its time goes on, although today's may refuse it.
+    It is not validated: a specification that was valid when it was deployed keeps serving, even if the
+    present rules would refuse it.
     """
     protocol = fields_of(spec.document.get("process")).get("protocol")
     return RealtimeSpec.model_construct(

@@ -1,4 +1,4 @@
-"""Whether a rollout has succeeded, has failed, or goes on."""
+"""The verdict on a rollout: it is done, has failed, or continues."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from gyrus.control.situation import Situation
 from gyrus.state.board import Replica, pool_id
 
 ATTEMPTS = 3
-"""Starts that a new replica is allowed before its rollout is given up."""
+"""Starts that a new replica may attempt before its rollout fails."""
 
 SLOW_REASONS = frozenset({Reason.START_TIMEOUT, Reason.NOT_LISTENING})
-"""One such failure has cost so much time already that the rollout is given up at once."""
+"""Reasons that fail the rollout at once, since one such failure has taken a long time already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     outcome: Outcome
     message: str = ""
-    """First line: a sentence; then the failing replica's last lines."""
+    """A sentence as the first line, then the failing replica's last lines of output."""
 
 
 def judge(situation: Situation) -> Verdict | None:
-    """The end of the rollout, or None while there is nothing new to say.
+    """Return the end of the rollout. Returns None while it continues, and after its end.
 
-    A first rollout that failed may still succeed later: its replicas are kept, since there is nothing to fall
-    back to, and the fault (a model store that could not be reached, say) may pass.
+    A first rollout that failed may still succeed later. Its replicas are kept, since there is nothing to fall
+    back to, and the fault (such as an unreachable model store) may pass.
     """
     api = situation.api
     fallen_back = api.outcome is Outcome.FAILED and api.live is not None
@@ -65,7 +65,7 @@ def _has_failed(replica: Replica) -> bool:
 
 
 def explain(situation: Situation, replica: Replica) -> str:
-    """What to tell the user of a rollout that failed because of this replica."""
+    """Return the message to the user about a rollout that failed because of this replica."""
     status = replica.status
     revision = situation.api.target.revision
     reason = f" ({status.reason})" if status.reason else ""

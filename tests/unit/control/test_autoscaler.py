@@ -270,7 +270,10 @@ async def test_a_revision_that_is_not_proven_keeps_a_replica() -> None:
         at.see(0)
         await at.clock.advance(3)
         assert (await at.api()).replicas == 1
-        assert at.board.scaling["iris"].message == "desired 0, set to 1: one replica is to prove revision 1"
+        assert (
+            at.board.scaling["iris"].message
+            == "desired 0, set to 1: revision 1 is not proven yet and keeps one replica"
+        )
         at.backend.held = set()
         at.backend.release()
         await at.clock.advance(3)
@@ -351,7 +354,7 @@ async def test_one_apis_failure_harms_no_other_and_is_told_once(caplog: pytest.L
             await at.clock.advance(5)
         assert (await at.api()).replicas == 4
         told = [record.message for record in caplog.records if "faulty" in record.message]
-        assert told == ["the number of replicas of faulty cannot be decided; it stays as it is"]
+        assert told == ["cannot decide the number of replicas of faulty; it stays unchanged"]
 
 
 class Flickering(MemoryStore):
@@ -421,7 +424,7 @@ async def test_a_shortage_is_told_once_an_episode() -> None:
         at.room = 2
         at.see(5)
         await at.clock.advance(30)
-        told = ["No room for more: desired 5, set to 2: there is room for 2"]
+        told = ["No capacity for more replicas: desired 5, set to 2: there is room for 2"]
         assert await at.events("NoCapacity") == told
         at.see(1)
         await at.clock.advance(30)

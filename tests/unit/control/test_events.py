@@ -88,4 +88,4 @@ def test_a_shortage_is_a_warning() -> None:
     )
     event = shortage_event("iris", decision, NOW)
     assert (event.type, event.reason) == ("warning", "NoCapacity")
-    assert event.message == "No room for more: desired 7, set to 4: there is room for 4 only"
+    assert event.message == "No capacity for more replicas: desired 7, set to 4: there is room for 4 only"

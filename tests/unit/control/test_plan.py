@@ -270,45 +270,45 @@ def full_world(replicas: int, places: int, **strategy: object) -> World:
     return world
 
 
-def test_on_a_full_machine_one_old_replica_makes_way_and_the_next_only_after_it_was_replaced() -> None:
+def test_on_a_full_machine_one_old_replica_is_preempted_and_the_next_only_after_it_was_replaced() -> None:
     world = full_world(2, places=2)
     assert world.reconcile().retiring == frozenset()
     step = world.reconcile()
-    assert step.makes_way == "r1"
+    assert step.preempts == "r1"
     assert step.retiring == {"r1"}
     world.catch_up()
     assert world.reconcile().stop == ("r1",)
-    assert world.reconcile().makes_way is None  # it is not gone yet
+    assert world.reconcile().preempts is None  # it is not gone yet
     world.end_one("r1")
     [new] = world.in_phase(Phase.STARTING)
-    assert world.reconcile().makes_way is None
+    assert world.reconcile().preempts is None
     world.become(new, Phase.READY)
     world.catch_up()
     world.reconcile()
     world.catch_up()
-    assert world.reconcile().makes_way == "r2"
+    assert world.reconcile().preempts == "r2"
     world.settle()
     assert world.api.outcome is Outcome.DONE
     assert world.available() == 2
 
 
-def test_nobody_makes_way_where_there_is_room() -> None:
+def test_no_replica_is_preempted_if_there_is_capacity() -> None:
     world = full_world(2, places=3)
     for _ in range(3):
         assert world.reconcile().retiring == frozenset()
 
 
-def test_nobody_makes_way_where_none_may_be_unavailable() -> None:
+def test_no_replica_is_preempted_if_none_may_be_unavailable() -> None:
     world = full_world(2, places=2, max_unavailable=0)
     for _ in range(3):
         assert world.reconcile().retiring == frozenset()
 
 
-def test_nobody_makes_way_for_replicas_of_which_fewer_fit() -> None:
+def test_no_replica_is_preempted_for_replicas_of_which_fewer_fit() -> None:
     world = full_world(2, places=2)
     world.reconcile()
     situation = dataclasses.replace(world.situation(), room=1)
-    assert plan(situation, NOW).makes_way is None
+    assert plan(situation, NOW).preempts is None
 
 
 def test_an_update_of_what_never_fitted_whole_goes_through() -> None:

@@ -263,6 +263,6 @@ async def test_an_update_on_a_full_machine_goes_through_and_says_how(tmp_path: P
         await at.until(lambda api: api is not None and api.live is not None and api.live.number == 2)
         await at.events.flushed()
         reasons = await at.reasons()
-        assert reasons.count("MadeWay") == 2
+        assert reasons.count("MadeRoom") == 2
         assert Reason.CAPACITY in reasons
         assert {seen.generation for seen in all_of(at.backend).values()} == {2}
