@@ -1,5 +1,5 @@
-"""The operator's HTTP API: authorise, check, store the intent, tell what was seen.
+"""The operator's HTTP API: authorise, check, store the intent, report the observed state.
 
-Routes, their problems, streams and the serving itself belong here. Nothing here acts on a replica or on the
-gateway: what is stored is carried out by control, which is woken by a hint.
+Routes, their problems, streams and the serving itself belong here. No code here acts on a replica or on the
+gateway: control carries out the stored intent, and a signal notifies it.
 """

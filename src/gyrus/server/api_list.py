@@ -1,4 +1,4 @@
-"""The list of all APIs as its watchers get it: each change is rendered once, whatever their number."""
+"""The list of all APIs for its watchers. Each change is rendered once, for any number of watchers."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ RENDER_EVERY = 10.0
 """Seconds after which every API is rendered again: traffic changes without a signal."""
 
 MOST_GONE = 1000
-"""Deleted APIs that are remembered for watchers that have not heard of them."""
+"""Deleted APIs that are remembered for watchers that do not know of the deletion yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     version: int
-    """The list's version since which the entry is as it is."""
+    """Version of the list in which the entry changed last."""
     body: bytes | None
-    """The ApiView in JSON. None: the API is gone."""
+    """The ApiView in JSON. None if the API was deleted."""
 
 
 class ApiList:
-    """All APIs, each rendered when something has changed. The list has a version, which grows.
+    """All APIs, each rendered when it has changed. The list has a version, which grows.
 
-    A reader calls :meth:`refresh`, and asks for what is newer than the version that it read before.
+    A reader calls :meth:`refresh`, and then gets the changes since the version that it read before.
     """
 
     def __init__(self, context: ServerContext, views: Views) -> None:
@@ -47,27 +47,28 @@ class ApiList:
         self._changed = Listener()
         for source in self._sources:
             source.join(self._changed)
-        self._gateway = Listener()  # apart, since its keys are no APIs
+        self._gateway = Listener()  # a listener of its own, since its keys are not names of APIs
         board.gateway_signals.join(self._gateway)
         self._turn = asyncio.Lock()
         self._rendered_at: float | None = None
         self._version = 0
         self._oldest = 0
-        """The version since when all changes are known."""
+        """Version since which all changes are known."""
         self._entries: dict[str, _Entry] = {}
         """By API, in the order of their versions."""
         self._whole: bytes | None = None
+        """The rendered list, for further readers until the list changes."""
         self._since: dict[int, bytes] = {}
-        """By version: what is newer. Both as rendered for one reader, until the list changes."""
+        """By version: the rendered changes since then, for further readers until the list changes."""
 
     @contextmanager
     def changes(self) -> Generator[Listener]:
-        """Return a listener for everything that may change the list."""
+        """Return a listener for all signals of changes of the list."""
         with listen(*self._sources, self._context.board.gateway_signals) as listener:
             yield listener
 
     async def refresh(self) -> int:
-        """Render what may have changed since the last refresh. Returns the list's version."""
+        """Render the APIs that may have changed since the last refresh. Returns the list's version."""
         async with self._turn:
             changed = self._changed.take()
             self._records.invalidate(changed)
@@ -75,7 +76,7 @@ class ApiList:
                 records = await self._records.refresh()
                 await self._render(records, self._due(records) or changed)
             except BaseException:
-                self._rendered_at = None  # what had changed is unknown now
+                self._rendered_at = None  # the taken changes are lost: render every API next time
                 raise
         return self._version
 
@@ -87,7 +88,7 @@ class ApiList:
         return self._whole
 
     def since(self, version: int) -> bytes | None:
-        """Return what is newer than this version, as ApiChanges in JSON; None if it is too old to know."""
+        """Return the changes since this version, as ApiChanges in JSON. Returns None if it is too old."""
         if version < self._oldest:
             return None
         if version not in self._since:
@@ -104,7 +105,7 @@ class ApiList:
             yield name, entry.body
 
     def _due(self, records: Mapping[str, Api]) -> Collection[str]:
-        """Return every name there is or was, if it is time to render them all."""
+        """Return all names, including those of deleted APIs, if it is time to render them all."""
         now = self._context.clock.monotonic()
         if self._gateway.take() or self._rendered_at is None or now - self._rendered_at >= RENDER_EVERY:
             self._rendered_at = now
@@ -123,7 +124,7 @@ class ApiList:
         self._whole = None
         self._since.clear()
         for name, body in fresh.items():
-            self._entries.pop(name, None)  # so that it becomes the last one
+            self._entries.pop(name, None)  # so that it moves to the end: entries are ordered by version
             self._entries[name] = _Entry(self._version, body)
         self._forget_gone()
 

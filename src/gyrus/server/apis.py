@@ -1,4 +1,4 @@
-"""What there is, and acts on one API."""
+"""Routes that read APIs, and routes that act on one API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gyrus.server.problems import responses
 from gyrus.state.store import KEPT_EVENTS
 
 LAST_ID = 2**63 - 1
-"""No event has a higher id."""
+"""The highest possible id of an event."""
 
 router = APIRouter(prefix="/apis")
 
@@ -31,26 +31,26 @@ _OF_AN_ACT = responses(problem.UNKNOWN_API, problem.CONFLICT, problem.STORAGE_FU
 
 @router.get("", responses=responses())
 async def list_apis(views: ViewsDep) -> list[ApiView]:
-    """All APIs, by name."""
+    """List all APIs, by name."""
     return await views.every()
 
 
 @router.get("/{name}", responses=_OF_ONE)
 async def get_api(name: str, views: ViewsDep) -> ApiView:
-    """One API in a sentence."""
+    """Return a short view of one API."""
     return await views.one(name)
 
 
 @router.get("/{name}/description", responses=_OF_ONE)
 async def describe_api(name: str, views: ViewsDep) -> ApiDescription:
-    """Everything about one API."""
+    """Return the full description of one API."""
     await views.flush_events()
     return await views.whole(name)
 
 
 @router.get("/{name}/revisions", responses=_OF_ONE)
 async def list_revisions(name: str, views: ViewsDep) -> list[RevisionView]:
-    """Its history, newest first."""
+    """List the API's revisions with their rollouts, newest first."""
     return list(await views.history(name))
 
 
@@ -62,9 +62,12 @@ async def list_events(
     after: Annotated[int, Query(ge=0, le=LAST_ID)] = 0,
     limit: Annotated[int, Query(ge=0, le=KEPT_EVENTS)] = 100,
 ) -> list[EventView]:
-    """What happened to it, oldest first: the latest `limit`, none before `since` (seconds since the epoch),
-    and none but those with an id above `after`. To follow the events, ask for those after the last one's id:
-    an event that happens again gets a new id."""
+    """List the API's latest events, oldest first.
+
+    At most `limit` events are returned, none before `since` (seconds since the epoch), and only those with an
+    id above `after`. To follow the events, request those after the last one's id: an event that happens again
+    gets a new id.
+    """
     await views.flush_events()
     return list(await views.events(name, since, after, limit))
 
@@ -78,7 +81,7 @@ async def list_events(
 async def roll_back(
     name: str, context: ContextDep, views: ViewsDep, request: RollbackRequest | None = None
 ) -> Deployed:
-    """Want an earlier revision again."""
+    """Roll back to an earlier revision."""
     to = request.to if request else None
     api = await context.store.rollback(name, to, context.clock.now())
     audit.begun(context, api)
@@ -87,7 +90,7 @@ async def roll_back(
 
 @router.post("/{name}/refresh", responses=_OF_AN_ACT)
 async def refresh(name: str, context: ContextDep, views: ViewsDep) -> Deployed:
-    """Replace its replicas by new ones of the same revision."""
+    """Replace the API's replicas with new ones of the same revision."""
     api = await context.store.refresh(name, context.clock.now())
     audit.begun(context, api)
     return await views.begun(api)
@@ -95,7 +98,7 @@ async def refresh(name: str, context: ContextDep, views: ViewsDep) -> Deployed:
 
 @router.delete("/{name}", status_code=202, responses=_OF_AN_ACT)
 async def delete_api(name: str, context: ContextDep, views: ViewsDep) -> ApiView:
-    """Want it gone: its replicas drain, then it is removed. Safe to repeat."""
+    """Delete the API: its replicas drain, and then it is removed. Safe to repeat."""
     was_deleting = (await views.api(name)).deleting
     api = await context.store.mark_deleting(name, context.clock.now())
     if not was_deleting:

@@ -1,4 +1,4 @@
-"""The operator's HTTP API, put together."""
+"""The assembly of the operator's HTTP API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ROUTERS = (
 
 
 def build_app(context: ServerContext) -> FastAPI:
-    """An ASGI application. Serve it with :func:`gyrus.server.serving.serve`."""
+    """Build the ASGI application. Serve it with :func:`gyrus.server.serving.serve`."""
     app = FastAPI(
         title="gyrus operator",
         summary="Deploy machine-learning models as production APIs",
@@ -52,7 +52,7 @@ def build_app(context: ServerContext) -> FastAPI:
 
 
 def closing(app: FastAPI) -> asyncio.Event:
-    """Set it, and streams end."""
+    """Return the event that ends all streams when it is set."""
     return cast(asyncio.Event, app.state.closing)
 
 

@@ -1,4 +1,4 @@
-"""The traces of a user's act: an event for people, and a signal for control."""
+"""The records of a user's act: an event for people, and a signal for control."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _BEGUN = {
 
 
 def begun(context: ServerContext, *apis: Api) -> None:
-    """Rollouts of these were begun, and are stored."""
+    """Notify control of rollouts that were begun and stored, and record their events."""
     context.board.intent_signals.notify(*(api.name for api in apis))
     context.events.record(*(_event(context, api, *_BEGUN[api.target.cause]) for api in apis))
 
 
 def deleted(context: ServerContext, api: Api) -> None:
-    """This one is no longer wanted, and that is stored."""
+    """Notify control of a stored deletion, and record its event."""
     context.board.intent_signals.notify(api.name)
-    context.events.record(_event(context, api, "Deleted", "Deletion was asked for"))
+    context.events.record(_event(context, api, "Deleted", "Deletion was requested"))
 
 
 def _event(context: ServerContext, api: Api, reason: str, message: str) -> Event:

@@ -1,4 +1,4 @@
-"""Nobody gets an answer without the token."""
+"""The check of the bearer token: no request is answered without it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gyrus.server.problems import answer, document
 
 
 class Authorisation:
-    """Asks every request for the bearer token before anything else looks at it."""
+    """Checks the bearer token of every request before any other code reads it."""
 
     def __init__(self, app: ASGIApp, context: ServerContext) -> None:
         self._app = app
@@ -33,5 +33,6 @@ class Authorisation:
 
     def _allows(self, headers: Headers) -> bool:
         scheme, _, token = headers.get(TOKEN_HEADER, "").partition(" ")
+        # Takes the same time for every token, so that timing does not reveal how much of it is right.
         same = hmac.compare_digest(token.strip().encode(), self._context.token.encode())
         return scheme.lower() == "bearer" and same

@@ -1,4 +1,4 @@
-"""What the API is made of: given to it once, when it is built."""
+"""The dependencies of the API, passed to it once, when it is built."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from gyrus.state.store import Store
 
 
 class PackageUploads(Protocol):
-    """Keeps uploaded packages. Raises :mod:`gyrus.packaging.errors`."""
+    """The store of uploaded packages. Raises :mod:`gyrus.packaging.errors`."""
 
     def has(self, digest: str) -> bool: ...
 
     async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> int:
-        """Keep these bytes, unless they do not match the digest or are too many. Returns how many."""
+        """Keep these bytes, unless they do not match the digest or are too many. Returns their number."""
         ...
 
 
 class Logs(Protocol):
-    """What replicas printed."""
+    """The output of replicas."""
 
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]: ...
 
@@ -40,12 +40,12 @@ class ServerContext:
     clock: Clock
     events: EventRecorder
     token: str
-    """What every call must bring."""
+    """The bearer token that every request must have."""
     info: Callable[[], OperatorInfo]
     capacity: Callable[[], CapacityView | None] = lambda: None
-    """What there is for replicas; None: unknown."""
+    """The machine's capacity for replicas. None if it is unknown."""
     stop: Callable[[], Awaitable[None]]
-    """Ask the whole platform to stop. Returns at once."""
+    """Request a stop of the whole platform. Returns at once."""
 
     @property
     def gateway(self) -> str:

@@ -1,4 +1,4 @@
-"""What route functions ask for by the type of their argument."""
+"""Dependencies that route functions declare by the type of an argument."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gyrus.server.api_list import ApiList
 from gyrus.server.context import ServerContext
 from gyrus.server.views import Views
 
-# Coroutines, since FastAPI would run plain functions in threads.
+# These are coroutines because FastAPI would run plain functions in threads.
 
 
 async def _context(request: Request) -> ServerContext:
@@ -34,5 +34,5 @@ ContextDep = Annotated[ServerContext, Depends(_context)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ApiListDep = Annotated[ApiList, Depends(_api_list)]
 ClosingDep = Annotated[asyncio.Event, Depends(_closing)]
-"""Set when the server is about to end: streams end too."""
+"""The event that is set when the server is about to end, so that streams end too."""
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the package, in hex")]

@@ -1,4 +1,4 @@
-"""Deploying."""
+"""The route that deploys APIs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gyrus.state.errors import UnknownPackage
 router = APIRouter()
 
 SOURCE = "apis"
-"""The field of the request that faults are found in."""
+"""The field of the request that faults refer to."""
 
 
 @router.post(
@@ -32,7 +32,7 @@ SOURCE = "apis"
     ),
 )
 async def deploy(request: DeployRequest, context: ContextDep) -> list[Deployed]:
-    """Want these APIs, all or none. Safe to repeat: what is wanted already begins nothing."""
+    """Deploy these APIs, all or none. Safe to repeat: unchanged APIs begin no rollout."""
     specs = checked(request)
     if request.package is not None and not context.packages.has(request.package):
         raise UnknownPackage(request.package)
@@ -45,13 +45,13 @@ async def deploy(request: DeployRequest, context: ContextDep) -> list[Deployed]:
 
 
 def checked(request: DeployRequest) -> tuple[ApiSpec, ...]:
-    """The specifications. Raises SpecError."""
+    """Return the specifications of the request. Raises SpecError."""
     if not request.apis:
-        raise SpecError([_fault(SOURCE, "there is none", "name at least one API to deploy")])
+        raise SpecError([_fault(SOURCE, "the list is empty", "name at least one API to deploy")])
     specs = check(request.apis, SOURCE)
     homeless = [spec.name for spec in specs if spec.needs_package] if request.package is None else []
     if homeless:
-        remedy = "upload their package, and name its digest"
+        remedy = "upload their package, and send its digest"
         raise SpecError(_fault(f"{SOURCE}: {name}", "its files are missing", remedy) for name in homeless)
     return specs
 

@@ -1,4 +1,4 @@
-"""What an API's replicas printed, line by line."""
+"""The route that returns the output of an API's replicas, line by line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from gyrus.server.stream import LiveResponse, Write
 router = APIRouter()
 
 BATCH = 500
-"""Lines that are sent, and held back for a slow client, at most at once."""
+"""Most lines that are sent in one chunk, and most lines that wait for a slow client."""
 
 KEEP_ALIVE = 10.0
 """Seconds of silence after which an empty line is sent."""
 
 END = b""
-"""Stands after the last line."""
+"""Marks the end, after the last line."""
 
 
 @router.get(
@@ -47,7 +47,7 @@ async def read_logs(
     previous: bool = False,
     tail: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
-    """Its replicas' output in time order. Empty lines mean nothing: they keep a quiet connection open."""
+    """Return the replicas' output in time order. Ignore empty lines: they keep a quiet connection open."""
     await views.api(name)
     query = LogQuery(api=name, replica=replica, since=since, follow=follow, previous=previous, tail=tail)
 
@@ -58,7 +58,7 @@ async def read_logs(
 
 
 async def send_lines(lines: AsyncIterator[LogLine], write: Write, clock: Clock) -> None:
-    """Read and write beside each other, so that what is there already goes out as one chunk."""
+    """Read and write concurrently, so that all lines that are ready are sent as one chunk."""
     waiting: asyncio.Queue[bytes] = asyncio.Queue(BATCH)
     async with asyncio.TaskGroup() as group:
         group.create_task(_read(lines, waiting), name="read logs")
@@ -66,7 +66,7 @@ async def send_lines(lines: AsyncIterator[LogLine], write: Write, clock: Clock) 
 
 
 async def _read(lines: AsyncIterator[LogLine], waiting: asyncio.Queue[bytes]) -> None:
-    """Each line as JSON, and END after the last."""
+    """Queue each line as JSON, and END after the last."""
     async with _closing(lines):
         async for line in lines:
             await waiting.put(orjson.dumps(line) + b"\n")
@@ -90,7 +90,7 @@ async def _silence(clock: Clock) -> bytes:
 
 @asynccontextmanager
 async def _closing(lines: AsyncIterator[LogLine]) -> AsyncGenerator[None]:
-    """A generator that is left in the middle releases its files at once."""
+    """Close a generator at the block's end, so that it releases its files at once even in the middle."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What is wanted, runs and waits, for Prometheus."""
+"""Metrics of replicas, requests and decisions, for Prometheus."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ router = APIRouter()
     responses=responses() | {200: {"description": "Prometheus's text format", "content": {"text/plain": {}}}},
 )
 async def get_metrics(context: ContextDep) -> Response:
-    """Replicas, requests and decisions of every API, for Prometheus."""
+    """Return the metrics of all APIs, in Prometheus's text format."""
     collector = BoardCollector(await context.store.apis(), snapshot_of(context.board))
     return Response(await asyncio.to_thread(_rendered, collector), media_type=MEDIA_TYPE)
 
 
 def snapshot_of(board: Board) -> Board:
-    """Return the board as it is now: a thread reads it while the present goes on changing."""
+    """Return a copy of the board: a thread reads it while the event loop changes the original."""
     return replace(
         board,
         replicas=dict(board.replicas),
@@ -56,7 +56,7 @@ def _rendered(collector: Collector) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class BoardCollector(Collector):
-    """The present as metrics; each has the label ``api``. Pure."""
+    """The metrics of a board. Each has the label ``api``. Pure."""
 
     apis: Sequence[Api]
     board: Board
@@ -66,16 +66,18 @@ class BoardCollector(Collector):
         in_flight = {name: traffic.in_flight for name, traffic in self.board.traffic.items()}
         held, scaling = self.board.held, self.board.scaling
         yield self._gauge("gyrus_in_flight", "Requests that have arrived and are not answered", in_flight)
-        yield self._gauge("gyrus_held", "Requests that wait because no replica is there", held)
+        yield self._gauge("gyrus_held", "Requests that wait because there is no replica", held)
         wanted = {name: view.wanted for name, view in scaling.items()}
-        yield self._gauge("gyrus_autoscaler_wanted", "Replicas that the traffic asks for, unbound", wanted)
+        yield self._gauge(
+            "gyrus_autoscaler_wanted", "Replicas that the traffic requires, before limits", wanted
+        )
         yield from self._pools()
         yield self._decisions()
         yield self._starts()
         yield self._dropped_events()
 
     def _replicas(self) -> Metric:
-        """``state``: requested, or ready."""
+        """Count replicas. The label ``state`` is ``requested`` or ``ready``."""
         metric = GaugeMetricFamily("gyrus_replicas", "Replicas", labels=["api", "state"])
         for api in self.apis:
             counts = count(api, self.board.replicas.get(api.name, ()))
@@ -84,14 +86,14 @@ class BoardCollector(Collector):
         return metric
 
     def _gauge(self, name: str, meaning: str, values: Mapping[str, float]) -> Metric:
-        """Nothing seen is 0: a series that comes and goes is hard to sum."""
+        """Build a gauge. A missing value is 0, since a series that comes and goes is hard to sum."""
         metric = GaugeMetricFamily(name, meaning, labels=["api"])
         for api in self.apis:
             metric.add_metric([api.name], values.get(api.name, 0))
         return metric
 
     def _pools(self) -> Iterator[Metric]:
-        """By revision; ``generation`` tells a revision from the same one after a refresh."""
+        """Build the metrics by revision. ``generation`` changes when a refresh replaces its replicas."""
         labels = ["api", "revision", "generation"]
         shares = GaugeMetricFamily("gyrus_share", "Part of new requests, 0 to 1", labels=labels)
         in_flight = GaugeMetricFamily(
@@ -115,7 +117,10 @@ class BoardCollector(Collector):
         return iter((shares, in_flight, requests, latencies))
 
     def _decisions(self) -> Metric:
-        """``rule``: what bound it, or empty; ``direction``: up, down or stay."""
+        """Count decisions.
+
+        The label ``rule`` is the rule that bound the decision, or empty. ``direction`` is up, down or stay.
+        """
         meaning = "Decisions since the operator started"
         labels = ["api", "rule", "direction"]
         metric = CounterMetricFamily("gyrus_autoscaler_decisions", meaning, labels=labels)
@@ -125,8 +130,8 @@ class BoardCollector(Collector):
         return metric
 
     def _starts(self) -> Metric:
-        """``kind``: cold or warm."""
-        meaning = "Median of the latest starts, from order to first request, in seconds"
+        """Build the startup times. The label ``kind`` is cold or warm."""
+        meaning = "Median of the latest starts, from order to reachability, in seconds"
         metric = GaugeMetricFamily("gyrus_start_seconds", meaning, labels=["api", "kind"])
         for api in self._names():
             for times in self.board.starts.get(api, ()):
@@ -145,6 +150,6 @@ class BoardCollector(Collector):
 
 
 def _quantiles(traffic: TrafficView) -> Iterator[tuple[str, float]]:
-    """In milliseconds; what was not measured is left out."""
+    """Yield the measured quantiles, in milliseconds."""
     known = {"0.5": traffic.p50, "0.95": traffic.p95, "0.99": traffic.p99}
     return ((quantile, value) for quantile, value in known.items() if value is not None)

@@ -14,7 +14,7 @@ _SECURITY = {"token": {"type": "http", "scheme": "bearer", "description": "The t
 
 
 def install(app: FastAPI) -> None:
-    """Describe problems and the token besides what the routes tell."""
+    """Add problems and the bearer token to the description that FastAPI derives from the routes."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

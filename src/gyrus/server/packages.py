@@ -1,4 +1,4 @@
-"""Uploading the files of APIs."""
+"""Routes that upload the files of APIs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/packages")
 
 @router.head("/{digest}", responses=responses(problem.NOT_FOUND), response_class=Response)
 async def has_package(digest: Digest, context: ContextDep) -> Response:
-    """200 if it has been uploaded, 404 if it has not."""
+    """Answer 200 if the package has been uploaded, else 404."""
     known = context.packages.has(digest) and await context.store.package(digest) is not None
     return Response(status_code=200 if known else 404)
 
@@ -29,7 +29,7 @@ async def has_package(digest: Digest, context: ContextDep) -> Response:
     openapi_extra={"requestBody": {"required": True, "content": {"application/x-tar": {}}}},
 )
 async def upload_package(digest: Digest, request: Request, context: ContextDep) -> Response:
-    """Keep this tar archive. Safe to repeat."""
+    """Store this tar archive. Safe to repeat."""
     size = await context.packages.add(digest, request.stream())
     package = Package(digest=digest, size=size, uploaded_at=context.clock.now())
     await context.store.record_package(package)

@@ -1,4 +1,4 @@
-"""The operator itself."""
+"""Routes of the operator itself."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ router = APIRouter()
 
 @router.get("/info", responses=responses())
 async def get_info(context: ContextDep) -> OperatorInfo:
-    """Which operator this is, and what its machine has for replicas."""
+    """Return the operator's version and addresses, and its machine's capacity for replicas."""
     return replace(context.info(), capacity=context.capacity())
 
 
 @router.post("/stop", status_code=202, response_class=Response, responses=responses())
 async def stop(context: ContextDep) -> Response:
-    """Drain all replicas, stop the gateway, end the operator. What is deployed stays wanted."""
+    """Drain all replicas, stop the gateway, and end the operator. Its next start restores deployed APIs."""
     await context.stop()
     return Response(status_code=202)

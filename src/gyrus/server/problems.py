@@ -1,4 +1,4 @@
-"""Every error of this API as a problem document."""
+"""The problem documents that this API returns for errors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _OF_STATUS = {404: problem.NOT_FOUND, 405: problem.METHOD_NOT_ALLOWED}
 
 
 def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """The document as a response."""
+    """Return the document as a response."""
     content = {key: value for key, value in asdict(problem).items() if value is not None}
     return Response(orjson.dumps(content), problem.status, headers, MEDIA_TYPE)
 
@@ -58,7 +58,7 @@ def document(kind: ProblemType, detail: str) -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Have every exception answered by its problem."""
+    """Answer every exception with its problem."""
     for kind in PROBLEM_OF:
         app.add_exception_handler(kind, _foreseen)
     app.add_exception_handler(SpecError, _invalid_spec)
@@ -69,13 +69,13 @@ def install(app: FastAPI) -> None:
 
 
 def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
-    """For OpenAPI: the problems that a route may answer with, besides those that every route may."""
-    told: dict[int | str, dict[str, Any]] = {}
+    """Describe, for OpenAPI, the problems that a route may answer with, and those that every route may."""
+    described: dict[int | str, dict[str, Any]] = {}
     for kind in (problem.UNAUTHORIZED, *kinds):
-        earlier = told.get(kind.status, {}).get("description")
+        earlier = described.get(kind.status, {}).get("description")
         named = f"{kind.title} (`{kind.type}`)"
-        told[kind.status] = _response(f"{earlier}; {named}" if earlier else named)
-    return told | {"default": _response("Any other problem")}
+        described[kind.status] = _response(f"{earlier}; {named}" if earlier else named)
+    return described | {"default": _response("Any other problem")}
 
 
 def _response(description: str) -> dict[str, Any]:
@@ -108,24 +108,24 @@ async def _unreadable(_request: Request, error: Exception) -> Response:
 
 
 def _place(location: tuple[str | int, ...]) -> str:
-    """``body.apis``, ``query.tail``."""
+    """Format a place such as ``body.apis`` or ``query.tail``."""
     return ".".join(map(str, location))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """Starlette's own: no such route, no such method."""
+    """Answer Starlette's own errors: an unknown route, or a method that it does not have."""
     assert isinstance(error, HTTPException)
     kind = _OF_STATUS.get(error.status_code, problem.BAD_REQUEST)
-    detail = f"{request.method} {request.url.path}: {error.detail}; GET /v1/openapi.json lists what there is."
+    detail = f"{request.method} {request.url.path}: {error.detail}; GET /v1/openapi.json lists all routes."
     return answer(document(kind, detail), error.headers)
 
 
 async def _unheard(_request: Request, _error: Exception) -> Response:
-    """The client went away in the middle of its request: whatever is answered, nobody hears it."""
+    """Answer a client that has disconnected in the middle of its request. It does not receive the answer."""
     return Response(status_code=400)
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    """The server logs the traceback."""
+    """Answer an unexpected error. Uvicorn logs its traceback."""
     detail = f"{request.method} {request.url.path} failed ({type(error).__name__}); see the operator's log."
     return answer(document(problem.INTERNAL, detail))

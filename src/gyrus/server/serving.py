@@ -1,4 +1,4 @@
-"""Serving the API within the operator's own event loop and tasks."""
+"""The HTTP server of the API, within the operator's own event loop and tasks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fastapi import FastAPI
 from gyrus.server.app import closing
 
 GRACE = 5
-"""Seconds that requests get to end when the server does; then they are cancelled."""
+"""Seconds for requests to finish when the server ends. Then they are cancelled."""
 
 
 class CannotListen(Exception):
-    """The address cannot be had. The message is for the user.
+    """The operator cannot listen on its address. The message is for the user.
 
-    └── OperatorPortTaken    somebody else listens there
+    └── OperatorPortTaken    another process listens there
     """
 
 
@@ -30,7 +30,7 @@ class OperatorPortTaken(CannotListen):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to this address; port 0 is any free one. Raises CannotListen."""
+    """Return a socket bound to this address. Port 0 is any free port. Raises CannotListen."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -52,14 +52,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(app: FastAPI, listener: socket.socket, *, started: asyncio.Event, grace: int = GRACE) -> None:
-    """Serve until cancelled, and then: refuse new requests, end streams, let the others end, cancel them.
+    """Serve until cancelled. Then refuse new requests, end streams, and cancel the rest after ``grace``.
 
-    Sets ``started`` when requests are answered. Takes the socket over and closes it.
+    Sets ``started`` when requests are answered. Takes over the socket and closes it.
     """
     server = _Server(app, started, grace)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="operator API")
     try:
-        await asyncio.shield(serving)
+        await asyncio.shield(serving)  # so that a cancellation ends the server in an orderly way, below
     finally:
         closing(app).set()
         server.should_exit = True
@@ -68,7 +68,7 @@ async def serve(app: FastAPI, listener: socket.socket, *, started: asyncio.Event
 
 
 async def _ended(serving: asyncio.Task[None], server: uvicorn.Server) -> None:
-    """Wait for its orderly end; cancelled once more, cut it and what is left of the requests short."""
+    """Wait for the server's orderly end. If cancelled again, cancel it and the remaining requests."""
     try:
         await asyncio.wait([serving])
     finally:
@@ -79,7 +79,7 @@ async def _ended(serving: asyncio.Task[None], server: uvicorn.Server) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the operator, and tells when it has started."""
+    """A server that leaves process signals to the operator, and sets an event when it has started."""
 
     def __init__(self, app: FastAPI, started: asyncio.Event, grace: int) -> None:
         config = uvicorn.Config(
@@ -92,7 +92,7 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=grace,
         )
         super().__init__(config)
-        self._told = started
+        self._started = started
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -100,11 +100,11 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._told.set()
+        self._started.set()
 
 
 def _holder(port: int) -> str:
-    """``NAME (process ID)``, where the system tells."""
+    """Return the listening process as ``NAME (process ID)``, or "another program" if it is unknown."""
     try:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN

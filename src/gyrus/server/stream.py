@@ -1,4 +1,4 @@
-"""Answers that go on until somebody ends them."""
+"""Responses that continue until the client or the server ends them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Write = Callable[[bytes], Awaitable[None]]
 
 
 class LiveResponse(Response):
-    """Runs ``body`` until it returns, the client is gone, or the server closes; then it is cancelled."""
+    """A response that runs ``body`` until it returns, the client disconnects, or the server closes.
+
+    In the last two cases ``body`` is cancelled.
+    """
 
     def __init__(
         self, body: Callable[[Write], Awaitable[None]], media_type: str, closing: asyncio.Event

@@ -1,4 +1,4 @@
-"""Store and board, read together into what callers are told."""
+"""Views of APIs for callers, from the store and the board."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REMEMBERED = 2000
 """Revisions that are kept in memory."""
 
 FLUSH_TIMEOUT = 1.0
-"""Seconds for which reading events waits for those that are not stored yet."""
+"""Seconds for which a read of events waits for those that are not stored yet."""
 
 
 class Views:
@@ -29,7 +29,7 @@ class Views:
         self._revisions: dict[tuple[str, datetime, int], Revision] = {}
 
     async def every(self) -> list[ApiView]:
-        """All APIs, by name."""
+        """Return views of all APIs, by name."""
         seen: list[ApiView] = []
         async for api in slices(await self._context.store.apis(), clock=self._context.clock):
             with suppress(UnknownApi):  # deleted since the list was read
@@ -41,7 +41,8 @@ class Views:
 
     async def whole(self, name: str) -> ApiDescription:
         store = self._context.store
-        # The rollout comes before its API: a rollout that is reported as done then has an API that is live.
+        # The rollout is read before its API, so that a rollout that is reported as done has an API that is
+        # live.
         rollouts = await store.rollouts(name)
         if not rollouts:
             raise UnknownApi(name)
@@ -53,25 +54,28 @@ class Views:
         )
 
     async def history(self, name: str) -> tuple[RevisionView, ...]:
-        """Newest first."""
+        """Return the revisions of an API, newest first."""
         store = self._context.store
         api = await self.api(name)
         return status.revision_views(api, await store.revisions(name), await store.rollouts(name))
 
     async def events(self, name: str, since: float | None, after: int, limit: int) -> tuple[EventView, ...]:
-        """Return the latest with an id above ``after``, oldest first; ``since`` in epoch seconds."""
+        """Return the latest events with ids above ``after``, oldest first. ``since`` is in epoch seconds."""
         await self.api(name)
         latest = await self._context.store.events(name, limit, after)
         return status.event_views(e for e in latest if since is None or e.time.timestamp() >= since)
 
     async def flush_events(self) -> None:
-        """Wait until events that are recorded now can be read: a caller finds those of its own acts."""
+        """Wait until recorded events can be read, so that callers find the events of their own acts.
+
+        Waits for at most FLUSH_TIMEOUT: a store that cannot write events does not prevent reading them.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_TIMEOUT):
                 await self._context.events.flushed()
 
     async def begun(self, api: Api) -> Deployed:
-        """What was begun by an act that made this record."""
+        """Describe the rollout that began with this record."""
         wanted = await self._wanted(api)
         return status.deployed(api, wanted.spec, self._context.gateway, changed=True)
 
@@ -88,7 +92,8 @@ class Views:
         return ApiObservation.on(self._context.board, api.name)
 
     async def _wanted(self, api: Api) -> Revision:
-        """The target's revision. Revisions never change, so that each is read once."""
+        """Return the target's revision. Revisions never change, so each is read only once."""
+        # An API that was deleted and created again has other revisions with the same numbers.
         key = (api.name, api.created_at, api.target.revision)
         if key not in self._revisions:
             revision = await self._context.store.revision(api.name, api.target.revision)

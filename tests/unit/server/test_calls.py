@@ -362,12 +362,12 @@ class TestDeploy:
     async def test_a_handler_without_files(self, client: httpx.AsyncClient) -> None:
         response = await deploy(client, {"name": "iris", "handler": {"path": "handler.py"}})
         assert problem(response, 422, "invalid-spec") == (
-            "apis: iris: its files are missing; upload their package, and name its digest"
+            "apis: iris: its files are missing; upload their package, and send its digest"
         )
 
     async def test_none(self, client: httpx.AsyncClient) -> None:
         assert problem(await deploy(client), 422, "invalid-spec") == (
-            "apis: there is none; name at least one API to deploy"
+            "apis: the list is empty; name at least one API to deploy"
         )
 
     async def test_an_endpoint_that_another_has(self, client: httpx.AsyncClient) -> None:

@@ -268,7 +268,7 @@ async def test_a_client_that_goes_away_is_no_longer_served(
     await store.deploy([spec()], None, START)
     async with watching(remote, "iris") as events:
         await anext(events)
-        assert tasks("_tell") or tasks("content")
+        assert tasks("_send") or tasks("content")
     await eventually(lambda: not tasks("content"))
 
 
