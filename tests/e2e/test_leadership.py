@@ -55,7 +55,7 @@ async def test_the_lock_file_is_removed(platform: Platform, tmp_path: Path) -> N
         operator.resume()
         await until(lambda: has_ended(operator))
         log = platform.home.operator_log.read_text()
-        assert log.count("this operator ends, replicas and gateway go on") == 1
+        assert log.count("this operator ends, replicas and gateway continue") == 1
         assert f"its lock file {platform.home.lock} is gone" in log
         assert "Traceback" not in log
         await asyncio.sleep(1)  # under load, without an operator

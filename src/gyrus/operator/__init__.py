@@ -1,5 +1,5 @@
-"""Builds an operator out of its parts and runs it in one TaskGroup: the only place that knows them all.
+"""The assembly of the operator: it builds the parts and runs them in one TaskGroup.
 
-``python -m gyrus.operator`` is the operator's process. Wiring, order of start and stop, and what belongs to
-the process (lock, token, log, signals) are here; what the parts do is not.
+``python -m gyrus.operator`` is the operator's process. Wiring, the order of start and stop, and the resources
+of the process (lock, token, log, signals) belong here. This is the only package that imports all parts.
 """

@@ -32,10 +32,10 @@ def main() -> int:
         return 1
     except BaseException as error:
         if lost := leadership.loss(error):
-            announcement.failed(f"The operator ended while it started: {lost}.")
+            announcement.failed(f"The operator stopped while it started: {lost}.")
             return leadership.EXIT_CODE
         log.exception("the operator has failed")
-        announcement.failed(f"The operator failed at its start; {home.operator_log} says why.")
+        announcement.failed(f"The operator failed while it started; see {home.operator_log}.")
         raise
     return 0
 
@@ -46,9 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gateway-port", type=int, default=8080)
     parser.add_argument("--operator-port", type=int, default=8079)
     parser.add_argument("--overcommit", action="store_true", help="do not count replicas' CPU and memory")
-    parser.add_argument("--ready-fd", type=int, help="file descriptor that is told when the operator serves")
+    parser.add_argument("--ready-fd", type=int, help="file descriptor to notify when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
-    parser.add_argument("--clean", action="store_true", help="end what a dead operator has left, then exit")
+    parser.add_argument(
+        "--clean", action="store_true", help="stop orphaned replicas and the gateway, then exit"
+    )
     return parser
 
 
@@ -62,7 +64,7 @@ async def _lead(arguments: argparse.Namespace, home: Home, announcement: ReadyNo
 async def _run(
     arguments: argparse.Namespace, home: Home, announcement: ReadyNotification, lock: Leadership
 ) -> None:
-    from gyrus.operator.operator import (  # heavy: only once the home is ours
+    from gyrus.operator.operator import (  # imported late, since it is slow: a second operator must fail fast
         OperatorSettings,
         StopRequest,
         clean,

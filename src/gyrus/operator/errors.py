@@ -1,4 +1,4 @@
-"""Reasons for an operator's end before it is asked to end.
+"""Errors that end an operator without a request to stop.
 
 ├── StartError       it cannot start
 └── LeadershipLost   another operator may lead now
@@ -12,4 +12,4 @@ class StartError(Exception):
 
 
 class LeadershipLost(Exception):
-    """The message is the reason."""
+    """The operator does not lead any more. The message is the reason."""

@@ -1,4 +1,4 @@
-"""How many files and connections the operator may have open."""
+"""The limit of files and connections that the operator may have open."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import resource
 from contextlib import suppress
 
 ENOUGH = 65_536
-"""More is no use, and what inherits it may count them all."""
+"""Highest limit to set. More is of no use, and a program that inherits the limit may iterate over it."""
 OTHERS = 512
-"""Of the operator's own, and of its streams of logs and events."""
+"""Files reserved for the operator itself, and for its streams of logs and events."""
 
 
 def raise_file_limit() -> int:
-    """Raise the limit as far as is allowed; how many held requests it leaves room for."""
+    """Raise the limit as far as allowed. Returns the number of requests that can be held within it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < most:
-        with suppress(OSError, ValueError):  # macOS may allow less than its hard limit says
+        with suppress(OSError, ValueError):  # macOS may allow less than its hard limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
     available = ENOUGH if soft == resource.RLIM_INFINITY else soft

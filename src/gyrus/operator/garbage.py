@@ -1,8 +1,8 @@
-"""Keeps the garbage collector from holding the event loop.
+"""Short garbage collections, so that they do not block the event loop.
 
-A full collection visits every object that is alive: 0.3 s for 100,000 replicas, in the middle of anything. So
-what survives one is frozen (:func:`gc.freeze`), and the next visits only what is newer. Reference counting
-still frees frozen objects; only a cycle of them is not found, until the rare thorough collection.
+A full collection visits every object that is alive: 0.3 s for 100,000 replicas, at any moment. So the objects
+that survive one are frozen (:func:`gc.freeze`), and the next one visits only newer objects. Reference
+counting still frees frozen objects. Only cycles of them remain until the rare thorough collection.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from gyrus.aio.clock import Clock
 
 FULL = 2
-"""Collections of the middle generation for a full one; Python has 10. A full one visits what these have left:
-some 14,000 new objects at most, which is 4 ms."""
+"""Collections of the middle generation before a full one (Python's default is 10). A full one visits the
+objects that survived these: some 14,000 at most, which takes 4 ms."""
 
 THOROUGH = 3600.0
-"""Seconds between two collections that visit frozen objects, too."""
+"""Seconds between two collections that also visit frozen objects."""
 
 
 async def collect_garbage(clock: Clock) -> None:
-    """Freeze what is alive now and what survives later collections, until cancelled."""
+    """Freeze the objects that are alive now and those that survive later collections, until cancelled."""
     with _freezing_survivors():
         while True:
             _collect_thoroughly()
@@ -45,10 +45,12 @@ def _freezing_survivors() -> Generator[None]:
 def _collect_thoroughly() -> None:
     gc.unfreeze()
     gc.collect()
-    gc.collect()  # nearly nothing is left to visit: the collector takes its next measure from that
+    # The first one has frozen its survivors, so this one visits almost no object. Python derives from that
+    # number when the next full collection is worthwhile, and would otherwise postpone it.
+    gc.collect()
 
 
 def _freeze(phase: str, info: dict[str, int]) -> None:
-    """A callback of the collector's."""
+    """Freeze the survivors of a full collection. The collector calls this at its start and end."""
     if phase == "stop" and info["generation"] == 2:
         gc.freeze()

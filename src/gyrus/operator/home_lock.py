@@ -1,6 +1,7 @@
 """The home of an operator: its folders, its lock, and the token of its API.
 
-Leadership on one machine is the lock of the home. The kernel releases it with the process, however that ends.
+On one machine, the home's lock is the leadership. The kernel releases it when the process ends, even if
+killed.
 """
 
 from __future__ import annotations
@@ -19,26 +20,26 @@ from gyrus.contract.home import Home
 from gyrus.operator.errors import StartError
 
 CHECK = 1.0
-"""Seconds between two looks at whether the lock file is still the one that is locked."""
+"""Seconds between two checks that the lock file is still the locked one."""
 
 
 @dataclass(slots=True)
 class HomeLock:
-    """The leadership of the operator that holds its home's lock. Implements
-    :class:`gyrus.operator.leadership.Leadership`.
+    """The leadership of the operator that holds its home's lock.
 
-    Two locks: on the lock file, and on the home's folder itself. A lock file can be removed or replaced, and
-    would let a second operator in; the folder's lock keeps it out until the first one has noticed and ended.
+    Implements :class:`gyrus.operator.leadership.Leadership`. There are two locks: on the lock file, and on
+    the home's folder itself. If the lock file is removed or replaced, a second operator could lock the new
+    file. The folder's lock keeps it out until the first operator has noticed that and ended.
     """
 
     home: Home
     clock: Clock = field(default_factory=SystemClock)
     _file: int = -1
-    """Its descriptor, while it is locked."""
+    """Descriptor of the locked lock file. -1 before it is locked."""
 
     @asynccontextmanager
     async def acquire(self) -> AsyncGenerator[None]:
-        """Make the home's folders and hold its locks. Raises StartError where either cannot be had."""
+        """Create the home's folders and hold its locks. Raises StartError if that is not possible."""
         make_folders(self.home)
         with ExitStack() as held:
             held.enter_context(_opened(self.home.root, os.O_RDONLY | os.O_DIRECTORY, self._lock_folder))
@@ -46,7 +47,7 @@ class HomeLock:
             try:
                 yield
             finally:
-                with suppress(OSError):  # something of ours goes on without us, and listens there
+                with suppress(OSError):  # not empty while replicas or the gateway continue to listen there
                     self.home.run.rmdir()
 
     async def lost(self) -> str:
@@ -55,7 +56,7 @@ class HomeLock:
         return reason
 
     def _check(self) -> str | None:
-        """Return what has become of the lock file; None: nothing."""
+        """Return the reason why the lock file is not the locked one any more. Returns None if it is."""
         held = os.fstat(self._file)
         try:
             found = self.home.lock.stat()
@@ -66,8 +67,8 @@ class HomeLock:
         return None
 
     def _lock_folder(self, descriptor: int) -> None:
-        """Lock it, unless it is on a file system that locks no folders, such as NFS."""
-        with suppress(OSError):
+        """Lock the folder, unless its file system cannot lock folders, such as NFS."""
+        with suppress(OSError):  # StartError is no OSError: a lock held by another operator is still refused
             self._lock(descriptor)
 
     def _lock(self, descriptor: int) -> None:
@@ -82,7 +83,7 @@ class HomeLock:
 
 @contextmanager
 def _opened(path: Path, flags: int, lock: Callable[[int], None]) -> Generator[int]:
-    """A descriptor of this file, locked; closing it releases the lock."""
+    """Open and lock this file. The end of the block closes it, which releases the lock."""
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         lock(descriptor)
@@ -92,7 +93,7 @@ def _opened(path: Path, flags: int, lock: Callable[[int], None]) -> Generator[in
 
 
 def make_folders(home: Home) -> None:
-    """Create what is missing, readable by its owner only."""
+    """Create the missing folders, readable by their owner only. Raises StartError."""
     try:
         for folder in (home.root, home.run, home.operator_log.parent, home.envoy, home.replicas):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,14 +110,15 @@ def make_folders(home: Home) -> None:
 
 
 def remove_run_folder(home: Home) -> None:
-    """Nothing listens any more: leave no file outside the home."""
+    """Remove the folder of sockets, which is outside the home. No process may listen there any more."""
     shutil.rmtree(home.run, ignore_errors=True)
 
 
 def token_of(home: Home) -> str:
-    """The operator's bearer token, made at the first start. Its file is readable by its owner only.
+    """Return the operator's bearer token. The first start creates it, in a file that only its owner reads.
 
-    An empty file (the machine died while it was written) holds no token: every caller would know that one.
+    An empty file (after a failure of the machine) is no token, since every caller would know it. A new one is
+    created then.
     """
     if not home.token.exists() or not home.token.read_text().strip():
         _write_secret(home.token, secrets.token_urlsafe(32))

@@ -1,7 +1,7 @@
-"""Leadership: of several operators, one acts for a platform.
+"""Leadership: of several operators, only one acts for a platform.
 
-An operator that has lost it stops acting at once, and then its process ends. Replicas and gateway go on, and
-the next leader adopts them.
+An operator that has lost it stops acting at once, and then its process ends. Replicas and gateway continue,
+and the next leader adopts them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXIT_CODE = 3
 """The exit code of an operator that has lost its leadership."""
 
 END_TIMEOUT = 10.0
-"""Seconds for an orderly end after the loss; then the process ends all the same."""
+"""Seconds for an orderly end after the loss. Then the process exits even if something hangs."""
 
 
 class Leadership(Protocol):
@@ -31,33 +31,33 @@ class Leadership(Protocol):
         """Enter the block once this process leads, and release the leadership after it.
 
         May wait for as long as another process leads, and may renew the leadership while the block runs.
-        Raises StartError where waiting makes no sense.
+        Raises StartError if waiting is useless.
         """
         ...
 
     async def lost(self) -> str:
-        """Within that block: return why this process leads no more, as soon as that is so."""
+        """Wait, within that block, until this process no longer leads. Returns the reason."""
         ...
 
 
 async def require(leadership: Leadership) -> None:
-    """Raise LeadershipLost once it is lost. In a TaskGroup, that cancels all that acts, at once."""
+    """Raise LeadershipLost once it is lost. In a TaskGroup, this cancels all other tasks at once."""
     reason = await leadership.lost()
-    log.error("this operator ends, replicas and gateway go on: %s", reason)
-    _end_process_within(END_TIMEOUT)
+    log.error("this operator ends, replicas and gateway continue: %s", reason)
+    _end_process_within(END_TIMEOUT)  # armed before the cancellation, since a task may not react to that
     raise LeadershipLost(reason)
 
 
 def loss(error: BaseException) -> LeadershipLost | None:
-    """Return the loss, if this is one, or a group with one."""
+    """Return the loss if this error is one, or is a group that contains one. Returns None otherwise."""
     if isinstance(error, LeadershipLost):
         return error
-    inner: Sequence[BaseException] = getattr(error, "exceptions", ())  # only groups have it
+    inner: Sequence[BaseException] = getattr(error, "exceptions", ())  # only exception groups have it
     return next(filter(None, map(loss, inner)), None)
 
 
 def _end_process_within(seconds: float) -> None:
-    """A thread that hangs, or a cleanup, must not keep a process alive that leads no more."""
+    """Exit after these seconds, even if a thread or a cleanup hangs: another operator may lead by then."""
     timer = threading.Timer(seconds, os._exit, (EXIT_CODE,))
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""The operator: its parts, wired, started in order and stopped in order."""
+"""The operator: the wiring of its parts, and the order in which they start and stop."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 
 WITHDRAWAL_PATIENCE = 2.0
-"""Seconds that the gateway gets to confirm that it sends no more requests."""
+"""Seconds for the gateway to acknowledge that it sends no more requests."""
 
 STOP_GRACE = 20.0
-"""Seconds that replicas get to finish their requests when the whole platform is stopped."""
+"""Seconds for replicas to finish their requests when the whole platform stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +61,16 @@ class OperatorSettings:
     operator_port: int
     gateway_port: int
     overcommit: bool = False
-    """Do not count the CPU and memory that replicas ask for."""
+    """True to ignore the CPU and memory that replicas request."""
 
 
 class StopRequest:
-    """Whether, and how, the operator should end."""
+    """A request to stop the operator alone, or the whole platform."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.everything = False
-        """Stop replicas and gateway too; else they go on without an operator."""
+        """True to stop replicas and gateway too. Otherwise they continue without an operator."""
 
     def leave(self) -> None:
         self.asked.set()
@@ -80,13 +80,13 @@ class StopRequest:
         self.asked.set()
 
     async def stop_everything(self) -> None:
-        """The same, for the operator's API."""
+        """Request a stop of the whole platform, as the operator's API does."""
         self.end_everything()
 
 
 @dataclass(slots=True)
 class Operator:
-    """All parts of one operator, wired."""
+    """The wired parts of one operator."""
 
     settings: OperatorSettings
     board: Board
@@ -103,15 +103,19 @@ class Operator:
 async def operate(
     settings: OperatorSettings, announcement: ReadyNotification, ending: StopRequest, leadership: Leadership
 ) -> None:
-    """Run until asked to end. Raises StartError where the operator cannot start, and LeadershipLost (in a
-    group) where another may lead now."""
+    """Run until a stop is requested.
+
+    Raises StartError if the operator cannot start, and LeadershipLost (in a group) if another one may lead
+    now.
+    """
     home = settings.home
     listener = _listen(settings)
     async with AsyncExitStack() as stack:
         store = await _open(stack, home)
         operator = _wire(settings, store, ending)
         await _adopt(operator)
-        await operator.controller.restore()  # before the gateway asks: it must never see an empty platform
+        # Before the gateway can request its configuration: an empty board would remove all routes.
+        await operator.controller.restore()
         try:
             await _run(operator, listener, announcement, ending, leadership)
         finally:
@@ -191,8 +195,11 @@ async def _run(
     ending: StopRequest,
     leadership: Leadership,
 ) -> None:
-    """Traffic's parts outlive the parts that decide: they are stopped last, or left running. The activator
-    listens before the gateway is told of it, and answers before the gateway goes."""
+    """Run all parts until a stop is requested.
+
+    The parts that carry traffic outlive the parts that decide: they stop last, or are left running. The
+    activator listens before the gateway gets its address, and answers its requests before the gateway stops.
+    """
     async with operator.activator.serving(), asyncio.TaskGroup() as group:
         leading = group.create_task(require(leadership), name="leadership")
         backend = group.create_task(operator.backend.run(), name="backend")
@@ -228,14 +235,14 @@ async def _announce(operator: Operator, started: asyncio.Event, announcement: Re
 
 
 async def _running(board: Board) -> None:
-    """Returns when the gateway serves what it should."""
+    """Wait until the gateway serves its configuration."""
     with board.gateway_signals.listen() as listener:
         while board.gateway != "running":
             await listener.wait()
 
 
 async def clean(home: Home) -> None:
-    """End what a dead operator has left: replicas and gateway."""
+    """Stop the orphaned replicas and gateway of an operator that has exited."""
     backend = LocalBackend(home, PackageStore(home.packages, home.projects), SystemClock())
     gateway = LocalGateway(Board(), home)
     await backend.adopt()

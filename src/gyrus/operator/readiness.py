@@ -1,4 +1,4 @@
-"""Readiness: an operator's report to its starter, and to later callers, that it serves."""
+"""The notification that the operator serves: to the process that started it, and to later commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gyrus.contract.home import Home
 
 
 class ReadyNotification:
-    """One line through ``--ready-fd``, then the file that the CLI looks for."""
+    """One line through ``--ready-fd``, and the file in which the CLI finds the operator."""
 
     def __init__(self, home: Home, ready_fd: int | None) -> None:
         self._home = home
@@ -29,11 +29,11 @@ class ReadyNotification:
         }
         temporary = self._home.operator_file.with_suffix(".new")
         temporary.write_text(json.dumps(facts))
-        temporary.replace(self._home.operator_file)
-        self._tell({"ready": True})
+        temporary.replace(self._home.operator_file)  # atomic: no command reads half a file
+        self._notify({"ready": True})
 
     def failed(self, message: str) -> None:
-        self._tell({"error": message})
+        self._notify({"error": message})
 
     def withdraw(self) -> None:
         """Remove the file, unless another operator has written it since."""
@@ -41,8 +41,8 @@ class ReadyNotification:
             if json.loads(self._home.operator_file.read_bytes())["pid"] == os.getpid():
                 self._home.operator_file.unlink()
 
-    def _tell(self, message: dict[str, object]) -> None:
-        """Report to the starter, which may be gone already."""
+    def _notify(self, message: dict[str, object]) -> None:
+        """Notify the process that started this one, which may have exited already."""
         if self._ready_fd is None:
             return
         with suppress(OSError):

@@ -117,5 +117,5 @@ def test_all_that_acts_is_cancelled_and_the_process_ends_whatever_hangs(cleanup:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == EXIT_CODE, done.stderr
     assert done.stdout == "acts no more\n"
-    assert "this operator ends, replicas and gateway go on: another one renewed it" in done.stderr
+    assert "this operator ends, replicas and gateway continue: another one renewed it" in done.stderr
     assert time.monotonic() - begun < 20
