@@ -109,8 +109,8 @@ class Store(Protocol):
         An event with an id repeats the stored event of that id and replaces it: the counts add up. If that
         event is no longer stored, the new one is stored alone. Of each API the newest 1,000 are kept.
 
-        Unlike every other write, this one is safe at once from the end of the process only, and from a
-        failure of the machine a moment later. So deploys never wait until events are on disk.
+        Unlike other writes, these are on disk only a moment later. Until then they survive the end of the
+        process, but not a failure of the machine. So deploys never wait until events are on disk.
         """
         ...
 

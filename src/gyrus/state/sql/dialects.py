@@ -33,7 +33,7 @@ class Writing(Enum):
     DURABLE = "durable"
     """On disk."""
     RELAXED = "relaxed"
-    """Safe from the end of this process, and on disk a moment later."""
+    """Safe even if this process ends, and on disk a moment later."""
 
 
 BUSY_TIMEOUT = 30.0
