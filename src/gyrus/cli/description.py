@@ -31,12 +31,11 @@ from gyrus.contract.operator import (
     StartupTimes,
     TrafficView,
 )
-from gyrus.contract.replica import Phase
+from gyrus.contract.replica import FAILING
 
 REPLICA_HEADERS = ("REPLICA", "REVISION", "PHASE", "RESTARTS", "AGE", "")
 POOL_HEADERS = ("REVISION", "GENERATION", "SHARE", "IN FLIGHT", "REQUESTS", "5XX", "P50", "P95", "P99")
 EVENT_HEADERS = ("AGE", "REASON", "REPLICA", "")
-TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
 
 
 def described(description: ApiDescription, now: float | None = None) -> str:
@@ -106,7 +105,7 @@ def _failures(replicas: tuple[ReplicaView, ...]) -> Iterator[str]:
     """Yield each troubled replica's reason and last lines."""
     for replica in replicas:
         status = replica.status
-        if status.phase not in TROUBLED and not (status.restarts and status.last_lines):
+        if status.phase not in FAILING and not (status.restarts and status.last_lines):
             continue
         reason = click.style(f"{status.reason or 'last failure'}:", fg="red")
         lines = "\n".join(status.last_lines)

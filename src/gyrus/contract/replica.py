@@ -90,6 +90,13 @@ class RestartPolicy(StrEnum):
     twice, not even where nothing is known of how the first run ended."""
 
 
+FAILING = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
+"""Phases of a replica that has a fault, the worst first."""
+
+BECOMING = (Phase.PENDING, Phase.BUILDING, Phase.STARTING)
+"""Phases on the way to READY, in their order."""
+
+
 class StartKind(StrEnum):
     """The kind of a replica's start."""
 

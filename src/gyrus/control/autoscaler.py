@@ -18,6 +18,7 @@ from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
 from gyrus.autoscaling.policy import Decision, Policy, Sample
 from gyrus.contract.operator import ScalingView
+from gyrus.contract.times import rfc3339
 from gyrus.contract.workload import ComputeResources
 from gyrus.control.events import scaled_event, shortage_event
 from gyrus.control.ready_count import NONE, ReadyCount
@@ -30,7 +31,6 @@ from gyrus.state.board import Board
 from gyrus.state.errors import NotFound, StaleVersion
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.records import Api, Event
-from gyrus.state.status import rfc3339
 from gyrus.state.store import Store
 from gyrus.state.transitions import is_proven
 

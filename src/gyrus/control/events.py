@@ -9,14 +9,13 @@ from itertools import chain
 from gyrus.autoscaling.policy import Decision
 from gyrus.contract.fork_server import ForkServerPhase
 from gyrus.contract.operator import ForkServerView, Outcome
-from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus
+from gyrus.contract.replica import FAILING, Phase, ProcessStatus, Reason, ReplicaStatus
 from gyrus.control.verdict import Verdict
 from gyrus.state.board import Replica
 from gyrus.state.records import Api, Event
 
 NORMAL = "normal"
 WARNING = "warning"
-TROUBLED = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
 
 
 def replica_events(
@@ -64,7 +63,7 @@ def _process_changes(before: ReplicaStatus | None, status: ReplicaStatus) -> Ite
         return
     for old, new in zip(before.processes, status.processes, strict=False):
         name = f"Process {new.index} of replica {status.id}"
-        if new.phase in TROUBLED and (new.phase, new.reason) != (old.phase, old.reason):
+        if new.phase in FAILING and (new.phase, new.reason) != (old.phase, old.reason):
             yield WARNING, str(new.reason or "ProcessFailed"), f"{name}: {new.message}"
         elif new.phase is Phase.READY and _came_back(old, new):
             yield NORMAL, "ProcessReady", f"{name} is ready again (restarts so far: {new.restarts})"

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.replica import BECOMING, Phase, Reason
 from gyrus.control.situation import Situation
 from gyrus.spec.api import UpdateStrategy
 from gyrus.spec.quantities import share_of
 from gyrus.state.board import Replica
-from gyrus.state.status import BECOMING
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,12 @@ from gyrus.contract.operator import (
     StartupTimes,
     Status,
 )
-from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from gyrus.contract.replica import BECOMING, FAILING, Phase, Reason, ReplicaStatus
+from gyrus.contract.times import rfc3339
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.stored import StoredSpec
 from gyrus.state.board import TOTAL_WEIGHT, Board, PoolTraffic, Replica, Traffic
 from gyrus.state.records import Api, Event, Revision, Rollout
-
-FAILING = (Phase.FAILED, Phase.BACKOFF, Phase.UNREADY)
-"""Phases of faulty replicas, the worst first."""
-
-BECOMING = (Phase.PENDING, Phase.BUILDING, Phase.STARTING)
-"""Phases of replicas that are not ready yet, in their order."""
 
 _WHAT_THEY_DO = {
     Phase.PENDING: "waiting to start",
@@ -308,15 +303,6 @@ def rollout_view(rollout: Rollout) -> RolloutView:
 
 def endpoint(spec: StoredSpec, gateway: str) -> str:
     return gateway.rstrip("/") + spec.endpoint_path
-
-
-def rfc3339(time: datetime) -> str:
-    """Format a time in UTC, to the millisecond.
-
-    >>> rfc3339(datetime(2026, 11, 24, 2, 0, 0, 123456, tzinfo=UTC))
-    '2026-11-24T02:00:00.123Z'
-    """
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _replica_view(replica: Replica, api: Api, acknowledged: frozenset[str]) -> ReplicaView:

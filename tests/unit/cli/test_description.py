@@ -9,7 +9,7 @@ import pytest
 
 from gyrus.cli.description import event_row, told_as_line
 from gyrus.contract.operator import EventView
-from gyrus.state.status import rfc3339
+from gyrus.contract.times import rfc3339
 
 
 def event(count: int, ago: float, first_ago: float | None) -> EventView:
