@@ -4,15 +4,15 @@ setup:   ## the project's environment in .venv
 	scripts/setup
 demo:    ## the platform, the iris example, one prediction
 	scripts/demo
-test:    ## every test but the cluster's
+test:    ## all tests but the cluster's
 	scripts/test
 test-fast: ## the tests that start no processes, within a minute
 	scripts/test fast
-check:   ## lint, types, layers, docs
+check:   ## lint, types, layers, plain English, docs
 	scripts/check
-bench:   ## the figures that the README claims
+bench:   ## the figures in the README
 	scripts/bench
-format:  ## as it should look
+format:  ## format the code
 	.venv/bin/ruff format . && .venv/bin/ruff check --fix .
-lock:    ## pin anew what is installed
+lock:    ## pin the dependencies again
 	scripts/lock

@@ -62,6 +62,7 @@ async def test_what_runs_is_adopted_and_no_request_fails(earlier: Platform, tmp_
     earlier.gyrus("deploy", project.write(echo(1), nap(), handler=ECHO_REVISION), "--yes")
     earlier.gyrus("deploy", project.write(echo(2), nap(), handler=ECHO_REVISION), "--yes")
     await until(lambda: earlier.json("get", "nap")["status"] == "idle")
+    await until(lambda: len(supervisors(earlier)) == 2)  # the first revision's have drained
     before, pids = earlier.json("get", "echo"), supervisors(earlier)
     envoy = next(p for p in earlier.processes() if "--restart-epoch" in p.cmdline())
 

@@ -132,10 +132,10 @@ class ForkServerUnderTest:
         path = self.prepare(**changes)
         with self.call() as line:
             line.send(os.fsencode(path))
-            born = decode(ForkReply, line.recv(4096))
-            assert born.refused == ""
+            reply = decode(ForkReply, line.recv(4096))
+            assert reply.refused == ""
             line.send(GO)
-        self.forks.append(Fork(path.parent, born.pid))
+        self.forks.append(Fork(path.parent, reply.pid))
         return self.forks[-1]
 
     def refusal(self, **changes: Any) -> str:

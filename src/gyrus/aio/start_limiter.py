@@ -36,8 +36,8 @@ class FairSemaphore:
             return self._give()
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[place] = report
-        report(len(self._waiting) - 1)
         try:
+            report(len(self._waiting) - 1)
             await place
         except BaseException:
             if place.done() and not place.cancelled():

@@ -90,7 +90,7 @@ class WorkQueue:
                 self._release(key)
                 on_error(f"{name}: {key}", error, delay)
             except BaseException:
-                self._give_back(key)
+                self._put_back(key)
                 raise
             else:
                 self._failures.pop(key, None)
@@ -121,7 +121,7 @@ class WorkQueue:
             self._again.discard(key)
             self.add(key)
 
-    def _give_back(self, key: str) -> None:
+    def _put_back(self, key: str) -> None:
         """Put a key whose work was cancelled before all others."""
         self._working.discard(key)
         self._again.discard(key)

@@ -42,19 +42,19 @@ class Forecaster:
     """A forecaster that learns from each sample, and predicts by experience, trend and season."""
 
     def __init__(self) -> None:
-        self._outlook = LeadTimeModel()
+        self._lead_time = LeadTimeModel()
         self._trend = Trend(TREND_POINT)
         self._season = Season()
 
     def learn(self, sample: Sample, load: float) -> None:
         """Learn from a sample. ``load`` is the present load without the queue that is being worked off."""
-        self._outlook.learn(sample.now, load, sample.startup)
+        self._lead_time.learn(sample.now, load, sample.startup)
         self._trend.add(sample.now, load)
         self._season.add(sample.now, load)
 
     def foresee(self, sample: Sample, load: float, average: float) -> Forecast | None:
         """Predict the load one start-up from now. Returns None without experience of this traffic."""
-        expected = self._outlook.expected(load)
+        expected = self._lead_time.expected(load)
         if expected is None:
             return None
         rise = max(self._trend.slope * sample.startup, self._rise(sample))

@@ -73,15 +73,15 @@ class Simulation:
         return simulate(self.offered_load, self.rules, make(policy, situation), policy)
 
 
-def rehearse(session: CliSession, path: Path, wanted: SimulateOptions) -> None:
+def simulate_file(session: CliSession, path: Path, wanted: SimulateOptions) -> None:
     """Run the command. Raises WrongInput and SpecError."""
     if wanted.plot:
         check_drawable(wanted.plot)
-    rehearsal = _prepared(path, wanted)
+    simulation = _prepared(path, wanted)
     if wanted.tune:
-        _tune(session, rehearsal, wanted)
+        _tune(session, simulation, wanted)
     else:
-        _compare(session, rehearsal, wanted)
+        _compare(session, simulation, wanted)
 
 
 def traffic(file: Path, *, first: float | None, scale: float, speed: float) -> Trace:
@@ -132,27 +132,27 @@ def _simulated(spec: ApiSpec) -> RealtimeSpec:
     return spec
 
 
-def _compare(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions) -> None:
-    runs = list(_runs(rehearsal, wanted.contenders))
+def _compare(session: CliSession, simulation: Simulation, wanted: SimulateOptions) -> None:
+    runs = list(_runs(simulation, wanted.contenders))
     lines = [of_run(run, wanted.slo, wanted.price) for run in runs]
     if session.json:
-        tell_json(report(rehearsal.offered_load.name, lines, wanted.slo))
+        tell_json(report(simulation.offered_load.name, lines, wanted.slo))
     else:
-        _show(rehearsal, lines, wanted)
+        _show(simulation, lines, wanted)
     if wanted.plot:
-        draw(_scene(rehearsal, runs), wanted.plot)
+        draw(_chart(simulation, runs), wanted.plot)
         say(f"The chart of load, replicas and queue is in {wanted.plot}.")
 
 
-def _runs(rehearsal: Simulation, policies: Sequence[str]) -> Iterator[Run]:
+def _runs(simulation: Simulation, policies: Sequence[str]) -> Iterator[Run]:
     for policy in policies:
-        if len(rehearsal.offered_load) >= MANY:
+        if len(simulation.offered_load) >= MANY:
             say(f"Simulating {policy}")
-        yield rehearsal.run(policy)
+        yield simulation.run(policy)
 
 
-def _show(rehearsal: Simulation, lines: Sequence[Figures], wanted: SimulateOptions) -> None:
-    tell(_about(rehearsal) + "\n")
+def _show(simulation: Simulation, lines: Sequence[Figures], wanted: SimulateOptions) -> None:
+    tell(_about(simulation) + "\n")
     tell(figures_table(lines))
     best = next((line for line in lines if line.policy == BEST), None)
     if best and len(lines) > 1:
@@ -160,23 +160,23 @@ def _show(rehearsal: Simulation, lines: Sequence[Figures], wanted: SimulateOptio
     say(f"\nAn SLO miss is an answer later than {_objective(wanted)}, or no answer.")
 
 
-def _about(rehearsal: Simulation) -> str:
-    offered_load = rehearsal.offered_load
+def _about(simulation: Simulation) -> str:
+    offered_load = simulation.offered_load
     length = offered_load.arrivals[-1]
     load = f", {sum(offered_load.services) / length:.1f} in progress on average" if length else ""
     requests = f"{len(offered_load):,} requests in {duration(length)}{load}"
-    return f"{offered_load.name}: {requests}; for {rehearsal.spec.name}"
+    return f"{offered_load.name}: {requests}; for {simulation.spec.name}"
 
 
 def _objective(wanted: SimulateOptions) -> str:
     return f"{SLO_FACTOR:g} × the request's service time" if wanted.slo is None else f"{wanted.slo:g} s"
 
 
-def _scene(rehearsal: Simulation, runs: Sequence[Run]) -> Chart:
-    offered_load = rehearsal.offered_load
+def _chart(simulation: Simulation, runs: Sequence[Run]) -> Chart:
+    offered_load = simulation.offered_load
     length = max(run.ended for run in runs) or 1.0
     return Chart(
-        title=f"{rehearsal.spec.name} under {offered_load.name}",
+        title=f"{simulation.spec.name} under {offered_load.name}",
         start=offered_load.start,
         length=length,
         load=concurrency(offered_load, length / PLOT, length),
@@ -184,16 +184,16 @@ def _scene(rehearsal: Simulation, runs: Sequence[Run]) -> Chart:
     )
 
 
-def _tune(session: CliSession, rehearsal: Simulation, wanted: SimulateOptions) -> None:
+def _tune(session: CliSession, simulation: Simulation, wanted: SimulateOptions) -> None:
     goal = Goal(slo=wanted.slo, allowed=wanted.allowed)
-    tuned = tune(rehearsal.spec, rehearsal.offered_load, rehearsal.rules, goal, _tell_progress)
+    tuned = tune(simulation.spec, simulation.offered_load, simulation.rules, goal, _tell_progress)
     present = replace(tuned.present, policy=PRESENT, price=wanted.price)
     best = replace(tuned.best, policy=TUNED, price=wanted.price)
     if session.json:
-        data = report(rehearsal.offered_load.name, [present, best], wanted.slo)
+        data = report(simulation.offered_load.name, [present, best], wanted.slo)
         tell_json({**data, "tried": tuned.tried, "met": tuned.met, "autoscaling": tuned.changes})
         return
-    say(_about(rehearsal) + "\n")
+    say(_about(simulation) + "\n")
     say(figures_table([present, best]) + "\n")
     tell(_settings(tuned))
     say("\n" + _judgement(tuned, wanted))

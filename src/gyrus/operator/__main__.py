@@ -23,19 +23,19 @@ log = logging.getLogger("gyrus.operator")
 def main() -> int:
     arguments = _parser().parse_args()
     home = Home(arguments.home.absolute())
-    announcement = ReadyNotification(home, arguments.ready_fd)
+    ready_notification = ReadyNotification(home, arguments.ready_fd)
     try:
-        asyncio.run(_lead(arguments, home, announcement))
+        asyncio.run(_lead(arguments, home, ready_notification))
     except StartError as error:
-        announcement.failed(str(error))
+        ready_notification.failed(str(error))
         sys.stderr.write(f"gyrus: {error}\n")
         return 1
     except BaseException as error:
         if lost := leadership.loss(error):
-            announcement.failed(f"The operator stopped while it started: {lost}.")
+            ready_notification.failed(f"The operator stopped while it started: {lost}.")
             return leadership.EXIT_CODE
         log.exception("the operator has failed")
-        announcement.failed(f"The operator failed while it started; see {home.operator_log}.")
+        ready_notification.failed(f"The operator failed while it started; see {home.operator_log}.")
         raise
     return 0
 
@@ -54,15 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _lead(arguments: argparse.Namespace, home: Home, announcement: ReadyNotification) -> None:
+async def _lead(arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification) -> None:
     lock = HomeLock(home)
     async with lock.acquire():
         set_up_logging(home.operator_log, foreground=arguments.foreground)
-        await _run(arguments, home, announcement, lock)
+        await _run(arguments, home, ready_notification, lock)
 
 
 async def _run(
-    arguments: argparse.Namespace, home: Home, announcement: ReadyNotification, lock: Leadership
+    arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification, lock: Leadership
 ) -> None:
     from gyrus.operator.operator import (  # imported late, since it is slow: a second operator must fail fast
         OperatorSettings,
@@ -84,7 +84,7 @@ async def _run(
         gateway_port=arguments.gateway_port,
         overcommit=arguments.overcommit,
     )
-    await operate(settings, announcement, ending, lock)
+    await operate(settings, ready_notification, ending, lock)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,10 @@ class Operator:
 
 
 async def operate(
-    settings: OperatorSettings, announcement: ReadyNotification, ending: StopRequest, leadership: Leadership
+    settings: OperatorSettings,
+    ready_notification: ReadyNotification,
+    ending: StopRequest,
+    leadership: Leadership,
 ) -> None:
     """Run until a stop is requested.
 
@@ -117,9 +120,9 @@ async def operate(
         # Before the gateway can request its configuration: an empty board would remove all routes.
         await operator.controller.restore()
         try:
-            await _run(operator, listener, announcement, ending, leadership)
+            await _run(operator, listener, ready_notification, ending, leadership)
         finally:
-            announcement.withdraw()
+            ready_notification.withdraw()
 
 
 async def _open(stack: AsyncExitStack, home: Home) -> Store:
@@ -191,7 +194,7 @@ def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
 async def _run(
     operator: Operator,
     listener: socket.socket,
-    announcement: ReadyNotification,
+    ready_notification: ReadyNotification,
     ending: StopRequest,
     leadership: Leadership,
 ) -> None:
@@ -213,7 +216,7 @@ async def _run(
             operator.autoscaler.run(),
             collect_garbage(SystemClock()),
             serve(operator.app, listener, started=started),
-            _announce(operator, started, announcement),
+            _announce(operator, started, ready_notification),
         )
         if ending.everything:
             await withdraw_routes(operator.board, WITHDRAWAL_PATIENCE)
@@ -226,11 +229,13 @@ async def _run(
         remove_run_folder(operator.settings.home)
 
 
-async def _announce(operator: Operator, started: asyncio.Event, announcement: ReadyNotification) -> None:
+async def _announce(
+    operator: Operator, started: asyncio.Event, ready_notification: ReadyNotification
+) -> None:
     await started.wait()
     await _running(operator.board)
     settings = operator.settings
-    announcement.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
+    ready_notification.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
     log.info("the operator serves on port %d", settings.operator_port)
 
 

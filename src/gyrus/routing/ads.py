@@ -48,7 +48,7 @@ class AdsGateway:
         clock: Clock,
         *,
         access_log: str | None = None,
-        in_flight: Callable[[], Mapping[str, int]] = _nothing_known,
+        in_flight: Callable[[], Mapping[str, int] | None] = _nothing_known,
         reported: Callable[[], None] = _ignore,
     ) -> None:
         """Create the gateway.

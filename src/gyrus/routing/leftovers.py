@@ -30,16 +30,19 @@ class Leftovers:
         unneeded: frozenset[str],
         *,
         may_route_to: Callable[[str], bool],
-        in_flight: Mapping[str, int],
+        in_flight: Mapping[str, int] | None,
     ) -> None:
         """Update the leftovers.
 
         ``unneeded``: clusters that a gateway has and no route needs. ``now``: seconds, by a monotonic clock.
+        ``in_flight``: requests by cluster; None while nothing is known of them.
         """
-        # A request in flight or a possible route starts the time again.
+        # A request in flight, a possible route or an unknown number of requests starts the time again.
         since = self._quiet_since
         self._quiet_since = {
-            name: now if in_flight.get(name) or may_route_to(name) else since.get(name, now)
+            name: now
+            if in_flight is None or in_flight.get(name) or may_route_to(name)
+            else since.get(name, now)
             for name in unneeded
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,8 +10,11 @@ from typing import Protocol
 
 from gyrus.aio.slices import slices
 from gyrus.contract.operator import TrafficView
+from gyrus.routing.errors import TrafficUnknown
 from gyrus.routing.latencies import Latencies, merged
 from gyrus.state.board import Board, PoolTraffic, Route, Traffic, api_of
+
+log = logging.getLogger(__name__)
 
 EVERY = 0.25
 """Seconds between two samples of the requests in flight."""
@@ -76,18 +80,20 @@ class TrafficMeter:
         self._gone: dict[str, Answered] = {}
         """By API: requests of clusters that are gone. They stay in the API's sums."""
         self._made: Mapping[str, _Made] = {}
-        self.in_flight: Mapping[str, int] = {}
-        """By cluster, from the last sample."""
+        self.in_flight: Mapping[str, int] | None = None
+        """By cluster, from the last sample. None before the first one: a gateway may have been adopted with
+        requests in it."""
 
     async def look(self) -> None:
         """Take one sample. Call it every :data:`EVERY` seconds. Raises TrafficUnknown."""
         life = self._life
-        answered = await self._source.answered() if self._looks % ANSWERED_EVERY == 0 else self._answered
         in_flight = await self._source.in_flight()
+        answered = await self._read_answered() if self._looks % ANSWERED_EVERY == 0 else self._answered
         if life != self._life:  # the gateway ended while it was asked, and another one counts from zero
             return
-        self._note(answered)
-        self._looks += 1  # not after a failure: the next sample then repeats its reads
+        if answered is not None:
+            self._note(answered)
+            self._looks += 1  # not after a failed read: the next sample then repeats it
         self.in_flight = in_flight
         counts = self._counts()
         made = {
@@ -97,6 +103,17 @@ class TrafficMeter:
         if life == self._life:  # checked again: the slices above let other tasks run
             self._made = made
             self._board.traffic = {api: each.traffic for api, each in made.items()}
+
+    async def _read_answered(self) -> Mapping[str, Answered] | None:
+        """Return the answered requests, or None if they cannot be read now.
+
+        The numbers in flight, which the autoscaler and the rebalancer need, do not depend on them.
+        """
+        try:
+            return await self._source.answered()
+        except TrafficUnknown as error:
+            log.debug("the gateway's counts cannot be read: %s", error)
+            return None
 
     def forget(self) -> None:
         """Drop all counts, because no gateway runs. The next one counts from zero."""
@@ -116,7 +133,7 @@ class TrafficMeter:
     def _counts(self) -> dict[str, _Counts]:
         """Return the counts by API, including those of clusters that are gone."""
         found = {api: _Counts(gone=gone) for api, gone in self._gone.items()}
-        for cluster, number in self.in_flight.items():
+        for cluster, number in (self.in_flight or {}).items():
             found.setdefault(api_of(cluster), _Counts()).in_flight[cluster] = number
         for cluster, answered in self._answered.items():
             found.setdefault(api_of(cluster), _Counts()).answered[cluster] = answered
@@ -137,7 +154,7 @@ class TrafficMeter:
         )
 
     def _pool(self, pool: str) -> PoolTraffic:
-        in_flight = self.in_flight.get(pool, 0)
+        in_flight = (self.in_flight or {}).get(pool, 0)
         return PoolTraffic(in_flight=in_flight, view=_view(self._answered.get(pool, Answered())))
 
 

@@ -14,16 +14,16 @@ class SimulatedDeadlines:
     Requests are never removed: ``passed`` is also called for those that were answered long before.
     """
 
-    __slots__ = ("_after", "_agenda", "_armed", "_arrivals", "_passed", "_requests")
+    __slots__ = ("_after", "_armed", "_arrivals", "_event_queue", "_passed", "_requests")
 
     def __init__(
         self,
-        agenda: EventQueue,
+        event_queue: EventQueue,
         arrivals: Sequence[float],
         after: float,
         passed: Callable[[float, int], None],
     ) -> None:
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._arrivals = arrivals
         self._after = after
         self._passed = passed
@@ -35,13 +35,13 @@ class SimulatedDeadlines:
         self._requests.append(request)
         if not self._armed:
             self._armed = True
-            self._agenda.enter(self._arrivals[request] + self._after, self._look)
+            self._event_queue.enter(self._arrivals[request] + self._after, self._look)
 
     def _look(self, now: float) -> None:
         while self._requests:
             due = self._arrivals[self._requests[0]] + self._after
             if due > now:
-                self._agenda.enter(due, self._look)
+                self._event_queue.enter(due, self._look)
                 return
             self._passed(now, self._requests.popleft())
         self._armed = False

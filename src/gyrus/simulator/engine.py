@@ -32,11 +32,11 @@ class _SimulationRun:
         self._workload = offered_load
         self._rules = rules
         self._policy = policy
-        self._agenda = EventQueue()
+        self._event_queue = EventQueue()
         self._gateway = SimulatedGateway(
-            offered_load, rules, self._agenda, emptied=self._emptied, demanded=self._demanded
+            offered_load, rules, self._event_queue, emptied=self._emptied, demanded=self._demanded
         )
-        self._fleet = Fleet(rules, self._agenda, joined=self._gateway.join, leaves=self._gateway.leave)
+        self._fleet = Fleet(rules, self._event_queue, joined=self._gateway.join, leaves=self._gateway.leave)
         self._looks: list[FleetSample] = []
         self._scalings = 0
         self._waking = False
@@ -62,32 +62,32 @@ class _SimulationRun:
         initial = policy.initial if isinstance(policy, Prepared) else self._rules.initial
         self._gateway.requested = initial
         self._fleet.begin(initial)
-        self._agenda.enter(policy.every, self._tick)
+        self._event_queue.enter(policy.every, self._tick)
 
     def _go_on(self) -> float:
         """Run until every request has ended. Returns the time of the last end."""
-        agenda, arrive, in_flight = self._agenda, self._gateway.arrive, self._gateway.in_flight
-        happen: Callable[[], None] = agenda.happen
+        event_queue, arrive, in_flight = self._event_queue, self._gateway.arrive, self._gateway.in_flight
+        happen: Callable[[], None] = event_queue.happen
         ended = 0.0
         for request, arrival in enumerate(self._workload.arrivals):
-            while agenda.due <= arrival:
+            while event_queue.due <= arrival:
                 happen()
             arrive(arrival, request)
             ended = arrival
         while in_flight.level:
-            ended = agenda.due
+            ended = event_queue.due
             happen()
         return ended
 
     def _tick(self, now: float) -> None:
-        self._agenda.enter(now + self._policy.every, self._tick)
+        self._event_queue.enter(now + self._policy.every, self._tick)
         self._decide(now)
 
     def _demanded(self, now: float) -> None:
         """Decide at once if a request is held and no replica is requested, not only at the next tick."""
         if not self._gateway.requested and not self._waking:
             self._waking = True
-            self._agenda.enter(now, self._wake)
+            self._event_queue.enter(now, self._wake)
 
     def _wake(self, now: float) -> None:
         self._waking = False

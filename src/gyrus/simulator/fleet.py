@@ -17,7 +17,7 @@ class Fleet:
     def __init__(
         self,
         rules: ServingRules,
-        agenda: EventQueue,
+        event_queue: EventQueue,
         *,
         joined: Callable[[float, SimulatedReplica], None],
         leaves: Callable[[float, SimulatedReplica], None],
@@ -28,7 +28,7 @@ class Fleet:
         calls :meth:`gone` when that one has stopped.
         """
         self._rules = rules
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._joined = joined
         self._leaves = leaves
         self._random = Random(f"startup {rules.seed}")
@@ -53,7 +53,7 @@ class Fleet:
         """Order missing replicas, or stop the surplus: first those that are not ready, then the youngest."""
         for _ in range(number - len(self._wanted)):
             startup = self._rules.startup.draw(self._random)
-            self._agenda.enter(now + startup, self._started, self._order(now), startup)
+            self._event_queue.enter(now + startup, self._started, self._order(now), startup)
         surplus = len(self._wanted) - number
         if surplus <= 0:
             return

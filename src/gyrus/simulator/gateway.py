@@ -29,7 +29,7 @@ class SimulatedGateway:
         self,
         offered_load: OfferedLoad,
         rules: ServingRules,
-        agenda: EventQueue,
+        event_queue: EventQueue,
         *,
         emptied: Callable[[float, SimulatedReplica], None],
         demanded: Callable[[float], None],
@@ -42,7 +42,7 @@ class SimulatedGateway:
         self._arrivals = offered_load.arrivals
         self._services = offered_load.services
         self._rules = rules
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._emptied = emptied
         self._demanded = demanded
         self._places = None if rules.slots is None else rules.slots + rules.longest_queue
@@ -52,13 +52,13 @@ class SimulatedGateway:
         """A heap of held requests. Their numbers are in the order of arrival."""
         self._holding: set[int] = set()
         self._releasing = False
-        self._timeouts = SimulatedDeadlines(agenda, self._arrivals, rules.timeout, self._time_out)
-        self._holds = SimulatedDeadlines(agenda, self._arrivals, rules.hold, self._hold_over)
+        self._timeouts = SimulatedDeadlines(event_queue, self._arrivals, rules.timeout, self._time_out)
+        self._holds = SimulatedDeadlines(event_queue, self._arrivals, rules.hold, self._hold_over)
         self.requested = 0
         """Requested replicas, for the limit of held requests."""
         self.rotation = Rotation(Random(f"gateway {rules.seed}"))
         self._requeue = SimulatedRequeue(
-            agenda, self.rotation, rules.slots, waiting=self._at.__len__, moved=self._move
+            event_queue, self.rotation, rules.slots, waiting=self._at.__len__, moved=self._move
         )
         self.in_flight = Gauge()
         self.busy = Gauge()
@@ -129,7 +129,7 @@ class SimulatedGateway:
         late = done > self._arrivals[request] + self._rules.timeout
         self.outcomes[request] = SimulatedResult.TIMED_OUT if late else SimulatedResult.ANSWERED
         self.busy.rise(now)
-        self._agenda.enter(done, self._finish, request, replica)
+        self._event_queue.enter(done, self._finish, request, replica)
 
     def _finish(self, now: float, request: int, replica: SimulatedReplica) -> None:
         line = replica.line
@@ -180,7 +180,7 @@ class SimulatedGateway:
     def _release_soon(self, now: float) -> None:
         if self._holding and not self._releasing:
             self._releasing = True
-            self._agenda.enter(now, self._release)
+            self._event_queue.enter(now, self._release)
 
     def _release(self, now: float) -> None:
         """Release the oldest held request if a replica has a place for it; after a pause, the next one."""
@@ -194,7 +194,7 @@ class SimulatedGateway:
         self._route(now, request)
         if self._holding:
             self._releasing = True
-            self._agenda.enter(now + REQUEUE_EVERY, self._release)
+            self._event_queue.enter(now + REQUEUE_EVERY, self._release)
 
     def _has_place(self) -> bool:
         return bool(self.rotation.size) and (self._places is None or self.rotation.lowest < self._places)

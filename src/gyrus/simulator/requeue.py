@@ -40,7 +40,7 @@ class SimulatedRequeue:
 
     def __init__(
         self,
-        agenda: EventQueue,
+        event_queue: EventQueue,
         rotation: Rotation,
         slots: int | None,
         *,
@@ -52,7 +52,7 @@ class SimulatedRequeue:
         ``waiting`` returns the number of requests that wait at replicas. ``moved`` is called for a request
         that leaves its replica's queue.
         """
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._rotation = rotation
         self._slots = slots
         self._waiting = waiting
@@ -75,14 +75,14 @@ class SimulatedRequeue:
         if not self._armed and self._slots is not None and self._uneven():
             self._armed = True
             pause = self._pause()
-            self._agenda.enter(self._next + max(0, ceil((now - self._next) / pause)) * pause, self._look)
+            self._event_queue.enter(self._next + max(0, ceil((now - self._next) / pause)) * pause, self._look)
 
     def _look(self, now: float) -> None:
         self._next = now + self._pause()
         self._armed = self._waiting() > 0 and self._uneven()
         if self._armed:
             self._ask(now)
-            self._agenda.enter(self._next, self._look)
+            self._event_queue.enter(self._next, self._look)
         else:
             self._orders.clear()
 
@@ -99,16 +99,16 @@ class SimulatedRequeue:
 
     def _ask(self, now: float) -> None:
         queues = {replica: _Queue(replica.line, now) for replica in self._rotation.replicas()}
-        for replica, giving in self._balancer.look(queues).items():
+        for replica, requeue in self._balancer.look(queues).items():
             self._order += 1
             self._orders[replica] = self._order
-            going = replica.line.to_requeue(giving.number, first=giving.first, spare=giving.spare)
+            going = replica.line.to_requeue(requeue.number, first=requeue.first, spare=requeue.spare)
             for place, request in enumerate(going):
-                self._agenda.enter(
-                    now + place * REQUEUE_EVERY, self._give_back, request, replica, self._order
+                self._event_queue.enter(
+                    now + place * REQUEUE_EVERY, self._requeue, request, replica, self._order
                 )
 
-    def _give_back(self, now: float, request: int, replica: SimulatedReplica, order: int) -> None:
+    def _requeue(self, now: float, request: int, replica: SimulatedReplica, order: int) -> None:
         """Move a request, unless it has got a slot or has left the queue since the order."""
         if self._orders.get(replica) == order and replica.line.leave(request):
             self._moved(now, request, replica)

@@ -29,7 +29,7 @@ async def running(queue: WorkQueue, handle: Handle, workers: int = 2) -> AsyncGe
 
 
 @dataclass
-class Workshop:
+class Worker:
     """Works on each key for a while, and writes down when."""
 
     clock: VirtualClock
@@ -58,11 +58,11 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def shop(clock: VirtualClock) -> Workshop:
-    return Workshop(clock)
+def shop(clock: VirtualClock) -> Worker:
+    return Worker(clock)
 
 
-async def test_keys_are_worked_on_in_order_and_once(clock: VirtualClock, shop: Workshop):
+async def test_keys_are_worked_on_in_order_and_once(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     for key in ("b", "a", "b", "c", "a"):
         queue.add(key)
@@ -71,7 +71,7 @@ async def test_keys_are_worked_on_in_order_and_once(clock: VirtualClock, shop: W
     assert shop.log == [(0, "b"), (1, "a"), (2, "c")]
 
 
-async def test_a_key_added_while_worked_on_is_worked_on_once_more(clock: VirtualClock, shop: Workshop):
+async def test_a_key_added_while_worked_on_is_worked_on_once_more(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     async with running(queue, shop.handle, workers=3):
         queue.add("a")
@@ -82,7 +82,7 @@ async def test_a_key_added_while_worked_on_is_worked_on_once_more(clock: Virtual
     assert shop.log == [(0, "a"), (1, "a")]
 
 
-async def test_the_earliest_of_several_delays_counts(clock: VirtualClock, shop: Workshop):
+async def test_the_earliest_of_several_delays_counts(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     async with running(queue, shop.handle):
         queue.add_after("a", 30)
@@ -94,7 +94,7 @@ async def test_the_earliest_of_several_delays_counts(clock: VirtualClock, shop: 
     assert shop.log == [(5, "b"), (10, "a")]
 
 
-async def test_an_add_does_not_cancel_a_delay(clock: VirtualClock, shop: Workshop):
+async def test_an_add_does_not_cancel_a_delay(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     async with running(queue, shop.handle):
         queue.add_after("a", 5)
@@ -103,7 +103,7 @@ async def test_an_add_does_not_cancel_a_delay(clock: VirtualClock, shop: Worksho
     assert shop.log == [(0, "a"), (5, "a")]
 
 
-async def test_the_work_says_when_to_look_again(clock: VirtualClock, shop: Workshop):
+async def test_the_work_says_when_to_look_again(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     shop.again["a"] = 9
     async with running(queue, shop.handle):
@@ -112,7 +112,7 @@ async def test_the_work_says_when_to_look_again(clock: VirtualClock, shop: Works
     assert shop.log == [(0, "a"), (10, "a"), (20, "a")]
 
 
-async def test_failing_work_is_tried_again_ever_later_until_it_succeeds(clock: VirtualClock, shop: Workshop):
+async def test_failing_work_is_tried_again_ever_later_until_it_succeeds(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock, backoff=Backoff(1, 4))
     shop.takes = 0
     shop.failing.add("a")
@@ -128,7 +128,7 @@ async def test_failing_work_is_tried_again_ever_later_until_it_succeeds(clock: V
         assert queue.failures("a") == 0
 
 
-async def test_failures_are_told(clock: VirtualClock, shop: Workshop):
+async def test_failures_are_told(clock: VirtualClock, shop: Worker):
     told: list[tuple[str, str, float]] = []
     queue = WorkQueue(clock, backoff=Backoff(2, 4))
     shop.failing.add("a")
@@ -143,7 +143,7 @@ async def test_failures_are_told(clock: VirtualClock, shop: Workshop):
     assert told == [("control: a", "a", 2)]
 
 
-async def test_work_cut_short_is_first_in_the_next_run(clock: VirtualClock, shop: Workshop):
+async def test_work_cut_short_is_first_in_the_next_run(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     for key in ("a", "b", "c"):
         queue.add(key)
@@ -155,9 +155,7 @@ async def test_work_cut_short_is_first_in_the_next_run(clock: VirtualClock, shop
     assert shop.log[2:] == [(1.5, "b"), (2.5, "c")]
 
 
-async def test_a_worker_cancelled_as_it_is_woken_leaves_the_key_to_another(
-    clock: VirtualClock, shop: Workshop
-):
+async def test_a_worker_cancelled_as_it_is_woken_leaves_the_key_to_another(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     async with running(queue, shop.handle, workers=2):
         await clock.settle()
@@ -167,7 +165,7 @@ async def test_a_worker_cancelled_as_it_is_woken_leaves_the_key_to_another(
         assert shop.log == [(0, "a")]
 
 
-async def test_every_task_is_named_and_ends_with_the_run(clock: VirtualClock, shop: Workshop):
+async def test_every_task_is_named_and_ends_with_the_run(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     before = asyncio.all_tasks()
     task = asyncio.create_task(queue.run(2, shop.handle, name="control"))
@@ -200,7 +198,7 @@ def test_every_add_is_followed_by_the_start_of_work(
 
 async def _play(acts: list[tuple[str, str, float]], workers: int, takes: float) -> None:
     clock = VirtualClock()
-    shop, queue = Workshop(clock, takes), WorkQueue(clock)
+    shop, queue = Worker(clock, takes), WorkQueue(clock)
     wanted: list[tuple[str, int]] = []  # key, entries of the log when it was added
     run = asyncio.create_task(queue.run(workers, shop.handle))
     for act, key, seconds in acts:

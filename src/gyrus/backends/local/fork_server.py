@@ -120,7 +120,7 @@ class ForkServer:
         deaths = 0
         while deaths < MOST_DEATHS:
             try:
-                deaths = 0 if await self._park() else deaths + 1
+                deaths = 0 if await self._run_process() else deaths + 1
             except CannotLaunch as fault:
                 self._give_up(str(fault))
                 return
@@ -136,7 +136,7 @@ class ForkServer:
         self.because, self._given_up = because, True
         self._changed()
 
-    async def _park(self) -> bool:
+    async def _run_process(self) -> bool:
         """Run one process until it dies. Returns whether it was ready. Raises CannotLaunch, OSError."""
         self.because = NOT_LOADED
         context = await prepare_shared(

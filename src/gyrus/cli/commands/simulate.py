@@ -77,6 +77,6 @@ def command(session: CliSession, path: Path, **given: Any) -> None:
     simulation uses the API's autoscaling, max_concurrency, max_queue_length and timeout. It can compare the
     policies of other systems with gyrus's own.
     """
-    from gyrus.cli.simulation import SimulateOptions, rehearse
+    from gyrus.cli.simulation import SimulateOptions, simulate_file
 
-    rehearse(session, path, SimulateOptions(**given))
+    simulate_file(session, path, SimulateOptions(**given))

@@ -104,7 +104,7 @@ class StreamState:
     def __init__(self, node: str = "") -> None:
         self.node = node
         """The id of the Envoy at its other end. Two processes share it during a hot restart."""
-        self._books = {kind: _TypeState() for kind in KINDS}
+        self._types = {kind: _TypeState() for kind in KINDS}
         self._count = 0
         self._synced = False
 
@@ -113,8 +113,8 @@ class StreamState:
         """Build the state of an earlier operator's stream from Envoy's report: versions by kind and name."""
         session = cls(node)
         for kind, versions in confirmed.items():
-            session._books[kind].started = True
-            session._books[kind].confirmed.update(versions)
+            session._types[kind].started = True
+            session._types[kind].confirmed.update(versions)
         return session
 
     # Known facts
@@ -126,43 +126,43 @@ class StreamState:
         Envoy asks for endpoints only if it has clusters, and for routes only if it has listeners.
         """
         # Kept once it is true: a first cluster that Envoy has acknowledged must not take it back.
-        clusters, listeners = self._books[CLUSTER], self._books[LISTENER]
+        clusters, listeners = self._types[CLUSTER], self._types[LISTENER]
         self._synced = self._synced or (
             (clusters.started and listeners.started)
-            and (self._books[ENDPOINTS].started or not clusters.confirmed)
-            and (self._books[ROUTES].started or not listeners.confirmed)
+            and (self._types[ENDPOINTS].started or not clusters.confirmed)
+            and (self._types[ROUTES].started or not listeners.confirmed)
         )
         return self._synced
 
     def confirmed(self, kind: str) -> Mapping[str, str]:
         """Return the versions that Envoy has acknowledged, by name."""
-        return self._books[kind].confirmed
+        return self._types[kind].confirmed
 
     def possible(self, kind: str, name: str) -> frozenset[str | None]:
         """Return the versions of this resource that Envoy may use now; None among them: it may lack it."""
-        books = self._books[kind]
-        versions = {books.confirmed.get(name)}
-        if name in books.unconfirmed:
-            versions.add(books.unconfirmed[name])
-        if books.on_its_way and name in books.on_its_way.versions:
-            versions.add(books.on_its_way.versions[name])
+        state = self._types[kind]
+        versions = {state.confirmed.get(name)}
+        if name in state.unconfirmed:
+            versions.add(state.unconfirmed[name])
+        if state.on_its_way and name in state.on_its_way.versions:
+            versions.add(state.on_its_way.versions[name])
         return frozenset(versions)
 
     def names(self, kind: str) -> frozenset[str]:
         """Return the names of all resources of this kind that Envoy may have now."""
-        books = self._books[kind]
-        names = frozenset(books.confirmed) | books.unconfirmed.keys()
-        return names | books.on_its_way.versions.keys() if books.on_its_way else names
+        state = self._types[kind]
+        names = frozenset(state.confirmed) | state.unconfirmed.keys()
+        return names | state.on_its_way.versions.keys() if state.on_its_way else names
 
     @property
     def refusals(self) -> tuple[Nack, ...]:
         """The resources that Envoy refuses in their current version."""
-        return tuple(refusal for books in self._books.values() for refusal in books.refused.values())
+        return tuple(refusal for state in self._types.values() for refusal in state.refused.values())
 
     def settled(self, wanted: Resources) -> bool:
         """Return True if Envoy has acknowledged the whole target, except what it refused."""
         idle = all(
-            not books.on_its_way and not self._changes(kind, wanted) for kind, books in self._books.items()
+            not state.on_its_way and not self._changes(kind, wanted) for kind, state in self._types.items()
         )
         return self.synced and idle and self._routes_are(wanted)
 
@@ -170,68 +170,68 @@ class StreamState:
 
     def receive(self, request: DeltaRequest) -> Ack | None:
         """Record a request. Returns the answer to a push, or None if the request contains none."""
-        books = self._books.get(request.type_url)
-        if books is None:
+        state = self._types.get(request.type_url)
+        if state is None:
             return None  # a kind that this operator does not serve
         # Every request may change the subscription, an acknowledgement too.
-        self._subscribe(books, request)
-        push = books.on_its_way
+        self._subscribe(state, request)
+        push = state.on_its_way
         # A plain subscription has no nonce. Only the answer to the push in flight ends it.
         if push is None or request.response_nonce != push.nonce:
             return None
-        books.on_its_way = None
+        state.on_its_way = None
         if request.HasField("error_detail"):
-            return Ack(push, self._refuse(books, push, request.error_detail.message))
-        self._confirm(books, push)
+            return Ack(push, self._refuse(state, push, request.error_detail.message))
+        self._confirm(state, push)
         return Ack(push)
 
-    def _subscribe(self, books: _TypeState, request: DeltaRequest) -> None:
+    def _subscribe(self, state: _TypeState, request: DeltaRequest) -> None:
         added = set(request.resource_names_subscribe)
         removed = set(request.resource_names_unsubscribe)
-        if not books.started:
-            books.started = True
+        if not state.started:
+            state.started = True
             # A first request without names is a wildcard. Envoy subscribes to clusters and listeners in this
             # way, and to endpoints and routes by name.
-            books.wildcard = not added or "*" in added
+            state.wildcard = not added or "*" in added
             # On a new stream, Envoy lists the versions that it still has. They count as acknowledged, so that
             # only the differences are sent.
-            books.confirmed.update(request.initial_resource_versions)
+            state.confirmed.update(request.initial_resource_versions)
             # An Envoy that has nothing does not ask for listeners before it has an answer about clusters. If
             # there are no clusters, an empty push is that answer.
-            books.waiting = books.wildcard and not books.confirmed
+            state.waiting = state.wildcard and not state.confirmed
         else:
             # Envoy subscribes again to a name that it already has if something new needs the resource, such
             # as a cluster that it has built again. It warms only after an answer, so the acknowledged version
             # is sent once more. The first request of a stream names what Envoy has without such a need.
-            books.again |= added & books.confirmed.keys()
-        books.subscribed |= added
-        books.subscribed -= removed
+            state.again |= added & state.confirmed.keys()
+        state.subscribed |= added
+        state.subscribed -= removed
         for name in removed:
             # Envoy drops a resource when it unsubscribes, and acknowledges nothing for it. The resource is
             # then neither acknowledged nor in doubt: a later subscription to the name has to be answered in
             # full.
-            books.confirmed.pop(name, None)
-            books.unconfirmed.pop(name, None)
+            state.confirmed.pop(name, None)
+            state.unconfirmed.pop(name, None)
 
-    def _confirm(self, books: _TypeState, push: Push) -> None:
+    def _confirm(self, state: _TypeState, push: Push) -> None:
         # An acknowledgement covers the whole push, removals included: it ends every doubt about these names.
         for name, version in push.versions.items():
-            books.unconfirmed.pop(name, None)
-            books.refused.pop(name, None)
+            state.unconfirmed.pop(name, None)
+            state.refused.pop(name, None)
             if version is None:
-                books.confirmed.pop(name, None)
+                state.confirmed.pop(name, None)
             else:
-                books.confirmed[name] = version
+                state.confirmed[name] = version
 
-    def _refuse(self, books: _TypeState, push: Push, message: str) -> tuple[Nack, ...]:
+    def _refuse(self, state: _TypeState, push: Push, message: str) -> tuple[Nack, ...]:
         if len(push.versions) != 1:
             # Envoy does not report which resource is at fault, and may have applied the others.
-            books.unconfirmed |= push.versions
+            state.unconfirmed |= push.versions
             return ()
         # A resource that is refused alone was not applied: Envoy still uses the acknowledged version.
         (name, version), *_ = push.versions.items()
-        books.unconfirmed.pop(name, None)
-        refusal = books.refused[name] = Nack(push.kind, name, version or "", message)
+        state.unconfirmed.pop(name, None)
+        refusal = state.refused[name] = Nack(push.kind, name, version or "", message)
         return (refusal,)
 
     # Pushes to Envoy
@@ -239,88 +239,88 @@ class StreamState:
     def next_push(self, wanted: Resources) -> Push | None:
         """Return the next push, which counts as sent. Returns None if nothing can be sent now."""
         for kind in KINDS:
-            books = self._books[kind]
-            self._forget_refusals(kind, books, wanted)
-            if books.started and not books.on_its_way and self._may_send(kind, wanted):
+            state = self._types[kind]
+            self._forget_refusals(kind, state, wanted)
+            if state.started and not state.on_its_way and self._may_send(kind, wanted):
                 changes = self._changes(kind, wanted)
-                if changes or books.waiting:
-                    return self._send(kind, books, changes)
+                if changes or state.waiting:
+                    return self._send(kind, state, changes)
         return None
 
-    def _forget_refusals(self, kind: str, books: _TypeState, wanted: Resources) -> None:
+    def _forget_refusals(self, kind: str, state: _TypeState, wanted: Resources) -> None:
         """Forget the refusals of versions that are not in the target any more.
 
         If such a version returns to the target, it is sent again, because Envoy may accept it then.
         """
-        for name, refusal in tuple(books.refused.items()):
+        for name, refusal in tuple(state.refused.items()):
             found = wanted.resource(kind, name)
             if found is None or found.version != refusal.version:
-                del books.refused[name]
+                del state.refused[name]
 
     def _may_send(self, kind: str, wanted: Resources) -> bool:
         if kind not in (LISTENER, ROUTES):
             return True
         # Requests to a cluster that Envoy lacks or still warms fail, so every due cluster comes first.
         # Removals of clusters do not count: they wait for the routes in their turn.
-        clusters = self._books[CLUSTER]
+        clusters = self._types[CLUSTER]
         return clusters.started and not clusters.on_its_way and not self._upserts(CLUSTER, wanted)
 
     def _changes(self, kind: str, wanted: Resources) -> dict[str, str | None]:
         return {**self._upserts(kind, wanted), **dict.fromkeys(self._removals(kind, wanted))}
 
     def _upserts(self, kind: str, wanted: Resources) -> dict[str, str]:
-        books = self._books[kind]
+        state = self._types[kind]
         resources = wanted.of_kind(kind)
-        asked = resources.keys() if books.wildcard else books.subscribed
+        asked = resources.keys() if state.wildcard else state.subscribed
         upserts: dict[str, str] = {}
         for name in asked:
             # An acknowledged name that is not in the target stays as it is: it belongs to a cluster that is
             # about to be removed. A name that Envoy waits for always gets an answer, even an empty one,
             # because its cluster would stay cold without one.
-            if name in resources or name not in books.confirmed or name in books.again:
+            if name in resources or name not in state.confirmed or name in state.again:
                 found = resources.get(name) or wanted.resource(kind, name)
-                if found and self._is_due(books, name, found.version):
+                if found and self._is_due(state, name, found.version):
                     upserts[name] = found.version
         return upserts
 
-    def _is_due(self, books: _TypeState, name: str, version: str) -> bool:
-        if name in books.again or name in books.unconfirmed:
+    def _is_due(self, state: _TypeState, name: str, version: str) -> bool:
+        if name in state.again or name in state.unconfirmed:
             return True  # an answer is due even if the version has not changed
-        refusal = books.refused.get(name)
-        return version != books.confirmed.get(name) and (refusal is None or version != refusal.version)
+        refusal = state.refused.get(name)
+        return version != state.confirmed.get(name) and (refusal is None or version != refusal.version)
 
     def _removals(self, kind: str, wanted: Resources) -> Iterable[str]:
         """Return the names to remove.
 
         Only wildcard kinds have removals: Envoy unsubscribes from the names of the others itself.
         """
-        books = self._books[kind]
+        state = self._types[kind]
         # Envoy may route to a cluster until it has acknowledged a table without it.
-        if not books.wildcard or (kind == CLUSTER and not self._routes_are(wanted)):
+        if not state.wildcard or (kind == CLUSTER and not self._routes_are(wanted)):
             return ()
         # A resource in doubt is removed too: Envoy may have applied it from the refused push.
-        had = books.confirmed.keys() | books.unconfirmed.keys()
+        had = state.confirmed.keys() | state.unconfirmed.keys()
         return had - wanted.of_kind(kind).keys() - wanted.keeps(kind)
 
     def _routes_are(self, wanted: Resources) -> bool:
-        routes = self._books[ROUTES]
+        routes = self._types[ROUTES]
         tables = wanted.of_kind(ROUTES)
         return not routes.on_its_way and all(
             routes.confirmed.get(name) == table.version for name, table in tables.items()
         )
 
-    def _send(self, kind: str, books: _TypeState, changes: dict[str, str | None]) -> Push:
+    def _send(self, kind: str, state: _TypeState, changes: dict[str, str | None]) -> Push:
         # A resource of a refused push is sent alone, so that a refusal names the resource at fault.
-        suspect = next((name for name in changes if name in books.unconfirmed), None)
-        if suspect is not None:
-            changes = {suspect: changes[suspect]}
+        unconfirmed_names = next((name for name in changes if name in state.unconfirmed), None)
+        if unconfirmed_names is not None:
+            changes = {unconfirmed_names: changes[unconfirmed_names]}
         self._count += 1
-        books.on_its_way = Push(kind, str(self._count), changes)
-        books.again -= changes.keys()
-        books.waiting = False
+        state.on_its_way = Push(kind, str(self._count), changes)
+        state.again -= changes.keys()
+        state.waiting = False
         if kind == CLUSTER:
             self._rewarm(changes)
-        return books.on_its_way
+        return state.on_its_way
 
     def _rewarm(self, clusters: Mapping[str, str | None]) -> None:
         """Send the endpoints of changed clusters again.
@@ -330,8 +330,8 @@ class StreamState:
         acknowledges the cluster's push only then. Without this, everything that waits for that push would
         wait for ever.
         """
-        books, endpoints = self._books[CLUSTER], self._books[ENDPOINTS]
+        state, endpoints = self._types[CLUSTER], self._types[ENDPOINTS]
         # A new cluster needs nothing: Envoy subscribes to its endpoints itself.
-        known = books.confirmed.keys() | books.unconfirmed.keys()
+        known = state.confirmed.keys() | state.unconfirmed.keys()
         changed = {name for name, version in clusters.items() if version and name in known}
         endpoints.again |= changed & endpoints.subscribed

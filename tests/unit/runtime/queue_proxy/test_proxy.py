@@ -92,7 +92,7 @@ def answering(answer: bytes, requests: list[bytes] | None = None) -> Serve:
     return serve
 
 
-class Desk:
+class Backend:
     """A server whose answers the test gives out one by one."""
 
     def __init__(self) -> None:
@@ -231,7 +231,7 @@ async def test_every_framing_is_understood(request_line: bytes, answer: bytes, b
 
 
 async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
-    desk = Desk()
+    desk = Backend()
     async with stage(desk.serve, Limits(max_concurrency=2, max_queue_length=3)) as staged:
         asking = [asyncio.create_task(staged.ask(get(n))) for n in range(2)]
         await until(lambda: desk.arrived.qsize() == 2)
@@ -254,7 +254,7 @@ async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
 
 
 async def test_those_who_wait_are_given_back_on_demand_and_only_from_inside() -> None:
-    desk = Desk()
+    desk = Backend()
     async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
         asking: list[asyncio.Task[bytes]] = []
         for n in range(4):
@@ -276,7 +276,7 @@ async def test_those_who_wait_are_given_back_on_demand_and_only_from_inside() ->
 
 
 async def test_a_client_that_goes_is_forgotten_waiting_or_served() -> None:
-    desk = Desk()
+    desk = Backend()
     async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
         _, served = await staged.open()
         served.write(get(0))
@@ -330,7 +330,7 @@ async def test_an_answer_that_breaks_off_breaks_off_for_the_client() -> None:
 
 
 async def test_time_runs_out_in_the_queue_and_at_the_server_but_not_within_a_stream() -> None:
-    desk = Desk()
+    desk = Backend()
     async with stage(desk.serve, Limits(max_concurrency=1, timeout=0.3)) as staged:
         first, second = await asyncio.gather(staged.ask(get(0)), staged.ask(get(1)))
         for answer in (first, second):
@@ -375,7 +375,7 @@ async def test_time_runs_out_in_the_queue_and_at_the_server_but_not_within_a_str
     ],
 )
 async def test_bad_requests_are_refused(data: bytes, kind: str) -> None:
-    desk = Desk()
+    desk = Backend()
     limits = Limits(max_body=2000, body_timeout=0.2, header_timeout=0.2)
     async with stage(desk.serve, limits) as staged:
         answer = await staged.ask(data)
@@ -442,7 +442,7 @@ async def test_an_upgrade_that_is_declined_is_an_answer_like_others() -> None:
 
 
 async def test_what_is_started_is_finished_and_what_waits_is_given_back_at_the_end() -> None:
-    desk = Desk()
+    desk = Backend()
     async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
         idle_reader, idle = await staged.open()
         asking = [asyncio.create_task(staged.ask(keep(0)))]
