@@ -10,10 +10,10 @@ from support.routes import pools_of, route_to
 ROUTE = route_to("iris", ["unix:/new"], generation=2)
 
 
-def look(leftovers: Leftovers, now: float, *, routed: bool = False, in_flight: int = 0) -> bool:
+def look(leftovers: Leftovers, now: float, *, routed: bool = False, in_flight: int | None = 0) -> bool:
     """Whether the cluster is kept."""
     unneeded = frozenset({"iris/1"})
-    flying = {"iris/1": in_flight}
+    flying = None if in_flight is None else {"iris/1": in_flight}
     leftovers.look(now, unneeded, may_route_to=lambda _: routed, in_flight=flying)
     return "iris/1" in leftovers.kept(now)
 
@@ -30,6 +30,14 @@ def test_it_stays_while_requests_are_in_it() -> None:
     leftovers = Leftovers()
     assert look(leftovers, 0.0)
     assert look(leftovers, 100.0, in_flight=1)
+    assert look(leftovers, 100.0 + LINGER - 0.1)
+    assert not look(leftovers, 100.0 + LINGER)
+
+
+def test_it_stays_while_nothing_is_known_of_its_requests() -> None:
+    leftovers = Leftovers()
+    assert look(leftovers, 0.0, in_flight=None)
+    assert look(leftovers, 100.0, in_flight=None)
     assert look(leftovers, 100.0 + LINGER - 0.1)
     assert not look(leftovers, 100.0 + LINGER)
 

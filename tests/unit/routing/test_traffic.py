@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from gyrus.routing.errors import TrafficUnknown
 from gyrus.routing.latencies import Latencies
 from gyrus.routing.traffic import ANSWERED_EVERY, Answered, TrafficMeter
 from gyrus.state.board import Board, PoolTraffic
@@ -17,11 +18,15 @@ class Source:
     def __init__(self) -> None:
         self.flying: dict[str, int] = {}
         self.counts: dict[str, Answered] = {}
+        self.fails = False
+        """The counts of answered requests cannot be read."""
 
     async def in_flight(self) -> Mapping[str, int]:
         return dict(self.flying)
 
     async def answered(self) -> Mapping[str, Answered]:
+        if self.fails:
+            raise TrafficUnknown("no answer")
         return dict(self.counts)
 
 
@@ -119,3 +124,14 @@ async def test_a_look_that_began_before_the_gateway_ended_is_dropped() -> None:
     meter._source = Ending()  # pyright: ignore[reportPrivateUsage] -- it needs the meter, which needs it
     await meter.look()
     assert board.traffic == {}
+
+
+async def test_requests_in_flight_are_known_even_if_the_counts_are_not() -> None:
+    board, source, meter = metered()
+    assert meter.in_flight is None, "an adopted gateway may have requests already"
+    source.flying, source.counts, source.fails = {"iris/1": 2}, {"iris/1": answered(30)}, True
+    await meter.look()
+    assert (meter.in_flight, board.traffic["iris"].in_flight) == ({"iris/1": 2}, 2)
+    source.fails = False
+    await meter.look()
+    assert board.traffic["iris"].view.requests == 30, "the read that failed is repeated at once"
