@@ -45,7 +45,7 @@ def overview() -> str:
         "",
         "  Machine-learning models as production APIs.",
         "",
-        "  Start with:  gyrus init iris && gyrus deploy iris",
+        "  Start with:  gyrus init flat && gyrus deploy flat",
     ]
     for title, commands in SECTIONS.items():
         lines += ["", f"{title}:", *(f"  {name:<11} {text}" for name, text in commands.items())]
