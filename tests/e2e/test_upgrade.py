@@ -74,15 +74,17 @@ async def test_what_runs_is_adopted_and_no_request_fails(earlier: Platform, tmp_
         await asyncio.to_thread(today.up)
         await until(lambda: today.json("get", "echo")["status"] == "live")
 
-        after = today.json("get", "echo")
+        # A command that blocks the loop would delay the load, and then send it in one burst.
+        after = await asyncio.to_thread(today.json, "get", "echo")
         assert (after["revision"], after["replicas"]) == (before["revision"], before["replicas"])
-        assert supervisors(today) == pids
+        assert await asyncio.to_thread(supervisors, today) == pids
         assert envoy.is_running()
-        unchanged = today.gyrus("deploy", tmp_path / "project", "--yes")
-        assert today.json("get", "echo")["revision"] == 2, unchanged
-        assert supervisors(today) == pids
+        unchanged = await asyncio.to_thread(today.gyrus, "deploy", tmp_path / "project", "--yes")
+        assert (await asyncio.to_thread(today.json, "get", "echo"))["revision"] == 2, unchanged
+        assert await asyncio.to_thread(supervisors, today) == pids
 
-        await asyncio.to_thread(today.gyrus, "deploy", project.write(echo(3), nap(), handler=ECHO_REVISION))
+        changed = project.write(echo(3), nap(), handler=ECHO_REVISION)
+        await asyncio.to_thread(today.gyrus, "deploy", changed)
         await asyncio.sleep(1)
     assert load.result.failed == (), load.result
     assert today.ask("echo", {}).json == {"version": 3}
