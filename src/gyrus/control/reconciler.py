@@ -19,7 +19,7 @@ from gyrus.control.situation import Situation
 from gyrus.control.startup_times import StartupTimer
 from gyrus.control.verdict import Verdict
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.workload import workload_of
+from gyrus.spec.workload import DRAIN_ALLOWANCE, workload_of
 from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import StaleVersion
 from gyrus.state.events.recorder import EventRecorder
@@ -27,9 +27,6 @@ from gyrus.state.records import Api, Generation, Revision
 from gyrus.state.store import Store
 
 log = logging.getLogger(__name__)
-
-DRAIN_ALLOWANCE = 30.0
-"""Seconds for which a replica may drain beyond its API's request timeout."""
 
 _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
