@@ -73,7 +73,7 @@ class Api:
         )
 
     def gone(self) -> None:
-        self.stage.unsay(self.name)
+        self.stage.remove_route(self.name)
 
 
 async def test_request_to_a_cold_api_is_held_and_answered(

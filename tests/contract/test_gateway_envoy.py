@@ -512,7 +512,7 @@ async def test_endpoints_are_acknowledged_when_envoy_has_them(
         seen: list[frozenset[str] | None] = []
         await stage.route("acked", old)
         with stage.board.acknowledged_signals.listen() as hints:
-            stage.say("acked", new)
+            stage.put_route("acked", new)
             while (now := stage.board.acknowledged_of("acked")) != frozenset({new.endpoint}):
                 seen.append(now)
                 await hints.wait()
@@ -537,9 +537,9 @@ async def test_one_bad_api_is_refused_alone(
     stage: Stage, client: httpx.AsyncClient, echo: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     too_long = "unix:/tmp/" + "x" * 120
-    stage.say("bad", too_long)
-    stage.say("good-1", echo)
-    stage.say("good-2", echo)
+    stage.put_route("bad", too_long)
+    stage.put_route("good-1", echo)
+    stage.put_route("good-2", echo)
     for good in ("good-1", "good-2"):
         await until(lambda api=good: stage.board.acknowledged_of(api) == frozenset({echo.endpoint}))
     await until(lambda: "endpoints of bad/1" in stage.board.gateway_message)
@@ -753,15 +753,15 @@ async def test_five_hundred_apis(tmp_path: Path, client: httpx.AsyncClient) -> N
     stage = Stage(tmp_path)
     async with stage.upstream("many").serving() as upstream:
         for number in range(500):
-            stage.say(f"api-{number}", upstream)
+            stage.put_route(f"api-{number}", upstream)
         async with stage.running():
             await until(lambda: len(stage.board.acknowledged) == 500)
             assert (await client.get(f"{stage.url}/api-499/x")).json()["target"] == "/x"
-            stage.say("api-250")
+            stage.put_route("api-250")
             took = await until(lambda: not stage.board.acknowledged_of("api-250"))
             assert took < 1
             for number in range(500):
-                stage.unsay(f"api-{number}")
+                stage.remove_route(f"api-{number}")
             await until(lambda: not stage.board.acknowledged)
 
 

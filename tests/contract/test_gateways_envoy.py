@@ -47,7 +47,7 @@ async def test_what_a_late_gateway_lacks_is_not_acknowledged_and_what_it_uses_is
     prompt, late = await gateways.node("prompt"), await gateways.node("late")
     await gateways.route("iris", old)
     gateways.wires["late"].hold_up()
-    gateways.say("iris", new)
+    gateways.put_route("iris", new)
     await prompt.answers("iris", "new")
     await gateways.confirmed("prompt")
     assert await late.ask("iris") == "old"
@@ -66,7 +66,7 @@ async def test_gateway_that_is_cut_off_counts_until_it_is_gone(
     await gateways.route("iris", old)
     gateways.wires["lost"].cut()
     await until(lambda: gateways.ads.streams == 1)
-    gateways.say("iris", new)
+    gateways.put_route("iris", new)
     await connected.answers("iris", "new")
     await gateways.confirmed("connected")
     assert await lost.ask("iris") == "old", "it goes on with what it has"
@@ -85,7 +85,7 @@ async def test_gateway_that_comes_back_reports_what_it_has(
     await gateways.route("iris", old)
     gateways.wires["lost"].cut()
     await until(lambda: gateways.ads.streams == 1)
-    gateways.say("iris", new)
+    gateways.put_route("iris", new)
     await connected.answers("iris", "new")
     await gateways.wires["lost"].open()
     await until(lambda: gateways.reachable("iris") == frozenset({new.endpoint}), 20)
@@ -104,7 +104,7 @@ async def test_new_gateway_counts_once_it_serves(gateways: Gateways, old: Upstre
     await second.answers("iris", "new")
     await until(lambda: gateways.serves("second"))
     gateways.wires["second"].hold_up()
-    gateways.say("iris", old)
+    gateways.put_route("iris", old)
     await first.answers("iris", "old")
     await gateways.confirmed("first")
     assert gateways.acknowledged("iris") == {new.endpoint}, "it counts from now on"
@@ -117,7 +117,7 @@ async def test_what_one_gateway_refuses_is_not_acknowledged(
     takes, refuses = await gateways.node("takes"), await gateways.node("refuses")
     await gateways.route("iris", old)
     gateways.wires["refuses"].spoilt = b"new.sock", b"new\0sock"  # a path that Envoy does not take
-    gateways.say("iris", new)
+    gateways.put_route("iris", new)
     await takes.answers("iris", "new")
     await until(lambda: "iris" in gateways.board.refused)
     assert "endpoints of iris/1" in gateways.board.refused["iris"]
@@ -137,7 +137,7 @@ async def test_new_pool_is_acknowledged_when_every_gateway_routes_to_it(
     prompt, late = await gateways.node("prompt"), await gateways.node("late")
     await gateways.route("iris", old)
     gateways.wires["late"].hold_up()
-    gateways.say("iris", new, generation=2)
+    gateways.put_route("iris", new, generation=2)
     await prompt.answers("iris", "new")
     await gateways.confirmed("prompt")
     assert "iris/2" not in gateways.board.acknowledged["iris"]

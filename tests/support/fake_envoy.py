@@ -52,13 +52,13 @@ class FakeEnvoy:
     warm: set[str] = field(default_factory=set[str])
     pushes: list[Push] = field(default_factory=list[Push])
     unanswered: list[Push] = field(default_factory=list[Push])
-    session: StreamState = field(default_factory=StreamState)
+    stream: StreamState = field(default_factory=StreamState)
     initialised: bool = False
     """It has had a first answer about clusters, and goes on to listeners."""
 
-    def connect(self, session: StreamState | None = None) -> None:
+    def connect(self, stream: StreamState | None = None) -> None:
         """A new stream: it tells what it has."""
-        self.session = session or StreamState()
+        self.stream = stream or StreamState()
         self.asked, self.subscribed = set(), set()
         self.pushes.clear()
         self.unanswered.clear()
@@ -67,7 +67,7 @@ class FakeEnvoy:
 
     def take(self, wanted: Resources) -> Push | None:
         """Let it have the next push; it does not answer yet."""
-        push = self.session.next_push(wanted)
+        push = self.stream.next_push(wanted)
         if push:
             self.pushes.append(push)
             self.initialised = True
@@ -82,7 +82,7 @@ class FakeEnvoy:
             if push.kind != CLUSTER or self._is_warm(push):
                 self.unanswered.remove(push)
                 error = "refused" if self._refuses(push) else ""
-                return self.session.receive(Message(push.kind, push.nonce, error=error))
+                return self.stream.receive(Message(push.kind, push.nonce, error=error))
         return None
 
     def settle(self, wanted: Resources) -> None:
@@ -111,7 +111,7 @@ class FakeEnvoy:
             self.subscribed -= gone
             for name in gone:
                 self.has[ENDPOINTS].pop(name, None)
-            self.session.receive(Message(ENDPOINTS, resource_names_unsubscribe=tuple(gone)))
+            self.stream.receive(Message(ENDPOINTS, resource_names_unsubscribe=tuple(gone)))
         added = self.has[CLUSTER].keys() - self.subscribed
         if added:
             self.subscribed |= added
@@ -126,7 +126,7 @@ class FakeEnvoy:
         if first or kind == ENDPOINTS:
             self.asked.add(kind)
             had = self.has[kind] if first else {}
-            self.session.receive(
+            self.stream.receive(
                 Message(kind, resource_names_subscribe=tuple(names), initial_resource_versions=dict(had))
             )
 

@@ -175,7 +175,7 @@ class Gateways:
     def upstream(self, name: str, behave: Answer | None = None) -> Upstream:
         return Upstream(name, self.folder / f"{name}.sock", behave)
 
-    def say(self, api: str, *upstreams: Upstream, **fields: Any) -> Route:
+    def put_route(self, api: str, *upstreams: Upstream, **fields: Any) -> Route:
         """Want this route."""
         route = route_to(api, [one.endpoint for one in upstreams], **fields)
         self.board.routes[api] = route
@@ -184,7 +184,7 @@ class Gateways:
 
     async def route(self, api: str, *upstreams: Upstream) -> None:
         """Want this route, and wait until every gateway that serves has it."""
-        route = self.say(api, *upstreams)
+        route = self.put_route(api, *upstreams)
         await until(lambda: self.acknowledged(api) == route.endpoints)
 
     def acknowledged(self, api: str) -> Endpoints:

@@ -174,7 +174,7 @@ class Stage:
     def upstream(self, name: str, behave: Answer | None = None) -> Upstream:
         return Upstream(name, self.home.run / f"{name}.sock", behave)
 
-    def say(self, api: str, *upstreams: Upstream | str, **fields: Any) -> Route:
+    def put_route(self, api: str, *upstreams: Upstream | str, **fields: Any) -> Route:
         """Want this route."""
         endpoints = [one if isinstance(one, str) else one.endpoint for one in upstreams]
         route = self.board.routes[api] = route_to(api, endpoints, **fields)
@@ -183,17 +183,17 @@ class Stage:
 
     async def route(self, api: str, *upstreams: Upstream | str, **fields: Any) -> str:
         """Want this route, and wait until the gateway has acknowledged it; returns its URL."""
-        route = self.say(api, *upstreams, **fields)
+        route = self.put_route(api, *upstreams, **fields)
         await until(lambda: self.board.acknowledged.get(api) == wanted(route))
         return self.url + route.path
 
-    def unsay(self, api: str) -> None:
+    def remove_route(self, api: str) -> None:
         del self.board.routes[api]
         self.board.route_signals.notify(api)
 
     async def forget(self, api: str) -> None:
         """Withdraw the route, and wait until requests reach nothing."""
-        self.unsay(api)
+        self.remove_route(api)
         await until(lambda: not self.board.acknowledged_of(api))
 
 

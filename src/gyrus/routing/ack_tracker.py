@@ -44,27 +44,27 @@ class AckTracker:
         }
         self._broken.append(StreamState.restored(self._node, known))
 
-    def opened(self, session: StreamState) -> None:
-        self._open.append(session)
+    def opened(self, stream: StreamState) -> None:
+        self._open.append(stream)
 
-    def synced(self, session: StreamState) -> None:
+    def synced(self, stream: StreamState) -> None:
         """Let the stream replace the broken ones: it knows everything that its Envoy has."""
-        if session in self._open:
+        if stream in self._open:
             # In this order: the broken streams explain the versions that the new one reports.
-            self._explain(session)
+            self._explain(stream)
             self._broken.clear()
 
-    def closed(self, session: StreamState) -> None:
-        if session in self._open:
-            self._open.remove(session)
+    def closed(self, stream: StreamState) -> None:
+        if stream in self._open:
+            self._open.remove(stream)
             # Another synced stream of the node knows more than the one that broke.
             if not any(other.synced for other in self._open):
-                self._broken.append(session)
+                self._broken.append(stream)
 
     # Known facts
 
     @property
-    def sessions(self) -> tuple[StreamState, ...]:
+    def streams(self) -> tuple[StreamState, ...]:
         """All streams that count, the oldest first."""
         return (*self._broken, *self._open)
 
@@ -74,22 +74,22 @@ class AckTracker:
 
         Envoy opens the port of a new listener only when the listener has its routes.
         """
-        return any(one.confirmed(LISTENER) and one.confirmed(ROUTES) for one in self.sessions)
+        return any(one.confirmed(LISTENER) and one.confirmed(ROUTES) for one in self.streams)
 
     def clusters(self) -> frozenset[str]:
         """Return all clusters that Envoy may have."""
-        return frozenset[str]().union(*(session.names(CLUSTER) for session in self.sessions))
+        return frozenset[str]().union(*(stream.names(CLUSTER) for stream in self.streams))
 
     def sure(self, cluster: str) -> Endpoints | None:
         """Return the endpoints that requests in this cluster surely reach.
 
         Returns None if it is not sure that the cluster exists.
         """
-        session = self._newest
-        if session is None or None in session.possible(CLUSTER, cluster):
+        stream = self._newest
+        if stream is None or None in stream.possible(CLUSTER, cluster):
             return None
         # Envoy uses one of these versions, so only the endpoints of all of them are sure.
-        versions = session.possible(ENDPOINTS, cluster)
+        versions = stream.possible(ENDPOINTS, cluster)
         return frozenset[str].intersection(*(self._versions.endpoints(version) for version in versions))
 
     def used(self, cluster: str) -> Endpoints:
@@ -97,31 +97,31 @@ class AckTracker:
         # Broken streams count too: their Envoy continues with what it had.
         versions = (
             version
-            for session in self.sessions
-            if cluster in session.names(CLUSTER)
-            for version in session.possible(ENDPOINTS, cluster)
+            for stream in self.streams
+            if cluster in stream.names(CLUSTER)
+            for version in stream.possible(ENDPOINTS, cluster)
         )
         return NOTHING.union(*(self._versions.endpoints(version) for version in versions))
 
     def surely_routes_to(self, cluster: str) -> bool:
-        session = self._newest
-        return session is not None and all(
-            cluster in self._versions.routed(version) for version in session.possible(ROUTES, routes.NAME)
+        stream = self._newest
+        return stream is not None and all(
+            cluster in self._versions.routed(version) for version in stream.possible(ROUTES, routes.NAME)
         )
 
     def may_route_to(self, cluster: str) -> bool:
         return any(
             cluster in self._versions.routed(version)
-            for session in self.sessions
-            for version in session.possible(ROUTES, routes.NAME)
+            for stream in self.streams
+            for version in stream.possible(ROUTES, routes.NAME)
         )
 
     @property
     def _newest(self) -> StreamState | None:
         """The stream to rely on: the latest that knows everything that its Envoy has."""
-        return next((session for session in reversed(self.sessions) if session.synced), None)
+        return next((stream for stream in reversed(self.streams) if stream.synced), None)
 
-    def _explain(self, session: StreamState) -> None:
+    def _explain(self, stream: StreamState) -> None:
         """Learn versions that another operator made: they stand for what the broken streams knew."""
-        assignments = {version: self.used(name) for name, version in session.confirmed(ENDPOINTS).items()}
-        self._versions.learn(assignments, session.confirmed(ROUTES).get(routes.NAME), self.clusters())
+        assignments = {version: self.used(name) for name, version in stream.confirmed(ENDPOINTS).items()}
+        self._versions.learn(assignments, stream.confirmed(ROUTES).get(routes.NAME), self.clusters())

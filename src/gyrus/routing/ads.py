@@ -119,15 +119,15 @@ class AdsGateway:
 
     def settled(self, node: str | None = None) -> bool:
         """Return True if an Envoy (or this node's) has acknowledged all resources that it did not refuse."""
-        streams = (session for session in self._streams if node in (None, session.node))
-        return any(session.settled(self._snapshot) for session in streams)
+        streams = (stream for stream in self._streams if node in (None, stream.node))
+        return any(stream.settled(self._snapshot) for stream in streams)
 
     @property
     def refusals(self) -> tuple[str, ...]:
         return tuple(_sentence(nack) for nack in self._nacks())
 
     def _nacks(self) -> Iterable[Nack]:
-        return (nack for session in self._streams for nack in session.refusals)
+        return (nack for stream in self._streams for nack in stream.refusals)
 
     # Configuration for the gateways
 
@@ -168,46 +168,46 @@ class AdsGateway:
 
     # Events of the gateways' streams
 
-    def opened(self, session: StreamState) -> None:
-        self._nodes.opened(session)
-        self._streams.append(session)
+    def opened(self, stream: StreamState) -> None:
+        self._nodes.opened(stream)
+        self._streams.append(stream)
 
-    def synced(self, session: StreamState) -> None:
-        self._nodes.synced(session)
+    def synced(self, stream: StreamState) -> None:
+        self._nodes.synced(stream)
         self._serving = self._nodes.serving()
         self._publish()  # the node may have clusters that no route needs
         self._acknowledge(self._known())
         self._report()
 
-    def sent(self, session: StreamState, push: Push) -> None:
+    def sent(self, stream: StreamState, push: Push) -> None:
         if push.kind == ROUTES:
             # Now, while both the old and the new table are possible: the answer leaves only one of them.
-            self._rerouting[session] = self._nodes.rerouted(session)
-        self._acknowledge(self._concerned(session, push))
+            self._rerouting[stream] = self._nodes.rerouted(stream)
+        self._acknowledge(self._concerned(stream, push))
 
-    def answered(self, session: StreamState, answer: Ack) -> None:
+    def answered(self, stream: StreamState, answer: Ack) -> None:
         for nack in answer.refusals:
             log.error("%s", _sentence(nack))
         served, self._serving = self._serving, self._nodes.serving()
         # A node that begins to serve counts for every cluster, not only for those of this push.
         same = served == self._serving
-        self._acknowledge(self._concerned(session, answer.push) if same else self._known())
+        self._acknowledge(self._concerned(stream, answer.push) if same else self._known())
         if answer.push.kind == ROUTES:
             self._look_at_leftovers()
         self._report()
 
-    def closed(self, session: StreamState) -> None:
-        self._nodes.closed(session)
-        self._streams.remove(session)
-        self._rerouting.pop(session, None)
+    def closed(self, stream: StreamState) -> None:
+        self._nodes.closed(stream)
+        self._streams.remove(stream)
+        self._rerouting.pop(stream, None)
         self._acknowledge(self._known())
         self._report()
 
-    def _concerned(self, session: StreamState, push: Push) -> Iterable[str]:
+    def _concerned(self, stream: StreamState, push: Push) -> Iterable[str]:
         """Return the clusters that a push affects. Route tables are long, and most of their entries stay."""
         if push.kind in (CLUSTER, ENDPOINTS):
             return push.versions
-        return self._rerouting.get(session, frozenset()) if push.kind == ROUTES else self._known()
+        return self._rerouting.get(stream, frozenset()) if push.kind == ROUTES else self._known()
 
     def _report(self) -> None:
         self._note_refusals()

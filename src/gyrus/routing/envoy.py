@@ -179,10 +179,10 @@ class Envoy:
     async def _watch(self, wanted: EnvoyLaunch) -> None:
         failures = 0
         while True:
-            born = asyncio.get_running_loop().time()
+            began = asyncio.get_running_loop().time()
             reason = await self._live_once(wanted)
             # A crash after a long life is no crash loop.
-            if asyncio.get_running_loop().time() - born > WELL_AFTER:
+            if asyncio.get_running_loop().time() - began > WELL_AFTER:
                 failures = 0
             delay = RESTART.delay(failures)
             failures += 1

@@ -41,17 +41,17 @@ class GatewayNodes:
         self._versions.wanted(snapshot)
         self._versions.forget_old(snapshot, self._alive)
 
-    def opened(self, session: StreamState) -> None:
-        self._tracker(session.node).opened(session)
+    def opened(self, stream: StreamState) -> None:
+        self._tracker(stream.node).opened(stream)
 
-    def synced(self, session: StreamState) -> None:
-        if tracker := self._trackers.get(session.node):
-            tracker.synced(session)
+    def synced(self, stream: StreamState) -> None:
+        if tracker := self._trackers.get(stream.node):
+            tracker.synced(stream)
 
-    def closed(self, session: StreamState) -> None:
+    def closed(self, stream: StreamState) -> None:
         """Record the end of a stream. Its node may have gone before it."""
-        if tracker := self._trackers.get(session.node):
-            tracker.closed(session)
+        if tracker := self._trackers.get(stream.node):
+            tracker.closed(stream)
 
     # Known facts
 
@@ -65,9 +65,9 @@ class GatewayNodes:
     def may_route_to(self, cluster: str) -> bool:
         return any(tracker.may_route_to(cluster) for tracker in self._trackers.values())
 
-    def rerouted(self, session: StreamState) -> frozenset[str]:
+    def rerouted(self, stream: StreamState) -> frozenset[str]:
         """Return the clusters that some, but not all, of the stream's possible route tables name."""
-        versions = session.possible(ROUTES, routes.NAME)
+        versions = stream.possible(ROUTES, routes.NAME)
         tables = [self._versions.routed(version) for version in versions]
         return frozenset[str]().union(*tables) - frozenset[str].intersection(*tables)
 
@@ -119,7 +119,7 @@ class GatewayNodes:
         """Return the versions that a node may have."""
         alive: set[str | None] = set()
         for tracker in self._trackers.values():
-            for session in tracker.sessions:
-                for name in session.names(kind):
-                    alive |= session.possible(kind, name)
+            for stream in tracker.streams:
+                for name in stream.names(kind):
+                    alive |= stream.possible(kind, name)
         return alive

@@ -32,7 +32,7 @@ class Operator:
     meanings: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """What each version of endpoints is, whoever made it."""
     tables: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    session: StreamState | None = None
+    stream: StreamState | None = None
     restored: bool = False
     """It had to guess which of Envoy's clusters have routes: all."""
 
@@ -52,26 +52,26 @@ class Operator:
         self.tables[self.snapshot.of_kind(ROUTES)["gyrus"].version] = frozenset(self.routes)
 
     def connect(self) -> None:
-        if self.session:
-            self.nodes.closed(self.session)
-        self.session = StreamState(NODE)
-        self.nodes.opened(self.session)
-        self.envoy.connect(self.session)
+        if self.stream:
+            self.nodes.closed(self.stream)
+        self.stream = StreamState(NODE)
+        self.nodes.opened(self.stream)
+        self.envoy.connect(self.stream)
         self.listen(told=False)
 
     def listen(self, told: bool) -> None:
-        if self.session and self.session.synced and not told:
-            self.nodes.synced(self.session)
+        if self.stream and self.stream.synced and not told:
+            self.nodes.synced(self.stream)
 
     def take(self) -> None:
-        if self.session:
-            told = self.session.synced
+        if self.stream:
+            told = self.stream.synced
             self.envoy.take(self.snapshot)
             self.listen(told)
 
     def answer(self) -> None:
-        if self.session:
-            told = self.session.synced
+        if self.stream:
+            told = self.stream.synced
             self.envoy.answer()
             self.listen(told)
 
@@ -170,8 +170,8 @@ def test_removed_api_stays_until_its_cluster_is_gone() -> None:
 
 def test_broken_stream_changes_nothing_and_a_dead_envoy_everything() -> None:
     operator = started(iris=("unix:/a",))
-    assert operator.session
-    operator.nodes.closed(operator.session)
+    assert operator.stream
+    operator.nodes.closed(operator.stream)
     assert operator.acknowledged("iris") == {"unix:/a"}
     operator.nodes.gone(NODE)
     assert operator.acknowledged("iris") is None
@@ -195,7 +195,7 @@ def test_next_operator_knows_what_envoy_uses() -> None:
 
 def test_during_a_hot_restart_both_envoys_count() -> None:
     operator = started(iris=("unix:/a",))
-    old = operator.session
+    old = operator.stream
     new = StreamState(NODE)
     operator.nodes.opened(new)
     FakeEnvoy().connect(new)
@@ -268,7 +268,7 @@ def test_control_is_never_misled(steps: list[Any]) -> None:
             assert (told or frozenset()) & wanted <= used, "a wanted endpoint is told of and not used"
             if api in operator.routes and told is not None and told <= wanted and not operator.restored:
                 assert operator.is_routed(api)
-    if operator.session is None:
+    if operator.stream is None:
         operator.connect()
     operator.settle()
     for api in ("x", "y"):

@@ -42,14 +42,14 @@ class Fleet:
         """A new node, or a new stream of one that was cut off."""
         envoy = self.envoys.setdefault(name, FakeEnvoy())
         self.cut(name)
-        session = StreamState(name)
-        self.nodes.opened(session)
-        envoy.connect(session)
+        stream = StreamState(name)
+        self.nodes.opened(stream)
+        envoy.connect(stream)
         self.listen(name)
 
     def cut(self, name: str) -> None:
         if (envoy := self.envoys.get(name)) is not None:
-            self.nodes.closed(envoy.session)
+            self.nodes.closed(envoy.stream)
 
     def kill(self, name: str) -> None:
         if name in self.envoys:
@@ -67,14 +67,14 @@ class Fleet:
 
     def _move(self, name: str, act: Callable[[FakeEnvoy], object]) -> None:
         if (envoy := self.envoys.get(name)) is not None:
-            synced = envoy.session.synced
+            synced = envoy.stream.synced
             act(envoy)
             if not synced:
                 self.listen(name)
 
     def listen(self, name: str) -> None:
-        if self.envoys[name].session.synced:
-            self.nodes.synced(self.envoys[name].session)
+        if self.envoys[name].stream.synced:
+            self.nodes.synced(self.envoys[name].stream)
 
     def used(self, name: str) -> Endpoints:
         """What this Envoy truly uses."""
@@ -142,7 +142,7 @@ def test_node_that_is_cut_off_counts_until_it_is_gone() -> None:
 def test_new_node_counts_when_it_has_its_listener_and_routes() -> None:
     made = fleet("a")
     made.connect("b")
-    while not made.envoys["b"].session.confirmed(ROUTES):
+    while not made.envoys["b"].stream.confirmed(ROUTES):
         assert made.nodes.serving() == ("a",)
         assert made.acknowledged == {"unix:/1"}
         made.take("b")
@@ -173,10 +173,10 @@ def test_node_of_which_an_earlier_operator_is_known_serves_already() -> None:
 
 def test_stream_that_ends_after_its_node_changes_nothing() -> None:
     both = fleet("a", "b")
-    session = both.envoys["b"].session
+    stream = both.envoys["b"].stream
     both.nodes.gone("b")
-    both.nodes.closed(session)
-    both.nodes.synced(session)
+    both.nodes.closed(stream)
+    both.nodes.synced(stream)
     assert both.nodes.serving() == ("a",)
     assert both.nodes.clusters() == {POOL}
 

@@ -29,14 +29,14 @@ STOP_GRACE = 0.2
 class StreamObserver(Protocol):
     """Observer of the streams' events."""
 
-    def opened(self, session: StreamState) -> None: ...
-    def synced(self, session: StreamState) -> None:
+    def opened(self, stream: StreamState) -> None: ...
+    def synced(self, stream: StreamState) -> None:
         """Handle that Envoy has reported everything that it has."""
         ...
 
-    def sent(self, session: StreamState, push: Push) -> None: ...
-    def answered(self, session: StreamState, answer: Ack) -> None: ...
-    def closed(self, session: StreamState) -> None: ...
+    def sent(self, stream: StreamState, push: Push) -> None: ...
+    def answered(self, stream: StreamState, answer: Ack) -> None: ...
+    def closed(self, stream: StreamState) -> None: ...
 
 
 class XdsServer:
@@ -78,32 +78,32 @@ class XdsServer:
         first = await anext(aiter(requests), None)  # only the first request has to name the node
         if first is None:
             return
-        session, wake = StreamState(first.node.id), asyncio.Event()
+        stream, wake = StreamState(first.node.id), asyncio.Event()
         self._wakes.add(wake)
-        self._observer.opened(session)
+        self._observer.opened(stream)
         try:
             async with asyncio.TaskGroup() as group:
-                writing = group.create_task(self._write(session, wake, context), name="xds-write")
-                self._receive(session, wake, first)
+                writing = group.create_task(self._write(stream, wake, context), name="xds-write")
+                self._receive(stream, wake, first)
                 async for request in requests:
-                    self._receive(session, wake, request)
+                    self._receive(stream, wake, request)
                 writing.cancel()  # Envoy has closed its half, so no acknowledgement can arrive any more
         finally:
             self._wakes.discard(wake)
-            self._observer.closed(session)
+            self._observer.closed(stream)
 
-    def _receive(self, session: StreamState, wake: asyncio.Event, request: DeltaRequest) -> None:
-        synced = session.synced  # before the request, to call the observer once per stream
-        answer = session.receive(request)
+    def _receive(self, stream: StreamState, wake: asyncio.Event, request: DeltaRequest) -> None:
+        synced = stream.synced  # before the request, to call the observer once per stream
+        answer = stream.receive(request)
         if answer:
-            self._observer.answered(session, answer)
-        if session.synced and not synced:
-            self._observer.synced(session)
+            self._observer.answered(stream, answer)
+        if stream.synced and not synced:
+            self._observer.synced(stream)
         wake.set()
 
     async def _write(
         self,
-        session: StreamState,
+        stream: StreamState,
         wake: asyncio.Event,
         context: grpc.aio.ServicerContext[DeltaRequest, bytes],
     ) -> None:
@@ -111,10 +111,10 @@ class XdsServer:
             await wake.wait()
             wake.clear()  # before the snapshot is read, so that a change during a write wakes the loop again
             snapshot = self._snapshot
-            while push := session.next_push(snapshot):
+            while push := stream.next_push(snapshot):
                 body = _response(push, snapshot)
                 # The observer comes before the write: from here on, Envoy may use what the push adds.
-                self._observer.sent(session, push)
+                self._observer.sent(stream, push)
                 await context.write(body)
                 snapshot = self._snapshot
 

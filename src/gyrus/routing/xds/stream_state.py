@@ -111,11 +111,11 @@ class StreamState:
     @classmethod
     def restored(cls, node: str, confirmed: Mapping[str, Mapping[str, str]]) -> StreamState:
         """Build the state of an earlier operator's stream from Envoy's report: versions by kind and name."""
-        session = cls(node)
+        stream = cls(node)
         for kind, versions in confirmed.items():
-            session._types[kind].started = True
-            session._types[kind].confirmed.update(versions)
-        return session
+            stream._types[kind].started = True
+            stream._types[kind].confirmed.update(versions)
+        return stream
 
     # Known facts
 

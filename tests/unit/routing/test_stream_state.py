@@ -59,20 +59,20 @@ def routed(table: str) -> set[str]:
 def assert_in_step(envoy: FakeEnvoy, world: World) -> None:
     for kind in (CLUSTER, ENDPOINTS, LISTENER, ROUTES):
         assert envoy.has[kind] == world.versions(kind)
-        assert envoy.session.confirmed(kind) == world.versions(kind)
+        assert envoy.stream.confirmed(kind) == world.versions(kind)
 
 
 def test_fresh_envoy_gets_clusters_then_endpoints_then_listener_then_routes() -> None:
     envoy = connected(World({"a": (1, 1), "b": (1, 1)}))
     assert [push.kind for push in envoy.pushes] == [CLUSTER, ENDPOINTS, LISTENER, ROUTES]
-    assert envoy.session.settled(World({"a": (1, 1), "b": (1, 1)}))
+    assert envoy.stream.settled(World({"a": (1, 1), "b": (1, 1)}))
 
 
 def test_envoy_without_apis_is_answered_too() -> None:
     world = World()
     envoy = connected(world)
     assert [push.kind for push in envoy.pushes] == [CLUSTER, LISTENER, ROUTES]
-    assert envoy.session.settled(world)
+    assert envoy.stream.settled(world)
 
 
 def test_reconnected_envoy_gets_nothing() -> None:
@@ -81,8 +81,8 @@ def test_reconnected_envoy_gets_nothing() -> None:
     envoy.connect()
     envoy.settle(world)
     assert envoy.pushes == []
-    assert envoy.session.synced
-    assert envoy.session.settled(world)
+    assert envoy.stream.synced
+    assert envoy.stream.settled(world)
 
 
 def test_reconnected_envoy_gets_what_changed() -> None:
@@ -116,7 +116,7 @@ def test_cluster_that_is_kept_goes_only_when_it_is_not_kept_any_more() -> None:
     world.kept = frozenset({"a"})
     envoy.settle(world)
     assert [push.kind for push in envoy.pushes] == [ROUTES]
-    assert envoy.session.settled(world)
+    assert envoy.stream.settled(world)
     world.kept = frozenset()
     envoy.settle(world)
     assert [(push.kind, dict(push.versions)) for push in envoy.pushes[1:]] == [(CLUSTER, {"a": None})]
@@ -137,13 +137,13 @@ def test_refused_push_is_sent_one_by_one() -> None:
     envoy = FakeEnvoy(bad={"b-e1"})
     envoy.connect()
     envoy.settle(world)
-    assert [refusal.name for refusal in envoy.session.refusals] == ["b"]
+    assert [refusal.name for refusal in envoy.stream.refusals] == ["b"]
     assert envoy.has[ENDPOINTS] == {"a": "a-e1", "c": "c-e1"}
-    assert envoy.session.confirmed(ROUTES) == {"gyrus": "r:a,b,c"}
-    assert envoy.session.settled(world), "what was refused alone is not waited for"
+    assert envoy.stream.confirmed(ROUTES) == {"gyrus": "r:a,b,c"}
+    assert envoy.stream.settled(world), "what was refused alone is not waited for"
     world.apis["b"] = (1, 2)
     envoy.settle(world)
-    assert envoy.session.refusals == ()
+    assert envoy.stream.refusals == ()
     assert_in_step(envoy, world)
 
 
@@ -153,10 +153,10 @@ def test_what_was_refused_is_sent_again_when_it_is_wanted_again() -> None:
     envoy.bad = {"a-e2"}
     world.apis["a"] = (1, 2)
     envoy.settle(world)
-    assert [refusal.name for refusal in envoy.session.refusals] == ["a"]
+    assert [refusal.name for refusal in envoy.stream.refusals] == ["a"]
     world.apis["a"] = (1, 1)
     envoy.settle(world)
-    assert envoy.session.refusals == ()
+    assert envoy.stream.refusals == ()
     envoy.bad.clear()
     world.apis["a"] = (1, 2)
     envoy.settle(world)
@@ -169,10 +169,10 @@ def test_stale_answer_is_no_answer() -> None:
     world.apis["a"] = (1, 2)
     push = envoy.take(world)
     assert push is not None
-    assert envoy.session.receive(Message(ENDPOINTS, "0")) is None
-    assert envoy.session.possible(ENDPOINTS, "a") == {"a-e1", "a-e2"}
-    assert envoy.session.receive(Message(ENDPOINTS, push.nonce)) is not None
-    assert envoy.session.possible(ENDPOINTS, "a") == {"a-e2"}
+    assert envoy.stream.receive(Message(ENDPOINTS, "0")) is None
+    assert envoy.stream.possible(ENDPOINTS, "a") == {"a-e1", "a-e2"}
+    assert envoy.stream.receive(Message(ENDPOINTS, push.nonce)) is not None
+    assert envoy.stream.possible(ENDPOINTS, "a") == {"a-e2"}
 
 
 def test_unknown_kind_is_ignored() -> None:
@@ -211,7 +211,7 @@ def test_whatever_happens_envoy_ends_with_what_is_wanted(steps: list[Any], bad: 
                 envoy.connect()
         for kind in (CLUSTER, ENDPOINTS):
             for name, version in envoy.has[kind].items():
-                assert version in envoy.session.possible(kind, name), "the books miss what Envoy has"
+                assert version in envoy.stream.possible(kind, name), "the books miss what Envoy has"
         table = envoy.has[ROUTES].get("gyrus", "")
         assert routed(table) - envoy.has[CLUSTER].keys() <= {version[0] for version in bad if "-c" in version}
     envoy.settle(world)
