@@ -7,7 +7,7 @@ from gyrus.contract.operator import AmountView, CapacityView
 OVERCOMMITTED = "overcommitted: CPU and memory are not counted"
 
 
-def machine_told(capacity: CapacityView) -> str:
+def machine_summary(capacity: CapacityView) -> str:
     """Describe the capacity: ``2 CPU, 23.5Gi memory; 9 replicas hold 1.8 CPU; 1 waits for 500m CPU``."""
     holds = "replica holds" if capacity.replicas == 1 else "replicas hold"
     parts = [_amount(capacity.total)]
@@ -22,11 +22,11 @@ def machine_told(capacity: CapacityView) -> str:
 
 
 def _amount(amount: AmountView) -> str:
-    from gyrus.spec.quantities import tell_cores, tell_memory
+    from gyrus.spec.quantities import display_cores, display_memory
 
     parts = {
-        f"{tell_cores(round(amount.cpu * 1000))} CPU": amount.cpu,
-        f"{tell_memory(amount.mem)} memory": amount.mem,
+        f"{display_cores(round(amount.cpu * 1000))} CPU": amount.cpu,
+        f"{display_memory(amount.mem)} memory": amount.mem,
         f"{amount.gpu} {'GPU' if amount.gpu == 1 else 'GPUs'}": amount.gpu,
     }
     return ", ".join(text for text, there in parts.items() if there) or "nothing"

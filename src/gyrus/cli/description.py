@@ -185,7 +185,7 @@ def event_row(event: EventView) -> tuple[str, ...]:
     return _age(event), _reason(event), event.replica or "-", first_line(event.message)
 
 
-def told_as_line(event: EventView) -> str:
+def event_line(event: EventView) -> str:
     """Format an event as a line: ``12:00:00 ScaledUp Scaled from 1 to 2: …``."""
     moment = datetime.fromisoformat(event.time).astimezone()
     times = f" ×{event.count}" if event.count > 1 else ""

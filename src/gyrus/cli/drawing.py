@@ -47,9 +47,9 @@ def check_drawable(file: Path) -> None:
         )
 
 
-def draw(scene: Chart, file: Path) -> None:
+def draw(chart: Chart, file: Path) -> None:
     """Draw a chart into a file. Raises CommandFailure."""
-    text = svg(scene)
+    text = svg(chart)
     try:
         if file.suffix.lower() == ".svg":
             file.write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gyrus.cli.output import indented, say
+from gyrus.cli.output import indented, print_note
 from gyrus.cli.session import CliSession
 from gyrus.cli.suggestions import nearest
 
@@ -173,14 +173,14 @@ def _write_details(fault: BaseException) -> Path | None:
 def show(failure: CommandFailure) -> None:
     """Show a failure as one block on stderr."""
     mark = "" if isinstance(failure, Interrupted) else click.style("error: ", fg="red", bold=True)
-    say(mark + failure.message)
+    print_note(mark + failure.message)
     if failure.details:
-        say()
-        say(indented(failure.details))
+        print_note()
+        print_note(indented(failure.details))
     if failure.details and failure.remedy:
-        say()
+        print_note()
     if failure.remedy:
-        say(indented(failure.remedy))
+        print_note(indented(failure.remedy))
 
 
 def _is_closed_pipe(fault: BaseException) -> bool:

@@ -51,10 +51,10 @@ class _Ready:
 def running(home: Home) -> OperatorFile | None:
     """Return the live operator of this home. Ignores a file that a dead operator left behind."""
     try:
-        told = read_operator_file(home)
+        recorded = read_operator_file(home)
     except BadEnvironments:
         return None
-    return told if told and is_alive(told) else None
+    return recorded if recorded and is_alive(recorded) else None
 
 
 def is_alive(operator: OperatorFile) -> bool:
@@ -205,19 +205,19 @@ def _remembered(home: Home) -> PlatformSettings:
 def _await_ready(home: Home, process: subprocess.Popen[bytes], reading: int) -> None:
     import selectors
 
-    said = b""
+    received = b""
     deadline = time.monotonic() + START_TIMEOUT
     with selectors.DefaultSelector() as selector:
         selector.register(reading, selectors.EVENT_READ)
-        while not said.endswith(b"\n"):
+        while not received.endswith(b"\n"):
             if not selector.select(max(0.0, deadline - time.monotonic())):
                 _kill(process)
                 raise _start_failure(home, f"The operator was not ready within {START_TIMEOUT:g} s.")
             chunk = os.read(reading, 65536)
             if not chunk:
                 raise _start_failure(home, "The operator exited during its start.")
-            said += chunk
-    ready = msgspec.json.decode(said, type=_Ready)
+            received += chunk
+    ready = msgspec.json.decode(received, type=_Ready)
     if not ready.ready:
         _await_end(process)
         raise CommandFailure(f"The local platform did not start. {ready.error}")

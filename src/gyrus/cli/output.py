@@ -29,28 +29,28 @@ def has_colour(stream: IO[Any]) -> bool:
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
-def tell(text: str = "") -> None:
+def print_result(text: str = "") -> None:
     """Print a result to stdout."""
     click.echo(text, color=has_colour(sys.stdout))
 
 
-def say(text: str = "") -> None:
+def print_note(text: str = "") -> None:
     """Print progress or an explanation to stderr."""
     click.echo(text, err=True, color=has_colour(sys.stderr))
 
 
-def tell_json(value: object) -> None:
+def print_json(value: object) -> None:
     """Print the command's one JSON document."""
     import msgspec
 
-    tell(msgspec.json.format(msgspec.json.encode(value)).decode())
+    print_result(msgspec.json.format(msgspec.json.encode(value)).decode())
 
 
-def tell_json_line(value: object) -> None:
+def print_json_line(value: object) -> None:
     """Print one document of a JSON stream."""
     import msgspec
 
-    tell(msgspec.json.encode(value).decode())
+    print_result(msgspec.json.encode(value).decode())
 
 
 def status_styled(status: str) -> str:

@@ -14,10 +14,10 @@ from gyrus.cli.output import (
     bold,
     has_colour,
     is_terminal,
-    say,
+    print_json,
+    print_note,
+    print_result,
     status_styled,
-    tell,
-    tell_json,
 )
 from gyrus.cli.replicas import doing
 from gyrus.client.errors import RolloutFailed
@@ -103,7 +103,7 @@ class PlainDisplay:
             what = doing(replica)
             if self._last.get(replica.status.id) != what:
                 self._last[replica.status.id] = what
-                say(f"{progress.name}: {replica.status.id}: {what}")
+                print_note(f"{progress.name}: {replica.status.id}: {what}")
 
 
 class LiveDisplay:
@@ -161,6 +161,8 @@ def finish_rollout(session: CliSession, begun: Deployed) -> None:
     await_rollouts(client, [begun], None)
     api = client.api(begun.name)
     if session.json:
-        tell_json(api)
+        print_json(api)
     else:
-        tell(f"{bold(api.name)} is {status_styled(api.status)} (revision {api.revision})\n  {api.endpoint}")
+        print_result(
+            f"{bold(api.name)} is {status_styled(api.status)} (revision {api.revision})\n  {api.endpoint}"
+        )

@@ -25,11 +25,11 @@ def doing(replica: ReplicaView) -> str:
     word = WORDS[status.phase]
     if status.phase is Phase.READY and not replica.routed:
         word = "ready, not yet routed"
-    told = status.reason and status.phase not in (
+    has_reason = status.reason and status.phase not in (
         Phase.READY,
         Phase.PENDING,
     )  # whose message names the reason
-    reason = f" ({status.reason})" if told else ""
+    reason = f" ({status.reason})" if has_reason else ""
     message = status.message.partition("\n")[0]
     # Do not repeat a phase that the message begins with.
     if message.lower().startswith(word):

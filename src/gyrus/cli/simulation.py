@@ -9,7 +9,7 @@ from pathlib import Path
 from gyrus.cli.drawing import check_drawable, draw
 from gyrus.cli.failures import WrongInput
 from gyrus.cli.figures import distances_table, figures_table
-from gyrus.cli.output import duration, say, tell, tell_json
+from gyrus.cli.output import duration, print_json, print_note, print_result
 from gyrus.cli.session import CliSession
 from gyrus.cli.suggestions import nearest
 from gyrus.simulator.baselines import COMPARED, PolicyContext, make
@@ -118,11 +118,11 @@ def _chosen(path: Path, name: str | None) -> RealtimeSpec:
     by_name = {spec.name: spec for spec in file.apis}
     if name is None and len(by_name) == 1:
         return _simulated(file.apis[0])
-    told = ", ".join(by_name)
+    known = ", ".join(by_name)
     if name is None:
-        raise WrongInput(f"{file.path} has several APIs: {told}.", remedy="Choose one with --api NAME.")
+        raise WrongInput(f"{file.path} has several APIs: {known}.", remedy="Choose one with --api NAME.")
     if name not in by_name:
-        raise WrongInput(f"{file.path} has no API {name}; it has {told}.{nearest(name, by_name)}")
+        raise WrongInput(f"{file.path} has no API {name}; it has {known}.{nearest(name, by_name)}")
     return _simulated(by_name[name])
 
 
@@ -136,28 +136,28 @@ def _compare(session: CliSession, simulation: Simulation, wanted: SimulateOption
     runs = list(_runs(simulation, wanted.contenders))
     lines = [of_run(run, wanted.slo, wanted.price) for run in runs]
     if session.json:
-        tell_json(report(simulation.offered_load.name, lines, wanted.slo))
+        print_json(report(simulation.offered_load.name, lines, wanted.slo))
     else:
         _show(simulation, lines, wanted)
     if wanted.plot:
         draw(_chart(simulation, runs), wanted.plot)
-        say(f"The chart of load, replicas and queue is in {wanted.plot}.")
+        print_note(f"The chart of load, replicas and queue is in {wanted.plot}.")
 
 
 def _runs(simulation: Simulation, policies: Sequence[str]) -> Iterator[Run]:
     for policy in policies:
         if len(simulation.offered_load) >= MANY:
-            say(f"Simulating {policy}")
+            print_note(f"Simulating {policy}")
         yield simulation.run(policy)
 
 
 def _show(simulation: Simulation, lines: Sequence[Figures], wanted: SimulateOptions) -> None:
-    tell(_about(simulation) + "\n")
-    tell(figures_table(lines))
+    print_result(_about(simulation) + "\n")
+    print_result(figures_table(lines))
     best = next((line for line in lines if line.policy == BEST), None)
     if best and len(lines) > 1:
-        tell("\n" + distances_table([line for line in lines if line is not best], best))
-    say(f"\nAn SLO miss is an answer later than {_objective(wanted)}, or no answer.")
+        print_result("\n" + distances_table([line for line in lines if line is not best], best))
+    print_note(f"\nAn SLO miss is an answer later than {_objective(wanted)}, or no answer.")
 
 
 def _about(simulation: Simulation) -> str:
@@ -186,22 +186,22 @@ def _chart(simulation: Simulation, runs: Sequence[Run]) -> Chart:
 
 def _tune(session: CliSession, simulation: Simulation, wanted: SimulateOptions) -> None:
     goal = Goal(slo=wanted.slo, allowed=wanted.allowed)
-    tuned = tune(simulation.spec, simulation.offered_load, simulation.rules, goal, _tell_progress)
+    tuned = tune(simulation.spec, simulation.offered_load, simulation.rules, goal, _print_progress)
     present = replace(tuned.present, policy=PRESENT, price=wanted.price)
     best = replace(tuned.best, policy=TUNED, price=wanted.price)
     if session.json:
         data = report(simulation.offered_load.name, [present, best], wanted.slo)
-        tell_json({**data, "tried": tuned.tried, "met": tuned.met, "autoscaling": tuned.changes})
+        print_json({**data, "tried": tuned.tried, "met": tuned.met, "autoscaling": tuned.changes})
         return
-    say(_about(simulation) + "\n")
-    say(figures_table([present, best]) + "\n")
-    tell(_settings(tuned))
-    say("\n" + _judgement(tuned, wanted))
+    print_note(_about(simulation) + "\n")
+    print_note(figures_table([present, best]) + "\n")
+    print_result(_settings(tuned))
+    print_note("\n" + _judgement(tuned, wanted))
 
 
-def _tell_progress(tried: int, most: int) -> None:
+def _print_progress(tried: int, most: int) -> None:
     if tried % 20 == 0:
-        say(f"Tried {tried} of at most {most} settings")
+        print_note(f"Tried {tried} of at most {most} settings")
 
 
 def _settings(tuned: Tuned) -> str:

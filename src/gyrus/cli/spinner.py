@@ -9,7 +9,7 @@ from typing import Self
 
 import click
 
-from gyrus.cli.output import duration, is_terminal, say
+from gyrus.cli.output import duration, is_terminal, print_note
 
 FRAMES = "|/-\\"
 ERASE_LINE = "\r\x1b[2K"
@@ -28,7 +28,7 @@ class Spinner:
         if self._live:
             self.tick()
         else:
-            say(self._what)
+            print_note(self._what)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -187,22 +187,24 @@ class Autoscaling(Model):
     def contradictions(self) -> Iterator[Contradiction]:
         least, most, first = self.min_replicas, self.max_replicas, self.init_replicas
         if least > most:
-            message = f"is {least}, above max_replicas, which is {self._said('max_replicas')}"
+            message = f"is {least}, above max_replicas, which is {self._shown('max_replicas')}"
             yield Contradiction(path=("min_replicas",), message=message, remedy="raise max_replicas")
         elif first is not None and not least <= first <= most:
             message = (
-                f"is {first}, not between min_replicas ({self._said('min_replicas')}) and "
-                f"max_replicas ({self._said('max_replicas')})"
+                f"is {first}, not between min_replicas ({self._shown('min_replicas')}) and "
+                f"max_replicas ({self._shown('max_replicas')})"
             )
             yield Contradiction(path=("init_replicas",), message=message, remedy="choose a number between")
         for number, line in enumerate(self.schedule):
             if line.min_replicas > most:
-                message = f"is {line.min_replicas}, above max_replicas, which is {self._said('max_replicas')}"
+                message = (
+                    f"is {line.min_replicas}, above max_replicas, which is {self._shown('max_replicas')}"
+                )
                 yield Contradiction(
                     path=("schedule", number, "min_replicas"), message=message, remedy="raise max_replicas"
                 )
 
-    def _said(self, field: str) -> str:
+    def _shown(self, field: str) -> str:
         return f"{getattr(self, field)}{'' if field in self.model_fields_set else ' by default'}"
 
     @property

@@ -75,10 +75,10 @@ def format_memory(size: int) -> str | int:
     return size
 
 
-def tell_memory(size: int) -> str:
+def display_memory(size: int) -> str:
     """Format bytes for display, rounded down to a tenth of the unit.
 
-    >>> tell_memory(25_275_000_000), tell_memory(512 * 2**20), tell_memory(1500)
+    >>> display_memory(25_275_000_000), display_memory(512 * 2**20), display_memory(1500)
     ('23.5Gi', '512Mi', '1.4Ki')
     """
     for unit in ("Ti", "Gi", "Mi", "Ki"):
@@ -87,10 +87,10 @@ def tell_memory(size: int) -> str:
     return str(size)
 
 
-def tell_cores(thousandths: int) -> str:
+def display_cores(thousandths: int) -> str:
     """Format thousandths of a core for display.
 
-    >>> tell_cores(200), tell_cores(1800), tell_cores(64_000), tell_cores(0)
+    >>> display_cores(200), display_cores(1800), display_cores(64_000), display_cores(0)
     ('200m', '1.8', '64', '0')
     """
     return f"{thousandths}m" if 0 < thousandths < 1000 else f"{thousandths / 1000:.10g}"

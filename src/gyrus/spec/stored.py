@@ -106,10 +106,10 @@ def _checked(document: dict[str, Any]) -> ApiSpec:
         raise _Unreadable(f"it is nested too deeply; {REMEDY}") from error
     if isinstance(found, ApiSpec):
         return found
-    raise _Unreadable(f"{_told(found)}; {REMEDY}")
+    raise _Unreadable(f"{_first_faults(found)}; {REMEDY}")
 
 
-def _told(faults: Sequence[Contradiction]) -> str:
+def _first_faults(faults: Sequence[Contradiction]) -> str:
     """Return the first faults, by field."""
     shown = [": ".join(filter(None, (dotted(fault.path), fault.message))) for fault in faults[:SHOWN_FAULTS]]
     more = len(faults) - len(shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from gyrus.cli.capacity import machine_told
+from gyrus.cli.capacity import machine_summary
 from gyrus.client.client import Client
 from gyrus.client.streams import Gone
 from gyrus.contract.operator import AmountView, ApiView, CapacityView, Deployed, Status
@@ -24,7 +24,7 @@ EMPTY = CapacityView(
 
 
 def test_an_empty_machine() -> None:
-    assert machine_told(EMPTY) == "2 CPU, 23.5Gi memory"
+    assert machine_summary(EMPTY) == "2 CPU, 23.5Gi memory"
 
 
 def test_a_full_one() -> None:
@@ -36,14 +36,14 @@ def test_a_full_one() -> None:
         replicas=9,
         replicas_waiting=1,
     )
-    assert machine_told(full) == (
+    assert machine_summary(full) == (
         "2 CPU, 4Gi memory, 1 GPU; 9 replicas hold 1.8 CPU, 512Mi memory, 1 GPU; 1 waits for 500m CPU, 2 GPUs"
     )
 
 
 def test_an_overcommitted_one() -> None:
     crowded = dataclasses.replace(EMPTY, held=AmountView(cpu=0.0, mem=0, gpu=0), replicas=1, overcommit=True)
-    assert machine_told(crowded) == (
+    assert machine_summary(crowded) == (
         "2 CPU, 23.5Gi memory; 1 replica holds nothing; overcommitted: CPU and memory are not counted"
     )
 

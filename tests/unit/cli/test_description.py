@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from gyrus.cli.description import event_row, told_as_line
+from gyrus.cli.description import event_line, event_row
 from gyrus.contract.operator import EventView
 from gyrus.contract.times import rfc3339
 
@@ -36,6 +36,6 @@ def test_repetitions_are_counted_beside_the_age(count: int, first_ago: float | N
 
 
 def test_repetitions_are_counted_in_a_line() -> None:
-    line = click.unstyle(told_as_line(event(3, 5, 10)))
+    line = click.unstyle(event_line(event(3, 5, 10)))
     assert line.endswith(" Killed ×3 Killed by a signal")
-    assert click.unstyle(told_as_line(event(1, 5, None))).endswith(" Killed Killed by a signal")
+    assert click.unstyle(event_line(event(1, 5, None))).endswith(" Killed Killed by a signal")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from gyrus.backends.local.capacity import Allocations, Amount, Resource, Share, Shortage, total_of
 from gyrus.contract.operator import AmountView, CapacityView
-from gyrus.spec.quantities import tell_cores, tell_memory
+from gyrus.spec.quantities import display_cores, display_memory
 
 NAMED = 3
 """The most APIs to name one by one."""
@@ -32,8 +32,8 @@ def impossible(resource: Resource, needs: Amount, allocations: Allocations) -> s
         return f"compute.gpu is {needs[resource]}, and {has}; request fewer, or deploy to a machine with more"
     unit = " cores" if resource is Resource.CPU else ""
     return (
-        f"compute.{resource} is {tell(resource, needs[resource])}, and this machine has "
-        f"{tell(resource, there)}{unit}; "
+        f"compute.{resource} is {format_amount(resource, needs[resource])}, and this machine has "
+        f"{format_amount(resource, there)}{unit}; "
         "request less, or use gyrus up --overcommit, which does not count CPU and memory"
     )
 
@@ -54,12 +54,12 @@ def _view(amount: Amount) -> AmountView:
     return AmountView(cpu=cpu, mem=amount[Resource.MEMORY], gpu=amount[Resource.GPU])
 
 
-def tell(resource: Resource, amount: int) -> str:
+def format_amount(resource: Resource, amount: int) -> str:
     match resource:
         case Resource.CPU:
-            return tell_cores(amount)
+            return display_cores(amount)
         case Resource.MEMORY:
-            return tell_memory(amount)
+            return display_memory(amount)
         case Resource.GPU:
             return str(amount)
 
@@ -67,10 +67,11 @@ def tell(resource: Resource, amount: int) -> str:
 def _lack(resource: Resource, shortage: Shortage, allocations: Allocations) -> str:
     needs, free = shortage.claim.needs[resource], max(0, shortage.free[resource])
     name = "GPU" if resource is Resource.GPU and needs == 1 else NAMES[resource]
-    there = f"{tell(resource, free)} of {tell(resource, allocations.machine.amount[resource])} free"
+    total = allocations.machine.amount[resource]
+    there = f"{format_amount(resource, free)} of {format_amount(resource, total)} free"
     kept = f", kept for {_first(resource, shortage)}" if free >= needs else ""
     held = _holders(resource, allocations.shares.values())
-    return f"needs {tell(resource, needs)} {name}, {there}{kept}" + (f" ({held})" if held else "")
+    return f"needs {format_amount(resource, needs)} {name}, {there}{kept}" + (f" ({held})" if held else "")
 
 
 def _first(resource: Resource, shortage: Shortage) -> str:
@@ -96,6 +97,6 @@ def _holders(resource: Resource, shares: Iterable[Share]) -> str:
         counts.append((sum(replicas[api] for api in rest), others))
     (number, api), *others = counts
     first = f"{number} {'replica' if number == 1 else 'replicas'} of {api}"
-    told = ", ".join([first, *(f"{count} of {name}" for count, name in others)])
+    holders = ", ".join([first, *(f"{count} of {name}" for count, name in others)])
     holds = "holds" if replicas.total() == 1 else "hold"
-    return f"{told} {holds} {tell(resource, amounts.total())}"
+    return f"{holders} {holds} {format_amount(resource, amounts.total())}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gyrus.cli.entry import COMPLETION, root
-from gyrus.cli.output import tell
+from gyrus.cli.output import print_result
 from gyrus.cli.session import Command
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
@@ -26,4 +26,4 @@ def command(shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    tell(kind(root, {}, "gyrus", COMPLETION).source())
+    print_result(kind(root, {}, "gyrus", COMPLETION).source())

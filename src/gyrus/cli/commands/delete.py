@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gyrus.cli.failures import Interrupted
-from gyrus.cli.output import tell, tell_json
+from gyrus.cli.output import print_json, print_result
 from gyrus.cli.prompts import confirm
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.cli.spinner import Spinner
@@ -22,7 +22,7 @@ def command(session: CliSession, name: tuple[str, ...], yes: bool) -> None:
     """Drain and remove the APIs named NAME, with their revisions and logs."""
     client = session.client()
     names = tuple(dict.fromkeys(name))
-    confirm(f"Delete {_told([client.api(each) for each in names])}?", yes=yes)
+    confirm(f"Delete {_description([client.api(each) for each in names])}?", yes=yes)
     for each in names:
         client.delete(each)
     try:
@@ -33,12 +33,12 @@ def command(session: CliSession, name: tuple[str, ...], yes: bool) -> None:
         raise Interrupted(message, remedy="Watch it with: gyrus get") from None
     if session.json:
         gone = [{"name": each, "deleted": True} for each in names]
-        tell_json(gone[0] if len(gone) == 1 else gone)
+        print_json(gone[0] if len(gone) == 1 else gone)
     else:
-        tell(f"{names[0]} is deleted." if len(names) == 1 else f"{len(names)} APIs are deleted.")
+        print_result(f"{names[0]} is deleted." if len(names) == 1 else f"{len(names)} APIs are deleted.")
 
 
-def _told(apis: list[ApiView]) -> str:
+def _description(apis: list[ApiView]) -> str:
     return ", ".join(f"{api.name} ({api.status}, revision {api.revision})" for api in apis)
 
 

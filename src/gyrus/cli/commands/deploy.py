@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gyrus.cli.durations import DurationType
-from gyrus.cli.output import bold, say, status_styled, tell, tell_json
+from gyrus.cli.output import bold, print_json, print_note, print_result, status_styled
 from gyrus.cli.progress import await_rollouts
 from gyrus.cli.prompts import confirm
 from gyrus.cli.session import CliSession, Command, pass_session
@@ -48,10 +48,10 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
         await_rollouts(client, deployed, timeout)
     apis = [client.api(each.name) for each in deployed]
     if session.json:
-        tell_json(apis)
+        print_json(apis)
         return
     for api, each in zip(apis, deployed, strict=True):
-        tell(_outcome(api, each, time.monotonic() - begun, wait=wait))
+        print_result(_outcome(api, each, time.monotonic() - begun, wait=wait))
     if wait:
         _suggest(client, apis[0], path)
 
@@ -65,7 +65,7 @@ def ensure_platform(session: CliSession) -> None:
     from gyrus.cli import local
 
     if local.running(session.home) is None:
-        say("Starting the local platform")
+        print_note("Starting the local platform")
         local.start(session.home, local.choose(session.home))
 
 
@@ -102,9 +102,9 @@ def _suggest(client: Client, api: ApiView, path: Path) -> None:
     """Print commands to paste."""
     sample = (path if path.is_dir() else path.parent) / "sample.json"
     body = f"@{sample}" if sample.is_file() else _made_up(client, api)
-    say("\nTry it:")
-    say(f"  gyrus predict {api.name} {body}")
-    say(f"  curl {api.endpoint} -H 'content-type: application/json' -d {body}")
+    print_note("\nTry it:")
+    print_note(f"  gyrus predict {api.name} {body}")
+    print_note(f"  curl {api.endpoint} -H 'content-type: application/json' -d {body}")
 
 
 def _made_up(client: Client, api: ApiView) -> str:

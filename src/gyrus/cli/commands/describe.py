@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gyrus.cli.description import described
-from gyrus.cli.output import tell, tell_json
+from gyrus.cli.output import print_json, print_result
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
 
@@ -15,4 +15,4 @@ from gyrus.cli.session import CliSession, Command, api_name, pass_session
 def command(session: CliSession, name: str) -> None:
     """Show everything about the API named NAME: its replicas, their failures, and the reasons."""
     description = session.client().describe(name)
-    tell_json(description) if session.json else tell(described(description))
+    print_json(description) if session.json else print_result(described(description))

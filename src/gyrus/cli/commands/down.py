@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gyrus.cli.output import say, tell, tell_json
+from gyrus.cli.output import print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 from gyrus.cli.spinner import Spinner
 
@@ -30,7 +30,7 @@ def command(session: CliSession) -> None:
             for _ in local.until_ended(operator):
                 waiting.tick()
         else:
-            say("The operator does not accept the request to stop. Ending its process.")
+            print_note("The operator does not accept the request to stop. Ending its process.")
             local.end(operator)
             local.clean(session.home)
     _show(session, "The local platform is down.")
@@ -65,6 +65,6 @@ def _asked_to_stop(session: CliSession) -> bool:
 
 def _show(session: CliSession, message: str) -> None:
     if session.json:
-        tell_json({"running": False, "message": message})
+        print_json({"running": False, "message": message})
     else:
-        tell(message)
+        print_result(message)

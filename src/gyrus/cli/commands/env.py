@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gyrus.cli.failures import WrongInput
-from gyrus.cli.output import bold, table, tell, tell_json
+from gyrus.cli.output import bold, print_json, print_result, table
 from gyrus.cli.session import CliSession, Command, global_options, pass_session
 from gyrus.client.environments import LOCAL, EnvironmentEntry, Environments
 from gyrus.contract.home import Home
@@ -34,10 +34,10 @@ def list_environments(session: CliSession) -> None:
     used = known.choose(session.environment)
     urls = {name: _url(known, name, session.home) for name in known.names()}
     if session.json:
-        tell_json([{"name": name, "url": url, "in_use": name == used} for name, url in urls.items()])
+        print_json([{"name": name, "url": url, "in_use": name == used} for name, url in urls.items()])
         return
     rows = [("*" if name == used else "", bold(name), url or "this machine") for name, url in urls.items()]
-    tell(table(("", "NAME", "URL"), rows))
+    print_result(table(("", "NAME", "URL"), rows))
 
 
 @command.command("add", cls=Command)
@@ -57,7 +57,9 @@ def add(session: CliSession, name: str, url: str, token: str | None, token_file:
     file = str(token_file.absolute()) if token_file else None
     entry = EnvironmentEntry(url=url.rstrip("/"), token=token, token_file=file)
     Environments.load(session.home).added(name, entry).save(session.home)
-    tell(f"{name} is {entry.url}. Use it once with -e {name}, or by default with: gyrus env use {name}")
+    print_result(
+        f"{name} is {entry.url}. Use it once with -e {name}, or by default with: gyrus env use {name}"
+    )
 
 
 @command.command("use", cls=Command)
@@ -66,7 +68,7 @@ def add(session: CliSession, name: str, url: str, token: str | None, token_file:
 def use(session: CliSession, name: str) -> None:
     """Use the operator NAME by default."""
     Environments.load(session.home).using(name).save(session.home)
-    tell(f"{name} is in use.")
+    print_result(f"{name} is in use.")
 
 
 @command.command("remove", cls=Command)
@@ -77,7 +79,7 @@ def remove(session: CliSession, name: str) -> None:
     if name == LOCAL:
         raise WrongInput(f"{LOCAL} is always this machine's platform.", remedy="Stop it with: gyrus down")
     Environments.load(session.home).removed(name).save(session.home)
-    tell(f"{name} is removed.")
+    print_result(f"{name} is removed.")
 
 
 def _url(known: Environments, name: str, home: Home) -> str | None:

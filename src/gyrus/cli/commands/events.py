@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from gyrus.cli.description import EVENT_HEADERS, event_row, told_as_line
+from gyrus.cli.description import EVENT_HEADERS, event_line, event_row
 from gyrus.cli.durations import TimeType
 from gyrus.cli.failures import ended_by_ctrl_c
-from gyrus.cli.output import say, table, tell, tell_json, tell_json_line
+from gyrus.cli.output import print_json, print_json_line, print_note, print_result, table
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
 KEPT = 1000
@@ -40,14 +40,14 @@ def command(session: CliSession, name: str, since: float | None, limit: int, fol
         return
     events = session.client().events(name, since=since, limit=limit)
     if session.json:
-        tell_json(events)
+        print_json(events)
     elif events:
-        tell(table(EVENT_HEADERS, [event_row(event) for event in events]))
+        print_result(table(EVENT_HEADERS, [event_row(event) for event in events]))
     else:
-        say(f"{name} has no events{'' if since is None else ' since then'}.")
+        print_note(f"{name} has no events{'' if since is None else ' since then'}.")
 
 
 def _follow(session: CliSession, name: str, since: float | None, limit: int) -> None:
     for event in session.client().follow_events(name, since=since, limit=limit):
-        tell_json_line(event) if session.json else tell(told_as_line(event))
-    say(f"{name} is deleted.")
+        print_json_line(event) if session.json else print_result(event_line(event))
+    print_note(f"{name} is deleted.")

@@ -9,7 +9,7 @@ import click
 
 from gyrus.cli.apis import HEADERS, listing, row
 from gyrus.cli.failures import ended_by_ctrl_c
-from gyrus.cli.output import is_terminal, say, table, tell, tell_json, tell_json_line
+from gyrus.cli.output import is_terminal, print_json, print_json_line, print_note, print_result, table
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.client.streams import Gone
 from gyrus.contract.operator import ApiView
@@ -28,24 +28,24 @@ def command(session: CliSession, name: str | None, watch: bool) -> None:
         _list(session)
     else:
         api = session.client().api(name)
-        tell_json(api) if session.json else tell(listing([api]))
+        print_json(api) if session.json else print_result(listing([api]))
 
 
 def _list(session: CliSession) -> None:
     apis = session.client().apis()
     if session.json:
-        tell_json(apis)
+        print_json(apis)
     elif apis:
-        tell(listing(apis))
+        print_result(listing(apis))
     else:
-        say("Nothing is deployed. Start with: gyrus init, then gyrus deploy")
+        print_note("Nothing is deployed. Start with: gyrus init, then gyrus deploy")
 
 
 def _watch(session: CliSession, name: str | None) -> None:
     lists = session.client().watch_all() if name is None else _one(session, name)
     if session.json:
         for apis in lists:
-            tell_json_line(apis[0] if name and apis else apis)
+            print_json_line(apis[0] if name and apis else apis)
     elif is_terminal(sys.stdout):
         _redraw(lists)
     else:
@@ -56,7 +56,7 @@ def _one(session: CliSession, name: str) -> Iterator[Sequence[ApiView]]:
     session.client().api(name)  # fails at once if the name is unknown
     for seen in session.client().watch(name):
         if isinstance(seen, Gone):
-            say(f"{name} is deleted.")
+            print_note(f"{name} is deleted.")
             return
         yield [seen.api]
 
@@ -78,5 +78,5 @@ def _append(lists: Iterator[Sequence[ApiView]]) -> None:
         changed = [api for api in apis if last.get(api.name) != api]
         if changed:
             text = table(HEADERS, [row(api) for api in changed])
-            tell(text if not last else text.partition("\n")[2])
+            print_result(text if not last else text.partition("\n")[2])
         last = {api.name: api for api in apis}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gyrus.cli.apis import first_line
-from gyrus.cli.output import age, dim, outcome_styled, table, tell, tell_json
+from gyrus.cli.output import age, dim, outcome_styled, print_json, print_result, table
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.contract.operator import RevisionView
 
@@ -19,9 +19,9 @@ def command(session: CliSession, name: str) -> None:
     """List the revisions of the API named NAME, newest first."""
     revisions = session.client().history(name)
     if session.json:
-        tell_json(revisions)
+        print_json(revisions)
     else:
-        tell(table(HEADERS, [_row(revision) for revision in revisions]))
+        print_result(table(HEADERS, [_row(revision) for revision in revisions]))
 
 
 def _row(revision: RevisionView) -> tuple[str, ...]:
@@ -34,5 +34,5 @@ def _latest_rollout(revision: RevisionView) -> tuple[str, str]:
     latest = max(revision.rollouts, key=lambda rollout: rollout.generation, default=None)
     if latest is None:
         return "-", dim(revision.fault)
-    told = f"{latest.cause}: {outcome_styled(latest.outcome)}, {age(latest.started_at)} ago"
-    return told, dim(revision.fault or first_line(latest.message))
+    headline = f"{latest.cause}: {outcome_styled(latest.outcome)}, {age(latest.started_at)} ago"
+    return headline, dim(revision.fault or first_line(latest.message))

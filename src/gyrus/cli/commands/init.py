@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gyrus.cli.failures import CommandFailure, WrongInput
-from gyrus.cli.output import say, tell, tell_json
+from gyrus.cli.output import print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 
 FILES = {
@@ -36,11 +36,13 @@ def command(session: CliSession, folder: Path) -> None:
     _check_free(folder)
     _write(folder, contents)
     if session.json:
-        tell_json({"name": name, "files": [str(folder / target) for target in contents]})
+        print_json({"name": name, "files": [str(folder / target) for target in contents]})
         return
-    tell("\n".join(str(folder / target) for target in contents))
+    print_result("\n".join(str(folder / target) for target in contents))
     where = "" if folder == Path() else f" {folder}"
-    say(f"\nDeploy it:  gyrus deploy{where}\nTry it:     gyrus predict {name} @{folder / 'sample.json'}")
+    print_note(
+        f"\nDeploy it:  gyrus deploy{where}\nTry it:     gyrus predict {name} @{folder / 'sample.json'}"
+    )
 
 
 def _content(source: str, name: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from gyrus.cli.durations import TimeType
 from gyrus.cli.failures import ended_by_ctrl_c
-from gyrus.cli.output import dim, say, tell, tell_json_line
+from gyrus.cli.output import dim, print_json_line, print_note, print_result
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.contract.operator import LogLine
 
@@ -46,13 +46,13 @@ def command(
     lines = session.client().logs(
         name, replica=replica, since=since, follow=follow, previous=previous, tail=tail
     )
-    said = False
+    printed = False
     with ended_by_ctrl_c():
         for line in lines:
-            tell_json_line(line) if session.json else tell(shown(line))
-            said = True
-    if replica and not said:
-        say(f"There is no output of a replica {replica}. See the replicas: gyrus describe {name}")
+            print_json_line(line) if session.json else print_result(shown(line))
+            printed = True
+    if replica and not printed:
+        print_note(f"There is no output of a replica {replica}. See the replicas: gyrus describe {name}")
 
 
 def shown(line: LogLine) -> str:
@@ -62,9 +62,9 @@ def shown(line: LogLine) -> str:
     """
     moment = datetime.fromtimestamp(line.time).astimezone()
     clock = dim(f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}")
-    who = click.style(line.replica, fg=COLOURS[zlib.crc32(line.replica.encode()) % len(COLOURS)])
+    replica = click.style(line.replica, fg=COLOURS[zlib.crc32(line.replica.encode()) % len(COLOURS)])
     first, newline, rest = line.message.partition("\n")
     if line.level == "error" and line.request_id:
         first = f"{first} (request {line.request_id})"
     message = first + newline + rest
-    return f"{clock} {who} {dim(message) if line.stream == 'gyrus' else message}"
+    return f"{clock} {replica} {dim(message) if line.stream == 'gyrus' else message}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from gyrus.cli.failures import CommandFailure, WrongInput
-from gyrus.cli.output import is_terminal, say, tell, tell_json
+from gyrus.cli.output import is_terminal, print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.client.errors import PredictionFailed
 from gyrus.client.prediction import BINARY, JSON, PredictionAnswer
@@ -119,7 +119,7 @@ def _print_json(body: bytes, *, formatted: bool) -> None:
         try:
             body = msgspec.json.format(body)
         except msgspec.DecodeError:
-            say("The answer has a JSON content type but is not JSON. It is printed unchanged.")
+            print_note("The answer has a JSON content type but is not JSON. It is printed unchanged.")
     _write(body)
     if not body.endswith(b"\n"):
         _write(b"\n")
@@ -128,7 +128,7 @@ def _print_json(body: bytes, *, formatted: bool) -> None:
 def _print_as_json(answer: PredictionAnswer) -> None:
     body = answer.read()
     try:
-        tell_json(body.decode())
+        print_json(body.decode())
     except UnicodeDecodeError:
         raise CommandFailure(
             f"The answer is {answer.media_type}, which JSON cannot contain.",
@@ -141,7 +141,7 @@ def _copy(answer: PredictionAnswer) -> None:
     textual = answer.media_type.startswith("text/") or answer.media_type == "application/x-ndjson"
     if not textual and is_terminal(sys.stdout):
         size = len(answer.read())
-        tell(f"{size} bytes of {answer.media_type or 'no type'}. Redirect the output to keep them.")
+        print_result(f"{size} bytes of {answer.media_type or 'no type'}. Redirect the output to keep them.")
         return
     last = b"\n"
     for chunk in answer.chunks():

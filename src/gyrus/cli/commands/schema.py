@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gyrus.cli.output import tell_json
+from gyrus.cli.output import print_json
 from gyrus.cli.session import Command
 
 
@@ -19,4 +19,4 @@ def command() -> None:
     """
     from gyrus.spec.schema import json_schema
 
-    tell_json(json_schema())
+    print_json(json_schema())

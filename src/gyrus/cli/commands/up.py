@@ -9,7 +9,7 @@ import click
 
 from gyrus.cli.capacity import OVERCOMMITTED
 from gyrus.cli.failures import CommandFailure
-from gyrus.cli.output import bold, say, tell, tell_json
+from gyrus.cli.output import bold, print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def command(
         settings = local.choose(session.home, gateway_port, operator_port, overcommit)
         if foreground:
             _become_operator(session, settings)
-        say("Starting the local platform")
+        print_note("Starting the local platform")
         local.start(session.home, settings)
         _show(session, settings, "The local platform is up.")
         return
@@ -78,15 +78,15 @@ def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
 def _show(session: CliSession, settings: PlatformSettings, message: str) -> None:
     gateway, operator = (f"http://127.0.0.1:{port}" for port in (settings.gateway, settings.operator))
     if session.json:
-        told = {"gateway": gateway, "operator": operator, "home": str(session.home.root)}
-        tell_json({**told, "overcommit": settings.overcommit})
+        addresses = {"gateway": gateway, "operator": operator, "home": str(session.home.root)}
+        print_json({**addresses, "overcommit": settings.overcommit})
         return
-    tell(message)
-    tell(f"  endpoints  {bold(gateway + '/<name>')}")
-    tell(f"  operator   {operator}")
-    tell(f"  home       {session.home.root}")
+    print_result(message)
+    print_result(f"  endpoints  {bold(gateway + '/<name>')}")
+    print_result(f"  operator   {operator}")
+    print_result(f"  home       {session.home.root}")
     if settings.overcommit:
-        tell(f"  machine    {OVERCOMMITTED}")
+        print_result(f"  machine    {OVERCOMMITTED}")
 
 
 def _become_operator(session: CliSession, settings: PlatformSettings) -> None:
@@ -94,9 +94,9 @@ def _become_operator(session: CliSession, settings: PlatformSettings) -> None:
     from gyrus.cli import local
 
     local.remember(session.home, settings)
-    say(f"The local platform's endpoints: http://127.0.0.1:{settings.gateway}/<name>")
+    print_note(f"The local platform's endpoints: http://127.0.0.1:{settings.gateway}/<name>")
     if settings.overcommit:
-        say(f"The machine: {OVERCOMMITTED}")
-    say("Ctrl-C stops it.")
+        print_note(f"The machine: {OVERCOMMITTED}")
+    print_note("Ctrl-C stops it.")
     arguments = [*local.command(session.home, settings), "--foreground"]
     os.execv(arguments[0], arguments)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gyrus.cli.failures import WrongInput, count_faults
-from gyrus.cli.output import table, tell, tell_json
+from gyrus.cli.output import print_json, print_result, table
 from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
@@ -34,17 +34,17 @@ def command(session: CliSession, path: Path) -> None:
         read = load(path)
     except SpecError as error:
         if session.json:
-            tell_json({"valid": False, "faults": [_as_data(fault) for fault in error.faults]})
+            print_json({"valid": False, "faults": [_as_data(fault) for fault in error.faults]})
         raise WrongInput(f"{path} has {count_faults(error)}.", details=str(error)) from error
     _show(session, read)
 
 
 def _show(session: CliSession, read: SpecFile) -> None:
     if session.json:
-        tell_json({"valid": True, "apis": [spec.model_dump(mode="json") for spec in read.apis]})
+        print_json({"valid": True, "apis": [spec.model_dump(mode="json") for spec in read.apis]})
         return
-    tell(f"{read.path} is valid.\n")
-    tell(table(HEADERS, [_row(spec) for spec in read.apis]))
+    print_result(f"{read.path} is valid.\n")
+    print_result(table(HEADERS, [_row(spec) for spec in read.apis]))
 
 
 def _row(spec: ApiSpec) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gyrus import __version__
-from gyrus.cli.capacity import machine_told
-from gyrus.cli.output import tell, tell_json
+from gyrus.cli.capacity import machine_summary
+from gyrus.cli.output import print_json, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ def command(session: CliSession) -> None:
     except ClientError as fault:
         trouble = fault.message
     if session.json:
-        tell_json({"version": __version__, "python": platform.python_version(), "operator": operator})
+        print_json({"version": __version__, "python": platform.python_version(), "operator": operator})
         return
-    tell(f"gyrus     {__version__}, Python {platform.python_version()} on {sys.platform}")
-    tell(f"operator  {_told(operator) if operator else trouble}")
+    print_result(f"gyrus     {__version__}, Python {platform.python_version()} on {sys.platform}")
+    print_result(f"operator  {_operator_summary(operator) if operator else trouble}")
     if operator:
-        tell(f"gateway   {operator.gateway}, {operator.gateway_state}")
+        print_result(f"gateway   {operator.gateway}, {operator.gateway_state}")
     if operator and operator.capacity:
-        tell(f"machine   {machine_told(operator.capacity)}")
+        print_result(f"machine   {machine_summary(operator.capacity)}")
 
 
-def _told(operator: OperatorInfo) -> str:
+def _operator_summary(operator: OperatorInfo) -> str:
     return f"{operator.version}, process {operator.pid}, backend {operator.backend}, home {operator.home}"

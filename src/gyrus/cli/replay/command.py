@@ -10,7 +10,7 @@ import click
 
 from gyrus.cli.drawing import check_drawable, draw
 from gyrus.cli.failures import INTERRUPTED, CommandFailure, WrongInput
-from gyrus.cli.output import say, tell, tell_json
+from gyrus.cli.output import print_json, print_note, print_result
 from gyrus.cli.replay import report
 from gyrus.cli.replay.observer import Observer
 from gyrus.cli.replay.payload import BadPayload
@@ -53,7 +53,7 @@ def replay(session: CliSession, name: str, wanted: ReplayOptions) -> None:
     ran = _Run(plan, Observer(session.client(), described), described, wanted)
     interrupted = ran.to_the_end()
     tally = ran.tally()
-    _tell(session, ran, tally)
+    _print_report(session, ran, tally)
     if interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
     if not tally.figures().answered:
@@ -130,14 +130,14 @@ class _Run:
         )
 
 
-def _tell(session: CliSession, ran: _Run, tally: Tally) -> None:
+def _print_report(session: CliSession, ran: _Run, tally: Tally) -> None:
     if session.json:
-        tell_json(report.document(ran.name, ran.plan, tally, ran.under_way))
+        print_json(report.document(ran.name, ran.plan, tally, ran.under_way))
     else:
-        tell(report.text(ran.name, ran.plan, tally))
-        say()
+        print_result(report.text(ran.name, ran.plan, tally))
+        print_note()
     for note in report.notes(ran.plan, tally, ran.watch, ran.under_way):
-        say(note)
+        print_note(note)
     if ran.wanted.plot:
-        draw(report.scene(ran.name, ran.plan, tally, ran.slots), ran.wanted.plot)
-        say(f"The chart of load, replicas and queue is in {ran.wanted.plot}.")
+        draw(report.chart(ran.name, ran.plan, tally, ran.slots), ran.wanted.plot)
+        print_note(f"The chart of load, replicas and queue is in {ran.wanted.plot}.")

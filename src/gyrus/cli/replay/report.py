@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gyrus.cli.figures import figures_table, span
-from gyrus.cli.output import duration, is_terminal, say, table
+from gyrus.cli.output import duration, is_terminal, print_note, table
 from gyrus.cli.replay.plan import ReplayPlan
 from gyrus.cli.replay.tally import POLICY, Tally
 from gyrus.client.load.sender import OPEN_FILES
@@ -37,7 +37,7 @@ async def show_progress(sender: Sender, watch: Observer, plan: ReplayPlan) -> No
         while True:
             await asyncio.sleep(REDRAWN if live else LINES)
             line = _progress(sender, watch, plan)
-            click.echo(f"\r\x1b[K{line}", err=True, nl=False) if live else say(line)
+            click.echo(f"\r\x1b[K{line}", err=True, nl=False) if live else print_note(line)
     finally:
         if live:
             click.echo("\r\x1b[K", err=True, nl=False)
@@ -83,14 +83,16 @@ def notes(plan: ReplayPlan, tally: Tally, watch: Observer, under_way: int) -> It
     if late := tally.late:
         yield f"The sender was late by {span(late.p50)} (median), {span(late.p99)} (p99)."
     if not tally.kept_up:
-        told = "This machine could not send that fast: the latencies above include its own delay."
-        yield warning(f"{told} Choose a lower --speed or --scale.")
+        message = "This machine could not send that fast: the latencies above include its own delay."
+        yield warning(f"{message} Choose a lower --speed or --scale.")
     if any(trouble.cause == OPEN_FILES for trouble in tally.troubles()):
-        told = "Requests failed because this machine allows too few open files, not because of the API."
-        yield warning(f"{told} Raise the limit (ulimit -n 65536), or choose a lower --speed or --scale.")
+        message = "Requests failed because this machine allows too few open files, not because of the API."
+        yield warning(f"{message} Raise the limit (ulimit -n 65536), or choose a lower --speed or --scale.")
     if watch.missed:
-        told = f"The operator did not answer {watch.missed} samples: its previous answers stand in for them."
-        yield warning(told)
+        message = (
+            f"The operator did not answer {watch.missed} samples: its previous answers stand in for them."
+        )
+        yield warning(message)
     if len(tally.outcomes) + under_way < len(plan):
         yield f"Interrupted: {len(plan) - len(tally.outcomes) - under_way:,} requests were not sent."
     if under_way:
@@ -125,7 +127,7 @@ def document(name: str, plan: ReplayPlan, tally: Tally, under_way: int) -> dict[
     }
 
 
-def scene(name: str, plan: ReplayPlan, tally: Tally, slots: int | None) -> Chart:
+def chart(name: str, plan: ReplayPlan, tally: Tally, slots: int | None) -> Chart:
     trace, length = plan.trace, tally.ended or 1.0
     looks = [
         run.FleetSample(
