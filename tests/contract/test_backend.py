@@ -332,19 +332,19 @@ async def test_the_room_for_an_api_is_what_it_has_and_what_nobody_else_wants(wor
     backend = world.backend(cores=1)
     iris, wine = needing("iris-1-aaaaa"), needing("wine-1-aaaaa", cpu=0.3)
 
-    def room(order: ReplicaOrder) -> int | None:
+    def capacity_for(order: ReplicaOrder) -> int | None:
         return backend.capacity_for(order.api, order.workload.compute)
 
     async with running(backend):
-        assert (room(iris), room(wine)) == (5, 3)
+        assert (capacity_for(iris), capacity_for(wine)) == (5, 3)
         for id in ("iris-1-aaaaa", "iris-1-bbbbb"):
             await backend.start(needing(id))
             await observed(backend, id, Phase.READY)
-        assert (room(iris), room(wine)) == (5, 2)
+        assert (capacity_for(iris), capacity_for(wine)) == (5, 2)
         await backend.start(needing("wine-1-aaaaa", cpu=0.7))
         await waits(backend, "wine-1-aaaaa")
-        assert (room(iris), room(wine)) == (2, 2)
-        assert room(needing("free-1-aaaaa", cpu=0)) is None
+        assert (capacity_for(iris), capacity_for(wine)) == (2, 2)
+        assert capacity_for(needing("free-1-aaaaa", cpu=0)) is None
 
 
 async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> None:
@@ -356,7 +356,7 @@ async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> No
         for id in ids:
             await observed(backend, id, Phase.READY)
         for number in range(4):
-            await world.say(backend, ids[number % 2], f"/{number}")
+            await world.write_line(backend, ids[number % 2], f"/{number}")
         said = await _said(backend, LogQuery(api="iris"))
         assert said == ["0", "1", "2", "3"]
         assert await _said(backend, LogQuery(api="iris", replica=ids[1])) == ["1", "3"]
@@ -369,7 +369,7 @@ async def test_logs_of_a_replica_that_is_gone_are_kept_until_the_api_is_removed(
     async with running(backend):
         await backend.start(order(ID))
         await observed(backend, ID, Phase.READY)
-        await world.say(backend, ID, "/last")
+        await world.write_line(backend, ID, "/last")
         await backend.stop(ID, grace=GRACE)
         await gone(backend, ID)
         assert await _said(backend, LogQuery(api="iris", previous=True)) == ["last"]
@@ -384,7 +384,7 @@ async def test_following_sees_what_comes_and_replicas_that_come(world: World) ->
     async with running(backend):
         await backend.start(order(ID))
         await observed(backend, ID, Phase.READY)
-        await world.say(backend, ID, "/before")
+        await world.write_line(backend, ID, "/before")
         heard: list[str] = []
         arrived = asyncio.Event()
 
@@ -397,11 +397,11 @@ async def test_following_sees_what_comes_and_replicas_that_come(world: World) ->
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             following = tasks.create_task(follow())
             await _heard(heard, arrived, 1)
-            await world.say(backend, ID, "/after")
+            await world.write_line(backend, ID, "/after")
             await _heard(heard, arrived, 2)
             await backend.start(order(other, generation=2))
             await until(backend, lambda: all_of(backend)[other].status.phase is Phase.READY)
-            await world.say(backend, other, "/new")
+            await world.write_line(backend, other, "/new")
             await _heard(heard, arrived, 3)
             following.cancel()
     assert heard == ["before", "after", "new"]

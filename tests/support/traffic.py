@@ -27,7 +27,7 @@ class Api:
     policy: Policy
     requested: int = 1
     startup: float = 8.0
-    room: int | None = None
+    capacity: int | None = None
     now: float = THURSDAY
     decisions: list[Decision] = field(default_factory=list[Decision])
     _orders: list[float] = field(default_factory=list[float])
@@ -60,7 +60,7 @@ class Api:
             ready=self.ready,
             requested=self.requested,
             startup=self.startup,
-            room=self.room,
+            capacity=self.capacity,
         )
         decision = self.policy.decide(sample)
         self.decisions.append(decision)

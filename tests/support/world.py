@@ -76,7 +76,7 @@ class World:
     retiring: frozenset[str] = frozenset()
     routed: ByPool | None = None
     """What control has put on the board, by pool."""
-    told: ByPool | None = None
+    pushed: ByPool | None = None
     """What the gateway's Envoy was told last."""
     acknowledged: ByPool | None = None
     """What Envoy has confirmed."""
@@ -97,12 +97,12 @@ class World:
             reachable=self.reachable,
             activator=ACTIVATOR,
             held=self.held,
-            room=self.places,
+            capacity=self.places,
         )
 
     @property
     def reachable(self) -> Endpoints:
-        return in_any(self.told) | in_any(self.acknowledged)
+        return in_any(self.pushed) | in_any(self.acknowledged)
 
     def available(self) -> int:
         situation = self.situation()
@@ -135,7 +135,7 @@ class World:
         used = all_endpoints(self.replicas[name].status) & (self.reachable | in_any(self.routed))
         assert not used, f"{name} was stopped while requests could reach {used}"
         pool = pool_id("iris", self.replicas[name].generation)
-        for known in (self.told, self.acknowledged):
+        for known in (self.pushed, self.acknowledged):
             assert not known or known.get(pool, {ACTIVATOR}), f"what {name} requeues has nowhere to go"
         self.become(name, Phase.DRAINING)
 
@@ -151,16 +151,16 @@ class World:
         old = self.replicas[name]
         self.replicas[name] = replica(name, old.generation, phase, reason, restarts=restarts)
 
-    def tell(self) -> None:
-        self.told = self.routed
+    def push(self) -> None:
+        self.pushed = self.routed
 
     def acknowledge(self) -> None:
         """Envoy confirms what it was told last."""
-        self.acknowledged = self.told
+        self.acknowledged = self.pushed
 
     def catch_up(self) -> None:
         """The gateway does all that was put on the board."""
-        self.tell()
+        self.push()
         self.acknowledge()
 
     def in_phase(self, *phases: Phase) -> list[str]:

@@ -142,8 +142,10 @@ class DefaultPolicy(Policy):
         """
         least, most = self._scaling.min_replicas, self._scaling.max_replicas
         bound = self._awake(sample, bound)
-        if sample.room is not None:
-            bound = bound.at_most(sample.room, "capacity", f"there is capacity for {sample.room} only")
+        if sample.capacity is not None:
+            bound = bound.at_most(
+                sample.capacity, "capacity", f"there is capacity for {sample.capacity} only"
+            )
         bound = bound.at_least(least, "min_replicas", f"min_replicas is {least}")
         if turn := self._schedule.at(sample.now):
             bound = bound.at_least(turn.line.min_replicas, "schedule", str(turn))

@@ -23,7 +23,7 @@ class Sample:
     """Replicas that are requested at present."""
     startup: float
     """Seconds from ordering a replica until requests reach it, as measured last."""
-    room: int | None = None
+    capacity: int | None = None
     """Replicas for which there is capacity, including the running ones; None if no limit is known."""
 
 
@@ -53,8 +53,8 @@ class Decision:
         >>> str(Decision(at=0, was=3, wanted=7, replicas=4, rule="max_upscale_factor", because=because))
         'desired 7, set to 4: upscale factor 1.5 from 3'
         """
-        told = f"desired {self.wanted}, set to {self.replicas}"
-        return f"{told}: {self.because}" if self.because else told
+        text = f"desired {self.wanted}, set to {self.replicas}"
+        return f"{text}: {self.because}" if self.because else text
 
 
 class Policy(Protocol):

@@ -126,7 +126,7 @@ class MemoryBackend:
 
     async def adopt(self) -> None:
         self._adopted = True
-        self._ring(*self._machine.replicas)
+        self._notify(*self._machine.replicas)
 
     async def run(self) -> None:
         while True:
@@ -153,7 +153,7 @@ class MemoryBackend:
         self._machine.replicas.add(order.api, order.id, replica)
         self._machine.apis[order.id] = order.api
         self._let_move(replica)
-        self._ring(replica)
+        self._notify(replica)
 
     async def stop(self, replica: str, *, grace: float) -> None:
         found = self._machine.replicas.get(replica)
@@ -162,7 +162,7 @@ class MemoryBackend:
         found.status = replace(found.status, phase=Phase.DRAINING, endpoints=())
         found.ahead = iter((None,))
         self._let_move(found)
-        self._ring(found)
+        self._notify(found)
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
         if order is None:
@@ -293,7 +293,7 @@ class MemoryBackend:
         if step is None:
             self._machine.replicas.remove(replica.order.id)
             self._bequeath(replica)
-            self._ring(replica)
+            self._notify(replica)
         else:
             self._apply(replica, step)
         return True
@@ -311,7 +311,7 @@ class MemoryBackend:
             endpoints=(f"unix:/memory/{replica.order.id}.0.sock",) if ready else (),
             ready_at=replica.status.ready_at or (self._clock.now().timestamp() if ready else None),
         )
-        self._ring(replica)
+        self._notify(replica)
 
     def _find_place(self, replica: _Replica) -> bool:
         """Allocate a replica's cores, in the order of the orders. Returns False if it waits or fails."""
@@ -354,7 +354,7 @@ class MemoryBackend:
         """Cores that no replica holds."""
         return (self.cores or 0.0) - sum(replica.cores for replica in self._holding())
 
-    def _ring(self, *replicas: _Replica) -> None:
+    def _notify(self, *replicas: _Replica) -> None:
         self._moved.set()
         self.changes.notify(*(replica.status.api for replica in replicas))
 

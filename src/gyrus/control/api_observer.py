@@ -53,10 +53,10 @@ class ApiObserver:
             fault=target.fault,
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
-            room=self._room(api.name, target.spec),
+            capacity=self._capacity(api.name, target.spec),
         )
 
-    def _room(self, api: str, spec: StoredSpec) -> int | None:
+    def _capacity(self, api: str, spec: StoredSpec) -> int | None:
         """Return the most replicas that fit. Returns None if no limit is known."""
         if not isinstance(spec, RealtimeSpec):
             return None

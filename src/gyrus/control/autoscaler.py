@@ -133,7 +133,7 @@ class Autoscaler:
             if api is None or api.deleting or api.replicas:
                 return
             if scaled := self._scaled.get(name):
-                scaled.samples.begin_anew()  # idle observations would lower the average
+                scaled.samples.reset()  # idle observations would lower the average
                 self._look_at(name, scaled)
             if await self._scale_one(api):
                 return
@@ -218,7 +218,7 @@ class Autoscaler:
             ready=ready,
             requested=api.replicas,
             startup=expected(self.board.starts.get(api.name, ()), scaled.spec),
-            room=self.capacity_for(api.name, compute_of(scaled.spec.compute)),
+            capacity=self.capacity_for(api.name, compute_of(scaled.spec.compute)),
         )
 
     def _now(self, scaled: _ScaledApi) -> float:

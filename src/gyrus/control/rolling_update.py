@@ -50,8 +50,8 @@ def to_start(situation: Situation, margins: Margins) -> int:
     """Return the number of replicas of the target generation to start now."""
     wanted = situation.api.replicas
     missing = wanted - len(situation.current)
-    room = wanted + margins.surge - len(situation.kept) - to_revive(situation, margins)
-    return max(0, min(missing, room))
+    most = wanted + margins.surge - len(situation.kept) - to_revive(situation, margins)
+    return max(0, min(missing, most))
 
 
 def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
@@ -83,7 +83,7 @@ def to_preempt(situation: Situation) -> Replica | None:
     if not coming or situation.leaving or not all(_waits_for_capacity(replica) for replica in coming):
         return None
     serving = [replica for replica in situation.kept if situation.available(replica)]
-    fits = situation.room is None or situation.room >= len(serving)
+    fits = situation.capacity is None or situation.capacity >= len(serving)
     allowed = share_of(situation.target_spec.update_strategy.max_unavailable, 100, up=True) > 0
     outdated = (replica for replica in situation.outdated if replica in serving)
     return next(outdated, None) if fits and allowed else None

@@ -51,7 +51,7 @@ class Situation(Generic[SpecT]):
     """Requests that wait because there is no replica."""
     activator: str | None = None
     """The endpoint that receives requests while there is no replica. None if there is none."""
-    room: int | None = None
+    capacity: int | None = None
     """The most replicas of the target for which there would be capacity without any existing one. None if no
     limit is known."""
 

@@ -46,7 +46,7 @@ class TrafficSampler:
         self._new |= self._answered is not None and answered > self._answered
         self._answered = answered
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Drop the observations so far."""
         self._count = self._in_flight = self._at_work = 0
 
@@ -60,6 +60,6 @@ class TrafficSampler:
             return None
         trace = TRACE if self._new and not idle else 0.0
         seen = TrafficSample(max(self._in_flight / self._count, trace), self._at_work / self._count)
-        self.begin_anew()
+        self.reset()
         self._new = False
         return seen

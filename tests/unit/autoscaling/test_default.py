@@ -234,10 +234,10 @@ def test_a_surge_beyond_experience_is_followed_step_by_step() -> None:
 # Schedule, capacity, revisions
 
 
-@pytest.mark.parametrize(("load", "room"), [(0.0, 0), (1.0, 1), (2.0, 2)])
-def test_what_has_to_run_is_wanted_even_where_there_is_no_room(load: float, room: int) -> None:
+@pytest.mark.parametrize(("load", "capacity"), [(0.0, 0), (1.0, 1), (2.0, 2)])
+def test_what_has_to_run_is_wanted_even_where_there_is_no_room(load: float, capacity: int) -> None:
     chat = settled(load, requested=3, min_replicas=3)
-    chat.room = room
+    chat.capacity = capacity
     decision = chat.see(load)
     assert (decision.replicas, decision.rule) == (3, "min_replicas")
 
@@ -255,11 +255,11 @@ def test_the_schedule_s_minimum_holds_from_its_time_on() -> None:
 
 def test_what_does_not_fit_is_not_ordered_and_said() -> None:
     chat = settled(2.0, requested=2, panic_threshold=None, forecast=False)
-    chat.room = 3
+    chat.capacity = 3
     decision = chat.see(20.0, seconds=600)
     assert (decision.replicas, decision.rule) == (3, "capacity")
     assert str(decision) == "desired 20, set to 3: there is capacity for 3 only"
-    chat.room = None
+    chat.capacity = None
     assert chat.see(20.0, seconds=600).replicas == 20
 
 
@@ -316,15 +316,15 @@ def test_bounds_hold_and_every_difference_is_explained(
 ) -> None:
     spec = api(**autoscaling)
     chat = Api(DefaultPolicy(spec), requested=requested, startup=startup)
-    for load, seconds, room in loads:
-        chat.room = room
+    for load, seconds, capacity in loads:
+        chat.capacity = capacity
         for _ in range(seconds):
             decision = chat.see(load)
             least = spec.autoscaling.min_replicas
-            most = min(spec.autoscaling.max_replicas, 10**9 if room is None else max(room, least))
+            most = min(spec.autoscaling.max_replicas, 10**9 if capacity is None else max(capacity, least))
             assert min(spec.autoscaling.min_replicas, most) <= decision.replicas <= most
             assert explained(decision), decision
-            assert decision.replicas >= 1 or load == 0 or room == 0
+            assert decision.replicas >= 1 or load == 0 or capacity == 0
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,7 +12,7 @@ from gyrus.simulator.engine import simulate
 from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import Fixed
-from support.rehearsals import offered_load
+from support.simulations import offered_load
 from support.traffic import api
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def steady(load: float, service: float, *, chance: bool) -> OfferedLoad:
     return offered_load(*((arrival, service) for arrival in arrivals))
 
 
-def rehearsed(work: OfferedLoad) -> Run:
+def simulated(work: OfferedLoad) -> Run:
     spec = api()
     return simulate(work, ServingRules.of(spec, Fixed(8.0)), DefaultPolicy(spec))
 
@@ -43,7 +43,7 @@ def rehearsed(work: OfferedLoad) -> Run:
 def test_the_number_of_replicas_changes_at_most_once_after_settling(
     load: float, service: float, chance: bool
 ) -> None:
-    run = rehearsed(steady(load, service, chance=chance))
+    run = simulated(steady(load, service, chance=chance))
     numbers = [look.requested for look in run.looks if SETTLED <= look.at < END]
     changes = sum(new != old for old, new in pairwise(numbers))
     assert changes <= 1
@@ -52,7 +52,7 @@ def test_the_number_of_replicas_changes_at_most_once_after_settling(
 
 def test_at_random_hardly_anybody_waits() -> None:
     work = steady(13.0, 1.0, chance=True)
-    run = rehearsed(work)
+    run = simulated(work)
     late = [
         begun - arrival for begun, arrival in zip(run.begun, work.arrivals, strict=True) if arrival > SETTLED
     ]

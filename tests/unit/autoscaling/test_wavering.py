@@ -13,7 +13,7 @@ from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import of_run
 from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.service import Fixed
-from support.rehearsals import offered_load
+from support.simulations import offered_load
 from support.traffic import api
 
 pytestmark = pytest.mark.slow

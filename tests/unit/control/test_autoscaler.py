@@ -45,14 +45,14 @@ class Plain:
         bounds = self.spec.autoscaling
         wanted = math.ceil(sample.in_flight)
         replicas = min(max(wanted, bounds.min_replicas), bounds.max_replicas)
-        short = sample.room is not None and replicas > sample.room
+        short = sample.capacity is not None and replicas > sample.capacity
         return Decision(
             at=sample.now,
             was=sample.requested,
             wanted=wanted,
-            replicas=sample.room if short and sample.room is not None else replicas,
+            replicas=sample.capacity if short and sample.capacity is not None else replicas,
             rule="capacity" if short else "",
-            because=f"there is room for {sample.room}" if short else "",
+            because=f"there is room for {sample.capacity}" if short else "",
             inputs={"average": sample.in_flight},
         )
 
@@ -76,13 +76,13 @@ class Stage:
     recorder: EventRecorder = field(init=False)
     autoscaler: Autoscaler = field(init=False)
     policies: dict[str, Plain] = field(default_factory=dict[str, Plain])
-    room: int | None = None
+    capacity: int | None = None
 
     def __post_init__(self) -> None:
         self.backend = MemoryBackend(clock=self.clock)
         self.recorder = EventRecorder(self.store, self.board, self.clock, every=0)
         self.autoscaler = Autoscaler(
-            self.store, self.board, self.clock, self.recorder, self.policy, lambda api, compute: self.room
+            self.store, self.board, self.clock, self.recorder, self.policy, lambda api, compute: self.capacity
         )
 
     def policy(self, spec: RealtimeSpec) -> Plain:
@@ -186,12 +186,12 @@ async def test_what_a_sample_says() -> None:
         at.board.starts["iris"] = (StartupTimes(kind=StartKind.COLD, median=1.5, last=2, count=3),)
         [pool] = at.board.acknowledged["iris"]
         at.board.acknowledged["iris"] = {pool: frozenset(list(at.board.acknowledged_of("iris"))[:1])}
-        at.room = 30
+        at.capacity = 30
         at.samples.clear()
         await at.clock.advance(1)
         [sample] = at.samples
         assert (sample.in_flight, sample.busy, sample.ready, sample.requested) == (9, 2, 1, 9)
-        assert (sample.startup, sample.room) == (1.5, 30)
+        assert (sample.startup, sample.capacity) == (1.5, 30)
 
 
 async def test_while_nothing_is_known_of_the_traffic_nothing_changes() -> None:
@@ -421,7 +421,7 @@ async def test_records_are_not_read_again_while_nothing_changes() -> None:
 async def test_a_shortage_is_told_once_an_episode() -> None:
     async with stage() as at:
         await at.deploy()
-        at.room = 2
+        at.capacity = 2
         at.see(5)
         await at.clock.advance(30)
         told = ["No capacity for more replicas: desired 5, set to 2: there is room for 2"]

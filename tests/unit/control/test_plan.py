@@ -168,7 +168,7 @@ def test_a_restarted_operator_retires_nothing_before_the_gateway_reports() -> No
     world = live_world(2)
     deploy(world)
     world.reconcile()
-    world.told = world.acknowledged = None
+    world.pushed = world.acknowledged = None
     assert not world.reconcile().retiring
 
 
@@ -202,7 +202,7 @@ def test_one_that_fails_after_a_fall_back_is_replaced_too() -> None:
 def platform_restarts(world: World) -> None:
     """`gyrus down`, then `up`: nothing runs, and the gateway is another."""
     world.replicas.clear()
-    world.told = world.acknowledged = world.routed = None
+    world.pushed = world.acknowledged = world.routed = None
 
 
 def serving(world: World) -> list[int]:
@@ -307,7 +307,7 @@ def test_no_replica_is_preempted_if_none_may_be_unavailable() -> None:
 def test_no_replica_is_preempted_for_replicas_of_which_fewer_fit() -> None:
     world = full_world(2, places=2)
     world.reconcile()
-    situation = dataclasses.replace(world.situation(), room=1)
+    situation = dataclasses.replace(world.situation(), capacity=1)
     assert plan(situation, NOW).preempts is None
 
 
@@ -324,7 +324,7 @@ def test_an_update_of_what_never_fitted_whole_goes_through() -> None:
 
 
 KINDS = st.sampled_from(
-    ["reconcile", "ready", "tell", "acknowledge", "end", "deploy", "crash", "scale", "restart"]
+    ["reconcile", "ready", "push", "acknowledge", "end", "deploy", "crash", "scale", "restart"]
 )
 EVENTS = st.lists(st.tuples(KINDS, st.integers(0, 9)), max_size=120)
 
@@ -375,8 +375,8 @@ def happen(world: World, event: str, choice: int, faults: bool) -> None:
             world.reconcile()
         case "acknowledge":
             world.acknowledge()
-        case "tell":
-            world.tell()
+        case "push":
+            world.push()
         case "deploy":
             deploy(world)
         case "ready":

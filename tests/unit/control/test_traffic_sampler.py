@@ -47,7 +47,7 @@ def test_requests_too_short_to_be_caught_leave_a_trace() -> None:
 def test_only_what_comes_counts_after_a_new_beginning() -> None:
     samples = TrafficSampler()
     samples.add(traffic(0), 0)
-    samples.begin_anew()
+    samples.reset()
     samples.add(traffic(1), 1)
     assert samples.take() == TrafficSample(1, 0)
 

@@ -43,22 +43,22 @@ def test_places_of_pools_that_requests_reach_are_summed() -> None:
     assert free_places((new, pool(3, None, "unix:/4")), frozenset({"unix:/3", "unix:/4"})) is None
 
 
-def released(room: ReleaseBudget, free_places: int | None, traffic: Traffic | None, held: int) -> int:
+def released(budget: ReleaseBudget, free_places: int | None, traffic: Traffic | None, held: int) -> int:
     """How many go on, of so many, before the gateway tells anew."""
     gone = 0
-    while gone < held and room.left(free_places, traffic, held - gone):
-        room.release()
+    while gone < held and budget.left(free_places, traffic, held - gone):
+        budget.release()
         gone += 1
     return gone
 
 
 def test_no_more_are_released_than_there_are_places() -> None:
-    room = ReleaseBudget()
+    budget = ReleaseBudget()
     first = Traffic(in_flight=30)
-    assert released(room, 7, first, 30) == 7
-    assert released(room, 7, first, 23) == 0
-    assert released(room, 7, Traffic(in_flight=25), 23) == 5  # five of the seven are answered
-    assert released(room, None, Traffic(in_flight=1000), 18) == 18
+    assert released(budget, 7, first, 30) == 7
+    assert released(budget, 7, first, 23) == 0
+    assert released(budget, 7, Traffic(in_flight=25), 23) == 5  # five of the seven are answered
+    assert released(budget, None, Traffic(in_flight=1000), 18) == 18
 
 
 def test_places_are_given_out_where_the_gateway_tells_nothing() -> None:

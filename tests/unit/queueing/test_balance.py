@@ -144,8 +144,8 @@ def test_nobody_gives_more_than_may_move(processes: dict[int, Process], depth: i
 
 @given(any_processes(), st.integers(1, 4))
 def test_no_more_move_than_find_a_slot_or_a_share(processes: dict[int, Process], depth: int) -> None:
-    room = sum(process.free + depth * (process.slots or 0) for process in processes.values())
-    assert sum(numbers(rebalance(processes, depth)).values()) <= room
+    space = sum(process.free + depth * (process.slots or 0) for process in processes.values())
+    assert sum(numbers(rebalance(processes, depth)).values()) <= space
 
 
 @given(any_processes())

@@ -57,8 +57,8 @@ class Lines(RuleBasedStateMachine):
     @rule(at_most=st.integers(1, 5))
     def start(self, at_most: int) -> None:
         items = self.line.start_next(at_most)
-        room = at_most if self.slots is None else self.slots - len(self.started)
-        expected = self.waiting[: min(at_most, room)]
+        space = at_most if self.slots is None else self.slots - len(self.started)
+        expected = self.waiting[: min(at_most, space)]
         assert items == expected
         del self.waiting[: len(expected)]
         self.started += items

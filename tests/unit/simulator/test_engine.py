@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gyrus.simulator.offered_load import OfferedLoad
 from gyrus.simulator.run import Run, SimulatedResult
 from gyrus.simulator.service import Lognormal
-from support.rehearsals import OnDemand, Script, ends, offered_load, poisson, simulated, waits
+from support.simulations import OnDemand, Script, ends, offered_load, poisson, simulated, waits
 
 
 def erlang_c(servers: int, load: float) -> float:
@@ -248,7 +248,7 @@ def test_the_policy_is_shown_averages_and_the_trace_s_own_time() -> None:
     assert first.now == 5001
     assert first.in_flight == pytest.approx(0.5 + 0.5)
     assert first.busy == pytest.approx(0.75)
-    assert (first.ready, first.requested, first.startup, first.room) == (1, 1, 1.0, None)
+    assert (first.ready, first.requested, first.startup, first.capacity) == (1, 1, 1.0, None)
 
 
 def test_ten_thousand_replicas_share_the_load() -> None:

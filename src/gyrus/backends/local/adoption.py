@@ -45,14 +45,14 @@ def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> It
 def _found(folder: ReplicaFolder, order: ReplicaOrder, supervisor: SupervisorProcess | None) -> Found:
     status = folder.status()
     launch = folder.launch()
-    told = status if status and _holds_still(status, order, supervisor) else None
+    reported = status if status and _holds_still(status, order, supervisor) else None
     return Found(
         supervisor=supervisor,
-        status=told,
+        status=reported,
         launch=_with_pid(launch, supervisor, status),
         stop=folder.stop(),
         ordered_at=folder.ordered_at(),
-        holds=launch is not None and not (told and told.phase in FINAL),
+        holds=launch is not None and not (reported and reported.phase in FINAL),
     )
 
 

@@ -122,7 +122,7 @@ class LocalBackend:
         return tuple(self._replicas.apis)
 
     def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
-        return self._services.placement.allocations.room(api, needs_of(compute))
+        return self._services.placement.allocations.capacity_for(api, needs_of(compute))
 
     def capacity(self) -> CapacityView:
         return capacity_view(self._services.placement.allocations)

@@ -165,7 +165,7 @@ class Allocations:
         there = self.machine.amount
         return tuple(resource for resource in self.counted if needs[resource] > there[resource])
 
-    def room(self, api: str, needs: Amount) -> int | None:
+    def capacity_for(self, api: str, needs: Amount) -> int | None:
         """Return how many replicas of this API fit in total. Returns None if there is no limit.
 
         They may use what its present replicas hold, and what is free and not claimed by other APIs.

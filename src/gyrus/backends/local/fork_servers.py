@@ -32,7 +32,7 @@ class ForkServers:
 
     def __init__(self, services: Services, changed: Callable[[str], None]) -> None:
         """Create it without fork servers. ``changed``: called with the API whose fork server has changed."""
-        self._tell = changed
+        self._on_change = changed
         self._services = services
         self._starts = FairSemaphore(LOADING_AT_ONCE, LONGEST_LOAD)
         self._expected: dict[str, ReplicaOrder | None] = {}
@@ -140,7 +140,7 @@ class ForkServers:
         name = name_of(order)
         self._left.pop(name, None)  # the fork server itself finds a process that is left there
         folder, api = ForkServerFolder(self._services.home.fork_servers / name), order.api
-        server = ForkServer(order, folder, self._services, self._starts, partial(self._tell, api))
+        server = ForkServer(order, folder, self._services, self._starts, partial(self._on_change, api))
         self._servers[api] = server
         tasks.create_task(self._see_through(server), name=f"fork server {name}")
 

@@ -54,5 +54,5 @@ class PlacementQueue:
                 place.set_result(None)
                 report(None)
         for shortage in allocations.shortages():
-            if told := self._waiting.get(shortage.claim.replica):
-                told[1](waiting(shortage, allocations))
+            if waiter := self._waiting.get(shortage.claim.replica):
+                waiter[1](waiting(shortage, allocations))

@@ -32,11 +32,11 @@ def main(arguments: Sequence[str]) -> int:
         config = decode(ForkServerConfig, file.read())
     os.environ.pop(proctitle.REPLICA, None)  # no replica yet: code that needs one must fail, not use a blank
     status = StatusReporter(config, os.path.dirname(path))
-    status.tell(ForkServerPhase.LOADING)
+    status.write_phase(ForkServerPhase.LOADING)
     try:
         loaded = _load(config)
     except CannotFork as impossible:
-        status.tell(ForkServerPhase.IMPOSSIBLE, because=str(impossible))
+        status.write_phase(ForkServerPhase.IMPOSSIBLE, because=str(impossible))
         return 1
     _wait_for_orders(config, loaded, status)
     return 1
@@ -54,9 +54,9 @@ class StatusReporter:
         self._path = os.path.join(folder, STATUS_FILE)
         self._began = time.monotonic()
 
-    def tell(self, phase: ForkServerPhase, *, because: str = "") -> None:
+    def write_phase(self, phase: ForkServerPhase, *, because: str = "") -> None:
         is_ready = phase is ForkServerPhase.READY
-        said = ForkServerStatus(
+        content = ForkServerStatus(
             phase=phase,
             pid=os.getpid(),
             because=because,
@@ -64,7 +64,7 @@ class StatusReporter:
             loaded_in=round(time.monotonic() - self._began, 3) if is_ready else 0.0,
         )
         with open(f"{self._path}.new", "wb") as file:
-            file.write(encode(said))
+            file.write(encode(content))
         os.replace(f"{self._path}.new", self._path)
         self._notify()
 
@@ -101,14 +101,16 @@ def _wait_for_orders(config: ForkServerConfig, loaded: Loaded, status: StatusRep
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(config.socket)
         listener.listen(64)
-        status.tell(ForkServerPhase.READY)
+        status.write_phase(ForkServerPhase.READY)
         while True:
             connection, _ = listener.accept()
             with connection:
                 if has_threads():
                     break
                 _fork(listener, connection, config.replica, loaded)
-    status.tell(ForkServerPhase.IMPOSSIBLE, because="a thread was started after the handler was loaded")
+    status.write_phase(
+        ForkServerPhase.IMPOSSIBLE, because="a thread was started after the handler was loaded"
+    )
 
 
 def _fork(

@@ -56,7 +56,7 @@ def _bounds(which: int) -> tuple[int, int]:
 
 
 def _write(start: int, end: int, words: bytes) -> None:
-    room = end - start
-    if not start or len(words) > room:
-        raise TitleTooLong(f"{len(words)} bytes are needed, but only {room if start else 0} are available")
-    ctypes.memmove(start, words.ljust(room, b"\0"), room)
+    space = end - start
+    if not start or len(words) > space:
+        raise TitleTooLong(f"{len(words)} bytes are needed, but only {space if start else 0} are available")
+    ctypes.memmove(start, words.ljust(space, b"\0"), space)

@@ -133,8 +133,8 @@ def test_overcommitted_only_gpus_are_counted() -> None:
     made = allocations(claim("a", cpu=9000, mem=9000, gpu=2), claim("b", gpu=2), overcommit=True)
     assert names(made.queue) == ["b"]
     assert made.impossible(amount(cpu=9000, gpu=4)) == (Resource.GPU,)
-    assert made.room("a", amount(cpu=1)) is None
-    assert made.room("a", amount(cpu=1, gpu=1)) == 2  # one GPU is kept for b
+    assert made.capacity_for("a", amount(cpu=1)) is None
+    assert made.capacity_for("a", amount(cpu=1, gpu=1)) == 2  # one GPU is kept for b
 
 
 def test_more_than_the_whole_machine_is_impossible() -> None:
@@ -145,13 +145,13 @@ def test_more_than_the_whole_machine_is_impossible() -> None:
 
 def test_room_is_what_an_api_holds_and_what_nobody_else_wants() -> None:
     made = allocations(claim("x-1", cpu=500), claim("x-2", cpu=500), claim("y-1", cpu=300))
-    assert made.room("x", amount(cpu=500)) == 3
-    assert made.room("x", amount(cpu=500, gpu=2)) == 1
-    assert made.room("x", amount()) is None
+    assert made.capacity_for("x", amount(cpu=500)) == 3
+    assert made.capacity_for("x", amount(cpu=500, gpu=2)) == 1
+    assert made.capacity_for("x", amount()) is None
     waiting = made.ask(claim("y-2", cpu=900, at=9))
-    assert waiting.room("x", amount(cpu=500)) == 2
-    assert waiting.room("z", amount(cpu=1)) == 0
-    assert waiting.room("y", amount(cpu=100)) == 10
+    assert waiting.capacity_for("x", amount(cpu=500)) == 2
+    assert waiting.capacity_for("z", amount(cpu=1)) == 0
+    assert waiting.capacity_for("y", amount(cpu=100)) == 10
 
 
 claims = st.builds(
@@ -235,8 +235,8 @@ class Use(RuleBasedStateMachine):
             alike = [
                 s for s in self.allocations.shares.values() if s.claim.api == api and s.claim.needs == needs
             ]
-            room = self.allocations.room(api, needs)
-            assert room is None or room >= len(alike)
+            capacity_for = self.allocations.capacity_for(api, needs)
+            assert capacity_for is None or capacity_for >= len(alike)
 
 
 TestUse = pytest.mark.slow(Use.TestCase)
