@@ -170,8 +170,8 @@ def _row(name: str, result: Burst, service: float) -> str:
 
 def main() -> int:
     print(machine.description())
-    told = f"{'overtaken by':>15}{'behind turn by':>22}"
-    print(f"{'':<22}{'makespan':>12}{'optimum ×':>14}{told}  (service times, at most)")
+    header = f"{'overtaken by':>15}{'behind turn by':>22}"
+    print(f"{'':<22}{'makespan':>12}{'optimum ×':>14}{header}  (service times, at most)")
     print(f"{'optimum':<22}{optimum():>10.2f} s")
     gate, plain = measured(rebalancing=True), measured(rebalancing=False)
     service = plain.makespan / REQUESTS  # a request's real time in a slot: just over 200 ms

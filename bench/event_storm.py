@@ -89,8 +89,8 @@ def spec(name: str, version: str = "") -> RealtimeSpec:
 
 def report(what: str, times: list[float]) -> None:
     figures = {"p50": times[len(times) // 2], "p95": times[int(len(times) * 0.95)], "most": times[-1]}
-    told = ", ".join(f"{name} {seconds * 1000:.1f} ms" for name, seconds in figures.items())
-    print(f"deploys, {what}: {told}")
+    text = ", ".join(f"{name} {seconds * 1000:.1f} ms" for name, seconds in figures.items())
+    print(f"deploys, {what}: {text}")
 
 
 if __name__ == "__main__":

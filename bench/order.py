@@ -52,7 +52,7 @@ class Worst:
     """Service times by which a request began after one that had arrived later."""
 
 
-def rehearsed(service: float, start: Spread, seed: int) -> Worst:
+def simulated(service: float, start: Spread, seed: int) -> Worst:
     number = round(WORK / service)
     arrivals = [n * 1e-4 for n in range(number)]
     work = OfferedLoad(name="burst", start=0.0, arrivals=arrivals, services=[service] * number)
@@ -86,7 +86,7 @@ def main() -> int:
     good = True
     for name, start in STARTS.items():
         for service in SERVICES:
-            found = [rehearsed(service, start, seed) for seed in SEEDS]
+            found = [simulated(service, start, seed) for seed in SEEDS]
             worst = Worst(max(each.stretch for each in found), max(each.overtaken for each in found))
             good = good and worst.stretch <= LONGEST and worst.overtaken <= MOST_OVERTAKEN
             rows.append((name, f"{service * 1000:.0f}", f"{worst.stretch:.3f}", f"{worst.overtaken:.1f}"))

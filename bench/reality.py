@@ -76,18 +76,18 @@ def figures(report: Mapping[str, Any]) -> Figures:
     return report["policies"][0]
 
 
-def rows(real: Figures, rehearsed: Figures) -> list[Sequence[str]]:
-    return [(name, *_row(name, real[name] or 0.0, rehearsed[name] or 0.0)) for name in SHOWN]
+def rows(real: Figures, simulated: Figures) -> list[Sequence[str]]:
+    return [(name, *_row(name, real[name] or 0.0, simulated[name] or 0.0)) for name in SHOWN]
 
 
-def _row(name: str, real: float, rehearsed: float) -> tuple[str, ...]:
-    ratio = f"{real / rehearsed:.3f}" if rehearsed else "-"
+def _row(name: str, real: float, simulated: float) -> tuple[str, ...]:
+    ratio = f"{real / simulated:.3f}" if simulated else "-"
     aim = f"±{WITHIN[name]:.0%}" if name in WITHIN else ""
-    return f"{real:,.2f}", f"{rehearsed:,.2f}", ratio, aim
+    return f"{real:,.2f}", f"{simulated:,.2f}", ratio, aim
 
 
-def agree(real: Figures, rehearsed: Figures) -> bool:
-    return all(abs(real[name] / rehearsed[name] - 1) <= share for name, share in WITHIN.items())
+def agree(real: Figures, simulated: Figures) -> bool:
+    return all(abs(real[name] / simulated[name] - 1) <= share for name, share in WITHIN.items())
 
 
 def main() -> int:
@@ -99,7 +99,7 @@ def main() -> int:
     )
     parser.add_argument("--slo", default="20s")
     parser.add_argument(
-        "--plots", metavar="FOLDER", help="the folder for the charts real.svg and rehearsed.svg"
+        "--plots", metavar="FOLDER", help="the folder for the charts real.svg and simulated.svg"
     )
     given = parser.parse_args()
     trace = ["--trace", given.trace, "--first", given.first, "--scale", given.scale, "--slo", given.slo]
@@ -116,12 +116,12 @@ def main() -> int:
                 "replay", API, *trace, "--payload", PAYLOAD, "--timeout", "5m", *plot("real")
             )
             seconds = startup(platform)
-    rehearsal = ["simulate", str(BENCH / API), *trace, "--startup", f"{seconds:.3f}s", *plot("rehearsed")]
-    real, rehearsed = figures(lived), figures(platform.json(*rehearsal))
+    command = ["simulate", str(BENCH / API), *trace, "--startup", f"{seconds:.3f}s", *plot("simulated")]
+    real, simulated = figures(lived), figures(platform.json(*command))
     troubles = lived["troubles"] or "no trouble"
     print(f"{lived['requests']} requests; a replica takes {seconds:.2f} s to start; {troubles}")
-    print(render(("", "real", "simulated", "ratio", "aim"), rows(real, rehearsed)))
-    return 0 if agree(real, rehearsed) and lived["sender"]["kept_up"] else 1
+    print(render(("", "real", "simulated", "ratio", "aim"), rows(real, simulated)))
+    return 0 if agree(real, simulated) and lived["sender"]["kept_up"] else 1
 
 
 if __name__ == "__main__":

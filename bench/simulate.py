@@ -66,7 +66,7 @@ def offered_load(case: Case, number: int) -> OfferedLoad:
     return OfferedLoad(name=case.name, start=0.0, arrivals=arrivals, services=services)
 
 
-def rehearsed(case: Case, number: int) -> tuple[Figures, float]:
+def simulated(case: Case, number: int) -> tuple[Figures, float]:
     [spec] = loads(YAML, "bench")
     assert isinstance(spec, RealtimeSpec)
     work = offered_load(case, number)
@@ -96,7 +96,7 @@ def main() -> int:
     rows: list[tuple[str, ...]] = []
     slowest = 0.0
     for case in CASES:
-        figures, seconds = rehearsed(case, number)
+        figures, seconds = simulated(case, number)
         slowest = max(slowest, seconds / number * 1e6)
         rows.append(_row(case, figures, seconds))
     print(machine.description())

@@ -134,14 +134,14 @@ def _simple(field: Json) -> str:
 
 
 def _bounds(field: Json) -> str:
-    said = {
+    phrases = {
         "minimum": "from {:,}",
         "exclusiveMinimum": "above {:,}",
         "maximum": "to {:,}",
         "exclusiveMaximum": "below {:,}",
         "maxLength": "at most {:,} characters",
     }
-    bounds = [form.format(field[key]) for key, form in said.items() if key in field]
+    bounds = [form.format(field[key]) for key, form in phrases.items() if key in field]
     return f", {' '.join(bounds)}" if bounds else ""
 
 

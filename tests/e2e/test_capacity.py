@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from gyrus.spec.quantities import tell_cores
+from gyrus.spec.quantities import display_cores
 from support.looking import until
 from support.platform import Platform
 from support.project import ECHO_REVISION, Project, handler_api
@@ -49,9 +49,9 @@ async def test_what_does_not_fit_waits_says_for_what_and_starts_when_there_is_ro
     folder = Project(tmp_path / "small").write(api("small", small), handler=ECHO_REVISION)
     platform.gyrus("deploy", folder, "--yes", "--no-wait")
     told = (
-        f"waiting for capacity: needs {tell_cores(small)} CPU, "
-        f"{tell_cores(total - large)} of {tell_cores(total)} free "
-        f"(1 replica of large holds {tell_cores(large)})"
+        f"waiting for capacity: needs {display_cores(small)} CPU, "
+        f"{display_cores(total - large)} of {display_cores(total)} free "
+        f"(1 replica of large holds {display_cores(large)})"
     )
     await until(lambda: message(platform, "small") == told)
     assert f"small: {told}" in platform.gyrus("get")
@@ -100,7 +100,7 @@ def test_more_than_the_whole_machine_is_refused_unless_it_is_overcommitted(
     total = machine(platform)
     folder = Project(tmp_path / "huge").write(api("huge", total + 1000), handler=ECHO_REVISION)
     assert (
-        f"compute.cpu is {tell_cores(total + 1000)}, and this machine has {tell_cores(total)} cores; "
+        f"compute.cpu is {display_cores(total + 1000)}, and this machine has {display_cores(total)} cores; "
         "request less, or use gyrus up --overcommit, which does not count CPU and memory"
     ) in platform.failure("deploy", folder, "--yes")
     assert "Stop it first: gyrus down" in platform.failure("up", "--overcommit")

@@ -72,7 +72,7 @@ def test_the_simulator_foretells_a_queue(shared_platform: Platform, tmp_path: Pa
     deploy(shared_platform, tmp_path / "pair", max_concurrency=1, max_queue_length=1000, autoscaling=fixed)
     trace = write_trace(tmp_path / "trace.csv", rate=12, seconds=5, work=0.2)
     arguments = ("--trace", trace, "--service-time", "column", "--startup", "1s")
-    rehearsed = shared_platform.json("simulate", tmp_path / "pair", *arguments)["policies"][0]
+    simulated = shared_platform.json("simulate", tmp_path / "pair", *arguments)["policies"][0]
     real = replay(shared_platform, "pair", trace)["policies"][0]
-    assert real["replica_seconds"] == pytest.approx(rehearsed["replica_seconds"], rel=0.1)
-    assert real["p95_latency"] == pytest.approx(rehearsed["p95_latency"], rel=0.2)
+    assert real["replica_seconds"] == pytest.approx(simulated["replica_seconds"], rel=0.1)
+    assert real["p95_latency"] == pytest.approx(simulated["p95_latency"], rel=0.2)

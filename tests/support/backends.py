@@ -154,7 +154,7 @@ class World(Protocol):
         """End its process without asking."""
         ...
 
-    async def say(self, backend: Backend, id: str, message: str) -> None:
+    async def write_line(self, backend: Backend, id: str, message: str) -> None:
         """Make a ready replica print this; returns when it is in the log."""
         ...
 
@@ -183,7 +183,7 @@ class MemoryWorld:
         assert isinstance(backend, MemoryBackend)
         backend.kill(id)
 
-    async def say(self, backend: Backend, id: str, message: str) -> None:
+    async def write_line(self, backend: Backend, id: str, message: str) -> None:
         assert isinstance(backend, MemoryBackend)
         backend.write(id, message)
 
@@ -215,7 +215,7 @@ class LocalWorld:
         assert pid
         os.kill(pid, signal.SIGKILL)
 
-    async def say(self, backend: Backend, id: str, message: str) -> None:
+    async def write_line(self, backend: Backend, id: str, message: str) -> None:
         (endpoint,) = all_of(backend)[id].status.endpoints
         await asyncio.to_thread(_get, f"http://{endpoint}{message}")
         log = self.home.replica_logs / all_of(backend)[id].status.api / id / "replica.log"

@@ -150,11 +150,11 @@ class ForkServerUnderTest:
         self.process.wait(WAIT)
 
 
-Park = Callable[..., ForkServerUnderTest]
-"""Parks a handler, given what it reads and settings of :func:`park`."""
+StartForkServer = Callable[..., ForkServerUnderTest]
+"""Parks a handler, given what it reads and settings of :func:`start_fork_server`."""
 
 
-def park(
+def start_fork_server(
     root: Path, handler: str, *, preload: Preload = Preload.MODULE, **replica: Any
 ) -> ForkServerUnderTest:
     """``root``: a folder where the path of a socket is not too long."""

@@ -45,7 +45,7 @@ class FairSemaphore:
             raise
         finally:
             if self._waiting.pop(place, None):
-                self._tell()
+                self._report_positions()
         self._free += 1  # undoes the reservation of _call; _give takes the permit
         return self._give()
 
@@ -67,8 +67,8 @@ class FairSemaphore:
                 place.set_result(None)
             called = True
         if called:
-            self._tell()
+            self._report_positions()
 
-    def _tell(self) -> None:
+    def _report_positions(self) -> None:
         for before, report in enumerate(tuple(self._waiting.values())):
             report(before)

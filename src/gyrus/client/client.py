@@ -241,8 +241,10 @@ class Client:
         headers = {"content-type": "application/x-tar", "content-length": str(size)}
         self._operator.send("PUT", f"/packages/{digest}", body=content, headers=headers)
 
-    def _ensure_uploaded(self, package: ProjectArchive, told: Callable[[int, int], None] | None) -> str:
+    def _ensure_uploaded(
+        self, package: ProjectArchive, on_progress: Callable[[int, int], None] | None
+    ) -> str:
         """Upload a package if the operator lacks it, and return its digest."""
         if not self.has_package(package.digest):
-            self.upload(package.digest, package.chunks(told), package.size)
+            self.upload(package.digest, package.chunks(on_progress), package.size)
         return package.digest

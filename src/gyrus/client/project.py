@@ -24,15 +24,15 @@ class ProjectArchive:
     """Bytes."""
     _file: BinaryIO = field(repr=False)
 
-    def chunks(self, told: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
-        """Yield the archive's bytes; call ``told`` with the bytes yielded so far and their total."""
+    def chunks(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
+        """Yield the archive's bytes; call ``on_progress`` with the bytes yielded so far and their total."""
         self._file.seek(0)
         sent = 0
         while chunk := self._file.read(CHUNK):
             yield chunk
             sent += len(chunk)
-            if told:
-                told(sent, self.size)
+            if on_progress:
+                on_progress(sent, self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,8 @@ class Builder:
             raise EnvironmentFailure(f"{_what(dependencies)} failed: {error}", error.lines) from error
         except OSError as error:
             where = error.filename or place.folder
-            told = f"the environment could not be written ({where}: {error.strerror or error})"
-            raise EnvironmentFailure(f"{told}; free disk space or correct its permissions") from error
+            message = f"the environment could not be written ({where}: {error.strerror or error})"
+            raise EnvironmentFailure(f"{message}; free disk space or correct its permissions") from error
         return place.python
 
     async def _build(self, need: EnvironmentSpec, report: Report, lock: int) -> None:

@@ -12,6 +12,7 @@ import sysconfig
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gyrus.aio.clock import Clock
@@ -92,7 +93,7 @@ class EnvironmentCache:
         key = need.place.folder.name
         self._recall(key, request.asker)
         try:
-            return await self._building.join(key, lambda tell: self._build(inputs.pip, need, tell), report)
+            return await self._building.join(key, partial(self._build, inputs.pip, need), report)
         except EnvironmentFailure as failure:
             self._failed[key] = _Failed(failure, request.asker, self._clock.monotonic() + REMEMBERED)
             raise

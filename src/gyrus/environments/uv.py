@@ -39,7 +39,7 @@ class UvFailed(Exception):
     """An exit of uv with another code than 0."""
 
     def __init__(self, code: int, lines: Sequence[str]) -> None:
-        super().__init__(said(lines) or f"uv exited with code {code}")
+        super().__init__(error_message(lines) or f"uv exited with code {code}")
         self.lines = tuple(lines)
 
 
@@ -133,7 +133,7 @@ def _packages(count: int) -> str:
     return "1 package" if count == 1 else f"{count} packages"
 
 
-def said(lines: Sequence[str]) -> str:
+def error_message(lines: Sequence[str]) -> str:
     """Return the fault in one line: the text after ``error:``. The lines that come with it show its cause."""
     starts = [n for n, line in enumerate(lines) if re.match(r"\s*(error:|×)", line)]
     if not starts:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from gyrus.contract.home import Home
-from gyrus.packaging.errors import IGNORE_FILE, FolderRefused, FolderTooLarge, telling_full_storage
+from gyrus.packaging.errors import IGNORE_FILE, FolderRefused, FolderTooLarge, reporting_full_storage
 from gyrus.packaging.selection import ArchiveEntry, select
 
 LARGEST = 2**30
@@ -55,7 +55,7 @@ def pack(
     _check_needed(entries, needed)
     _check_size(entries, limit)
     output = _Output(into)
-    with telling_full_storage("the package"):
+    with reporting_full_storage("the package"):
         for entry in entries:
             _write(entry, output)
         output.write(bytes(2 * BLOCK))

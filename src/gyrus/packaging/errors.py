@@ -59,7 +59,7 @@ class StorageFull(PackagingError):
 
 
 @contextmanager
-def telling_full_storage(place: object) -> Generator[None]:
+def reporting_full_storage(place: object) -> Generator[None]:
     """Raise StorageFull if the system reports a full disk while writing to ``place``."""
     try:
         yield

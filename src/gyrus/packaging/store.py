@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gyrus.packaging import unpacking
 from gyrus.packaging.archive import LARGEST, readable
-from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPackage, telling_full_storage
+from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPackage, reporting_full_storage
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _UNFINISHED = ".unfinished-"
@@ -37,7 +37,7 @@ class PackageStore:
     def clean_up(self) -> None:
         """Create the folders, and remove the incomplete data of an earlier operator. Call it once, first."""
         for folder in (self._packages, self._projects):
-            with telling_full_storage(folder):
+            with reporting_full_storage(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             for leftover in folder.glob(f"{_UNFINISHED}*"):
                 _remove(leftover)
@@ -53,7 +53,7 @@ class PackageStore:
         """
         if not _DIGEST.fullmatch(digest):
             raise DigestMismatch(f"{digest[:80]!r} is not a digest of 64 lower-case hexadecimal digits.")
-        with telling_full_storage(self._packages):
+        with reporting_full_storage(self._packages):
             upload = await asyncio.to_thread(_Upload, self._packages, self._limit)
             try:
                 async for chunk in chunks:
@@ -93,7 +93,7 @@ class PackageStore:
 
         A cancelled call continues in its thread; the first to finish names the folder.
         """
-        with telling_full_storage(self._projects):
+        with reporting_full_storage(self._projects):
             self._projects.mkdir(parents=True, exist_ok=True)
             unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._projects))
             try:

@@ -36,6 +36,6 @@ class Readiness:
         if dead := self.threads.dead:
             return Unready("ThreadDied", f"{dead} of the threads that run the handler died")
         if self.admission.stuck_for(PATIENCE):
-            told = f"no free slot: {len(self.admission.overdue)} are held by requests past their timeout"
-            return Unready("Stuck", told)
+            message = f"no free slot: {len(self.admission.overdue)} are held by requests past their timeout"
+            return Unready("Stuck", message)
         return None

@@ -47,9 +47,9 @@ class Requeue:
     def read(cls, body: bytes) -> Requeue:
         """Parse the body of a request to requeue. Raises RequestRefused."""
         try:
-            told = json.loads(body)
-            if isinstance(told, dict):
-                asked = cast("dict[str, Any]", told)
+            document = json.loads(body)
+            if isinstance(document, dict):
+                asked = cast("dict[str, Any]", document)
                 numbers = (asked["at_most"], asked.get("first", 0), asked.get("spare", 0))
                 if all(type(number) is int and number >= 0 for number in numbers):
                     return cls(*numbers)

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         config, index = read_config(arguments)
     except LoadFailed as failed:
-        return tell(failed, control)
+        return report_failure(failed, control)
     capture(control)
     return work(config, index, control, partial(start, config, control))
 
@@ -51,11 +51,11 @@ def work(config: ReplicaConfig, index: int, control: Control, make: Callable[[],
         with listener(config, index) as bound:
             run(serve(config, handler, bound, control))
     except LoadFailed as failed:
-        return tell(failed, control)
+        return report_failure(failed, control)
     return 0
 
 
-def tell(failed: LoadFailed, control: Control) -> int:
+def report_failure(failed: LoadFailed, control: Control) -> int:
     control.status(Phase.FAILED, failed.message, reason=failed.reason, lines=failed.lines)
     return 1
 
@@ -73,8 +73,8 @@ def read_config(arguments: Sequence[str]) -> tuple[ReplicaConfig, int]:
         with open(path, "rb") as file:
             return decode(ReplicaConfig, file.read()), int(index)
     except (ValueError, OSError, CodecError) as error:
-        told = f"the worker's configuration cannot be read: {error}; pass a config.json and an index"
-        raise LoadFailed(Reason.EXITED, told) from error
+        message = f"the worker's configuration cannot be read: {error}; pass a config.json and an index"
+        raise LoadFailed(Reason.EXITED, message) from error
 
 
 def start(config: ReplicaConfig, control: Control) -> LoadedHandler:

@@ -59,48 +59,48 @@ class Chart:
     curves: Sequence[Curve]
 
 
-def svg(scene: Chart) -> str:
+def svg(chart: Chart) -> str:
     """Return the chart as an SVG document."""
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}" role="img" aria-label="{escape(scene.title)}">',
+        f'height="{HEIGHT}" role="img" aria-label="{escape(chart.title)}">',
         f"<style>{STYLE}</style>",
-        *_heading(scene),
-        *_panel(0, "load", "requests in progress if none waited", _load_axis(scene), scene, _load),
-        *_panel(1, "replicas", "ready (line) and requested (dashes)", _replica_axis(scene), scene, _replicas),
-        *_panel(2, "queue", "waiting requests", _queue_axis(scene), scene, _queue),
-        f'<text x="{LEFT + PLOT}" y="{HEIGHT - 8}" text-anchor="end">{escape(day(scene.start))}</text>',
+        *_heading(chart),
+        *_panel(0, "load", "requests in progress if none waited", _load_axis(chart), chart, _load),
+        *_panel(1, "replicas", "ready (line) and requested (dashes)", _replica_axis(chart), chart, _replicas),
+        *_panel(2, "queue", "waiting requests", _queue_axis(chart), chart, _queue),
+        f'<text x="{LEFT + PLOT}" y="{HEIGHT - 8}" text-anchor="end">{escape(day(chart.start))}</text>',
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _heading(scene: Chart) -> Iterator[str]:
-    yield f'<text class="title" x="{LEFT}" y="22">{escape(scene.title)}</text>'
+def _heading(chart: Chart) -> Iterator[str]:
+    yield f'<text class="title" x="{LEFT}" y="22">{escape(chart.title)}</text>'
     x = float(LEFT)
-    for curve, colour in _coloured(scene):
+    for curve, colour in _coloured(chart):
         yield f'<rect x="{x:.0f}" y="34" width="14" height="4" rx="2" fill="{colour}"/>'
         yield f'<text x="{x + 20:.0f}" y="41">{escape(curve.name)}</text>'
         x += 40 + 7.2 * len(curve.name)
 
 
-def _coloured(scene: Chart) -> Iterator[tuple[Curve, str]]:
-    spare = iter(OTHERS * len(scene.curves))
-    for curve in scene.curves:
+def _coloured(chart: Chart) -> Iterator[tuple[Curve, str]]:
+    spare = iter(OTHERS * len(chart.curves))
+    for curve in chart.curves:
         yield curve, COLOURS.get(curve.name) or next(spare)
 
 
-def _load_axis(scene: Chart) -> Axis:
-    return axis(highest(scene.load), PANEL)
+def _load_axis(chart: Chart) -> Axis:
+    return axis(highest(chart.load), PANEL)
 
 
-def _replica_axis(scene: Chart) -> Axis:
-    looks = [look for curve in scene.curves for look in curve.looks]
+def _replica_axis(chart: Chart) -> Axis:
+    looks = [look for curve in chart.curves for look in curve.looks]
     return axis(highest([max(look.ready, look.requested) for look in looks]), PANEL)
 
 
-def _queue_axis(scene: Chart) -> Axis:
-    waiting = [look.waiting for curve in scene.curves for look in curve.looks]
+def _queue_axis(chart: Chart) -> Axis:
+    waiting = [look.waiting for curve in chart.curves for look in curve.looks]
     return axis(highest(waiting), PANEL, logarithmic=True)
 
 
@@ -108,7 +108,7 @@ _Content = Callable[[Chart, Axis], Iterator[str]]
 
 
 def _panel(
-    place: int, name: str, meaning: str, scale: Axis, scene: Chart, content: _Content
+    place: int, name: str, meaning: str, scale: Axis, chart: Chart, content: _Content
 ) -> Iterator[str]:
     """Yield one panel. Its coordinates begin at its lower left corner."""
     base = TOP + place * (PANEL + GAP) + PANEL
@@ -118,40 +118,40 @@ def _panel(
         y = -scale.place(mark)
         yield f'<path class="grid" d="M0 {y:.1f}H{PLOT}"/>'
         yield f'<text x="-8" y="{y + 4:.1f}" text-anchor="end">{number(mark)}</text>'
-    for after, text in times(scene.start, scene.length):
-        x = _x(scene, after)
+    for after, text in times(chart.start, chart.length):
+        x = _x(chart, after)
         yield f'<path class="grid" d="M{x:.1f} 0V{-PANEL}"/>'
         yield f'<text x="{x:.1f}" y="17" text-anchor="middle">{text}</text>'
-    yield from content(scene, scale)
+    yield from content(chart, scale)
     yield "</g>"
 
 
-def _load(scene: Chart, scale: Axis) -> Iterator[str]:
-    step = PLOT / len(scene.load)
-    points = "".join(f"V{-scale.place(value):.1f}h{step:.3f}" for value in scene.load)
+def _load(chart: Chart, scale: Axis) -> Iterator[str]:
+    step = PLOT / len(chart.load)
+    points = "".join(f"V{-scale.place(value):.1f}h{step:.3f}" for value in chart.load)
     yield f'<path class="load" d="M0 0{points}V0Z"/>'
 
 
-def _replicas(scene: Chart, scale: Axis) -> Iterator[str]:
-    yield from _lines(scene, scale, "faint", lambda look: look.requested)
-    yield from _lines(scene, scale, "line", lambda look: look.ready)
+def _replicas(chart: Chart, scale: Axis) -> Iterator[str]:
+    yield from _lines(chart, scale, "faint", lambda look: look.requested)
+    yield from _lines(chart, scale, "line", lambda look: look.ready)
 
 
-def _queue(scene: Chart, scale: Axis) -> Iterator[str]:
-    yield from _lines(scene, scale, "line", lambda look: look.waiting)
+def _queue(chart: Chart, scale: Axis) -> Iterator[str]:
+    yield from _lines(chart, scale, "line", lambda look: look.waiting)
 
 
-def _lines(scene: Chart, scale: Axis, kind: str, value: Callable[[FleetSample], float]) -> Iterator[str]:
+def _lines(chart: Chart, scale: Axis, kind: str, value: Callable[[FleetSample], float]) -> Iterator[str]:
     """Yield the curves' lines, the first curve last: it lies over the others."""
-    for curve, colour in reversed(list(_coloured(scene))):
-        yield f'<path class="{kind}" stroke="{colour}" d="{_steps(scene, curve, scale, value)}"/>'
+    for curve, colour in reversed(list(_coloured(chart))):
+        yield f'<path class="{kind}" stroke="{colour}" d="{_steps(chart, curve, scale, value)}"/>'
 
 
-def _steps(scene: Chart, curve: Curve, scale: Axis, value: Callable[[FleetSample], float]) -> str:
+def _steps(chart: Chart, curve: Curve, scale: Axis, value: Callable[[FleetSample], float]) -> str:
     """Return a path with one value per pixel: the highest of its samples. A constant level is one stroke."""
     peaks: dict[int, float] = {}
     for look in curve.looks:
-        pixel = int(_x(scene, min(look.at, scene.length)))
+        pixel = int(_x(chart, min(look.at, chart.length)))
         peaks[pixel] = max(peaks.get(pixel, 0.0), value(look))
     parts: list[str] = []
     last: float | None = None
@@ -165,5 +165,5 @@ def _steps(scene: Chart, curve: Curve, scale: Axis, value: Callable[[FleetSample
     return "".join([*parts, f"H{end}"]) if parts else "M0 0"
 
 
-def _x(scene: Chart, after: float) -> float:
-    return after / scene.length * PLOT if scene.length else 0.0
+def _x(chart: Chart, after: float) -> float:
+    return after / chart.length * PLOT if chart.length else 0.0

@@ -114,8 +114,8 @@ class Column:
         by_lower = {name.lower(): name for name in trace.columns}
         if self.name is not None:
             if self.name.lower() not in by_lower:
-                told = ", ".join(trace.columns) or "none besides the time"
-                raise ValueError(f"{trace.name} has no column {self.name}; it has {told}")
+                names = ", ".join(trace.columns) or "none besides the time"
+                raise ValueError(f"{trace.name} has no column {self.name}; it has {names}")
             return by_lower[self.name.lower()], self.unit
         for name in TIME_COLUMNS:
             if name in by_lower:

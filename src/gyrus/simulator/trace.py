@@ -151,9 +151,9 @@ def _time_column(path: Path, names: Sequence[str], first: Sequence[str]) -> int:
     for number, cell in enumerate(first):
         if _kind(cell):
             return number
-    told = ", ".join(names)
+    known = ", ".join(names)
     raise TraceError(
-        f"{path}: no column holds times (the columns are {told}); name one TIMESTAMP, and write {_RIGHT}"
+        f"{path}: no column holds times (the columns are {known}); name one TIMESTAMP, and write {_RIGHT}"
     )
 
 

@@ -83,7 +83,7 @@ class _Search:
     offered_load: OfferedLoad
     rules: ServingRules
     goal: Goal
-    told: Callable[[int, int], None]
+    on_progress: Callable[[int, int], None]
     tried: dict[tuple[Any, ...], Figures] = field(default_factory=dict[tuple[Any, ...], Figures])
 
     @property
@@ -103,7 +103,7 @@ class _Search:
             policy = make("gyrus", PolicyContext(spec=spec, offered_load=self.offered_load, startup=startup))
             rules = ServingRules.of(spec, self.rules.startup, self.rules.seed)
             self.tried[key] = of_run(simulate(self.offered_load, rules, policy, "gyrus"), self.goal.slo)
-            self.told(len(self.tried), self.most)
+            self.on_progress(len(self.tried), self.most)
         return self.tried[key]
 
     def rank(self, settings: Settings) -> tuple[float, float]:
@@ -121,10 +121,10 @@ def tune(
     offered_load: OfferedLoad,
     rules: ServingRules,
     goal: Goal,
-    told: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> Tuned:
-    """Search for the best settings. ``told`` is called with the number of tried settings and their limit."""
-    search = _Search(spec, offered_load, rules, goal, told)
+    """Search for the best settings. ``on_progress`` gets the number of tried settings and their limit."""
+    search = _Search(spec, offered_load, rules, goal, on_progress)
     ladders = _ladders(spec, offered_load)
     present = {name: getattr(spec.autoscaling, name) for name in ladders}
     present["target_in_flight"] = spec.target_in_flight

@@ -78,10 +78,10 @@ def growths(weights: Iterable[Weight], settling: float, window: float) -> Iterat
     for weight in weights:
         by_process[weight.role, weight.pid].append(weight)
     for (role, pid), looks in by_process.items():
-        born, died = looks[0].at, looks[-1].at
-        if died - born < settling + 2 * window:
+        began, died = looks[0].at, looks[-1].at
+        if died - began < settling + 2 * window:
             continue
-        before = [look.rss for look in looks if 0 <= look.at - born - settling <= window]
+        before = [look.rss for look in looks if 0 <= look.at - began - settling <= window]
         after = [look.rss for look in looks if look.at >= died - window]
         if before:
             yield Growth(role=role, pid=pid, before=statistics.median(before), after=statistics.median(after))

@@ -93,7 +93,7 @@ class Soak:
     scenario: Scenario
     targets: Sequence[Target]
     memory: Memory = Memory()
-    say: Callable[[str], None] = print
+    report: Callable[[str], None] = print
     _seen: list[Seen] = field(default_factory=list[Seen])
     _kills: list[Killed] = field(default_factory=list[Killed])
     _away: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
@@ -168,7 +168,7 @@ class Soak:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
             self._kills.append(Killed(kill=kill, at=self._now(), pid=pid))
-            self.say(f"{self._now():7.1f} s  kill -9 {pid}: {kill.victim} {kill.api or ''}")
+            self.report(f"{self._now():7.1f} s  kill -9 {pid}: {kill.victim} {kill.api or ''}")
 
     async def _kill_operator(self, kill: Kill) -> None:
         file = self.platform.home.operator_file

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gyrus.environments.uv import Progress, UvFailed, run_uv, said
+from gyrus.environments.uv import Progress, UvFailed, error_message, run_uv
 from support.looking import until
 
 
@@ -57,7 +57,7 @@ def test_its_lines_become_what_is_being_done() -> None:
     ],
 )
 def test_its_fault_fits_into_a_line(lines: list[str], told: str) -> None:
-    assert said(lines) == told
+    assert error_message(lines) == told
 
 
 @pytest.mark.processes

@@ -40,9 +40,9 @@ def test_a_limit_that_cannot_be_raised_stays(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(which: int, limits: tuple[int, int]) -> None:
         raise ValueError("current limit exceeds maximum limit")
 
-    def tell(which: int) -> tuple[int, int]:
+    def current(which: int) -> tuple[int, int]:
         return 1112, resource.RLIM_INFINITY
 
-    monkeypatch.setattr(resource, "getrlimit", tell)
+    monkeypatch.setattr(resource, "getrlimit", current)
     monkeypatch.setattr(resource, "setrlimit", refuse)
     assert raise_file_limit() == 200

@@ -22,7 +22,7 @@ from gyrus.packaging.errors import (
     PackageTooLarge,
     StorageFull,
     UnknownPackage,
-    telling_full_storage,
+    reporting_full_storage,
 )
 from gyrus.packaging.store import PackageStore
 
@@ -318,9 +318,9 @@ async def test_an_upload_to_a_full_disk(small_disk: Path):
 
 def test_a_full_disk_is_told():
     with pytest.raises(StorageFull, match=r"The disk is full: /here could not be written"):  # noqa: SIM117
-        with telling_full_storage("/here"), open("/dev/full", "wb", buffering=0) as full:
+        with reporting_full_storage("/here"), open("/dev/full", "wb", buffering=0) as full:
             full.write(b"x")
-    with pytest.raises(PermissionError), telling_full_storage("/here"):
+    with pytest.raises(PermissionError), reporting_full_storage("/here"):
         raise PermissionError
 
 

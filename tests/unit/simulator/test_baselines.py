@@ -9,7 +9,7 @@ from gyrus.simulator.engine import Prepared
 from gyrus.simulator.figures import of_run
 from gyrus.spec.load import loads
 from gyrus.spec.realtime import RealtimeSpec
-from support.rehearsals import offered_load, poisson, rules, simulated
+from support.simulations import offered_load, poisson, rules, simulated
 
 YAML = "- {name: chat, kind: RealtimeAPI, handler: {path: handler.py}, autoscaling: {max_replicas: 20}}"
 WORK = poisson(4.0, 4000, 1.0, exponential=False)

@@ -16,7 +16,7 @@ from gyrus.simulator.run import FleetSample
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def scene(*curves: Curve, length: float = 100.0) -> Chart:
+def chart(*curves: Curve, length: float = 100.0) -> Chart:
     return Chart(title="a < b", start=0.0, length=length, load=[1.0, 3.0], curves=curves)
 
 
@@ -35,7 +35,7 @@ def paths(text: str, kind: str) -> list[str]:
 
 def test_levels_are_drawn_where_they_stood() -> None:
     curve = Curve(name="gyrus", looks=looks((25, 0, 1, 2), (50, 0, 2, 2), (75, 10, 2, 2), (100, 0, 2, 2)))
-    text = svg(scene(curve))
+    text = svg(chart(curve))
     ready, queue = paths(text, "line")
     [wanted] = paths(text, "faint")
     top = 2 * 1.08
@@ -48,7 +48,7 @@ def test_levels_are_drawn_where_they_stood() -> None:
 
 def test_each_policy_has_its_colour_and_its_name() -> None:
     names = ["gyrus", "cortex", "fixed:3", "fixed:4"]
-    text = svg(scene(*(Curve(name=name, looks=looks((1, 0, 1, 1))) for name in names)))
+    text = svg(chart(*(Curve(name=name, looks=looks((1, 0, 1, 1))) for name in names)))
     root = ElementTree.fromstring(text)
     assert [each.get("fill") for each in root.iter(f"{SVG}rect")] == [
         "#12946f",
@@ -62,7 +62,7 @@ def test_each_policy_has_its_colour_and_its_name() -> None:
 
 def test_a_queue_of_thousands_does_not_hide_one_that_waits() -> None:
     curve = Curve(name="kpa", looks=looks((10, 1, 1, 1), (90, 5000, 1, 1)))
-    queue = paths(svg(scene(curve)), "line")[1]
+    queue = paths(svg(chart(curve)), "line")[1]
     first, second = (float(value) for value in re.findall(r"-(\d+\.\d)", queue)[:2])
     assert 5 < first < second <= PANEL
 

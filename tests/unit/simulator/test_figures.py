@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gyrus.simulator.figures import Percentiles, misses, of_run, parse_price, report
 from gyrus.simulator.run import SimulatedResult
-from support.rehearsals import offered_load, simulated
+from support.simulations import offered_load, simulated
 
 
 def test_waits_latencies_and_misses_of_a_small_run() -> None:

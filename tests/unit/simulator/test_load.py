@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gyrus.simulator.load import concurrency
-from support.rehearsals import offered_load
+from support.simulations import offered_load
 
 
 def test_requests_count_for_the_time_that_they_take() -> None:

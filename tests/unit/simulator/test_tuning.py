@@ -11,7 +11,7 @@ from gyrus.simulator.service import Fixed
 from gyrus.simulator.tuning import Goal, Tuned, tune, with_settings
 from gyrus.spec.load import check
 from gyrus.spec.realtime import RealtimeSpec
-from support.rehearsals import poisson
+from support.simulations import poisson
 
 pytestmark = pytest.mark.slow
 

@@ -32,16 +32,16 @@ class Due:
 class Sender:
     """One run of a load against one URL."""
 
-    def __init__(self, url: str, timeout: float, tell: Callable[[RequestResult], None]) -> None:
+    def __init__(self, url: str, timeout: float, on_result: Callable[[RequestResult], None]) -> None:
         """Prepare a load.
 
-        ``timeout`` is the number of seconds from a request's due time until it is abandoned. ``tell`` is
+        ``timeout`` is the number of seconds from a request's due time until it is abandoned. ``on_result`` is
         called with each result, in the order in which the results become known.
         """
         self._address = Address.of(url)
         self._connections = Connections(self._address)
         self._timeout = timeout
-        self._tell = tell
+        self._on_result = on_result
         self._began = 0.0
         self.sent = 0
         self.under_way = 0
@@ -70,7 +70,7 @@ class Sender:
             fate, cause, example = await self._outcome(request)
         finally:
             self.under_way -= 1
-        self._tell(
+        self._on_result(
             RequestResult(
                 number=request.number,
                 due=request.at,

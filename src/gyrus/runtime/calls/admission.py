@@ -216,8 +216,8 @@ class Admission:
     def _requeue(self, call: Call) -> None:
         self._metrics.requeued += 1
         kind = DRAINING if self.draining else NO_REPLICA
-        told = "The request was requeued before it was started; send it again."
-        self._refuse(call, RequestRefused(kind, told, {REQUEUE_HEADER: "1", **RETRY_AFTER}))
+        message = "The request was requeued before it was started; send it again."
+        self._refuse(call, RequestRefused(kind, message, {REQUEUE_HEADER: "1", **RETRY_AFTER}))
 
     def _refuse(self, call: Call, refused: RequestRefused) -> None:
         call.exchange.answer(refused.answer(call.request.id))

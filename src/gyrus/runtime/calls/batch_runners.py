@@ -104,7 +104,7 @@ class ThreadBatchRunner:
         except BaseException as error:
             batch.fail(error)
         if after is not None and batch.results is not None:
-            self._threads.tell(answer_batch, self._admission, batch)
+            self._threads.post(answer_batch, self._admission, batch)
             try:
                 after.method(**batch.afterwards(after.signature.names))
             except BaseException as error:

@@ -27,8 +27,8 @@ class Call:
     def __init__(self, exchange: Exchange, admission: ClientGoneListener) -> None:
         self.exchange = exchange
         self.request: Request = exchange.request
-        told = self.request.headers.get(ARRIVED)
-        self.arrived = exchange.arrived if told is None else arrival(told, exchange.arrived)
+        header = self.request.headers.get(ARRIVED)
+        self.arrived = exchange.arrived if header is None else arrival(header, exchange.arrived)
         """Monotonic seconds of its arrival at the gateway."""
         self.cancelled = False
         """True if no client waits for the answer: it disconnected, or was answered with a timeout."""

@@ -91,23 +91,23 @@ def stream_in_thread(
         for item in cast("Any", streaming.items):
             if framing is None:
                 framing = framing_for(streaming, item, call.request)
-                threads.tell(admission.begin, call, _head(streaming, framing))
+                threads.post(admission.begin, call, _head(streaming, framing))
             chunk = framing.frame(item)
             flow.wait()
             if call.cancelled:
                 return None
-            threads.tell(flow.send, call, chunk)
+            threads.post(flow.send, call, chunk)
         if framing is None:
-            threads.tell(admission.begin, call, _head(streaming, framing_for(streaming, None, call.request)))
+            threads.post(admission.begin, call, _head(streaming, framing_for(streaming, None, call.request)))
     except BaseException as error:
         answer = failure(error, call.request.id)
         if framing is None:
             return answer
-        threads.tell(break_off, call, framing.failure(answer.body))
+        threads.post(break_off, call, framing.failure(answer.body))
         return None
     finally:
         _close(streaming.items)
-    threads.tell(call.exchange.end)
+    threads.post(call.exchange.end)
     return None
 
 

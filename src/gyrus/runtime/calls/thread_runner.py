@@ -50,7 +50,7 @@ class ThreadRunner:
             return admission.conclude, (call, failure_unless_cancelled(error, call))
         if handler.post_predict is None:
             return admission.conclude, (call, outcome)
-        self._threads.tell(admission.answer, call, outcome)
+        self._threads.post(admission.answer, call, outcome)
         self._post_predict_in_thread(handler.post_predict, given, result, call)
         return admission.release, (call,)
 

@@ -31,7 +31,7 @@ class Threads:
         self._inbox: SimpleQueue[tuple[Work, Any] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._running = 0  # updated on the loop only
-        self._told: deque[Ending] = deque()
+        self._outbox: deque[Ending] = deque()
         self._notifying = False
 
     @property
@@ -45,9 +45,9 @@ class Threads:
             self._grow()
         self._inbox.put((work, item))
 
-    def tell(self, callback: Callable[..., None], *arguments: Any) -> None:
+    def post(self, callback: Callable[..., None], *arguments: Any) -> None:
         """Call the callback on the loop. Callable from any thread; calls from one thread keep their order."""
-        self._told.append((callback, arguments))
+        self._outbox.append((callback, arguments))
         # If the flag is set, the loop has yet to read the queue, and it clears the flag before it reads.
         if not self._notifying:
             self._notifying = True
@@ -68,11 +68,11 @@ class Threads:
         thread.start()
 
     def _run(self) -> None:
-        take, tell, ended = self._inbox.get, self.tell, self._ended
+        take, post, ended = self._inbox.get, self.post, self._ended
         while (given := take()) is not None:
             work, item = given
             callback, arguments = work(item)
-            tell(ended, callback, arguments)
+            post(ended, callback, arguments)
             del given, work, item, callback, arguments  # keep nothing alive while waiting
 
     def _ended(self, callback: Callable[..., None], arguments: tuple[Any, ...]) -> None:
@@ -82,7 +82,7 @@ class Threads:
 
     def _listen(self) -> None:
         self._notifying = False
-        told = self._told
-        while told:
-            callback, arguments = told.popleft()
+        outbox = self._outbox
+        while outbox:
+            callback, arguments = outbox.popleft()
             callback(*arguments)

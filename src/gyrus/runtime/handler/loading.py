@@ -25,8 +25,8 @@ def enter_project(folder: str) -> None:
     try:
         os.chdir(folder)
     except OSError as error:
-        told = f"the project folder {folder} cannot be opened: {error.strerror}; deploy again"
-        raise LoadFailed(Reason.PACKAGE, told) from error
+        message = f"the project folder {folder} cannot be opened: {error.strerror}; deploy again"
+        raise LoadFailed(Reason.PACKAGE, message) from error
     project = os.getcwd()
     sys.path[:] = [project, *(entry for entry in sys.path if entry not in ("", project))]
 
@@ -85,10 +85,10 @@ def _only_class(module: ModuleType, path: str) -> type[Any]:
         return able[0]
     if able:
         names = ", ".join(value.__name__ for value in able)
-        told = f"{path} has several classes with predict() ({names}); rename one of them to {CLASS}"
+        message = f"{path} has several classes with predict() ({names}); rename one of them to {CLASS}"
     else:
-        told = f"{path} has no class with predict(); write: class {CLASS}, with def predict(self, payload)"
-    raise LoadFailed(Reason.IMPORT, told)
+        message = f"{path} has no class with predict(); write: class {CLASS}, with def predict(self, payload)"
+    raise LoadFailed(Reason.IMPORT, message)
 
 
 def _is_own_class(value: object, module: ModuleType) -> bool:
@@ -97,8 +97,8 @@ def _is_own_class(value: object, module: ModuleType) -> bool:
 
 def construct(found: type[Any], config: dict[str, Any]) -> Any:
     if not callable(getattr(found, "predict", None)):
-        told = f"the class {found.__name__} has no method predict; write: def predict(self, payload)"
-        raise LoadFailed(Reason.IMPORT, told)
+        message = f"the class {found.__name__} has no method predict; write: def predict(self, payload)"
+        raise LoadFailed(Reason.IMPORT, message)
     arguments = {"config": config} if _init_wants_config(found) else {}
     try:
         return found(**arguments)

@@ -134,8 +134,8 @@ class _Checked:
             return self._check.json(request.body)
         plain = read_any(request)
         if isinstance(plain, (bytes, str)) and not self._check.takes_text:
-            told = f"The body is of type {name}; send JSON, with Content-Type: application/json."
-            raise RequestRefused(UNSUPPORTED_MEDIA, told)
+            message = f"The body is of type {name}; send JSON, with Content-Type: application/json."
+            raise RequestRefused(UNSUPPORTED_MEDIA, message)
         return self._check.plain(plain)
 
 
@@ -166,16 +166,16 @@ def _decode(body: bytes, charset: str) -> str:
     try:
         return body.decode(charset)
     except LookupError:
-        told = f"The body's charset {charset} is unknown; send UTF-8."
-        raise RequestRefused(UNSUPPORTED_MEDIA, told) from None
+        message = f"The body's charset {charset} is unknown; send UTF-8."
+        raise RequestRefused(UNSUPPORTED_MEDIA, message) from None
     except (UnicodeError, ValueError) as error:
         raise RequestRefused(BAD_REQUEST, f"The body is not text in {charset}: {error}.") from None
 
 
 def _refuse_encoding(encoding: bytes) -> None:
     if encoding.strip().lower() not in (b"", b"identity"):
-        told = f"The body's Content-Encoding {encoding.decode('latin-1')} is not supported; send it plain."
-        raise RequestRefused(UNSUPPORTED_MEDIA, told)
+        message = f"The body's Content-Encoding {encoding.decode('latin-1')} is not supported; send it plain."
+        raise RequestRefused(UNSUPPORTED_MEDIA, message)
 
 
 def _split_parameters(text: str) -> list[str]:

@@ -157,8 +157,8 @@ class ProxiedRequest:
             while (head := await answers.head()).status < 200 and head.status != 101:
                 answers.skip_empty_body()
         except (MalformedMessage, Ended, ConnectionError) as error:
-            told = f" ({error})" if str(error) else ""
-            detail = f"The replica's server closed the connection instead of answering{told}."
+            cause = f" ({error})" if str(error) else ""
+            detail = f"The replica's server closed the connection instead of answering{cause}."
             raise RequestRefused(UPSTREAM_FAILED, detail) from error
         return head
 
@@ -201,8 +201,8 @@ class ProxiedRequest:
 
 def requeued(kind: ProblemType) -> RequestRefused:
     """Build the answer that requeues a request which was not started; the gateway retries it elsewhere."""
-    told = "The request was requeued before it was started; send it again."
-    return RequestRefused(kind, told, headers={REQUEUE_HEADER: "1", "retry-after": "1"})
+    message = "The request was requeued before it was started; send it again."
+    return RequestRefused(kind, message, headers={REQUEUE_HEADER: "1", "retry-after": "1"})
 
 
 @contextmanager

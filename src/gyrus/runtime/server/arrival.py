@@ -11,16 +11,16 @@ OLDEST = 7 * 24 * 3600.0
 """Seconds. A request that claims to be older is not believed."""
 
 
-def arrival(told: bytes | None, came: float) -> float:
+def arrival(header: bytes | None, came: float) -> float:
     """Return the time of arrival at the gateway, in monotonic seconds.
 
-    ``told``: the header's value. ``came``: the time of arrival here, just now. Returns ``came`` if the value
-    cannot be parsed, lies in the future or is too old to be true.
+    ``header``: the header's value. ``came``: the time of arrival here, just now. Returns ``came`` if the
+    value cannot be parsed, lies in the future or is too old to be true.
     """
-    if told is None:
+    if header is None:
         return came
     try:
-        age = time() - float(told)
+        age = time() - float(header)
     except ValueError:
         return came
     return came - age if 0.0 < age < OLDEST else came

@@ -114,15 +114,15 @@ class Connection(asyncio.Protocol):
         elif not self._advancing:
             self._advance()
 
-    def cut(self, *, told_by_close: bool) -> None:
+    def cut(self, *, close_suffices: bool) -> None:
         """End the connection in the middle of an answer.
 
-        ``told_by_close``: the framing shows that the answer is incomplete, so that an orderly close after all
-        bytes sent so far is enough. Otherwise the connection is reset.
+        ``close_suffices``: the framing shows that the answer is incomplete, so that an orderly close after
+        all bytes sent so far is enough. Otherwise the connection is reset.
         """
         self._current = None
         self._discarding = True
-        if told_by_close:
+        if close_suffices:
             self._since = monotonic()
             self._transport.close()
         else:

@@ -112,7 +112,7 @@ class Exchange:
             return
         self._open = False
         self.owner = None
-        self._connection.cut(told_by_close=self._chunked)
+        self._connection.cut(close_suffices=self._chunked)
 
     def lost(self) -> None:
         """Notify the owner that the client has disconnected. Called by the connection."""

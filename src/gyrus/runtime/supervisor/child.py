@@ -164,16 +164,16 @@ def _why(error: Exception, program: str, folder: str) -> Failure:
     if not os.path.isdir(folder):
         return Failure(Reason.PACKAGE, f"the project folder {folder} is missing; deploy it again")
     if isinstance(error, FileNotFoundError) and os.path.isabs(program):
-        told = f"{program} is missing; deploy again to rebuild the environment"
-        return Failure(Reason.DEPENDENCIES, told)
+        message = f"{program} is missing; deploy again to rebuild the environment"
+        return Failure(Reason.DEPENDENCIES, message)
     if isinstance(error, FileNotFoundError) and os.sep in program:
-        told = f"the command {program} is not in the project; add the file or correct process.command"
-        return Failure(Reason.PACKAGE, told)
+        message = f"the command {program} is not in the project; add the file or correct process.command"
+        return Failure(Reason.PACKAGE, message)
     if isinstance(error, FileNotFoundError):
         remedy = "add its package to requirements.txt or correct process.command"
-        told = f"the command {program} was not found; {remedy}"
-        return Failure(Reason.DEPENDENCIES, told)
+        message = f"the command {program} was not found; {remedy}"
+        return Failure(Reason.DEPENDENCIES, message)
     if isinstance(error, PermissionError):
-        told = f"the command {program} cannot be executed; make it executable (chmod +x {program})"
-        return Failure(Reason.PACKAGE, told)
+        message = f"the command {program} cannot be executed; make it executable (chmod +x {program})"
+        return Failure(Reason.PACKAGE, message)
     return Failure(Reason.EXITED, f"the command {program} could not be started: {error}")

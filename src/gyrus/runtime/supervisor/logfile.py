@@ -106,5 +106,5 @@ class LogFile:
 
 
 def _lost_entry(count: int) -> LogEntry:
-    told = f"{count} lines before this one were lost: the log could not be written (is the disk full?)"
-    return LogEntry(message=told, time=time.time(), stream="gyrus", level="warning")
+    message = f"{count} lines before this one were lost: the log could not be written (is the disk full?)"
+    return LogEntry(message=message, time=time.time(), stream="gyrus", level="warning")

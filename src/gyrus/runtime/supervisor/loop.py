@@ -77,7 +77,7 @@ class Supervisor:
         self._status = StatusFile(folder, config.notify)
         self._memory = MemoryWatch(config.memory) if config.memory else None
         self._reporter = Reporter(config, _origin())
-        self._told_to_stop = False
+        self._stop_requested = False
         self._ending: ShutdownState | None = None
         self._done = False
         self._ready_at: float | None = None
@@ -105,7 +105,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Begin to stop. Idempotent, and safe in a signal handler."""
-        self._told_to_stop = True
+        self._stop_requested = True
 
     # Wait
 
@@ -207,7 +207,7 @@ class Supervisor:
     # Decide
 
     def _decide(self, now: float) -> None:
-        if self._ending is None and (self._told_to_stop or self._over):
+        if self._ending is None and (self._stop_requested or self._over):
             grace = self._config.grace
             self._ending = ShutdownState(kill_at=now + grace, quiet_by=now + grace * QUIET_SHARE)
         for process in self._processes:
@@ -246,7 +246,7 @@ class Supervisor:
         ending.awaits_callers = now < ending.quiet_by and self._has_callers()
         if ending.awaits_callers:
             return
-        self._tell_to_stop(now)
+        self._stop_processes(now)
         if any(process.pid is not None for process in self._processes):
             if now >= ending.kill_at:
                 for process in self._processes:
@@ -278,14 +278,14 @@ class Supervisor:
             return False
         return has_callers(state.endpoint)
 
-    def _tell_to_stop(self, now: float) -> None:
+    def _stop_processes(self, now: float) -> None:
         """Stop the queue proxy first, since it needs the server until it has drained; then the others."""
-        fronts = [
+        proxies = [
             process
             for process in self._processes
             if process.role.queue_proxy and process.state.phase not in (Phase.GONE, *FINAL)
         ]
-        for process in fronts or self._processes:
+        for process in proxies or self._processes:
             process.stop(now)
 
     def _finish(self, now: float) -> None:
@@ -295,7 +295,7 @@ class Supervisor:
 
     def _give_up(self) -> None:
         """Kill all processes after an error of the supervisor itself: none may run without supervision."""
-        self._processes[0].say("error", f"the supervisor failed:\n{traceback.format_exc()}")
+        self._processes[0].write_log("error", f"the supervisor failed:\n{traceback.format_exc()}")
         everything = processtable.strays(processtable.read_table(), os.getpid(), ())
         _send(everything, signal.SIGKILL)
 

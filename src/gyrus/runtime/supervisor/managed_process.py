@@ -92,7 +92,7 @@ class ManagedProcess:
             self.pipes = self.child.pipes
             self.state = self._started(self.child.pid, now)
             self._probe_at, self._search_at, self._elsewhere = now, now + SEARCH, ""
-            self.say("info", f"{self.role.name} started (pid {self.child.pid})")
+            self.write_log("info", f"{self.role.name} started (pid {self.child.pid})")
 
     def _take_port(self) -> int | None:
         """Return the port for ``$PORT``, given or free. Returns None if it has none. Raises OSError."""
@@ -135,7 +135,7 @@ class ManagedProcess:
         before, self.state = self.state, self.state.probed(fault, now)
         if self.state.phase is not before.phase:
             self._probe_at = now + STEADY
-            self._say_phase()
+            self._log_phase()
 
     def _explained(self, fault: str | None, now: float) -> str | None:
         """Add to a fault that the user's server listens on other addresses, if it does."""
@@ -165,10 +165,10 @@ class ManagedProcess:
             self._fork = None  # a new program may start where the fork failed
         self.state = self.state.exited(code, lines, now, out_of_memory=out_of_memory)
         if self.state.phase in (Phase.GONE, Phase.SUCCEEDED):
-            self.say("info", f"{self.role.name} ended (code {code})")
+            self.write_log("info", f"{self.role.name} ended (code {code})")
         else:
             self.close(now)
-            self._say_failure(now)
+            self._log_failure(now)
 
     def close(self, now: float) -> None:
         """Read the rest of the pipes and close them. A process that still writes is ended by SIGPIPE."""
@@ -186,7 +186,7 @@ class ManagedProcess:
             self.probe.close()
             self.probe = None
         if self.child:
-            self.say("info", f"stopping {self.role.name}")
+            self.write_log("info", f"stopping {self.role.name}")
             self.child.send(signal.SIGTERM)
 
     def must_end(self, verdict: Failure, now: float) -> None:
@@ -203,7 +203,7 @@ class ManagedProcess:
 
     # Log
 
-    def say(self, level: str, message: str) -> None:
+    def write_log(self, level: str, message: str) -> None:
         """Write a message of the supervisor to the replica's log."""
         entry = LogEntry(message=message, time=time.time(), stream="gyrus", level=level)
         self._write([entry])
@@ -227,35 +227,35 @@ class ManagedProcess:
                 if entry.stream != "gyrus":
                     self.child.remember(entry.message)
 
-    def _announced(self, said: WorkerStatus, now: float) -> None:
-        if said.phase is Phase.READY:
+    def _announced(self, status: WorkerStatus, now: float) -> None:
+        if status.phase is Phase.READY:
             self.state, self._probe_at = self.state.announced_ready(), now
-        elif said.phase is Phase.FAILED:
-            if said.lines:
-                self.say("error", "\n".join(said.lines))
-            verdict = Failure(said.reason or Reason.EXITED, said.message, said.lines)
+        elif status.phase is Phase.FAILED:
+            if status.lines:
+                self.write_log("error", "\n".join(status.lines))
+            verdict = Failure(status.reason or Reason.EXITED, status.message, status.lines)
             self.state = self.state.announced_failure(verdict, now)
-        elif said.phase is Phase.STARTING:
-            self.state = self.state.announced_progress(said.message)
+        elif status.phase is Phase.STARTING:
+            self.state = self.state.announced_progress(status.message)
 
-    def _say_phase(self) -> None:
+    def _log_phase(self) -> None:
         if self.state.phase is Phase.READY:
-            self.say("info", f"{self.role.name} is ready")
+            self.write_log("info", f"{self.role.name} is ready")
         else:
-            self.say("warning", f"{self.role.name} is no longer ready: {self.state.progress}")
+            self.write_log("warning", f"{self.role.name} is no longer ready: {self.state.progress}")
 
-    def _say_failure(self, now: float) -> None:
+    def _log_failure(self, now: float) -> None:
         failure, retry_at = self.state.failure, self.state.retry_at
         if failure:
             then = f"; starting again in {retry_at - now:.1f} s" if retry_at else "; not starting again"
-            self.say("error", f"{self.role.name} failed: {failure.reason}: {failure.message}{then}")
+            self.write_log("error", f"{self.role.name} failed: {failure.reason}: {failure.message}{then}")
 
     # Ends
 
     def _refused(self, verdict: Failure, now: float) -> None:
         self._release()
         self.state = self.state.refused(verdict, now)
-        self._say_failure(now)
+        self._log_failure(now)
 
     def _drain(self, now: float) -> None:
         """Read the output that is left in the pipes, without waiting: a descendant may hold them open."""

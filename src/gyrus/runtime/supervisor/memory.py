@@ -50,8 +50,8 @@ def offence(used: Mapping[int, int], allowed: int) -> Offence | None:
     total = sum(used.values())
     if total <= allowed:
         return None
-    told = f"it used {_mib(total)}, but compute.mem allows {_mib(allowed)}; raise compute.mem"
-    return Offence(max(used, key=lambda pid: used[pid]), Failure(Reason.OUT_OF_MEMORY, told))
+    message = f"it used {_mib(total)}, but compute.mem allows {_mib(allowed)}; raise compute.mem"
+    return Offence(max(used, key=lambda pid: used[pid]), Failure(Reason.OUT_OF_MEMORY, message))
 
 
 def _mib(size: int) -> str:

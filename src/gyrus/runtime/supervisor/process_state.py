@@ -91,7 +91,7 @@ class ProcessState:
     kill_at: float | None = None
     retry_at: float | None = None
     exit_code: int | None = None
-    born: bool = False
+    started_before: bool = False
     """True if it was started at least once."""
 
     # Events
@@ -106,11 +106,11 @@ class ProcessState:
             endpoint=endpoint,
             listening=listening,
             progress="",
-            restarts=self.restarts + (1 if self.born else 0),
+            restarts=self.restarts + (1 if self.started_before else 0),
             verdict=None,
             kill_at=None,
             retry_at=None,
-            born=True,
+            started_before=True,
         )
 
     def runs(self, now: float) -> ProcessState:
@@ -168,8 +168,8 @@ class ProcessState:
         if self._runs_once and code == 0 and self.verdict is None:
             return replace(self, phase=Phase.SUCCEEDED, since=now, pid=None, listening=False, exit_code=code)
         verdict = self.verdict or verdict_of(code, out_of_memory=out_of_memory)
-        told = replace(verdict, lines=last_lines(lines, verdict.lines))
-        return replace(self._failed(told, now), exit_code=code)
+        complete = replace(verdict, lines=last_lines(lines, verdict.lines))
+        return replace(self._failed(complete, now), exit_code=code)
 
     def passed(self, now: float) -> ProcessState:
         """Apply the rules for which time has passed: restart, deadline, forgetting of failures."""
@@ -260,11 +260,11 @@ class ProcessState:
     @property
     def _overdue(self) -> Failure:
         if self.phase is Phase.UNREADY:
-            said = f"it did not answer its readiness check for {self.rules.patience:g} s ({self.progress})"
-            return Failure(Reason.UNRESPONSIVE, said)
+            message = f"it did not answer its readiness check for {self.rules.patience:g} s ({self.progress})"
+            return Failure(Reason.UNRESPONSIVE, message)
         found = f" ({self.progress})" if self.progress else ""
-        said = f"{self.rules.late_message} within {self.rules.start_timeout:g} s of its start{found}"
-        return Failure(self.rules.late, said)
+        message = f"{self.rules.late_message} within {self.rules.start_timeout:g} s of its start{found}"
+        return Failure(self.rules.late, message)
 
     @property
     def _forgets_at(self) -> float | None:
@@ -298,9 +298,9 @@ def verdict_of(code: int, *, out_of_memory: bool = False) -> Failure:
     return Failure(Reason.KILLED, f"it was killed by {_signal_name(-code)}")
 
 
-def last_lines(printed: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
+def last_lines(printed: tuple[str, ...], reported: tuple[str, ...]) -> tuple[str, ...]:
     """Return the printed lines followed by the reported traceback, unless that was printed too."""
-    both = printed if told and printed[-len(told) :] == told else printed + told
+    both = printed if reported and printed[-len(reported) :] == reported else printed + reported
     return both[-LAST_LINES:]
 
 

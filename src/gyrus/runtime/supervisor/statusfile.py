@@ -21,7 +21,7 @@ class StatusFile:
         self._path = os.path.join(folder, STATUS_FILE)
         self._notify = notify
         self._written: ReplicaStatus | None = None
-        self._untold = False
+        self._unreported = False
         self.retry_at: float | None = None
         """Monotonic seconds when :meth:`write` must be called again even without a change."""
 
@@ -32,8 +32,8 @@ class StatusFile:
         self.retry_at = None
         if status != self._written:
             self._replace(status, now)
-        if self._untold:
-            self._tell(status.id, now)
+        if self._unreported:
+            self._notify_operator(status.id, now)
 
     def _replace(self, status: ReplicaStatus, now: float) -> None:
         fresh = f"{self._path}.new"
@@ -44,9 +44,9 @@ class StatusFile:
         except OSError:
             self.retry_at = now + RETRY
         else:
-            self._written, self._untold = status, self._notify is not None
+            self._written, self._unreported = status, self._notify is not None
 
-    def _tell(self, replica: str, now: float) -> None:
+    def _notify_operator(self, replica: str, now: float) -> None:
         assert self._notify is not None
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
             notifications.setblocking(False)
@@ -57,4 +57,4 @@ class StatusFile:
                 return
             except OSError:
                 pass  # no platform listens now; it reads the file when it starts
-        self._untold = False
+        self._unreported = False

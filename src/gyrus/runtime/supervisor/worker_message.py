@@ -23,12 +23,12 @@ class WorkerStatus:
 def understand(line: str, now: float) -> WorkerStatus | LogEntry:
     """Parse a line. A line that is neither a status nor a log line becomes a log line as it is."""
     try:
-        said = json.loads(line)
-        match said:
+        document = json.loads(line)
+        match document:
             case {"kind": "status"}:
-                return _announcement(cast("dict[str, Any]", said))
+                return _announcement(cast("dict[str, Any]", document))
             case {"kind": "log"}:
-                return _entry(cast("dict[str, Any]", said), now)
+                return _entry(cast("dict[str, Any]", document), now)
             case _:
                 pass
     except (ValueError, TypeError, KeyError):
@@ -36,23 +36,23 @@ def understand(line: str, now: float) -> WorkerStatus | LogEntry:
     return LogEntry(message=line, time=now, stream="gyrus")
 
 
-def _announcement(said: dict[str, Any]) -> WorkerStatus:
-    reason = said.get("reason")
+def _announcement(document: dict[str, Any]) -> WorkerStatus:
+    reason = document.get("reason")
     return WorkerStatus(
-        phase=Phase(said["phase"]),
+        phase=Phase(document["phase"]),
         reason=Reason(reason) if reason else None,
-        message=str(said.get("message", "")),
-        lines=tuple(str(line) for line in said.get("lines") or ()),
+        message=str(document.get("message", "")),
+        lines=tuple(str(line) for line in document.get("lines") or ()),
     )
 
 
-def _entry(said: dict[str, Any], now: float) -> LogEntry:
+def _entry(document: dict[str, Any], now: float) -> LogEntry:
     return LogEntry(
-        message=str(said.get("message", "")),
-        time=float(said.get("time", now)),
-        stream=str(said.get("stream", "gyrus")),
-        level=_text(said.get("level")),
-        request_id=_text(said.get("request_id")),
+        message=str(document.get("message", "")),
+        time=float(document.get("time", now)),
+        stream=str(document.get("stream", "gyrus")),
+        level=_text(document.get("level")),
+        request_id=_text(document.get("request_id")),
     )
 
 

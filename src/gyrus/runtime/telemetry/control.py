@@ -67,8 +67,8 @@ class ControlPipe:
             }
         )
 
-    def _write(self, said: dict[str, Any]) -> None:
-        data = memoryview(json.dumps(said, separators=(",", ":")).encode() + b"\n")
+    def _write(self, record: dict[str, Any]) -> None:
+        data = memoryview(json.dumps(record, separators=(",", ":")).encode() + b"\n")
         with self._lock:
             while data:
                 try:
@@ -107,8 +107,8 @@ class PlainText:
     def status(
         self, phase: Phase, message: str = "", *, reason: Reason | None = None, lines: tuple[str, ...] = ()
     ) -> None:
-        told = ": ".join(part for part in (f"gyrus: {phase}", reason, message) if part)
-        print(*lines, told, sep="\n", file=self._out, flush=True)
+        summary = ": ".join(part for part in (f"gyrus: {phase}", reason, message) if part)
+        print(*lines, summary, sep="\n", file=self._out, flush=True)
 
     def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None:
         mark = f"[{request_id}] " if request_id else ""

@@ -34,21 +34,21 @@ class Metrics:
     def exposition(self, gauges: Mapping[str, tuple[str, float]]) -> bytes:
         """Format the metrics. ``gauges``: help text and value of further metrics by name."""
         lines = [*self._counters(), *self._histogram()]
-        for name, (told, value) in gauges.items():
-            lines += _metric(f"gyrus_{name}", "gauge", told, [("", value)])
+        for name, (help_text, value) in gauges.items():
+            lines += _metric(f"gyrus_{name}", "gauge", help_text, [("", value)])
         return ("\n".join(lines) + "\n").encode()
 
     def _counters(self) -> Iterator[str]:
         codes = ((f'{{code="{code}"}}', count) for code, count in sorted(self.by_status.items()))
         yield from _metric("gyrus_requests_total", "counter", "Answers by status.", codes)
-        for name, told, value in (
+        for name, help_text, value in (
             ("rejected", "Requests refused because the queue was full.", self.rejected),
             ("requeued", "Requests requeued before they were started.", self.requeued),
             ("timed_out", "Requests that were not answered within the timeout.", self.timed_out),
             ("abandoned", "Requests whose client disconnected before the answer.", self.abandoned),
             ("batches", "Batches that the handler was called with.", self.batches),
         ):
-            yield from _metric(f"gyrus_{name}_total", "counter", told, [("", value)])
+            yield from _metric(f"gyrus_{name}_total", "counter", help_text, [("", value)])
 
     def _histogram(self) -> Iterator[str]:
         name, cumulated = "gyrus_request_seconds", 0
@@ -61,8 +61,8 @@ class Metrics:
         yield f"{name}_count {cumulated}"
 
 
-def _metric(name: str, kind: str, told: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
-    yield f"# HELP {name} {told}"
+def _metric(name: str, kind: str, help_text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
+    yield f"# HELP {name} {help_text}"
     yield f"# TYPE {name} {kind}"
     for labels, value in samples:
         yield f"{name}{labels} {value}"

@@ -71,7 +71,7 @@ class LogStream(io.TextIOBase):
         if len(rest) > LONGEST_LINE:
             lines, rest = [*lines, rest], ""
         self._held.text = rest
-        self._tell(lines)
+        self._log(lines)
         return len(text)
 
     def flush(self) -> None:
@@ -82,7 +82,7 @@ class LogStream(io.TextIOBase):
         if getattr(self._held, "text", ""):
             self.write("\n")
 
-    def _tell(self, lines: Iterable[str]) -> None:
+    def _log(self, lines: Iterable[str]) -> None:
         request = current_request.get()
         for line in lines:
             self._control.log(self._name, line.removesuffix("\r"), level=None, request_id=request)
@@ -103,7 +103,7 @@ class LogHandler(logging.Handler):
             self.handleError(record)
             return
         ours = record.name == OURS
-        told = message if ours else f"{record.name}: {message}"
+        named = message if ours else f"{record.name}: {message}"
         level = record.levelname.lower()
         stream = OURS if ours else "stderr"
-        self._control.log(stream, told, level=level, request_id=current_request.get())
+        self._control.log(stream, named, level=level, request_id=current_request.get())

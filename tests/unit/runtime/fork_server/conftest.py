@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from support.fork_servers import ForkServerUnderTest, Park, park
+from support.fork_servers import ForkServerUnderTest, StartForkServer, start_fork_server
 
 
 @pytest.fixture
-def fork_server() -> Iterator[Park]:
+def fork_server() -> Iterator[StartForkServer]:
     """Parks handlers, and leaves nothing running."""
     started: list[ForkServerUnderTest] = []
 
     def begin(handler: str, **settings: Any) -> ForkServerUnderTest:
-        started.append(park(Path(tempfile.mkdtemp(dir=root, prefix="p")), handler, **settings))
+        started.append(start_fork_server(Path(tempfile.mkdtemp(dir=root, prefix="p")), handler, **settings))
         return started[-1]
 
     with tempfile.TemporaryDirectory(prefix="g", dir="/tmp") as root:

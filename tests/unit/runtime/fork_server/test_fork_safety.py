@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from gyrus.contract.fork_server import ForkServerPhase, Preload
-from support.fork_servers import Park
+from support.fork_servers import StartForkServer
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")]
 
@@ -53,13 +53,13 @@ class Handler:
     ],
     ids=["threads", "process", "CUDA", "missing module", "exit", "depends on the replica"],
 )
-def test_it_is_not_parked(fork_server: Park, handler: str, because: str) -> None:
+def test_it_is_not_parked(fork_server: StartForkServer, handler: str, because: str) -> None:
     lot = fork_server(handler + WITHOUT_EFFECT)
     assert lot.until(ForkServerPhase.IMPOSSIBLE).because.startswith(because)
     assert lot.process.wait(20) == 1
 
 
-def test_threads_of_an_instance_matter_where_that_is_made(fork_server: Park) -> None:
+def test_threads_of_an_instance_matter_where_that_is_made(fork_server: StartForkServer) -> None:
     lot = fork_server(IN_INIT, preload=Preload.MODEL)
     status = lot.until(ForkServerPhase.IMPOSSIBLE)
     assert status.because == "making the instance of handler.py started 1 thread: loader"
@@ -68,7 +68,7 @@ def test_threads_of_an_instance_matter_where_that_is_made(fork_server: Park) -> 
     assert lot.order().until_ready()
 
 
-def test_a_thread_that_starts_later_ends_it(fork_server: Park) -> None:
+def test_a_thread_that_starts_later_ends_it(fork_server: StartForkServer) -> None:
     lot = fork_server(ON_SIGNAL + WITHOUT_EFFECT)
     os.kill(lot.until(ForkServerPhase.READY).pid, signal.SIGUSR1)
     with lot.call() as line:

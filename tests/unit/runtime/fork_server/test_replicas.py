@@ -12,7 +12,7 @@ import pytest
 
 from gyrus.contract.fork_server import ForkServerPhase, Preload
 from gyrus.contract.replica import Phase, Reason, StartKind
-from support.fork_servers import ForkServerUnderTest, Park, gone, look_for
+from support.fork_servers import ForkServerUnderTest, StartForkServer, gone, look_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")]
 
@@ -55,7 +55,7 @@ def pid_of(fork_server: ForkServerUnderTest) -> int:
     return fork_server.until(ForkServerPhase.READY).pid
 
 
-def test_replicas_are_forks_and_share_nothing_that_changes(fork_server: Park) -> None:
+def test_replicas_are_forks_and_share_nothing_that_changes(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER, env={"MINE": "1"})
     assert lot.until(ForkServerPhase.READY).memory > 10_000_000
     first, second = lot.order(), lot.order()
@@ -71,7 +71,7 @@ def test_replicas_are_forks_and_share_nothing_that_changes(fork_server: Park) ->
     assert one["numpy"] != other["numpy"]
 
 
-def test_a_fork_finds_itself_as_if_it_had_started_anew(fork_server: Park) -> None:
+def test_a_fork_finds_itself_as_if_it_had_started_anew(fork_server: StartForkServer) -> None:
     """But for what its module has left: that is there once, and kept."""
     lot = fork_server(HANDLER, env={"MINE": "1"})
     pid_of(lot)
@@ -97,7 +97,7 @@ def test_a_fork_finds_itself_as_if_it_had_started_anew(fork_server: Park) -> Non
     assert (fork.folder / "supervisor.err").read_text() == ""
 
 
-def test_an_instance_that_is_made_before_is_shared(fork_server: Park) -> None:
+def test_an_instance_that_is_made_before_is_shared(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER, preload=Preload.MODEL)
     pid = pid_of(lot)
     first, second = lot.order(), lot.order()
@@ -108,7 +108,7 @@ def test_an_instance_that_is_made_before_is_shared(fork_server: Park) -> None:
         assert found["count"] == 1
 
 
-def test_all_processes_of_a_replica_are_forks(fork_server: Park) -> None:
+def test_all_processes_of_a_replica_are_forks(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     fork = lot.order(processes=2)
@@ -119,7 +119,7 @@ def test_all_processes_of_a_replica_are_forks(fork_server: Park) -> None:
     assert one["random"] != other["random"]
 
 
-def test_it_is_seen_as_what_it_has_become(fork_server: Park) -> None:
+def test_it_is_seen_as_what_it_has_become(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     fork = lot.order()
@@ -139,7 +139,7 @@ def test_it_is_seen_as_what_it_has_become(fork_server: Park) -> None:
     assert worker.environ()["GYRUS_REPLICA"] == fork.folder.name
 
 
-def test_it_drains_and_ends_and_leaves_nothing(fork_server: Park) -> None:
+def test_it_drains_and_ends_and_leaves_nothing(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     fork = lot.order()
@@ -152,7 +152,7 @@ def test_it_drains_and_ends_and_leaves_nothing(fork_server: Park) -> None:
     assert not psutil.Process(lot.process.pid).children()  # no zombie either
 
 
-def test_a_killed_worker_is_forked_again(fork_server: Park) -> None:
+def test_a_killed_worker_is_forked_again(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     fork = lot.order()
@@ -166,7 +166,7 @@ def test_a_killed_worker_is_forked_again(fork_server: Park) -> None:
     assert found["count"] == 1
 
 
-def test_a_killed_supervisor_takes_its_worker_along(fork_server: Park) -> None:
+def test_a_killed_supervisor_takes_its_worker_along(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     fork, other = lot.order(), lot.order()
@@ -178,7 +178,7 @@ def test_a_killed_supervisor_takes_its_worker_along(fork_server: Park) -> None:
     assert other.ask(ASKED)["count"] == 1
 
 
-def test_replicas_go_on_without_the_parked_process(fork_server: Park) -> None:
+def test_replicas_go_on_without_the_parked_process(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     fork = lot.order()
@@ -193,7 +193,7 @@ def test_replicas_go_on_without_the_parked_process(fork_server: Park) -> None:
     fork.end()
 
 
-def test_an_exit_code_is_told(fork_server: Park) -> None:
+def test_an_exit_code_is_told(fork_server: StartForkServer) -> None:
     handler = """
         import os
         class Handler:
@@ -209,7 +209,7 @@ def test_an_exit_code_is_told(fork_server: Park) -> None:
     assert status.processes[0].exit_code == 7
 
 
-def test_what_dies_before_it_is_ready_is_loaded_anew(fork_server: Park) -> None:
+def test_what_dies_before_it_is_ready_is_loaded_anew(fork_server: StartForkServer) -> None:
     """What a fork of it cannot do, a process of its own may be able to."""
     handler = """
         import os
@@ -230,7 +230,7 @@ def test_what_dies_before_it_is_ready_is_loaded_anew(fork_server: Park) -> None:
     assert status.cold_because == "a fork of the fork server died before it was ready"
 
 
-def test_whoever_orders_and_leaves_gets_nothing(fork_server: Park) -> None:
+def test_whoever_orders_and_leaves_gets_nothing(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     with lot.call() as line:
@@ -246,7 +246,7 @@ def test_whoever_orders_and_leaves_gets_nothing(fork_server: Park) -> None:
     assert not (lot.root / "a-1-00000" / "status.json").exists()
 
 
-def test_an_order_of_another_revision_is_refused(fork_server: Park) -> None:
+def test_an_order_of_another_revision_is_refused(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     assert lot.refusal(revision=2, env={"A": "1"}).endswith(
@@ -255,7 +255,7 @@ def test_an_order_of_another_revision_is_refused(fork_server: Park) -> None:
     assert "cannot be read" in lot.refusal(id=7)
 
 
-def test_an_order_with_a_name_that_finds_no_room_is_refused(fork_server: Park) -> None:
+def test_an_order_with_a_name_that_finds_no_room_is_refused(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     far: Path = lot.root / ("x" * 200)

@@ -10,7 +10,7 @@ import pytest
 
 from gyrus.contract.fork_server import ForkServerPhase
 from gyrus.runtime.fork_server import thread_pools
-from support.fork_servers import Park, look_for
+from support.fork_servers import StartForkServer, look_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
 
@@ -33,7 +33,7 @@ class Handler:
 
 
 @pytest.mark.processes
-def test_openblas_has_its_threads_a_moment_after_the_fork(fork_server: Park) -> None:
+def test_openblas_has_its_threads_a_moment_after_the_fork(fork_server: StartForkServer) -> None:
     lot = fork_server(COUNTS)
     lot.until(ForkServerPhase.READY)
     fork = lot.order()
@@ -44,7 +44,7 @@ def test_openblas_has_its_threads_a_moment_after_the_fork(fork_server: Park) -> 
 
 
 @pytest.mark.processes
-def test_openblas_has_as_many_as_the_user_asks_for(fork_server: Park) -> None:
+def test_openblas_has_as_many_as_the_user_asks_for(fork_server: StartForkServer) -> None:
     lot = fork_server(COUNTS, env={"OPENBLAS_NUM_THREADS": "3"})
     lot.until(ForkServerPhase.READY)
     fork = lot.order()
