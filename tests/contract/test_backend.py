@@ -233,7 +233,7 @@ async def waits(backend: Backend, id: str) -> str:
     return status.message
 
 
-async def test_what_does_not_fit_waits_and_says_why_until_another_is_gone(world: World) -> None:
+async def test_what_does_not_fit_waits_and_reports_why_until_another_is_gone(world: World) -> None:
     backend = world.backend(cores=0.5)
     async with running(backend):
         for id in ("iris-1-aaaaa", "iris-1-bbbbb", "wine-1-aaaaa"):
@@ -241,17 +241,17 @@ async def test_what_does_not_fit_waits_and_says_why_until_another_is_gone(world:
         await observed(backend, "iris-1-aaaaa", Phase.READY)
         await observed(backend, "iris-1-bbbbb", Phase.READY)
         assert (await waits(backend, "wine-1-aaaaa")).startswith("waiting for capacity: needs ")
-        told = backend.capacity()
-        assert told
-        assert (told.total.cpu, round(told.held.cpu, 6), told.waiting.cpu) == (0.5, 0.4, 0.2)
-        assert (told.replicas, told.replicas_waiting) == (2, 1)
+        reported = backend.capacity()
+        assert reported
+        assert (reported.total.cpu, round(reported.held.cpu, 6), reported.waiting.cpu) == (0.5, 0.4, 0.2)
+        assert (reported.replicas, reported.replicas_waiting) == (2, 1)
         await backend.stop("iris-1-aaaaa", grace=GRACE)
         ready = (await observed(backend, "wine-1-aaaaa", Phase.READY)).status
         assert ready.reason is None
         assert "iris-1-aaaaa" not in all_of(backend)
 
 
-async def test_who_needs_much_is_not_passed_by_those_who_need_little(world: World) -> None:
+async def test_small_needs_do_not_overtake_large_ones(world: World) -> None:
     backend = world.backend(cores=0.5)
     async with running(backend):
         await backend.start(needing("iris-1-aaaaa"))
@@ -267,7 +267,7 @@ async def test_who_needs_much_is_not_passed_by_those_who_need_little(world: Worl
         await observed(backend, "small-1-aaaaa", Phase.READY)
 
 
-async def test_who_leaves_the_line_is_waited_for_no_more(world: World) -> None:
+async def test_a_replica_that_leaves_the_queue_delays_no_other(world: World) -> None:
     backend = world.backend(cores=0.5)
     async with running(backend):
         await backend.start(needing("iris-1-aaaaa"))
@@ -318,9 +318,9 @@ async def test_replicas_that_were_found_hold_what_they_held(world: World) -> Non
     async with running(second):
         await waits(second, "wine-1-aaaaa")
         assert all_of(second)["iris-1-bbbbb"].status.phase is Phase.READY
-        told = second.capacity()
-        assert told
-        assert round(told.held.cpu, 6) == 0.4
+        reported = second.capacity()
+        assert reported
+        assert round(reported.held.cpu, 6) == 0.4
         await second.stop("iris-1-aaaaa", grace=GRACE)
         await gone(second, "iris-1-aaaaa")
         await waits(second, "wine-1-aaaaa")
@@ -328,7 +328,7 @@ async def test_replicas_that_were_found_hold_what_they_held(world: World) -> Non
         await observed(second, "wine-1-aaaaa", Phase.READY)
 
 
-async def test_the_room_for_an_api_is_what_it_has_and_what_nobody_else_wants(world: World) -> None:
+async def test_the_capacity_for_an_api_is_its_own_and_what_no_other_wants(world: World) -> None:
     backend = world.backend(cores=1)
     iris, wine = needing("iris-1-aaaaa"), needing("wine-1-aaaaa", cpu=0.3)
 
@@ -357,11 +357,11 @@ async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> No
             await observed(backend, id, Phase.READY)
         for number in range(4):
             await world.write_line(backend, ids[number % 2], f"/{number}")
-        said = await _said(backend, LogQuery(api="iris"))
-        assert said == ["0", "1", "2", "3"]
-        assert await _said(backend, LogQuery(api="iris", replica=ids[1])) == ["1", "3"]
-        assert await _said(backend, LogQuery(api="iris", tail=1)) == ["3"]
-        assert await _said(backend, LogQuery(api="wine")) == []
+        reported = await _reported(backend, LogQuery(api="iris"))
+        assert reported == ["0", "1", "2", "3"]
+        assert await _reported(backend, LogQuery(api="iris", replica=ids[1])) == ["1", "3"]
+        assert await _reported(backend, LogQuery(api="iris", tail=1)) == ["3"]
+        assert await _reported(backend, LogQuery(api="wine")) == []
 
 
 async def test_logs_of_a_replica_that_is_gone_are_kept_until_the_api_is_removed(world: World) -> None:
@@ -372,10 +372,10 @@ async def test_logs_of_a_replica_that_is_gone_are_kept_until_the_api_is_removed(
         await world.write_line(backend, ID, "/last")
         await backend.stop(ID, grace=GRACE)
         await gone(backend, ID)
-        assert await _said(backend, LogQuery(api="iris", previous=True)) == ["last"]
+        assert await _reported(backend, LogQuery(api="iris", previous=True)) == ["last"]
         await backend.remove("iris")
         await backend.remove("iris")
-        assert await _said(backend, LogQuery(api="iris")) == []
+        assert await _reported(backend, LogQuery(api="iris")) == []
 
 
 async def test_following_sees_what_comes_and_replicas_that_come(world: World) -> None:
@@ -407,7 +407,7 @@ async def test_following_sees_what_comes_and_replicas_that_come(world: World) ->
     assert heard == ["before", "after", "new"]
 
 
-async def _said(backend: Backend, query: LogQuery) -> list[str]:
+async def _reported(backend: Backend, query: LogQuery) -> list[str]:
     """What replicas themselves have printed, in the order in which it is told."""
     lines = [line async for line in backend.logs(query)]
     return [line.message.strip("/") for line in lines if line.stream == "stdout"]

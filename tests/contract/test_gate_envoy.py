@@ -376,7 +376,7 @@ async def test_queue_of_a_busy_replica_is_shared_out_when_others_come(
     assert took < 2  # 1.1 at best; 3 if they had all stayed where they were
 
 
-async def test_nobody_waits_behind_a_long_request_while_another_replica_is_free(
+async def test_no_request_waits_behind_a_long_one_while_another_replica_is_free(
     stage: Stage, activator: Activator, client: httpx.AsyncClient, replicas: list[str]
 ) -> None:
     api = Api(stage, activator, "a")

@@ -210,7 +210,7 @@ async def test_no_replica_is_503_with_retry_after(stage: Stage, client: httpx.As
     assert "API empty has no replica that is ready" in answered.json()["detail"]
 
 
-async def test_replica_that_does_not_listen_disturbs_nobody(
+async def test_replica_that_does_not_listen_disturbs_no_other(
     stage: Stage, client: httpx.AsyncClient, echo: Upstream
 ) -> None:
     url = await stage.route("absent", stage.upstream("absent"))
@@ -362,7 +362,7 @@ class GivesBack:
 
 
 @pytest.mark.parametrize("size", [20, 11 * 1024 * 1024])
-async def test_request_given_back_goes_elsewhere(stage: Stage, client: httpx.AsyncClient, size: int) -> None:
+async def test_requeued_request_goes_elsewhere(stage: Stage, client: httpx.AsyncClient, size: int) -> None:
     async with stage.upstream("full").serving() as full, stage.upstream("free").serving() as free:
         full.behave = GivesBack(full, 1000)
         url = await stage.route("moved", full, free)
@@ -394,7 +394,7 @@ async def test_time_of_arrival_is_the_same_on_every_try(stage: Stage, client: ht
     assert re.fullmatch(r"\d{10}\.\d{6}", arrived.pop())
 
 
-async def test_request_given_back_many_times_is_answered(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_request_requeued_many_times_is_answered(stage: Stage, client: httpx.AsyncClient) -> None:
     async with stage.upstream("again").serving() as upstream:
         upstream.behave = GivesBack(upstream, 15)
         url = await stage.route("again", upstream)
@@ -765,7 +765,7 @@ async def test_five_hundred_apis(tmp_path: Path, client: httpx.AsyncClient) -> N
             await until(lambda: not stage.board.acknowledged)
 
 
-async def test_stop_ends_an_envoy_that_nobody_adopted(tmp_path: Path) -> None:
+async def test_stop_ends_an_envoy_that_was_not_adopted(tmp_path: Path) -> None:
     first = Stage(tmp_path)
     async with first.operating():
         envoy = first.gateway.envoy.process

@@ -264,7 +264,7 @@ class TestFinish:
             await store.finish(done, Outcome.FAILED, "no", at(2))
         assert await get(store) == done
 
-    async def test_not_an_api_of_the_same_name_that_was_made_anew(self, store: Store) -> None:
+    async def test_not_an_api_of_the_same_name_that_was_made_again(self, store: Store) -> None:
         old = await deploy(store, spec())
         await store.mark_deleting("iris", at(1))
         await store.remove("iris")

@@ -56,7 +56,7 @@ API = "- name: flats\n  kind: RealtimeAPI\n  handler: {path: handler.py}\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         pytest.param(
             "- name: flats\n  kind: [RealtimeAPI\n",
@@ -97,24 +97,24 @@ API = "- name: flats\n  kind: RealtimeAPI\n  handler: {path: handler.py}\n"
         pytest.param("", ["1:1: the file is empty; begin with: - name: my-api"], id="an empty file"),
     ],
 )
-def test_a_faulty_specification(served: Platform, project: Project, text: str, told: list[str]) -> None:
+def test_a_faulty_specification(served: Platform, project: Project, text: str, reported: list[str]) -> None:
     folder = project.write(handler=ECHO)
     (folder / "gyrus.yaml").write_text(text)
-    assert refusal(served, folder) == faults(*(f"{folder}/gyrus.yaml:{line}" for line in told))
+    assert refusal(served, folder) == faults(*(f"{folder}/gyrus.yaml:{line}" for line in reported))
     assert [api["name"] for api in served.json("get")].count("flats") == 0
 
 
 def test_a_folder_without_a_specification(served: Platform, project: Project) -> None:
     project.folder.mkdir()
-    told = faults(f"{project.folder}/gyrus.yaml: there is no such file; gyrus init makes one")
-    assert refusal(served, project.folder) == told
+    reported = faults(f"{project.folder}/gyrus.yaml: there is no such file; gyrus init makes one")
+    assert refusal(served, project.folder) == reported
     (project.folder / "handler.py").write_text(ECHO)
-    assert refusal(served, project.folder) == told
+    assert refusal(served, project.folder) == reported
 
 
 def test_a_path_that_is_not_there(served: Platform, tmp_path: Path) -> None:
-    told = faults(f"{tmp_path}/flats: there is no such file; gyrus init makes one")
-    assert refusal(served, tmp_path / "flats") == told
+    reported = faults(f"{tmp_path}/flats: there is no such file; gyrus init makes one")
+    assert refusal(served, tmp_path / "flats") == reported
 
 
 # Its files
@@ -177,13 +177,13 @@ def test_a_pipe_among_the_files(served: Platform, project: Project) -> None:
 def test_dependencies_that_cannot_be_read(served: Platform, project: Project) -> None:
     folder = project.write(handler_api("dependent"), handler=ECHO)
     (folder / "requirements.txt").write_text("six==\n")
-    said = refusal(served, folder, code=1)
+    reported = refusal(served, folder, code=1)
     cause = "Couldn't parse requirement in `requirements.txt` at position 0"
-    assert said.startswith(
+    assert reported.startswith(
         "error: The rollout of dependent failed. Revision 1 did not become ready (DependencyFailure): "
         f"installing requirements.txt failed: {cause}.\n\n  error: {cause}\n"
     )
-    assert said.endswith(
+    assert reported.endswith(
         "\n\n  No revision serves dependent. See: gyrus describe dependent, gyrus logs dependent\n"
     )
 
@@ -192,13 +192,13 @@ def test_dependencies_that_do_not_exist(served: Platform, project: Project) -> N
     """In the installer's own words, which depend on where it looked."""
     folder = project.write(handler_api("hopeful"), handler=ECHO)
     (folder / "requirements.txt").write_text("gyrus-no-such-package==1\n")
-    said = refusal(served, folder, code=1)
+    reported = refusal(served, folder, code=1)
     assert re.match(
         r"error: The rollout of hopeful failed\. Revision 1 did not become ready \(DependencyFailure\): "
         r"installing requirements\.txt failed: [^\n]*\.\n\n  error: [^\n]*\n",
-        said,
-    ), said
-    assert "gyrus-no-such-package" in said
+        reported,
+    ), reported
+    assert "gyrus-no-such-package" in reported
 
 
 # Its start
@@ -252,32 +252,32 @@ def test_an_init_that_ends_the_process(served: Platform, project: Project) -> No
 
 def test_an_init_that_takes_too_much_memory(served: Platform, project: Project) -> None:
     handler = STARTS.format('self.held = b"x" * 2**30')
-    said = outcome(served, project, handler_api("greedy", compute={"mem": "128Mi"}), handler)
-    assert re.sub(r"used \d+ MiB", "used 1024 MiB", said) == failed_rollout(
+    reported = outcome(served, project, handler_api("greedy", compute={"mem": "128Mi"}), handler)
+    assert re.sub(r"used \d+ MiB", "used 1024 MiB", reported) == failed_rollout(
         "greedy", "(OutOfMemory): it used 1024 MiB, but compute.mem allows 128 MiB; raise compute.mem"
     )
 
 
 def test_more_devices_than_there_are(served: Platform, project: Project) -> None:
-    said = outcome(served, project, handler_api("accelerated", compute={"gpu": 64}), ECHO)
-    assert re.sub(r"this machine has \w+;", "this machine has none;", said) == failed_rollout(
+    reported = outcome(served, project, handler_api("accelerated", compute={"gpu": 64}), ECHO)
+    assert re.sub(r"this machine has \w+;", "this machine has none;", reported) == failed_rollout(
         "accelerated",
         "(Unschedulable): compute.gpu is 64, and this machine has none; "
         "request fewer, or deploy to a machine with more",
     )
 
 
-def test_a_broken_update_is_told_with_what_serves(served: Platform, project: Project) -> None:
+def test_a_broken_update_is_reported_with_what_serves(served: Platform, project: Project) -> None:
     served.gyrus("deploy", project.write(handler_api("updated"), handler=ECHO), "--yes")
-    said = outcome(served, project, handler_api("updated"), STARTS.format("os._exit(3)"))
-    assert said == failed_rollout(
+    reported = outcome(served, project, handler_api("updated"), STARTS.format("os._exit(3)"))
+    assert reported == failed_rollout(
         "updated",
         "(InitFailure): Handler.__init__ failed: NameError: name 'os' is not defined (handler.py:3)",
         "Traceback (most recent call last):",
         '  File "handler.py", line 3, in __init__',
         "    os._exit(3)",
         "NameError: name 'os' is not defined. Did you forget to import 'os'?"
-        if "forget" in said
+        if "forget" in reported
         else "NameError: name 'os' is not defined",
         serving=1,
     )
@@ -304,19 +304,21 @@ def test_a_command_that_is_not_there(served: Platform, project: Project) -> None
 
 
 def test_a_process_that_exits(served: Platform, project: Project) -> None:
-    said = outcome(served, project, process_api("brief", "sh", "-c", "echo no settings; exit 7"))
-    assert said == failed_rollout("brief", "(Exited): it exited with code 7", "no settings")
+    reported = outcome(served, project, process_api("brief", "sh", "-c", "echo no settings; exit 7"))
+    assert reported == failed_rollout("brief", "(Exited): it exited with code 7", "no settings")
 
 
-def test_a_process_that_listens_elsewhere_is_told_while_it_starts(served: Platform, project: Project) -> None:
+def test_a_process_that_listens_elsewhere_is_reported_while_it_starts(
+    served: Platform, project: Project
+) -> None:
     elsewhere = process_api("deaf", "python3", "-m", "http.server", "--bind", "127.0.0.1", "0")
-    said = served.failure("deploy", project.write(elsewhere), "--yes", "--timeout", "3")
+    reported = served.failure("deploy", project.write(elsewhere), "--yes", "--timeout", "3")
     assert re.search(
         r"starting: nothing listens on 127\.0\.0\.1:\d+; "
         r"it listens on 127\.0\.0\.1:\d+ instead of \$PORT\n",
-        said,
-    ), said
-    assert block(said) == (
+        reported,
+    ), reported
+    assert block(reported) == (
         "error: After 3 s the rollout of deaf has not ended. It continues.\n"
         "  Watch it with: gyrus describe deaf\n"
     )

@@ -106,9 +106,9 @@ def test_a_predict_that_raises(served: Platform) -> None:
     )
 
 
-def test_the_command_line_says_where_the_traceback_is(served: Platform) -> None:
-    said = served.failure("predict", "model", '{"do": "raise"}')
-    assert re.sub(r"id, \S+\.", "id, ID.", said) == (
+def test_the_command_line_shows_where_the_traceback_is(served: Platform) -> None:
+    reported = served.failure("predict", "model", '{"do": "raise"}')
+    assert re.sub(r"id, \S+\.", "id, ID.", reported) == (
         f"error: {served.url('model')} answered 500: predict() raised ValueError; "
         "the log has its traceback under this request's id, ID.\n"
         "  See: gyrus logs model\n"
@@ -133,13 +133,13 @@ def test_an_unserialisable_answer(served: Platform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "event", "told"),
+    ("what", "event", "reported"),
     [
         ("end", "Exited", r"it exited with code 5"),
         ("fill", "OutOfMemory", r"it used \d+ MiB, but compute\.mem allows 128 MiB; raise compute\.mem"),
     ],
 )
-def test_a_predict_that_kills_its_process(served: Platform, what: str, event: str, told: str) -> None:
+def test_a_predict_that_kills_its_process(served: Platform, what: str, event: str, reported: str) -> None:
     detail = (
         "A replica of API model ended the request without an answer. "
         "`gyrus describe model` or `gyrus logs model` shows why."
@@ -147,7 +147,7 @@ def test_a_predict_that_kills_its_process(served: Platform, what: str, event: st
     assert is_problem(served.ask("model", {"do": what}), problem.UPSTREAM_FAILED, detail)
     assert _served_again(served)
     events = [e["message"] for e in served.json("describe", "model")["events"] if e["reason"] == event]
-    assert re.fullmatch(rf"Replica \S+: {told}", events[-1]), events
+    assert re.fullmatch(rf"Replica \S+: {reported}", events[-1]), events
 
 
 # What it has no time or place for
@@ -238,8 +238,8 @@ def test_a_body_that_is_too_large(served: Platform) -> None:
 def test_a_file_that_is_too_large(served: Platform, tmp_path: Path) -> None:
     file = tmp_path / "large.json"
     file.write_bytes(b'"' + b"x" * (33 * MIB) + b'"')
-    said = served.failure("predict", "model", f"@{file}")
-    assert said == f"error: {served.url('model')} answered 413: {TOO_LARGE}\n"
+    reported = served.failure("predict", "model", f"@{file}")
+    assert reported == f"error: {served.url('model')} answered 413: {TOO_LARGE}\n"
 
 
 def test_a_method_that_is_not_answered(served: Platform) -> None:
@@ -285,23 +285,23 @@ def test_an_unknown_endpoint(served: Platform) -> None:
     ids=lambda command: command[0],
 )
 def test_an_unknown_name(served: Platform, command: tuple[str, ...]) -> None:
-    told = "error: There is no API named flat; `gyrus get` lists those that exist. Did you mean flats?\n"
-    assert served.failure(*command) == told
+    reported = "error: There is no API named flat; `gyrus get` lists those that exist. Did you mean flats?\n"
+    assert served.failure(*command) == reported
 
 
 def test_a_name_that_is_like_no_other(served: Platform) -> None:
-    told = "error: There is no API named zebra; `gyrus get` lists those that exist.\n"
-    assert served.failure("get", "zebra") == told
+    reported = "error: There is no API named zebra; `gyrus get` lists those that exist.\n"
+    assert served.failure("get", "zebra") == reported
 
 
 def test_an_unknown_revision(served: Platform) -> None:
-    told = "error: flats has no revision 9; `gyrus history flats` lists its revisions.\n"
-    assert served.failure("rollback", "flats", "--to", "9") == told
+    reported = "error: flats has no revision 9; `gyrus history flats` lists its revisions.\n"
+    assert served.failure("rollback", "flats", "--to", "9") == reported
 
 
 def test_nothing_to_roll_back_to(served: Platform) -> None:
-    told = "error: flats has nothing to roll back to: no revision but 1 has ever been live.\n"
-    assert served.failure("rollback", "flats") == told
+    reported = "error: flats has nothing to roll back to: no revision but 1 has ever been live.\n"
+    assert served.failure("rollback", "flats") == reported
 
 
 def test_an_unknown_command(served: Platform) -> None:

@@ -69,30 +69,34 @@ def small_disk(*options: str) -> Generator[Path]:
 
 
 @contextmanager
-def somebody() -> Generator[int]:
+def other_listener() -> Generator[int]:
     """The port on which another program listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
 
 
-@pytest.mark.parametrize(("option", "who"), [("--gateway-port", "gateway"), ("--operator-port", "operator")])
-def test_a_port_that_is_taken(tmp_path: Path, option: str, who: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "component"), [("--gateway-port", "gateway"), ("--operator-port", "operator")]
+)
+def test_a_port_that_is_taken(tmp_path: Path, option: str, component: str) -> None:
     unused = at(tmp_path / "home")
     ports = {"--gateway-port": unused.gateway_port, "--operator-port": unused.operator_port}
-    with somebody() as taken:
+    with other_listener() as taken:
         arguments = [str(word) for pair in (ports | {option: taken}).items() for word in pair]
-        said = unused.failure("up", *arguments)
+        reported = unused.failure("up", *arguments)
         holder = f"{psutil.Process().name()} (process {os.getpid()})"
-    assert block(said) == (
-        f"error: The local platform did not start. The {who} cannot listen on 127.0.0.1:{taken}: "
+    assert block(reported) == (
+        f"error: The local platform did not start. The {component} cannot listen on 127.0.0.1:{taken}: "
         f"{holder} has the port. Stop it, or choose another port with {option}.\n"
     )
     assert unused.remains() == []
 
 
 def test_one_port_for_both(tmp_path: Path) -> None:
-    said = at(tmp_path / "home").failure("up", "--gateway-port", "9000", "--operator-port", "9000", code=2)
-    assert said == (
+    reported = at(tmp_path / "home").failure(
+        "up", "--gateway-port", "9000", "--operator-port", "9000", code=2
+    )
+    assert reported == (
         "error: Gateway and operator cannot both listen on port 9000.\n"
         "  Give them different ports with --gateway-port and --operator-port.\n"
     )
@@ -141,9 +145,9 @@ def test_a_home_that_is_a_file(tmp_path: Path, folder: Path, command: str) -> No
     home = tmp_path / "home"
     home.write_text("mine")
     arguments = (command, folder) if command == "deploy" else (command,)
-    said = block(at(home).failure(*arguments))
-    assert said.startswith(f"error: gyrus cannot use its home {home}: ")
-    assert said.endswith(".\n  Set GYRUS_HOME to a folder that you may read and write.\n")
+    reported = block(at(home).failure(*arguments))
+    assert reported.startswith(f"error: gyrus cannot use its home {home}: ")
+    assert reported.endswith(".\n  Set GYRUS_HOME to a folder that you may read and write.\n")
     assert home.read_text() == "mine"
 
 
@@ -219,7 +223,7 @@ except urllib.error.HTTPError as refusal:
 # The operator and its database
 
 
-def test_a_dead_operator_is_told_and_replaced(served: Platform, tmp_path: Path) -> None:
+def test_a_dead_operator_is_reported_and_replaced(served: Platform, tmp_path: Path) -> None:
     operator = psutil.Process(json.loads(served.home.operator_file.read_text())["pid"])
     operator.kill()
     psutil.wait_procs([operator], timeout=10)
@@ -239,13 +243,13 @@ def test_a_damaged_database(platform: Platform, folder: Path) -> None:
     database = platform.home.database
     kept = database.read_bytes()
     database.write_bytes(b"rubbish" * 4096)
-    told = (
+    reported = (
         f"error: The local platform did not start. The database {database} cannot be used: "
         "file is not a database. "
         "Replace it with a copy, or move it away to start with no APIs.\n"
     )
-    assert block(platform.failure("up")) == told
-    assert block(platform.failure("deploy", folder, "--yes")) == told
+    assert block(platform.failure("up")) == reported
+    assert block(platform.failure("deploy", folder, "--yes")) == reported
     database.write_bytes(kept)
     platform.gyrus("deploy", folder, "--yes")
     assert serves(platform)

@@ -38,7 +38,7 @@ def status(platform: Platform, name: str) -> str:
     return platform.json("get", name)["status"]
 
 
-async def test_what_does_not_fit_waits_says_for_what_and_starts_when_there_is_room(
+async def test_what_does_not_fit_waits_reports_for_what_and_starts_when_it_fits(
     platform: Platform, tmp_path: Path
 ) -> None:
     total = machine(platform)
@@ -48,14 +48,14 @@ async def test_what_does_not_fit_waits_says_for_what_and_starts_when_there_is_ro
     )
     folder = Project(tmp_path / "small").write(api("small", small), handler=ECHO_REVISION)
     platform.gyrus("deploy", folder, "--yes", "--no-wait")
-    told = (
+    reported = (
         f"waiting for capacity: needs {display_cores(small)} CPU, "
         f"{display_cores(total - large)} of {display_cores(total)} free "
         f"(1 replica of large holds {display_cores(large)})"
     )
-    await until(lambda: message(platform, "small") == told)
-    assert f"small: {told}" in platform.gyrus("get")
-    assert told in platform.gyrus("describe", "small")
+    await until(lambda: message(platform, "small") == reported)
+    assert f"small: {reported}" in platform.gyrus("get")
+    assert reported in platform.gyrus("describe", "small")
     assert status(platform, "large") == "live"
     found = capacity(platform)
     assert (found["held"]["cpu"], found["waiting"]["cpu"]) == (large / 1000, small / 1000)
@@ -63,7 +63,7 @@ async def test_what_does_not_fit_waits_says_for_what_and_starts_when_there_is_ro
 
     kill_operator(platform)
     platform.up()
-    await until(lambda: message(platform, "small") == told)
+    await until(lambda: message(platform, "small") == reported)
     assert status(platform, "large") == "live"
 
     platform.gyrus("delete", "large", "--yes")

@@ -49,9 +49,9 @@ async def test_the_lock_file_is_removed(platform: Platform, tmp_path: Path) -> N
         operator.suspend()  # it cannot notice yet
         platform.home.lock.unlink()
         second = start_operator(platform, *free_ports(2))
-        _, said = await asyncio.to_thread(second.communicate, timeout=60)
+        _, reported = await asyncio.to_thread(second.communicate, timeout=60)
         assert second.returncode == 1
-        assert "Another operator already runs" in said
+        assert "Another operator already runs" in reported
         operator.resume()
         await until(lambda: has_ended(operator))
         log = platform.home.operator_log.read_text()
@@ -69,7 +69,7 @@ async def test_the_lock_file_is_removed(platform: Platform, tmp_path: Path) -> N
     assert platform.json("get", "echo")["status"] == "live"
 
 
-async def test_the_lock_file_is_replaced_and_the_exit_code_says_so(platform: Platform) -> None:
+async def test_the_lock_file_is_replaced_and_the_exit_code_shows_it(platform: Platform) -> None:
     first = operator_of(platform)
     first.kill()
     await until(lambda: has_ended(first))

@@ -48,8 +48,8 @@ def metrics(platform: Platform) -> str:
     url = f"http://127.0.0.1:{platform.operator_port}/v1/metrics"
     with urllib.request.urlopen(
         urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
-    ) as told:
-        return told.read().decode()
+    ) as reported:
+        return reported.read().decode()
 
 
 async def test_replicas_come_with_the_traffic_and_go_with_it(platform: Platform, tmp_path: Path) -> None:

@@ -65,9 +65,9 @@ def test_a_broken_update_leaves_the_old_revision_serving(platform: Platform, tmp
     project = Project(tmp_path / "echo")
     platform.gyrus("deploy", revision(project, 1), "--yes")
     broken = project.write(handler_api("echo"), handler=BROKEN)
-    said = platform.failure("deploy", broken, "--yes")
-    assert "RuntimeError: no weights" in said
-    assert "Revision 1 serves echo" in said
+    reported = platform.failure("deploy", broken, "--yes")
+    assert "RuntimeError: no weights" in reported
+    assert "Revision 1 serves echo" in reported
     status = platform.json("get", "echo")
     assert (status["status"], status["revision"]) == ("live", 1)
     assert "no weights" in status["message"]

@@ -59,9 +59,9 @@ async def idle_with_fork_server(platform: Platform) -> int:
     """The parked process's number, once it is the only one."""
 
     def look() -> bool:
-        told = described(platform)
-        is_parked = told["fork_server"] is not None and told["fork_server"]["phase"] == "ready"
-        return is_parked and told["api"]["status"] == "idle" and not told["replicas"]
+        reported = described(platform)
+        is_warm = reported["fork_server"] is not None and reported["fork_server"]["phase"] == "ready"
+        return is_warm and reported["api"]["status"] == "idle" and not reported["replicas"]
 
     await until(look, 60)
     return int(json.loads((platform.home.fork_servers / "warm-1" / "status.json").read_text())["pid"])
@@ -91,7 +91,7 @@ async def test_an_idle_api_is_woken_by_a_fork(platform: Platform, tmp_path: Path
     assert "warm: forked from a process that has loaded the handler" in platform.gyrus("describe", "warm")
 
 
-async def test_what_is_parked_outlives_the_operator_and_ends_with_the_platform(
+async def test_a_fork_server_outlives_the_operator_and_ends_with_the_platform(
     platform: Platform, tmp_path: Path
 ) -> None:
     await deployed(platform, tmp_path / "warm", IMPORTED_BY)
@@ -106,7 +106,7 @@ async def test_what_is_parked_outlives_the_operator_and_ends_with_the_platform(
     assert platform.remains() == []
 
 
-async def test_what_cannot_be_forked_starts_cold_and_says_why(platform: Platform, tmp_path: Path) -> None:
+async def test_what_cannot_be_forked_starts_cold_and_reports_why(platform: Platform, tmp_path: Path) -> None:
     await deployed(platform, tmp_path / "warm", WITH_A_THREAD + IMPORTED_BY)
     because = "importing handler.py started 1 thread: watcher"
     await until(lambda: because_of(platform) == because, 60)

@@ -50,7 +50,7 @@ class Fork:
             status = self.status
             return status if wanted(status) else None
 
-        return look_for(find, self.told)
+        return look_for(find, self.reported)
 
     def until_ready(self) -> ReplicaStatus:
         return self.until(lambda status: status.phase is Phase.READY)
@@ -74,14 +74,14 @@ class Fork:
         lines = map(json.loads, (self.folder / "logs" / "replica.log").read_text().splitlines())
         return {line["message"]: line for line in lines}
 
-    def told(self) -> str:
+    def reported(self) -> str:
         with suppress(OSError):
             return f"{self.status}\n{(self.folder / 'logs' / 'replica.log').read_text()}"
         return "nothing"
 
     def end(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
-        look_for(lambda: gone(self.pid), self.told)
+        look_for(lambda: gone(self.pid), self.reported)
 
 
 @dataclass(slots=True)
@@ -189,7 +189,7 @@ def start_fork_server(
     return ForkServerUnderTest(root, config, process)
 
 
-def look_for(find: Callable[[], T | None], told: Callable[[], str]) -> T:
+def look_for(find: Callable[[], T | None], reported: Callable[[], str]) -> T:
     """Look until it is there."""
     end = time.monotonic() + WAIT
     while time.monotonic() < end:
@@ -197,7 +197,7 @@ def look_for(find: Callable[[], T | None], told: Callable[[], str]) -> T:
             if (found := find()) is not None and found is not False:
                 return found
         time.sleep(0.01)
-    raise AssertionError(f"not seen within {WAIT} s; {told()}")
+    raise AssertionError(f"not seen within {WAIT} s; {reported()}")
 
 
 def gone(pid: int) -> bool:

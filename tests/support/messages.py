@@ -8,10 +8,10 @@ from gyrus.contract.problem import MEDIA_TYPE, ProblemType
 from support.platform import Reply
 
 
-def block(said: str) -> str:
+def block(reported: str) -> str:
     """The error at the end of what a command wrote to stderr. Carets below a traceback's lines, which differ
     by Python's version, are left out."""
-    lines = said[said.index("error: ") :].splitlines(keepends=True)
+    lines = reported[reported.index("error: ") :].splitlines(keepends=True)
     return "".join(line for line in lines if not re.fullmatch(r"\s*[~^]+\n", line))
 
 

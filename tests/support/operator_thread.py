@@ -83,18 +83,18 @@ def operator_thread(folder: Path, backend: MemoryBackend | None = None) -> Gener
     with echo_server() as gateway:
         ready: list[Operator] = []
         failed: list[BaseException] = []
-        told, end = threading.Event(), threading.Event()
+        reported, end = threading.Event(), threading.Event()
 
         def work() -> None:
             try:
-                asyncio.run(_operate(folder, backend or MemoryBackend(), gateway, ready, told, end))
+                asyncio.run(_operate(folder, backend or MemoryBackend(), gateway, ready, reported, end))
             except BaseException as fault:
                 failed.append(fault)
-                told.set()
+                reported.set()
 
         thread = threading.Thread(target=work, name="operator")
         thread.start()
-        assert told.wait(30)
+        assert reported.wait(30)
         try:
             if failed:
                 raise failed[0]
@@ -110,7 +110,7 @@ async def _operate(
     backend: MemoryBackend,
     gateway: str,
     ready: list[Operator],
-    told: threading.Event,
+    reported: threading.Event,
     end: threading.Event,
 ) -> None:
     home = Home(folder)
@@ -159,7 +159,7 @@ async def _operate(
             await started.wait()
             ready.append(operator)
             operator.announce()
-            told.set()
+            reported.set()
             await asyncio.to_thread(end.wait)
             for task in reversed(tasks):
                 task.cancel()

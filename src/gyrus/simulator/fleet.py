@@ -77,8 +77,8 @@ class Fleet:
         return self._lived + self._living * now - self._orders
 
     def _order(self, now: float) -> SimulatedReplica:
-        line: SlotQueue[int] = SlotQueue(self._rules.slots, self._rules.longest_queue)
-        replica = SimulatedReplica(self._ordered, line, now)
+        queue: SlotQueue[int] = SlotQueue(self._rules.slots, self._rules.longest_queue)
+        replica = SimulatedReplica(self._ordered, queue, now)
         self._ordered += 1
         self._living += 1
         self._orders += now

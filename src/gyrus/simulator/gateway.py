@@ -83,11 +83,11 @@ class SimulatedGateway:
     def leave(self, now: float, replica: SimulatedReplica) -> None:
         """Send no more requests to a replica: it requeues the waiting ones and finishes the started ones."""
         self.rotation.remove(replica)
-        for request in replica.line.to_requeue():
-            replica.line.leave(request)
+        for request in replica.queue.to_requeue():
+            replica.queue.leave(request)
             del self._at[request]
             self._route(now, request)
-        if replica.line.empty:
+        if replica.queue.empty:
             self._emptied(now, replica)
 
     def _route(self, now: float, request: int) -> None:
@@ -95,10 +95,10 @@ class SimulatedGateway:
             self._hold(now, request)
             return
         replica = self.rotation.pick()
-        if replica.line.start_at_once(request):
+        if replica.queue.start_at_once(request):
             self.rotation.took(replica)
             self._start(now, request, replica)
-        elif replica.line.wait(request, self._arrivals[request]):
+        elif replica.queue.wait(request, self._arrivals[request]):
             self.rotation.took(replica)
             self._at[request] = replica
             self._timeouts.add(request)
@@ -132,17 +132,17 @@ class SimulatedGateway:
         self._event_queue.enter(done, self._finish, request, replica)
 
     def _finish(self, now: float, request: int, replica: SimulatedReplica) -> None:
-        line = replica.line
-        line.finish(request)
+        queue = replica.queue
+        queue.finish(request)
         self.busy.fall(now)
         self.in_flight.fall(now)
         if replica.routed:
             self.rotation.gave(replica)
-        if line.waiting:
-            for waiting in line.start_next():
+        if queue.waiting:
+            for waiting in queue.start_next():
                 del self._at[waiting]
                 self._start(now, waiting, replica)
-        elif not replica.routed and line.empty:
+        elif not replica.routed and queue.empty:
             self._emptied(now, replica)
         self._release_soon(now)
         self._loads_changed(now)
@@ -156,7 +156,7 @@ class SimulatedGateway:
         replica = self._at.pop(request, None)
         if replica is None:
             return
-        replica.line.leave(request)
+        replica.queue.leave(request)
         if replica.routed:
             self.rotation.gave(replica)
         self._end(now, request, SimulatedResult.TIMED_OUT)

@@ -21,18 +21,18 @@ ASKING = 0.0001
 class _Queue:
     """A replica's queue, as the replica reports it to the gate."""
 
-    def __init__(self, line: SlotQueue[int], now: float) -> None:
-        self.slots = line.slots
-        self.busy = line.busy
-        self.waiting = line.waiting
-        self.movable = line.movable
-        self.places = line.places
-        self._line = line
+    def __init__(self, queue: SlotQueue[int], now: float) -> None:
+        self.slots = queue.slots
+        self.busy = queue.busy
+        self.waiting = queue.waiting
+        self.movable = queue.movable
+        self.places = queue.places
+        self._queue = queue
         self._now = now
 
     @property
     def waited(self) -> list[float]:
-        return [self._now - arrived for arrived in self._line.oldest(LONGEST_REPORTED)]
+        return [self._now - arrived for arrived in self._queue.oldest(LONGEST_REPORTED)]
 
 
 class SimulatedRequeue:
@@ -98,11 +98,11 @@ class SimulatedRequeue:
         return rotation.lowest < (self._slots or 0) or rotation.highest - rotation.lowest > 1
 
     def _ask(self, now: float) -> None:
-        queues = {replica: _Queue(replica.line, now) for replica in self._rotation.replicas()}
+        queues = {replica: _Queue(replica.queue, now) for replica in self._rotation.replicas()}
         for replica, requeue in self._balancer.look(queues).items():
             self._order += 1
             self._orders[replica] = self._order
-            going = replica.line.to_requeue(requeue.number, first=requeue.first, spare=requeue.spare)
+            going = replica.queue.to_requeue(requeue.number, first=requeue.first, spare=requeue.spare)
             for place, request in enumerate(going):
                 self._event_queue.enter(
                     now + place * REQUEUE_EVERY, self._requeue, request, replica, self._order
@@ -110,5 +110,5 @@ class SimulatedRequeue:
 
     def _requeue(self, now: float, request: int, replica: SimulatedReplica, order: int) -> None:
         """Move a request, unless it has got a slot or has left the queue since the order."""
-        if self._orders.get(replica) == order and replica.line.leave(request):
+        if self._orders.get(replica) == order and replica.queue.leave(request):
             self._moved(now, request, replica)

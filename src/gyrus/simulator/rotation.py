@@ -10,12 +10,12 @@ from gyrus.queueing.slots import SlotQueue
 class SimulatedReplica:
     """One replica, from its order to its end."""
 
-    __slots__ = ("in_flight", "line", "number", "ordered_at", "place", "ready", "routed", "wanted")
+    __slots__ = ("in_flight", "number", "ordered_at", "place", "queue", "ready", "routed", "wanted")
 
-    def __init__(self, number: int, line: SlotQueue[int], ordered_at: float) -> None:
+    def __init__(self, number: int, queue: SlotQueue[int], ordered_at: float) -> None:
         self.number = number
         """Number in the sequence of orders."""
-        self.line = line
+        self.queue = queue
         self.ordered_at = ordered_at
         self.ready = False
         """True once it has started."""

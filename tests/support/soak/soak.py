@@ -56,7 +56,7 @@ class Report:
     @property
     def faults(self) -> list[str]:
         """Nothing here: the platform kept its promises."""
-        unexplained = [told(seen) for seen in self.judge.unexplained()]
+        unexplained = [reported(seen) for seen in self.judge.unexplained()]
         grown = [f"grew: {growth}" for growth in self.growths if growth.share > self.memory.most]
         return [*unexplained, *self.leftovers, *grown, *self.lost_operators]
 
@@ -75,7 +75,7 @@ class Report:
         return "\n".join(lines)
 
 
-def told(seen: Seen) -> str:
+def reported(seen: Seen) -> str:
     """One line with all that is needed to find out more."""
     ask = seen.ask
     what = f"{seen.status or '-'} {seen.problem} {seen.error} {seen.detail}".strip()

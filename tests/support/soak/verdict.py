@@ -27,7 +27,7 @@ class Explanation(StrEnum):
     LEFT = "the client went away"
     FULL = "the queue was full"
     KILLED = "in flight at a kill"
-    NOBODY = "no replica, and no operator to hold it"
+    NO_REPLICA = "no replica, and no operator to hold it"
     NONE = "UNEXPLAINED"
 
 
@@ -64,7 +64,7 @@ class History:
         around = [ready for when, ready in self.ready.get(api, ()) if abs(when - at) < AROUND]
         return max(1, min(around, default=1))
 
-    def nobody(self, api: str, sent: float, ended: float) -> bool:
+    def had_no_replica(self, api: str, sent: float, ended: float) -> bool:
         """No operator was there, and the API had no replica when it was last seen, or has lost one since."""
         away = [since for since, until in self.away if since - SLACK <= ended and sent <= until + SLACK]
         if not away:
@@ -94,8 +94,8 @@ class Judge:
             return Explanation.FULL
         if self._is_killed(seen):
             return Explanation.KILLED
-        if self._is_nobodys(seen):
-            return Explanation.NOBODY
+        if self._has_no_owner(seen):
+            return Explanation.NO_REPLICA
         return Explanation.NONE
 
     def all(self) -> Counter[Explanation]:
@@ -135,6 +135,6 @@ class Judge:
             return False
         return self.history.killed_during(seen.ask.api, seen.sent, seen.ended)
 
-    def _is_nobodys(self, seen: Seen) -> bool:
-        said = (seen.status, seen.problem, seen.retry_after) == (503, "no-replica", True)
-        return said and self.history.nobody(seen.ask.api, seen.sent, seen.ended)
+    def _has_no_owner(self, seen: Seen) -> bool:
+        reported = (seen.status, seen.problem, seen.retry_after) == (503, "no-replica", True)
+        return reported and self.history.had_no_replica(seen.ask.api, seen.sent, seen.ended)

@@ -40,7 +40,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_asks_at_the_same_time_shares() -> None:
+async def test_simultaneous_calls_share_the_work() -> None:
     work, sharing, heard = Work(), SingleFlight[int]("test"), list[str]()
     first = asyncio.create_task(sharing.join("a", work, heard.append))
     await settle()
@@ -58,7 +58,7 @@ async def test_other_keys_are_other_work() -> None:
     assert work.begun == 2
 
 
-async def test_a_failure_is_everybodys() -> None:
+async def test_all_callers_get_the_failure() -> None:
     work, sharing = Work(), SingleFlight[int]("test")
     work.fault = ValueError("no")
     work.go.set()
@@ -71,7 +71,7 @@ async def test_a_failure_is_everybodys() -> None:
     assert await sharing.join("a", work, ignore) == 2
 
 
-async def test_the_work_goes_on_as_long_as_somebody_waits() -> None:
+async def test_the_work_goes_on_as_long_as_a_caller_waits() -> None:
     work, sharing = Work(), SingleFlight[int]("test")
     first = asyncio.create_task(sharing.join("a", work, ignore))
     second = asyncio.create_task(sharing.join("a", work, ignore))
@@ -84,7 +84,7 @@ async def test_the_work_goes_on_as_long_as_somebody_waits() -> None:
     assert await second == 1
 
 
-async def test_with_the_last_who_waits_it_is_over() -> None:
+async def test_the_work_ends_with_the_last_caller() -> None:
     work, sharing = Work(), SingleFlight[int]("test")
     tasks = [asyncio.create_task(sharing.join("a", work, ignore)) for _ in range(2)]
     await settle()

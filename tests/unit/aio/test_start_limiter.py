@@ -20,11 +20,11 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_turns_are_taken_in_order_and_positions_told() -> None:
+async def test_permits_are_granted_in_order_and_positions_reported() -> None:
     semaphore = FairSemaphore(1, LONG)
     first = await semaphore.take(ignore)
-    told: dict[str, list[int]] = {"a": [], "b": [], "c": []}
-    tasks = {name: asyncio.create_task(semaphore.take(told[name].append)) for name in told}
+    reported: dict[str, list[int]] = {"a": [], "b": [], "c": []}
+    tasks = {name: asyncio.create_task(semaphore.take(reported[name].append)) for name in reported}
     await settle()
     first.release()
     a = await tasks["a"]
@@ -32,10 +32,10 @@ async def test_turns_are_taken_in_order_and_positions_told() -> None:
     a.release()
     (await tasks["b"]).release()
     (await tasks["c"]).release()
-    assert told == {"a": [0], "b": [1, 0], "c": [2, 1, 0]}
+    assert reported == {"a": [0], "b": [1, 0], "c": [2, 1, 0]}
 
 
-async def test_giving_back_twice_is_giving_back_once() -> None:
+async def test_returning_a_permit_twice_is_returning_it_once() -> None:
     semaphore = FairSemaphore(1, LONG)
     permit = await semaphore.take(ignore)
     permit.release()
@@ -55,7 +55,7 @@ async def test_a_turn_ends_by_itself() -> None:
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["while waiting", "just as it is given"])
-async def test_who_leaves_passes_the_turn_on(given: bool) -> None:
+async def test_a_caller_that_leaves_passes_its_permit_on(given: bool) -> None:
     semaphore = FairSemaphore(1, LONG)
     first = await semaphore.take(ignore)
     leaving: asyncio.Task[Permit] = asyncio.create_task(semaphore.take(ignore))
@@ -71,7 +71,7 @@ async def test_who_leaves_passes_the_turn_on(given: bool) -> None:
         await staying
 
 
-async def test_newcomers_do_not_pass_those_who_wait() -> None:
+async def test_newcomers_do_not_overtake_waiting_callers() -> None:
     semaphore = FairSemaphore(1, LONG)
     first = await semaphore.take(ignore)
     waiting = asyncio.create_task(semaphore.take(ignore))

@@ -56,7 +56,7 @@ async def test_first_of_hands_cancellation_on():
     assert endless.cancelled
 
 
-async def test_run_until_ends_everything_when_told_to_stop():
+async def test_run_until_ends_everything_when_stop_is_requested():
     stop, endless = asyncio.Event(), Endless()
     asyncio.get_running_loop().call_soon(stop.set)
     await run_until(stop, endless.run(), asyncio.sleep(0))
@@ -90,7 +90,7 @@ async def test_tasks_are_named_after_what_they_run():
 
 
 async def test_persist_begins_again_after_ever_longer_delays():
-    clock, told = VirtualClock(), list[tuple[str, str, float]]()
+    clock, reported = VirtualClock(), list[tuple[str, str, float]]()
     starts: list[float] = []
 
     async def body() -> None:
@@ -104,14 +104,14 @@ async def test_persist_begins_again_after_ever_longer_delays():
             body,
             backoff=Backoff(1, 4),
             clock=clock,
-            on_error=lambda name, error, delay: told.append((name, str(error), delay)),
+            on_error=lambda name, error, delay: reported.append((name, str(error), delay)),
         )
     )
     await clock.advance(20)
     await task
     assert starts == [0, 1, 3, 7, 11]
-    assert told[0] == ("watcher", "failure 1", 1)
-    assert [delay for _, _, delay in told] == [1, 2, 4, 4]
+    assert reported[0] == ("watcher", "failure 1", 1)
+    assert [delay for _, _, delay in reported] == [1, 2, 4, 4]
 
 
 async def test_persist_forgives_a_body_that_was_well_for_long():

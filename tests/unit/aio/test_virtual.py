@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from gyrus.aio.virtual import VirtualClock
 
 
-async def test_time_stands_still_until_it_is_told_to_go_on():
+async def test_time_stands_still_until_it_is_advanced():
     start = datetime(2031, 5, 4, tzinfo=UTC)
     clock = VirtualClock(start)
     await clock.settle()

@@ -103,7 +103,7 @@ async def test_an_add_does_not_cancel_a_delay(clock: VirtualClock, shop: Worker)
     assert shop.log == [(0, "a"), (5, "a")]
 
 
-async def test_the_work_says_when_to_look_again(clock: VirtualClock, shop: Worker):
+async def test_the_work_returns_when_to_look_again(clock: VirtualClock, shop: Worker):
     queue = WorkQueue(clock)
     shop.again["a"] = 9
     async with running(queue, shop.handle):
@@ -128,19 +128,19 @@ async def test_failing_work_is_tried_again_ever_later_until_it_succeeds(clock: V
         assert queue.failures("a") == 0
 
 
-async def test_failures_are_told(clock: VirtualClock, shop: Worker):
-    told: list[tuple[str, str, float]] = []
+async def test_failures_are_reported(clock: VirtualClock, shop: Worker):
+    reported: list[tuple[str, str, float]] = []
     queue = WorkQueue(clock, backoff=Backoff(2, 4))
     shop.failing.add("a")
     task = asyncio.create_task(
-        queue.run(1, shop.handle, name="control", on_error=lambda n, e, d: told.append((n, str(e), d)))
+        queue.run(1, shop.handle, name="control", on_error=lambda n, e, d: reported.append((n, str(e), d)))
     )
     queue.add("a")
     await clock.advance(2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert told == [("control: a", "a", 2)]
+    assert reported == [("control: a", "a", 2)]
 
 
 async def test_work_cut_short_is_first_in_the_next_run(clock: VirtualClock, shop: Worker):

@@ -43,7 +43,7 @@ def test_up_only_after_the_upscale_stabilization_period() -> None:
     assert chat.see(6.0, seconds=2).replicas == 6
 
 
-def test_a_dip_begins_the_upscale_stabilization_period_anew() -> None:
+def test_a_dip_begins_the_upscale_stabilization_period_again() -> None:
     chat = settled(4.0, requested=4, window="1s", upscale_stabilization_period="30s")
     chat.see(6.0, seconds=25)
     chat.see(4.0)
@@ -154,7 +154,7 @@ def test_the_last_replica_goes_when_nothing_was_in_flight_for_the_whole_period(f
     assert chat.see(0.0, seconds=1000).replicas == 0
 
 
-def test_it_says_how_long_it_is_idle() -> None:
+def test_it_reports_how_long_it_is_idle() -> None:
     chat = settled(0.0, requested=0, min_replicas=0, downscale_stabilization_period="2m")
     chat.see(0.01)
     decision = chat.see(0.0, seconds=100)
@@ -235,7 +235,7 @@ def test_a_surge_beyond_experience_is_followed_step_by_step() -> None:
 
 
 @pytest.mark.parametrize(("load", "capacity"), [(0.0, 0), (1.0, 1), (2.0, 2)])
-def test_what_has_to_run_is_wanted_even_where_there_is_no_room(load: float, capacity: int) -> None:
+def test_what_has_to_run_is_wanted_even_without_capacity(load: float, capacity: int) -> None:
     chat = settled(load, requested=3, min_replicas=3)
     chat.capacity = capacity
     decision = chat.see(load)
@@ -253,7 +253,7 @@ def test_the_schedule_s_minimum_holds_from_its_time_on() -> None:
     assert chat.see(0.5, seconds=119).replicas == 4
 
 
-def test_what_does_not_fit_is_not_ordered_and_said() -> None:
+def test_what_does_not_fit_is_not_ordered_but_reported() -> None:
     chat = settled(2.0, requested=2, panic_threshold=None, forecast=False)
     chat.capacity = 3
     decision = chat.see(20.0, seconds=600)

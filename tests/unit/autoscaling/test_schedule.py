@@ -72,7 +72,7 @@ def test_of_two_at_one_time_the_later_line_holds() -> None:
     assert least(Schedule([line("0 8 * * *", 3), line("0 8 * * *", 2)]), "2025-11-20T09:00") == 2
 
 
-def test_without_lines_nobody_holds() -> None:
+def test_without_lines_there_is_no_minimum() -> None:
     assert Schedule([]).at(0.0) is None
 
 

@@ -50,7 +50,7 @@ def test_the_number_of_replicas_changes_at_most_once_after_settling(
     assert load <= numbers[-1] <= load + 3 * load**0.5 + 1
 
 
-def test_at_random_hardly_anybody_waits() -> None:
+def test_at_random_hardly_any_request_waits() -> None:
     work = steady(13.0, 1.0, chance=True)
     run = simulated(work)
     late = [

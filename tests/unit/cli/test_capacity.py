@@ -64,21 +64,21 @@ def watched(name: str, what: Callable[[ApiView], bool]) -> None:
         assert any(not isinstance(one, Gone) and what(one.api) for one in seen)
 
 
-def test_a_backend_that_does_not_count_tells_nothing(operator: Operator, gyrus: Gyrus) -> None:
+def test_a_backend_that_does_not_count_reports_nothing(operator: Operator, gyrus: Gyrus) -> None:
     assert gyrus("version", "-o", "json").json["operator"]["capacity"] is None
     assert "machine" not in gyrus("version").out
 
 
-def test_who_waits_is_told_wherever_one_looks(operator: Operator, gyrus: Gyrus) -> None:
+def test_waiting_replicas_are_shown_by_every_command(operator: Operator, gyrus: Gyrus) -> None:
     operator.backend.cores = 0.5
     iris = deploy("iris", 2)
     with Client() as client:
         client.wait("iris", iris.generation, 20)
     deploy("wine", 1)
-    told = "waiting for capacity: needs 0.2 CPU, 0.1 of 0.5 free"
-    watched("wine", lambda api: api.message == told)
-    assert f"wine: {told}" in gyrus("get").out
-    assert told in gyrus("describe", "wine").out
+    reported = "waiting for capacity: needs 0.2 CPU, 0.1 of 0.5 free"
+    watched("wine", lambda api: api.message == reported)
+    assert f"wine: {reported}" in gyrus("get").out
+    assert reported in gyrus("describe", "wine").out
     capacity = gyrus("version", "-o", "json").json["operator"]["capacity"]
     assert capacity["total"] == {"cpu": 0.5, "mem": 0, "gpu": 0}
     assert (capacity["replicas"], capacity["replicas_waiting"]) == (2, 1)

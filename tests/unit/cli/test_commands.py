@@ -68,7 +68,7 @@ def test_get_as_json_holds_what_scripts_rely_on(operator: Operator, gyrus: Gyrus
     assert [each["name"] for each in gyrus("get", "-o", "json").json] == ["iris"]
 
 
-def test_an_unknown_api_is_told_with_the_nearest_name(operator: Operator, gyrus: Gyrus) -> None:
+def test_an_unknown_api_is_reported_with_the_nearest_name(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     for command in (
         ("get",),
@@ -92,7 +92,7 @@ def test_a_wrong_token_names_its_file(operator: Operator, gyrus: Gyrus) -> None:
     assert f"does not accept the token in {operator.home.token}" in ran.err
 
 
-def test_describe_tells_everything(operator: Operator, gyrus: Gyrus) -> None:
+def test_describe_shows_everything(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     [replica] = operator.replica_ids("iris")
     text = gyrus("describe", "iris").out
@@ -139,13 +139,13 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
         "next       warm: forked from a process that has loaded the handler (137 MiB)",
     ):
         assert part in text
-    told = gyrus("describe", "iris", "-o", "json").json
-    assert told["scaling"] == dataclasses.asdict(scaling)
-    assert told["held"] == 2
-    assert told["starts"][1] == {"kind": "warm", "median": 0.09, "last": 0.1, "count": 20}
+    reported = gyrus("describe", "iris", "-o", "json").json
+    assert reported["scaling"] == dataclasses.asdict(scaling)
+    assert reported["held"] == 2
+    assert reported["starts"][1] == {"kind": "warm", "median": 0.09, "last": 0.1, "count": 20}
 
 
-def test_describe_tells_revisions_apart(operator: Operator) -> None:
+def test_describe_distinguishes_revisions(operator: Operator) -> None:
     live(operator)
     old = TrafficView(requests=1200, by_code={"2xx": 1198, "5xx": 2}, p50=1.25, p95=3.0, p99=12.0)
     whole = TrafficView(requests=1210, by_code={"2xx": 1208, "5xx": 2}, p50=1.3, p95=3.1, p99=12.5)
@@ -166,23 +166,23 @@ def test_describe_tells_revisions_apart(operator: Operator) -> None:
     ]
 
 
-def test_events_tell_what_happened(operator: Operator, gyrus: Gyrus) -> None:
+def test_events_show_what_happened(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     headers, *rows = gyrus("events", "iris").out.splitlines()
     assert headers.split() == ["AGE", "REASON", "REPLICA"]
     reasons = [row.split()[1] for row in rows]
     assert sorted(reasons) == ["Deployed", "ReplicaReady", "ReplicaStarted", "RolloutDone"]
-    told = gyrus("events", "iris", "-o", "json").json
-    assert [event["reason"] for event in told] == reasons
-    assert gyrus("events", "iris", "--limit", "1", "-o", "json").json == told[-1:]
-    assert gyrus("events", "iris", "--since", "1h", "-o", "json").json == told
+    reported = gyrus("events", "iris", "-o", "json").json
+    assert [event["reason"] for event in reported] == reasons
+    assert gyrus("events", "iris", "--limit", "1", "-o", "json").json == reported[-1:]
+    assert gyrus("events", "iris", "--since", "1h", "-o", "json").json == reported
     later = gyrus("events", "iris", "--since", "2999-01-01T00:00Z")
     assert (later.code, later.out) == (0, "")
     assert later.err == "iris has no events since then.\n"
     assert gyrus("events", "iris", "--limit", "1001").code == 2
 
 
-def test_describe_tells_why_a_replica_failed(operator: Operator, gyrus: Gyrus) -> None:
+def test_describe_shows_why_a_replica_failed(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     operator.call(lambda: operator.backend.kill(operator.replica_ids("iris")[0]))
     operator.backend.script = fails(
@@ -204,7 +204,7 @@ def test_a_refresh_shows_each_step_and_its_end(operator: Operator, gyrus: Gyrus)
     assert all(line.startswith("iris: iris-2-") for line in ran.err.splitlines() if "draining" not in line)
 
 
-def test_one_that_cannot_be_read_is_told_and_healed(tmp_path: Path, gyrus: Gyrus) -> None:
+def test_one_that_cannot_be_read_is_reported_and_healed(tmp_path: Path, gyrus: Gyrus) -> None:
     with operator_thread(tmp_path / "home") as operator:
         live(operator)
         live(operator, "sound")
@@ -248,7 +248,7 @@ def test_a_rollback_brings_back_the_revision_before(operator: Operator, gyrus: G
     assert "iris has no revision 7" in unknown.err
 
 
-def test_a_failed_rollout_tells_why_and_what_serves(operator: Operator, gyrus: Gyrus) -> None:
+def test_a_failed_rollout_shows_why_and_what_serves(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     operator.backend.script = fails(Reason.IMPORT, "No module named 'torhc'", "Traceback …", "boom")
     ran = gyrus("refresh", "iris")
@@ -261,7 +261,7 @@ def test_a_failed_rollout_tells_why_and_what_serves(operator: Operator, gyrus: G
     )
 
 
-def test_delete_asks_somebody_or_nobody(operator: Operator, gyrus: Gyrus) -> None:
+def test_delete_asks_if_there_is_a_terminal(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     refused = gyrus("delete", "iris")
     assert refused.code == 2
@@ -286,7 +286,7 @@ def test_logs_are_merged_in_the_order_of_time(operator: Operator, gyrus: Gyrus) 
     assert gyrus("logs", "iris", "--since", "10 minutes").code == 2
 
 
-def test_a_replica_that_printed_nothing_is_told_of(operator: Operator, gyrus: Gyrus) -> None:
+def test_a_replica_that_printed_nothing_is_mentioned(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     ran = gyrus("logs", "iris", "--replica", "nope")
     assert (ran.code, ran.out) == (0, "")
@@ -335,7 +335,7 @@ def test_predict_hands_on_bytes(operator: Operator, gyrus: Gyrus, tmp_path: Path
     assert "image/png" in refused.err
 
 
-def test_predict_tells_what_the_api_answered(operator: Operator, gyrus: Gyrus) -> None:
+def test_predict_shows_what_the_api_answered(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     streamed = gyrus("predict", "iris", "{}", "--content-type", "text/event-stream")
     assert streamed.out == "data: 1\n\ndata: 2\n\n"
@@ -351,9 +351,9 @@ def test_predict_refuses_what_it_cannot_read(payload: str, gyrus: Gyrus) -> None
     assert "payload" in ran.err
 
 
-def test_version_tells_the_operators_too(operator: Operator, gyrus: Gyrus) -> None:
-    told = gyrus("version", "-o", "json").json
-    assert told["operator"]["version"] == told["version"]
+def test_version_shows_the_operators_too(operator: Operator, gyrus: Gyrus) -> None:
+    reported = gyrus("version", "-o", "json").json
+    assert reported["operator"]["version"] == reported["version"]
     assert "running" in gyrus("version").out
 
 

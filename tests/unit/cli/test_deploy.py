@@ -79,7 +79,7 @@ def test_each_step_of_each_replica_is_a_line(operator: Operator, gyrus: Gyrus, f
     assert len({replica for _, replica, _ in steps}) == 1
 
 
-def test_a_failed_deploy_says_why_and_that_nothing_serves(
+def test_a_failed_deploy_reports_why_and_that_nothing_serves(
     operator: Operator, gyrus: Gyrus, folder: Path
 ) -> None:
     operator.backend.script = fails(Reason.DEPENDENCIES, "no such package", "× No solution found")
@@ -89,7 +89,7 @@ def test_a_failed_deploy_says_why_and_that_nothing_serves(
     assert "\n\n  × No solution found\n\n  No revision serves iris." in ran.err
 
 
-def test_of_several_every_failure_is_told(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+def test_of_several_every_failure_is_reported(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
     Project(folder).write(handler_api("a"), handler_api("b"))
     operator.backend.script = fails(Reason.INIT, "broken")
     ran = gyrus("deploy", folder)
@@ -116,7 +116,7 @@ def test_a_wait_that_takes_too_long_ends_and_the_rollout_goes_on(
     assert gyrus("get", "iris", "-o", "json").json["status"] == "creating"
 
 
-def test_a_faulty_file_is_told_with_its_places(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+def test_a_faulty_file_is_reported_with_its_places(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
     (folder / "gyrus.yaml").write_text("- name: Iris\n  handler: {pth: handler.py}\n")
     ran = gyrus("deploy", folder)
     assert (ran.code, ran.out) == (2, "")
@@ -141,7 +141,7 @@ def test_a_link_that_leaves_the_folder_is_refused(operator: Operator, gyrus: Gyr
 
 @pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_ctrl_c_says_that_the_rollout_goes_on(operator: Operator, folder: Path) -> None:
+def test_ctrl_c_reports_that_the_rollout_goes_on(operator: Operator, folder: Path) -> None:
     operator.backend.script = never_ready
     process = subprocess.Popen(
         [sys.executable, "-m", "gyrus.cli.main", "deploy", str(folder)],
@@ -151,9 +151,9 @@ def test_ctrl_c_says_that_the_rollout_goes_on(operator: Operator, folder: Path) 
         text=True,
     )
     assert process.stderr
-    said = process.stderr.readline()
-    while "starting" not in said:
-        said = process.stderr.readline()
+    reported = process.stderr.readline()
+    while "starting" not in reported:
+        reported = process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130

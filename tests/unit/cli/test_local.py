@@ -89,7 +89,7 @@ def test_settings_of_an_older_gyrus_are_remembered(home: Home) -> None:
     assert local.choose(home) == PlatformSettings(1001, 1002)
 
 
-def test_overcommit_is_told_to_the_operator(home: Home) -> None:
+def test_overcommit_is_passed_to_the_operator(home: Home) -> None:
     assert "--overcommit" in local.command(home, PlatformSettings(overcommit=True))
     assert "--overcommit" not in local.command(home, PlatformSettings())
 
@@ -155,11 +155,11 @@ def test_an_operator_that_dies_at_its_start_leaves_its_last_words(
     python.write_text("#!/bin/sh\necho no module named gyrus >&2\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(CommandFailure) as told:
+    with pytest.raises(CommandFailure) as reported:
         local.start(home, PlatformSettings())
-    assert told.value.message == "The operator exited during its start."
-    assert told.value.details == "no module named gyrus"
-    assert str(home.operator_log) in told.value.remedy
+    assert reported.value.message == "The operator exited during its start."
+    assert reported.value.details == "no module named gyrus"
+    assert str(home.operator_log) in reported.value.remedy
 
 
 @pytest.mark.processes

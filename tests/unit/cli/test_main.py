@@ -96,13 +96,13 @@ def test_the_environment_of_the_shell_counts(gyrus: Gyrus, monkeypatch: pytest.M
     assert "'nowhere'" in gyrus("get").err
 
 
-def test_a_platform_that_is_down_is_told_with_the_remedy(gyrus: Gyrus) -> None:
+def test_a_platform_that_is_down_is_reported_with_the_remedy(gyrus: Gyrus) -> None:
     ran = gyrus("get", "-o", "json")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == "error: The local platform is not running.\n  Start it with: gyrus up\n"
 
 
-def test_a_bug_is_told_shortly_and_its_details_are_kept(
+def test_a_bug_is_reported_shortly_and_its_details_are_kept(
     gyrus: Gyrus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def broken(self: CliSession) -> None:

@@ -51,17 +51,17 @@ def test_nothing_is_overwritten(gyrus: Gyrus, tmp_path: Path) -> None:
     assert not (tmp_path / "gyrus.yaml").exists()
 
 
-def test_validate_tells_every_fault(gyrus: Gyrus, tmp_path: Path) -> None:
+def test_validate_shows_every_fault(gyrus: Gyrus, tmp_path: Path) -> None:
     file = tmp_path / "gyrus.yaml"
     file.write_text("- name: iris\n  handlr: {path: handler.py}\n  timeout: 5\n")
     ran = gyrus("validate", file)
     assert (ran.code, ran.out) == (2, "")
     assert f"  {file}:2:3: handlr: unknown field" in ran.err
     assert f"  {file}:3:12: timeout: " in ran.err
-    told = gyrus("validate", file, "-o", "json")
-    assert told.code == 2
-    assert told.json["valid"] is False
-    assert {fault["line"] for fault in told.json["faults"]} >= {2, 3}
+    reported = gyrus("validate", file, "-o", "json")
+    assert reported.code == 2
+    assert reported.json["valid"] is False
+    assert {fault["line"] for fault in reported.json["faults"]} >= {2, 3}
 
 
 def test_validate_shows_what_is_fine(gyrus: Gyrus, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_validate_shows_what_is_fine(gyrus: Gyrus, tmp_path: Path) -> None:
     assert gyrus("validate", tmp_path / "flats", "-o", "json").json["apis"][0]["name"] == "flats"
 
 
-def test_validate_without_a_file_says_what_makes_one(gyrus: Gyrus, tmp_path: Path) -> None:
+def test_validate_without_a_file_shows_how_to_create_one(gyrus: Gyrus, tmp_path: Path) -> None:
     ran = gyrus("validate", tmp_path)
     assert ran.code == 2
     assert "gyrus init" in ran.err

@@ -51,16 +51,16 @@ def test_numbers_stay_numbers(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ('{"n": {Tokens}}', "the trace has no column Tokens; it has: service_time, Words"),
         ('{"n": {Words}', "it is not JSON: Expecting ',' delimiter"),
     ],
 )
-def test_a_payload_that_cannot_be(text: str, said: str) -> None:
+def test_a_payload_that_cannot_be(text: str, reported: str) -> None:
     with pytest.raises(BadPayload) as refused:
         Template.parse(text, ["Words"])
-    assert str(refused.value).startswith(said)
+    assert str(refused.value).startswith(reported)
 
 
 # The report
@@ -110,7 +110,7 @@ def test_what_was_not_answered_in_time_is_a_miss(
     assert figures.latency == (0.5, 9.0, 9.0)
 
 
-def test_troubles_alike_are_told_once() -> None:
+def test_troubles_alike_are_reported_once() -> None:
     [first, *others] = Tally(outcomes=OUTCOMES, looks=()).troubles()
     assert (first.cause, first.number, first.example) == ("503 queue-full", 2, "no. 2")
     assert {trouble.number for trouble in others} == {1}
@@ -127,7 +127,7 @@ def test_what_was_looked_at_after_the_last_answer_does_not_count() -> None:
     assert replica_seconds((look(0, 2), look(1, 2), look(2, 5)), 1.5) == 3.0
 
 
-def test_a_sender_that_comes_late_is_told() -> None:
+def test_a_sender_that_comes_late_is_reported() -> None:
     prompt = [outcome(number, 1.0, late=0.001) for number in range(99)]
     assert Tally(outcomes=prompt, looks=()).kept_up
     assert not Tally(outcomes=[*prompt, *(outcome(n, 1.0, late=0.2) for n in (99, 100))], looks=()).kept_up
@@ -240,7 +240,7 @@ def test_payloads_are_filled_from_the_trace(
     ]  # fmt: skip
 
 
-def test_what_failed_is_told_with_an_example(
+def test_what_failed_is_reported_with_an_example(
     gyrus: Gyrus, iris: str, trace: Path, operator: Operator
 ) -> None:
     with serving() as endpoint:
@@ -254,7 +254,7 @@ def test_what_failed_is_told_with_an_example(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "reported"),
     [
         (("--payload", "{Tokens}"), "--payload: the trace has no column Tokens"),
         (("--payload", '{"s": {service_time}}'), "no --service-time is given"),
@@ -265,10 +265,10 @@ def test_what_failed_is_told_with_an_example(
         (("--plot", "run.gif"), "neither an .svg nor a .png"),
     ],
 )
-def test_wrong_input(gyrus: Gyrus, iris: str, trace: Path, arguments: Sequence[str], said: str) -> None:
+def test_wrong_input(gyrus: Gyrus, iris: str, trace: Path, arguments: Sequence[str], reported: str) -> None:
     ran = gyrus("replay", iris, "--trace", trace, *arguments)
     assert ran.code == 2
-    assert said in ran.err
+    assert reported in ran.err
     assert ran.out == ""
 
 

@@ -42,11 +42,11 @@ def test_the_table_has_a_line_for_each_policy(gyrus: Gyrus, folder: Path) -> Non
 
 
 def test_json_has_what_scripts_rely_on(gyrus: Gyrus, folder: Path) -> None:
-    told = gyrus(
+    reported = gyrus(
         *arguments(folder, "--policy", "fixed:8", "--slo", "1.5s", "--price", "3.6", "-o", "json")
     ).json
-    assert (told["trace"], told["requests"], told["slo"]) == ("trace.csv", 200, 1.5)
-    [policy] = told["policies"]
+    assert (reported["trace"], reported["requests"], reported["slo"]) == ("trace.csv", 200, 1.5)
+    [policy] = reported["policies"]
     assert policy["policy"] == "fixed:8"
     assert policy["slo_misses"] == 66  # those that take 2 s
     assert policy["replica_hours"] == pytest.approx(8 * 51.25 / 3600)
@@ -54,7 +54,7 @@ def test_json_has_what_scripts_rely_on(gyrus: Gyrus, folder: Path) -> None:
     assert policy["p95_wait"] == 0
 
 
-def test_a_comparison_tells_the_distance_to_clairvoyant(gyrus: Gyrus, folder: Path) -> None:
+def test_a_comparison_shows_the_distance_to_clairvoyant(gyrus: Gyrus, folder: Path) -> None:
     ran = gyrus(*arguments(folder, "--compare"))
     assert ran.code == 0
     first, second = ran.out.split("\n\n")[1:]
@@ -66,9 +66,9 @@ def test_a_comparison_tells_the_distance_to_clairvoyant(gyrus: Gyrus, folder: Pa
 
 def test_a_part_of_the_trace_thinner_and_faster(gyrus: Gyrus, folder: Path) -> None:
     more = ("--policy", "fixed:9", "--first", "40s", "--scale", "25%", "--speed", "2x", "-o", "json")
-    told = gyrus(*arguments(folder, *more)).json
-    assert told["requests"] == 40
-    assert told["policies"][0]["replica_seconds"] == pytest.approx(9 * (156 / 4 / 2 + 0), rel=0.1)
+    reported = gyrus(*arguments(folder, *more)).json
+    assert reported["requests"] == 40
+    assert reported["policies"][0]["replica_seconds"] == pytest.approx(9 * (156 / 4 / 2 + 0), rel=0.1)
 
 
 def test_equal_seeds_give_equal_results(gyrus: Gyrus, folder: Path) -> None:
@@ -88,23 +88,23 @@ def test_a_picture_is_drawn(gyrus: Gyrus, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_search_tells_settings_to_paste(gyrus: Gyrus, folder: Path) -> None:
+def test_the_search_shows_settings_to_paste(gyrus: Gyrus, folder: Path) -> None:
     more = ("--tune", "--slo", "4s", "--slo-ratio", "10%")
     ran = gyrus(*arguments(folder, *more))
     assert ran.code == 0
     assert ran.out.startswith("autoscaling:\n  ")
     assert "settings meet the goal" in ran.err or "these meet the goal" in ran.err
-    told = gyrus(*arguments(folder, *more, "-o", "json")).json
-    assert told["met"]
-    assert [each["policy"] for each in told["policies"]] == ["present", "tuned"]
-    assert told["policies"][1]["slo_miss_ratio"] <= 0.1
-    assert told["tried"] > 20
-    for name, value in told["autoscaling"].items():
+    reported = gyrus(*arguments(folder, *more, "-o", "json")).json
+    assert reported["met"]
+    assert [each["policy"] for each in reported["policies"]] == ["present", "tuned"]
+    assert reported["policies"][1]["slo_miss_ratio"] <= 0.1
+    assert reported["tried"] > 20
+    for name, value in reported["autoscaling"].items():
         assert f"  {name}: {value}" in ran.out
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "reported"),
     [
         (("--policy", "magic"), "'magic' is not a policy; the policies are gyrus, cortex"),
         (("--policy", "fixed:99999"), "is too many replicas"),
@@ -125,11 +125,13 @@ def test_the_search_tells_settings_to_paste(gyrus: Gyrus, folder: Path) -> None:
         (("--tune", "--compare"), "--tune cannot be combined with --policy"),
     ],
 )
-def test_wrong_input_is_one_clear_error(gyrus: Gyrus, folder: Path, more: tuple[str, ...], said: str) -> None:
+def test_wrong_input_is_one_clear_error(
+    gyrus: Gyrus, folder: Path, more: tuple[str, ...], reported: str
+) -> None:
     ran = gyrus(*arguments(folder, *more))
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: ")
-    assert said in ran.err
+    assert reported in ran.err
 
 
 def test_several_apis_are_listed(gyrus: Gyrus, folder: Path) -> None:
@@ -171,7 +173,7 @@ def test_a_renderer_makes_the_png_or_its_words_are_shown(
     assert "cannot stat" in ran.err
 
 
-def test_the_yaml_s_own_faults_are_told(gyrus: Gyrus, folder: Path) -> None:
+def test_the_yaml_s_own_faults_are_reported(gyrus: Gyrus, folder: Path) -> None:
     (folder / "gyrus.yaml").write_text(
         "- {name: chat, kind: RealtimeAPI, handler: {path: handler.py}, timeout: 5}\n"
     )

@@ -96,10 +96,10 @@ def test_the_same_deploy_again_changes_nothing(client: Client) -> None:
 def test_a_project_is_uploaded_once(client: Client, tmp_path: Path) -> None:
     folder = project(tmp_path)
     (folder / "weights").write_bytes(bytes(3 * 1024 * 1024))
-    told: list[tuple[int, int]] = []
-    [deployed] = client.deploy(folder, on_upload=lambda sent, total: told.append((sent, total)))
+    reported: list[tuple[int, int]] = []
+    [deployed] = client.deploy(folder, on_upload=lambda sent, total: reported.append((sent, total)))
     assert deployed.changed
-    assert [sent for sent, _ in told] == [1 << 20, 2 << 20, 3 << 20, told[-1][1]]
+    assert [sent for sent, _ in reported] == [1 << 20, 2 << 20, 3 << 20, reported[-1][1]]
     [again] = client.deploy(
         folder / "gyrus.yaml", on_upload=lambda sent, total: pytest.fail("it was uploaded again")
     )
@@ -109,9 +109,9 @@ def test_a_project_is_uploaded_once(client: Client, tmp_path: Path) -> None:
 def test_too_large_a_project_is_refused_in_the_middle_of_its_upload(client: Client, tmp_path: Path) -> None:
     folder = project(tmp_path)
     (folder / "weights").write_bytes(bytes(PACKAGE_LIMIT))
-    with pytest.raises(Invalid) as told:
+    with pytest.raises(Invalid) as reported:
         client.deploy(folder)
-    assert told.value.problem.status == 413
+    assert reported.value.problem.status == 413
 
 
 def test_a_faulty_project_is_never_sent(client: Client, tmp_path: Path) -> None:
@@ -121,23 +121,23 @@ def test_a_faulty_project_is_never_sent(client: Client, tmp_path: Path) -> None:
         client.deploy(folder)
 
 
-def test_a_failed_rollout_tells_why_and_what_serves(operator: Operator, client: Client) -> None:
+def test_a_failed_rollout_shows_why_and_what_serves(operator: Operator, client: Client) -> None:
     live(client)
     operator.backend.script = fails(Reason.IMPORT, "No module named 'torhc'", "Traceback …", "boom")
     [deployed] = deploy(client, spec(env={"A": "b"}))
-    with pytest.raises(RolloutFailed) as told:
+    with pytest.raises(RolloutFailed) as reported:
         client.wait("iris", deployed.generation, 20)
-    assert told.value.reason == "Revision 2 did not become ready (ImportError): No module named 'torhc'."
-    assert told.value.last_lines == ("Traceback …", "boom")
-    assert told.value.serving == 1
+    assert reported.value.reason == "Revision 2 did not become ready (ImportError): No module named 'torhc'."
+    assert reported.value.last_lines == ("Traceback …", "boom")
+    assert reported.value.serving == 1
 
 
 def test_of_a_first_rollout_that_fails_nothing_serves(operator: Operator, client: Client) -> None:
     operator.backend.script = fails(Reason.INIT, "no such file")
     [deployed] = deploy(client)
-    with pytest.raises(RolloutFailed) as told:
+    with pytest.raises(RolloutFailed) as reported:
         client.wait("iris", deployed.generation, 20)
-    assert told.value.serving is None
+    assert reported.value.serving is None
 
 
 def test_a_wait_for_a_rollout_that_another_replaced_ends(operator: Operator, client: Client) -> None:
@@ -184,7 +184,7 @@ def test_rollback_refresh_and_history(client: Client) -> None:
     ]
 
 
-def test_a_watch_tells_each_change_and_the_end(operator: Operator, client: Client) -> None:
+def test_a_watch_reports_each_change_and_the_end(operator: Operator, client: Client) -> None:
     live(client)
     seen: list[object] = []
     for state in client.watch("iris", timeout=20):
@@ -221,9 +221,9 @@ def test_logs_that_are_followed_go_on(operator: Operator, client: Client) -> Non
 
 
 def test_unknown_names(client: Client) -> None:
-    with pytest.raises(UnknownApi) as told:
+    with pytest.raises(UnknownApi) as reported:
         client.describe("irsi")
-    assert told.value.name == "irsi"
+    assert reported.value.name == "irsi"
     live(client)
     with pytest.raises(NotFound, match="revision 7"):
         client.rollback("iris", 7)
@@ -242,12 +242,12 @@ def test_a_specification_that_the_operator_refuses(client: Client) -> None:
 
 def test_a_wrong_token_is_named(operator: Operator) -> None:
     environment = Environment("local", operator.url, "wrong", "the token in /home/x/.gyrus/token")
-    with Client(environment) as client, pytest.raises(Unauthorized) as told:
+    with Client(environment) as client, pytest.raises(Unauthorized) as reported:
         client.apis()
-    assert "does not accept the token in /home/x/.gyrus/token" in str(told.value)
+    assert "does not accept the token in /home/x/.gyrus/token" in str(reported.value)
 
 
-def test_nobody_there_is_told_at_once() -> None:
+def test_a_missing_server_is_reported_at_once() -> None:
     with closed_port() as port, Client.at(f"http://127.0.0.1:{port}", TOKEN) as client:
         with pytest.raises(OperatorUnreachable, match=f"No operator answers at http://127.0.0.1:{port}"):
             client.apis()
@@ -255,7 +255,7 @@ def test_nobody_there_is_told_at_once() -> None:
             next(client.watch_all())
 
 
-def test_something_else_there_is_told(operator: Operator) -> None:
+def test_another_server_there_is_reported(operator: Operator) -> None:
     with Client.at(operator.gateway, TOKEN) as client, pytest.raises(UnexpectedAnswer):
         client.apis()
 
@@ -280,11 +280,11 @@ def test_predictions(client: Client) -> None:
 
 def test_a_prediction_that_fails_has_the_problem(client: Client) -> None:
     live(client)
-    with pytest.raises(PredictionFailed) as told:
+    with pytest.raises(PredictionFailed) as reported:
         client.call("iris", b"", "text/x-problem")
-    assert told.value.status == 422
-    assert told.value.problem is not None
-    assert told.value.problem.detail == "area: is missing"
+    assert reported.value.status == 422
+    assert reported.value.problem is not None
+    assert reported.value.problem.detail == "area: is missing"
 
 
 def test_an_endpoint_that_does_not_answer(operator: Operator, client: Client) -> None:

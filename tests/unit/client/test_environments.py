@@ -57,10 +57,10 @@ def test_an_environment_that_is_removed_is_no_longer_in_use() -> None:
     assert known.current == "local"
 
 
-def test_an_unknown_name_is_told_with_those_that_are_known() -> None:
-    with pytest.raises(UnknownEnvironment) as told:
+def test_an_unknown_name_is_reported_with_those_that_are_known() -> None:
+    with pytest.raises(UnknownEnvironment) as reported:
         Environments().added("production", PRODUCTION).choose("prod")
-    assert str(told.value) == (
+    assert str(reported.value) == (
         "There is no environment named 'prod'. Known are: local, production. Add one with: gyrus env add"
     )
 
@@ -81,10 +81,10 @@ def test_a_damaged_file_is_named(home: Home) -> None:
         Environments.load(home)
 
 
-def test_a_local_platform_that_is_down_is_told_with_the_remedy(home: Home) -> None:
-    with pytest.raises(OperatorUnreachable) as told:
+def test_a_local_platform_that_is_down_is_reported_with_the_remedy(home: Home) -> None:
+    with pytest.raises(OperatorUnreachable) as reported:
         Environments().resolve("local", home)
-    assert str(told.value) == "The local platform is not running. Start it with: gyrus up"
+    assert str(reported.value) == "The local platform is not running. Start it with: gyrus up"
 
 
 def test_a_token_is_not_shown_by_accident(home: Home) -> None:

@@ -42,7 +42,7 @@ def test_only_what_is_new_is_asked_for(operator: Operator, client: Client) -> No
 
 
 @pytest.mark.parametrize("limit", [0, 1, 100])
-def test_the_past_is_told_once(operator: Operator, client: Client, limit: int) -> None:
+def test_the_past_is_reported_once(operator: Operator, client: Client, limit: int) -> None:
     deploy(client)
     past = client.events("iris", limit=limit)
     events = client.follow_events("iris", limit=limit)
@@ -51,7 +51,7 @@ def test_the_past_is_told_once(operator: Operator, client: Client, limit: int) -
     assert next(events).reason == "Refreshed"
 
 
-def test_an_event_that_happens_again_is_told_again(operator: Operator, client: Client) -> None:
+def test_an_event_that_happens_again_is_reported_again(operator: Operator, client: Client) -> None:
     deploy(client)
     events = client.follow_events("iris", limit=0)
     for count in (1, 2, 3):

@@ -177,7 +177,7 @@ async def test_it_decides_every_second_and_averages_the_looks_between() -> None:
         assert at.samples[-1].in_flight == 2.5
 
 
-async def test_what_a_sample_says() -> None:
+async def test_what_a_sample_contains() -> None:
     async with stage() as at:
         await at.deploy(max_concurrency=2)
         at.see(9)
@@ -344,7 +344,7 @@ async def test_a_verdict_that_was_overtaken_is_written_at_once() -> None:
         assert (await at.api()).outcome is Outcome.DONE
 
 
-async def test_one_apis_failure_harms_no_other_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_apis_failure_harms_no_other_and_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     async with stage() as at:
         await at.deploy(name="faulty")
         await at.deploy()
@@ -353,8 +353,8 @@ async def test_one_apis_failure_harms_no_other_and_is_told_once(caplog: pytest.L
         with caplog.at_level(logging.ERROR):
             await at.clock.advance(5)
         assert (await at.api()).replicas == 4
-        told = [record.message for record in caplog.records if "faulty" in record.message]
-        assert told == ["cannot decide the number of replicas of faulty; it stays unchanged"]
+        reported = [record.message for record in caplog.records if "faulty" in record.message]
+        assert reported == ["cannot decide the number of replicas of faulty; it stays unchanged"]
 
 
 class Flickering(MemoryStore):
@@ -418,19 +418,19 @@ async def test_records_are_not_read_again_while_nothing_changes() -> None:
         assert store.lists == lists
 
 
-async def test_a_shortage_is_told_once_an_episode() -> None:
+async def test_a_shortage_is_reported_once_an_episode() -> None:
     async with stage() as at:
         await at.deploy()
         at.capacity = 2
         at.see(5)
         await at.clock.advance(30)
-        told = ["No capacity for more replicas: desired 5, set to 2: there is room for 2"]
-        assert await at.events("NoCapacity") == told
+        reported = ["No capacity for more replicas: desired 5, set to 2: there is room for 2"]
+        assert await at.events("NoCapacity") == reported
         at.see(1)
         await at.clock.advance(30)
         at.see(5)
         await at.clock.advance(30)
-        assert await at.events("NoCapacity") == told
+        assert await at.events("NoCapacity") == reported
         at.see(1)
         await at.clock.advance(100)
         at.see(5)
@@ -474,8 +474,8 @@ async def test_scaling_down_stops_only_what_no_request_can_reach() -> None:
         await at.clock.advance(2)
         everything = at.board.reachable_of("iris")
         at.see(1)
-        listener_told = replace(at.board.routes["iris"])
+        listener_reported = replace(at.board.routes["iris"])
         await at.clock.advance(2)
-        assert len(listener_told.endpoints) == 3
+        assert len(listener_reported.endpoints) == 3
         assert len(everything - at.board.reachable_of("iris")) == 2
         assert at.phases() == [Phase.READY]

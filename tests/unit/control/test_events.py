@@ -25,7 +25,7 @@ def beside_another(process: ProcessStatus) -> Replica:
     return replica("r", restarts=process.restarts, processes=processes)
 
 
-def told(*samples: Replica) -> list[tuple[str, str, str]]:
+def reported(*samples: Replica) -> list[tuple[str, str, str]]:
     """The events between one look and the next."""
     events = [
         event
@@ -36,32 +36,32 @@ def told(*samples: Replica) -> list[tuple[str, str, str]]:
     return [(event.type, event.reason, event.message) for event in events]
 
 
-def test_a_process_that_dies_beside_others_is_told() -> None:
-    assert told(*map(beside_another, (READY, KILLED, STARTING, BACK, BACK))) == [
+def test_a_process_that_dies_beside_others_is_reported() -> None:
+    assert reported(*map(beside_another, (READY, KILLED, STARTING, BACK, BACK))) == [
         ("warning", "Killed", "Process 0 of replica r: it was killed by SIGKILL"),
         ("normal", "ProcessReady", "Process 0 of replica r is ready again (restarts so far: 1)"),
     ]
 
 
-def test_a_restart_too_quick_to_be_seen_is_told() -> None:
-    [(_, reason, _)] = told(beside_another(READY), beside_another(BACK))
+def test_a_restart_too_quick_to_be_seen_is_reported() -> None:
+    [(_, reason, _)] = reported(beside_another(READY), beside_another(BACK))
     assert reason == "ProcessReady"
 
 
 def test_a_process_that_starts_for_the_first_time_is_no_news() -> None:
     first = dataclasses.replace(STARTING, restarts=0, reason=None)
-    assert told(beside_another(first), beside_another(READY)) == []
+    assert reported(beside_another(first), beside_another(READY)) == []
 
 
-def test_the_only_process_is_told_of_once() -> None:
+def test_the_only_process_is_reported_once() -> None:
     alone = replica("r", phase=Phase.BACKOFF, reason=Reason.KILLED, processes=(KILLED,))
     starting = replica("r", phase=Phase.STARTING, processes=(STARTING,))
     ready = replica("r", processes=(BACK,))
-    reasons = [reason for _, reason, _ in told(replica("r", processes=(READY,)), alone, starting, ready)]
+    reasons = [reason for _, reason, _ in reported(replica("r", processes=(READY,)), alone, starting, ready)]
     assert reasons == ["Killed", "ReplicaRestarted", "ReplicaReady"]
 
 
-def test_a_change_of_number_tells_its_rule_and_what_it_was_decided_upon() -> None:
+def test_a_change_of_number_shows_its_rule_and_what_it_was_decided_upon() -> None:
     decision = Decision(
         at=0,
         was=3,

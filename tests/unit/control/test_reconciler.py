@@ -59,7 +59,7 @@ class Bench:
         """Of the stored events, each as often as it has happened."""
         return [e.reason for e in await self.store.events("iris") for _ in range(e.count)]
 
-    async def told(self, last: str) -> list[str]:
+    async def reported(self, last: str) -> list[str]:
         """The reasons of all events, as soon as ``last`` is one of them."""
         async with asyncio.timeout(10):
             with self.board.event_signals.listen() as listener:
@@ -96,7 +96,7 @@ def ended(api: Api | None) -> bool:
     return api is not None and api.outcome is not Outcome.PROGRESSING
 
 
-async def test_a_deploy_comes_live_and_its_story_is_told(tmp_path: Path) -> None:
+async def test_a_deploy_comes_live_and_its_events_are_recorded(tmp_path: Path) -> None:
     async with bench(tmp_path) as at:
         await at.deploy()
         api = await at.until(ended)
@@ -105,10 +105,10 @@ async def test_a_deploy_comes_live_and_its_story_is_told(tmp_path: Path) -> None
         assert api.live == api.target
         [replica] = at.board.replicas["iris"]
         assert at.board.routes["iris"].endpoints == frozenset(replica.status.endpoints)
-        assert await at.told("RolloutDone") == ["ReplicaStarted", "ReplicaReady", "RolloutDone"]
+        assert await at.reported("RolloutDone") == ["ReplicaStarted", "ReplicaReady", "RolloutDone"]
 
 
-async def test_a_broken_update_falls_back_and_says_why(tmp_path: Path) -> None:
+async def test_a_broken_update_falls_back_and_reports_why(tmp_path: Path) -> None:
     async with bench(tmp_path) as at:
         await at.deploy()
         await at.until(ended)
@@ -154,7 +154,7 @@ async def test_what_is_live_is_expected_until_it_is_deleted(tmp_path: Path) -> N
         assert not at.backend.expected
 
 
-async def test_that_nothing_can_be_parked_is_told_once(tmp_path: Path) -> None:
+async def test_an_impossible_fork_server_is_reported_once(tmp_path: Path) -> None:
     async with bench(tmp_path) as at:
         await at.deploy()
         await at.until(ended)
@@ -164,7 +164,7 @@ async def test_that_nothing_can_be_parked_is_told_once(tmp_path: Path) -> None:
         at.backend.views["iris"] = impossible
         for _ in range(2):
             at.backend.changes.notify("iris")
-            assert (await at.told("ColdStarts")).count("ColdStarts") == 1
+            assert (await at.reported("ColdStarts")).count("ColdStarts") == 1
         assert at.board.fork_servers["iris"] == impossible
         (event,) = [e for e in await at.store.events("iris") if e.reason == "ColdStarts"]
         assert event.message == "Replicas start cold: importing handler.py started 1 thread: a"
@@ -183,7 +183,7 @@ async def test_a_replica_that_dies_leaves_the_route_and_comes_back(tmp_path: Pat
         at.backend.release(replica.id)
         await at.until(lambda _: at.board.replicas["iris"][0].status.phase is Phase.READY)
         assert at.board.routes["iris"].endpoints
-        assert "Killed" in await at.told("ReplicaRestarted")
+        assert "Killed" in await at.reported("ReplicaRestarted")
 
 
 async def test_the_next_operator_restores_routes_before_it_acts(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_the_next_operator_restores_routes_before_it_acts(tmp_path: Path) 
         assert board.replicas == replicas
 
 
-async def test_replicas_that_nobody_wants_are_ended(tmp_path: Path) -> None:
+async def test_unwanted_replicas_are_ended(tmp_path: Path) -> None:
     async with bench(tmp_path) as at:
         await at.deploy()
         await at.until(ended)
@@ -215,13 +215,13 @@ async def test_replicas_that_nobody_wants_are_ended(tmp_path: Path) -> None:
                     await listener.wait()
 
 
-class NoRoomForEvents(MemoryStore):
+class FullForEvents(MemoryStore):
     async def record(self, *events: Event) -> tuple[Event, ...]:
         raise StorageFull("the disk is full")
 
 
 async def test_a_full_disk_does_not_make_control_blind() -> None:
-    async with controlled(NoRoomForEvents(), MemoryBackend()) as at:
+    async with controlled(FullForEvents(), MemoryBackend()) as at:
         await at.deploy()
         await at.until(ended)
         [replica] = at.board.replicas["iris"]
@@ -231,7 +231,7 @@ async def test_a_full_disk_does_not_make_control_blind() -> None:
         assert not at.board.routes["iris"].endpoints
 
 
-class NoRoomForReplicas(MemoryBackend):
+class FullForReplicas(MemoryBackend):
     full = False
 
     async def start(self, order: ReplicaOrder) -> None:
@@ -241,7 +241,7 @@ class NoRoomForReplicas(MemoryBackend):
 
 
 async def test_a_replica_that_cannot_be_started_does_not_make_control_blind() -> None:
-    backend = NoRoomForReplicas()
+    backend = FullForReplicas()
     async with controlled(MemoryStore(), backend) as at:
         await at.deploy()
         await at.until(ended)
@@ -252,10 +252,10 @@ async def test_a_replica_that_cannot_be_started_does_not_make_control_blind() ->
         backend.kill(replica.id)
         await at.until(lambda _: at.board.replicas["iris"][0].status.phase is Phase.BACKOFF)
         assert not at.board.routes["iris"].endpoints
-        assert "Killed" in await at.told("Killed")
+        assert "Killed" in await at.reported("Killed")
 
 
-async def test_an_update_on_a_full_machine_goes_through_and_says_how(tmp_path: Path) -> None:
+async def test_an_update_on_a_full_machine_goes_through_and_reports_how(tmp_path: Path) -> None:
     async with bench(tmp_path, MemoryBackend(cores=0.4)) as at:
         await at.deploy(autoscaling={"min_replicas": 2})
         await at.until(lambda api: api is not None and api.outcome is Outcome.DONE)

@@ -55,16 +55,16 @@ def test_nothing_stands_in_for_what_speaks_http2() -> None:
     grpc = RealtimeSpec.model_validate(
         {"name": "iris", "process": {"command": ["serve"], "protocol": "http2"}, "max_concurrency": None}
     )
-    told = route(situation(spec=grpc), frozenset())
-    assert told.endpoints == frozenset()
-    assert told.queueing is None
+    reported = route(situation(spec=grpc), frozenset())
+    assert reported.endpoints == frozenset()
+    assert reported.queueing is None
 
 
 def test_deleted_api_is_not_routed_to_the_activator() -> None:
     assert plan(situation(of=api(live=1, outcome=Outcome.DONE, deleting=True)), NOW).route is None
 
 
-def test_gate_is_told_what_it_goes_by() -> None:
+def test_the_gate_gets_what_it_needs() -> None:
     queueing = route(
         situation(spec=spec(max_concurrency=3, max_queue_length=7, max_hold="2s")), frozenset()
     ).queueing
@@ -83,7 +83,7 @@ def test_gate_is_told_what_it_goes_by() -> None:
         (Outcome.PROGRESSING, None, [Phase.FAILED], False),
     ],
 )
-def test_only_what_can_never_start_is_hopeless(
+def test_only_what_can_never_start_is_unavailable(
     outcome: Outcome, live: int | None, phases: list[Phase], given_up: bool
 ) -> None:
     failed = api(live=live, outcome=outcome, message="ImportError: no module.\nTraceback")
@@ -114,10 +114,10 @@ def pool(route: Route, id: str) -> Pool:
 
 
 def test_an_update_has_two_pools_the_newest_first_and_weights_by_their_replicas() -> None:
-    told = rolling(replica("r1"), replica("r2"), replica("r3"), of_generation("n1", 2))
-    assert [(each.generation, each.revision) for each in told.pools] == [(2, 2), (1, 1)]
-    assert pool(told, "iris/2").replicas == {"unix:/run/n1.0.sock"}
-    assert weights(told) == {"iris/2": 2500, "iris/1": 7500}
+    reported = rolling(replica("r1"), replica("r2"), replica("r3"), of_generation("n1", 2))
+    assert [(each.generation, each.revision) for each in reported.pools] == [(2, 2), (1, 1)]
+    assert pool(reported, "iris/2").replicas == {"unix:/run/n1.0.sock"}
+    assert weights(reported) == {"iris/2": 2500, "iris/1": 7500}
 
 
 def test_weights_are_by_slots_where_all_have_some() -> None:
@@ -135,13 +135,13 @@ def test_slots_are_shared_by_a_replica_s_processes() -> None:
     handler = {"path": "handler.py", "processes": 2}
     endpoints = ("unix:/run/n1.0.sock", "unix:/run/n1.1.sock")
     new = of_generation("n1", 2, endpoints=endpoints)
-    told = rolling(
+    reported = rolling(
         replica("r1"),
         new,
         live_spec=spec(max_concurrency=2),
         target_spec=spec(handler=handler, max_concurrency=2),
     )
-    assert weights(told) == {"iris/2": 5000, "iris/1": 5000}
+    assert weights(reported) == {"iris/2": 5000, "iris/1": 5000}
 
 
 @given(st.dictionaries(st.integers(1, 9), st.integers(1, 5000), min_size=1))
@@ -155,17 +155,17 @@ def test_weights_add_up_and_none_is_nothing(capacities: dict[int, int]) -> None:
 
 
 def test_pool_of_the_target_is_there_before_its_first_replica_and_gets_nothing() -> None:
-    told = rolling(replica("r1"), of_generation("n1", 2, Phase.STARTING))
-    assert weights(told) == {"iris/2": 0, "iris/1": 10_000}
-    assert pool(told, "iris/2").endpoints == {"unix:/run/r1.0.sock"}
+    reported = rolling(replica("r1"), of_generation("n1", 2, Phase.STARTING))
+    assert weights(reported) == {"iris/2": 0, "iris/1": 10_000}
+    assert pool(reported, "iris/2").endpoints == {"unix:/run/r1.0.sock"}
 
 
 def test_pool_whose_last_replica_leaves_falls_back_to_the_others() -> None:
     replicas = replica("r1"), of_generation("n1", 2)
-    told = rolling(*replicas, retiring=frozenset({"r1"}))
-    assert weights(told) == {"iris/2": 10_000, "iris/1": 0}
-    assert pool(told, "iris/1").endpoints == {"unix:/run/n1.0.sock"}
-    assert pool(told, "iris/1").replicas == frozenset()
+    reported = rolling(*replicas, retiring=frozenset({"r1"}))
+    assert weights(reported) == {"iris/2": 10_000, "iris/1": 0}
+    assert pool(reported, "iris/1").endpoints == {"unix:/run/n1.0.sock"}
+    assert pool(reported, "iris/1").replicas == frozenset()
     drained = rolling(replica("r1", phase=Phase.DRAINING), of_generation("n1", 2))
     assert pool(drained, "iris/1").endpoints == {"unix:/run/n1.0.sock"}
     gone = rolling(of_generation("n1", 2))
@@ -173,9 +173,9 @@ def test_pool_whose_last_replica_leaves_falls_back_to_the_others() -> None:
 
 
 def test_activator_stands_in_for_every_pool_where_none_has_a_replica() -> None:
-    told = rolling(replica("r1", phase=Phase.BACKOFF), of_generation("n1", 2, Phase.STARTING))
-    assert weights(told) == {"iris/2": 10_000, "iris/1": 0}
-    assert {each.endpoints for each in told.pools} == {frozenset({ACTIVATOR})}
+    reported = rolling(replica("r1", phase=Phase.BACKOFF), of_generation("n1", 2, Phase.STARTING))
+    assert weights(reported) == {"iris/2": 10_000, "iris/1": 0}
+    assert {each.endpoints for each in reported.pools} == {frozenset({ACTIVATOR})}
 
 
 def test_pools_speak_their_own_protocol_and_do_not_stand_in_for_others() -> None:
@@ -183,15 +183,15 @@ def test_pools_speak_their_own_protocol_and_do_not_stand_in_for_others() -> None
         {"name": "iris", "process": {"command": ["serve"], "protocol": "http2"}, "max_concurrency": None}
     )
     replicas = replica("r1", phase=Phase.DRAINING), of_generation("n1", 2)
-    told = rolling(*replicas, target_spec=grpc)
-    assert [each.protocol for each in told.pools] == ["http2", "http1"]
-    assert pool(told, "iris/1").endpoints == {ACTIVATOR}
+    reported = rolling(*replicas, target_spec=grpc)
+    assert [each.protocol for each in reported.pools] == ["http2", "http1"]
+    assert pool(reported, "iris/1").endpoints == {ACTIVATOR}
 
 
 def test_a_replica_of_neither_target_nor_live_has_its_own_specification() -> None:
     superseded = spec(max_concurrency=7)
-    told = rolling(replica("r1"), of_generation("n2", 2), target=3, specs={2: superseded})
-    queueing = pool(told, "iris/2").queueing
+    reported = rolling(replica("r1"), of_generation("n2", 2), target=3, specs={2: superseded})
+    queueing = pool(reported, "iris/2").queueing
     assert queueing
     assert queueing.slots == 7
-    assert [each.generation for each in told.pools] == [3, 2, 1]
+    assert [each.generation for each in reported.pools] == [3, 2, 1]

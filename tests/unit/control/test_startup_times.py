@@ -58,7 +58,7 @@ async def test_a_start_lasts_until_requests_reach_the_replica() -> None:
     assert watch.board.starts["iris"] == cold(2.5)
 
 
-async def test_warm_starts_are_told_from_cold_ones() -> None:
+async def test_warm_starts_are_distinguished_from_cold_ones() -> None:
     watch = await startup_timer()
     watch.ordered("iris", "r1")
     await watch.look(situation(replica("r1", start=StartKind.WARM)))
@@ -96,13 +96,13 @@ async def test_each_revision_has_its_own() -> None:
     assert watch.board.starts["iris"] == cold(0)
 
 
-class NoRoom(MemoryStore):
+class Full(MemoryStore):
     async def record_start(self, start: StartupTime) -> None:
         raise StorageFull("the disk is full")
 
 
 async def test_a_full_disk_costs_memory_alone() -> None:
-    watch = await startup_timer(NoRoom())
+    watch = await startup_timer(Full())
     watch.ordered("iris", "r1")
     await watch.look(situation(replica("r1")))
     assert watch.board.starts["iris"] == cold(0)

@@ -18,7 +18,7 @@ def test_it_averages_what_was_seen_since_the_last_time() -> None:
     assert samples.take() == TrafficSample(1, 1)
 
 
-def test_where_nobody_could_look_nothing_is_known() -> None:
+def test_without_an_observation_nothing_is_known() -> None:
     samples = TrafficSampler()
     samples.add(None, 0)
     assert samples.take() is None

@@ -100,7 +100,7 @@ class TestRoute:
         assert route.queueing
         assert route.queueing.unavailable_reason.startswith("Revision 1 cannot be read: warp")
 
-    def test_a_document_that_says_nothing_has_the_defaults(self) -> None:
+    def test_an_empty_document_has_the_defaults(self) -> None:
         nothing = UnreadableSpec(reason="no JSON", endpoint_path="/iris", document={})
         route = unreadable.route(situation(replica("r1"), broken=nothing), frozenset())
         assert (route.timeout, route.idempotent, route.pools[0].protocol) == (60.0, False, "http1")

@@ -34,7 +34,7 @@ class Bench:
         self.project.mkdir()
         self.wheels.mkdir()
         self.environ = os.environ | {"PIP_FIND_LINKS": str(self.wheels)}
-        self.shelf = self.new_shelf()
+        self.cache = self.new_cache()
 
     @property
     def project(self) -> Path:
@@ -48,7 +48,7 @@ class Bench:
     def home(self) -> Home:
         return Home(self.root / "home")
 
-    def new_shelf(self) -> EnvironmentCache:
+    def new_cache(self) -> EnvironmentCache:
         home = self.home
         return EnvironmentCache(home.python_environments, home.runtimes, SystemClock(), environ=self.environ)
 
@@ -57,7 +57,7 @@ class Bench:
 
     async def python(self, asker: str = "iris/1", package: str | None = "p1") -> Path:
         request = EnvironmentRequest(asker=asker, project=self.project, package=package, requirements=None)
-        return await self.shelf.python(request, self.heard.append)
+        return await self.cache.python(request, self.heard.append)
 
     async def failure(self, asker: str = "iris/1") -> EnvironmentFailure:
         with pytest.raises(EnvironmentFailure) as failure:
@@ -70,7 +70,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def says(python: Path, code: str) -> str:
+def prints(python: Path, code: str) -> str:
     done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -78,7 +78,7 @@ def says(python: Path, code: str) -> str:
 async def test_without_requirements_there_is_the_runtime(bench: Bench) -> None:
     python = await bench.python()
     code = "import httptools, msgspec, orjson, uvloop, gyrus.runtime.supervisor as s; print(s.__file__)"
-    assert says(python, code).startswith(str(bench.home.runtimes))
+    assert prints(python, code).startswith(str(bench.home.runtimes))
     assert bench.heard[:2] == ["making an environment", "resolving dependencies"]
     bench.heard.clear()
     assert await bench.python(asker="wine/1", package="p2") == python
@@ -90,7 +90,7 @@ async def test_find_links_of_pip_win_with_a_local_version(bench: Bench) -> None:
     make_wheel(bench.wheels, "gyrustiny", "1.0")
     make_wheel(bench.wheels, "gyrustiny", "1.0+cpu")
     bench.require("gyrustiny==1.0\n")
-    assert says(await bench.python(), "import gyrustiny; print(gyrustiny.version)") == "1.0+cpu"
+    assert prints(await bench.python(), "import gyrustiny; print(gyrustiny.version)") == "1.0+cpu"
 
 
 async def test_a_project_file_has_its_dependencies_installed_and_not_itself(bench: Bench) -> None:
@@ -98,10 +98,10 @@ async def test_a_project_file_has_its_dependencies_installed_and_not_itself(benc
     bench.require('[project]\nname = "mine"\nversion = "1"\ndependencies = ["gyrustiny"]\n', "pyproject.toml")
     python = await bench.python()
     code = "import gyrustiny, importlib.util; print(importlib.util.find_spec('mine'))"
-    assert says(python, code) == "None"
+    assert prints(python, code) == "None"
 
 
-async def test_who_asks_at_once_gets_the_same_built_once(bench: Bench) -> None:
+async def test_simultaneous_requests_get_one_build(bench: Bench) -> None:
     make_wheel(bench.wheels, "gyrustiny", "1.0")
     bench.require("gyrustiny\n")
     pythons = await asyncio.gather(*(bench.python(f"api{n}/1") for n in range(5)))
@@ -118,7 +118,7 @@ async def test_a_failed_install_has_the_installers_words(bench: Bench) -> None:
     assert any("gyrusnosuch" in line for line in failure.lines)
 
 
-async def test_a_failure_is_remembered_for_a_deploy_and_tried_anew_for_the_next(bench: Bench) -> None:
+async def test_a_failure_is_remembered_for_a_deploy_and_tried_again_for_the_next(bench: Bench) -> None:
     bench.require("gyrustiny\n")
     bench.environ["PIP_NO_INDEX"] = "1"
     await bench.failure("iris/1")
@@ -135,7 +135,7 @@ async def test_what_was_left_half_built_is_built_again(bench: Bench) -> None:
     environment = python.parent.parent
     (environment / ".complete").unlink()
     (environment / "pyvenv.cfg").write_text("broken")
-    assert says(await bench.python(), "import orjson; print('whole')") == "whole"
+    assert prints(await bench.python(), "import orjson; print('whole')") == "whole"
 
 
 async def test_an_environment_whose_interpreter_is_gone_is_built_again(bench: Bench) -> None:
@@ -143,14 +143,14 @@ async def test_an_environment_whose_interpreter_is_gone_is_built_again(bench: Be
     python.unlink()
     python.symlink_to("/nowhere/python3")
     assert await bench.python() == python
-    assert says(python, "print('here')") == "here"
+    assert prints(python, "print('here')") == "here"
 
 
 async def test_the_runtime_that_an_environment_refers_to_is_put_back(bench: Bench) -> None:
     await bench.python()
     shutil.rmtree(bench.home.runtimes)
     assert (
-        says(await bench.python(), "import gyrus.contract.home as m; print(m.__name__)")
+        prints(await bench.python(), "import gyrus.contract.home as m; print(m.__name__)")
         == "gyrus.contract.home"
     )
 
@@ -191,12 +191,12 @@ async def test_files_of_the_project_make_an_environment_of_its_own(bench: Bench)
     wheel = make_wheel(bench.project, "gyrustiny", "1.0")
     bench.require(f"./{wheel.name}\n")
     one = await bench.python(package="p1")
-    assert says(one, "import gyrustiny; print(gyrustiny.version)") == "1.0"
+    assert prints(one, "import gyrustiny; print(gyrustiny.version)") == "1.0"
     assert await bench.python(package="p2") != one
     assert await bench.python(package="p1") == one
 
 
-async def test_a_home_that_cannot_be_written_is_told(bench: Bench) -> None:
+async def test_a_home_that_cannot_be_written_is_reported(bench: Bench) -> None:
     bench.home.root.mkdir()
     bench.home.python_environments.write_text("a file where a folder should be")
     failure = await bench.failure()
@@ -206,14 +206,14 @@ async def test_a_home_that_cannot_be_written_is_told(bench: Bench) -> None:
     )
 
 
-async def test_what_nobody_uses_for_long_is_removed(bench: Bench) -> None:
+async def test_what_is_unused_for_long_is_removed(bench: Bench) -> None:
     python = await bench.python()
-    await bench.shelf.sweep(frozenset())
+    await bench.cache.sweep(frozenset())
     assert python.exists()
     os.utime(python.parent.parent / ".complete", (0, 0))
-    await bench.shelf.sweep(frozenset({python}))
+    await bench.cache.sweep(frozenset({python}))
     assert python.exists()
-    await bench.shelf.sweep(frozenset())
+    await bench.cache.sweep(frozenset())
     assert not python.exists()
 
 

@@ -125,7 +125,7 @@ def test_a_project_file_may_need_the_files_beside_it(tmp_path: Path, more: str) 
     assert find_dependencies(tmp_path, None).local
 
 
-def test_a_broken_project_file_is_told(tmp_path: Path) -> None:
+def test_a_broken_project_file_is_reported(tmp_path: Path) -> None:
     write(tmp_path, pyproject_toml="[project\n")
     with pytest.raises(EnvironmentFailure, match=r"^pyproject\.toml is not valid TOML: .*line 1"):
         find_dependencies(tmp_path, None)
@@ -137,7 +137,7 @@ def test_a_reference_to_itself_is_no_file(tmp_path: Path) -> None:
         find_dependencies(tmp_path, "requirements.txt")
 
 
-def test_requirements_that_are_not_text_are_told(tmp_path: Path) -> None:
+def test_requirements_that_are_not_text_are_reported(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_bytes("numpy".encode("utf-16"))
     with pytest.raises(
         EnvironmentFailure, match=r"^requirements\.txt is not UTF-8 text: .*; save it as UTF-8$"

@@ -25,7 +25,7 @@ def conf(path: Path, text: str) -> Path:
     return path
 
 
-def test_nothing_configured_is_nothing_said() -> None:
+def test_nothing_configured_is_nothing_passed() -> None:
     settings = read_pip_settings({}, [])
     assert settings == PipSettings()
     assert uv_arguments(settings, {}) == ()
@@ -38,12 +38,14 @@ def test_later_files_win_install_wins_over_global_and_variables_over_all(tmp_pat
     both = read_pip_settings({}, [first, second])
     assert both.index_url == "https://a/"
     assert both.find_links == ("/b1", "/b2")
-    told = read_pip_settings({"PIP_INDEX_URL": "https://c/", "PIP_FIND_LINKS": "/c1 '/c 2'"}, [first, second])
-    assert told.index_url == "https://c/"
-    assert told.find_links == ("/c1", "/c 2")
+    reported = read_pip_settings(
+        {"PIP_INDEX_URL": "https://c/", "PIP_FIND_LINKS": "/c1 '/c 2'"}, [first, second]
+    )
+    assert reported.index_url == "https://c/"
+    assert reported.find_links == ("/c1", "/c 2")
 
 
-def test_uv_is_told_all_of_it() -> None:
+def test_uv_gets_all_of_it() -> None:
     settings = PipSettings(
         index_url="https://i/",
         extra_index_urls=("https://e1/", "https://e2/"),
@@ -74,7 +76,7 @@ def test_uv_is_told_all_of_it() -> None:
     assert uv_arguments(PipSettings(no_index=True), {}) == ("--no-index",)
 
 
-def test_what_uv_is_told_by_its_user_wins() -> None:
+def test_settings_of_uv_itself_win() -> None:
     settings = PipSettings(
         index_url="https://i/",
         extra_index_urls=("https://e/",),
@@ -93,7 +95,7 @@ def test_what_uv_is_told_by_its_user_wins() -> None:
     assert uv_environment(settings, own) == {}
 
 
-def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_sets_nothing(tmp_path: Path) -> None:
     broken = conf(tmp_path / "broken.conf", "index-url without a section\n")
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -108,11 +110,11 @@ def test_on_a_mac_the_files_are_elsewhere(tmp_path: Path) -> None:
     assert library / "pip.conf" in files
 
 
-def test_pip_can_be_told_to_read_no_files() -> None:
+def test_pip_can_be_configured_to_read_no_files() -> None:
     assert config_files({"PIP_CONFIG_FILE": os.devnull}) == []
 
 
-PIP_SAYS = """
+PIP_OUTPUT = """
 import json, sys
 from pip._internal.configuration import get_configuration_files, kinds
 files = get_configuration_files()
@@ -137,7 +139,7 @@ def test_the_files_are_those_that_pip_reads(tmp_path: Path) -> None:
         "XDG_CONFIG_DIRS": f"{tmp_path}/x:{tmp_path}/y",
     }
     done = subprocess.run(
-        [_base_python(), "-I", "-c", PIP_SAYS], env=environ, capture_output=True, text=True, check=True
+        [_base_python(), "-I", "-c", PIP_OUTPUT], env=environ, capture_output=True, text=True, check=True
     )
     prefix = subprocess.run(
         [_base_python(), "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True

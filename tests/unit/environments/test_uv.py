@@ -14,8 +14,8 @@ from support.looking import until
 
 
 def progress(*lines: str) -> list[str]:
-    told = Progress()
-    return [message for line in lines if (message := told.of(line))]
+    reported = Progress()
+    return [message for line in lines if (message := reported.of(line))]
 
 
 def test_its_lines_become_what_is_being_done() -> None:
@@ -41,7 +41,7 @@ def test_its_lines_become_what_is_being_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "reported"),
     [
         (
             ["error: No solution found", "  cause: Because x was not found, y."],
@@ -56,8 +56,8 @@ def test_its_lines_become_what_is_being_done() -> None:
         ([], ""),
     ],
 )
-def test_its_fault_fits_into_a_line(lines: list[str], told: str) -> None:
-    assert error_message(lines) == told
+def test_its_fault_fits_into_a_line(lines: list[str], reported: str) -> None:
+    assert error_message(lines) == reported
 
 
 @pytest.mark.processes

@@ -225,7 +225,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]
     return begun, may_end
 
 
-async def test_body_that_ends_while_the_replica_is_called_is_given_back(
+async def test_body_that_ends_while_the_replica_is_called_is_requeued(
     gate: Gate, tmp_path: Path, slow: tuple[asyncio.Event, asyncio.Event]
 ) -> None:
     gate.route("a")

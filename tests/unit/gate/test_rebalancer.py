@@ -43,8 +43,8 @@ class Process:
             writer.write(answer(200, json.dumps({"given_back": number}).encode()))
 
     def load(self) -> dict[str, object]:
-        told = {"slots": 1, "busy": self.busy, "waiting": self.waiting, "movable": self.waiting}
-        return {**told, "places": 101 - self.busy - self.waiting, "waited": [1.0] * self.waiting}
+        reported = {"slots": 1, "busy": self.busy, "waiting": self.waiting, "movable": self.waiting}
+        return {**reported, "places": 101 - self.busy - self.waiting, "waited": [1.0] * self.waiting}
 
     def give(self, number: int) -> None:
         assert self.other is not None
@@ -100,7 +100,7 @@ async def test_a_replica_that_comes_gets_work_and_a_little_more(house: House) ->
     assert house.one.waiting < 18
 
 
-async def test_replica_that_rings_is_looked_at_and_looks_end_with_the_queue(house: House) -> None:
+async def test_replica_that_signals_is_looked_at_and_looks_end_with_the_queue(house: House) -> None:
     house.route()
     await until(lambda: house.one.looks == 1)
     house.one.waiting, house.one.busy = 1, 1
@@ -149,7 +149,7 @@ async def test_what_has_no_queue_of_ours_is_never_asked(house: House, tmp_path: 
         await until(lambda: not rebalancing("b"))
 
 
-async def test_dead_replica_stands_in_nobodys_way(house: House) -> None:
+async def test_dead_replica_hinders_no_other(house: House) -> None:
     house.one.waiting, house.one.busy = 3, 1
     house.other.upstream.kill()
     house.route()

@@ -24,31 +24,31 @@ def document(refusal: Refusal) -> dict[str, object]:
     return json.loads(body) | {"retry_after": lines.get("retry-after")}
 
 
-def test_hold_that_is_over_says_what_the_wanted_replicas_do() -> None:
+def test_hold_that_is_over_reports_what_the_wanted_replicas_do() -> None:
     replicas = (
         replica("old", 1, Phase.FAILED, Reason.KILLED),
         replica("new", 2, Phase.BUILDING, message="installing torch"),
     )
-    told = document(refusals.overdue(ROUTE, replicas))
-    assert told["status"] == 503
-    assert told["retry_after"] == "1"
-    assert "Killed" in str(told["detail"]) or "installing torch" in str(told["detail"])
-    assert "max_hold, 2 s" in str(told["detail"])
+    reported = document(refusals.overdue(ROUTE, replicas))
+    assert reported["status"] == 503
+    assert reported["retry_after"] == "1"
+    assert "Killed" in str(reported["detail"]) or "installing torch" in str(reported["detail"])
+    assert "max_hold, 2 s" in str(reported["detail"])
 
 
-def test_fault_of_a_replica_is_told_before_what_others_do() -> None:
+def test_fault_of_a_replica_is_reported_before_what_others_do() -> None:
     replicas = (replica("new", 2, Phase.BACKOFF, Reason.INIT, message="the model file is missing."),)
     detail = refusals.overdue(ROUTE, replicas).detail
     assert "InitFailure: the model file is missing. `gyrus describe iris` shows more." in detail
 
 
-def test_what_is_given_back_is_marked_for_the_gateway_alone() -> None:
-    told = answer(refusals.RELEASED, "mine", close=False, bodiless=False)
-    assert b"\r\nx-gyrus-requeue: 1\r\n" in told
+def test_what_is_requeued_is_marked_for_the_gateway_alone() -> None:
+    reported = answer(refusals.RELEASED, "mine", close=False, bodiless=False)
+    assert b"\r\nx-gyrus-requeue: 1\r\n" in reported
     assert b"x-gyrus-requeue" not in answer(refusals.ending("a"), "mine", close=False, bodiless=False)
 
 
 def test_request_ids_cannot_break_the_head() -> None:
-    told = answer(refusals.unknown("a"), "ä☃", close=True, bodiless=True)
-    assert told.endswith(b"connection: close\r\n\r\n")
-    assert told.startswith(b"HTTP/1.1 404 Not Found\r\n")
+    reported = answer(refusals.unknown("a"), "ä☃", close=True, bodiless=True)
+    assert reported.endswith(b"connection: close\r\n\r\n")
+    assert reported.startswith(b"HTTP/1.1 404 Not Found\r\n")

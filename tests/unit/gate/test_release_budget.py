@@ -61,5 +61,5 @@ def test_no_more_are_released_than_there_are_places() -> None:
     assert released(budget, None, Traffic(in_flight=1000), 18) == 18
 
 
-def test_places_are_given_out_where_the_gateway_tells_nothing() -> None:
+def test_places_are_given_out_where_the_gateway_reports_nothing() -> None:
     assert released(ReleaseBudget(), 7, None, 30) == 7

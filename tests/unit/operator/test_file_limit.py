@@ -32,7 +32,7 @@ def test_limit_is_raised_as_far_as_is_allowed() -> None:
 
 
 @pytest.mark.processes
-def test_nothing_is_held_where_there_is_hardly_room_to_live() -> None:
+def test_nothing_is_held_with_hardly_any_descriptors() -> None:
     assert limits(128, 256) == [0, 256, 256]
 
 

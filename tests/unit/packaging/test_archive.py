@@ -18,7 +18,7 @@ from gyrus.packaging.archive import Archive, pack, readable
 from gyrus.packaging.errors import FolderRefused, FolderTooLarge, StorageFull
 
 Write = Callable[..., Path]
-NOBODY = 65534
+OTHER_USER = 65534
 
 
 def packed(folder: Path, **options: object) -> tuple[Archive, bytes]:
@@ -246,8 +246,8 @@ def own_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     root = os.geteuid() == 0
     if root:
-        os.chown(folder, NOBODY, NOBODY)
-        os.seteuid(NOBODY)
+        os.chown(folder, OTHER_USER, OTHER_USER)
+        os.seteuid(OTHER_USER)
     yield folder
     if root:
         os.seteuid(0)

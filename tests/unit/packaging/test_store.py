@@ -51,23 +51,23 @@ def content(tmp_path: Path) -> bytes:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> PackageStore:
-    shelf = PackageStore(tmp_path / "packages", tmp_path / "projects", limit=20_000)
-    shelf.clean_up()
-    return shelf
+def store(tmp_path: Path) -> PackageStore:
+    store = PackageStore(tmp_path / "packages", tmp_path / "projects", limit=20_000)
+    store.clean_up()
+    return store
 
 
 def kept(tmp_path: Path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "packages").iterdir())
 
 
-async def test_what_was_packed_comes_out_again(shelf: PackageStore, content: bytes, tmp_path: Path):
+async def test_what_was_packed_comes_out_again(store: PackageStore, content: bytes, tmp_path: Path):
     digest = digest_of(content)
-    assert not shelf.has(digest)
-    assert await shelf.add(digest, chunks(content)) == len(content)
-    assert shelf.has(digest)
+    assert not store.has(digest)
+    assert await store.add(digest, chunks(content)) == len(content)
+    assert store.has(digest)
     assert kept(tmp_path) == [f"{digest}.tar"]
-    folder = await shelf.project(digest)
+    folder = await store.project(digest)
     assert folder == tmp_path / "projects" / digest
     assert (folder / "src" / "handler.py").read_text() == "class Handler: ...\n"
     assert os.readlink(folder / "latest") == "src/handler.py"
@@ -80,30 +80,30 @@ async def test_what_was_packed_comes_out_again(shelf: PackageStore, content: byt
     assert digest_of(again.getvalue()) == digest
 
 
-async def test_an_upload_may_be_repeated(shelf: PackageStore, content: bytes, tmp_path: Path):
+async def test_an_upload_may_be_repeated(store: PackageStore, content: bytes, tmp_path: Path):
     digest = digest_of(content)
-    await asyncio.gather(*(shelf.add(digest, chunks(content)) for _ in range(3)))
-    await shelf.add(digest, chunks(content))
+    await asyncio.gather(*(store.add(digest, chunks(content)) for _ in range(3)))
+    await store.add(digest, chunks(content))
     assert kept(tmp_path) == [f"{digest}.tar"]
 
 
-async def test_bytes_that_the_digest_does_not_name(shelf: PackageStore, content: bytes, tmp_path: Path):
+async def test_bytes_that_the_digest_does_not_name(store: PackageStore, content: bytes, tmp_path: Path):
     with pytest.raises(DigestMismatch, match=r"The upload \(10 bytes\) is not the package"):
-        await shelf.add(digest_of(content), chunks(content[:10]))
+        await store.add(digest_of(content), chunks(content[:10]))
     assert kept(tmp_path) == []
 
 
 @pytest.mark.parametrize("digest", ["", "abc", "A" * 64, "../" + "a" * 61, "a" * 64 + "\n", "a" * 65])
-async def test_what_is_no_digest(shelf: PackageStore, content: bytes, digest: str):
-    assert not shelf.has(digest)
+async def test_what_is_no_digest(store: PackageStore, content: bytes, digest: str):
+    assert not store.has(digest)
     with pytest.raises(DigestMismatch, match="is not a digest"):
-        await shelf.add(digest, chunks(content))
+        await store.add(digest, chunks(content))
     with pytest.raises(UnknownPackage):
-        await shelf.project(digest)
-    await shelf.forget([digest])
+        await store.project(digest)
+    await store.forget([digest])
 
 
-async def test_too_large_a_package_is_refused_as_soon_as_it_is(shelf: PackageStore, tmp_path: Path):
+async def test_too_large_a_package_is_refused_as_soon_as_it_is(store: PackageStore, tmp_path: Path):
     taken = 0
 
     async def endless() -> AsyncGenerator[bytes]:
@@ -113,12 +113,12 @@ async def test_too_large_a_package_is_refused_as_soon_as_it_is(shelf: PackageSto
             yield bytes(1000)
 
     with pytest.raises(PackageTooLarge, match=r"larger than the allowed 19\.5 KiB"):
-        await shelf.add("a" * 64, endless())
+        await store.add("a" * 64, endless())
     assert taken == 21
     assert kept(tmp_path) == []
 
 
-async def test_a_cancelled_upload_leaves_nothing(shelf: PackageStore, content: bytes, tmp_path: Path):
+async def test_a_cancelled_upload_leaves_nothing(store: PackageStore, content: bytes, tmp_path: Path):
     arrived = asyncio.Event()
 
     async def stalling() -> AsyncGenerator[bytes]:
@@ -126,7 +126,7 @@ async def test_a_cancelled_upload_leaves_nothing(shelf: PackageStore, content: b
         arrived.set()
         await asyncio.Event().wait()
 
-    upload = asyncio.create_task(shelf.add(digest_of(content), stalling()))
+    upload = asyncio.create_task(store.add(digest_of(content), stalling()))
     await arrived.wait()
     assert len(kept(tmp_path)) == 1
     upload.cancel()
@@ -135,28 +135,28 @@ async def test_a_cancelled_upload_leaves_nothing(shelf: PackageStore, content: b
     assert kept(tmp_path) == []
 
 
-async def test_an_upload_that_breaks_off_leaves_nothing(shelf: PackageStore, content: bytes, tmp_path: Path):
+async def test_an_upload_that_breaks_off_leaves_nothing(store: PackageStore, content: bytes, tmp_path: Path):
     async def broken() -> AsyncGenerator[bytes]:
         yield content[:100]
         raise ConnectionError("the client went away")
 
     with pytest.raises(ConnectionError):
-        await shelf.add(digest_of(content), broken())
+        await store.add(digest_of(content), broken())
     assert kept(tmp_path) == []
 
 
-async def test_leftovers_are_cleaned_at_the_start(shelf: PackageStore, content: bytes, tmp_path: Path):
+async def test_leftovers_are_cleaned_at_the_start(store: PackageStore, content: bytes, tmp_path: Path):
     digest = digest_of(content)
-    await shelf.add(digest, chunks(content))
+    await store.add(digest, chunks(content))
     (tmp_path / "packages" / ".unfinished-abc").write_bytes(b"half")
     (tmp_path / "projects" / ".unfinished-abc" / "files").mkdir(parents=True)
-    shelf.clean_up()
+    store.clean_up()
     assert kept(tmp_path) == [f"{digest}.tar"]
     assert list((tmp_path / "projects").iterdir()) == []
 
 
 async def test_a_project_is_unpacked_once_however_many_ask(
-    shelf: PackageStore, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: PackageStore, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     times = 0
     unpack = unpacking.unpack
@@ -167,28 +167,28 @@ async def test_a_project_is_unpacked_once_however_many_ask(
         unpack(archive, folder)
 
     monkeypatch.setattr(unpacking, "unpack", counting)
-    await shelf.add(digest_of(content), chunks(content))
-    folders = await asyncio.gather(*(shelf.project(digest_of(content)) for _ in range(5)))
+    await store.add(digest_of(content), chunks(content))
+    folders = await asyncio.gather(*(store.project(digest_of(content)) for _ in range(5)))
     assert (times, len(set(folders))) == (1, 1)
     assert os.listdir(tmp_path / "projects") == [digest_of(content)]
 
 
-async def test_an_unknown_project(shelf: PackageStore):
+async def test_an_unknown_project(store: PackageStore):
     with pytest.raises(UnknownPackage, match="does not exist; deploy the project again"):
-        await shelf.project("a" * 64)
+        await store.project("a" * 64)
 
 
-async def test_forgetting(shelf: PackageStore, content: bytes, tmp_path: Path):
+async def test_forgetting(store: PackageStore, content: bytes, tmp_path: Path):
     digest = digest_of(content)
-    await shelf.add(digest, chunks(content))
-    folder = await shelf.project(digest)
+    await store.add(digest, chunks(content))
+    folder = await store.project(digest)
     (folder / "written-by-a-handler.txt").touch()
-    await shelf.forget([digest, "b" * 64])
-    assert not shelf.has(digest)
+    await store.forget([digest, "b" * 64])
+    assert not store.has(digest)
     assert not folder.exists()
     assert kept(tmp_path) == []
-    await shelf.add(digest, chunks(content))
-    assert await shelf.project(digest) == folder
+    await store.add(digest, chunks(content))
+    assert await store.project(digest) == folder
 
 
 # Archives that nobody should unpack
@@ -253,17 +253,17 @@ def bad_archives() -> Iterator[tuple[str, bytes]]:
 @pytest.mark.parametrize(
     ("case", "archive"), list(bad_archives()), ids=lambda v: v if isinstance(v, str) else ""
 )
-async def test_harmful_archives_are_refused(case: str, archive: bytes, shelf: PackageStore, tmp_path: Path):
+async def test_harmful_archives_are_refused(case: str, archive: bytes, store: PackageStore, tmp_path: Path):
     with pytest.raises(BrokenArchive):
-        await shelf.add(digest_of(archive), chunks(archive))
+        await store.add(digest_of(archive), chunks(archive))
     assert kept(tmp_path) == []
 
 
-async def test_a_link_that_leaves_by_way_of_another_is_refused(shelf: PackageStore, tmp_path: Path):
+async def test_a_link_that_leaves_by_way_of_another_is_refused(store: PackageStore, tmp_path: Path):
     archive = tar_of(entry("here", tarfile.SYMTYPE, "."), entry("out", tarfile.SYMTYPE, "here/../evil"))
-    await shelf.add(digest_of(archive), chunks(archive))
+    await store.add(digest_of(archive), chunks(archive))
     with pytest.raises(BrokenArchive, match="link out leaves the folder through another"):
-        await shelf.project(digest_of(archive))
+        await store.project(digest_of(archive))
     assert list((tmp_path / "projects").iterdir()) == []
 
 
@@ -301,22 +301,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.processes
 async def test_an_upload_to_a_full_disk(small_disk: Path):
-    shelf = PackageStore(small_disk / "packages", small_disk / "projects")
-    shelf.clean_up()
+    store = PackageStore(small_disk / "packages", small_disk / "projects")
+    store.clean_up()
     large = tar_of(entry("small"), (tarfile.TarInfo("large"), bytes(100_000)))
     with pytest.raises(
         StorageFull, match=r"The disk is full: .*packages could not be written\. Free some space"
     ):
-        await shelf.add(digest_of(large), chunks(large, 30_000))
+        await store.add(digest_of(large), chunks(large, 30_000))
     assert list((small_disk / "packages").iterdir()) == []
     half = tar_of((tarfile.TarInfo("half"), bytes(35_000)))
-    await shelf.add(digest_of(half), chunks(half))
+    await store.add(digest_of(half), chunks(half))
     with pytest.raises(StorageFull, match="projects could not be written"):
-        await shelf.project(digest_of(half))
+        await store.project(digest_of(half))
     assert list((small_disk / "projects").iterdir()) == []
 
 
-def test_a_full_disk_is_told():
+def test_a_full_disk_is_reported():
     with pytest.raises(StorageFull, match=r"The disk is full: /here could not be written"):  # noqa: SIM117
         with reporting_full_storage("/here"), open("/dev/full", "wb", buffering=0) as full:
             full.write(b"x")

@@ -48,7 +48,7 @@ class Process:
     def free(self) -> int:
         return max(0, (self.slots or 0) - self.busy - self.waiting)
 
-    def give_back(self, requeue: RequeueRequest) -> list[float]:
+    def move(self, requeue: RequeueRequest) -> list[float]:
         first, spare = requeue.first, requeue.spare
         waiting = sorted(self.moving)
         going = (waiting[:first] + waiting[first + spare :])[: requeue.number]
@@ -78,7 +78,7 @@ def move(processes: dict[int, Process], givings: Mapping[int, RequeueRequest]) -
     """As the gateway does: each goes to whoever else has the fewest."""
     gone: list[float] = []
     for giver, requeue in givings.items():
-        for arrived in processes[giver].give_back(requeue):
+        for arrived in processes[giver].move(requeue):
             others = [process for key, process in processes.items() if key != giver]
             min(others, key=lambda process: process.busy + process.waiting).take(arrived)
             gone.append(arrived)
@@ -108,12 +108,12 @@ def test_new_replicas_get_the_oldest_for_their_slot_and_one_more_each() -> None:
     assert rebalance(processes) == {}
 
 
-def test_whoever_begins_a_request_gets_the_next_of_all() -> None:
+def test_a_replica_that_begins_a_request_gets_the_next_of_all() -> None:
     processes = {0: full(*range(5, 94)), 1: full(0), 2: full()}
     assert numbers(rebalance(processes)) == {0: 1}
 
 
-def test_who_waits_behind_a_busy_one_goes_where_a_slot_is_free() -> None:
+def test_requests_behind_a_busy_replica_go_where_a_slot_is_free() -> None:
     assert numbers(rebalance({"busy": full(7), "free": idle()})) == {"busy": 1}
     assert numbers(rebalance({"busy": full(7, 8, 9, slots=3), "free": Process(3, 1)})) == {"busy": 2}
 
@@ -122,7 +122,7 @@ def test_what_gathers_a_batch_is_left_alone() -> None:
     assert rebalance({"a": Process(8, 0, moving=[1, 2, 3]), "b": idle(8)}) == {}
 
 
-def test_who_has_no_limit_is_left_out() -> None:
+def test_a_replica_without_a_limit_is_left_out() -> None:
     assert rebalance({"a": Process(None, 50), "b": full(1)}) == {}
 
 
@@ -136,7 +136,7 @@ def test_queues_that_are_as_good_as_even_are_left_alone() -> None:
 
 
 @given(any_processes(), st.integers(1, 4))
-def test_nobody_gives_more_than_may_move(processes: dict[int, Process], depth: int) -> None:
+def test_no_replica_requeues_more_than_may_move(processes: dict[int, Process], depth: int) -> None:
     assert all(
         0 < number <= processes[key].movable for key, number in numbers(rebalance(processes, depth)).items()
     )
@@ -149,7 +149,7 @@ def test_no_more_move_than_find_a_slot_or_a_share(processes: dict[int, Process],
 
 
 @given(any_processes())
-def test_nobody_who_may_move_waits_while_a_slot_is_free(processes: dict[int, Process]) -> None:
+def test_no_movable_request_waits_while_a_slot_is_free(processes: dict[int, Process]) -> None:
     move(processes, rebalance(processes))
     blocked = [process for process in processes.values() if process.movable]
     assert not blocked or not any(process.free for process in processes.values())

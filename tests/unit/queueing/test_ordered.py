@@ -40,7 +40,7 @@ def test_the_least_is_first_and_equals_are_in_the_order_of_their_coming(acts: li
         ordered.pop()
 
 
-def test_what_has_left_is_kept_alive_by_nobody() -> None:
+def test_what_has_left_is_not_kept_alive() -> None:
     class Item:
         pass
 

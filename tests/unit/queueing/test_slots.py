@@ -14,13 +14,13 @@ from gyrus.queueing.slots import SlotQueue
 Item = tuple[int, int]
 
 
-class Lines(RuleBasedStateMachine):
+class SlotQueues(RuleBasedStateMachine):
     """Against the simplest thing that could be right: two lists. Items are pairs: when they arrived (which is
     not the order of their coming), and their number."""
 
     @initialize(slots=st.none() | st.integers(1, 4), longest=st.integers(0, 5))
     def build(self, slots: int | None, longest: int) -> None:
-        self.line: SlotQueue[Item] = SlotQueue(slots, longest)
+        self.queue: SlotQueue[Item] = SlotQueue(slots, longest)
         self.slots = slots
         self.longest = longest
         self.numbers = count()
@@ -28,12 +28,12 @@ class Lines(RuleBasedStateMachine):
         self.started: list[Item] = []
         self.unmovable: set[Item] = set()
 
-    def has_room(self) -> bool:
+    def has_space(self) -> bool:
         return self.slots is None or len(self.started) < self.slots
 
     def wait(self, item: Item, *, movable: bool) -> None:
         full = self.slots is not None and len(self.waiting) + len(self.started) >= self.slots + self.longest
-        assert self.line.wait(item, item[0], movable=movable) is not full
+        assert self.queue.wait(item, item[0], movable=movable) is not full
         if not full:
             self.waiting = sorted([*self.waiting, item])
             self.unmovable |= set() if movable else {item}
@@ -41,12 +41,12 @@ class Lines(RuleBasedStateMachine):
     @rule(arrived=st.integers(0, 9), movable=st.booleans())
     def arrive(self, arrived: int, movable: bool) -> None:
         item = (arrived, next(self.numbers))
-        if self.line.start_at_once(item):
+        if self.queue.start_at_once(item):
             assert not self.waiting
-            assert self.has_room()
+            assert self.has_space()
             self.started.append(item)
             return
-        assert self.waiting or not self.has_room()
+        assert self.waiting or not self.has_space()
         self.wait(item, movable=movable)
 
     @rule(arrived=st.integers(0, 9))
@@ -56,7 +56,7 @@ class Lines(RuleBasedStateMachine):
 
     @rule(at_most=st.integers(1, 5))
     def start(self, at_most: int) -> None:
-        items = self.line.start_next(at_most)
+        items = self.queue.start_next(at_most)
         space = at_most if self.slots is None else self.slots - len(self.started)
         expected = self.waiting[: min(at_most, space)]
         assert items == expected
@@ -67,62 +67,62 @@ class Lines(RuleBasedStateMachine):
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         item = data.draw(st.sampled_from(self.started))
-        self.line.finish(item)
+        self.queue.finish(item)
         self.started.remove(item)
 
     @precondition(lambda self: self.waiting or self.started)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         item = data.draw(st.sampled_from([*self.waiting, *self.started]))
-        assert self.line.leave(item) is (item in self.waiting)
+        assert self.queue.leave(item) is (item in self.waiting)
         if item in self.waiting:
             self.waiting.remove(item)
 
     @rule(at_most=st.none() | st.integers(-1, 4), first=st.integers(0, 2), spare=st.integers(0, 2))
-    def give_back(self, at_most: int | None, first: int, spare: int) -> None:
+    def requeue(self, at_most: int | None, first: int, spare: int) -> None:
         movable = [item for item in self.waiting if item not in self.unmovable]
         spared = movable[first : first + spare]
         others = [item for item in movable if item not in spared]
         number = len(others) if at_most is None else max(at_most, 0)
-        going = self.line.to_requeue(at_most, first=first, spare=spare)
+        going = self.queue.to_requeue(at_most, first=first, spare=spare)
         assert going == others[:number]
         for item in going:
-            assert self.line.leave(item)
+            assert self.queue.leave(item)
             self.waiting.remove(item)
 
     @invariant()
     def counts_are_true(self) -> None:
-        if not hasattr(self, "line"):
+        if not hasattr(self, "queue"):
             return
-        assert self.line.waiting == len(self.waiting)
-        assert self.line.started == set(self.started)
-        assert self.line.busy == len(self.started)
-        assert self.line.first == (self.waiting[0] if self.waiting else None)
-        assert self.line.empty is not bool(self.waiting or self.started)
-        assert self.slots is None or self.line.busy <= self.slots
+        assert self.queue.waiting == len(self.waiting)
+        assert self.queue.started == set(self.started)
+        assert self.queue.busy == len(self.started)
+        assert self.queue.first == (self.waiting[0] if self.waiting else None)
+        assert self.queue.empty is not bool(self.waiting or self.started)
+        assert self.slots is None or self.queue.busy <= self.slots
         movable = [arrived for arrived, number in self.waiting if (arrived, number) not in self.unmovable]
-        assert self.line.movable == len(movable)
-        assert self.line.oldest(3) == movable[:3]
+        assert self.queue.movable == len(movable)
+        assert self.queue.oldest(3) == movable[:3]
         if self.slots is not None:
-            assert self.line.places == self.slots + self.longest - len(self.waiting) - len(self.started)
+            assert self.queue.places == self.slots + self.longest - len(self.waiting) - len(self.started)
 
     def teardown(self) -> None:
-        if not hasattr(self, "line"):
+        if not hasattr(self, "queue"):
             return
         for item in self.waiting:
-            assert self.line.leave(item)
+            assert self.queue.leave(item)
         for item in self.started:
-            self.line.finish(item)
-        assert (self.line.waiting, self.line.busy, self.line.empty) == (0, 0, True)
+            self.queue.finish(item)
+        assert (self.queue.waiting, self.queue.busy, self.queue.empty) == (0, 0, True)
 
 
-Lines.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestLines = pytest.mark.slow(Lines.TestCase)
+SlotQueues.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSlotQueues = pytest.mark.slow(SlotQueues.TestCase)
 
 
 def test_a_slot_is_released_once() -> None:
-    line: SlotQueue[str] = SlotQueue(1, 0)
-    assert line.start_at_once("a")
-    line.finish("a")
+    queue: SlotQueue[str] = SlotQueue(1, 0)
+    assert queue.start_at_once("a")
+    queue.finish("a")
     with pytest.raises(KeyError):
-        line.finish("a")
+        queue.finish("a")

@@ -57,27 +57,27 @@ class Operator:
         self.stream = StreamState(NODE)
         self.nodes.opened(self.stream)
         self.envoy.connect(self.stream)
-        self.listen(told=False)
+        self.listen(reported=False)
 
-    def listen(self, told: bool) -> None:
-        if self.stream and self.stream.synced and not told:
+    def listen(self, reported: bool) -> None:
+        if self.stream and self.stream.synced and not reported:
             self.nodes.synced(self.stream)
 
     def take(self) -> None:
         if self.stream:
-            told = self.stream.synced
+            reported = self.stream.synced
             self.envoy.take(self.snapshot)
-            self.listen(told)
+            self.listen(reported)
 
     def answer(self) -> None:
         if self.stream:
-            told = self.stream.synced
+            reported = self.stream.synced
             self.envoy.answer()
-            self.listen(told)
+            self.listen(reported)
 
     def settle(self) -> None:
         self.envoy.settle(self.snapshot)
-        self.listen(told=False)
+        self.listen(reported=False)
 
     def successor(self) -> Operator:
         """Another operator, which asks Envoy what it has."""
@@ -263,10 +263,15 @@ def test_control_is_never_misled(steps: list[Any]) -> None:
                 raise AssertionError(step)
         for api in ("x", "y"):
             wanted = operator.routes[api].endpoints if api in operator.routes else frozenset[str]()
-            told, used = operator.acknowledged(api), operator.used(api)
-            assert used - wanted <= (told or frozenset()), "an unwanted endpoint is used and not told of"
-            assert (told or frozenset()) & wanted <= used, "a wanted endpoint is told of and not used"
-            if api in operator.routes and told is not None and told <= wanted and not operator.restored:
+            reported, used = operator.acknowledged(api), operator.used(api)
+            assert used - wanted <= (reported or frozenset()), "an unwanted endpoint is used and not told of"
+            assert (reported or frozenset()) & wanted <= used, "a wanted endpoint is told of and not used"
+            if (
+                api in operator.routes
+                and reported is not None
+                and reported <= wanted
+                and not operator.restored
+            ):
                 assert operator.is_routed(api)
     if operator.stream is None:
         operator.connect()

@@ -39,7 +39,7 @@ async def test_end_of_a_process_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-async def test_process_is_nobody_s_child_and_can_be_ended(tmp_path: Path) -> None:
+async def test_process_has_no_parent_and_can_be_ended(tmp_path: Path) -> None:
     process = spawn(["/bin/sleep", "60"], tmp_path / "out")
     assert process.alive
     assert os.getsid(process.pid) != os.getsid(0)

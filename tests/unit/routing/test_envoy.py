@@ -51,13 +51,15 @@ def started_from(bootstrap: Path) -> Iterator[psutil.Process]:
 
 
 @pytest.mark.parametrize(
-    ("obstacle", "told"),
+    ("obstacle", "reported"),
     [
         ("bootstrap.json", "Envoy could not be started: "),
         ("envoy.json", "Envoy's process cannot be recorded in "),
     ],
 )
-async def test_what_cannot_be_written_is_tried_again(files: GatewayFiles, obstacle: str, told: str) -> None:
+async def test_what_cannot_be_written_is_tried_again(
+    files: GatewayFiles, obstacle: str, reported: str
+) -> None:
     """A folder stands where the file should be; a full disk is the same to it."""
     (files.home.envoy / obstacle).mkdir()
     listener = Listener()
@@ -66,7 +68,7 @@ async def test_what_cannot_be_written_is_tried_again(files: GatewayFiles, obstac
     try:
         async with asyncio.timeout(20):
             for _ in range(2):
-                assert (await listener.reasons.get()).startswith(told)
+                assert (await listener.reasons.get()).startswith(reported)
     finally:
         running.cancel()
         await asyncio.wait({running})

@@ -125,10 +125,10 @@ def test_homes_are_kept_apart(tmp_path: Any) -> None:
     assert one.node != other.node
     assert one.base_id != other.base_id
     assert max(one.base_id, other.base_id) < HIGHEST_BASE_ID
-    told = [
+    reported = [
         bootstrap(files.node, files.admin_socket, UnixAddress(files.xds_socket)) for files in (one, other)
     ]
-    assert told[0] != told[1]
+    assert reported[0] != reported[1]
 
 
 def test_bootstrap_shows_a_certificate_where_the_operator_asks_for_one() -> None:
@@ -140,7 +140,7 @@ def test_bootstrap_shows_a_certificate_where_the_operator_asks_for_one() -> None
     assert context["validation_context"] == {"trusted_ca": {"filename": "/a"}}
 
 
-def test_what_an_adopted_envoy_tells() -> None:
+def test_what_an_adopted_envoy_reports() -> None:
     dump = {
         "configs": [
             {

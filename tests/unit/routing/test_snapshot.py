@@ -61,9 +61,9 @@ def test_what_is_taken_over_is_what_would_have_been_built(
     before: dict[str, Route], now: dict[str, Route]
 ) -> None:
     last = build(before, SETTINGS, None)
-    taken_over, anew = build(now, SETTINGS, None, last), build(now, SETTINGS, None)
+    taken_over, again = build(now, SETTINGS, None, last), build(now, SETTINGS, None)
     for kind in KINDS:
-        assert taken_over.of_kind(kind) == anew.of_kind(kind)
+        assert taken_over.of_kind(kind) == again.of_kind(kind)
 
 
 def test_other_endpoints_change_nothing_but_endpoints() -> None:
@@ -111,7 +111,7 @@ def test_leftovers_are_kept_with_their_endpoints_and_not_sent() -> None:
     assert not snapshot.keeps(ENDPOINTS)
 
 
-def test_cluster_that_nobody_wants_has_no_endpoints() -> None:
+def test_unwanted_cluster_has_no_endpoints() -> None:
     snapshot = build({}, SETTINGS, None)
     found = snapshot.resource(ENDPOINTS, "gone")
     assert found is not None

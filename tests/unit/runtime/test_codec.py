@@ -46,7 +46,7 @@ def test_whole_numbers_are_floats_where_floats_are_wanted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"revision": "1"}, "ReplicaConfig.revision is '1', not <class 'int'>"),
         ({"revision": True}, "ReplicaConfig.revision is True, not <class 'int'>"),
@@ -55,10 +55,10 @@ def test_whole_numbers_are_floats_where_floats_are_wanted() -> None:
         ({"process": {}}, "ReplicaConfig.process: "),
     ],
 )
-def test_a_fault_is_named(change: dict[str, Any], told: str) -> None:
+def test_a_fault_is_named(change: dict[str, Any], reported: str) -> None:
     with pytest.raises(CodecError) as raised:
         decode(ReplicaConfig, json.dumps(REQUIRED | change))
-    assert str(raised.value).startswith(told)
+    assert str(raised.value).startswith(reported)
 
 
 def test_an_unknown_phase_is_a_fault() -> None:

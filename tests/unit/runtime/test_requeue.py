@@ -29,7 +29,7 @@ async def test_they_go_one_by_one_the_oldest_first() -> None:
     assert queue.waiting == 10
 
 
-async def test_who_is_started_or_has_left_is_passed_over() -> None:
+async def test_started_and_left_requests_are_passed_over() -> None:
     queue, gone = full(4), list[int]()
     assert PacedRequeue(queue, gone.append).order(None) == 4
     queue.finish(-1)
@@ -40,7 +40,7 @@ async def test_who_is_started_or_has_left_is_passed_over() -> None:
     assert queue.started == {1}
 
 
-async def test_a_later_order_is_about_those_who_wait_then() -> None:
+async def test_a_later_order_concerns_the_requests_that_wait_then() -> None:
     queue, gone = full(9), list[int]()
     departures = PacedRequeue(queue, gone.append)
     assert departures.order(9) == 9

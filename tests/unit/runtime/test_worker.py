@@ -29,11 +29,11 @@ WAIT = 30.0
 class Worker:
     process: subprocess.Popen[bytes]
     socket: Path
-    said: Iterator[dict[str, Any]]
+    reported: Iterator[dict[str, Any]]
     heard: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def until(self, **wanted: Any) -> dict[str, Any]:
-        for queue in self.said:
+        for queue in self.reported:
             self.heard.append(queue)
             if all(queue.get(key) == value for key, value in wanted.items()):
                 return queue
@@ -58,8 +58,10 @@ class Worker:
 
 
 def request(body: str = "", *, path: str = "/", method: str = "POST", close: bool = False) -> bytes:
-    told = "Connection: close\r\n" if close else ""
-    return f"{method} {path} HTTP/1.1\r\nHost: a\r\n{told}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    reported = "Connection: close\r\n" if close else ""
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: a\r\n{reported}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
 
 
 def receive(client: socket.socket, end: bytes | None = None) -> bytes:
@@ -164,7 +166,7 @@ def test_a_life(start: Start) -> None:
         ),
     ],
 )
-def test_a_failure_is_told_and_ends_it(start: Start, code: str, reason: str, message: str) -> None:
+def test_a_failure_is_reported_and_ends_it(start: Start, code: str, reason: str, message: str) -> None:
     worker = start(code)
     failed = worker.until(phase="failed")
     assert failed["reason"] == reason
@@ -181,14 +183,14 @@ def test_a_folder_that_cannot_hold_the_socket(start: Start, tmp_path: Path) -> N
     worker.wait()
     config = (tmp_path / "config.json").read_text().replace(f'"run_dir":"{tmp_path}"', '"run_dir":"/nowhere"')
     (tmp_path / "config.json").write_text(config)
-    told = subprocess.run(
+    reported = subprocess.run(
         [sys.executable, "-m", "gyrus.runtime.worker", str(tmp_path / "config.json"), "0"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 1
-    assert "gyrus: failed: NotListening: cannot listen on /nowhere" in told.stderr
+    assert reported.returncode == 1
+    assert "gyrus: failed: NotListening: cannot listen on /nowhere" in reported.stderr
 
 
 SLOW = """
@@ -260,7 +262,7 @@ def test_a_loop_that_is_blocked_does_not_claim_to_be_ready(start: Start) -> None
             probe.recv(1)
 
 
-def test_it_listens_on_tcp_where_it_is_told_to(tmp_path: Path) -> None:
+def test_it_listens_on_tcp_if_configured(tmp_path: Path) -> None:
     (tmp_path / "handler.py").write_text("class Handler:\n    def predict(self, payload): return payload\n")
     replica = ReplicaConfig(
         id="t",

@@ -86,7 +86,7 @@ class TestToken:
         "header", [None, "", "Bearer", "Bearer wrong", "Basic a-secret", "a-secret", "Bearer é"]
     )
     @pytest.mark.parametrize("path", ["/info", "/apis", "/openapi.json", "/nothing-here"])
-    async def test_nothing_is_told_without_it(
+    async def test_nothing_is_shown_without_it(
         self, client: httpx.AsyncClient, tmp_path: Path, header: str | None, path: str
     ) -> None:
         headers = [] if header is None else [(b"authorization", header.encode())]
@@ -108,8 +108,8 @@ class TestToken:
 
 class TestPlatform:
     async def test_info(self, client: httpx.AsyncClient) -> None:
-        told = (await client.get("/info")).json()
-        assert (told["version"], told["gateway"]) == ("1.2.3", "http://127.0.0.1:8080")
+        reported = (await client.get("/info")).json()
+        assert (reported["version"], reported["gateway"]) == ("1.2.3", "http://127.0.0.1:8080")
 
     async def test_stop(self, client: httpx.AsyncClient, stopped: asyncio.Event) -> None:
         assert (await client.post("/stop")).status_code == 202
@@ -160,8 +160,8 @@ class TestEvents:
     ) -> None:
         events.every = 0.2
         await deploy(client, process())
-        told = (await client.get("/apis/iris/events")).json()
-        assert [event["reason"] for event in told] == ["Deployed"]
+        reported = (await client.get("/apis/iris/events")).json()
+        assert [event["reason"] for event in reported] == ["Deployed"]
 
     async def test_wrong_questions(self, client: httpx.AsyncClient) -> None:
         problem(await client.get("/apis/iris/events"), 404, "unknown-api")
@@ -321,8 +321,8 @@ class TestDeploy:
 
     async def test_a_change_of_one_of_two(self, client: httpx.AsyncClient) -> None:
         await deploy(client, process("a"), process("b"))
-        told = (await deploy(client, process("a"), process("b", env={"K": "v"}))).json()
-        assert [(each["name"], each["changed"], each["revision"]) for each in told] == [
+        reported = (await deploy(client, process("a"), process("b", env={"K": "v"}))).json()
+        assert [(each["name"], each["changed"], each["revision"]) for each in reported] == [
             ("a", False, 1),
             ("b", True, 2),
         ]
@@ -337,7 +337,7 @@ class TestDeploy:
             await deploy(client, process("a"), process("b"))
             assert await hints.wait() == {"a", "b"}
 
-    async def test_an_event_tells_of_it(
+    async def test_an_event_mentions_it(
         self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder
     ) -> None:
         await deploy(client, process())
@@ -402,7 +402,7 @@ class TestApis:
         await deploy(client, process(networking={"endpoint": "elsewhere"}))
         assert (await client.get("/apis")).json()[0]["endpoint"].endswith("/elsewhere")
 
-    async def test_one_that_was_made_anew_is_not_taken_for_the_old(
+    async def test_one_that_was_made_again_is_not_taken_for_the_old(
         self, client: httpx.AsyncClient, store: SqlStore
     ) -> None:
         await deploy(client, process())
@@ -415,12 +415,12 @@ class TestApis:
     async def test_description(self, client: httpx.AsyncClient, events: EventRecorder) -> None:
         await deploy(client, process())
         await events.flushed()
-        told = (await client.get("/apis/iris/description")).json()
-        assert told["api"]["name"] == "iris"
-        assert told["spec"]["process"]["command"] == ["serve"]
-        assert told["rollout"]["outcome"] == "progressing"
-        assert told["events"][0]["reason"] == "Deployed"
-        assert told["traffic"] == {"requests": 0, "by_code": {}, "p50": None, "p95": None, "p99": None}
+        reported = (await client.get("/apis/iris/description")).json()
+        assert reported["api"]["name"] == "iris"
+        assert reported["spec"]["process"]["command"] == ["serve"]
+        assert reported["rollout"]["outcome"] == "progressing"
+        assert reported["events"][0]["reason"] == "Deployed"
+        assert reported["traffic"] == {"requests": 0, "by_code": {}, "p50": None, "p95": None, "p99": None}
 
     async def test_revisions(self, client: httpx.AsyncClient, store: SqlStore) -> None:
         await deploy(client, process())
@@ -459,9 +459,9 @@ class TestActs:
         self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder, board: Board
     ) -> None:
         with board.intent_signals.listen() as hints:
-            told = (await client.post("/apis/iris/rollback", json={"to": None})).json()
+            reported = (await client.post("/apis/iris/rollback", json={"to": None})).json()
             assert await hints.wait() == {"iris"}
-        assert told == {
+        assert reported == {
             "name": "iris",
             "revision": 1,
             "generation": 3,
@@ -483,9 +483,9 @@ class TestActs:
         self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder, board: Board
     ) -> None:
         with board.intent_signals.listen() as hints:
-            told = (await client.post("/apis/iris/refresh")).json()
+            reported = (await client.post("/apis/iris/refresh")).json()
             assert await hints.wait() == {"iris"}
-        assert (told["revision"], told["generation"]) == (2, 3)
+        assert (reported["revision"], reported["generation"]) == (2, 3)
         assert (await recorded(events, store))[-1].reason == "Refreshed"
 
     async def test_delete(

@@ -51,18 +51,20 @@ def test_every_route_is_there(document: Json) -> None:
 def test_every_problem_is_described_as_one(document: Json) -> None:
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for name, operation in operations(document):
-        problems = {code: told for code, told in operation["responses"].items() if not code.startswith("2")}
+        problems = {
+            code: reported for code, reported in operation["responses"].items() if not code.startswith("2")
+        }
         assert {"401", "default"} <= problems.keys(), name
-        for told in problems.values():
-            assert told["content"] == problem, name
+        for reported in problems.values():
+            assert reported["content"] == problem, name
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
 def test_problems_are_named(document: Json) -> None:
-    told = document["paths"]["/v1/apis/{name}/rollback"]["post"]["responses"]
-    assert "urn:gyrus:problem:unknown-api" in told["404"]["description"]
-    assert "urn:gyrus:problem:unknown-revision" in told["404"]["description"]
-    assert "urn:gyrus:problem:conflict" in told["409"]["description"]
+    reported = document["paths"]["/v1/apis/{name}/rollback"]["post"]["responses"]
+    assert "urn:gyrus:problem:unknown-api" in reported["404"]["description"]
+    assert "urn:gyrus:problem:unknown-revision" in reported["404"]["description"]
+    assert "urn:gyrus:problem:conflict" in reported["409"]["description"]
 
 
 def test_no_reference_leads_nowhere(document: Json) -> None:

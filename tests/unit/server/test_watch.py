@@ -58,25 +58,28 @@ async def _events(response: httpx.Response) -> Events:
 async def test_at_once_and_at_every_change(remote: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
     await store.deploy([spec()], None, START)
     async with watching(remote, "iris") as events:
-        kind, told = await anext(events)
-        assert (kind, told["api"]["name"], told["replicas"]) == ("api", "iris", [])
+        kind, reported = await anext(events)
+        assert (kind, reported["api"]["name"], reported["replicas"]) == ("api", "iris", [])
 
         board.replicas["iris"] = (replica(Phase.READY),)
         board.replica_signals.notify("iris")
-        _, told = await anext(events)
-        assert (told["replicas"][0]["status"]["phase"], told["replicas"][0]["routed"]) == ("ready", False)
+        _, reported = await anext(events)
+        assert (reported["replicas"][0]["status"]["phase"], reported["replicas"][0]["routed"]) == (
+            "ready",
+            False,
+        )
 
         board.acknowledged["iris"] = {"iris/1": frozenset({"unix:/a"})}
         board.acknowledged_signals.notify("iris")
-        _, told = await anext(events)
-        assert told["replicas"][0]["routed"]
+        _, reported = await anext(events)
+        assert reported["replicas"][0]["routed"]
 
         await remote.post("/apis/iris/refresh")
-        _, told = await anext(events)
-        assert told["rollout"]["generation"] == 2
+        _, reported = await anext(events)
+        assert reported["rollout"]["generation"] == 2
 
 
-async def test_what_did_not_change_is_not_told(
+async def test_what_did_not_change_is_not_reported(
     remote: httpx.AsyncClient, store: SqlStore, board: Board
 ) -> None:
     await store.deploy([spec()], None, START)
@@ -88,8 +91,8 @@ async def test_what_did_not_change_is_not_told(
         assert not done
         board.replicas["iris"] = (replica(Phase.STARTING),)
         board.replica_signals.notify("iris")
-        _, told = await upcoming
-        assert told["replicas"][0]["status"]["phase"] == "starting"
+        _, reported = await upcoming
+        assert reported["replicas"][0]["status"]["phase"] == "starting"
 
 
 async def test_several_and_one_that_is_gone(remote: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
@@ -98,11 +101,11 @@ async def test_several_and_one_that_is_gone(remote: httpx.AsyncClient, store: Sq
         assert [await anext(events), await anext(events)][1] == ("gone", {"name": "b"})
         await store.deploy([spec("b")], None, START)
         board.intent_signals.notify("b")
-        kind, told = await anext(events)
-        assert (kind, told["api"]["name"]) == ("api", "b")
+        kind, reported = await anext(events)
+        assert (kind, reported["api"]["name"]) == ("api", "b")
         await remote.delete("/apis/a")
-        kind, told = await anext(events)
-        assert told["api"]["status"] == "deleting"
+        kind, reported = await anext(events)
+        assert reported["api"]["status"] == "deleting"
         await store.remove("a")
         board.replica_signals.notify("a")
         assert await anext(events) == ("gone", {"name": "a"})
@@ -113,19 +116,19 @@ async def test_the_list_of_all(remote: httpx.AsyncClient, store: SqlStore, board
         assert await anext(events) == ("apis", [])
         await store.deploy([spec("a"), spec("b")], None, START)
         board.intent_signals.notify("a", "b")
-        kind, told = await anext(events)
-        assert (kind, [api["name"] for api in told]) == ("apis", ["a", "b"])
+        kind, reported = await anext(events)
+        assert (kind, [api["name"] for api in reported]) == ("apis", ["a", "b"])
 
 
 async def test_changes_of_the_list_of_all(remote: httpx.AsyncClient, store: SqlStore, board: Board) -> None:
     await store.deploy([spec("a"), spec("b")], None, START)
     async with watching(remote, changes="true") as events:
-        kind, told = await anext(events)
-        assert (kind, [api["name"] for api in told]) == ("apis", ["a", "b"])
+        kind, reported = await anext(events)
+        assert (kind, [api["name"] for api in reported]) == ("apis", ["a", "b"])
         await store.deploy([spec("c")], None, START)
         board.intent_signals.notify("c")
-        kind, told = await anext(events)
-        assert (kind, [api["name"] for api in told["apis"]], told["gone"]) == ("changes", ["c"], [])
+        kind, reported = await anext(events)
+        assert (kind, [api["name"] for api in reported["apis"]], reported["gone"]) == ("changes", ["c"], [])
         await store.mark_deleting("a", START)
         await store.remove("a")
         board.replica_signals.notify("a")
@@ -170,7 +173,7 @@ class Listening:
     def phases(self) -> list[str]:
         """What was told of the one replica."""
         data = (json.loads(chunk.split(b"data: ")[1]) for chunk in self.chunks if b"data: " in chunk)
-        return [replica["status"]["phase"] for told in data for replica in told["replicas"]]
+        return [replica["status"]["phase"] for reported in data for replica in reported["replicas"]]
 
 
 class TestWithoutANetwork:
@@ -211,7 +214,7 @@ class TestWithoutANetwork:
         await clock.advance(2)
         assert listening.chunks[1:] == [b": still here\n\n"]
 
-    async def test_what_rings_no_bell_is_told_then(
+    async def test_what_sends_no_signal_is_reported_then(
         self, listening: Listening, clock: VirtualClock, board: Board
     ) -> None:
         await clock.advance(1)
@@ -241,7 +244,7 @@ class TestWithoutANetwork:
         assert clock.next_wake is None
 
 
-async def test_the_list_is_told_at_most_once_a_second(context: ServerContext, board: Board) -> None:
+async def test_the_list_is_reported_at_most_once_a_second(context: ServerContext, board: Board) -> None:
     clock, store = VirtualClock(), MemoryStore()
     await store.deploy([spec()], None, START)
     app = build_app(replace(context, store=store, clock=clock))

@@ -30,7 +30,7 @@ def test_each_serves_a_steady_load_with_enough_replicas_and_not_too_many(name: s
 
 
 @pytest.mark.parametrize("name", COMPARED)
-def test_each_begins_anew(name: str) -> None:
+def test_each_begins_again(name: str) -> None:
     first, second = (simulated(WORK, make(name, situation())) for _ in range(2))
     assert first.looks == second.looks
     assert of_run(first) == of_run(second)

@@ -56,8 +56,8 @@ def test_each_policy_has_its_colour_and_its_name() -> None:
         "#b0912a",
         "#c4526b",
     ]
-    told = {element.text for element in root.iter(f"{SVG}text")}
-    assert {*names, "a < b"} <= told
+    reported = {element.text for element in root.iter(f"{SVG}text")}
+    assert {*names, "a < b"} <= reported
 
 
 def test_a_queue_of_thousands_does_not_hide_one_that_waits() -> None:
@@ -95,5 +95,5 @@ def test_marks_of_time_are_few_and_in_order(start: float, length: float) -> None
         (1700158623.0, 5 * 86_400, ["Nov 17", "Nov 18", "Nov 19", "Nov 20", "Nov 21"]),
     ],
 )
-def test_times_are_told_as_people_write_them(start: float, length: float, words: list[str]) -> None:
+def test_times_are_shown_as_people_write_them(start: float, length: float, words: list[str]) -> None:
     assert [text for _, text in times(start, length)] == words

@@ -26,7 +26,7 @@ def erlang_c(servers: int, load: float) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("slots", "share"), [(1, 0.5), (4, 0.8), (16, 0.9)])
-def test_exponential_service_waits_as_erlang_says(slots: int, share: float) -> None:
+def test_exponential_service_waits_as_erlang_computes(slots: int, share: float) -> None:
     work = poisson(slots * share, 100_000, 1.0, exponential=True)
     run = simulated(work, 1, slots=slots, longest_queue=100_000, timeout=1e9)
     chance = erlang_c(slots, slots * share)
@@ -115,7 +115,7 @@ def check_slots(run: Run, slots: int | None) -> None:
 
 @settings(deadline=None)
 @given(work=REQUESTS, slots=st.integers(1, 4))
-def test_one_replica_serves_in_order_and_never_idles_while_somebody_waits(
+def test_one_replica_serves_in_order_and_never_idles_while_a_request_waits(
     work: OfferedLoad, slots: int
 ) -> None:
     run = simulated(work, 1, slots=slots, longest_queue=1000, timeout=1e9)
@@ -150,7 +150,7 @@ def test_what_waits_goes_to_replicas_that_come_in_order(startup: Lognormal, stre
     assert overtaking(run) <= 0.2
 
 
-def test_nobody_waits_long_behind_a_stuck_request_while_another_replica_is_free() -> None:
+def test_no_request_waits_long_behind_a_stuck_one_while_another_replica_is_free() -> None:
     run = simulated(offered_load((0.0, 30.0), (0.1, 1.0), (0.2, 1.0), (0.3, 1.0)), 2)
     assert sorted(run.begun) == pytest.approx([0.0, 0.1, 1.1, 2.1], abs=0.03)
 
@@ -182,7 +182,7 @@ def test_a_full_queue_refuses() -> None:
     assert run.ended == 3
 
 
-def test_who_waits_too_long_leaves_the_queue_and_who_works_too_long_keeps_the_slot() -> None:
+def test_a_late_request_leaves_the_queue_or_keeps_its_slot() -> None:
     run = simulated(offered_load((0, 5), (0.1, 1), (4, 0.5)), 1, timeout=2)
     assert list(run.outcomes) == [
         SimulatedResult.TIMED_OUT,
@@ -207,7 +207,7 @@ def test_replicas_that_have_not_started_leave_first_and_at_once() -> None:
     assert run.replica_seconds == pytest.approx(11 + 9 + 2 * 1)
 
 
-def test_a_leaving_replica_gives_back_what_waits() -> None:
+def test_a_leaving_replica_requeues_what_waits() -> None:
     """At 3 one of two leaves: the youngest. Nobody is lost, and what it started is finished."""
     work = offered_load(*[(0.0, 4.0)] * 6)
     run = simulated(work, Script((3, 1), initial=2))
@@ -224,7 +224,7 @@ def test_from_zero_a_request_is_held_until_a_replica_is_there() -> None:
     assert run.replica_seconds == pytest.approx(5.5 - 2.5)
 
 
-def test_who_cannot_be_held_is_refused() -> None:
+def test_what_cannot_be_held_is_refused() -> None:
     work = offered_load((0, 1), (0.1, 1), (0.2, 1), (0.3, 1))
     run = simulated(work, Script((10, 1), initial=0), longest_queue=2, hold=5, timeout=30)
     assert (

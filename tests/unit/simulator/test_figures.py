@@ -43,9 +43,9 @@ def test_where_all_were_refused_there_is_no_latency() -> None:
 
 def test_the_json_has_what_scripts_rely_on() -> None:
     figures = of_run(simulated(offered_load((0, 1)), 1))
-    told = report("t.csv", [figures], None)
-    assert (told["trace"], told["requests"], told["slo"]) == ("t.csv", 1, None)
-    [policy] = told["policies"]
+    reported = report("t.csv", [figures], None)
+    assert (reported["trace"], reported["requests"], reported["slo"]) == ("t.csv", 1, None)
+    [policy] = reported["policies"]
     assert set(policy) >= {
         "policy", "replica_hours", "slo_misses", "slo_miss_ratio", "p50_wait", "p95_wait", "p99_wait",
         "p50_latency", "p95_latency", "p99_latency", "refused", "timed_out", "cost", "peak_replicas",

@@ -22,8 +22,8 @@ class Rotations(RuleBasedStateMachine):
     @rule()
     def add(self) -> None:
         self.number += 1
-        line: SlotQueue[int] = SlotQueue(1, 1)
-        replica = SimulatedReplica(self.number, line, 0.0)
+        queue: SlotQueue[int] = SlotQueue(1, 1)
+        replica = SimulatedReplica(self.number, queue, 0.0)
         self.rotation.add(replica)
         self.replicas.append(replica)
 
@@ -65,7 +65,7 @@ TestRotations.settings = settings(max_examples=100, stateful_step_count=40, dead
 def test_equals_are_chosen_evenly() -> None:
     rotation = Rotation(Random(1))
     for number in range(4):
-        line: SlotQueue[int] = SlotQueue(1, 1)
-        rotation.add(SimulatedReplica(number, line, 0.0))
+        queue: SlotQueue[int] = SlotQueue(1, 1)
+        rotation.add(SimulatedReplica(number, queue, 0.0))
     chosen = [rotation.pick().number for _ in range(4000)]
     assert all(900 < chosen.count(number) < 1100 for number in range(4))

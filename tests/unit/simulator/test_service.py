@@ -42,7 +42,7 @@ def test_what_can_be_written(text: str, service: ServiceTimes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("", "is not a time"),
         ("120", "is not a time; write for example 120ms"),
@@ -56,10 +56,10 @@ def test_what_can_be_written(text: str, service: ServiceTimes) -> None:
         ("exponential(5)", "is not a distribution"),
     ],
 )
-def test_what_cannot(text: str, said: str) -> None:
+def test_what_cannot(text: str, reported: str) -> None:
     with pytest.raises(ValueError) as raised:
         parse_service(text)
-    assert said in str(raised.value)
+    assert reported in str(raised.value)
 
 
 def test_a_start_depends_on_no_trace() -> None:
@@ -87,7 +87,7 @@ def test_a_column_of_times_comes_before_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "said"),
+    ("column", "reported"),
     [
         (Column("Tokens"), "t.csv has no column Tokens; it has words"),
         (Column(), "t.csv has none of the columns service_time, duration, GeneratedTokens"),
@@ -95,7 +95,7 @@ def test_a_column_of_times_comes_before_tokens() -> None:
         (Column("words", 0.02), "column words of t.csv holds 'many', which is not a number"),
     ],
 )
-def test_a_column_that_does_not_tell(column: Column, said: str) -> None:
+def test_a_column_without_durations(column: Column, reported: str) -> None:
     with pytest.raises(ValueError) as raised:
         column.times(trace(words=("many", "few")), 1)
-    assert said in str(raised.value)
+    assert reported in str(raised.value)

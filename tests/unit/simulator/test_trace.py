@@ -59,7 +59,7 @@ def test_the_column_is_chosen_by_its_name_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("", "has no requests"),
         ("time,n\n", "has no requests"),
@@ -70,10 +70,10 @@ def test_the_column_is_chosen_by_its_name_first(tmp_path: Path) -> None:
         ("time,n\n1,2\n3\n", "trace.csv:3: has 1 columns, not 2"),
     ],
 )
-def test_faults_are_told_with_their_place(tmp_path: Path, text: str, said: str) -> None:
+def test_faults_are_reported_with_their_place(tmp_path: Path, text: str, reported: str) -> None:
     with pytest.raises(TraceError) as raised:
         traced(tmp_path, text)
-    assert said in str(raised.value)
+    assert reported in str(raised.value)
     assert str(raised.value).startswith(str(tmp_path / "trace.csv"))
 
 

@@ -32,20 +32,20 @@ WORK = poisson(4.0, 600, 1.0, exponential=False)
 
 
 def tuned(api: RealtimeSpec, allowed: float, work: OfferedLoad = WORK) -> tuple[Tuned, list[tuple[int, int]]]:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     goal = Goal(slo=None, allowed=allowed)
     rules = ServingRules.of(api, Fixed(5.0))
-    return tune(api, work, rules, goal, lambda tried, most: told.append((tried, most))), told
+    return tune(api, work, rules, goal, lambda tried, most: reported.append((tried, most))), reported
 
 
 def test_what_costs_too_much_gets_cheaper_and_still_meets_the_goal() -> None:
-    found, told = tuned(spec(min_replicas=30), 0.02)
+    found, reported = tuned(spec(min_replicas=30), 0.02)
     assert found.met
     assert found.best.slo_miss_ratio <= 0.02
     assert found.best.replica_seconds < 0.5 * found.present.replica_seconds
     assert found.changes["min_replicas"] < 30
-    assert told == [(number + 1, told[0][1]) for number in range(found.tried)]
-    assert found.tried <= told[0][1]
+    assert reported == [(number + 1, reported[0][1]) for number in range(found.tried)]
+    assert found.tried <= reported[0][1]
 
 
 def test_what_misses_too_much_is_given_more() -> None:
@@ -54,7 +54,7 @@ def test_what_misses_too_much_is_given_more() -> None:
     assert found.met
 
 
-def test_where_the_goal_is_out_of_reach_the_nearest_is_told() -> None:
+def test_where_the_goal_is_out_of_reach_the_nearest_is_reported() -> None:
     found, _ = tuned(spec(max_replicas=2), 0.0)
     assert not found.met
     assert found.best.slo_misses <= found.present.slo_misses

@@ -29,7 +29,7 @@ def wrong_files() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize(("text", "expected"), list(wrong_files()))
-def test_what_is_said_of_a_wrong_file(text: str, expected: list[str]):
+def test_what_is_reported_of_a_wrong_file(text: str, expected: list[str]):
     assert expected
     assert faults(text) == expected
 

@@ -61,7 +61,7 @@ class TestAnotherKind:
         assert (first.initial_replicas, first.bounded_replicas(3), first.files) == (0, 0, frozenset())
         assert first.endpoint_path == "/echo/a"
 
-    def test_its_faults_are_told_as_well_as_any(self) -> None:
+    def test_its_faults_are_reported_as_well_as_any(self) -> None:
         assert faults(
             "- name: a\n  kind: EchoAPI\n  echo: {txt: hi, times: 4}\n  timeout: 5s\n"
             "- name: b\n  kind: EchApi\n"

@@ -127,7 +127,7 @@ def test_a_missing_handler(project: Path):
     )
 
 
-def test_missing_requirements_are_told_beside_other_faults(project: Path):
+def test_missing_requirements_are_reported_beside_other_faults(project: Path):
     (project / "gyrus.yaml").write_text(
         "- name: iris\n  handler: {path: src/handler.py, requirements: reqs.txt}\n  timout: 4s\n"
     )

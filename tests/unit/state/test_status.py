@@ -117,17 +117,17 @@ class TestStatus:
 
 
 class TestMessage:
-    def test_nothing_to_say_of_a_live_one(self) -> None:
+    def test_a_live_one_has_no_message(self) -> None:
         assert seen(LIVE, replica()) == (Status.LIVE, "")
 
-    def test_a_live_one_tells_that_its_update_failed(self) -> None:
+    def test_a_live_one_reports_that_its_update_failed(self) -> None:
         _, message = seen(FALLEN_BACK, replica())
         assert message == ("Revision 2 did not become ready (InitFailure): no. Revision 1 goes on serving.")
 
-    def test_a_failed_one_tells_its_rollouts_first_line(self) -> None:
+    def test_a_failed_one_shows_its_rollouts_first_line(self) -> None:
         assert seen(FAILED, BACKOFF)[1] == "Revision 1 did not become ready: no."
 
-    def test_one_whose_replicas_died_tells_of_them(self) -> None:
+    def test_one_whose_replicas_died_mentions_them(self) -> None:
         assert seen(LIVE, BACKOFF) == (Status.FAILED, "Exited: exited with code 3")
 
     def test_what_its_replicas_do(self) -> None:
@@ -153,10 +153,10 @@ class TestMessage:
         new = replica(Phase.UNREADY, 2, "no answer", Reason.UNRESPONSIVE)
         assert seen(UPDATING, BACKOFF, new)[1] == "Unresponsive: no answer"
 
-    def test_without_words_of_its_own_the_phase_is_told(self) -> None:
+    def test_without_words_of_its_own_the_phase_is_reported(self) -> None:
         assert seen(LIVE, replica(Phase.FAILED))[1] == "failed"
 
-    def test_a_gateway_that_is_down_is_told(self) -> None:
+    def test_a_gateway_that_is_down_is_reported(self) -> None:
         revision = transitions.snapshot(SPEC, LIVE.target.revision, None, START)
         observation = ApiObservation(replicas=(replica(),), gateway_fault="Envoy is not installed.")
         shown = status.view(LIVE, revision, observation, GATEWAY)
@@ -182,17 +182,17 @@ class TestMessage:
             assert status.status_of(more, status.count(more, observation.replicas), observation) is expected
 
     def test_one_that_requests_wake(self) -> None:
-        def told(held: int, *replicas: Replica, replicas_wanted: int = 1) -> tuple[Status, str]:
+        def reported(held: int, *replicas: Replica, replicas_wanted: int = 1) -> tuple[Status, str]:
             revision = transitions.snapshot(SPEC, 1, None, START)
             api = replace(LIVE, replicas=replicas_wanted)
             shown = status.view(api, revision, ApiObservation(replicas=replicas, held=held), GATEWAY)
             return shown.status, shown.message
 
-        assert told(1, replicas_wanted=0) == (Status.IDLE, "starting for 1 held request")
-        assert told(3) == (Status.CREATING, "starting for 3 held requests")
-        assert told(3, replica(Phase.STARTING))[1] == "starting for 3 held requests"
-        assert told(3, BUILDING)[1] == "starting for 3 held requests: building environment: numpy"
-        assert told(3, BACKOFF) == (Status.FAILED, "Exited: exited with code 3")
+        assert reported(1, replicas_wanted=0) == (Status.IDLE, "starting for 1 held request")
+        assert reported(3) == (Status.CREATING, "starting for 3 held requests")
+        assert reported(3, replica(Phase.STARTING))[1] == "starting for 3 held requests"
+        assert reported(3, BUILDING)[1] == "starting for 3 held requests: building environment: numpy"
+        assert reported(3, BACKOFF) == (Status.FAILED, "Exited: exited with code 3")
 
     def test_one_that_requests_cannot_wake_for_want_of_capacity(self) -> None:
         idle = replace(LIVE, replicas=0)
@@ -217,7 +217,7 @@ class TestMessage:
 
 
 class TestView:
-    def test_counts_tell_the_wanted_generation_from_others(self) -> None:
+    def test_counts_distinguish_the_wanted_generation(self) -> None:
         replicas = (replica(), replica(n=1), replica(generation=2), replica(Phase.STARTING, 2))
         counts = status.count(replace(UPDATING, replicas=3), replicas)
         assert (counts.requested, counts.ready, counts.up_to_date) == (3, 3, 1)
@@ -269,32 +269,32 @@ class TestDescription:
         revision = Revision(
             api="iris", number=2, digest=SPEC.digest(None), spec=SPEC, package=None, created_at=START
         )
-        told = status.describe(
+        reported = status.describe(
             UPDATING, revision, rollout, [event], ApiObservation.on(board, "iris"), GATEWAY
         )
-        assert [each.routed for each in told.replicas] == [True, False, False]
-        assert [each.up_to_date for each in told.replicas] == [False, False, True]
-        assert told.traffic.requests == 9
-        assert [(pool.generation, pool.revision, pool.share, pool.in_flight) for pool in told.pools] == [
+        assert [each.routed for each in reported.replicas] == [True, False, False]
+        assert [each.up_to_date for each in reported.replicas] == [False, False, True]
+        assert reported.traffic.requests == 9
+        assert [(pool.generation, pool.revision, pool.share, pool.in_flight) for pool in reported.pools] == [
             (2, 2, 0.25, 1),
             (1, 1, 0.75, 0),
         ]
-        assert [pool.traffic.requests for pool in told.pools] == [3, 0]
-        assert told.api.message == board.refused["iris"]
-        assert told.held == 7
-        assert (told.scaling, told.starts) == (board.scaling["iris"], board.starts["iris"])
-        assert told.fork_server == board.fork_servers["iris"]
-        assert told.api.in_flight == 2
-        assert told.spec["timeout"] == "1m"
-        assert (told.rollout.generation, told.rollout.started_at) == (2, "2030-01-01T00:00:00.000Z")
-        assert told.rollout.finished_at is None
-        assert told.events[0].reason == "Deployed"
+        assert [pool.traffic.requests for pool in reported.pools] == [3, 0]
+        assert reported.api.message == board.refused["iris"]
+        assert reported.held == 7
+        assert (reported.scaling, reported.starts) == (board.scaling["iris"], board.starts["iris"])
+        assert reported.fork_server == board.fork_servers["iris"]
+        assert reported.api.in_flight == 2
+        assert reported.spec["timeout"] == "1m"
+        assert (reported.rollout.generation, reported.rollout.started_at) == (2, "2030-01-01T00:00:00.000Z")
+        assert reported.rollout.finished_at is None
+        assert reported.events[0].reason == "Deployed"
 
     def test_of_what_cannot_be_read_there_is_what_is_stored(self) -> None:
         rollout = Rollout(api="iris", generation=FIRST, outcome=Outcome.DONE, message="", finished_at=START)
-        told = status.describe(LIVE, unreadable(1), rollout, [], ApiObservation(), GATEWAY)
-        assert told.spec == {"name": "iris", "warp": 9}
-        assert told.api.message == "Revision 1 cannot be read: warp: unknown field."
+        reported = status.describe(LIVE, unreadable(1), rollout, [], ApiObservation(), GATEWAY)
+        assert reported.spec == {"name": "iris", "warp": 9}
+        assert reported.api.message == "Revision 1 cannot be read: warp: unknown field."
 
     def test_of_what_was_never_seen(self) -> None:
         assert ApiObservation.on(Board(), "iris") == ApiObservation()

@@ -66,7 +66,7 @@ async def test_slow_answers_do_not_slow_the_load() -> None:
     assert result.latency(0) >= 0.4
 
 
-async def test_what_is_answered_wrongly_or_not_at_all_is_told() -> None:
+async def test_what_is_answered_wrongly_or_not_at_all_is_reported() -> None:
     number = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

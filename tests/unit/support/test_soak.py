@@ -130,11 +130,11 @@ def test_an_idempotent_api_loses_nothing_that_has_not_begun_to_be_answered() -> 
     assert explained(lost, killed(10.0, "cold")) is Explanation.NONE
 
 
-def test_without_an_operator_nobody_holds_a_request() -> None:
+def test_without_an_operator_no_request_is_held() -> None:
     refused = seen(11.0, 11.5, 503, "no-replica", retry_after=True, api="cold")
     idle = History(away=OPERATOR_AWAY.away, ready={"cold": [(9.0, 0)]})
     busy = History(away=OPERATOR_AWAY.away, ready={"cold": [(9.0, 1)]})
-    assert explained(refused, idle) is Explanation.NOBODY
+    assert explained(refused, idle) is Explanation.NO_REPLICA
     assert explained(refused, busy) is Explanation.NONE
     assert explained(refused, History(ready={"cold": [(9.0, 0)]})) is Explanation.NONE
 

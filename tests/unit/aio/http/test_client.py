@@ -167,7 +167,7 @@ class TestAnswers:
         async with serving(path, sends(*answer, close=True)) as server:
             assert (await ask(server)).body == b"abcdef"
 
-    async def test_to_head_has_no_body_whatever_its_length_says(self, path: Path) -> None:
+    async def test_to_head_has_no_body_whatever_its_length(self, path: Path) -> None:
         async with serving(path, sends(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")) as server:
             response = await ask(server, HttpRequest("HEAD", "/x"))
             assert (response.body, response.header("content-length")) == (b"", "5")
@@ -305,7 +305,7 @@ class TestConnections:
             OK + OK,
         ],
     )
-    async def test_are_closed_where_the_server_says_so_or_says_too_much(
+    async def test_are_closed_if_the_server_asks_for_it_or_sends_too_much(
         self, path: Path, answer: bytes
     ) -> None:
         async with serving(path, sends(answer)) as server:
@@ -315,7 +315,7 @@ class TestConnections:
                 assert server.opened == number
             client.close()
 
-    async def test_bytes_that_nobody_asked_for_are_no_answer(self, path: Path) -> None:
+    async def test_bytes_without_a_request_are_no_answer(self, path: Path) -> None:
         async with serving(path, sends(OK)) as server:
             client = HttpClient(LIMITS)
             await client.send(server.address, GET, timeout=5)

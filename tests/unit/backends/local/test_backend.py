@@ -90,7 +90,7 @@ async def test_the_sockets_folder_is_ours_alone(world: LocalWorld) -> None:
     assert stat.S_IMODE(world.home.run.stat().st_mode) == 0o700
 
 
-async def test_a_sockets_folder_of_somebody_else_is_refused(world: LocalWorld, tmp_path: Path) -> None:
+async def test_a_sockets_folder_of_another_user_is_refused(world: LocalWorld, tmp_path: Path) -> None:
     world.home.run.symlink_to(tmp_path)
     with pytest.raises(PermissionError, match="belongs to another user; remove it"):
         await world.backend().adopt()
@@ -296,7 +296,7 @@ async def test_it_can_be_stopped_while_its_environment_is_built(world: LocalWorl
         await gone(backend, ID)
 
 
-async def test_an_environment_that_cannot_be_built_says_why(world: LocalWorld) -> None:
+async def test_an_environment_that_cannot_be_built_reports_why(world: LocalWorld) -> None:
     (world.project / "requirements.txt").write_text("foo bar baz\n")
     backend = world.backend()
     async with running(backend):
@@ -307,7 +307,7 @@ async def test_an_environment_that_cannot_be_built_says_why(world: LocalWorld) -
     assert any("foo bar baz" in line for line in status.last_lines)
 
 
-async def test_a_project_that_cannot_be_had_says_why(world: LocalWorld) -> None:
+async def test_a_project_that_cannot_be_had_reports_why(world: LocalWorld) -> None:
     world.packages.fault = OSError("no archive d9")
     backend = world.backend()
     async with running(backend):
@@ -319,7 +319,7 @@ async def test_a_project_that_cannot_be_had_says_why(world: LocalWorld) -> None:
     )
 
 
-async def test_more_gpus_than_there_are_is_said_at_once(
+async def test_more_gpus_than_there_are_is_reported_at_once(
     world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -365,13 +365,13 @@ async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
 
 async def test_what_failed_for_good_holds_nothing_not_even_for_the_next_operator(world: LocalWorld) -> None:
     """Neither where it could not be launched nor where its supervisor goes on to tell of it."""
-    unlaunched, told = "unlaunched-1-aaaaa", "told-1-aaaaa"
+    unlaunched, reported = "unlaunched-1-aaaaa", "told-1-aaaaa"
     first = world.backend(cores=0.2)
     async with running(first):
         await first.start(order(unlaunched, process={"command": ["python"], "requirements": "missing.txt"}))
         await observed(first, unlaunched, Phase.FAILED)
-        await first.start(order(told, process={"command": ["no-such-program"]}))
-        await observed(first, told, Phase.FAILED)
+        await first.start(order(reported, process={"command": ["no-such-program"]}))
+        await observed(first, reported, Phase.FAILED)
         await until(first, lambda: not first.capacity().replicas)
     second = world.backend(cores=0.2)
     async with running(second):
@@ -393,7 +393,7 @@ async def test_a_replica_that_restarts_keeps_its_share(world: LocalWorld) -> Non
         assert all_of(backend)["wine-1-aaaaa"].status.reason is Reason.CAPACITY
 
 
-async def test_who_waits_keeps_its_place_for_the_next_operator(world: LocalWorld) -> None:
+async def test_a_waiting_replica_keeps_its_place_for_the_next_operator(world: LocalWorld) -> None:
     first = world.backend(cores=0.2)
     async with running(first):
         await first.start(order(ID))
@@ -480,7 +480,7 @@ async def test_only_logs_of_the_latest_replicas_are_kept(world: LocalWorld) -> N
         await looked(lambda: sorted(path.name for path in logs.iterdir()) == ["iris-1-aaaa2", "iris-1-aaaa3"])
 
 
-async def test_notices_that_nobody_understands_do_no_harm(world: LocalWorld) -> None:
+async def test_unknown_notices_do_no_harm(world: LocalWorld) -> None:
     backend = world.backend()
     async with running(backend):
         await backend.start(order(ID))

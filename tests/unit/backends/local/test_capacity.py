@@ -81,7 +81,7 @@ def test_the_place_in_the_line_is_that_of_the_order() -> None:
     assert names(made.queue) == ["early", "late"]
 
 
-def test_a_small_one_passes_where_that_delays_nobody() -> None:
+def test_a_small_one_overtakes_if_that_delays_no_other() -> None:
     made = allocations(claim("a", cpu=1000, gpu=3), claim("big", cpu=500, gpu=1))
     assert "small" in made.ask(claim("small", cpu=500, at=9)).shares  # 500 stay free for big
     assert "small" not in made.ask(claim("small", cpu=501, at=9)).shares
@@ -121,7 +121,7 @@ def test_a_successor_takes_over_even_what_exceeds_the_machine() -> None:
     assert set(found.ask(claim("x-2", cpu=80)).leave("x-1").shares) == {"y-1", "x-2"}
 
 
-def test_gpus_that_are_not_there_any_more_are_left_to_nobody() -> None:
+def test_gpus_that_are_not_there_any_more_are_not_allocated() -> None:
     lost = Allocations(machine=MACHINE).keep(Share(claim=claim("x-1", gpu=2), gpus=("8", "9")))
     full = lost.ask(claim("y-1", gpu=3)).ask(claim("x-2", gpu=2))
     after = full.leave("x-1")
@@ -143,7 +143,7 @@ def test_more_than_the_whole_machine_is_impossible() -> None:
     assert made.impossible(amount(cpu=2001, mem=1001, gpu=4)) == tuple(Resource)
 
 
-def test_room_is_what_an_api_holds_and_what_nobody_else_wants() -> None:
+def test_capacity_is_what_an_api_holds_and_what_no_other_wants() -> None:
     made = allocations(claim("x-1", cpu=500), claim("x-2", cpu=500), claim("y-1", cpu=300))
     assert made.capacity_for("x", amount(cpu=500)) == 3
     assert made.capacity_for("x", amount(cpu=500, gpu=2)) == 1
@@ -180,7 +180,7 @@ class Use(RuleBasedStateMachine):
         self.asked.setdefault(asked.replica, asked)
         self.allocations = self.allocations.ask(self.asked[asked.replica])
         if new and asked.replica in self.allocations.shares:
-            self.passed_nobody(asked)
+            self.passed_no_claim(asked)
         return asked.replica
 
     @rule(replica=consumes(replicas))
@@ -188,7 +188,7 @@ class Use(RuleBasedStateMachine):
         self.asked.pop(replica, None)
         self.allocations = self.allocations.leave(replica)
 
-    def passed_nobody(self, new: Claim) -> None:
+    def passed_no_claim(self, new: Claim) -> None:
         """Of what it was given, there is enough left for all who wait and came before it."""
         before = [waiting.needs for waiting in self.allocations.queue if waiting.place < new.place]
         wanted = total_of(before)
@@ -204,13 +204,13 @@ class Use(RuleBasedStateMachine):
         assert all(len(s.gpus) == s.claim.needs[Resource.GPU] for s in self.allocations.shares.values())
 
     @invariant()
-    def everybody_holds_or_waits(self) -> None:
+    def every_claim_holds_or_waits(self) -> None:
         known = Counter([*self.allocations.shares, *names(self.allocations.queue)])
         assert known == Counter(list(self.asked))
         assert [c.place for c in self.allocations.queue] == sorted(c.place for c in self.allocations.queue)
 
     @invariant()
-    def the_first_in_line_waits_for_something(self) -> None:
+    def the_first_in_the_queue_waits_for_something(self) -> None:
         for shortage in self.allocations.shortages():
             assert shortage.lacking
             if not shortage.before:
@@ -229,7 +229,7 @@ class Use(RuleBasedStateMachine):
         assert not allocations.queue
 
     @invariant()
-    def there_is_room_for_what_runs(self) -> None:
+    def capacity_suffices_for_what_runs(self) -> None:
         for share in self.allocations.shares.values():
             api, needs = share.claim.api, share.claim.needs
             alike = [

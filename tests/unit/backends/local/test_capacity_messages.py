@@ -23,32 +23,32 @@ def holding(*shares: tuple[int, str, Amount]) -> Allocations:
     return allocations
 
 
-def told(allocations: Allocations, *asked: Amount) -> list[str]:
+def reported(allocations: Allocations, *asked: Amount) -> list[str]:
     for number, needs in enumerate(asked):
         name = f"new{number}"
         allocations = allocations.ask(Claim(replica=name, api=name, needs=needs, at=float(number + 1)))
     return [waiting(shortage, allocations) for shortage in allocations.shortages()]
 
 
-def test_what_is_missing_and_who_holds_it() -> None:
+def test_what_is_missing_and_what_holds_it() -> None:
     allocations = holding((8, "iris", amount(200)), (1, "flat", amount(200)))
-    assert told(allocations, amount(cpu=500)) == [
+    assert reported(allocations, amount(cpu=500)) == [
         "waiting for capacity: needs 500m CPU, 200m of 2 free (8 replicas of iris, 1 of flat hold 1.8)"
     ]
 
 
 def test_everything_that_is_missing() -> None:
     allocations = holding((1, "iris", amount(1500, 7 * GI, 1)))
-    assert told(allocations, amount(1000, 2 * GI, 1)) == [
+    assert reported(allocations, amount(1000, 2 * GI, 1)) == [
         "waiting for capacity: needs 1 CPU, 500m of 2 free (1 replica of iris holds 1.5); "
         "needs 2Gi memory, 1Gi of 8Gi free (1 replica of iris holds 7Gi); "
         "needs 1 GPU, 0 of 1 free (1 replica of iris holds 1)"
     ]
 
 
-def test_for_whom_something_is_kept() -> None:
+def test_for_which_replica_something_is_kept() -> None:
     allocations = holding((1, "iris", amount(1500)))
-    assert told(allocations, amount(1000), amount(600), amount(100))[2] == (
+    assert reported(allocations, amount(1000), amount(600), amount(100))[2] == (
         "waiting for capacity: needs 100m CPU, 500m of 2 free, kept for new0 and 1 more ahead in the queue "
         "(1 replica of iris holds 1.5)"
     )
@@ -56,7 +56,7 @@ def test_for_whom_something_is_kept() -> None:
 
 def test_many_holders_are_summed_up() -> None:
     shares = [(1, name, amount(cpu)) for name, cpu in zip("abcde", (500, 400, 300, 200, 100), strict=True)]
-    assert told(holding(*shares), amount(cpu=600)) == [
+    assert reported(holding(*shares), amount(cpu=600)) == [
         "waiting for capacity: needs 600m CPU, 500m of 2 free "
         "(1 replica of a, 1 of b, 1 of c, 2 of 2 other APIs hold 1.5)"
     ]

@@ -56,7 +56,7 @@ def test_a_server_that_is_not_ours() -> None:
     assert configured(process=process, max_concurrency=3).queue_proxy
 
 
-def test_devices_are_shown_to_those_who_hold_them_and_hidden_from_others() -> None:
+def test_devices_are_shown_to_their_holders_and_hidden_from_others() -> None:
     process = {"command": ["serve"]}
     context = LaunchContext(project=Path("/p"), python=Path("/e"), devices=("0", "2"), has_devices=True)
     assert configured(context, process=process).env == {"CUDA_VISIBLE_DEVICES": "0,2"}

@@ -51,7 +51,7 @@ def test_notes_are_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"{}", b'{"spec": {"name": 1}}', b'{"spec": {}, "more": 1}']
 )
-def test_an_order_of_another_version_is_said_to_be_unreadable(tmp_path: Path, content: bytes) -> None:
+def test_an_order_of_another_version_is_reported_as_unreadable(tmp_path: Path, content: bytes) -> None:
     folder = ReplicaFolder(tmp_path)
     (tmp_path / "order.json").write_bytes(content)
     with pytest.raises(Unreadable, match=str(tmp_path)):

@@ -50,12 +50,12 @@ async def fork_server(home: Home, revision: int = 1) -> int:
     """The number of the process that is parked, once it is."""
     folder = ForkServerFolder(home.fork_servers / f"iris-{revision}")
 
-    def is_parked() -> bool:
+    def is_warm() -> bool:
         """The file of one that was killed stays until the next begins, and its number until it is reaped."""
         status = folder.status()
         return status is not None and status.phase is ForkServerPhase.READY and alive(status.pid)
 
-    await looked(is_parked)
+    await looked(is_warm)
     status = folder.status()
     assert status
     return status.pid
@@ -124,7 +124,7 @@ async def test_another_revision_takes_the_place(world: LocalWorld) -> None:
         await looked(lambda: not list(world.home.fork_servers.iterdir()))
 
 
-async def test_who_changes_their_mind_is_served(world: LocalWorld) -> None:
+async def test_an_order_after_a_cancelled_one_is_served(world: LocalWorld) -> None:
     backend = world.backend()
     async with running(backend):
         backend.expect("iris", order())
@@ -135,7 +135,7 @@ async def test_who_changes_their_mind_is_served(world: LocalWorld) -> None:
         await warm(backend)
 
 
-async def test_who_changes_their_mind_twice_at_once_keeps_what_is_parked(world: LocalWorld) -> None:
+async def test_two_changes_at_once_keep_the_fork_server(world: LocalWorld) -> None:
     backend = world.backend()
     async with running(backend):
         backend.expect("iris", order())
@@ -169,7 +169,7 @@ async def test_the_end_may_come_while_something_is_cleared_away(
         await asyncio.wait_for(end, 5)
 
 
-async def test_an_api_that_is_removed_leaves_nothing_parked(world: LocalWorld) -> None:
+async def test_an_api_that_is_removed_leaves_no_fork_server(world: LocalWorld) -> None:
     backend = world.backend()
     async with running(backend):
         backend.expect("iris", order())
@@ -178,7 +178,7 @@ async def test_an_api_that_is_removed_leaves_nothing_parked(world: LocalWorld) -
         await looked(lambda: not alive(pid))
 
 
-async def test_a_parked_process_that_is_killed_is_parked_anew(world: LocalWorld) -> None:
+async def test_a_fork_server_that_is_killed_is_started_again(world: LocalWorld) -> None:
     backend = world.backend()
     async with running(backend):
         backend.expect("iris", order())
@@ -193,7 +193,7 @@ async def test_a_parked_process_that_is_killed_is_parked_anew(world: LocalWorld)
         await warm(backend, 1)
 
 
-async def test_a_start_while_nothing_is_parked_is_cold_and_says_why(world: LocalWorld) -> None:
+async def test_a_start_without_a_fork_server_is_cold_and_reports_why(world: LocalWorld) -> None:
     (world.project / "handler.py").write_text("import time\ntime.sleep(3)\n" + HANDLER)
     backend = world.backend()
     async with running(backend):
@@ -203,7 +203,7 @@ async def test_a_start_while_nothing_is_parked_is_cold_and_says_why(world: Local
         assert status.cold_because == "the fork server had not loaded the handler yet"
 
 
-async def test_what_cannot_be_parked_starts_cold_and_says_why(world: LocalWorld) -> None:
+async def test_what_cannot_have_a_fork_server_starts_cold_and_reports_why(world: LocalWorld) -> None:
     threaded = (
         "import threading, time\nthreading.Thread(target=time.sleep, args=(99,), daemon=True).start()\n"
     )
@@ -226,7 +226,7 @@ async def test_gpus_and_forks_do_not_go_together(world: LocalWorld) -> None:
     assert not list(world.home.fork_servers.iterdir())
 
 
-async def test_nothing_is_parked_that_need_not_be(world: LocalWorld) -> None:
+async def test_no_fork_server_runs_without_need(world: LocalWorld) -> None:
     backend = world.backend()
     async with running(backend):
         backend.expect("iris", order(warm_start="off"))
@@ -235,7 +235,7 @@ async def test_nothing_is_parked_that_need_not_be(world: LocalWorld) -> None:
     assert not list(world.home.fork_servers.iterdir())
 
 
-async def test_the_next_operator_finds_what_is_parked_and_what_was_forked(world: LocalWorld) -> None:
+async def test_the_next_operator_finds_fork_servers_and_forks(world: LocalWorld) -> None:
     first = world.backend()
     async with running(first):
         first.expect("iris", order())
@@ -251,7 +251,7 @@ async def test_the_next_operator_finds_what_is_parked_and_what_was_forked(world:
         assert len(ForkServerFolder(world.home.fork_servers / "iris-1").processes()) == 1
 
 
-async def test_the_next_operator_ends_what_is_parked_for_nobody(world: LocalWorld) -> None:
+async def test_the_next_operator_ends_fork_servers_without_an_api(world: LocalWorld) -> None:
     first = world.backend()
     async with running(first):
         first.expect("iris", order())
@@ -281,14 +281,14 @@ async def test_a_fork_without_a_note_is_found(world: LocalWorld) -> None:
         assert (await observed(second, order().id, Phase.READY)).status.pid == supervisor
 
 
-@pytest.mark.parametrize("whom", ["supervisor", "worker"])
-async def test_a_fork_that_is_killed_comes_back(world: LocalWorld, whom: str) -> None:
+@pytest.mark.parametrize("victim", ["supervisor", "worker"])
+async def test_a_fork_that_is_killed_comes_back(world: LocalWorld, victim: str) -> None:
     backend = world.backend()
     async with running(backend):
         backend.expect("iris", order())
         await fork_server(world.home)
         status = await warm(backend)
-        pid = status.pid if whom == "supervisor" else status.processes[0].pid
+        pid = status.pid if victim == "supervisor" else status.processes[0].pid
         assert pid
         os.kill(pid, signal.SIGKILL)
         await until(backend, lambda: all_of(backend)[order().id].status.restarts == 1)

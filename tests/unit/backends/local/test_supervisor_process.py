@@ -84,16 +84,16 @@ def test_what_a_dead_supervisor_leaves_is_ended(groups: list[Group]) -> None:
     assert not group.alive
 
 
-@pytest.mark.parametrize("whose", [None, "iris-1-bbbbb"], ids=["nobody's", "another replica's"])
-def test_a_group_with_the_same_number_is_left_alone(groups: list[Group], whose: str | None) -> None:
-    group = Group(whose)
+@pytest.mark.parametrize("owner", [None, "iris-1-bbbbb"], ids=["nobody's", "another replica's"])
+def test_a_group_with_the_same_number_is_left_alone(groups: list[Group], owner: str | None) -> None:
+    group = Group(owner)
     groups.append(group)
     kill_leftovers(group.lose_leader(), "iris-1-aaaaa")
     with pytest.raises(psutil.TimeoutExpired):
         group.orphan.wait(0.2)
 
 
-def test_a_number_that_nobody_has_is_no_harm() -> None:
+def test_an_unused_pid_does_no_harm() -> None:
     kill_leftovers(dead(), "iris-1-aaaaa")
 
 
@@ -118,7 +118,7 @@ async def test_a_supervisor_is_known_by_its_configuration(tmp_path: Path) -> Non
     assert not supervisor.alive
 
 
-async def test_a_watch_on_one_that_is_dead_already_rings(tmp_path: Path) -> None:
+async def test_a_watch_on_one_that_is_dead_already_notifies(tmp_path: Path) -> None:
     pid = dead()
     noticed = asyncio.Event()
     with SupervisorProcess(pid, tmp_path / "config.json").watch(noticed) as watch:

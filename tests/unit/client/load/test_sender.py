@@ -51,9 +51,11 @@ def answering(*answers: bytes) -> Server:
 
 
 async def sent(url: str, *times: float, timeout: float = 10.0) -> list[RequestResult]:
-    told: list[RequestResult] = []
-    await Sender(url, timeout, told.append).run([Due(number, at, b"{}") for number, at in enumerate(times)])
-    return told
+    reported: list[RequestResult] = []
+    await Sender(url, timeout, reported.append).run(
+        [Due(number, at, b"{}") for number, at in enumerate(times)]
+    )
+    return reported
 
 
 async def test_a_request_does_not_wait_for_the_one_before_it() -> None:
@@ -63,10 +65,10 @@ async def test_a_request_does_not_wait_for_the_one_before_it() -> None:
         writer.write(GOOD)
 
     async with serving(serve) as url:
-        told = await sent(url, *(number * 0.01 for number in range(10)))
-    assert [outcome.fate for outcome in told] == [Result.ANSWERED] * 10
-    assert max(outcome.ended for outcome in told) < 0.6
-    assert min(outcome.latency for outcome in told) >= 0.3
+        reported = await sent(url, *(number * 0.01 for number in range(10)))
+    assert [outcome.fate for outcome in reported] == [Result.ANSWERED] * 10
+    assert max(outcome.ended for outcome in reported) < 0.6
+    assert min(outcome.latency for outcome in reported) >= 0.3
 
 
 async def test_connections_are_used_again() -> None:
@@ -78,16 +80,16 @@ async def test_connections_are_used_again() -> None:
         await answering(GOOD)(reader, writer)
 
     async with serving(serve) as url:
-        told = await sent(url, *(number * 0.02 for number in range(20)))
-    assert [outcome.fate for outcome in told] == [Result.ANSWERED] * 20
+        reported = await sent(url, *(number * 0.02 for number in range(20)))
+    assert [outcome.fate for outcome in reported] == [Result.ANSWERED] * 20
     assert connections < 5
 
 
 async def test_what_the_sender_was_late_counts_as_latency() -> None:
     async with serving(answering(GOOD)) as url:
-        [told] = await sent(url, -2.0)
-    assert told.late >= 2
-    assert told.latency >= told.late
+        [reported] = await sent(url, -2.0)
+    assert reported.late >= 2
+    assert reported.latency >= reported.late
 
 
 @pytest.mark.parametrize(
@@ -108,9 +110,9 @@ async def test_what_the_sender_was_late_counts_as_latency() -> None:
 )
 async def test_the_fate_of_a_request(answer: bytes, fate: Result, cause: str, example: str) -> None:
     async with serving(answering(answer)) as url:
-        [told] = await sent(url, 0.0, timeout=0.3)
-    assert (told.fate, told.cause) == (fate, cause)
-    assert told.example.startswith(example)
+        [reported] = await sent(url, 0.0, timeout=0.3)
+    assert (reported.fate, reported.cause) == (fate, cause)
+    assert reported.example.startswith(example)
 
 
 async def test_an_answer_that_breaks_off() -> None:
@@ -119,8 +121,8 @@ async def test_an_answer_that_breaks_off() -> None:
         writer.write(GOOD[:-1])
 
     async with serving(serve) as url:
-        [told] = await sent(url, 0.0)
-    assert (told.fate, told.cause) == (Result.FAILED, "the connection broke")
+        [reported] = await sent(url, 0.0)
+    assert (reported.fate, reported.cause) == (Result.FAILED, "the connection broke")
 
 
 @pytest.mark.parametrize(
@@ -136,8 +138,8 @@ async def test_an_answer_that_breaks_off() -> None:
 )
 async def test_every_way_to_answer(answer: bytes) -> None:
     async with serving(answering(answer)) as url:
-        told = await sent(url, 0.0, 0.1, 0.2)
-    assert [outcome.fate for outcome in told] == [Result.ANSWERED] * 3
+        reported = await sent(url, 0.0, 0.1, 0.2)
+    assert [outcome.fate for outcome in reported] == [Result.ANSWERED] * 3
 
 
 async def test_an_answer_that_ends_with_its_connection() -> None:
@@ -146,27 +148,27 @@ async def test_an_answer_that_ends_with_its_connection() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
 
     async with serving(serve) as url:
-        told = await sent(url, 0.0, 0.1)
-    assert [outcome.fate for outcome in told] == [Result.ANSWERED] * 2
+        reported = await sent(url, 0.0, 0.1)
+    assert [outcome.fate for outcome in reported] == [Result.ANSWERED] * 2
 
 
-async def test_nobody_there() -> None:
+async def test_no_server_there() -> None:
     async with serving(answering(GOOD)) as url:
         pass
-    [told] = await sent(url, 0.0)
-    assert (told.fate, told.cause) == (Result.FAILED, "no connection")
+    [reported] = await sent(url, 0.0)
+    assert (reported.fate, reported.cause) == (Result.FAILED, "no connection")
 
 
-async def test_too_few_open_files_are_told_by_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_few_open_files_are_reported_by_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_more(self: Connections) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(Connections, "_new", no_more)
-    [told] = await sent("http://127.0.0.1:1/iris", 0.0)
-    assert (told.fate, told.cause) == (Result.FAILED, OPEN_FILES)
+    [reported] = await sent("http://127.0.0.1:1/iris", 0.0)
+    assert (reported.fate, reported.cause) == (Result.FAILED, OPEN_FILES)
 
 
-async def test_a_load_that_is_cancelled_ends_its_requests_untold() -> None:
+async def test_a_load_that_is_cancelled_ends_its_requests_unreported() -> None:
     begun = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -174,13 +176,13 @@ async def test_a_load_that_is_cancelled_ends_its_requests_untold() -> None:
         begun.set()
         await reader.read()
 
-    told: list[RequestResult] = []
+    reported: list[RequestResult] = []
     async with serving(serve) as url:
-        sender = Sender(url, 10, told.append)
+        sender = Sender(url, 10, reported.append)
         running = asyncio.create_task(sender.run([Due(0, 0.0, b"{}"), Due(1, 60.0, b"{}")]))
         await begun.wait()
         assert (sender.sent, sender.under_way) == (1, 1)
         running.cancel()
         await asyncio.wait([running])
-    assert told == []
+    assert reported == []
     assert sender.under_way == 0

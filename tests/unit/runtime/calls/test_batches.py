@@ -60,7 +60,7 @@ async def test_a_payload_that_does_not_fit_spoils_no_others(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported"),
     [
         ([1], "a batch of 2 needs a list of as many answers, not 1"),
         ({"a": 1, "b": 2}, "a batch of 2 needs a list of as many answers, not a dict"),
@@ -68,7 +68,7 @@ async def test_a_payload_that_does_not_fit_spoils_no_others(tmp_path: Path) -> N
         (None, "a batch of 2 needs a list of as many answers, not a NoneType"),
     ],
 )
-async def test_as_many_answers_as_payloads(tmp_path: Path, answer: Any, told: str) -> None:
+async def test_as_many_answers_as_payloads(tmp_path: Path, answer: Any, reported: str) -> None:
     class Handler:
         def predict(self, payload: list[Any]) -> Any:
             return answer
@@ -76,7 +76,7 @@ async def test_as_many_answers_as_payloads(tmp_path: Path, answer: Any, told: st
     async with serving(Handler, tmp_path, limits=LIMITS, batch_max_size=2, batch_max_wait=5) as server:
         replies = await asyncio.gather(server.ask(1), server.ask(2))
         assert [reply.status for reply in replies] == [500, 500]
-        assert all(told in detail(reply) for reply in replies)
+        assert all(reported in detail(reply) for reply in replies)
 
 
 async def test_one_answer_that_cannot_be_sent_spoils_no_others(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_lists_of_everything(tmp_path: Path) -> None:
     assert sorted(response) == [[1, "r1", {"a": "1"}], [2, "r2", {}]]
 
 
-async def test_a_batch_in_the_making_can_be_left_and_given_back(tmp_path: Path) -> None:
+async def test_a_batch_in_the_making_can_be_left_and_requeued(tmp_path: Path) -> None:
     async with serving(Doubling, tmp_path, limits=LIMITS, batch_max_size=4, batch_max_wait=60) as server:
         first = server.asking({"value": 1})
         await eventually(lambda: server.admission.queue.waiting == 1)

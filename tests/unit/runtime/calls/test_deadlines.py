@@ -23,7 +23,7 @@ def test_exactly_those_are_due_whose_time_is_over(arrivals: list[tuple[float, bo
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.booleans()), max_size=20), st.floats(0, 20))
-def test_those_who_come_out_of_order_are_late_by_a_trifle_at_most(
+def test_deadlines_out_of_order_are_late_by_a_trifle_at_most(
     arrivals: list[tuple[float, bool]], now: float
 ) -> None:
     deadlines: Deadlines[int] = Deadlines(5.0)

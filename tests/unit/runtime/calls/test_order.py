@@ -80,12 +80,12 @@ async def test_its_time_runs_from_its_arrival(tmp_path: Path) -> None:
     assert turnstile.entered == ["first", "second"]
 
 
-@pytest.mark.parametrize("told", ["soon", "nan", "-1", "1e300", "99999999999"])
-async def test_an_arrival_that_cannot_be_true_is_left_aside(tmp_path: Path, told: str) -> None:
+@pytest.mark.parametrize("reported", ["soon", "nan", "-1", "1e300", "99999999999"])
+async def test_an_arrival_that_cannot_be_true_is_left_aside(tmp_path: Path, reported: str) -> None:
     turnstile = Turnstile()
     turnstile.open.release()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
-        assert (await server.ask("a", f"x-gyrus-arrived: {told}")).status == 200
+        assert (await server.ask("a", f"x-gyrus-arrived: {reported}")).status == 200
 
 
 async def test_a_handler_does_not_see_the_platforms_headers(tmp_path: Path) -> None:
@@ -96,22 +96,22 @@ async def test_a_handler_does_not_see_the_platforms_headers(tmp_path: Path) -> N
         assert [name for name in json.loads(reply.body) if name.startswith("x-")] == ["x-mine"]
 
 
-async def test_the_load_is_told_inside_only(tmp_path: Path) -> None:
+async def test_the_load_is_reported_inside_only(tmp_path: Path) -> None:
     turnstile = Turnstile()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
         asking = [server.asking(n) for n in range(3)]
         await eventually(lambda: server.admission.queue.waiting == 2)
-        told = await load(server)
-        first, second = told.pop("waited")
+        reported = await load(server)
+        first, second = reported.pop("waited")
         assert first >= second >= 0
-        assert told == {"slots": 1, "busy": 1, "waiting": 2, "movable": 2, "places": 3}
+        assert reported == {"slots": 1, "busy": 1, "waiting": 2, "movable": 2, "places": 3}
         assert (await server.ask(None, path="/-/load", method="GET")).status == 404
         for _ in asking:
             turnstile.open.release()
         await asyncio.gather(*asking)
 
 
-async def test_a_body_that_the_gateway_does_not_keep_is_never_given_back(tmp_path: Path) -> None:
+async def test_a_body_that_the_gateway_does_not_keep_is_never_requeued(tmp_path: Path) -> None:
     turnstile = Turnstile()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
         first = server.asking("first")
@@ -129,7 +129,7 @@ async def test_a_body_that_the_gateway_does_not_keep_is_never_given_back(tmp_pat
         assert [(await task).status for task in (first, large, late)] == [200, 200, 200]
 
 
-async def test_the_bell_rings_when_somebody_has_to_wait(tmp_path: Path) -> None:
+async def test_the_replica_signals_when_a_request_has_to_wait(tmp_path: Path) -> None:
     turnstile, path = Turnstile(), str(tmp_path / "backlog")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(path)
@@ -144,7 +144,7 @@ async def test_the_bell_rings_when_somebody_has_to_wait(tmp_path: Path) -> None:
             await asyncio.gather(first, second)
 
 
-async def test_an_order_during_a_drain_keeps_nobody_here(tmp_path: Path) -> None:
+async def test_an_order_during_a_drain_keeps_no_request_here(tmp_path: Path) -> None:
     turnstile = Turnstile()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
         first = server.asking("first")
@@ -158,7 +158,7 @@ async def test_an_order_during_a_drain_keeps_nobody_here(tmp_path: Path) -> None
         assert (await first).status == 200
 
 
-async def test_nobody_can_have_the_slots_that_a_running_batch_leaves_empty(tmp_path: Path) -> None:
+async def test_the_slots_that_a_running_batch_leaves_empty_stay_empty(tmp_path: Path) -> None:
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     class Handler:
@@ -173,8 +173,8 @@ async def test_nobody_can_have_the_slots_that_a_running_batch_leaves_empty(tmp_p
         await entered.wait()
         waiting = server.asking(2)
         await eventually(lambda: server.admission.queue.waiting == 1)
-        told = await load(server)
-        assert (told["slots"], told["busy"], told["waiting"], told["movable"]) == (4, 4, 1, 1)
+        reported = await load(server)
+        assert (reported["slots"], reported["busy"], reported["waiting"], reported["movable"]) == (4, 4, 1, 1)
         go_on.set()
         assert [(await task).status for task in (running, waiting)] == [200, 200]
 

@@ -104,7 +104,7 @@ async def test_slots_run_side_by_side(tmp_path: Path, on_loop: bool) -> None:
         assert [(await task).status for task in tasks] == [200] * 6
 
 
-async def test_without_a_limit_nobody_waits(tmp_path: Path, on_loop: bool) -> None:
+async def test_without_a_limit_no_request_waits(tmp_path: Path, on_loop: bool) -> None:
     gate = Gate()
     unlimited = Limits(max_concurrency=None, max_queue_length=0)
     async with serving(gate.handler(on_loop=on_loop), tmp_path, limits=unlimited) as server:
@@ -126,7 +126,7 @@ async def test_the_loop_answers_while_threads_are_busy(tmp_path: Path) -> None:
         await asyncio.gather(*tasks)
 
 
-async def test_those_who_wait_are_given_back_on_demand(tmp_path: Path, on_loop: bool) -> None:
+async def test_waiting_requests_are_requeued_on_demand(tmp_path: Path, on_loop: bool) -> None:
     gate = Gate()
     limits = Limits(max_concurrency=1, max_queue_length=5)
     async with serving(gate.handler(on_loop=on_loop), tmp_path, limits=limits) as server:
@@ -151,7 +151,7 @@ async def test_requeue_is_for_the_platform_alone(tmp_path: Path) -> None:
         assert wrong.status == 400
 
 
-async def test_a_drain_gives_back_what_waits_and_finishes_what_is_started(
+async def test_a_drain_requeues_what_waits_and_finishes_what_is_started(
     tmp_path: Path, on_loop: bool
 ) -> None:
     gate = Gate()

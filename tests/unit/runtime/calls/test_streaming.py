@@ -106,7 +106,7 @@ async def test_every_kind_of_generator(tmp_path: Path, handler: type[Any]) -> No
         assert received.endswith(b'{"n":2}\n\r\n'), "cut off: the last chunk that would say so is missing"
 
 
-async def test_a_failure_before_the_first_item_is_told_as_any_other(tmp_path: Path) -> None:
+async def test_a_failure_before_the_first_item_is_reported_as_any_other(tmp_path: Path) -> None:
     class Handler:
         def predict(self) -> Iterator[Any]:
             raise ValueError

@@ -53,7 +53,7 @@ class Handler:
     ],
     ids=["threads", "process", "CUDA", "missing module", "exit", "depends on the replica"],
 )
-def test_it_is_not_parked(fork_server: StartForkServer, handler: str, because: str) -> None:
+def test_it_gets_no_fork_server(fork_server: StartForkServer, handler: str, because: str) -> None:
     lot = fork_server(handler + WITHOUT_EFFECT)
     assert lot.until(ForkServerPhase.IMPOSSIBLE).because.startswith(because)
     assert lot.process.wait(20) == 1

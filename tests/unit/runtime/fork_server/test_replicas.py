@@ -71,7 +71,7 @@ def test_replicas_are_forks_and_share_nothing_that_changes(fork_server: StartFor
     assert one["numpy"] != other["numpy"]
 
 
-def test_a_fork_finds_itself_as_if_it_had_started_anew(fork_server: StartForkServer) -> None:
+def test_a_fork_finds_itself_as_if_it_had_started_again(fork_server: StartForkServer) -> None:
     """But for what its module has left: that is there once, and kept."""
     lot = fork_server(HANDLER, env={"MINE": "1"})
     pid_of(lot)
@@ -89,7 +89,7 @@ def test_a_fork_finds_itself_as_if_it_had_started_anew(fork_server: StartForkSer
     assert found["hangup"]
     assert found["kept"]
     assert not [file for file in found["files"] if "replica.log" in file or "output.log" in file]
-    look_for(lambda: "asked" in fork.lines, fork.told)
+    look_for(lambda: "asked" in fork.lines, fork.reported)
     assert fork.lines["asked"]["request_id"] == "r-1"
     assert fork.lines["mine: logged"]["request_id"] == "r-1"
     assert "imported" not in fork.lines
@@ -174,11 +174,11 @@ def test_a_killed_supervisor_takes_its_worker_along(fork_server: StartForkServer
     assert worker
     other.until_ready()
     os.kill(fork.pid, signal.SIGKILL)
-    look_for(lambda: gone(worker), fork.told)
+    look_for(lambda: gone(worker), fork.reported)
     assert other.ask(ASKED)["count"] == 1
 
 
-def test_replicas_go_on_without_the_parked_process(fork_server: StartForkServer) -> None:
+def test_replicas_go_on_without_the_fork_server(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     fork = lot.order()
@@ -193,7 +193,7 @@ def test_replicas_go_on_without_the_parked_process(fork_server: StartForkServer)
     fork.end()
 
 
-def test_an_exit_code_is_told(fork_server: StartForkServer) -> None:
+def test_an_exit_code_is_reported(fork_server: StartForkServer) -> None:
     handler = """
         import os
         class Handler:
@@ -209,7 +209,7 @@ def test_an_exit_code_is_told(fork_server: StartForkServer) -> None:
     assert status.processes[0].exit_code == 7
 
 
-def test_what_dies_before_it_is_ready_is_loaded_anew(fork_server: StartForkServer) -> None:
+def test_what_dies_before_it_is_ready_is_loaded_again(fork_server: StartForkServer) -> None:
     """What a fork of it cannot do, a process of its own may be able to."""
     handler = """
         import os
@@ -230,7 +230,7 @@ def test_what_dies_before_it_is_ready_is_loaded_anew(fork_server: StartForkServe
     assert status.cold_because == "a fork of the fork server died before it was ready"
 
 
-def test_whoever_orders_and_leaves_gets_nothing(fork_server: StartForkServer) -> None:
+def test_a_client_that_orders_and_leaves_gets_nothing(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     with lot.call() as line:
@@ -255,7 +255,7 @@ def test_an_order_of_another_revision_is_refused(fork_server: StartForkServer) -
     assert "cannot be read" in lot.refusal(id=7)
 
 
-def test_an_order_with_a_name_that_finds_no_room_is_refused(fork_server: StartForkServer) -> None:
+def test_an_order_with_a_name_that_does_not_fit_is_refused(fork_server: StartForkServer) -> None:
     lot = fork_server(HANDLER)
     pid_of(lot)
     far: Path = lot.root / ("x" * 200)

@@ -40,7 +40,7 @@ def test_openblas_has_its_threads_a_moment_after_the_fork(fork_server: StartFork
     fork.until_ready()
     assert fork.ask({})["before"] == 1
     wanted = {"before": 1, "now": len(os.sched_getaffinity(0)), "variable": None}
-    look_for(lambda: True if fork.ask({}) == wanted else None, fork.told)
+    look_for(lambda: True if fork.ask({}) == wanted else None, fork.reported)
 
 
 @pytest.mark.processes
@@ -50,7 +50,7 @@ def test_openblas_has_as_many_as_the_user_asks_for(fork_server: StartForkServer)
     fork = lot.order()
     fork.until_ready()
     wanted = {"before": 1, "now": 3, "variable": "3"}
-    look_for(lambda: True if fork.ask({}) == wanted else None, fork.told)
+    look_for(lambda: True if fork.ask({}) == wanted else None, fork.reported)
 
 
 def test_openmp_works_alone_while_it_is_restrained() -> None:
@@ -87,7 +87,7 @@ def test_torch_works_alone_while_it_is_restrained(monkeypatch: pytest.MonkeyPatc
     assert torch.threads == 7
 
 
-def test_random_numbers_of_numpy_begin_anew() -> None:
+def test_random_numbers_of_numpy_begin_again() -> None:
     import numpy as np
 
     state = np.random.get_state()

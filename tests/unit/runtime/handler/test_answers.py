@@ -94,7 +94,7 @@ def test_other_bodies(value: Any, answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         ({"a": object()}, "a value of type object is not JSON serializable; use numbers, text, lists"),
         ([b"bytes"], "a value of type bytes is not JSON serializable; use numbers, text, lists, dicts"),
@@ -110,10 +110,10 @@ def test_other_bodies(value: Any, answer: Answer) -> None:
         (Response(Response("x")), "a Response is the body of another Response; return it alone"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_sent(value: Any, told: str) -> None:
+def test_what_cannot_be_sent(value: Any, reported: str) -> None:
     with pytest.raises(BadAnswer) as caught:
         encode(value)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(reported)
 
 
 def test_recursion_is_no_crash() -> None:

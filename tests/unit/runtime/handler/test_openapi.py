@@ -41,16 +41,16 @@ def test_a_dataclass_is_described() -> None:
             By its petal."""
             return Answer(payload.name)
 
-    told = document(Handler)
-    assert told["openapi"] == "3.1.0"
-    assert told["info"] == {"title": "iris", "version": "3"}
-    assert told["servers"] == [{"url": "."}]
-    assert list(told["paths"]["/"]) == ["post"]
-    operation = told["paths"]["/"]["post"]
+    reported = document(Handler)
+    assert reported["openapi"] == "3.1.0"
+    assert reported["info"] == {"title": "iris", "version": "3"}
+    assert reported["servers"] == [{"url": "."}]
+    assert list(reported["paths"]["/"]) == ["post"]
+    operation = reported["paths"]["/"]["post"]
     assert (operation["summary"], operation["description"]) == ("Names a flower.", "By its petal.")
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/Flower"}
-    assert told["components"]["schemas"]["Flower"] == {
+    assert reported["components"]["schemas"]["Flower"] == {
         "title": "Flower",
         "description": "A flower, measured.",
         "type": "object",
@@ -66,10 +66,10 @@ def test_pydantic_describes_its_own() -> None:
     class Handler:
         def predict(self, payload: Model) -> None: ...
 
-    told = document(Handler)
-    schema = told["paths"]["/"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    reported = document(Handler)
+    schema = reported["paths"]["/"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert schema["properties"]["flowers"]["items"] == {"$ref": "#/components/schemas/Flower"}
-    assert told["components"]["schemas"]["Flower"]["required"] == ["petal"]
+    assert reported["components"]["schemas"]["Flower"]["required"] == ["petal"]
 
 
 def test_of_a_batch_one_payload_is_described() -> None:

@@ -58,7 +58,7 @@ def test_by_content_type(body: bytes, content_type: str | None, payload: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type", "status", "told"),
+    ("body", "content_type", "status", "reported"),
     [
         (b"{", "application/json", 400, "The body is not JSON: "),
         (b'"\xff"', "application/json", 400, "The body is not JSON: "),
@@ -69,10 +69,10 @@ def test_by_content_type(body: bytes, content_type: str | None, payload: Any) ->
         (b"x", "multipart/form-data", 400, "The form's Content-Type has no valid boundary."),
     ],
 )
-def test_what_cannot_be_read(body: bytes, content_type: str, status: int, told: str) -> None:
+def test_what_cannot_be_read(body: bytes, content_type: str, status: int, reported: str) -> None:
     found = refusal(body, content_type)
     assert found[0] == status
-    assert found[1].startswith(told)
+    assert found[1].startswith(reported)
 
 
 def test_an_encoded_body_is_not_understood() -> None:
@@ -144,9 +144,9 @@ def test_a_missing_body() -> None:
 
 
 def test_many_faults_are_cut_short() -> None:
-    status, told = refusal(json.dumps(["x"] * 500).encode(), hint=list[int])
+    status, reported = refusal(json.dumps(["x"] * 500).encode(), hint=list[int])
     assert status == 422
-    assert len(told) < 1000
+    assert len(reported) < 1000
 
 
 def test_a_form_fits_an_annotation() -> None:
@@ -167,10 +167,10 @@ def test_what_cannot_be_checked_is_not(kind: Any) -> None:
 
 
 def multipart(*parts: tuple[str, bytes], boundary: str = "XX") -> bytes:
-    told = b"".join(
+    reported = b"".join(
         b"--%b\r\n%b\r\n\r\n%b\r\n" % (boundary.encode(), head.encode(), body) for head, body in parts
     )
-    return told + f"--{boundary}--\r\n".encode()
+    return reported + f"--{boundary}--\r\n".encode()
 
 
 def test_multipart() -> None:

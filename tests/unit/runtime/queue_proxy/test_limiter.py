@@ -42,7 +42,7 @@ async def test_slots_are_neither_lost_nor_given_twice(seed: int) -> None:
     assert (gate.running, gate.waiting) == (0, 0)
 
 
-async def test_a_turn_that_comes_to_one_who_is_just_leaving_goes_on() -> None:
+async def test_a_slot_for_a_request_that_is_just_leaving_goes_on() -> None:
     gate = ConcurrencyLimiter(1, 2, SILENT)
     entered = asyncio.Event()
 

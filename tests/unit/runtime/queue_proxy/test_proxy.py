@@ -31,7 +31,7 @@ class Stage:
     path: str
     proxy: QueueProxy
     stop: asyncio.Event
-    said: list[str] = field(default_factory=list[str])
+    reported: list[str] = field(default_factory=list[str])
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_unix_connection(self.path)
@@ -57,7 +57,7 @@ async def stage(serve: Serve, limits: Limits | None = None) -> AsyncGenerator[St
             )
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(
-                    staged.proxy.run(bind_unix(staged.path), staged.stop, staged.said.append)
+                    staged.proxy.run(bind_unix(staged.path), staged.stop, staged.reported.append)
                 )
                 try:
                     yield staged
@@ -133,7 +133,7 @@ async def test_a_request_passes_with_its_body_and_the_answer_comes_back() -> Non
         b"POST /v1/x?q=1 HTTP/1.1\r\nHost: a\r\nX-Mine: yes\r\nx-request-id: r-1\r\n"
         b"Content-Length: 5\r\n\r\nhello"
     ]
-    assert staged.said == ["ready", "draining"]
+    assert staged.reported == ["ready", "draining"]
 
 
 async def test_requests_follow_each_other_on_both_connections() -> None:
@@ -159,7 +159,7 @@ async def test_requests_follow_each_other_on_both_connections() -> None:
 
 
 @pytest.mark.parametrize("surplus", [OK.replace(b"ok", b"no"), b"HTTP/1.1 200 "])
-async def test_what_a_server_says_unasked_is_nobodys_answer(surplus: bytes) -> None:
+async def test_what_a_server_sends_unasked_is_no_answer(surplus: bytes) -> None:
     async with stage(answering(OK + surplus)) as staged:
         for _ in range(3):
             assert (await staged.ask(get(0))).endswith(b"\r\n\r\nok")
@@ -253,7 +253,7 @@ async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
         assert (staged.proxy.limiter.running, staged.proxy.limiter.waiting) == (0, 0)
 
 
-async def test_those_who_wait_are_given_back_on_demand_and_only_from_inside() -> None:
+async def test_waiting_requests_are_requeued_on_demand_and_only_from_inside() -> None:
     desk = Backend()
     async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
         asking: list[asyncio.Task[bytes]] = []
@@ -261,8 +261,8 @@ async def test_those_who_wait_are_given_back_on_demand_and_only_from_inside() ->
             asking.append(asyncio.create_task(staged.ask(post(n))))
             await until(lambda n=n: staged.proxy.limiter.running + staged.proxy.limiter.waiting == n + 1)
         order = b"POST /-/requeue HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%bContent-Length: 14\r\n\r\n"
-        told = await staged.ask(order % b"x-gyrus-internal: 1\r\n" + b'{"at_most": 2}')
-        assert told.endswith(b'{"requeued": 2}')
+        reported = await staged.ask(order % b"x-gyrus-internal: 1\r\n" + b'{"at_most": 2}')
+        assert reported.endswith(b'{"requeued": 2}')
         for n in (1, 2):
             answer = await asking[n]
             assert answer.startswith(b"HTTP/1.1 503 ")
@@ -298,11 +298,11 @@ async def test_a_dead_server_gives_requests_back() -> None:
     assert b"\r\nx-gyrus-requeue: 1\r\n" in answer
 
 
-@pytest.mark.parametrize("said", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-"])
-async def test_a_server_that_does_not_answer_is_a_problem(said: bytes) -> None:
+@pytest.mark.parametrize("reported", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-"])
+async def test_a_server_that_does_not_answer_is_a_problem(reported: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await head_of(reader)
-        writer.write(said)
+        writer.write(reported)
         await writer.drain()
         writer.close()
 
@@ -397,7 +397,7 @@ async def test_an_early_answer_reaches_the_client() -> None:
         writer.close()
 
 
-async def test_a_client_that_waits_to_be_told_is_told() -> None:
+async def test_a_client_that_expects_100_continue_gets_it() -> None:
     requests: list[bytes] = []
     async with stage(answering(OK, requests)) as staged:
         reader, writer = await staged.open()
@@ -441,7 +441,7 @@ async def test_an_upgrade_that_is_declined_is_an_answer_like_others() -> None:
     assert answer.endswith(b"connection: close\r\n\r\nok")
 
 
-async def test_what_is_started_is_finished_and_what_waits_is_given_back_at_the_end() -> None:
+async def test_what_is_started_is_finished_and_what_waits_is_requeued_at_the_end() -> None:
     desk = Backend()
     async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
         idle_reader, idle = await staged.open()

@@ -199,7 +199,7 @@ class Owner:
         self.ready += 1
 
 
-def test_the_owner_is_told_when_the_client_goes() -> None:
+def test_the_owner_is_notified_when_the_client_goes() -> None:
     wire, owner = Wire(), Owner()
     wire.send(GET)
     (exchange,) = wire.exchanges

@@ -22,11 +22,11 @@ WORKER = """
     config, index = json.load(open(sys.argv[-2])), sys.argv[-1]
     path = f"{config['run_dir']}/{config['id']}.{index}.sock"
 
-    def say(**said):
-        print(json.dumps(said), file=control, flush=True)
+    def emit(**reported):
+        print(json.dumps(reported), file=control, flush=True)
 
     def status(phase, **more):
-        say(kind="status", phase=phase, **more)
+        emit(kind="status", phase=phase, **more)
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -80,7 +80,7 @@ def test_each_process_has_its_socket(replicas: Replicas, short_folder: Path) -> 
     assert list(short_folder.glob("*.sock")) == []
 
 
-def test_not_ready_before_it_says_so(replicas: Replicas, short_folder: Path) -> None:
+def test_not_ready_before_it_reports_it(replicas: Replicas, short_folder: Path) -> None:
     script = """
         status("starting", message="loading the model")
         while not os.path.exists("go"): time.sleep(0.01)
@@ -92,7 +92,9 @@ def test_not_ready_before_it_says_so(replicas: Replicas, short_folder: Path) -> 
     assert replica.until_phase(Phase.READY).message == ""
 
 
-def test_a_readiness_check_that_fails_is_told_and_forgiven(replicas: Replicas, short_folder: Path) -> None:
+def test_a_readiness_check_that_fails_is_reported_and_forgiven(
+    replicas: Replicas, short_folder: Path
+) -> None:
     replica = start(replicas, short_folder, "serve()")
     replica.until_phase(Phase.READY)
     sign = replica.folder / "project" / "wedged"
@@ -130,7 +132,7 @@ def test_a_failing_init_is_tried_again(replicas: Replicas, short_folder: Path) -
     assert status.last_lines[-1] == "ValueError: no weights"
 
 
-def test_a_start_that_takes_too_long_is_told(replicas: Replicas, short_folder: Path) -> None:
+def test_a_start_that_takes_too_long_is_reported(replicas: Replicas, short_folder: Path) -> None:
     script = "status('starting', message='loading the model')\ntime.sleep(600)"
     replica = start(replicas, short_folder, script, start_timeout=1.0)
     status = replica.until_phase(Phase.BACKOFF)
@@ -140,7 +142,7 @@ def test_a_start_that_takes_too_long_is_told(replicas: Replicas, short_folder: P
 
 def test_log_lines_of_all_kinds_arrive(replicas: Replicas, short_folder: Path) -> None:
     script = """
-        say(kind="log", time=1.5, stream="stderr", level="warning", request_id="r-1", message="two\\nlines")
+        emit(kind="log", time=1.5, stream="stderr", level="warning", request_id="r-1", message="two\\nlines")
         control.write("not json\\n")
         control.write('{"kind": "status", "phase": "dancing"}\\n')
         control.write('{"kind": "log", "time": "never", "message": {}}\\n')
@@ -150,8 +152,8 @@ def test_log_lines_of_all_kinds_arrive(replicas: Replicas, short_folder: Path) -
     """
     replica = start(replicas, short_folder, script)
     status = replica.until_phase(Phase.BACKOFF)
-    said = [line for line in replica.log if line["message"] == "two\nlines"]
-    assert said == [
+    reported = [line for line in replica.log if line["message"] == "two\nlines"]
+    assert reported == [
         {
             "time": 1.5,
             "replica": status.id,
@@ -182,7 +184,7 @@ def test_the_last_words_of_a_killed_process_are_kept(replicas: Replicas, short_f
     assert replica.messages("stdout")[:2000] == [f"word {number}" for number in range(2000)]
 
 
-def test_a_missing_interpreter_is_told(replicas: Replicas, short_folder: Path) -> None:
+def test_a_missing_interpreter_is_reported(replicas: Replicas, short_folder: Path) -> None:
     replica = replicas.launch(
         handler=HandlerConfig(path="h.py"), python="/no/such/python", run_dir=str(short_folder)
     )

@@ -127,15 +127,15 @@ def test_a_server_that_is_not_ours_gets_that_port_every_time(replicas: Replicas)
 
 
 @pytest.mark.parametrize(
-    ("listen", "told"),
+    ("listen", "reported"),
     [
         (("unix:/tmp/a", "unix:/tmp/b"), "listen has 2 addresses, for 1 process"),
         (("unix:/tmp/a",), "the process listens on $PORT, so that listen cannot be unix:/tmp/a"),
     ],
 )
 def test_addresses_that_do_not_fit_are_refused(
-    replicas: Replicas, listen: tuple[str, ...], told: str
+    replicas: Replicas, listen: tuple[str, ...], reported: str
 ) -> None:
     replica = replicas.run(*SERVE, listen=listen)
     assert replica.wait() != 0
-    assert told in (replica.folder / "supervisor.err").read_text()
+    assert reported in (replica.folder / "supervisor.err").read_text()

@@ -60,7 +60,7 @@ def test_a_new_log_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_loses_lines_and_says_so(tmp_path: Path) -> None:
+def test_a_full_disk_loses_lines_and_reports_it(tmp_path: Path) -> None:
     path = tmp_path / "replica.log"
     path.symlink_to("/dev/full")
     log = LogFile(str(tmp_path), "a")

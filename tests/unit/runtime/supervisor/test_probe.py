@@ -73,26 +73,26 @@ def test_without_a_path_a_connection_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "host", "told"),
+    ("family", "host", "reported"),
     [
         (socket.AF_INET, "0.0.0.0", "0.0.0.0"),
         (socket.AF_INET6, "::1", "[::1]"),
         (socket.AF_INET6, "::", "[::]"),
     ],
 )
-def test_a_process_is_asked_on_any_address(family: socket.AddressFamily, host: str, told: str) -> None:
+def test_a_process_is_asked_on_any_address(family: socket.AddressFamily, host: str, reported: str) -> None:
     try:
         server = socket.create_server((host, 0), family=family)
     except OSError:
         pytest.skip(f"nothing can listen on {host} here")
     with server:
-        probe = Probe(f"{told}:{server.getsockname()[1]}", None, 0)
+        probe = Probe(f"{reported}:{server.getsockname()[1]}", None, 0)
         advance(probe, lambda: probe.done)
         assert probe.fault is None
 
 
 @pytest.mark.parametrize("place", ["unix:/tmp/no/such.sock", "127.0.0.1:1"])
-def test_nobody_listens(place: str) -> None:
+def test_no_listener(place: str) -> None:
     probe = Probe(place, "/readyz", 0)
     advance(probe, lambda: probe.done)
     assert probe.fault == f"nothing listens on {place}"

@@ -35,7 +35,7 @@ WITH_CHILDREN = """
 """
 
 
-def test_it_becomes_ready_serves_and_goes_when_told(replicas: Replicas) -> None:
+def test_it_becomes_ready_serves_and_goes_when_asked(replicas: Replicas) -> None:
     replica = replicas.run(*SERVE)
     status = replica.until_phase(Phase.READY)
 
@@ -78,7 +78,9 @@ def test_every_change_is_notified(replicas: Replicas, notifications: socket.sock
         phases.append(replica.status.phase)
 
 
-def test_a_listener_with_a_full_queue_is_told_later(replicas: Replicas, notifications: socket.socket) -> None:
+def test_a_listener_with_a_full_queue_is_reported_later(
+    replicas: Replicas, notifications: socket.socket
+) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
         filler.setblocking(False)
         with suppress(BlockingIOError):
@@ -109,7 +111,7 @@ def test_the_process_has_only_the_environment_it_should(
     assert "GYRUS_CONTROL_FD" not in printed
 
 
-def test_an_exit_is_told_with_its_last_lines_and_it_is_started_again(replicas: Replicas) -> None:
+def test_an_exit_is_reported_with_its_last_lines_and_it_is_started_again(replicas: Replicas) -> None:
     replica = replicas.run(script="print('hello')\nraise SystemExit('no model here')")
     status = replica.until_phase(Phase.BACKOFF)
     assert status.reason is Reason.EXITED
@@ -143,7 +145,7 @@ def test_an_exit_is_told_with_its_last_lines_and_it_is_started_again(replicas: R
         ),
     ],
 )
-def test_what_can_never_start_fails_for_good_and_stays_until_told(
+def test_what_can_never_start_fails_for_good_and_stays_until_stopped(
     replicas: Replicas, command: str, reason: Reason, message: str
 ) -> None:
     replica = replicas.run(command, script="")
@@ -164,7 +166,7 @@ def test_a_missing_project_folder_is_named(replicas: Replicas) -> None:
     assert status.message == "the project folder /nowhere/at/all is missing; deploy it again"
 
 
-def test_a_process_that_never_listens_is_told_and_killed(replicas: Replicas) -> None:
+def test_a_process_that_never_listens_is_reported_and_killed(replicas: Replicas) -> None:
     replica = replicas.run("sleep", "600", start_timeout=0.5)
     status = replica.until_phase(Phase.BACKOFF)
     assert status.reason is Reason.NOT_LISTENING
@@ -175,7 +177,7 @@ def test_a_process_that_never_listens_is_told_and_killed(replicas: Replicas) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is found in /proc")
-def test_a_server_that_listens_elsewhere_is_told_where(replicas: Replicas) -> None:
+def test_a_server_that_listens_elsewhere_is_reported_with_the_port(replicas: Replicas) -> None:
     script = """
         import socket, time
         listener = socket.create_server(("127.0.0.1", 0))
@@ -191,7 +193,7 @@ def test_a_server_that_listens_elsewhere_is_told_where(replicas: Replicas) -> No
     assert status.message.endswith(" instead of $PORT")
 
 
-def test_a_death_by_signal_is_told_and_the_process_comes_back(replicas: Replicas) -> None:
+def test_a_death_by_signal_is_reported_and_the_process_comes_back(replicas: Replicas) -> None:
     replica = replicas.run(*SERVE)
     first = replica.until_phase(Phase.READY)
     assert first.processes[0].pid
@@ -205,16 +207,16 @@ def test_a_death_by_signal_is_told_and_the_process_comes_back(replicas: Replicas
     assert back.endpoints != ()
 
 
-def test_too_much_memory_is_told_and_ends_the_process(replicas: Replicas) -> None:
+def test_too_much_memory_is_reported_and_ends_the_process(replicas: Replicas) -> None:
     hog = "hoard = b'x' * (200 << 20)\nimport time\ntime.sleep(600)"
     replica = replicas.run(script=hog, memory=100 << 20)
     status = replica.until_phase(Phase.BACKOFF)
     assert status.reason is Reason.OUT_OF_MEMORY
-    told = re.fullmatch(
+    reported = re.fullmatch(
         r"it used (\d+) MiB, but compute\.mem allows 100 MiB; raise compute\.mem", status.message
     )
-    assert told
-    assert 100 < int(told[1]) < 300
+    assert reported
+    assert 100 < int(reported[1]) < 300
 
 
 def test_memory_of_descendants_counts(replicas: Replicas) -> None:
@@ -231,7 +233,7 @@ def test_memory_of_descendants_counts(replicas: Replicas) -> None:
     replica.until_alone()
 
 
-def test_a_wedged_server_is_told_within_five_seconds_and_comes_back(replicas: Replicas) -> None:
+def test_a_wedged_server_is_reported_within_five_seconds_and_comes_back(replicas: Replicas) -> None:
     replica = replicas.run(*SERVE, ready_path="/")
     pid = replica.until_phase(Phase.READY).processes[0].pid
     assert pid
@@ -272,7 +274,7 @@ CURT = """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="connections are seen on Linux only")
-def test_a_server_is_told_to_stop_when_its_connections_are_closed(replicas: Replicas) -> None:
+def test_a_server_is_stopped_when_its_connections_are_closed(replicas: Replicas) -> None:
     replica = replicas.run(script=CURT, grace=60)
     (endpoint,) = replica.until_phase(Phase.READY).endpoints
     with socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2])), timeout=10) as caller:
@@ -352,7 +354,7 @@ def test_the_processes_die_with_a_killed_supervisor(replicas: Replicas) -> None:
     replica.until_alone()
 
 
-def test_told_to_stop_while_starting(replicas: Replicas) -> None:
+def test_a_stop_while_starting(replicas: Replicas) -> None:
     replica = replicas.run("sleep", "600")
     replica.until(lambda status: status.processes[0].pid)
     replica.terminate()
@@ -361,7 +363,7 @@ def test_told_to_stop_while_starting(replicas: Replicas) -> None:
     replica.until_alone(0)
 
 
-def test_told_to_stop_while_waiting_to_try_again(replicas: Replicas) -> None:
+def test_a_stop_while_waiting_to_try_again(replicas: Replicas) -> None:
     replica = replicas.run("false")
     replica.until(lambda status: status.phase is Phase.BACKOFF and status.restarts >= 2)
     replica.terminate()
@@ -370,7 +372,7 @@ def test_told_to_stop_while_waiting_to_try_again(replicas: Replicas) -> None:
 
 
 @pytest.mark.processes
-def test_an_unreadable_configuration_is_told(tmp_path: os.PathLike[str]) -> None:
+def test_an_unreadable_configuration_is_reported(tmp_path: os.PathLike[str]) -> None:
     path = os.path.join(tmp_path, "config.json")
     with open(path, "w") as file:
         file.write('{"id": 1}')

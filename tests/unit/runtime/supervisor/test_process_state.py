@@ -50,7 +50,7 @@ def test_a_killed_process_is_killed_again_if_it_stays() -> None:
     assert doomed.killed(5).wants(6) is Want.KILL
 
 
-def test_it_says_why_it_failed_and_has_time_to_exit() -> None:
+def test_it_reports_why_it_failed_and_has_time_to_exit() -> None:
     failing = NEW.started(7, None, 0, listening=False).announced_failure(BROKEN, 1)
     assert failing.wants(1) is Want.NOTHING
     assert failing.wants(6) is Want.KILL
@@ -93,17 +93,17 @@ def test_an_unresponsive_process_is_left_alone_for_a_while() -> None:
     assert mute.passed(159).probed(None, 159).phase is Phase.READY
     gone = mute.probed("the same", 130).passed(160)
     assert gone.wants(160) is Want.KILL
-    told = "it did not answer its readiness check for 60 s (the same)"
-    assert gone.exited(-9, (), 161).status.message == told
+    reported = "it did not answer its readiness check for 60 s (the same)"
+    assert gone.exited(-9, (), 161).status.message == reported
 
 
-def test_the_kernels_kill_for_want_of_memory_is_told() -> None:
+def test_the_kernels_kill_for_want_of_memory_is_reported() -> None:
     assert ready().exited(-9, (), 1, out_of_memory=True).status.reason is Reason.OUT_OF_MEMORY
     assert ready().exited(-9, (), 1, out_of_memory=False).status.message == "it was killed by SIGKILL"
     assert ready().exited(-11, (), 1, out_of_memory=True).status.message == "it was killed by SIGSEGV"
 
 
-def test_a_restart_says_what_was_before() -> None:
+def test_a_restart_reports_what_was_before() -> None:
     again = ready().exited(3, (), 1).passed(2).started(2, None, 2, listening=True)
     assert again.status.message == "starting again after a failure: it exited with code 3"
     assert again.status.reason is Reason.EXITED

@@ -58,7 +58,9 @@ def test_a_handler_serves_logs_and_goes(replicas: Replicas, short_folder: Path) 
     assert lines["from below"].get("stream", "stdout") == "stdout"
 
 
-def test_a_missing_module_is_final_and_its_traceback_is_told(replicas: Replicas, short_folder: Path) -> None:
+def test_a_missing_module_is_final_and_its_traceback_is_reported(
+    replicas: Replicas, short_folder: Path
+) -> None:
     replica = start(
         replicas, short_folder, "import no_such_module\nclass Handler:\n    def predict(self): ..."
     )
@@ -72,7 +74,7 @@ def test_a_missing_module_is_final_and_its_traceback_is_told(replicas: Replicas,
     assert traces[0].endswith("ModuleNotFoundError: No module named 'no_such_module'")
 
 
-def test_a_failing_init_is_told_and_tried_again(replicas: Replicas, short_folder: Path) -> None:
+def test_a_failing_init_is_reported_and_tried_again(replicas: Replicas, short_folder: Path) -> None:
     handler = """
         class Handler:
             def __init__(self, config): raise RuntimeError("no weights")
@@ -93,7 +95,7 @@ def test_a_killed_worker_comes_back(replicas: Replicas, short_folder: Path) -> N
     assert ask(status.endpoints[0], {}).endswith(b"\r\n\r\n1")
 
 
-def test_a_handler_that_holds_the_interpreter_is_told_within_five_seconds(
+def test_a_handler_that_holds_the_interpreter_is_reported_within_five_seconds(
     replicas: Replicas, short_folder: Path
 ) -> None:
     handler = """

@@ -11,7 +11,7 @@ from gyrus.runtime.supervisor.process_state import Failure, ProcessRules, Proces
 from gyrus.runtime.supervisor.report import Origin, Reporter
 
 CONFIG = ReplicaConfig(id="a-1-x", api="a", revision=3, project="/p", python="/py")
-FRONTED = replace(CONFIG, process=ProcessConfig(command=("x",)), queue_proxy=True)
+PROXIED = replace(CONFIG, process=ProcessConfig(command=("x",)), queue_proxy=True)
 ORIGIN = Origin(pid=10, pid_started=1.5, started_at=1000.0, epoch=1000.0)
 
 
@@ -59,7 +59,7 @@ def test_the_nearest_process_decides(lives: list[ProcessState], phase: Phase, re
     assert (status.pid, status.pid_started, status.started_at) == (10, 1.5, 1000.0)
 
 
-def test_who_is_missing_is_told() -> None:
+def test_missing_processes_are_reported() -> None:
     status = reporter().report([ready(0), dead(1)], stopping=False, ended=False, ready_at=1.0)
     assert status.message == "1 of 2 processes are ready; process 1: it exited with code 1"
     assert status.ready_at == 1001.0
@@ -86,9 +86,9 @@ def test_the_end() -> None:
     assert (status.phase, status.pid) == (Phase.GONE, None)
 
 
-def test_behind_a_front_both_are_needed_and_the_front_is_the_gate() -> None:
-    with_front = reporter(FRONTED)
-    both = with_front.report([ready(0), ready(1)], stopping=False, ended=False, ready_at=1.0)
+def test_behind_a_queue_proxy_both_are_needed_and_the_proxy_is_the_gate() -> None:
+    with_proxy = reporter(PROXIED)
+    both = with_proxy.report([ready(0), ready(1)], stopping=False, ended=False, ready_at=1.0)
     assert (both.phase, both.endpoints) == (Phase.READY, ("unix:/1",))
-    one = with_front.report([starting(0), ready(1)], stopping=False, ended=False, ready_at=None)
+    one = with_proxy.report([starting(0), ready(1)], stopping=False, ended=False, ready_at=None)
     assert (one.phase, one.endpoints) == (Phase.STARTING, ())

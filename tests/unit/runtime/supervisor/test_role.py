@@ -38,7 +38,7 @@ def test_a_handler_has_a_process_and_a_socket_for_each() -> None:
     assert roles[1].command == ("/e/bin/py", "-P", "-m", "gyrus.runtime.worker", "/r/config.json", "1")
 
 
-def test_a_front_stands_before_a_process_that_wants_one() -> None:
+def test_a_queue_proxy_stands_before_a_process_that_wants_one() -> None:
     (alone,) = roles_of(replace(CONFIG, process=PROCESS), "/r/config.json")
     assert (alone.socket, alone.ready_path) == (None, "/health")
     server, queue_proxy = roles_of(replace(CONFIG, process=PROCESS, queue_proxy=True), "/r/config.json")
@@ -54,8 +54,8 @@ def test_each_process_has_the_address_that_was_given() -> None:
         ("unix:/a/b", "/a/b", None),
         ("0.0.0.0:8080", None, 8080),
     ]
-    fronted = replace(CONFIG, process=PROCESS, queue_proxy=True, listen=("[::]:8080",))
-    server, queue_proxy = roles_of(fronted, "/r/config.json")
+    proxied = replace(CONFIG, process=PROCESS, queue_proxy=True, listen=("[::]:8080",))
+    server, queue_proxy = roles_of(proxied, "/r/config.json")
     assert (server.address, queue_proxy.address, queue_proxy.port) == (None, "[::]:8080", 8080)
 
 

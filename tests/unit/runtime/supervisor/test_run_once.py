@@ -85,7 +85,7 @@ def test_it_is_over_when_its_descendants_are_gone_too(replicas: Replicas) -> Non
     replica.until_alone(0)
 
 
-def test_told_to_stop_it_has_not_succeeded(replicas: Replicas) -> None:
+def test_a_stopped_one_has_not_succeeded(replicas: Replicas) -> None:
     replica = run_once(replicas, WAITS)
     replica.until_phase(Phase.READY)
     replica.terminate()

@@ -20,7 +20,7 @@ def heard(tmp_path: Path) -> Iterator[socket.socket]:
         yield listening
 
 
-async def test_it_rings_once_for_many_and_again_as_long_as_it_must(
+async def test_it_signals_once_for_many_and_again_as_long_as_it_must(
     tmp_path: Path, heard: socket.socket
 ) -> None:
     loop, asked = asyncio.get_running_loop(), list[bool]()
@@ -45,7 +45,7 @@ async def test_it_rings_once_for_many_and_again_as_long_as_it_must(
 
 
 @pytest.mark.parametrize("where", [None, "nowhere", "x" * 200])
-async def test_a_bell_that_nobody_hears_harms_nobody(tmp_path: Path, where: str | None) -> None:
+async def test_a_signal_without_a_receiver_does_no_harm(tmp_path: Path, where: str | None) -> None:
     asked: list[None] = []
     BacklogSignal(where and str(tmp_path / where), "a").notify(lambda: bool(asked.append(None)))
     if where:

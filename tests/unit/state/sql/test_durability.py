@@ -94,7 +94,7 @@ def _write_until_killed(url: str, start: int) -> list[list[str]]:
     return complete
 
 
-async def test_a_cancelled_write_is_whole_or_not_there_and_in_nobodys_way(tmp_path: Path) -> None:
+async def test_a_cancelled_write_is_whole_or_not_there_and_hinders_no_other(tmp_path: Path) -> None:
     async with open_store(sqlite_url(tmp_path / "state.db")) as store:
         await store.deploy([spec("other")], None, START)
         for number in range(30):
@@ -127,7 +127,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.processes
-async def test_a_full_disk_is_told_and_passes(small_disk: Path) -> None:
+async def test_a_full_disk_is_reported_and_passes(small_disk: Path) -> None:
     async with open_store(sqlite_url(small_disk / "state.db")) as store:
         before = (await store.deploy([spec()], None, START))[0].api
         filler = small_disk / "filler"
@@ -144,7 +144,7 @@ async def test_a_full_disk_is_told_and_passes(small_disk: Path) -> None:
 
 
 @pytest.mark.processes
-async def test_a_full_disk_is_told_when_a_new_store_is_opened(small_disk: Path) -> None:
+async def test_a_full_disk_is_reported_when_a_new_store_is_opened(small_disk: Path) -> None:
     _fill(small_disk / "filler")
     with pytest.raises(StorageFull):
         async with open_store(sqlite_url(small_disk / "state.db")):

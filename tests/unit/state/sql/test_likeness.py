@@ -75,14 +75,14 @@ class Likeness(RuleBasedStateMachine):
     def both(self, act: Callable[[Store], Awaitable[object]]) -> None:
         """What it returns, or raises, must be the same."""
 
-        async def told(store: Store) -> object:
+        async def reported(store: Store) -> object:
             try:
                 return await act(store)
             except StateError as error:
                 return type(error), str(error)
 
-        expected = self.runner.run(told(self.memory))
-        assert self.runner.run(told(self.sql)) == expected
+        expected = self.runner.run(reported(self.memory))
+        assert self.runner.run(reported(self.sql)) == expected
         if isinstance(expected, Api):
             self.read = [*self.read, expected][-5:]
 

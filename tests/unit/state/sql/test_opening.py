@@ -62,8 +62,8 @@ async def test_one_that_is_up_to_date_is_opened_without_alembic(file: Path) -> N
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, sqlite_url(file), stdout=asyncio.subprocess.PIPE
     )
-    told, _ = await process.communicate()
-    assert told == b"() False\n"
+    reported, _ = await process.communicate()
+    assert reported == b"() False\n"
 
 
 async def test_every_connection_is_durable(file: Path) -> None:
@@ -171,8 +171,8 @@ async def test_processes_open_a_new_one_at_once(file: Path) -> None:
     for process in processes:
         assert process.stdout
         assert await process.stdout.readline() == b"ready\n"
-    for told in await asyncio.gather(*(process.communicate(b"go\n") for process in processes)):
-        assert told == (b"0\n", b"")
+    for reported in await asyncio.gather(*(process.communicate(b"go\n") for process in processes)):
+        assert reported == (b"0\n", b"")
 
 
 async def test_one_of_a_newer_gyrus(file: Path) -> None:

@@ -54,7 +54,7 @@ async def test_an_api_without_logs_has_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "reported"),
     [
         ({"since": 3.0}, ["m3", "m4", "m5"]),
         ({"tail": 2}, ["m4", "m5"]),
@@ -67,8 +67,8 @@ async def test_an_api_without_logs_has_none(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-async def test_a_query_chooses(logs: Logs, query: dict[str, object], told: list[str]) -> None:
-    assert await logs.messages(**query) == told
+async def test_a_query_chooses(logs: Logs, query: dict[str, object], reported: list[str]) -> None:
+    assert await logs.messages(**query) == reported
 
 
 async def test_previous_is_what_came_before_the_last_restart(logs: Logs) -> None:
@@ -80,8 +80,8 @@ async def test_previous_is_what_came_before_the_last_restart(logs: Logs) -> None
         id="a", api="iris", revision=1, phase=Phase.READY, processes=(process,), started_at=3.0
     )
     logs.present["a"] = Present.of(status)
-    told = await logs.messages(previous=True)
-    assert told == ["m0", "m1", "m2", "m3", "m4", "m5", "first run"]
+    reported = await logs.messages(previous=True)
+    assert reported == ["m0", "m1", "m2", "m3", "m4", "m5", "first run"]
     assert await logs.messages(previous=True, tail=1) == ["first run"]
 
 

@@ -50,7 +50,7 @@ class Asking(threading.Thread):
         self.answer = ask(*self._question)
 
 
-def test_the_front_is_the_endpoint_and_the_server_comes_back_behind_it(
+def test_the_queue_proxy_is_the_endpoint_and_the_server_comes_back_behind_it(
     replicas: Replicas, short_folder: Path
 ) -> None:
     replica = start(replicas, short_folder)
@@ -75,7 +75,9 @@ def test_the_front_is_the_endpoint_and_the_server_comes_back_behind_it(
     assert str(back.processes[0].pid).encode() in ask(endpoint)
 
 
-def test_the_front_ends_before_the_server_and_loses_nothing(replicas: Replicas, short_folder: Path) -> None:
+def test_the_queue_proxy_ends_before_the_server_and_loses_nothing(
+    replicas: Replicas, short_folder: Path
+) -> None:
     replica = start(replicas, short_folder)
     (endpoint,) = replica.until_phase(Phase.READY).endpoints
     asking = Asking(endpoint, "/slow")
@@ -92,7 +94,7 @@ def test_the_front_ends_before_the_server_and_loses_nothing(replicas: Replicas, 
     replica.until_alone(0)
 
 
-def test_a_front_that_cannot_end_is_ended(replicas: Replicas, short_folder: Path) -> None:
+def test_a_queue_proxy_that_cannot_end_is_ended(replicas: Replicas, short_folder: Path) -> None:
     replica = replicas.run(script=SLOW, queue_proxy=True, run_dir=str(short_folder), grace=0.7)
     (endpoint,) = replica.until_phase(Phase.READY).endpoints
     Asking(endpoint, "/slow")
