@@ -511,11 +511,11 @@ async def test_endpoints_are_acknowledged_when_envoy_has_them(
     async with stage.upstream("old").serving() as old, stage.upstream("new").serving() as new:
         seen: list[frozenset[str] | None] = []
         await stage.route("acked", old)
-        with stage.board.acknowledged_signals.listen() as hints:
+        with stage.board.acknowledged_signals.listen() as signals:
             stage.put_route("acked", new)
             while (now := stage.board.acknowledged_of("acked")) != frozenset({new.endpoint}):
                 seen.append(now)
-                await hints.wait()
+                await signals.wait()
         assert set(seen) == {frozenset({old.endpoint})}
         assert stage.board.reachable["acked"] == {"acked/1": frozenset({new.endpoint})}
         answers = [(await client.get(f"{stage.url}/acked")).json()["upstream"] for _ in range(5)]

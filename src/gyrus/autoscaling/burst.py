@@ -31,7 +31,7 @@ this, 21 to 54 times, with up to twice as many late requests."""
 @dataclass(frozen=True, slots=True)
 class BurstDemand:
     wanted: int
-    bound: Recommendation
+    recommendation: Recommendation
 
 
 class BurstScaler:

@@ -49,8 +49,8 @@ class DefaultPolicy(Policy):
         self._average = Average(0.0)
         self._steady = Average(0.0)
         self._panic = Average(0.0)
-        self._anticipation = Forecaster()
-        self._surge = BurstScaler(spec.autoscaling)
+        self._forecaster = Forecaster()
+        self._burst = BurstScaler(spec.autoscaling)
         self._stable: Stable | None = None
         self._active: float | None = None
         """Time of the last request in flight, or else of the first sample."""
@@ -63,7 +63,7 @@ class DefaultPolicy(Policy):
         self._average.span = self._steady.span = scaling.window.total_seconds()
         self._panic.span = scaling.panic_window.total_seconds()
         self._schedule = Schedule(scaling.schedule)
-        self._surge.reconfigure(scaling)
+        self._burst.reconfigure(scaling)
         if self._stable:
             self._stable.reconfigure(scaling)
 
@@ -73,19 +73,19 @@ class DefaultPolicy(Policy):
         seen = self._look(sample, self._stable.replicas)
         if seen.idle:
             self._stable.rest()
-            self._surge.rest()
+            self._burst.rest()
         stable = self._stable.follow(sample.now, seen.steady)
-        surged = self._surge.follow(sample, seen.need, seen.panic, seen.load)
-        wanted = max(whole(seen.average), surged.wanted)
-        bound = self._bounded(sample, self._joined(stable, surged, wanted))
-        kept = bound.replicas == wanted
+        demand = self._burst.follow(sample, seen.need, seen.panic, seen.load)
+        wanted = max(whole(seen.average), demand.wanted)
+        recommendation = self._bounded(sample, self._joined(stable, demand, wanted))
+        kept = recommendation.replicas == wanted
         return Decision(
             at=sample.now,
             was=sample.requested,
             wanted=wanted,
-            replicas=bound.replicas,
-            rule="" if kept else bound.rule,
-            because="" if kept else bound.because,
+            replicas=recommendation.replicas,
+            rule="" if kept else recommendation.rule,
+            because="" if kept else recommendation.because,
             inputs=self._inputs(sample, seen, stable.replicas),
         )
 
@@ -98,7 +98,7 @@ class DefaultPolicy(Policy):
         steady = self._steady.add(sample.now, unsurprising)
         panic = self._panic.add(sample.now, load)
         worked_at = min(load, QUEUED * max(sample.requested, 1) * target)
-        self._anticipation.learn(sample, worked_at)
+        self._forecaster.learn(sample, worked_at)
         idle = (
             self._quiet(sample) >= self._scaling.downscale_stabilization_period.total_seconds() and not load
         )
@@ -114,53 +114,53 @@ class DefaultPolicy(Policy):
 
     def _foresee(self, sample: Sample, load: float, average: float, idle: bool) -> Forecast | None:
         if idle:
-            return self._anticipation.foresee_waking(sample)
-        return self._anticipation.foresee(sample, load, average)
+            return self._forecaster.foresee_waking(sample)
+        return self._forecaster.foresee(sample, load, average)
 
     def _quiet(self, sample: Sample) -> float:
         """Return the seconds since the last request in flight."""
         return 0.0 if self._active is None else sample.now - self._active
 
-    def _joined(self, stable: Recommendation, surged: BurstDemand, wanted: int) -> Recommendation:
+    def _joined(self, stable: Recommendation, demand: BurstDemand, wanted: int) -> Recommendation:
         """Return the higher number, with the rule that keeps it below the desired one."""
-        surge = surged.bound
-        higher = surge if surge.replicas > stable.replicas else stable
+        fast = demand.recommendation
+        higher = fast if fast.replicas > stable.replicas else stable
         if higher.replicas >= wanted:
             return higher
-        rule = surge if surged.wanted == wanted and surge.rule else stable
+        rule = fast if demand.wanted == wanted and fast.rule else stable
         if rule.rule:
             return Recommendation(higher.replicas, rule.rule, rule.because)
         window = format_duration(self._scaling.window)
         because = f"the average of {window} counts a burst up to {self._scaling.panic_threshold:g} times"
         return Recommendation(higher.replicas, "panic_threshold", f"{because} the stable {stable.replicas}")
 
-    def _bounded(self, sample: Sample, bound: Recommendation) -> Recommendation:
+    def _bounded(self, sample: Sample, recommendation: Recommendation) -> Recommendation:
         """Apply the limits that hold for any traffic. Each rule overrides those before it.
 
         The minima override the capacity: required replicas are requested even without capacity, and wait in
         the machine's queue.
         """
         least, most = self._scaling.min_replicas, self._scaling.max_replicas
-        bound = self._awake(sample, bound)
+        recommendation = self._awake(sample, recommendation)
         if sample.capacity is not None:
-            bound = bound.at_most(
+            recommendation = recommendation.at_most(
                 sample.capacity, "capacity", f"there is capacity for {sample.capacity} only"
             )
-        bound = bound.at_least(least, "min_replicas", f"min_replicas is {least}")
+        recommendation = recommendation.at_least(least, "min_replicas", f"min_replicas is {least}")
         if turn := self._schedule.at(sample.now):
-            bound = bound.at_least(turn.line.min_replicas, "schedule", str(turn))
-        return bound.at_most(most, "max_replicas", f"max_replicas is {most}")
+            recommendation = recommendation.at_least(turn.line.min_replicas, "schedule", str(turn))
+        return recommendation.at_most(most, "max_replicas", f"max_replicas is {most}")
 
-    def _awake(self, sample: Sample, bound: Recommendation) -> Recommendation:
+    def _awake(self, sample: Sample, recommendation: Recommendation) -> Recommendation:
         """Keep a replica while requests are in flight, and until none was for the whole period."""
         if sample.in_flight > 0:
-            return bound.at_least(1, "in_flight", "a request is in flight")
+            return recommendation.at_least(1, "in_flight", "a request is in flight")
         period = self._scaling.downscale_stabilization_period
         quiet = self._quiet(sample)
         if sample.requested and quiet < period.total_seconds():
             because = f"idle for {quiet:.0f}s, not yet for {format_duration(period)}"
-            return bound.at_least(1, "downscale_stabilization_period", because)
-        return bound
+            return recommendation.at_least(1, "downscale_stabilization_period", because)
+        return recommendation
 
     def _inputs(self, sample: Sample, seen: _Seen, stable: int) -> dict[str, float]:
         """Return the decision's inputs: loads in requests in flight, the rest in replicas and seconds."""

@@ -292,7 +292,7 @@ class MemoryBackend:
             return False
         if step is None:
             self._machine.replicas.remove(replica.order.id)
-            self._bequeath(replica)
+            self._pass_on(replica)
             self._notify(replica)
         else:
             self._apply(replica, step)
@@ -334,15 +334,15 @@ class MemoryBackend:
                 self._apply(replica, step)
         return replica.holds
 
-    def _bequeath(self, gone: _Replica) -> None:
+    def _pass_on(self, gone: _Replica) -> None:
         """Pass its cores on to a waiting replica of its API that needs no more."""
         if not gone.holds:
             return
         own = self._machine.replicas.of(gone.status.api).values()
-        heir = next((r for r in own if _waits(r) and r.cores <= gone.cores + CLOSE), None)
-        if heir:
-            heir.holds = True
-            self._apply(heir, Step(phase=Phase.PENDING, message="about to start"))
+        successor = next((r for r in own if _waits(r) and r.cores <= gone.cores + CLOSE), None)
+        if successor:
+            successor.holds = True
+            self._apply(successor, Step(phase=Phase.PENDING, message="about to start"))
 
     def _holding(self) -> list[_Replica]:
         return [replica for replica in self._machine.replicas if replica.holds]

@@ -122,29 +122,29 @@ class LiveDisplay:
         from rich.live import Live
 
         console = Console(file=sys.stderr, no_color=not has_colour(sys.stderr), highlight=False)
-        with Live(console=console, transient=True, refresh_per_second=10, get_renderable=self._picture):
+        with Live(console=console, transient=True, refresh_per_second=10, get_renderable=self._table):
             yield
 
     def update(self, progress: RolloutProgress) -> None:
         self._seen[progress.name] = progress
 
-    def _picture(self) -> RenderableType:
+    def _table(self) -> RenderableType:
         from rich.table import Table
 
-        picture = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, 2))
         for progress in list(self._seen.values()):
-            self._add(picture, progress)
-        return picture
+            self._add(table, progress)
+        return table
 
-    def _add(self, picture: Table, progress: RolloutProgress) -> None:
+    def _add(self, table: Table, progress: RolloutProgress) -> None:
         from rich.text import Text
 
         mark = Text("-") if progress.ended else self._spinner
         elapsed = f"{time.monotonic() - self._begun:.0f}s"
-        picture.add_row(mark, Text(progress.name, style="bold"), Text(_headline(progress)), elapsed)
+        table.add_row(mark, Text(progress.name, style="bold"), Text(_headline(progress)), elapsed)
         for replica in worth_showing(progress):
             colour = PHASE_COLOURS.get(replica.status.phase, "yellow")
-            picture.add_row("", f"  {replica.status.id}", Text(doing(replica), style=colour), "")
+            table.add_row("", f"  {replica.status.id}", Text(doing(replica), style=colour), "")
 
 
 def _headline(progress: RolloutProgress) -> str:

@@ -53,7 +53,7 @@ class SimulateOptions:
     name: str | None
 
     @property
-    def contenders(self) -> tuple[str, ...]:
+    def chosen_policies(self) -> tuple[str, ...]:
         """The policies to simulate, each once."""
         return tuple(dict.fromkeys((*(COMPARED if self.compare else ()), *self.policies))) or COMPARED[:1]
 
@@ -133,7 +133,7 @@ def _simulated(spec: ApiSpec) -> RealtimeSpec:
 
 
 def _compare(session: CliSession, simulation: Simulation, wanted: SimulateOptions) -> None:
-    runs = list(_runs(simulation, wanted.contenders))
+    runs = list(_runs(simulation, wanted.chosen_policies))
     lines = [of_run(run, wanted.slo, wanted.price) for run in runs]
     if session.json:
         print_json(report(simulation.offered_load.name, lines, wanted.slo))

@@ -40,8 +40,8 @@ class ConnectionOwner(Protocol):
 class GatewayConnection(asyncio.Protocol):
     """Reader of requests: it drops bodies, but keeps the whole request if it may have to pass it on."""
 
-    def __init__(self, keeper: ConnectionOwner) -> None:
-        self._keeper = keeper
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner = owner
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         """Parser of requests; None once the connection is lost, which ends their reference cycle."""
         self._transport: asyncio.Transport | None = None
@@ -62,7 +62,7 @@ class GatewayConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._keeper.opened(self)
+        self._owner.opened(self)
 
     def data_received(self, data: bytes) -> None:
         if self._onward is not None:
@@ -77,7 +77,7 @@ class GatewayConnection(asyncio.Protocol):
             self._onward.close()
         self._forget_request()
         self._transport = self._onward = self._parser = None
-        self._keeper.closed(self)
+        self._owner.closed(self)
 
     def pause_writing(self) -> None:
         if self._onward is not None:
@@ -126,19 +126,19 @@ class GatewayConnection(asyncio.Protocol):
             return
         self._keep(self.request, data)
         if self.request.begun and not known:
-            self._keeper.arrived(self)
+            self._owner.arrived(self)
 
     def _keep(self, request: HeldRequest, data: bytes) -> None:
         if request.kept_by_gateway:
             self._drop(request)
         else:
             request.raw += data
-            self._keeper.kept += len(data)
-        if request.enough(MOST_KEPT - self._keeper.kept + len(request.raw)):
+            self._owner.kept += len(data)
+        if request.enough(MOST_KEPT - self._owner.kept + len(request.raw)):
             self._wait_where_it_is()
 
     def _drop(self, request: HeldRequest) -> None:
-        self._keeper.kept -= len(request.raw)
+        self._owner.kept -= len(request.raw)
         request.raw = bytearray()
 
     def _wait_where_it_is(self) -> None:
@@ -148,11 +148,11 @@ class GatewayConnection(asyncio.Protocol):
             self._transport.pause_reading()
             # asyncio does not watch a paused transport, so a client that goes away would stay unnoticed.
             descriptor = self._transport.get_extra_info("socket").fileno()
-            self._watch = self._keeper.disconnects.watch(descriptor, self.abort)
+            self._watch = self._owner.disconnects.watch(descriptor, self.abort)
 
     def _unwatch(self) -> None:
         if self._watch is not None:
-            self._keeper.disconnects.forget(self._watch)
+            self._owner.disconnects.forget(self._watch)
             self._watch = None
 
     # Answers
@@ -234,6 +234,6 @@ class GatewayConnection(asyncio.Protocol):
 
     def _forget_request(self) -> None:
         if self.request is not None:
-            self._keeper.left(self)
+            self._owner.left(self)
             self._drop(self.request)
             self.request = None

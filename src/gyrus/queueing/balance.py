@@ -104,8 +104,8 @@ def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, RequeueReque
         share.held += 1
     free = sum(min(share.free, share.lacking) for share in shares)
     _move(shares, oldest[: total + free], free)
-    givings = ((key, share.requeue) for key, share in zip(keys, shares, strict=True))
-    return {key: requeue for key, requeue in givings if requeue.number}
+    requests = ((key, share.requeue) for key, share in zip(keys, shares, strict=True))
+    return {key: requeue for key, requeue in requests if requeue.number}
 
 
 class _Share:

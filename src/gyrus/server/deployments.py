@@ -49,10 +49,12 @@ def checked(request: DeployRequest) -> tuple[ApiSpec, ...]:
     if not request.apis:
         raise SpecError([_fault(SOURCE, "the list is empty", "name at least one API to deploy")])
     specs = check(request.apis, SOURCE)
-    homeless = [spec.name for spec in specs if spec.needs_package] if request.package is None else []
-    if homeless:
+    without_package = [spec.name for spec in specs if spec.needs_package] if request.package is None else []
+    if without_package:
         remedy = "upload their package, and send its digest"
-        raise SpecError(_fault(f"{SOURCE}: {name}", "its files are missing", remedy) for name in homeless)
+        raise SpecError(
+            _fault(f"{SOURCE}: {name}", "its files are missing", remedy) for name in without_package
+        )
     return specs
 
 

@@ -6,49 +6,49 @@ from gyrus.aio.signals import Signals, listen
 
 
 async def test_changes_before_a_look_are_one_wake_up():
-    hints = Signals()
-    with hints.listen() as listener:
-        hints.notify("a")
-        hints.notify("b", "a")
+    signals = Signals()
+    with signals.listen() as listener:
+        signals.notify("a")
+        signals.notify("b", "a")
         assert await listener.wait() == {"a", "b"}
         waiting = asyncio.create_task(listener.wait())
         await asyncio.sleep(0)
         assert not waiting.done()
-        hints.notify("c")
+        signals.notify("c")
         assert await waiting == {"c"}
 
 
 async def test_every_listener_hears_everything_while_it_listens():
-    hints = Signals()
-    with hints.listen() as first:
-        with hints.listen() as second:
-            hints.notify("a")
-        hints.notify("b")
+    signals = Signals()
+    with signals.listen() as first:
+        with signals.listen() as second:
+            signals.notify("a")
+        signals.notify("b")
         assert await first.wait() == {"a", "b"}
         assert await second.wait() == {"a"}
 
 
-async def test_a_cancelled_wait_loses_no_hint():
-    hints = Signals()
-    with hints.listen() as listener:
+async def test_a_cancelled_wait_loses_no_signal():
+    signals = Signals()
+    with signals.listen() as listener:
         waiting = asyncio.create_task(listener.wait())
         await asyncio.sleep(0)
-        hints.notify("a")
+        signals.notify("a")
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        hints.notify("b")
+        signals.notify("b")
         assert await listener.wait() == {"a", "b"}
 
 
 async def test_listening_in_a_loop():
-    hints, heard = Signals(), list[frozenset[str]]()
-    with hints.listen() as listener:
-        hints.notify("a")
+    signals, heard = Signals(), list[frozenset[str]]()
+    with signals.listen() as listener:
+        signals.notify("a")
         async for keys in listener:
             heard.append(keys)
             if len(heard) == 2:
                 break
-            hints.notify("b")
+            signals.notify("b")
     assert heard == [{"a"}, {"b"}]
 
 

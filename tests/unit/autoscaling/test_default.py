@@ -302,8 +302,8 @@ LOADS = st.lists(
 
 
 def explained(decision: Decision) -> bool:
-    bound = decision.replicas != decision.wanted
-    return bool(decision.rule) == bound and bool(decision.because) == bound
+    recommendation = decision.replicas != decision.wanted
+    return bool(decision.rule) == recommendation and bool(decision.because) == recommendation
 
 
 @settings(max_examples=150, deadline=None)

@@ -71,11 +71,11 @@ def sample(now: float, load: float) -> Sample:
 
 
 def test_a_rising_load_is_met_where_it_will_be() -> None:
-    anticipation = Forecaster()
+    forecaster = Forecaster()
     for second in range(120):
         load = 10 + 0.5 * second
-        anticipation.learn(sample(second, load), load)
-    need = anticipation.foresee(sample(120, 70), 70.0, 70.0)
+        forecaster.learn(sample(second, load), load)
+    need = forecaster.foresee(sample(120, 70), 70.0, 70.0)
     assert need
     assert need.least >= 70 + 8 * 0.5
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watched by epol
 LONG = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (LONGEST_KEPT_BODY + 1) + b"x" * 100_000
 
 
-class Keeper:
+class Owner:
     def __init__(self) -> None:
         self.disconnects = DisconnectWatcher(asyncio.get_running_loop())
         self.kept = 0
@@ -55,26 +55,26 @@ class Transport:
         asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
 
-def connected(keeper: Keeper) -> tuple[GatewayConnection, Transport, socket.socket]:
+def connected(owner: Owner) -> tuple[GatewayConnection, Transport, socket.socket]:
     ours, theirs = socket.socketpair()
-    connection = GatewayConnection(keeper)
+    connection = GatewayConnection(owner)
     transport = Transport(ours, connection)
     connection.connection_made(cast("asyncio.Transport", transport))
     return connection, transport, theirs
 
 
 async def test_a_watch_that_has_ended_is_not_ended_again_as_anothers() -> None:
-    keeper = Keeper()
-    first, ending, first_client = connected(keeper)
-    second, _, second_client = connected(keeper)
+    owner = Owner()
+    first, ending, first_client = connected(owner)
+    second, _, second_client = connected(owner)
     first.data_received(LONG)
     loop = asyncio.get_running_loop()
     ending.aborted = lambda: loop.call_soon(second.data_received, LONG)
     first_client.close()
     placeholder = os.dup(second_client.fileno())  # the next number to be had is the first's watch
-    await until(lambda: keeper.gone == [first])
+    await until(lambda: owner.gone == [first])
     await asyncio.sleep(0)
     os.close(placeholder)
     second_client.close()
-    await until(lambda: keeper.gone == [first, second])
-    keeper.disconnects.close()
+    await until(lambda: owner.gone == [first, second])
+    owner.disconnects.close()

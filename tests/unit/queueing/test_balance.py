@@ -70,16 +70,16 @@ def idle(slots: int = 1) -> Process:
     return Process(slots, 0)
 
 
-def numbers(givings: Mapping[K, RequeueRequest]) -> dict[K, int]:
-    return {key: requeue.number for key, requeue in givings.items()}
+def numbers(requests: Mapping[K, RequeueRequest]) -> dict[K, int]:
+    return {key: requeue.number for key, requeue in requests.items()}
 
 
-def move(processes: dict[int, Process], givings: Mapping[int, RequeueRequest]) -> list[float]:
+def move(processes: dict[int, Process], requests: Mapping[int, RequeueRequest]) -> list[float]:
     """As the gateway does: each goes to whoever else has the fewest."""
     gone: list[float] = []
-    for giver, requeue in givings.items():
-        for arrived in processes[giver].move(requeue):
-            others = [process for key, process in processes.items() if key != giver]
+    for source, requeue in requests.items():
+        for arrived in processes[source].move(requeue):
+            others = [process for key, process in processes.items() if key != source]
             min(others, key=lambda process: process.busy + process.waiting).take(arrived)
             gone.append(arrived)
     return gone

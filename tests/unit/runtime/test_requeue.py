@@ -42,10 +42,10 @@ async def test_started_and_left_requests_are_passed_over() -> None:
 
 async def test_a_later_order_concerns_the_requests_that_wait_then() -> None:
     queue, gone = full(9), list[int]()
-    departures = PacedRequeue(queue, gone.append)
-    assert departures.order(9) == 9
-    assert departures.order(2) == 2
+    requeue = PacedRequeue(queue, gone.append)
+    assert requeue.order(9) == 9
+    assert requeue.order(2) == 2
     await eventually(lambda: len(gone) == 3)
     assert gone == [0, 1, 2]
-    assert departures.order(None) == 6
+    assert requeue.order(None) == 6
     await eventually(lambda: queue.waiting == 0)

@@ -333,9 +333,9 @@ class TestDeploy:
         assert len(await store.revisions("iris")) == 1
 
     async def test_control_is_woken(self, client: httpx.AsyncClient, board: Board) -> None:
-        with board.intent_signals.listen() as hints:
+        with board.intent_signals.listen() as signals:
             await deploy(client, process("a"), process("b"))
-            assert await hints.wait() == {"a", "b"}
+            assert await signals.wait() == {"a", "b"}
 
     async def test_an_event_mentions_it(
         self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder
@@ -458,9 +458,9 @@ class TestActs:
     async def test_rollback(
         self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder, board: Board
     ) -> None:
-        with board.intent_signals.listen() as hints:
+        with board.intent_signals.listen() as signals:
             reported = (await client.post("/apis/iris/rollback", json={"to": None})).json()
-            assert await hints.wait() == {"iris"}
+            assert await signals.wait() == {"iris"}
         assert reported == {
             "name": "iris",
             "revision": 1,
@@ -482,18 +482,18 @@ class TestActs:
     async def test_refresh(
         self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder, board: Board
     ) -> None:
-        with board.intent_signals.listen() as hints:
+        with board.intent_signals.listen() as signals:
             reported = (await client.post("/apis/iris/refresh")).json()
-            assert await hints.wait() == {"iris"}
+            assert await signals.wait() == {"iris"}
         assert (reported["revision"], reported["generation"]) == (2, 3)
         assert (await recorded(events, store))[-1].reason == "Refreshed"
 
     async def test_delete(
         self, client: httpx.AsyncClient, store: SqlStore, events: EventRecorder, board: Board
     ) -> None:
-        with board.intent_signals.listen() as hints:
+        with board.intent_signals.listen() as signals:
             response = await client.delete("/apis/iris")
-            assert await hints.wait() == {"iris"}
+            assert await signals.wait() == {"iris"}
         assert (response.status_code, response.json()["status"]) == (202, "deleting")
         assert (await client.delete("/apis/iris")).status_code == 202
         assert [event.reason for event in await recorded(events, store)].count("Deleted") == 1

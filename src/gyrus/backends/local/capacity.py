@@ -139,10 +139,10 @@ class Allocations:
         share = self.shares.get(replica)
         if share is None:
             return self if len(queue) == len(self.queue) else replace(self, queue=queue)._served()
-        heir = self._heir(share)
+        successor = self._successor(share)
         shares = {name: other for name, other in self.shares.items() if name != replica}
         after = replace(self, shares=shares, queue=queue)
-        return (after._given(heir) if heir else after)._served()
+        return (after._given(successor) if successor else after)._served()
 
     # Questions
 
@@ -203,7 +203,7 @@ class Allocations:
         queue = tuple(waiting for waiting in self.queue if waiting.replica != claim.replica)
         return replace(self, shares={**self.shares, claim.replica: share}, queue=queue)
 
-    def _heir(self, share: Share) -> Claim | None:
+    def _successor(self, share: Share) -> Claim | None:
         """Return the claim of the same API that can take over a share, so that no other replica has less."""
         api = share.claim.api
         spare = self._spare(api)

@@ -16,21 +16,21 @@ def status_notifications(path: Path, notice: Callable[[str], None]) -> Generator
     """Call ``notice`` with the id in every datagram. A lost one only delays the notice to the next read."""
     path.unlink(missing_ok=True)
     loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
-        ear.setblocking(False)
-        ear.bind(str(path))
-        loop.add_reader(ear.fileno(), _take, ear, notice)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.setblocking(False)
+        receiver.bind(str(path))
+        loop.add_reader(receiver.fileno(), _take, receiver, notice)
         try:
             yield
         finally:
-            loop.remove_reader(ear.fileno())
+            loop.remove_reader(receiver.fileno())
             path.unlink(missing_ok=True)
 
 
-def _take(ear: socket.socket, notice: Callable[[str], None]) -> None:
+def _take(receiver: socket.socket, notice: Callable[[str], None]) -> None:
     while True:
         try:
-            datagram = ear.recv(LONGEST_ID)
+            datagram = receiver.recv(LONGEST_ID)
         except BlockingIOError:
             return
         notice(datagram.decode(errors="replace"))

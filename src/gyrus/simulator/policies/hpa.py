@@ -92,13 +92,13 @@ class HpaPolicy:
     def _decided(
         sample: Sample, wanted: int, replicas: int, rule: str, because: str, busy: float
     ) -> Decision:
-        bound = replicas != wanted or rule == "sync"
+        limited = replicas != wanted or rule == "sync"
         return Decision(
             at=sample.now,
             was=sample.requested,
             wanted=wanted,
             replicas=replicas,
-            rule=rule if bound else "",
-            because=because if bound else "",
+            rule=rule if limited else "",
+            because=because if limited else "",
             inputs={"busy": busy},
         )

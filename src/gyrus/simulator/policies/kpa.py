@@ -100,13 +100,13 @@ class KpaPolicy:
         because: str,
         inputs: dict[str, float] | None = None,
     ) -> Decision:
-        bound = replicas != wanted or rule == "tick"
+        limited = replicas != wanted or rule == "tick"
         return Decision(
             at=sample.now,
             was=sample.requested,
             wanted=wanted,
             replicas=replicas,
-            rule=rule if bound else "",
-            because=because if bound else "",
+            rule=rule if limited else "",
+            because=because if limited else "",
             inputs=inputs or {},
         )

@@ -29,7 +29,7 @@ TRIES = 5
 RETRY = Backoff(0.2, 2)
 """Delays between attempts to store a batch. It is dropped after 3 s."""
 
-FAREWELL = 2.0
+LAST_WRITE = 2.0
 """Seconds to store the last batches when the operator ends."""
 
 DROPPED = "EventsDropped"
@@ -84,7 +84,7 @@ class EventRecorder:
             await self._round_ended.wait()
 
     async def run(self) -> None:
-        """Store events until cancelled, and then the remaining ones, for at most ``FAREWELL`` seconds."""
+        """Store events until cancelled, and then the remaining ones, for at most ``LAST_WRITE`` seconds."""
         writing = asyncio.create_task(self._write_until_closed(), name="events: write")
         try:
             # Cancelling a transaction in the middle would leave it unknown whether its events are stored.
@@ -166,9 +166,9 @@ class EventRecorder:
         await first_of(body, self._closing.wait())
 
     async def _end(self, writing: asyncio.Task[None]) -> None:
-        """Wait until the remaining events are stored. Drop them after ``FAREWELL``, or if cancelled again."""
+        """Wait until the remaining events are stored. Drop them after ``LAST_WRITE`` or if cancelled again."""
         try:
-            await asyncio.wait([writing], timeout=FAREWELL)
+            await asyncio.wait([writing], timeout=LAST_WRITE)
         finally:
             writing.cancel()
             await asyncio.wait([writing], timeout=1)

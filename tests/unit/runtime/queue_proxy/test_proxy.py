@@ -231,10 +231,10 @@ async def test_every_framing_is_understood(request_line: bytes, answer: bytes, b
 
 
 async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
-    desk = Backend()
-    async with stage(desk.serve, Limits(max_concurrency=2, max_queue_length=3)) as staged:
+    backend = Backend()
+    async with stage(backend.serve, Limits(max_concurrency=2, max_queue_length=3)) as staged:
         asking = [asyncio.create_task(staged.ask(get(n))) for n in range(2)]
-        await until(lambda: desk.arrived.qsize() == 2)
+        await until(lambda: backend.arrived.qsize() == 2)
         for n in range(2, 5):
             asking.append(asyncio.create_task(staged.ask(get(n))))
             await until(lambda n=n: staged.proxy.limiter.waiting == n - 1)
@@ -245,8 +245,8 @@ async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
         assert problem(refused)["detail"].startswith(
             "All slots are busy (2) and the queue is full (3 waiting); "
         )
-        assert desk.arrived.qsize() == 2
-        order = [(await desk.answer()).split()[1] for _ in range(5)]
+        assert backend.arrived.qsize() == 2
+        order = [(await backend.answer()).split()[1] for _ in range(5)]
         assert set(order[:2]) == {b"/0", b"/1"}
         assert order[2:] == [b"/2", b"/3", b"/4"]
         assert all(answer.startswith(b"HTTP/1.1 200") for answer in await asyncio.gather(*asking))
@@ -254,8 +254,8 @@ async def test_slots_are_bounded_and_the_queue_is_first_in_first_out() -> None:
 
 
 async def test_waiting_requests_are_requeued_on_demand_and_only_from_inside() -> None:
-    desk = Backend()
-    async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
+    backend = Backend()
+    async with stage(backend.serve, Limits(max_concurrency=1)) as staged:
         asking: list[asyncio.Task[bytes]] = []
         for n in range(4):
             asking.append(asyncio.create_task(staged.ask(post(n))))
@@ -268,26 +268,26 @@ async def test_waiting_requests_are_requeued_on_demand_and_only_from_inside() ->
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"\r\nx-gyrus-requeue: 1\r\n" in answer
         for _ in range(2):
-            await desk.answer()
+            await backend.answer()
         assert b"x-gyrus-requeue" not in b"".join(await asyncio.gather(asking[0], asking[3]))
         outside = asyncio.create_task(staged.ask(order % b"" + b'{"at_most": 2}'))
-        assert (await desk.answer()).startswith(b"POST /-/requeue ")
+        assert (await backend.answer()).startswith(b"POST /-/requeue ")
         await outside
 
 
 async def test_a_client_that_goes_is_forgotten_waiting_or_served() -> None:
-    desk = Backend()
-    async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
+    backend = Backend()
+    async with stage(backend.serve, Limits(max_concurrency=1)) as staged:
         _, served = await staged.open()
         served.write(get(0))
-        await until(lambda: desk.arrived.qsize() == 1)
+        await until(lambda: backend.arrived.qsize() == 1)
         _, waiting = await staged.open()
         waiting.write(get(1))
         await until(lambda: staged.proxy.limiter.waiting == 1)
         waiting.close()
         await until(lambda: staged.proxy.limiter.waiting == 0)
         served.close()
-        await desk.closed.wait()
+        await backend.closed.wait()
         await until(lambda: staged.proxy.limiter.running == 0)
 
 
@@ -330,8 +330,8 @@ async def test_an_answer_that_breaks_off_breaks_off_for_the_client() -> None:
 
 
 async def test_time_runs_out_in_the_queue_and_at_the_server_but_not_within_a_stream() -> None:
-    desk = Backend()
-    async with stage(desk.serve, Limits(max_concurrency=1, timeout=0.3)) as staged:
+    backend = Backend()
+    async with stage(backend.serve, Limits(max_concurrency=1, timeout=0.3)) as staged:
         first, second = await asyncio.gather(staged.ask(get(0)), staged.ask(get(1)))
         for answer in (first, second):
             assert answer.startswith(b"HTTP/1.1 504 ")
@@ -375,9 +375,9 @@ async def test_time_runs_out_in_the_queue_and_at_the_server_but_not_within_a_str
     ],
 )
 async def test_bad_requests_are_refused(data: bytes, kind: str) -> None:
-    desk = Backend()
+    backend = Backend()
     limits = Limits(max_body=2000, body_timeout=0.2, header_timeout=0.2)
-    async with stage(desk.serve, limits) as staged:
+    async with stage(backend.serve, limits) as staged:
         answer = await staged.ask(data)
         assert problem(answer)["type"] == f"urn:gyrus:problem:{kind}"
         await until(lambda: staged.proxy.limiter.running == 0)
@@ -442,8 +442,8 @@ async def test_an_upgrade_that_is_declined_is_an_answer_like_others() -> None:
 
 
 async def test_what_is_started_is_finished_and_what_waits_is_requeued_at_the_end() -> None:
-    desk = Backend()
-    async with stage(desk.serve, Limits(max_concurrency=1)) as staged:
+    backend = Backend()
+    async with stage(backend.serve, Limits(max_concurrency=1)) as staged:
         idle_reader, idle = await staged.open()
         asking = [asyncio.create_task(staged.ask(keep(0)))]
         await until(lambda: staged.proxy.limiter.running == 1)
@@ -456,7 +456,7 @@ async def test_what_is_started_is_finished_and_what_waits_is_requeued_at_the_end
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"\r\nx-gyrus-requeue: 1\r\n" in answer
             assert problem(answer)["type"] == "urn:gyrus:problem:draining"
-        await desk.answer()
+        await backend.answer()
         served = await asking[0]
         assert served.startswith(b"HTTP/1.1 200 OK")
         assert b"\r\nconnection: close\r\n" in served

@@ -248,7 +248,7 @@ class TestTheEnd:
     async def test_a_store_that_hangs_is_waited_for_only_so_long(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(recorder_module, "FAREWELL", 0.05)
+        monkeypatch.setattr(recorder_module, "LAST_WRITE", 0.05)
         at = Stage()
         await at.deploy("iris")
         at.disk.free.clear()
