@@ -1,11 +1,12 @@
-"""Check the project's prose: docstrings, comments, messages and documents, and the subjects of commits.
+"""Check the project's prose, its names, and the subjects of its commits.
 
     scripts/plain_english.py               everything that git tracks, and the commits since the rules began
     scripts/plain_english.py src/gyrus/cli docs/guides/cli.md
 
 The rules are about constructions that people read at half speed (a component is *it*, never *who*; a
 docstring begins with an imperative or a noun phrase) and about words that stand for a standard term (*again*,
-not *anew*). CONTRIBUTING explains them. The comment ``plain: ok`` allows a line that quotes such a word.
+not *anew*). Names of functions, classes, arguments, variables and modules are checked for a few of these
+words. CONTRIBUTING explains the rules. The comment ``plain: ok`` allows a line that quotes such a word.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tokenize
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -26,8 +27,9 @@ RULES_BEGAN = "f4398a2afabb"
 """Commits after this one have subjects in the imperative."""
 LONGEST_SUBJECT = 72
 ALLOWED = "plain: ok"
-LEFT_OUT = ("tests/", "requirements/", "LICENSE", "scripts/plain_english.py")
-"""Names and sentences of tests are checked by people."""
+LEFT_OUT = ("requirements/", "LICENSE", "scripts/plain_english.py", "tests/unit/test_plain_english.py")
+TESTS = "tests/"
+"""In these files, messages and the first words of docstrings are free."""
 
 PEOPLE = re.compile(
     r"\b(?:users?|people|persons?|engineers?|teams?|you|anyone|everyone|someone|developers?|newcomers?|authors?"
@@ -60,6 +62,26 @@ FIRST_WORDS = (
 )
 """A docstring or a comment on a constant does not begin with one of these."""
 
+NAME_WORDS: dict[str, str] = {
+    "tell tells told telling untold say says said saying": "report, log, print, return or message",
+    "nobody nobodys somebody somebodys everybody anybody": "no replica, another process, …",
+    "who whom whoever whomever": "the component",
+    "anew": "again",
+    "bell bells rung": "signal, notify",
+    "parked parking": "fork server, warm",
+    "hopeless": "unavailable",
+    "rehearsal rehearsals rehearse rehearsed rehearsing": "simulation",
+    "scene scenes": "chart",
+    "shelf shelves": "cache, store",
+    "caretaker": "replica",
+    "giveback givings giver lest whence": "requeue, source, …",
+}
+"""By words that identifiers do not contain, the terms to use instead."""
+NAME_PHRASES = {
+    r"(?:^|_)(?:give|gives|gave|given|giving)_back(?:_|$)": "requeue, release or return",
+    r"(?:^|_)(?:make|makes|made|making)_way(?:_|$)": "stop first, preempt",
+}
+
 COMMIT_NOUNS = "A An The This That What Who Where When Whether Each One All Every No Nothing It Its"
 IMPERATIVES = (
     "Access Address Bless Bring Bypass Compress Cross Discuss Dismiss Embed Express Feed Focus Need Pass "
@@ -85,6 +107,7 @@ class Prose:
     line: int
     text: str
     is_docstring: bool = False
+    is_message: bool = False
 
 
 def main(arguments: list[str]) -> int:
@@ -112,10 +135,14 @@ def check_file(path: Path) -> Iterator[Finding]:
     allowed = {number for number, line in enumerate(text.splitlines(), 1) if ALLOWED in line}
     pieces = prose_of_python(text) if path.suffix == ".py" else prose_of_markdown(text)
     name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-    for piece in pieces:
-        for line, message in check_prose(piece):
-            if line not in allowed:
-                yield Finding(name, line, message)
+    if name.startswith(TESTS):
+        pieces = (replace(piece, is_docstring=False) for piece in pieces if not piece.is_message)
+    found = [fault for piece in pieces for fault in check_prose(piece)]
+    if path.suffix == ".py":
+        found += check_names(text, path.stem)
+    for line, message in found:
+        if line not in allowed:
+            yield Finding(name, line, message)
 
 
 def check_prose(piece: Prose) -> Iterator[tuple[int, str]]:
@@ -133,6 +160,18 @@ def check_prose(piece: Prose) -> Iterator[tuple[int, str]]:
             yield line, f'"{match[0]}": {remedy}'
 
 
+def check_names(text: str, module: str) -> Iterator[tuple[int, str]]:
+    """Yield lines and messages of the names that a module defines, and of its own name."""
+    for line, name in {(1, module), *_defined_names(ast.parse(text))}:
+        words = [word.lower() for word in _WORD.findall(name)]
+        for word in words:
+            if remedy := _NAME_WORDS.get(word):
+                yield line, f'the name {name} contains "{word}": {remedy}'
+        for pattern, remedy in NAME_PHRASES.items():
+            if match := re.search(pattern, "_".join(words)):
+                yield line, f'the name {name} contains "{match[0].strip("_")}": {remedy}'
+
+
 def prose_of_python(text: str) -> Iterator[Prose]:
     """Yield docstrings, comments, texts under constants and fields, and messages: strings with a space."""
     docstrings = set(_docstring_lines(ast.parse(text)))
@@ -143,7 +182,8 @@ def prose_of_python(text: str) -> Iterator[Prose]:
             content = re.sub(r"^[A-Za-z]*('''|\"\"\"|'|\")|('''|\"\"\"|'|\")$", "", token.string)
             is_docstring = token.start[0] in docstrings
             if is_docstring or " " in content.strip():
-                yield Prose(token.start[0], re.sub(r"\{[^{}]*\}", "x", content), is_docstring)
+                text = re.sub(r"\{[^{}]*\}", "x", content)
+                yield Prose(token.start[0], text, is_docstring, is_message=not is_docstring)
 
 
 def prose_of_markdown(text: str) -> Iterator[Prose]:
@@ -197,6 +237,24 @@ def _docstring_lines(tree: ast.Module) -> Iterator[int]:
                 yield statement.lineno
 
 
+def _defined_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Functions, classes, arguments, variables, attributes and aliases, with their lines."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.lineno, node.name
+            case ast.arg():
+                yield node.lineno, node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.lineno, node.id
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.lineno, node.attr
+            case ast.alias(asname=str(name)):
+                yield node.lineno, name
+            case _:
+                pass
+
+
 def _without_code(text: str) -> str:
     """Code spans blanked, so that identifiers are free."""
     return re.sub(r"``[^`]*``|`[^`\n]*`|\]\([^)]*\)", lambda match: re.sub(r"[^\n]", " ", match[0]), text)
@@ -206,6 +264,8 @@ def _git(*arguments: str) -> str:
     return subprocess.run(("git", *arguments), cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_NAME_WORDS = {word: remedy for words, remedy in NAME_WORDS.items() for word in words.split()}
 _PATTERNS = [(re.compile(pattern, re.IGNORECASE), remedy) for pattern, remedy in WORDS.items()]
 
 if __name__ == "__main__":

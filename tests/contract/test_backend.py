@@ -80,7 +80,7 @@ async def test_a_replica_is_stopped_before_it_is_ready(world: World) -> None:
 
 
 async def test_it_reads_its_own_writes(world: World) -> None:
-    """Whoever looks right after a start or a stop, without a turn of the event loop, sees it."""
+    """A start or a stop is visible at once, without a turn of the event loop."""
     backend = world.backend()
     other = "iris-1-bbbbb"
     async with running(backend):
@@ -226,7 +226,7 @@ def needing(id: str, cpu: float = 0.2, **changes: Any) -> ReplicaOrder:
 
 
 async def waits(backend: Backend, id: str) -> str:
-    """What a replica says that waits for capacity."""
+    """The message of a replica that waits for capacity."""
     await until(backend, lambda: all_of(backend)[id].status.reason is Reason.CAPACITY)
     status = all_of(backend)[id].status
     assert status.phase is Phase.PENDING
@@ -408,7 +408,7 @@ async def test_following_sees_what_comes_and_replicas_that_come(world: World) ->
 
 
 async def _reported(backend: Backend, query: LogQuery) -> list[str]:
-    """What replicas themselves have printed, in the order in which it is told."""
+    """The replicas' own output, in the order of the log."""
     lines = [line async for line in backend.logs(query)]
     return [line.message.strip("/") for line in lines if line.stream == "stdout"]
 

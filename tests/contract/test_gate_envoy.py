@@ -124,7 +124,7 @@ async def test_requests_are_released_in_order_of_arrival(
     for number in range(60):
         asked.append(asyncio.create_task(client.get(f"{url}/{number}")))
         await until(lambda number=number: api.held == number + 1)
-        await asyncio.sleep(0.002)  # arrivals are told to the millisecond
+        await asyncio.sleep(0.002)  # arrivals are sent in milliseconds
     async with stage.upstream("order-1").serving() as upstream:
         await api.route(upstream)
         answers = await asyncio.gather(*asked)

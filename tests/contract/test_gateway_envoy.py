@@ -346,8 +346,8 @@ async def test_answer_that_does_not_begin_is_504(stage: Stage, client: httpx.Asy
 # again
 
 
-class GivesBack:
-    """Gives back what it gets, so many times, then answers."""
+class Requeues:
+    """Requeue so many requests, then answer."""
 
     def __init__(self, upstream: Upstream, times: int) -> None:
         self.left = times
@@ -364,7 +364,7 @@ class GivesBack:
 @pytest.mark.parametrize("size", [20, 11 * 1024 * 1024])
 async def test_requeued_request_goes_elsewhere(stage: Stage, client: httpx.AsyncClient, size: int) -> None:
     async with stage.upstream("full").serving() as full, stage.upstream("free").serving() as free:
-        full.behave = GivesBack(full, 1000)
+        full.behave = Requeues(full, 1000)
         url = await stage.route("moved", full, free)
         for _ in range(40):  # which of two idle replicas gets a request is chance
             if full.requests:
@@ -396,7 +396,7 @@ async def test_time_of_arrival_is_the_same_on_every_try(stage: Stage, client: ht
 
 async def test_request_requeued_many_times_is_answered(stage: Stage, client: httpx.AsyncClient) -> None:
     async with stage.upstream("again").serving() as upstream:
-        upstream.behave = GivesBack(upstream, 15)
+        upstream.behave = Requeues(upstream, 15)
         url = await stage.route("again", upstream)
         answered = await client.post(url, content=b"{}")
         assert answered.status_code == 200
@@ -411,7 +411,7 @@ async def test_long_body_is_passed_on_and_tried_once(stage: Stage, client: httpx
         size = stage.settings.retry_body + 1024 * 1024
         answered = await client.post(url, content=b"x" * size)
         assert answered.json()["length"] == size
-        upstream.behave = GivesBack(upstream, 1)
+        upstream.behave = Requeues(upstream, 1)
         answered = await client.post(url, content=b"x" * size)
         assert answered.status_code == 503
         assert "x-gyrus-requeue" not in answered.headers
@@ -502,7 +502,7 @@ async def test_swaps_under_load_fail_nothing(stage: Stage) -> None:
         await stage.forget("swap")
 
 
-# what the board is told
+# what the board contains
 
 
 async def test_endpoints_are_acknowledged_when_envoy_has_them(
@@ -576,7 +576,7 @@ async def test_traffic_is_measured(stage: Stage, client: httpx.AsyncClient) -> N
         release.set()
         assert sorted([(await one).status_code for one in waiting]) == [200, 200, 200, 404, 500]
         await until(lambda: traffic().in_flight == 0)
-        upstream.behave = GivesBack(upstream, 3)
+        upstream.behave = Requeues(upstream, 3)
         assert (await client.post(url)).status_code == 200
         await until(lambda: traffic().view.requests >= 6)
         await until(lambda: traffic().view.p50 is not None)

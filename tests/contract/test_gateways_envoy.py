@@ -197,7 +197,7 @@ async def test_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 async def code_of(address: TlsAddress, files: TlsFiles | None, *, plain: bool = False) -> grpc.StatusCode:
-    """How a stream ends that shows this certificate and says nothing."""
+    """Return how a stream ends that shows this certificate and sends nothing."""
     rpc: Any = grpc  # its stubs leave the generics open
     authority = address.tls.authority.read_bytes()
     pair = (files.key.read_bytes(), files.certificate.read_bytes()) if files else (None, None)

@@ -52,7 +52,7 @@ def two(api: str, old: Upstream, new: Upstream, weights: tuple[int, int]) -> Rou
 
 
 class HoldsAndRequeues:
-    """Keeps what it gets until it is told to return it."""
+    """Keep each request until the test asks for it."""
 
     def __init__(self) -> None:
         self.returns = asyncio.Event()

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.parametrize("schema", SCHEMAS)
 
 
 def load(database: str, schema: str) -> None:
-    """Make the empty database what the dump says."""
+    """Load the dump into the empty database."""
     url = make_url(database)
     kind = url.get_backend_name()
     dump = (DATABASES / f"{schema}.{kind}.sql").read_text("utf-8")

@@ -325,7 +325,7 @@ def test_a_process_that_listens_elsewhere_is_reported_while_it_starts(
     served.gyrus("delete", "deaf", "--yes")
 
 
-# Whoever deploys
+# Deploying users
 
 
 def test_ctrl_c_leaves_the_rollout_going_on(served: Platform, project: Project) -> None:

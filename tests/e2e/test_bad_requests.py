@@ -78,7 +78,7 @@ def nothing_is_lost(served: Platform) -> Iterator[None]:
 
 
 def _served_again(platform: Platform) -> bool:
-    """Also where its process has to be started anew."""
+    """Also where its process has to be started again."""
     deadline = time.monotonic() + RESTART_SECONDS
     while time.monotonic() < deadline:
         if platform.ask("model", {"do": "answer"}).status == 200:

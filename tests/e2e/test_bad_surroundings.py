@@ -1,4 +1,4 @@
-"""A machine that does not play along: ports, homes, disks, tokens, a dead operator. Each is told in exact
+"""A machine that does not play along: ports, homes, disks, tokens, a dead operator. Each is reported in exact
 words, and nothing that was deployed is lost."""
 
 from __future__ import annotations

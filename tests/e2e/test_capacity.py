@@ -1,4 +1,4 @@
-"""More than the machine has: who waits, for what, and when it is served."""
+"""More than the machine has: which replicas wait, for what, and when they start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each example is deployed as its README says, and gives its README's answers."""
+"""Each example is deployed as in its README, and gives its README's answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traffic decides how many replicas there are, and each change says why."""
+"""Traffic decides how many replicas there are, and each change has a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An idle API has a process parked, of which its next replica is a fork."""
+"""An idle API has a fork server, and its next replica is a fork of it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def deployed(platform: Platform, folder: Path, handler: str) -> None:
 
 
 async def idle_with_fork_server(platform: Platform) -> int:
-    """The parked process's number, once it is the only one."""
+    """Return the fork server's pid, once it is the only one."""
 
     def look() -> bool:
         reported = described(platform)

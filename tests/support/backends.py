@@ -118,7 +118,7 @@ def all_of(backend: ReplicaRunner) -> dict[str, Observation]:
 
 
 async def until(backend: Backend, what: Callable[[], bool]) -> None:
-    """Wait for it, looking when the backend says that something changed."""
+    """Wait for a condition; check it at each signal of the backend."""
     with backend.changes.listen() as changes:
         async with asyncio.timeout(PATIENCE):
             while not what():

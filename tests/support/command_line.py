@@ -43,7 +43,7 @@ class Terminal:
         while words not in shown:
             try:
                 chunk = os.read(self.descriptor, 65536)
-            except OSError:  # Linux tells so that the other end is closed
+            except OSError:  # on Linux, the other end is closed
                 chunk = b""
             assert chunk, f"it ended without {words!r} after {shown!r}"
             shown += chunk

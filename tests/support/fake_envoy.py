@@ -57,7 +57,7 @@ class FakeEnvoy:
     """It has had a first answer about clusters, and goes on to listeners."""
 
     def connect(self, stream: StreamState | None = None) -> None:
-        """A new stream: it tells what it has."""
+        """Open a new stream, which reports what it has."""
         self.stream = stream or StreamState()
         self.asked, self.subscribed = set(), set()
         self.pushes.clear()
@@ -86,7 +86,7 @@ class FakeEnvoy:
         return None
 
     def settle(self, wanted: Resources) -> None:
-        """Until neither has anything to say."""
+        """Exchange messages until neither side has any."""
         for _ in range(10_000):
             if not self.take(wanted) and not self.answer():
                 return

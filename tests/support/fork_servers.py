@@ -1,4 +1,4 @@
-"""Real parked processes, and the replicas that are forks of them."""
+"""Real fork servers, and the replicas that are forks of them."""
 
 from __future__ import annotations
 

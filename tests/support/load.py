@@ -32,7 +32,7 @@ class Answer:
     latency: float
     """From when it was to be sent: a client that comes late with it does not make the server look better."""
     status: int | None = None
-    """None: no answer; ``error`` says why."""
+    """The status. None: no answer; ``error`` has the reason."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Names in lower case."""
     body: bytes = b""

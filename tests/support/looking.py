@@ -1,4 +1,4 @@
-"""Waiting for what nobody announces."""
+"""Waiting for conditions without a signal."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ PAUSE = 0.02
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     """Look, in a thread, until the condition holds. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 (another process rings no bell here)
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 (another process sends no signal)
             await asyncio.sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""What a command or the gateway is expected to say when something fails."""
+"""Messages that a command or the gateway is expected to print when something fails."""
 
 from __future__ import annotations
 

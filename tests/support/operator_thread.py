@@ -46,7 +46,7 @@ class Operator:
     home: Home
     port: int
     gateway: str
-    """Base URL of the endpoints, as it tells it."""
+    """Base URL of the endpoints, as the operator reports it."""
     backend: MemoryBackend
     board: Board
     loop: asyncio.AbstractEventLoop

@@ -11,7 +11,7 @@ from gyrus.contract.operator import LogLine, LogQuery
 
 @dataclass(slots=True)
 class Output:
-    """Lines that were printed; who follows waits for more, until cancelled."""
+    """Printed lines; a follower waits for more, until cancelled."""
 
     lines: list[LogLine] = field(default_factory=list[LogLine])
     printed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -34,7 +34,7 @@ def pools_of(api: str, *replicas: Iterable[str], weights: Iterable[int]) -> tupl
 
 
 def acknowledge(board: Board, *routes: Route) -> None:
-    """Write these routes, and say that every gateway does so already."""
+    """Write these routes, as acknowledged by every gateway."""
     for route in routes:
         board.routes[route.api] = route
         board.acknowledged[route.api] = {pool.id: pool.endpoints for pool in route.pools}

@@ -28,7 +28,7 @@ PATIENCE = 10.0
 async def eventually(true: Callable[[], object]) -> None:
     """Let the loop turn until it is so."""
     async with asyncio.timeout(PATIENCE):
-        while not true():  # noqa: ASYNC110 -- there is nothing to be told by
+        while not true():  # noqa: ASYNC110 -- no signal exists
             await asyncio.sleep(0.001)
 
 

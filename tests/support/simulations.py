@@ -60,7 +60,7 @@ class Script:
 
 
 class OnDemand(Script):
-    """From none to one as soon as somebody waits."""
+    """From none to one as soon as a request waits."""
 
     def __init__(self) -> None:
         super().__init__(initial=0)

@@ -1,4 +1,4 @@
-"""An API under a policy, reduced to numbers: what is in flight is told, replicas come a start-up after they
+"""An API under a policy, reduced to numbers: load is given, replicas come a start-up after they
 are ordered, and go at once."""
 
 from __future__ import annotations

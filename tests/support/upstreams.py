@@ -64,7 +64,7 @@ class Upstream:
         self._server = await asyncio.start_unix_server(self._connected, self.socket, limit=2**20)
 
     def kill(self) -> None:
-        """As by ``kill -9``: nobody listens any more, connections break, the socket's file stays."""
+        """Stop as by ``kill -9``: the listener is gone, connections break, the socket's file stays."""
         if self._server:
             self._server.close()
         for writer in self._writers:
@@ -198,5 +198,5 @@ class Stage:
 
 
 def wanted(route: Route) -> ByPool:
-    """What the board says when every gateway does this."""
+    """Return the board's entry when every gateway does this."""
     return {pool.id: pool.endpoints for pool in route.pools}

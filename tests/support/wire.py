@@ -15,7 +15,7 @@ from gyrus.runtime.server.server import Server
 
 
 class MemoryTransport(asyncio.Transport):
-    """Keeps what is written. It takes everything at once, unless it is told to be slow."""
+    """Keep what is written. It takes everything at once, unless it is set to be slow."""
 
     def __init__(self) -> None:
         super().__init__()

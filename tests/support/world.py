@@ -77,7 +77,7 @@ class World:
     routed: ByPool | None = None
     """What control has put on the board, by pool."""
     pushed: ByPool | None = None
-    """What the gateway's Envoy was told last."""
+    """The last push to the gateway's Envoy."""
     acknowledged: ByPool | None = None
     """What Envoy has confirmed."""
     held: int = 0
@@ -155,7 +155,7 @@ class World:
         self.pushed = self.routed
 
     def acknowledge(self) -> None:
-        """Envoy confirms what it was told last."""
+        """Let Envoy confirm the last push."""
         self.acknowledged = self.pushed
 
     def catch_up(self) -> None:

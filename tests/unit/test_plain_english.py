@@ -54,13 +54,59 @@ def test_python_that_reads_at_half_speed_is_found(tmp_path: Path, text: str) -> 
         'def f() -> None:\n    """Return True if it is there."""\n',
         "x = 1  # people who deploy, and a user who waits\n",
         'x = "told"\n',
-        "told = 1  # ``told`` is an identifier\n",
+        "x = 1  # ``told`` is an identifier\n",
         "x = 1  # quotes 'anew'; plain: ok\n",
         'LIMIT = 3\n"""Seconds."""\n',
     ],
 )
 def test_plain_python_passes(tmp_path: Path, text: str) -> None:
     assert findings(tmp_path, "a.py", text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("told = 1\n", "told"),
+        ("def tell_all() -> None: ...\n", "tell_all"),
+        ("def f(nobody: int) -> None: ...\n", "nobody"),
+        ("class BellTower: ...\n", "BellTower"),
+        ("class HTTPShelf: ...\n", "HTTPShelf"),
+        ("class A:\n    def __init__(self) -> None:\n        self._parked = 1\n", "_parked"),
+        ("import json as rehearsal\n", "rehearsal"),
+        ("def test_a_request_is_given_back() -> None: ...\n", "test_a_request_is_given_back"),
+        ("for who in ():\n    pass\n", "who"),
+    ],
+)
+def test_names_with_private_words_are_found(tmp_path: Path, text: str, name: str) -> None:
+    (found,) = findings(tmp_path, "a.py", text)
+    assert f"the name {name} contains" in found
+
+
+def test_names_of_modules_are_checked(tmp_path: Path) -> None:
+    assert findings(tmp_path, "bell.py", "x = 1\n") == ['1: the name bell contains "bell": signal, notify']
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bellows = whole = essay = 1\n",
+        "class Intellect: ...\n",
+        "file.tell()\n",
+        "told = 1  # plain: ok\n",
+        "given = back = 1\n",
+    ],
+)
+def test_other_names_pass(tmp_path: Path, text: str) -> None:
+    assert findings(tmp_path, "a.py", text) == []
+
+
+def test_in_tests_messages_and_first_words_are_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    (tmp_path / "tests").mkdir()
+    text = '"""What is free."""\n\nx = "a server told it"\ny = 1  # nobody sees it\n'
+    assert findings(tmp_path, "tests/a.py", text) == [
+        '4: "nobody": name it, or write "no client", "a replica"'
+    ]
 
 
 def test_documents_are_read_without_their_code(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What must be zero when nobody asks for anything any more."""
+"""Numbers that must be zero after the last request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _of_endpoint(replica: str, endpoint: str) -> Iterator[str]:
 
 
 def _ask(endpoint: str) -> dict[str, Any] | None:
-    """None: it does not tell."""
+    """The load. None: it reports none."""
     with socket.socket(socket.AF_UNIX if endpoint.startswith("unix:") else socket.AF_INET) as connection:
         connection.settimeout(5)
         host, _, port = endpoint.rpartition(":")

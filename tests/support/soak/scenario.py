@@ -56,7 +56,7 @@ class Ask:
     padding: int
     """Bytes that make the body longer."""
     patience: float
-    """Seconds between two bytes of one who dribbles; until one who leaves does."""
+    """Seconds between two bytes of a slow client, or until a client leaves."""
 
     @property
     def body(self) -> bytes:

@@ -208,7 +208,7 @@ class Soak:
 
 
 def _pid(client: Client, kill: Kill) -> int | None:
-    """Whom it hits; None: there is nobody."""
+    """The process to kill. None: there is none."""
     assert kill.api is not None
     try:
         replicas = client.describe(kill.api).replicas

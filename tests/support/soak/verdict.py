@@ -15,11 +15,11 @@ from support.soak.scenario import Kill, Victim
 from support.soak.visitor import Seen
 
 AT_ONCE = 2.0
-"""Seconds after a kill within which what was lost by it is told to its client."""
+"""Seconds after a kill within which a client learns that its request was lost."""
 AROUND = 1.5
 """Seconds before and after a moment in which replicas must have been ready to count for it."""
 SLACK = 0.3
-"""Seconds between what the client's clock says and what happened."""
+"""Seconds between the client's clock and the event."""
 
 
 class Explanation(StrEnum):
@@ -118,7 +118,7 @@ class Judge:
         return seen.status is not None and seen.status >= 400
 
     def _is_full(self, seen: Seen) -> bool:
-        """Refused as the contract says, and there were requests enough to fill each replica that was surely
+        """Refused as in the contract, and there were requests enough to fill each replica that was surely
         there."""
         if (seen.status, seen.problem, seen.retry_after) != (503, "queue-full", True):
             return False
@@ -127,7 +127,7 @@ class Judge:
         return self.crowd(target.name, seen.ended) > replicas * (target.slots + target.queue)
 
     def _is_killed(self, seen: Seen) -> bool:
-        """A request whose work may have begun is not given to another replica: that is told with 502, and a
+        """A request whose work may have begun is not given to another replica: 502 is the answer, and a
         stream that has begun breaks off. An API that is idempotent loses none but those."""
         begun = seen.status == 200
         lost = begun or (seen.status, seen.problem) == (502, "upstream-failed")

@@ -89,7 +89,7 @@ async def _exchange(
 
 
 async def _send(writer: asyncio.StreamWriter, http: h11.Connection, ask: Ask) -> None:
-    """Where the other side has closed the connection, reading tells what that means."""
+    """If the other side has closed the connection, reading shows what that means."""
     with suppress(ConnectionError):
         await _send_all(writer, http, ask)
 

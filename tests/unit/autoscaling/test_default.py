@@ -1,4 +1,4 @@
-"""Each setting does what its text says, each decision says why, and some things hold whatever happens."""
+"""Each setting does what its text promises, each decision has a reason, and invariants hold."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_without_a_forecast_nothing_is_learned_from_bursts() -> None:
 
 
 def test_a_queue_that_is_worked_off_orders_no_crowd() -> None:
-    """A hundred wait for a moment: what is known of this traffic says that six suffice."""
+    """A hundred wait for a moment: by what is known of this traffic, six suffice."""
     chat = under(requested=6)
     chat.see(5.0, seconds=900)
     before = chat.requested

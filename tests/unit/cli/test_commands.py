@@ -33,7 +33,7 @@ DIGEST = hashlib.sha256(PACKAGE).hexdigest()
 
 
 def live(operator: Operator, name: str = "iris", **changes: Any) -> None:
-    """Deploy an API whose files nobody looks at."""
+    """Deploy an API whose files are not read."""
     spec = {"name": name, "kind": "RealtimeAPI", "handler": {"path": "handler.py"}, **changes}
     with Client() as client:
         client.upload(DIGEST, PACKAGE, len(PACKAGE))

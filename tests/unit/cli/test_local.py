@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def bystander() -> Generator[psutil.Process]:
-    """A process that has nothing to do with it, and that ends when it is told to."""
+    """A process that has nothing to do with it, and that ends on request."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield psutil.Process(process.pid)
         process.kill()

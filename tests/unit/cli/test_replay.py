@@ -300,5 +300,5 @@ def test_ctrl_c_ends_it_and_reports_what_there_is(iris: str, trace: Path, operat
 
 
 def point_at(operator: Operator, endpoint: Endpoint) -> None:
-    """What the operator tells as an API's endpoint leads there."""
+    """The operator's URL of an API's endpoint leads there."""
     operator.gateway = endpoint.url

@@ -297,7 +297,7 @@ def test_an_endpoint_that_does_not_answer(operator: Operator, client: Client) ->
 
 @contextmanager
 def closed_port() -> Generator[int]:
-    """Nobody listens there, and nobody else can."""
+    """A port without a listener, which no other process can take."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]

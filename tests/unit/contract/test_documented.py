@@ -1,4 +1,4 @@
-"""Whoever meets a reason or a problem finds it in the troubleshooting guide, with status and remedy."""
+"""Every reason and problem is in the troubleshooting guide, with status and remedy."""
 
 from __future__ import annotations
 

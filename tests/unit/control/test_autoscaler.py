@@ -323,7 +323,7 @@ async def test_a_rollout_ends_though_the_number_changes_all_the_time() -> None:
 
 
 class Overtaken(MemoryStore):
-    """Somebody scales just before a verdict is written."""
+    """A user scales just before a verdict is written."""
 
     times = 0
 
@@ -444,7 +444,7 @@ async def test_a_clock_that_is_set_back_ends_what_the_policy_remembers() -> None
         at.see(1)
         await at.clock.advance(3)
         before = at.policies["iris"]
-        at.clock._start -= timedelta(hours=1)  # pyright: ignore[reportPrivateUsage] (nobody else sets it back)
+        at.clock._start -= timedelta(hours=1)  # pyright: ignore[reportPrivateUsage] (only this test sets it back)
         at.see(3)
         await at.clock.advance(3)
         after = at.policies["iris"]

@@ -1,4 +1,4 @@
-"""What is told of replicas, and of processes that their replica hides."""
+"""Events of replicas, and of processes that their replica hides."""
 
 from __future__ import annotations
 

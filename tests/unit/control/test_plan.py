@@ -117,7 +117,7 @@ def test_a_fatal_failure_falls_back_at_once_and_the_old_revision_serves_all_alon
     world.settle()
     assert sorted(world.replicas) == ["r1", "r2"]
     assert world.available() == 2
-    assert world.api.outcome is Outcome.FAILED  # the failure stays told until the next deploy
+    assert world.api.outcome is Outcome.FAILED  # the failure is reported until the next deploy
 
 
 def test_init_failures_are_given_three_attempts() -> None:
@@ -224,7 +224,7 @@ def test_a_platform_that_was_stopped_within_a_rollout_serves_what_was_live() -> 
     platform_restarts(world)
     step = world.reconcile()
     assert (step.revive, step.start) == (4, 1)
-    assert serving(world) == [1, 1, 1]  # a quarter has made room for the new ones
+    assert serving(world) == [1, 1, 1]  # a quarter was stopped for the new ones
     world.settle()
     assert [r.generation for r in world.replicas.values()] == [2, 2, 2, 2]
 

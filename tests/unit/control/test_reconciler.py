@@ -1,4 +1,4 @@
-"""Control over the real store, with replicas in memory and a gateway that acknowledges when told to."""
+"""Control over the real store, with replicas in memory and a gateway that acknowledges on request."""
 
 from __future__ import annotations
 

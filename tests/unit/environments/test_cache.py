@@ -106,7 +106,7 @@ async def test_simultaneous_requests_get_one_build(bench: Bench) -> None:
     bench.require("gyrustiny\n")
     pythons = await asyncio.gather(*(bench.python(f"api{n}/1") for n in range(5)))
     assert len(set(pythons)) == 1
-    assert bench.heard.count("making an environment") == 5  # told to each, done once
+    assert bench.heard.count("making an environment") == 5  # reported to each, done once
     assert len(list(bench.home.python_environments.glob("[!.]*"))) == 1
 
 
@@ -223,5 +223,5 @@ async def _until_heard(heard: list[str], message: str) -> None:
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 (what is heard rings no bell)
+        while not condition():  # noqa: ASYNC110 (the list sends no signal)
             await asyncio.sleep(0.01)

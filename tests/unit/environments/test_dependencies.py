@@ -1,4 +1,4 @@
-"""Which files say what a project needs, and what of them decides."""
+"""The files that list a project's dependencies, and their precedence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pip is told, and what uv is then told; compared with pip itself."""
+"""Pip's settings as passed to uv, compared with pip itself."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Caller:
         self.writer.write("\r\n".join([*lines, "", ""]).encode() + body)
 
     async def answer(self) -> tuple[int, bool]:
-        """Its status, and whether it is given back. Raises EOFError."""
+        """Return its status, and whether it is requeued. Raises EOFError."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         length = int(head.partition("content-length: ")[2].split("\r\n")[0])
         await self.reader.readexactly(length)

@@ -38,7 +38,7 @@ class Owner:
 
 
 class Transport:
-    """Tells of its end in the loop's next turn, as a real one does."""
+    """Report its end in the loop's next turn, as a real one does."""
 
     def __init__(self, own: socket.socket, protocol: GatewayConnection) -> None:
         self._own = own

@@ -1,4 +1,4 @@
-"""Who waits, in which order, whatever happens in whichever order."""
+"""The held requests and their order, for any order of events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who waits where others are free is moved, and nobody is asked for nothing."""
+"""Requests that wait while others are free are moved, and no replica is asked without a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUEUEING = QueuePolicy(slots=1, longest_queue=100, processes=1, replicas=2, hold
 
 
 class Process:
-    """A replica's process with a queue; what it gives back goes to ``other``."""
+    """A replica's process with a queue; what it requeues goes to ``other``."""
 
     def __init__(self, path: Path, waiting: int = 0, busy: int = 0) -> None:
         self.upstream = Upstream(path.stem, path, self.answer)

@@ -1,4 +1,4 @@
-"""What is told to whoever is not served."""
+"""Answers to requests that are refused."""
 
 from __future__ import annotations
 

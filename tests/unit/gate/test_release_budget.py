@@ -44,7 +44,7 @@ def test_places_of_pools_that_requests_reach_are_summed() -> None:
 
 
 def released(budget: ReleaseBudget, free_places: int | None, traffic: Traffic | None, held: int) -> int:
-    """How many go on, of so many, before the gateway tells anew."""
+    """Return how many of these requests are released before the gateway reports again."""
     gone = 0
     while gone < held and budget.left(free_places, traffic, held - gone):
         budget.release()

@@ -242,7 +242,7 @@ def test_special_files(project: Path, write: Write, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def own_folder() -> Iterator[Path]:
-    """A folder of a user for whom permissions count: root's tests become nobody's here."""
+    """A folder of a user with limited permissions: root's tests become another user's here."""
     folder = Path(tempfile.mkdtemp())
     root = os.geteuid() == 0
     if root:

@@ -191,7 +191,7 @@ async def test_forgetting(store: PackageStore, content: bytes, tmp_path: Path):
     assert await store.project(digest) == folder
 
 
-# Archives that nobody should unpack
+# Archives that must not be unpacked
 
 
 def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
@@ -289,7 +289,7 @@ def test_a_damaged_archive_is_refused_or_harmless(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for 64 KiB."""
+    """A file system of 64 KiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=False)

@@ -25,7 +25,7 @@ class Process:
     slots: int | None
     busy: int
     staying: list[float] = field(default_factory=list[float])
-    """May not be given back."""
+    """Requests that may not be requeued."""
     moving: list[float] = field(default_factory=list[float])
 
     @property
@@ -75,7 +75,7 @@ def numbers(requests: Mapping[K, RequeueRequest]) -> dict[K, int]:
 
 
 def move(processes: dict[int, Process], requests: Mapping[int, RequeueRequest]) -> list[float]:
-    """As the gateway does: each goes to whoever else has the fewest."""
+    """Move requests as the gateway does: each to the other process with the fewest."""
     gone: list[float] = []
     for source, requeue in requests.items():
         for arrived in processes[source].move(requeue):

@@ -51,7 +51,7 @@ class SlotQueues(RuleBasedStateMachine):
 
     @rule(arrived=st.integers(0, 9))
     def arrive_and_wait(self, arrived: int) -> None:
-        """As for batches, where nobody is started at once."""
+        """Start as for batches, where no request is started at once."""
         self.wait((arrived, next(self.numbers)), movable=True)
 
     @rule(at_most=st.integers(1, 5))

@@ -1,4 +1,4 @@
-"""What control may rely on: a wanted endpoint told of is used, and an unwanted one is told of while it is."""
+"""What control may rely on: a reported wanted endpoint is used, and a used unwanted one is reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Operator:
     nodes: GatewayNodes = field(default_factory=GatewayNodes)
     snapshot: Snapshot = EMPTY
     meanings: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    """What each version of endpoints is, whoever made it."""
+    """The content of each version of endpoints, of any operator."""
     tables: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     stream: StreamState | None = None
     restored: bool = False

@@ -1,4 +1,4 @@
-"""What keeps Envoy from being started is told, and tried again; it ends nothing else."""
+"""A failed start of Envoy is reported and retried, and ends nothing else."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def files(tmp_path: Path) -> Iterator[GatewayFiles]:
 
 
 def started_from(bootstrap: Path) -> Iterator[psutil.Process]:
-    """The processes that were told of this file."""
+    """The processes with this file in their arguments."""
     for process in psutil.process_iter():
         try:
             if str(bootstrap) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:

@@ -1,4 +1,4 @@
-"""What Envoy is told, and that nothing is told twice."""
+"""The configuration that Envoy gets, and that nothing is sent twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools tell their own traffic, and an API that of all of them, those that are gone included."""
+"""Pools report their own traffic, and an API that of all its pools, including those that are gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.routes import pools_of, route_to
 
 
 class Source:
-    """Tells what the test has written."""
+    """Return what the test has written."""
 
     def __init__(self) -> None:
         self.flying: dict[str, int] = {}

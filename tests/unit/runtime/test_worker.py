@@ -205,7 +205,7 @@ SLOW = """
 
 
 def test_a_drain(start: Start, tmp_path: Path) -> None:
-    """What is started is finished, what waits is given back, new requests are answered, connections end."""
+    """Started requests finish, waiting ones are requeued, new ones are answered, connections end."""
     worker = start(SLOW)
     worker.until(phase="ready")
     with worker.connect() as running, worker.connect() as waiting, worker.connect() as idle:

@@ -126,7 +126,7 @@ Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Waits until something holds that no event tells of."""
+    """Wait for a condition that no event reports."""
 
     async def wait(holds: Callable[[], object]) -> None:
         async with asyncio.timeout(10):

@@ -19,7 +19,7 @@ HEADERS = {"authorization": "Bearer a-secret"}
 
 
 class Served:
-    """The application, served until it is told otherwise."""
+    """Serve the application until it is stopped."""
 
     def __init__(self, app: FastAPI, grace: int = 5) -> None:
         self.listener = listen("127.0.0.1", 0)

@@ -171,7 +171,7 @@ class Listening:
             self.ended = not message.get("more_body", False)
 
     def phases(self) -> list[str]:
-        """What was told of the one replica."""
+        """Return the reports about the one replica."""
         data = (json.loads(chunk.split(b"data: ")[1]) for chunk in self.chunks if b"data: " in chunk)
         return [replica["status"]["phase"] for reported in data for replica in reported["replicas"]]
 

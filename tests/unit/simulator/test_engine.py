@@ -142,7 +142,7 @@ def overtaking(run: Run) -> float:
 )
 def test_what_waits_goes_to_replicas_that_come_in_order(startup: Lognormal, stretch: float) -> None:
     """A hundred of 200 ms at one replica, and four more after a second: almost as from one queue for all, and
-    nobody overtaken by more than one service time."""
+    no request overtaken by more than one service time."""
     work = offered_load(*[(n * 1e-4, 0.2) for n in range(100)])
     run = simulated(work, Script((0.5, 5)), startup=startup, longest_queue=200)
     optimum = 1.0 + math.ceil((100 - 5) / 5) * 0.2
@@ -194,7 +194,7 @@ def test_a_late_request_leaves_the_queue_or_keeps_its_slot() -> None:
 
 
 def test_a_replica_costs_from_its_order_until_it_is_gone() -> None:
-    """One from the beginning; one ordered at 2, told to leave at 6, done with its request at 9."""
+    """One from the beginning; one ordered at 2, stopped at 6, done with its request at 9."""
     work = offered_load((0, 12), (4, 5), (11, 1))
     run = simulated(work, Script((2, 2), (6, 1)), startup=Lognormal(1, 0))
     assert list(run.begun) == [0, 4, 12]
@@ -208,7 +208,7 @@ def test_replicas_that_have_not_started_leave_first_and_at_once() -> None:
 
 
 def test_a_leaving_replica_requeues_what_waits() -> None:
-    """At 3 one of two leaves: the youngest. Nobody is lost, and what it started is finished."""
+    """At 3 one of two leaves: the youngest. No request is lost, and what it started is finished."""
     work = offered_load(*[(0.0, 4.0)] * 6)
     run = simulated(work, Script((3, 1), initial=2))
     assert list(run.outcomes) == [SimulatedResult.ANSWERED] * 6

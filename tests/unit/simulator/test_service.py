@@ -1,4 +1,4 @@
-"""Service times: as written, as drawn, as the trace says."""
+"""Service times: as written, as drawn, as in the trace."""
 
 from __future__ import annotations
 

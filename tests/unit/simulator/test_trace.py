@@ -1,4 +1,4 @@
-"""Traces as people have them, and what is said of files that are none."""
+"""Traces as people have them, and the errors for files that are none."""
 
 from __future__ import annotations
 

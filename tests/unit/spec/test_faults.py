@@ -20,7 +20,7 @@ def faults(text: str) -> list[str]:
 
 
 def wrong_files() -> Iterator[tuple[str, list[str]]]:
-    """The cases of ``wrong.txt``: YAML, then what is said of it in lines that begin with >>>."""
+    """The cases of ``wrong.txt``: YAML, then the faults, in lines that begin with >>>."""
     text = (Path(__file__).parent / "wrong.txt").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("########")]
     for block in "\n".join(lines).strip().split("\n\n"):

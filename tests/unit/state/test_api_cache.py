@@ -15,7 +15,7 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class CountingStore(MemoryStore):
-    """Counts what is read, and fails when it is told to."""
+    """Count what is read, and fail on request."""
 
     broken = False
 

@@ -1,4 +1,4 @@
-"""The load generator tells the truth: of a good server, of a faulty one, and of none."""
+"""The load generator reports the truth: of a good server, of a faulty one, and of none."""
 
 from __future__ import annotations
 

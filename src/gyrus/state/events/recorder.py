@@ -166,7 +166,7 @@ class EventRecorder:
         await first_of(body, self._closing.wait())
 
     async def _end(self, writing: asyncio.Task[None]) -> None:
-        """Wait until the remaining events are stored. Drop them after ``LAST_WRITE`` or if cancelled again."""
+        """Wait until the remaining events are stored, for ``LAST_WRITE`` at most or until cancelled again."""
         try:
             await asyncio.wait([writing], timeout=LAST_WRITE)
         finally:

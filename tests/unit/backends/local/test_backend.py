@@ -157,7 +157,7 @@ async def test_a_replica_that_died_unseen_is_started_again(world: LocalWorld) ->
 
 
 async def test_a_supervisor_launched_just_before_the_operator_died_is_found(world: LocalWorld) -> None:
-    """The operator had no time to write down its pid, nor the supervisor to say anything."""
+    """The operator had no time to write down its pid, nor the supervisor to report anything."""
     first = world.backend()
     async with running(first):
         await first.start(order(ID))
@@ -364,7 +364,7 @@ async def test_gpus_are_assigned_waited_for_and_kept_over_a_restart(
 
 
 async def test_what_failed_for_good_holds_nothing_not_even_for_the_next_operator(world: LocalWorld) -> None:
-    """Neither where it could not be launched nor where its supervisor goes on to tell of it."""
+    """Neither where it could not be launched nor where its supervisor continues to report it."""
     unlaunched, reported = "unlaunched-1-aaaaa", "told-1-aaaaa"
     first = world.backend(cores=0.2)
     async with running(first):

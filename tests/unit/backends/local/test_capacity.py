@@ -1,4 +1,4 @@
-"""Whatever is asked for and given back: nothing is given out twice, nobody starves, everything comes back."""
+"""For all orders and releases: no share is allocated twice, no claim starves, everything is released."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Use(RuleBasedStateMachine):
         self.allocations = self.allocations.leave(replica)
 
     def passed_no_claim(self, new: Claim) -> None:
-        """Of what it was given, there is enough left for all who wait and came before it."""
+        """Of what it was given, there is enough left for all earlier claims."""
         before = [waiting.needs for waiting in self.allocations.queue if waiting.place < new.place]
         wanted = total_of(before)
         for resource in Resource:
@@ -217,7 +217,7 @@ class Use(RuleBasedStateMachine):
                 assert all(shortage.claim.needs[r] > shortage.free[r] for r in shortage.lacking)
 
     def teardown(self) -> None:
-        """As holders go, one after the other, everybody in the line has their turn."""
+        """As holders go, one after the other, every claim in the queue is met."""
         allocations = self.allocations
         served: set[str] = set()
         while allocations.shares:

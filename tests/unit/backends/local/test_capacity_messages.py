@@ -1,4 +1,4 @@
-"""What people are told of the machine."""
+"""Messages about the machine's capacity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what the user asked for to what a supervisor is told."""
+"""From the user's specification to a supervisor's configuration."""
 
 from __future__ import annotations
 

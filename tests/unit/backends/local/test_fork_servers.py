@@ -1,4 +1,4 @@
-"""What is expected is parked, and replicas are forks of it; whoever dies, none is missing or double."""
+"""Expected APIs have a fork server, and replicas are its forks; none is missing or double after a death."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def order(number: int = 0, *, revision: int = 1, gpu: int = 0, warm_start: str =
 
 
 async def fork_server(home: Home, revision: int = 1) -> int:
-    """The number of the process that is parked, once it is."""
+    """Return the fork server's pid, once it is warm."""
     folder = ForkServerFolder(home.fork_servers / f"iris-{revision}")
 
     def is_warm() -> bool:
@@ -73,7 +73,7 @@ async def started(backend: LocalBackend, wanted: ReplicaOrder) -> ReplicaStatus:
 
 
 async def warm(backend: LocalBackend, number: int = 0) -> ReplicaStatus:
-    """A replica that is a fork; what was parked may only just be known to be."""
+    """Order a replica that is a fork; the fork server may only just be known."""
     while True:
         status = await started(backend, order(number))
         if status.start is StartKind.WARM:

@@ -1,4 +1,4 @@
-"""Who waits for a place goes on when there is one, and is told why it waits."""
+"""A replica that waits for capacity goes on when there is some, and reports why it waits."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def told(number, frame):
 
 signal.signal(signal.SIGTERM, told)
 """
-"""At once when it is told to stop, it kills the operator."""
+"""As soon as it has to stop, it kills the operator."""
 
 
 @pytest.fixture

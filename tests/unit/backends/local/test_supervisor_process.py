@@ -1,4 +1,4 @@
-"""Knowing supervisors and their processes again, and nobody else's."""
+"""Finding supervisors and their processes again, and no others."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ def test_an_unused_pid_does_no_harm() -> None:
 
 
 async def test_a_supervisor_is_known_by_its_configuration(tmp_path: Path) -> None:
-    """One that cannot read its configuration exits at once, and says why."""
+    """One that cannot read its configuration exits at once, and reports why."""
     config, errors = tmp_path / "config.json", tmp_path / "supervisor.err"
-    os.mkfifo(config)  # it waits until somebody writes
+    os.mkfifo(config)  # it waits for a writer
     supervisor = SupervisorProcess.launch(sys.executable, config, errors)
     noticed = asyncio.Event()
     await until(lambda: supervisor.alive)

@@ -1,4 +1,4 @@
-"""Each request goes at its time, and what became of it is told truly."""
+"""Each request goes at its time, and its result is reported truly."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def serving(serve: Server) -> AsyncGenerator[str]:
 
 
 def answering(*answers: bytes) -> Server:
-    """These in turn, the last for ever; on each connection anew."""
+    """These in turn, the last for ever; on each connection again."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = list(answers)

@@ -54,7 +54,7 @@ class Connections:
 
 
 class Handlers:
-    """Run until they are told to end."""
+    """Run until the test ends them."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []

@@ -20,7 +20,7 @@ INTERNAL = "x-gyrus-internal: 1"
 
 
 class Turnstile:
-    """Lets one request through at a time, when the test says so."""
+    """Let one request through at a time, on the test's request."""
 
     def __init__(self) -> None:
         self.entered: list[Any] = []
@@ -180,7 +180,7 @@ async def test_the_slots_that_a_running_batch_leaves_empty_stay_empty(tmp_path: 
 
 
 async def test_whatever_happens_no_place_is_left_behind(tmp_path: Path) -> None:
-    """Many clients on few slots: some leave, some are given back, some are late, the rest are answered."""
+    """Many clients on few slots: some leave, some are requeued, some are late, the rest are answered."""
     chance = random.Random(7)
 
     class Quick:

@@ -132,7 +132,7 @@ async def test_waiting_requests_are_requeued_on_demand(tmp_path: Path, on_loop: 
     async with serving(gate.handler(on_loop=on_loop), tmp_path, limits=limits) as server:
         tasks = await fill(server, gate, 4)
         assert await server.requeue(2) == 2
-        requeued = [await tasks[n] for n in (1, 2)]  # who arrived first
+        requeued = [await tasks[n] for n in (1, 2)]  # the first arrivals
         assert [reply.status for reply in requeued] == [503, 503]
         assert [reply.headers["x-gyrus-requeue"] for reply in requeued] == ["1", "1"]
         assert server.admission.queue.waiting == 2

@@ -19,7 +19,7 @@ ONE = Limits(max_concurrency=1)
 
 
 class Endless:
-    """Tells how far it came, and whether it was closed."""
+    """Record how far it came, and whether it was closed."""
 
     produced = 0
     closed = False

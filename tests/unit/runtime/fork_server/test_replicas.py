@@ -238,7 +238,7 @@ def test_a_client_that_orders_and_leaves_gets_nothing(fork_server: StartForkServ
         line.recv(4096)
     with lot.call():
         pass
-    silent = lot.call()  # holds nobody up
+    silent = lot.call()  # delays no other
     fork = lot.order()
     fork.until_ready()
     silent.close()

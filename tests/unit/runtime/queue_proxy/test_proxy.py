@@ -37,7 +37,7 @@ class Stage:
         return await asyncio.open_unix_connection(self.path)
 
     async def ask(self, data: bytes) -> bytes:
-        """All that comes back until the connection ends; ours says that it should."""
+        """Return all that comes back until the connection ends, as the request demands."""
         reader, writer = await self.open()
         writer.write(data)
         answer = await reader.read()
@@ -495,5 +495,5 @@ def problem(answer: bytes) -> dict[str, str]:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(WAIT):
-        while not condition():  # noqa: ASYNC110 - what is waited for rings no bell
+        while not condition():  # noqa: ASYNC110 - the condition sends no signal
             await asyncio.sleep(0.005)

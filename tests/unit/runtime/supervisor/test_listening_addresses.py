@@ -1,4 +1,4 @@
-"""Replicas listen where their configuration says, on Unix sockets and on TCP alike."""
+"""Replicas listen at their configured addresses, on Unix sockets and on TCP alike."""
 
 from __future__ import annotations
 

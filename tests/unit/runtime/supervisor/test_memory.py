@@ -41,7 +41,7 @@ def test_strays_are_what_belongs_to_us_and_to_no_known_process() -> None:
         (11, 10, 10),  # a process of it
         (12, 11, 12),  # its child, in another group
         (13, 10, 13),  # adopted by the supervisor
-        (14, 1, 10),  # an orphan of the group that somebody else adopted
+        (14, 1, 10),  # an orphan of the group that another process adopted
         (15, 1, 15),  # not ours
     )
     assert strays(table, 10, [11]) == {13, 14}

@@ -1,4 +1,4 @@
-"""A replica that must not run twice: it ends with its process, and says how."""
+"""A replica that must not run twice: it ends with its process, and reports how."""
 
 from __future__ import annotations
 

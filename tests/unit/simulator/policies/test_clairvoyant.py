@@ -1,4 +1,4 @@
-"""It knows the future: nobody waits, and nothing runs that is not needed within a start-up."""
+"""The policy knows the future: no request waits, and nothing runs that is not needed within a start-up."""
 
 from __future__ import annotations
 
