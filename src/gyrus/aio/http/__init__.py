@@ -1,5 +1,5 @@
 """An HTTP/1.1 client for calls between the platform's own processes, over Unix sockets, TCP or TLS.
 
-What belongs here knows HTTP; what a path means belongs to the caller. No redirects, cookies, proxies or
-streaming: :mod:`gyrus.client` speaks to servers that are not ours.
+This package contains what HTTP defines. The meaning of a path belongs to the caller. The client supports no
+redirects, cookies, proxies or streaming: :mod:`gyrus.client` is for the requests of users.
 """

@@ -1,4 +1,4 @@
-"""The client: connections that are kept, by address."""
+"""The HTTP client, with a pool of connections for each address."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DEFAULT_LIMITS = ResponseLimits()
 
 
 class HttpClient:
-    """Sends requests to any number of addresses. Not thread-safe: one event loop owns it.
+    """Client for any number of addresses. It is not thread-safe: one event loop owns it.
 
-    An idle connection that the server has closed leaves the pool by itself, so a client keeps nothing of
-    servers that are gone. :meth:`close` is the owner's last call.
+    An idle connection leaves the pool when the server closes it, so the client keeps no state of servers that
+    are gone. The owner calls :meth:`close` last.
     """
 
     def __init__(
@@ -28,9 +28,9 @@ class HttpClient:
         connections: int = 8,
         keep_alive: bool = True,
     ) -> None:
-        """Use at most ``connections`` at once to one address; a request beyond that number waits.
+        """Create a client that uses at most ``connections`` to one address; further requests wait.
 
-        Without ``keep_alive``, each request has a connection of its own.
+        If ``keep_alive`` is False, each request uses a new connection.
         """
         self._limits = limits
         self._tls = tls
@@ -41,7 +41,7 @@ class HttpClient:
     async def send(self, address: str, request: HttpRequest, *, timeout: float) -> HttpResponse:
         """Send a request to ``unix:/path`` or ``host:port`` and return the answer. Raises HttpError.
 
-        ``timeout``: seconds for everything, waiting for a connection included.
+        ``timeout``: seconds for the whole exchange, including the wait for a connection.
         """
         host = "localhost" if address.startswith(UNIX) else address
         encoded = request.encode(host, close=not self._keep_alive)
@@ -57,17 +57,17 @@ class HttpClient:
             self._remove_unused(pool)
 
     def close(self) -> None:
-        """Close the idle connections. Those in use close when their exchanges end."""
+        """Close the idle connections now, and each connection in use when its exchange ends."""
         self._keep_alive = False
         for pool in tuple(self._pools.values()):
             pool.abort_idle()
             self._remove_unused(pool)
 
     async def _exchange(self, pool: _Pool, request: HttpRequest, encoded: bytes) -> HttpResponse:
-        """Use a kept connection if there is one.
+        """Send the request on an idle connection, or on a new one if none is idle.
 
-        The server may be closing that one just now: then an idempotent request is sent once more, on a new
-        connection.
+        The server may close an idle connection at the same time. The client then sends an idempotent request
+        once more, on a new connection.
         """
         kept = pool.take()
         connection = kept or await self._connect(pool)
@@ -76,7 +76,7 @@ class HttpClient:
         except ConnectionLost:
             if not (kept and connection.silent and request.idempotent):
                 raise
-            pool.abort_idle()  # the others are as old
+            pool.abort_idle()  # the server has probably closed these as well
             connection = await self._connect(pool)
             response = await connection.exchange(request, encoded)
         if self._keep_alive and connection.reusable:
@@ -111,15 +111,15 @@ class _Pool:
 
     address: str
     permits: asyncio.Semaphore
-    """One for each connection that may be in use. A connection is made only while none is idle, so there are
-    never more than these."""
+    """One permit for each connection that may be in use. The client connects only if no connection is idle,
+    so this also limits the number of open connections."""
     idle: list[HttpConnection] = field(default_factory=list[HttpConnection])
-    """The most recently used comes last, and is used first."""
+    """Idle connections. The most recently used one is last and is used next."""
     users: int = 0
-    """Requests under way or waiting."""
+    """Requests in progress or waiting for a permit."""
 
     def take(self) -> HttpConnection | None:
-        """Remove an idle connection. Returns None if there is none."""
+        """Remove and return a reusable idle connection. Returns None if there is none."""
         while self.idle:
             connection = self.idle.pop()
             if connection.reusable:

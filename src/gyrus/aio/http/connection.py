@@ -1,4 +1,4 @@
-"""One connection of the client, with at most one request under way."""
+"""One connection of the client, with at most one request at a time."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from gyrus.aio.http.errors import ConnectionLost, HttpError, MalformedResponse, 
 from gyrus.aio.http.message import HttpRequest, HttpResponse
 
 FRAMING = 8
-"""Bytes around each byte of a body, at most: in chunks of one byte there are five."""
+"""Most bytes of framing for each byte of a body. Chunks of one byte need five."""
 LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 """Headers that define where a body ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseLimits:
-    """In bytes."""
+    """Limits of a response, in bytes."""
 
     head: int = 16 * 1024
-    """For everything that is not the body: also the framing of chunks and trailers."""
+    """Everything except the body, including the framing of chunks and trailers."""
     body: int = 1024 * 1024
 
 
 class HttpConnection(asyncio.Protocol):
-    """The event loop calls it as a protocol, the parser as the receiver of what it finds."""
+    """Protocol of the event loop, and receiver of the HTTP parser's callbacks."""
 
     def __init__(self, limits: ResponseLimits, on_lost: Callable[[HttpConnection], None]) -> None:
         self._limits = limits
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        """The parser refers to this connection in its turn. None: the connection is lost."""
+        """The parser, which also refers to this connection. None once the connection is lost."""
         self._answer: asyncio.Future[HttpResponse] | None = None
-        """The answer that the exchange under way waits for."""
+        """The answer to the current request. None if there is no request."""
         self._method = ""
         self._received = 0
         self._body_length = 0
@@ -53,13 +53,14 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def silent(self) -> bool:
-        """True if nothing has come in answer to the latest request."""
+        """True if no byte of an answer to the latest request has arrived."""
         return self._received == 0
 
     async def exchange(self, request: HttpRequest, encoded: bytes) -> HttpResponse:
         """Send a request and return the answer. Raises HttpError.
 
-        Without an answer, also when it is cancelled, it closes the connection: the answer may still come.
+        If there is no answer, or if the caller is cancelled, this closes the connection, because the answer
+        may still arrive.
         """
         if self._transport is None:
             raise ConnectionLost("the connection has been closed")
@@ -80,21 +81,21 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # What the event loop calls
+    # Calls by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
-            self.abort()  # no request asks for it, so it would be taken for the next one's answer
+            self.abort()  # otherwise it would be read as the answer to the next request
             return
         self._received += len(data)
         self._parse(data)
         self._check_size()
 
     def eof_received(self) -> None:
-        if self._open_ended and self._keep_alive:  # no length was given: the end of the connection is its end
+        if self._open_ended and self._keep_alive:  # without a length, the body ends with the connection
             self._complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,13 +104,13 @@ class HttpConnection(asyncio.Protocol):
         self._fail(ConnectionLost(reason))
         self._on_lost(self)
 
-    # What the parser calls
+    # Calls by the parser
 
     def on_message_begin(self) -> None:
         self._start_message()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_complete:  # else it is a trailer
+        if not self._head_complete:  # later ones are trailers
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -119,7 +120,7 @@ class HttpConnection(asyncio.Protocol):
         if self._interim:
             return
         if self._method == "HEAD":
-            self._keep_alive = False  # the parser goes on to expect the body that the length announces
+            self._keep_alive = False  # the parser would wait for a body of the given length
             self._complete()
             return
         self._open_ended = not any(name.lower() in LENGTHS for name, _ in self._headers)
@@ -131,12 +132,12 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         assert self._parser is not None
-        if self._interim:  # 100 Continue or the like: the answer is still to come
+        if self._interim:  # for example 100 Continue: the answer follows
             return
         self._keep_alive = self._keep_alive and self._parser.should_keep_alive()
         self._complete()
 
-    # What becomes of it
+    # State of the message
 
     @property
     def _interim(self) -> bool:
@@ -155,7 +156,7 @@ class HttpConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
-            self._fail(MalformedResponse("the server switches to another protocol, which was not asked for"))
+            self._fail(MalformedResponse("the server switches to another protocol without a request for it"))
         except (HttpParserError, HttpParserCallbackError) as error:
             self._keep_alive = False
             self._fail(MalformedResponse(f"the answer is not HTTP: {error}"))
@@ -168,7 +169,7 @@ class HttpConnection(asyncio.Protocol):
             self._fail(ResponseTooLarge(f"the answer's head is longer than {limits.head} bytes"))
 
     def _complete(self) -> None:
-        self._check_size()  # what came in one piece may be complete and too large
+        self._check_size()  # one read may contain a complete message that is too large
         if self._answer is not None and not self._answer.done():
             response = HttpResponse(self._status, tuple(self._headers), b"".join(self._body))
             self._answer.set_result(response)

@@ -1,15 +1,15 @@
-"""Reasons for having no answer.
+"""Errors of the HTTP client: the reasons why a request has no answer.
 
 ::
 
     HttpError
-    ├── ConnectFailed       No connection: the request was not sent, and may be sent again.
-    ├── ConnectionLost      The connection ended before the answer did: the server may have acted.
-    ├── HttpTimeout         The time for the exchange is over: the server may have acted.
-    └── MalformedResponse   What came is not HTTP.
-        └── ResponseTooLarge    Its head or its body is over the limit.
+    ├── ConnectFailed       There is no connection. The request was not sent: it is safe to retry.
+    ├── ConnectionLost      The connection ended before the answer was complete. The server may have acted.
+    ├── HttpTimeout         The exchange took too long. The server may have acted.
+    └── MalformedResponse   The received bytes are not HTTP.
+        └── ResponseTooLarge    The head or the body exceeds the limit.
 
-An answer of any status is an answer, not an error.
+An answer with an error status is not an error here.
 """
 
 from __future__ import annotations

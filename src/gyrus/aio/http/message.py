@@ -1,4 +1,4 @@
-"""A request as it is sent, and the answer."""
+"""HTTP requests and responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-"""Methods that may be sent again if the server may have acted on them already (RFC 9110, 9.2.2)."""
+"""Methods of requests that are safe to retry even if the server has already acted (RFC 9110, 9.2.2)."""
 CLOSE = "connection: close\r\n"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"[!-~]+")
@@ -16,9 +16,10 @@ _VALUE = re.compile(r"[\t -~]*")
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """``headers`` leaves out host, content-length and connection: the client writes these.
+    """Request to send.
 
-    Raises ValueError for characters that would end a line of the head.
+    The client writes host, content-length and connection, so ``headers`` must not contain them. Raises
+    ValueError for characters that would end a line of the head.
     """
 
     method: str
@@ -39,7 +40,7 @@ class HttpRequest:
         return self.method in IDEMPOTENT
 
     def encode(self, host: str, *, close: bool) -> bytes:
-        """Return the bytes of the whole request. ``close``: it is the last on its connection."""
+        """Return the bytes of the request. ``close``: announce that it is the last on its connection."""
         headers = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         head = (
             f"{self.method} {self.target} HTTP/1.1\r\nhost: {host}\r\n{headers}"
@@ -52,10 +53,10 @@ class HttpRequest:
 class HttpResponse:
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
-    """As they came."""
+    """Headers as received, in their order."""
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """Return the first value, whatever the case of its name. Returns None if there is none."""
+        """Return the header's first value; upper and lower case are equal. Returns None if it is missing."""
         wanted = name.lower().encode("latin-1")
         return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), None)
