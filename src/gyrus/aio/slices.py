@@ -18,8 +18,8 @@ async def slices(
 ) -> AsyncIterator[T]:
     """Yield the items, and let everything else that is ready run whenever ``longest`` seconds have passed.
 
-    The slice ends between two items, so it lasts as much longer as the work on one item does. The items must
-    not change meanwhile: pass a copy of what others may write to.
+    A slice ends between two items, so the work on one item may exceed it. The items must not change
+    meanwhile: pass a copy if another task may change them.
     """
     clock = clock or SystemClock()
     began = clock.monotonic()

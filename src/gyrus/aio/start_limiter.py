@@ -1,4 +1,4 @@
-"""A semaphore in the order of arrival that reports to each waiting caller how many are ahead of it."""
+"""A semaphore that serves callers in the order of arrival, and reports their positions to them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Permit:
-    """The right to proceed. Ends on release, or by itself after the longest time."""
+    """The right to proceed. It ends on release, or by itself after the longest time."""
 
     def __init__(self, semaphore: FairSemaphore, longest: float) -> None:
         self._semaphore: FairSemaphore | None = semaphore

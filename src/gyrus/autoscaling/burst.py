@@ -35,12 +35,12 @@ class BurstDemand:
 
 
 class BurstScaler:
-    """Scales up as soon as the forecast rises; down soon after a burst, else as slowly as the stable number.
+    """Scales up as soon as the forecast rises. Scales down soon after a burst, and otherwise slowly.
 
-    A need of ``panic_threshold`` times the present replicas is a burst, which is followed at once. A lesser
-    need is followed by ``max_upscale_factor`` per decision. The replicas of a burst are removed when it is
-    over, since the forecast predicts the next one when that begins. The replicas for a wavering need are held
-    for the downscale stabilization period.
+    A need of ``panic_threshold`` times the present replicas is a burst: its replicas are ordered at once. For
+    a lesser need, their number grows by ``max_upscale_factor`` per decision. The replicas of a burst are
+    removed when it is over, since the forecast predicts the next one when that begins. The replicas for a
+    wavering need are held for the downscale stabilization period, as those of the stable number are.
     """
 
     def __init__(self, scaling: Autoscaling) -> None:

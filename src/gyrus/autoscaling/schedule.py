@@ -45,9 +45,9 @@ class Schedule:
         self._until = -math.inf
 
     def at(self, now: float) -> Turn | None:
-        """Return the line in force; the last of those whose times came together.
+        """Return the line in force. Of lines with the same time, the last one counts.
 
-        Returns None if none came yet.
+        Returns None if the time of no line has come yet.
         """
         if self._lines and not self._from <= now < self._until:
             turns = [turn for line in reversed(self._lines) if (turn := _latest(line, now))]

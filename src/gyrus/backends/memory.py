@@ -68,7 +68,7 @@ class _Replica:
 
     @property
     def observation(self) -> Observation:
-        """The same object until the status changes, because benchmarks read tens of thousands."""
+        """The observation, made again only if the status changes: benchmarks read tens of thousands."""
         if self._observation is None or self._observation.status is not self.status:
             self._observation = Observation(generation=self.order.generation, status=self.status)
         return self._observation

@@ -74,11 +74,11 @@ class ReplicaRunner(Protocol):
         ...
 
     def observe(self, api: str) -> Mapping[str, Observation]:
-        """Return this API's replicas by id, as known now. Without I/O, and independent of other APIs."""
+        """Return this API's replicas by id, as known now. Does no I/O; its cost depends on this API alone."""
         ...
 
     def apis(self) -> Collection[str]:
-        """Return the names of all APIs with a replica. Without I/O."""
+        """Return the names of all APIs with a replica. Does no I/O."""
         ...
 
 
@@ -92,15 +92,15 @@ class CapacitySource(Protocol):
     """
 
     def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
-        """Return how many replicas of this API, each with this compute, fit. None if no limit is known.
+        """Return how many replicas of this API, each with this compute, fit.
 
-        The shares of its own replicas count as free, whatever else waits. Capacity that other APIs hold or
-        wait for does not. Cheap, without I/O.
+        The shares of its own replicas always count as free. Capacity that other APIs hold or wait for does
+        not. Does no I/O. Returns None if no limit is known.
         """
         ...
 
     def capacity(self) -> CapacityView | None:
-        """Return the total, held and claimed capacity, as known now. None if unknown. Cheap, without I/O."""
+        """Return the total, held and claimed capacity, as known now. Does no I/O. Returns None if unknown."""
         ...
 
 
@@ -115,7 +115,7 @@ class WarmStarts(Protocol):
         ...
 
     def fork_server(self, api: str) -> ForkServerView | None:
-        """Return the fork server for the expected orders. None if none is required. Cheap."""
+        """Return the fork server for the expected orders. Does no I/O. Returns None if none is required."""
         ...
 
     async def expect_no_orders(self) -> None:

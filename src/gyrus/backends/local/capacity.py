@@ -103,7 +103,7 @@ class Shortage:
     lacking: tuple[Resource, ...]
     """Resources of which there is not enough."""
     free: Amount
-    """The amount that no replica holds; some may be kept for others. Below zero where too much is held."""
+    """The amount that no replica holds; some may be kept for others. Below zero if too much is held."""
     before: tuple[Claim, ...]
     """Claims ahead of this one in the queue."""
 

@@ -31,7 +31,7 @@ class ForkServers:
     """Runs a fork server for every API that expects orders, if one is possible."""
 
     def __init__(self, services: Services, changed: Callable[[str], None]) -> None:
-        """Create it without fork servers. ``changed``: called with the API whose fork server has changed."""
+        """Begin without any. ``changed`` is called with the API whose fork server has changed."""
         self._on_change = changed
         self._services = services
         self._starts = FairSemaphore(LOADING_AT_ONCE, LONGEST_LOAD)

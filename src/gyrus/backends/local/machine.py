@@ -66,7 +66,7 @@ def memory_limits(root: Path, groups: Mapping[str, str]) -> Iterator[int]:
 def _files(root: Path, controller: str, groups: Mapping[str, str], names: tuple[str, str]) -> Iterator[Path]:
     """Yield a limit's file in our group and in every group around it.
 
-    In a container, the path may be the one outside of it. Then only the files of the root exist.
+    In a container, the path may be that of the host. Then only the files of the root exist.
     """
     newer, older = names
     for mount, name, group in (

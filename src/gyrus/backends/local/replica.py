@@ -122,7 +122,7 @@ class LocalReplica:
         self._noticed.set()
 
     async def stop(self, grace: float) -> None:
-        """Begin to end it; :meth:`run` returns when it is gone. Later calls can only make that earlier."""
+        """Begin to end the replica; :meth:`run` returns when it is gone. Later calls can only hasten that."""
         if await self._termination.request(self._now() + grace):
             self._status.drain()
             self._noticed.set()

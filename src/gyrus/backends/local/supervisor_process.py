@@ -205,7 +205,7 @@ def _members(group: int) -> Iterator[int]:
 
 
 def _owner(pid: int) -> str | None:
-    """Return the replica that this process belongs to: its supervisor gives each of them a variable.
+    """Return the replica that this process belongs to, from a variable that supervisors set.
 
     Returns an empty string if there is none. Returns None if that is unknown: while a process replaces
     its program by another (exec), its environment is empty for some microseconds.
