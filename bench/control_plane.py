@@ -46,7 +46,6 @@ from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import listen, serve
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.workload import workload_of
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.sql.dialects import sqlite_url
@@ -200,7 +199,7 @@ async def fill(store: Store, size: Size) -> MemoryMachine:
     found = MemoryMachine()
     backend = MemoryBackend(machine=found)
     for each in specs:
-        workload = workload_of(each, None)
+        workload = each.workload(None)
         for number in range(size.replicas):
             replica = f"{each.name}-1-{number:05}"
             await backend.start(

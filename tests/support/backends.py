@@ -26,7 +26,6 @@ from gyrus.backends.protocol import Backend, Observation, ReplicaOrder, ReplicaR
 from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, ProcessConfig, Reason, RestartPolicy
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.workload import workload_of
 from support.looking import until as looked
 
 PATIENCE = 30.0
@@ -94,7 +93,7 @@ def order(
 
 
 def order_of(spec: RealtimeSpec, *, id: str, generation: int = 1, package: str | None = "d1") -> ReplicaOrder:
-    workload = workload_of(spec, package)
+    workload = spec.workload(package)
     return ReplicaOrder(id=id, api=spec.name, generation=generation, revision=generation, workload=workload)
 
 

@@ -86,7 +86,7 @@ class World:
     forgotten: bool = False
     started: int = 0
 
-    def situation(self) -> Situation:
+    def situation(self) -> Situation[RealtimeSpec]:
         return Situation(
             api=self.api,
             target_spec=self.spec,

@@ -15,7 +15,7 @@ from gyrus.autoscaling.schedule import Schedule
 from gyrus.autoscaling.stable import Stable
 from gyrus.autoscaling.windows import Average
 from gyrus.spec.quantities import format_duration
-from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.replicated import Scaling
 
 QUEUED = 1.1
 """Times the requested replicas. Load above this does not count as experience: it is a queue that they work
@@ -45,31 +45,31 @@ class DefaultPolicy(Policy):
 
     every = 1.0
 
-    def __init__(self, spec: RealtimeSpec) -> None:
+    def __init__(self, scaling: Scaling) -> None:
         self._average = Average(0.0)
         self._steady = Average(0.0)
         self._panic = Average(0.0)
         self._forecaster = Forecaster()
-        self._burst = BurstScaler(spec.autoscaling)
+        self._burst = BurstScaler(scaling.settings)
         self._stable: Stable | None = None
         self._active: float | None = None
         """Time of the last request in flight, or else of the first sample."""
-        self.reconfigure(spec)
+        self.reconfigure(scaling)
 
-    def reconfigure(self, spec: RealtimeSpec) -> None:
+    def reconfigure(self, scaling: Scaling) -> None:
         """Use the settings of another revision of the same API from now on."""
-        scaling = self._scaling = spec.autoscaling
-        self._target = spec.target_in_flight
-        self._average.span = self._steady.span = scaling.window.total_seconds()
-        self._panic.span = scaling.panic_window.total_seconds()
-        self._schedule = Schedule(scaling.schedule)
-        self._burst.reconfigure(scaling)
+        settings = self._settings = scaling.settings
+        self._target = scaling.target_in_flight
+        self._average.span = self._steady.span = settings.window.total_seconds()
+        self._panic.span = settings.panic_window.total_seconds()
+        self._schedule = Schedule(settings.schedule)
+        self._burst.reconfigure(settings)
         if self._stable:
-            self._stable.reconfigure(scaling)
+            self._stable.reconfigure(settings)
 
     def decide(self, sample: Sample) -> Decision:
         if self._stable is None:
-            self._stable = Stable(self._scaling, sample.requested)
+            self._stable = Stable(self._settings, sample.requested)
         seen = self._look(sample, self._stable.replicas)
         if seen.idle:
             self._stable.rest()
@@ -92,7 +92,7 @@ class DefaultPolicy(Policy):
     def _look(self, sample: Sample, stable: int) -> _Seen:
         if sample.in_flight > 0 or self._active is None:
             self._active = sample.now
-        target, threshold, load = self._target, self._scaling.panic_threshold, sample.in_flight
+        target, threshold, load = self._target, self._settings.panic_threshold, sample.in_flight
         average = self._average.add(sample.now, load)
         unsurprising = load if threshold is None else min(load, threshold * max(stable, 1) * target)
         steady = self._steady.add(sample.now, unsurprising)
@@ -100,9 +100,9 @@ class DefaultPolicy(Policy):
         worked_at = min(load, QUEUED * max(sample.requested, 1) * target)
         self._forecaster.learn(sample, worked_at)
         idle = (
-            self._quiet(sample) >= self._scaling.downscale_stabilization_period.total_seconds() and not load
+            self._quiet(sample) >= self._settings.downscale_stabilization_period.total_seconds() and not load
         )
-        need = self._foresee(sample, worked_at, average, idle) if self._scaling.forecast else None
+        need = self._foresee(sample, worked_at, average, idle) if self._settings.forecast else None
         return _Seen(
             load=load / target,
             average=0.0 if idle else average / target,
@@ -130,8 +130,8 @@ class DefaultPolicy(Policy):
         rule = fast if demand.wanted == wanted and fast.rule else stable
         if rule.rule:
             return Recommendation(higher.replicas, rule.rule, rule.because)
-        window = format_duration(self._scaling.window)
-        because = f"the average of {window} counts a burst up to {self._scaling.panic_threshold:g} times"
+        window = format_duration(self._settings.window)
+        because = f"the average of {window} counts a burst up to {self._settings.panic_threshold:g} times"
         return Recommendation(higher.replicas, "panic_threshold", f"{because} the stable {stable.replicas}")
 
     def _bounded(self, sample: Sample, recommendation: Recommendation) -> Recommendation:
@@ -140,7 +140,7 @@ class DefaultPolicy(Policy):
         The minima override the capacity: required replicas are requested even without capacity, and wait in
         the machine's queue.
         """
-        least, most = self._scaling.min_replicas, self._scaling.max_replicas
+        least, most = self._settings.min_replicas, self._settings.max_replicas
         recommendation = self._awake(sample, recommendation)
         if sample.capacity is not None:
             recommendation = recommendation.at_most(
@@ -155,7 +155,7 @@ class DefaultPolicy(Policy):
         """Keep a replica while requests are in flight, and until none was for the whole period."""
         if sample.in_flight > 0:
             return recommendation.at_least(1, "in_flight", "a request is in flight")
-        period = self._scaling.downscale_stabilization_period
+        period = self._settings.downscale_stabilization_period
         quiet = self._quiet(sample)
         if sample.requested and quiet < period.total_seconds():
             because = f"idle for {quiet:.0f}s, not yet for {format_duration(period)}"

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from gyrus.backends.protocol import CapacitySource, ReplicaRunner
 from gyrus.control.situation import Situation
 from gyrus.control.unreadable import stand_in
-from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.stored import StoredSpec, UnreadableSpec
-from gyrus.spec.workload import compute_of
+from gyrus.spec.api import ApiSpec
+from gyrus.spec.replicated import ReplicatedSpec
+from gyrus.spec.stored import UnreadableSpec
 from gyrus.state.board import Board, Replica
 from gyrus.state.errors import NotFound
 from gyrus.state.records import Api, Generation, Revision
@@ -44,7 +44,7 @@ class ApiObserver:
         return Situation(
             api=api,
             target_spec=target.spec,
-            live_spec=_comparable(api.name, live.spec if live else None, target.spec),
+            live_spec=_readable(live) if live else None,
             replicas=replicas,
             retiring=retiring & {replica.id for replica in replicas},
             acknowledged=self.board.acknowledged.get(api.name, {}),
@@ -53,14 +53,14 @@ class ApiObserver:
             fault=target.fault,
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
-            capacity=self._capacity(api.name, target.spec),
+            capacity=self._capacity(target),
         )
 
-    def _capacity(self, api: str, spec: StoredSpec) -> int | None:
-        """Return the most replicas that fit. Returns None if no limit is known."""
-        if not isinstance(spec, RealtimeSpec):
+    def _capacity(self, target: Revision) -> int | None:
+        """Return the most replicas that fit. Returns None if no limit is known, or the kind has no replicas."""
+        if not isinstance(target.spec, ReplicatedSpec):
             return None
-        return self.backend.capacity_for(api, compute_of(spec.compute))
+        return self.backend.capacity_for(target.api, target.spec.workload(target.package).compute)
 
     def replicas(self, api: str) -> tuple[Replica, ...]:
         """Return the API's replicas, oldest first."""
@@ -83,31 +83,23 @@ class ApiObserver:
             known[number] = revision
         return known[number]
 
-    async def _specs(self, api: Api, replicas: tuple[Replica, ...]) -> dict[int, RealtimeSpec]:
+    async def _specs(self, api: Api, replicas: tuple[Replica, ...]) -> dict[int, ApiSpec]:
         """Return the specifications, by revision, of replicas that are neither the target's nor live.
 
         Revisions that the store does not have are left out.
         """
         known = {generation.revision for generation in (api.target, api.live) if generation}
-        specs: dict[int, RealtimeSpec] = {}
+        specs: dict[int, ApiSpec] = {}
         for number in {replica.status.revision for replica in replicas} - known:
             with suppress(NotFound):
-                spec = (await self._numbered(api.name, number)).spec
-                if isinstance(spec, UnreadableSpec):
-                    spec = stand_in(api.name, spec)
-                if isinstance(spec, RealtimeSpec):
-                    specs[number] = spec
+                specs[number] = _readable(await self._numbered(api.name, number))
         return specs
 
     def forget(self, api: str) -> None:
         self._revisions.pop(api, None)
 
 
-def _comparable(name: str, live: StoredSpec | None, target: StoredSpec) -> StoredSpec | None:
-    """Return the live specification if it is of the target's kind.
-
-    A stand-in replaces an unreadable one: its path and timeout apply until the rollout is done.
-    """
-    if isinstance(live, UnreadableSpec) and isinstance(target, RealtimeSpec):
-        return stand_in(name, live)
-    return live if type(live) is type(target) else None
+def _readable(revision: Revision) -> ApiSpec:
+    """Return the specification, or a stand-in for one that cannot be read: its replicas may still serve."""
+    spec = revision.spec
+    return stand_in(revision.api, spec) if isinstance(spec, UnreadableSpec) else spec

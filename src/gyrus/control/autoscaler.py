@@ -19,13 +19,12 @@ from gyrus.aio.ticks import ticks
 from gyrus.autoscaling.policy import Decision, Policy, Sample
 from gyrus.contract.operator import ScalingView
 from gyrus.contract.times import rfc3339
-from gyrus.contract.workload import ComputeResources
+from gyrus.contract.workload import ComputeResources, Workload
 from gyrus.control.events import scaled_event, shortage_event
 from gyrus.control.ready_count import NONE, ReadyCount
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
-from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.workload import compute_of
+from gyrus.spec.replicated import ReplicatedSpec, Scaling
 from gyrus.state.api_cache import ApiCache
 from gyrus.state.board import Board
 from gyrus.state.errors import NotFound, StaleVersion
@@ -51,7 +50,16 @@ RETRY = Backoff(0.2, 30)
 class LivePolicy(Policy, Protocol):
     """A policy that keeps its memory when the specification changes."""
 
-    def reconfigure(self, spec: RealtimeSpec) -> None: ...
+    def reconfigure(self, scaling: Scaling) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ScaledRevision:
+    """The parts of a revision that the autoscaler uses."""
+
+    number: int
+    scaling: Scaling
+    workload: Workload
 
 
 @dataclass(slots=True)
@@ -59,8 +67,7 @@ class _ScaledApi:
     """State of one API between two decisions."""
 
     created_at: datetime
-    revision: int
-    spec: RealtimeSpec
+    revision: _ScaledRevision
     policy: LivePolicy
     samples: TrafficSampler = field(default_factory=TrafficSampler)
     ready: ReadyCount = field(default_factory=ReadyCount)
@@ -83,13 +90,13 @@ class Autoscaler:
     board: Board
     clock: Clock
     events: EventRecorder
-    policy: Callable[[RealtimeSpec], LivePolicy]
+    policy: Callable[[Scaling], LivePolicy]
     capacity_for: Callable[[str, ComputeResources], int | None]
     """See :meth:`CapacitySource.capacity_for`."""
     _apis: ApiCache = field(init=False)
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
     _unscaled: dict[str, tuple[datetime, int]] = field(default_factory=dict[str, tuple[datetime, int]])
-    """By API: time of creation and revision, of APIs whose revision has no replicas to scale."""
+    """By API: time of creation and revision, of APIs whose revision is not scaled."""
 
     def __post_init__(self) -> None:
         self._apis = ApiCache(self.store, self.clock)
@@ -173,30 +180,33 @@ class Autoscaler:
         """
         scaled = self._scaled.get(api.name)
         known = scaled if scaled and scaled.created_at == api.created_at else None
-        if known and known.revision == api.target.revision:
+        if known and known.revision.number == api.target.revision:
             return known
         if self._unscaled.get(api.name) == (api.created_at, api.target.revision):
             return None
-        spec = await self._spec(api)
-        if spec is None:
+        revision = await self._revision(api)
+        if revision is None:
             self._forget(api.name)
             self._unscaled[api.name] = (api.created_at, api.target.revision)
             return None
         if known:
-            known.spec, known.revision = spec, api.target.revision
-            known.policy.reconfigure(spec)
+            known.revision = revision
+            known.policy.reconfigure(revision.scaling)
             return known
-        scaled = _ScaledApi(api.created_at, api.target.revision, spec, self.policy(spec))
+        scaled = _ScaledApi(api.created_at, revision, self.policy(revision.scaling))
         self._scaled[api.name] = scaled
         self._look_at(api.name, scaled)
         return scaled
 
-    async def _spec(self, api: Api) -> RealtimeSpec | None:
-        """Return the target's specification. Returns None if it is unreadable or its kind has no replicas."""
+    async def _revision(self, api: Api) -> _ScaledRevision | None:
+        """Return the target's revision. Returns None if it is not scaled, or cannot be read."""
         revision = await self.store.revision(api.name, api.target.revision)
         if revision is None:
             raise NotFound(f"revision {api.target.revision} of {api.name} is not in the store")
-        return revision.spec if isinstance(revision.spec, RealtimeSpec) else None
+        spec = revision.spec
+        if not isinstance(spec, ReplicatedSpec) or spec.scaling is None:
+            return None
+        return _ScaledRevision(revision.number, spec.scaling, spec.workload(revision.package))
 
     def _decide(self, api: Api, scaled: _ScaledApi) -> Decision | None:
         """Return the policy's decision. Returns None while nothing is known of the traffic."""
@@ -210,15 +220,15 @@ class Autoscaler:
     def _sample(self, api: Api, scaled: _ScaledApi, seen: TrafficSample) -> Sample:
         replicas = self.board.replicas.get(api.name, ())
         ready = scaled.ready.of(replicas, self.board.acknowledged.get(api.name, NONE))
-        slots = scaled.spec.slots
+        slots, workload = scaled.revision.scaling.slots, scaled.revision.workload
         return Sample(
             now=self._now(scaled),
             in_flight=seen.in_flight,
             busy=seen.at_work if slots is None else min(seen.at_work, slots * ready),
             ready=ready,
             requested=api.replicas,
-            startup=expected(self.board.starts.get(api.name, ()), scaled.spec),
-            capacity=self.capacity_for(api.name, compute_of(scaled.spec.compute)),
+            startup=expected(self.board.starts.get(api.name, ()), workload),
+            capacity=self.capacity_for(api.name, workload.compute),
         )
 
     def _now(self, scaled: _ScaledApi) -> float:
@@ -228,7 +238,7 @@ class Autoscaler:
         """
         now = self.clock.now().timestamp()
         if now < scaled.decided_at - EVERY:
-            scaled.policy = self.policy(scaled.spec)
+            scaled.policy = self.policy(scaled.revision.scaling)
             scaled.decided_at = scaled.short_until = 0.0
         scaled.decided_at = max(now, scaled.decided_at + 1e-6)
         return scaled.decided_at

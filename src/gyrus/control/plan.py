@@ -1,4 +1,7 @@
-"""The plan of the next step of one API. Pure: the same situation always gives the same plan."""
+"""The plan of the next step of one API. Pure: the same situation always gives the same plan.
+
+The functions of this module are the planner of every kind whose replicas serve requests.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from gyrus.control.rolling_update import Margins, to_preempt, to_retire, to_revi
 from gyrus.control.route import route as route  # the module is a planner: it has both functions
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict, judge
+from gyrus.spec.replicated import ServingSpec
 from gyrus.state.board import Replica, Route
 
 REPLACE_AFTER = 60.0
@@ -41,7 +45,7 @@ class Plan:
     """Seconds after which to plan again even if nothing has changed. None if there is no need."""
 
 
-def plan(situation: Situation, now: datetime) -> Plan:
+def plan(situation: Situation[ServingSpec], now: datetime) -> Plan:
     """Decide the next step.
 
     A step that fails a rollout starts and stops no replica: the verdict changes the intent, and the next step
@@ -62,8 +66,8 @@ def _delete(situation: Situation) -> Plan:
     return Plan(retiring=everything, stop=_running(situation.replicas), forget=not situation.replicas)
 
 
-def _roll(situation: Situation, verdict: Verdict | None, now: datetime) -> Plan:
-    margins = Margins.of(situation.target_spec.update_strategy, situation.api.replicas)
+def _roll(situation: Situation[ServingSpec], verdict: Verdict | None, now: datetime) -> Plan:
+    margins = Margins.of(situation.target_spec.update_limits, situation.api.replicas)
     broken, wait = _broken(situation, now)
     leaving = (*to_retire(situation, margins), *broken)
     preempted = None if leaving else to_preempt(situation)  # replicas that leave anyway release capacity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
-from gyrus.control import plan as realtime
+from gyrus.control import plan as serving
 from gyrus.control import unreadable
 from gyrus.control.plan import Plan
 from gyrus.control.situation import Situation
@@ -28,7 +28,7 @@ class Planner(Protocol):
 
 
 PLANNERS: dict[type[ApiSpec | UnreadableSpec], Planner] = {
-    RealtimeSpec: realtime,
+    RealtimeSpec: serving,
     UnreadableSpec: unreadable,
 }
 """By the class of the target's specification, which the situation holds as ``target_spec``."""

@@ -18,8 +18,8 @@ from gyrus.control.planners import planner_for
 from gyrus.control.situation import Situation
 from gyrus.control.startup_times import StartupTimer
 from gyrus.control.verdict import Verdict
-from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.workload import DRAIN_ALLOWANCE, workload_of
+from gyrus.spec.replicated import ReplicatedSpec
+from gyrus.spec.workload import DRAIN_ALLOWANCE
 from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import StaleVersion
 from gyrus.state.events.recorder import EventRecorder
@@ -200,7 +200,7 @@ class Reconciler:
 
 def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder | None:
     """Return an order for one replica. Returns None if there can be no replica of this revision."""
-    if not isinstance(revision.spec, RealtimeSpec):
+    if not isinstance(revision.spec, ReplicatedSpec):
         return None
     suffix = "".join(secrets.choice(_ID_LETTERS) for _ in range(5))
     return ReplicaOrder(
@@ -208,5 +208,5 @@ def _order(api: Api, generation: Generation, revision: Revision) -> ReplicaOrder
         api=api.name,
         generation=generation.number,
         revision=revision.number,
-        workload=workload_of(revision.spec, revision.package),
+        workload=revision.spec.workload(revision.package),
     )

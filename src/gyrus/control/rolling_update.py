@@ -13,6 +13,7 @@ from gyrus.contract.replica import BECOMING, Phase, Reason
 from gyrus.control.situation import Situation
 from gyrus.spec.api import UpdateStrategy
 from gyrus.spec.quantities import share_of
+from gyrus.spec.replicated import ServingSpec
 from gyrus.state.board import Replica
 
 
@@ -39,9 +40,9 @@ def to_revive(situation: Situation, margins: Margins) -> int:
     the target can. An API that may be idle gets these replicas only when requests wait.
     """
     live = situation.live_spec
-    if situation.superseding is None or situation.kept or live is None:
+    if situation.superseding is None or situation.kept or not isinstance(live, ServingSpec):
         return 0
-    if not (live.autoscaling.min_replicas or situation.held):
+    if live.may_be_idle and not situation.held:
         return 0
     return _places_beside_the_target(situation, margins)
 
@@ -72,7 +73,7 @@ def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
     return (*surplus, *useless, *serving[:spare])
 
 
-def to_preempt(situation: Situation) -> Replica | None:
+def to_preempt(situation: Situation[ServingSpec]) -> Replica | None:
     """Return the serving old replica to take out of traffic so that a new one gets its capacity, or None.
 
     All new replicas that do not answer yet must wait for capacity, and no other replica may be about to
@@ -84,7 +85,7 @@ def to_preempt(situation: Situation) -> Replica | None:
         return None
     serving = [replica for replica in situation.kept if situation.available(replica)]
     fits = situation.capacity is None or situation.capacity >= len(serving)
-    allowed = share_of(situation.target_spec.update_strategy.max_unavailable, 100, up=True) > 0
+    allowed = share_of(situation.target_spec.update_limits.max_unavailable, 100, up=True) > 0
     outdated = (replica for replica in situation.outdated if replica in serving)
     return next(outdated, None) if fits and allowed else None
 

@@ -4,54 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase
 from gyrus.control.situation import Situation
-from gyrus.spec.realtime import RealtimeSpec
-from gyrus.state.board import TOTAL_WEIGHT, Endpoints, Pool, QueuePolicy, Route, WeightedPool
+from gyrus.spec.replicated import Serving, ServingSpec
+from gyrus.state.board import TOTAL_WEIGHT, Endpoints, Pool, QueuePolicy, Replica, Route, WeightedPool
 
 Capacity = float
 
 
-def route(situation: Situation, retiring: frozenset[str]) -> Route:
+def route(situation: Situation[ServingSpec], retiring: frozenset[str]) -> Route:
     """Build the API's route.
 
     Path and timeout are those of the live revision until the rollout of the target is done.
     """
-    spec = situation.live_spec or situation.target_spec
+    live = situation.live_spec
+    spec = live if isinstance(live, ServingSpec) else situation.target_spec
     pools = _with_fallbacks(_pools(situation, retiring), situation.activator)
     return Route(
         api=situation.api.name,
         path=spec.endpoint_path,
         shares=_shares(pools, situation.api.target.number),
-        timeout=spec.timeout.total_seconds(),
-        idempotent=spec.idempotent,
+        timeout=spec.serving.timeout.total_seconds(),
+        idempotent=spec.serving.idempotent,
     )
 
 
-def _pools(situation: Situation, retiring: frozenset[str]) -> tuple[Pool, ...]:
+def _pools(situation: Situation[ServingSpec], retiring: frozenset[str]) -> tuple[Pool, ...]:
     """Build a pool for the target, and one for each other generation that has a replica left, newest first.
 
     A draining replica counts, since Envoy retries the requests that it requeues within its pool.
     """
     api = situation.api
     revisions = {replica.generation: replica.status.revision for replica in situation.replicas}
-    specs = {replica.generation: situation.spec_of(replica) for replica in situation.replicas}
+    serving = {replica.generation: _serving(situation, replica) for replica in situation.replicas}
     revisions[api.target.number] = api.target.revision
-    specs[api.target.number] = situation.target_spec
+    serving[api.target.number] = situation.target_spec.serving
     return tuple(
         Pool(
             api=api.name,
             generation=number,
             revision=revisions[number],
             replicas=_ready(situation, number, retiring),
-            protocol=_protocol(specs[number]),
-            queueing=_queueing(situation, specs[number]),
+            protocol=serving[number].protocol,
+            queueing=_queueing(situation, serving[number]),
         )
         for number in sorted(revisions, reverse=True)
     )
+
+
+def _serving(situation: Situation[ServingSpec], replica: Replica) -> Serving:
+    """Return how requests reach this replica. A replica of a kind that serves none is in the route too.
+
+    It may be left from before a change of the kind, and has no ready endpoint.
+    """
+    spec = situation.spec_of(replica)
+    return spec.serving if isinstance(spec, ServingSpec) else situation.target_spec.serving
 
 
 def _ready(situation: Situation, generation: int, retiring: frozenset[str]) -> Endpoints:
@@ -124,19 +133,15 @@ def weigh(capacities: Mapping[int, Capacity]) -> dict[int, int]:
     return {**weights, largest: weights[largest] + rest}
 
 
-def _protocol(spec: RealtimeSpec) -> Literal["http1", "http2"]:
-    return spec.process.protocol if spec.process else "http1"
-
-
-def _queueing(situation: Situation, spec: RealtimeSpec) -> QueuePolicy | None:
-    if _protocol(spec) != "http1":
+def _queueing(situation: Situation, serving: Serving) -> QueuePolicy | None:
+    if serving.protocol != "http1":
         return None
     return QueuePolicy(
-        slots=spec.slots,
-        longest_queue=spec.max_queue_length,
-        processes=spec.handler.processes if spec.handler else 1,
+        slots=serving.slots,
+        longest_queue=serving.longest_queue,
+        processes=serving.processes,
         replicas=situation.api.replicas,
-        hold=spec.hold.total_seconds(),
+        hold=serving.hold.total_seconds(),
         generation=situation.api.target.number,
         unavailable_reason=_unavailable_reason(situation),
     )

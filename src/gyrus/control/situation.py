@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import Phase, ReplicaStatus
-from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.api import ApiSpec
 from gyrus.spec.stored import StoredSpec
 from gyrus.state.board import ByPool, Endpoints, Replica, pool_id
 from gyrus.state.records import Api, Generation
@@ -23,17 +23,18 @@ def all_endpoints(status: ReplicaStatus) -> Endpoints:
     return frozenset((*status.endpoints, *listening))
 
 
-SpecT = TypeVar("SpecT", bound=StoredSpec, default=RealtimeSpec)
+SpecT_co = TypeVar("SpecT_co", bound=StoredSpec, default=StoredSpec, covariant=True)
+"""The class of the target's specification, by which the planner is chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Situation(Generic[SpecT]):
+class Situation(Generic[SpecT_co]):
     """One API: its intent, its replicas, and the acknowledged state of the gateway."""
 
     api: Api
-    target_spec: SpecT
-    live_spec: SpecT | None
-    """The live generation's specification. None before there is one, and if it is of another kind."""
+    target_spec: SpecT_co
+    live_spec: ApiSpec | None
+    """The live generation's specification, which may be of another kind. None before there is one."""
     replicas: tuple[Replica, ...]
     """All existing replicas, including draining ones, oldest first."""
     retiring: frozenset[str]
@@ -43,7 +44,7 @@ class Situation(Generic[SpecT]):
     it should, or has not reported yet."""
     reachable: Endpoints
     """Endpoints that requests of the API may reach, in any pool."""
-    specs: Mapping[int, SpecT] = field(default_factory=dict[int, SpecT])
+    specs: Mapping[int, ApiSpec] = field(default_factory=dict[int, ApiSpec])
     """Specifications, by revision, of replicas that are neither the target's nor live."""
     fault: str = ""
     """The reason, in a sentence, why no replica of the target can be started. Empty if no reason is known."""
@@ -80,7 +81,7 @@ class Situation(Generic[SpecT]):
         under_way = api.outcome is Outcome.PROGRESSING and not api.deleting
         return api.live if under_way and api.live != api.target else None
 
-    def spec_of(self, replica: Replica) -> SpecT:
+    def spec_of(self, replica: Replica) -> ApiSpec | SpecT_co:
         """Return the replica's specification, or the target's if it is not known."""
         api, revision = self.api, replica.status.revision
         if api.live and self.live_spec and revision == api.live.revision:

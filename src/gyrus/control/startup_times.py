@@ -11,8 +11,8 @@ from statistics import median_low
 from gyrus.aio.clock import Clock
 from gyrus.contract.operator import StartupTimes
 from gyrus.contract.replica import Phase, StartKind
+from gyrus.contract.workload import Workload
 from gyrus.control.situation import Situation
-from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board, Replica
 from gyrus.state.errors import StateError
 from gyrus.state.records import Api, StartupTime
@@ -34,11 +34,11 @@ def summed_up(starts: Sequence[StartupTime]) -> tuple[StartupTimes, ...]:
     )
 
 
-def expected(times: Iterable[StartupTimes], spec: RealtimeSpec) -> float:
+def expected(times: Iterable[StartupTimes], workload: Workload) -> float:
     """Return the seconds that the next replica is expected to take."""
     by_kind = {each.kind: each.median for each in times}
     cold = by_kind.get(StartKind.COLD, DEFAULT)
-    return cold if spec.warm_start == "off" else by_kind.get(StartKind.WARM, cold)
+    return by_kind.get(StartKind.WARM, cold) if workload.code.preload else cold
 
 
 @dataclass(slots=True)

@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any, cast
 
 from gyrus.contract.operator import Outcome
-from gyrus.control import plan as realtime
+from gyrus.control import plan as serving
 from gyrus.control.plan import Plan
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict
 from gyrus.spec.api import Autoscaling, Networking, Process
 from gyrus.spec.document import fields_of
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.replicated import ServingSpec
 from gyrus.spec.stored import UnreadableSpec
 from gyrus.state.board import Route
 
@@ -24,7 +25,7 @@ from gyrus.state.board import Route
 def plan(situation: Situation[UnreadableSpec], now: datetime) -> Plan:
     """Fail a progressing rollout: since no replica can be started, it could never be done."""
     if situation.api.deleting:
-        return realtime.plan(_understood(situation), now)
+        return serving.plan(_understood(situation), now)
     failed = Verdict(Outcome.FAILED, situation.fault)
     return Plan(
         retiring=situation.retiring,
@@ -35,16 +36,16 @@ def plan(situation: Situation[UnreadableSpec], now: datetime) -> Plan:
 
 def route(situation: Situation[UnreadableSpec], retiring: frozenset[str]) -> Route:
     """Route requests to every ready replica. If none is left, they are refused with the reason."""
-    return realtime.route(_understood(situation), retiring)
+    return serving.route(_understood(situation), retiring)
 
 
-def _understood(situation: Situation[UnreadableSpec]) -> Situation[RealtimeSpec]:
+def _understood(situation: Situation[UnreadableSpec]) -> Situation[ServingSpec]:
     target = stand_in(situation.api.name, situation.target_spec)
     return replace(cast("Situation[Any]", situation), target_spec=target, live_spec=None)
 
 
-def stand_in(name: str, spec: UnreadableSpec) -> RealtimeSpec:
-    """Return a specification with the fields that the gateway needs for running replicas, as far as readable.
+def stand_in(name: str, spec: UnreadableSpec) -> ServingSpec:
+    """Return a specification, whatever the kind, with the fields that the gateway needs for running replicas, as far as readable.
 
     It is not validated: a specification that was valid when it was deployed keeps serving, even if the
     present rules would refuse it.

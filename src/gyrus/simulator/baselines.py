@@ -52,7 +52,7 @@ def make(name: str, situation: PolicyContext) -> Policy:
 def _gyrus(situation: PolicyContext) -> Policy:
     from gyrus.autoscaling.default import DefaultPolicy
 
-    return DefaultPolicy(situation.spec)
+    return DefaultPolicy(situation.spec.scaling)
 
 
 def _cortex(situation: PolicyContext) -> Policy:

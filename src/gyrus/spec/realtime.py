@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from gyrus.contract.workload import Workload, WorkloadEnvironment
 from gyrus.spec.api import (
-    ApiSpec,
     Autoscaling,
     Compute,
     Handler,
@@ -19,7 +19,9 @@ from gyrus.spec.api import (
 )
 from gyrus.spec.faults import Contradiction, nearest
 from gyrus.spec.quantities import Duration, between
+from gyrus.spec.replicated import Scaling, Serving, ServingSpec
 from gyrus.spec.words import Text, Variable, check_endpoint
+from gyrus.spec.workload import DRAIN_ALLOWANCE, START_TIMEOUT, WarmStart, code_of, compute_of, limits_of
 
 SOURCES = ("handler", "model", "process", "pod")
 """Fields that name what answers requests, those of later versions included."""
@@ -30,7 +32,7 @@ def _default_concurrency(fields: dict[str, Any]) -> int | None:
     return handler.smallest_slots if handler else None
 
 
-class RealtimeSpec(ApiSpec):
+class RealtimeSpec(ServingSpec):
     """One API that answers each request at once."""
 
     model_config = ConfigDict(
@@ -137,7 +139,7 @@ class RealtimeSpec(ApiSpec):
         return self.timeout if self.max_hold is None else min(self.max_hold, self.timeout)
 
     @property
-    def warm_start(self) -> Literal["off", "module", "model"]:
+    def warm_start(self) -> WarmStart:
         if self.handler is None:
             return "off"
         return self.handler.warm_start or ("off" if self.autoscaling.min_replicas else "module")
@@ -158,26 +160,46 @@ class RealtimeSpec(ApiSpec):
         return self.handler.path if self.handler else " ".join(self.process.command) if self.process else ""
 
     @property
-    def replica_range(self) -> str:
-        least, most = self.autoscaling.min_replicas, self.autoscaling.max_replicas
-        return str(least) if least == most else f"{least} to {most}"
+    def scaling(self) -> Scaling:
+        return Scaling(
+            settings=self.autoscaling, target_in_flight=self.target_in_flight, slots=self.slots
+        )
 
     @property
-    def request_timeout(self) -> timedelta:
-        return self.timeout
+    def serving(self) -> Serving:
+        return Serving(
+            timeout=self.timeout,
+            idempotent=self.idempotent,
+            protocol=self.process.protocol if self.process else "http1",
+            slots=self.slots,
+            longest_queue=self.max_queue_length,
+            processes=self.processes,
+            hold=self.hold,
+        )
 
     @property
-    def initial_replicas(self) -> int:
-        return self.autoscaling.initial
+    def update_limits(self) -> UpdateStrategy:
+        return self.update_strategy
 
-    def bounded_replicas(self, present: int) -> int:
-        """Return at least one, unless ``init_replicas`` is 0.
+    @property
+    def processes(self) -> int:
+        """Processes of one replica."""
+        return self.handler.processes if self.handler else 1
 
-        Without a replica, a revision would become live although no code of it has ever run.
-        """
-        bounds = self.autoscaling
-        least = max(bounds.min_replicas, 0 if bounds.init_replicas == 0 else 1)
-        return min(max(present, least), bounds.max_replicas)
+    def workload(self, package: str | None) -> Workload:
+        source = self.handler or self.process
+        return Workload(
+            code=code_of(
+                package, handler=self.handler, process=self.process, warm_start=self.warm_start
+            ),
+            compute=compute_of(self.compute),
+            environment=WorkloadEnvironment(
+                requirements=source.requirements if source else None, variables=dict(self.env)
+            ),
+            limits=limits_of(self.slots, self.max_queue_length, self.timeout, self.processes),
+            start_timeout=START_TIMEOUT,
+            grace=self.timeout.total_seconds() + DRAIN_ALLOWANCE,
+        )
 
 
 def _source_fault(given: list[str]) -> Contradiction | None:

@@ -15,7 +15,7 @@ from support.traffic import STILL, Api, api
 
 
 def under(requested: int = 1, **autoscaling: Any) -> Api:
-    return Api(DefaultPolicy(api(**autoscaling)), requested=requested)
+    return Api(DefaultPolicy(api(**autoscaling).scaling), requested=requested)
 
 
 def settled(load: float, requested: int, **autoscaling: Any) -> Api:
@@ -72,7 +72,7 @@ def test_so_many_in_flight_are_aimed_at(target: float | None, wanted: int) -> No
 
 
 def test_the_target_is_max_concurrency_by_default() -> None:
-    chat = Api(DefaultPolicy(api(max_concurrency=4, **STILL)), requested=2)
+    chat = Api(DefaultPolicy(api(max_concurrency=4, **STILL).scaling), requested=2)
     assert chat.see(8.0, seconds=400).replicas == 2
 
 
@@ -267,12 +267,12 @@ def test_a_new_revision_changes_the_settings_and_forgets_nothing() -> None:
     chat = settled(4.0, requested=4)
     policy = chat.policy
     assert isinstance(policy, DefaultPolicy)
-    policy.reconfigure(api(target_in_flight=2.0, **STILL))
+    policy.reconfigure(api(target_in_flight=2.0, **STILL).scaling)
     decision = chat.see(4.0)
     assert decision.wanted == 2
     assert decision.inputs["average"] == pytest.approx(4.0)
     assert chat.see(4.0, seconds=310).replicas == 2
-    policy.reconfigure(api(min_replicas=6, **STILL))
+    policy.reconfigure(api(min_replicas=6, **STILL).scaling)
     assert chat.see(4.0).replicas == 6
 
 
@@ -315,7 +315,7 @@ def test_bounds_hold_and_every_difference_is_explained(
     startup: float,
 ) -> None:
     spec = api(**autoscaling)
-    chat = Api(DefaultPolicy(spec), requested=requested, startup=startup)
+    chat = Api(DefaultPolicy(spec.scaling), requested=requested, startup=startup)
     for load, seconds, capacity in loads:
         chat.capacity = capacity
         for _ in range(seconds):
@@ -347,7 +347,7 @@ def test_more_load_never_gets_fewer_replicas_by_cortex_s_rules(
 
 
 def test_a_decision_takes_no_time() -> None:
-    policy = DefaultPolicy(api())
+    policy = DefaultPolicy(api().scaling)
     samples = [
         Sample(now=1e9 + second, in_flight=second % 40, busy=5, ready=20, requested=20, startup=8.0)
         for second in range(4000)

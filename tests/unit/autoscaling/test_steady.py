@@ -32,7 +32,7 @@ def steady(load: float, service: float, *, chance: bool) -> OfferedLoad:
 
 def simulated(work: OfferedLoad) -> Run:
     spec = api()
-    return simulate(work, ServingRules.of(spec, Fixed(8.0)), DefaultPolicy(spec))
+    return simulate(work, ServingRules.of(spec, Fixed(8.0)), DefaultPolicy(spec.scaling))
 
 
 @pytest.mark.parametrize("chance", [True, False], ids=["at random", "evenly"])

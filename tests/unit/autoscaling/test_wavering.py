@@ -40,7 +40,7 @@ def wavering(period: float) -> OfferedLoad:
 @pytest.mark.parametrize("period", [450, 600])
 def test_the_number_of_replicas_does_not_follow_every_wave(period: float) -> None:
     spec, load = api(), wavering(period)
-    run = simulate(load, ServingRules.of(spec, Fixed(8.0)), DefaultPolicy(spec))
+    run = simulate(load, ServingRules.of(spec, Fixed(8.0)), DefaultPolicy(spec.scaling))
     numbers = [look.requested for look in run.looks if SETTLED <= look.at < END]
     changes = sum(new != old for old, new in pairwise(numbers))
     assert changes <= 3

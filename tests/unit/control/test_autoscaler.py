@@ -21,7 +21,7 @@ from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.traffic_sampler import TRACE
-from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.replicated import Scaling
 from gyrus.state.api_cache import RELIST
 from gyrus.state.board import Board, Traffic
 from gyrus.state.errors import StoreUnusable
@@ -36,13 +36,13 @@ from support.world import spec
 class Plain:
     """As many replicas as there are requests, within bounds and capacity."""
 
-    spec: RealtimeSpec
+    scaling: Scaling
     every: float = 1.0
     samples: list[Sample] = field(default_factory=list[Sample])
 
     def decide(self, sample: Sample) -> Decision:
         self.samples.append(sample)
-        bounds = self.spec.autoscaling
+        bounds = self.scaling.settings
         wanted = math.ceil(sample.in_flight)
         replicas = min(max(wanted, bounds.min_replicas), bounds.max_replicas)
         short = sample.capacity is not None and replicas > sample.capacity
@@ -56,8 +56,8 @@ class Plain:
             inputs={"average": sample.in_flight},
         )
 
-    def reconfigure(self, spec: RealtimeSpec) -> None:
-        self.spec = spec
+    def reconfigure(self, scaling: Scaling) -> None:
+        self.scaling = scaling
 
 
 class Faulty(Plain):
@@ -75,7 +75,10 @@ class Stage:
     backend: MemoryBackend = field(init=False)
     recorder: EventRecorder = field(init=False)
     autoscaler: Autoscaler = field(init=False)
-    policies: dict[str, Plain] = field(default_factory=dict[str, Plain])
+    policies: list[Plain] = field(default_factory=list[Plain])
+    """All that were made, the newest last."""
+    kinds: list[type[Plain]] = field(default_factory=list[type[Plain]])
+    """The classes of the next ones, before they are plain."""
     capacity: int | None = None
 
     def __post_init__(self) -> None:
@@ -85,10 +88,10 @@ class Stage:
             self.store, self.board, self.clock, self.recorder, self.policy, lambda api, compute: self.capacity
         )
 
-    def policy(self, spec: RealtimeSpec) -> Plain:
-        made = Faulty(spec) if spec.name == "faulty" else Plain(spec)
-        self.policies[spec.name] = made
-        return made
+    def policy(self, scaling: Scaling) -> Plain:
+        kind = self.kinds.pop(0) if self.kinds else Plain
+        self.policies.append(kind(scaling))
+        return self.policies[-1]
 
     async def deploy(self, **changes: object) -> None:
         fields = {"autoscaling": {"min_replicas": 0, "max_replicas": 9}, **changes}
@@ -119,7 +122,7 @@ class Stage:
 
     @property
     def samples(self) -> list[Sample]:
-        return self.policies["iris"].samples
+        return self.policies[-1].samples
 
     def phases(self) -> list[Phase]:
         return sorted(replica.status.phase for replica in self.board.replicas["iris"])
@@ -302,10 +305,10 @@ async def test_a_new_revision_reconfigures_the_policy() -> None:
         await at.deploy()
         at.see(5)
         await at.clock.advance(2)
-        policy = at.policies["iris"]
+        policy = at.policies[-1]
         await at.deploy(autoscaling={"min_replicas": 0, "max_replicas": 2})
         await at.clock.advance(2)
-        assert at.policies["iris"] is policy
+        assert at.policies[-1] is policy
         assert (await at.api()).replicas == 2
 
 
@@ -346,7 +349,9 @@ async def test_a_verdict_that_was_overtaken_is_written_at_once() -> None:
 
 async def test_one_apis_failure_harms_no_other_and_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     async with stage() as at:
+        at.kinds = [Faulty]
         await at.deploy(name="faulty")
+        await at.clock.advance(1)
         await at.deploy()
         at.see(1, "faulty")
         at.see(4)
@@ -443,11 +448,11 @@ async def test_a_clock_that_is_set_back_ends_what_the_policy_remembers() -> None
         await at.deploy()
         at.see(1)
         await at.clock.advance(3)
-        before = at.policies["iris"]
+        before = at.policies[-1]
         at.clock._start -= timedelta(hours=1)  # pyright: ignore[reportPrivateUsage] (only this test sets it back)
         at.see(3)
         await at.clock.advance(3)
-        after = at.policies["iris"]
+        after = at.policies[-1]
         assert after is not before
         assert after.samples == sorted(after.samples, key=lambda sample: sample.now)
         assert (await at.api()).replicas == 3

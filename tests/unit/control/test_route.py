@@ -25,7 +25,7 @@ ACTIVATOR = "unix:/run/activator.sock"
 PLAIN = spec()
 
 
-def situation(*replicas: Replica, of: Api | None = None, spec: RealtimeSpec = PLAIN) -> Situation:
+def situation(*replicas: Replica, of: Api | None = None, spec: RealtimeSpec = PLAIN) -> Situation[RealtimeSpec]:
     return Situation(
         api=of or api(live=1, outcome=Outcome.DONE),
         target_spec=spec,

@@ -127,7 +127,8 @@ def test_the_next_start_is_expected_to_be_as_the_last_ones() -> None:
     clock = VirtualClock()
     slow = StartupTime(api="iris", revision=1, kind=StartKind.COLD, seconds=40, time=clock.now())
     warm = replace(slow, kind=StartKind.WARM, seconds=0.1)
-    off, on = spec(), spec(handler={"path": "handler.py", "warm_start": "module"})
+    warming = spec(handler={"path": "handler.py", "warm_start": "module"})
+    off, on = spec().workload(None), warming.workload(None)
     assert expected((), on) == DEFAULT
     assert expected(summed_up([slow]), on) == 40
     assert expected(summed_up([slow, replace(slow, seconds=2)]), on) == 2  # the first built an environment

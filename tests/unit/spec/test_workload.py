@@ -9,11 +9,10 @@ from gyrus.contract.fork_server import Preload
 from gyrus.contract.replica import HandlerConfig, ProcessConfig, RestartPolicy
 from gyrus.contract.workload import ComputeResources, Workload, WorkloadEnvironment
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.workload import workload_of
 
 
 def workload(**fields: object) -> Workload:
-    return workload_of(RealtimeSpec.model_validate({"name": "iris"} | fields), "d")
+    return RealtimeSpec.model_validate({"name": "iris"} | fields).workload("d")
 
 
 def test_a_handler() -> None:
@@ -56,12 +55,7 @@ def test_what_replicas_do_not_see_does_not_change_their_workload() -> None:
 @given(st.integers(1, 64), st.integers(0, 1000), st.integers(0, 1000))
 def test_processes_share_slots_and_queue(processes: int, more: int, queue: int) -> None:
     handler, slots = {"path": "h.py", "processes": processes}, processes + more
-    limits = workload_of(
-        RealtimeSpec.model_validate(
-            {"name": "a", "handler": handler, "max_concurrency": slots, "max_queue_length": queue}
-        ),
-        None,
-    ).limits
+    limits = workload(handler=handler, max_concurrency=slots, max_queue_length=queue).limits
     assert limits.max_concurrency
     assert limits.max_concurrency * processes <= slots
     assert queue <= limits.max_queue_length * processes < queue + processes

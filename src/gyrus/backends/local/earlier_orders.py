@@ -8,7 +8,6 @@ from typing import Any
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.spec import stored
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.spec.workload import workload_of
 
 VERSION = 1
 """Version of the specifications in these orders."""
@@ -28,5 +27,5 @@ def read_earlier(document: dict[str, Any]) -> ReplicaOrder:
         api=spec.name,
         generation=document["generation"],
         revision=document["revision"],
-        workload=workload_of(spec, document["package"]),
+        workload=spec.workload(document["package"]),
     )
