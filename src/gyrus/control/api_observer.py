@@ -57,7 +57,7 @@ class ApiObserver:
         )
 
     def _capacity(self, target: Revision) -> int | None:
-        """Return the most replicas that fit. Returns None if no limit is known, or the kind has no replicas."""
+        """Return the most replicas that fit. Returns None for no known limit, and for a kind without any."""
         if not isinstance(target.spec, ReplicatedSpec):
             return None
         return self.backend.capacity_for(target.api, target.spec.workload(target.package).compute)

@@ -51,6 +51,8 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
             yield WARNING, str(status.reason or "ReplicaFailed"), f"Replica {status.id}: {status.message}"
         case Phase.PENDING if status.reason is Reason.CAPACITY:
             yield WARNING, str(status.reason), f"Replica {status.id} is {status.message}"
+        case Phase.SUCCEEDED:
+            yield NORMAL, "ReplicaSucceeded", f"Replica {status.id} has ended by itself"
         case Phase.DRAINING:
             yield NORMAL, "ReplicaDraining", f"Replica {status.id} is finishing its requests"
         case _:

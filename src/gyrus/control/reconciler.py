@@ -119,10 +119,12 @@ class Reconciler:
         await self._start(api, api.target, step.start)
         await self._expect(api)
 
-    async def _stop(self, situation: Situation[Any], replicas: Iterable[str]) -> None:
-        grace = situation.target_spec.request_timeout.total_seconds() + DRAIN_ALLOWANCE
-        for replica in replicas:
-            await self.backend.stop(replica, grace=grace)
+    async def _stop(self, situation: Situation[Any], ids: Iterable[str]) -> None:
+        """Stop these replicas. Each may finish requests for the timeout of its own revision."""
+        by_id = {replica.id: replica for replica in situation.replicas}
+        for id in ids:
+            timeout = situation.spec_of(by_id[id]).request_timeout
+            await self.backend.stop(id, grace=timeout.total_seconds() + DRAIN_ALLOWANCE)
 
     async def _start(self, api: Api, generation: Generation, count: int) -> None:
         for _ in range(count):

@@ -45,7 +45,7 @@ def _understood(situation: Situation[UnreadableSpec]) -> Situation[ServingSpec]:
 
 
 def stand_in(name: str, spec: UnreadableSpec) -> ServingSpec:
-    """Return a specification, whatever the kind, with the fields that the gateway needs for running replicas, as far as readable.
+    """Return a specification with the fields that the gateway needs for running replicas, as far as readable.
 
     It is not validated: a specification that was valid when it was deployed keeps serving, even if the
     present rules would refuse it.

@@ -161,9 +161,7 @@ class RealtimeSpec(ServingSpec):
 
     @property
     def scaling(self) -> Scaling:
-        return Scaling(
-            settings=self.autoscaling, target_in_flight=self.target_in_flight, slots=self.slots
-        )
+        return Scaling(settings=self.autoscaling, target_in_flight=self.target_in_flight, slots=self.slots)
 
     @property
     def serving(self) -> Serving:
@@ -189,9 +187,7 @@ class RealtimeSpec(ServingSpec):
     def workload(self, package: str | None) -> Workload:
         source = self.handler or self.process
         return Workload(
-            code=code_of(
-                package, handler=self.handler, process=self.process, warm_start=self.warm_start
-            ),
+            code=code_of(package, handler=self.handler, process=self.process, warm_start=self.warm_start),
             compute=compute_of(self.compute),
             environment=WorkloadEnvironment(
                 requirements=source.requirements if source else None, variables=dict(self.env)

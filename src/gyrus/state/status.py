@@ -27,6 +27,7 @@ from gyrus.contract.operator import (
 from gyrus.contract.replica import BECOMING, FAILING, Phase, Reason, ReplicaStatus
 from gyrus.contract.times import rfc3339
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.replicated import ReplicatedSpec
 from gyrus.spec.stored import StoredSpec
 from gyrus.state.board import TOTAL_WEIGHT, Board, PoolTraffic, Replica, Traffic
 from gyrus.state.records import Api, Event, Revision, Rollout
@@ -87,6 +88,8 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
     """
     counts = count(api, observation.replicas)
     status = status_of(api, counts, observation)
+    if status is Status.IDLE and not _is_scaled(wanted.spec):
+        status = Status.LIVE  # no request starts a replica: the kind works without any
     message = message_of(api, status, observation)
     if status is Status.LIVE and observation.gateway_fault is not None:
         status, message = Status.DEGRADED, f"The gateway does not run: {observation.gateway_fault}"
@@ -107,6 +110,10 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
         updated_at=rfc3339(api.updated_at),
         message=message,
     )
+
+
+def _is_scaled(spec: StoredSpec) -> bool:
+    return isinstance(spec, ReplicatedSpec) and spec.scaling is not None
 
 
 def _unreadable(wanted: Revision, counts: ReplicaCounts) -> str:

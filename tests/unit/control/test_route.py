@@ -25,7 +25,9 @@ ACTIVATOR = "unix:/run/activator.sock"
 PLAIN = spec()
 
 
-def situation(*replicas: Replica, of: Api | None = None, spec: RealtimeSpec = PLAIN) -> Situation[RealtimeSpec]:
+def situation(
+    *replicas: Replica, of: Api | None = None, spec: RealtimeSpec = PLAIN
+) -> Situation[RealtimeSpec]:
     return Situation(
         api=of or api(live=1, outcome=Outcome.DONE),
         target_spec=spec,
