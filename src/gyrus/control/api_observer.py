@@ -41,6 +41,8 @@ class ApiObserver:
         target = await self.revision(api.name, api.target)
         live = await self.revision(api.name, api.live) if api.live else None
         replicas = self.replicas(api.name)
+        specs = await self._specs(api, replicas)
+        self._forget_unused(api, replicas)
         return Situation(
             api=api,
             target_spec=target.spec,
@@ -49,7 +51,7 @@ class ApiObserver:
             retiring=retiring & {replica.id for replica in replicas},
             acknowledged=self.board.acknowledged.get(api.name, {}),
             reachable=self.board.reachable_of(api.name),
-            specs=await self._specs(api, replicas),
+            specs=specs,
             fault=target.fault,
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
@@ -94,6 +96,13 @@ class ApiObserver:
             with suppress(NotFound):
                 specs[number] = _readable(await self._numbered(api.name, number))
         return specs
+
+    def _forget_unused(self, api: Api, replicas: tuple[Replica, ...]) -> None:
+        """Forget the revisions that neither the target, nor the live generation, nor a replica has."""
+        used = {generation.revision for generation in (api.target, api.live) if generation}
+        used.update(replica.status.revision for replica in replicas)
+        known = self._revisions[api.name]
+        self._revisions[api.name] = {number: known[number] for number in known.keys() & used}
 
     def forget(self, api: str) -> None:
         self._revisions.pop(api, None)

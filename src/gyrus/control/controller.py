@@ -76,8 +76,12 @@ class Controller:
                 await self.reconciler.clock.sleep(RESYNC)
 
     async def _every_api(self) -> tuple[str, ...]:
-        """Return the APIs that are stored, and those of which the backend has (orphaned) replicas."""
+        """Return the APIs that are stored, and those of which the backend has (orphaned) replicas.
+
+        Counts of dropped events of all others are forgotten.
+        """
         stored = {api.name for api in await self.reconciler.store.apis()}
+        self.reconciler.events.forget_others(stored)
         return tuple(sorted(stored.union(self.reconciler.backend.apis())))
 
     async def _forget_packages(self) -> None:

@@ -247,7 +247,8 @@ class Activator:
 
     def _has_place(self, api: str, budget: ReleaseBudget, reached: frozenset[str]) -> bool:
         limit = free_places(self.board.routes[api].pools, reached)
-        return budget.left(limit, self.board.traffic.get(api), self._held.count(api))
+        traffic, reading = self.board.traffic.get(api), self.board.traffic_readings
+        return budget.left(limit, traffic, reading, self._held.count(api))
 
     async def _let_go(self, connection: GatewayConnection, reached: frozenset[str]) -> bool:
         """Release one request. Returns False if no replica has accepted it yet."""

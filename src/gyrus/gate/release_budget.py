@@ -44,14 +44,17 @@ class ReleaseBudget:
     """
 
     def __init__(self) -> None:
-        self._reading: Traffic | None = None
+        self._reading = -1
         self._at_replicas = 0
         self._released = 0
 
-    def left(self, free_places: int | None, traffic: Traffic | None, held: int) -> bool:
-        """Return True if one more place is free. ``traffic`` counts the ``held`` requests too."""
-        if traffic is not self._reading:  # a new reading includes what was released before it
-            self._reading = traffic
+    def left(self, free_places: int | None, traffic: Traffic | None, reading: int, held: int) -> bool:
+        """Return True if one more place is free.
+
+        ``traffic`` is that of this ``reading``, a number that grows, and counts the ``held`` requests too.
+        """
+        if reading != self._reading:  # a new reading includes what was released before it
+            self._reading = reading
             self._at_replicas = max(0, traffic.in_flight - held) if traffic else 0
             self._released = 0
         return free_places is None or self._at_replicas + self._released < free_places

@@ -68,7 +68,10 @@ class TrafficSource(Protocol):
 
 
 class TrafficMeter:
-    """Writer of ``board.traffic``. Owned by the gateway, which calls :meth:`look`."""
+    """Writer of ``board.traffic``, and of the number of its readings.
+
+    Owned by the gateway, which calls :meth:`look`.
+    """
 
     def __init__(self, board: Board, source: TrafficSource) -> None:
         self._board = board
@@ -103,6 +106,7 @@ class TrafficMeter:
         if life == self._life:  # checked again: the slices above let other tasks run
             self._made = made
             self._board.traffic = {api: each.traffic for api, each in made.items()}
+            self._board.traffic_readings += 1
 
     async def _read_answered(self) -> Mapping[str, Answered] | None:
         """Return the answered requests, or None if they cannot be read now.
@@ -121,6 +125,7 @@ class TrafficMeter:
         self._looks = 0
         self._answered, self._gone, self._made, self.in_flight = {}, {}, {}, {}
         self._board.traffic = {}
+        self._board.traffic_readings += 1
 
     def _note(self, answered: Mapping[str, Answered]) -> None:
         for cluster in self._answered.keys() - answered.keys():

@@ -196,6 +196,8 @@ class Board:
     """By API: the part of its configuration that a gateway refuses, and the reason. Written by routing."""
     traffic: dict[str, Traffic] = field(default_factory=dict[str, Traffic])
     """By API: its measured requests. Written by routing."""
+    traffic_readings: int = 0
+    """Number of readings of the traffic so far: ``traffic`` is that of the latest one. Written by routing."""
     held: dict[str, int] = field(default_factory=dict[str, int])
     """By API: requests that wait at the activator for a replica. Written by the gate. A missing API has
     none."""

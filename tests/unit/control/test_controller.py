@@ -66,3 +66,17 @@ async def test_each_api_is_looked_at_once_in_a_period_one_after_another() -> Non
         for observed in (["a"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c", "a"]):
             await clock.advance(RESYNC / 3)
             assert backend.observed == observed
+
+
+async def test_dropped_events_of_deleted_apis_are_forgotten() -> None:
+    store, board, clock = MemoryStore(), Board(), VirtualClock()
+    await store.deploy([spec()], None, clock.now())
+    board.dropped_events.update({"iris": 2, "gone": 3})
+    reconciler = Reconciler(
+        store, board, MemoryBackend(clock=clock), clock, EventRecorder(store, board, clock)
+    )
+    running = asyncio.create_task(Controller(reconciler).run())
+    await clock.advance(RESYNC)
+    assert board.dropped_events == {"iris": 2}
+    running.cancel()
+    await asyncio.wait([running])

@@ -17,6 +17,7 @@ from gyrus.contract.operator import ForkServerView, Outcome
 from gyrus.contract.replica import Phase, Reason
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
+from gyrus.spec.workload import DRAIN_ALLOWANCE
 from gyrus.state.board import Board
 from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
@@ -200,6 +201,28 @@ async def test_the_next_operator_restores_routes_before_it_acts(tmp_path: Path) 
         ).restore()
         assert board.routes == routes
         assert board.replicas == replicas
+
+
+class Graceful(MemoryBackend):
+    """Remembers how long each revision may drain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graces: dict[int, float] = {}
+
+    async def stop(self, replica: str, *, grace: float) -> None:
+        self.graces[all_of(self)[replica].status.revision] = grace
+        await super().stop(replica, grace=grace)
+
+
+async def test_each_replica_drains_for_the_timeout_of_its_own_revision() -> None:
+    backend = Graceful()
+    async with controlled(MemoryStore(), backend) as at:
+        await at.deploy(timeout="10m")
+        await at.until(ended)
+        await at.deploy(timeout="1s")
+        await looked(lambda: 1 in backend.graces)
+        assert backend.graces == {1: 600 + DRAIN_ALLOWANCE}
 
 
 async def test_unwanted_replicas_are_ended(tmp_path: Path) -> None:

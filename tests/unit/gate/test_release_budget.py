@@ -43,10 +43,12 @@ def test_places_of_pools_that_requests_reach_are_summed() -> None:
     assert free_places((new, pool(3, None, "unix:/4")), frozenset({"unix:/3", "unix:/4"})) is None
 
 
-def released(budget: ReleaseBudget, free_places: int | None, traffic: Traffic | None, held: int) -> int:
+def released(
+    budget: ReleaseBudget, free_places: int | None, traffic: Traffic | None, held: int, reading: int = 1
+) -> int:
     """Return how many of these requests are released before the gateway reports again."""
     gone = 0
-    while gone < held and budget.left(free_places, traffic, held - gone):
+    while gone < held and budget.left(free_places, traffic, reading, held - gone):
         budget.release()
         gone += 1
     return gone
@@ -57,8 +59,15 @@ def test_no_more_are_released_than_there_are_places() -> None:
     first = Traffic(in_flight=30)
     assert released(budget, 7, first, 30) == 7
     assert released(budget, 7, first, 23) == 0
-    assert released(budget, 7, Traffic(in_flight=25), 23) == 5  # five of the seven are answered
-    assert released(budget, None, Traffic(in_flight=1000), 18) == 18
+    assert released(budget, 7, Traffic(in_flight=25), 23, reading=2) == 5  # five of the seven are answered
+    assert released(budget, None, Traffic(in_flight=1000), 18, reading=3) == 18
+
+
+def test_a_new_reading_counts_even_if_nothing_has_changed() -> None:
+    budget, steady = ReleaseBudget(), Traffic(in_flight=30)
+    assert released(budget, 7, steady, 30) == 7
+    assert released(budget, 7, steady, 30) == 0
+    assert released(budget, 7, steady, 30, reading=2) == 7  # all seven are answered, and seven more have come
 
 
 def test_places_are_given_out_where_the_gateway_reports_nothing() -> None:

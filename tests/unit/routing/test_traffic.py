@@ -135,3 +135,11 @@ async def test_requests_in_flight_are_known_even_if_the_counts_are_not() -> None
     source.fails = False
     await meter.look()
     assert board.traffic["iris"].view.requests == 30, "the read that failed is repeated at once"
+
+
+async def test_readings_are_numbered_even_if_nothing_has_changed() -> None:
+    board, _, meter = metered()
+    await meter.look()
+    first = board.traffic_readings
+    await meter.look()
+    assert board.traffic_readings == first + 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections import Counter, deque
+from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,12 +27,19 @@ AT_ONCE = 100
 
 TRIES = 5
 RETRY = Backoff(0.2, 2)
-"""Delays between attempts to store a batch. It is dropped after 3 s."""
+"""Delays between attempts to store the first batch that fails, 3 s in all. Later ones of its round are tried
+only once."""
+
+SPLITS = 20
+"""Most failed batches of one round that are split, so that only the events at fault are dropped. Seven splits
+find one event among 100."""
 
 LAST_WRITE = 2.0
 """Seconds to store the last batches when the operator ends."""
 
 DROPPED = "EventsDropped"
+
+Batch = tuple[Event, ...]
 
 
 class EventStore(Protocol):
@@ -64,8 +71,8 @@ class EventRecorder:
     """Number of rounds begun. A round takes all waiting events, and stores or drops them."""
     _ended: int = 0
     """Number of rounds ended."""
-    _left: tuple[Event, ...] = ()
-    """Events of the present round that are not stored yet."""
+    _left: deque[Batch] = field(default_factory=deque[Batch])
+    """Batches of the present round that are neither stored nor dropped yet, oldest first."""
 
     def record(self, *events: Event) -> None:
         """Accept these events. Never waits, never raises."""
@@ -82,6 +89,11 @@ class EventRecorder:
         awaited = self._begun + bool(self.buffer)
         while self._ended < awaited:
             await self._round_ended.wait()
+
+    def forget_others(self, apis: Collection[str]) -> None:
+        """Forget the counts of dropped events of all APIs but these."""
+        for api in self.board.dropped_events.keys() - apis:
+            del self.board.dropped_events[api]
 
     async def run(self) -> None:
         """Store events until cancelled, and then the remaining ones, for at most ``LAST_WRITE`` seconds."""
@@ -106,35 +118,46 @@ class EventRecorder:
     def _begin_round(self) -> None:
         self._report_dropped()  # before the buffer is taken, so that the report is part of this round
         self._waiting.clear()
-        self._left = self.buffer.take()
+        events = self.buffer.take()
+        self._left.extend(events[at : at + AT_ONCE] for at in range(0, len(events), AT_ONCE))
         self._begun += 1
 
     async def _write_round(self) -> None:
+        """Store all batches. Split the first ones that fail, since the fault may be that of one event."""
+        failures = 0
         while self._left:
-            batch = self._left[:AT_ONCE]
-            if not await self._stores(batch):
-                break
-            self._left = self._left[len(batch) :]
+            batch = self._left[0]
+            stored = await self._stores(batch, 1 if failures else TRIES)
+            self._left.popleft()
+            if stored:
+                continue
+            failures += 1
+            if len(batch) > 1 and failures <= SPLITS:
+                half = len(batch) // 2
+                self._left.extendleft((batch[half:], batch[:half]))
+            else:
+                self._drop(batch)
 
     def _end_round(self) -> None:
-        self._drop(self._left)
-        self._left = ()
         self._ended = self._begun
         self._round_ended.set()
         self._round_ended = asyncio.Event()
 
-    async def _stores(self, batch: tuple[Event, ...]) -> bool:
-        """Store these events, with retries. Returns False if all attempts failed.
+    async def _stores(self, batch: Batch, attempts: int) -> bool:
+        """Store these events. Returns False if all attempts failed.
 
         Only one attempt is made once the recorder is closing.
         """
-        for tries in range(1 if self._closing.is_set() else TRIES):
+        for attempt in range(attempts):
+            if attempt and self._closing.is_set():
+                break
+            if attempt:
+                await self._unless_closing(self.clock.sleep(RETRY.delay(attempt - 1)))
             try:
                 stored = await self.store.record(*map(self._stored.named, batch))
             except Exception as error:  # losing events is better than ending the operator
-                if not tries:
+                if attempts > 1 and not attempt:  # once in a round
                     log.warning("%d events are not stored yet: %s", len(batch), error, exc_info=True)
-                await self._unless_closing(self.clock.sleep(RETRY.delay(tries)))
             else:
                 self._stored.remember(stored)
                 self.board.event_signals.notify(*{event.api for event in stored})
@@ -172,5 +195,5 @@ class EventRecorder:
         finally:
             writing.cancel()
             await asyncio.wait([writing], timeout=1)
-            if lost := len(self._left) + len(self.buffer):
+            if lost := sum(map(len, self._left)) + len(self.buffer):
                 log.warning("%d events were dropped: the operator has ended", lost)

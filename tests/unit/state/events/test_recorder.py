@@ -29,6 +29,9 @@ class Disk(MemoryStore):
     """It may be full, and it may be slow."""
 
     full: bool = False
+    refuses: frozenset[str] = frozenset()
+    """Messages of events that it cannot store."""
+    attempts: int = 0
     free: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -38,6 +41,9 @@ class Disk(MemoryStore):
     async def record(self, *events: Event) -> tuple[Event, ...]:
         self.begun.set()
         await self.free.wait()
+        self.attempts += 1
+        if any(event.message in self.refuses for event in events):
+            raise ValueError("what cannot be stored is among them")
         if self.full:
             raise StorageFull("the disk is full")
         return await super(Disk, self).record(*events)
@@ -168,6 +174,46 @@ async def test_what_cannot_be_stored_is_dropped_counted_and_reported(
         at.record("e")
         await at.clock.advance(EVERY)
         assert (await at.stored())[-1] == ("e", 1)
+
+
+async def test_only_the_events_at_fault_are_dropped() -> None:
+    async with stage() as at:
+        at.disk.refuses = frozenset({"7", "130"})
+        messages = [str(number) for number in range(3 * AT_ONCE)]
+        at.record(*messages)
+        await at.clock.advance(NOTHING_LEFT_AFTER)
+        kept = [message for message, _ in await at.stored() if message in messages]
+        assert kept == [message for message in messages if message not in at.disk.refuses]
+        assert at.board.dropped_events == {"iris": 2}
+
+
+async def test_a_batch_that_cannot_be_stored_does_not_take_the_others_with_it() -> None:
+    async with stage() as at:
+        messages = [str(number) for number in range(3 * AT_ONCE)]
+        at.disk.refuses = frozenset(messages[:AT_ONCE])
+        at.record(*messages)
+        await at.clock.advance(NOTHING_LEFT_AFTER)
+        assert [message for message, _ in await at.stored()][: 2 * AT_ONCE] == messages[AT_ONCE:]
+        assert at.board.dropped_events == {"iris": AT_ONCE}
+
+
+async def test_a_store_that_stores_nothing_is_tried_a_limited_number_of_times() -> None:
+    async with stage() as at:
+        at.disk.full = True
+        at.record(*map(str, range(10 * AT_ONCE)))
+        await at.clock.advance(EVERY + 4)
+        assert at.board.dropped_events == {"iris": 10 * AT_ONCE}
+        assert at.disk.attempts < 70
+
+
+async def test_what_is_deleted_is_forgotten() -> None:
+    async with stage() as at:
+        at.disk.full = True
+        at.record("a")
+        at.record("b", api="other")
+        await at.clock.advance(NOTHING_LEFT_AFTER)
+        at.recorder.forget_others({"other"})
+        assert at.board.dropped_events == {"other": 1}
 
 
 async def test_a_fault_of_the_store_is_no_fault_of_a_writer(monkeypatch: pytest.MonkeyPatch) -> None:
