@@ -122,6 +122,8 @@ class Reason(StrEnum):
     SUPERVISOR_DIED = "SupervisorDied"
     UNSCHEDULABLE = "Unschedulable"
     """Request for more than the machine has."""
+    ORDER = "OrderUnreadable"
+    """READY, but the operator could not start it again."""
     CAPACITY = "WaitingForCapacity"
     """PENDING until other replicas release capacity."""
 

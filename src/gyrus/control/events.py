@@ -47,6 +47,8 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
         case Phase.READY if before is None or before.phase is not Phase.READY:
             cold = f"; it started cold: {status.cold_because}" if status.cold_because else ""
             yield NORMAL, "ReplicaReady", f"Replica {status.id} is ready{cold}"
+        case Phase.READY if status.reason is Reason.ORDER:
+            yield WARNING, str(status.reason), f"Replica {status.id}: {status.message}"
         case Phase.FAILED | Phase.BACKOFF | Phase.UNREADY:
             yield WARNING, str(status.reason or "ReplicaFailed"), f"Replica {status.id}: {status.message}"
         case Phase.PENDING if status.reason is Reason.CAPACITY:

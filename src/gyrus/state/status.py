@@ -211,7 +211,7 @@ def message_of(api: Api, status: Status, observation: ApiObservation) -> str:
         case Status.LIVE if fallen_back:
             return f"{_first_line(api.message)} Revision {api.target.revision} goes on serving."
         case Status.LIVE:
-            return ""
+            return _warning(replicas)
         case Status.DEGRADED if not api.replicas and observation.scaling:
             waiting = _held(observation.held)
             return f"{waiting} for a replica, but there is no capacity: {observation.scaling.message}"
@@ -219,6 +219,12 @@ def message_of(api: Api, status: Status, observation: ApiObservation) -> str:
             return _waking(observation.held, what_happens(api, replicas))
         case _:
             return what_happens(api, replicas)
+
+
+def _warning(replicas: Sequence[Replica]) -> str:
+    """Return the fault of a replica that answers requests, but could not be started again; empty if none."""
+    faulty = (each for each in replicas if each.status.reason is Reason.ORDER)
+    return next((f"Replica {each.id}: {each.status.message}" for each in faulty), "")
 
 
 def _idle(api: Api, observation: ApiObservation) -> str:

@@ -163,6 +163,11 @@ class TestMessage:
         assert shown.status is Status.DEGRADED
         assert shown.message == "The gateway does not run: Envoy is not installed."
 
+    def test_a_live_api_names_a_replica_that_could_not_be_started_again(self) -> None:
+        faulty = replica(reason=Reason.ORDER, message="it cannot be started again")
+        shown, message = seen(LIVE, faulty)
+        assert (shown, message) == (Status.LIVE, f"Replica {faulty.id}: it cannot be started again")
+
     @pytest.mark.parametrize("api", [CREATING, LIVE, UPDATING, FAILED, replace(LIVE, replicas=0)])
     def test_one_that_cannot_be_read_has_failed(self, api: Api) -> None:
         revision = unreadable(api.target.revision)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from gyrus.backends.local import rebuilt_orders
 from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, Unreadable
 from gyrus.backends.local.replica import Found
 from gyrus.backends.local.supervisor_process import SupervisorProcess, find_supervisors, kill_leftovers
@@ -33,16 +34,38 @@ def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> It
     for folder in folders:
         pid = supervisors.get(str(folder.config_file))
         supervisor = SupervisorProcess(pid, folder.config_file) if pid is not None else None
+        fault = ""
         try:
             order = folder.order()
         except Unreadable as error:
-            log.warning("Removing a replica without a readable order: %s", error)
+            order, fault = _rebuilt(folder, supervisor, error), str(error)
+        if order:
+            yield Adopted(order=order, folder=folder, found=_found(folder, order, supervisor, fault))
+        else:
             _discard(folder, supervisor)
-            continue
-        yield Adopted(order=order, folder=folder, found=_found(folder, order, supervisor))
 
 
-def _found(folder: ReplicaFolder, order: ReplicaOrder, supervisor: SupervisorProcess | None) -> Found:
+def _rebuilt(
+    folder: ReplicaFolder, supervisor: SupervisorProcess | None, error: Unreadable
+) -> ReplicaOrder | None:
+    """Return an order in place of one that cannot be read. Returns None if the replica must be removed."""
+    if supervisor is None and not rebuilt_orders.runs_once(folder):
+        log.warning("Removing replica %s, which does not run: %s; another replaces it", folder.id, error)
+        return None
+    order = rebuilt_orders.rebuild(folder)
+    if order is None:
+        log.error("Ending replica %s: %s, nor can its other files; another replaces it", folder.id, error)
+    elif supervisor:
+        remedy = f"replace it with gyrus refresh {order.api}"
+        log.warning("Replica %s runs, but cannot be started again: %s; %s", folder.id, error, remedy)
+    else:
+        log.warning("Replica %s has run, and must not run again: %s", folder.id, error)
+    return order
+
+
+def _found(
+    folder: ReplicaFolder, order: ReplicaOrder, supervisor: SupervisorProcess | None, fault: str
+) -> Found:
     status = folder.status()
     launch = folder.launch()
     reported = status if status and _holds_still(status, order, supervisor) else None
@@ -53,6 +76,7 @@ def _found(folder: ReplicaFolder, order: ReplicaOrder, supervisor: SupervisorPro
         stop=folder.stop(),
         ordered_at=folder.ordered_at(),
         holds=launch is not None and not (reported and reported.phase in FINAL),
+        fault=fault,
     )
 
 

@@ -52,7 +52,7 @@ class StopRecord:
 
 
 class Unreadable(Exception):
-    """A folder whose order is missing, or of an unknown version."""
+    """An order that is damaged, or of an unknown version. The message is a clause that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,18 @@ class ReplicaFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._write("order.json", order)
 
-    def order(self) -> ReplicaOrder:
-        """Read the order, in its first format too. Raises Unreadable."""
+    def order(self) -> ReplicaOrder | None:
+        """Read the order, in its first format too. Returns None if there is none. Raises Unreadable."""
+        file = self.path / "order.json"
         try:
-            document: dict[str, Any] = msgspec.json.decode((self.path / "order.json").read_bytes())
+            document: dict[str, Any] = msgspec.json.decode(file.read_bytes())
             if earlier_orders.is_earlier(document):
                 return earlier_orders.read_earlier(document)
             return msgspec.convert(document, ReplicaOrder)
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise Unreadable(f"{self.path}: {error}") from error
+            raise Unreadable(f"its order {file} cannot be read ({error})") from error
 
     def ordered_at(self) -> float | None:
         """Return the time of the order, in seconds since the epoch. Returns None if there is no order."""

@@ -22,6 +22,7 @@ class ObservedStatus:
         self._ordered_at = ordered_at
         self._changed = changed
         self._draining = False
+        self._warning = ""
         self._value = self._blank(Phase.PENDING, "accepted")
 
     @property
@@ -62,7 +63,15 @@ class ObservedStatus:
         self._draining = True
         self._observe(self._value)
 
+    def warn(self, fault: str) -> None:
+        """Show from now on that the replica could not be started again, as long as it is ready."""
+        remedy = f"replace it with gyrus refresh {self._order.api}"
+        self._warning = f"it cannot be started again: {fault}; {remedy}"
+        self._observe(self._value)
+
     def _observe(self, status: ReplicaStatus) -> None:
+        if self._warning and status.phase is Phase.READY:
+            status = replace(status, reason=Reason.ORDER, message=self._warning)
         if self._draining:
             status = replace(status, phase=Phase.DRAINING, reason=None, endpoints=(), retry_at=None)
         if status != self._value:

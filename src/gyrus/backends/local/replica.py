@@ -54,6 +54,8 @@ class Found:
     """Seconds since the epoch at the order. None means now."""
     holds: bool = False
     """True if it has a share of the machine."""
+    fault: str = ""
+    """A clause: the reason why it could not be started again. Empty if it could."""
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -86,6 +88,7 @@ class LocalReplica:
         self._launched_before = found.launch is not None
         self._failures = 0
         self._supervisor = found.supervisor
+        self._fault = found.fault
         self._status = ObservedStatus(order, self._ordered_at, found.launch or LaunchRecord(), changed)
         self._termination = Termination(folder)
         self._launcher = Launcher(order, folder, services.home, fork_servers, self._status)
@@ -129,6 +132,8 @@ class LocalReplica:
 
     async def run(self) -> None:
         """Run it until it has been stopped and is gone. Cancelling leaves it as it is."""
+        if self._fault:  # not before, so that control observes a change, which is an event
+            self._status.warn(self._fault)
         await run_until(self._termination.begun, self._live())
         await self._termination.begun.wait()
         await self._terminator.end(self._supervisor)
@@ -236,9 +241,10 @@ class LocalReplica:
     def _fail_unseen(self, how: str = "its supervisor died") -> None:
         """Fail a replica that must not run again, because it may have done its work or a part of it."""
         self._services.placement.release(self.order.id)
-        self._status.report(
-            Phase.FAILED, f"{how} before it reported how the replica ended", Reason.SUPERVISOR_DIED
-        )
+        message = f"{how} before it reported how the replica ended"
+        if self._fault:
+            message = f"{how}, and it cannot be started again: {self._fault}"
+        self._status.report(Phase.FAILED, message, Reason.SUPERVISOR_DIED)
 
     def _now(self) -> float:
         return self._services.clock.now().timestamp()

@@ -200,6 +200,70 @@ async def test_a_folder_that_was_removed_by_half_stays_dead(world: LocalWorld) -
     await looked(lambda: not members(group))
 
 
+@pytest.mark.parametrize("content", [b"", b"{"])
+async def test_a_damaged_order_ends_no_healthy_replica(
+    world: LocalWorld, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID))
+        before = await ready(first)
+    damaged = world.home.replicas / ID / "order.json"
+    damaged.write_bytes(content)
+    second = world.backend()
+    await second.adopt()
+    found = second.observe("iris")[ID]
+    assert (found.generation, found.status) == (1, before)
+    assert f"its order {damaged} cannot be read" in caplog.text
+    assert "replace it with gyrus refresh iris" in caplog.text
+    async with running(second):
+        await until(second, lambda: second.observe("iris")[ID].status.reason is Reason.ORDER)
+        shown = second.observe("iris")[ID].status
+        assert (shown.phase, shown.endpoints) == (Phase.READY, before.endpoints)
+        assert leader(shown) == leader(before)
+
+
+async def test_a_replica_with_a_damaged_order_fails_when_it_ends(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(order(ID))
+        group = leader(await ready(first))
+    (world.home.replicas / ID / "order.json").write_text("{")
+    second = world.backend()
+    async with running(second):
+        os.kill(group, signal.SIGKILL)
+        failed = (await observed(second, ID, Phase.FAILED)).status
+        assert failed.reason is Reason.SUPERVISOR_DIED
+        assert "cannot be started again: its order" in failed.message
+        assert not second.capacity().replicas
+
+
+async def test_a_damaged_order_of_one_that_does_not_run_is_removed(
+    world: LocalWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = ReplicaFolder(world.home.replicas / ID)
+    folder.create(order(ID))
+    (folder.path / "order.json").write_text("{")
+    second = world.backend()
+    await second.adopt()
+    assert not all_of(second)
+    assert not folder.path.exists()
+    assert f"Removing replica {ID}, which does not run: its order" in caplog.text
+
+
+async def test_one_that_runs_once_does_not_run_again_after_its_order_is_damaged(world: LocalWorld) -> None:
+    first = world.backend()
+    async with running(first):
+        await first.start(running_once(ID, "python", "-c", "print('runs', flush=True)"))
+        await observed(first, ID, Phase.SUCCEEDED)
+    (world.home.replicas / ID / "order.json").write_text("{")
+    second = world.backend()
+    async with running(second):
+        await observed(second, ID, Phase.SUCCEEDED)
+    log = world.home.replica_logs / "iris" / ID / "replica.log"
+    assert log.read_text().count('"message":"runs"') == 1
+
+
 WAITING = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)"
 
 

@@ -89,5 +89,6 @@ def test_an_order_of_a_later_version_is_read_without_what_is_unknown(tmp_path: P
     del document["workload"]["grace"], document["workload"]["restart"]
     (tmp_path / "order.json").write_text(json.dumps(document))
     again = folder.order()
+    assert again
     assert again.workload.code == made.workload.code
     assert again.workload.grace == Workload(code=Code()).grace
