@@ -16,7 +16,7 @@ from gyrus.contract.workload import Code, ComputeResources, Workload, WorkloadEn
 
 
 def rebuild(folder: ReplicaFolder) -> ReplicaOrder | None:
-    """Return the order of a replica that was launched. Returns None if its files do not tell what it is."""
+    """Return the order of a replica that was launched. Returns None if its files do not show what it is."""
     config = folder.config()
     known = config or folder.status()
     generation = _generation(folder.id)
