@@ -91,13 +91,13 @@ def test_a_shortage_is_a_warning() -> None:
     assert event.message == "No capacity for more replicas: desired 7, set to 4: there is room for 4 only"
 
 
-def test_a_replica_that_could_not_be_started_again_is_told_once() -> None:
+def test_a_replica_that_could_not_be_started_again_is_reported_once() -> None:
     faulty = replica("r", reason=Reason.ORDER, message="it cannot be started again")
-    assert told(replica("r"), faulty, faulty) == [
+    assert reported(replica("r"), faulty, faulty) == [
         ("warning", "OrderUnreadable", "Replica r: it cannot be started again")
     ]
 
 
-def test_an_end_by_itself_is_told() -> None:
-    [(kind, reason, _)] = told(replica("r"), replica("r", phase=Phase.SUCCEEDED))
+def test_an_end_by_itself_is_reported() -> None:
+    [(kind, reason, _)] = reported(replica("r"), replica("r", phase=Phase.SUCCEEDED))
     assert (kind, reason) == ("normal", "ReplicaSucceeded")
