@@ -200,7 +200,7 @@ async def test_request_leaves_with_its_client(
             20.0,
             503,
             "no-replica",
-            "has no replica, and none can start: ImportError: no module.",
+            "API refused is failed: ImportError: no module. `gyrus describe refused`",
         ),
         (
             {"longest_queue": 0, "slots": 0},
@@ -318,7 +318,7 @@ async def test_what_is_held_when_everything_ends_is_refused(stage: Stage, client
         for answered in (await asked, await client.get(url)):
             assert answered.status_code == 503
             assert answered.headers["retry-after"] == "1"
-            assert "is being stopped" in answered.json()["detail"]
+            assert "The platform of API ending is shutting down." in answered.json()["detail"]
 
 
 SLEEPER = """

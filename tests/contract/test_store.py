@@ -397,7 +397,13 @@ class TestRollback:
 
     async def test_with_nothing_before(self, store: Store) -> None:
         await go_live(store, spec())
-        with pytest.raises(Conflict, match="nothing to roll back to"):
+        with pytest.raises(Conflict, match="nothing to roll back to: no revision but 1 has ever been live"):
+            await store.rollback("iris", None, at(3))
+
+    async def test_of_what_was_never_live(self, store: Store) -> None:
+        [change] = await store.deploy([spec()], None, START)
+        await store.finish(change.api, Outcome.FAILED, "broken", at(1))
+        with pytest.raises(Conflict, match="nothing to roll back to: no revision has ever been live"):
             await store.rollback("iris", None, at(3))
 
     async def test_of_nothing(self, store: Store) -> None:

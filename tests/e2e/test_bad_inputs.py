@@ -106,14 +106,20 @@ def test_a_faulty_specification(served: Platform, project: Project, text: str, r
 
 def test_a_folder_without_a_specification(served: Platform, project: Project) -> None:
     project.folder.mkdir()
-    reported = faults(f"{project.folder}/gyrus.yaml: there is no such file; gyrus init makes one")
+    reported = (
+        f"error: The folder {project.folder} has no gyrus.yaml.\n"
+        f"  Write a project with: gyrus init {project.folder}\n"
+    )
     assert refusal(served, project.folder) == reported
     (project.folder / "handler.py").write_text(ECHO)
     assert refusal(served, project.folder) == reported
 
 
 def test_a_path_that_is_not_there(served: Platform, tmp_path: Path) -> None:
-    reported = faults(f"{tmp_path}/flats: there is no such file; gyrus init makes one")
+    reported = (
+        f"error: There is no file or folder {tmp_path}/flats.\n"
+        f"  Write a new project with: gyrus init {tmp_path}/flats\n"
+    )
     assert refusal(served, tmp_path / "flats") == reported
 
 

@@ -92,6 +92,17 @@ def test_a_port_that_is_taken(tmp_path: Path, option: str, component: str) -> No
     assert unused.remains() == []
 
 
+@pytest.mark.parametrize(("option", "part"), [("--gateway-port", "gateway"), ("--operator-port", "operator")])
+def test_a_port_that_another_home_has(served: Platform, tmp_path: Path, option: str, part: str) -> None:
+    unused = at(tmp_path / "home")
+    ports = {"--gateway-port": unused.gateway_port, "--operator-port": unused.operator_port}
+    taken = served.gateway_port if part == "gateway" else served.operator_port
+    arguments = [str(word) for pair in (ports | {option: taken}).items() for word in pair]
+    reported, home = unused.failure("up", *arguments), served.home.root
+    assert f"The {part} cannot listen on 127.0.0.1:{taken}: the platform in {home} has the port" in reported
+    assert f"(GYRUS_HOME={home} gyrus down), or choose another port with {option}." in reported
+
+
 def test_one_port_for_both(tmp_path: Path) -> None:
     reported = at(tmp_path / "home").failure(
         "up", "--gateway-port", "9000", "--operator-port", "9000", code=2

@@ -77,7 +77,7 @@ class DefaultPolicy(Policy):
         stable = self._stable.follow(sample.now, seen.steady)
         demand = self._burst.follow(sample, seen.need, seen.panic, seen.load)
         wanted = max(whole(seen.average), demand.wanted)
-        recommendation = self._bounded(sample, self._joined(stable, demand, wanted))
+        recommendation = self._bounded(sample, self._joined(stable, demand, wanted), wanted)
         kept = recommendation.replicas == wanted
         return Decision(
             at=sample.now,
@@ -134,8 +134,11 @@ class DefaultPolicy(Policy):
         because = f"the average of {window} counts a burst up to {self._settings.panic_threshold:g} times"
         return Recommendation(higher.replicas, "panic_threshold", f"{because} the stable {stable.replicas}")
 
-    def _bounded(self, sample: Sample, recommendation: Recommendation) -> Recommendation:
+    def _bounded(self, sample: Sample, recommendation: Recommendation, wanted: int) -> Recommendation:
         """Apply the limits that hold for any traffic. Each rule overrides those before it.
+
+        A minimum or maximum is the reason even where an earlier rule gives the same number, because that
+        number stays when the earlier rule's effect ends.
 
         The minima override the capacity: required replicas are requested even without capacity, and wait in
         the machine's queue.
@@ -146,10 +149,14 @@ class DefaultPolicy(Policy):
             recommendation = recommendation.at_most(
                 sample.capacity, "capacity", f"there is capacity for {sample.capacity} only"
             )
-        recommendation = recommendation.at_least(least, "min_replicas", f"min_replicas is {least}")
+        recommendation = recommendation.bounded_below(
+            least, wanted, "min_replicas", f"min_replicas is {least}"
+        )
         if turn := self._schedule.at(sample.now):
-            recommendation = recommendation.at_least(turn.line.min_replicas, "schedule", str(turn))
-        return recommendation.at_most(most, "max_replicas", f"max_replicas is {most}")
+            recommendation = recommendation.bounded_below(
+                turn.line.min_replicas, wanted, "schedule", str(turn)
+            )
+        return recommendation.bounded_above(most, wanted, "max_replicas", f"max_replicas is {most}")
 
     def _awake(self, sample: Sample, recommendation: Recommendation) -> Recommendation:
         """Keep a replica while requests are in flight, and until none was for the whole period."""

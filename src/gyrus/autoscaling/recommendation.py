@@ -22,6 +22,24 @@ class Recommendation:
     def at_most(self, most: int, rule: str, because: str) -> Recommendation:
         return Recommendation(most, rule, because) if self.replicas > most else self
 
+    def bounded_below(self, least: int, wanted: int, rule: str, because: str) -> Recommendation:
+        """Return at least ``least``, and name this rule if it alone keeps the number above ``wanted``.
+
+        >>> Recommendation(2, "downscale").bounded_below(2, 0, "min_replicas", "").rule
+        'min_replicas'
+        """
+        decides = self.replicas == least > wanted
+        return Recommendation(least, rule, because) if decides else self.at_least(least, rule, because)
+
+    def bounded_above(self, most: int, wanted: int, rule: str, because: str) -> Recommendation:
+        """Return at most ``most``, and name this rule if it alone keeps the number below ``wanted``.
+
+        >>> Recommendation(4, "upscale").bounded_above(4, 9, "max_replicas", "").rule
+        'max_replicas'
+        """
+        decides = self.replicas == most < wanted
+        return Recommendation(most, rule, because) if decides else self.at_most(most, rule, because)
+
 
 def whole(replicas: float) -> int:
     """Round up to whole replicas.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,8 @@ from gyrus.cli.output import (
 from gyrus.cli.replicas import doing
 from gyrus.contract.operator import (
     ApiDescription,
+    ApiView,
+    Cause,
     EventView,
     ForkServerView,
     PoolView,
@@ -34,8 +36,9 @@ from gyrus.contract.operator import (
 from gyrus.contract.replica import FAILING
 
 REPLICA_HEADERS = ("REPLICA", "REVISION", "PHASE", "RESTARTS", "AGE", "")
+REPLICA_IDS = "Ids are NAME-GENERATION-RANDOM. Every deploy, rollback and refresh begins a new generation."
 POOL_HEADERS = ("REVISION", "GENERATION", "SHARE", "IN FLIGHT", "REQUESTS", "5XX", "P50", "P95", "P99")
-EVENT_HEADERS = ("AGE", "REASON", "REPLICA", "")
+EVENT_HEADERS = ("FIRST", "LAST", "COUNT", "REASON", "REPLICA", "")
 
 
 def described(description: ApiDescription, now: float | None = None) -> str:
@@ -60,7 +63,7 @@ def _summary(description: ApiDescription) -> str:
     counts = api.replicas
     since = f"updated {age(api.updated_at)} ago, first deployed {age(api.created_at)} ago"
     lines = {
-        "status": status_styled(api.status) + (f": {first_line(api.message)}" if api.message else ""),
+        "status": _status(api),
         "endpoint": api.endpoint,
         "revision": f"{api.revision}, {since}",
         "replicas": f"{counts.ready} ready of {counts.requested}, {counts.up_to_date} up to date",
@@ -71,8 +74,18 @@ def _summary(description: ApiDescription) -> str:
     return "\n".join([title, *(f"  {key:<10} {text}" for key, text in lines.items())])
 
 
+def _status(api: ApiView) -> str:
+    """Return the status with its reason, whose first word may be the status already."""
+    reason = first_line(api.message)
+    first, _, rest = reason.partition(": ")
+    if first.lower() == api.status:
+        reason = rest
+    return status_styled(api.status) + (f": {reason}" if reason else "")
+
+
 def _rollout(rollout: RolloutView) -> str:
-    text = f"{rollout.cause} of revision {rollout.revision}: {outcome_styled(rollout.outcome)}"
+    of = "to" if rollout.cause is Cause.ROLLBACK else "of"
+    text = f"{rollout.cause} {of} revision {rollout.revision}: {outcome_styled(rollout.outcome)}"
     began = f", started {age(rollout.started_at)} ago"
     return text + began + (f"\n{indented(rollout.message, 13)}" if rollout.message else "")
 
@@ -80,7 +93,8 @@ def _rollout(rollout: RolloutView) -> str:
 def _replicas(replicas: tuple[ReplicaView, ...], now: float | None) -> str:
     if not replicas:
         return ""
-    return table(REPLICA_HEADERS, [_replica(replica, now) for replica in replicas])
+    rows = table(REPLICA_HEADERS, [_replica(replica, now) for replica in replicas])
+    return f"{rows}\n{dim(REPLICA_IDS)}"
 
 
 def _replica(replica: ReplicaView, now: float | None) -> tuple[str, ...]:
@@ -152,15 +166,29 @@ def _fork_server(fork_server: ForkServerView) -> str:
 
 
 def _traffic(traffic: TrafficView, pools: tuple[PoolView, ...]) -> str:
-    """Return the traffic of all revisions together, then of each that has replicas."""
+    """Return the traffic of all generations together, then of each that is routed, and of the others."""
     if not traffic.requests:
         return ""
     requests = "request" if traffic.requests == 1 else "requests"
     codes = ", ".join(f"{code} {count}" for code, count in sorted(traffic.by_code.items()))
     quantiles = {"p50": traffic.p50, "p95": traffic.p95, "p99": traffic.p99}
     times = ", ".join(f"{name} {value:.1f} ms" for name, value in quantiles.items() if value is not None)
-    by_revision = table(POOL_HEADERS, [_pool(pool) for pool in pools]) if pools else ""
-    return "\n".join(text for text in (f"{traffic.requests} {requests}: {codes}", times, by_revision) if text)
+    rows = [*map(_pool, pools), *_earlier(traffic, pools)] if pools else []
+    by_generation = table(POOL_HEADERS, rows) if rows else ""
+    total = f"{traffic.requests} {requests}: {codes}"
+    return "\n".join(text for text in (total, times, by_generation) if text)
+
+
+def _earlier(traffic: TrafficView, pools: tuple[PoolView, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the row of the generations that are gone, so that the rows add up to the total."""
+    requests = traffic.requests - sum(pool.traffic.requests for pool in pools)
+    failed = _failed(traffic) - sum(_failed(pool.traffic) for pool in pools)
+    if requests > 0:
+        yield "earlier", "-", "-", "-", str(requests), str(max(0, failed)), "-", "-", "-"
+
+
+def _failed(traffic: TrafficView) -> int:
+    return traffic.by_code.get("5xx", 0)
 
 
 def _pool(pool: PoolView) -> tuple[str, ...]:
@@ -172,17 +200,28 @@ def _pool(pool: PoolView) -> tuple[str, ...]:
         f"{pool.share:.0%}",
         str(pool.in_flight),
         str(traffic.requests),
-        str(traffic.by_code.get("5xx", 0)),
+        str(_failed(traffic)),
         *("-" if value is None else f"{value:.1f} ms" for value in times),
     )
 
 
 def _events(events: tuple[EventView, ...]) -> str:
-    return table(EVENT_HEADERS, [event_row(event) for event in events]) if events else ""
+    return events_table(events) if events else ""
 
 
-def event_row(event: EventView) -> tuple[str, ...]:
-    return _age(event), _reason(event), event.replica or "-", first_line(event.message)
+def events_table(events: Iterable[EventView]) -> str:
+    """Return a table in the order of first occurrences, so that a repeated event keeps its place."""
+    ordered = sorted(events, key=_began)  # stable: events of one moment stay in the order of their ids
+    return table(EVENT_HEADERS, [_event_row(event) for event in ordered])
+
+
+def _event_row(event: EventView) -> tuple[str, ...]:
+    times = age(event.first_time or event.time), age(event.time), str(event.count)
+    return *times, _reason(event), event.replica or "-", first_line(event.message)
+
+
+def _began(event: EventView) -> datetime:
+    return datetime.fromisoformat(event.first_time or event.time)
 
 
 def event_line(event: EventView) -> str:
@@ -190,14 +229,6 @@ def event_line(event: EventView) -> str:
     moment = datetime.fromisoformat(event.time).astimezone()
     times = f" ×{event.count}" if event.count > 1 else ""
     return f"{dim(f'{moment:%H:%M:%S}')} {_reason(event)}{times} {first_line(event.message)}"
-
-
-def _age(event: EventView) -> str:
-    """``5s``, or ``5s (×3 in 10m)`` where it has happened several times."""
-    if event.count == 1:
-        return age(event.time)
-    span = f" in {age(event.first_time)}" if event.first_time else ""
-    return f"{age(event.time)} (×{event.count}{span})"
 
 
 def _reason(event: EventView) -> str:

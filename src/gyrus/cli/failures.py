@@ -23,7 +23,7 @@ from gyrus.cli.session import CliSession
 from gyrus.cli.suggestions import nearest
 
 if TYPE_CHECKING:
-    from gyrus.client.errors import RolloutFailed
+    from gyrus.client.errors import OperatorUnreachable, RolloutFailed
     from gyrus.spec.faults import SpecError
 
 INTERRUPTED = 130
@@ -104,11 +104,24 @@ def _client_failure(fault: BaseException, session: CliSession) -> CommandFailure
         return CommandFailure(fault.message + _nearest_api(fault.name, session))
     if isinstance(fault, errors.UnknownEnvironment):
         return WrongInput(fault.message + nearest(fault.name, fault.known), remedy=fault.remedy)
+    if isinstance(fault, errors.OperatorUnreachable):
+        return unreachable(fault, session)
     if isinstance(fault, errors.Invalid):
         return WrongInput(fault.problem.title + ".", details=fault.message)
     if isinstance(fault, errors.RolloutFailed):
         return rollout_failure(fault)
     return CommandFailure(fault.message, remedy=fault.remedy)
+
+
+def unreachable(fault: OperatorUnreachable, session: CliSession) -> CommandFailure:
+    """Describe an operator that does not answer; of this machine's, also what still runs."""
+    from gyrus.client.environments import LOCAL
+
+    if session.chosen() != LOCAL:
+        return CommandFailure(fault.message, remedy=fault.remedy)
+    from gyrus.cli.silence import explained
+
+    return explained(session.home, fault)
 
 
 def _nearest_api(name: str, session: CliSession) -> str:
@@ -140,14 +153,26 @@ def _project_failure(fault: BaseException) -> CommandFailure | None:
     from gyrus.spec.faults import SpecError
 
     if isinstance(fault, SpecError):
-        return WrongInput(f"The specification has {count_faults(fault)}.", details=str(fault))
+        return specification_failure(fault, "The specification")
     if isinstance(fault, FolderRefused):
         return WrongInput(str(fault))
     return CommandFailure(str(fault)) if isinstance(fault, PackagingError) else None
 
 
-def count_faults(error: SpecError) -> str:
-    return "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+def specification_failure(error: SpecError, what: str) -> WrongInput:
+    """Describe the faults of a specification, or why there is none."""
+    from gyrus.spec.faults import NoSpecification
+
+    if isinstance(error, NoSpecification):
+        [fault] = error.faults
+        return WrongInput(_sentence(fault.message), remedy=_sentence(fault.remedy))
+    count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+    return WrongInput(f"{what} has {count}.", details=str(error))
+
+
+def _sentence(clause: str) -> str:
+    begun = clause[:1].upper() + clause[1:]
+    return begun if begun.endswith("?") or ": gyrus " in begun else f"{begun}."
 
 
 def _bug(fault: BaseException) -> CommandFailure:

@@ -173,9 +173,14 @@ def has_leftovers(home: Home) -> bool:
 
     Their command lines name files of this home.
     """
+    return mentioned_by_process(home.root)
+
+
+def mentioned_by_process(folder: Path) -> bool:
+    """Return whether the command line of any process names a file of this folder."""
     import psutil
 
-    inside = str(home.root) + os.sep
+    inside = str(folder) + os.sep
     lines = (process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"]))
     return any(inside in word for line in lines for word in line)
 

@@ -115,5 +115,14 @@ def duration(seconds: float) -> str:
     return f"{left // 86400}d"
 
 
+def counted(number: int, noun: str) -> str:
+    """Format a number of things.
+
+    >>> counted(1, "request"), counted(2000, "request")
+    ('1 request', '2,000 requests')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def indented(text: str, by: int = 2) -> str:
     return "\n".join(" " * by + line if line else "" for line in text.splitlines())

@@ -99,11 +99,21 @@ class PlainDisplay:
         self._last: dict[str, str] = {}
 
     def update(self, progress: RolloutProgress) -> None:
-        for replica in worth_showing(progress):
+        for replica in sorted(worth_showing(progress), key=_place):
             what = doing(replica)
             if self._last.get(replica.status.id) != what:
                 self._last[replica.status.id] = what
                 print_note(f"{progress.name}: {replica.status.id}: {what}")
+
+
+def _place(replica: ReplicaView) -> int:
+    """Return the place of a replica's line among changes that were reported together.
+
+    An old replica drains because a new one is ready, and another new one starts because an old one drains.
+    """
+    if replica.status.phase is Phase.READY and replica.routed:
+        return 0
+    return 1 if replica.status.phase is Phase.DRAINING else 2
 
 
 class LiveDisplay:

@@ -90,7 +90,10 @@ def global_options() -> list[click.Parameter]:
 
 def api_name(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Add the NAME argument; the shell completes it with the names of the APIs."""
-    return click.argument("name", metavar="NAME", shell_complete=_complete_api, **options)
+    metavar = "NAME" if options.get("required", True) else "[NAME]"
+    if options.get("nargs") == -1:
+        metavar += "..."
+    return click.argument("name", metavar=metavar, shell_complete=_complete_api, **options)
 
 
 def _set_environment(context: click.Context, _: click.Parameter, value: str | None) -> None:

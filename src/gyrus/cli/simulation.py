@@ -9,7 +9,7 @@ from pathlib import Path
 from gyrus.cli.drawing import check_drawable, draw
 from gyrus.cli.failures import WrongInput
 from gyrus.cli.figures import distances_table, figures_table
-from gyrus.cli.output import duration, print_json, print_note, print_result
+from gyrus.cli.output import counted, duration, print_json, print_note, print_result
 from gyrus.cli.session import CliSession
 from gyrus.cli.suggestions import nearest
 from gyrus.simulator.baselines import COMPARED, PolicyContext, make
@@ -164,7 +164,7 @@ def _about(simulation: Simulation) -> str:
     offered_load = simulation.offered_load
     length = offered_load.arrivals[-1]
     load = f", {sum(offered_load.services) / length:.1f} in progress on average" if length else ""
-    requests = f"{len(offered_load):,} requests in {duration(length)}{load}"
+    requests = f"{counted(len(offered_load), 'request')} in {duration(length)}{load}"
     return f"{offered_load.name}: {requests}; for {simulation.spec.name}"
 
 

@@ -213,8 +213,11 @@ class Client:
         return self.call(name, body, media_type, timeout=timeout).value()
 
     def openapi(self, name: str) -> dict[str, Any]:
-        """Return the API's OpenAPI document; empty if it has none (it is not a handler)."""
-        return self._endpoints.description(self._url(name))
+        """Return the API's OpenAPI document. It is read past the gateway, so it is no traffic of the API.
+
+        Empty if the API has none (it is not a handler), or if no replica is ready.
+        """
+        return self._operator.get(f"{api_path(name)}/openapi", dict[str, Any])
 
     def call(
         self,

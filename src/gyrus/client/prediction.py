@@ -15,8 +15,6 @@ from gyrus.client.transport import CONNECT_TIMEOUT, USER_AGENT, parse_problem
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
-DESCRIPTION_TIMEOUT = 5.0
-"""Seconds; the description needs no call of the handler."""
 
 
 class PredictionAnswer:
@@ -66,15 +64,6 @@ class Endpoints:
         if answer.status >= 400:
             raise _failure(url, answer)
         return answer
-
-    def description(self, url: str) -> dict[str, Any]:
-        """Return the OpenAPI document below this URL; empty if there is none. Raises EndpointUnreachable."""
-        answer = self._request("GET", f"{url}/openapi.json", DESCRIPTION_TIMEOUT)
-        body = answer.read()
-        try:
-            return msgspec.json.decode(body, type=dict[str, Any]) if answer.status == 200 else {}
-        except msgspec.DecodeError:
-            return {}
 
     def _request(self, method: str, url: str, timeout: float | None, **options: Any) -> PredictionAnswer:
         options["headers"] = {**self._pool.headers, **options.get("headers", {})}

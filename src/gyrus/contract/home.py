@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 LONGEST_RUN_DIR = 45
@@ -22,6 +24,22 @@ class Home:
         """Return ``$GYRUS_HOME``, or ``~/.gyrus``."""
         configured = os.environ.get("GYRUS_HOME")
         return cls(Path(configured).expanduser().absolute() if configured else Path.home() / ".gyrus")
+
+    @classmethod
+    def of_command(cls, words: Sequence[str]) -> Home | None:
+        """Return the home of the operator or gateway that has this command line. Returns None for others.
+
+        >>> Home.of_command(["python", "-m", "gyrus.operator", "--home", "/a"])
+        Home(root=PosixPath('/a'))
+        >>> Home.of_command(["envoy", "--config-path", "/a/envoy/bootstrap.json"])
+        Home(root=PosixPath('/a'))
+        """
+        options = dict(pairwise(words))
+        if "gyrus.operator" in words and "--home" in options:
+            return cls(Path(options["--home"]))
+        bootstrap = Path(options.get("--config-path", ""))
+        home = cls(bootstrap.parent.parent)
+        return home if bootstrap == home.envoy_bootstrap else None
 
     @property
     def environments_file(self) -> Path:
@@ -100,6 +118,10 @@ class Home:
     def envoy(self) -> Path:
         """Envoy's bootstrap, pid file and logs."""
         return self.root / "envoy"
+
+    @property
+    def envoy_bootstrap(self) -> Path:
+        return self.envoy / "bootstrap.json"
 
     @property
     def activator_socket(self) -> Path:

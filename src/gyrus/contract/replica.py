@@ -43,6 +43,7 @@ neither a handler nor a user's server receives any."""
 HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
+OPENAPI_PATH = "/openapi.json"
 REQUEUE_PATH = "/-/requeue"
 """POST ``{"at_most": n, "first": f, "spare": s}``: requeue up to n waiting requests, the earliest arrivals
 first, one per millisecond. After the first f of them, s stay (f and s default to 0). The answer

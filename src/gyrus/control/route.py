@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gyrus.contract.operator import Outcome
-from gyrus.contract.replica import Phase
+from gyrus.contract.replica import BECOMING, FAILING, Phase, ReplicaStatus
 from gyrus.control.situation import Situation
 from gyrus.spec.replicated import Serving, ServingSpec
 from gyrus.state.board import TOTAL_WEIGHT, Endpoints, Pool, QueuePolicy, Replica, Route, WeightedPool
@@ -148,14 +148,23 @@ def _queueing(situation: Situation, serving: Serving) -> QueuePolicy | None:
 
 
 def _unavailable_reason(situation: Situation) -> str:
-    """Return the reason why no replica of the target will ever be ready. Returns an empty text if one may be.
+    """Return the reason why a request should not wait for a replica. Returns an empty text if it should.
 
-    Either none can be started, or the first rollout has failed and no replica tries again.
+    Either no replica can be started, or the first rollout has failed and every replica has failed. They start
+    again at growing intervals, for which no request should wait.
     """
     api = situation.api
     if situation.fault and not situation.kept:
         return situation.fault
     if api.outcome is not Outcome.FAILED or api.live is not None or not situation.current:
         return ""
-    given_up = all(replica.status.phase is Phase.FAILED for replica in situation.current)
-    return api.message.partition("\n")[0] if given_up else ""
+    failed = all(_has_failed(replica.status) for replica in situation.current)
+    return api.message.partition("\n")[0] if failed else ""
+
+
+def _has_failed(status: ReplicaStatus) -> bool:
+    """Return True for a replica that has never been ready since its last failure.
+
+    Its first start may succeed, as after a restart of the platform. A later one is an attempt to start again.
+    """
+    return status.phase in FAILING or (status.phase in BECOMING and status.restarts > 0)

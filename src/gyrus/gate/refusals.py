@@ -45,14 +45,12 @@ def unknown(api: str) -> Refusal:
 
 
 def ending(api: str) -> Refusal:
-    detail = f"API {api} has no replica, and the platform is being stopped. Try again when it is up."
+    detail = f"The platform of API {api} is shutting down. The API is back after the next `gyrus up`."
     return Refusal(NO_REPLICA, detail)
 
 
 def unavailable(api: str, why: str) -> Refusal:
-    detail = (
-        f"API {api} has no replica, and none can start: {_clause(why)}. `gyrus describe {api}` shows more."
-    )
+    detail = f"API {api} is failed: {_clause(why)}. `gyrus describe {api}` shows more."
     return Refusal(NO_REPLICA, detail, LATER)
 
 

@@ -219,8 +219,8 @@ async def _run(
             _announce(operator, started, ready_notification),
         )
         if ending.everything:
-            await withdraw_routes(operator.board, WITHDRAWAL_PATIENCE)
-            operator.activator.refuse_all()
+            operator.activator.refuse_all()  # before the gateway sends it the requests of all APIs
+            await withdraw_routes(operator.board, operator.activator.endpoint, WITHDRAWAL_PATIENCE)
             await stop_replicas(operator.backend, STOP_GRACE)
         for task in (rebalancer, gateway, backend, events, leading):
             task.cancel()

@@ -1,11 +1,11 @@
-"""Checks of the gateway's port: that it is free, and which process holds it."""
+"""Checks of the gateway's port: that it is free, or that it is open."""
 
 from __future__ import annotations
 
 import socket
 
-import psutil
-
+from gyrus.aio.ports import listener_of
+from gyrus.contract.home import Home
 from gyrus.routing.errors import GatewayPortTaken
 
 CONNECT_TIMEOUT = 0.2
@@ -25,11 +25,23 @@ def check_free(address: str, port: int) -> None:
             "Choose another port with --gateway-port."
         ) from error
     except OSError as error:
-        process = holder(port)
-        reason = f"{process} has the port. Stop it, or choose" if process else f"{error.strerror}. Choose"
+        reason = _occupied(port) or f"{error.strerror}. Choose"
         raise GatewayPortTaken(
             f"The gateway cannot listen on {address}:{port}: {reason} another port with --gateway-port."
         ) from error
+
+
+def _occupied(port: int) -> str:
+    """Name the process that has the port, and how to stop it. Empty if the system does not reveal it."""
+    listener = listener_of(port)
+    if listener is None:
+        return ""
+    if home := Home.of_command(listener.command):
+        return (
+            f"the platform in {home.root} has the port, with {listener}. "
+            f"Stop it (GYRUS_HOME={home.root} gyrus down), or choose"
+        )
+    return f"{listener} has the port. Stop it, or choose"
 
 
 def listens(address: str, port: int) -> bool:
@@ -44,15 +56,3 @@ def listens(address: str, port: int) -> bool:
 
 def _family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def holder(port: int) -> str | None:
-    """Return ``name (process 123)`` of the port's listener. Returns None if the system does not reveal it."""
-    try:
-        for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:2] == (port,)
-            if listens and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
-    except (psutil.Error, OSError):
-        pass
-    return None

@@ -117,7 +117,7 @@ class GatewayFiles:
 
     @property
     def bootstrap(self) -> Path:
-        return self.home.envoy / "bootstrap.json"
+        return self.home.envoy_bootstrap
 
     @property
     def state(self) -> Path:

@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from gyrus.contract.problem import METHOD_NOT_ALLOWED, NOT_FOUND
-from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
+from gyrus.contract.replica import (
+    HEALTH_PATH,
+    LOAD_PATH,
+    METRICS_PATH,
+    OPENAPI_PATH,
+    READY_PATH,
+    REQUEUE_PATH,
+)
 from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.requeue import Requeue
@@ -19,7 +26,6 @@ from gyrus.runtime.telemetry import metrics
 from gyrus.runtime.telemetry.metrics import Metrics
 
 INTERNAL_HEADER = b"x-gyrus-internal"
-OPENAPI_PATH = "/openapi.json"
 READS = (b"GET", b"HEAD")
 
 Page = Callable[[Request], Answer]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
@@ -15,7 +15,7 @@ from gyrus.contract.operator import (
     RevisionView,
     RollbackRequest,
 )
-from gyrus.server import audit
+from gyrus.server import audit, replica_documents
 from gyrus.server.dependencies import ContextDep, ViewsDep
 from gyrus.server.problems import responses
 from gyrus.state.store import KEPT_EVENTS
@@ -46,6 +46,16 @@ async def describe_api(name: str, views: ViewsDep) -> ApiDescription:
     """Return the full description of one API."""
     await views.flush_events()
     return await views.whole(name)
+
+
+@router.get("/{name}/openapi", responses=_OF_ONE)
+async def get_openapi(name: str, context: ContextDep, views: ViewsDep) -> dict[str, Any]:
+    """Return the OpenAPI document that the API's replicas serve. Empty if none is ready, or none has one.
+
+    Unlike a request through the gateway, this is no traffic: it keeps no API awake, and wakes none.
+    """
+    await views.api(name)
+    return await replica_documents.openapi_of(context.board, name)
 
 
 @router.get("/{name}/revisions", responses=_OF_ONE)

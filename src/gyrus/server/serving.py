@@ -8,10 +8,11 @@ import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import psutil
 import uvicorn
 from fastapi import FastAPI
 
+from gyrus.aio.ports import listener_of
+from gyrus.contract.home import Home
 from gyrus.server.app import closing
 
 GRACE = 5
@@ -40,8 +41,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise OperatorPortTaken(
-                f"The operator cannot listen on {host}:{port}: {_holder(port)} has the port. "
-                "Stop it, or choose another port with --operator-port."
+                f"The operator cannot listen on {host}:{port}: {_occupied(port)}, "
+                "or choose another port with --operator-port."
             ) from error
         raise CannotListen(
             f"The operator cannot listen on {host}:{port}: {error.strerror}. "
@@ -103,13 +104,13 @@ class _Server(uvicorn.Server):
         self._started.set()
 
 
-def _holder(port: int) -> str:
-    """Return the listening process as ``NAME (process ID)``, or "another program" if it is unknown."""
-    try:
-        for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN
-            if listens and connection.laddr and connection.laddr.port == port and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
-    except (psutil.Error, PermissionError):
-        pass
-    return "another program"
+def _occupied(port: int) -> str:
+    """Name the process that has the port, and how to stop it."""
+    listener = listener_of(port)
+    home = Home.of_command(listener.command) if listener else None
+    if home:
+        return (
+            f"the platform in {home.root} has the port, with {listener}. "
+            f"Stop it (GYRUS_HOME={home.root} gyrus down)"
+        )
+    return f"{listener or 'another program'} has the port. Stop it"

@@ -1,6 +1,7 @@
 """The faults of a specification and their places.
 
-SpecError    one or more faults; nothing was done
+SpecError              one or more faults; nothing was done
+└── NoSpecification    there is no file to check
 """
 
 from __future__ import annotations
@@ -73,6 +74,10 @@ class SpecError(Exception):
     def __init__(self, faults: Iterable[SpecFault]) -> None:
         self.faults = tuple(sorted(set(faults), key=_order))
         super().__init__("\n".join(map(str, self.faults)))
+
+
+class NoSpecification(SpecError):
+    """A missing file or folder, as the only fault."""
 
 
 @dataclass(slots=True)

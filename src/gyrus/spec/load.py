@@ -11,7 +11,7 @@ from gyrus.spec import faults
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.diagnosis import validate
 from gyrus.spec.document import Value, fields_of, read
-from gyrus.spec.faults import Contradiction, SpecError, SpecFault, dotted
+from gyrus.spec.faults import Contradiction, NoSpecification, SpecError, SpecFault, dotted
 from gyrus.spec.project import handler_faults, missing_files, nearest_file
 
 FILE = "gyrus.yaml"
@@ -35,7 +35,7 @@ def load(path: Path, *, files: bool = True) -> SpecFile:
     Faults name the file as ``path`` does: a relative path stays relative. Without ``files``, the files that
     it names need not exist.
 
-    Raises SpecError.
+    Raises SpecError, and NoSpecification if there is no such file.
     """
     file = path / FILE if path.is_dir() else path
     draft = _Draft.of(_text(file), str(file))
@@ -180,8 +180,11 @@ def _twins(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, Contradiction]]:
 def _text(file: Path) -> str:
     try:
         content = file.read_bytes()
+    except FileNotFoundError as error:
+        raise _missing(file) from error
     except OSError as error:
-        raise SpecError([_unreadable(file, error)]) from error
+        message = f"cannot be read: {error.strerror}"
+        raise SpecError([SpecFault(file=str(file), mark=None, field="", message=message)]) from error
     if len(content) > LARGEST:
         message = f"has {len(content):,} bytes, and a specification at most {LARGEST:,}"
         raise SpecError(
@@ -198,14 +201,18 @@ def _text(file: Path) -> str:
         ) from error
 
 
-def _unreadable(file: Path, error: OSError) -> SpecFault:
-    if not isinstance(error, FileNotFoundError):
-        return SpecFault(file=str(file), mark=None, field="", message=f"cannot be read: {error.strerror}")
-    message = "there is no such file"
-    if not file.parent.is_dir():
-        return SpecFault(
-            file=str(file), mark=None, field="", message=message, remedy=f"there is no folder {file.parent}"
-        )
-    close = nearest_file(file.name, file.parent, {".yaml", ".yml"})
-    remedy = f'did you mean "{file.parent / close}"?' if close else "gyrus init makes one"
-    return SpecFault(file=str(file), mark=None, field="", message=message, remedy=remedy)
+def _missing(file: Path) -> NoSpecification:
+    """Name the outermost thing that is missing: the folder, or the file in it."""
+    message, remedy = _absence(file, file.parent)
+    return NoSpecification([SpecFault(file=str(file), mark=None, field="", message=message, remedy=remedy)])
+
+
+def _absence(file: Path, folder: Path) -> tuple[str, str]:
+    if not folder.is_dir():
+        return f"there is no folder {folder}", "check the path"
+    if close := nearest_file(file.name, folder, {".yaml", ".yml"}):
+        return f"there is no file {file}", f'did you mean "{folder / close}"?'
+    if file.name == FILE:
+        project = "" if folder == Path() else f" {folder}"
+        return f"the folder {folder.absolute()} has no {FILE}", f"write a project with: gyrus init{project}"
+    return f"there is no file or folder {file}", f"write a new project with: gyrus init {file}"

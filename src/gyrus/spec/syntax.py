@@ -34,7 +34,7 @@ def _explain(error: yaml.MarkedYAMLError, here: Mark, opened: Mark, text: str) -
         remedy = f"add the {closing} that belongs to the {opening} in line {opened.line}, or a comma"
         return here, f"a {closing} or a comma is missing", remedy
     if "mapping values are not allowed" in problem:
-        return _misplaced_colon(here, line)
+        return _misplaced_colon(here, line, text)
     if "could not find expected ':'" in problem:
         return opened, "a colon is missing after the field's name", "write field: value"
     if match := re.search(r"found character '(.)' that cannot start", problem):
@@ -48,12 +48,26 @@ def _explain(error: yaml.MarkedYAMLError, here: Mark, opened: Mark, text: str) -
     return here, f"is not YAML: {problem or context}", ""
 
 
-def _misplaced_colon(here: Mark, line: str) -> tuple[Mark, str, str]:
+def _misplaced_colon(here: Mark, line: str, text: str) -> tuple[Mark, str, str]:
     before = line[: here.column - 1]
     if ":" in before:
         return here, "a value holds a colon", "put the value in quotes"
-    above = Mark(max(here.line - 1, 1), 1)
+    above = _line_above(here, text)
+    if re.search(r":(\s|$)", _line(text, above)):  # its value seems to continue in this line
+        start = Mark(here.line, len(line) - len(line.lstrip()) + 1)
+        return (
+            start,
+            f"this line is indented more than line {above.line}",
+            "indent the fields of one API alike",
+        )
     return above, "a colon is missing in this line", "write field: value"
+
+
+def _line_above(here: Mark, text: str) -> Mark:
+    """Return the start of the nearest line above that has content."""
+    lines = text.splitlines()[: here.line - 1]
+    numbered = [number for number, line in enumerate(lines, 1) if line.split("#")[0].strip()]
+    return Mark(numbered[-1] if numbered else 1, 1)
 
 
 def _stray(problem: str) -> tuple[str, str]:

@@ -38,7 +38,7 @@ class QueuePolicy:
     generation: int
     """Number of the API's target generation."""
     unavailable_reason: str = ""
-    """The reason, in one line, why no replica will become ready. Empty if one may."""
+    """The reason, in one line, why requests should not wait for a replica. Empty if they should."""
 
 
 TOTAL_WEIGHT = 10_000

@@ -116,12 +116,12 @@ def rollback_revision(api: Api, rollouts: Sequence[Rollout], to: int | None) -> 
         if to == api.target.revision and not target_failed(api):
             raise Conflict(f"Revision {to} of {api.name} is already the target.")
         return to
-    for rollout in rollouts:
-        if rollout.outcome is Outcome.DONE and rollout.generation.revision != api.target.revision:
-            return rollout.generation.revision
-    raise Conflict(
-        f"{api.name} has nothing to roll back to: no revision but {api.target.revision} has ever been live."
-    )
+    lived = [rollout.generation.revision for rollout in rollouts if rollout.outcome is Outcome.DONE]
+    earlier = next((revision for revision in lived if revision != api.target.revision), None)
+    if earlier is not None:
+        return earlier
+    which = f"no revision but {api.target.revision}" if lived else "no revision"
+    raise Conflict(f"{api.name} has nothing to roll back to: {which} has ever been live.")
 
 
 def require_kept(api: Api) -> None:

@@ -120,6 +120,17 @@ def test_the_least_and_the_most_hold() -> None:
     assert (most.replicas, most.rule, most.because) == (7, "max_replicas", "max_replicas is 7")
 
 
+def test_the_rule_that_stays_is_named_before_one_that_ends() -> None:
+    """Both give the same number, and only a change of the settings would change it."""
+    new = under(requested=2, min_replicas=2).see(0.0, seconds=100)
+    assert str(new) == "desired 0, set to 2: min_replicas is 2"
+    idle = settled(1.0, requested=1).see(0.0, seconds=100)
+    assert str(idle) == "desired 0, set to 1: min_replicas is 1"
+    limited = settled(2.0, requested=2, max_replicas=3, window="1s").see(9.0, seconds=70)
+    assert str(limited) == "desired 9, set to 3: max_replicas is 3"
+    assert limited.rule == "max_replicas"
+
+
 def test_a_new_operator_holds_what_there_is_until_it_knows_better() -> None:
     chat = under(requested=9, min_replicas=0)
     held = chat.see(0.0, seconds=300)

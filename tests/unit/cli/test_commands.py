@@ -21,7 +21,15 @@ from gyrus.cli.description import described
 from gyrus.client.client import Client
 from gyrus.client.environments import Environments
 from gyrus.contract.fork_server import ForkServerPhase
-from gyrus.contract.operator import ForkServerView, LogLine, PoolView, ScalingView, StartupTimes, TrafficView
+from gyrus.contract.operator import (
+    ForkServerView,
+    LogLine,
+    PoolView,
+    ScalingView,
+    StartupTimes,
+    Status,
+    TrafficView,
+)
 from gyrus.contract.replica import Reason, StartKind
 from support.broken_specs import break_spec
 from support.command_line import Gyrus
@@ -157,20 +165,63 @@ def test_describe_distinguishes_revisions(operator: Operator) -> None:
         description = dataclasses.replace(client.describe("iris"), traffic=whole, pools=pools)
     lines = click.unstyle(described(description)).splitlines()
     start = lines.index("Traffic since the gateway started")
-    assert [line.split() for line in lines[start + 1 : start + 6]] == [
+    assert [line.split() for line in lines[start + 1 : start + 7]] == [
         ["1210", "requests:", "2xx", "1208,", "5xx", "2"],
         ["p50", "1.3", "ms,", "p95", "3.1", "ms,", "p99", "12.5", "ms"],
         ["REVISION", "GENERATION", "SHARE", "IN", "FLIGHT", "REQUESTS", "5XX", "P50", "P95", "P99"],
         ["2", "3", "25%", "1", "0", "0", "-", "-", "-"],
         ["1", "2", "75%", "3", "1200", "2", "1.2", "ms", "3.0", "ms", "12.0", "ms"],
+        ["earlier", "-", "-", "-", "10", "0", "-", "-", "-"],
     ]
+
+
+def test_describe_explains_the_ids_of_replicas(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    assert "Ids are NAME-GENERATION-RANDOM. " in gyrus("describe", "iris").out
+
+
+def test_describe_does_not_repeat_the_status(operator: Operator) -> None:
+    live(operator)
+    with Client() as client:
+        description = client.describe("iris")
+    idle = dataclasses.replace(
+        description.api, status=Status.IDLE, message="Idle: no requests since 2030-01-01 00:00 UTC."
+    )
+    text = click.unstyle(described(dataclasses.replace(description, api=idle)))
+    assert "  status     idle: no requests since 2030-01-01 00:00 UTC." in text
+
+
+def test_a_rollback_is_to_a_revision(operator: Operator, gyrus: Gyrus) -> None:
+    live(operator)
+    live(operator, env={"A": "1"})
+    gyrus("rollback", "iris")
+    assert "rollout    rollback to revision 1: done" in gyrus("describe", "iris").out
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("get", "get [OPTIONS] [NAME]"),
+        ("describe", "describe [OPTIONS] NAME"),
+        ("delete", "[OPTIONS] NAME..."),
+    ],
+)
+def test_help_shows_which_names_are_optional(gyrus: Gyrus, command: str, usage: str) -> None:
+    assert gyrus(command, "--help").out.splitlines()[0].endswith(usage)
+
+
+def test_env_alone_lists_the_operators(gyrus: Gyrus) -> None:
+    ran = gyrus("env")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == gyrus("env", "list").out
+    assert gyrus("env", "-o", "json").json == [{"name": "local", "url": None, "in_use": True}]
 
 
 def test_events_show_what_happened(operator: Operator, gyrus: Gyrus) -> None:
     live(operator)
     headers, *rows = gyrus("events", "iris").out.splitlines()
-    assert headers.split() == ["AGE", "REASON", "REPLICA"]
-    reasons = [row.split()[1] for row in rows]
+    assert headers.split() == ["FIRST", "LAST", "COUNT", "REASON", "REPLICA"]
+    reasons = [row.split()[3] for row in rows]
     assert sorted(reasons) == ["Deployed", "ReplicaReady", "ReplicaStarted", "RolloutDone"]
     reported = gyrus("events", "iris", "-o", "json").json
     assert [event["reason"] for event in reported] == reasons

@@ -60,7 +60,34 @@ def test_the_folder_is_this_one_by_default(
 
 def test_what_is_live_already_is_left_alone(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
     gyrus("deploy", folder)
-    assert gyrus("deploy", folder).out.startswith("iris is unchanged, live (revision 1)\n")
+    assert gyrus("deploy", folder).out.startswith("iris is unchanged (revision 1), and live\n")
+
+
+def test_what_starts_already_is_unchanged_and_still_starts(
+    operator: Operator, gyrus: Gyrus, folder: Path
+) -> None:
+    operator.backend.script = never_ready
+    gyrus("deploy", folder, "--no-wait")
+    ran = gyrus("deploy", folder, "--no-wait")
+    assert ran.out.startswith(
+        "iris is unchanged (revision 1), and its replicas are still starting: starting\n"
+    )
+
+
+@pytest.mark.parametrize("path", ["nowhere", "nowhere/gyrus.yaml"])
+@pytest.mark.parametrize("command", ["deploy", "validate"])
+def test_what_is_not_there_is_no_fault_of_a_specification(
+    gyrus: Gyrus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = gyrus(command, path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(
+        "error: There is no file or folder nowhere.\n"
+        if path == "nowhere"
+        else "error: There is no folder nowhere.\n"
+    )
+    assert "fault" not in ran.err
 
 
 def test_the_json_is_that_of_get(operator: Operator, gyrus: Gyrus, folder: Path) -> None:

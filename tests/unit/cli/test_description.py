@@ -5,20 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import click
-import pytest
 
-from gyrus.cli.description import event_line, event_row
+from gyrus.cli.description import event_line, events_table
 from gyrus.contract.operator import EventView
 from gyrus.contract.times import rfc3339
 
 
-def event(count: int, ago: float, first_ago: float | None) -> EventView:
+def event(count: int, ago: float, first_ago: float | None, reason: str = "Killed") -> EventView:
     now = datetime.now(UTC)
     return EventView(
         time=rfc3339(now - timedelta(seconds=ago)),
         api="iris",
         type="warning",
-        reason="Killed",
+        reason=reason,
         message="Killed by a signal\nand more",
         replica="iris-1-a",
         count=count,
@@ -26,13 +25,26 @@ def event(count: int, ago: float, first_ago: float | None) -> EventView:
     )
 
 
-@pytest.mark.parametrize(
-    ("count", "first_ago", "age"),
-    [(1, None, "20h"), (3, 86_400 * 30.5, "20h (×3 in 30d)"), (3, None, "20h (×3)")],
-)
-def test_repetitions_are_counted_beside_the_age(count: int, first_ago: float | None, age: str) -> None:
-    row = [click.unstyle(cell) for cell in event_row(event(count, 3600 * 20.5, first_ago))]
-    assert row == [age, "Killed", "iris-1-a", "Killed by a signal"]
+def rows(*events: EventView) -> list[list[str]]:
+    headers, *lines = click.unstyle(events_table(events)).splitlines()
+    assert headers.split() == ["FIRST", "LAST", "COUNT", "REASON", "REPLICA"]
+    return [line.split(maxsplit=5) for line in lines]
+
+
+def test_an_event_has_its_first_and_last_time_and_its_count() -> None:
+    day = 86_400
+    assert rows(event(1, 3600 * 20.5, None), event(3, 3600 * 5.2, day * 30.5)) == [
+        ["30d", "5h12m", "3", "Killed", "iris-1-a", "Killed by a signal"],
+        ["20h", "20h", "1", "Killed", "iris-1-a", "Killed by a signal"],
+    ]
+
+
+def test_a_repeated_event_stays_where_it_happened_first() -> None:
+    """The store gives it a new id each time, which is later than those of what it caused."""
+    reported = rows(
+        event(1, 30.5, None, "Started"), event(1, 10.5, None, "Failed"), event(7, 0.5, 20.5, "Init")
+    )
+    assert [row[3] for row in reported] == ["Started", "Init", "Failed"]
 
 
 def test_repetitions_are_counted_in_a_line() -> None:

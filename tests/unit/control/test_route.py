@@ -79,13 +79,15 @@ def test_the_gate_gets_what_it_needs() -> None:
     ("outcome", "live", "phases", "given_up"),
     [
         (Outcome.FAILED, None, [Phase.FAILED, Phase.FAILED], True),
-        (Outcome.FAILED, None, [Phase.FAILED, Phase.BACKOFF], False),
+        (Outcome.FAILED, None, [Phase.FAILED, Phase.BACKOFF], True),
+        (Outcome.FAILED, None, [Phase.UNREADY], True),
+        (Outcome.FAILED, None, [Phase.BACKOFF, Phase.STARTING], False),
         (Outcome.FAILED, None, [], False),
         (Outcome.FAILED, 1, [Phase.FAILED], False),
         (Outcome.PROGRESSING, None, [Phase.FAILED], False),
     ],
 )
-def test_only_what_can_never_start_is_unavailable(
+def test_only_what_has_failed_is_unavailable(
     outcome: Outcome, live: int | None, phases: list[Phase], given_up: bool
 ) -> None:
     failed = api(live=live, outcome=outcome, message="ImportError: no module.\nTraceback")
@@ -93,6 +95,15 @@ def test_only_what_can_never_start_is_unavailable(
     queueing = route(situation(*replicas, of=failed), frozenset()).queueing
     assert queueing is not None
     assert queueing.unavailable_reason == ("ImportError: no module." if given_up else "")
+
+
+def test_another_attempt_of_a_failed_replica_is_is_unavailable_too() -> None:
+    """Otherwise it would depend on the moment whether a request is refused or waits in vain."""
+    failed = api(live=None, outcome=Outcome.FAILED, message="InitFailure.")
+    again = replica("r1", phase=Phase.STARTING, restarts=3)
+    queueing = route(situation(again, of=failed), frozenset()).queueing
+    assert queueing is not None
+    assert queueing.unavailable_reason == "InitFailure."
 
 
 def of_generation(id: str, generation: int, phase: Phase = Phase.READY, **changes: Any) -> Replica:

@@ -42,6 +42,18 @@ def test_fault_of_a_replica_is_reported_before_what_others_do() -> None:
     assert "InitFailure: the model file is missing. `gyrus describe iris` shows more." in detail
 
 
+def test_a_failed_api_is_named_as_failed_with_the_reason() -> None:
+    reported = document(
+        refusals.unavailable("iris", "Revision 1 did not become ready (InitFailure): no model.")
+    )
+    assert reported["status"] == 503
+    assert reported["retry_after"] == "30"
+    assert reported["detail"] == (
+        "API iris is failed: Revision 1 did not become ready (InitFailure): no model. "
+        "`gyrus describe iris` shows more."
+    )
+
+
 def test_what_is_requeued_is_marked_for_the_gateway_alone() -> None:
     reported = answer(refusals.RELEASED, "mine", close=False, bodiless=False)
     assert b"\r\nx-gyrus-requeue: 1\r\n" in reported

@@ -37,6 +37,10 @@ def test_what_is_reported_of_a_wrong_file(text: str, expected: list[str]):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
+        (
+            "- name: a\n\n   b: 1",
+            "3:4: this line is indented more than line 1; indent the fields of one API alike",
+        ),
         ("- name: a\n\tb: 1", "2:1: a tab is used to indent; YAML indents with spaces only"),
         ("- name: a\n  b: 1\n\tc: 1", "3:1: a tab is used to indent; YAML indents with spaces only"),
         ("a: b\nc: \x01", "2:4: the character U+0001 is not allowed in YAML; remove it"),

@@ -98,12 +98,17 @@ def test_the_specification_of_the_design(project: Path):
 
 
 def test_a_missing_specification(project: Path):
-    assert faults("gyrus.yml") == ['gyrus.yml: there is no such file; did you mean "gyrus.yaml"?']
-    assert faults("nowhere/gyrus.yaml") == [
-        "nowhere/gyrus.yaml: there is no such file; there is no folder nowhere"
+    assert faults("gyrus.yml") == ['gyrus.yml: there is no file gyrus.yml; did you mean "gyrus.yaml"?']
+    assert faults("nowhere/gyrus.yaml") == ["nowhere/gyrus.yaml: there is no folder nowhere; check the path"]
+    (project / "gyrus.yaml").unlink()
+    assert faults("nowhere") == [
+        "nowhere: there is no file or folder nowhere; write a new project with: gyrus init nowhere"
     ]
     Path("empty").mkdir()
-    assert faults("empty") == ["empty/gyrus.yaml: there is no such file; gyrus init makes one"]
+    assert faults("empty") == [
+        f"empty/gyrus.yaml: the folder {project / 'empty'} has no gyrus.yaml; "
+        "write a project with: gyrus init empty"
+    ]
 
 
 def test_bytes_that_are_no_text(project: Path):

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gyrus.cli.apis import first_line
 from gyrus.cli.durations import DurationType
 from gyrus.cli.output import bold, print_json, print_note, print_result, status_styled
 from gyrus.cli.progress import await_rollouts
 from gyrus.cli.prompts import confirm
 from gyrus.cli.session import CliSession, Command, pass_session
 from gyrus.cli.spinner import Spinner
+from gyrus.contract.operator import Status
 
 if TYPE_CHECKING:
     from gyrus.client.client import Client
@@ -52,7 +54,7 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
         return
     for api, each in zip(apis, deployed, strict=True):
         print_result(_outcome(api, each, time.monotonic() - begun, wait=wait))
-    if wait:
+    if wait and apis[0].replicas.ready:  # an idle API cannot describe its payload, and is not woken for that
         _suggest(client, apis[0], path)
 
 
@@ -90,12 +92,23 @@ def _send(client: Client, project: Project) -> list[Deployed]:
 def _outcome(api: ApiView, deployed: Deployed, seconds: float, *, wait: bool) -> str:
     revision = f"revision {deployed.revision}"
     if not deployed.changed:
-        state = f"unchanged, {status_styled(api.status)} ({revision})"
+        state = f"unchanged ({revision}), {_present(api)}"
     elif wait:
         state = f"{status_styled(api.status)} ({revision}) after {seconds:.1f} s"
     else:
         state = f"deployed ({revision}); its rollout continues"
     return f"{bold(api.name)} is {state}\n  {api.endpoint}"
+
+
+def _present(api: ApiView) -> str:
+    """Describe the state of an API that the deploy did not change, as the end of a sentence."""
+    match api.status:
+        case Status.LIVE | Status.IDLE:
+            return f"and {status_styled(api.status)}"
+        case Status.CREATING | Status.UPDATING:
+            return f"and its replicas are still starting: {first_line(api.message)}".removesuffix(": ")
+        case _:
+            return f"but {status_styled(api.status)}: {first_line(api.message)}"
 
 
 def _suggest(client: Client, api: ApiView, path: Path) -> None:

@@ -15,12 +15,15 @@ from gyrus.contract.home import Home
 SCHEMES = ("http://", "https://")
 
 
-@click.group("env", context_settings={"help_option_names": ["-h", "--help"]})
-def command() -> None:
-    """Manage the operators that this command can use, by name.
+@click.group("env", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Manage the operators that this command can use, by name. Without a command, list them.
 
     "local" is always one of them: this machine's platform.
     """
+    if context.invoked_subcommand is None:
+        context.invoke(list_environments)
 
 
 command.params += global_options()

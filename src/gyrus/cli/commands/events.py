@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from gyrus.cli.description import EVENT_HEADERS, event_line, event_row
+from gyrus.cli.description import event_line, events_table
 from gyrus.cli.durations import TimeType
 from gyrus.cli.failures import ended_by_ctrl_c
-from gyrus.cli.output import print_json, print_json_line, print_note, print_result, table
+from gyrus.cli.output import print_json, print_json_line, print_note, print_result
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
 KEPT = 1000
@@ -33,7 +33,11 @@ KEPT = 1000
 @click.option("-f", "--follow", is_flag=True, help="Follow new events until Ctrl-C.")
 @pass_session
 def command(session: CliSession, name: str, since: float | None, limit: int, follow: bool) -> None:
-    """Show the events of the API named NAME, oldest first: deploys, scaling, replicas, failures."""
+    """Show the events of the API named NAME, oldest first: deploys, scaling, replicas, failures.
+
+    A repeated event is one line, at the place of its first occurrence, with a count. With --follow, every
+    repetition is shown when it happens.
+    """
     if follow:
         with ended_by_ctrl_c():
             _follow(session, name, since, limit)
@@ -42,7 +46,7 @@ def command(session: CliSession, name: str, since: float | None, limit: int, fol
     if session.json:
         print_json(events)
     elif events:
-        print_result(table(EVENT_HEADERS, [event_row(event) for event in events]))
+        print_result(events_table(events))
     else:
         print_note(f"{name} has no events{'' if since is None else ' since then'}.")
 

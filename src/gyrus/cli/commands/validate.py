@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gyrus.cli.failures import WrongInput, count_faults
+from gyrus.cli.failures import specification_failure
 from gyrus.cli.output import print_json, print_result, table
 from gyrus.cli.session import CliSession, Command, pass_session
 
@@ -35,7 +35,7 @@ def command(session: CliSession, path: Path) -> None:
     except SpecError as error:
         if session.json:
             print_json({"valid": False, "faults": [_as_data(fault) for fault in error.faults]})
-        raise WrongInput(f"{path} has {count_faults(error)}.", details=str(error)) from error
+        raise specification_failure(error, str(path)) from error
     _show(session, read)
 
 

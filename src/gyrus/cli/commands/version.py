@@ -10,6 +10,7 @@ import click
 
 from gyrus import __version__
 from gyrus.cli.capacity import machine_summary
+from gyrus.cli.failures import unreachable
 from gyrus.cli.output import print_json, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 @pass_session
 def command(session: CliSession) -> None:
     """Show the versions of this command and of the operator, the gateway's state and the capacity."""
-    from gyrus.client.errors import ClientError
+    from gyrus.client.errors import ClientError, OperatorUnreachable
 
     operator, trouble = None, ""
     try:
         operator = session.client().info()
+    except OperatorUnreachable as fault:
+        trouble = unreachable(fault, session).message
     except ClientError as fault:
         trouble = fault.message
     if session.json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gyrus.cli.figures import figures_table, span
-from gyrus.cli.output import duration, is_terminal, print_note, table
+from gyrus.cli.output import counted, duration, is_terminal, print_note, table
 from gyrus.cli.replay.plan import ReplayPlan
 from gyrus.cli.replay.tally import POLICY, Tally
 from gyrus.client.load.sender import OPEN_FILES
@@ -57,7 +57,7 @@ def _progress(sender: Sender, watch: Observer, plan: ReplayPlan) -> str:
 def text(name: str, plan: ReplayPlan, tally: Tally) -> str:
     """Return the report for stdout."""
     sections = [
-        f"{plan.trace.name}: {len(tally.outcomes):,} requests to {name} in {duration(tally.ended)}",
+        f"{plan.trace.name}: {counted(len(tally.outcomes), 'request')} to {name} in {duration(tally.ended)}",
         figures_table([tally.figures()]),
         _troubles(tally),
     ]
@@ -94,9 +94,10 @@ def notes(plan: ReplayPlan, tally: Tally, watch: Observer, under_way: int) -> It
         )
         yield warning(message)
     if len(tally.outcomes) + under_way < len(plan):
-        yield f"Interrupted: {len(plan) - len(tally.outcomes) - under_way:,} requests were not sent."
+        unsent = counted(len(plan) - len(tally.outcomes) - under_way, "request")
+        yield f"Interrupted: {unsent} not sent."
     if under_way:
-        yield f"{under_way:,} requests were not answered yet, and are not counted."
+        yield f"Not counted: {counted(under_way, 'request')} without an answer."
 
 
 def warning(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gyrus.state.records import Event
 
@@ -15,12 +15,17 @@ WINDOW = timedelta(minutes=10)
 REMEMBERED = 10_000
 """Stored events that later ones may repeat. Those that happened longest ago are forgotten first."""
 
-Key = tuple[str, str, str, str, str | None]
+MILESTONES = frozenset({"Deployed", "RolledBack", "Refreshed", "RolloutDone", "RolloutFailed", "Deleted"})
+"""Reasons of events that are never repetitions, although their texts may be equal: a user's acts and their
+results. An API that is live again after a rollback is not live for the second time since its deploy."""
+
+Key = tuple[str, str, str, str, str | None, datetime | None]
 
 
 def key(event: Event) -> Key:
-    """Return the part of an event that its repetitions share."""
-    return event.api, event.type, event.reason, event.message, event.replica
+    """Return the part of an event that its repetitions share. A milestone's includes its time."""
+    time = event.time if event.reason in MILESTONES else None
+    return event.api, event.type, event.reason, event.message, event.replica, time
 
 
 def fold(earlier: Event, later: Event) -> Event:

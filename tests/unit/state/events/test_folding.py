@@ -34,6 +34,13 @@ def test_each_of_these_makes_another_event() -> None:
     assert key(event()) == key(event(second=9, count=3, id=4, first_time=START))
 
 
+def test_acts_and_their_results_are_no_repetitions() -> None:
+    """They happen again, but each belongs to its own place in the history."""
+    deployed = [replace(event("live", at), reason="RolloutDone") for at in (1, 2)]
+    assert len({key(each) for each in deployed}) == 2
+    assert len({key(replace(each, reason="Killed")) for each in deployed}) == 1
+
+
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=6), st.data())
 def test_the_order_of_folding_does_not_matter(counts: list[int], data: st.DataObject) -> None:
     events = [event(second=second, count=count) for second, count in enumerate(counts)]
