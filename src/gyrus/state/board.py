@@ -239,6 +239,10 @@ class Board:
         """Return the acknowledged endpoints of all its pools."""
         return frozenset[str]().union(*self.acknowledged.get(api, {}).values())
 
+    def no_request_is_held(self) -> bool:
+        """Return True if no request waits at the activator."""
+        return not any(self.held.values())
+
     def reachable_of(self, api: str) -> Endpoints:
         """Return the reachable endpoints of all its pools."""
         return frozenset[str]().union(*self.reachable.get(api, {}).values())
