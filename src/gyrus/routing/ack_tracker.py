@@ -80,6 +80,10 @@ class AckTracker:
         """Return all clusters that Envoy may have."""
         return frozenset[str]().union(*(stream.names(CLUSTER) for stream in self.streams))
 
+    def may_have(self, cluster: str) -> bool:
+        """Return True if Envoy may have this cluster."""
+        return any(stream.may_have(CLUSTER, cluster) for stream in self.streams)
+
     def sure(self, cluster: str) -> Endpoints | None:
         """Return the endpoints that requests in this cluster surely reach.
 
@@ -98,7 +102,7 @@ class AckTracker:
         versions = (
             version
             for stream in self.streams
-            if cluster in stream.names(CLUSTER)
+            if stream.may_have(CLUSTER, cluster)
             for version in stream.possible(ENDPOINTS, cluster)
         )
         return NOTHING.union(*(self._versions.endpoints(version) for version in versions))

@@ -62,6 +62,10 @@ class GatewayNodes:
         """Return all clusters that a node may have."""
         return frozenset[str]().union(*(tracker.clusters() for tracker in self._trackers.values()))
 
+    def may_have(self, cluster: str) -> bool:
+        """Return True if a node may have this cluster."""
+        return any(tracker.may_have(cluster) for tracker in self._trackers.values())
+
     def may_route_to(self, cluster: str) -> bool:
         return any(tracker.may_route_to(cluster) for tracker in self._trackers.values())
 
@@ -83,7 +87,7 @@ class GatewayNodes:
         keep = wanted or NOTHING
         sure = self._sure(cluster, routed=routed)
         used = self._used(cluster) - keep
-        if sure is None and not used and (wanted is not None or cluster not in self.clusters()):
+        if sure is None and not used and (wanted is not None or not self.may_have(cluster)):
             return None
         return ((sure or NOTHING) & keep) | used
 
@@ -92,7 +96,7 @@ class GatewayNodes:
 
         Returns None if no node has the pool or will get it.
         """
-        if wanted is None and cluster not in self.clusters():
+        if wanted is None and not self.may_have(cluster):
             return None
         return self._used(cluster) | (wanted or NOTHING)
 

@@ -12,8 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
+from gyrus.routing.route_table import outer
 from gyrus.routing.settings import GatewaySettings
-from gyrus.routing.snapshot import EMPTY, build, changed, outer
+from gyrus.routing.snapshot import EMPTY, build, changed
 from gyrus.routing.xds.messages import encode
 from gyrus.state.board import Pool, Route, WeightedPool
 from support.routes import pools_of, route_to

@@ -154,6 +154,12 @@ class StreamState:
         names = frozenset(state.confirmed) | state.unconfirmed.keys()
         return names | state.on_its_way.versions.keys() if state.on_its_way else names
 
+    def may_have(self, kind: str, name: str) -> bool:
+        """Return True if Envoy may have this resource now: if it is among :meth:`names`."""
+        state = self._types[kind]
+        sent = state.on_its_way.versions if state.on_its_way else ()
+        return name in state.confirmed or name in state.unconfirmed or name in sent
+
     @property
     def refusals(self) -> tuple[Nack, ...]:
         """The resources that Envoy refuses in their current version."""
