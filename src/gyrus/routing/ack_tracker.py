@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gyrus.routing.endpoint_sets import intersection_of, union_of
 from gyrus.routing.resources import listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
-from gyrus.routing.versions import NOTHING, Versions
+from gyrus.routing.versions import Versions
 from gyrus.routing.xds.stream_state import StreamState
 from gyrus.state.board import Endpoints
 
@@ -94,7 +95,7 @@ class AckTracker:
             return None
         # Envoy uses one of these versions, so only the endpoints of all of them are sure.
         versions = stream.possible(ENDPOINTS, cluster)
-        return frozenset[str].intersection(*(self._versions.endpoints(version) for version in versions))
+        return intersection_of(self._versions.endpoints(version) for version in versions)
 
     def used(self, cluster: str) -> Endpoints:
         """Return the endpoints that requests in this cluster may reach."""
@@ -105,7 +106,7 @@ class AckTracker:
             if stream.may_have(CLUSTER, cluster)
             for version in stream.possible(ENDPOINTS, cluster)
         )
-        return NOTHING.union(*(self._versions.endpoints(version) for version in versions))
+        return union_of(self._versions.endpoints(version) for version in versions)
 
     def surely_routes_to(self, cluster: str) -> bool:
         stream = self._newest

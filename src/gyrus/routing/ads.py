@@ -12,6 +12,7 @@ from gyrus.aio.signals import Listener
 from gyrus.aio.slices import slices
 from gyrus.aio.ticks import ticks
 from gyrus.routing.encoder import Encoder
+from gyrus.routing.endpoint_sets import equal
 from gyrus.routing.leftovers import Leftovers, stand_in
 from gyrus.routing.nodes import GatewayNodes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, NAMES, ROUTES
@@ -269,7 +270,7 @@ def _write(board: dict[str, ByPool], cluster: str, entry: Endpoints | None) -> b
     """Write one entry. Returns whether it has changed."""
     api = api_of(cluster)
     before = board.get(api, {})
-    if before.get(cluster) == entry:
+    if equal(before.get(cluster), entry):
         return False
     after = {name: known for name, known in before.items() if name != cluster}
     if entry is not None:

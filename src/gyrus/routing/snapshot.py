@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from gyrus.routing.encoder import Encoder, XdsResource, match_of, speaks_http2
+from gyrus.routing.endpoint_sets import equal
 from gyrus.routing.resources import endpoints, listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.route_table import NO_ENTRIES, TableEntries, entries_of, outer
@@ -132,7 +133,7 @@ def encode_ahead(wanted: Mapping[str, Route], last: Snapshot, encoder: Encoder) 
 def _encode_ahead(route: Route, by_path: Mapping[str, Route], last: Snapshot, encoder: Encoder) -> None:
     for pool in route.pools:
         _cluster(pool, last, encoder)
-        if not _same(last.endpoints.get(pool.id), pool.endpoints):
+        if not equal(last.endpoints.get(pool.id), pool.endpoints):
             encoder.assignment(pool.id, pool.endpoints)
     before = last.routes.get(route.api)
     if before is None or match_of(before) != match_of(route):
@@ -200,14 +201,9 @@ def _assignments(
 ) -> dict[str, XdsResource]:
     known = last.of_kind(ENDPOINTS)
     return {
-        name: known[name] if _same(last.endpoints.get(name), wanted) else encoder.assignment(name, wanted)
+        name: known[name] if equal(last.endpoints.get(name), wanted) else encoder.assignment(name, wanted)
         for name, wanted in assigned.items()
     }
-
-
-def _same(before: Endpoints | None, wanted: Endpoints) -> bool:
-    # Almost all are the same object, and comparing two equal sets takes as long as they are large.
-    return before is wanted or before == wanted
 
 
 # The only resources of their kinds

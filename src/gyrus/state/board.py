@@ -120,15 +120,14 @@ class Route:
     timeout: float
     """Seconds until the answer must start."""
     idempotent: bool = False
+    pools: tuple[Pool, ...] = field(init=False, repr=False, compare=False)
+    routed: tuple[WeightedPool, ...] = field(init=False, repr=False, compare=False)
+    """The shares that receive new requests."""
 
-    @property
-    def pools(self) -> tuple[Pool, ...]:
-        return tuple(share.pool for share in self.shares)
-
-    @property
-    def routed(self) -> tuple[WeightedPool, ...]:
-        """The shares that receive new requests."""
-        return tuple(share for share in self.shares if share.weight)
+    def __post_init__(self) -> None:
+        # Routing reads those of all APIs after a change of any of them.
+        object.__setattr__(self, "pools", tuple(share.pool for share in self.shares))
+        object.__setattr__(self, "routed", tuple(share for share in self.shares if share.weight))
 
     @property
     def replicas(self) -> Endpoints:

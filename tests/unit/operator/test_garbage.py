@@ -22,7 +22,6 @@ from gyrus.operator.garbage import (
     short_collections,
 )
 
-
 BEFORE = 1000
 GROWN = round(BEFORE * (1 + GROWTH))
 """Bytes."""

@@ -120,8 +120,8 @@ def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str
     Each entry is a result of :func:`encode_table_entry`, by its key. A tree without entries is left out,
     because Envoy refuses an empty one.
 
-    The bytes are those that protobuf would write for the whole table, in a third of the time: a message's
-    encoding contains those of its parts, so the entries are not read again.
+    Protobuf would take three times as long for the whole table. A message's encoding contains those of its
+    parts, so the entries need not be read again.
     """
     table: Any = json_format.ParseDict(value, _ROUTES())
     host = table.virtual_hosts[0]
@@ -142,7 +142,7 @@ def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str
 def _tree(tree: Any, kind: str, entries: Mapping[str, bytes]) -> list[bytes]:
     """Encode a matcher that has only this tree, with these entries as its map."""
     tree.ClearField(kind)
-    # Sorted, as protobuf does, because a resource's version is the digest of its bytes.
+    # Sorted, because a resource's version is the digest of its bytes.
     body = _within(tree, kind, [entries[key] for key in sorted(entries)])
     return _within(_MATCHER(), "matcher_tree", body)
 

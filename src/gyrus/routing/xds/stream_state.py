@@ -16,10 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
 from gyrus.routing.xds.messages import DeltaRequest
+
+MOST = 200
+"""Resources in one push. The endpoints of a thousand pools in one message would hold the operator's event
+loop for 40 ms, and Envoy's main thread too."""
 
 
 class Versioned(Protocol):
@@ -141,6 +146,8 @@ class StreamState:
     def possible(self, kind: str, name: str) -> frozenset[str | None]:
         """Return the versions of this resource that Envoy may use now; None among them: it may lack it."""
         state = self._types[kind]
+        if not state.unconfirmed and not state.on_its_way:
+            return frozenset((state.confirmed.get(name),))
         versions = {state.confirmed.get(name)}
         if name in state.unconfirmed:
             versions.add(state.unconfirmed[name])
@@ -320,6 +327,7 @@ class StreamState:
         unconfirmed_names = next((name for name in changes if name in state.unconfirmed), None)
         if unconfirmed_names is not None:
             changes = {unconfirmed_names: changes[unconfirmed_names]}
+        changes = dict(islice(changes.items(), MOST))
         self._count += 1
         state.on_its_way = Push(kind, str(self._count), changes)
         state.again -= changes.keys()
