@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 from google.protobuf.json_format import ParseError
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
@@ -57,6 +57,7 @@ def routes(draw: st.DrawFn) -> Route:
 tables = st.lists(routes(), max_size=3, unique_by=lambda route: route.path).map(lambda found: by_api(*found))
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(tables, tables)
 def test_what_is_taken_over_is_what_would_have_been_built(
     before: dict[str, Route], now: dict[str, Route]

@@ -242,5 +242,5 @@ def test_a_name_that_envoy_may_have_is_among_its_names() -> None:
     envoy.connect()
     while envoy.take(world) or envoy.answer():
         for kind in (CLUSTER, ENDPOINTS):
-            had = {name for name in ("a", "b", "c") if envoy.session.may_have(kind, name)}
-            assert had == envoy.session.names(kind)
+            had = {name for name in ("a", "b", "c") if envoy.stream.may_have(kind, name)}
+            assert had == envoy.stream.names(kind)
