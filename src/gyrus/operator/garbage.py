@@ -76,7 +76,7 @@ async def collect_garbage(
 async def _growth(clock: Clock, peak: Callable[[], int]) -> None:
     """Wait until the peak of memory has grown by GROWTH, or for LONGEST."""
     # A leak raises the peak sooner or later. Until then it uses memory that the process has had before. What
-    # an operator needs first (its APIs, the gateway's configuration) is no growth, hence the sleep.
+    # an operator needs first (its APIs, the gateway's configuration) is no growth, so the sleep comes first.
     began = clock.monotonic()
     await clock.sleep(LOOK)
     before = peak()

@@ -17,7 +17,7 @@ from gyrus.routing.resources import routes as resources
 from gyrus.routing.resources.kinds import ENDPOINTS, ROUTES
 from gyrus.routing.settings import GatewaySettings, UnixAddress
 from gyrus.routing.snapshot import EMPTY, Snapshot, build, encode_ahead
-from gyrus.routing.xds.messages import encode
+from gyrus.routing.xds.messages import encode, write_response
 from gyrus.state.board import Board, Route
 from support.looking import until
 from support.routes import pools_of, route_to
@@ -144,3 +144,15 @@ async def test_others_run_while_many_changes_are_encoded(tmp_path: Path) -> None
         board.routes.update({name: route_to(name, ["unix:/2"]) for name in NAMES})
         board.route_signals.notify(*NAMES)
         await until(lambda: clock.slices >= begun + len(NAMES) / 5)
+
+
+def test_a_response_is_one_as_protobuf_writes_it() -> None:
+    kind = GetMessageClass(
+        Default().FindMessageTypeByName("envoy.service.discovery.v3.DeltaDiscoveryResponse")
+    )
+    given = [("a", "v1", b"x" * 300), ("b", "v2", b"")]
+    expected: Any = kind(type_url=ROUTES, nonce="7", removed_resources=["c", "d"])
+    for name, version, body in given:
+        added = expected.resources.add(name=name, version=version)
+        added.resource.type_url, added.resource.value = ROUTES, body
+    assert kind.FromString(write_response(ROUTES, "7", given, ["c", "d"])) == expected
