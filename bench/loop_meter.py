@@ -6,13 +6,15 @@ import asyncio
 import gc
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 BENCH = "bench"
 """The name of the task that measures."""
+NONE = ("", 0.0)
+"""The longest hold of a window without callbacks."""
 _NUMBER = re.compile(r"[-_ ]?\d+$")
 
 
@@ -25,6 +27,8 @@ class Part:
     """CPU time of the loop's thread."""
     longest: float = 0.0
     """CPU time of the longest callback: what others on this machine do does not count."""
+    longest_wall: float = 0.0
+    """Time that passed in the longest callback. Waiting for a core or for the interpreter lock counts."""
 
 
 @dataclass(slots=True)
@@ -46,10 +50,17 @@ class Window:
 
     @property
     def longest(self) -> tuple[str, float]:
-        """The part that held the loop longest, and the seconds; the benchmark's own task does not count."""
-        measured = self.parts.keys() - {BENCH}
-        name = max(measured, key=lambda each: self.parts[each].longest, default="")
-        return name, self.parts[name].longest if name else 0.0
+        """The part that held the loop longest, and the seconds of CPU."""
+        return max(((name, part.longest) for name, part in self._measured()), key=_seconds, default=NONE)
+
+    @property
+    def longest_wall(self) -> tuple[str, float]:
+        """The part that held the loop longest by the clock, and the seconds that passed."""
+        return max(((name, part.longest_wall) for name, part in self._measured()), key=_seconds, default=NONE)
+
+    def _measured(self) -> Iterator[tuple[str, Part]]:
+        """Yield the parts without the benchmark's own task."""
+        return ((name, part) for name, part in self.parts.items() if name != BENCH)
 
 
 class LoopMeter:
@@ -84,13 +95,14 @@ class LoopMeter:
     def _timed(self, run: Callable[[asyncio.Handle], None]) -> Callable[[asyncio.Handle], None]:
         def timed(handle: asyncio.Handle) -> None:
             name = _name(handle)
-            began = time.thread_time()
+            began, cpu = time.perf_counter(), time.thread_time()
             run(handle)
-            took = time.thread_time() - began
+            took, passed = time.thread_time() - cpu, time.perf_counter() - began
             part = self._window.parts.get(name) or self._window.parts.setdefault(name, Part())
             part.callbacks += 1
             part.cpu += took
             part.longest = max(part.longest, took)
+            part.longest_wall = max(part.longest_wall, passed)
 
         return timed
 
@@ -102,6 +114,10 @@ class LoopMeter:
         took = time.thread_time() - self._began
         self._window.collected += took
         self._window.longest_collection = max(self._window.longest_collection, took)
+
+
+def _seconds(hold: tuple[str, float]) -> float:
+    return hold[1]
 
 
 def _name(handle: asyncio.Handle) -> str:

@@ -14,6 +14,7 @@ from itertools import chain
 
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.signals import Signals
+from gyrus.aio.slices import slices
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
@@ -24,9 +25,6 @@ CLOSE = 1e-6
 """Rounding error of sums, in cores or replicas."""
 
 KILLED = "killed by signal 9"
-
-SLICE = 200
-"""The most steps before other tasks of the event loop run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +72,11 @@ class _Replica:
         return self._observation
 
     @property
+    def waits(self) -> bool:
+        """True if it waits for its share of the cores."""
+        return self.status.phase is Phase.PENDING and not self.holds
+
+    @property
     def cores(self) -> float:
         return self.order.workload.compute.cpu
 
@@ -86,8 +89,25 @@ class MemoryMachine:
     moving: dict[str, None] = field(default_factory=dict[str, None])
     """Ids of replicas that may have a next step, in the order of these steps."""
     lines: list[LogLine] = field(default_factory=list[LogLine])
-    apis: dict[str, str] = field(default_factory=dict[str, str])
-    """By replica: its API. Replicas that are gone stay until the API is removed."""
+    ids: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    """By API: its replicas. Those that are gone stay until the API is removed."""
+    holding: dict[str, _Replica] = field(default_factory=dict[str, _Replica])
+    """By id: the replicas that hold their share of the cores."""
+    waiting: dict[str, _Replica] = field(default_factory=dict[str, _Replica])
+    """By id: the replicas that wait for their share, in order."""
+
+    def account(self, replica: _Replica) -> None:
+        """Update both after a change of the replica, because a step cannot afford to look at all of them."""
+        for members, belongs in ((self.holding, replica.holds), (self.waiting, replica.waits)):
+            if belongs:
+                members.setdefault(replica.order.id, replica)
+            else:
+                members.pop(replica.order.id, None)
+
+    def drop(self, replica: _Replica) -> None:
+        self.replicas.remove(replica.order.id)
+        self.holding.pop(replica.order.id, None)
+        self.waiting.pop(replica.order.id, None)
 
 
 class MemoryBackend:
@@ -132,11 +152,10 @@ class MemoryBackend:
         while True:
             await self._moved.wait()
             self._moved.clear()
-            for count, moved in enumerate(self._steps(), 1):
+            # By the real clock: a step's time is spent on the event loop, whatever the replicas' clock.
+            async for moved in slices(self._steps()):
                 if moved:
                     self._moved.set()
-                if count % SLICE == 0:
-                    await asyncio.sleep(0)
             await asyncio.sleep(0)
 
     async def start(self, order: ReplicaOrder) -> None:
@@ -151,7 +170,8 @@ class MemoryBackend:
         )
         replica = _Replica(order, status, iter(self.script(order)))
         self._machine.replicas.add(order.api, order.id, replica)
-        self._machine.apis[order.id] = order.api
+        self._machine.ids.setdefault(order.api, set()).add(order.id)
+        self._machine.account(replica)
         self._let_move(replica)
         self._notify(replica)
 
@@ -161,6 +181,7 @@ class MemoryBackend:
             return
         found.status = replace(found.status, phase=Phase.DRAINING, endpoints=())
         found.ahead = iter((None,))
+        self._machine.account(found)
         self._let_move(found)
         self._notify(found)
 
@@ -188,14 +209,14 @@ class MemoryBackend:
         needs = compute.cpu
         if self.cores is None or not needs:
             return None
-        own = sum(r.cores for r in self._holding() if r.status.api == api)
-        asked = sum(r.cores for r in self._waiting() if r.status.api != api)
+        own = sum(r.cores for r in self._machine.holding.values() if r.status.api == api)
+        asked = sum(r.cores for r in self._machine.waiting.values() if r.status.api != api)
         return math.floor((own + max(0.0, self._free() - asked)) / needs + CLOSE)
 
     def capacity(self) -> CapacityView | None:
         if self.cores is None:
             return None
-        holding, waiting = self._holding(), self._waiting()
+        holding, waiting = self._machine.holding.values(), self._machine.waiting.values()
         return CapacityView(
             total=AmountView(cpu=self.cores, mem=0, gpu=0),
             held=AmountView(cpu=sum(replica.cores for replica in holding), mem=0, gpu=0),
@@ -222,9 +243,8 @@ class MemoryBackend:
 
     async def remove(self, api: str) -> None:
         self.expect(api, None)
-        gone = {replica for replica, of in self._machine.apis.items() if of == api}
+        gone = self._machine.ids.pop(api, set[str]())
         self._machine.lines = [line for line in self._machine.lines if line.replica not in gone]
-        self._machine.apis = {replica: of for replica, of in self._machine.apis.items() if of != api}
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
         self.forgotten |= digests
@@ -274,13 +294,12 @@ class MemoryBackend:
         self._machine.moving[replica.order.id] = None
 
     def _steps(self) -> Iterator[bool]:
-        """Take the next step of each replica that may have one, and yield whether it had one."""
+        """Take the next step of each replica that may have one, and yield for each whether it had one."""
         for id in tuple(self._machine.moving):
             replica = self._machine.replicas.get(id)
             if replica is None:
                 self._machine.moving.pop(id, None)
-            elif id not in self.held:
-                yield self._step(replica)
+            yield replica is not None and id not in self.held and self._step(replica)
 
     def _step(self, replica: _Replica) -> bool:
         if replica.status.phase is Phase.PENDING and not replica.holds and not self._find_place(replica):
@@ -291,7 +310,7 @@ class MemoryBackend:
             self._machine.moving.pop(replica.order.id, None)
             return False
         if step is None:
-            self._machine.replicas.remove(replica.order.id)
+            self._machine.drop(replica)
             self._pass_on(replica)
             self._notify(replica)
         else:
@@ -311,6 +330,7 @@ class MemoryBackend:
             endpoints=(f"unix:/memory/{replica.order.id}.0.sock",) if ready else (),
             ready_at=replica.status.ready_at or (self._clock.now().timestamp() if ready else None),
         )
+        self._machine.account(replica)
         self._notify(replica)
 
     def _find_place(self, replica: _Replica) -> bool:
@@ -322,9 +342,8 @@ class MemoryBackend:
             replica.ahead = iter(())
             self._apply(replica, Step(phase=Phase.FAILED, reason=Reason.UNSCHEDULABLE, message=message))
             return False
-        waiting = self._waiting()
-        before = sum(other.cores for other in waiting[: waiting.index(replica)])
-        replica.holds = not replica.cores or before + replica.cores <= self._free() + CLOSE
+        replica.holds = not replica.cores or self._is_next(replica)
+        self._machine.account(replica)
         if not replica.holds:
             message = (
                 f"waiting for capacity: needs {replica.cores:g} CPU, {self._free():g} of {self.cores:g} free"
@@ -334,25 +353,28 @@ class MemoryBackend:
                 self._apply(replica, step)
         return replica.holds
 
+    def _is_next(self, replica: _Replica) -> bool:
+        """Return True if there are cores for a replica and all that wait before it."""
+        free = self._free() + CLOSE
+        for other in self._machine.waiting.values():
+            free -= other.cores
+            if free < 0 or other is replica:
+                break
+        return free >= 0
+
     def _pass_on(self, gone: _Replica) -> None:
         """Pass its cores on to a waiting replica of its API that needs no more."""
         if not gone.holds:
             return
         own = self._machine.replicas.of(gone.status.api).values()
-        successor = next((r for r in own if _waits(r) and r.cores <= gone.cores + CLOSE), None)
+        successor = next((r for r in own if r.waits and r.cores <= gone.cores + CLOSE), None)
         if successor:
             successor.holds = True
             self._apply(successor, Step(phase=Phase.PENDING, message="about to start"))
 
-    def _holding(self) -> list[_Replica]:
-        return [replica for replica in self._machine.replicas if replica.holds]
-
-    def _waiting(self) -> list[_Replica]:
-        return [replica for replica in self._machine.replicas if _waits(replica)]
-
     def _free(self) -> float:
         """Cores that no replica holds."""
-        return (self.cores or 0.0) - sum(replica.cores for replica in self._holding())
+        return (self.cores or 0.0) - sum(replica.cores for replica in self._machine.holding.values())
 
     def _notify(self, *replicas: _Replica) -> None:
         self._moved.set()
@@ -362,12 +384,8 @@ class MemoryBackend:
         present = self._machine.replicas.get(line.replica)
         before = present is None or line.run < present.status.restarts
         return (
-            self._machine.apis.get(line.replica) == query.api
+            line.replica in self._machine.ids.get(query.api, ())
             and query.replica in (None, line.replica)
             and (query.since is None or line.time >= query.since)
             and (before or not query.previous)
         )
-
-
-def _waits(replica: _Replica) -> bool:
-    return replica.status.phase is Phase.PENDING and not replica.holds

@@ -1,4 +1,4 @@
-"""The reconciliation of one API, step by step: observe → plan → report → act → conclude."""
+"""The reconciliation of one API, step by step: observe → report → plan → act → conclude."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gyrus.control.startup_times import StartupTimer
 from gyrus.control.verdict import Verdict
 from gyrus.spec.replicated import ReplicatedSpec
 from gyrus.spec.workload import DRAIN_ALLOWANCE
-from gyrus.state.board import Board, Replica, Route
+from gyrus.state.board import Board, Route
 from gyrus.state.errors import StaleVersion
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.records import Api, Generation, Revision
@@ -60,7 +60,7 @@ class Reconciler:
     async def restore(self) -> None:
         """Fill the board from the store and from the running replicas, and change nothing else."""
         async for api in slices(await self.store.apis(), clock=self.clock):
-            situation = await self._observe(api)
+            situation = await self._observer.observe(api, frozenset())
             self.board.replicas[api.name] = situation.replicas
             desired = planner_for(situation).route(situation, situation.retiring)
             if desired and not api.deleting:
@@ -73,51 +73,57 @@ class Reconciler:
             await self._clean_up(name)
             return None
         situation = await self._observe(api)
+        self._report(situation)
         step = planner_for(situation).plan(situation, self.clock.now())
-        await self._report(situation, step)
         await self._act(situation, step)
         await self._conclude(situation, step)
         return step.wake_after
 
     async def _observe(self, api: Api) -> Situation[Any]:
+        await self.startup_timer.recall(api)
         return await self._observer.observe(api, self._retiring.get(api.name, frozenset()))
 
     # Report
 
-    async def _report(self, situation: Situation[Any], step: Plan) -> None:
-        """Write the replicas and the route to the board, and record the events since the last step.
+    def _report(self, situation: Situation[Any]) -> None:
+        """Write the replicas to the board, and record what has happened to them since the last step.
 
-        This comes before any act, so that a failing act (because the disk is full) hides no change.
+        This comes before the plan and any act, so that a failing act (because the disk is full) hides no
+        change. It never waits, so that the plan is of the present.
         """
         name, replicas = situation.api.name, situation.replicas
         before = self.board.replicas.get(name, ())
-        self._publish(name, replicas, step.route)
         if before != replicas:
-            self.events.record(*replica_events(name, before, replicas, self.clock.now()))
-        await self.startup_timer.look(situation)
-
-    def _publish(self, name: str, replicas: tuple[Replica, ...], desired: Route | None) -> None:
-        """Update the board if it differs, and notify its readers."""
-        if self.board.routes.get(name) != desired:
-            if desired is None:
-                del self.board.routes[name]
-            else:
-                self.board.routes[name] = desired
-            self.board.route_signals.notify(name)
-        if self.board.replicas.get(name) != replicas:
             self.board.replicas[name] = replicas
             self.board.replica_signals.notify(name)
+            self.events.record(*replica_events(name, before, replicas, self.clock.now()))
+        self.startup_timer.look(situation)
 
     # Act
 
     async def _act(self, situation: Situation[Any], step: Plan) -> None:
+        """Publish the route, then stop and start replicas.
+
+        The route comes first: it cannot fail, and replicas that retire are not in it.
+        """
         api = situation.api
-        self._retiring[api.name] = step.retiring  # the route is published without these already
+        self._publish(api.name, step.route)
+        self._retiring[api.name] = step.retiring
         await self._stop(situation, step.stop)
         if api.live:
             await self._start(api, api.live, step.revive)
         await self._start(api, api.target, step.start)
         await self._expect(api)
+
+    def _publish(self, name: str, desired: Route | None) -> None:
+        """Write the route to the board if it differs, and notify its readers."""
+        if self.board.routes.get(name) == desired:
+            return
+        if desired is None:
+            del self.board.routes[name]
+        else:
+            self.board.routes[name] = desired
+        self.board.route_signals.notify(name)
 
     async def _stop(self, situation: Situation[Any], ids: Iterable[str]) -> None:
         """Stop these replicas. Each may finish requests for the timeout of its own revision."""
@@ -151,6 +157,7 @@ class Reconciler:
     async def _conclude(self, situation: Situation[Any], step: Plan) -> None:
         """Record the results of the step."""
         api = situation.api
+        await self.startup_timer.store_measured(api.name)
         self._report_fork_server(api.name)
         if step.preempts:
             self.events.record(preemption_event(api.name, step.preempts, self.clock.now()))

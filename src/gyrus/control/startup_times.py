@@ -54,33 +54,47 @@ class StartupTimer:
         default_factory=dict[str, tuple[int, tuple[StartupTime, ...]]]
     )
     """By API: the target's revision, and its starts, oldest first."""
+    _unstored: dict[str, list[StartupTime]] = field(default_factory=dict[str, list[StartupTime]])
+    """By API: measured starts that are not stored yet."""
+
+    async def recall(self, api: Api) -> None:
+        """Read the stored starts of the API's target, unless they are known."""
+        revision, _ = self._known.get(api.name, (None, ()))
+        if revision != api.target.revision:
+            self._publish(api, await self.store.starts(api.name, api.target.revision))
 
     def ordered(self, api: str, replica: str) -> None:
         self._ordered.setdefault(api, {})[replica] = self.clock.monotonic()
 
-    async def look(self, situation: Situation) -> None:
-        """Record the startup times of replicas that requests have just begun to reach."""
-        await self._recall(situation.api)
+    def look(self, situation: Situation) -> None:
+        """Measure the startup times of replicas that requests have just begun to reach.
+
+        The starts of the API's target must be known (see :meth:`recall`). Call :meth:`store_measured` later.
+        """
         ordered = self._ordered.pop(situation.api.name, {})
         for replica in situation.replicas:
             if (since := ordered.get(replica.id)) is None or _has_failed(replica):
                 continue
             if replica.status.phase is Phase.READY and situation.reaches(replica):
-                await self._note(situation.api, replica, since)
+                self._note(situation.api, replica, since)
             else:
                 self._ordered.setdefault(situation.api.name, {})[replica.id] = since
 
+    async def store_measured(self, api: str) -> None:
+        """Store the API's measured starts. Those that cannot be stored are dropped, with a warning."""
+        for start in self._unstored.pop(api, ()):
+            try:
+                await self.store.record_start(start)
+            except StateError as error:
+                log.warning("cannot store a start of %s in %.2f s: %s", api, start.seconds, error)
+
     def forget(self, api: str) -> None:
+        self._unstored.pop(api, None)
         self._known.pop(api, None)
         self._ordered.pop(api, None)
         self.board.starts.pop(api, None)
 
-    async def _recall(self, api: Api) -> None:
-        revision, _ = self._known.get(api.name, (None, ()))
-        if revision != api.target.revision:
-            self._publish(api, await self.store.starts(api.name, api.target.revision))
-
-    async def _note(self, api: Api, replica: Replica, since: float) -> None:
+    def _note(self, api: Api, replica: Replica, since: float) -> None:
         start = StartupTime(
             api=api.name,
             revision=replica.status.revision,
@@ -91,10 +105,7 @@ class StartupTimer:
         revision, known = self._known[api.name]
         if start.revision == revision:
             self._publish(api, (*known, start))
-        try:
-            await self.store.record_start(start)
-        except StateError as error:
-            log.warning("cannot store that %s started in %.2f s: %s", replica.id, start.seconds, error)
+        self._unstored.setdefault(api.name, []).append(start)
 
     def _publish(self, api: Api, starts: tuple[StartupTime, ...]) -> None:
         kept = tuple(chain.from_iterable(_newest(starts, kind) for kind in StartKind))

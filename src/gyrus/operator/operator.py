@@ -27,7 +27,7 @@ from gyrus.gate.activator import MOST, Activator
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.operator import file_limit
 from gyrus.operator.errors import StartError
-from gyrus.operator.garbage import collect_garbage
+from gyrus.operator.garbage import collect_garbage, short_collections
 from gyrus.operator.home_lock import remove_run_folder, token_of
 from gyrus.operator.leadership import Leadership, require
 from gyrus.operator.readiness import ReadyNotification
@@ -114,6 +114,8 @@ async def operate(
     home = settings.home
     listener = _listen(settings)
     async with AsyncExitStack() as stack:
+        # From here on, because a restore creates a hundred thousand objects that stay.
+        stack.enter_context(short_collections())
         store = await _open(stack, home)
         operator = _wire(settings, store, ending)
         await _adopt(operator)
@@ -214,7 +216,7 @@ async def _run(
             ending.asked,
             operator.controller.run(),
             operator.autoscaler.run(),
-            collect_garbage(SystemClock()),
+            collect_garbage(SystemClock(), operator.board.no_request_is_held),
             serve(operator.app, listener, started=started),
             _announce(operator, started, ready_notification),
         )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gyrus.routing.endpoint_sets import intersection_of, union_of
 from gyrus.routing.resources import listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
-from gyrus.routing.versions import NOTHING, Versions
+from gyrus.routing.versions import Versions
 from gyrus.routing.xds.stream_state import StreamState
 from gyrus.state.board import Endpoints
 
@@ -80,6 +81,10 @@ class AckTracker:
         """Return all clusters that Envoy may have."""
         return frozenset[str]().union(*(stream.names(CLUSTER) for stream in self.streams))
 
+    def may_have(self, cluster: str) -> bool:
+        """Return True if Envoy may have this cluster."""
+        return any(stream.may_have(CLUSTER, cluster) for stream in self.streams)
+
     def sure(self, cluster: str) -> Endpoints | None:
         """Return the endpoints that requests in this cluster surely reach.
 
@@ -90,7 +95,7 @@ class AckTracker:
             return None
         # Envoy uses one of these versions, so only the endpoints of all of them are sure.
         versions = stream.possible(ENDPOINTS, cluster)
-        return frozenset[str].intersection(*(self._versions.endpoints(version) for version in versions))
+        return intersection_of(self._versions.endpoints(version) for version in versions)
 
     def used(self, cluster: str) -> Endpoints:
         """Return the endpoints that requests in this cluster may reach."""
@@ -98,10 +103,10 @@ class AckTracker:
         versions = (
             version
             for stream in self.streams
-            if cluster in stream.names(CLUSTER)
+            if stream.may_have(CLUSTER, cluster)
             for version in stream.possible(ENDPOINTS, cluster)
         )
-        return NOTHING.union(*(self._versions.endpoints(version) for version in versions))
+        return union_of(self._versions.endpoints(version) for version in versions)
 
     def surely_routes_to(self, cluster: str) -> bool:
         stream = self._newest

@@ -9,12 +9,15 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Listener
+from gyrus.aio.slices import slices
 from gyrus.aio.ticks import ticks
+from gyrus.routing.encoder import Encoder
+from gyrus.routing.endpoint_sets import equal
 from gyrus.routing.leftovers import Leftovers, stand_in
 from gyrus.routing.nodes import GatewayNodes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, NAMES, ROUTES
 from gyrus.routing.settings import AdsAddress, GatewaySettings
-from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed
+from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed, encode_ahead
 from gyrus.routing.xds.server import XdsServer
 from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
 from gyrus.state.board import Board, ByPool, Endpoints, api_of
@@ -66,6 +69,7 @@ class AdsGateway:
         self._leftovers = Leftovers()
         self._kept: Mapping[str, Endpoints | None] = {}
         self._snapshot: Snapshot = EMPTY
+        self._encoder = Encoder(settings)
         self._server = XdsServer(address, self, EMPTY)
         self._streams: list[StreamState] = []
         self._serving: tuple[str, ...] = ()
@@ -81,6 +85,7 @@ class AdsGateway:
         """
         # Listen first, so that no change between the first publication and the loop is lost.
         with self._board.route_signals.listen() as signals:
+            await self._encode_ahead()
             self._publish()
             async with self._server.serving(), asyncio.TaskGroup() as group:
                 following = group.create_task(self._follow(signals), name="ads: routes")
@@ -133,12 +138,25 @@ class AdsGateway:
 
     async def _follow(self, signals: Listener) -> None:
         async for _ in signals:
+            await self._encode_ahead()
             self._publish()
+
+    async def _encode_ahead(self) -> None:
+        """Encode what has changed, in slices, since many APIs may have changed at once.
+
+        Routes that change meanwhile are encoded when they are published.
+        """
+        changed = encode_ahead(dict(self._board.routes), self._snapshot, self._encoder)
+        async for _ in slices(changed, clock=self._clock):
+            pass
 
     def _publish(self) -> None:
         last = self._snapshot
         self._kept = self._keep()
-        self._snapshot = build(self._board.routes, self._settings, self._access_log, last, self._kept)
+        self._snapshot = build(
+            self._board.routes, self._settings, self._access_log, last, self._kept, self._encoder
+        )
+        self._encoder.forget()
         self._nodes.wanted(self._snapshot)
         self._server.publish(self._snapshot)
         self._acknowledge(changed(last, self._snapshot))
@@ -252,7 +270,7 @@ def _write(board: dict[str, ByPool], cluster: str, entry: Endpoints | None) -> b
     """Write one entry. Returns whether it has changed."""
     api = api_of(cluster)
     before = board.get(api, {})
-    if before.get(cluster) == entry:
+    if equal(before.get(cluster), entry):
         return False
     after = {name: known for name, known in before.items() if name != cluster}
     if entry is not None:

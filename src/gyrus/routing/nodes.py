@@ -11,10 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gyrus.routing.ack_tracker import AckTracker
+from gyrus.routing.endpoint_sets import (
+    NOTHING,
+    difference,
+    intersection,
+    intersection_of,
+    union,
+    union_of,
+)
 from gyrus.routing.resources import routes
 from gyrus.routing.resources.kinds import ROUTES
 from gyrus.routing.snapshot import Snapshot
-from gyrus.routing.versions import NOTHING, Versions
+from gyrus.routing.versions import Versions
 from gyrus.routing.xds.stream_state import StreamState
 from gyrus.state.board import Endpoints
 
@@ -62,6 +70,10 @@ class GatewayNodes:
         """Return all clusters that a node may have."""
         return frozenset[str]().union(*(tracker.clusters() for tracker in self._trackers.values()))
 
+    def may_have(self, cluster: str) -> bool:
+        """Return True if a node may have this cluster."""
+        return any(tracker.may_have(cluster) for tracker in self._trackers.values())
+
     def may_route_to(self, cluster: str) -> bool:
         return any(tracker.may_route_to(cluster) for tracker in self._trackers.values())
 
@@ -82,19 +94,19 @@ class GatewayNodes:
         """
         keep = wanted or NOTHING
         sure = self._sure(cluster, routed=routed)
-        used = self._used(cluster) - keep
-        if sure is None and not used and (wanted is not None or cluster not in self.clusters()):
+        used = difference(self._used(cluster), keep)
+        if sure is None and not used and (wanted is not None or not self.may_have(cluster)):
             return None
-        return ((sure or NOTHING) & keep) | used
+        return union(intersection(sure or NOTHING, keep), used)
 
     def reachable(self, cluster: str, wanted: Endpoints | None) -> Endpoints | None:
         """Return the endpoints that requests may reach, now or later, unless the target changes.
 
         Returns None if no node has the pool or will get it.
         """
-        if wanted is None and cluster not in self.clusters():
+        if wanted is None and not self.may_have(cluster):
             return None
-        return self._used(cluster) | (wanted or NOTHING)
+        return union(wanted or NOTHING, self._used(cluster))
 
     def _sure(self, cluster: str, *, routed: bool) -> Endpoints | None:
         """Return the endpoints that requests surely reach at every node that serves.
@@ -107,10 +119,10 @@ class GatewayNodes:
             return None
         found = [tracker.sure(cluster) for tracker in serving]
         known = [endpoints for endpoints in found if endpoints is not None]
-        return frozenset[str].intersection(*known) if known and len(known) == len(found) else None
+        return intersection_of(known) if known and len(known) == len(found) else None
 
     def _used(self, cluster: str) -> Endpoints:
-        return NOTHING.union(*(tracker.used(cluster) for tracker in self._trackers.values()))
+        return union_of(tracker.used(cluster) for tracker in self._trackers.values())
 
     def _tracker(self, node: str) -> AckTracker:
         return self._trackers.setdefault(node, AckTracker(node, self._versions))

@@ -7,31 +7,19 @@ one API costs little, even with many APIs.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
-from gyrus.routing.resources import clusters, endpoints, listener, routes
-from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, MATCH, ROUTES
+from gyrus.routing.encoder import Encoder, XdsResource, match_of, speaks_http2
+from gyrus.routing.endpoint_sets import equal
+from gyrus.routing.resources import endpoints, listener, routes
+from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from gyrus.routing.route_table import NO_ENTRIES, TableEntries, entries_of, outer
 from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.xds.messages import encode, encode_plain, encode_table
 from gyrus.state.board import Endpoints, Pool, Route
-
-
-@dataclass(frozen=True, slots=True)
-class XdsResource:
-    """One resource, encoded once."""
-
-    name: str
-    version: str
-    body: bytes = field(repr=False)
-
-    @classmethod
-    def of(cls, name: str, body: bytes) -> XdsResource:
-        return cls(name, hashlib.sha256(body).hexdigest()[:16], body)
-
 
 Value = TypeVar("Value")
 Resources = Mapping[str, XdsResource]
@@ -41,15 +29,6 @@ Leftovers = Mapping[str, Endpoints | None]
 keeps those that they have."""
 _NONE: Resources = MappingProxyType({})
 _NO_LEFTOVERS: Leftovers = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class TableEntries:
-    """The route table's encoded entries."""
-
-    by_path: Mapping[str, bytes]
-    by_name: Mapping[str, bytes]
-    """The entries of APIs that gRPC clients name in a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +71,7 @@ EMPTY = Snapshot(
     pools=MappingProxyType({}),
     endpoints=MappingProxyType({}),
     resources=MappingProxyType({}),
-    entries=TableEntries(MappingProxyType({}), MappingProxyType({})),
+    entries=NO_ENTRIES,
 )
 
 
@@ -102,18 +81,23 @@ def build(
     access_log: str | None,
     last: Snapshot = EMPTY,
     leftovers: Leftovers = _NO_LEFTOVERS,
+    encoder: Encoder | None = None,
 ) -> Snapshot:
-    """Build the snapshot of these routes. ``last`` must be of the same settings."""
+    """Build the snapshot of these routes. ``last`` and ``encoder`` must be of the same settings.
+
+    The encoder may have encoded some of the parts already: see :func:`encode_ahead`.
+    """
+    encoder = encoder or Encoder(settings)
     old, new = _other(last.routes, wanted), _other(wanted, last.routes)
     pools = _replaced(last.pools, _pools(old), {pool.id: pool for pool in _pools(new)})
     leftovers = {name: known for name, known in leftovers.items() if name not in pools}
     assigned = _assigned(last, old, new, leftovers)
-    entries = _entries(wanted, settings, last, old, new)
+    entries = entries_of(wanted, last.entries, old, new, encoder)
     table = last.resource(ROUTES, routes.NAME) if entries is last.entries else None
     port = last.resource(LISTENER, listener.NAME)
     resources = {
-        CLUSTER: _clusters(last, old, new),
-        ENDPOINTS: _assignments(last, assigned),
+        CLUSTER: _clusters(last, old, new, encoder),
+        ENDPOINTS: _assignments(last, assigned, encoder),
         LISTENER: {listener.NAME: port or _listener(settings, access_log)},
         ROUTES: {routes.NAME: table or _table(entries, settings)},
     }
@@ -135,14 +119,27 @@ def changed(old: Snapshot, new: Snapshot) -> frozenset[str]:
     )
 
 
-def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
-    """Return the routes whose paths contain this one's path, innermost first."""
-    return tuple(by_path[path] for path in _outer_paths(route.path) if path in by_path)
+def encode_ahead(wanted: Mapping[str, Route], last: Snapshot, encoder: Encoder) -> Iterator[Route]:
+    """Encode the changed parts for a later :func:`build` of these routes. Yields after each changed route.
+
+    The mapping must not change until the last one.
+    """
+    by_path = {route.path: route for route in wanted.values()}
+    for route in _other(wanted, last.routes):
+        _encode_ahead(route, by_path, last, encoder)
+        yield route
 
 
-def _outer_paths(path: str) -> list[str]:
-    segments = path.split("/")
-    return ["/".join(segments[:n]) for n in range(len(segments) - 1, 1, -1)]
+def _encode_ahead(route: Route, by_path: Mapping[str, Route], last: Snapshot, encoder: Encoder) -> None:
+    for pool in route.pools:
+        _cluster(pool, last, encoder)
+        if not equal(last.endpoints.get(pool.id), pool.endpoints):
+            encoder.assignment(pool.id, pool.endpoints)
+    before = last.routes.get(route.api)
+    if before is None or match_of(before) != match_of(route):
+        encoder.entry(route, outer(route, by_path))
+        if speaks_http2(route):
+            encoder.called(route)
 
 
 # Differences from the last snapshot
@@ -175,16 +172,18 @@ def _replaced(
 # Clusters and their endpoints
 
 
-def _clusters(last: Snapshot, old: Iterable[Route], new: Iterable[Route]) -> dict[str, XdsResource]:
-    added = {pool.id: _cluster(pool, last) for pool in _pools(new)}
+def _clusters(
+    last: Snapshot, old: Iterable[Route], new: Iterable[Route], encoder: Encoder
+) -> dict[str, XdsResource]:
+    added = {pool.id: _cluster(pool, last, encoder) for pool in _pools(new)}
     return _replaced(last.of_kind(CLUSTER), _pools(old), added)
 
 
-def _cluster(pool: Pool, last: Snapshot) -> XdsResource:
+def _cluster(pool: Pool, last: Snapshot, encoder: Encoder) -> XdsResource:
     before = last.pools.get(pool.id)
     if before and before.protocol == pool.protocol:
         return last.of_kind(CLUSTER)[pool.id]
-    return XdsResource.of(pool.id, encode(CLUSTER, clusters.cluster(pool)))
+    return encoder.cluster(pool)
 
 
 def _assigned(
@@ -197,70 +196,17 @@ def _assigned(
     return assigned | {name: known for name, known in leftovers.items() if known is not None}
 
 
-def _assignments(last: Snapshot, assigned: Mapping[str, Endpoints]) -> dict[str, XdsResource]:
-    same = assigned.items() & last.endpoints.items()
+def _assignments(
+    last: Snapshot, assigned: Mapping[str, Endpoints], encoder: Encoder
+) -> dict[str, XdsResource]:
     known = last.of_kind(ENDPOINTS)
-    kept = {name: known[name] for name, _ in same}
-    other = {name: wanted for name, wanted in assigned.items() if name not in kept}
-    return kept | {name: _assignment(name, wanted) for name, wanted in other.items()}
-
-
-def _assignment(cluster: str, wanted: Endpoints) -> XdsResource:
-    return XdsResource.of(cluster, encode_plain(ENDPOINTS, endpoints.assignment(cluster, wanted)))
-
-
-# The route table
-
-
-def _match(route: Route) -> tuple[object, ...]:
-    """Return the parts of a route that the table depends on."""
-    weights = tuple((share.pool.id, share.weight) for share in route.routed)
-    return (route.path, route.timeout, route.idempotent, _speaks_http2(route), weights)
-
-
-def _speaks_http2(route: Route) -> bool:
-    return any(share.pool.protocol == "http2" for share in route.routed)
-
-
-def _entries(
-    wanted: Mapping[str, Route],
-    settings: GatewaySettings,
-    last: Snapshot,
-    old: Iterable[Route],
-    new: Iterable[Route],
-) -> TableEntries:
-    """Build the table's entries. Returns the last object if nothing has changed."""
-    before = {route.api: _match(route) for route in old}
-    after = {route.api: _match(route) for route in new}
-    others = {api for api in before.keys() | after.keys() if before.get(api) != after.get(api)}
-    if not others and last is not EMPTY:
-        return last.entries
-    touched = {route.path for route in (*old, *new) if route.api in others}
-    return TableEntries(_by_path(wanted, settings, last, touched), _by_name(wanted, settings, last, others))
-
-
-def _by_path(
-    wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot, touched: set[str]
-) -> dict[str, bytes]:
-    """Build the entries by path. An entry depends on its route, and on the routes whose paths contain it."""
-    by_path = {route.path: route for route in wanted.values()}
-    known = last.entries.by_path
     return {
-        path: known[path]
-        if path in known and touched.isdisjoint((path, *_outer_paths(path)))
-        else encode(MATCH, routes.entry(route, settings, outer(route, by_path)))
-        for path, route in by_path.items()
+        name: known[name] if equal(last.endpoints.get(name), wanted) else encoder.assignment(name, wanted)
+        for name, wanted in assigned.items()
     }
 
 
-def _by_name(
-    wanted: Mapping[str, Route], settings: GatewaySettings, last: Snapshot, others: set[str]
-) -> dict[str, bytes]:
-    kept = {api: entry for api, entry in last.entries.by_name.items() if api not in others}
-    named = (wanted[api] for api in others if api in wanted)
-    return kept | {
-        route.api: encode(MATCH, routes.called(route, settings)) for route in named if _speaks_http2(route)
-    }
+# The only resources of their kinds
 
 
 def _table(entries: TableEntries, settings: GatewaySettings) -> XdsResource:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from gyrus.routing.endpoint_sets import NOTHING
 from gyrus.routing.resources import routes
 from gyrus.routing.resources.kinds import ENDPOINTS, ROUTES
 from gyrus.routing.snapshot import Snapshot
 from gyrus.state.board import Endpoints
 
-NOTHING: Endpoints = frozenset()
 MANY_TABLES = 100
 """Number of remembered route tables above which those that no Envoy has any more are dropped."""
 

@@ -120,15 +120,14 @@ class Route:
     timeout: float
     """Seconds until the answer must start."""
     idempotent: bool = False
+    pools: tuple[Pool, ...] = field(init=False, repr=False, compare=False)
+    routed: tuple[WeightedPool, ...] = field(init=False, repr=False, compare=False)
+    """The shares that receive new requests."""
 
-    @property
-    def pools(self) -> tuple[Pool, ...]:
-        return tuple(share.pool for share in self.shares)
-
-    @property
-    def routed(self) -> tuple[WeightedPool, ...]:
-        """The shares that receive new requests."""
-        return tuple(share for share in self.shares if share.weight)
+    def __post_init__(self) -> None:
+        # Routing reads those of all APIs after a change of any of them.
+        object.__setattr__(self, "pools", tuple(share.pool for share in self.shares))
+        object.__setattr__(self, "routed", tuple(share for share in self.shares if share.weight))
 
     @property
     def replicas(self) -> Endpoints:
@@ -240,6 +239,10 @@ class Board:
     def acknowledged_of(self, api: str) -> Endpoints:
         """Return the acknowledged endpoints of all its pools."""
         return frozenset[str]().union(*self.acknowledged.get(api, {}).values())
+
+    def no_request_is_held(self) -> bool:
+        """Return True if no request waits at the activator."""
+        return not any(self.held.values())
 
     def reachable_of(self, api: str) -> Endpoints:
         """Return the reachable endpoints of all its pools."""

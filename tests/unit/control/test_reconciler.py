@@ -7,7 +7,11 @@ import errno
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.memory import MemoryBackend, fails, works
@@ -15,10 +19,14 @@ from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.fork_server import ForkServerPhase
 from gyrus.contract.operator import ForkServerView, Outcome
 from gyrus.contract.replica import Phase, Reason
+from gyrus.control import plan, planners
 from gyrus.control.controller import Controller
+from gyrus.control.plan import Plan
 from gyrus.control.reconciler import Reconciler
+from gyrus.control.situation import Situation
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.workload import DRAIN_ALLOWANCE
-from gyrus.state.board import Board
+from gyrus.state.board import Board, Replica, Route
 from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
@@ -276,6 +284,35 @@ async def test_a_replica_that_cannot_be_started_does_not_make_control_blind() ->
         await at.until(lambda _: at.board.replicas["iris"][0].status.phase is Phase.BACKOFF)
         assert not at.board.routes["iris"].endpoints
         assert "Killed" in await at.reported("Killed")
+
+
+class Planning:
+    """A planner that notes the replicas on the board when it is asked."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.saw: list[tuple[Replica, ...]] = []
+        self.was_given: list[tuple[Replica, ...]] = []
+
+    def plan(self, situation: Situation[Any], now: datetime) -> Plan:
+        self.saw.append(self.board.replicas.get(situation.api.name, ()))
+        self.was_given.append(situation.replicas)
+        return plan.plan(situation, now)
+
+    def route(self, situation: Situation[Any], retiring: frozenset[str]) -> Route | None:
+        return plan.route(situation, retiring)
+
+
+async def test_what_was_observed_is_reported_before_it_is_planned_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with controlled(MemoryStore(), MemoryBackend()) as at:
+        planning = Planning(at.board)
+        monkeypatch.setitem(planners.PLANNERS, RealtimeSpec, planning)
+        await at.deploy()
+        await at.until(ended)
+        assert planning.saw == planning.was_given
+        assert any(planning.saw)
 
 
 async def test_an_update_on_a_full_machine_goes_through_and_reports_how(tmp_path: Path) -> None:

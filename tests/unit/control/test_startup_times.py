@@ -39,6 +39,13 @@ async def startup_timer(store: MemoryStore | None = None, clock: VirtualClock | 
     return StartupTimer(store, Board(), clock)
 
 
+async def step(timer: StartupTimer, observed: Situation) -> None:
+    """Do what a step of the reconciler does."""
+    await timer.recall(observed.api)
+    timer.look(observed)
+    await timer.store_measured(observed.api.name)
+
+
 def cold(*seconds: float) -> tuple[StartupTimes, ...]:
     middle = sorted(seconds)[(len(seconds) - 1) // 2]
     return (StartupTimes(kind=StartKind.COLD, median=middle, last=seconds[-1], count=len(seconds)),)
@@ -49,19 +56,19 @@ async def test_a_start_lasts_until_requests_reach_the_replica() -> None:
     watch = await startup_timer(clock=clock)
     watch.ordered("iris", "r1")
     await clock.advance(2)
-    await watch.look(situation(replica("r1", phase=Phase.STARTING)))
-    await watch.look(situation(replica("r1"), reached=False))
+    await step(watch, situation(replica("r1", phase=Phase.STARTING)))
+    await step(watch, situation(replica("r1"), reached=False))
     assert not watch.board.starts["iris"]
     await clock.advance(0.5)
-    await watch.look(situation(replica("r1")))
-    await watch.look(situation(replica("r1")))
+    await step(watch, situation(replica("r1")))
+    await step(watch, situation(replica("r1")))
     assert watch.board.starts["iris"] == cold(2.5)
 
 
 async def test_warm_starts_are_distinguished_from_cold_ones() -> None:
     watch = await startup_timer()
     watch.ordered("iris", "r1")
-    await watch.look(situation(replica("r1", start=StartKind.WARM)))
+    await step(watch, situation(replica("r1", start=StartKind.WARM)))
     assert [times.kind for times in watch.board.starts["iris"]] == [StartKind.WARM]
 
 
@@ -69,9 +76,10 @@ async def test_the_next_operator_knows_them() -> None:
     store = MemoryStore()
     watch = await startup_timer(store)
     watch.ordered("iris", "r1")
-    await watch.look(situation(replica("r1")))
+    await step(watch, situation(replica("r1")))
+    await step(watch, situation(replica("r1")))  # each start is stored once
     other = await startup_timer(store)
-    await other.look(situation(replica("r1")))  # it runs already, and is not measured again
+    await step(other, situation(replica("r1")))  # it runs already, and is not measured again
     assert other.board.starts["iris"] == cold(0)
 
 
@@ -79,8 +87,8 @@ async def test_the_next_operator_knows_them() -> None:
 async def test_a_start_that_failed_is_no_measure(trouble: Phase) -> None:
     watch = await startup_timer()
     watch.ordered("iris", "r1")
-    await watch.look(situation(replica("r1", phase=trouble, reason=Reason.INIT)))
-    await watch.look(situation(replica("r1", restarts=1)))
+    await step(watch, situation(replica("r1", phase=trouble, reason=Reason.INIT)))
+    await step(watch, situation(replica("r1", restarts=1)))
     assert not watch.board.starts["iris"]
 
 
@@ -88,11 +96,11 @@ async def test_each_revision_has_its_own() -> None:
     watch = await startup_timer()
     await watch.store.deploy([spec(env={"A": "b"})], None, watch.clock.now())
     watch.ordered("iris", "r1")
-    await watch.look(situation(replica("r1")))
-    await watch.look(situation(replica("r1"), of=api(target=2)))
+    await step(watch, situation(replica("r1")))
+    await step(watch, situation(replica("r1"), of=api(target=2)))
     assert watch.board.starts["iris"] == ()
     watch.ordered("iris", "r2")
-    await watch.look(situation(replica("r2", 2), of=api(target=2)))
+    await step(watch, situation(replica("r2", 2), of=api(target=2)))
     assert watch.board.starts["iris"] == cold(0)
 
 
@@ -104,21 +112,21 @@ class Full(MemoryStore):
 async def test_a_full_disk_costs_memory_alone() -> None:
     watch = await startup_timer(Full())
     watch.ordered("iris", "r1")
-    await watch.look(situation(replica("r1")))
+    await step(watch, situation(replica("r1")))
     assert watch.board.starts["iris"] == cold(0)
 
 
 async def test_a_replica_that_went_before_it_was_there_leaves_nothing() -> None:
     watch = await startup_timer()
     watch.ordered("iris", "r1")
-    await watch.look(situation())
-    await watch.look(situation(replica("r1")))
+    await step(watch, situation())
+    await step(watch, situation(replica("r1")))
     assert not watch.board.starts["iris"]
 
 
 async def test_what_is_gone_is_forgotten() -> None:
     watch = await startup_timer()
-    await watch.look(situation())
+    await step(watch, situation())
     watch.forget("iris")
     assert not watch.board.starts
 

@@ -8,12 +8,13 @@ from typing import Literal
 
 import pytest
 from google.protobuf.json_format import ParseError
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
+from gyrus.routing.route_table import outer
 from gyrus.routing.settings import GatewaySettings
-from gyrus.routing.snapshot import EMPTY, build, changed, outer
+from gyrus.routing.snapshot import EMPTY, build, changed
 from gyrus.routing.xds.messages import encode
 from gyrus.state.board import Pool, Route, WeightedPool
 from support.routes import pools_of, route_to
@@ -56,6 +57,7 @@ def routes(draw: st.DrawFn) -> Route:
 tables = st.lists(routes(), max_size=3, unique_by=lambda route: route.path).map(lambda found: by_api(*found))
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(tables, tables)
 def test_what_is_taken_over_is_what_would_have_been_built(
     before: dict[str, Route], now: dict[str, Route]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
-from gyrus.routing.xds.stream_state import StreamState
+from gyrus.routing.xds.stream_state import MOST, StreamState
 from support.fake_envoy import FakeEnvoy, Message
 
 
@@ -220,3 +220,27 @@ def test_whatever_happens_envoy_ends_with_what_is_wanted(steps: list[Any], bad: 
             if version not in bad:
                 assert envoy.has[kind].get(name) == version or (kind == ENDPOINTS and f"{name}-c2" in bad)
     assert envoy.has[CLUSTER].keys() <= world.apis.keys()
+
+
+def test_a_push_has_a_limited_number_of_resources() -> None:
+    world = World({f"api-{number}": (1, 1) for number in range(2 * MOST + 1)})
+    envoy = connected(world)
+    sizes = {kind: [len(p.versions) for p in envoy.pushes if p.kind == kind] for kind in (CLUSTER, ENDPOINTS)}
+    assert max(sizes[CLUSTER]) <= MOST
+    assert max(sizes[ENDPOINTS]) <= MOST
+    assert_in_step(envoy, world)
+    world.apis.clear()
+    envoy.pushes.clear()
+    envoy.settle(world)
+    assert [len(push.versions) for push in envoy.pushes if push.kind == CLUSTER] == [MOST, MOST, 1]
+    # No route leads to a cluster that is removed, nor to one that Envoy does not have yet.
+    assert envoy.pushes[0].kind == ROUTES
+
+
+def test_a_name_that_envoy_may_have_is_among_its_names() -> None:
+    envoy, world = FakeEnvoy(), World({"a": (1, 1), "b": (1, 1)})
+    envoy.connect()
+    while envoy.take(world) or envoy.answer():
+        for kind in (CLUSTER, ENDPOINTS):
+            had = {name for name in ("a", "b", "c") if envoy.stream.may_have(kind, name)}
+            assert had == envoy.stream.names(kind)

@@ -16,10 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
 from gyrus.routing.xds.messages import DeltaRequest
+
+MOST = 200
+"""Resources in one push. The endpoints of a thousand pools in one message would hold the operator's event
+loop for 40 ms, and Envoy's main thread too."""
 
 
 class Versioned(Protocol):
@@ -141,6 +146,8 @@ class StreamState:
     def possible(self, kind: str, name: str) -> frozenset[str | None]:
         """Return the versions of this resource that Envoy may use now; None among them: it may lack it."""
         state = self._types[kind]
+        if not state.unconfirmed and not state.on_its_way:
+            return frozenset((state.confirmed.get(name),))
         versions = {state.confirmed.get(name)}
         if name in state.unconfirmed:
             versions.add(state.unconfirmed[name])
@@ -153,6 +160,12 @@ class StreamState:
         state = self._types[kind]
         names = frozenset(state.confirmed) | state.unconfirmed.keys()
         return names | state.on_its_way.versions.keys() if state.on_its_way else names
+
+    def may_have(self, kind: str, name: str) -> bool:
+        """Return True if Envoy may have this resource now: if it is among :meth:`names`."""
+        state = self._types[kind]
+        sent = state.on_its_way.versions if state.on_its_way else ()
+        return name in state.confirmed or name in state.unconfirmed or name in sent
 
     @property
     def refusals(self) -> tuple[Nack, ...]:
@@ -314,6 +327,7 @@ class StreamState:
         unconfirmed_names = next((name for name in changes if name in state.unconfirmed), None)
         if unconfirmed_names is not None:
             changes = {unconfirmed_names: changes[unconfirmed_names]}
+        changes = dict(islice(changes.items(), MOST))
         self._count += 1
         state.on_its_way = Push(kind, str(self._count), changes)
         state.again -= changes.keys()
