@@ -101,6 +101,19 @@ class SlotQueue(Generic[T]):
         """Free the item's slot. Raises KeyError if it has none."""
         self._started.remove(item)
 
+    def pass_on(self, item: T) -> T | None:
+        """Free the item's slot, and give it to the waiting item that arrived first.
+
+        Returns None if no item waits. Raises KeyError if the item has no slot.
+        """
+        self._started.remove(item)
+        if not self._places:
+            return None
+        following = self._waiting.pop()
+        self._unmovable.discard(following)
+        self._started.add(following)
+        return following
+
     def leave(self, item: T) -> bool:
         """Remove the item from the queue. Returns False if it was not waiting."""
         self._unmovable.discard(item)

@@ -146,6 +146,14 @@ class Admission:
     def release(self, call: Call) -> None:
         """Release the call's slot, and start waiting calls."""
         self.queue.finish(call)
+        self._depart(call)
+
+    def answer_without_slot(self, call: Call, answer: Answer | None) -> None:
+        """Answer a call whose slot its thread has passed on."""
+        self.answer(call, answer)
+        self._depart(call)
+
+    def _depart(self, call: Call) -> None:
         self._deadlines.discard(call)
         if self.overdue:  # almost always empty
             self.overdue.pop(call, None)

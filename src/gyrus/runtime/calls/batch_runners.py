@@ -109,7 +109,7 @@ class ThreadBatchRunner:
                 after.method(**batch.afterwards(after.signature.names))
             except BaseException as error:
                 log_failure(error, "post_predict")
-        return release_batch, (self._admission, batch, done)
+        return Ending(release_batch, (self._admission, batch, done))
 
 
 class AsyncBatchRunner:

@@ -64,11 +64,11 @@ async def run_in_thread(threads: Threads, work: Callable[[], Any]) -> Any:
 
     def in_thread(_: None) -> Ending:
         try:
-            return done.set_result, (context.run(work),)
+            return Ending(done.set_result, (context.run(work),))
         except BaseException as error:
             if isinstance(error, StopIteration):  # a future cannot hold one
                 error = RuntimeError(repr(error))
-            return done.set_exception, (error,)
+            return Ending(done.set_exception, (error,))
 
     threads.submit(in_thread, None)
     try:

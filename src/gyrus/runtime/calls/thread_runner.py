@@ -11,6 +11,7 @@ from typing import Any
 
 from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.call import Call
+from gyrus.runtime.calls.shared_slots import SharedSlotQueue
 from gyrus.runtime.calls.steps import afterwards, arguments, failure_unless_cancelled, log_failure
 from gyrus.runtime.calls.streams import stream_in_thread, stream_on_loop
 from gyrus.runtime.calls.threads import Ending, Threads
@@ -23,8 +24,11 @@ from gyrus.runtime.telemetry.output import current_request
 class ThreadRunner:
     """A runner; methods with ``_in_thread`` in their name run in a thread."""
 
-    def __init__(self, handler: LoadedHandler, admission: Admission, threads: Threads) -> None:
+    def __init__(
+        self, handler: LoadedHandler, admission: Admission, threads: Threads, queue: SharedSlotQueue[Call]
+    ) -> None:
         self._handler = handler
+        self._queue = queue
         self._admission = admission
         self._threads = threads
         self._loop = asyncio.get_running_loop()
@@ -47,12 +51,21 @@ class ThreadRunner:
             if isinstance(outcome, Streaming):
                 outcome = self._stream_in_thread(call, outcome)
         except BaseException as error:  # SystemExit too: the handler must not end the thread
-            return admission.conclude, (call, failure_unless_cancelled(error, call))
+            return self._concluded_in_thread(call, failure_unless_cancelled(error, call))
         if handler.post_predict is None:
-            return admission.conclude, (call, outcome)
+            return self._concluded_in_thread(call, outcome)
         self._threads.post(admission.answer, call, outcome)
         self._post_predict_in_thread(handler.post_predict, given, result, call)
-        return admission.release, (call,)
+        return Ending(admission.release, (call,))
+
+    def _concluded_in_thread(self, call: Call, answer: Answer | None) -> Ending:
+        """End the call, and continue with the next waiting one.
+
+        The thread itself takes the next call. If the loop had to hand it over, each request would cost two
+        switches between the threads, of about 30 µs each.
+        """
+        following = self._queue.pass_on(call)
+        return Ending(self._admission.answer_without_slot, (call, answer), following)
 
     def _post_predict_in_thread(
         self, after: PostPredict, given: dict[str, Any], result: Any, call: Call

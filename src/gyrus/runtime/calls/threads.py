@@ -11,10 +11,19 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
-Ending = tuple[Callable[..., None], tuple[Any, ...]]
-"""The callback for the loop when a piece of work has ended, and its arguments."""
+
+class Ending(NamedTuple):
+    """The end of a piece of work."""
+
+    callback: Callable[..., None]
+    """The callback for the loop."""
+    arguments: tuple[Any, ...]
+    following: Any = None
+    """The item with which the thread continues at once, by the same work."""
+
+
 Work = Callable[[Any], Ending]
 """A piece of work; it must not raise."""
 
@@ -25,13 +34,19 @@ class Threads:
     The event loop owns it. Callers limit how much work they submit at once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "slot") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, most: int | None, name: str = "slot") -> None:
+        """Start at most ``most`` threads (None: as many as the work needs).
+
+        With one slot, all calls run in one thread, which handlers with thread-local state rely on.
+        """
         self._loop = loop
+        self._most = most
         self._name = name
         self._inbox: SimpleQueue[tuple[Work, Any] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._submitted: list[tuple[Work, Any]] = []
         self._running = 0  # updated on the loop only
-        self._outbox: deque[Ending] = deque()
+        self._outbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._notifying = False
 
     @property
@@ -40,10 +55,22 @@ class Threads:
         return sum(not thread.is_alive() for thread in self._threads)
 
     def submit(self, work: Work, item: Any) -> None:
-        self._running += 1
-        if self._running > len(self._threads):
-            self._grow()
-        self._inbox.put((work, item))
+        """Start the work at the end of this turn of the loop.
+
+        A thread that starts at once competes with the loop for the interpreter: the loop loses it at every
+        request that it reads. At the end of the turn, the loop has read all requests that arrived together.
+        """
+        if not self._submitted:
+            self._loop.call_soon(self._start_submitted)
+        self._submitted.append((work, item))
+
+    def _start_submitted(self) -> None:
+        for given in self._submitted:
+            self._running += 1
+            if self._running > len(self._threads):
+                self._grow()
+            self._inbox.put(given)
+        self._submitted.clear()
 
     def post(self, callback: Callable[..., None], *arguments: Any) -> None:
         """Call the callback on the loop. Callable from any thread; calls from one thread keep their order."""
@@ -62,6 +89,8 @@ class Threads:
             self._inbox.put(None)
 
     def _grow(self) -> None:
+        if self._most is not None and len(self._threads) >= self._most:
+            return  # a thread that has passed on its last slot is about to be free
         name = f"{self._name}-{len(self._threads)}"
         thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._threads.append(thread)
@@ -71,9 +100,14 @@ class Threads:
         take, post, ended = self._inbox.get, self.post, self._ended
         while (given := take()) is not None:
             work, item = given
-            callback, arguments = work(item)
+            given = None  # it would keep the first item alive
+            while True:
+                callback, arguments, item = work(item)
+                if item is None:
+                    break
+                post(callback, *arguments)
             post(ended, callback, arguments)
-            del given, work, item, callback, arguments  # keep nothing alive while waiting
+            del work, callback, arguments  # keep nothing alive while waiting
 
     def _ended(self, callback: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         """Count the thread as free before the callback, which may submit the next piece of work."""
