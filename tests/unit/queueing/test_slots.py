@@ -70,6 +70,16 @@ class SlotQueues(RuleBasedStateMachine):
         self.queue.finish(item)
         self.started.remove(item)
 
+    @precondition(lambda self: self.started)
+    @rule(data=st.data())
+    def pass_on(self, data: st.DataObject) -> None:
+        item = data.draw(st.sampled_from(self.started))
+        following = self.queue.pass_on(item)
+        self.started.remove(item)
+        assert following == (self.waiting[0] if self.waiting else None)
+        if following is not None:
+            self.started.append(self.waiting.pop(0))
+
     @precondition(lambda self: self.waiting or self.started)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
@@ -118,6 +128,19 @@ class SlotQueues(RuleBasedStateMachine):
 
 SlotQueues.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestSlotQueues = pytest.mark.slow(SlotQueues.TestCase)
+
+
+def test_a_slot_is_passed_on_to_the_first_in_the_queue() -> None:
+    queue: SlotQueue[str] = SlotQueue(1, 5)
+    assert queue.start_at_once("a")
+    assert queue.wait("young", 3.0)
+    assert queue.wait("old", 1.0, movable=False)
+    assert queue.pass_on("a") == "old"
+    assert (queue.started, queue.movable, queue.waiting) == ({"old"}, 1, 1)
+    assert (queue.pass_on("old"), queue.pass_on("young")) == ("young", None)
+    assert queue.empty
+    with pytest.raises(KeyError):
+        queue.pass_on("young")
 
 
 def test_a_slot_is_released_once() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -179,16 +180,31 @@ async def test_the_slots_that_a_running_batch_leaves_empty_stay_empty(tmp_path: 
         assert [(await task).status for task in (running, waiting)] == [200, 200]
 
 
-async def test_whatever_happens_no_place_is_left_behind(tmp_path: Path) -> None:
+class Quick:
+    async def predict(self, payload: float) -> None:
+        await asyncio.sleep(payload)
+
+
+class QuickInThreads:
+    lock = threading.Lock()
+    running, most = 0, 0
+
+    def predict(self, payload: float) -> None:
+        counts = QuickInThreads
+        with self.lock:
+            counts.running += 1
+            counts.most = max(counts.most, counts.running)
+        time.sleep(payload)
+        with self.lock:
+            counts.running -= 1
+
+
+@pytest.mark.parametrize("handler", [Quick, QuickInThreads])
+async def test_whatever_happens_no_slot_stays_taken(tmp_path: Path, handler: type[Any]) -> None:
     """Many clients on few slots: some leave, some are requeued, some are late, the rest are answered."""
     chance = random.Random(7)
-
-    class Quick:
-        async def predict(self, payload: float) -> None:
-            await asyncio.sleep(payload)
-
     limits = Limits(max_concurrency=3, max_queue_length=20, timeout=0.5)
-    async with serving(Quick, tmp_path, limits=limits) as server:
+    async with serving(handler, tmp_path, limits=limits) as server:
 
         async def visit() -> None:
             client = await server.connect()
@@ -209,6 +225,7 @@ async def test_whatever_happens_no_place_is_left_behind(tmp_path: Path) -> None:
         await eventually(lambda: server.admission.queue.empty)
         queue, overdue = server.admission.queue, server.admission.overdue
         assert (queue.busy, queue.waiting, queue.movable, len(overdue)) == (0, 0, 0, 0)
+    assert getattr(handler, "most", 3) == 3
 
 
 async def answer_of(client: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Gate:
         self.entered: list[Any] = []
         self.left: list[Any] = []
         self.cancelled: list[Any] = []
+        self.threads: set[int] = set()
         self.opened = threading.Event()
 
     def handler(self, *, on_loop: bool) -> type[Any]:
@@ -32,6 +34,7 @@ class Gate:
         class InThread:
             def predict(self, payload: Any, cancelled: Callable[[], bool]) -> Any:
                 gate.entered.append(payload)
+                gate.threads.add(threading.get_ident())
                 while not gate.opened.wait(0.002):
                     if cancelled():
                         gate.cancelled.append(payload)
@@ -78,6 +81,21 @@ async def test_first_in_first_out(tmp_path: Path, on_loop: bool) -> None:
         replies = [await task for task in tasks]
     assert gate.entered == [0, 1, 2]
     assert [json.loads(reply.body) for reply in replies] == [0, 1, 2]
+
+
+async def test_a_thread_takes_the_next_call_without_the_loop(tmp_path: Path) -> None:
+    gate = Gate()
+    handler = gate.handler(on_loop=False)
+    async with serving(handler, tmp_path, limits=Limits(max_concurrency=1, max_queue_length=9)) as server:
+        tasks = await fill(server, gate, waiting=5)
+        gate.opened.set()
+        until = time.monotonic() + 10
+        while len(gate.left) < 6 and time.monotonic() < until:
+            time.sleep(0.001)  # noqa: ASYNC251 -- the loop must not run meanwhile
+        assert gate.left == [0, 1, 2, 3, 4, 5]
+        assert [(await task).status for task in tasks] == [200] * 6
+        assert (await server.ask(6)).status == 200
+    assert len(gate.threads) == 1
 
 
 async def test_a_full_queue_refuses(tmp_path: Path, on_loop: bool) -> None:
