@@ -1,6 +1,6 @@
-"""The mark of tests that start processes, by which ``make test-fast`` leaves them out.
+"""The mark of tests that start processes, and the number of examples, by which ``make test-fast`` is fast.
 
-CONTRIBUTING.md describes the marks. In a run that leaves such tests out, a test that starts a process without
+CONTRIBUTING.md describes both. In a run that leaves such tests out, a test that starts a process without
 the mark fails.
 """
 
@@ -11,6 +11,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from support.examples import register_profiles
+
+register_profiles()
 
 TESTS = Path(__file__).parent
 STARTING_FIXTURES = frozenset({"platform", "shared_platform", "postgresql_server", "replicas"})
