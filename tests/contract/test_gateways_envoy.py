@@ -100,7 +100,7 @@ async def test_gateway_that_comes_back_reports_what_it_has(
     gateways.put_route("iris", new)
     await connected.answers("iris", "new")
     await wire.open()
-    await until(lambda: gateways.reachable("iris") == frozenset({new.endpoint}), 20)
+    await until(lambda: gateways.reachable("iris") == frozenset({new.endpoint}))
     assert await lost.ask("iris") == "new"
 
 
@@ -108,7 +108,7 @@ async def test_new_gateway_counts_once_it_serves(gateways: Gateways, old: Upstre
     first = await gateways.node("first")
     await gateways.route("iris", old)
     second = await gateways.node("second", held_up=True)
-    await until(lambda: gateways.ads.streams == 2, 20)
+    await until(lambda: gateways.ads.streams == 2)
     await gateways.route("iris", new)
     assert gateways.reachable("iris") == {new.endpoint}, "it was sent nothing, so that it can use nothing"
     assert await second.ask("iris") == ""
@@ -175,7 +175,7 @@ async def test_gateway_with_a_certificate_is_configured_over_tcp(tmp_path: Path)
         async with AdsGateway(board, address, settings, SystemClock()).serving():
             node.start()
             try:
-                await until(lambda: board.acknowledged_of("iris") == frozenset({upstream.endpoint}), 20)
+                await until(lambda: board.acknowledged_of("iris") == frozenset({upstream.endpoint}))
                 await node.answers("iris", "a")
             finally:
                 node.kill()

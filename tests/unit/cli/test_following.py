@@ -32,7 +32,7 @@ def iris(operator: Operator, tmp_path: Path) -> str:
     folder = Project(tmp_path / "project").write(handler_api("iris"), handler=HANDLER)
     with Client() as client:
         [deployed] = client.deploy(folder)
-        client.wait("iris", deployed.generation, 20)
+        client.wait("iris", deployed.generation, 60)
     [replica] = operator.replica_ids("iris")
     return replica
 
