@@ -6,6 +6,7 @@ the mark fails.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -31,6 +32,9 @@ _started: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job ignores Ctrl-C, and so would every process that the tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "not processes" in config.option.markexpr:
         sys.addaudithook(_note)
 
