@@ -51,7 +51,7 @@ def running(operator: Operator, *arguments: str) -> Generator[IO[str]]:
         assert process.stdout
         yield process.stdout
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         assert process.stderr
         assert process.stderr.read() == ""
     finally:
