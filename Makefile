@@ -6,7 +6,7 @@ demo:    ## the platform, the iris example, one prediction
 	scripts/demo
 test:    ## all tests but the cluster's
 	scripts/test
-test-fast: ## the tests that start no processes, in a minute or two
+test-fast: ## the tests that start no processes, within a minute
 	scripts/test fast
 check:   ## lint, types, layers, plain English, docs
 	scripts/check

@@ -1,16 +1,21 @@
-"""The mark of tests that start processes, by which ``make test-fast`` leaves them out.
+"""The mark of tests that start processes, and the number of examples, by which ``make test-fast`` is fast.
 
-CONTRIBUTING.md describes the marks. In a run that leaves such tests out, a test that starts a process without
+CONTRIBUTING.md describes both. In a run that leaves such tests out, a test that starts a process without
 the mark fails.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from support.examples import register_profiles
+
+register_profiles()
 
 TESTS = Path(__file__).parent
 STARTING_FIXTURES = frozenset({"platform", "shared_platform", "postgresql_server", "replicas"})
@@ -27,6 +32,9 @@ _started: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job ignores Ctrl-C, and so would every process that the tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "not processes" in config.option.markexpr:
         sys.addaudithook(_note)
 

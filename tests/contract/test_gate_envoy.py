@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -155,9 +157,10 @@ async def test_none_fails_when_replicas_come_and_go(
             group.create_task(ask(over))
         for _ in range(20):
             await api.route(upstream)
-            await asyncio.sleep(0.05)
+            answered = len(codes)
+            await until(lambda answered=answered: len(codes) > answered + 20)
             await api.route()
-            await asyncio.sleep(0.05)
+            await until(lambda: api.held > 0)
         await api.route(upstream)
         over.set()
     assert set(codes) == {200}
@@ -326,9 +329,14 @@ import asyncio, os
 
 class Handler:
     async def predict(self, payload):
-        await asyncio.sleep(payload)
+        if isinstance(payload, str):
+            while not os.path.exists(payload):
+                await asyncio.sleep(0.01)
+        else:
+            await asyncio.sleep(payload)
         return os.getpid()
 """
+"""Its payload is the number of seconds to take, or the path of a file to wait for."""
 
 
 @pytest.fixture(scope="module")
@@ -358,38 +366,47 @@ async def rebalancing(stage: Stage) -> AsyncGenerator[None]:
         await asyncio.wait([task])
 
 
+async def until_busy(number: int, replicas: list[str]) -> None:
+    """Wait until these work on so many requests, and none waits."""
+    with contextlib.closing(Processes()) as asking:
+        async with asyncio.timeout(10):
+            while True:
+                loads = (await asking.loads(replicas)).values()
+                found = sum(load.busy for load in loads), sum(load.waiting for load in loads)
+                if (len(loads), found) == (len(replicas), (number, 0)):
+                    return
+                await asyncio.sleep(0.01)
+
+
 async def test_queue_of_a_busy_replica_is_shared_out_when_others_come(
     stage: Stage, activator: Activator, client: httpx.AsyncClient, replicas: list[str]
 ) -> None:
     api = Api(stage, activator, "a")
     url = await api.route(replicas[0])
-    clock = asyncio.get_running_loop().time
     async with rebalancing(stage):
-        began = clock()
         asked = [asyncio.create_task(client.post(url, json=0.1)) for _ in range(30)]
         await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
         await api.route(*replicas)
         answers = await asyncio.gather(*asked)
-        took = clock() - began
     assert [each.status_code for each in answers] == [200] * 30
-    assert len({each.json() for each in answers}) == 3
-    assert took < 2  # 1.1 at best; 3 if they had all stayed where they were
+    shares = Counter(each.json() for each in answers)
+    assert len(shares) == 3
+    assert min(shares.values()) >= 5  # 9 at best; 0 if they had all stayed where they were
 
 
 async def test_no_request_waits_behind_a_long_one_while_another_replica_is_free(
-    stage: Stage, activator: Activator, client: httpx.AsyncClient, replicas: list[str]
+    stage: Stage, activator: Activator, client: httpx.AsyncClient, replicas: list[str], tmp_path: Path
 ) -> None:
     api = Api(stage, activator, "a")
     url = await api.route(*replicas[:2])
+    end = tmp_path / "end"
     async with rebalancing(stage):
-        long = asyncio.create_task(client.post(url, json=2))
-        await until(lambda: stage.board.traffic["a"].in_flight == 1)
+        long = asyncio.create_task(client.post(url, json=str(end)))
+        await until_busy(1, replicas)
         short = [asyncio.create_task(client.post(url, json=0.05)) for _ in range(8)]
         answers = await asyncio.gather(*short)
         assert not long.done()
+        end.touch()
         assert (await long).status_code == 200
     assert [each.status_code for each in answers] == [200] * 8
-    asking = Processes()
-    loads = await asking.loads(replicas)
-    asking.close()
-    assert [(load.busy, load.waiting) for load in loads.values()] == [(0, 0)] * 3
+    await until_busy(0, replicas)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import grpc.aio
@@ -18,7 +18,7 @@ from gyrus.routing.ads import AdsGateway
 from gyrus.routing.errors import TlsUnusable
 from gyrus.routing.settings import GatewaySettings, TlsAddress, TlsFiles
 from gyrus.state.board import Board
-from support.gateways import GatewayNode, Gateways, tls_files
+from support.gateways import GatewayNode, Gateways, Wire, tls_files
 from support.routes import route_to
 from support.upstreams import Upstream, free_port, until
 
@@ -41,54 +41,66 @@ async def new(gateways: Gateways) -> AsyncGenerator[Upstream]:
         yield upstream
 
 
-async def test_what_a_late_gateway_lacks_is_not_acknowledged_and_what_it_uses_is_reachable(
-    gateways: Gateways, old: Upstream, new: Upstream
-) -> None:
-    prompt, late = await gateways.node("prompt"), await gateways.node("late")
+class Pair(NamedTuple):
+    """Two gateways that route ``iris`` to ``old``. The test disturbs the wire of the other one."""
+
+    steady: GatewayNode
+    other: GatewayNode
+    wire: Wire
+
+
+@pytest_asyncio.fixture
+async def pair(gateways: Gateways, old: Upstream) -> Pair:
+    steady, other = await gateways.node("steady"), await gateways.node("other")
     await gateways.route("iris", old)
-    gateways.wires["late"].hold_up()
+    return Pair(steady, other, gateways.wires[other.name])
+
+
+async def test_what_a_late_gateway_lacks_is_not_acknowledged_and_what_it_uses_is_reachable(
+    gateways: Gateways, pair: Pair, old: Upstream, new: Upstream
+) -> None:
+    prompt, late, wire = pair
+    wire.hold_up()
     gateways.put_route("iris", new)
     await prompt.answers("iris", "new")
-    await gateways.confirmed("prompt")
+    await gateways.confirmed(prompt.name)
     assert await late.ask("iris") == "old"
     assert gateways.acknowledged("iris") == {old.endpoint}, "only what every gateway has counts"
     assert gateways.reachable("iris") == {old.endpoint, new.endpoint}
-    gateways.wires["late"].go_on()
+    wire.go_on()
     await until(lambda: gateways.reachable("iris") == frozenset({new.endpoint}))
     assert gateways.acknowledged("iris") == {new.endpoint}
     assert await late.ask("iris") == "new"
 
 
 async def test_gateway_that_is_cut_off_counts_until_it_is_gone(
-    gateways: Gateways, old: Upstream, new: Upstream
+    gateways: Gateways, pair: Pair, old: Upstream, new: Upstream
 ) -> None:
-    connected, lost = await gateways.node("connected"), await gateways.node("lost")
-    await gateways.route("iris", old)
-    gateways.wires["lost"].cut()
+    connected, lost, wire = pair
+    wire.cut()
     await until(lambda: gateways.ads.streams == 1)
     gateways.put_route("iris", new)
     await connected.answers("iris", "new")
-    await gateways.confirmed("connected")
+    await gateways.confirmed(connected.name)
     assert await lost.ask("iris") == "old", "it goes on with what it has"
     assert gateways.acknowledged("iris") == {old.endpoint}
     assert gateways.reachable("iris") == {old.endpoint, new.endpoint}
     lost.kill()
     assert old.endpoint in gateways.reachable("iris"), "a broken stream does not tell that it has ended"
-    gateways.ads.node_gone("lost")
+    gateways.ads.node_gone(lost.name)
     assert gateways.reachable("iris") == gateways.acknowledged("iris") == {new.endpoint}
 
 
 async def test_gateway_that_comes_back_reports_what_it_has(
-    gateways: Gateways, old: Upstream, new: Upstream
+    gateways: Gateways, pair: Pair, old: Upstream, new: Upstream
 ) -> None:
-    connected, lost = await gateways.node("connected"), await gateways.node("lost")
-    await gateways.route("iris", old)
-    gateways.wires["lost"].cut()
+    connected, lost, wire = pair
+    wire.cut()
     await until(lambda: gateways.ads.streams == 1)
     gateways.put_route("iris", new)
     await connected.answers("iris", "new")
-    await gateways.wires["lost"].open()
-    await until(lambda: gateways.reachable("iris") == frozenset({new.endpoint}), 20)
+    await wire.open()
+    await until(lambda: gateways.reachable("iris") == frozenset({new.endpoint}))
     assert await lost.ask("iris") == "new"
 
 
@@ -96,7 +108,7 @@ async def test_new_gateway_counts_once_it_serves(gateways: Gateways, old: Upstre
     first = await gateways.node("first")
     await gateways.route("iris", old)
     second = await gateways.node("second", held_up=True)
-    await until(lambda: gateways.ads.streams == 2, 20)
+    await until(lambda: gateways.ads.streams == 2)
     await gateways.route("iris", new)
     assert gateways.reachable("iris") == {new.endpoint}, "it was sent nothing, so that it can use nothing"
     assert await second.ask("iris") == ""
@@ -112,11 +124,10 @@ async def test_new_gateway_counts_once_it_serves(gateways: Gateways, old: Upstre
 
 
 async def test_what_one_gateway_refuses_is_not_acknowledged(
-    gateways: Gateways, old: Upstream, new: Upstream
+    gateways: Gateways, pair: Pair, old: Upstream, new: Upstream
 ) -> None:
-    takes, refuses = await gateways.node("takes"), await gateways.node("refuses")
-    await gateways.route("iris", old)
-    gateways.wires["refuses"].spoilt = b"new.sock", b"new\0sock"  # a path that Envoy does not take
+    takes, refuses, wire = pair
+    wire.spoilt = b"new.sock", b"new\0sock"  # a path that Envoy does not take
     gateways.put_route("iris", new)
     await takes.answers("iris", "new")
     await until(lambda: "iris" in gateways.board.refused)
@@ -124,7 +135,7 @@ async def test_what_one_gateway_refuses_is_not_acknowledged(
     assert await refuses.ask("iris") == "old"
     assert gateways.acknowledged("iris") == {old.endpoint}
     assert gateways.reachable("iris") == {old.endpoint, new.endpoint}
-    gateways.wires["refuses"].spoilt = None
+    wire.spoilt = None
     await gateways.route("iris", old)
     await until(lambda: not gateways.board.refused)
     await gateways.route("iris", new)
@@ -132,18 +143,17 @@ async def test_what_one_gateway_refuses_is_not_acknowledged(
 
 
 async def test_new_pool_is_acknowledged_when_every_gateway_routes_to_it(
-    gateways: Gateways, old: Upstream, new: Upstream
+    gateways: Gateways, pair: Pair, old: Upstream, new: Upstream
 ) -> None:
-    prompt, late = await gateways.node("prompt"), await gateways.node("late")
-    await gateways.route("iris", old)
-    gateways.wires["late"].hold_up()
+    prompt, late, wire = pair
+    wire.hold_up()
     gateways.put_route("iris", new, generation=2)
     await prompt.answers("iris", "new")
-    await gateways.confirmed("prompt")
+    await gateways.confirmed(prompt.name)
     assert "iris/2" not in gateways.board.acknowledged["iris"]
     assert await late.ask("iris") == "old"
     assert old.endpoint in gateways.reachable("iris")
-    gateways.wires["late"].go_on()
+    wire.go_on()
     await until(lambda: gateways.board.acknowledged["iris"].get("iris/2") == frozenset({new.endpoint}))
     await until(lambda: old.endpoint not in gateways.reachable("iris"))
     await until(lambda: set(gateways.board.acknowledged["iris"]) == {"iris/2"})
@@ -165,7 +175,7 @@ async def test_gateway_with_a_certificate_is_configured_over_tcp(tmp_path: Path)
         async with AdsGateway(board, address, settings, SystemClock()).serving():
             node.start()
             try:
-                await until(lambda: board.acknowledged_of("iris") == frozenset({upstream.endpoint}), 20)
+                await until(lambda: board.acknowledged_of("iris") == frozenset({upstream.endpoint}))
                 await node.answers("iris", "a")
             finally:
                 node.kill()

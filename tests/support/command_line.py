@@ -67,7 +67,7 @@ def on_terminal(operator: Operator, *arguments: str, **variables: str) -> Genera
         yield Terminal(ours)
         process.send_signal(signal.SIGINT)
         os.close(ours)
-        process.wait(20)
+        process.wait(60)
     finally:
         process.kill()
         process.wait()

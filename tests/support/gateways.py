@@ -169,7 +169,7 @@ class Gateways:
         self._nodes.append(node)
         node.start()
         if not held_up:
-            await until(lambda: self.serves(name), 20)
+            await until(lambda: self.serves(name))
         return node
 
     def upstream(self, name: str, behave: Answer | None = None) -> Upstream:

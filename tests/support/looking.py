@@ -9,7 +9,7 @@ PAUSE = 0.02
 """Seconds between two looks."""
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Look, in a thread, until the condition holds. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not await asyncio.to_thread(condition):  # noqa: ASYNC110 (another process sends no signal)

@@ -21,7 +21,7 @@ from gyrus.runtime.service import Service
 from gyrus.runtime.telemetry.metrics import Metrics
 from support.wire import Received, read_replies
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds until a test gives up on something that should happen at once."""
 
 

@@ -107,7 +107,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     return Request(method, target, headers, body)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> float:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> float:
     """Wait until it holds; returns how long that took."""
     clock = asyncio.get_running_loop().time
     began = clock()

@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 from gyrus.contract.home import Home
-from gyrus.operator import leadership
-from gyrus.operator.errors import StartError
+from gyrus.operator.errors import LeadershipLost, StartError
 from gyrus.operator.home_lock import HomeLock
-from gyrus.operator.leadership import Leadership
+from gyrus.operator.leadership import EXIT_CODE, find, lead
 from gyrus.operator.logs import set_up_logging
 from gyrus.operator.readiness import ReadyNotification
 
@@ -25,19 +24,25 @@ def main() -> int:
     home = Home(arguments.home.absolute())
     ready_notification = ReadyNotification(home, arguments.ready_fd)
     try:
-        asyncio.run(_lead(arguments, home, ready_notification))
-    except StartError as error:
-        ready_notification.failed(str(error))
-        sys.stderr.write(f"gyrus: {error}\n")
-        return 1
+        asyncio.run(lead(HomeLock(home), _run(arguments, home, ready_notification)))
     except BaseException as error:
-        if lost := leadership.loss(error):
-            ready_notification.failed(f"The operator stopped while it started: {lost}.")
-            return leadership.EXIT_CODE
-        log.exception("the operator has failed")
-        ready_notification.failed(f"The operator failed while it started; see {home.operator_log}.")
-        raise
+        message, code = _explain(error, home)
+        ready_notification.failed(message)
+        if code is None:
+            raise
+        sys.stderr.write(f"gyrus: {message}\n")
+        return code
     return 0
+
+
+def _explain(error: BaseException, home: Home) -> tuple[str, int | None]:
+    """Return a message for the user and the exit code. The code is None if the error is a defect."""
+    if lost := find(LeadershipLost, error):  # first: the loss may have caused a StartError too
+        return f"The operator stopped: {lost}.", EXIT_CODE
+    if refused := find(StartError, error):
+        return str(refused), 1
+    log.error("the operator has failed", exc_info=error)
+    return f"The operator failed while it started; see {home.operator_log}.", None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,16 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _lead(arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification) -> None:
-    lock = HomeLock(home)
-    async with lock.acquire():
-        set_up_logging(home.operator_log, foreground=arguments.foreground)
-        await _run(arguments, home, ready_notification, lock)
-
-
-async def _run(
-    arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification, lock: Leadership
-) -> None:
+async def _run(arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification) -> None:
+    set_up_logging(home.operator_log, foreground=arguments.foreground)
     from gyrus.operator.operator import (  # imported late, since it is slow: a second operator must fail fast
         OperatorSettings,
         StopRequest,
@@ -84,7 +81,7 @@ async def _run(
         gateway_port=arguments.gateway_port,
         overcommit=arguments.overcommit,
     )
-    await operate(settings, ready_notification, ending, lock)
+    await operate(settings, ready_notification, ending)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,9 @@ class HomeLock:
             try:
                 yield
             finally:
-                with suppress(OSError):  # not empty while replicas or the gateway continue to listen there
-                    self.home.run.rmdir()
+                if self._check() is None:  # otherwise the folder may be the next leader's
+                    with suppress(OSError):  # not empty while replicas or the gateway listen there
+                        self.home.run.rmdir()
 
     async def lost(self) -> str:
         while (reason := self._check()) is None:

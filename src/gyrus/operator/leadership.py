@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
+from gyrus.aio.tasks import first_of
 from gyrus.operator.errors import LeadershipLost
+
+E = TypeVar("E", bound=Exception)
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,20 @@ class Leadership(Protocol):
         ...
 
 
-async def require(leadership: Leadership) -> None:
+async def lead(leadership: Leadership, body: Coroutine[Any, Any, None]) -> None:
+    """Run the body while this process leads: all that acts for the platform, from the first look to the end.
+
+    Once the leadership is lost, cancels the body wherever it is. Raises the body's errors and LeadershipLost
+    in a group.
+    """
+    try:
+        async with leadership.acquire():
+            await first_of(_require(leadership), body)
+    finally:
+        body.close()  # it has not begun if the leadership could not be acquired
+
+
+async def _require(leadership: Leadership) -> None:
     """Raise LeadershipLost once it is lost. In a TaskGroup, this cancels all other tasks at once."""
     reason = await leadership.lost()
     log.error("this operator ends, replicas and gateway continue: %s", reason)
@@ -48,12 +64,12 @@ async def require(leadership: Leadership) -> None:
     raise LeadershipLost(reason)
 
 
-def loss(error: BaseException) -> LeadershipLost | None:
-    """Return the loss if this error is one, or is a group that contains one. Returns None otherwise."""
-    if isinstance(error, LeadershipLost):
+def find(kind: type[E], error: BaseException) -> E | None:
+    """Return the error if it is of this kind, or the first such one in its group. Returns None otherwise."""
+    if isinstance(error, kind):
         return error
     inner: Sequence[BaseException] = getattr(error, "exceptions", ())  # only exception groups have it
-    return next(filter(None, map(loss, inner)), None)
+    return next((found for each in inner if (found := find(kind, each))), None)
 
 
 def _end_process_within(seconds: float) -> None:

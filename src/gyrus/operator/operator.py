@@ -29,7 +29,6 @@ from gyrus.operator import file_limit
 from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
 from gyrus.operator.home_lock import remove_run_folder, token_of
-from gyrus.operator.leadership import Leadership, require
 from gyrus.operator.readiness import ReadyNotification
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
@@ -101,16 +100,9 @@ class Operator:
 
 
 async def operate(
-    settings: OperatorSettings,
-    ready_notification: ReadyNotification,
-    ending: StopRequest,
-    leadership: Leadership,
+    settings: OperatorSettings, ready_notification: ReadyNotification, ending: StopRequest
 ) -> None:
-    """Run until a stop is requested.
-
-    Raises StartError if the operator cannot start, and LeadershipLost (in a group) if another one may lead
-    now.
-    """
+    """Run until a stop is requested; this process must lead. Raises StartError if it cannot start."""
     home = settings.home
     listener = _listen(settings)
     async with AsyncExitStack() as stack:
@@ -122,7 +114,7 @@ async def operate(
         # Before the gateway can request its configuration: an empty board would remove all routes.
         await operator.controller.restore()
         try:
-            await _run(operator, listener, ready_notification, ending, leadership)
+            await _run(operator, listener, ready_notification, ending)
         finally:
             ready_notification.withdraw()
 
@@ -198,7 +190,6 @@ async def _run(
     listener: socket.socket,
     ready_notification: ReadyNotification,
     ending: StopRequest,
-    leadership: Leadership,
 ) -> None:
     """Run all parts until a stop is requested.
 
@@ -206,13 +197,12 @@ async def _run(
     activator listens before the gateway gets its address, and answers its requests before the gateway stops.
     """
     async with operator.activator.serving(), asyncio.TaskGroup() as group:
-        leading = group.create_task(require(leadership), name="leadership")
         backend = group.create_task(operator.backend.run(), name="backend")
         gateway = group.create_task(operator.gateway.run(), name="gateway")
         rebalancer = group.create_task(operator.rebalancer.run(), name="rebalancer")
         events = group.create_task(operator.events.run(), name="events")
         started = asyncio.Event()
-        await run_until(
+        deciding = run_until(
             ending.asked,
             operator.controller.run(),
             operator.autoscaler.run(),
@@ -220,11 +210,13 @@ async def _run(
             serve(operator.app, listener, started=started),
             _announce(operator, started, ready_notification),
         )
+        # A task, so that a cancellation reaches all parts at once, even if one of them ends slowly.
+        await asyncio.wait([group.create_task(deciding, name="control and server")])
         if ending.everything:
             operator.activator.refuse_all()  # before the gateway sends it the requests of all APIs
             await withdraw_routes(operator.board, operator.activator.endpoint, WITHDRAWAL_PATIENCE)
             await stop_replicas(operator.backend, STOP_GRACE)
-        for task in (rebalancer, gateway, backend, events, leading):
+        for task in (rebalancer, gateway, backend, events):
             task.cancel()
     if ending.everything:
         await operator.gateway.stop()
@@ -249,7 +241,7 @@ async def _running(board: Board) -> None:
 
 
 async def clean(home: Home) -> None:
-    """Stop the orphaned replicas and gateway of an operator that has exited."""
+    """Stop the orphaned replicas and gateway of an operator that has exited. This process must lead."""
     backend = LocalBackend(home, PackageStore(home.packages, home.projects), SystemClock())
     gateway = LocalGateway(Board(), home)
     await backend.adopt()

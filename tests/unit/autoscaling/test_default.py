@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.autoscaling.policy import Decision, Sample
+from support.examples import examples
 from support.traffic import STILL, Api, api
 
 
@@ -317,7 +318,7 @@ def explained(decision: Decision) -> bool:
     return bool(decision.rule) == recommendation and bool(decision.because) == recommendation
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5), deadline=None)
 @given(autoscaling=AUTOSCALING, loads=LOADS, requested=st.integers(0, 10), startup=st.floats(0, 40))
 def test_bounds_hold_and_every_difference_is_explained(
     autoscaling: dict[str, Any],
@@ -338,7 +339,7 @@ def test_bounds_hold_and_every_difference_is_explained(
             assert decision.replicas >= 1 or load == 0 or capacity == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6), deadline=None)
 @given(
     loads=st.lists(st.tuples(st.floats(0, 40), st.integers(1, 90)), min_size=1, max_size=8),
     more=st.floats(1.0, 3.0),

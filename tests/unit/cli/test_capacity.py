@@ -73,7 +73,7 @@ def test_waiting_replicas_are_shown_by_every_command(operator: Operator, gyrus: 
     operator.backend.cores = 0.5
     iris = deploy("iris", 2)
     with Client() as client:
-        client.wait("iris", iris.generation, 20)
+        client.wait("iris", iris.generation, 60)
     deploy("wine", 1)
     reported = "waiting for capacity: needs 0.2 CPU, 0.1 of 0.5 free"
     watched("wine", lambda api: api.message == reported)

@@ -46,7 +46,7 @@ def live(operator: Operator, name: str = "iris", **changes: Any) -> None:
     with Client() as client:
         client.upload(DIGEST, PACKAGE, len(PACKAGE))
         [deployed] = client.deploy([spec], package=DIGEST)
-        client.wait(name, deployed.generation, 20)
+        client.wait(name, deployed.generation, 60)
 
 
 def test_get_lists_what_is_deployed(operator: Operator, gyrus: Gyrus) -> None:

@@ -182,7 +182,7 @@ def test_ctrl_c_reports_that_the_rollout_goes_on(operator: Operator, folder: Pat
     while "starting" not in reported:
         reported = process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == ""
     assert err == "Interrupted. The rollout of iris continues.\n  Watch it with: gyrus describe iris\n"

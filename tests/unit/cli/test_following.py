@@ -32,7 +32,7 @@ def iris(operator: Operator, tmp_path: Path) -> str:
     folder = Project(tmp_path / "project").write(handler_api("iris"), handler=HANDLER)
     with Client() as client:
         [deployed] = client.deploy(folder)
-        client.wait("iris", deployed.generation, 20)
+        client.wait("iris", deployed.generation, 60)
     [replica] = operator.replica_ids("iris")
     return replica
 
@@ -51,7 +51,7 @@ def running(operator: Operator, *arguments: str) -> Generator[IO[str]]:
         assert process.stdout
         yield process.stdout
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         assert process.stderr
         assert process.stderr.read() == ""
     finally:

@@ -179,7 +179,7 @@ def iris(operator: Operator, tmp_path: Path) -> str:
     folder = Project(tmp_path / "project").write(handler_api("iris"), handler=HANDLER)
     with Client() as client:
         [deployed] = client.deploy(folder)
-        client.wait("iris", deployed.generation, 20)
+        client.wait("iris", deployed.generation, 60)
     return "iris"
 
 
@@ -291,7 +291,7 @@ def test_ctrl_c_ends_it_and_reports_what_there_is(iris: str, trace: Path, operat
         while len(endpoint.bodies) < 2:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     [figures] = json.loads(out)["policies"]
     assert 1 <= figures["answered"] < 10

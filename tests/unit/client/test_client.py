@@ -41,6 +41,8 @@ from support.project import Project, handler_api
 PACKAGE = bytes(1024)
 """The archive of an empty folder."""
 HANDLER = "class Handler:\n    def predict(self, payload):\n        return payload\n"
+PATIENCE = 60
+"""Seconds to wait for a rollout. On a machine without load it takes a tenth of one."""
 DIGEST = hashlib.sha256(PACKAGE).hexdigest()
 
 
@@ -64,7 +66,7 @@ def deploy(client: Client, *specs: dict[str, Any]) -> list[Deployed]:
 
 def live(client: Client, **changes: Any) -> Deployed:
     [deployed] = deploy(client, spec(**changes))
-    client.wait(deployed.name, deployed.generation, 20)
+    client.wait(deployed.name, deployed.generation, PATIENCE)
     return deployed
 
 
@@ -80,7 +82,7 @@ def test_the_environment_in_use_is_the_local_platform(operator: Operator) -> Non
 def test_a_deploy_comes_live_and_answers(client: Client) -> None:
     [deployed] = deploy(client)
     assert (deployed.revision, deployed.changed) == (1, True)
-    description = client.wait("iris", deployed.generation, 20)
+    description = client.wait("iris", deployed.generation, PATIENCE)
     assert description.api.status is Status.LIVE
     assert [api.name for api in client.apis()] == ["iris"]
     assert client.predict("iris", {"a": [1, None, "é"]}) == {"a": [1, None, "é"]}
@@ -126,7 +128,7 @@ def test_a_failed_rollout_shows_why_and_what_serves(operator: Operator, client: 
     operator.backend.script = fails(Reason.IMPORT, "No module named 'torhc'", "Traceback …", "boom")
     [deployed] = deploy(client, spec(env={"A": "b"}))
     with pytest.raises(RolloutFailed) as reported:
-        client.wait("iris", deployed.generation, 20)
+        client.wait("iris", deployed.generation, PATIENCE)
     assert reported.value.reason == "Revision 2 did not become ready (ImportError): No module named 'torhc'."
     assert reported.value.last_lines == ("Traceback …", "boom")
     assert reported.value.serving == 1
@@ -136,7 +138,7 @@ def test_of_a_first_rollout_that_fails_nothing_serves(operator: Operator, client
     operator.backend.script = fails(Reason.INIT, "no such file")
     [deployed] = deploy(client)
     with pytest.raises(RolloutFailed) as reported:
-        client.wait("iris", deployed.generation, 20)
+        client.wait("iris", deployed.generation, PATIENCE)
     assert reported.value.serving is None
 
 
@@ -147,7 +149,7 @@ def test_a_wait_for_a_rollout_that_another_replaced_ends(operator: Operator, cli
         client.wait("iris", first.generation, 0.2)
     deploy(client, spec(env={"A": "b"}))
     with pytest.raises(RolloutSuperseded):
-        client.wait("iris", first.generation, 20)
+        client.wait("iris", first.generation, PATIENCE)
 
 
 def test_a_wait_for_an_old_rollout_finds_its_end_in_the_history(client: Client) -> None:
@@ -161,12 +163,12 @@ def test_a_wait_for_an_api_that_is_deleted_ends(operator: Operator, client: Clie
     [deployed] = deploy(client)
     client.delete("iris")
     with pytest.raises(RolloutSuperseded, match="deleted"):
-        client.wait("iris", deployed.generation, 20)
+        client.wait("iris", deployed.generation, PATIENCE)
 
 
 def test_several_rollouts_are_followed_at_once(client: Client) -> None:
     begun = deploy(client, spec("a"), spec("b"))
-    ended = [seen for seen in client.progress({d.name: d.generation for d in begun}, 20) if seen.ended]
+    ended = [seen for seen in client.progress({d.name: d.generation for d in begun}, PATIENCE) if seen.ended]
     assert sorted(seen.name for seen in ended) == ["a", "b"]
     assert all(seen.result().api.status is Status.LIVE for seen in ended)
 
@@ -175,9 +177,9 @@ def test_rollback_refresh_and_history(client: Client) -> None:
     live(client)
     live(client, env={"A": "b"})
     back = client.rollback("iris")
-    assert client.wait("iris", back.generation, 20).api.revision == 1
+    assert client.wait("iris", back.generation, PATIENCE).api.revision == 1
     fresh = client.refresh("iris")
-    assert client.wait("iris", fresh.generation, 20).api.revision == 1
+    assert client.wait("iris", fresh.generation, PATIENCE).api.revision == 1
     assert [(revision.number, revision.live) for revision in client.history("iris")] == [
         (2, False),
         (1, True),
@@ -187,7 +189,7 @@ def test_rollback_refresh_and_history(client: Client) -> None:
 def test_a_watch_reports_each_change_and_the_end(operator: Operator, client: Client) -> None:
     live(client)
     seen: list[object] = []
-    for state in client.watch("iris", timeout=20):
+    for state in client.watch("iris", timeout=PATIENCE):
         if not seen:
             client.delete("iris")
         seen.append(state)

@@ -12,6 +12,7 @@ from gyrus.contract.replica import Phase, Reason
 from gyrus.control.plan import plan
 from gyrus.control.rolling_update import Margins
 from gyrus.spec.api import UpdateStrategy
+from support.examples import examples
 from support.world import NOW, World, api, generation, replica, spec
 
 
@@ -329,7 +330,7 @@ KINDS = st.sampled_from(
 EVENTS = st.lists(st.tuples(KINDS, st.integers(0, 9)), max_size=120)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(wanted=st.integers(1, 6), events=EVENTS, surge=st.integers(0, 3))
 def test_on_a_full_machine_at_most_one_more_is_missing_and_the_rollout_ends(
     wanted: int, events: list[tuple[str, int]], surge: int
@@ -344,7 +345,7 @@ def test_on_a_full_machine_at_most_one_more_is_missing_and_the_rollout_ends(
     assert world.available() == wanted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(
     wanted=st.integers(1, 6),
     surge=st.integers(0, 3),

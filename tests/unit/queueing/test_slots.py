@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gyrus.queueing.slots import SlotQueue
+from support.examples import examples
 
 Item = tuple[int, int]
 
@@ -126,7 +127,7 @@ class SlotQueues(RuleBasedStateMachine):
         assert (self.queue.waiting, self.queue.busy, self.queue.empty) == (0, 0, True)
 
 
-SlotQueues.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+SlotQueues.TestCase.settings = settings(max_examples=examples(1.5), stateful_step_count=40, deadline=None)
 TestSlotQueues = pytest.mark.slow(SlotQueues.TestCase)
 
 

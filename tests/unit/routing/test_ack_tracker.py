@@ -14,6 +14,7 @@ from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build
 from gyrus.routing.xds.stream_state import StreamState
 from gyrus.state.board import Route, api_of, pool_id
+from support.examples import examples
 from support.fake_envoy import FakeEnvoy
 from support.routes import route_to
 
@@ -247,7 +248,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(steps)
 def test_control_is_never_misled(steps: list[Any]) -> None:
     operator = started(x=("unix:/1",))

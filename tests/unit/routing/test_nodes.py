@@ -15,6 +15,7 @@ from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build
 from gyrus.routing.xds.stream_state import StreamState
 from gyrus.state.board import Endpoints
+from support.examples import examples
 from support.fake_envoy import FakeEnvoy
 from support.routes import route_to
 
@@ -192,7 +193,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(steps)
 def test_control_is_never_misled_by_any_of_them(steps: list[tuple[str, Any]]) -> None:
     made = fleet("a", "b")

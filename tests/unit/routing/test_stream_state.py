@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.xds.stream_state import MOST, StreamState
+from support.examples import examples
 from support.fake_envoy import FakeEnvoy, Message
 
 
@@ -192,7 +193,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(steps, st.sets(st.sampled_from(["a-e2", "b-c2", "c-e1"])))
 def test_whatever_happens_envoy_ends_with_what_is_wanted(steps: list[Any], bad: set[str]) -> None:
     world, envoy = World(), FakeEnvoy(bad=bad)

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gyrus.queueing.slots import SlotQueue
 from gyrus.simulator.rotation import Rotation, SimulatedReplica
+from support.examples import examples
 
 
 class Rotations(RuleBasedStateMachine):
@@ -59,7 +60,7 @@ class Rotations(RuleBasedStateMachine):
 
 
 TestRotations = Rotations.TestCase
-TestRotations.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestRotations.settings = settings(max_examples=examples(1), stateful_step_count=40, deadline=None)
 
 
 def test_equals_are_chosen_evenly() -> None:

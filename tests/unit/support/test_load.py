@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from support.load import Load
+from support.upstreams import until
 
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-revision: 3\r\n\r\nok"
@@ -43,27 +44,38 @@ async def test_the_rate_is_kept_and_connections_are_used_again() -> None:
             await reader.readuntil(b"{}")
             writer.write(GOOD)
 
-    async with serving(serve) as url:
-        result = (await load_for(1.0, url, rate=300)).result
-    assert 290 <= len(result.answers) <= 301
+    async with serving(serve) as url, Load(url, 300) as load:
+        await until(lambda: len(load.result.answers) >= 300)
+    result = load.result
     assert result.failed == ()
     assert result.bodies == {b"ok": len(result.answers)}
     assert result.answers[0].headers["x-revision"] == "3"
-    assert connections < 20
+    answers = sorted(result.answers, key=lambda answer: answer.due)
+    assert [answer.due for answer in answers] == [number / 300 for number in range(len(answers))]
+    assert min(answer.latency for answer in answers) >= 0, "none is sent before its time"
+    spans = [(answer.due, answer.due + answer.latency) for answer in answers]
+    assert connections <= max(sum(begin <= at <= end for begin, end in spans) for at, _ in spans)
 
 
 async def test_slow_answers_do_not_slow_the_load() -> None:
+    came, enough = 0, asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
         while True:
             await reader.readuntil(b"{}")
-            await asyncio.sleep(0.4)
+            came += 1
+            if came == 45:
+                enough.set()
+            await enough.wait()
             writer.write(GOOD)
 
-    async with serving(serve) as url:
-        result = (await load_for(0.5, url, rate=100)).result
-    assert 45 <= len(result.answers) <= 51
+    async with serving(serve) as url, Load(url, 100) as load:
+        await enough.wait()
+    result = load.result
+    assert len(result.answers) >= 45
     assert result.failed == ()
-    assert result.latency(0) >= 0.4
+    assert next(answer.latency for answer in result.answers if answer.due == 0) >= 0.44
 
 
 async def test_what_is_answered_wrongly_or_not_at_all_is_reported() -> None:
@@ -85,7 +97,7 @@ async def test_what_is_answered_wrongly_or_not_at_all_is_reported() -> None:
                 writer.write(GOOD)
 
     async with serving(serve) as url:
-        result = (await load_for(0.5, url, rate=100, timeout=0.5)).result
+        result = (await load_for(0.5, url, rate=100, timeout=1.5)).result
     busy, cut, silent = sorted(result.failed, key=lambda answer: answer.due)
     assert (busy.status, busy.body, busy.error) == (503, b"busy", "")
     assert (cut.status, cut.error) == (None, "ConnectionLost: closed before the answer was complete")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.soak.apis import TARGETS
 from support.soak.memory import Growth, Weight, growths, role_of
 from support.soak.scenario import PIECES, Ask, Kill, Manner, Pace, Victim, scenario
@@ -45,7 +46,7 @@ def test_equal_seeds_give_equal_scenarios(seed: int) -> None:
     assert scenario(seed, 20.0, TARGETS) == scenario(seed, 20.0, TARGETS)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(0.2), deadline=None)
 @given(st.integers(0, 1000), st.floats(30, 300))
 def test_requests_are_in_order_and_numbered(seed: int, seconds: float) -> None:
     made = scenario(seed, seconds, TARGETS)
@@ -54,7 +55,7 @@ def test_requests_are_in_order_and_numbered(seed: int, seconds: float) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(0.2), deadline=None)
 @given(st.integers(0, 1000), st.floats(60, 600))
 def test_kills_keep_their_distance(seed: int, seconds: float) -> None:
     pace = Pace()

@@ -24,6 +24,7 @@ from gyrus.backends.local.capacity import (
 from gyrus.contract.workload import ComputeResources
 from gyrus.spec.api import Compute
 from gyrus.spec.workload import compute_of
+from support.examples import examples
 
 MACHINE = Machine(cpu=2000, mem=1000, gpus=("0", "1", "2"))
 
@@ -240,7 +241,7 @@ class Use(RuleBasedStateMachine):
 
 
 TestUse = pytest.mark.slow(Use.TestCase)
-TestUse.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestUse.settings = settings(max_examples=examples(1.5), stateful_step_count=25, deadline=None)
 
 
 @given(st.lists(claims, max_size=12), st.lists(claims, max_size=12))

@@ -11,9 +11,12 @@ from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord,
 from gyrus.spec.realtime import RealtimeSpec
 from strategies.specs import api_specs
 from support.backends import order, order_of
+from support.examples import examples
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(0.5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(api_specs())
 def test_every_order_is_read_back(tmp_path: Path, spec: RealtimeSpec) -> None:
     folder = ReplicaFolder(tmp_path / "iris-1-aaaaa")

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -193,12 +194,19 @@ async def test_a_fork_server_that_is_killed_is_started_again(world: LocalWorld) 
         await warm(backend, 1)
 
 
-async def test_a_start_without_a_fork_server_is_cold_and_reports_why(world: LocalWorld) -> None:
-    (world.project / "handler.py").write_text("import time\ntime.sleep(3)\n" + HANDLER)
+async def test_a_start_without_a_fork_server_is_cold_and_reports_why(
+    world: LocalWorld, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    waiting = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    (world.project / "handler.py").write_text(waiting + HANDLER)
     backend = world.backend()
     async with running(backend):
         backend.expect("iris", order())
-        status = await started(backend, order())
+        await backend.start(order())
+        await observed(backend, order().id, Phase.STARTING)
+        go.touch()
+        status = (await observed(backend, order().id, Phase.READY)).status
         assert status.start is StartKind.COLD
         assert status.cold_because == "the fork server had not loaded the handler yet"
 

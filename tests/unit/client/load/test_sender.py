@@ -58,17 +58,24 @@ async def sent(url: str, *times: float, timeout: float = 10.0) -> list[RequestRe
     return reported
 
 
+def most_at_once(results: list[RequestResult]) -> int:
+    """Return the largest number of requests that were in flight at the same time."""
+    return max(sum(one.sent <= other.sent <= one.ended for one in results) for other in results)
+
+
 async def test_a_request_does_not_wait_for_the_one_before_it() -> None:
+    all_arrived = asyncio.Barrier(10)
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"{}")
-        await asyncio.sleep(0.3)
+        await all_arrived.wait()
         writer.write(GOOD)
 
     async with serving(serve) as url:
         reported = await sent(url, *(number * 0.01 for number in range(10)))
     assert [outcome.fate for outcome in reported] == [Result.ANSWERED] * 10
-    assert max(outcome.ended for outcome in reported) < 0.6
-    assert min(outcome.latency for outcome in reported) >= 0.3
+    assert min(outcome.ended for outcome in reported) >= 0.09, "each waits for the last one's arrival"
+    assert all(outcome.latency == outcome.ended - outcome.due for outcome in reported)
 
 
 async def test_connections_are_used_again() -> None:
@@ -82,7 +89,7 @@ async def test_connections_are_used_again() -> None:
     async with serving(serve) as url:
         reported = await sent(url, *(number * 0.02 for number in range(20)))
     assert [outcome.fate for outcome in reported] == [Result.ANSWERED] * 20
-    assert connections < 5
+    assert connections <= most_at_once(reported)
 
 
 async def test_what_the_sender_was_late_counts_as_latency() -> None:
@@ -110,7 +117,7 @@ async def test_what_the_sender_was_late_counts_as_latency() -> None:
 )
 async def test_the_fate_of_a_request(answer: bytes, fate: Result, cause: str, example: str) -> None:
     async with serving(answering(answer)) as url:
-        [reported] = await sent(url, 0.0, timeout=0.3)
+        [reported] = await sent(url, 0.0, timeout=0.3 if answer == GOOD[:-1] else 10)
     assert (reported.fate, reported.cause) == (fate, cause)
     assert reported.example.startswith(example)
 

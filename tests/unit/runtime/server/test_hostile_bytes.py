@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gyrus.contract.replica import Limits
+from support.examples import examples
 from support.wire import Wire, echo, read_replies
 
 LIMITS = Limits(max_header=300, max_body=200)
@@ -33,7 +34,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True) if data[a:b]]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(hostile.map(b"".join), st.lists(st.integers(0, 5000), max_size=8), st.booleans())
 @example(
     b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", [60, 78], False
@@ -60,7 +61,7 @@ def test_whatever_comes_the_answers_are_well_formed(data: bytes, places: list[in
     assert not wire.server.connections
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(st.lists(whole, min_size=1, max_size=4), st.lists(st.integers(0, 500), max_size=10))
 def test_the_cuts_make_no_difference(requests: list[bytes], places: list[int]) -> None:
     data = b"".join(requests)

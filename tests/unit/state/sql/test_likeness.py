@@ -24,6 +24,7 @@ from gyrus.state.records import Api, Event, Package
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import SqlStore, open_store
 from gyrus.state.store import Store
+from support.examples import examples
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 NAMES = ("a", "b")
@@ -182,7 +183,7 @@ def test_the_stores_are_alike(tmp_path: Path) -> None:
 
     asyncio.run(make())
     effort = settings(
-        max_examples=15,
+        max_examples=examples(0.15),
         stateful_step_count=25,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

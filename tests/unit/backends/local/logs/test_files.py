@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gyrus.backends.local.logs.files import ReplicaLog
 from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
+from support.examples import examples
 
 
 class Writer:
@@ -41,7 +42,7 @@ def test_a_log_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
     log.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(0.4), deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=12), st.integers(150, 900))
 def test_forwards_nothing_is_missed_and_nothing_comes_twice(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int], size: int
@@ -55,7 +56,7 @@ def test_forwards_nothing_is_missed_and_nothing_comes_twice(
     log.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(0.4), deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(150, 900), st.integers(0, 70))
 def test_backwards_and_then_on(
     tmp_path_factory: pytest.TempPathFactory, before: int, after: int, size: int, taken: int
