@@ -544,7 +544,7 @@ async def test_one_bad_api_is_refused_alone(
         await until(lambda api=good: stage.board.acknowledged_of(api) == frozenset({echo.endpoint}))
     await until(lambda: "endpoints of bad/1" in stage.board.gateway_message)
     assert stage.board.refused.keys() == {"bad"}
-    assert "endpoints of bad/1" in stage.board.refused["bad"]
+    assert "endpoints of bad/1" in stage.board.refused["bad"].message
     assert (await client.get(f"{stage.url}/good-1")).status_code == 200
     assert (await client.get(f"{stage.url}/good-2")).status_code == 200
     assert too_long not in stage.board.acknowledged_of("bad")
@@ -555,6 +555,68 @@ async def test_one_bad_api_is_refused_alone(
     assert not stage.board.refused
     for api in ("bad", "good-1", "good-2"):
         await stage.forget(api)
+
+
+TOO_LONG = 1e10
+"""Seconds: a timeout that Envoy refuses."""
+
+
+async def test_one_refused_route_holds_up_no_other_api(
+    stage: Stage, client: httpx.AsyncClient, echo: Upstream
+) -> None:
+    stage.say("bad-route", echo, timeout=TOO_LONG)
+    for api in ("good-1", "good-2"):
+        await stage.route(api, echo)
+        assert (await client.get(f"{stage.url}/{api}")).status_code == 200
+    await until(lambda: "bad-route" in stage.board.refused)
+    assert "Envoy refuses the routes of bad-route: Invalid duration" in stage.board.gateway_message
+    assert (await client.get(f"{stage.url}/bad-route")).status_code == 404
+    assert not stage.board.acknowledged_of("bad-route")
+    url = await stage.route("bad-route", echo)
+    assert (await client.get(url)).status_code == 200
+    await until(lambda: not stage.board.refused)
+    await until(lambda: stage.board.gateway_message == "")
+    for api in ("bad-route", "good-1", "good-2"):
+        await stage.forget(api)
+
+
+async def test_refused_change_leaves_the_last_accepted_route(
+    stage: Stage, client: httpx.AsyncClient, echo: Upstream
+) -> None:
+    url = await stage.route("changing", echo)
+    stage.say("changing", echo, timeout=TOO_LONG)
+    await until(lambda: "changing" in stage.board.refused)
+    moved = await stage.route("other", echo, path="/moved")
+    assert (await client.get(moved)).status_code == 200
+    assert (await client.get(url)).status_code == 200
+    await stage.route("changing", echo)
+    await until(lambda: not stage.board.refused)
+    for api in ("changing", "other"):
+        await stage.forget(api)
+
+
+async def test_next_operator_finds_the_refused_routes_and_fails_no_request(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    async with stage.upstream("echo").serving() as upstream:
+        async with stage.operating():
+            for number in range(20):
+                await stage.route(f"api-{number}", upstream)
+        following = stage.restarted()
+        for number in (3, 11, 12):
+            following.say(f"new-{number}", upstream, timeout=TOO_LONG)
+        loads = [Load(f"{stage.url}/api-{number}", 20) for number in range(20)]
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                for load in loads:
+                    await stack.enter_async_context(load)
+                await stack.enter_async_context(following.operating())
+                await until(lambda: len(following.board.refused) == 3)
+                await following.route("late", upstream)
+                await serves_more(upstream, number=200)
+        finally:
+            await following.gateway.stop()
+    assert [load.result.failed for load in loads if load.result.failed] == []
+    assert following.board.refused.keys() == {"new-3", "new-11", "new-12"}
 
 
 async def test_traffic_is_measured(stage: Stage, client: httpx.AsyncClient) -> None:

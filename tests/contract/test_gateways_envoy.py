@@ -17,7 +17,7 @@ from gyrus.aio.clock import SystemClock
 from gyrus.routing.ads import AdsGateway
 from gyrus.routing.errors import TlsUnusable
 from gyrus.routing.settings import GatewaySettings, TlsAddress, TlsFiles
-from gyrus.state.board import Board
+from gyrus.state.board import Board, WeightedPool
 from support.gateways import GatewayNode, Gateways, Wire, tls_files
 from support.routes import route_to
 from support.upstreams import Upstream, free_port, until
@@ -131,7 +131,7 @@ async def test_what_one_gateway_refuses_is_not_acknowledged(
     gateways.put_route("iris", new)
     await takes.answers("iris", "new")
     await until(lambda: "iris" in gateways.board.refused)
-    assert "endpoints of iris/1" in gateways.board.refused["iris"]
+    assert "endpoints of iris/1" in gateways.board.refused["iris"].message
     assert await refuses.ask("iris") == "old"
     assert gateways.acknowledged("iris") == {old.endpoint}
     assert gateways.reachable("iris") == {old.endpoint, new.endpoint}
@@ -140,6 +140,25 @@ async def test_what_one_gateway_refuses_is_not_acknowledged(
     await until(lambda: not gateways.board.refused)
     await gateways.route("iris", new)
     assert await refuses.ask("iris") == "new"
+
+
+async def test_cluster_that_is_refused_gets_no_requests_and_holds_up_no_other_api(
+    gateways: Gateways, old: Upstream, new: Upstream
+) -> None:
+    node = await gateways.node("refuses")
+    await gateways.route("iris", old)
+    # HTTP/2 for upstreams becomes an unknown protocol, so that Envoy refuses every cluster of such a pool.
+    gateways.wires["refuses"].spoilt = b"\x1a\x02\x12\x00", b"\x1a\x02\x7a\x00"
+    before = gateways.board.routes["iris"]
+    pool = replace(before.pools[0], generation=2, protocol="http2", replicas=frozenset({new.endpoint}))
+    shares = (WeightedPool(pool=pool, weight=9_000), WeightedPool(pool=before.pools[0], weight=1_000))
+    gateways.board.routes["iris"] = replace(before, shares=shares)
+    gateways.board.route_signals.notify("iris")
+    await until(lambda: "iris" in gateways.board.refused)
+    assert "cluster of iris/2" in gateways.board.refused["iris"].message
+    await gateways.route("other", old)
+    assert {await node.ask("iris") for _ in range(30)} == {"old"}
+    assert "iris/2" not in gateways.board.acknowledged["iris"]
 
 
 async def test_new_pool_is_acknowledged_when_every_gateway_routes_to_it(

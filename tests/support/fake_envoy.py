@@ -49,6 +49,8 @@ class FakeEnvoy:
     """Kinds that it has asked for on this stream."""
     subscribed: set[str] = field(default_factory=set[str])
     """Clusters whose endpoints it has asked for on this stream."""
+    tables: set[str] = field(default_factory=set[str])
+    """Route tables that it has asked for on this stream: each listener has one of its own name."""
     warm: set[str] = field(default_factory=set[str])
     pushes: list[Push] = field(default_factory=list[Push])
     unanswered: list[Push] = field(default_factory=list[Push])
@@ -59,7 +61,7 @@ class FakeEnvoy:
     def connect(self, stream: StreamState | None = None) -> None:
         """Open a new stream, which reports what it has."""
         self.stream = stream or StreamState()
-        self.asked, self.subscribed = set(), set()
+        self.asked, self.subscribed, self.tables = set(), set(), set()
         self.pushes.clear()
         self.unanswered.clear()
         self._ask(CLUSTER)
@@ -118,12 +120,22 @@ class FakeEnvoy:
             self._ask(ENDPOINTS, added)
         if self.initialised:
             self._ask(LISTENER)
-        if self.has[LISTENER]:
-            self._ask(ROUTES, {"gyrus"})
+        self._ask_for_tables()
+
+    def _ask_for_tables(self) -> None:
+        listeners = set(self.has[LISTENER])
+        if gone := self.tables - listeners:
+            self.tables -= gone
+            for name in gone:
+                self.has[ROUTES].pop(name, None)
+            self.stream.receive(Message(ROUTES, resource_names_unsubscribe=tuple(gone)))
+        if added := listeners - self.tables:
+            self.tables |= added
+            self._ask(ROUTES, added)
 
     def _ask(self, kind: str, names: Iterable[str] = ()) -> None:
         first = kind not in self.asked
-        if first or kind == ENDPOINTS:
+        if first or kind in (ENDPOINTS, ROUTES):
             self.asked.add(kind)
             had = self.has[kind] if first else {}
             self.stream.receive(

@@ -80,6 +80,8 @@ class World:
     """The last push to the gateway's Envoy."""
     acknowledged: ByPool | None = None
     """What Envoy has confirmed."""
+    refused: str = ""
+    """What the gateway refuses of the target."""
     held: int = 0
     places: int | None = None
     """Replicas for which there is capacity; the others wait."""
@@ -96,6 +98,7 @@ class World:
             acknowledged=self.acknowledged or {},
             reachable=self.reachable,
             activator=ACTIVATOR,
+            refused=self.refused,
             held=self.held,
             capacity=self.places,
         )

@@ -13,7 +13,7 @@ from gyrus.control.unreadable import stand_in
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.replicated import ReplicatedSpec
 from gyrus.spec.stored import UnreadableSpec
-from gyrus.state.board import Board, Replica
+from gyrus.state.board import Board, Replica, pool_id
 from gyrus.state.errors import NotFound
 from gyrus.state.records import Api, Generation, Revision
 from gyrus.state.store import Store
@@ -53,10 +53,17 @@ class ApiObserver:
             reachable=self.board.reachable_of(api.name),
             specs=specs,
             fault=target.fault,
+            refused=self._refused(api),
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
             capacity=self._capacity(target),
         )
+
+    def _refused(self, api: Api) -> str:
+        """Return what a gateway refuses of the target's pool."""
+        refusal = self.board.refused.get(api.name)
+        target = pool_id(api.name, api.target.number)
+        return refusal.message if refusal and target in refusal.pools else ""
 
     def _capacity(self, target: Revision) -> int | None:
         """Return the most replicas that fit. Returns None for no known limit, and for a kind without any."""

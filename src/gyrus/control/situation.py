@@ -48,6 +48,9 @@ class Situation(Generic[SpecT_co]):
     """Specifications, by revision, of replicas that are neither the target's nor live."""
     fault: str = ""
     """The reason, in a sentence, why no replica of the target can be started. Empty if no reason is known."""
+    refused: str = ""
+    """The part of the target's configuration that a gateway refuses, as a sentence. Empty if it refuses
+    nothing."""
     held: int = 0
     """Requests that wait because there is no replica."""
     activator: str | None = None

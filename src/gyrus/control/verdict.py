@@ -36,10 +36,17 @@ def judge(situation: Situation) -> Verdict | None:
     if _complete(situation):
         return Verdict(Outcome.DONE)
     if api.outcome is Outcome.PROGRESSING:
+        if situation.refused:
+            return Verdict(Outcome.FAILED, _refused(situation))
         for replica in situation.current:
             if _has_failed(replica):
                 return Verdict(Outcome.FAILED, explain(situation, replica))
     return None
+
+
+def _refused(situation: Situation) -> str:
+    revision = situation.api.target.revision
+    return f"Revision {revision} was refused by the gateway: {situation.refused.rstrip('.')}."
 
 
 def _complete(situation: Situation) -> bool:

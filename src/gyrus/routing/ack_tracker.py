@@ -75,7 +75,10 @@ class AckTracker:
 
         Envoy opens the port of a new listener only when the listener has its routes.
         """
-        return any(one.confirmed(LISTENER) and one.confirmed(ROUTES) for one in self.streams)
+        return any(
+            listener.NAME in one.confirmed(LISTENER) and routes.NAME in one.confirmed(ROUTES)
+            for one in self.streams
+        )
 
     def clusters(self) -> frozenset[str]:
         """Return all clusters that Envoy may have."""

@@ -15,15 +15,19 @@ from gyrus.routing.encoder import Encoder
 from gyrus.routing.endpoint_sets import equal
 from gyrus.routing.leftovers import Leftovers, stand_in
 from gyrus.routing.nodes import GatewayNodes
+from gyrus.routing.refused_routes import RefusedRoutes
+from gyrus.routing.resources import probe
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, NAMES, ROUTES
 from gyrus.routing.settings import AdsAddress, GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed, encode_ahead
 from gyrus.routing.xds.server import XdsServer
 from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
-from gyrus.state.board import Board, ByPool, Endpoints, api_of
+from gyrus.state.board import Board, ByPool, Endpoints, Refusal, api_of
 
 log = logging.getLogger(__name__)
 
+LONGEST_REASON = 300
+"""Characters of Envoy's reason that a message repeats. Envoy may quote a whole table."""
 LEFTOVERS_EVERY = 0.25
 """Seconds between two checks of the clusters that no route needs any more."""
 
@@ -66,6 +70,7 @@ class AdsGateway:
         self._in_flight = in_flight
         self._reported = reported
         self._nodes = GatewayNodes()
+        self._refused_routes = RefusedRoutes()
         self._leftovers = Leftovers()
         self._kept: Mapping[str, Endpoints | None] = {}
         self._snapshot: Snapshot = EMPTY
@@ -129,10 +134,19 @@ class AdsGateway:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        return tuple(_sentence(nack) for nack in self._nacks())
+        """What Envoys refuse, one sentence for each resource or route."""
+        found = (*map(_sentence, self._nacks()), *self._routes_refused().values())
+        return tuple(dict.fromkeys(found))
 
     def _nacks(self) -> Iterable[Nack]:
-        return (nack for stream in self._streams for nack in stream.refusals)
+        """Return the refused resources. The trials of a search do not count."""
+        nacks = (nack for stream in self._streams for nack in stream.refusals)
+        return (nack for nack in nacks if nack.name != probe.NAME)
+
+    def _routes_refused(self) -> dict[str, str]:
+        """Return a sentence for each API whose route is refused."""
+        refused = self._refused_routes.by_api.items()
+        return {api: _refuses(ROUTES, api, route.reason) for api, route in refused}
 
     # Configuration for the gateways
 
@@ -153,8 +167,17 @@ class AdsGateway:
     def _publish(self) -> None:
         last = self._snapshot
         self._kept = self._keep()
+        self._refused_routes.wanted(self._board.routes)
+        unusable = frozenset(nack.name for nack in self._nacks() if nack.kind in (CLUSTER, ENDPOINTS))
         self._snapshot = build(
-            self._board.routes, self._settings, self._access_log, last, self._kept, self._encoder
+            self._board.routes,
+            self._settings,
+            self._access_log,
+            last,
+            self._kept,
+            self._encoder,
+            table=self._refused_routes.table(self._board.routes, unusable),
+            trial=self._refused_routes.trial,
         )
         self._encoder.forget()
         self._nodes.wanted(self._snapshot)
@@ -201,23 +224,37 @@ class AdsGateway:
         if push.kind == ROUTES:
             # Now, while both the old and the new table are possible: the answer leaves only one of them.
             self._rerouting[stream] = self._nodes.rerouted(stream)
+            self._refused_routes.sent(stream, push, self._snapshot.table)
         self._acknowledge(self._concerned(stream, push))
 
     def answered(self, stream: StreamState, answer: Ack) -> None:
         for nack in answer.refusals:
-            log.error("%s", _sentence(nack))
+            if nack.name != probe.NAME:
+                # A refused route table starts a search, which logs the APIs at fault.
+                log.log(logging.WARNING if nack.kind == ROUTES else logging.ERROR, "%s", _sentence(nack))
         served, self._serving = self._serving, self._nodes.serving()
         # A node that begins to serve counts for every cluster, not only for those of this push.
         same = served == self._serving
         self._acknowledge(self._concerned(stream, answer.push) if same else self._known())
         if answer.push.kind == ROUTES:
+            self._note_answer(stream, answer.push)
             self._look_at_leftovers()
         self._report()
+
+    def _note_answer(self, stream: StreamState, push: Push) -> None:
+        before = self._routes_refused()
+        if self._refused_routes.answered(stream, push):
+            for api, sentence in self._routes_refused().items():
+                if api not in before:
+                    log.error("%s", sentence)
+            self._publish()
 
     def closed(self, stream: StreamState) -> None:
         self._nodes.closed(stream)
         self._streams.remove(stream)
         self._rerouting.pop(stream, None)
+        if self._refused_routes.closed(stream):
+            self._publish()
         self._acknowledge(self._known())
         self._report()
 
@@ -254,16 +291,34 @@ class AdsGateway:
         return acknowledged or reachable
 
     def _note_refusals(self) -> None:
-        """Write the refusals of single APIs to the board. The listener and the table concern all APIs."""
-        refused = {api_of(n.name): _sentence(n) for n in self._nacks() if n.kind in (CLUSTER, ENDPOINTS)}
-        before, self._board.refused = self._board.refused, refused
-        others = {api for api in before.keys() | refused.keys() if before.get(api) != refused.get(api)}
+        """Write the refusals of single APIs to the board. Other resources concern all APIs."""
+        before, self._board.refused = self._board.refused, self._refusals_by_api()
+        after = self._board.refused
+        others = {api for api in before.keys() | after.keys() if before.get(api) != after.get(api)}
         if others:
+            self._publish()  # an API whose cluster is refused keeps its last route
             self._board.acknowledged_signals.notify(*others)
+
+    def _refusals_by_api(self) -> dict[str, Refusal]:
+        sentences = self._routes_refused()
+        found = {
+            api: Refusal(message=sentences[api], pools=route.clusters)
+            for api, route in self._refused_routes.by_api.items()
+        }
+        for nack in self._nacks():
+            if nack.kind in (CLUSTER, ENDPOINTS):
+                found[api_of(nack.name)] = Refusal(message=_sentence(nack), pools=frozenset({nack.name}))
+        return found
 
 
 def _sentence(nack: Nack) -> str:
-    return f"Envoy refuses the {NAMES[nack.kind]} of {nack.name}: {nack.message}"
+    return _refuses(nack.kind, nack.name, nack.message)
+
+
+def _refuses(kind: str, name: str, reason: str) -> str:
+    line = " ".join(reason.split())
+    short = line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]} …"
+    return f"Envoy refuses the {NAMES[kind]} of {name}: {short}"
 
 
 def _write(board: dict[str, ByPool], cluster: str, entry: Endpoints | None) -> bool:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from gyrus.routing.encoder import Encoder, XdsResource, match_of, speaks_http2
 from gyrus.routing.endpoint_sets import equal
-from gyrus.routing.resources import endpoints, listener, routes
+from gyrus.routing.resources import endpoints, listener, probe, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.route_table import NO_ENTRIES, TableEntries, entries_of, outer
 from gyrus.routing.settings import GatewaySettings
@@ -28,6 +28,7 @@ Leftovers = Mapping[str, Endpoints | None]
 """Clusters that no route needs any more and that Envoy should keep for now, with their target endpoints. None
 keeps those that they have."""
 _NONE: Resources = MappingProxyType({})
+_NO_ROUTES: Mapping[str, Route] = MappingProxyType({})
 _NO_LEFTOVERS: Leftovers = MappingProxyType({})
 
 
@@ -45,7 +46,11 @@ class Snapshot:
     """Clusters to keep although they are not among the resources."""
     entries: TableEntries = field(repr=False)
     routed: frozenset[str] = frozenset()
-    """The clusters that new requests are sent to."""
+    """The clusters that new requests should go to."""
+    table: Mapping[str, Route]
+    """The routes in the table, by API. A route that Envoy refuses is replaced or missing."""
+    table_clusters: frozenset[str] = frozenset()
+    """The clusters to which the table sends requests."""
 
     def of_kind(self, kind: str) -> Resources:
         return self.resources.get(kind, _NONE)
@@ -72,6 +77,7 @@ EMPTY = Snapshot(
     endpoints=MappingProxyType({}),
     resources=MappingProxyType({}),
     entries=NO_ENTRIES,
+    table=MappingProxyType({}),
 )
 
 
@@ -82,24 +88,33 @@ def build(
     last: Snapshot = EMPTY,
     leftovers: Leftovers = _NO_LEFTOVERS,
     encoder: Encoder | None = None,
+    *,
+    table: Mapping[str, Route] | None = None,
+    trial: Mapping[str, Route] = _NO_ROUTES,
 ) -> Snapshot:
     """Build the snapshot of these routes. ``last`` and ``encoder`` must be of the same settings.
 
-    The encoder may have encoded some of the parts already: see :func:`encode_ahead`.
+    The encoder may have encoded some of the parts already: see :func:`encode_ahead`. ``table``: the routes in
+    the route table; None for those of ``wanted``. ``trial``: routes for Envoy to check in a table that serves
+    no requests.
     """
     encoder = encoder or Encoder(settings)
     old, new = _other(last.routes, wanted), _other(wanted, last.routes)
     pools = _replaced(last.pools, _pools(old), {pool.id: pool for pool in _pools(new)})
     leftovers = {name: known for name, known in leftovers.items() if name not in pools}
     assigned = _assigned(last, old, new, leftovers)
-    entries = entries_of(wanted, last.entries, old, new, encoder)
-    table = last.resource(ROUTES, routes.NAME) if entries is last.entries else None
+    table = wanted if table is None else table
+    untabled, tabled = _other(last.table, table), _other(table, last.table)
+    entries = entries_of(table, last.entries, untabled, tabled, encoder)
+    main = last.resource(ROUTES, routes.NAME) if entries is last.entries else None
     port = last.resource(LISTENER, listener.NAME)
+    probes = {probe.NAME: _probe_listener()} if trial else {}
+    trials = {probe.NAME: _trial(trial, settings, encoder)} if trial else {}
     resources = {
         CLUSTER: _clusters(last, old, new, encoder),
         ENDPOINTS: _assignments(last, assigned, encoder),
-        LISTENER: {listener.NAME: port or _listener(settings, access_log)},
-        ROUTES: {routes.NAME: table or _table(entries, settings)},
+        LISTENER: {listener.NAME: port or _listener(settings, access_log), **probes},
+        ROUTES: {routes.NAME: main or _table(entries, settings), **trials},
     }
     return Snapshot(
         routes=dict(wanted),
@@ -109,14 +124,15 @@ def build(
         kept=frozenset(leftovers),
         entries=entries,
         routed=(last.routed - _routed(old)) | _routed(new),
+        table=dict(table),
+        table_clusters=(last.table_clusters - _routed(untabled)) | _routed(tabled),
     )
 
 
 def changed(old: Snapshot, new: Snapshot) -> frozenset[str]:
     """Return the clusters whose endpoints changed, or that began or ceased to get new requests."""
-    return frozenset(name for name, _ in old.endpoints.items() ^ new.endpoints.items()) | (
-        old.routed ^ new.routed
-    )
+    assigned = frozenset(name for name, _ in old.endpoints.items() ^ new.endpoints.items())
+    return assigned | (old.routed ^ new.routed) | (old.table_clusters ^ new.table_clusters)
 
 
 def encode_ahead(wanted: Mapping[str, Route], last: Snapshot, encoder: Encoder) -> Iterator[Route]:
@@ -135,7 +151,7 @@ def _encode_ahead(route: Route, by_path: Mapping[str, Route], last: Snapshot, en
         _cluster(pool, last, encoder)
         if not equal(last.endpoints.get(pool.id), pool.endpoints):
             encoder.assignment(pool.id, pool.endpoints)
-    before = last.routes.get(route.api)
+    before = last.table.get(route.api)
     if before is None or match_of(before) != match_of(route):
         encoder.entry(route, outer(route, by_path))
         if speaks_http2(route):
@@ -212,6 +228,16 @@ def _assignments(
 def _table(entries: TableEntries, settings: GatewaySettings) -> XdsResource:
     body = encode_table(routes.table(settings), entries.by_path, entries.by_name)
     return XdsResource.of(routes.NAME, body)
+
+
+def _trial(trial: Mapping[str, Route], settings: GatewaySettings, encoder: Encoder) -> XdsResource:
+    by_path = {route.path: encoder.entry(route, ()) for route in trial.values()}
+    by_name = {api: encoder.called(route) for api, route in trial.items() if speaks_http2(route)}
+    return XdsResource.of(probe.NAME, encode_table(routes.table(settings, probe.NAME), by_path, by_name))
+
+
+def _probe_listener() -> XdsResource:
+    return XdsResource.of(probe.NAME, encode(LISTENER, probe.listener()))
 
 
 def _listener(settings: GatewaySettings, access_log: str | None) -> XdsResource:

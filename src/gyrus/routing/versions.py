@@ -36,7 +36,7 @@ class Versions:
         """Record a snapshot that may be sent from now on."""
         for name, resource in snapshot.of_kind(ENDPOINTS).items():
             self._assignments[resource.version] = snapshot.endpoints[name]
-        self._tables[snapshot.of_kind(ROUTES)[routes.NAME].version] = snapshot.routed
+        self._tables[snapshot.of_kind(ROUTES)[routes.NAME].version] = snapshot.table_clusters
 
     def restored(self, assignments: Mapping[str, Endpoints], table: str, clusters: frozenset[str]) -> None:
         """Record placeholders for the versions of a node that has not reported them, with what it uses."""

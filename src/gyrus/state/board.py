@@ -158,6 +158,16 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A part of an API's configuration that a gateway refuses."""
+
+    message: str
+    """A sentence that names the part and the gateway's reason."""
+    pools: frozenset[str] = frozenset()
+    """The pools that get no requests, or not those that they should, because of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolTraffic:
     """One pool's requests, as measured by the gateway."""
 
@@ -191,7 +201,7 @@ class Board:
     reachable: dict[str, ByPool] = field(default_factory=dict[str, ByPool])
     """By API and pool: every endpoint that some gateway may send a request to, now or after it has applied
     the last configuration that it was sent. Written by routing. A missing API receives no request."""
-    refused: dict[str, str] = field(default_factory=dict[str, str])
+    refused: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     """By API: the part of its configuration that a gateway refuses, and the reason. Written by routing."""
     traffic: dict[str, Traffic] = field(default_factory=dict[str, Traffic])
     """By API: its measured requests. Written by routing."""

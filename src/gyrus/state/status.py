@@ -71,7 +71,7 @@ class ApiObservation:
             traffic=board.traffic.get(api, Traffic()),
             acknowledged=board.acknowledged_of(api),
             pools=pool_views(board, api),
-            refused=board.refused.get(api, ""),
+            refused=board.refused[api].message if api in board.refused else "",
             held=board.held.get(api, 0),
             asked=board.asked.get(api),
             scaling=board.scaling.get(api),

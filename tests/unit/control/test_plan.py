@@ -105,6 +105,19 @@ def test_scaled_to_zero_and_back_every_replica_is_another() -> None:
     assert sorted(world.replicas) == ["r3"]
 
 
+def test_a_rollout_that_the_gateway_refuses_fails_with_its_reason_and_falls_back() -> None:
+    world = live_world(1)
+    deploy(world)
+    world.refused = "Envoy refuses the routes of iris: no"
+    world.reconcile()
+    assert world.api.outcome is Outcome.FAILED
+    assert world.api.message == "Revision 2 was refused by the gateway: Envoy refuses the routes of iris: no."
+    assert world.api.target.number == 1
+    world.refused = ""
+    world.settle()
+    assert sorted(world.replicas) == ["r1"]
+
+
 def test_a_fatal_failure_falls_back_at_once_and_the_old_revision_serves_all_along() -> None:
     world = live_world(2)
     deploy(world)

@@ -26,7 +26,7 @@ from gyrus.control.reconciler import Reconciler
 from gyrus.control.situation import Situation
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.workload import DRAIN_ALLOWANCE
-from gyrus.state.board import Board, Replica, Route
+from gyrus.state.board import Board, Refusal, Replica, Route
 from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
@@ -137,6 +137,21 @@ async def test_a_broken_update_falls_back_and_reports_why(tmp_path: Path) -> Non
         again = await at.until(lambda api: api is not None and api.outcome is Outcome.DONE)
         assert again
         assert again.target.revision == 2
+
+
+async def test_what_the_gateway_refuses_of_the_target_fails_its_rollout_alone(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        refusal = Refusal(message="Envoy refuses the routes of iris: no", pools=frozenset({"iris/2"}))
+        at.board.refused["iris"] = refusal
+        await at.deploy()
+        first = await at.until(ended)
+        assert first
+        assert first.outcome is Outcome.DONE
+        await at.deploy(env={"A": "b"})
+        second = await at.until(lambda api: api is not None and api.outcome is Outcome.FAILED)
+        assert second
+        assert second.message == f"Revision 2 was refused by the gateway: {refusal.message}."
+        assert second.target == second.live
 
 
 async def test_a_deleted_api_leaves_nothing(tmp_path: Path) -> None:

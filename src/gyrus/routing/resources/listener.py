@@ -20,7 +20,7 @@ HEADER_FIELDS = 200
 HEADER_TIMEOUT = 10.0
 
 _FILTERS = "envoy.extensions.filters"
-_MANAGER = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"
+MANAGER = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = f"{_FILTERS}.http.router.v3.Router"
 _EARLY = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 _UUID = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
@@ -29,7 +29,7 @@ _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
 
 def listener(settings: GatewaySettings, access_log: str | None) -> Json:
     socket = {"address": settings.address, "port_value": settings.port}
-    manager = extension("gyrus.http", _MANAGER, **_connection_manager(settings, access_log))
+    manager = extension("gyrus.http", MANAGER, **_connection_manager(settings, access_log))
     return {
         "name": NAME,
         "address": {"socket_address": socket},
@@ -42,7 +42,7 @@ def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Js
     return {
         "stat_prefix": "gyrus",
         "rds": {"route_config_name": routes.NAME, "config_source": ads()},
-        "http_filters": [extension("envoy.filters.http.router", _ROUTER, suppress_envoy_headers=True)],
+        "http_filters": [router()],
         "server_name": SERVER_NAME,
         "use_remote_address": True,
         "normalize_path": True,
@@ -62,6 +62,10 @@ def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Js
         "local_reply_config": local_replies(),
         **_request_id(),
     }
+
+
+def router() -> Json:
+    return extension("envoy.filters.http.router", _ROUTER, suppress_envoy_headers=True)
 
 
 def _request_id() -> Json:

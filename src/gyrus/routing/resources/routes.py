@@ -64,7 +64,7 @@ _HEADER = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
 _PREVIOUS_HOSTS = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 
 
-def table(settings: GatewaySettings) -> Json:
+def table(settings: GatewaySettings, name: str = NAME) -> Json:
     """Build the table without its entries, which its encoding adds (see :func:`entry`, :func:`called`).
 
     The tree of headers comes first, because a gRPC service's path may begin like an API's.
@@ -78,7 +78,7 @@ def table(settings: GatewaySettings) -> Json:
         "response_headers_to_remove": [REQUEUE_HEADER],
         "matcher": {"matcher_tree": by_name, "on_no_match": {"matcher": {"matcher_tree": by_path}}},
     }
-    return {"name": NAME, "virtual_hosts": [host]}
+    return {"name": name, "virtual_hosts": [host]}
 
 
 def called(route: Route, settings: GatewaySettings) -> Json:

@@ -172,6 +172,10 @@ class StreamState:
         """The resources that Envoy refuses in their current version."""
         return tuple(refusal for state in self._types.values() for refusal in state.refused.values())
 
+    def refusal(self, kind: str, name: str) -> Nack | None:
+        """Return the refusal of this resource in its current version, or None."""
+        return self._types[kind].refused.get(name)
+
     def settled(self, wanted: Resources) -> bool:
         """Return True if Envoy has acknowledged the whole target, except what it refused."""
         idle = all(

@@ -1,0 +1,189 @@
+"""The routes that a gateway refuses, and what the route table has in their place. Pure.
+
+All APIs share one route table. If Envoy refuses it, Envoy continues with the last table that it accepted. A
+search (:mod:`gyrus.routing.route_search`) then finds the APIs at fault in a second table that serves no
+requests, so that no other API loses its route. A refused API keeps the route that Envoy accepted before; if
+there is none, the table leaves it out. A route is tried again as soon as its entry in the table changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gyrus.routing.encoder import match_of
+from gyrus.routing.resources import probe, routes
+from gyrus.routing.resources.kinds import ROUTES
+from gyrus.routing.route_search import RouteSearch
+from gyrus.routing.xds.stream_state import Push, StreamState
+from gyrus.state.board import Route, api_of
+
+Table = Mapping[str, Route]
+"""The routes of a table, by API."""
+Match = tuple[object, ...]
+"""What of a route the table depends on, as :func:`match_of` returns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRoute:
+    """A route that Envoy refuses."""
+
+    keys: frozenset[Match]
+    """The refused entries of the API, as :func:`match_of` returns them."""
+    clusters: frozenset[str]
+    """The clusters to which the refused route sends requests."""
+    reason: str
+    stand_in: Route | None
+    """The route that the same Envoy accepted before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A search at one stream's Envoy, and the route of each suspect."""
+
+    stream: StreamState
+    suspects: Table
+    search: RouteSearch
+
+
+class RefusedRoutes:
+    """The refused routes of all streams. One search runs at a time."""
+
+    def __init__(self) -> None:
+        self._sent: dict[StreamState, Table] = {}
+        """The last table that each stream was sent."""
+        self._accepted: dict[StreamState, Table] = {}
+        """The last table that each stream's Envoy accepted."""
+        self._tried: RouteSearch | None = None
+        """The state of the search when its present group was sent."""
+        self._run: _Run | None = None
+        self._refused: dict[str, RefusedRoute] = {}
+
+    # Known facts
+
+    @property
+    def by_api(self) -> Mapping[str, RefusedRoute]:
+        return self._refused
+
+    @property
+    def trial(self) -> Table:
+        """The routes to try in the table that serves no requests. Empty while no search runs."""
+        run = self._run
+        return {api: run.suspects[api] for api in run.search.trial} if run else {}
+
+    def table(self, wanted: Table, unusable: frozenset[str] = frozenset()) -> Table:
+        """Return the routes that the table should have.
+
+        ``unusable``: clusters that an Envoy refuses. An API that would route to one of them keeps the route
+        that Envoy accepted before, if that needs none of them.
+        """
+        table = self._without_refused(wanted)
+        for api in {api_of(cluster) for cluster in unusable}:
+            route = table.get(api)
+            stand_in = self._accepted_route(api)
+            if route and stand_in and _uses(route, unusable) and not _uses(stand_in, unusable):
+                table = {**table, api: stand_in}
+        return table
+
+    def _without_refused(self, wanted: Table) -> Table:
+        if not self._refused:
+            return wanted
+        kept = {api: route for api, route in wanted.items() if api not in self._refused}
+        taken = {route.path for route in kept.values()}
+        stand_ins = (refused.stand_in for api, refused in self._refused.items() if api in wanted)
+        return kept | {route.api: route for route in stand_ins if route and route.path not in taken}
+
+    def _accepted_route(self, api: str) -> Route | None:
+        return next((table[api] for table in self._accepted.values() if api in table), None)
+
+    # Events
+
+    def wanted(self, target: Table) -> None:
+        """Forget the refusals of routes that have changed or are gone."""
+        self._refused = {
+            api: refused
+            for api, refused in self._refused.items()
+            if api in target and match_of(target[api]) in refused.keys
+        }
+
+    def sent(self, stream: StreamState, push: Push, table: Table) -> None:
+        """Record a push of routes. ``table``: the routes of its main table."""
+        if routes.NAME in push.versions:
+            self._sent[stream] = table
+        if probe.NAME in push.versions and self._run and self._run.stream is stream:
+            self._tried = self._run.search
+
+    def answered(self, stream: StreamState, push: Push) -> bool:
+        """Record the answer to a push of routes. Returns whether the tables have to be built again."""
+        main = _verdict(stream, push, routes.NAME)
+        if main == "":
+            self._accepted[stream] = self._sent[stream]
+        tried = _verdict(stream, push, probe.NAME)
+        if tried is not None and self._run and self._run.stream is stream:
+            return self._step(self._run, tried)
+        return bool(main) and not self._run and self._begin(stream, main)
+
+    def closed(self, stream: StreamState) -> bool:
+        """Forget a stream. Returns whether the tables have to be built again."""
+        self._sent.pop(stream, None)
+        self._accepted.pop(stream, None)
+        if self._run is None or self._run.stream is not stream:
+            return False
+        self._run = None
+        return True
+
+    # The search
+
+    def _begin(self, stream: StreamState, reason: str) -> bool:
+        """Search the routes that this Envoy has not accepted before. Returns whether there are any."""
+        known = {api: match_of(route) for api, route in self._accepted.get(stream, {}).items()}
+        suspects = {
+            api: route for api, route in self._sent[stream].items() if known.get(api) != match_of(route)
+        }
+        if suspects:
+            self._go_on(_Run(stream, suspects, RouteSearch.among(suspects, reason)))
+        return bool(suspects)
+
+    def _step(self, run: _Run, reason: str) -> bool:
+        if self._tried is not run.search:  # the answer to an earlier group
+            return False
+        search = run.search.refused(reason) if reason else run.search.accepted()
+        self._go_on(_Run(run.stream, run.suspects, search))
+        return True
+
+    def _go_on(self, run: _Run) -> None:
+        """Try the next group, or end the search."""
+        self._run = run if run.search.trial else None
+        if self._run is None:
+            for api, reason in run.search.found.items():
+                self._refused[api] = self._refusal(run.stream, run.suspects[api], reason)
+
+    def _refusal(self, stream: StreamState, route: Route, reason: str) -> RefusedRoute:
+        before = self._refused.get(route.api)
+        # Another Envoy may refuse the stand-in, too. Both entries are then refused.
+        keys = frozenset({match_of(route)}).union(before.keys if before else ())
+        stand_in = self._accepted.get(stream, {}).get(route.api)
+        usable = stand_in and match_of(stand_in) not in keys
+        return RefusedRoute(keys, _clusters(route), reason, stand_in if usable else None)
+
+
+def _clusters(route: Route) -> frozenset[str]:
+    return frozenset(share.pool.id for share in route.routed)
+
+
+def _uses(route: Route, clusters: frozenset[str]) -> bool:
+    return not clusters.isdisjoint(_clusters(route))
+
+
+def _verdict(stream: StreamState, push: Push, name: str) -> str | None:
+    """Return the reason of a refusal, or an empty text if the Envoy has accepted the table.
+
+    Returns None if the push decided nothing about it: several resources may be refused together.
+    """
+    version = push.versions.get(name)
+    if version is None:
+        return None
+    if stream.confirmed(ROUTES).get(name) == version:
+        return ""
+    refusal = stream.refusal(ROUTES, name)
+    return (refusal.message or "no reason given") if refusal and refusal.version == version else None
