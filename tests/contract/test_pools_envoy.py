@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from gyrus.state.board import Pool, Route, Traffic, WeightedPool
+from support.http2_upstream import Http2Upstream
 from support.load import Load
 from support.routes import pools_of, route_to
 from support.upstreams import Request, Stage, Upstream, answer, until, wanted
@@ -136,6 +137,100 @@ async def test_what_is_requeued_in_a_pool_that_left_its_route_is_answered(
         assert Counter([(await one).json()["upstream"] for one in asked]) == {"here": 20}
         await until(lambda: set(stage.board.reachable["left"]) == {"left/2"})
         await stage.forget("left")
+
+
+def handed_over(api: str, old: Pool, new: Pool) -> Route:
+    """The last replica of the old pool has left."""
+    shares = (WeightedPool(pool=new), WeightedPool(pool=old, weight=0))
+    return replace(route_to(api), shares=shares)
+
+
+async def test_what_is_requeued_reaches_replicas_of_the_other_protocol(
+    stage: Stage, client: httpx.AsyncClient
+) -> None:
+    """First through the old pool of the route, then through a leftover."""
+    bridge = frozenset({stage.board.bridge or ""})
+    leaving = HoldsAndRequeues()
+    next_one = Http2Upstream("next", stage.home.run / "h2.sock")
+    async with stage.upstream("http1", leaving).serving() as old, next_one.serving() as new:
+        before = Pool(api="spoken", generation=1, revision=1, replicas=frozenset({old.endpoint}))
+        after = Pool(
+            api="spoken",
+            generation=2,
+            revision=2,
+            protocol="http2",
+            replicas=frozenset({new.endpoint}),
+        )
+        url = await settled(stage, replace(route_to("spoken"), shares=(WeightedPool(pool=before),)))
+        asked = [asyncio.create_task(client.post(f"{url}/deep?a=b", content=b"xyz")) for _ in range(40)]
+        await until(lambda: len(old.requests) == 40)
+        await settled(stage, handed_over("spoken", before, after))
+        emptied = replace(before, replicas=frozenset(), fallback=bridge)
+        await settled(stage, handed_over("spoken", emptied, after))
+        leaving.returns.set()
+        answers = await asyncio.gather(*asked)
+        assert Counter(one.status_code for one in answers) == {200: 40}
+        seen = [one.json() for one in answers]
+        assert {(one["upstream"], one["target"], one["length"]) for one in seen} == {("next", "/deep?a=b", 3)}
+        arrived = {one["headers"]["x-gyrus-arrived"] for one in seen}
+        assert arrived == {request.headers["x-gyrus-arrived"] for request in old.requests}
+        ids = [one.headers["x-request-id"] for one in answers]
+        assert ids == [one["headers"]["x-request-id"] for one in seen]
+        leaving.returns.clear()
+        await settled(stage, replace(route_to("spoken"), shares=(WeightedPool(pool=before),)))
+        asked = [asyncio.create_task(client.post(url, content=b"x")) for _ in range(20)]
+        await until(lambda: len(old.requests) == 60)
+        await settled(stage, replace(route_to("spoken"), shares=(WeightedPool(pool=after),)))
+        await until(lambda: stage.board.reachable["spoken"].get("spoken/1") == bridge)
+        leaving.returns.set()
+        answers = await asyncio.gather(*asked)
+        assert Counter(one.status_code for one in answers) == {200: 20}
+        await stage.forget("spoken")
+
+
+async def test_requests_of_http2_reach_replicas_of_http1(stage: Stage) -> None:
+    async with stage.upstream("one").serving() as one:
+        old = Pool(
+            api="back",
+            generation=1,
+            revision=1,
+            protocol="http2",
+            fallback=frozenset({stage.board.bridge or ""}),
+        )
+        new = Pool(api="back", generation=2, revision=2, replicas=frozenset({one.endpoint}))
+        shares = (WeightedPool(pool=new, weight=1), WeightedPool(pool=old, weight=9_999))
+        url = await settled(stage, replace(route_to("back"), shares=shares))
+        async with httpx.AsyncClient(http1=False, http2=True) as client:
+            answers = [await client.post(url, content=b"x") for _ in range(10)]
+        assert {(one.status_code, one.json()["upstream"]) for one in answers} == {(200, "one")}
+        await stage.forget("back")
+
+
+async def test_request_that_finds_no_way_over_the_bridge_waits_for_one(stage: Stage) -> None:
+    """Two pools that lead to each other: no request goes round between them without a pause."""
+    async with stage.upstream("found").serving() as one, httpx.AsyncClient() as client:
+        lost = Pool(api="lost", generation=1, revision=1, fallback=frozenset({stage.board.bridge or ""}))
+        url = await settled(stage, replace(route_to("lost"), shares=(WeightedPool(pool=lost),)))
+        asked = asyncio.create_task(client.post(url, content=b"x"))
+        admin, counter = (
+            stage.gateway.envoy.admin,
+            "/stats?filter=^cluster.lost/1.upstream_rq_retry$&usedonly",
+        )
+        while b": " not in await admin.request("GET", counter):  # noqa: ASYNC110 (Envoy sets no event of ours)
+            await asyncio.sleep(0.01)
+        await settled(
+            stage,
+            replace(
+                route_to("lost", [one.endpoint]),
+                shares=(
+                    WeightedPool(
+                        pool=replace(lost, replicas=frozenset({one.endpoint}), fallback=frozenset())
+                    ),
+                ),
+            ),
+        )
+        assert (await asked).json()["upstream"] == "found"
+        await stage.forget("lost")
 
 
 async def test_pools_that_come_and_go_under_load_fail_nothing(stage: Stage) -> None:

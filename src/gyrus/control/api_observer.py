@@ -56,6 +56,7 @@ class ApiObserver:
             refused=self._refused(api),
             held=self.board.held.get(api.name, 0),
             activator=self.activator,
+            bridge=self.board.bridge,
             capacity=self._capacity(target),
         )
 

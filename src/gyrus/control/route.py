@@ -21,7 +21,7 @@ def route(situation: Situation[ServingSpec], retiring: frozenset[str]) -> Route:
     """
     live = situation.live_spec
     spec = live if isinstance(live, ServingSpec) else situation.target_spec
-    pools = _with_fallbacks(_pools(situation, retiring), situation.activator)
+    pools = _with_fallbacks(_pools(situation, retiring), situation.activator, situation.bridge)
     return Route(
         api=situation.api.name,
         path=spec.endpoint_path,
@@ -75,20 +75,28 @@ def _ready(situation: Situation, generation: int, retiring: frozenset[str]) -> E
     )
 
 
-def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None) -> tuple[Pool, ...]:
+def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None, bridge: str | None) -> tuple[Pool, ...]:
     """Give pools without replicas a fallback: the replicas of other pools with the same protocol.
 
-    If no pool has a replica, the fallback is the activator. The same configuration push that adds the first
-    replica removes the activator, so that no request finds a pool empty. The activator serves HTTP/1 only.
+    If only pools of the other protocol have replicas, the fallback is the gateway's bridge to them. If no
+    pool has a replica, the fallback is the activator. The same configuration push that adds the first replica
+    removes the activator, so that no request finds a pool empty. The activator serves HTTP/1 only.
     """
     ready: dict[str, Endpoints] = {}
     for pool in pools:
         ready[pool.protocol] = ready.get(pool.protocol, frozenset()) | pool.replicas
-    held = frozenset({activator} if activator else ())
-    stand_ins = {"http1": ready.get("http1") or held, "http2": ready.get("http2", frozenset())}
+    bridged = _only(bridge) if any(ready.values()) else frozenset[str]()
+    stand_ins = {
+        "http1": ready.get("http1") or bridged or _only(activator),
+        "http2": ready.get("http2") or bridged,
+    }
     return tuple(
         pool if pool.replicas else replace(pool, fallback=stand_ins[pool.protocol]) for pool in pools
     )
+
+
+def _only(endpoint: str | None) -> Endpoints:
+    return frozenset({endpoint} if endpoint else ())
 
 
 def _shares(pools: tuple[Pool, ...], target: int) -> tuple[WeightedPool, ...]:

@@ -55,6 +55,8 @@ class Situation(Generic[SpecT_co]):
     """Requests that wait because there is no replica."""
     activator: str | None = None
     """The endpoint that receives requests while there is no replica. None if there is none."""
+    bridge: str | None = None
+    """The gateway's own endpoint for requests that change the protocol. None if it has none."""
     capacity: int | None = None
     """The most replicas of the target for which there would be capacity without any existing one. None if no
     limit is known."""

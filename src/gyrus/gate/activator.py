@@ -224,10 +224,15 @@ class Activator:
         if route is None:
             return frozenset()
         acknowledged = self.board.acknowledged.get(api, {}).values()
-        # Endpoints that are no replicas are the activator itself: a request released to them would return
-        # here.
-        pools = [route.replicas & known for known in acknowledged if known]
+        # Any other endpoint is the activator itself: a request released to it would return here.
+        useful = route.replicas | self._bridge
+        pools = [useful & known for known in acknowledged if known]
         return frozenset[str]().union(*pools) if all(pools) else frozenset()
+
+    @property
+    def _bridge(self) -> frozenset[str]:
+        """The gateway's bridge to replicas of the other protocol. It never leads here."""
+        return frozenset({self.board.bridge} if self.board.bridge else ())
 
     async def _release(self, api: str) -> None:
         """Release requests in order of arrival, for as long as replicas have places for them."""
@@ -246,7 +251,8 @@ class Activator:
             self._releasing.discard(api)
 
     def _has_place(self, api: str, budget: ReleaseBudget, reached: frozenset[str]) -> bool:
-        limit = free_places(self.board.routes[api].pools, reached)
+        bridged = not self._bridge.isdisjoint(reached)  # to replicas whose requests are not counted
+        limit = None if bridged else free_places(self.board.routes[api].pools, reached)
         traffic, reading = self.board.traffic.get(api), self.board.traffic_readings
         return budget.left(limit, traffic, reading, self._held.count(api))
 
@@ -263,7 +269,12 @@ class Activator:
         self, connection: GatewayConnection, request: HeldRequest, reached: frozenset[str]
     ) -> bool:
         """Send the request to the replica that has the fewest of this kind. Returns False if it refuses."""
-        endpoint = min(sorted(reached), key=lambda each: self._passing[each])
+        # The activator speaks HTTP/1 only.
+        foreign = (p.replicas for p in self.board.routes[request.api].pools if p.protocol != "http1")
+        spoken = reached.difference(*foreign)
+        if not spoken:
+            return False
+        endpoint = min(sorted(spoken), key=lambda each: self._passing[each])
         client = connection.transport
         onward = await connect(client, endpoint, self._passing) if client else None
         if onward is None:

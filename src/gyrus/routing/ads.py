@@ -22,7 +22,7 @@ from gyrus.routing.settings import AdsAddress, GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed, encode_ahead
 from gyrus.routing.xds.server import XdsServer
 from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
-from gyrus.state.board import Board, ByPool, Endpoints, Refusal, api_of
+from gyrus.state.board import Board, ByPool, Endpoints, Protocol, Refusal, api_of
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,8 @@ class AdsGateway:
         self._nodes = GatewayNodes()
         self._refused_routes = RefusedRoutes()
         self._leftovers = Leftovers()
+        self._protocols: dict[str, Protocol | None] = {}
+        """Of leftovers. None for those of an earlier operator."""
         self._kept: Mapping[str, Endpoints | None] = {}
         self._snapshot: Snapshot = EMPTY
         self._encoder = Encoder(settings)
@@ -134,7 +136,7 @@ class AdsGateway:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """What Envoys refuse, one sentence for each resource or route."""
+        """One sentence for each resource or route that an Envoy refuses."""
         found = (*map(_sentence, self._nacks()), *self._routes_refused().values())
         return tuple(dict.fromkeys(found))
 
@@ -178,6 +180,7 @@ class AdsGateway:
             self._encoder,
             table=self._refused_routes.table(self._board.routes, unusable),
             trial=self._refused_routes.trial,
+            bridge_at=self._board.bridge,
         )
         self._encoder.forget()
         self._nodes.wanted(self._snapshot)
@@ -191,8 +194,17 @@ class AdsGateway:
         unneeded = self._nodes.clusters().difference(needed)
         routed = self._nodes.may_route_to
         self._leftovers.look(now, unneeded, may_route_to=routed, in_flight=self._in_flight())
+        last = self._snapshot.pools  # until they are replaced, these have the pools that become leftovers
+        self._protocols = {
+            name: last[name].protocol if name in last else self._protocols.get(name) for name in unneeded
+        }
         return {
-            name: stand_in(routes.get(api_of(name)), still_routed=routed(name))
+            name: stand_in(
+                routes.get(api_of(name)),
+                still_routed=routed(name),
+                protocol=self._protocols.get(name),
+                bridge=self._board.bridge,
+            )
             for name in self._leftovers.kept(now)
         }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gyrus.state.board import Endpoints, Route
+from gyrus.state.board import Endpoints, Protocol, Route
 
 LINGER = 2.0
 """Seconds to keep a cluster after its last observed request and its last route.
@@ -50,15 +50,19 @@ class Leftovers:
         return frozenset(name for name, since in self._quiet_since.items() if now - since < LINGER)
 
 
-def stand_in(route: Route | None, *, still_routed: bool) -> Endpoints | None:
+def stand_in(
+    route: Route | None, *, still_routed: bool, protocol: Protocol | None = None, bridge: str | None = None
+) -> Endpoints | None:
     """Return the endpoints that a leftover of this route's API should have.
 
-    Returns None to keep its present ones. Its requests go to the same endpoints as the API's new requests. If
-    the API is deleted, the leftover keeps its endpoints until no gateway routes to it, and then has none.
+    Returns None to keep its present ones. Its requests go to the same endpoints as the API's new requests,
+    or through the bridge if these speak another protocol. If the API is deleted, the leftover keeps its
+    endpoints until no gateway routes to it, and then has none. ``protocol``: the leftover's; None if an
+    earlier operator made it.
     """
     if route is None:
         return None if still_routed else frozenset()
     pools = [share.pool for share in route.routed]
-    if len({pool.protocol for pool in pools}) > 1:
-        return None  # the leftover's protocol is unknown, and endpoints of another one would fail
-    return frozenset[str]().union(*(pool.endpoints for pool in pools))
+    if {pool.protocol for pool in pools} == {protocol or "http1"}:
+        return frozenset[str]().union(*(pool.endpoints for pool in pools))
+    return frozenset({bridge}) if bridge and route.replicas else None

@@ -46,6 +46,7 @@ class LocalGateway:
         self._clock = clock or SystemClock()
         self._files = GatewayFiles(home)
         self.envoy = Envoy(self._files, self._settings, self)
+        board.bridge = f"unix:{self._files.bridge_socket}"
         self._meter = TrafficMeter(board, EnvoyTraffic(self.envoy.admin))
         self._ads = AdsGateway(
             board,
@@ -91,7 +92,8 @@ class LocalGateway:
     async def stop(self) -> None:
         """End Envoy. Call it after :meth:`run` has ended."""
         await self.envoy.stop()
-        self._files.xds_socket.unlink(missing_ok=True)
+        for socket in (self._files.xds_socket, self._files.bridge_socket):
+            socket.unlink(missing_ok=True)
         self.envoy_died("Envoy was stopped")
 
     # Events of Envoy's process

@@ -103,6 +103,11 @@ class GatewayFiles:
         return self.home.run / "xds.sock"
 
     @property
+    def bridge_socket(self) -> Path:
+        """Envoy's own socket for requests that change the protocol."""
+        return self.home.run / "bridge.sock"
+
+    @property
     def hot_restart_socket(self) -> Path:
         """Prefix of hot restart's sockets: Envoy appends ``_parent_0`` and the like."""
         return self.home.run / "envoy-hot"

@@ -14,12 +14,12 @@ from typing import TypeVar
 
 from gyrus.routing.encoder import Encoder, XdsResource, match_of, speaks_http2
 from gyrus.routing.endpoint_sets import equal
-from gyrus.routing.resources import endpoints, listener, probe, routes
+from gyrus.routing.resources import bridge, endpoints, listener, probe, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.route_table import NO_ENTRIES, TableEntries, entries_of, outer
 from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.xds.messages import encode, encode_plain, encode_table
-from gyrus.state.board import Endpoints, Pool, Route
+from gyrus.state.board import Endpoints, Pool, Route, api_of
 
 Value = TypeVar("Value")
 Resources = Mapping[str, XdsResource]
@@ -51,6 +51,8 @@ class Snapshot:
     """The routes in the table, by API. A route that Envoy refuses is replaced or missing."""
     table_clusters: frozenset[str] = frozenset()
     """The clusters to which the table sends requests."""
+    mixed: frozenset[str] = frozenset()
+    """The APIs in the table whose pools speak several protocols."""
 
     def of_kind(self, kind: str) -> Resources:
         return self.resources.get(kind, _NONE)
@@ -91,12 +93,14 @@ def build(
     *,
     table: Mapping[str, Route] | None = None,
     trial: Mapping[str, Route] = _NO_ROUTES,
+    bridge_at: str | None = None,
 ) -> Snapshot:
     """Build the snapshot of these routes. ``last`` and ``encoder`` must be of the same settings.
 
     The encoder may have encoded some of the parts already: see :func:`encode_ahead`. ``table``: the routes in
     the route table; None for those of ``wanted``. ``trial``: routes for Envoy to check in a table that serves
-    no requests.
+    no requests. ``bridge_at``: the endpoint of the gateway's own bridge between protocols; None if it has
+    none.
     """
     encoder = encoder or Encoder(settings)
     old, new = _other(last.routes, wanted), _other(wanted, last.routes)
@@ -108,13 +112,16 @@ def build(
     entries = entries_of(table, last.entries, untabled, tabled, encoder)
     main = last.resource(ROUTES, routes.NAME) if entries is last.entries else None
     port = last.resource(LISTENER, listener.NAME)
-    probes = {probe.NAME: _probe_listener()} if trial else {}
+    others = _bridge_listener(bridge_at, settings, last) | ({probe.NAME: _probe_listener()} if trial else {})
+    mixed = (last.mixed - {route.api for route in untabled}) | _mixed(tabled)
+    bridged = _bridged(table, mixed, leftovers, bridge_at) if bridge_at else []
+    tables = {bridge.NAME: _bridge_table(bridged, settings)} if bridge_at else {}
     trials = {probe.NAME: _trial(trial, settings, encoder)} if trial else {}
     resources = {
         CLUSTER: _clusters(last, old, new, encoder),
         ENDPOINTS: _assignments(last, assigned, encoder),
-        LISTENER: {listener.NAME: port or _listener(settings, access_log), **probes},
-        ROUTES: {routes.NAME: main or _table(entries, settings), **trials},
+        LISTENER: {listener.NAME: port or _listener(settings, access_log), **others},
+        ROUTES: {routes.NAME: main or _table(entries, settings), **tables, **trials},
     }
     return Snapshot(
         routes=dict(wanted),
@@ -125,6 +132,7 @@ def build(
         entries=entries,
         routed=(last.routed - _routed(old)) | _routed(new),
         table=dict(table),
+        mixed=mixed,
         table_clusters=(last.table_clusters - _routed(untabled)) | _routed(tabled),
     )
 
@@ -234,6 +242,34 @@ def _trial(trial: Mapping[str, Route], settings: GatewaySettings, encoder: Encod
     by_path = {route.path: encoder.entry(route, ()) for route in trial.values()}
     by_name = {api: encoder.called(route) for api, route in trial.items() if speaks_http2(route)}
     return XdsResource.of(probe.NAME, encode_table(routes.table(settings, probe.NAME), by_path, by_name))
+
+
+def _bridge_listener(at: str | None, settings: GatewaySettings, last: Snapshot) -> dict[str, XdsResource]:
+    if at is None:
+        return {}
+    known = last.resource(LISTENER, bridge.NAME)
+    return {
+        bridge.NAME: known or XdsResource.of(bridge.NAME, encode(LISTENER, bridge.listener(at, settings)))
+    }
+
+
+def _mixed(routes: Iterable[Route]) -> frozenset[str]:
+    """Return the APIs whose pools speak several protocols."""
+    return frozenset(route.api for route in routes if len({pool.protocol for pool in route.pools}) > 1)
+
+
+def _bridged(table: Mapping[str, Route], mixed: frozenset[str], leftovers: Leftovers, at: str) -> list[Route]:
+    """Return the routes that may need the bridge: for a pool of their own, or for a leftover.
+
+    A route with pools of both protocols may need it at any time, and its entry must be there before.
+    """
+    left = {api_of(cluster) for cluster, wanted in leftovers.items() if wanted and at in wanted}
+    found = (table[api] for api in sorted(mixed | left) if api in table)
+    return [route for route in found if route.replicas]
+
+
+def _bridge_table(bridged: list[Route], settings: GatewaySettings) -> XdsResource:
+    return XdsResource.of(bridge.NAME, encode(ROUTES, bridge.table(bridged, settings)))
 
 
 def _probe_listener() -> XdsResource:

@@ -17,6 +17,8 @@ from gyrus.contract.operator import ForkServerView, ScalingView, StartupTimes, T
 from gyrus.contract.replica import ReplicaStatus
 
 Endpoints = frozenset[str]
+Protocol = Literal["http1", "http2"]
+"""A replica's protocol. ``http2`` is without TLS and without upgrade, as gRPC servers expect."""
 ByPool = Mapping[str, Endpoints]
 """Endpoints by the pool's id."""
 
@@ -83,9 +85,8 @@ class Pool:
     replicas: Endpoints = frozenset()
     """``unix:/path`` or ``host:port`` of each process of this generation that may receive a request now."""
     fallback: Endpoints = frozenset()
-    """Endpoints to use while ``replicas`` is empty: replicas of other pools, or the activator."""
-    protocol: Literal["http1", "http2"] = "http1"
-    """The replicas' protocol. ``http2`` is without TLS and without upgrade, as gRPC servers expect."""
+    """Endpoints to use while ``replicas`` is empty: replicas of other pools, the bridge, or the activator."""
+    protocol: Protocol = "http1"
     queueing: QueuePolicy | None = None
     """The policy for the gate. None means that the gate ignores the requests of this pool."""
     id: str = field(init=False)
@@ -141,8 +142,12 @@ class Route:
 
     @property
     def queueing(self) -> QueuePolicy | None:
-        """The policy of the newest pool that receives new requests."""
-        return self.routed[0].pool.queueing if self.routed else None
+        """The policy of the newest pool that has one, of those that receive new requests if possible.
+
+        A pool of HTTP/2 has none. An older pool of HTTP/1 may then still have requests that wait.
+        """
+        found = (share.pool.queueing for share in (*self.routed, *self.shares))
+        return next((queueing for queueing in found if queueing), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +208,9 @@ class Board:
     the last configuration that it was sent. Written by routing. A missing API receives no request."""
     refused: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     """By API: the part of its configuration that a gateway refuses, and the reason. Written by routing."""
+    bridge: str | None = None
+    """The endpoint at which each gateway accepts requests of one protocol for replicas of the other. None if
+    gateways have none. Written by routing when it is created."""
     traffic: dict[str, Traffic] = field(default_factory=dict[str, Traffic])
     """By API: its measured requests. Written by routing."""
     traffic_readings: int = 0

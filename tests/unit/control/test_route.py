@@ -201,6 +201,36 @@ def test_pools_speak_their_own_protocol_and_do_not_stand_in_for_others() -> None
     assert pool(reported, "iris/1").endpoints == {ACTIVATOR}
 
 
+def test_pool_without_replicas_has_the_bridge_to_those_of_the_other_protocol() -> None:
+    grpc = RealtimeSpec.model_validate(
+        {"name": "iris", "process": {"command": ["serve"], "protocol": "http2"}, "max_concurrency": None}
+    )
+    bridge = "unix:/run/bridge.sock"
+
+    def endpoints(old: Phase, new: Phase) -> list[frozenset[str]]:
+        replicas = replica("r1", phase=old), of_generation("n1", 2, new)
+        updating = api(target=2, live=1)
+        at = replace(situation(*replicas, of=updating, spec=grpc), live_spec=PLAIN, bridge=bridge)
+        return [each.endpoints for each in route(at, frozenset()).pools]
+
+    old, new = frozenset({"unix:/run/r1.0.sock"}), frozenset({"unix:/run/n1.0.sock"})
+    assert endpoints(Phase.READY, Phase.READY) == [new, old]
+    assert endpoints(Phase.DRAINING, Phase.READY) == [new, {bridge}]
+    assert endpoints(Phase.READY, Phase.STARTING) == [{bridge}, old]
+    assert endpoints(Phase.DRAINING, Phase.STARTING) == [frozenset(), {ACTIVATOR}]
+
+
+def test_gate_holds_requests_of_the_old_protocol_by_the_old_policy() -> None:
+    grpc = RealtimeSpec.model_validate(
+        {"name": "iris", "process": {"command": ["serve"], "protocol": "http2"}, "max_concurrency": None}
+    )
+    replicas = replica("r1", phase=Phase.DRAINING), of_generation("n1", 2)
+    at = replace(situation(*replicas, of=api(target=2, live=1), spec=grpc), live_spec=spec(max_concurrency=7))
+    queueing = route(at, frozenset()).queueing
+    assert queueing
+    assert queueing.slots == 7
+
+
 def test_a_replica_of_neither_target_nor_live_has_its_own_specification() -> None:
     superseded = spec(max_concurrency=7)
     reported = rolling(replica("r1"), of_generation("n2", 2), target=3, specs={2: superseded})

@@ -164,6 +164,27 @@ async def test_nothing_is_released_while_a_pool_has_only_the_activator(gate: Gat
     assert await asking == (503, True)
 
 
+async def test_requests_are_released_over_the_bridge(gate: Gate) -> None:
+    """The only replicas speak HTTP/2. The gateway leads there, and long bodies go through it too."""
+    gate.route("a")
+    caller, long = await gate.connect(), await gate.connect()
+    caller.ask("a")
+    long.ask("a", f"content-length: {LONGEST_KEPT_BODY + 1}")
+    await until(lambda: gate.board.held.get("a") == 2)
+    path = gate.activator.path.with_name("bridge.sock")
+    async with Upstream("bridge", path).serving() as bridge:
+        gate.board.bridge = bridge.endpoint
+        old = route_to("a", [bridge.endpoint], activator=bridge.endpoint, queueing=QUEUEING).shares[0]
+        new = route_to("a", ["unix:/grpc"], generation=2, protocol="http2").shares[0]
+        route = replace(route_to("a", timeout=30.0), shares=(new, replace(old, weight=0)))
+        acknowledge(gate.board, route)
+        assert await caller.answer() == (503, True)
+        await until(lambda: gate.board.held.get("a") is None)
+        long.writer.write(bytes(LONGEST_KEPT_BODY + 1))
+        assert (await long.answer())[0] == 200
+        assert len(bridge.requests) == 1
+
+
 async def test_more_than_the_platform_may_hold_is_refused(gate: Gate) -> None:
     gate.activator.most = 2
     for api in ("a", "b", "c"):

@@ -58,10 +58,18 @@ def test_requests_in_it_end_where_new_ones_go() -> None:
     assert stand_in(both, still_routed=False) == {"unix:/1", "unix:/2"}
 
 
-def test_endpoints_stay_where_the_protocols_differ() -> None:
+def test_requests_of_another_protocol_take_the_bridge() -> None:
     newest, oldest = pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(5000, 5000))
     grpc = replace(newest, pool=replace(newest.pool, protocol="http2"))
-    assert stand_in(replace(ROUTE, shares=(grpc, oldest)), still_routed=False) is None
+    mixed = replace(ROUTE, shares=(grpc, oldest))
+    assert stand_in(mixed, still_routed=False, bridge="unix:/bridge") == {"unix:/bridge"}
+    assert stand_in(mixed, still_routed=False) is None, "without a bridge, the endpoints stay"
+    only_grpc = replace(ROUTE, shares=(grpc,))
+    for known in ("http1", None):
+        assert stand_in(only_grpc, still_routed=False, protocol=known, bridge="unix:/b") == {"unix:/b"}
+    assert stand_in(only_grpc, still_routed=False, protocol="http2", bridge="unix:/b") == {"unix:/2"}
+    waiting = route_to("iris", protocol="http2")
+    assert stand_in(waiting, still_routed=False, protocol="http1", bridge="unix:/b") is None
 
 
 def test_of_a_deleted_api_nothing_is_left_once_no_gateway_routes_to_it() -> None:

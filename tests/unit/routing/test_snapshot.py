@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 from google.protobuf.json_format import ParseError
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from gyrus.routing.resources import bridge
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
 from gyrus.routing.route_table import outer
 from gyrus.routing.settings import GatewaySettings
-from gyrus.routing.snapshot import EMPTY, build, changed
+from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed
 from gyrus.routing.xds.messages import encode
 from gyrus.state.board import Pool, Route, WeightedPool
 from support.routes import pools_of, route_to
@@ -62,8 +64,9 @@ tables = st.lists(routes(), max_size=3, unique_by=lambda route: route.path).map(
 def test_what_is_taken_over_is_what_would_have_been_built(
     before: dict[str, Route], now: dict[str, Route]
 ) -> None:
-    last = build(before, SETTINGS, None)
-    taken_over, again = build(now, SETTINGS, None, last), build(now, SETTINGS, None)
+    last = build(before, SETTINGS, None, bridge_at="unix:/bridge")
+    taken_over = build(now, SETTINGS, None, last, bridge_at="unix:/bridge")
+    again = build(now, SETTINGS, None, bridge_at="unix:/bridge")
     for kind in KINDS:
         assert taken_over.of_kind(kind) == again.of_kind(kind)
 
@@ -120,6 +123,31 @@ def test_unwanted_cluster_has_no_endpoints() -> None:
     assert found.body == encode(ENDPOINTS, {"cluster_name": "gone", "endpoints": []})
     assert snapshot.resource(CLUSTER, "gone") is None
     assert EMPTY.of_kind(CLUSTER) == {}
+
+
+def test_bridge_has_the_apis_that_speak_both_protocols_and_follows_them() -> None:
+    newest, oldest = pools_of("a", ["unix:/1"], ["unix:/2"], weights=(5000, 5000))
+    grpc = replace(newest, pool=replace(newest.pool, protocol="http2"))
+    plain, mixed = route("a", "unix:/1"), replace(route("a"), shares=(grpc, oldest))
+    other = route("b", "unix:/3")
+
+    def bridges(*wanted: Route, last: Snapshot = EMPTY, leftovers: Any = None) -> tuple[Snapshot, bytes]:
+        built = build(by_api(*wanted), SETTINGS, None, last, leftovers or {}, bridge_at="unix:/bridge")
+        table = built.resource(ROUTES, bridge.NAME)
+        assert table
+        return built, table.body
+
+    first, body = bridges(plain, other)
+    assert b"a/" not in body
+    second, body = bridges(mixed, other, last=first)
+    assert b"a/2" in body
+    assert b"a/1" not in body, "it leads to the newest pool with replicas"
+    third, body = bridges(replace(mixed, shares=(grpc,)), other, last=second)
+    assert b"a/" not in body
+    _, body = bridges(
+        replace(mixed, shares=(grpc,)), other, last=third, leftovers={"a/1": frozenset({"unix:/bridge"})}
+    )
+    assert b"a/2" in body
 
 
 def test_outer_routes_innermost_first() -> None:

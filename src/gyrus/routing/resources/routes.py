@@ -18,7 +18,7 @@ Envoy retries only where that is safe: GET, HEAD, and APIs that are declared ide
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from gyrus.contract.replica import (
@@ -31,7 +31,7 @@ from gyrus.contract.replica import (
 )
 from gyrus.routing.resources.kinds import Json, extension, seconds
 from gyrus.routing.settings import GatewaySettings
-from gyrus.state.board import Route
+from gyrus.state.board import Route, WeightedPool
 
 NAME = "gyrus"
 """Name of the only route table."""
@@ -59,8 +59,8 @@ SAFE_METHODS = ("GET", "HEAD")
 ARRIVAL = "%START_TIME(%s.%6f)%"
 """Time of the request's arrival at the gateway, which is the same on every try."""
 
-_ROUTES = "envoy.config.route.v3.RouteList"
-_HEADER = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+ROUTE_LIST = "envoy.config.route.v3.RouteList"
+HEADER_INPUT = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
 _PREVIOUS_HOSTS = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 
 
@@ -69,8 +69,11 @@ def table(settings: GatewaySettings, name: str = NAME) -> Json:
 
     The tree of headers comes first, because a gRPC service's path may begin like an API's.
     """
-    by_path = {"input": extension("gyrus.path", _HEADER, header_name=":path"), "prefix_match_map": {}}
-    by_name = {"input": extension("gyrus.api", _HEADER, header_name=NAMING_HEADER), "exact_match_map": {}}
+    by_path = {"input": extension("gyrus.path", HEADER_INPUT, header_name=":path"), "prefix_match_map": {}}
+    by_name = {
+        "input": extension("gyrus.api", HEADER_INPUT, header_name=NAMING_HEADER),
+        "exact_match_map": {},
+    }
     host: Json = {
         "name": NAME,
         "domains": ["*"],
@@ -83,8 +86,8 @@ def table(settings: GatewaySettings, name: str = NAME) -> Json:
 
 def called(route: Route, settings: GatewaySettings) -> Json:
     """Build the entry for requests that name the API in their header: gRPC with any path."""
-    routes = _forward({"prefix": "/", "grpc": {}}, route, settings, rewrite=None)
-    return {"action": extension(route.api, _ROUTES, routes=list(routes))}
+    routes = forward({"prefix": "/", "grpc": {}}, route, settings, rewrite=None)
+    return {"action": extension(route.api, ROUTE_LIST, routes=list(routes))}
 
 
 def entry(route: Route, settings: GatewaySettings, outer: Iterable[Route] = ()) -> Json:
@@ -95,13 +98,13 @@ def entry(route: Route, settings: GatewaySettings, outer: Iterable[Route] = ()) 
     """
     around = (chain(_internal(one), _below(one, settings)) for one in outer)
     routes = chain(_own(route, settings), *around)
-    return {"action": extension(route.api, _ROUTES, routes=list(routes))}
+    return {"action": extension(route.api, ROUTE_LIST, routes=list(routes))}
 
 
 def _own(route: Route, settings: GatewaySettings) -> Iterable[Json]:
     # Internal paths come first: the first match wins, and the routes below would forward them.
     yield from _internal(route)
-    yield from _forward({"path": route.path}, route, settings)
+    yield from forward({"path": route.path}, route, settings)
     yield from _below(route, settings)
 
 
@@ -112,26 +115,33 @@ def _internal(route: Route) -> Iterable[Json]:
 
 
 def _below(route: Route, settings: GatewaySettings) -> Iterable[Json]:
-    yield from _forward({"prefix": route.path + "/"}, route, settings)
+    yield from forward({"prefix": route.path + "/"}, route, settings)
 
 
 def _hidden(match: Json) -> Json:
     return {"match": match, "direct_response": {"status": 404}}
 
 
-def _forward(
-    match: Json, route: Route, settings: GatewaySettings, rewrite: str | None = "/"
+def forward(
+    match: Json,
+    route: Route,
+    settings: GatewaySettings,
+    rewrite: str | None = "/",
+    shares: Sequence[WeightedPool] | None = None,
 ) -> Iterable[Json]:
     """Build the routes to an API's pools.
 
-    ``rewrite``: the replacement of the path's matched part; None keeps it.
+    ``rewrite``: the replacement of the path's matched part; None keeps it. ``shares``: the pools; None for
+    those that get new requests.
     """
-    action = _action(route, settings) | ({"prefix_rewrite": rewrite} if rewrite else {})
+    action = _action(route, settings, route.routed if shares is None else shares) | (
+        {"prefix_rewrite": rewrite} if rewrite else {}
+    )
     once = {**action, "retry_policy": _retry(route, again=False)}
     again = {**action, "retry_policy": _retry(route, again=True)}
     named = {
         "name": route.api,
-        "request_headers_to_add": [_header(API_HEADER, route.api), _header(ARRIVED_HEADER, ARRIVAL)],
+        "request_headers_to_add": [header(API_HEADER, route.api), header(ARRIVED_HEADER, ARRIVAL)],
     }
     # The first match wins: methods that are not safe to repeat take the first route, the others the second.
     if not route.idempotent:
@@ -140,25 +150,23 @@ def _forward(
     yield {"match": match, "route": again, **named}
 
 
-def _header(name: str, value: str) -> Json:
+def header(name: str, value: str) -> Json:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _action(route: Route, settings: GatewaySettings) -> Json:
+def _action(route: Route, settings: GatewaySettings, shares: Sequence[WeightedPool]) -> Json:
     return {
-        **_destination(route),
+        **_destination(shares),
         "timeout": "0s",
         # Not shorter than the timeout: a request without a first byte of its answer counts as idle too.
         "idle_timeout": seconds(max(settings.stream_idle, _limit(route))),
     }
 
 
-def _destination(route: Route) -> Json:
-    """Build the route's destination: the pools that get new requests."""
-    routed = route.routed
-    if len(routed) == 1:
-        return {"cluster": routed[0].pool.id}
-    weights = [{"name": share.pool.id, "weight": share.weight} for share in routed]
+def _destination(shares: Sequence[WeightedPool]) -> Json:
+    if len(shares) == 1:
+        return {"cluster": shares[0].pool.id}
+    weights = [{"name": share.pool.id, "weight": share.weight} for share in shares]
     return {"weighted_clusters": {"clusters": weights}}
 
 

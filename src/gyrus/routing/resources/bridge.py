@@ -1,0 +1,99 @@
+"""The gateway's way from a pool of one protocol to a pool of the other (LDS, RDS).
+
+Envoy speaks one protocol with all endpoints of a cluster. If an update changes the protocol of an API's
+replicas, a request that the last old replica requeues has no other host in its pool. The endpoint of the
+pool is then Envoy itself: a listener on a Unix socket, which accepts HTTP/1.1 and HTTP/2. Its table finds the
+API by the private header that the first pass has set, and names the pools that have replicas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gyrus.contract.replica import API_HEADER, REQUEUE_HEADER
+from gyrus.routing.resources import endpoints, routes
+from gyrus.routing.resources.clusters import ads
+from gyrus.routing.resources.kinds import Json, extension, seconds
+from gyrus.routing.resources.listener import HEADER_FIELDS, HEADER_KIB, MANAGER, router
+from gyrus.routing.resources.problems import local_replies
+from gyrus.routing.settings import GatewaySettings
+from gyrus.state.board import Route, WeightedPool
+
+NAME = "gyrus.bridge"
+"""Name of the listener and of its route table."""
+BRIDGED_HEADER = "x-gyrus-bridged"
+"""Private header of a request that has passed the bridge."""
+
+
+def listener(endpoint: str, settings: GatewaySettings) -> Json:
+    """Build the listener on this Unix socket, to which only its owner may connect."""
+    address = endpoints.address(endpoint)
+    address["pipe"]["mode"] = 0o600
+    manager = extension("gyrus.http", MANAGER, **_connection_manager(settings))
+    return {"name": NAME, "address": address, "filter_chains": [{"filters": [manager]}]}
+
+
+def _connection_manager(settings: GatewaySettings) -> Json:
+    """Build the processing of a request's second pass. The first has logged it and set its headers."""
+    return {
+        "stat_prefix": NAME,
+        "rds": {"route_config_name": NAME, "config_source": ads()},
+        "http_filters": [router()],
+        "server_header_transformation": "PASS_THROUGH",
+        "skip_xff_append": True,
+        "generate_request_id": False,
+        "common_http_protocol_options": {"max_headers_count": HEADER_FIELDS},
+        "http2_protocol_options": {"allow_connect": True},
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "max_request_headers_kb": HEADER_KIB,
+        "stream_idle_timeout": seconds(settings.stream_idle),
+        "local_reply_config": local_replies(),
+    }
+
+
+def table(bridged: Iterable[Route], settings: GatewaySettings) -> Json:
+    """Build the table of these APIs. Any other request is requeued: its entry may be on its way."""
+    entries = {route.api: _entry(route, settings) for route in bridged}
+    api = extension("gyrus.api", routes.HEADER_INPUT, header_name=API_HEADER)
+    by_api = {"input": api, "exact_match_map": {"map": entries}}
+    otherwise = [_requeued({"prefix": "/"})]
+    host: Json = {
+        "name": NAME,
+        "domains": ["*"],
+        "request_body_buffer_limit": settings.retry_body,
+        **(
+            {"matcher": {"matcher_tree": by_api, "on_no_match": _routes(otherwise)}}
+            if entries
+            else {"routes": otherwise}
+        ),
+    }
+    return {"name": NAME, "virtual_hosts": [host]}
+
+
+def _entry(route: Route, settings: GatewaySettings) -> Json:
+    """Build the entry of one API.
+
+    A request that comes a second time is requeued: the pool to which the entry leads has lost its replicas,
+    and a new entry is on its way.
+    """
+    again = {"prefix": "/", "headers": [{"name": BRIDGED_HEADER, "present_match": True}]}
+    marked = {"request_headers_to_add": [routes.header(BRIDGED_HEADER, "1")]}
+    forward = routes.forward({"prefix": "/"}, route, settings, rewrite=None, shares=_shares(route))
+    return _routes([_requeued(again), *({**one, **marked} for one in forward)])
+
+
+def _shares(route: Route) -> tuple[WeightedPool, ...]:
+    """Return the newest pool that has replicas of its own: another one may lead back here.
+
+    Only one, so that the loss of an older pool's last replica leaves the entry as it is.
+    """
+    return tuple(share for share in route.shares if share.pool.replicas)[:1]
+
+
+def _requeued(match: Json) -> Json:
+    answer = [routes.header(REQUEUE_HEADER, "1")]
+    return {"match": match, "direct_response": {"status": 503}, "response_headers_to_add": answer}
+
+
+def _routes(found: list[Json]) -> Json:
+    return {"action": extension(NAME, routes.ROUTE_LIST, routes=found)}
