@@ -112,11 +112,15 @@ def build(
     entries = entries_of(table, last.entries, untabled, tabled, encoder)
     main = last.resource(ROUTES, routes.NAME) if entries is last.entries else None
     port = last.resource(LISTENER, listener.NAME)
-    others = _bridge_listener(bridge_at, settings, last) | ({probe.NAME: _probe_listener()} if trial else {})
+    # Once it is there, the probe stays, with an empty table: Envoy drains a removed listener for a week.
+    probing = bool(trial) or last.resource(LISTENER, probe.NAME) is not None
+    others = _bridge_listener(bridge_at, settings, last) | (
+        {probe.NAME: _probe_listener()} if probing else {}
+    )
     mixed = (last.mixed - {route.api for route in untabled}) | _mixed(tabled)
     bridged = _bridged(table, mixed, leftovers, bridge_at) if bridge_at else []
     tables = {bridge.NAME: _bridge_table(bridged, settings)} if bridge_at else {}
-    trials = {probe.NAME: _trial(trial, settings, encoder)} if trial else {}
+    trials = {probe.NAME: _trial(trial, settings, encoder)} if probing else {}
     resources = {
         CLUSTER: _clusters(last, old, new, encoder),
         ENDPOINTS: _assignments(last, assigned, encoder),

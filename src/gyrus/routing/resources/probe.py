@@ -1,6 +1,6 @@
 """A listener and a route table that serve no requests: Envoy checks routes in them.
 
-The listener opens no port. It exists only while the operator searches for routes that Envoy refuses.
+The listener opens no port. It exists from the operator's first search for routes that Envoy refuses.
 """
 
 from __future__ import annotations
