@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from itertools import pairwise
@@ -32,9 +33,10 @@ from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER
 from gyrus.routing.errors import GatewayPortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
 from gyrus.state.board import Traffic
+from support.http2_burst import Burst
 from support.load import Load
 from support.routes import route_to
-from support.upstreams import Request, Stage, Upstream, answer, free_port, until
+from support.upstreams import Answer, Request, Stage, Upstream, answer, free_port, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -502,7 +504,38 @@ async def test_swaps_under_load_fail_nothing(stage: Stage) -> None:
         await stage.forget("swap")
 
 
-# what the board contains
+async def test_burst_that_fits_the_queues_of_all_replicas_fails_none(stage: Stage) -> None:
+    """It arrives within one turn of Envoy's loop, and no replica has a connection yet."""
+    places = 60
+    served = asyncio.Event()
+    in_flight: Counter[str] = Counter()
+
+    def queue(name: str) -> Answer:
+        async def behave(request: Request, writer: asyncio.StreamWriter) -> None:
+            if in_flight[name] == places:
+                writer.write(answer(503, b"queue full"))
+                return
+            in_flight[name] += 1
+            await served.wait()
+            writer.write(answer(200, b""))
+
+        return behave
+
+    async with (
+        stage.upstream("left", queue("left")).serving() as left,
+        stage.upstream("right", queue("right")).serving() as right,
+    ):
+        burst = Burst(await stage.route("burst", left, right))
+        await burst.open()
+        burst.send(2 * places)
+        await until(lambda: len(left.requests) + len(right.requests) >= 2 * places)
+        served.set()
+        assert await burst.statuses(2 * places) == {200: 2 * places}
+        burst.close()
+        await stage.forget("burst")
+
+
+# what the board is told
 
 
 async def test_endpoints_are_acknowledged_when_envoy_has_them(
@@ -781,6 +814,41 @@ async def test_changed_bootstrap_is_a_hot_restart(tmp_path: Path) -> None:
             await second.gateway.stop()
         assert first.gateway.envoy.process
         assert not first.gateway.envoy.process.alive
+
+
+@pytest.mark.slow
+async def test_stream_goes_on_over_a_change_of_the_listener(tmp_path: Path) -> None:
+    """For longer than the minute after which Envoy ends it where nothing else is configured."""
+    ends = asyncio.Event()
+
+    async def stream(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n1\r\n")
+        await writer.drain()
+        await ends.wait()
+        writer.write(b"1\r\n2\r\n0\r\n\r\n")
+
+    first = Stage(tmp_path)
+    second = first.restarted(replace(first.settings, access_log=AccessLog(enabled=False)))
+    async with (
+        first.upstream("stream", stream).serving() as streams,
+        first.upstream("echo").serving() as echo,
+        httpx.AsyncClient(timeout=90) as client,
+    ):
+        async with first.operating():
+            url, other = await first.route("stream", streams), await first.route("echo", echo)
+        second.board.routes |= first.board.routes
+        try:
+            async with client.stream("GET", url) as answered:
+                assert (await client.get(other)).headers.get("connection") is None
+                async with second.operating():
+                    assert second.gateway.envoy.process == first.gateway.envoy.process
+                    assert (await client.get(other)).headers["connection"] == "close"
+                    assert (await client.get(other)).headers.get("connection") is None
+                    await asyncio.sleep(65)  # time itself is what this is about
+                    ends.set()
+                    assert await answered.aread() == b"12"
+        finally:
+            await second.gateway.stop()
 
 
 async def test_two_platforms_on_one_machine(stage: Stage, tmp_path: Path, client: httpx.AsyncClient) -> None:

@@ -11,6 +11,13 @@ from gyrus.routing.settings import AdsAddress, TlsFiles, UnixAddress
 XDS_CLUSTER = "gyrus.xds"
 """The cluster of the operator. Its dot distinguishes it from pools, whose names have none."""
 
+FEATURES = {
+    # Requests that wait for a connection count as requests in flight. Otherwise a burst to replicas without
+    # connections is divided by chance, and overfills the queue of one replica beside free places of another.
+    "envoy.reloadable_features.least_request_lb_count_pending_requests": True,
+}
+"""Features of Envoy that are off by default."""
+
 _UPSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
@@ -24,6 +31,7 @@ def bootstrap(node: str, admin: Path, ads_at: AdsAddress, tls: TlsFiles | None =
         "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
         "dynamic_resources": {"ads_config": _ads(), "cds_config": ads(), "lds_config": ads()},
         "static_resources": {"clusters": [_xds(ads_at, tls)]},
+        "layered_runtime": {"layers": [{"name": "gyrus", "static_layer": FEATURES}]},
         # Saves the memory of statistics of clusters without requests.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
     }
