@@ -35,7 +35,13 @@ POLL = 0.02
 RESTART = Backoff(first=0.05, most=2.0)
 WELL_AFTER = 10.0
 """Seconds after which an Envoy counts as healthy: the back-off of restarts then begins again."""
-DRAIN = 60
+DRAIN = 7 * 24 * 3600
+"""Seconds for which connections stay open after a change of the listener that they came through.
+
+Streams go on for that long. All other connections close after their next answer, and the next request uses
+the new listener. Until then, the old listener's settings take some kilobytes.
+"""
+HANDOVER = 70
 """Seconds for which the old Envoy of a hot restart keeps its connections."""
 
 
@@ -89,7 +95,9 @@ def launch(files: GatewayFiles, settings: GatewaySettings) -> EnvoyLaunch:
         *("--concurrency", str(settings.workers)),
         *("--log-path", str(files.log), "--log-level", "warning"),
         *("--file-flush-interval-msec", "1000"),
-        *("--drain-time-s", str(DRAIN), "--parent-shutdown-time-s", str(DRAIN + 10)),
+        # By default, connections would close at a random time within the drain.
+        *("--drain-time-s", str(DRAIN), "--drain-strategy", "immediate"),
+        *("--parent-shutdown-time-s", str(HANDOVER)),
     )
     return EnvoyLaunch(command, version, _bootstrap(files))
 
