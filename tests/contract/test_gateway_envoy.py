@@ -535,7 +535,7 @@ async def test_burst_that_fits_the_queues_of_all_replicas_fails_none(stage: Stag
         await stage.forget("burst")
 
 
-# what the board is told
+# what the board contains
 
 
 async def test_endpoints_are_acknowledged_when_envoy_has_them(
@@ -597,7 +597,7 @@ TOO_LONG = 1e10
 async def test_one_refused_route_holds_up_no_other_api(
     stage: Stage, client: httpx.AsyncClient, echo: Upstream
 ) -> None:
-    stage.say("bad-route", echo, timeout=TOO_LONG)
+    stage.put_route("bad-route", echo, timeout=TOO_LONG)
     for api in ("good-1", "good-2"):
         await stage.route(api, echo)
         assert (await client.get(f"{stage.url}/{api}")).status_code == 200
@@ -617,7 +617,7 @@ async def test_refused_change_leaves_the_last_accepted_route(
     stage: Stage, client: httpx.AsyncClient, echo: Upstream
 ) -> None:
     url = await stage.route("changing", echo)
-    stage.say("changing", echo, timeout=TOO_LONG)
+    stage.put_route("changing", echo, timeout=TOO_LONG)
     await until(lambda: "changing" in stage.board.refused)
     moved = await stage.route("other", echo, path="/moved")
     assert (await client.get(moved)).status_code == 200
@@ -636,7 +636,7 @@ async def test_next_operator_finds_the_refused_routes_and_fails_no_request(tmp_p
                 await stage.route(f"api-{number}", upstream)
         following = stage.restarted()
         for number in (3, 11, 12):
-            following.say(f"new-{number}", upstream, timeout=TOO_LONG)
+            following.put_route(f"new-{number}", upstream, timeout=TOO_LONG)
         loads = [Load(f"{stage.url}/api-{number}", 20) for number in range(20)]
         try:
             async with contextlib.AsyncExitStack() as stack:

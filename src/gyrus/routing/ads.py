@@ -73,7 +73,7 @@ class AdsGateway:
         self._refused_routes = RefusedRoutes()
         self._leftovers = Leftovers()
         self._protocols: dict[str, Protocol | None] = {}
-        """Of leftovers. None for those of an earlier operator."""
+        """Protocols of leftovers. None for those of an earlier operator."""
         self._kept: Mapping[str, Endpoints | None] = {}
         self._snapshot: Snapshot = EMPTY
         self._encoder = Encoder(settings)
