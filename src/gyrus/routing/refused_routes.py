@@ -21,7 +21,7 @@ from gyrus.state.board import Route, api_of
 Table = Mapping[str, Route]
 """The routes of a table, by API."""
 Match = tuple[object, ...]
-"""What of a route the table depends on, as :func:`match_of` returns it."""
+"""The parts of a route that the table depends on, as :func:`match_of` returns it."""
 
 
 @dataclass(frozen=True, slots=True)
