@@ -30,6 +30,7 @@ from gyrus.server.app import ServerContext, build_app
 from gyrus.server.serving import listen, serve
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EVERY
+from gyrus.state.records import Event
 from gyrus.state.sql.store import open_store
 from support.gateway import acknowledge
 from support.recorder import recording
@@ -50,6 +51,8 @@ class Operator:
     backend: MemoryBackend
     board: Board
     loop: asyncio.AbstractEventLoop
+    record: Callable[[Event], None]
+    """Record an event, with :meth:`call`."""
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when it was asked to stop everything."""
 
@@ -121,7 +124,6 @@ async def _operate(
     packages.clean_up()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    operator = Operator(home, port, gateway, backend, board, asyncio.get_running_loop())
 
     def info() -> OperatorInfo:
         return OperatorInfo(
@@ -148,6 +150,7 @@ async def _operate(
             info=info,
             stop=stop,
         )
+        operator = Operator(home, port, gateway, backend, board, asyncio.get_running_loop(), events.record)
         await backend.adopt()
         controller = Controller(Reconciler(store, board, backend, clock, events))
         await controller.restore()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class PortOwner:
     name: str
     pid: int
     command: tuple[str, ...]
@@ -20,7 +20,7 @@ class Listener:
         return f"{self.name} (process {self.pid})"
 
 
-def listener_of(port: int) -> Listener | None:
+def port_owner(port: int) -> PortOwner | None:
     """Return the process that listens on this port. Returns None if the system does not reveal it."""
     import psutil
 
@@ -34,11 +34,11 @@ def listener_of(port: int) -> Listener | None:
     return None
 
 
-def _process(process: psutil.Process) -> Listener:
+def _process(process: psutil.Process) -> PortOwner:
     import psutil
 
     try:
         command = tuple(process.cmdline())
     except psutil.AccessDenied:
         command = ()
-    return Listener(process.name(), process.pid, command)
+    return PortOwner(process.name(), process.pid, command)

@@ -22,7 +22,7 @@ from gyrus.routing.settings import AdsAddress, GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed, encode_ahead
 from gyrus.routing.xds.server import XdsServer
 from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
-from gyrus.state.board import Board, ByPool, Endpoints, Protocol, Refusal, api_of
+from gyrus.state.board import Board, ByPool, Endpoints, Protocol, RouteRefusal, api_of
 
 log = logging.getLogger(__name__)
 
@@ -311,15 +311,15 @@ class AdsGateway:
             self._publish()  # an API whose cluster is refused keeps its last route
             self._board.acknowledged_signals.notify(*others)
 
-    def _refusals_by_api(self) -> dict[str, Refusal]:
+    def _refusals_by_api(self) -> dict[str, RouteRefusal]:
         sentences = self._routes_refused()
         found = {
-            api: Refusal(message=sentences[api], pools=route.clusters)
+            api: RouteRefusal(message=sentences[api], pools=route.clusters)
             for api, route in self._refused_routes.by_api.items()
         }
         for nack in self._nacks():
             if nack.kind in (CLUSTER, ENDPOINTS):
-                found[api_of(nack.name)] = Refusal(message=_sentence(nack), pools=frozenset({nack.name}))
+                found[api_of(nack.name)] = RouteRefusal(message=_sentence(nack), pools=frozenset({nack.name}))
         return found
 
 

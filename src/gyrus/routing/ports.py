@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from gyrus.aio.ports import listener_of
+from gyrus.aio.ports import port_owner
 from gyrus.contract.home import Home
 from gyrus.routing.errors import GatewayPortTaken
 
@@ -33,7 +33,7 @@ def check_free(address: str, port: int) -> None:
 
 def _occupied(port: int) -> str:
     """Name the process that has the port, and how to stop it. Empty if the system does not reveal it."""
-    listener = listener_of(port)
+    listener = port_owner(port)
     if listener is None:
         return ""
     if home := Home.of_command(listener.command):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from gyrus.aio.ports import listener_of
+from gyrus.aio.ports import port_owner
 from gyrus.contract.home import Home
 from gyrus.server.app import closing
 
@@ -106,7 +106,7 @@ class _Server(uvicorn.Server):
 
 def _occupied(port: int) -> str:
     """Name the process that has the port, and how to stop it."""
-    listener = listener_of(port)
+    listener = port_owner(port)
     home = Home.of_command(listener.command) if listener else None
     if home:
         return (

@@ -163,7 +163,7 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class RouteRefusal:
     """A part of an API's configuration that a gateway refuses."""
 
     message: str
@@ -206,7 +206,7 @@ class Board:
     reachable: dict[str, ByPool] = field(default_factory=dict[str, ByPool])
     """By API and pool: every endpoint that some gateway may send a request to, now or after it has applied
     the last configuration that it was sent. Written by routing. A missing API receives no request."""
-    refused: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    refused: dict[str, RouteRefusal] = field(default_factory=dict[str, RouteRefusal])
     """By API: the part of its configuration that a gateway refuses, and the reason. Written by routing."""
     bridge: str | None = None
     """The endpoint at which each gateway accepts requests of one protocol for replicas of the other. None if

@@ -7,14 +7,14 @@ import socket
 
 import psutil
 
-from gyrus.aio.ports import listener_of
+from gyrus.aio.ports import port_owner
 
 
 def test_the_listener_is_found_with_its_command_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        found = listener_of(port)
+        found = port_owner(port)
     assert found is not None
     assert str(found) == f"{psutil.Process().name()} (process {os.getpid()})"
     assert found.command == tuple(psutil.Process().cmdline())
-    assert listener_of(port) is None
+    assert port_owner(port) is None

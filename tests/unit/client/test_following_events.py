@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from gyrus.client.client import Client
 from gyrus.contract.operator import EventView
+from gyrus.state.records import Event
 from support.operator_thread import TOKEN, Operator
 
 NEWER_FIELDS = ("id", "count", "first_time")
@@ -55,12 +57,24 @@ def test_an_event_that_happens_again_is_reported_again(operator: Operator, clien
     deploy(client)
     events = client.follow_events("iris", limit=0)
     for count in (1, 2, 3):
+        event = Event(
+            api="iris", time=datetime.now(UTC), type="warning", reason="ReplicaUnready", message="It is slow."
+        )
+        operator.call(lambda event=event: operator.record(event))
         client.refresh("iris")
-        refreshed = next(event for event in events if event.reason == "Refreshed")
-        assert refreshed.count == count
-        assert (refreshed.first_time is None) == (count == 1)
-    [kept] = [event for event in client.events("iris") if event.reason == "Refreshed"]
+        unready = next(event for event in events if event.reason == "ReplicaUnready")
+        assert unready.count == count
+        assert (unready.first_time is None) == (count == 1)
+    [kept] = [event for event in client.events("iris") if event.reason == "ReplicaUnready"]
     assert kept.count == 3
+
+
+def test_what_users_do_again_is_an_event_of_its_own(operator: Operator, client: Client) -> None:
+    deploy(client)
+    events = client.follow_events("iris", limit=0)
+    for _ in range(2):
+        client.refresh("iris")
+        assert next(event for event in events if event.reason == "Refreshed").count == 1
 
 
 def test_an_operator_without_ids(operator: Operator) -> None:

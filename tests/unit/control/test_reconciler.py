@@ -26,7 +26,7 @@ from gyrus.control.reconciler import Reconciler
 from gyrus.control.situation import Situation
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.workload import DRAIN_ALLOWANCE
-from gyrus.state.board import Board, Refusal, Replica, Route
+from gyrus.state.board import Board, Replica, Route, RouteRefusal
 from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.memory import MemoryStore
@@ -141,7 +141,7 @@ async def test_a_broken_update_falls_back_and_reports_why(tmp_path: Path) -> Non
 
 async def test_what_the_gateway_refuses_of_the_target_fails_its_rollout_alone(tmp_path: Path) -> None:
     async with bench(tmp_path) as at:
-        refusal = Refusal(message="Envoy refuses the routes of iris: no", pools=frozenset({"iris/2"}))
+        refusal = RouteRefusal(message="Envoy refuses the routes of iris: no", pools=frozenset({"iris/2"}))
         at.board.refused["iris"] = refusal
         await at.deploy()
         first = await at.until(ended)

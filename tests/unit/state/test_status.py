@@ -19,7 +19,7 @@ from gyrus.contract.replica import Phase, Reason, ReplicaStatus, StartKind
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import UnreadableSpec
 from gyrus.state import status, transitions
-from gyrus.state.board import Board, PoolTraffic, Refusal, Replica, Traffic
+from gyrus.state.board import Board, PoolTraffic, Replica, RouteRefusal, Traffic
 from gyrus.state.records import Api, Event, Generation, Revision, Rollout
 from gyrus.state.status import ApiObservation
 from support.routes import pools_of, route_to
@@ -262,7 +262,7 @@ class TestDescription:
         board.routes["iris"] = replace(route_to("iris"), shares=shares)
         new = PoolTraffic(in_flight=1, view=TrafficView(requests=3, p50=2.0))
         board.traffic["iris"] = replace(board.traffic["iris"], pools={"iris/2": new})
-        board.refused["iris"] = Refusal(message="Envoy refuses the endpoints of iris/1: no")
+        board.refused["iris"] = RouteRefusal(message="Envoy refuses the endpoints of iris/1: no")
         board.held["iris"] = 7
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=1, replicas=1, rule="", message="")
         board.starts["iris"] = (StartupTimes(kind=StartKind.COLD, median=2, last=2, count=1),)
