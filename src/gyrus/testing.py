@@ -27,9 +27,9 @@ from urllib.parse import quote, urlencode
 
 from gyrus.contract.replica import HandlerConfig, Limits, ReplicaConfig
 from gyrus.runtime.calls.wiring import wire
-from gyrus.runtime.handler.answers import to_json
 from gyrus.runtime.handler.failure import LoadFailed as LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
+from gyrus.runtime.handler.json_encoding import to_json
 from gyrus.runtime.handler.loading import load, make
 from gyrus.runtime.handler.openapi import describe
 from gyrus.runtime.readiness import Readiness

@@ -68,6 +68,11 @@ class Admission:
         self._paced_requeue = PacedRequeue(queue, self._left)
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def max_body(self) -> int:
+        """The longest body, in bytes, also once it is decompressed."""
+        return self._limits.max_body
+
     def open(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
 

@@ -12,6 +12,7 @@ from gyrus.runtime.calls.steps import afterwards, arguments, failure_unless_canc
 from gyrus.runtime.calls.streams import run_in_thread, stream_in_thread, stream_on_loop
 from gyrus.runtime.calls.threads import Threads
 from gyrus.runtime.handler.answers import Streaming, encode
+from gyrus.runtime.handler.content_coding import decode_body, is_coded
 from gyrus.runtime.handler.handler import LoadedHandler, PostPredict
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.telemetry.output import current_request
@@ -40,7 +41,9 @@ class AsyncRunner:
         result: Any = None
         outcome: Answer | Streaming | None
         try:
-            given = arguments(handler, call)
+            if is_coded(call.request):  # decompression would block the event loop
+                await run_in_thread(self._threads, lambda: decode_body(call.request, admission.max_body))
+            given = arguments(handler, call, admission.max_body)
             result = handler.predict(**given)
             if hasattr(result, "__await__"):
                 result = await result

@@ -12,8 +12,10 @@ from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.steps import arguments, batch_failure, failure, log_failure
 from gyrus.runtime.calls.streams import run_in_thread
 from gyrus.runtime.calls.threads import Ending, Threads
-from gyrus.runtime.handler.answers import BadAnswer, Streaming, encode
+from gyrus.runtime.handler.answers import Streaming, encode
+from gyrus.runtime.handler.content_coding import is_coded
 from gyrus.runtime.handler.handler import LoadedHandler
+from gyrus.runtime.handler.json_encoding import BadAnswer
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.telemetry.output import current_request
@@ -24,8 +26,9 @@ Done = Callable[[], None]
 class Batch:
     """The calls of one batch, those of them with a valid payload, and the answer of each."""
 
-    def __init__(self, handler: LoadedHandler, calls: Sequence[Call]) -> None:
+    def __init__(self, handler: LoadedHandler, calls: Sequence[Call], max_body: int) -> None:
         self._handler = handler
+        self._max_body = max_body
         self.calls = calls
         self.answers: dict[Call, Answer] = {}
         self.taking_part: list[Call] = []
@@ -37,7 +40,7 @@ class Batch:
         """Read the payloads into lists. Returns False if no request has a valid one."""
         for call in self.calls:
             try:
-                given = arguments(self._handler, call)
+                given = arguments(self._handler, call, self._max_body)
             except RequestRefused as refused:
                 self.answers[call] = refused.answer(call.request.id)
             except Exception as error:
@@ -97,7 +100,7 @@ class ThreadBatchRunner:
 
     def _work_in_thread(self, given: tuple[Sequence[Call], Done]) -> Ending:
         calls, done = given
-        batch, after = Batch(self._handler, calls), self._handler.post_predict
+        batch, after = Batch(self._handler, calls, self._admission.max_body), self._handler.post_predict
         try:
             if batch.read():
                 batch.write(self._handler.predict(**batch.given))
@@ -128,9 +131,13 @@ class AsyncBatchRunner:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, calls: Sequence[Call], done: Done) -> None:
-        batch, after = Batch(self._handler, calls), self._handler.post_predict
+        batch, after = Batch(self._handler, calls, self._admission.max_body), self._handler.post_predict
         try:
-            if batch.read():
+            if any(is_coded(call.request) for call in calls):
+                ready = await run_in_thread(self._threads, batch.read)
+            else:
+                ready = batch.read()
+            if ready:
                 batch.write(await self._handler.predict(**batch.given))
         except BaseException as error:
             batch.fail(error)

@@ -11,9 +11,10 @@ from typing import Any
 from gyrus.contract.problem import BAD_ANSWER, HANDLER_FAILED
 from gyrus.contract.replica import PRIVATE_HEADERS
 from gyrus.runtime.calls.call import Call
-from gyrus.runtime.handler.answers import BadAnswer
+from gyrus.runtime.handler.content_coding import CODING, decode_body
 from gyrus.runtime.handler.failure import user_traceback
 from gyrus.runtime.handler.handler import LoadedHandler
+from gyrus.runtime.handler.json_encoding import BadAnswer
 from gyrus.runtime.handler.parameters import Headers, query_fields
 from gyrus.runtime.handler.signature import Signature
 from gyrus.runtime.server.answer import Answer
@@ -24,9 +25,11 @@ PRIVATE = PRIVATE_HEADERS.encode()
 log = logging.getLogger("gyrus")
 
 
-def arguments(handler: LoadedHandler, call: Call) -> dict[str, Any]:
+def arguments(handler: LoadedHandler, call: Call, max_body: int) -> dict[str, Any]:
     """Build the arguments of ``predict`` for one request. Raises RequestRefused."""
     signature, request = handler.signature, call.request
+    if CODING in request.headers:
+        decode_body(request, max_body)
     if signature.names == ("payload",) and request.body:
         return {"payload": handler.read_payload(request)}
     given = environment(signature, call)

@@ -43,7 +43,7 @@ class ThreadRunner:
         result: Any = None
         outcome: Answer | Streaming | None
         try:
-            given = arguments(handler, call)
+            given = arguments(handler, call, admission.max_body)
             result = handler.predict(**given)
             if inspect.isawaitable(result):
                 result = self._wait_in_thread(result, call)

@@ -5,38 +5,48 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from gyrus.contract.problem import BAD_REQUEST
 from gyrus.runtime.handler.parameters import gathered
+from gyrus.runtime.handler.text import decode_text
 from gyrus.runtime.server.problems import RequestRefused
 
 MOST_PARTS = 1000
+_TEXTS = frozenset({"", "application/json", "application/xml", "application/x-www-form-urlencoded"})
+"""Media types of fields that are text."""
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)')
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file in a form."""
+    """A file, or other bytes, in a form."""
 
     name: str
-    """File name that the client sent; do not use it as a path."""
+    """File name that the client sent, or "" if it sent none; do not use it as a path."""
     media_type: str
     content: bytes = field(repr=False)
 
 
-def parse_form(body: bytes) -> dict[str, Any]:
+def parse_form(body: bytes, charset: str = "utf-8") -> dict[str, Any]:
     """Parse ``application/x-www-form-urlencoded``. Raises RequestRefused."""
-    text = body.decode("utf-8", "replace")
+    text = decode_text(body, charset, "The form")
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MOST_PARTS)
+        pairs = parse_qsl(
+            text, keep_blank_values=True, encoding=charset, errors="strict", max_num_fields=MOST_PARTS
+        )
+    except UnicodeError as error:
+        raise RequestRefused(BAD_REQUEST, f"The form is not text in {charset}: {error}.") from None
     except ValueError:
         raise RequestRefused(BAD_REQUEST, f"The form has more than {MOST_PARTS} fields.") from None
     return gathered(pairs)
 
 
 def parse_multipart(body: bytes, boundary: str) -> dict[str, Any]:
-    """Parse ``multipart/form-data`` into text for fields, :class:`File` for files. Raises RequestRefused."""
+    """Parse ``multipart/form-data`` into text for fields, :class:`File` for files. Raises RequestRefused.
+
+    A part is a file if it has a file name, or a media type that is not one of text.
+    """
     if not boundary or len(boundary) > 70:
         raise RequestRefused(BAD_REQUEST, "The form's Content-Type has no valid boundary.")
     fields: list[tuple[str, Any]] = []
@@ -75,16 +85,32 @@ def _part_headers(head: bytes) -> dict[str, str]:
 
 
 def _field(headers: dict[str, str], content: bytes) -> tuple[str, Any]:
-    parameters = {
-        name.lower(): _unquoted(value)
-        for name, value in _PARAMETER.findall(headers.get("content-disposition", ""))
-    }
+    parameters = _parameters_of(headers.get("content-disposition", ""))
     if "name" not in parameters:
         raise RequestRefused(BAD_REQUEST, "A part of the form has no name in its Content-Disposition.")
-    if "filename" in parameters:
-        kind = headers.get("content-type", "application/octet-stream")
-        return parameters["name"], File(parameters["filename"], kind, content)
-    return parameters["name"], content.decode("utf-8", "replace")
+    name, kind = parameters["name"], headers.get("content-type")
+    file = _file_name(parameters)
+    if file is not None or (kind is not None and not _is_text(kind)):
+        return name, File(file or "", kind or "application/octet-stream", content)
+    charset = _parameters_of(kind or "").get("charset", "utf-8")
+    return name, decode_text(content, charset, f"The form's field {name!r}")
+
+
+def _file_name(parameters: dict[str, str]) -> str | None:
+    """Return the name of the file, of which ``filename*`` is the form for any characters (RFC 8187)."""
+    charset, quote, encoded = parameters.get("filename*", "").partition("'")
+    if quote and charset.lower() in ("utf-8", "iso-8859-1"):
+        return unquote(encoded.partition("'")[2], charset)
+    return parameters.get("filename")
+
+
+def _is_text(kind: str) -> bool:
+    kind = kind.partition(";")[0].strip().lower()
+    return kind.startswith("text/") or kind in _TEXTS or kind.endswith(("+json", "+xml"))
+
+
+def _parameters_of(value: str) -> dict[str, str]:
+    return {name.lower(): _unquoted(found) for name, found in _PARAMETER.findall(value)}
 
 
 def _unquoted(value: str) -> str:

@@ -11,8 +11,10 @@ none                                   the decoded JSON if the body is JSON, els
 any other                              bytes
 =====================================  ============================================================
 
+A body with a Content-Encoding has been decompressed before (see :mod:`gyrus.runtime.handler.content_coding`).
+
 An empty body is None. A form that is a JSON object or array counts as JSON, because ``curl -d`` sends JSON
-with the Content-Type of a form. ``payload: bytes`` receives the body as it was sent, ``payload: str`` text of
+with the Content-Type of a form. ``payload: bytes`` receives the body of any type, ``payload: str`` text of
 any type.
 """
 
@@ -22,14 +24,15 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-import orjson
+import msgspec
 
-from gyrus.contract.problem import BAD_REQUEST, UNSUPPORTED_MEDIA
+from gyrus.contract.problem import UNSUPPORTED_MEDIA
 from gyrus.contract.replica import Reason
 from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.forms import parse_form, parse_multipart
 from gyrus.runtime.handler.signature import Signature, admits_none
-from gyrus.runtime.handler.validation import Check, check_for
+from gyrus.runtime.handler.text import decode_text
+from gyrus.runtime.handler.validation import Check, check_for, json_refusal
 from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.server.request import Request
 
@@ -37,6 +40,7 @@ PayloadReader = Callable[[Request], Any]
 """Function that reads the payload of a request. Raises RequestRefused."""
 
 JSON = b"application/json"
+_decode = msgspec.json.Decoder().decode
 
 
 def payload_reader(hint: Any) -> PayloadReader:
@@ -75,26 +79,25 @@ def read_any(request: Request) -> Any:
     if content_type == JSON:  # the usual case, without parsing the header
         return read_json(body)
     kind, parameters = media_type(content_type)
-    if b"content-encoding" in request.headers:
-        _refuse_encoding(request.headers[b"content-encoding"])
     if kind == "":
         return _json_or_bytes(body)
     if is_json(kind):
         return read_json(body)
     if kind.startswith("text/"):
-        return _decode(body, parameters.get("charset", "utf-8"))
+        return decode_text(body, parameters.get("charset", "utf-8"))
     if kind == "application/x-www-form-urlencoded":
-        return _read_form(body)
+        return _read_form(body, parameters.get("charset", "utf-8"))
     if kind == "multipart/form-data":
         return parse_multipart(body, parameters.get("boundary", ""))
     return body
 
 
 def read_json(body: bytes) -> Any:
+    """Decode JSON of any type; integers of any size stay integers. Raises RequestRefused."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestRefused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
+        return _decode(body)
+    except (ValueError, RecursionError) as error:
+        raise json_refusal(error) from None
 
 
 def is_json(kind: str) -> bool:
@@ -130,7 +133,7 @@ class _Checked:
         if kind == JSON:
             return self._check.json(request.body)
         name = media_type(kind)[0]
-        if (not name or is_json(name)) and b"content-encoding" not in request.headers:
+        if not name or is_json(name):
             return self._check.json(request.body)
         plain = read_any(request)
         if isinstance(plain, (bytes, str)) and not self._check.takes_text:
@@ -143,39 +146,23 @@ def _read_text(request: Request) -> str:
     kind, parameters = media_type(request.headers.get(b"content-type"))
     if is_json(kind) and isinstance(text := read_json(request.body), str):
         return text
-    return _decode(request.body, parameters.get("charset", "utf-8"))
+    return decode_text(request.body, parameters.get("charset", "utf-8"))
 
 
-def _read_form(body: bytes) -> Any:
+def _read_form(body: bytes, charset: str) -> Any:
     if body.lstrip()[:1] in (b"{", b"["):
         try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError:
+            return _decode(body)
+        except (ValueError, RecursionError):
             pass
-    return parse_form(body)
+    return parse_form(body, charset)
 
 
 def _json_or_bytes(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return _decode(body)
+    except (ValueError, RecursionError):
         return body
-
-
-def _decode(body: bytes, charset: str) -> str:
-    try:
-        return body.decode(charset)
-    except LookupError:
-        message = f"The body's charset {charset} is unknown; send UTF-8."
-        raise RequestRefused(UNSUPPORTED_MEDIA, message) from None
-    except (UnicodeError, ValueError) as error:
-        raise RequestRefused(BAD_REQUEST, f"The body is not text in {charset}: {error}.") from None
-
-
-def _refuse_encoding(encoding: bytes) -> None:
-    if encoding.strip().lower() not in (b"", b"identity"):
-        message = f"The body's Content-Encoding {encoding.decode('latin-1')} is not supported; send it plain."
-        raise RequestRefused(UNSUPPORTED_MEDIA, message)
 
 
 def _split_parameters(text: str) -> list[str]:

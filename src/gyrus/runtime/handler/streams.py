@@ -19,7 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gyrus.runtime.handler.answers import BYTES, TEXT, BadAnswer, Streaming, is_bytes, to_json
+from gyrus.runtime.handler.answers import BYTES, TEXT, Streaming
+from gyrus.runtime.handler.json_encoding import BadAnswer, to_json, utf8
+from gyrus.runtime.handler.plain_values import is_bytes
 from gyrus.runtime.server.request import Request
 
 EVENTS = "text/event-stream"
@@ -39,7 +41,7 @@ class Framing:
         if is_bytes(item):
             return bytes(item)
         if isinstance(item, str):
-            return item.encode("utf-8", "surrogatepass") if self.text_as_is else _event(item)
+            return utf8(item) if self.text_as_is else _event(item)
         if self.media_type.startswith(EVENTS):
             return b"data: %b\n\n" % to_json(item)
         if _is_lines(self.media_type):
@@ -66,9 +68,12 @@ def framing_for(streaming: Streaming, first: Any, request: Request) -> Framing:
 
 
 def _event(text: str) -> bytes:
-    """Encode the text as an event with one data line per line; the client joins them again."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "".join(f"data: {line}\n" for line in lines).encode("utf-8", "replace") + b"\n"
+    """Encode the text as an event with one data line per line; the client joins them again.
+
+    Raises BadAnswer.
+    """
+    lines = utf8(text).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return b"".join(b"data: %b\n" % line for line in lines) + b"\n"
 
 
 def _is_lines(media_type: str) -> bool:

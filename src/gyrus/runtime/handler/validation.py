@@ -74,19 +74,15 @@ def refuse(faults: Sequence[PayloadFault]) -> RequestRefused:
 _ANYTHING = msgspec.json.Decoder()
 
 
-def _decoded(decoder: Any, body: bytes) -> Any:
-    """Decode a body.
-
-    Raises RequestRefused if it is not JSON, msgspec.ValidationError if it is JSON of another type.
-    """
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RequestRefused(BAD_REQUEST, f"The body is not JSON: {error}.") from None
-    except UnicodeDecodeError as error:
-        raise RequestRefused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).") from None
+def json_refusal(error: Exception) -> RequestRefused:
+    """Build the refusal of a body that msgspec cannot decode."""
+    if isinstance(error, msgspec.ValidationError):  # a number that Python does not have: 1e999
+        return refuse([PayloadFault.of(error)])
+    if isinstance(error, UnicodeDecodeError):
+        return RequestRefused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).")
+    if isinstance(error, RecursionError):
+        return RequestRefused(BAD_REQUEST, "The body's JSON is nested too deeply; send it flatter.")
+    return RequestRefused(BAD_REQUEST, f"The body is not JSON: {error}.")
 
 
 class MsgspecCheck:
@@ -99,9 +95,11 @@ class MsgspecCheck:
 
     def json(self, body: bytes) -> Any:
         try:
-            return _decoded(self._decoder, body)
+            return self._decoder.decode(body)
         except msgspec.ValidationError as error:
-            raise self._refuse(_decoded(_ANYTHING, body), error, strict=True) from None
+            raise self._refuse_json(body, error) from None
+        except (ValueError, RecursionError) as error:
+            raise json_refusal(error) from None
 
     def plain(self, value: Any) -> Any:
         try:
@@ -115,6 +113,13 @@ class MsgspecCheck:
     def schema(self, reference: str) -> tuple[dict[str, Any], dict[str, Any]]:
         (schema,), components = msgspec.json.schema_components([self._hint], ref_template=reference)
         return schema, components
+
+    def _refuse_json(self, body: bytes, error: Exception) -> RequestRefused:
+        try:
+            value = _ANYTHING.decode(body)
+        except (ValueError, RecursionError) as fault:
+            return json_refusal(fault)
+        return self._refuse(value, error, strict=True)
 
     def _refuse(self, value: Any, error: Exception, *, strict: bool) -> RequestRefused:
         return refuse(list(find_faults(value, self._hint, strict=strict)) or [PayloadFault.of(error)])

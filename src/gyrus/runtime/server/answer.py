@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import lru_cache
 from http import HTTPStatus
@@ -38,6 +39,7 @@ WRITTEN_BY_SERVER = frozenset(
 WITHOUT_BODY = frozenset({204, 304})
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def check_header(name: str, value: str) -> tuple[str, str]:
@@ -45,7 +47,7 @@ def check_header(name: str, value: str) -> tuple[str, str]:
     name = name.lower()
     if not name or not _TOKEN.issuperset(name):
         raise ValueError(f"{name!r} is not a header's name")
-    if any(ord(char) < 32 and char != "\t" for char in value) or "\x7f" in value:
+    if _CONTROL.search(value):
         raise ValueError(f"the header {name} has a control character in its value")
     try:
         value.encode("latin-1")

@@ -37,8 +37,18 @@ class RequestRefused(Exception):
 
 def body_too_large(limit: int) -> RequestRefused:
     """Build the refusal of a body of more than ``limit`` bytes."""
-    most = f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit} bytes"
-    return RequestRefused(BODY_TOO_LARGE, f"The body is larger than the limit of {most}; send less at once.")
+    detail = f"The body is larger than the limit of {_size(limit)}; send less at once."
+    return RequestRefused(BODY_TOO_LARGE, detail)
+
+
+def decompressed_too_large(limit: int) -> RequestRefused:
+    """Build the refusal of a body that has more than ``limit`` bytes once it is decompressed."""
+    detail = f"The decompressed body is larger than the limit of {_size(limit)}; send less at once."
+    return RequestRefused(BODY_TOO_LARGE, detail)
+
+
+def _size(limit: int) -> str:
+    return f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit} bytes"
 
 
 def queue_full(slots: int | None, waiting: int) -> RequestRefused:

@@ -14,7 +14,8 @@ import pydantic
 import pytest
 
 from gyrus import Response
-from gyrus.runtime.handler.answers import BadAnswer, Streaming, encode
+from gyrus.runtime.handler.answers import Streaming, encode
+from gyrus.runtime.handler.json_encoding import BadAnswer
 from gyrus.runtime.handler.streams import framing_for
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.request import Request
@@ -96,10 +97,6 @@ def test_other_bodies(value: Any, answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("value", "reported"),
     [
-        ({"a": object()}, "a value of type object is not JSON serializable; use numbers, text, lists"),
-        ([b"bytes"], "a value of type bytes is not JSON serializable; use numbers, text, lists, dicts"),
-        ({"a": 1 + 2j}, "a value of type complex is not JSON serializable"),
-        (2**70, "it is not JSON serializable: Integer exceeds 64-bit range"),
         (Response("x", status=99), "the status 99 is not a number from 200 to 599"),
         (Response("x", status="200"), "the status '200' is not a number"),  # pyright: ignore[reportArgumentType] -- users do
         (Response("x", headers={"X A": "b"}), "'x a' is not a header's name"),
@@ -119,7 +116,7 @@ def test_what_cannot_be_sent(value: Any, reported: str) -> None:
 def test_recursion_is_no_crash() -> None:
     endless: list[Any] = []
     endless.append(endless)
-    with pytest.raises(BadAnswer, match=r"[Rr]ecursion"):
+    with pytest.raises(BadAnswer, match=r"contains itself"):
         encode(endless)
 
 
