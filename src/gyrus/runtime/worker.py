@@ -23,6 +23,7 @@ from gyrus.runtime.codec import CodecError, decode
 from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.loading import enter_project, load
+from gyrus.runtime.handler.main_module import stand_in
 from gyrus.runtime.lifecycle import serve
 from gyrus.runtime.server.server import bind
 from gyrus.runtime.telemetry.control import Control, open_control
@@ -82,6 +83,7 @@ def start(config: ReplicaConfig, control: Control) -> LoadedHandler:
     if config.handler is None:
         raise LoadFailed(Reason.EXITED, "the configuration has no handler")
     control.status(Phase.STARTING, f"loading {config.handler.path}")
+    stand_in()
     enter_project(config.project)
     return load(config.handler)
 

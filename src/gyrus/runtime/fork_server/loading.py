@@ -17,6 +17,7 @@ from gyrus.runtime.fork_server import thread_pools
 from gyrus.runtime.fork_server.thread_pools import ThreadPoolLimits
 from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.loading import enter_project, find_class, import_file, make
+from gyrus.runtime.handler.main_module import stand_in
 from gyrus.runtime.telemetry.control import PlainText, SwitchableControl
 from gyrus.runtime.telemetry.output import capture
 from gyrus.runtime.worker import loop_factory
@@ -51,6 +52,7 @@ def load(config: ReplicaConfig, preload: Preload) -> Loaded:
     _import_what_comes_late()
     relay = SwitchableControl(PlainText(sys.stderr))
     capture(relay)
+    stand_in()
     enter_project(config.project)
     maker, restraint = _maker(config.handler, preload, relay)
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):

@@ -1,4 +1,7 @@
-"""All places where a value does not fit a type. msgspec stops at the first one; users need all of them."""
+"""All places where a value does not fit a type, and the refusals that name them.
+
+msgspec stops at the first place; users need all of them.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,13 @@ from typing import Any, cast
 
 import msgspec
 
+from gyrus.contract.problem import BAD_REQUEST, INVALID_PAYLOAD
+from gyrus.runtime.server.problems import RequestRefused
+
 _PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$(.*)`)?", re.DOTALL)
 MOST = 100
+MOST_FAULTS = 50
+ANYTHING = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +88,27 @@ def _has_no_default(field: Any) -> bool:
 
 def _hints(hint: Any) -> dict[str, Any]:
     return typing.get_type_hints(hint)
+
+
+def refuse(faults: Sequence[PayloadFault]) -> RequestRefused:
+    shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
+    more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+    listed = [{"path": fault.path, "message": fault.message} for fault in faults[:MOST_FAULTS]]
+    return RequestRefused(
+        INVALID_PAYLOAD, f"The payload does not fit: {shown}{more}.", more={"errors": listed}
+    )
+
+
+def json_refusal(error: Exception) -> RequestRefused:
+    """Build the refusal of a body that msgspec cannot decode."""
+    if isinstance(error, msgspec.ValidationError):  # a number that Python does not have: 1e999
+        return refuse([PayloadFault.of(error)])
+    if isinstance(error, UnicodeDecodeError):
+        return RequestRefused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).")
+    if isinstance(error, RecursionError):
+        return RequestRefused(BAD_REQUEST, "The body's JSON is nested too deeply; send it flatter.")
+    return RequestRefused(BAD_REQUEST, f"The body is not JSON: {error}.")
+
+
+def missing_payload() -> RequestRefused:
+    return RequestRefused(INVALID_PAYLOAD, "The request has no body; send the payload as JSON.")

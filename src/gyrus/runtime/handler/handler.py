@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gyrus.runtime.handler.payloads import PayloadReader, payload_hint, payload_reader
-from gyrus.runtime.handler.signature import POST_PREDICT, PREDICT, Signature, signature_of
+from gyrus.runtime.handler.payloads import PayloadReader, payload_hint, payload_reader, unchecked
+from gyrus.runtime.handler.signature import POST_PREDICT, PREDICT, Signature, shown_signature_of
+
+log = logging.getLogger("gyrus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,11 @@ class LoadedHandler:
 
 def handler_of(instance: Any, *, batched: bool) -> LoadedHandler:
     """Inspect the methods of an instance. Raises LoadFailed."""
-    signature = signature_of(instance.predict, PREDICT)
+    signature = shown_signature_of(instance.predict, PREDICT)
     after = getattr(instance, "post_predict", None)
     payload = payload_hint(signature, batched=batched)
+    if reason := unchecked(signature, payload):
+        log.warning("payloads are not checked: %s", reason)
     return LoadedHandler(
         instance=instance,
         predict=instance.predict,
@@ -67,5 +72,9 @@ def handler_of(instance: Any, *, batched: bool) -> LoadedHandler:
         read_payload=payload_reader(payload),
         payload=payload,
         batched=batched,
-        post_predict=PostPredict(after, signature_of(after, POST_PREDICT)) if callable(after) else None,
+        post_predict=_post_predict(after) if callable(after) else None,
     )
+
+
+def _post_predict(method: Callable[..., Any]) -> PostPredict:
+    return PostPredict(method, shown_signature_of(method, POST_PREDICT))

@@ -227,7 +227,7 @@ def _key(key: Any) -> bytes:
             return b'"%b"' % _integer(key)
         else:
             key = _converted(key)
-    raise NoForm(f"has a key of type {_name(key)}; use text or numbers as keys")
+    raise NoForm(f"has a key of type {_name(cast('Any', key))}; use text or numbers as keys")
 
 
 def _surrogate(error: UnicodeEncodeError) -> str:

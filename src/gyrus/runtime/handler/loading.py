@@ -9,13 +9,14 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, WrapperDescriptorType
 from typing import Any
 
 from gyrus.contract.replica import HandlerConfig, Reason
 from gyrus.runtime.handler.failure import LoadFailed, failed
 from gyrus.runtime.handler.handler import LoadedHandler, handler_of
-from gyrus.runtime.handler.signature import INIT, signature_of
+from gyrus.runtime.handler.main_module import refer_to, remedy_of
+from gyrus.runtime.handler.signature import INIT, is_variadic, signature_of
 
 CLASS = "Handler"
 
@@ -55,13 +56,16 @@ def import_file(path: str) -> ModuleType:
         raise LoadFailed(Reason.IMPORT, f"{path} is not a Python file; correct handler.path")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    refer_to(module)
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
         missing = isinstance(error, ModuleNotFoundError)
-        remedy = "add its package to requirements.txt, or correct the import" if missing else ""
+        remedy = remedy_of(error, path)
+        if missing:
+            remedy = "add its package to requirements.txt, or correct the import"
         raise failed(Reason.IMPORT, f"{path} cannot be imported", error, remedy) from error
     return module
 
@@ -105,14 +109,22 @@ def construct(found: type[Any], config: dict[str, Any]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise failed(Reason.INIT, f"{found.__name__}.__init__ failed", error) from error
+        remedy = remedy_of(error, f"{found.__module__.replace('.', '/')}.py")
+        raise failed(Reason.INIT, f"{found.__name__}.__init__ failed", error, remedy) from error
 
 
 def _init_wants_config(found: type[Any]) -> bool:
-    init: Callable[..., Any] = found.__init__
-    if init is object.__init__:
-        return False
-    return signature_of(init.__get__(object()), INIT).wants("config")
+    """Return True if the constructor names ``config``, or passes it on to an inherited one that does."""
+    for kind in found.__mro__:
+        init: Any = vars(kind).get("__init__")
+        if init is None:
+            continue
+        if isinstance(init, WrapperDescriptorType):  # of a built-in type
+            return False
+        method: Callable[..., Any] = init.__get__(object())
+        if not is_variadic(method):
+            return signature_of(method, INIT).wants("config")
+    return False
 
 
 def _module_name(path: str) -> str:

@@ -29,10 +29,11 @@ import msgspec
 from gyrus.contract.problem import UNSUPPORTED_MEDIA
 from gyrus.contract.replica import Reason
 from gyrus.runtime.handler.failure import LoadFailed
+from gyrus.runtime.handler.faults import json_refusal
 from gyrus.runtime.handler.forms import parse_form, parse_multipart
 from gyrus.runtime.handler.signature import Signature, admits_none
 from gyrus.runtime.handler.text import decode_text
-from gyrus.runtime.handler.validation import Check, check_for, json_refusal
+from gyrus.runtime.handler.validation import Check, check_for, fault_of
 from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.server.request import Request
 
@@ -68,6 +69,16 @@ def payload_hint(signature: Signature, *, batched: bool) -> Any:
             f"annotate it as payload: list[{getattr(hint, '__name__', 'Payload')}]",
         )
     return next(iter(typing.get_args(hint)), Any)
+
+
+def unchecked(signature: Signature, hint: Any) -> str:
+    """Return the reason why payloads with this annotation cannot be checked. Returns "" if they can be."""
+    if "payload" in signature.unresolved:
+        return (
+            f"the annotation of payload cannot be resolved ({signature.unresolved['payload']}); "
+            "import its type outside of TYPE_CHECKING, at the top of the file"
+        )
+    return "" if hint in (bytes, str) else fault_of(hint)
 
 
 def read_any(request: Request) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gyrus.contract.replica import Reason
+from gyrus.runtime.handler.annotations import annotations_of
 from gyrus.runtime.handler.failure import LoadFailed
 
 PREDICT = ("payload", "query_params", "headers", "request_id", "path", "cancelled")
@@ -25,7 +26,9 @@ class Signature:
     optional: frozenset[str]
     """Names of the arguments that have a default."""
     hints: dict[str, Any]
-    """Annotations by name; empty if they cannot be resolved."""
+    """Annotations by name, without those that cannot be resolved."""
+    unresolved: dict[str, str]
+    """The reasons why annotations cannot be resolved, by name."""
     is_async: bool
     """True if a call returns an awaitable or an async generator."""
 
@@ -39,12 +42,35 @@ def signature_of(method: Callable[..., Any], known: Collection[str]) -> Signatur
     for parameter in parameters:
         _check(method, parameter, known)
     taken = [parameter for parameter in parameters if parameter.name in known and _is_named(parameter)]
+    annotations = annotations_of(method)
     return Signature(
         names=tuple(parameter.name for parameter in taken),
         optional=frozenset(p.name for p in taken if p.default is not p.empty),
-        hints=_hints(method),
+        hints=annotations.hints,
+        unresolved=annotations.faults,
         is_async=_is_async(method),
     )
+
+
+def shown_signature_of(method: Callable[..., Any], known: Collection[str]) -> Signature:
+    """Inspect a method that must show its arguments: without a name for them, it would get none.
+
+    Raises LoadFailed.
+    """
+    if is_variadic(method):
+        shown = ", ".join(map(str, _parameters(method)))
+        raise LoadFailed(
+            Reason.IMPORT,
+            f"{method.__qualname__}({shown}) does not show which arguments it takes; name them "
+            f"({', '.join(known)}), or if it is a decorator's function, add @functools.wraps to that",
+        )
+    return signature_of(method, known)
+
+
+def is_variadic(method: Callable[..., Any]) -> bool:
+    """Return True if the method has ``*args`` or ``**kwargs``, and nothing else."""
+    kinds = {parameter.kind for parameter in _parameters(method)}
+    return bool(kinds) and kinds <= {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
 def _parameters(method: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -70,14 +96,6 @@ def _check(method: Callable[..., Any], parameter: inspect.Parameter, known: Coll
 
 def _is_named(parameter: inspect.Parameter) -> bool:
     return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-
-
-def _hints(method: Callable[..., Any]) -> dict[str, Any]:
-    function = inspect.unwrap(method)
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except Exception:  # an annotation that cannot be resolved cannot be checked
-        return {}
 
 
 def _is_async(method: Callable[..., Any]) -> bool:
