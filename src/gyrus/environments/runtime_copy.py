@@ -16,7 +16,13 @@ from pathlib import Path
 
 from gyrus import contract
 
-RUNTIME_REQUIREMENTS = ("httptools>=0.6.1", "msgspec>=0.18.6", "orjson>=3.9.15", "uvloop>=0.19")
+RUNTIME_REQUIREMENTS = (
+    "backports.zstd>=1.0; python_version < '3.14'",
+    "httptools>=0.6.1",
+    "msgspec>=0.18.6",
+    "orjson>=3.9.15",
+    "uvloop>=0.19",
+)
 """Packages that the runtime needs. The ranges are wide, to agree with the handler's own requirements."""
 
 PARTS = ("__init__.py", "py.typed", "aio", "contract", "queueing", "runtime", "testing", "testing.py")

@@ -35,9 +35,13 @@ async def stream_on_loop(admission: Admission, call: Call, streaming: Streaming)
     try:
         async for item in items:
             if framing is None:
-                framing = framing_for(streaming, item, call.request)
+                first = framing_for(streaming, item, call.request)
+                chunk = first.frame(item)  # before the head is sent: its failure is answered like any other
+                framing = first
                 admission.begin(call, _head(streaming, framing))
-            call.exchange.send(framing.frame(item))
+            else:
+                chunk = framing.frame(item)
+            call.exchange.send(chunk)
             await flow.wait(call)
             if call.cancelled:
                 return None
@@ -90,9 +94,12 @@ def stream_in_thread(
     try:
         for item in cast("Any", streaming.items):
             if framing is None:
-                framing = framing_for(streaming, item, call.request)
+                first = framing_for(streaming, item, call.request)
+                chunk = first.frame(item)
+                framing = first
                 threads.post(admission.begin, call, _head(streaming, framing))
-            chunk = framing.frame(item)
+            else:
+                chunk = framing.frame(item)
             flow.wait()
             if call.cancelled:
                 return None

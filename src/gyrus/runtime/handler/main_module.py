@@ -1,7 +1,7 @@
 """The module ``__main__`` that a handler sees.
 
-A class that is pickled in a script is pickled as ``__main__.Scaler``. Where the handler loads it, ``__main__`` is
-a program of gyrus, so the names of the handler's module stand in for the script's.
+A class that is pickled in a script is pickled as ``__main__.Scaler``. Where the handler loads it,
+``__main__`` is a program of gyrus, so the names of the handler's module stand in for the script's.
 """
 
 from __future__ import annotations
