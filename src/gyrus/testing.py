@@ -51,6 +51,7 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
+    """Values by name in lower case; those of a header with several are joined by commas."""
     body: bytes
     chunks: tuple[bytes, ...] = ()
     """Chunks of a streamed answer, each as it was sent; joined, they are the body."""
@@ -209,7 +210,9 @@ class _Recording(Exchange):
 
     def reply(self) -> Reply:
         status, media_type, headers = self._head
-        named = {"x-request-id": self.request.id.decode("latin-1"), **dict(headers)}
+        named = {"x-request-id": self.request.id.decode("latin-1")}
+        for name, value in headers:
+            named[name] = f"{named[name]}, {value}" if name in named else value
         if media_type:
             named["content-type"] = media_type
         chunks = tuple(self._chunks) if self.streaming else ()

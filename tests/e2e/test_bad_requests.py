@@ -126,7 +126,7 @@ def test_a_predict_that_exits_ends_only_its_request(served: Platform) -> None:
 
 def test_an_unserialisable_answer(served: Platform) -> None:
     detail = (
-        "The answer of predict() cannot be sent: a value of type object is not JSON serializable; "
+        "The answer of predict() cannot be sent: the value at $ is of type object, which JSON does not have; "
         "use numbers, text, lists, dicts."
     )
     assert is_problem(served.ask("model", {"do": "unserialisable"}), problem.BAD_ANSWER, detail)

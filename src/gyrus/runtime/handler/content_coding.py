@@ -1,7 +1,6 @@
 """Decompression of request bodies (RFC 9110, section 8.4): gzip, deflate and zstd.
 
-A body may be made to grow a thousandfold, so decompression stops at the limit for bodies: it needs memory for
-twice the limit, and time for one, whatever was sent.
+A body may be made to grow a thousandfold, so decompression stops at the limit for bodies, whatever was sent.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
+from io import BytesIO
 from typing import Any, Protocol
 
 from gyrus.contract.problem import BAD_REQUEST, UNSUPPORTED_MEDIA
@@ -21,7 +21,7 @@ CODING = b"content-encoding"
 MOST_CODINGS = 3
 MOST_MEMBERS = 1000
 """Members of one gzip body, or frames of one zstd body: each costs a decompressor, even if it is empty."""
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 2
 """Bodies of one process that are decompressed at the same time: the threads may be many more."""
 PIECE = 64 * 1024
 """Bytes of compressed data that a decompressor gets at once."""
@@ -79,7 +79,7 @@ def _decoded(request: Request, limit: int) -> bytes:
 
 def _decompress(data: bytes, make: Maker, limit: int) -> bytes:
     """Decompress all members. Raises RequestRefused, EOFError, or the error of the library."""
-    view, parts, size, members = memoryview(data), list[bytes](), 0, 1
+    view, whole, members = memoryview(data), BytesIO(), 1
     engine = make(data)
     for start in range(0, len(view), PIECE):
         piece = bytes(view[start : start + PIECE])
@@ -89,14 +89,14 @@ def _decompress(data: bytes, make: Maker, limit: int) -> bytes:
                 if members > MOST_MEMBERS:
                     raise EOFError(f"it has more than {MOST_MEMBERS} members")
                 engine = make(piece)
-            parts.append(engine.decompress(piece, limit - size + 1))
-            size += len(parts[-1])
-            if size > limit:
+            more = engine.decompress(piece, limit - whole.tell() + 1)
+            if whole.tell() + len(more) > limit:
                 raise decompressed_too_large(limit)
+            whole.write(more)
             piece = engine.unused_data if engine.eof else b""
     if not engine.eof:
         raise EOFError("it ends early")
-    return b"".join(parts)
+    return whole.getvalue()
 
 
 def _unsupported(what: str) -> RequestRefused:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
+import orjson
 
 from gyrus.contract.problem import BAD_REQUEST, INVALID_PAYLOAD
 from gyrus.runtime.server.problems import RequestRefused
@@ -99,15 +100,22 @@ def refuse(faults: Sequence[PayloadFault]) -> RequestRefused:
     )
 
 
-def json_refusal(error: Exception) -> RequestRefused:
+def json_refusal(error: Exception, body: bytes) -> RequestRefused:
     """Build the refusal of a body that msgspec cannot decode."""
     if isinstance(error, msgspec.ValidationError):  # a number that Python does not have: 1e999
         return refuse([PayloadFault.of(error)])
-    if isinstance(error, UnicodeDecodeError):
-        return RequestRefused(BAD_REQUEST, f"The body is not JSON: it is not UTF-8 ({error}).")
     if isinstance(error, RecursionError):
         return RequestRefused(BAD_REQUEST, "The body's JSON is nested too deeply; send it flatter.")
-    return RequestRefused(BAD_REQUEST, f"The body is not JSON: {error}.")
+    return RequestRefused(BAD_REQUEST, f"The body is not JSON: {_with_line(error, body)}.")
+
+
+def _with_line(error: Exception, body: bytes) -> str:
+    """Return orjson's message, which has the line and the column, unless orjson is content."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as fault:
+        return str(fault)
+    return str(error)
 
 
 def missing_payload() -> RequestRefused:

@@ -108,7 +108,7 @@ def read_json(body: bytes) -> Any:
     try:
         return _decode(body)
     except (ValueError, RecursionError) as error:
-        raise json_refusal(error) from None
+        raise json_refusal(error, body) from None
 
 
 def is_json(kind: str) -> bool:

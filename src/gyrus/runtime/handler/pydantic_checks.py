@@ -44,6 +44,8 @@ class PydanticCheck:
     takes_text: bool = False
 
     def json(self, body: bytes) -> Any:
+        if b"NaN" in body or b"Infinity" in body:  # pydantic reads them as numbers; JSON has no such numbers
+            _decoded(body)
         try:
             return self.adapter.validate_json(body)
         except self.error as error:
@@ -73,11 +75,7 @@ class OldPydanticCheck:
     takes_text: bool = False
 
     def json(self, body: bytes) -> Any:
-        try:
-            value = ANYTHING.decode(body)
-        except (ValueError, RecursionError) as error:
-            raise json_refusal(error) from None
-        return self.plain(value)
+        return self.plain(_decoded(body))
 
     def plain(self, value: Any) -> Any:
         try:
@@ -91,6 +89,14 @@ class OldPydanticCheck:
     def schema(self, reference: str) -> Schema:
         schema = self.model.schema(ref_template=reference.replace("{name}", "{model}"))
         return schema, schema.pop("definitions", {})
+
+
+def _decoded(body: bytes) -> Any:
+    """Decode JSON of any type. Raises RequestRefused."""
+    try:
+        return ANYTHING.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise json_refusal(error, body) from None
 
 
 def _new_check(pydantic: ModuleType, hint: Any) -> PydanticCheck:

@@ -94,7 +94,7 @@ class MsgspecCheck:
         except msgspec.ValidationError as error:
             raise self._refuse_json(body, error) from None
         except (ValueError, RecursionError) as error:
-            raise json_refusal(error) from None
+            raise json_refusal(error, body) from None
 
     def plain(self, value: Any) -> Any:
         try:
@@ -113,7 +113,7 @@ class MsgspecCheck:
         try:
             value = ANYTHING.decode(body)
         except (ValueError, RecursionError) as fault:
-            return json_refusal(fault)
+            return json_refusal(fault, body)
         return self._refuse(value, error, strict=True)
 
     def _refuse(self, value: Any, error: Exception, *, strict: bool) -> RequestRefused:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 
 from gyrus.contract.replica import Limits
 from support.serving import Serving, detail, eventually, serving
+from support.wire import Received, read_replies
 
 ONE = Limits(max_concurrency=1, max_queue_length=2)
 
@@ -317,3 +320,64 @@ async def test_exceptions_of_any_kind_are_answers(tmp_path: Path, caplog: pytest
                 assert json.loads(reply.body)["instance"] == "urn:gyrus:request:abc"
     assert "ValueError: the secret" in caplog.text
     assert "gyrus/runtime" not in caplog.text, "only the user's frames"
+
+
+class Echo:
+    def predict(self, payload: Any, headers: Any) -> Any:
+        return {"payload": payload, "coded": "content-encoding" in headers}
+
+
+class EchoOnLoop:
+    async def predict(self, payload: Any, headers: Any) -> Any:
+        return {"payload": payload, "coded": "content-encoding" in headers}
+
+
+class EchoBatch:
+    def predict(self, payload: list[Any]) -> Any:
+        return [{"payload": each, "coded": False} for each in payload]
+
+
+class EchoBatchOnLoop:
+    async def predict(self, payload: list[Any]) -> Any:
+        return [{"payload": each, "coded": False} for each in payload]
+
+
+ECHOES = [(Echo, 1), (EchoOnLoop, 1), (EchoBatch, 2), (EchoBatchOnLoop, 2)]
+
+
+async def sent(server: Serving, body: bytes, *headers: str) -> Received:
+    client = await server.connect()
+    client.send(body, "Content-Type: application/json", "Connection: close", *headers)
+    (reply,) = read_replies(await client.rest())
+    client.leave()
+    return reply
+
+
+@pytest.mark.parametrize(("handler", "size"), ECHOES)
+async def test_a_compressed_body_is_decompressed(tmp_path: Path, handler: type[Any], size: int) -> None:
+    async with serving(handler, tmp_path, limits=Limits(max_body=10_000), batch_max_size=size) as server:
+        reply = await sent(server, gzip.compress(b'{"a": 1}'), "Content-Encoding: gzip")
+        assert json.loads(reply.body) == {"payload": {"a": 1}, "coded": False}
+        bomb = gzip.compress(b'"' + b"x" * 10_000 + b'"')
+        assert (await sent(server, bomb, "Content-Encoding: gzip")).status == 413
+        reply = await sent(server, b"{}", "Content-Encoding: br")
+        assert reply.status == 415
+        assert reply.headers["accept-encoding"] == "gzip, deflate, zstd"
+
+
+@pytest.mark.parametrize(("handler", "size"), [(EchoOnLoop, 1), (EchoBatchOnLoop, 2)])
+async def test_decompression_does_not_run_on_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handler: type[Any], size: int
+) -> None:
+    threads: list[int] = []
+    real = zlib.decompressobj
+
+    def recorded(wbits: int) -> Any:
+        threads.append(threading.get_ident())
+        return real(wbits)
+
+    monkeypatch.setattr(zlib, "decompressobj", recorded)
+    async with serving(handler, tmp_path, batch_max_size=size) as server:
+        assert (await sent(server, gzip.compress(b"1"), "Content-Encoding: gzip")).status == 200
+    assert threads
+    assert threading.get_ident() not in threads

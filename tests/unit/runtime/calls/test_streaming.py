@@ -191,3 +191,42 @@ async def test_async_work_within_a_stream_is_cancelled_with_its_client(tmp_path:
             client.leave()
             await eventually(lambda: ended)
     assert json.dumps(ended) == '["ended"]'
+
+
+class Surrogates:
+    def predict(self, payload: Any) -> Iterator[Any]:
+        yield from ("ok", "\ud800")
+
+
+class SurrogatesOnLoop:
+    async def predict(self, payload: Any) -> AsyncIterator[Any]:
+        for item in ("ok", "\ud800"):
+            yield item
+
+
+class FirstOfAll:
+    def predict(self, payload: Any) -> Iterator[Any]:
+        yield {"a": ["\ud800"]}
+
+
+class FirstOfAllOnLoop:
+    async def predict(self, payload: Any) -> AsyncIterator[Any]:
+        yield object()
+
+
+@pytest.mark.parametrize("handler", [FirstOfAll, FirstOfAllOnLoop])
+async def test_a_first_item_that_cannot_be_sent_is_an_ordinary_failure(
+    tmp_path: Path, handler: type[Any]
+) -> None:
+    async with serving(handler, tmp_path, limits=ONE) as server:
+        reply = await server.ask({})
+        assert reply.status == 500
+        assert json.loads(reply.body)["type"] == "urn:gyrus:problem:bad-answer"
+
+
+@pytest.mark.parametrize("handler", [Surrogates, SurrogatesOnLoop])
+async def test_text_that_is_not_unicode_breaks_off_a_stream(tmp_path: Path, handler: type[Any]) -> None:
+    async with serving(handler, tmp_path, limits=ONE) as server:
+        reply = await server.ask(1, "Accept: text/event-stream")
+        assert reply.body.startswith(b"data: ok\n\nevent: error\ndata: {")
+        assert "half of a surrogate pair" in reply.body.decode()

@@ -8,10 +8,12 @@ from typing import Any, TypedDict
 import msgspec
 import numpy as np
 import pydantic
+import pydantic.v1
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gyrus.runtime.handler.answers import encode
 from gyrus.runtime.handler.forms import File, parse_multipart
 from gyrus.runtime.handler.parameters import Headers, query_fields
 from gyrus.runtime.handler.payloads import media_type, payload_reader
@@ -75,6 +77,39 @@ def test_what_cannot_be_read(body: bytes, content_type: str, status: int, report
     assert found[1].startswith(reported)
 
 
+@pytest.mark.parametrize("hint", [Any, int, dict[str, int], list[Any]])
+@pytest.mark.parametrize(
+    "number", [2**63, 2**64, -(2**63) - 1, 12345678901234567890123, 10**4000], ids=int.bit_length
+)
+def test_integers_of_any_size_are_exact(hint: Any, number: int) -> None:
+    value: Any = {"a": number} if hint == dict[str, int] else [number] if hint == list[Any] else number
+    assert read(json.dumps(value).encode(), hint=hint) == value
+    assert read(json.dumps(value).encode(), None, hint=hint) == value
+
+
+@pytest.mark.parametrize("hint", [Any, int, float, list[float], dict[str, int]])
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 5000])
+def test_numbers_that_python_does_not_have_are_refused(hint: Any, number: bytes) -> None:
+    status, reported = refusal(number, hint=hint)
+    assert status == 422
+    assert "out of range" in reported
+
+
+@pytest.mark.parametrize(
+    "body", [b"NaN", b"Infinity", b'{"petal": NaN}', b"01", b"+1", b"\xef\xbb\xbf1", b"{'a': 1}"]
+)
+def test_what_is_not_json_is_refused(body: bytes) -> None:
+    for hint in (Any, float, *TYPES):
+        assert refusal(body, hint=hint)[0] == 400
+
+
+@pytest.mark.parametrize(
+    "charset", ["unicode_escape", "raw-unicode-escape", "punycode", "idna", "utf-7", "hex"]
+)
+def test_codecs_that_are_not_charsets(charset: str) -> None:
+    assert refusal(rb"\ud800", f"text/plain; charset={charset}")[0] == 415
+
+
 @dataclass
 class Flower:
     petal: float
@@ -96,7 +131,23 @@ class Model(pydantic.BaseModel):
     names: list[str] = []
 
 
-TYPES = [Flower, Typed, Struct, Model]
+class OldModel(pydantic.v1.BaseModel):
+    petal: float
+    names: list[str] = []
+
+
+@dataclass
+class Bouquet:
+    flowers: list[Model]
+    number: int = 1
+
+
+@dataclass
+class OldBouquet:
+    flowers: list[OldModel]
+
+
+TYPES = [Flower, Typed, Struct, Model, OldModel]
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -110,7 +161,7 @@ def test_an_annotated_payload_is_made(kind: Any) -> None:
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_fault_has_its_place(kind: Any) -> None:
     with pytest.raises(RequestRefused) as caught:
-        read(b'{"petal": "wide", "names": ["a", 2]}', hint=kind)
+        read(b'{"petal": "wide", "names": ["a", [2]]}', hint=kind)
     assert caught.value.kind.status == 422
     assert [fault["path"] for fault in caught.value.more["errors"]] == ["$.petal", "$.names[1]"]
     assert "$.petal: " in caught.value.detail
@@ -124,6 +175,15 @@ def test_annotated_payloads_that_are_something_else(kind: Any) -> None:
     assert refusal(b"{", None, hint=kind)[0] == 400
     assert refusal(b"[" * 100_000, hint=kind)[0] in (400, 422)
     assert refusal(b"\xff", "image/png", hint=kind)[0] == 415
+
+
+@pytest.mark.parametrize(("kind", "model"), [(Bouquet, Model), (OldBouquet, OldModel)])
+def test_models_in_other_types_are_made(kind: Any, model: Any) -> None:
+    payload = read(b'{"flowers": [{"petal": 1}]}', hint=kind)
+    assert payload.flowers == [model(petal=1.0)]
+    with pytest.raises(RequestRefused) as caught:
+        read(b'{"flowers": [{"petal": "wide"}]}', hint=kind)
+    assert [fault["path"] for fault in caught.value.more["errors"]] == ["$.flowers[0].petal"]
 
 
 def test_a_missing_field() -> None:
@@ -183,6 +243,59 @@ def test_multipart() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("head", "content", "found"),
+    [
+        ("", "größe".encode(), "größe"),
+        ("\r\nContent-Type: text/plain; charset=latin-1", "größe".encode("latin-1"), "größe"),
+        ('\r\nContent-Type: text/csv; charset="utf-16"', "größe".encode("utf-16"), "größe"),
+        ("\r\nContent-Type: application/json", b"{}", "{}"),
+        ("\r\nContent-Type: image/png", b"\x89\xff", File("", "image/png", b"\x89\xff")),
+        (
+            "\r\nContent-Type: application/octet-stream",
+            b"text",
+            File("", "application/octet-stream", b"text"),
+        ),
+        (
+            "; filename*=UTF-8''gr%C3%B6%C3%9Fe.png",
+            b"\xff",
+            File("größe.png", "application/octet-stream", b"\xff"),
+        ),
+    ],
+)
+def test_a_part_is_text_or_a_file_by_its_header(head: str, content: bytes, found: Any) -> None:
+    body = multipart((f'Content-Disposition: form-data; name="a"{head}', content))
+    assert parse_multipart(body, "XX") == {"a": found}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reported"),
+    [
+        ("", 400, "The form's field 'a' is not text in utf-8: "),
+        ("\r\nContent-Type: text/plain", 400, "The form's field 'a' is not text in utf-8: "),
+        (
+            "\r\nContent-Type: text/plain; charset=klingon",
+            415,
+            "The form's field 'a''s charset klingon is unknown",
+        ),
+    ],
+)
+def test_a_part_that_is_not_text_is_refused(kind: str, status: int, reported: str) -> None:
+    body = multipart((f'Content-Disposition: form-data; name="a"{kind}', b"\xff"))
+    found = refusal(body, "multipart/form-data; boundary=XX")
+    assert found[0] == status
+    assert found[1].startswith(reported)
+
+
+def test_the_charset_of_a_form() -> None:
+    form = "application/x-www-form-urlencoded"
+    assert read(b"a=gr%C3%B6%C3%9Fe", form) == {"a": "größe"}
+    assert read(b"a=gr%F6%DFe", f"{form}; charset=latin-1") == {"a": "größe"}
+    assert refusal(b"a=%FF", form)[0] == 400
+    assert refusal(b"a=\xff", form)[0] == 400
+    assert refusal(b"a=1", f"{form}; charset=klingon")[0] == 415
+
+
 @given(st.dictionaries(st.text("abcxyz", min_size=1), st.binary(max_size=50), min_size=1, max_size=4))
 def test_multipart_round_trip(files: dict[str, bytes]) -> None:
     boundary = "----boundary-that-is-not-within"
@@ -237,3 +350,40 @@ def test_headers_are_found_in_any_case() -> None:
 
 def test_query() -> None:
     assert query_fields("a=1&b=x%20y&a=2&c") == {"a": ["1", "2"], "b": "x y", "c": ""}
+
+
+PIECES = [
+    b"1e999", b"NaN", b"-0", b"9" * 30, b"9" * 5000, b'"\\ud800"', b'"\xff"', b'"\xed\xa0\x80"', b'"\\u0000"',
+    b"null", b"\xef\xbb\xbf", b"[", b"]", b"{", b"}", b",", b":", b'"a"', b'"petal"', b'"names"', b"\\",
+    b"[" * 2000,
+    b'{"a":1,"a":2}', b'{"petal":1}', b'{"petal":1,"names":["x"]}', b"1.5", b"[" * 300 + b"]" * 300,
+    b'{"a":' * 600 + b"1" + b"}" * 600, b"a=%ff", b"--XX\r\n", b"--XX--\r\n",
+    b"Content-Disposition: form-data; name=a",
+]  # fmt: skip
+KINDS = [
+    None, "application/json", "application/json; charset=utf-16", "text/plain",
+    "text/plain; charset=undefined",
+    "application/x-www-form-urlencoded", "multipart/form-data; boundary=XX", "image/png", ";",
+    "a/b; charset=\"",
+]  # fmt: skip
+HINTS: list[Any] = [
+    Any, *TYPES, Bouquet, OldBouquet, int, float, str, bytes, dict[str, float], list[Flower], Flower | None,
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=4)), max_size=5).map(b"".join),
+    st.sampled_from(KINDS),
+    st.sampled_from(HINTS),
+)
+def test_odd_bodies_are_read_and_returned_or_refused(body: bytes, kind: str | None, hint: Any) -> None:
+    refused: RequestRefused | None = None
+    try:
+        payload = read(body, kind, hint)
+    except RequestRefused as error:
+        refused = error
+    else:
+        if not isinstance(payload, bytes) and "File(" not in repr(payload):
+            encode(payload)
+    assert refused is None or 400 <= refused.kind.status < 500
+    assert refused is None or refused.answer(b"id").body.decode()
