@@ -28,10 +28,14 @@ import pytest_asyncio
 import websockets.asyncio.client
 import websockets.asyncio.server
 
+from gyrus import Response
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER
 from gyrus.routing.errors import GatewayPortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
+from gyrus.runtime.handler.answers import encode
+from gyrus.runtime.handler.response_head import MOST_HEADER_BYTES, MOST_HEADERS
+from gyrus.runtime.server.answer import Answer, Head, head_bytes
 from gyrus.state.board import Traffic
 from support.http2_burst import Burst
 from support.load import Load
@@ -145,6 +149,32 @@ async def test_internal_paths_do_not_exist_outside(
     assert answered.status_code == 404
     assert answered.json()["type"] == "urn:gyrus:problem:not-found"
     assert len(echo.requests) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {f"x-{number:03}": "a" for number in range(MOST_HEADERS)},
+        {"x-a": "a" * (MOST_HEADER_BYTES - 100)},
+        {f"x-{number:03}": "a" * (MOST_HEADER_BYTES // MOST_HEADERS - 10) for number in range(MOST_HEADERS)},
+    ],
+    ids=["number", "size", "both"],
+)
+async def test_answers_within_the_limits_of_headers_pass(
+    stage: Stage, client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    encoded = encode(Response(b"", headers=headers))
+    assert isinstance(encoded, Answer)
+
+    async def reply(request: Request, writer: asyncio.StreamWriter) -> None:
+        head = Head(encoded.status, encoded.media_type, encoded.headers)
+        writer.write(head_bytes(head, b"content-length: 0\r\n", b"id", 0.0, close=True))
+
+    async with stage.upstream("headers", reply).serving() as upstream:
+        await stage.route("headers", upstream)
+        answered = await client.post(f"{stage.url}/headers")
+    assert answered.status_code == 200
+    assert headers.items() <= dict(answered.headers).items()
 
 
 async def test_longest_path_wins_by_segments(stage: Stage, client: httpx.AsyncClient) -> None:

@@ -30,10 +30,12 @@ _DATES = frozenset({datetime.datetime, datetime.date, datetime.time, uuid.UUID})
 _CONTAINERS = frozenset({dict, list})
 _LEAVES = _DATES | {str, float, bool, type(None)}
 """Types that have one form in JSON, and contain nothing."""
+_NUMBERS = ("b", "i", "u", "f")
+"""Kinds of numpy's types."""
 MOST_CONVERSIONS = 20
 """Conversions of one value, until its type is one of JSON."""
 DEEPEST = 10_000
-"""Levels of the deepest answer. A value that makes itself anew at each level would have no end."""
+"""Levels of the deepest answer. A value that makes a copy of itself at each level has no end."""
 
 Place = tuple["Place", object] | None
 """The keys from the returned value, which is None, to a value in it; the last key comes first."""
@@ -145,6 +147,8 @@ def _simple(value: Any) -> Any:
     for _ in range(MOST_CONVERSIONS):
         if type(value) in _LEAVES:
             return _leaf(value)
+        if _is_numpy(value):
+            return orjson.dumps(value, plain, _OPTIONS)
         if isinstance(value, enum.Enum):
             value = value.value
         elif isinstance(value, int):
@@ -158,6 +162,13 @@ def _simple(value: Any) -> Any:
         else:
             value = _converted(value)
     raise NoForm(f"is of type {_name(value)}, which JSON does not have")
+
+
+def _is_numpy(value: Any) -> bool:
+    """Return True for numbers of numpy, and arrays of them."""
+    return (
+        type(value).__module__ == "numpy" and getattr(getattr(value, "dtype", None), "kind", "") in _NUMBERS
+    )
 
 
 def _is_iterator(value: Any) -> bool:
@@ -217,6 +228,8 @@ def _key(key: Any) -> bytes:
             return _leaf(key)
         if type(key) in _CONTAINERS or isinstance(key, tuple):
             break
+        if _is_numpy(key):
+            return b'"%b"' % orjson.dumps(key, plain, _OPTIONS)
         if isinstance(key, enum.Enum):
             key = key.value
         elif isinstance(key, (str, Decimal)):
