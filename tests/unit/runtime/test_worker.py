@@ -296,3 +296,25 @@ def test_its_imports_are_light() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"pydantic", "numpy", "click", "fastapi", "pathlib", "http.client", "multiprocessing", "unittest"}
     assert heavy & {*loaded.stdout.split()} == set()
+
+
+def test_an_object_that_was_pickled_in_a_script(start: Start) -> None:
+    """Its class has the module ``__main__``, which is the worker's own program."""
+    worker = start(
+        """
+        import multiprocessing, pickle
+
+        class Control:
+            pass
+
+        class Handler:
+            def __init__(self):
+                self.model = pickle.loads(b"c__main__\\nControl\\n)\\x81.")
+
+            def predict(self):
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    return [type(self.model).__module__, pool.apply(abs, (-1,))]
+        """
+    )
+    worker.until(phase="ready")
+    assert json.loads(worker.ask().body) == ["handler", 1]

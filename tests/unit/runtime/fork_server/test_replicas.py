@@ -263,3 +263,25 @@ def test_an_order_with_a_name_that_does_not_fit_is_refused(fork_server: StartFor
     with lot.call() as line:
         line.send(os.fsencode(far / "config.json"))
         assert b"its command line cannot be replaced" in line.recv(4096)
+
+
+UNPICKLING = """
+import pickle
+
+class Scaler:
+    pass
+
+MODEL = pickle.loads(b"c__main__\\nScaler\\n)\\x81.")
+
+class Handler:
+    def predict(self, payload):
+        return type(pickle.loads(b"c__main__\\nScaler\\n)\\x81.")) is type(MODEL) is Scaler
+"""
+
+
+def test_an_object_that_was_pickled_in_a_script(fork_server: StartForkServer) -> None:
+    lot = fork_server(UNPICKLING)
+    pid_of(lot)
+    fork = lot.order()
+    fork.until_ready()
+    assert fork.ask({}) is True
