@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from gyrus.runtime.handler.payloads import PayloadReader, payload_hint, payload_reader
-from gyrus.runtime.handler.signature import POST_PREDICT, PREDICT, Signature, signature_of
+from gyrus.runtime.handler.signature import (
+    INIT,
+    POST_PREDICT,
+    PREDICT,
+    Signature,
+    is_coroutine,
+    signature_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,10 @@ class LoadedHandler:
     batched: bool
     """True if ``predict`` takes lists, with one entry per request, and returns a list of answers."""
     post_predict: PostPredict | None = None
+    setup: Callable[[], Awaitable[Any]] | None = None
+    """An async method that runs on the event loop before the first request."""
+    teardown: Callable[[], Any] | None = None
+    """A method that runs after the last request; it may be async."""
 
     @property
     def is_async(self) -> bool:
@@ -55,7 +67,7 @@ class LoadedHandler:
         return inspect.getdoc(self.predict) or inspect.getdoc(type(self.instance)) or ""
 
 
-def handler_of(instance: Any, *, batched: bool) -> LoadedHandler:
+def handler_of(instance: Any, *, batched: bool, config: Mapping[str, Any] | None = None) -> LoadedHandler:
     """Inspect the methods of an instance. Raises LoadFailed."""
     signature = signature_of(instance.predict, PREDICT)
     after = getattr(instance, "post_predict", None)
@@ -68,4 +80,25 @@ def handler_of(instance: Any, *, batched: bool) -> LoadedHandler:
         payload=payload,
         batched=batched,
         post_predict=PostPredict(after, signature_of(after, POST_PREDICT)) if callable(after) else None,
+        setup=_setup(instance, config or {}),
+        teardown=_teardown(instance),
     )
+
+
+def _setup(instance: Any, config: Mapping[str, Any]) -> Callable[[], Awaitable[Any]] | None:
+    """Return the handler's async ``setup``. Returns None if there is none.
+
+    A ``setup`` that is not async is a method of the handler's own, which its ``__init__`` may call.
+    """
+    method = cast("Callable[..., Awaitable[Any]] | None", getattr(instance, "setup", None))
+    if method is None or not is_coroutine(method):
+        return None
+    return partial(method, config=config) if signature_of(method, INIT).wants("config") else method
+
+
+def _teardown(instance: Any) -> Callable[[], Any] | None:
+    method = getattr(instance, "teardown", None)
+    if not callable(method):
+        return None
+    signature_of(method, ())
+    return method

@@ -18,6 +18,7 @@ from gyrus.runtime.handler.handler import LoadedHandler, handler_of
 from gyrus.runtime.handler.signature import INIT, signature_of
 
 CLASS = "Handler"
+_NEEDS_SETUP = "start tasks in async def setup(self), which runs on the event loop before the first request"
 
 
 def enter_project(folder: str) -> None:
@@ -43,7 +44,7 @@ def load(config: HandlerConfig) -> LoadedHandler:
 def make(found: type[Any], config: HandlerConfig) -> LoadedHandler:
     """Construct the handler from its class and its configuration. Raises LoadFailed."""
     instance = construct(found, config.config)
-    return handler_of(instance, batched=config.batch_max_size > 1)
+    return handler_of(instance, batched=config.batch_max_size > 1, config=config.config)
 
 
 def import_file(path: str) -> ModuleType:
@@ -105,7 +106,12 @@ def construct(found: type[Any], config: dict[str, Any]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise failed(Reason.INIT, f"{found.__name__}.__init__ failed", error) from error
+        remedy = _NEEDS_SETUP if _needs_running_loop(error) else ""
+        raise failed(Reason.INIT, f"{found.__name__}.__init__ failed", error, remedy) from error
+
+
+def _needs_running_loop(error: BaseException) -> bool:
+    return type(error) is RuntimeError and "no running event loop" in str(error)
 
 
 def _init_wants_config(found: type[Any]) -> bool:
