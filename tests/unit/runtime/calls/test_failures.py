@@ -191,7 +191,6 @@ async def check(handler: type[Any], folder: Path, *, batched: bool) -> str:
         replies = [await server.ask(1) for _ in range(3)]
         assert [reply.status for reply in replies] == [500, 500, 500]
         assert (await server.ask(0)).status == 200
-        assert server.admission.queue.empty
         return detail(replies[0])
 
 
@@ -216,7 +215,6 @@ async def test_a_failure_in_a_bad_state_is_answered(
         monkeypatch.undo()
         assert [reply.status for reply in replies] == [500, 500]
         assert (await server.ask(0)).status == 200
-        assert server.admission.queue.empty
 
 
 @pytest.mark.parametrize("kind", KINDS)
