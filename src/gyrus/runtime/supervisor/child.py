@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gyrus.contract.process_limit import explain
 from gyrus.contract.replica import Reason
 from gyrus.runtime.supervisor import kernel
 from gyrus.runtime.supervisor.lines import LineCutter
@@ -176,4 +177,5 @@ def _why(error: Exception, program: str, folder: str) -> Failure:
     if isinstance(error, PermissionError):
         message = f"the command {program} cannot be executed; make it executable (chmod +x {program})"
         return Failure(Reason.PACKAGE, message)
-    return Failure(Reason.EXITED, f"the command {program} could not be started: {error}")
+    cause = explain(error) if isinstance(error, OSError) else str(error)
+    return Failure(Reason.EXITED, f"the command {program} could not be started: {cause}")

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +151,7 @@ async def test_a_lost_launch_keeps_its_share_of_the_machine(world: LocalWorld) -
 
 
 @contextmanager
-def failing(patch: pytest.MonkeyPatch, place: object, name: str, times: int, code: int) -> Iterator[None]:
+def failing(patch: pytest.MonkeyPatch, place: object, name: str, times: int, code: int) -> Generator[None]:
     """Let a function raise OSError so many times."""
     real: Callable[..., Any] = getattr(place, name)
     left = [times]
@@ -238,14 +238,14 @@ async def test_a_folder_that_cannot_be_adopted_does_not_stop_the_others(
         for id in (ID, OTHER):
             await backend.start(order(id))
             await ready(backend, id)
-    real = supervisor_process.holder
+    real = supervisor_process.lock_holder
 
-    def fails(path: str) -> int | None:
-        if ID in path:
+    def fails(config_file: Path) -> int | None:
+        if ID in str(config_file):
             raise OSError(errno.EIO, "broken")
-        return real(path)
+        return real(config_file)
 
-    monkeypatch.setattr(supervisor_process, "holder", fails)
+    monkeypatch.setattr("gyrus.backends.local.identification.lock_holder", fails)
     second = world.backend()
     async with running(second):
         await ready(second, OTHER)
@@ -256,7 +256,7 @@ async def test_a_folder_that_cannot_be_adopted_does_not_stop_the_others(
 
 
 @contextmanager
-def impostor(config_file: Path, *, user: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def impostor(config_file: Path, *, user: int | None = None) -> Generator[subprocess.Popen[bytes]]:
     """A process with the command line of a supervisor."""
     command = ("sh", "-c", "sleep 600; true", "-m", "gyrus.runtime.supervisor", str(config_file))
     process = subprocess.Popen(command, start_new_session=True, user=user, cwd="/")
