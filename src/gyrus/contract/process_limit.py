@@ -10,6 +10,12 @@ OUT_OF_PROCESSES = (
 )
 
 
-def explain(error: OSError) -> str:
-    """Return the error's text, with the remedy if the system has no more processes."""
-    return f"{error.strerror or error}: {OUT_OF_PROCESSES}" if error.errno == errno.EAGAIN else str(error)
+def explain(error: Exception) -> str:
+    """Return the error's text, with the remedy if the system has no more processes or threads."""
+    return f"{error}: {OUT_OF_PROCESSES}" if _is_out_of_processes(error) else str(error)
+
+
+def _is_out_of_processes(error: Exception) -> bool:
+    if isinstance(error, OSError):  # fork and clone report EAGAIN
+        return error.errno == errno.EAGAIN
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)

@@ -172,12 +172,15 @@ class LocalReplica:
     async def _recover(self, error: Exception) -> None:
         """Handle an error of the system: launch again later, or watch again a supervisor that runs."""
         if self._supervisor:
-            log.warning("The supervisor of %s could not be watched", self.order.id, exc_info=error)
+            log.warning(
+                "The supervisor of %s could not be watched: %s", self.order.id, explain(error), exc_info=error
+            )
             await self._services.clock.sleep(self._services.settings.reread)
         else:
-            log.warning("The supervisor of %s could not be started", self.order.id, exc_info=error)
-            cause = explain(error) if isinstance(error, OSError) else str(error)
-            self._set_back(f"its supervisor could not be started: {cause}")
+            log.warning(
+                "The supervisor of %s could not be started: %s", self.order.id, explain(error), exc_info=error
+            )
+            self._set_back(f"its supervisor could not be started: {explain(error)}")
 
     async def _start(self) -> None:
         """Remove the remains of an earlier launch, prepare, launch and watch."""

@@ -177,5 +177,4 @@ def _why(error: Exception, program: str, folder: str) -> Failure:
     if isinstance(error, PermissionError):
         message = f"the command {program} cannot be executed; make it executable (chmod +x {program})"
         return Failure(Reason.PACKAGE, message)
-    cause = explain(error) if isinstance(error, OSError) else str(error)
-    return Failure(Reason.EXITED, f"the command {program} could not be started: {cause}")
+    return Failure(Reason.EXITED, f"the command {program} could not be started: {explain(error)}")
