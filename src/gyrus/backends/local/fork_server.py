@@ -18,8 +18,8 @@ from gyrus.backends.local.supervisor_process import ExitWatch, SupervisorProcess
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus
 from gyrus.contract.operator import ForkServerView
-from gyrus.contract.process_limit import explain
 from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.system_limits import explain
 
 log = logging.getLogger(__name__)
 

@@ -35,8 +35,8 @@ from gyrus.backends.local.preparation import CannotLaunch, Services, prepare
 from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers
 from gyrus.backends.local.watching import StatusWatcher
 from gyrus.backends.protocol import Observation, ReplicaOrder
-from gyrus.contract.process_limit import explain
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus, RestartPolicy
+from gyrus.contract.system_limits import explain
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from gyrus.contract.process_limit import OUT_OF_PROCESSES
+from gyrus.contract.system_limits import OUT_OF_PROCESSES
 from gyrus.runtime.handler.failure import user_traceback
 from gyrus.runtime.telemetry.runtime_log import runtime_log
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from gyrus.contract.process_limit import OUT_OF_PROCESSES
 from gyrus.contract.replica import Reason, ReplicaConfig
+from gyrus.contract.system_limits import OUT_OF_PROCESSES
 from gyrus.runtime.calls.admission import Admission, Scheduler
 from gyrus.runtime.calls.async_runner import AsyncRunner
 from gyrus.runtime.calls.batch_runners import AsyncBatchRunner, ThreadBatchRunner

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus, Preload
-from gyrus.contract.process_limit import explain
 from gyrus.contract.replica import STATUS_FILE, ReplicaConfig
+from gyrus.contract.system_limits import explain
 from gyrus.runtime.codec import decode, encode
 from gyrus.runtime.fork_server import proctitle
 from gyrus.runtime.fork_server.child import supervise

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gyrus.contract.process_limit import explain
 from gyrus.contract.replica import Reason
+from gyrus.contract.system_limits import explain
 from gyrus.runtime.supervisor import kernel
 from gyrus.runtime.supervisor.lines import LineCutter
 from gyrus.runtime.supervisor.process_state import LAST_LINES, Failure

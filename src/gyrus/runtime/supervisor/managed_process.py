@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gyrus.contract.process_limit import explain
 from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.system_limits import explain
 from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe, StartChild, start
 from gyrus.runtime.supervisor.connections import listening_addresses
 from gyrus.runtime.supervisor.logfile import LogEntry, LogFile

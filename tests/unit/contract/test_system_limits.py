@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from gyrus.contract.process_limit import OUT_OF_PROCESSES, explain
+from gyrus.contract.system_limits import OUT_OF_FILES, OUT_OF_PROCESSES, explain
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,10 @@ from gyrus.contract.process_limit import OUT_OF_PROCESSES, explain
 )
 def test_the_limit_is_named(error: Exception) -> None:
     assert explain(error) == f"{error}: {OUT_OF_PROCESSES}"
+
+
+def test_the_limit_of_files_is_named() -> None:
+    assert explain(OSError(errno.EMFILE, "too many")).endswith(OUT_OF_FILES)
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOMEM, "no memory"), RuntimeError("no"), ValueError("no")])

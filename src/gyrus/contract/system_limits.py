@@ -1,4 +1,4 @@
-"""The message for a process or thread that the system refuses to start, because there are too many."""
+"""The messages for limits of the system: too many processes and threads, or open files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ OUT_OF_PROCESSES = (
     "pids.max of the container or service)"
 )
 
+OUT_OF_FILES = "the limit of open files is reached; close some, or raise the limit (ulimit -n)"
+
 
 def explain(error: Exception) -> str:
-    """Return the error's text, with the remedy if the system has no more processes or threads."""
+    """Return the error's text, with the remedy if the system has no more processes, threads or open files."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{error}: {OUT_OF_FILES}"
     return f"{error}: {OUT_OF_PROCESSES}" if _is_out_of_processes(error) else str(error)
 
 
