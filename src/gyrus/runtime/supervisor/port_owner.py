@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Iterable
 from contextlib import suppress
 
 from gyrus.runtime.supervisor.connections import ListeningSocket, listening_on, socket_inodes
 from gyrus.runtime.supervisor.kernel import LINUX
-from gyrus.runtime.supervisor.processtable import family
+from gyrus.runtime.supervisor.processtable import descendants, family, read_table
 
 
 class PortOwner:
@@ -41,28 +42,34 @@ class PortOwner:
 
     def _foreign(self, listeners: list[ListeningSocket]) -> list[ListeningSocket]:
         """Return the listeners that no process of the replica has open."""
-        inodes, hidden_users = self._open()
+        foreign = self._not_open(listeners, family(self._leader))
+        # The kernel's lists of children may lack some while others exit.
+        return self._not_open(foreign, descendants(read_table(), self._leader)) if foreign else []
+
+    def _not_open(self, listeners: list[ListeningSocket], pids: Iterable[int]) -> list[ListeningSocket]:
+        inodes, hidden_users = _open_sockets(pids)
         self._own |= inodes & {listener.inode for listener in listeners}
         unknown = (listener for listener in listeners if listener.inode not in inodes)
         return [listener for listener in unknown if listener.user not in hidden_users]
 
-    def _open(self) -> tuple[set[str], set[int]]:
-        """Return the sockets of the replica's processes, and the users of those whose files are hidden.
 
-        The files of a program with privileges of its own cannot be listed. A socket of its user counts as
-        its own.
-        """
-        inodes: set[str] = set()
-        hidden: set[int] = set()
-        for pid in family(self._leader):
-            try:
-                inodes.update(socket_inodes(pid))
-            except PermissionError:
-                with suppress(OSError):
-                    hidden.add(_user_of(pid))
-            except OSError:  # it has just ended
-                continue
-        return inodes, hidden
+def _open_sockets(pids: Iterable[int]) -> tuple[set[str], set[int]]:
+    """Return the sockets of the processes, and the users of those whose files are hidden.
+
+    The files of a program with privileges of its own cannot be listed. A socket of its user counts as its
+    own.
+    """
+    inodes: set[str] = set()
+    hidden: set[int] = set()
+    for pid in pids:
+        try:
+            inodes.update(socket_inodes(pid))
+        except PermissionError:
+            with suppress(OSError):
+                hidden.add(_user_of(pid))
+        except OSError:  # it has just ended
+            continue
+    return inodes, hidden
 
 
 def _user_of(pid: int) -> int:

@@ -64,12 +64,13 @@ class StatusFile:
         try:
             with open(fresh, "wb") as file:
                 file.write(encode(status))
+            mark = _mark(fresh)  # before it has its name: whatever changes the file later is noticed
             os.replace(fresh, self._path)
         except OSError:
             self.retry_at = now + RETRY
         else:
             self._written, self._unreported = status, self._notify is not None
-            self._mark, self._check_at = _mark(self._path), now + CHECK
+            self._mark, self._check_at = mark, now + CHECK
 
     def _notify_operator(self, replica: str, now: float) -> None:
         assert self._notify is not None
