@@ -18,6 +18,9 @@ STATUS_FILE = "status.json"
 ERRORS_FILE = "supervisor.err"
 """The supervisor's own output: empty unless it fails."""
 
+LOCK_FILE = "supervisor.lock"
+"""The file that a replica's supervisor keeps locked as long as it runs (:mod:`gyrus.aio.process_lock`)."""
+
 REQUEUE_HEADER = "x-gyrus-requeue"
 """Set to ``1`` on a 503 that requeues a request which no handler has started.
 

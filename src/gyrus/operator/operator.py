@@ -8,6 +8,7 @@ import os
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -30,6 +31,7 @@ from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
 from gyrus.operator.home_lock import remove_run_folder, token_of
 from gyrus.operator.readiness import ReadyNotification
+from gyrus.operator.supervision import Supervision
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
 from gyrus.routing.local_gateway import LocalGateway
@@ -196,19 +198,22 @@ async def _run(
     The parts that carry traffic outlive the parts that decide: they stop last, or are left running. The
     activator listens before the gateway gets its address, and answers its requests before the gateway stops.
     """
+    clock = SystemClock()
+    supervision = Supervision(clock)
+    keep = supervision.keep
     async with operator.activator.serving(), asyncio.TaskGroup() as group:
-        backend = group.create_task(operator.backend.run(), name="backend")
-        gateway = group.create_task(operator.gateway.run(), name="gateway")
-        rebalancer = group.create_task(operator.rebalancer.run(), name="rebalancer")
-        events = group.create_task(operator.events.run(), name="events")
-        started = asyncio.Event()
+        backend = group.create_task(keep("backend", operator.backend.run), name="backend")
+        gateway = group.create_task(keep("gateway", operator.gateway.run), name="gateway")
+        rebalancer = group.create_task(keep("rebalancer", operator.rebalancer.run), name="rebalancer")
+        events = group.create_task(keep("events", operator.events.run), name="events")
+        api = ApiServer(operator.app, listener, operator.settings.operator_port)
         deciding = run_until(
             ending.asked,
-            operator.controller.run(),
-            operator.autoscaler.run(),
-            collect_garbage(SystemClock(), operator.board.no_request_is_held),
-            serve(operator.app, listener, started=started),
-            _announce(operator, started, ready_notification),
+            keep("controller", operator.controller.run),
+            keep("autoscaler", operator.autoscaler.run),
+            keep("garbage", partial(collect_garbage, clock, operator.board.no_request_is_held)),
+            keep("operator API", api.run),
+            _announce(operator, api.started, ready_notification, supervision),
         )
         # A task, so that a cancellation reaches all parts at once, even if one of them ends slowly.
         await asyncio.wait([group.create_task(deciding, name="control and server")])
@@ -223,11 +228,31 @@ async def _run(
         remove_run_folder(operator.settings.home)
 
 
+class ApiServer:
+    """The server of the operator's API. After an error, it listens again."""
+
+    def __init__(self, app: FastAPI, listener: socket.socket, port: int) -> None:
+        """Serve on this socket first."""
+        self.started = asyncio.Event()
+        self._app = app
+        self._listener = listener
+        self._port = port
+
+    async def run(self) -> None:
+        if self._listener.fileno() < 0:  # closed by an earlier run
+            self._listener = listen(LOOPBACK, self._port)
+        await serve(self._app, self._listener, started=self.started)
+
+
 async def _announce(
-    operator: Operator, started: asyncio.Event, ready_notification: ReadyNotification
+    operator: Operator,
+    started: asyncio.Event,
+    ready_notification: ReadyNotification,
+    supervision: Supervision,
 ) -> None:
     await started.wait()
     await _running(operator.board)
+    supervision.started = True
     settings = operator.settings
     ready_notification.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
     log.info("the operator serves on port %d", settings.operator_port)

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 
+from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock, SystemClock
+from gyrus.aio.tasks import persist
 from gyrus.contract.home import Home
 from gyrus.routing import traffic
 from gyrus.routing.admin import AdminError
@@ -23,6 +25,7 @@ from gyrus.state.board import Board
 
 log = logging.getLogger(__name__)
 
+RETRY = Backoff(0.5, 30.0)
 ROTATION_EVERY = 5.0
 """Seconds between two checks of the log files' sizes."""
 
@@ -86,8 +89,9 @@ class LocalGateway:
             await self.adopt()
         async with self._ads.serving(), asyncio.TaskGroup() as group:
             group.create_task(self.envoy.run(), name="envoy")
-            group.create_task(self._measure(), name="gateway-traffic")
-            group.create_task(self._rotate(), name="gateway-logs")
+            for name, body in {"gateway-traffic": self._measure, "gateway-logs": self._rotate}.items():
+                forever = persist(name, body, backoff=RETRY, clock=self._clock)
+                group.create_task(forever, name=name)
 
     async def stop(self) -> None:
         """End Envoy. Call it after :meth:`run` has ended."""

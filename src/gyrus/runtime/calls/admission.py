@@ -12,6 +12,7 @@ from gyrus.contract.replica import REQUEUE_HEADER, Limits, QueueLoad
 from gyrus.queueing.slots import SlotQueue
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.deadlines import Deadlines
+from gyrus.runtime.calls.steps import failure
 from gyrus.runtime.requeue import PacedRequeue, load_of
 from gyrus.runtime.server.answer import Answer, Head
 from gyrus.runtime.server.exchange import Exchange
@@ -145,7 +146,18 @@ class Admission:
 
     def answer(self, call: Call, answer: Answer | None) -> None:
         """Send the answer. None means that the client has left or that the answer was a stream."""
-        if answer is not None:
+        if answer is None:
+            return
+        try:
+            call.exchange.answer(answer)
+        except Exception as error:
+            self._answer_instead(call, failure(error, call.request.id, "the answer of predict"))
+
+    def _answer_instead(self, call: Call, answer: Answer) -> None:
+        """Answer with a failure because the answer cannot be written, or disconnect if a stream has begun."""
+        if call.exchange.streaming:
+            call.exchange.cut()
+        else:
             call.exchange.answer(answer)
 
     def release(self, call: Call) -> None:
@@ -153,10 +165,19 @@ class Admission:
         self.queue.finish(call)
         self._depart(call)
 
+    def rescue(self, call: Call, answer: Answer) -> None:
+        """Answer a call whose runner has failed, and release its slot if it still has one."""
+        self.answer(call, answer)
+        if call in self.queue.started:
+            self.queue.finish(call)
+        self._depart(call)
+
     def answer_without_slot(self, call: Call, answer: Answer | None) -> None:
         """Answer a call whose slot its thread has passed on."""
-        self.answer(call, answer)
-        self._depart(call)
+        try:
+            self.answer(call, answer)
+        finally:
+            self._depart(call)
 
     def _depart(self, call: Call) -> None:
         self._deadlines.discard(call)
@@ -170,8 +191,10 @@ class Admission:
 
     def conclude(self, call: Call, answer: Answer | None) -> None:
         """Answer the call and release its slot."""
-        self.answer(call, answer)
-        self.release(call)
+        try:
+            self.answer(call, answer)
+        finally:
+            self.release(call)
 
     def count_batch(self) -> None:
         self._metrics.batches += 1

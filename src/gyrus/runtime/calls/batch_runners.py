@@ -43,7 +43,7 @@ class Batch:
                 given = arguments(self._handler, call, self._max_body)
             except RequestRefused as refused:
                 self.answers[call] = refused.answer(call.request.id)
-            except Exception as error:
+            except BaseException as error:
                 self.answers[call] = failure(error, call.request.id)
             else:
                 self.taking_part.append(call)
@@ -68,9 +68,11 @@ class Batch:
             self.answers[call] = self._encoded(call, result)
 
     def fail(self, error: BaseException) -> None:
-        ids = [call.request.id for call in self.taking_part]
-        for call, answer in zip(self.taking_part, batch_failure(error, ids), strict=True):
-            self.answers[call] = answer
+        """Answer all calls of the batch with the failure, except those whose payloads were refused."""
+        refused = self.answers.keys() - set(self.taking_part)
+        failing = [call for call in self.calls if call not in refused]
+        answers = batch_failure(error, [call.request.id for call in failing])
+        self.answers.update(zip(failing, answers, strict=True))
 
     def afterwards(self, names: Sequence[str]) -> dict[str, Any]:
         """Build the arguments of ``post_predict``."""
@@ -82,7 +84,7 @@ class Batch:
             answer = encode(result)
             if isinstance(answer, Streaming):
                 raise BadAnswer("a batch cannot be answered with streams; return one value for each request")
-        except BadAnswer as error:
+        except BaseException as error:  # BadAnswer, or an error of the value's own methods
             return failure(error, call.request.id)
         return answer
 
@@ -164,6 +166,8 @@ def answer_batch(admission: Admission, batch: Batch) -> None:
 
 def release_batch(admission: Admission, batch: Batch, done: Done) -> None:
     admission.count_batch()
-    for call in batch.calls:
-        admission.conclude(call, batch.answers.get(call))
-    done()
+    try:
+        for call in batch.calls:
+            admission.conclude(call, batch.answers.get(call))
+    finally:
+        done()

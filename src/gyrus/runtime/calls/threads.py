@@ -13,6 +13,10 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from gyrus.contract.system_limits import OUT_OF_PROCESSES
+from gyrus.runtime.handler.failure import user_traceback
+from gyrus.runtime.telemetry.runtime_log import runtime_log
+
 
 class Ending(NamedTuple):
     """The end of a piece of work."""
@@ -25,7 +29,7 @@ class Ending(NamedTuple):
 
 
 Work = Callable[[Any], Ending]
-"""A piece of work; it must not raise."""
+"""A piece of work. It must not raise, since nothing then releases what its item holds."""
 
 
 class Threads:
@@ -48,6 +52,7 @@ class Threads:
         self._running = 0  # updated on the loop only
         self._outbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._notifying = False
+        self._refused_at = -1
 
     @property
     def dead(self) -> int:
@@ -91,12 +96,42 @@ class Threads:
     def _grow(self) -> None:
         if self._most is not None and len(self._threads) >= self._most:
             return  # a thread that has passed on its last slot is about to be free
+        try:
+            self.start_one()
+        except RuntimeError as error:  # no process or thread can be started: the work waits for a thread
+            self._log_refusal(error)
+
+    def start_one(self) -> None:
+        """Start a thread. Raises RuntimeError if the system has no more."""
         name = f"{self._name}-{len(self._threads)}"
         thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
+
+    def _log_refusal(self, error: RuntimeError) -> None:
+        """Log that no thread can be started, once for each size of the pool."""
+        if self._refused_at != len(self._threads):
+            self._refused_at = len(self._threads)
+            runtime_log.error(
+                f"only {len(self._threads)} of the handler's threads could be started ({error}): "
+                f"{OUT_OF_PROCESSES}; requests wait for a thread meanwhile"
+            )
 
     def _run(self) -> None:
+        """Work until the end of the pool. No exception ends the thread."""
+        while True:
+            try:
+                self._work()
+                return
+            except BaseException as error:  # of a piece of work, or one that was set for this thread
+                self.post(self._fault, error)
+
+    def _fault(self, error: BaseException) -> None:
+        """Report a thread that was interrupted, and count it as free."""
+        self._running -= 1
+        runtime_log.error(f"a thread of the handler was interrupted by {type(error).__name__}")
+
+    def _work(self) -> None:
         take, post, ended = self._inbox.get, self.post, self._ended
         while (given := take()) is not None:
             work, item = given
@@ -119,4 +154,7 @@ class Threads:
         outbox = self._outbox
         while outbox:
             callback, arguments = outbox.popleft()
-            callback(*arguments)
+            try:
+                callback(*arguments)
+            except Exception as error:  # the callbacks behind it belong to other calls
+                runtime_log.error("\n".join(("the end of a call failed", *user_traceback(error))))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from gyrus.contract.replica import ReplicaConfig
+from gyrus.contract.replica import Reason, ReplicaConfig
+from gyrus.contract.system_limits import OUT_OF_PROCESSES
 from gyrus.runtime.calls.admission import Admission, Scheduler
 from gyrus.runtime.calls.async_runner import AsyncRunner
 from gyrus.runtime.calls.batch_runners import AsyncBatchRunner, ThreadBatchRunner
@@ -14,18 +15,31 @@ from gyrus.runtime.calls.shared_slots import SharedSlotQueue
 from gyrus.runtime.calls.single import SingleScheduler
 from gyrus.runtime.calls.thread_runner import ThreadRunner
 from gyrus.runtime.calls.threads import Threads
+from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
 
 
 def wire(handler: LoadedHandler, config: ReplicaConfig, counted: Metrics) -> tuple[Admission, Threads]:
+    """Build the parts. Raises LoadFailed if no thread can be started."""
     limits = config.limits
-    threads = Threads(asyncio.get_running_loop(), most=limits.max_concurrency)
+    threads = _threads(limits.max_concurrency)
     shared: SharedSlotQueue[Call] = SharedSlotQueue(limits.max_concurrency, limits.max_queue_length)
     admission = Admission(shared, limits, counted, BacklogSignal(config.backlog_socket, config.api))
     admission.open(_scheduler(handler, config, shared, admission, threads))
     return admission, threads
+
+
+def _threads(most: int | None) -> Threads:
+    """Return threads of which one runs: if no other can be started later, calls wait for that one."""
+    threads = Threads(asyncio.get_running_loop(), most=most)
+    try:
+        threads.start_one()
+    except RuntimeError as error:
+        message = f"no thread can be started for the handler ({error}): {OUT_OF_PROCESSES}"
+        raise LoadFailed(Reason.EXITED, message) from error
+    return threads
 
 
 def _scheduler(

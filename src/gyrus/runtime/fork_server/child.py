@@ -16,6 +16,7 @@ from gyrus.runtime.fork_server import proctitle
 from gyrus.runtime.fork_server.forks import Forks
 from gyrus.runtime.fork_server.loading import SIGNALS, Loaded
 from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.identity import prove_identity
 from gyrus.runtime.supervisor.loop import Supervisor
 
 
@@ -88,4 +89,7 @@ def _run(config: ReplicaConfig, path: str, loaded: Loaded) -> None:
     os.dup2(errors, 2)
     os.close(errors)
     kernel.adopt_orphans()
-    Supervisor(config, path, Forks(config, loaded)).run()
+    if prove_identity(path):
+        Supervisor(config, path, Forks(config, loaded)).run()
+    else:
+        print(f"another supervisor already runs with {path}", file=sys.__stderr__, flush=True)

@@ -20,6 +20,7 @@ from gyrus.runtime.handler.loading import enter_project, find_class, import_file
 from gyrus.runtime.handler.main_module import stand_in
 from gyrus.runtime.telemetry.control import PlainText, SwitchableControl
 from gyrus.runtime.telemetry.output import capture
+from gyrus.runtime.telemetry.runtime_log import runtime_log
 from gyrus.runtime.worker import loop_factory
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
@@ -52,6 +53,7 @@ def load(config: ReplicaConfig, preload: Preload) -> Loaded:
     _import_what_comes_late()
     relay = SwitchableControl(PlainText(sys.stderr))
     capture(relay)
+    runtime_log.connect(relay)
     stand_in()
     enter_project(config.project)
     maker, restraint = _maker(config.handler, preload, relay)

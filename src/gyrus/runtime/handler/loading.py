@@ -19,6 +19,7 @@ from gyrus.runtime.handler.main_module import refer_to, remedy_of
 from gyrus.runtime.handler.signature import INIT, is_variadic, signature_of
 
 CLASS = "Handler"
+_NEEDS_SETUP = "start tasks in async def setup(self), which runs on the event loop before the first request"
 
 
 def enter_project(folder: str) -> None:
@@ -44,7 +45,7 @@ def load(config: HandlerConfig) -> LoadedHandler:
 def make(found: type[Any], config: HandlerConfig) -> LoadedHandler:
     """Construct the handler from its class and its configuration. Raises LoadFailed."""
     instance = construct(found, config.config)
-    return handler_of(instance, batched=config.batch_max_size > 1)
+    return handler_of(instance, batched=config.batch_max_size > 1, config=config.config)
 
 
 def import_file(path: str) -> ModuleType:
@@ -110,7 +111,12 @@ def construct(found: type[Any], config: dict[str, Any]) -> Any:
         raise
     except BaseException as error:
         remedy = remedy_of(error, f"{found.__module__.replace('.', '/')}.py")
+        remedy = remedy or (_NEEDS_SETUP if _needs_running_loop(error) else "")
         raise failed(Reason.INIT, f"{found.__name__}.__init__ failed", error, remedy) from error
+
+
+def _needs_running_loop(error: BaseException) -> bool:
+    return type(error) is RuntimeError and "no running event loop" in str(error)
 
 
 def _init_wants_config(found: type[Any]) -> bool:

@@ -17,6 +17,9 @@ from gyrus.runtime.server.answer import Answer
 
 MIB = 1024 * 1024
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Encoder of documents. It is kept, because a handler may replace the functions of :mod:`json`."""
+
 
 @dataclass(eq=False)
 class RequestRefused(Exception):
@@ -75,5 +78,5 @@ def problem_answer(
         "instance": f"urn:gyrus:request:{request_id.decode('latin-1')}",
         **(more or {}),
     }
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    body = _encode(document).encode(errors="replace")
     return Answer(kind.status, MEDIA_TYPE, body, tuple((headers or {}).items()))

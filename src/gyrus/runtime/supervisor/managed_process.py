@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.system_limits import explain
 from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe, StartChild, start
 from gyrus.runtime.supervisor.connections import listening_addresses
 from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 from gyrus.runtime.supervisor.port import Port, pick_port
+from gyrus.runtime.supervisor.port_owner import PortOwner
 from gyrus.runtime.supervisor.probe import Probe
 from gyrus.runtime.supervisor.process_state import Failure, ProcessState
 from gyrus.runtime.supervisor.processtable import family
@@ -58,6 +60,8 @@ class ManagedProcess:
         self._kept_port = kept_port
         self._fork = fork
         self._port: Port | None = None
+        self._owner: PortOwner | None = None
+        """The check of the user's server: whether it is that which serves the port."""
         self._probe_at = 0.0
         self._search_at = 0.0
         self._elsewhere = ""
@@ -87,10 +91,11 @@ class ManagedProcess:
         except CannotStart as error:
             self._refused(error.verdict, now)
         except OSError as error:
-            self._refused(Failure(Reason.EXITED, f"it could not be started: {error}"), now)
+            self._refused(Failure(Reason.EXITED, f"it could not be started: {explain(error)}"), now)
         else:
             self.pipes = self.child.pipes
             self.state = self._started(self.child.pid, now)
+            self._owner = self._port_owner()
             self._probe_at, self._search_at, self._elsewhere = now, now + SEARCH, ""
             self.write_log("info", f"{self.role.name} started (pid {self.child.pid})")
 
@@ -108,6 +113,13 @@ class ManagedProcess:
         probed_at_once = self.role.serves and not self.role.announces
         started = self.state.started(pid, endpoint, now, listening=probed_at_once)
         return started if self.role.serves else started.runs(now)
+
+    def _port_owner(self) -> PortOwner | None:
+        """Return the check of the port. gyrus' own programs report only once they listen themselves."""
+        endpoint = self.state.endpoint
+        if endpoint is None or self.role.announces or endpoint.startswith("unix:"):
+            return None
+        return PortOwner(endpoint, os.getpid())
 
     def kill(self, now: float) -> None:
         if self.child:
@@ -131,11 +143,19 @@ class ManagedProcess:
         if self.probe is None or not self.probe.done:
             return
         fault = self._explained(self.probe.fault, now)
+        if fault is None and self._owner and (fault := self._owner.fault()):
+            self._port_taken(fault, now)
         self.probe = None
         before, self.state = self.state, self.state.probed(fault, now)
         if self.state.phase is not before.phase:
             self._probe_at = now + STEADY
             self._log_phase()
+
+    def _port_taken(self, fault: str, now: float) -> None:
+        """End a process that cannot get its port any more, so that its next start has another one."""
+        if self.state.phase is Phase.STARTING:
+            message = f"{fault}: it took the port first"
+            self.state = self.state.must_end(Failure(Reason.NOT_LISTENING, message), now)
 
     def _explained(self, fault: str | None, now: float) -> str | None:
         """Add to a fault that the user's server listens on other addresses, if it does."""

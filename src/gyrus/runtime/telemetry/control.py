@@ -20,6 +20,10 @@ LONGEST_MESSAGE = 256 * 1024
 """Characters of one message, at most; the supervisor limits the length of its lines too."""
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+"""Encoder of messages. It is kept, because a handler may replace the functions of :mod:`json`."""
+
+
 class Control(Protocol):
     """The receiver of status and log lines. Thread-safe."""
 
@@ -68,7 +72,7 @@ class ControlPipe:
         )
 
     def _write(self, record: dict[str, Any]) -> None:
-        data = memoryview(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        data = memoryview(_encode(record).encode() + b"\n")
         with self._lock:
             while data:
                 try:
