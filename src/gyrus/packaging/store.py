@@ -24,6 +24,8 @@ _UNFINISHED = ".unfinished-"
 class PackageStore:
     """A store with two folders: archives as ``<digest>.tar``, and their files in ``<digest>/``.
 
+    The locks of a package's dependencies are beside its archive, and are removed with it.
+
     Everything under its final name is complete. Several archives may be uploaded and unpacked at the same
     time.
     """
@@ -78,11 +80,16 @@ class PackageStore:
                 await asyncio.to_thread(self._unpack, digest, folder)
         return folder
 
+    def locks(self, digest: str) -> Path:
+        """Return the folder of the locks of a package's dependencies. It may not exist yet."""
+        return self._packages / f"{digest}.locks"
+
     async def forget(self, digests: Iterable[str]) -> None:
         """Remove these archives and their files, which no replica may need. Idempotent."""
         for digest in filter(_DIGEST.fullmatch, digests):
             await asyncio.to_thread(_remove, self._archive(digest))
             await asyncio.to_thread(_remove, self._projects / digest)
+            await asyncio.to_thread(_remove, self.locks(digest))
             self._unpacking.pop(digest, None)
 
     def _archive(self, digest: str) -> Path:

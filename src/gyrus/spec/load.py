@@ -9,6 +9,7 @@ from typing import Any
 
 from gyrus.spec import faults
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.declarations import unread_declarations
 from gyrus.spec.diagnosis import validate
 from gyrus.spec.document import Value, fields_of, read
 from gyrus.spec.faults import Contradiction, NoSpecification, SpecError, SpecFault, dotted
@@ -43,6 +44,8 @@ def load(path: Path, *, files: bool = True) -> SpecFile:
         for missing in missing_files(entry.data, file.parent):
             draft.blame(entry, missing)
         draft.faults += handler_faults(entry.data, file.parent)
+    if files and not all(map(_names_requirements, draft.entries)):
+        draft.faults += unread_declarations(file.parent)
     return SpecFile(file, file.parent, draft.finish())
 
 
@@ -155,6 +158,11 @@ def _as_written(item: Value) -> Any:
 def _text_of(value: Value) -> Any:
     is_number = isinstance(value.data, (int, float)) and not isinstance(value.data, bool)
     return value.source if is_number else value.data
+
+
+def _names_requirements(entry: _Entry) -> bool:
+    fields = fields_of(entry.data)
+    return any(fields_of(fields.get(source)).get("requirements") for source in ("handler", "process"))
 
 
 def _twins(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, Contradiction]]:
