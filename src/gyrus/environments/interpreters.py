@@ -17,7 +17,7 @@ from gyrus.environments.uv import find_uv
 
 OLDEST: Version = (3, 11)
 """The oldest version on which gyrus's runtime works."""
-NEWEST_KNOWN = 40
+NEWEST_KNOWN = 100
 """A minor version of Python 3 above all that exist."""
 LONGEST_SEARCH = 60.0
 """Seconds."""

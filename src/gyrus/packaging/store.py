@@ -126,7 +126,10 @@ class _Upload:
     def write(self, chunk: bytes) -> None:
         self.size += len(chunk)
         if self.size > self._limit:
-            raise PackageTooLarge(f"The package is larger than the allowed {readable(self._limit)}.")
+            remedy = "leave files out with a .gyrusignore, or raise the limit: gyrus up --max-package SIZE"
+            raise PackageTooLarge(
+                f"The package is larger than the allowed {readable(self._limit)}; {remedy}."
+            )
         self._hash.update(chunk)
         self._file.write(chunk)
 
@@ -137,7 +140,7 @@ class _Upload:
                 f"The upload ({self.size} bytes) is not the package {digest}; send it again."
             )
         self._file.flush()
-        unpacking.check(self._path)
+        unpacking.check(self._path, self._path.parent)
         # First on disk, then renamed: a power failure leaves no truncated archive under its final name.
         os.fsync(self._file.fileno())
         self._path.replace(archive)
