@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from gyrus.contract.home import Home
+from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.packaging.errors import IGNORE_FILE, FolderRefused, FolderTooLarge, reporting_full_storage
 from gyrus.packaging.selection import ArchiveEntry, select
 
-LARGEST = 2**30
-"""Bytes of an archive."""
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 2**20
 
@@ -42,7 +41,7 @@ def pack(
     *,
     needed: Iterable[str] = (),
     left_out: Collection[Path] | None = None,
-    limit: int = LARGEST,
+    limit: int = LARGEST_PACKAGE,
 ) -> Archive:
     """Write the archive of ``folder`` to ``into``.
 

@@ -12,8 +12,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterable, Iterable
 from pathlib import Path
 
+from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.packaging import unpacking
-from gyrus.packaging.archive import LARGEST, readable
+from gyrus.packaging.archive import readable
 from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPackage, reporting_full_storage
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -30,7 +31,7 @@ class PackageStore:
     time.
     """
 
-    def __init__(self, packages: Path, projects: Path, *, limit: int = LARGEST) -> None:
+    def __init__(self, packages: Path, projects: Path, *, limit: int = LARGEST_PACKAGE) -> None:
         self._packages = packages
         self._projects = projects
         self._limit = limit

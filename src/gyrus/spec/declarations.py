@@ -1,4 +1,4 @@
-"""Dependencies that a project declares where gyrus does not read them: refused, never ignored. Runs no code."""
+"""Dependencies that a project declares where gyrus does not read them: a fault. Runs no code."""
 
 from __future__ import annotations
 

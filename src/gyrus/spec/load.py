@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gyrus.contract.visible import escaped
 from gyrus.spec import faults
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.characters import unsuitable_texts
 from gyrus.spec.declarations import unread_declarations
 from gyrus.spec.diagnosis import validate
 from gyrus.spec.document import Value, fields_of, read
@@ -62,7 +64,10 @@ def check(apis: Sequence[Any], name: str) -> tuple[ApiSpec, ...]:
 
     Raises SpecError, whose faults have no marks.
     """
-    entries = [_Entry(index, data, None, validate(data)) for index, data in enumerate(apis)]
+    entries = [
+        _Entry(index, data, None, list(unsuitable_texts(data)) or validate(data))
+        for index, data in enumerate(apis)
+    ]
     draft = _Draft(name, entries, [])
     draft.settle()
     return draft.finish()
@@ -76,6 +81,7 @@ class _Entry:
     data: Any
     written: Value | None
     outcome: ApiSpec | list[Contradiction]
+    doubts: tuple[Contradiction, ...] = ()
 
     @property
     def name(self) -> str | None:
@@ -104,6 +110,8 @@ class _Draft:
     def settle(self) -> None:
         """Collect the faults of each API, and those of the APIs compared with each other."""
         for entry in self.entries:
+            for doubt in entry.doubts:
+                self.blame(entry, doubt)
             if isinstance(entry.outcome, list):
                 for fault in entry.outcome:
                     self.blame(entry, fault)
@@ -112,7 +120,8 @@ class _Draft:
 
     def blame(self, entry: _Entry, fault: Contradiction) -> None:
         mark = entry.written.mark_of(fault.path, key=fault.at_key) if entry.written else None
-        file = self.file if entry.written else f"{self.file}: {entry.name or f'[{entry.index}]'}"
+        name = escaped(entry.name or f"[{entry.index}]")
+        file = self.file if entry.written else f"{self.file}: {name}"
         field = dotted(fault.path)
         self.faults.append(
             SpecFault(file=file, mark=mark, field=field, message=fault.message, remedy=fault.remedy)
@@ -138,7 +147,25 @@ def _items(root: Value, file: str) -> list[Value]:
 
 def _entry(index: int, item: Value) -> _Entry:
     data = _as_written(item)
-    return _Entry(index, data, item, validate(data, item))
+    doubts = tuple(_doubts(item, ()))
+    outcome = list(unsuitable_texts(data)) or validate(data, item)
+    if isinstance(outcome, list):
+        outcome = [fault for fault in outcome if all(fault.path != doubt.path for doubt in doubts)]
+    return _Entry(index, data, item, outcome, doubts)
+
+
+def _doubts(value: Value, path: faults.Path) -> Iterator[Contradiction]:
+    """Yield the scalars that not all versions of YAML read alike, where that matters.
+
+    Texts are taken as they are written. Fields that are booleans may be written as yes, no, on or off.
+    """
+    if path[:1] == ("env",) or path[:2] == ("process", "command"):
+        return
+    if value.doubt and ("config" in path or not isinstance(value.data, bool)):
+        message, remedy = value.doubt
+        yield Contradiction(path=path, message=message, remedy=remedy)
+    for key, child in value.children.items():
+        yield from _doubts(child, (*path, key))
 
 
 def _as_written(item: Value) -> Any:

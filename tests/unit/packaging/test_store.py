@@ -288,7 +288,7 @@ LEAVING = {
 async def test_links_that_leave_by_way_of_others_are_refused(case: str, store: PackageStore, tmp_path: Path):
     archive = tar_of(*LEAVING[case])
     with pytest.raises(
-        BrokenArchive, match="is a link (that leaves the folder through another link|to .* leaves)"
+        BrokenArchive, match=r"is a link (that leaves the folder through another link|to .* leaves)"
     ):
         await store.add(digest_of(archive), chunks(archive))
     assert kept(tmp_path) == []
