@@ -1,8 +1,13 @@
 """Text for people, with everything visible that would act on a terminal or mislead the reader."""
 
+import json
 import re
 import unicodedata
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import Any, TypeVar, cast
 
+T = TypeVar("T")
 _NAMES = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _HIDDEN = {
     *(chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))),  # control characters: C0, DEL and C1
@@ -26,6 +31,31 @@ def escaped(text: str) -> str:
 def escaped_lines(text: str) -> str:
     """Return the text with its lines and tabs as they are, and all else escaped."""
     return _SPECIAL_IN_LINES.sub(_escape, text)
+
+
+def escaped_json(document: str) -> str:
+    """Return the same JSON document with escapes in place of special characters, which only texts have."""
+    return _SPECIAL_IN_LINES.sub(lambda match: json.dumps(match[0])[1:-1], document)
+
+
+def shown(value: T) -> T:
+    """Return a copy of data whose texts are escaped, lines kept: of dataclasses, mappings and sequences."""
+    return cast(T, _shown(value))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        return escaped_lines(value)
+    if isinstance(value, dict):
+        return {_shown(key): _shown(item) for key, item in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, (list, tuple)):
+        items = [_shown(item) for item in cast("list[Any]", value)]
+        return items if isinstance(value, list) else tuple(items)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _shown(getattr(value, f.name)) for f in fields(value) if f.init})
+    return value
 
 
 def unsuitable(text: str) -> str | None:

@@ -15,11 +15,18 @@ from gyrus.spec.declarations import unread_declarations
 from gyrus.spec.diagnosis import validate
 from gyrus.spec.document import Value, fields_of, read
 from gyrus.spec.faults import Contradiction, NoSpecification, SpecError, SpecFault, dotted
+from gyrus.spec.plain_file import NotPlain, read_plain_file
 from gyrus.spec.project import handler_faults, missing_files, nearest_file
 
 FILE = "gyrus.yaml"
 LARGEST = 2**20
 """The most bytes of a specification's file."""
+OTHER_FILES = {
+    ".py": "a Python file", ".ipynb": "a notebook", ".toml": "a TOML file", ".txt": "a text file",
+    ".md": "a Markdown file", ".sh": "a shell script", ".tar": "an archive", ".zip": "an archive",
+    ".whl": "an archive", ".pkl": "a model", ".pt": "a model", ".onnx": "a model", ".safetensors": "a model",
+}  # fmt: skip
+"""Files that users name by mistake, by their suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ def load(path: Path, *, files: bool = True) -> SpecFile:
     Raises SpecError, and NoSpecification if there is no such file.
     """
     file = path / FILE if path.is_dir() else path
+    _check_suffix(file)
     draft = _Draft.of(_text(file), str(file))
     for entry in draft.entries if files else ():
         for missing in missing_files(entry.data, file.parent):
@@ -214,17 +222,18 @@ def _twins(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, Contradiction]]:
 
 def _text(file: Path) -> str:
     try:
-        content = file.read_bytes()
+        content = read_plain_file(file, LARGEST)
     except FileNotFoundError as error:
         raise _missing(file) from error
+    except NotPlain as error:
+        raise _whole_file(
+            file, f"{error}, and a specification is a file", "write the YAML to a file"
+        ) from error
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        raise SpecError([SpecFault(file=str(file), mark=None, field="", message=message)]) from error
+        raise _whole_file(file, f"cannot be read: {error.strerror}", "") from error
     if len(content) > LARGEST:
-        message = f"has {len(content):,} bytes, and a specification at most {LARGEST:,}"
-        raise SpecError(
-            [SpecFault(file=str(file), mark=None, field="", message=message, remedy="is it the right file?")]
-        )
+        message = f"has more than {LARGEST:,} bytes, the most of a specification"
+        raise _whole_file(file, message, "is it the right file?")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -234,6 +243,22 @@ def _text(file: Path) -> str:
         raise SpecError(
             [SpecFault(file=str(file), mark=mark, field="", message=message, remedy=remedy)]
         ) from error
+
+
+def _check_suffix(file: Path) -> None:
+    """Refuse a file that is certainly no YAML, before its text is read as some. Raises SpecError."""
+    kind = OTHER_FILES.get(file.suffix)
+    if kind is None or not file.is_file():
+        return
+    beside = file.parent / FILE
+    remedy = f"write one with: gyrus init {file.parent}"
+    if beside.is_file():
+        remedy = f'did you mean "{beside}"?'
+    raise _whole_file(file, f"is {kind}, and a specification is a YAML file", remedy)
+
+
+def _whole_file(file: Path, message: str, remedy: str) -> SpecError:
+    return SpecError([SpecFault(file=str(file), mark=None, field="", message=message, remedy=remedy)])
 
 
 def _missing(file: Path) -> NoSpecification:
