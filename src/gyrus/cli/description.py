@@ -227,9 +227,8 @@ def _events(events: tuple[EventView, ...]) -> str:
 
 def events_table(events: Iterable[EventView]) -> str:
     """Return a table in the order of first occurrences, so that a repeated event keeps its place."""
-    ordered = sorted(
-        shown(list(events)), key=_began
-    )  # stable: events of one moment stay in the order of their ids
+    # The sort is stable: events of one moment stay in the order of their ids.
+    ordered = sorted(shown(list(events)), key=_began)
     return table(EVENT_HEADERS, [_event_row(event) for event in ordered])
 
 

@@ -15,6 +15,8 @@ def main() -> int:
         sys.stdout.flush()
     except streams.OutputLost as lost:
         return streams.report_lost(lost)
+    finally:
+        streams.settle()
     return code
 
 

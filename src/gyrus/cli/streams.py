@@ -79,6 +79,14 @@ def report_lost(lost: OutputLost) -> int:
     return 1
 
 
+def settle() -> None:
+    """Drop what stderr does not take, so that the interpreter does not fail at its exit."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 -- for the rest of the process
+
+
 def _text_stream(raw: _Stdout, encoding: str) -> io.TextIOWrapper:
     buffered = io.BufferedWriter(raw)
     return io.TextIOWrapper(buffered, encoding, errors="replace", line_buffering=raw.isatty())

@@ -51,3 +51,11 @@ def test_repetitions_are_counted_in_a_line() -> None:
     line = click.unstyle(event_line(event(3, 5, 10)))
     assert line.endswith(" Killed ×3 Killed by a signal")
     assert click.unstyle(event_line(event(1, 5, None))).endswith(" Killed Killed by a signal")
+
+
+def test_the_values_of_variables_are_masked() -> None:
+    with_env = replace(description(), spec={"name": "iris", "env": {"TOKEN": "secret"}})
+    text = described(masked(with_env))
+    assert "TOKEN" in text
+    assert "secret" not in text
+    assert "secret" in described(with_env)
