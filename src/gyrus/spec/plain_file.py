@@ -16,7 +16,7 @@ _KINDS = (
 
 
 class NotPlain(ValueError):
-    """Something else than a file. The text ends a sentence that begins with the name: ``is a pipe``."""
+    """A path that names no plain file. The text ends a sentence that begins with the name: ``is a pipe``."""
 
 
 def read_plain_file(path: Path, most: int | None = None) -> bytes:
