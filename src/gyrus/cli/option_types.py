@@ -83,6 +83,13 @@ def _share(text: str) -> float:
     return value
 
 
+def _size(text: str) -> int:
+    from gyrus.spec.quantities import parse_memory
+
+    return parse_memory(text)
+
+
+SIZE = ParsedType("size", _size)
 SERVICE = ParsedType("time", _service)
 SPREAD = ParsedType("time", _spread)
 POLICY = ParsedType("policy", _policy)

@@ -19,7 +19,7 @@ from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.home import Home
-from gyrus.contract.operator import OperatorInfo
+from gyrus.contract.operator import LARGEST_PACKAGE, OperatorInfo
 from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
@@ -63,6 +63,8 @@ class OperatorSettings:
     gateway_port: int
     overcommit: bool = False
     """True to ignore the CPU and memory that replicas request."""
+    max_package: int = LARGEST_PACKAGE
+    """The most bytes of a package."""
 
 
 class StopRequest:
@@ -145,7 +147,7 @@ def _listen(settings: OperatorSettings) -> socket.socket:
 
 def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Operator:
     home, clock, board = settings.home, SystemClock(), Board()
-    packages = PackageStore(home.packages, home.projects)
+    packages = PackageStore(home.packages, home.projects, limit=settings.max_package)
     packages.clean_up()
     backend = LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit))
     events = EventRecorder(store, board, clock)
@@ -178,6 +180,7 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
 
 def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
     return OperatorInfo(
+        max_package=settings.max_package,
         version=__version__,
         gateway=f"http://{LOOPBACK}:{settings.gateway_port}",
         gateway_state=board.gateway,

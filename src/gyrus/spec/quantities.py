@@ -24,6 +24,7 @@ _CORES = re.compile(r"(\d{1,9})m|(\d{1,6}(?:\.\d{1,9})?)", re.ASCII)
 _SHARE = re.compile(r"(100|\d{1,2})%", re.ASCII)
 
 LEAST_MEMORY = 2**20
+LARGEST_BODY = 16 * 2**30
 MOST_MEMORY = 2**50
 MOST_CORES = 1024
 
@@ -60,6 +61,14 @@ def parse_memory(value: Any) -> int:
     size = value if isinstance(value, int) and not isinstance(value, bool) else _parse_size(value)
     if not LEAST_MEMORY <= size <= MOST_MEMORY:
         raise ValueError("is out of range: 1Mi to 1Pi; write for example 512Mi or 1Gi")
+    return size
+
+
+def parse_body_size(value: Any) -> int:
+    """Parse the size of a request's body, written as memory is."""
+    size = value if isinstance(value, int) and not isinstance(value, bool) else _parse_size(value)
+    if not 1 <= size <= LARGEST_BODY:
+        raise ValueError("is out of range: 1 byte to 16Gi; write for example 32Mi")
     return size
 
 
@@ -162,6 +171,12 @@ Memory = Annotated[
     BeforeValidator(parse_memory),
     PlainSerializer(format_memory, return_type=str | int, when_used="json"),
     _schema(["string", "integer"], _MEMORY.pattern, "512Mi", "1Gi"),
+]
+BodySize = Annotated[
+    int,
+    BeforeValidator(parse_body_size),
+    PlainSerializer(format_memory, return_type=str | int, when_used="json"),
+    _schema(["string", "integer"], _MEMORY.pattern, "512Ki", "32Mi"),
 ]
 Cores = Annotated[
     float,

@@ -48,6 +48,8 @@ class Serving:
     """Processes of one replica. They divide its slots and its queue."""
     hold: timedelta
     """The longest time that a request is held while there is no replica."""
+    max_body: int = 32 * 2**20
+    """The most bytes of a request's body."""
 
 
 class ReplicatedSpec(ApiSpec):

@@ -121,6 +121,8 @@ class Route:
     timeout: float
     """Seconds until the answer must start."""
     idempotent: bool = False
+    max_body: int = 32 * 2**20
+    """The most bytes of a request's body."""
     pools: tuple[Pool, ...] = field(init=False, repr=False, compare=False)
     routed: tuple[WeightedPool, ...] = field(init=False, repr=False, compare=False)
     """The shares that receive new requests."""

@@ -12,11 +12,18 @@ from pydantic import Field, ValidationError
 from gyrus.spec.api import Autoscaling, Compute, Handler
 from gyrus.spec.load import loads
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.scalars import Loader
 from strategies.specs import api_specs
 
 
 def handler_api(**fields: Any) -> RealtimeSpec:
     return RealtimeSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}} | fields)
+
+
+class Dumper(yaml.SafeDumper):
+    """A writer that quotes the texts that would be numbers or doubtful in YAML 1.2."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 @given(spec=api_specs())
@@ -29,7 +36,7 @@ def test_what_is_dumped_can_be_read_again(spec: RealtimeSpec):
 
 @given(spec=api_specs())
 def test_what_is_written_as_yaml_can_be_read_again(spec: RealtimeSpec):
-    text = yaml.safe_dump([spec.model_dump(mode="json", exclude_unset=True)])
+    text = yaml.dump([spec.model_dump(mode="json", exclude_unset=True)], Dumper=Dumper)
     assert loads(text, "gyrus.yaml") == (spec,)
 
 

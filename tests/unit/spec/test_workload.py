@@ -59,3 +59,11 @@ def test_processes_share_slots_and_queue(processes: int, more: int, queue: int) 
     assert limits.max_concurrency
     assert limits.max_concurrency * processes <= slots
     assert queue <= limits.max_queue_length * processes < queue + processes
+
+
+def test_the_largest_body_is_a_limit_of_the_replica_and_of_the_route() -> None:
+    spec = RealtimeSpec.model_validate({"name": "a", "handler": {"path": "handler.py"}, "max_body": "64Ki"})
+    assert spec.workload(None).limits.max_body == spec.serving.max_body == 64 * 1024
+    usual = RealtimeSpec.model_validate({"name": "a", "handler": {"path": "handler.py"}})
+    assert usual.workload(None).limits.max_body == 32 * 2**20
+    assert "max_body" not in usual.model_dump(exclude_defaults=True)

@@ -118,6 +118,12 @@ def _below(route: Route, settings: GatewaySettings) -> Iterable[Json]:
     yield from forward({"prefix": route.path + "/"}, route, settings)
 
 
+def _too_large(match: Json, route: Route) -> Json:
+    """Build the route that refuses a body whose declared length is too large, before it is sent."""
+    length = {"name": "content-length", "range_match": {"start": route.max_body + 1, "end": 2**63 - 1}}
+    return {"match": {**match, "headers": [length]}, "direct_response": {"status": 413}}
+
+
 def _hidden(match: Json) -> Json:
     return {"match": match, "direct_response": {"status": 404}}
 
@@ -143,6 +149,7 @@ def forward(
         "name": route.api,
         "request_headers_to_add": [header(API_HEADER, route.api), header(ARRIVED_HEADER, ARRIVAL)],
     }
+    yield _too_large(match, route)
     # The first match wins: methods that are not safe to repeat take the first route, the others the second.
     if not route.idempotent:
         unsafe = [_method_is_not(method) for method in SAFE_METHODS]
