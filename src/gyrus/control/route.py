@@ -28,6 +28,7 @@ def route(situation: Situation[ServingSpec], retiring: frozenset[str]) -> Route:
         shares=_shares(pools, situation.api.target.number),
         timeout=spec.serving.timeout.total_seconds(),
         idempotent=spec.serving.idempotent,
+        cors=spec.serving.cors,
     )
 
 

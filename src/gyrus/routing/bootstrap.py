@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from gyrus.routing.resources import bodies, bodies_listener
 from gyrus.routing.resources.clusters import ads, circuit_breakers, http_options
+from gyrus.routing.resources.endpoints import UNIX
 from gyrus.routing.resources.kinds import Json, extension
-from gyrus.routing.settings import AdsAddress, TlsFiles, UnixAddress
+from gyrus.routing.resources.overload import overload_manager
+from gyrus.routing.settings import AdsAddress, GatewaySettings, TlsFiles, UnixAddress
 
 XDS_CLUSTER = "gyrus.xds"
 """The cluster of the operator. Its dot distinguishes it from pools, whose names have none."""
@@ -21,16 +25,43 @@ FEATURES = {
 _UPSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
-def bootstrap(node: str, admin: Path, ads_at: AdsAddress, tls: TlsFiles | None = None) -> Json:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvoyFiles:
+    """The paths of one Envoy's files."""
+
+    admin: Path
+    bodies: Path
+    """The socket of its listener for long bodies."""
+    pressure: Path
+    """The file with the share of its connections in use."""
+    access_log: Path | None = None
+
+
+def bootstrap(
+    node: str,
+    files: EnvoyFiles,
+    ads_at: AdsAddress,
+    settings: GatewaySettings,
+    tls: TlsFiles | None = None,
+) -> Json:
     """Build the bootstrap. It is the same for the same home: an Envoy with another bootstrap is replaced.
 
     ``tls``: the files that Envoy shows to the operator; required if ``ads_at`` has TLS.
     """
+    own = f"{UNIX}{files.bodies}"
+    access_log = str(files.access_log) if files.access_log else None
     return {
         "node": {"id": node, "cluster": "gyrus"},
-        "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
+        "admin": {
+            "address": {"pipe": {"path": str(files.admin), "mode": 0o600}},
+            "ignore_global_conn_limit": True,
+        },
         "dynamic_resources": {"ads_config": _ads(), "cds_config": ads(), "lds_config": ads()},
-        "static_resources": {"clusters": [_xds(ads_at, tls)]},
+        "static_resources": {
+            "clusters": [_xds(ads_at, tls), *bodies.clusters(settings, own)],
+            "listeners": [bodies_listener.listener(own, settings, access_log)],
+        },
+        "overload_manager": overload_manager(settings, files.pressure),
         "layered_runtime": {"layers": [{"name": "gyrus", "static_layer": FEATURES}]},
         # Saves the memory of statistics of clusters without requests.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},

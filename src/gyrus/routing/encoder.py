@@ -92,7 +92,7 @@ class Encoder:
 def match_of(route: Route) -> tuple[object, ...]:
     """Return the parts of a route that the route table depends on."""
     weights = tuple((share.pool.id, share.weight) for share in route.routed)
-    return (route.api, route.path, route.timeout, route.idempotent, speaks_http2(route), weights)
+    return (route.api, route.path, route.timeout, route.idempotent, route.cors, speaks_http2(route), weights)
 
 
 def speaks_http2(route: Route) -> bool:

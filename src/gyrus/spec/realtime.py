@@ -13,11 +13,11 @@ from gyrus.spec.api import (
     Autoscaling,
     Compute,
     Handler,
-    Networking,
     Process,
     UpdateStrategy,
 )
 from gyrus.spec.faults import Contradiction, nearest
+from gyrus.spec.networking import Networking
 from gyrus.spec.quantities import Duration, between
 from gyrus.spec.replicated import Scaling, Serving, ServingSpec
 from gyrus.spec.words import Text, Variable, check_endpoint
@@ -173,6 +173,7 @@ class RealtimeSpec(ServingSpec):
             longest_queue=self.max_queue_length,
             processes=self.processes,
             hold=self.hold,
+            cors=self.networking.cors,
         )
 
     @property
