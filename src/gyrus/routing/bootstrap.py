@@ -19,8 +19,11 @@ FEATURES = {
     # Requests that wait for a connection count as requests in flight. Otherwise a burst to replicas without
     # connections is divided by chance, and overfills the queue of one replica beside free places of another.
     "envoy.reloadable_features.least_request_lb_count_pending_requests": True,
+    # The expression for a hundred origins is larger than the default of 100. The gateway itself writes all
+    # expressions, from checked texts.
+    "re2.max_program_size.error_level": 100_000,
 }
-"""Features of Envoy that are off by default."""
+"""Values of Envoy's runtime that differ from the defaults."""
 
 _UPSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 

@@ -74,8 +74,8 @@ class LimitWatch:
         connections = load.connections
         if self._connections > since:
             return GatewayLimit(
-                f"The gateway closes new connections: its limit of {connections.most} connections is reached. "
-                "It ends idle ones early. Raise the limit of open files (ulimit -n) for a higher limit.",
+                f"The gateway closes new connections: its limit of {connections.most} is reached. It ends "
+                "idle ones early. For a higher limit, raise that of open files (ulimit -n).",
                 refusing=True,
             )
         if self._resets > since:
@@ -84,8 +84,8 @@ class LimitWatch:
         if self._bodies > since:
             longest = max(load.bodies.values(), key=lambda use: use.used / max(1, use.most))
             return GatewayLimit(
-                f"The gateway refuses further requests with long bodies: {longest.used} are under way, and it "
-                f"has memory for {longest.most} of their length.",
+                f"The gateway refuses further requests with long bodies: {longest.used} are under way, and "
+                f"its memory suffices for {longest.most} of their length.",
                 refusing=True,
             )
         if connections.used >= SCARCEST * connections.most:

@@ -242,7 +242,7 @@ class Board:
     gateway_message: str = ""
     """The reason why the gateway does not run, or the configuration that it refuses. Empty if it runs without
     fault. Written by routing."""
-    gateway_load: GatewayLoad = GatewayLoad()
+    gateway_load: GatewayLoad = field(default_factory=GatewayLoad)
     """The use of the gateway's own limits. Written by routing."""
     gateway_limit: GatewayLimit | None = None
     """The limit that the gateway has reached, or is about to reach. Written by routing."""

@@ -39,6 +39,6 @@ def matches(header: str, expression: str) -> Json:
     return {
         "single_predicate": {
             "input": extension(header, HEADER_INPUT, header_name=header),
-            "value_match": {"safe_regex": {"regex": expression}},
+            "value_match": {"safe_regex": {"google_re2": {}, "regex": expression}},
         }
     }

@@ -18,8 +18,8 @@ SERVER_NAME = "gyrus"
 HEADER_KIB = 64
 HEADER_FIELDS = 200
 BUFFER = 256 * 1024
-"""Bytes that Envoy reads ahead on a connection, and keeps for a client that does not read. The replica of a slow
-reader sees progress each time that half of it is empty."""
+"""Bytes that Envoy reads ahead on a connection, and keeps for a client that does not read. The replica of a
+slow reader sees progress each time that half of it is empty."""
 
 _FILTERS = "envoy.extensions.filters"
 MANAGER = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"
