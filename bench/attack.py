@@ -371,7 +371,7 @@ def raise_file_limit() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--url", help="the API of a running platform (default: a platform of its own)")
-    parser.add_argument("--body", default="{}", help="the JSON body of its requests")
+    parser.add_argument("--body", default='{"number": 1}', help="the JSON body of its requests")
     parser.add_argument("--home", type=Path, help="the running platform's home, to measure its memory")
     parser.add_argument("--operator-port", type=int, help="the operator's TCP port, if it has one")
     parser.add_argument("--seconds", type=float, default=120.0)

@@ -61,6 +61,8 @@ class OperatorSettings:
     gateway_port: int
     overcommit: bool = False
     """True to ignore the CPU and memory that replicas request."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
 
 
 class StopRequest:
@@ -165,13 +167,17 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         board=board,
         events=events,
         backend=backend,
-        gateway=LocalGateway(board, home, GatewaySettings(port=settings.gateway_port)),
+        gateway=LocalGateway(board, home, _gateway_settings(settings)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend.capacity_for),
         app=build_app(context),
     )
+
+
+def _gateway_settings(settings: OperatorSettings) -> GatewaySettings:
+    return GatewaySettings(port=settings.gateway_port, hosts=settings.hosts)
 
 
 def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
@@ -229,7 +235,9 @@ async def _announce(
     await started.wait()
     await _running(operator.board)
     settings = operator.settings
-    ready_notification.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
+    ready_notification.ready(
+        settings.operator_port, settings.gateway_port, overcommit=settings.overcommit, hosts=settings.hosts
+    )
     log.info("the operator serves on port %d", settings.operator_port)
 
 

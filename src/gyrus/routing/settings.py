@@ -141,7 +141,7 @@ class GatewaySettings:
     @property
     def heap(self) -> int:
         """Envoy's memory at which it resets the requests that take most of it."""
-        return 2 * self.bodies + 16 * 1024 * self.connections.most + 512 * MIB
+        return self.bodies + self.bodies // 4 + 16 * 1024 * self.connections.most + 256 * MIB
 
     @property
     def workers(self) -> int:

@@ -9,6 +9,7 @@ import click
 
 from gyrus.cli.capacity import OVERCOMMITTED
 from gyrus.cli.failures import CommandFailure
+from gyrus.cli.option_types import HOST
 from gyrus.cli.output import bold, print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 
@@ -34,6 +35,15 @@ PORT = click.IntRange(1, 65535)
     help="Start replicas even if their total CPU and memory exceed this machine's "
     "(default: off, or as last started).",
 )
+@click.option(
+    "--host",
+    "hosts",
+    type=HOST,
+    multiple=True,
+    metavar="NAME",
+    help="Answer requests to this host too, besides localhost; repeat it for several. '' removes all "
+    "(default: none, or as last started).",
+)
 @click.option("--foreground", is_flag=True, help="Stay in this terminal and log to it, until stopped.")
 @pass_session
 def command(
@@ -41,6 +51,7 @@ def command(
     gateway_port: int | None,
     operator_port: int | None,
     overcommit: bool | None,
+    hosts: tuple[str, ...],
     foreground: bool,
 ) -> None:
     """Start this machine's platform.
@@ -52,15 +63,17 @@ def command(
     local.check_system()
     operator = local.running(session.home)
     if operator is None:
-        settings = local.choose(session.home, gateway_port, operator_port, overcommit)
+        settings = local.choose(session.home, gateway_port, operator_port, overcommit, hosts)
         if foreground:
             _become_operator(session, settings)
         print_note("Starting the local platform")
         local.start(session.home, settings)
         _show(session, settings, "The local platform is up.")
         return
-    now = local.PlatformSettings(operator.gateway_port, operator.operator_port, operator.overcommit)
-    _check_same(now, local.altered(now, gateway_port, operator_port, overcommit))
+    now = local.PlatformSettings(
+        operator.gateway_port, operator.operator_port, operator.overcommit, operator.hosts
+    )
+    _check_same(now, local.altered(now, gateway_port, operator_port, overcommit, hosts))
     _show(session, now, "The local platform is up already.")
 
 
@@ -70,6 +83,10 @@ def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
     if (wanted.gateway, wanted.operator) != (now.gateway, now.operator):
         ports = f"gateway {now.gateway}, operator {now.operator}"
         raise CommandFailure(f"The local platform is up on other ports: {ports}.", remedy=remedy)
+    if wanted.hosts != now.hosts:
+        raise CommandFailure(
+            f"The local platform is up with other hosts: {', '.join(now.hosts) or 'none'}.", remedy=remedy
+        )
     if wanted != now:
         how = "with" if now.overcommit else "without"
         raise CommandFailure(f"The local platform is up {how} --overcommit.", remedy=remedy)
@@ -79,10 +96,12 @@ def _show(session: CliSession, settings: PlatformSettings, message: str) -> None
     gateway, operator = (f"http://127.0.0.1:{port}" for port in (settings.gateway, settings.operator))
     if session.json:
         addresses = {"gateway": gateway, "operator": operator, "home": str(session.home.root)}
-        print_json({**addresses, "overcommit": settings.overcommit})
+        print_json({**addresses, "overcommit": settings.overcommit, "hosts": settings.hosts})
         return
     print_result(message)
     print_result(f"  endpoints  {bold(gateway + '/<name>')}")
+    if settings.hosts:
+        print_result(f"  hosts      {', '.join(settings.hosts)}")
     print_result(f"  operator   {operator}")
     print_result(f"  home       {session.home.root}")
     if settings.overcommit:
