@@ -13,7 +13,7 @@ from gyrus.state.gateway_load import GatewayLimit, GatewayLoad, LimitUse
 STATISTICS = (
     r"/stats?filter=^(http\.gyrus\.downstream_cx_active"
     r"|listener\..*\.downstream_global_cx_overflow"
-    r"|cluster\.gyrus\.bodies\.[a-z]%2B\.upstream_rq_(active|pending_overflow)"
+    r"|cluster\.gyrus\.bodies\.[a-z]%2B\.upstream_rq_(active|active_overflow)"
     r"|overload\.envoy\.overload_actions\.reset_high_memory_stream\.count)$"
 )
 RECENT = 10.0
@@ -37,7 +37,7 @@ def load_of(text: str, settings: GatewaySettings) -> GatewayLoad:
         name: LimitUse(
             used=found.get(f"{cluster}.upstream_rq_active", 0),
             most=most,
-            refused=found.get(f"{cluster}.upstream_rq_pending_overflow", 0),
+            refused=found.get(f"{cluster}.upstream_rq_active_overflow", 0),
         )
         for name, (cluster, most) in tiers.items()
     }

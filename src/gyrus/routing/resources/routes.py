@@ -80,6 +80,8 @@ def table(settings: GatewaySettings, name: str = NAME) -> Json:
         "name": NAME,
         "domains": ["*"],
         "request_body_buffer_limit": settings.retry_body,
+        # Envoy adds the client's address, which is in x-forwarded-for too.
+        "request_headers_to_remove": ["x-envoy-external-address"],
         "response_headers_to_remove": [REQUEUE_HEADER],
         "matcher": {"matcher_list": {"matchers": guards}, "on_no_match": {"matcher": trees}},
     }

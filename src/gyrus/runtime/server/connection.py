@@ -166,6 +166,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refused: RequestRefused) -> None:
         """Answer a request that could not be read, and close: the bytes after it cannot be parsed."""
         self._refusal = refused
+        self._reader.drop_body()
         named = {name: value for name, value in self._reader.headers.items() if name == b"x-request-id"}
         request = Request(b"", b"/", named, keep_alive=False)
         self._current = exchange = Exchange(self, request)
