@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import multiprocessing
 import os
 import random
@@ -27,13 +28,17 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import psutil
 from table import render
 from whole import platform
+
+from gyrus.contract.home import Home
 
 MIB = 1024 * 1024
 RATE = 100
@@ -75,7 +80,6 @@ class Phase:
     gateway: int = 0
     """Largest resident memory, in bytes."""
     replica: int = 0
-    notes: str = ""
 
 
 # The client that must not notice
@@ -118,44 +122,49 @@ async def _timed(target: Target, phase: Phase) -> None:
         phase.failures[status] += 1
 
 
+Count: TypeAlias = "Synchronized[int]"
+"""The connections or requests of one attack so far."""
+
+
 # Attacks: each runs in processes of its own until it is stopped
 
 
-def idle_connections(target: Target, number: int, stop: Event) -> None:
+def idle_connections(target: Target, number: int, stop: Event, count: Count) -> None:
     """Keep this many connections that never send a byte, and open closed ones again."""
-    _hold(number, stop, lambda: _connected(target.host, target.port))
+    _hold(number, stop, lambda: _connected(target.host, target.port), count)
 
 
-def half_open_connections(target: Target, number: int, stop: Event) -> None:
+def half_open_connections(target: Target, number: int, stop: Event, count: Count) -> None:
     """Keep this many connections to the operator that begin a request and never end its header."""
     port = target.operator_port
 
     def begun() -> socket.socket | None:
         return _connected(target.host, port, b"GET /v1/apis HTTP/1.1\r\nhost: x\r\n") if port else None
 
-    _hold(number, stop, begun)
+    _hold(number, stop, begun, count)
 
 
-def unfinished_bodies(target: Target, number: int, stop: Event) -> None:
+def unfinished_bodies(target: Target, number: int, stop: Event, count: Count) -> None:
     """Keep this many requests whose last byte of 12 MiB never comes."""
-    asyncio.run(_unfinished(target, number, stop))
+    asyncio.run(_unfinished(target, number, stop, count))
 
 
-async def _unfinished(target: Target, number: int, stop: Event) -> None:
+async def _unfinished(target: Target, number: int, stop: Event, count: Count) -> None:
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_one_unfinished(target)) for _ in range(number)]
+        tasks = [group.create_task(_one_unfinished(target, count)) for _ in range(number)]
         await asyncio.to_thread(stop.wait)
         for task in tasks:
             task.cancel()
 
 
-async def _one_unfinished(target: Target) -> None:
+async def _one_unfinished(target: Target, count: Count) -> None:
     piece = b" " * (64 * 1024)
     while True:
         with suppress(OSError):
             reader, writer = await asyncio.open_connection(target.host, target.port)
             try:
                 writer.write(target.request(length=LONGEST_BODY))
+                _increment(count)
                 for _ in range(LONGEST_BODY // len(piece) - 1):
                     writer.write(piece)
                     await writer.drain()
@@ -165,7 +174,7 @@ async def _one_unfinished(target: Target) -> None:
         await asyncio.sleep(1)
 
 
-def mutated_requests(target: Target, number: int, stop: Event) -> None:
+def mutated_requests(target: Target, number: int, stop: Event, count: Count) -> None:
     """Send this many requests with damaged bytes."""
     chance = random.Random(number)
     whole = target.request()
@@ -184,11 +193,17 @@ def mutated_requests(target: Target, number: int, stop: Event) -> None:
                     data[position:position] = chance.randbytes(chance.randrange(1, 9))
             data = data or bytearray(b"\0")
         if (connection := _connected(target.host, target.port, bytes(data))) is not None:
+            _increment(count)
             connection.settimeout(0.2)
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)
                 connection.recv(4096)
             connection.close()
+
+
+def _increment(count: Count) -> None:
+    with count.get_lock():
+        count.value += 1
 
 
 def _connected(host: str, port: int, first: bytes = b"") -> socket.socket | None:
@@ -200,13 +215,14 @@ def _connected(host: str, port: int, first: bytes = b"") -> socket.socket | None
     return None
 
 
-def _hold(number: int, stop: Event, connect: Callable[[], socket.socket | None]) -> None:
+def _hold(number: int, stop: Event, connect: Callable[[], socket.socket | None], count: Count) -> None:
     held: list[socket.socket] = []
     while not stop.is_set():
         held = [connection for connection in held if not _is_closed(connection)]
         for _ in range(min(200, number - len(held))):
             if (connection := connect()) is not None:
                 held.append(connection)
+                _increment(count)
         if len(held) >= number:
             stop.wait(0.2)
 
@@ -223,7 +239,7 @@ def _is_closed(connection: socket.socket) -> bool:
     return gone
 
 
-Attack = Callable[[Target, int, Event], None]
+Attack: TypeAlias = "Callable[[Target, int, Event, Count], None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,16 +269,33 @@ class Attackers:
     def __init__(self, wave: Wave, target: Target) -> None:
         context = multiprocessing.get_context("spawn")
         self._stop = context.Event()
+        self._counts: dict[str, Count] = {
+            attack.__name__: context.Value("i", 0) for attack, _ in wave.attacks
+        }
         self._processes = [
-            context.Process(target=attack, args=(target, number // WORKERS, self._stop), daemon=True)
+            context.Process(
+                target=attack,
+                args=(target, number // WORKERS, self._stop, self._counts[attack.__name__]),
+                daemon=True,
+            )
             for attack, number in wave.attacks
             for _ in range(WORKERS)
             if attack is not half_open_connections or target.operator_port
         ]
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Attackers:
         for process in self._processes:
             process.start()
+        return self
+
+    @property
+    def done(self) -> str:
+        """Return the number of connections and requests of each attack, as text."""
+        return ", ".join(
+            f"{name.replace('_', ' ')}: {count.value:,}"
+            for name, count in self._counts.items()
+            if count.value
+        )
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -313,10 +346,11 @@ def run(target: Target, home: Path | None, seconds: float) -> list[Phase]:
     phases: list[Phase] = []
     for wave in WAVES:
         phase = Phase(wave.name)
-        with Attackers(wave, target):
+        with Attackers(wave, target) as attackers:
             asyncio.run(watch(target, phase, each, meter))
+            done = attackers.done
         phases.append(phase)
-        print(f"  {wave.name}: {phase.answered} requests, {phase.failures.total()} failed", flush=True)
+        print(f"  {wave.name}: {phase.failures.total()} failed{f' ({done})' if done else ''}", flush=True)
     return phases
 
 
@@ -362,6 +396,11 @@ def memory_bounds() -> tuple[int, int]:
     return GatewaySettings().heap, most + 256 * MIB  # and the interpreter with the handler's imports
 
 
+def operator_port(home: Path) -> int | None:
+    """Return the TCP port of the home's operator. Returns None if it has none."""
+    return json.loads(Home(home).operator_file.read_bytes()).get("operator_port")
+
+
 def raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
@@ -382,6 +421,7 @@ def main() -> int:
         if url is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="attack-")))
             url, home = stack.enter_context(platform(folder)), folder / "home"
+            arguments.operator_port = operator_port(home)
         place = urlsplit(url)
         target = Target(
             place.hostname or "127.0.0.1",
