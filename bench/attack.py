@@ -194,7 +194,7 @@ def mutated_requests(target: Target, number: int, stop: Event, count: Count) -> 
             data = data or bytearray(b"\0")
         if (connection := _connected(target.host, target.port, bytes(data))) is not None:
             _increment(count)
-            connection.settimeout(0.2)
+            connection.settimeout(0.02)
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)
                 connection.recv(4096)
