@@ -71,7 +71,7 @@ class Target:
 
 @dataclass(slots=True)
 class Phase:
-    """What happened during one attack."""
+    """The observations during one attack."""
 
     name: str
     answered: int = 0
