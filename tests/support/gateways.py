@@ -117,7 +117,7 @@ class GatewayNode:
         )
         config = bootstrap(self.name, files, self.address, self.settings, self.tls)
         own = listener.listener(replace(self.settings, port=self.port), None)
-        config["static_resources"]["listeners"].append({**own, "name": self.name})
+        config["static_resources"]["listeners"] = [{**own, "name": self.name}]
         return config
 
     def kill(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gyrus.routing.resources import bodies, bodies_listener
+from gyrus.routing.resources import bodies
 from gyrus.routing.resources.clusters import ads, circuit_breakers, http_options
 from gyrus.routing.resources.endpoints import UNIX
 from gyrus.routing.resources.kinds import Json, extension
@@ -37,7 +37,6 @@ class EnvoyFiles:
     """The socket of its listener for long bodies."""
     pressure: Path
     """The file with the share of its connections in use."""
-    access_log: Path | None = None
 
 
 def bootstrap(
@@ -52,7 +51,6 @@ def bootstrap(
     ``tls``: the files that Envoy shows to the operator; required if ``ads_at`` has TLS.
     """
     own = f"{UNIX}{files.bodies}"
-    access_log = str(files.access_log) if files.access_log else None
     return {
         "node": {"id": node, "cluster": "gyrus"},
         "admin": {
@@ -62,7 +60,6 @@ def bootstrap(
         "dynamic_resources": {"ads_config": _ads(), "cds_config": ads(), "lds_config": ads()},
         "static_resources": {
             "clusters": [_xds(ads_at, tls), *bodies.clusters(settings, own)],
-            "listeners": [bodies_listener.listener(own, settings, access_log)],
         },
         "overload_manager": overload_manager(settings, files.pressure),
         "layered_runtime": {"layers": [{"name": "gyrus", "static_layer": FEATURES}]},

@@ -107,7 +107,6 @@ def _bootstrap(files: GatewayFiles, settings: GatewaySettings) -> str:
         admin=files.admin_socket,
         bodies=files.bodies_socket,
         pressure=files.pressure,
-        access_log=files.access_log if settings.access_log.enabled else None,
     )
     return json.dumps(bootstrap(files.node, own, UnixAddress(files.xds_socket), settings), indent=1)
 

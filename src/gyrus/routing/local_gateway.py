@@ -59,6 +59,7 @@ class LocalGateway:
             self._settings,
             self._clock,
             access_log=str(self._files.access_log) if self._settings.access_log.enabled else None,
+            bodies_at=f"unix:{self._files.bodies_socket}",
             in_flight=lambda: self._meter.in_flight,
             reported=self._report_state,
         )

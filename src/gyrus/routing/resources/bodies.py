@@ -1,4 +1,4 @@
-"""The gateway's limit of bodies under way (bootstrap, RDS).
+"""The gateway's limit of bodies under way (bootstrap, LDS, RDS).
 
 Envoy keeps a request's body until the answer starts, since it may have to send it again. A request with a
 long body therefore passes Envoy twice: the first pass sends it to a cluster whose requests are limited, and

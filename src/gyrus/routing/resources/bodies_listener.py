@@ -1,6 +1,7 @@
-"""The listener for the second pass of requests with long bodies (bootstrap).
+"""The listener for the second pass of requests with long bodies (LDS).
 
-It shares the route table of the clients' port, and speaks HTTP/1.1 on a Unix socket.
+It shares the route table of the clients' port, and speaks HTTP/1.1 on a Unix socket. It is not part of the
+bootstrap, because its texts and its access log change without a restart of Envoy.
 """
 
 from __future__ import annotations
