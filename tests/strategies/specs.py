@@ -12,12 +12,12 @@ from gyrus.spec.api import (
     Batching,
     Compute,
     Handler,
-    Networking,
     Process,
     Ready,
     ScheduledMinimum,
     UpdateStrategy,
 )
+from gyrus.spec.networking import Networking
 from gyrus.spec.realtime import RealtimeSpec
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True).filter(

@@ -41,6 +41,8 @@ class PlatformSettings:
     """Start replicas without counting the CPU and memory that they request."""
     max_package: int = LARGEST_PACKAGE
     """Bytes."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,10 @@ def choose(
     operator: int | None = None,
     overcommit: bool | None = None,
     max_package: int | None = None,
+    hosts: tuple[str, ...] = (),
 ) -> PlatformSettings:
     """Return the settings: each as given, else as stored, else its default."""
-    chosen = altered(_remembered(home), gateway, operator, overcommit, max_package)
+    chosen = altered(_remembered(home), gateway, operator, overcommit, max_package, hosts)
     if chosen.gateway == chosen.operator:
         raise WrongInput(
             f"Gateway and operator cannot both listen on port {chosen.gateway}.",
@@ -104,13 +107,15 @@ def altered(
     operator: int | None,
     overcommit: bool | None,
     max_package: int | None = None,
+    hosts: tuple[str, ...] = (),
 ) -> PlatformSettings:
-    """Return the settings with the given ones replaced."""
+    """Return the settings with the given ones replaced. An empty name as the only host removes all hosts."""
     return PlatformSettings(
         gateway or settings.gateway,
         operator or settings.operator,
         settings.overcommit if overcommit is None else overcommit,
         max_package or settings.max_package,
+        tuple(host for host in hosts if host) if hosts else settings.hosts,
     )
 
 
@@ -139,6 +144,7 @@ def command(home: Home, settings: PlatformSettings) -> list[str]:
         *("--gateway-port", str(settings.gateway), "--operator-port", str(settings.operator)),
         *(("--overcommit",) if settings.overcommit else ()),
         *(("--max-package", str(settings.max_package)) if settings.max_package != LARGEST_PACKAGE else ()),
+        *(word for host in settings.hosts for word in ("--host", host)),
     ]  # fmt: skip
 
 

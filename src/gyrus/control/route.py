@@ -29,6 +29,7 @@ def route(situation: Situation[ServingSpec], retiring: frozenset[str]) -> Route:
         timeout=spec.serving.timeout.total_seconds(),
         idempotent=spec.serving.idempotent,
         max_body=spec.serving.max_body,
+        cors=spec.serving.cors,
     )
 
 

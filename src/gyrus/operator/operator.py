@@ -65,6 +65,8 @@ class OperatorSettings:
     """True to ignore the CPU and memory that replicas request."""
     max_package: int = LARGEST_PACKAGE
     """The most bytes of a package."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
 
 
 class StopRequest:
@@ -169,13 +171,17 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         board=board,
         events=events,
         backend=backend,
-        gateway=LocalGateway(board, home, GatewaySettings(port=settings.gateway_port)),
+        gateway=LocalGateway(board, home, _gateway_settings(settings)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend.capacity_for),
         app=build_app(context),
     )
+
+
+def _gateway_settings(settings: OperatorSettings) -> GatewaySettings:
+    return GatewaySettings(port=settings.gateway_port, hosts=settings.hosts)
 
 
 def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
@@ -257,7 +263,9 @@ async def _announce(
     await _running(operator.board)
     supervision.started = True
     settings = operator.settings
-    ready_notification.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
+    ready_notification.ready(
+        settings.operator_port, settings.gateway_port, overcommit=settings.overcommit, hosts=settings.hosts
+    )
     log.info("the operator serves on port %d", settings.operator_port)
 
 

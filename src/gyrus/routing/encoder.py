@@ -92,7 +92,7 @@ class Encoder:
 def match_of(route: Route) -> tuple[object, ...]:
     """Return the parts of a route that the route table depends on."""
     weights = tuple((share.pool.id, share.weight) for share in route.routed)
-    limits = (route.timeout, route.idempotent, route.max_body)
+    limits = (route.timeout, route.idempotent, route.max_body, route.cors)
     return (route.api, route.path, limits, speaks_http2(route), weights)
 
 

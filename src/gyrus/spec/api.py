@@ -22,7 +22,6 @@ from gyrus.spec.quantities import Cores, Duration, Memory, Share, between, share
 from gyrus.spec.words import (
     Config,
     CronLine,
-    Endpoint,
     Name,
     ProjectFile,
     PythonFile,
@@ -226,13 +225,6 @@ class UpdateStrategy(Model):
         if not share_of(self.max_surge, 100, up=True) and not share_of(self.max_unavailable, 100, up=True):
             message = "is 0, and max_unavailable is 0 too: no replica could ever be replaced"
             yield Contradiction(path=("max_surge",), message=message, remedy="let one of them be 1 or more")
-
-
-class Networking(Model):
-    """The address of the API."""
-
-    endpoint: Endpoint | None = Field(default=None, examples=["iris", "models/iris"])
-    """The path under the gateway. By default the API's name."""
 
 
 class ApiSpec(Model, ABC):

@@ -14,11 +14,11 @@ from gyrus.spec.api import (
     Autoscaling,
     Compute,
     Handler,
-    Networking,
     Process,
     UpdateStrategy,
 )
 from gyrus.spec.faults import Contradiction, nearest
+from gyrus.spec.networking import Networking
 from gyrus.spec.quantities import BodySize, Duration, between
 from gyrus.spec.replicated import Scaling, Serving, ServingSpec
 from gyrus.spec.words import Text, Variable, check_endpoint
@@ -179,6 +179,7 @@ class RealtimeSpec(ServingSpec):
             processes=self.processes,
             hold=self.hold,
             max_body=self.max_body,
+            cors=self.networking.cors,
         )
 
     @property

@@ -35,7 +35,12 @@ def local_replies() -> Json:
                 problem.NO_REPLICA,
                 f"No replica of API {API} accepts connections. `gyrus describe {API}` shows why.",
             ),
-            _by_flags(["UO"], problem.QUEUE_FULL, f"API {API} has too many requests in flight. Try again."),
+            # The clusters of replicas have no limit, so only that of long bodies overflows.
+            _by_flags(
+                ["UO"],
+                problem.BODIES_FULL,
+                "The gateway has as many requests with long bodies as it has memory for. Try again.",
+            ),
             _by_flags(
                 ["UT"],
                 problem.TIMEOUT,
@@ -48,6 +53,18 @@ def local_replies() -> Json:
                 f"`gyrus describe {API}` or `gyrus logs {API}` shows why.",
             ),
             _by_code(400, problem.BAD_REQUEST, "The request is not well-formed HTTP."),
+            _by_code(
+                403,
+                problem.ORIGIN_NOT_ALLOWED,
+                "A web page of another origin may call API "
+                f"{API} only if the API's networking.cors allows its origin (%REQ(ORIGIN):200%).",
+            ),
+            _by_code(
+                421,
+                problem.UNKNOWN_HOST,
+                "This gateway answers requests to localhost and 127.0.0.1, not to %REQ(:AUTHORITY):200%. "
+                "`gyrus up --host NAME` adds a name.",
+            ),
             _by_code(408, problem.BODY_TIMEOUT, "The request stopped arriving before it was complete."),
             _by_code(413, problem.BODY_TOO_LARGE, "The request's body is larger than the limit."),
             _by_code(

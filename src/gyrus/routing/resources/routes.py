@@ -29,7 +29,8 @@ from gyrus.contract.replica import (
     READY_PATH,
     REQUEUE_HEADER,
 )
-from gyrus.routing.resources.kinds import Json, extension, seconds
+from gyrus.routing.resources import bodies, origins
+from gyrus.routing.resources.kinds import HEADER_INPUT, ROUTE_LIST, Json, extension, seconds
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route, WeightedPool
 
@@ -59,27 +60,30 @@ SAFE_METHODS = ("GET", "HEAD")
 ARRIVAL = "%START_TIME(%s.%6f)%"
 """Time of the request's arrival at the gateway, which is the same on every try."""
 
-ROUTE_LIST = "envoy.config.route.v3.RouteList"
-HEADER_INPUT = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
 _PREVIOUS_HOSTS = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 
 
 def table(settings: GatewaySettings, name: str = NAME) -> Json:
     """Build the table without its entries, which its encoding adds (see :func:`entry`, :func:`called`).
 
-    The tree of headers comes first, because a gRPC service's path may begin like an API's.
+    Requests that a guard matches do not reach the trees. The tree of headers comes first, because a gRPC
+    service's path may begin like an API's.
     """
     by_path = {"input": extension("gyrus.path", HEADER_INPUT, header_name=":path"), "prefix_match_map": {}}
     by_name = {
         "input": extension("gyrus.api", HEADER_INPUT, header_name=NAMING_HEADER),
         "exact_match_map": {},
     }
+    trees = {"matcher_tree": by_name, "on_no_match": {"matcher": {"matcher_tree": by_path}}}
+    guards = [*origins.guards(settings), *bodies.guards(settings)]
     host: Json = {
         "name": NAME,
         "domains": ["*"],
         "request_body_buffer_limit": settings.retry_body,
+        # Envoy adds the client's address, which is in x-forwarded-for too.
+        "request_headers_to_remove": ["x-envoy-external-address"],
         "response_headers_to_remove": [REQUEUE_HEADER],
-        "matcher": {"matcher_tree": by_name, "on_no_match": {"matcher": {"matcher_tree": by_path}}},
+        "matcher": {"matcher_list": {"matchers": guards}, "on_no_match": {"matcher": trees}},
     }
     return {"name": name, "virtual_hosts": [host]}
 
@@ -148,7 +152,10 @@ def forward(
     named = {
         "name": route.api,
         "request_headers_to_add": [header(API_HEADER, route.api), header(ARRIVED_HEADER, ARRIVAL)],
+        "request_headers_to_remove": [bodies.COUNTED_HEADER],
+        **origins.policy(route.cors),
     }
+    yield from origins.refusals(match, route, settings)
     yield _too_large(match, route)
     # The first match wins: methods that are not safe to repeat take the first route, the others the second.
     if not route.idempotent:
