@@ -24,12 +24,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], *, port: int, log: Path, cwd: Path) -> Generator[None]:
+def running(command: list[str], *, port: int, log: Path, cwd: Path) -> Generator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; the block starts when the server listens."""
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, cwd=cwd) as server:
         try:
             _wait_until_listening(server, port, log)
-            yield
+            yield server
         finally:
             server.terminate()
             server.wait(10)

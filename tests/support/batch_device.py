@@ -67,7 +67,9 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        return sum(self.skipped <= when < self.until for when, _ in self.answered) / (self.until - self.skipped)
+        return sum(self.skipped <= when < self.until for when, _ in self.answered) / (
+            self.until - self.skipped
+        )
 
     @property
     def latencies(self) -> list[float]:
@@ -163,7 +165,12 @@ class Replica:
                 self._turn_is_over()
                 return
             cost, then = self._loop.popleft()
-            self._at(self.now + cost, lambda: (then(), step(left - 1)))
+
+            def done() -> None:
+                then()
+                step(left - 1)
+
+            self._at(self.now + cost, done)
 
         step(left)
 

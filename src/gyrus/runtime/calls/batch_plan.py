@@ -19,6 +19,8 @@ class BatchPlan:
         self.parallel = parallel
         self._wait = wait
         self._running: list[Run] = []
+        self._startable_since = -inf
+        """The time since which another batch may run."""
 
     @property
     def blocked(self) -> bool:
@@ -40,7 +42,8 @@ class BatchPlan:
             return inf
         if self.is_full(waiting, free):
             return 0.0
-        return max(0.0, self._wait.due(waiting, first, beside=bool(self._running)) - now)
+        due = self._wait.due(waiting, first, beside=bool(self._running))
+        return max(0.0, min(due, max(first, self._startable_since) + self._wait.bound) - now)
 
     def follows(self, waiting: int, free: int | None) -> bool:
         """Return True if the next batch should start at once in the thread of one that has just ended."""
@@ -56,6 +59,8 @@ class BatchPlan:
 
     def ended(self, now: float, run: Run, waiting: int, *, measured: bool = True) -> None:
         """Note the end of a batch. ``measured``: its time is typical of its size."""
+        if self.blocked:
+            self._startable_since = now
         self._running.remove(run)
         for other in self._running:
             shared = now - max(run.started, other.started)

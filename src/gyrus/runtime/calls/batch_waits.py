@@ -42,6 +42,11 @@ class Run:
 class Wait(Protocol):
     """The rule by which a batch that is not full waits for more calls."""
 
+    @property
+    def bound(self) -> float:
+        """The most seconds that a call waits while a batch could start."""
+        ...
+
     def arrived(self, now: float) -> None:
         """Note a call that joins the queue."""
         ...
@@ -71,6 +76,8 @@ class Wait(Protocol):
 
 class FixedWait:
     """A wait of a fixed number of seconds from the arrival of the first call."""
+
+    bound = inf
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -115,11 +122,10 @@ class AutoWait:
         self._expected = 0
         """Calls for which the next batch waits since that end."""
         self._loss = 1.0
-        """Share of an overlap that a second batch loses: 1 if the device runs one after the other, 0 if not."""
+        """Share of an overlap that a second batch loses: 1 if the device runs one after the other."""
 
     @property
     def bound(self) -> float:
-        """The most seconds that a batch waits that could start."""
         return min(LONG_WAIT, max(SHORT_WAIT, WAIT_SHARE * self._duration.of(self._size)))
 
     def arrived(self, now: float) -> None:
@@ -148,8 +154,8 @@ class AutoWait:
 
     def due(self, waiting: int, first: float, *, beside: bool) -> float:
         if beside:
-            return max(first, self._ended) + self.bound if self._is_serial else -inf
-        return -inf if waiting >= self._target else min(self._due, max(first, self._ended) + self.bound)
+            return inf if self._is_serial else -inf
+        return -inf if waiting >= self._target else self._due
 
     def suffices(self, waiting: int) -> bool:
         return waiting >= self._enough
