@@ -31,6 +31,8 @@ class BatchDuration:
         """Calls and seconds of the latest batches, by the power of two that the number of calls reaches."""
         self._latest: dict[int, float] = {}
         self._added = 0
+        self._largest = 0
+        """The most calls of one batch."""
 
     def __bool__(self) -> bool:
         return self._added > 0
@@ -39,7 +41,13 @@ class BatchDuration:
         """Return the expected seconds of a batch of so many calls."""
         return self.fixed + self.each * calls
 
+    @property
+    def longest(self) -> float:
+        """The expected seconds of the largest batch that has been seen."""
+        return self.of(self._largest)
+
     def add(self, now: float, calls: int, seconds: float) -> None:
+        self._largest = max(self._largest, calls)
         bucket = calls.bit_length()
         kept = self._samples.setdefault(bucket, deque(maxlen=KEPT))
         kept.append((calls, seconds))

@@ -126,7 +126,7 @@ class AutoWait:
 
     @property
     def bound(self) -> float:
-        return min(LONG_WAIT, max(SHORT_WAIT, WAIT_SHARE * self._duration.of(self._size)))
+        return min(LONG_WAIT, max(SHORT_WAIT, WAIT_SHARE * self._duration.longest))
 
     def arrived(self, now: float) -> None:
         if len(self._returns) < self._expected:

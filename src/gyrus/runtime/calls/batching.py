@@ -1,7 +1,7 @@
 """Batches: requests that arrive close to each other become one call; ``predict`` takes and returns lists.
 
 Each request has its own slot while its batch runs. Until then it waits in the queue like any other, so it can
-leave, be requeued or reach its deadline. A batch starts when it is full, or when the plan says so. While as
+leave, be requeued or reach its deadline. A batch starts when it is full, or when the plan decides so. While as
 many batches run as the slots allow, the next ones grow.
 """
 
@@ -46,7 +46,7 @@ class BatchRunner(Protocol):
 
 
 class BatchScheduler:
-    """Start batches as the plan says. Threads that have ended a batch take the next one themselves."""
+    """Start batches as the plan decides. Threads that have ended a batch take the next one themselves."""
 
     def __init__(self, queue: SlotQueue[Call], runner: BatchRunner, size: int, wait: float | None) -> None:
         """``wait``: the most seconds that a call waits for others. None: as long as it pays."""

@@ -218,8 +218,8 @@ class Gated:
 
     def predict(self, payload: list[list[int]]) -> list[Any]:
         Gated.entered.append(len(payload))
-        assert Gated.opened.wait(10)
-        return [entry * 2000 for entry in payload]
+        assert Gated.opened.wait(30)
+        return payload
 
 
 async def warm_up(server: Serving) -> None:
