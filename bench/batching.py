@@ -42,6 +42,7 @@ LIBRARIES = {"device": (), "sklearn": ("sklearn",), "onnx": ("onnx", "onnxruntim
 WAITS: dict[str, float | None] = {"auto": None, "5ms": 0.005, "0ms": 0.0}
 PEERS = {"LitServe": "litserve", "mosec": "mosec"}
 SIZE = 64
+LOAD_SECONDS = 120
 AIMS = {1: 0.85, 64: 0.95, 256: 0.95}
 """Least ratio to a loop, by connections."""
 
@@ -76,7 +77,8 @@ class Server:
 @contextmanager
 def served(name: str, command: list[str], port: int, folder: Path, path: str) -> Generator[Server]:
     environment = ["env", f"PYTHONPATH={BENCH.parent / 'src'}:{FOLDER}", *command]
-    with running(environment, port=port, log=folder / f"{name}.log", cwd=FOLDER) as started:
+    log = folder / f"{name}.log"
+    with running(environment, port=port, log=log, cwd=FOLDER, seconds=LOAD_SECONDS) as started:
         yield Server(name, f"http://127.0.0.1:{port}{path}", psutil.Process(started.pid))
 
 

@@ -23,7 +23,7 @@ def test_each_version_takes_the_steps_after_it() -> None:
 
 
 def test_batches_keep_the_wait_that_was_the_default() -> None:
-    handler = {"path": "h.py", "batching": {"max_size": 8}}
+    handler: dict[str, Any] = {"path": "h.py", "batching": {"max_size": 8}}
     assert upgraded({"handler": handler}, 1)["handler"]["batching"] == {"max_size": 8, "max_wait": "5ms"}
     handler["batching"] = {"max_size": 8, "max_wait": "20ms"}
     assert upgraded({"handler": handler}, 1) == {"handler": handler}

@@ -1,8 +1,8 @@
 """Batches: requests that arrive close to each other become one call; ``predict`` takes and returns lists.
 
 Each request has its own slot while its batch runs. Until then it waits in the queue like any other, so it can
-leave, be requeued or reach its deadline. A batch starts when it is full, or when the plan decides so. While as
-many batches run as the slots allow, the next ones grow.
+leave, be requeued or reach its deadline. A batch starts when it is full, or when the plan decides so. While
+as many batches run as the slots allow, the next ones grow.
 """
 
 from __future__ import annotations

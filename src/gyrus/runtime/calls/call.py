@@ -56,7 +56,7 @@ class Call:
         self.more: Flow | None = None
         """The stream that continues when the client can take more."""
         self.prepared: Prepared | None = None
-        """Arguments for a batch, or the answer that refuses the request; None: its payload has not been read."""
+        """Arguments for a batch, or the answer that refuses the request; None: its payload is not read."""
         self._admission = admission
         exchange.owner = self
 
