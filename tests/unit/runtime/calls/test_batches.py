@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 
 from gyrus.contract.replica import Limits
 from support.serving import Serving, detail, eventually, serving
+from support.wire import read_replies
 
 LIMITS = Limits(max_concurrency=8, max_queue_length=10)
 BATCHES = Limits(max_concurrency=4, max_queue_length=10)
@@ -265,3 +267,22 @@ async def test_answers_are_encoded_while_the_next_batch_runs(tmp_path: Path) -> 
         assert (await first).status == 200
         Gated.opened.set()
         assert [(await reply).status for reply in second] == [200, 200]
+
+
+async def test_a_compressed_payload_is_read_once_by_all_threads(tmp_path: Path) -> None:
+    limits = Limits(max_concurrency=2, max_queue_length=10)
+    body = gzip.compress(json.dumps([2]).encode())
+    async with serving(Gated, tmp_path, limits=limits, batch_max_size=2, batch_max_wait=0) as server:
+        await warm_up(server)
+        Gated.opened.clear()
+        running = server.asking([1])
+        await eventually(lambda: len(Gated.entered) == 4)
+        client = await server.connect()
+        client.send(body, "Content-Type: application/json", "Content-Encoding: gzip", "Connection: close")
+        queue = server.admission.queue
+        await eventually(lambda: [call.prepared for call in queue.next(1)] == [{"payload": [2]}])
+        Gated.opened.set()
+        (reply,) = read_replies(await client.rest())
+        client.leave()
+        assert (reply.status, reply.body) == (200, b"[2]")
+        assert (await running).status == 200
