@@ -14,9 +14,9 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from gyrus.contract.system_limits import OUT_OF_PROCESSES
+from gyrus.runtime.calls.side_thread import SideThread
 from gyrus.runtime.handler.failure import user_traceback
 from gyrus.runtime.telemetry.runtime_log import runtime_log
-from gyrus.runtime.calls.side_thread import SideThread
 
 
 class Ending(NamedTuple):
