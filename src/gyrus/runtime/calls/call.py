@@ -6,11 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gyrus.contract.replica import LONGEST_KEPT_BODY
+from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.arrival import ARRIVED, arrival
 from gyrus.runtime.server.exchange import Exchange
 
 if TYPE_CHECKING:
     from gyrus.runtime.server.request import Request
+
+
+Prepared = dict[str, Any] | Answer
 
 
 class ClientGoneListener(Protocol):
@@ -22,7 +26,17 @@ class ClientGoneListener(Protocol):
 class Call:
     """One request from its admission until its slot is free again, even if it is answered earlier."""
 
-    __slots__ = ("_admission", "arrived", "begun", "cancelled", "exchange", "more", "request", "task")
+    __slots__ = (
+        "_admission",
+        "arrived",
+        "begun",
+        "cancelled",
+        "exchange",
+        "more",
+        "prepared",
+        "request",
+        "task",
+    )
 
     def __init__(self, exchange: Exchange, admission: ClientGoneListener) -> None:
         self.exchange = exchange
@@ -41,6 +55,8 @@ class Call:
         """
         self.more: Flow | None = None
         """The stream that continues when the client can take more."""
+        self.prepared: Prepared | None = None
+        """Arguments for a batch, or the answer that refuses the request; None: its payload is not read."""
         self._admission = admission
         exchange.owner = self
 
