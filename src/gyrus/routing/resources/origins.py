@@ -21,8 +21,11 @@ from gyrus.state.board import Route
 CORS_FILTER = "envoy.filters.http.cors"
 _POLICY = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 
-LOOPBACK = r"(?:[a-z0-9_-]+\.)*localhost\.?|127(?:\.[0-9]{1,3}){1,3}|\[(?:::1|(?:0{1,4}:){7}0{0,3}1)\]"
-"""Names and addresses of the loopback interface. Every name under localhost is one (RFC 6761)."""
+LOOPBACK = r"(?:[a-z0-9_-]+\.)*localhost\.?|127(?:\.[0-9]+){1,3}|\[[0:]*:0*1\]"
+"""Names and addresses of the loopback interface. Every name under localhost is one (RFC 6761).
+
+It is short, because an Envoy of an earlier version refuses expressions of more than 100 instructions.
+"""
 FOREIGN_SITE = "cross-site|same-site"
 """Values of Sec-Fetch-Site for requests of a page of another origin."""
 
@@ -63,14 +66,14 @@ def _names(*parts: str | Iterable[str]) -> str:
     )
 
 
-def origin_expression(settings: GatewaySettings, cors: Cors | None) -> str:
-    """Return the expression for origins that may call an API: the gateway's own, and those of its policy."""
+def origin_expressions(settings: GatewaySettings, cors: Cors | None) -> list[str]:
+    """Return expressions for origins that may call an API: the gateway's own, and those of its policy."""
     port = settings.port
     own = [rf"https?://(?i:{LOOPBACK}):{port}"]
     if settings.hosts:
         own.append(rf"https?://(?i:{_names(settings.hosts)})(?::{port})?")
     allowed = [allowed_expression(origin) for origin in cors.origins] if cors else []
-    return "|".join([*own, *allowed])
+    return [*own, *allowed]
 
 
 def allowed_expression(origin: str) -> str:
@@ -86,10 +89,9 @@ def refusals(match: Json, route: Route, settings: GatewaySettings) -> Iterable[J
     """Build the routes that refuse requests of other origins. They come before those that forward."""
     if not is_loopback(settings.address) or (route.cors and route.cors.any_origin):
         return
-    foreign = {"string_match": {"safe_regex": {"regex": origin_expression(settings, route.cors)}}}
     origin = [
         {"name": "origin", "present_match": True},
-        {"name": "origin", **foreign, "invert_match": True},
+        *(_other_origin(expression) for expression in origin_expressions(settings, route.cors)),
         # A browser reports a request as of the same origin even if a proxy has changed the port.
         _header("sec-fetch-site", {"exact": "same-origin"}, invert=True),
     ]
@@ -103,6 +105,14 @@ def refusals(match: Json, route: Route, settings: GatewaySettings) -> Iterable[J
             "match": {**match, "headers": headers},
             "direct_response": {"status": 403},
         }
+
+
+def _other_origin(expression: str) -> Json:
+    return {
+        "name": "origin",
+        "string_match": {"safe_regex": {"regex": expression}},
+        "invert_match": True,
+    }
 
 
 def _header(name: str, value: Json, *, invert: bool = False) -> Json:
