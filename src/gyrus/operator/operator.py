@@ -29,7 +29,7 @@ from gyrus.gate.rebalancer import Rebalancer
 from gyrus.operator import file_limit
 from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
-from gyrus.operator.home_lock import remove_run_folder, token_of
+from gyrus.operator.home_lock import remove_run_folder, requeue_secret_of, token_of
 from gyrus.operator.readiness import ReadyNotification
 from gyrus.operator.supervision import Supervision
 from gyrus.packaging.store import PackageStore
@@ -161,13 +161,20 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )
-    activator = Activator(board, home.activator_socket, clock, most=min(MOST, file_limit.raise_file_limit()))
+    secret = requeue_secret_of(home)
+    activator = Activator(
+        board,
+        home.activator_socket,
+        clock,
+        most=min(MOST, file_limit.raise_file_limit()),
+        requeue_secret=secret,
+    )
     return Operator(
         settings=settings,
         board=board,
         events=events,
         backend=backend,
-        gateway=LocalGateway(board, home, GatewaySettings(port=settings.gateway_port)),
+        gateway=LocalGateway(board, home, GatewaySettings(port=settings.gateway_port, requeue_secret=secret)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),

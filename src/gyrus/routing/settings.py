@@ -71,6 +71,11 @@ class GatewaySettings:
     stream_idle: float = 600.0
     """Time without data after which a stream (SSE, WebSocket, gRPC) is ended."""
     access_log: AccessLog = field(default_factory=AccessLog)
+    retries_at: str | None = None
+    """Endpoint of the gateway's own listener for second passes: a Unix socket. None: a gateway without it
+    sends nothing again that a replica may have started, because it could not limit how often."""
+    requeue_secret: str = ""
+    """Value of the platform's own requeue header. Empty: no such header is believed."""
 
     @property
     def workers(self) -> int:
@@ -106,6 +111,11 @@ class GatewayFiles:
     def bridge_socket(self) -> Path:
         """Envoy's own socket for requests that change the protocol."""
         return self.home.run / "bridge.sock"
+
+    @property
+    def retries_socket(self) -> Path:
+        """Envoy's own socket for requests that it sends again."""
+        return self.home.run / "retries.sock"
 
     @property
     def hot_restart_socket(self) -> Path:

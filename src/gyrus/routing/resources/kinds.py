@@ -29,3 +29,8 @@ def extension(name: str, type_name: str, **config: Any) -> Json:
 def seconds(value: float) -> str:
     """Format a duration as protobuf's JSON does."""
     return f"{value:.3f}s"
+
+
+def header(name: str, value: str) -> Json:
+    """Build an addition of a header, which replaces one of the same name."""
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
