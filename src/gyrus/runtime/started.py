@@ -34,7 +34,7 @@ class Sighting(Enum):
 
     DEAD = "dead"
     ALIVE = "alive"
-    """It may be about to die: a process closes its connections before it is gone."""
+    """Perhaps about to die: a process closes its connections before it is gone."""
 
 
 class StartedRequests:

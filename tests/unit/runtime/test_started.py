@@ -46,7 +46,7 @@ def test_requests_that_ended_before_the_death_are_not_at_fault(tmp_path: Path) -
     assert (own.sightings(KEY), own.sightings(OTHER)) == ([], [Sighting.DEAD])
 
 
-def test_living_process_is_told_from_a_dead_one_and_its_own_starts_do_not_count(tmp_path: Path) -> None:
+def test_living_process_differs_from_a_dead_one_and_its_own_starts_do_not_count(tmp_path: Path) -> None:
     read, write = os.pipe()
     reported, report = os.pipe()
     pid = os.fork()
