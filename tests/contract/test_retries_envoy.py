@@ -44,10 +44,9 @@ async def hang_up(request: Request, writer: asyncio.StreamWriter) -> None:
 
 @dataclass
 class Requeues:
-    """Requeue the first requests, then do something else."""
+    """Requeue the first requests, and answer the others."""
 
     number: int
-    then: object = None
     header: tuple[str, str] = ("x-gyrus-requeue", "1")
     seen: int = 0
     headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
@@ -58,8 +57,6 @@ class Requeues:
         if self.seen <= self.number:
             name, value = self.header
             writer.write(answer(503, b"requeued", **{name: value}))
-        elif callable(self.then):
-            await self.then(request, writer)
         else:
             writer.write(answer(200, b"done"))
 

@@ -79,7 +79,7 @@ async def test_poisoned_request_takes_down_two_workers_and_no_other_request_fail
     )
     platform.gyrus("deploy", Project(tmp_path / "project").write(api, handler=DEADLY), "--yes")
 
-    async def poison(name: str, body: object = None) -> tuple[Reply, int]:
+    async def poison(name: str, body: dict[str, str] | None) -> tuple[Reply, int]:
         """The answer to a poisoned request, and how many workers it took down."""
         deaths = tmp_path / name
         path = f"deadly?way={way}&deaths={deaths}"
@@ -88,7 +88,8 @@ async def test_poisoned_request_takes_down_two_workers_and_no_other_request_fail
 
     async with Load(platform.url("deadly"), RATE, body=b"{}") as load:
         await asyncio.sleep(1)
-        for name, body in (("poisoned-post", {}), ("poisoned-get", None)):
+        bodies: dict[str, dict[str, str] | None] = {"poisoned-post": {}, "poisoned-get": None}
+        for name, body in bodies.items():
             reply, deaths = await poison(name, body)
             assert deaths == 2
             assert (reply.status, reply.json["type"]) == (502, "urn:gyrus:problem:poison")
