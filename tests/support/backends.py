@@ -75,6 +75,9 @@ class Folder:
             raise self.fault
         return self.path
 
+    def locks(self, digest: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.locks")
+
     async def forget(self, digests: Iterable[str]) -> None:
         self.forgotten.update(digests)
 

@@ -76,7 +76,7 @@ class Home:
 
     @property
     def packages(self) -> Path:
-        """Uploaded archives, ``<digest>.tar``."""
+        """Uploaded archives, ``<digest>.tar``, and the locks of their dependencies in ``<digest>.locks/``."""
         return self.root / "packages"
 
     @property

@@ -189,8 +189,8 @@ class HandlerConfig:
     class_name: str | None = None
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     batch_max_size: int = 1
-    batch_max_wait: float = 0.0
-    """Seconds to wait for a batch to fill."""
+    batch_max_wait: float | None = 0.0
+    """Seconds to wait for a batch to fill; None: as long as it pays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

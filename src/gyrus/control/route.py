@@ -28,6 +28,8 @@ def route(situation: Situation[ServingSpec], retiring: frozenset[str]) -> Route:
         shares=_shares(pools, situation.api.target.number),
         timeout=spec.serving.timeout.total_seconds(),
         idempotent=spec.serving.idempotent,
+        max_body=spec.serving.max_body,
+        cors=spec.serving.cors,
     )
 
 

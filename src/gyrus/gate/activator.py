@@ -146,6 +146,8 @@ class Activator:
             return refusals.unknown(api)
         if self._ending:
             return refusals.ending(api)
+        if request.length is not None and request.length > route.max_body:
+            return refusals.too_large(api, route.max_body)
         if route.queueing.unavailable_reason and not route.replicas:
             return refusals.unavailable(api, route.queueing.unavailable_reason)
         most, held = most_held(route.queueing), self._held.count(api)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
 from gyrus.contract.problem import (
+    BODY_TOO_LARGE,
     MEDIA_TYPE,
     NO_REPLICA,
     QUEUE_FULL,
@@ -52,6 +53,10 @@ def ending(api: str) -> Refusal:
 def unavailable(api: str, why: str) -> Refusal:
     detail = f"API {api} is failed: {_clause(why)}. `gyrus describe {api}` shows more."
     return Refusal(NO_REPLICA, detail, LATER)
+
+
+def too_large(api: str, most: int) -> Refusal:
+    return Refusal(BODY_TOO_LARGE, f"The body is larger than max_body of API {api}, {most:,} bytes.", None)
 
 
 def full(api: str, most: int | None, held: int) -> Refusal:

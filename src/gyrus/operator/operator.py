@@ -19,7 +19,7 @@ from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.home import Home
-from gyrus.contract.operator import OperatorInfo
+from gyrus.contract.operator import LARGEST_PACKAGE, OperatorInfo
 from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
@@ -63,6 +63,10 @@ class OperatorSettings:
     gateway_port: int
     overcommit: bool = False
     """True to ignore the CPU and memory that replicas request."""
+    max_package: int = LARGEST_PACKAGE
+    """The most bytes of a package."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
 
 
 class StopRequest:
@@ -145,7 +149,7 @@ def _listen(settings: OperatorSettings) -> socket.socket:
 
 def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Operator:
     home, clock, board = settings.home, SystemClock(), Board()
-    packages = PackageStore(home.packages, home.projects)
+    packages = PackageStore(home.packages, home.projects, limit=settings.max_package)
     packages.clean_up()
     backend = LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit))
     events = EventRecorder(store, board, clock)
@@ -174,7 +178,7 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         board=board,
         events=events,
         backend=backend,
-        gateway=LocalGateway(board, home, GatewaySettings(port=settings.gateway_port, requeue_secret=secret)),
+        gateway=LocalGateway(board, home, _gateway_settings(settings, secret)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
@@ -183,8 +187,13 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
     )
 
 
+def _gateway_settings(settings: OperatorSettings, requeue_secret: str) -> GatewaySettings:
+    return GatewaySettings(port=settings.gateway_port, hosts=settings.hosts, requeue_secret=requeue_secret)
+
+
 def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
     return OperatorInfo(
+        max_package=settings.max_package,
         version=__version__,
         gateway=f"http://{LOOPBACK}:{settings.gateway_port}",
         gateway_state=board.gateway,
@@ -261,7 +270,9 @@ async def _announce(
     await _running(operator.board)
     supervision.started = True
     settings = operator.settings
-    ready_notification.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
+    ready_notification.ready(
+        settings.operator_port, settings.gateway_port, overcommit=settings.overcommit, hosts=settings.hosts
+    )
     log.info("the operator serves on port %d", settings.operator_port)
 
 

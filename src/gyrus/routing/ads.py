@@ -55,18 +55,21 @@ class AdsGateway:
         clock: Clock,
         *,
         access_log: str | None = None,
+        bodies_at: str | None = None,
         in_flight: Callable[[], Mapping[str, int] | None] = _nothing_known,
         reported: Callable[[], None] = _ignore,
     ) -> None:
         """Create the gateway.
 
-        ``access_log``: path at which each Envoy writes its own. ``in_flight``: returns the requests by
+        ``access_log``: path at which each Envoy writes its own. ``bodies_at``: endpoint at which each Envoy
+        accepts its own requests with long bodies. ``in_flight``: returns the requests by
         cluster, as far as known. ``reported``: called after each report of an Envoy.
         """
         self._board = board
         self._settings = settings
         self._clock = clock
         self._access_log = access_log
+        self._bodies_at = bodies_at
         self._in_flight = in_flight
         self._reported = reported
         self._nodes = GatewayNodes()
@@ -181,6 +184,7 @@ class AdsGateway:
             table=self._refused_routes.table(self._board.routes, unusable),
             trial=self._refused_routes.trial,
             bridge_at=self._board.bridge,
+            bodies_at=self._bodies_at,
         )
         self._encoder.forget()
         self._nodes.wanted(self._snapshot)

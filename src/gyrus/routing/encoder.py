@@ -93,7 +93,8 @@ class Encoder:
 def match_of(route: Route) -> tuple[object, ...]:
     """Return the parts of a route that the route table depends on."""
     weights = tuple((share.pool.id, share.weight, share.pool.fronted) for share in route.routed)
-    return (route.api, route.path, route.timeout, route.idempotent, speaks_http2(route), weights)
+    limits = (route.timeout, route.idempotent, route.max_body, route.cors)
+    return (route.api, route.path, limits, speaks_http2(route), weights)
 
 
 def speaks_http2(route: Route) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from gyrus.contract import problem
 from gyrus.contract.home import Home
 from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
-from gyrus.routing.bootstrap import bootstrap
+from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
 from gyrus.routing.config_dump import assigned, listening_ports
 from gyrus.routing.resources import clusters, endpoints, listener, problems, routes, second_pass
 from gyrus.routing.resources.kinds import ENDPOINTS, MATCH, Json
@@ -156,13 +156,17 @@ def test_no_access_log_where_none_is_wanted() -> None:
     assert manager["access_log"] == []
 
 
+ENVOY_FILES = EnvoyFiles(admin=Path("/admin"), bodies=Path("/bodies"), pressure=Path("/pressure"))
+
+
 def test_homes_are_kept_apart(tmp_path: Any) -> None:
     one, other = (GatewayFiles(Home(tmp_path / name)) for name in ("one", "other"))
     assert one.node != other.node
     assert one.base_id != other.base_id
     assert max(one.base_id, other.base_id) < HIGHEST_BASE_ID
     reported = [
-        bootstrap(files.node, files.admin_socket, UnixAddress(files.xds_socket)) for files in (one, other)
+        bootstrap(files.node, ENVOY_FILES, UnixAddress(files.xds_socket), GatewaySettings())
+        for files in (one, other)
     ]
     assert reported[0] != reported[1]
 
@@ -170,7 +174,8 @@ def test_homes_are_kept_apart(tmp_path: Any) -> None:
 def test_bootstrap_shows_a_certificate_where_the_operator_asks_for_one() -> None:
     files = TlsFiles(certificate=Path("/c"), key=Path("/k"), authority=Path("/a"))
     address = TlsAddress(host="10.0.0.1", port=18000, tls=files)
-    [xds] = bootstrap("node", Path("/admin"), address, files)["static_resources"]["clusters"]
+    reported = bootstrap("node", ENVOY_FILES, address, GatewaySettings(), files)
+    xds = reported["static_resources"]["clusters"][0]
     context = xds["transport_socket"]["typed_config"]["common_tls_context"]
     assert context["tls_certificates"][0]["private_key"] == {"filename": "/k"}
     assert context["validation_context"] == {"trusted_ca": {"filename": "/a"}}

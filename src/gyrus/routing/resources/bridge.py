@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from gyrus.contract.replica import API_HEADER, BROKEN_HEADER
 from gyrus.routing.resources import endpoints, retries, routes
 from gyrus.routing.resources.clusters import ads
-from gyrus.routing.resources.kinds import Json, extension, header, seconds
+from gyrus.routing.resources.kinds import HEADER_INPUT, ROUTE_LIST, Json, extension, header, seconds
 from gyrus.routing.resources.listener import HEADER_FIELDS, HEADER_KIB, MANAGER, router
 from gyrus.routing.resources.problems import local_replies
 from gyrus.routing.settings import GatewaySettings
@@ -30,7 +30,12 @@ def listener(endpoint: str, settings: GatewaySettings) -> Json:
     address = endpoints.address(endpoint)
     address["pipe"]["mode"] = 0o600
     manager = extension("gyrus.http", MANAGER, **_connection_manager(settings))
-    return {"name": NAME, "address": address, "filter_chains": [{"filters": [manager]}]}
+    return {
+        "name": NAME,
+        "address": address,
+        "filter_chains": [{"filters": [manager]}],
+        "ignore_global_conn_limit": True,  # the first pass has counted the client's connection
+    }
 
 
 def _connection_manager(settings: GatewaySettings) -> Json:
@@ -54,7 +59,7 @@ def _connection_manager(settings: GatewaySettings) -> Json:
 def table(bridged: Iterable[Route], settings: GatewaySettings) -> Json:
     """Build the table of these APIs. Any other request is requeued: its entry may be on its way."""
     entries = {route.api: _entry(route, settings) for route in bridged}
-    api = extension("gyrus.api", routes.HEADER_INPUT, header_name=API_HEADER)
+    api = extension("gyrus.api", HEADER_INPUT, header_name=API_HEADER)
     by_api = {"input": api, "exact_match_map": {"map": entries}}
     otherwise = [_requeued({"prefix": "/"}, settings)]
     host: Json = {
@@ -98,4 +103,4 @@ def _requeued(match: Json, settings: GatewaySettings) -> Json:
 
 
 def _routes(found: list[Json]) -> Json:
-    return {"action": extension(NAME, routes.ROUTE_LIST, routes=found)}
+    return {"action": extension(NAME, ROUTE_LIST, routes=found)}

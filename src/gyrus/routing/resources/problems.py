@@ -54,7 +54,12 @@ def _replies(api: str, first: list[Json], mark: list[Json]) -> Json:
                 problem.NO_REPLICA,
                 f"No replica of API {api} accepts connections. `gyrus describe {api}` shows why.",
             ),
-            _by_flags(["UO"], problem.QUEUE_FULL, f"API {api} has too many requests in flight. Try again."),
+            # The clusters of replicas have no limit, so only that of long bodies overflows.
+            _by_flags(
+                ["UO"],
+                problem.BODIES_FULL,
+                "The gateway has as many requests with long bodies as it has memory for. Try again.",
+            ),
             _by_flags(
                 ["UT"],
                 problem.TIMEOUT,
@@ -68,6 +73,18 @@ def _replies(api: str, first: list[Json], mark: list[Json]) -> Json:
                 mark,
             ),
             _by_code(400, problem.BAD_REQUEST, "The request is not well-formed HTTP."),
+            _by_code(
+                403,
+                problem.ORIGIN_NOT_ALLOWED,
+                "A web page of another origin may call API "
+                f"{api} only if the API's networking.cors allows its origin (%REQ(ORIGIN):200%).",
+            ),
+            _by_code(
+                421,
+                problem.UNKNOWN_HOST,
+                "This gateway answers requests to localhost and 127.0.0.1, not to %REQ(:AUTHORITY):200%. "
+                "`gyrus up --host NAME` adds a name.",
+            ),
             _by_code(408, problem.BODY_TIMEOUT, "The request stopped arriving before it was complete."),
             _by_code(413, problem.BODY_TOO_LARGE, "The request's body is larger than the limit."),
             _by_code(

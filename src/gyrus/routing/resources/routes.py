@@ -32,8 +32,8 @@ from gyrus.contract.replica import (
     POOL_HEADER,
     READY_PATH,
 )
-from gyrus.routing.resources import retries
-from gyrus.routing.resources.kinds import Json, extension, header, seconds
+from gyrus.routing.resources import bodies, origins, retries
+from gyrus.routing.resources.kinds import HEADER_INPUT, ROUTE_LIST, Json, extension, header, seconds
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route, WeightedPool
 
@@ -57,26 +57,28 @@ ARRIVAL = "%START_TIME(%s.%6f)%"
 CHOSEN_CLUSTER = "%UPSTREAM_CLUSTER%"
 """The cluster of the first try; the header keeps it on later ones."""
 
-ROUTE_LIST = "envoy.config.route.v3.RouteList"
-HEADER_INPUT = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
-
 
 def table(settings: GatewaySettings, name: str = NAME) -> Json:
     """Build the table without its entries, which its encoding adds (see :func:`entry`, :func:`called`).
 
-    The tree of headers comes first, because a gRPC service's path may begin like an API's.
+    Requests that a guard matches do not reach the trees. The tree of headers comes first, because a gRPC
+    service's path may begin like an API's.
     """
     by_path = {"input": extension("gyrus.path", HEADER_INPUT, header_name=":path"), "prefix_match_map": {}}
     by_name = {
         "input": extension("gyrus.api", HEADER_INPUT, header_name=NAMING_HEADER),
         "exact_match_map": {},
     }
+    trees = {"matcher_tree": by_name, "on_no_match": {"matcher": {"matcher_tree": by_path}}}
+    guards = [*origins.guards(settings), *bodies.guards(settings)]
     host: Json = {
         "name": NAME,
         "domains": ["*"],
         "request_body_buffer_limit": settings.retry_body,
+        # Envoy adds the client's address, which is in x-forwarded-for too.
+        "request_headers_to_remove": ["x-envoy-external-address"],
         "response_headers_to_remove": list(retries.ANSWER_HEADERS),
-        "matcher": {"matcher_tree": by_name, "on_no_match": {"matcher": {"matcher_tree": by_path}}},
+        "matcher": {"matcher_list": {"matchers": guards}, "on_no_match": {"matcher": trees}},
     }
     return {"name": name, "virtual_hosts": [host]}
 
@@ -115,6 +117,12 @@ def _below(route: Route, settings: GatewaySettings) -> Iterable[Json]:
     yield from forward({"prefix": route.path + "/"}, route, settings)
 
 
+def _too_large(match: Json, route: Route) -> Json:
+    """Build the route that refuses a body whose declared length is too large, before it is sent."""
+    length = {"name": "content-length", "range_match": {"start": route.max_body + 1, "end": 2**63 - 1}}
+    return {"match": {**match, "headers": [length]}, "direct_response": {"status": 413}}
+
+
 def _hidden(match: Json) -> Json:
     return {"match": match, "direct_response": {"status": 404}}
 
@@ -136,6 +144,8 @@ def forward(
     limit = _limit(route)
     once = {**_action(route, settings), **_destination(shares), **rewritten}
     once["retry_policy"] = retries.never_started(settings, limit)
+    yield from origins.refusals(match, route, settings)
+    yield _too_large(match, route)
     named = [header(API_HEADER, route.api), header(ARRIVED_HEADER, ARRIVAL)]
     # The first match wins: methods that are not safe to repeat take the first route, the others the second.
     if not route.idempotent:
@@ -150,7 +160,14 @@ def forward(
 
 
 def _entry(match: Json, action: Json, route: Route, headers: list[Json]) -> Json:
-    return {"name": route.api, "match": match, "route": action, "request_headers_to_add": headers}
+    return {
+        "name": route.api,
+        "match": match,
+        "route": action,
+        "request_headers_to_add": headers,
+        "request_headers_to_remove": [bodies.COUNTED_HEADER],
+        **origins.policy(route.cors),
+    }
 
 
 def _action(route: Route, settings: GatewaySettings) -> Json:

@@ -23,6 +23,7 @@ _MODULES = (
     "envoy.config.listener.v3.listener_pb2",
     "envoy.config.route.v3.route_pb2",
     "envoy.extensions.access_loggers.file.v3.file_pb2",
+    "envoy.extensions.filters.http.cors.v3.cors_pb2",
     "envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2",
     "envoy.extensions.filters.http.router.v3.router_pb2",
     "envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2",
@@ -85,6 +86,7 @@ additions.register()
 _REQUEST = _message_class("envoy.service.discovery.v3.DeltaDiscoveryRequest")
 _ROUTES = _message_class("envoy.config.route.v3.RouteConfiguration")
 _MATCHER = _message_class("xds.type.matcher.v3.Matcher")
+_ON_MATCH = _message_class("xds.type.matcher.v3.Matcher.OnMatch")
 _MATCH_MAP = _message_class("xds.type.matcher.v3.Matcher.MatcherTree.MatchMap")
 _LENGTH_DELIMITED = 2
 """The wire type of strings, bytes and messages."""
@@ -125,6 +127,8 @@ def encode_table_entry(key: str, entry: bytes) -> bytes:
 def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
     """Encode a route configuration with these entries in the two trees of its one host.
 
+    The trees apply if no matcher of the host's list does.
+
     Each entry is a result of :func:`encode_table_entry`, by its key. A tree without entries is left out,
     because Envoy refuses an empty one.
 
@@ -133,18 +137,31 @@ def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str
     """
     table: Any = json_format.ParseDict(value, _ROUTES())
     host = table.virtual_hosts[0]
-    named = host.matcher
-    matcher: list[bytes] = []
-    if by_path:
-        matcher = _tree(named.on_no_match.matcher.matcher_tree, "prefix_match_map", by_path)
-    if by_path and by_name:
-        on_no_match = _within(type(named.on_no_match)(), "matcher", matcher)
-        names = _tree(named.matcher_tree, "exact_match_map", by_name)
-        matcher = [*names, *_within(type(named)(), "on_no_match", on_no_match)]
+    guarded = host.matcher
+    trees = _trees(guarded.on_no_match.matcher, by_path, by_name)
     host.ClearField("matcher")
-    body = _within(host, "matcher", matcher) if matcher else [host.SerializeToString(deterministic=True)]
+    guarded.ClearField("on_no_match")
+    otherwise = _within(_ON_MATCH(), "matcher", trees) if trees else []
+    matcher = _within(guarded, "on_no_match", otherwise) if otherwise else [_whole(guarded)]
+    body = _within(host, "matcher", matcher) if any(matcher) else [_whole(host)]
     table.ClearField("virtual_hosts")
     return b"".join(_within(table, "virtual_hosts", body))
+
+
+def _trees(named: Any, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> list[bytes]:
+    """Encode the matcher with the two trees. Returns nothing if they have no entry."""
+    if not by_path:
+        return []
+    paths = _tree(named.on_no_match.matcher.matcher_tree, "prefix_match_map", by_path)
+    if not by_name:
+        return paths
+    on_no_match = _within(_ON_MATCH(), "matcher", paths)
+    names = _tree(named.matcher_tree, "exact_match_map", by_name)
+    return [*names, *_within(_MATCHER(), "on_no_match", on_no_match)]
+
+
+def _whole(message: Any) -> bytes:
+    return message.SerializeToString(deterministic=True)
 
 
 def _tree(tree: Any, kind: str, entries: Mapping[str, bytes]) -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from time import monotonic
 from typing import Protocol
 
@@ -230,9 +230,7 @@ class Admission:
         if self.overdue:  # almost always empty
             self.overdue.pop(call, None)
         self._over(call)
-        if self.queue.waiting:
-            self._start_more()
-            self._notify_if_needed()
+        self.start_more()
         if self.released is not None:
             self.released()
 
@@ -248,8 +246,30 @@ class Admission:
         finally:
             self.release(call)
 
-    def count_batch(self) -> None:
+    def send_batch(self, answers: Mapping[Call, Answer]) -> None:
+        """Answer the calls of a batch, which keep their slots."""
+        for call, answer in answers.items():
+            self.answer(call, answer)
+
+    def answer_batch(self, answers: Mapping[Call, Answer]) -> None:
+        """Answer the calls of a batch without slots, as far as they are not answered; start waiting calls."""
         self._metrics.batches += 1
+        try:
+            self.send_batch(answers)
+        finally:
+            for call in answers:
+                self._deadlines.discard(call)
+                self.overdue.pop(call, None)
+                self._over(call)
+            self.start_more()
+        if self.released is not None:
+            self.released()
+
+    def start_more(self) -> None:
+        """Start waiting calls; slots have become free."""
+        if self.queue.waiting:
+            self._start_more()
+            self._notify_if_needed()
 
     # Time
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gyrus.contract.replica import LONGEST_KEPT_BODY, POOL_HEADER, RETRIED_HEADER
+from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.arrival import ARRIVED, arrival
 from gyrus.runtime.server.exchange import Exchange
 from gyrus.runtime.started import key_of
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 POOL = POOL_HEADER.encode()
 RETRIED = RETRIED_HEADER.encode()
+
+
+Prepared = dict[str, Any] | Answer
 
 
 class ClientGoneListener(Protocol):
@@ -35,6 +39,7 @@ class Call:
         "exchange",
         "key",
         "more",
+        "prepared",
         "request",
         "retried",
         "row",
@@ -58,6 +63,8 @@ class Call:
         """
         self.more: Flow | None = None
         """The stream that continues when the client can take more."""
+        self.prepared: Prepared | None = None
+        """Arguments for a batch, or the answer that refuses the request; None: its payload is not read."""
         self.key: bytes | None = None
         """Key of the request among those that this process has started; None: the gateway sends it once."""
         self.row: int | None = None

@@ -73,6 +73,10 @@ class SharedSlotQueue(SlotQueue[T]):
         with self._lock:
             return super().leave(item)
 
+    def next(self, at_most: int) -> list[T]:
+        with self._lock:
+            return super().next(at_most)
+
     def oldest(self, at_most: int) -> list[float]:
         with self._lock:
             return super().oldest(at_most)

@@ -78,8 +78,10 @@ def _scheduler(
     settings = config.handler
     if handler.batched and settings is not None:
         batches = AsyncBatchRunner if handler.is_async else ThreadBatchRunner
-        runner = batches(handler, admission, threads)
-        return BatchScheduler(queue, runner, settings.batch_max_size, settings.batch_max_wait)
+        size = settings.batch_max_size
+        return BatchScheduler(
+            queue, batches(handler, admission, threads, size), size, settings.batch_max_wait
+        )
     if handler.is_async:
         return SingleScheduler(queue, AsyncRunner(handler, admission, threads))
     return SingleScheduler(queue, ThreadRunner(handler, admission, threads, queue))
