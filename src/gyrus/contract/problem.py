@@ -38,6 +38,7 @@ INVALID_PAYLOAD = ProblemType("invalid-payload", 422, "The payload does not fit 
 UNSUPPORTED_MEDIA = ProblemType("unsupported-media-type", 415, "The body's type is not supported")
 HANDLER_FAILED = ProblemType("handler-failed", 500, "The handler raised an exception")
 BAD_ANSWER = ProblemType("bad-answer", 500, "The handler's answer cannot be sent")
+POISON = ProblemType("poison", 502, "The request took down two workers")
 UPSTREAM_FAILED = ProblemType("upstream-failed", 502, "The replica closed the connection")
 
 UNAUTHORIZED = ProblemType("unauthorized", 401, "The token is missing or wrong")

@@ -139,9 +139,18 @@ def token_of(home: Home) -> str:
     An empty file (after a failure of the machine) is no token, since every caller would know it. A new one is
     created then.
     """
-    if not home.token.exists() or not home.token.read_text().strip():
-        _write_secret(home.token, secrets.token_urlsafe(32))
-    return home.token.read_text().strip()
+    return _secret_in(home.token)
+
+
+def requeue_secret_of(home: Home) -> str:
+    """Return the secret of the platform's own requeues. It outlives the operator, like the gateway."""
+    return _secret_in(home.requeue_secret)
+
+
+def _secret_in(path: Path) -> str:
+    if not path.exists() or not path.read_text().strip():
+        _write_secret(path, secrets.token_urlsafe(32))
+    return path.read_text().strip()
 
 
 def _write_secret(path: Path, secret: str) -> None:

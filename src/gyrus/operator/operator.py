@@ -29,7 +29,7 @@ from gyrus.gate.rebalancer import Rebalancer
 from gyrus.operator import file_limit
 from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
-from gyrus.operator.home_lock import remove_run_folder, token_of
+from gyrus.operator.home_lock import remove_run_folder, requeue_secret_of, token_of
 from gyrus.operator.readiness import ReadyNotification
 from gyrus.operator.supervision import Supervision
 from gyrus.packaging.store import PackageStore
@@ -165,13 +165,20 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )
-    activator = Activator(board, home.activator_socket, clock, most=min(MOST, file_limit.raise_file_limit()))
+    secret = requeue_secret_of(home)
+    activator = Activator(
+        board,
+        home.activator_socket,
+        clock,
+        most=min(MOST, file_limit.raise_file_limit()),
+        requeue_secret=secret,
+    )
     return Operator(
         settings=settings,
         board=board,
         events=events,
         backend=backend,
-        gateway=LocalGateway(board, home, _gateway_settings(settings)),
+        gateway=LocalGateway(board, home, _gateway_settings(settings, secret)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
@@ -180,8 +187,8 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
     )
 
 
-def _gateway_settings(settings: OperatorSettings) -> GatewaySettings:
-    return GatewaySettings(port=settings.gateway_port, hosts=settings.hosts)
+def _gateway_settings(settings: OperatorSettings, requeue_secret: str) -> GatewaySettings:
+    return GatewaySettings(port=settings.gateway_port, hosts=settings.hosts, requeue_secret=requeue_secret)
 
 
 def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:

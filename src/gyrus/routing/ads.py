@@ -22,7 +22,7 @@ from gyrus.routing.settings import AdsAddress, GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed, encode_ahead
 from gyrus.routing.xds.server import XdsServer
 from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
-from gyrus.state.board import Board, ByPool, Endpoints, Protocol, RouteRefusal, api_of
+from gyrus.state.board import Board, ByPool, Endpoints, Protocol, RouteRefusal, api_of, is_pool
 
 log = logging.getLogger(__name__)
 
@@ -277,7 +277,7 @@ class AdsGateway:
     def _concerned(self, stream: StreamState, push: Push) -> Iterable[str]:
         """Return the clusters that a push affects. Route tables are long, and most of their entries stay."""
         if push.kind in (CLUSTER, ENDPOINTS):
-            return push.versions
+            return filter(is_pool, push.versions)
         return self._rerouting.get(stream, frozenset()) if push.kind == ROUTES else self._known()
 
     def _report(self) -> None:
@@ -322,7 +322,7 @@ class AdsGateway:
             for api, route in self._refused_routes.by_api.items()
         }
         for nack in self._nacks():
-            if nack.kind in (CLUSTER, ENDPOINTS):
+            if nack.kind in (CLUSTER, ENDPOINTS) and is_pool(nack.name):
                 found[api_of(nack.name)] = RouteRefusal(message=_sentence(nack), pools=frozenset({nack.name}))
         return found
 

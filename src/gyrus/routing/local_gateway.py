@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock, SystemClock
@@ -48,9 +49,11 @@ class LocalGateway:
         clock: Clock | None = None,
     ) -> None:
         self._board = board
-        self._settings = settings or GatewaySettings()
-        self._clock = clock or SystemClock()
         self._files = GatewayFiles(home)
+        self._settings = replace(
+            settings or GatewaySettings(), retries_at=f"unix:{self._files.retries_socket}"
+        )
+        self._clock = clock or SystemClock()
         self.envoy = Envoy(self._files, self._settings, self)
         board.bridge = f"unix:{self._files.bridge_socket}"
         self._limits = LimitWatch()
@@ -107,7 +110,8 @@ class LocalGateway:
     async def stop(self) -> None:
         """End Envoy. Call it after :meth:`run` has ended."""
         await self.envoy.stop()
-        for socket in (self._files.xds_socket, self._files.bridge_socket, self._files.bodies_socket):
+        files = self._files
+        for socket in (files.xds_socket, files.bridge_socket, files.bodies_socket, files.retries_socket):
             socket.unlink(missing_ok=True)
         self.envoy_died("Envoy was stopped")
 

@@ -134,6 +134,12 @@ class GatewaySettings:
     bodies: int = field(default_factory=lambda: memory_for_bodies(_memory()))
     """Memory for bodies under way, of all APIs together."""
 
+    retries_at: str | None = None
+    """Endpoint of the gateway's own listener for second passes: a Unix socket. None: a gateway without it
+    sends nothing again that a replica may have started, because it could not limit how often."""
+    requeue_secret: str = ""
+    """Value of the platform's own requeue header. Empty: no such header is believed."""
+
     @property
     def tiers(self) -> tuple[BodyTier, ...]:
         return body_tiers(self.bodies, self.retry_body)
@@ -197,6 +203,11 @@ class GatewayFiles:
     def pressure(self) -> Path:
         """The file from which Envoy learns how scarce connections are (see ``gyrus.routing.pressure``)."""
         return self.home.envoy / "pressure"
+
+    @property
+    def retries_socket(self) -> Path:
+        """Envoy's own socket for requests that it sends again."""
+        return self.home.run / "retries.sock"
 
     @property
     def hot_restart_socket(self) -> Path:

@@ -14,7 +14,16 @@ from typing import TypeVar
 
 from gyrus.routing.encoder import Encoder, XdsResource, match_of, speaks_http2
 from gyrus.routing.endpoint_sets import equal
-from gyrus.routing.resources import bodies, bodies_listener, bridge, endpoints, listener, probe, routes
+from gyrus.routing.resources import (
+    bodies,
+    bodies_listener,
+    bridge,
+    endpoints,
+    listener,
+    probe,
+    routes,
+    second_pass,
+)
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.route_table import NO_ENTRIES, TableEntries, entries_of, outer
 from gyrus.routing.settings import GatewaySettings
@@ -115,8 +124,10 @@ def build(
     port = last.resource(LISTENER, listener.NAME)
     # Once it is there, the probe stays, with an empty table: Envoy drains a removed listener for a week.
     probing = bool(trial) or last.resource(LISTENER, probe.NAME) is not None
-    others = _bridge_listener(bridge_at, settings, last) | (
-        {probe.NAME: _probe_listener()} if probing else {}
+    others = (
+        _bridge_listener(bridge_at, settings, last)
+        | _second_listener(settings, last)
+        | ({probe.NAME: _probe_listener()} if probing else {})
     )
     if bodies_at:
         own = last.resource(LISTENER, bodies.LISTENER)
@@ -126,7 +137,7 @@ def build(
     tables = {bridge.NAME: _bridge_table(bridged, settings)} if bridge_at else {}
     trials = {probe.NAME: _trial(trial, settings, encoder)} if probing else {}
     resources = {
-        CLUSTER: _clusters(last, old, new, encoder),
+        CLUSTER: _clusters(last, old, new, encoder) | _second_cluster(settings, last),
         ENDPOINTS: _assignments(last, assigned, encoder),
         LISTENER: {listener.NAME: port or _listener(settings, access_log), **others},
         ROUTES: {routes.NAME: main or _table(entries, settings), **tables, **trials},
@@ -213,7 +224,7 @@ def _clusters(
 
 def _cluster(pool: Pool, last: Snapshot, encoder: Encoder) -> XdsResource:
     before = last.pools.get(pool.id)
-    if before and before.protocol == pool.protocol:
+    if before and (before.protocol, before.fronted) == (pool.protocol, pool.fronted):
         return last.of_kind(CLUSTER)[pool.id]
     return encoder.cluster(pool)
 
@@ -258,6 +269,26 @@ def _bridge_listener(at: str | None, settings: GatewaySettings, last: Snapshot) 
     known = last.resource(LISTENER, bridge.NAME)
     return {
         bridge.NAME: known or XdsResource.of(bridge.NAME, encode(LISTENER, bridge.listener(at, settings)))
+    }
+
+
+def _second_listener(settings: GatewaySettings, last: Snapshot) -> dict[str, XdsResource]:
+    if settings.retries_at is None:
+        return {}
+    known = last.resource(LISTENER, second_pass.NAME)
+    wanted = known or XdsResource.of(
+        second_pass.NAME, encode(LISTENER, second_pass.listener(settings.retries_at, settings))
+    )
+    return {second_pass.NAME: wanted}
+
+
+def _second_cluster(settings: GatewaySettings, last: Snapshot) -> dict[str, XdsResource]:
+    if settings.retries_at is None:
+        return {}
+    known = last.resource(CLUSTER, second_pass.NAME)
+    return {
+        second_pass.NAME: known
+        or XdsResource.of(second_pass.NAME, encode(CLUSTER, second_pass.cluster(settings.retries_at)))
     }
 
 

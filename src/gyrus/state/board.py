@@ -72,6 +72,15 @@ def api_of(pool: str) -> str:
     return pool.partition("/")[0]
 
 
+def is_pool(cluster: str) -> bool:
+    """Return True if one of Envoy's clusters is a pool, and not a part of the gateway.
+
+    >>> is_pool("iris/3"), is_pool("iris"), is_pool("gyrus.retries")
+    (True, True, False)
+    """
+    return "." not in cluster
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """The endpoints of one generation of an API: one cluster in Envoy, with counts and latencies of its own.
@@ -89,6 +98,9 @@ class Pool:
     fallback: Endpoints = frozenset()
     """Endpoints to use while ``replicas`` is empty: replicas of other pools, the bridge, or the activator."""
     protocol: Protocol = "http1"
+    fronted: bool = True
+    """True if the runtime answers for the replicas: it marks what it requeues, and removes private headers
+    from the answers of handlers and servers behind it. False: nothing that a replica marks is believed."""
     queueing: QueuePolicy | None = None
     """The policy for the gate. None means that the gate ignores the requests of this pool."""
     id: str = field(init=False)

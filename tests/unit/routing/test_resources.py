@@ -13,8 +13,8 @@ from gyrus.contract.home import Home
 from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
 from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
 from gyrus.routing.config_dump import assigned, listening_ports
-from gyrus.routing.resources import clusters, endpoints, listener, problems, routes
-from gyrus.routing.resources.kinds import ENDPOINTS, Json
+from gyrus.routing.resources import clusters, endpoints, listener, problems, routes, second_pass
+from gyrus.routing.resources.kinds import ENDPOINTS, MATCH, Json
 from gyrus.routing.settings import (
     HIGHEST_BASE_ID,
     GatewayFiles,
@@ -27,6 +27,7 @@ from gyrus.routing.xds.messages import encode, encode_plain
 from support.routes import pools_of, route_to
 
 ROUTE = route_to("iris", timeout=60.0)
+SETTINGS = GatewaySettings(retries_at="unix:/run/retries.sock", requeue_secret="secret")
 
 
 def retries(entry: Json) -> list[tuple[Json, set[str]]]:
@@ -40,9 +41,46 @@ def retries(entry: Json) -> list[tuple[Json, set[str]]]:
 
 
 def test_only_safe_methods_are_sent_again_after_a_reset() -> None:
-    for match, reasons in retries(routes.entry(ROUTE, GatewaySettings())):
+    for match, reasons in retries(routes.entry(ROUTE, SETTINGS)):
         assert {"connect-failure", "reset-before-request", "refused-stream", "retriable-headers"} <= reasons
         assert ("reset" in reasons) == ("headers" not in match)
+
+
+def test_without_a_second_pass_nothing_is_sent_again_that_may_have_begun() -> None:
+    assert all("reset" not in reasons for _, reasons in retries(routes.entry(ROUTE, GatewaySettings())))
+
+
+def test_what_may_have_begun_has_two_retries_and_all_of_them_take_the_second_pass() -> None:
+    shares = pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(7_500, 2_500))
+    entry = routes.entry(replace(ROUTE, shares=shares, idempotent=True), SETTINGS)
+    [action] = [one["route"] for one in entry["action"]["typed_config"]["routes"] if "route" in one][:1]
+    specifier = action["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
+    groups = [
+        {one["cluster_name"]: one["weight"] for one in group["clusters"]}
+        for group in specifier["priority_groups"]
+    ]
+    assert action["retry_policy"]["num_retries"] == 2
+    assert groups == [{"iris/2": 2_500, "iris/1": 7_500}, *[{second_pass.NAME: 1}] * 2]
+
+
+def test_envoy_chooses_the_cluster_again_on_each_retry_of_such_a_request() -> None:
+    """Field 14 of a retry policy, which the published messages lack."""
+    refreshed = b"\x70\x01"
+    repeatable = replace(ROUTE, idempotent=True)
+    with_it = encode(MATCH, routes.entry(repeatable, SETTINGS)).count(refreshed)
+    without = encode(MATCH, routes.entry(repeatable, GatewaySettings())).count(refreshed)
+    assert with_it - without == 2  # the path itself, and what is below it
+
+
+def test_answers_of_servers_without_the_runtime_are_stripped_before_the_router_reads_them() -> None:
+    def filters(fronted: bool) -> list[str]:
+        [options] = clusters.cluster(replace(ROUTE.pools[0], fronted=fronted))[
+            "typed_extension_protocol_options"
+        ].values()
+        return [one["name"] for one in options.get("http_filters", ())]
+
+    assert filters(True) == []
+    assert filters(False) == ["gyrus.private_answers", "gyrus.codec"]
 
 
 def destinations(*weights: int) -> list[Json]:
@@ -67,7 +105,7 @@ def test_one_pool_is_named_and_several_are_weighed_the_newest_first() -> None:
 
 def test_idempotent_api_is_sent_again_whatever_the_method() -> None:
     idempotent = route_to("iris", timeout=60.0, idempotent=True)
-    found = retries(routes.entry(idempotent, GatewaySettings()))
+    found = retries(routes.entry(idempotent, SETTINGS))
     assert all("reset" in reasons and "headers" not in match for match, reasons in found)
 
 

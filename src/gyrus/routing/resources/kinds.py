@@ -34,6 +34,11 @@ def seconds(value: float) -> str:
     return f"{value:.3f}s"
 
 
+def header(name: str, value: str) -> Json:
+    """Build an addition of a header, which replaces one of the same name."""
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
 def matches(header: str, expression: str) -> Json:
     """Build the predicate of requests with a header that matches this whole expression."""
     return {

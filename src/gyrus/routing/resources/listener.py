@@ -6,7 +6,9 @@ every request pays for each further one.
 
 from __future__ import annotations
 
-from gyrus.contract.replica import PRIVATE_HEADERS
+import json
+
+from gyrus.contract.replica import POOL_HEADER, PRIVATE_HEADERS
 from gyrus.routing.resources import bodies, routes
 from gyrus.routing.resources.clusters import ads
 from gyrus.routing.resources.kinds import Json, extension, seconds
@@ -30,6 +32,9 @@ ENVOY_HEADERS = "x-envoy-"
 _EARLY = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 _UUID = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
 _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+
+
+_POOL = {"operators": [{"command": "REQ", "param": POOL_HEADER}, {"command": "UPSTREAM_CLUSTER"}]}
 
 
 def listener(settings: GatewaySettings, access_log: str | None) -> Json:
@@ -120,7 +125,8 @@ def _file(path: str) -> Json:
     line = {
         "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%",
         "api": "%ROUTE_NAME%",
-        "pool": "%UPSTREAM_CLUSTER%",
+        # After a second pass, the cluster of the last try is that of second passes.
+        "pool": f"%COALESCE({json.dumps(_POOL)})%",
         "method": "%REQ(:METHOD)%",
         "path": "%PATH(NQ)%",
         "protocol": "%PROTOCOL%",

@@ -14,7 +14,8 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from gyrus.routing.resources.kinds import Json
+from gyrus.routing.resources.kinds import MATCH, ROUTES, Json
+from gyrus.routing.xds import additions
 
 _MODULES = (
     "envoy.config.cluster.v3.cluster_pb2",
@@ -23,7 +24,9 @@ _MODULES = (
     "envoy.config.route.v3.route_pb2",
     "envoy.extensions.access_loggers.file.v3.file_pb2",
     "envoy.extensions.filters.http.cors.v3.cors_pb2",
+    "envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2",
     "envoy.extensions.filters.http.router.v3.router_pb2",
+    "envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2",
     "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
     "envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
     "envoy.extensions.load_balancing_policies.least_request.v3.least_request_pb2",
@@ -79,6 +82,7 @@ def _message_class(name: str) -> type[Message]:
 
 for _module in _MODULES:
     importlib.import_module(_module)
+additions.register()
 _REQUEST = _message_class("envoy.service.discovery.v3.DeltaDiscoveryRequest")
 _ROUTES = _message_class("envoy.config.route.v3.RouteConfiguration")
 _MATCHER = _message_class("xds.type.matcher.v3.Matcher")
@@ -97,6 +101,8 @@ def encode(type_url: str, value: Json) -> bytes:
     Raises ``google.protobuf.json_format.ParseError`` if the value is not of the type.
     """
     message = json_format.ParseDict(value, _message_class(type_url.rpartition("/")[2])())
+    if type_url in (MATCH, ROUTES):
+        additions.choose_again(message)
     # Deterministic, because a resource's version is the digest of its bytes. By default, maps have no order.
     return message.SerializeToString(deterministic=True)
 
