@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
+import stat
 import tarfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from gyrus.contract.package import UNPACKED_AT, is_as_unpacked
 from gyrus.packaging.errors import BrokenArchive
 from gyrus.packaging.selection import stays_inside
 
@@ -34,7 +36,7 @@ def check(archive: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack into a new folder. Files are read-only; folders are writable, for caches beside the files.
+    """Unpack into a new folder. Files are read-only; folders are writable, for builds beside the files.
 
     Raises BrokenArchive.
     """
@@ -48,6 +50,32 @@ def unpack(archive: Path, folder: Path) -> None:
                 _write(tar, member, folder / member.name)
     for member in links:  # after all files, so that none is written through a link
         _link(member, folder)
+
+
+def change(archive: Path, folder: Path) -> str | None:
+    """Return a clause about a file that is not as it was unpacked. Returns None if all are.
+
+    Raises BrokenArchive.
+    """
+    with _opened(archive) as tar:
+        for member in _members(tar):
+            path = folder / member.name
+            try:
+                status = path.lstat()
+                same = _same_link(path, member) if member.issym() else _same_file(status, member)
+            except OSError as error:
+                return f"{path} cannot be read: {error.strerror}"
+            if not same:
+                return f"{path} was changed"
+    return None
+
+
+def _same_link(path: Path, member: tarfile.TarInfo) -> bool:
+    return path.is_symlink() and os.readlink(path) == member.linkname
+
+
+def _same_file(status: os.stat_result, member: tarfile.TarInfo) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size == member.size and is_as_unpacked(status)
 
 
 @contextmanager
@@ -107,6 +135,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
         shutil.copyfileobj(content, file, 2**20)
         if file.tell() != member.size:
             raise BrokenArchive(f"The archive ends within {member.name}; pack the folder again.")
+    os.utime(path, (UNPACKED_AT, UNPACKED_AT))
     path.chmod(0o555 if member.mode & 0o100 else 0o444)
 
 

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     except LoadFailed as failed:
         return report_failure(failed, control)
     capture(control)
-    return work(config, index, control, partial(start, config, control))
+    return work(config, index, control, partial(start, config, index, control))
 
 
 def work(config: ReplicaConfig, index: int, control: Control, make: Callable[[], LoadedHandler]) -> int:
@@ -78,13 +78,13 @@ def read_config(arguments: Sequence[str]) -> tuple[ReplicaConfig, int]:
         raise LoadFailed(Reason.EXITED, message) from error
 
 
-def start(config: ReplicaConfig, control: Control) -> LoadedHandler:
+def start(config: ReplicaConfig, index: int, control: Control) -> LoadedHandler:
     """Load the handler. Raises LoadFailed."""
     if config.handler is None:
         raise LoadFailed(Reason.EXITED, "the configuration has no handler")
     control.status(Phase.STARTING, f"loading {config.handler.path}")
     stand_in()
-    enter_project(config.project)
+    enter_project(config.working_folder(index))
     return load(config.handler)
 
 

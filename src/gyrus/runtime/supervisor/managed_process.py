@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gyrus.contract.replica import Phase, Reason
-from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe, StartChild, start
+from gyrus.runtime.supervisor import shortage
+from gyrus.runtime.supervisor.child import Child, Pipe, StartChild, start
 from gyrus.runtime.supervisor.connections import listening_addresses
 from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 from gyrus.runtime.supervisor.port import Port, pick_port
@@ -18,6 +19,7 @@ from gyrus.runtime.supervisor.process_state import Failure, ProcessState
 from gyrus.runtime.supervisor.processtable import family
 from gyrus.runtime.supervisor.role import Role
 from gyrus.runtime.supervisor.worker_message import WorkerStatus, understand
+from gyrus.runtime.supervisor.working_folder import WorkingFolder
 
 EAGER = 0.1
 """Seconds between probes of a process that is not ready yet."""
@@ -35,7 +37,7 @@ class ManagedProcess:
     def __init__(
         self,
         role: Role,
-        folder: str,
+        folder: WorkingFolder,
         env: Mapping[str, str],
         log: LogFile,
         kept_port: Port | None = None,
@@ -84,10 +86,8 @@ class ManagedProcess:
                 self._env if port is None else {**self._env, "PORT": str(port)},
                 self._folder,
             )
-        except CannotStart as error:
-            self._refused(error.verdict, now)
         except OSError as error:
-            self._refused(Failure(Reason.EXITED, f"it could not be started: {error}"), now)
+            self._refused(shortage.refusal(error), now)
         else:
             self.pipes = self.child.pipes
             self.state = self._started(self.child.pid, now)
@@ -106,8 +106,7 @@ class ManagedProcess:
     def _started(self, pid: int, now: float) -> ProcessState:
         endpoint = self._port.endpoint if self._port else self.role.address
         probed_at_once = self.role.serves and not self.role.announces
-        started = self.state.started(pid, endpoint, now, listening=probed_at_once)
-        return started if self.role.serves else started.runs(now)
+        return self.state.started(pid, endpoint, now, listening=probed_at_once)
 
     def kill(self, now: float) -> None:
         if self.child:
@@ -125,6 +124,8 @@ class ManagedProcess:
     def read(self, pipe: Pipe, now: float) -> None:
         lines = pipe.read()
         self._heard(pipe.stream, lines, now)
+        if pipe.stream == "control" and not pipe.open and not self.role.serves:
+            self.state = self.state.runs(now)  # the program runs: it does not have the pipe
 
     def answered(self, now: float) -> None:
         """Pass the result of the probe to the state, if the probe is done."""
@@ -156,7 +157,6 @@ class ManagedProcess:
     def died(self, code: int, now: float, *, out_of_memory: bool) -> None:
         """Handle the exit of the process, which has been reaped."""
         assert self.child is not None
-        self.child.reaped(code)
         self._drain(now)
         lines = tuple(self.child.recent)
         self.child = None
