@@ -26,7 +26,7 @@ from gyrus.runtime.handler.loading import enter_project, load
 from gyrus.runtime.handler.main_module import stand_in
 from gyrus.runtime.lifecycle import serve
 from gyrus.runtime.server.server import bind
-from gyrus.runtime.telemetry.control import Control, open_control
+from gyrus.runtime.telemetry.control import Control, SwitchableControl, open_control
 from gyrus.runtime.telemetry.output import capture
 
 BIND = "GYRUS_BIND"
@@ -34,7 +34,7 @@ BIND = "GYRUS_BIND"
 
 def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to drain
-    control = open_control(sys.stderr)
+    control = SwitchableControl(open_control(sys.stderr))
     try:
         config, index = read_config(arguments)
     except LoadFailed as failed:

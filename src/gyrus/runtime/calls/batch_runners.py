@@ -18,7 +18,7 @@ from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.json_encoding import BadAnswer
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.problems import RequestRefused
-from gyrus.runtime.telemetry.output import current_request
+from gyrus.runtime.telemetry.output import current_request, end_lines
 
 Done = Callable[[], None]
 
@@ -141,12 +141,14 @@ class AsyncBatchRunner:
                 batch.write(await self._handler.predict(**batch.given))
         except BaseException as error:
             batch.fail(error)
+        end_lines()
         answer_batch(self._admission, batch)
         if after is not None and batch.results is not None:
             try:
                 await self._post_predict(after.method, batch.afterwards(after.signature.names))
             except BaseException as error:
                 log_failure(error, "post_predict")
+            end_lines()
         release_batch(self._admission, batch, done)
 
     async def _post_predict(self, method: Callable[..., Any], given: dict[str, Any]) -> None:

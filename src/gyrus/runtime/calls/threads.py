@@ -34,14 +34,24 @@ class Threads:
     The event loop owns it. Callers limit how much work they submit at once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, most: int | None, name: str = "slot") -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        most: int | None,
+        name: str = "slot",
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start at most ``most`` threads (None: as many as the work needs).
+
+        ``after``: called in the thread after each piece of work.
 
         With one slot, all calls run in one thread, which handlers with thread-local state rely on.
         """
         self._loop = loop
         self._most = most
         self._name = name
+        self._after = after
         self._inbox: SimpleQueue[tuple[Work, Any] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._submitted: list[tuple[Work, Any]] = []
@@ -97,12 +107,13 @@ class Threads:
         thread.start()
 
     def _run(self) -> None:
-        take, post, ended = self._inbox.get, self.post, self._ended
+        take, post, ended, after = self._inbox.get, self.post, self._ended, self._after
         while (given := take()) is not None:
             work, item = given
             given = None  # it would keep the first item alive
             while True:
                 callback, arguments, item = work(item)
+                after()
                 if item is None:
                     break
                 post(callback, *arguments)

@@ -17,11 +17,12 @@ from gyrus.runtime.calls.threads import Threads
 from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
+from gyrus.runtime.telemetry.output import end_lines
 
 
 def wire(handler: LoadedHandler, config: ReplicaConfig, counted: Metrics) -> tuple[Admission, Threads]:
     limits = config.limits
-    threads = Threads(asyncio.get_running_loop(), most=limits.max_concurrency)
+    threads = Threads(asyncio.get_running_loop(), most=limits.max_concurrency, after=end_lines)
     shared: SharedSlotQueue[Call] = SharedSlotQueue(limits.max_concurrency, limits.max_queue_length)
     admission = Admission(shared, limits, counted, BacklogSignal(config.backlog_socket, config.api))
     admission.open(_scheduler(handler, config, shared, admission, threads))

@@ -23,6 +23,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 """Signals that supervisors and fork servers handle themselves."""
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
+CONTROL = "control"
 LONGEST_CONTROL_LINE = 2 * 1024 * 1024
 """Bytes. A worker's longest message fits even if all of it is escaped."""
 CHUNK = 64 * 1024
@@ -37,7 +38,7 @@ class Pipe:
 
     fd: int
     stream: str
-    """``stdout``, ``stderr`` or ``control``."""
+    """``stdout``, ``stderr`` or :data:`CONTROL`."""
     cutter: LineCutter
     open: bool = True
     """True while a process may still write to it."""
@@ -56,13 +57,18 @@ class Pipe:
         self.drained = not data
         if not data:
             self.open = False
-            return self.cutter.finish()
+            return self._rest()
         return self.cutter.feed(data)
 
     def close(self) -> list[str]:
         self.open = False
         os.close(self.fd)
-        return self.cutter.finish()
+        return self._rest()
+
+    def _rest(self) -> list[str]:
+        """Return the incomplete last line. Part of a message is none: its process was killed as it wrote."""
+        rest = self.cutter.finish()
+        return [] if self.stream == CONTROL else rest
 
 
 @dataclass(slots=True, eq=False)
@@ -186,15 +192,15 @@ def new_pipes() -> tuple[tuple[Pipe, ...], PipeEnds]:
     """Create the pipes; return the supervisor's ends and the new process's ends. Raises OSError."""
     made: dict[str, tuple[int, int]] = {}
     try:
-        for name in ("control", "stdout", "stderr"):
+        for name in (CONTROL, "stdout", "stderr"):
             made[name] = os.pipe()
     except OSError:
         for fd in (fd for ends in made.values() for fd in ends):
             os.close(fd)
         raise
-    cutters = {"control": LineCutter(LONGEST_CONTROL_LINE)}
+    cutters = {CONTROL: LineCutter(LONGEST_CONTROL_LINE)}
     pipes = tuple(_pipe(made[name][0], name, cutters.get(name) or LineCutter()) for name in made)
-    return pipes, PipeEnds(made["stdout"][1], made["stderr"][1], made["control"][1])
+    return pipes, PipeEnds(made["stdout"][1], made["stderr"][1], made[CONTROL][1])
 
 
 def _pipe(fd: int, stream: str, cutter: LineCutter) -> Pipe:

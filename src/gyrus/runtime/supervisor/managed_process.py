@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from gyrus.contract.replica import Phase, Reason
 from gyrus.runtime.supervisor import shortage
-from gyrus.runtime.supervisor.child import Child, Pipe, StartChild, start
+from gyrus.runtime.supervisor.child import CONTROL, Child, Pipe, StartChild, start
 from gyrus.runtime.supervisor.connections import listening_addresses
 from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 from gyrus.runtime.supervisor.port import Port, pick_port
@@ -124,7 +124,7 @@ class ManagedProcess:
     def read(self, pipe: Pipe, now: float) -> None:
         lines = pipe.read()
         self._heard(pipe.stream, lines, now)
-        if pipe.stream == "control" and not pipe.open and not self.role.serves:
+        if pipe.stream == CONTROL and not pipe.open and not self.role.serves:
             self.state = self.state.runs(now)  # the program runs: it does not have the pipe
 
     def answered(self, now: float) -> None:
@@ -210,7 +210,7 @@ class ManagedProcess:
 
     def _heard(self, stream: str, lines: list[str], now: float) -> None:
         present = time.time()
-        if stream == "control":
+        if stream == CONTROL:
             heard = [understand(line, present) for line in lines]
         else:
             heard = [LogEntry(message=line, time=present, stream=stream) for line in lines]
