@@ -70,8 +70,8 @@ def end_lines() -> None:
 def _encoding_of(stream: io.TextIOWrapper) -> Callable[[], str]:
     def encoding() -> str:
         try:
-            return stream.encoding
-        except ValueError:  # detached
+            return stream.encoding if stream.buffer else "utf-8"
+        except ValueError:  # detached: another layer may be above the bytes
             return "utf-8"
 
     return encoding
