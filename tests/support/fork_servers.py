@@ -115,7 +115,7 @@ class ForkServerUnderTest:
         id = f"a-1-{len(list(self.root.glob('a-1-*'))):05}"
         folder = self.root / id
         folder.mkdir()
-        settings = {"id": id, "log_dir": str(folder / "logs"), **changes}
+        settings = {"id": id, "log_dir": str(folder / "logs"), "work_dir": str(folder / "work"), **changes}
         document = json.loads(encode(self.config.replica)) | settings
         path = folder / "config.json"
         path.write_text(json.dumps(document))
@@ -167,6 +167,7 @@ def start_fork_server(
         "api": "a",
         "revision": 1,
         "project": str(project),
+        "work_dir": str(folder / "work"),
         "python": sys.executable,
         "handler": HandlerConfig(path="handler.py", config={"step": 1}),
         "run_dir": str(root),

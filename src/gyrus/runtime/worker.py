@@ -84,6 +84,7 @@ def start(config: ReplicaConfig, index: int, control: Control) -> LoadedHandler:
         raise LoadFailed(Reason.EXITED, "the configuration has no handler")
     control.status(Phase.STARTING, f"loading {config.handler.path}")
     stand_in()
+    loop_factory()  # before the project can be imported: a module of it may be named uvloop
     enter_project(config.working_folder(index))
     return load(config.handler)
 

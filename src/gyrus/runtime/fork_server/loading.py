@@ -17,7 +17,8 @@ from gyrus.runtime.fork_server import thread_pools
 from gyrus.runtime.fork_server.thread_pools import ThreadPoolLimits
 from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
-from gyrus.runtime.handler.loading import enter_project, find_class, import_file, make
+from gyrus.runtime.handler.importing import import_file
+from gyrus.runtime.handler.loading import enter_project, find_class, make
 from gyrus.runtime.handler.main_module import stand_in
 from gyrus.runtime.supervisor import workspace
 from gyrus.runtime.supervisor.child import SIGNALS

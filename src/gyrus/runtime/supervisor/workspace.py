@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import stat
 import sys
 from io import FileIO
@@ -22,6 +21,7 @@ LARGE = 16 * 1024 * 1024
 """Bytes. Files of at least this size are linked where they cannot share blocks."""
 _CLONE = 0x40049409  # Linux: FICLONE, which is _IOW(0x94, 9, int)
 _CHUNK = 128 * 1024 * 1024
+_READ = 1024 * 1024
 
 
 class PackageChanged(Exception):
@@ -54,11 +54,16 @@ def remove(folder: str) -> None:
     if not os.path.lexists(folder):
         return
     os.chmod(folder, stat.S_IRWXU)
-    for place, folders, _ in os.walk(folder):
-        for path in (os.path.join(place, name) for name in folders):
-            if not os.path.islink(path):
+    emptied = [folder]
+    for place, folders, files in os.walk(folder):
+        for path in (os.path.join(place, name) for name in (*folders, *files)):
+            if os.path.isdir(path) and not os.path.islink(path):
                 os.chmod(path, stat.S_IRWXU)
-    shutil.rmtree(folder)
+                emptied.append(path)
+            else:
+                os.unlink(path)
+    for path in reversed(emptied):
+        os.rmdir(path)
 
 
 def _create(source: str, folder: str, *, of_package: bool) -> None:
@@ -122,8 +127,10 @@ def _copy(source: str, target: str, status: os.stat_result) -> None:
         if sys.platform == "linux":
             while os.sendfile(new.fileno(), old.fileno(), None, _CHUNK):
                 pass
-        else:
-            shutil.copyfileobj(old, new)
+            return
+        while data := memoryview(old.read(_READ)):
+            while data:
+                data = data[new.write(data) :]
 
 
 def _new(path: str, status: os.stat_result) -> FileIO:

@@ -85,7 +85,7 @@ def test_a_fork_finds_itself_as_if_it_had_started_again(fork_server: StartForkSe
         "GYRUS_RESTRAINED": None,
         "MINE": "1",
     }
-    assert found["cwd"] == lot.config.replica.project
+    assert found["cwd"] == str(fork.folder / "work" / "0")
     assert found["hangup"]
     assert found["kept"]
     assert not [file for file in found["files"] if "replica.log" in file or "output.log" in file]

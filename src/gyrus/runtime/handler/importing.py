@@ -1,0 +1,79 @@
+"""The import of the handler's file under a name by which other processes can import it too."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from types import ModuleType
+
+from gyrus.contract.replica import Reason
+from gyrus.runtime import project
+from gyrus.runtime.handler.failure import LoadFailed, failed
+from gyrus.runtime.handler.import_remedies import remedy
+
+
+def import_file(path: str) -> ModuleType:
+    """Import a Python file of the project, which is the working folder. Raises LoadFailed."""
+    if not os.path.isfile(path):
+        raise LoadFailed(Reason.IMPORT, f"there is no file {path} in the project; correct handler.path")
+    if not path.endswith(".py"):
+        raise LoadFailed(Reason.IMPORT, f"{path} is not a Python file; correct handler.path")
+    _find_siblings(path)
+    try:
+        name = module_name(path)
+        __import__(name)
+        return sys.modules[name]
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        what = f"{path} cannot be imported"
+        raise failed(Reason.IMPORT, what, error, remedy(error)) from error
+
+
+def module_name(path: str) -> str:
+    """Return the name of the file's module. Imports the packages that contain the file.
+
+    It is the name by which the project itself would import the file. If Python, the runtime or a library has
+    that name, or if it is none, the file is a submodule of :mod:`gyrus.runtime.project`.
+    """
+    path = os.path.normpath(path)
+    parts = path.removesuffix(".py").split(os.sep)
+    name = ".".join(parts)
+    if (
+        parts[0] not in sys.stdlib_module_names
+        and name.count(".") + 1 == len(parts)
+        and _leads_to(name, path)
+    ):
+        return name
+    alias = project.name_of(path)
+    for earlier in [known for known in sys.modules if known.startswith(f"{project.__name__}.")]:
+        del sys.modules[earlier]  # another project of the same process, in tests of handlers
+    return alias
+
+
+def _leads_to(name: str, path: str) -> bool:
+    """Return True if an import of the name loads this file, and has not loaded it yet."""
+    if name in sys.modules:
+        return False
+    importlib.invalidate_caches()
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{name}.".startswith(f"{error.name}."):
+            return False  # a module with the name of the folder is no package
+        raise
+    except ValueError:  # a module of that name without a specification
+        return False
+    return spec is not None and spec.origin is not None and os.path.abspath(path) == spec.origin
+
+
+def _find_siblings(path: str) -> None:
+    """Let modules beside a file in a sub-folder be imported, as those beside a script.
+
+    Their folder is the last one of the search path, so that it hides nothing.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if folder not in sys.path:
+        sys.path.append(folder)
