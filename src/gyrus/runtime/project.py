@@ -40,6 +40,15 @@ def _unquoted(part: str) -> str:
     return part.replace(_ESCAPES["."], ".").replace(_ESCAPES["%"], "%")
 
 
+def keep_main_out_of_children() -> None:
+    """Let processes that ``multiprocessing`` spawns import the handler's module only, not this program.
+
+    They would import the program with the project first on their path, where its modules may be hidden.
+    ``multiprocessing`` leaves out a program of this name.
+    """
+    sys.modules["__main__"].__spec__ = ModuleSpec("gyrus.runtime.__main__", None)
+
+
 class _Finder:
     """The finder of the submodules; they may be files, packages, and folders without ``__init__.py``."""
 

@@ -25,6 +25,7 @@ from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.loading import enter_project, load
 from gyrus.runtime.handler.main_module import stand_in
 from gyrus.runtime.lifecycle import serve
+from gyrus.runtime.project import keep_main_out_of_children
 from gyrus.runtime.server.server import bind
 from gyrus.runtime.telemetry.control import Control, SwitchableControl, open_control
 from gyrus.runtime.telemetry.output import capture
@@ -115,4 +116,5 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 if __name__ == "__main__":
+    keep_main_out_of_children()
     leave(main(sys.argv[1:]))

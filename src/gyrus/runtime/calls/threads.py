@@ -7,11 +7,21 @@ on the way back one wake-up of the loop for all the work that ended in the meant
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
+
+log = logging.getLogger("gyrus")
+
+NO_THREAD = (
+    "the limit of processes and threads is reached; raise it (ulimit -u, or pids.max of the cgroup), or use "
+    "fewer replicas, processes or threads"
+)
+RETRY = 0.5
+"""Seconds until the start of the first thread is retried."""
 
 
 class Ending(NamedTuple):
@@ -58,6 +68,13 @@ class Threads:
         self._running = 0  # updated on the loop only
         self._outbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._notifying = False
+        self._limited = False
+        """True if the last thread could not be started."""
+
+    @property
+    def none_can_start(self) -> bool:
+        """True if there is no thread, because none could be started."""
+        return self._limited and not self._threads
 
     @property
     def dead(self) -> int:
@@ -99,12 +116,25 @@ class Threads:
             self._inbox.put(None)
 
     def _grow(self) -> None:
-        if self._most is not None and len(self._threads) >= self._most:
+        if len(self._threads) >= (self._running if self._most is None else min(self._running, self._most)):
             return  # a thread that has passed on its last slot is about to be free
         name = f"{self._name}-{len(self._threads)}"
         thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._cannot_grow()
+        else:
+            self._threads.append(thread)
+            self._limited = False
+
+    def _cannot_grow(self) -> None:
+        """Leave the work to the other threads. Retry later if there are none."""
+        if not self._limited:
+            self._limited = True
+            log.error("A thread for the handler cannot be started: %s", NO_THREAD)
+        if not self._threads:
+            self._loop.call_later(RETRY, self._grow)
 
     def _run(self) -> None:
         take, post, ended, after = self._inbox.get, self.post, self._ended, self._after

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from types import ModuleType
 
 _MOST_FOLDERS = 2000
@@ -33,11 +34,10 @@ def _rename(error: BaseException) -> str:
     name = _module_of(error)
     if not name or not (own := _own_file(name)):
         return ""
-    loaded = sys.modules.get(name)
     if name in sys.stdlib_module_names:
         return f"{own} has the name of Python's module {name}: rename it"
-    if loaded is not None and not _is_inside_project(loaded):
-        return f"{own} has the name of the module {name}, which gyrus or a library uses: rename it"
+    if _is_installed(name):
+        return f"{own} has the name of the installed module {name}: rename it"
     return ""
 
 
@@ -57,9 +57,12 @@ def _own_file(name: str) -> str:
     return f"{name}/" if os.path.isfile(os.path.join(name, "__init__.py")) else ""
 
 
-def _is_inside_project(module: ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    return isinstance(file, str) and file.startswith(os.getcwd() + os.sep)
+def _is_installed(name: str) -> bool:
+    """Return True if a module of this name is outside of the project."""
+    project = os.getcwd()
+    others = [entry for entry in sys.path if entry and not f"{entry}/".startswith(f"{project}/")]
+    spec = PathFinder.find_spec(name, others)
+    return spec is not None and spec.origin is not None
 
 
 def _relative(error: BaseException) -> str:

@@ -41,11 +41,8 @@ def module_name(path: str) -> str:
     path = os.path.normpath(path)
     parts = path.removesuffix(".py").split(os.sep)
     name = ".".join(parts)
-    if (
-        parts[0] not in sys.stdlib_module_names
-        and name.count(".") + 1 == len(parts)
-        and _leads_to(name, path)
-    ):
+    is_free = parts[0] not in sys.stdlib_module_names and not any("." in part for part in parts)
+    if is_free and _leads_to(name, path):
         return name
     alias = project.name_of(path)
     for earlier in [known for known in sys.modules if known.startswith(f"{project.__name__}.")]:

@@ -139,17 +139,17 @@ class ManagedProcess:
             self._log_phase()
 
     def _explained(self, fault: str | None, now: float) -> str | None:
-        """Add to a fault that the user's server listens on other addresses, if it does."""
-        if (
-            fault is None
-            or self.role.announces
-            or self.child is None
-            or self.state.phase is not Phase.STARTING
-        ):
+        """Add to a fault that all file descriptors are in use, or that the server listens elsewhere."""
+        if fault is None or self.child is None:
+            return fault
+        members = family(self.child.pid)
+        if used_up := next((found for pid in members if (found := shortage.open_files(pid))), ""):
+            return fault if used_up in fault else f"{fault}; {used_up}"
+        if self.role.announces or self.state.phase is not Phase.STARTING:
             return fault
         if now >= self._search_at:
             self._search_at = now + SEARCH
-            addresses = listening_addresses(family(self.child.pid))
+            addresses = listening_addresses(members)
             elsewhere = [address for address in addresses if address != self.state.endpoint]
             self._elsewhere = f"; it listens on {', '.join(elsewhere)} instead of $PORT" if elsewhere else ""
         return fault + self._elsewhere

@@ -32,7 +32,7 @@ def open_files(pid: int) -> str:
         return ""
     if used < limit:
         return ""
-    return f"all of its {limit} file descriptors are open: close files and connections, or raise ulimit -n"
+    return f"all its {limit} file descriptors are in use: close files and connections, or raise ulimit -n"
 
 
 def _limit(pid: int) -> int:
