@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,13 +155,19 @@ StartForkServer = Callable[..., ForkServerUnderTest]
 
 
 def start_fork_server(
-    root: Path, handler: str, *, preload: Preload = Preload.MODULE, **replica: Any
+    root: Path,
+    handler: str,
+    *,
+    preload: Preload = Preload.MODULE,
+    files: Mapping[str, str] | None = None,
+    **replica: Any,
 ) -> ForkServerUnderTest:
     """``root``: a folder where the path of a socket is not too long."""
     project, folder = root / "project", root / "fork-server"
     project.mkdir()
     folder.mkdir()
-    (project / "handler.py").write_text(textwrap.dedent(handler))
+    for name, text in {"handler.py": textwrap.dedent(handler), **(files or {})}.items():
+        (project / name).write_text(text)
     settings: dict[str, Any] = {
         "id": "",
         "api": "a",
