@@ -8,6 +8,7 @@
     config.json     the supervisor's configuration
     status.json     the supervisor's report
     supervisor.err  the supervisor's own output
+    work/           working folders of the replica's processes
 
 Each file is replaced as a whole. So a process that is killed at any moment leaves either the old file or the
 new one. If the machine itself goes down, the latest file may be lost. This does no harm: the replica ended
@@ -18,6 +19,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,7 +144,7 @@ class ReplicaFolder:
         """Remove the folder, the order first: a partly removed folder must not be adopted as a replica."""
         (self.path / "order.json").unlink(missing_ok=True)
         for _ in range(REMOVALS):
-            shutil.rmtree(self.path, ignore_errors=True)
+            remove_tree(self.path)
             if not self.path.exists():
                 break
 
@@ -150,6 +153,16 @@ class ReplicaFolder:
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         return read_document(self.path / name, kind)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder, even if a handler has made folders in it read-only."""
+    for place, folders, _ in os.walk(path):
+        for folder in (os.path.join(place, name) for name in folders):
+            if not os.path.islink(folder):
+                with suppress(OSError):
+                    os.chmod(folder, stat.S_IRWXU)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def write_document(path: Path, value: object) -> None:

@@ -12,11 +12,17 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from gyrus.runtime.handler.failure import note_project
+
 _PLACES = ("__file__", "__cached__", "__path__")
 
 
 def relocate(old: str, new: str) -> None:
-    """Replace the folder in the module search path and in all loaded modules."""
+    """Replace the folder in the module search path and in all loaded modules.
+
+    The loaded code still names the files of the old folder, which tracebacks show as the project's.
+    """
+    note_project(new)
     sys.path[:] = [_moved(entry, old, new) for entry in sys.path]
     for module in tuple(sys.modules.values()):
         if _is_inside(module, old):

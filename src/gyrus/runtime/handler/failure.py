@@ -15,6 +15,8 @@ from types import TracebackType
 from gyrus.contract.replica import Reason
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_projects: list[str] = []
+"""Folders from which the handler's code was loaded: the working folder, and in a fork its parent's too."""
 _MACHINERY = ("<frozen importlib", "<frozen runpy")
 
 
@@ -35,6 +37,12 @@ def failed(reason: Reason, what: str, error: BaseException, remedy: str = "") ->
     place = _place(error)
     message = f"{what}: {summary(error)}{f' ({place})' if place else ''}{f'; {remedy}' if remedy else ''}"
     return LoadFailed(reason, message, user_traceback(error))
+
+
+def note_project(folder: str) -> None:
+    """Note a folder with the user's code, so that tracebacks name its files as the project does."""
+    if folder not in _projects:
+        _projects.append(folder)
 
 
 def summary(error: BaseException) -> str:
@@ -59,7 +67,9 @@ def user_traceback(error: BaseException) -> tuple[str, ...]:
         seen.add(id(link))
         link.__traceback__ = _trimmed(link.__traceback__)
         link = link.__cause__ or link.__context__
-    text = "".join(traceback.format_exception(error)).replace(f'File "{os.getcwd()}{os.sep}', 'File "')
+    text = "".join(traceback.format_exception(error))
+    for folder in _projects:
+        text = text.replace(f'File "{folder}{os.sep}', 'File "')
     return tuple(text.rstrip("\n").split("\n"))
 
 
@@ -74,7 +84,8 @@ def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return ""
     frames = traceback.extract_tb(_trimmed(error.__traceback__))
-    inside = [frame for frame in frames if frame.filename.startswith(os.getcwd() + os.sep)]
-    if not inside:
-        return ""
-    return f"{os.path.relpath(inside[-1].filename)}:{inside[-1].lineno}"
+    for frame in reversed(frames):
+        for folder in _projects:
+            if frame.filename.startswith(folder + os.sep):
+                return f"{frame.filename.removeprefix(folder + os.sep)}:{frame.lineno}"
+    return ""

@@ -12,7 +12,7 @@ from types import ModuleType, WrapperDescriptorType
 from typing import Any
 
 from gyrus.contract.replica import HandlerConfig, Reason
-from gyrus.runtime.handler.failure import LoadFailed, failed
+from gyrus.runtime.handler.failure import LoadFailed, failed, note_project
 from gyrus.runtime.handler.handler import LoadedHandler, handler_of
 from gyrus.runtime.handler.import_remedies import remedy
 from gyrus.runtime.handler.importing import import_file
@@ -32,6 +32,7 @@ def enter_project(folder: str) -> None:
         raise LoadFailed(Reason.PACKAGE, message) from error
     project = os.getcwd()
     os.environ[PROJECT] = project
+    note_project(project)
     sys.path[:] = [project, *(entry for entry in sys.path if entry not in ("", project))]
 
 

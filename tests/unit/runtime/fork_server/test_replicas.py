@@ -296,6 +296,8 @@ Path("made_by_module").write_text("module")
 
 class Handler:
     def predict(self, payload):
+        if payload == "fail":
+            raise ValueError(payload)
         with open("seen", "a") as seen:
             seen.write(payload)
         import late
@@ -330,6 +332,11 @@ def test_each_fork_works_in_a_copy_of_the_fork_server_s_folder(
             "project": str(work),
             "writable": True,
         }
+    first.ask("fail")
+    look_for(
+        lambda: any('  File "handler.py", line 11, in predict' in line for line in first.lines),
+        first.reported,
+    )
     loaded = lot.folder / "work" / "0"
     assert not (loaded / "seen").exists()
     assert not (loaded / "handler.py").stat().st_mode & 0o222, "forks know its path from the import"
