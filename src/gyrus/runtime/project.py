@@ -55,8 +55,8 @@ class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        project = os.environ.get(PROJECT)
-        if project is None or not fullname.startswith(f"{__name__}."):
+        project = os.environ.get(PROJECT) or os.getcwd()
+        if not fullname.startswith(f"{__name__}."):
             return None
         parts = fullname.removeprefix(f"{__name__}.").split(".")
         place = os.path.join(project, *map(_unquoted, parts))

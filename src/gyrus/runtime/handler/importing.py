@@ -38,7 +38,7 @@ def module_name(path: str) -> str:
     It is the name by which the project itself would import the file. If Python, the runtime or a library has
     that name, or if it is none, the file is a submodule of :mod:`gyrus.runtime.project`.
     """
-    path = os.path.normpath(path)
+    path = os.path.relpath(path)
     parts = path.removesuffix(".py").split(os.sep)
     name = ".".join(parts)
     is_free = parts[0] not in sys.stdlib_module_names and not any("." in part for part in parts)

@@ -1,4 +1,4 @@
-"""The names of handlers' modules, and what is said about imports that fail."""
+"""The names of handlers' modules, and the remedies of failed imports."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def asked(endpoint: str, payload: str) -> Any:
     return json.loads(ask(endpoint, payload).partition(b"\r\n\r\n")[2])
 
 
-def test_processes_do_not_share_files_and_a_restart_begins_anew(
+def test_processes_do_not_share_files_and_a_restart_begins_again(
     replicas: Replicas, short_folder: Path
 ) -> None:
     replica = start(replicas, short_folder, HANDLER, processes=2)
