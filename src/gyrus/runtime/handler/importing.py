@@ -12,6 +12,7 @@ from gyrus.contract.replica import Reason
 from gyrus.runtime import project
 from gyrus.runtime.handler.failure import LoadFailed, failed
 from gyrus.runtime.handler.import_remedies import remedy
+from gyrus.runtime.handler.main_module import refer_to, remedy_of
 
 
 def import_file(path: str) -> ModuleType:
@@ -20,16 +21,35 @@ def import_file(path: str) -> ModuleType:
         raise LoadFailed(Reason.IMPORT, f"there is no file {path} in the project; correct handler.path")
     if not path.endswith(".py"):
         raise LoadFailed(Reason.IMPORT, f"{path} is not a Python file; correct handler.path")
+    os.environ[project.PROJECT] = os.getcwd()
     _find_siblings(path)
     try:
-        name = module_name(path)
-        __import__(name)
-        return sys.modules[name]
+        return _import_module(module_name(path))
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
         what = f"{path} cannot be imported"
-        raise failed(Reason.IMPORT, what, error, remedy(error)) from error
+        raise failed(Reason.IMPORT, what, error, remedy_of(error, path) or remedy(error)) from error
+
+
+def _import_module(name: str) -> ModuleType:
+    """Import a module as Python does, and let ``__main__`` refer to it while its code runs."""
+    parent, _, child = name.rpartition(".")
+    if parent:
+        __import__(parent)
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    refer_to(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    if parent:
+        setattr(sys.modules[parent], child, module)
+    return module
 
 
 def module_name(path: str) -> str:
@@ -56,6 +76,8 @@ def _leads_to(name: str, path: str) -> bool:
         return False
     importlib.invalidate_caches()
     try:
+        if parent := name.rpartition(".")[0]:
+            __import__(parent)
         spec = importlib.util.find_spec(name)
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):

@@ -18,7 +18,6 @@ from gyrus.runtime.handler.import_remedies import remedy
 from gyrus.runtime.handler.importing import import_file
 from gyrus.runtime.handler.main_module import remedy_of
 from gyrus.runtime.handler.signature import INIT, is_variadic, signature_of
-from gyrus.runtime.project import PROJECT
 
 CLASS = "Handler"
 
@@ -31,7 +30,6 @@ def enter_project(folder: str) -> None:
         message = f"the project folder {folder} cannot be opened: {error.strerror}; deploy again"
         raise LoadFailed(Reason.PACKAGE, message) from error
     project = os.getcwd()
-    os.environ[PROJECT] = project
     note_project(project)
     sys.path[:] = [project, *(entry for entry in sys.path if entry not in ("", project))]
 
@@ -91,7 +89,7 @@ def construct(found: type[Any], config: dict[str, Any]) -> Any:
         raise
     except BaseException as error:
         what = f"{found.__name__}.__init__ failed"
-        file = f"{found.__module__.replace('.', '/')}.py"
+        file = os.path.relpath(getattr(sys.modules[found.__module__], "__file__", None) or found.__module__)
         raise failed(Reason.INIT, what, error, remedy_of(error, file) or remedy(error)) from error
 
 
