@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
-_MEDIAN = re.compile(r"\b50%\s+([\d.]+)(us|ms|s)")
+_REQUESTS = re.compile(r"(\d+) requests in")
+_PERCENTILE = r"\b{percent}%\s+([\d.]+)(us|ms|s)"
 _FAULTS = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)")
 _UNIT_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -23,6 +24,9 @@ class Figures:
     """Answers per second."""
     median: float
     """Milliseconds of latency."""
+    p99: float
+    """Milliseconds of latency: 99 % of the requests took less."""
+    requests: int
 
 
 def require() -> None:
@@ -36,7 +40,15 @@ def run(url: str, *, connections: int, seconds: int, script: Path) -> Figures:
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if fault := _FAULTS.search(output):
         sys.exit(f"{url} did not answer everything: {fault[0]}")
-    rate, median = _RATE.search(output), _MEDIAN.search(output)
-    if not rate or not median:
+    rate, requests = _RATE.search(output), _REQUESTS.search(output)
+    median, p99 = _milliseconds(output, 50), _milliseconds(output, 99)
+    if not rate or not requests or median is None or p99 is None:
         sys.exit(f"wrk's output cannot be read:\n{output}")
-    return Figures(float(rate[1]), float(median[1]) * _UNIT_MILLISECONDS[median[2]])
+    if int(requests[1]) == 0:
+        sys.exit(f"{url} answered nothing with {connections} connections in {seconds} s:\n{output}")
+    return Figures(float(rate[1]), median, p99, int(requests[1]))
+
+
+def _milliseconds(output: str, percent: int) -> float | None:
+    found = re.search(_PERCENTILE.format(percent=percent), output)
+    return float(found[1]) * _UNIT_MILLISECONDS[found[2]] if found else None

@@ -46,6 +46,12 @@ Schema, for editors.
 Durations are written as `500ms`, `10s`, `5m`, `1h`, or in combination (`1m30s`); memory and cores as in
 Kubernetes.
 
+Scalars are those of YAML 1.2: `1e-3`, `1E5`, `.5`, `0o17` and `0x1F` are numbers; `12:30`, `1,000` and
+`2026-01-31` are text. What versions of YAML read in different ways is an error with the remedy:
+`1_000`, `017`, `0b1`, and in `config` also `yes`, `no`, `on` and `off` without quotes. Values of `env` and
+words of `command` are always text, as they are written. Control characters and halves of surrogate pairs
+are refused everywhere.
+
 On one machine, `compute.cpu` is a share for planning: replicas wait until that much is free, but may use
 more. `compute.mem` and `compute.gpu` also limit a replica.
 """

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from gyrus.contract.replica import HandlerConfig, Limits, ReplicaConfig
+from gyrus.runtime.background import Background
 from gyrus.runtime.calls.wiring import wire
 from gyrus.runtime.handler.failure import LoadFailed as LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from gyrus.runtime.server.connection import Connection
 
 T = TypeVar("T")
+TEARDOWN = 10.0
+"""Seconds for the handler's ``teardown``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class HandlerClient:
         *,
         limits: Limits | None = None,
         batch_max_size: int = 1,
-        batch_max_wait: float = 0.0,
+        batch_max_wait: float | None = None,
     ) -> None:
         """Load the handler and start its event loop.
 
@@ -92,7 +95,11 @@ class HandlerClient:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="handler-client", daemon=True)
         self._thread.start()
-        self._service = self._run(self._start(settings, limits or Limits()))
+        try:
+            self._service = self._run(self._start(settings, limits or Limits()))
+        except BaseException:
+            self._stop()
+            raise
 
     def predict(
         self,
@@ -120,7 +127,11 @@ class HandlerClient:
     def close(self) -> None:
         if self._loop.is_closed():
             return
+        self._run(self._background.tear_down(self._threads, TEARDOWN))
         self._threads.stop()
+        self._stop()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -141,6 +152,8 @@ class HandlerClient:
             id="test", api="test", revision=1, project="", python="", handler=settings, limits=limits
         )
         counted = Metrics()
+        self._background = Background(self.handler)
+        await self._background.set_up()
         self._released = asyncio.Event()
         self._admission, self._threads = wire(self.handler, config, counted)
         self._admission.released = self._released.set

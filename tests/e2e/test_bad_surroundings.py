@@ -238,8 +238,11 @@ def test_a_dead_operator_is_reported_and_replaced(served: Platform, tmp_path: Pa
     operator = psutil.Process(json.loads(served.home.operator_file.read_text())["pid"])
     operator.kill()
     psutil.wait_procs([operator], timeout=10)
-    assert served.failure("get") == (
-        f"error: No operator answers at http://127.0.0.1:{served.operator_port}.\n  Start it with: gyrus up\n"
+    assert block(served.failure("get")) == (
+        "error: The operator of the local platform has ended. The endpoints still serve at "
+        f"{served.url('<name>')}, but nothing can be deployed, scaled or shown.\n"
+        "  Start an operator that takes them over: gyrus up\n"
+        f"  The operator's log is {served.home.operator_log}\n"
     )
     assert serves(served)
     other = Project(tmp_path / "other").write(handler_api("other"), handler=ECHO)

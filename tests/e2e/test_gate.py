@@ -107,7 +107,7 @@ async def test_held_requests_are_refused_when_the_platform_is_stopped(
     answered = await asked
     assert answered.status == 503
     assert answered.headers["retry-after"]
-    assert "is being stopped" in answered.json["detail"]
+    assert "The platform of API never is shutting down" in answered.json["detail"]
 
 
 async def test_held_requests_survive_the_operators_restart(platform: Platform, tmp_path: Path) -> None:

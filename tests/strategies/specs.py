@@ -12,19 +12,19 @@ from gyrus.spec.api import (
     Batching,
     Compute,
     Handler,
-    Networking,
     Process,
     Ready,
     ScheduledMinimum,
     UpdateStrategy,
 )
+from gyrus.spec.networking import Networking
 from gyrus.spec.realtime import RealtimeSpec
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True).filter(
     lambda name: name not in {"healthz", "readyz", "metrics"}
 )
 files = st.from_regex(r"[a-z_]{1,8}(/[a-z_]{1,8}){0,2}", fullmatch=True)
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20)
 numbers = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | numbers | texts,
@@ -40,7 +40,7 @@ def durations(least: int, most: int) -> st.SearchStrategy[timedelta]:
     return st.integers(least, most).map(lambda n: timedelta(milliseconds=n))
 
 
-batchings = st.builds(Batching, max_size=st.integers(1, 64), max_wait=durations(0, 60_000))
+batchings = st.builds(Batching, max_size=st.integers(1, 64), max_wait=st.just("auto") | durations(0, 60_000))
 handlers = st.builds(
     Handler,
     path=files.map("{}.py".format),

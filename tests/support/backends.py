@@ -75,6 +75,9 @@ class Folder:
             raise self.fault
         return self.path
 
+    def locks(self, digest: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.locks")
+
     async def forget(self, digests: Iterable[str]) -> None:
         self.forgotten.update(digests)
 
@@ -236,8 +239,8 @@ def local_world(settings: LocalSettings | None = None) -> Generator[LocalWorld]:
 
 
 def kill_all(home: Home) -> None:
-    for path, pid in find_supervisors().items():
-        if Path(path).is_relative_to(home.root):
+    for path, pids in find_supervisors().items():
+        for pid in pids if Path(path).is_relative_to(home.root) else ():
             os.killpg(pid, signal.SIGKILL)
     for path in home.fork_servers.glob("*"):
         ForkServerFolder(path).clear()

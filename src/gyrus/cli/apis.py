@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gyrus.cli.output import age, dim, status_styled, table
 from gyrus.contract.operator import ApiView
+from gyrus.contract.visible import shown
 
 HEADERS = ("NAME", "STATUS", "REVISION", "READY", "IN FLIGHT", "UPDATED", "ENDPOINT")
 
@@ -14,12 +15,14 @@ def listing(apis: Sequence[ApiView]) -> str:
     """Return the table, followed by the reasons of the APIs that have a message."""
     if not apis:
         return dim("Nothing is deployed.")
+    apis = shown(apis)
     reasons = [f"{api.name}: {first_line(api.message)}" for api in apis if api.message]
     text = table(HEADERS, [row(api) for api in apis])
     return "\n".join([text, "", *(dim(reason) for reason in reasons)]) if reasons else text
 
 
 def row(api: ApiView) -> tuple[str, ...]:
+    api = shown(api)
     return (
         api.name,
         status_styled(api.status),

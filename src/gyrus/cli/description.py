@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -34,6 +35,10 @@ from gyrus.contract.operator import (
     TrafficView,
 )
 from gyrus.contract.replica import FAILING
+from gyrus.contract.visible import escaped, shown
+
+MASK = "********"
+"""Shown in place of the value of a variable."""
 
 REPLICA_HEADERS = ("REPLICA", "REVISION", "PHASE", "RESTARTS", "AGE", "")
 REPLICA_IDS = "Ids are NAME-GENERATION-RANDOM. Every deploy, rollback and refresh begins a new generation."
@@ -42,6 +47,8 @@ EVENT_HEADERS = ("FIRST", "LAST", "COUNT", "REASON", "REPLICA", "")
 
 
 def described(description: ApiDescription, now: float | None = None) -> str:
+    """Format everything about an API. Texts are escaped, so that none of them acts on a terminal."""
+    description = shown(description)
     sections = {
         "": _summary(description),
         "Replicas": _replicas(description.replicas, now),
@@ -52,6 +59,15 @@ def described(description: ApiDescription, now: float | None = None) -> str:
         "Specification": "\n".join(_yaml(description.spec)),
     }
     return "\n\n".join(_section(title, text) for title, text in sections.items() if text)
+
+
+def masked(description: ApiDescription) -> ApiDescription:
+    """Return the description without the values of environment variables, which may be secrets."""
+    variables = description.spec.get("env")
+    if not isinstance(variables, dict) or not variables:
+        return description
+    hidden = dict.fromkeys(cast("dict[str, Any]", variables), MASK)
+    return replace(description, spec={**description.spec, "env": hidden})
 
 
 def _section(title: str, text: str) -> str:
@@ -211,7 +227,8 @@ def _events(events: tuple[EventView, ...]) -> str:
 
 def events_table(events: Iterable[EventView]) -> str:
     """Return a table in the order of first occurrences, so that a repeated event keeps its place."""
-    ordered = sorted(events, key=_began)  # stable: events of one moment stay in the order of their ids
+    # The sort is stable: events of one moment stay in the order of their ids.
+    ordered = sorted(shown(list(events)), key=_began)
     return table(EVENT_HEADERS, [_event_row(event) for event in ordered])
 
 
@@ -226,6 +243,7 @@ def _began(event: EventView) -> datetime:
 
 def event_line(event: EventView) -> str:
     """Format an event as a line: ``12:00:00 ScaledUp Scaled from 1 to 2: …``."""
+    event = shown(event)
     moment = datetime.fromisoformat(event.time).astimezone()
     times = f" ×{event.count}" if event.count > 1 else ""
     return f"{dim(f'{moment:%H:%M:%S}')} {_reason(event)}{times} {first_line(event.message)}"
@@ -242,7 +260,7 @@ def _yaml(value: dict[str, Any], depth: int = 0) -> Iterator[str]:
     for key, item in value.items():
         if isinstance(item, dict):
             lines = list(_yaml(item, depth + 1))  # pyright: ignore[reportUnknownArgumentType] a JSON object
-            yield from ["  " * depth + f"{key}:", *lines] if lines else ()
+            yield from ["  " * depth + f"{escaped(key)}:", *lines] if lines else ()
         elif item not in (None, []):
             text = item if isinstance(item, str) else msgspec.json.encode(item).decode()
-            yield "  " * depth + f"{key}: {text}"
+            yield "  " * depth + f"{escaped(key)}: {escaped(text)}"

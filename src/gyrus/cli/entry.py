@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as fault:
         from gyrus.cli.failures import report
 
-        return report(fault, session)
+        return report(fault, session, arguments)
     finally:
         session.close()
     return 0

@@ -7,11 +7,10 @@ CommandFailure   raised by commands
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +19,15 @@ import click
 
 from gyrus.cli.output import indented, print_note
 from gyrus.cli.session import CliSession
+from gyrus.cli.streams import OutputLost, report_lost
 from gyrus.cli.suggestions import nearest
+from gyrus.contract.visible import escaped, escaped_lines
 
 if TYPE_CHECKING:
     from gyrus.client.errors import OperatorUnreachable, RolloutFailed
     from gyrus.spec.faults import SpecError
 
 INTERRUPTED = 130
-PIPE_CLOSED = 141
-"""The exit code of a program that SIGPIPE ends: 128 + 13."""
 
 
 class CommandFailure(Exception):
@@ -64,13 +63,14 @@ def ended_by_ctrl_c() -> Generator[None]:
         raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-def report(fault: BaseException, session: CliSession) -> int:
+def report(fault: BaseException, session: CliSession, arguments: Sequence[str] = ()) -> int:
     """Show a failure on stderr and return the exit code."""
     if isinstance(fault, click.exceptions.Exit):
         return fault.exit_code
-    if _is_closed_pipe(fault):
-        _forget_stdout()
-        return PIPE_CLOSED
+    if isinstance(fault, OutputLost):
+        return report_lost(fault)
+    if isinstance(fault, UnicodeError) and (wrong := _undecodable(arguments)):
+        fault = wrong
     if os.environ.get("GYRUS_DEBUG"):
         traceback.print_exception(fault)
     failure = _failure(fault, session)
@@ -188,7 +188,7 @@ def _write_details(fault: BaseException) -> Path | None:
     file = Home.default().root / "logs" / "command-line.log"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as out:
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as out:
             out.write(f"gyrus {' '.join(sys.argv[1:])}\n{''.join(traceback.format_exception(fault))}\n")
     except OSError:
         return None
@@ -198,20 +198,21 @@ def _write_details(fault: BaseException) -> Path | None:
 def show(failure: CommandFailure) -> None:
     """Show a failure as one block on stderr."""
     mark = "" if isinstance(failure, Interrupted) else click.style("error: ", fg="red", bold=True)
-    print_note(mark + failure.message)
+    print_note(mark + escaped_lines(failure.message))
     if failure.details:
         print_note()
-        print_note(indented(failure.details))
+        print_note(indented(escaped_lines(failure.details)))
     if failure.details and failure.remedy:
         print_note()
     if failure.remedy:
-        print_note(indented(failure.remedy))
+        print_note(indented(escaped_lines(failure.remedy)))
 
 
-def _is_closed_pipe(fault: BaseException) -> bool:
-    return isinstance(fault, OSError) and fault.errno == errno.EPIPE
-
-
-def _forget_stdout() -> None:
-    """Send the rest of stdout to /dev/null: its reader is gone, and flushing it at exit would fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _undecodable(arguments: Sequence[str]) -> WrongInput | None:
+    """Return the failure for an argument whose bytes are not text. Returns None if all are."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            return WrongInput(f"The argument {escaped(argument)} is not UTF-8 text.")
+    return None

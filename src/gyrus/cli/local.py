@@ -19,6 +19,7 @@ from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.client.environments import OperatorFile, read_operator_file
 from gyrus.client.errors import BadEnvironments
 from gyrus.contract.home import Home
+from gyrus.contract.operator import LARGEST_PACKAGE
 
 START_TIMEOUT = 60.0
 """Seconds from the operator's launch until it serves, its database's migrations included."""
@@ -38,6 +39,10 @@ class PlatformSettings:
     """Port."""
     overcommit: bool = False
     """Start replicas without counting the CPU and memory that they request."""
+    max_package: int = LARGEST_PACKAGE
+    """Bytes."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +84,15 @@ def check_system() -> None:
 
 
 def choose(
-    home: Home, gateway: int | None = None, operator: int | None = None, overcommit: bool | None = None
+    home: Home,
+    gateway: int | None = None,
+    operator: int | None = None,
+    overcommit: bool | None = None,
+    max_package: int | None = None,
+    hosts: tuple[str, ...] = (),
 ) -> PlatformSettings:
     """Return the settings: each as given, else as stored, else its default."""
-    chosen = altered(_remembered(home), gateway, operator, overcommit)
+    chosen = altered(_remembered(home), gateway, operator, overcommit, max_package, hosts)
     if chosen.gateway == chosen.operator:
         raise WrongInput(
             f"Gateway and operator cannot both listen on port {chosen.gateway}.",
@@ -92,13 +102,20 @@ def choose(
 
 
 def altered(
-    settings: PlatformSettings, gateway: int | None, operator: int | None, overcommit: bool | None
+    settings: PlatformSettings,
+    gateway: int | None,
+    operator: int | None,
+    overcommit: bool | None,
+    max_package: int | None = None,
+    hosts: tuple[str, ...] = (),
 ) -> PlatformSettings:
-    """Return the settings with the given ones replaced."""
+    """Return the settings with the given ones replaced. An empty name as the only host removes all hosts."""
     return PlatformSettings(
         gateway or settings.gateway,
         operator or settings.operator,
         settings.overcommit if overcommit is None else overcommit,
+        max_package or settings.max_package,
+        tuple(host for host in hosts if host) if hosts else settings.hosts,
     )
 
 
@@ -126,6 +143,8 @@ def command(home: Home, settings: PlatformSettings) -> list[str]:
         *(sys.executable, "-P", "-m", "gyrus.operator", "--home", str(home.root)),
         *("--gateway-port", str(settings.gateway), "--operator-port", str(settings.operator)),
         *(("--overcommit",) if settings.overcommit else ()),
+        *(("--max-package", str(settings.max_package)) if settings.max_package != LARGEST_PACKAGE else ()),
+        *(word for host in settings.hosts for word in ("--host", host)),
     ]  # fmt: skip
 
 

@@ -7,7 +7,20 @@ from gyrus import __version__
 
 def main() -> int:
     """Run the command line and return the exit code."""
-    arguments = sys.argv[1:]
+    from gyrus.cli import streams
+
+    streams.install()
+    try:
+        code = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except streams.OutputLost as lost:
+        return streams.report_lost(lost)
+    finally:
+        streams.settle()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         sys.stdout.write(f"gyrus {__version__}\n")
         return 0

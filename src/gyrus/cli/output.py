@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -10,6 +12,9 @@ from typing import IO, Any
 
 import click
 
+from gyrus.contract.visible import escaped_json, escaped_lines
+
+_STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
 STATUS_COLOURS = {
     "live": "green", "idle": "cyan", "creating": "yellow", "updating": "yellow",
     "degraded": "magenta", "failed": "red", "deleting": "bright_black",
@@ -31,26 +36,37 @@ def has_colour(stream: IO[Any]) -> bool:
 
 def print_result(text: str = "") -> None:
     """Print a result to stdout."""
-    click.echo(text, color=has_colour(sys.stdout))
+    click.echo(safe(text), color=has_colour(sys.stdout))
 
 
 def print_note(text: str = "") -> None:
-    """Print progress or an explanation to stderr."""
-    click.echo(text, err=True, color=has_colour(sys.stderr))
+    """Print progress or an explanation to stderr. If that is full or closed, the text is lost."""
+    with contextlib.suppress(OSError):
+        click.echo(safe(text), err=True, color=has_colour(sys.stderr))
+
+
+def safe(text: str) -> str:
+    """Escape what would act on a terminal, except for styles and the ends of lines."""
+    return "".join(part if _STYLE.fullmatch(part) else escaped_lines(part) for part in _STYLE.split(text))
 
 
 def print_json(value: object) -> None:
     """Print the command's one JSON document."""
     import msgspec
 
-    print_result(msgspec.json.format(msgspec.json.encode(value)).decode())
+    _print_exact(msgspec.json.format(msgspec.json.encode(value)).decode())
 
 
 def print_json_line(value: object) -> None:
     """Print one document of a JSON stream."""
     import msgspec
 
-    print_result(msgspec.json.encode(value).decode())
+    _print_exact(msgspec.json.encode(value).decode())
+
+
+def _print_exact(document: str) -> None:
+    """Print JSON. A terminal gets special characters as JSON's escapes, which mean the same."""
+    click.echo(escaped_json(document) if is_terminal(sys.stdout) else document, color=True)
 
 
 def status_styled(status: str) -> str:

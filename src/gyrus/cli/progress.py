@@ -23,6 +23,7 @@ from gyrus.cli.replicas import doing
 from gyrus.client.errors import RolloutFailed
 from gyrus.contract.operator import ApiDescription, Deployed, ReplicaView
 from gyrus.contract.replica import Phase
+from gyrus.contract.visible import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,7 +45,7 @@ def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | N
     try:
         with _display() as display:
             for progress in client.progress(awaited, timeout):
-                display.update(progress)
+                display.update(shown(progress))
                 if progress.ended:
                     ended.append(progress)
     except KeyboardInterrupt:

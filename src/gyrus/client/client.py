@@ -125,7 +125,7 @@ class Client:
         anything, if the YAML or the files are faulty.
         """
         if isinstance(source, (str, os.PathLike)):
-            with Project.read(Path(source)) as project:
+            with Project.read(Path(source), self.info().max_package) as project:
                 return self.deploy(project, on_upload=on_upload)
         if isinstance(source, Project):
             package = self._ensure_uploaded(source.package, on_upload)

@@ -46,6 +46,7 @@ class OperatorFile:
     operator_port: int
     gateway_port: int
     overcommit: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from gyrus.contract.operator import LARGEST_PACKAGE
+
 if TYPE_CHECKING:
     from gyrus.spec.api import ApiSpec
 
@@ -45,8 +47,12 @@ class Project:
 
     @classmethod
     @contextmanager
-    def read(cls, path: Path) -> Generator[Project]:
+    def read(cls, path: Path, largest: int = LARGEST_PACKAGE) -> Generator[Project]:
         """Read a YAML file, or a folder with ``gyrus.yaml``. The package exists until the block ends.
+
+        The package does not have the YAML file itself: a change of one API in it changes no other API.
+
+        ``largest``: the most bytes of a package that the operator takes.
 
         Raises ``gyrus.spec.faults.SpecError`` and ``gyrus.packaging.errors.PackagingError``.
         """
@@ -55,7 +61,9 @@ class Project:
 
         found = load(path)
         with tempfile.TemporaryFile(prefix="gyrus-") as file:
-            archive = pack(found.folder, file, needed=_files(found.apis))
+            needed = _files(found.apis)
+            without = {found.path.name} - needed
+            archive = pack(found.folder, file, needed=needed, without=without, limit=largest)
             specs = [spec.model_dump(mode="json") for spec in found.apis]
             yield cls(found.path, specs, ProjectArchive(archive.digest, archive.size, file))
 

@@ -76,7 +76,7 @@ class Home:
 
     @property
     def packages(self) -> Path:
-        """Uploaded archives, ``<digest>.tar``."""
+        """Uploaded archives, ``<digest>.tar``, and the locks of their dependencies in ``<digest>.locks/``."""
         return self.root / "packages"
 
     @property
@@ -127,6 +127,11 @@ class Home:
     @property
     def envoy_bootstrap(self) -> Path:
         return self.envoy / "bootstrap.json"
+
+    @property
+    def requeue_secret(self) -> Path:
+        """The secret by which the gateway recognises the platform's own requeues; mode 0600."""
+        return self.root / "requeue-secret"
 
     @property
     def activator_socket(self) -> Path:

@@ -11,6 +11,8 @@ from gyrus.contract.replica import ReplicaStatus, StartKind
 
 TOKEN_HEADER = "authorization"
 """``Bearer <token>``, required on every call."""
+LARGEST_PACKAGE = 2**30
+"""Bytes of a package, by default."""
 
 
 class Status(StrEnum):
@@ -309,3 +311,5 @@ class OperatorInfo:
     home: str
     capacity: CapacityView | None = None
     """The capacity; None if the backend does not count it."""
+    max_package: int = LARGEST_PACKAGE
+    """The most bytes of a package."""

@@ -1,4 +1,4 @@
-"""The build of one environment in its final folder.
+"""The build of one environment in its final folder, from a lock.
 
 The builder writes the marker last, so an environment with a marker is complete.
 """
@@ -8,27 +8,32 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import shutil
-import sysconfig
-from collections.abc import AsyncGenerator, Mapping
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gyrus.aio.single_flight import Report
 from gyrus.environments.dependencies import Dependencies
 from gyrus.environments.errors import EnvironmentFailure
-from gyrus.environments.pip_settings import PipSettings, uv_arguments, uv_environment
-from gyrus.environments.runtime_copy import RUNTIME_REQUIREMENTS, RuntimeCode
-from gyrus.environments.uv import Progress, UvFailed, run_uv
+from gyrus.environments.interpreters import Interpreter
+from gyrus.environments.lock import Lock
+from gyrus.environments.pip_settings import PipSettings, uv_arguments
+from gyrus.environments.resolver import installing
+from gyrus.environments.runtime_copy import RuntimeCode
+from gyrus.environments.uv import UvFailed, run_uv
 
 MARKER = ".complete"
 """The file that is written last. Its modification time is that of the latest use."""
 LOCK_POLL = 0.2
 """Seconds between two attempts to lock an environment that another process builds."""
-_NOT_FOR_UV = frozenset(
-    {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_PROJECT", "UV_SYSTEM_PYTHON", "UV_PYTHON"}
+_RESOLUTION = frozenset(
+    {"UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_PRERELEASE", "UV_RESOLUTION", "UV_EXCLUDE_NEWER"}
 )
+"""Variables that choose versions. The lock has chosen them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,8 @@ class EnvironmentSpec:
     dependencies: Dependencies
     project: Path
     runtime: RuntimeCode
+    interpreter: Interpreter
+    lock: Lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,69 +81,98 @@ class Builder:
     build made iris live 1.5 s later and a torch handler 4 s later, with two cores (2026-11-24).
     """
 
-    base_python: str
     runtimes: Path
     pip: PipSettings
     environ: Mapping[str, str]
+    """The variables for uv."""
+    on_line: Callable[[str], None] = lambda line: None
 
     async def build(self, need: EnvironmentSpec, report: Report) -> Path:
         """Build the environment and return its interpreter. Raises EnvironmentFailure."""
-        place, dependencies = need.place, need.dependencies
+        place = need.place
         try:
             place.folder.parent.mkdir(parents=True, exist_ok=True)
             async with _locked(place, report) as lock:
                 if not place.complete:
                     await self._build(need, report, lock)
-        except UvFailed as error:
-            raise EnvironmentFailure(f"{_what(dependencies)} failed: {error}", error.lines) from error
         except OSError as error:
-            where = error.filename or place.folder
-            message = f"the environment could not be written ({where}: {error.strerror or error})"
-            raise EnvironmentFailure(f"{message}; free disk space or correct its permissions") from error
+            raise unwritable(error, place.folder) from error
         return place.python
 
     async def _build(self, need: EnvironmentSpec, report: Report, lock: int) -> None:
-        place, dependencies, project = need.place, need.dependencies, need.project
+        place, project = need.place, need.project
         report("making an environment")
         await asyncio.to_thread(_clear, place.folder)
         runtime = await asyncio.to_thread(need.runtime.place, self.runtimes)
-        environ = self._environ()
         making = (
             "venv",
             "--no-project",
             "--no-python-downloads",
             "--python",
-            self.base_python,
+            need.interpreter.path,
             str(place.folder),
         )
-        await run_uv(making, folder=project, environ=environ, keep=(lock,))
+        await self._run(making, project, lock, "making an environment")
         site_packages(place.folder).joinpath("gyrus.pth").write_text(f"{runtime}\n")
-        report("resolving dependencies")
-        progress = Progress()
-
-        def hear(line: str) -> None:
-            if message := progress.of(line):
-                report(message)
-
-        await run_uv(
-            self._install(place, dependencies), folder=project, environ=environ, keep=(lock,), on_line=hear
-        )
+        report("installing packages")
+        if need.lock.project.strip():
+            options = self._project_options(need)
+            await self._install(need, options, need.lock.project, lock, need.dependencies)
+        if need.lock.runtime.strip():
+            await self._install(
+                need, ("--no-deps", "--requirements"), need.lock.runtime, lock, Dependencies()
+            )
         place.marker.write_text("")
 
-    def _install(self, place: EnvironmentFolder, dependencies: Dependencies) -> tuple[str, ...]:
-        wanted = ("--requirements", str(dependencies.file)) if dependencies.file else ()
-        settings = uv_arguments(self.pip, self.environ)
-        return ("pip", "install", "--python", str(place.python), *settings, *wanted, *RUNTIME_REQUIREMENTS)
+    def _project_options(self, need: EnvironmentSpec) -> tuple[str, ...]:
+        """Return the options for the project's lock. The last one takes the lock's file."""
+        dependencies = need.dependencies
+        if dependencies.hashed:
+            return ("--require-hashes", "--requirements")
+        if dependencies.named_indexes and dependencies.file:  # only the project file names their indexes
+            return ("--requirements", str(dependencies.file), "--constraints")
+        return ("--no-deps", "--requirements")
 
-    def _environ(self) -> dict[str, str]:
-        own = {key: value for key, value in self.environ.items() if key not in _NOT_FOR_UV}
-        return own | uv_environment(self.pip, self.environ)
+    async def _install(
+        self, need: EnvironmentSpec, options: tuple[str, ...], text: str, lock: int, what: Dependencies
+    ) -> None:
+        """Install these packages: from uv's cache if it has all of them, else from the indexes."""
+        with tempfile.NamedTemporaryFile("w", prefix="gyrus-", suffix=".txt") as file:
+            file.write(f"{_with_absolute_links(text, need.project)}\n")
+            file.flush()
+            settings = uv_arguments(replace(self.pip, constraints=(), pre=False), self.environ)
+            command = ("pip", "install", "--python", str(need.place.python), *settings, *options, file.name)
+            try:
+                await self._run((*command, "--offline"), need.project, lock, installing(what))
+            except EnvironmentFailure:
+                await self._run(command, need.project, lock, installing(what))
+
+    async def _run(self, arguments: tuple[str, ...], folder: Path, lock: int, what: str) -> None:
+        environ = {name: value for name, value in self.environ.items() if name not in _RESOLUTION}
+        try:
+            await run_uv(arguments, folder=folder, environ=environ, keep=(lock,), on_line=self.on_line)
+        except UvFailed as error:
+            raise EnvironmentFailure(f"{what} failed: {error}", error.lines) from error
+
+
+def _with_absolute_links(requirements: str, project: Path) -> str:
+    """Make the paths of ``--find-links`` absolute: uv takes them relative to the file, which is elsewhere."""
+    return re.sub(
+        r"^--find-links (?!/|\w+://)(.+)$",
+        lambda match: f"--find-links {project / match[1]}",
+        requirements,
+        flags=re.MULTILINE,
+    )
+
+
+def unwritable(error: OSError, folder: Path) -> EnvironmentFailure:
+    message = f"the environment could not be written ({error.filename or folder}: {error.strerror or error})"
+    return EnvironmentFailure(f"{message}; free disk space or correct its permissions")
 
 
 def site_packages(environment: Path) -> Path:
-    """Return the folder of an environment's packages. Its Python version is the one of this process."""
-    variables = {"base": str(environment), "platbase": str(environment)}
-    return Path(sysconfig.get_path("purelib", "venv", variables))
+    """Return the folder of an environment's packages."""
+    return next((environment / "lib").glob("python3*/site-packages"))
 
 
 @asynccontextmanager
@@ -168,7 +204,3 @@ def _clear(folder: Path) -> None:
         # The marker goes first: a folder that is only partly removed must not count as complete.
         (folder / MARKER).unlink(missing_ok=True)
         shutil.rmtree(folder)
-
-
-def _what(dependencies: Dependencies) -> str:
-    return f"installing {dependencies.file.name}" if dependencies.file else "installing gyrus's runtime"

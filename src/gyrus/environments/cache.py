@@ -1,4 +1,8 @@
-"""All environments in one folder. Each is built once and shared by all projects that need it."""
+"""All environments in one folder. Each is built once and shared by all projects that need it.
+
+A project without a lock gets one: that of an equal resolution not long ago, else a new one. It is kept beside
+the project's package once it has been installed, and decides all later environments of the package.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import logging
 import os
 import platform
 import shutil
-import sys
 import sysconfig
 import time
 from collections.abc import Mapping
@@ -18,12 +21,16 @@ from pathlib import Path
 from gyrus.aio.clock import Clock
 from gyrus.aio.single_flight import Report, SingleFlight
 from gyrus.aio.start_limiter import FairSemaphore
-from gyrus.environments.builder import Builder, EnvironmentFolder, EnvironmentSpec
-from gyrus.environments.dependencies import find_dependencies
+from gyrus.environments.builder import Builder, EnvironmentFolder, EnvironmentSpec, unwritable
+from gyrus.environments.dependencies import Dependencies, find_dependencies
 from gyrus.environments.errors import EnvironmentFailure
-from gyrus.environments.key import EnvironmentInputs, key_of
-from gyrus.environments.pip_settings import PipSettings, read_pip_settings
+from gyrus.environments.interpreters import Interpreter, choose_interpreter
+from gyrus.environments.key import EnvironmentInputs, ResolutionInputs
+from gyrus.environments.lock import Lock, LockFile
+from gyrus.environments.pip_settings import PipSettings, read_pip_settings, uv_variables
+from gyrus.environments.resolver import Resolver
 from gyrus.environments.runtime_copy import RUNTIME_REQUIREMENTS, RuntimeCode
+from gyrus.environments.uv import Progress
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +38,10 @@ REMEMBERED = 60.0
 """Seconds for which a failed build is not repeated for the same asker."""
 LONGEST_BUILD = 3600.0
 """Seconds after which a build no longer holds its permit."""
+_RESOLUTIONS = ".resolutions"
+"""The folder of recent locks, by what they were resolved from."""
 UNUSED = 30 * 24 * 3600.0
-"""Seconds after its last use at which an environment is removed."""
+"""Seconds after its last use at which an environment or a recent lock is removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,52 @@ class EnvironmentRequest:
     """Digest of the project's files."""
     requirements: str | None
     """The requirements file that the specification names."""
+    locks: Path | None = None
+    """The folder of the package's locks; None: the project has no package that could keep one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Need:
+    """A project that needs an environment."""
+
+    project: Path
+    dependencies: Dependencies
+    interpreter: Interpreter
+    resolution: ResolutionInputs
+    runtime: RuntimeCode
+    recent: LockFile
+    """The lock of an equal resolution, of any package."""
+    kept: LockFile | None
+    """The lock of this package."""
+    lock: Lock | None
+    """The content of either; None if neither exists."""
+
+    @property
+    def key(self) -> str:
+        return self.inputs(self.lock).key if self.lock else self.resolution.key
+
+    def inputs(self, lock: Lock) -> EnvironmentInputs:
+        return EnvironmentInputs(
+            lock=lock,
+            project=self.resolution.project,
+            runtime=self.runtime.digest,
+            python=self.interpreter.build,
+            platform=self.resolution.platform,
+        )
+
+    def keep(self, lock: Lock) -> None:
+        """Keep the lock for this package, and for others unless they already have other versions."""
+        if self.kept and self.kept.read() != lock:
+            self.kept.write(lock)
+        recent = self.recent.read()
+        if recent is None or (recent.project == lock.project and recent != lock):
+            self.recent.write(lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    python: Path
+    lock: Lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +130,7 @@ class EnvironmentCache:
         self._runtimes = runtimes
         self._clock = clock
         self._environ = os.environ if environ is None else environ
-        self._building = SingleFlight[Path]("environment")
+        self._building = SingleFlight[_Built]("environment")
         self._builds = FairSemaphore(building_at_once, LONGEST_BUILD)
         self._looking = asyncio.Lock()
         """Keeps the order of the callers: each goes on to queue for capacity, in this order."""
@@ -87,56 +142,115 @@ class EnvironmentCache:
         Calls ``report`` with the progress of a build. Raises EnvironmentFailure.
         """
         async with self._looking:
-            inputs, need = await asyncio.to_thread(self._need, request)
-            if await asyncio.to_thread(self._use, need):
-                return need.place.python
-        key = need.place.folder.name
-        self._recall(key, request.asker)
+            need = await asyncio.to_thread(self._need, request)
+            if python := await asyncio.to_thread(self._existing, need):
+                return python
+        self._recall(need.key, request.asker)
         try:
-            return await self._building.join(key, partial(self._build, inputs.pip, need), report)
+            built = await self._building.join(need.key, partial(self._build, need), report)
+            await asyncio.to_thread(need.keep, built.lock)
+        except OSError as error:
+            raise unwritable(error, self._environments) from error
         except EnvironmentFailure as failure:
-            self._failed[key] = _Failed(failure, request.asker, self._clock.monotonic() + REMEMBERED)
+            self._failed[need.key] = _Failed(failure, request.asker, self._clock.monotonic() + REMEMBERED)
             raise
+        return built.python
 
     async def sweep(self, in_use: frozenset[Path]) -> None:
         """Remove the environments unused for 30 days. ``in_use``: the interpreters of running processes."""
-        await asyncio.to_thread(_sweep, self._environments, in_use, time.time() - UNUSED)
+        before = time.time() - UNUSED
+        await asyncio.to_thread(_sweep, self._environments, in_use, before)
+        await asyncio.to_thread(_sweep_locks, self._environments / _RESOLUTIONS, before)
 
-    def _need(self, request: EnvironmentRequest) -> tuple[EnvironmentInputs, EnvironmentSpec]:
+    def _need(self, request: EnvironmentRequest) -> _Need:
         dependencies = find_dependencies(request.project, request.requirements)
-        runtime = RuntimeCode.installed()
-        inputs = EnvironmentInputs(
+        interpreter = choose_interpreter(dependencies.pythons, self._environ)
+        resolution = ResolutionInputs(
             dependencies=dependencies.content,
             project=request.package if dependencies.local else None,
-            runtime=runtime.digest,
             runtime_requirements=RUNTIME_REQUIREMENTS,
-            python=f"{os.path.realpath(sys.executable)} {sys.version}",
+            python=interpreter.minor,
             platform=f"{sysconfig.get_platform()} {platform.libc_ver()}",
             pip=_absolute(read_pip_settings(self._environ)),
         )
-        place = EnvironmentFolder(folder=self._environments / key_of(inputs))
-        return inputs, EnvironmentSpec(
-            place=place, dependencies=dependencies, project=request.project, runtime=runtime
+        recent = LockFile(self._environments / _RESOLUTIONS / f"{resolution.key}.json")
+        kept = None
+        if request.locks:
+            kept = LockFile.of(
+                request.locks, request.requirements, resolution.python, sysconfig.get_platform()
+            )
+        return _Need(
+            project=request.project,
+            dependencies=dependencies,
+            interpreter=interpreter,
+            resolution=resolution,
+            runtime=RuntimeCode.installed(),
+            recent=recent,
+            kept=kept,
+            lock=(kept.read() if kept else None) or recent.read(),
         )
 
-    def _use(self, need: EnvironmentSpec) -> bool:
-        """Return True if the environment is complete. Then record its use, and restore its runtime's copy."""
-        if not need.place.complete:
-            return False
+    def _existing(self, need: _Need) -> Path | None:
+        """Return the interpreter of a complete environment; record its use. Returns None if there is none.
+
+        This also restores the runtime's copy and the package's lock, if they are missing.
+        """
+        if need.lock is None:
+            return None
+        place = self._place(need, need.lock)
+        if not place.complete:
+            return None
         try:
             need.runtime.place(self._runtimes)
-            os.utime(need.place.marker)
+            os.utime(place.marker)
+            need.keep(need.lock)
+            os.utime(need.recent.path)
         except OSError as error:
-            log.warning("%s could not be written: %s", self._runtimes, error)
-        return True
+            log.warning("%s could not be written: %s", error.filename or self._runtimes, error)
+        return place.python
 
-    async def _build(self, pip: PipSettings, need: EnvironmentSpec, report: Report) -> Path:
-        builder = Builder(base_python=sys.executable, runtimes=self._runtimes, pip=pip, environ=self._environ)
+    def _place(self, need: _Need, lock: Lock) -> EnvironmentFolder:
+        return EnvironmentFolder(folder=self._environments / need.inputs(lock).key)
+
+    async def _build(self, need: _Need, report: Report) -> _Built:
         permit = await self._builds.take(lambda before: report(f"waiting to build ({before} before it)"))
         try:
-            return await builder.build(need, report)
+            return await self._resolve_and_build(need, report)
         finally:
             permit.release()
+
+    async def _resolve_and_build(self, need: _Need, report: Report) -> _Built:
+        progress = Progress()
+
+        def hear(line: str) -> None:
+            if message := progress.of(line):
+                report(message)
+
+        pip = need.resolution.pip
+        environ = uv_variables(pip, self._environ)
+        resolver = Resolver(pip=pip, environ=environ, interpreter=need.interpreter, on_line=hear)
+        lock = await self._lock(need, resolver, report)
+        spec = EnvironmentSpec(
+            place=self._place(need, lock),
+            dependencies=need.dependencies,
+            project=need.project,
+            runtime=need.runtime,
+            interpreter=need.interpreter,
+            lock=lock,
+        )
+        builder = Builder(runtimes=self._runtimes, pip=pip, environ=environ, on_line=hear)
+        return _Built(await builder.build(spec, report), lock)
+
+    async def _lock(self, need: _Need, resolver: Resolver, report: Report) -> Lock:
+        """Return the lock. An upgrade of gyrus with other requirements changes the runtime's part only."""
+        if need.lock and need.lock.runtime_requirements == RUNTIME_REQUIREMENTS:
+            return need.lock
+        report("resolving dependencies")
+        if need.lock is None:
+            before = await asyncio.to_thread(need.kept.other) if need.kept else None
+            return await resolver.resolve(need.dependencies, need.project, before)
+        runtime = await resolver.runtime(need.lock.project, need.dependencies, need.lock.runtime)
+        return replace(need.lock, runtime=runtime, runtime_requirements=RUNTIME_REQUIREMENTS)
 
     def _recall(self, key: str, asker: str) -> None:
         """Raise the failure that this asker's last build had, if it is recent."""
@@ -167,3 +281,12 @@ def _sweep(environments: Path, in_use: frozenset[Path], before: float) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         except FileNotFoundError:
             continue  # it has no marker yet: a build of it is in progress
+
+
+def _sweep_locks(folder: Path, before: float) -> None:
+    for file in folder.glob("*.json"):
+        try:
+            if file.stat().st_mtime < before:
+                file.unlink()
+        except FileNotFoundError:
+            continue  # another operator of the same home has removed it

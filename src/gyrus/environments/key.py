@@ -1,39 +1,61 @@
-"""The name of an environment: a digest of everything that decides its content. Pure."""
+"""The names of resolutions and of environments: digests of everything that decides their content. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from gyrus.environments.lock import Lock
 from gyrus.environments.pip_settings import PipSettings
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of environments. Another layout needs a higher number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolutionInputs:
+    """Everything that decides a lock, except for the time: what the indexes offer then."""
+
+    dependencies: tuple[str, ...]
+    """The value of ``Dependencies.content``."""
+    project: str | None
+    """Digest of the project's files; None if none of them is installed."""
+    runtime_requirements: tuple[str, ...]
+    python: str
+    """Implementation and minor version of the interpreter."""
+    platform: str
+    pip: PipSettings
+
+    @property
+    def key(self) -> str:
+        return _digest(asdict(self) | {"pip": _public(self.pip)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentInputs:
     """Everything that decides the content of an environment."""
 
-    dependencies: tuple[str, ...]
-    """The value of ``Dependencies.content``."""
+    lock: Lock
     project: str | None
     """Digest of the project's files; None if none of them is installed."""
     runtime: str
     """Digest of the runtime's code."""
-    runtime_requirements: tuple[str, ...]
     python: str
     """Implementation, version and build of the interpreter."""
     platform: str
-    pip: PipSettings
+
+    @property
+    def key(self) -> str:
+        return _digest(asdict(self))
 
 
-def key_of(inputs: EnvironmentInputs) -> str:
+def _digest(content: Mapping[str, object]) -> str:
     """Return 32 hexadecimal digits."""
-    content = asdict(inputs) | {"format": FORMAT, "pip": _public(inputs.pip)}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    document = json.dumps({**content, "format": FORMAT}, sort_keys=True)
+    return hashlib.sha256(document.encode()).hexdigest()[:32]
 
 
 def _public(settings: PipSettings) -> str:

@@ -82,6 +82,17 @@ def uv_arguments(settings: PipSettings, environ: Mapping[str, str]) -> tuple[str
     return tuple(_arguments(settings, environ))
 
 
+_NOT_FOR_UV = frozenset(
+    {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_PROJECT", "UV_SYSTEM_PYTHON", "UV_PYTHON"}
+)
+
+
+def uv_variables(settings: PipSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return all variables for uv: those of ``environ`` that suit a build, and pip's settings."""
+    own = {name: value for name, value in environ.items() if name not in _NOT_FOR_UV}
+    return own | uv_environment(settings, environ)
+
+
 def uv_environment(settings: PipSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables to add to uv's environment.
 

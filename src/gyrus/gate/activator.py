@@ -47,6 +47,8 @@ class Activator:
     """Path of its Unix socket."""
     clock: Clock
     most: int = MOST
+    requeue_secret: str = ""
+    """The secret by which the gateway recognises the platform's own requeues."""
     disconnects: DisconnectWatcher = field(init=False)
     kept: int = 0
     """Bytes of requests that all connections keep."""
@@ -144,6 +146,8 @@ class Activator:
             return refusals.unknown(api)
         if self._ending:
             return refusals.ending(api)
+        if request.length is not None and request.length > route.max_body:
+            return refusals.too_large(api, route.max_body)
         if route.queueing.unavailable_reason and not route.replicas:
             return refusals.unavailable(api, route.queueing.unavailable_reason)
         most, held = most_held(route.queueing), self._held.count(api)

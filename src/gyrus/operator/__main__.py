@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from gyrus.contract.home import Home
+from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.operator.errors import LeadershipLost, StartError
 from gyrus.operator.home_lock import HomeLock
 from gyrus.operator.leadership import EXIT_CODE, find, lead
@@ -51,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gateway-port", type=int, default=8080)
     parser.add_argument("--operator-port", type=int, default=8079)
     parser.add_argument("--overcommit", action="store_true", help="do not count replicas' CPU and memory")
+    parser.add_argument("--max-package", type=int, default=LARGEST_PACKAGE, help="bytes of a package")
+    parser.add_argument("--host", action="append", default=[], help="another name of the gateway")
     parser.add_argument("--ready-fd", type=int, help="file descriptor to notify when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
     parser.add_argument(
@@ -80,6 +83,8 @@ async def _run(arguments: argparse.Namespace, home: Home, ready_notification: Re
         operator_port=arguments.operator_port,
         gateway_port=arguments.gateway_port,
         overcommit=arguments.overcommit,
+        max_package=arguments.max_package,
+        hosts=tuple(arguments.host),
     )
     await operate(settings, ready_notification, ending)
 

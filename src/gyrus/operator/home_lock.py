@@ -6,7 +6,9 @@ killed.
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import os
 import secrets
 import shutil
@@ -19,6 +21,10 @@ from gyrus.aio.clock import Clock, SystemClock
 from gyrus.contract.home import Home
 from gyrus.operator.errors import StartError
 
+log = logging.getLogger(__name__)
+
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+"""Errors that show that a file is gone; all others may pass."""
 CHECK = 1.0
 """Seconds between two checks that the lock file is still the locked one."""
 
@@ -36,6 +42,8 @@ class HomeLock:
     clock: Clock = field(default_factory=SystemClock)
     _file: int = -1
     """Descriptor of the locked lock file. -1 before it is locked."""
+    _unknown: bool = False
+    """True if the last check could not be made."""
 
     @asynccontextmanager
     async def acquire(self) -> AsyncGenerator[None]:
@@ -62,9 +70,19 @@ class HomeLock:
         try:
             found = self.home.lock.stat()
         except OSError as error:
-            return f"its lock file {self.home.lock} is gone ({error.strerror})"
+            return self._without_file(error)
+        self._unknown = False
         if (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
             return f"its lock file {self.home.lock} has been replaced"
+        return None
+
+    def _without_file(self, error: OSError) -> str | None:
+        """Return the reason if the file is gone. An error of the disk does not release the lock."""
+        if error.errno in GONE:
+            return f"its lock file {self.home.lock} is gone ({error.strerror})"
+        if not self._unknown:
+            self._unknown = True
+            log.warning("The lock file %s cannot be checked now: %s", self.home.lock, error.strerror)
         return None
 
     def _lock_folder(self, descriptor: int) -> None:
@@ -121,9 +139,18 @@ def token_of(home: Home) -> str:
     An empty file (after a failure of the machine) is no token, since every caller would know it. A new one is
     created then.
     """
-    if not home.token.exists() or not home.token.read_text().strip():
-        _write_secret(home.token, secrets.token_urlsafe(32))
-    return home.token.read_text().strip()
+    return _secret_in(home.token)
+
+
+def requeue_secret_of(home: Home) -> str:
+    """Return the secret of the platform's own requeues. It outlives the operator, like the gateway."""
+    return _secret_in(home.requeue_secret)
+
+
+def _secret_in(path: Path) -> str:
+    if not path.exists() or not path.read_text().strip():
+        _write_secret(path, secrets.token_urlsafe(32))
+    return path.read_text().strip()
 
 
 def _write_secret(path: Path, secret: str) -> None:

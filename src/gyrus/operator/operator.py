@@ -8,6 +8,7 @@ import os
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -18,7 +19,7 @@ from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.home import Home
-from gyrus.contract.operator import OperatorInfo
+from gyrus.contract.operator import LARGEST_PACKAGE, OperatorInfo
 from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
@@ -28,8 +29,9 @@ from gyrus.gate.rebalancer import Rebalancer
 from gyrus.operator import file_limit
 from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
-from gyrus.operator.home_lock import remove_run_folder, token_of
+from gyrus.operator.home_lock import remove_run_folder, requeue_secret_of, token_of
 from gyrus.operator.readiness import ReadyNotification
+from gyrus.operator.supervision import Supervision
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
 from gyrus.routing.local_gateway import LocalGateway
@@ -61,6 +63,10 @@ class OperatorSettings:
     gateway_port: int
     overcommit: bool = False
     """True to ignore the CPU and memory that replicas request."""
+    max_package: int = LARGEST_PACKAGE
+    """The most bytes of a package."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
 
 
 class StopRequest:
@@ -143,7 +149,9 @@ def _listen(settings: OperatorSettings) -> socket.socket:
 
 def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Operator:
     home, clock, board = settings.home, SystemClock(), Board()
-    packages = PackageStore(home.packages, home.projects, earlier=home.earlier_projects)
+    packages = PackageStore(
+        home.packages, home.projects, earlier=home.earlier_projects, limit=settings.max_package
+    )
     packages.clean_up()
     backend = LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit))
     events = EventRecorder(store, board, clock)
@@ -159,13 +167,20 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )
-    activator = Activator(board, home.activator_socket, clock, most=min(MOST, file_limit.raise_file_limit()))
+    secret = requeue_secret_of(home)
+    activator = Activator(
+        board,
+        home.activator_socket,
+        clock,
+        most=min(MOST, file_limit.raise_file_limit()),
+        requeue_secret=secret,
+    )
     return Operator(
         settings=settings,
         board=board,
         events=events,
         backend=backend,
-        gateway=LocalGateway(board, home, GatewaySettings(port=settings.gateway_port)),
+        gateway=LocalGateway(board, home, _gateway_settings(settings, secret)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
@@ -174,8 +189,13 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
     )
 
 
+def _gateway_settings(settings: OperatorSettings, requeue_secret: str) -> GatewaySettings:
+    return GatewaySettings(port=settings.gateway_port, hosts=settings.hosts, requeue_secret=requeue_secret)
+
+
 def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
     return OperatorInfo(
+        max_package=settings.max_package,
         version=__version__,
         gateway=f"http://{LOOPBACK}:{settings.gateway_port}",
         gateway_state=board.gateway,
@@ -196,19 +216,22 @@ async def _run(
     The parts that carry traffic outlive the parts that decide: they stop last, or are left running. The
     activator listens before the gateway gets its address, and answers its requests before the gateway stops.
     """
+    clock = SystemClock()
+    supervision = Supervision(clock)
+    keep = supervision.keep
     async with operator.activator.serving(), asyncio.TaskGroup() as group:
-        backend = group.create_task(operator.backend.run(), name="backend")
-        gateway = group.create_task(operator.gateway.run(), name="gateway")
-        rebalancer = group.create_task(operator.rebalancer.run(), name="rebalancer")
-        events = group.create_task(operator.events.run(), name="events")
-        started = asyncio.Event()
+        backend = group.create_task(keep("backend", operator.backend.run), name="backend")
+        gateway = group.create_task(keep("gateway", operator.gateway.run), name="gateway")
+        rebalancer = group.create_task(keep("rebalancer", operator.rebalancer.run), name="rebalancer")
+        events = group.create_task(keep("events", operator.events.run), name="events")
+        api = ApiServer(operator.app, listener, operator.settings.operator_port)
         deciding = run_until(
             ending.asked,
-            operator.controller.run(),
-            operator.autoscaler.run(),
-            collect_garbage(SystemClock(), operator.board.no_request_is_held),
-            serve(operator.app, listener, started=started),
-            _announce(operator, started, ready_notification),
+            keep("controller", operator.controller.run),
+            keep("autoscaler", operator.autoscaler.run),
+            keep("garbage", partial(collect_garbage, clock, operator.board.no_request_is_held)),
+            keep("operator API", api.run),
+            _announce(operator, api.started, ready_notification, supervision),
         )
         # A task, so that a cancellation reaches all parts at once, even if one of them ends slowly.
         await asyncio.wait([group.create_task(deciding, name="control and server")])
@@ -223,13 +246,35 @@ async def _run(
         remove_run_folder(operator.settings.home)
 
 
+class ApiServer:
+    """The server of the operator's API. After an error, it listens again."""
+
+    def __init__(self, app: FastAPI, listener: socket.socket, port: int) -> None:
+        """Serve on this socket first."""
+        self.started = asyncio.Event()
+        self._app = app
+        self._listener = listener
+        self._port = port
+
+    async def run(self) -> None:
+        if self._listener.fileno() < 0:  # closed by an earlier run
+            self._listener = listen(LOOPBACK, self._port)
+        await serve(self._app, self._listener, started=self.started)
+
+
 async def _announce(
-    operator: Operator, started: asyncio.Event, ready_notification: ReadyNotification
+    operator: Operator,
+    started: asyncio.Event,
+    ready_notification: ReadyNotification,
+    supervision: Supervision,
 ) -> None:
     await started.wait()
     await _running(operator.board)
+    supervision.started = True
     settings = operator.settings
-    ready_notification.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
+    ready_notification.ready(
+        settings.operator_port, settings.gateway_port, overcommit=settings.overcommit, hosts=settings.hosts
+    )
     log.info("the operator serves on port %d", settings.operator_port)
 
 

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from gyrus.contract.home import Home
+from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.packaging.errors import IGNORE_FILE, FolderRefused, FolderTooLarge, reporting_full_storage
 from gyrus.packaging.selection import ArchiveEntry, select
 
-LARGEST = 2**30
-"""Bytes of an archive."""
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 2**20
 
@@ -42,16 +41,18 @@ def pack(
     *,
     needed: Iterable[str] = (),
     left_out: Collection[Path] | None = None,
-    limit: int = LARGEST,
+    without: Collection[str] = (),
+    limit: int = LARGEST_PACKAGE,
 ) -> Archive:
     """Write the archive of ``folder`` to ``into``.
 
     ``needed`` names files that must be in the archive. ``left_out`` names folders that are not part of the
-    project (by default the platform's own home).
+    project (by default the platform's own home). ``without`` names files that are not part of it.
 
     Raises FolderRefused and StorageFull.
     """
     entries = select(folder, left_out=(Home.default().root,) if left_out is None else left_out)
+    entries = [entry for entry in entries if entry.name not in without]
     _check_needed(entries, needed)
     _check_size(entries, limit)
     output = _Output(into)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gyrus.packaging.errors import IGNORE_FILE, FolderRefused
 from gyrus.packaging.ignoring import Ignoring, never_packed
+from gyrus.packaging.limits import DEEPEST, MOST_ENTRIES, MOST_LINKS, name_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,32 @@ def select(folder: Path, *, left_out: Collection[Path] = ()) -> list[ArchiveEntr
     if not root.is_dir():
         raise FolderRefused(f"{folder} is not a folder; give the folder of the project.")
     apart = frozenset(path.resolve() for path in left_out)
-    entries = _below(root, root, "", None, apart)
+    entries = list(_bounded(_below(root, root, "", None, apart)))
     return sorted(entries, key=lambda entry: os.fsencode(entry.name))
+
+
+def _bounded(entries: Iterator[ArchiveEntry]) -> Iterator[ArchiveEntry]:
+    """Yield the entries; raise FolderRefused at the first one that a package cannot hold."""
+    folders: set[str] = set()
+    links = 0
+    for count, entry in enumerate(entries, 1):
+        if fault := name_fault(entry.name) or name_fault(entry.link or ""):
+            raise FolderRefused(
+                f"{entry.name} {fault}; rename it, or leave it out with a line in {IGNORE_FILE}."
+            )
+        folders.update(_folders_of(entry.name))
+        links += entry.link is not None
+        if count + len(folders) > MOST_ENTRIES or links > MOST_LINKS:
+            raise FolderRefused(
+                f"The folder has more than {MOST_ENTRIES:,} files and folders, or {MOST_LINKS:,} links, "
+                f"the most that a package may have; leave folders such as data/ out in {IGNORE_FILE}."
+            )
+        yield entry
+
+
+def _folders_of(name: str) -> Iterator[str]:
+    while name := posixpath.dirname(name):
+        yield name
 
 
 def _below(
@@ -53,6 +78,11 @@ def _below(
         unwanted = never_packed(place, is_file=item.is_file(follow_symlinks=False)) or place in apart
         if unwanted or ignoring.ignores(f"{name}/" if is_folder else name):
             continue
+        if is_folder and name.count("/") + 2 > DEEPEST:
+            raise FolderRefused(
+                f"The folder {name} is in more than {DEEPEST - 2} folders, one in the other; "
+                f"leave it out with a line in {IGNORE_FILE}."
+            )
         if is_folder:
             yield from _below(root, place, f"{name}/", ignoring, apart)
         elif item.is_symlink():

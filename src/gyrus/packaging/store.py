@@ -13,8 +13,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterable, Iterable
 from pathlib import Path
 
+from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.packaging import unpacking
-from gyrus.packaging.archive import LARGEST, readable
+from gyrus.packaging.archive import readable
 from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPackage, reporting_full_storage
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,14 @@ _UNFINISHED = ".unfinished-"
 class PackageStore:
     """A store with two folders: archives as ``<digest>.tar``, and their files in ``<digest>/``.
 
+    The locks of a package's dependencies are beside its archive, and are removed with it.
+
     Everything under its final name is complete. Several archives may be uploaded and unpacked at the same
     time.
     """
 
     def __init__(
-        self, packages: Path, projects: Path, *, earlier: Path | None = None, limit: int = LARGEST
+        self, packages: Path, projects: Path, *, earlier: Path | None = None, limit: int = LARGEST_PACKAGE
     ) -> None:
         """``earlier``: the folder in which earlier versions unpacked; replicas of theirs may still use it."""
         self._earlier = earlier
@@ -87,6 +90,10 @@ class PackageStore:
                 await asyncio.to_thread(self._unpack, digest, folder)
         return folder
 
+    def locks(self, digest: str) -> Path:
+        """Return the folder of the locks of a package's dependencies. It may not exist yet."""
+        return self._packages / f"{digest}.locks"
+
     async def forget(self, digests: Iterable[str]) -> None:
         """Remove these archives and their files, which no replica may need. Idempotent."""
         for digest in filter(_DIGEST.fullmatch, digests):
@@ -94,6 +101,7 @@ class PackageStore:
             await asyncio.to_thread(_remove, self._projects / digest)
             if self._earlier:
                 await asyncio.to_thread(_remove, self._earlier / digest)
+            await asyncio.to_thread(_remove, self.locks(digest))
             self._unpacking.pop(digest, None)
 
     def _archive(self, digest: str) -> Path:
@@ -143,7 +151,10 @@ class _Upload:
     def write(self, chunk: bytes) -> None:
         self.size += len(chunk)
         if self.size > self._limit:
-            raise PackageTooLarge(f"The package is larger than the allowed {readable(self._limit)}.")
+            remedy = "leave files out with a .gyrusignore, or raise the limit: gyrus up --max-package SIZE"
+            raise PackageTooLarge(
+                f"The package is larger than the allowed {readable(self._limit)}; {remedy}."
+            )
         self._hash.update(chunk)
         self._file.write(chunk)
 
@@ -154,7 +165,7 @@ class _Upload:
                 f"The upload ({self.size} bytes) is not the package {digest}; send it again."
             )
         self._file.flush()
-        unpacking.check(self._path)
+        unpacking.check(self._path, self._path.parent)
         # First on disk, then renamed: a power failure leaves no truncated archive under its final name.
         os.fsync(self._file.fileno())
         self._path.replace(archive)

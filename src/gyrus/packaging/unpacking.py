@@ -1,38 +1,36 @@
 """Checking and unpacking of an uploaded archive. Nothing is ever written outside the folder.
 
 An archive may contain only what :func:`gyrus.packaging.archive.pack` writes: plain files, and links that stay
-inside.
+inside. Both functions examine the whole archive in the same way, before anything is written.
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 import stat
-import tarfile
-from collections.abc import Generator, Iterator
+import tempfile
+import unicodedata
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from gyrus.contract.package import UNPACKED_AT, is_as_unpacked
 from gyrus.packaging.errors import BrokenArchive
+from gyrus.packaging.limits import MOST_ENTRIES, MOST_LINKS, name_fault
+from gyrus.packaging.reading import Member, read_members
 from gyrus.packaging.selection import stays_inside
 
-LONGEST_NAME = 2000
-LONGEST_PART = 255
-"""Bytes between two slashes, the limit of file systems."""
-
-_UNREADABLE = (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError)
-"""Exceptions of the standard library's reader for hostile bytes."""
+CHUNK = 2**20
+MOST_HOPS = 40
+"""Links on the way to a file. Linux follows no more."""
 
 
-def check(archive: Path) -> None:
-    """Raise BrokenArchive if :func:`unpack` would refuse the archive."""
-    with _opened(archive) as tar:
-        for _ in _members(tar):
-            pass
+def check(archive: Path, parent: Path) -> None:
+    """Raise BrokenArchive if :func:`unpack` into a folder in ``parent`` would refuse the archive."""
+    with archive.open("rb") as file:
+        _examined(file, ignores_case(parent))
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -41,15 +39,15 @@ def unpack(archive: Path, folder: Path) -> None:
     Raises BrokenArchive.
     """
     folder.mkdir(parents=True)
-    links: list[tarfile.TarInfo] = []
-    with _opened(archive) as tar:
-        for member in _members(tar):
-            if member.issym():
-                links.append(member)
-            else:
-                _write(tar, member, folder / member.name)
-    for member in links:  # after all files, so that none is written through a link
-        _link(member, folder)
+    with archive.open("rb") as file, _reporting_collisions():
+        members = _examined(file, ignores_case(folder))
+        for member in members:
+            if member.link is None:
+                _write(file, member, folder / member.name)
+        links = [member for member in members if member.link is not None]
+        for member in links:  # after all files, so that none is written through a link
+            _link(member, folder)
+    _check_links(links, folder)
 
 
 def change(archive: Path, folder: Path) -> str | None:
@@ -57,12 +55,12 @@ def change(archive: Path, folder: Path) -> str | None:
 
     Raises BrokenArchive.
     """
-    with _opened(archive) as tar:
-        for member in _members(tar):
+    with archive.open("rb") as file:
+        for member in read_members(file):
             path = folder / member.name
             try:
                 status = path.lstat()
-                same = _same_link(path, member) if member.issym() else _same_file(status, member)
+                same = _same_file(status, member) if member.link is None else _same_link(path, member)
             except OSError as error:
                 return f"{path} cannot be read: {error.strerror}"
             if not same:
@@ -70,55 +68,79 @@ def change(archive: Path, folder: Path) -> str | None:
     return None
 
 
-def _same_link(path: Path, member: tarfile.TarInfo) -> bool:
-    return path.is_symlink() and os.readlink(path) == member.linkname
+def _same_link(path: Path, member: Member) -> bool:
+    return path.is_symlink() and os.readlink(path) == member.link
 
 
-def _same_file(status: os.stat_result, member: tarfile.TarInfo) -> bool:
+def _same_file(status: os.stat_result, member: Member) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size == member.size and is_as_unpacked(status)
 
 
-@contextmanager
-def _opened(archive: Path) -> Generator[tarfile.TarFile]:
-    try:
-        with tarfile.open(archive, "r:", encoding="utf-8", errors="surrogateescape") as tar:
-            yield tar
-    except _UNREADABLE as error:
-        raise BrokenArchive(
-            f"The upload is not a readable tar archive: {error}; pack the folder again."
-        ) from error
+def ignores_case(folder: Path) -> bool:
+    """Return whether the file system takes ``a`` and ``A`` for the same file."""
+    with tempfile.NamedTemporaryFile(prefix=".case-", dir=folder) as probe:
+        path = Path(probe.name)
+        return path.with_name(path.name.swapcase()).exists()
 
 
-def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield the entries; each is checked before the next is read."""
-    leaves: set[str] = set()
-    folders: set[str] = set()
-    for member in tar:
-        if fault := _fault(member, leaves, folders):
-            raise BrokenArchive(f"The archive's entry {member.name!r} {fault}; pack the folder again.")
-        leaves.add(member.name)
-        folders.update(_parents(member.name))
-        yield member
+def _examined(file: BinaryIO, ignoring_case: bool) -> list[Member]:
+    """Return the entries, all checked, alone and together."""
+    names = _Names(ignoring_case)
+    members: list[Member] = []
+    links: dict[str, str] = {}
+    for member in read_members(file):
+        if fault := _fault(member) or names.add(member.name):
+            raise _broken(member, fault)
+        members.append(member)
+        if member.link is not None:
+            links[names.key(member.name)] = member.link
+            if len(links) > MOST_LINKS:
+                raise BrokenArchive(f"The archive has more than {MOST_LINKS:,} links; replace them by files.")
+    for member in members:
+        if member.link is not None and not _stays(member.name, member.link, links, names):
+            raise _broken(member, "is a link that leaves the folder through another link")
+    return members
 
 
-def _fault(member: tarfile.TarInfo, leaves: set[str], folders: set[str]) -> str | None:
-    name = member.name
+def _broken(member: Member, fault: str) -> BrokenArchive:
+    return BrokenArchive(f"The archive's entry {member.name!r} {fault}; pack the folder again.")
+
+
+class _Names:
+    """The names of an archive's files, links and folders."""
+
+    def __init__(self, ignoring_case: bool) -> None:
+        self._ignoring_case = ignoring_case
+        self._leaves: set[str] = set()
+        self._folders: set[str] = set()
+
+    def key(self, name: str) -> str:
+        return unicodedata.normalize("NFC", name).casefold() if self._ignoring_case else name
+
+    def add(self, name: str) -> str | None:
+        """Add the name of a file or link. Returns the fault if it cannot be beside the others."""
+        key = self.key(name)
+        parents = set(_parents(key))
+        if key in self._leaves or key in self._folders or self._leaves & parents:
+            return "occurs twice"
+        self._leaves.add(key)
+        self._folders |= parents
+        if len(self._leaves) + len(self._folders) > MOST_ENTRIES:
+            return f"is one too many: a package has at most {MOST_ENTRIES:,} files and folders"
+        return None
+
+
+def _fault(member: Member) -> str | None:
+    name, link = member.name, member.link
+    if "\0" in name or "\0" in (link or ""):
+        return "has a NUL character in its name"
+    if fault := name_fault(name) or name_fault(link or ""):
+        return fault
     inside = not posixpath.isabs(name) and name.split("/")[0] not in {"", ".", ".."}
     if not inside or posixpath.normpath(name) != name:
         return "does not name a file inside the folder"
-    if (
-        max(len(name), len(member.linkname)) > LONGEST_NAME
-        or max(len(os.fsencode(part)) for part in name.split("/")) > LONGEST_PART
-    ):
-        return "has too long a name"
-    if "\0" in name or "\0" in member.linkname:
-        return "has a NUL character in its name"
-    if not member.issym() and (not member.isreg() or member.issparse() or member.size < 0):
-        return "is neither a file nor a link"
-    if member.issym() and not stays_inside(name, member.linkname):
-        return f"is a link to {member.linkname}, which leaves the folder"
-    if name in leaves or name in folders or leaves.intersection(_parents(name)):
-        return "occurs twice"
+    if link is not None and not stays_inside(name, link):
+        return f"is a link to {link}, which leaves the folder"
     return None
 
 
@@ -127,29 +149,62 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+def _stays(name: str, target: str, links: Mapping[str, str], names: _Names) -> bool:
+    """Return whether a link stays in the folder if all links on its way are followed, as the system does."""
+    place = name.split("/")[:-1]
+    ahead = target.split("/")[::-1]
+    hops = 1
+    while ahead:
+        part = ahead.pop()
+        if part == "..":
+            if not place:
+                return False
+            place.pop()
+        elif part not in {"", "."}:
+            place.append(part)
+            if (link := links.get(names.key("/".join(place)))) is not None:
+                hops += 1
+                if hops > MOST_HOPS:
+                    return True  # the system refuses to follow it
+                place.pop()
+                ahead += link.split("/")[::-1]
+    return True
+
+
+def _write(file: BinaryIO, member: Member, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = tar.extractfile(member)
-    assert content
-    with content, _new(path, member.name) as file:
-        shutil.copyfileobj(content, file, 2**20)
-        if file.tell() != member.size:
-            raise BrokenArchive(f"The archive ends within {member.name}; pack the folder again.")
+    file.seek(member.offset)
+    left = member.size
+    with path.open("xb") as output:
+        while left:
+            chunk = file.read(min(CHUNK, left))
+            if not chunk:
+                raise BrokenArchive(f"The archive ends within {member.name}; pack the folder again.")
+            output.write(chunk)
+            left -= len(chunk)
     os.utime(path, (UNPACKED_AT, UNPACKED_AT))
-    path.chmod(0o555 if member.mode & 0o100 else 0o444)
+    path.chmod(0o555 if member.executable else 0o444)
 
 
-def _new(path: Path, name: str) -> BinaryIO:
+def _link(member: Member, folder: Path) -> None:
+    path = folder / member.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(member.link or "")
+
+
+@contextmanager
+def _reporting_collisions() -> Generator[None]:
+    """Report names that the file system does not distinguish, beyond the rules that :class:`_Names` knows."""
     try:
-        return path.open("xb")
-    except FileExistsError as error:
-        message = f"{name} and another file have the same name on a file system that ignores case"
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        message = f"{error.filename} and another file have the same name on this file system"
         raise BrokenArchive(f"{message}; rename one of them.") from error
 
 
-def _link(member: tarfile.TarInfo, folder: Path) -> None:
-    path = folder / member.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(member.linkname)
-    if not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
-        raise BrokenArchive(f"The archive's link {member.name} leaves the folder through another link.")
+def _check_links(links: list[Member], folder: Path) -> None:
+    """Check on disk what was examined by the names: the last defence."""
+    root = folder.resolve()
+    for member in links:
+        if not Path(os.path.realpath(folder / member.name)).is_relative_to(root):
+            raise _broken(member, "is a link that leaves the folder through another link")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections.abc import Coroutine
 from functools import cache
+from typing import Any
 
 from gyrus.contract.replica import Phase, ReplicaConfig
+from gyrus.runtime.background import Background, log_loop_error
 from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.wiring import wire
 from gyrus.runtime.handler.handler import LoadedHandler
@@ -29,12 +32,20 @@ The gateway closes its own connections, so a connection that stays idle for this
 async def serve(
     config: ReplicaConfig, handler: LoadedHandler, bound: socket.socket, control: Control
 ) -> None:
-    """Serve until a signal arrives; then finish the started requests, or stop when the grace is over."""
-    stop = asyncio.Event()
+    """Set up the handler and serve until a signal arrives.
+
+    Then finish the started requests and tear the handler down, or stop when the grace is over. Raises
+    LoadFailed.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.set_exception_handler(log_loop_error)
     for number in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    counted = Metrics()
-    admission, threads = wire(handler, config, counted)
+        loop.add_signal_handler(number, stop.set)
+    background, counted = Background(handler), Metrics()
+    if handler.setup is not None:
+        control.status(Phase.STARTING, f"waiting for {type(handler.instance).__name__}.setup")
+        await _until(stop, background.set_up())
+    admission, threads = wire(handler, config, counted, control.poison)
     service = Service(
         admission,
         Readiness(admission, threads),
@@ -48,9 +59,11 @@ async def serve(
         listening = await server.listen(bound)
         control.status(Phase.READY, "the handler is loaded")
         await stop.wait()
+        deadline = loop.time() + config.grace
         control.status(Phase.DRAINING, "finishing the requests in progress")
         await drain(server, admission, grace=config.grace)
         listening.close()
+        await background.tear_down(threads, max(deadline - loop.time(), 0.0))
         for connection in tuple(server.connections):
             connection.abort()
         keeping_time.cancel()
@@ -70,6 +83,19 @@ async def drain(server: Server, admission: Admission, *, grace: float) -> None:
                 server.close_idle(QUIET)
     except TimeoutError:
         pass
+
+
+async def _until(stop: asyncio.Event, body: Coroutine[Any, Any, None]) -> None:
+    """Run the body, or cancel it once ``stop`` is set. Raises what the body raises."""
+    tasks = (asyncio.create_task(body, name="setup"), asyncio.create_task(stop.wait(), name="stop"))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

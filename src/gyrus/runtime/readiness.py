@@ -7,8 +7,9 @@ import os
 import resource
 from dataclasses import dataclass
 
+from gyrus.contract.system_limits import OUT_OF_PROCESSES
 from gyrus.runtime.calls.admission import Admission
-from gyrus.runtime.calls.threads import NO_THREAD, Threads
+from gyrus.runtime.calls.threads import Threads
 
 PATIENCE = 2.0
 """Seconds for which requests past their timeout may hold all slots.
@@ -45,7 +46,7 @@ class Readiness:
             message = f"all its {limit} file descriptors are in use: {CLOSE_FILES}"
             return Unready("NoFileDescriptor", message)
         if self.threads.none_can_start:
-            return Unready("NoThread", f"no thread can be started for the handler: {NO_THREAD}")
+            return Unready("NoThread", f"no thread can be started for the handler: {OUT_OF_PROCESSES}")
         if self.admission.stuck_for(PATIENCE):
             message = f"no free slot: {len(self.admission.overdue)} are held by requests past their timeout"
             return Unready("Stuck", message)

@@ -28,6 +28,9 @@ from gyrus.runtime.telemetry.metrics import Metrics
 INTERNAL_HEADER = b"x-gyrus-internal"
 READS = (b"GET", b"HEAD")
 
+_encode = json.JSONEncoder().encode
+"""Encoder of documents. It is kept, because a handler may replace the functions of :mod:`json`."""
+
 Page = Callable[[Request], Answer]
 """Function that answers a request for one page. Raises RequestRefused."""
 
@@ -122,4 +125,4 @@ def _not_allowed(request: Request, methods: tuple[bytes, ...]) -> RequestRefused
 
 
 def _document(content: Mapping[str, object], status: int = 200) -> Answer:
-    return Answer(status, JSON, json.dumps(content).encode())
+    return Answer(status, JSON, _encode(content).encode())

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from gyrus.contract.replica import Phase, Reason, ReplicaConfig
+from gyrus.runtime.calls.steps import log_failure
 from gyrus.runtime.codec import CodecError, decode
 from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
@@ -29,6 +30,7 @@ from gyrus.runtime.project import keep_main_out_of_children
 from gyrus.runtime.server.server import bind
 from gyrus.runtime.telemetry.control import Control, SwitchableControl, open_control
 from gyrus.runtime.telemetry.output import capture
+from gyrus.runtime.telemetry.runtime_log import runtime_log
 
 BIND = "GYRUS_BIND"
 
@@ -41,17 +43,21 @@ def main(arguments: Sequence[str]) -> int:
     except LoadFailed as failed:
         return report_failure(failed, control)
     capture(control)
+    runtime_log.connect(control)
     return work(config, index, control, partial(start, config, index, control))
 
 
 def work(config: ReplicaConfig, index: int, control: Control, make: Callable[[], LoadedHandler]) -> int:
     """Serve with the handler of ``make``, which may raise LoadFailed. Returns the exit code."""
+    runner = new_runner()
     try:
         handler = make()
         gc.collect()
         gc.freeze()  # the objects of the loaded handler stay, so collections need not examine them again
-        with listener(config, index) as bound:
-            run(serve(config, handler, bound, control))
+        if runner.get_loop().is_closed():  # by the handler, which has used it for work of its own
+            runner = new_runner()
+        with listener(config, index) as bound, runner:
+            run(runner.get_loop(), serve(config, handler, bound, control))
     except LoadFailed as failed:
         return report_failure(failed, control)
     return 0
@@ -100,10 +106,30 @@ def listener(config: ReplicaConfig, index: int) -> socket.socket:
         raise LoadFailed(Reason.NOT_LISTENING, f"cannot listen on {place}: {error}") from error
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine on its event loop until it ends."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(main)
+def new_runner() -> asyncio.Runner:
+    """Create the event loop that serves, and make it the one that a handler's ``__init__`` finds.
+
+    Tasks that ``__init__`` starts there run as soon as the loop does.
+    """
+    runner = asyncio.Runner(loop_factory=loop_factory())
+    asyncio.set_event_loop(runner.get_loop())
+    return runner
+
+
+def run(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on the loop until it ends.
+
+    An exception that ends an event loop, raised in a task or callback of the handler, ends only that task.
+    """
+    task = loop.create_task(main, name="serve")
+    while True:
+        try:
+            loop.run_until_complete(task)
+            return
+        except (SystemExit, KeyboardInterrupt) as error:
+            if task.done():
+                raise
+            log_failure(error, "a task of the handler")
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

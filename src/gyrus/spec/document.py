@@ -1,7 +1,6 @@
 """YAML as plain data, each value with its place in the text.
 
-Plain data is data that JSON can hold. Where YAML 1.1 surprises (dates, ``1:30`` read as 90), the value is the
-text as it was written.
+Plain data is data that JSON can hold. Scalars are those of YAML 1.2 (see ``scalars``).
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import yaml
-from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from gyrus.spec.faults import START, Findings, Mark, Path, SpecError, SpecFault
+from gyrus.spec.scalars import DOUBTFUL, TAG, Loader, doubt_of, plain_value
 from gyrus.spec.syntax import explain
 
 DEEPEST = 40
@@ -23,9 +22,8 @@ DEEPEST = 40
 MOST_VALUES = 50_000
 """Values of a file, with all aliases resolved."""
 
-_TAG = "tag:yaml.org,2002:"
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SCALARS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "str", "timestamp", "value")}
+_SCALARS = {f"{TAG}{name}" for name in ("null", "bool", "int", "float", "str", "timestamp", "value")}
+_SCALARS.add(DOUBTFUL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,8 @@ class Value:
     source: str | None = None
     """A scalar as it was written, without quotes."""
     children: Mapping[str | int, Value] = field(default_factory=dict[str | int, "Value"])
+    doubt: tuple[str, str] | None = None
+    """The fault and the remedy of a scalar that not all versions of YAML read alike."""
 
     def at(self, path: Path) -> Value:
         """Return the value at ``path``, or the deepest value on the way to it that exists."""
@@ -76,16 +76,30 @@ def fields_of(data: Any) -> dict[str, Any]:
 
 
 def _compose(text: str, file: str) -> Node | None:
+    _check_encodable(text, file)
     try:
         _check_depth(text, file)
-        return yaml.compose(text, Loader=_Loader)
+        return yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
         raise SpecError([explain(_portable(error, text), text, file)]) from error
 
 
+def _check_encodable(text: str, file: str) -> None:
+    """Refuse half a surrogate pair, which no parser of YAML takes. Raises SpecError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        before = text[: error.start]
+        mark = Mark(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+        message = f"the character U+{ord(text[error.start]):04X} is not allowed in YAML"
+        raise SpecError(
+            [SpecFault(file=file, mark=mark, field="", message=message, remedy="remove it")]
+        ) from error
+
+
 def _check_depth(text: str, file: str) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -153,9 +167,9 @@ class _Reader:
         seen: dict[str, Mark] = {}
         own: list[tuple[ScalarNode, Node]] = []
         for key, item in node.value:
-            if key.tag == f"{_TAG}merge":
+            if key.tag == f"{TAG}merge":
                 yield from self._merged(item, path)
-            elif not isinstance(key, ScalarNode) or key.tag != f"{_TAG}str":
+            elif not isinstance(key, ScalarNode) or key.tag != f"{TAG}str":
                 self._strange_key(key, path)
             elif key.value in seen:
                 message = f"is given twice, first in line {seen[key.value].line}"
@@ -187,39 +201,25 @@ class _Reader:
         if node.tag not in _SCALARS:
             self._unknown_tag(node, path)
         try:
-            data = _plain(node)
+            data = plain_value(node)
         except ValueError:
+            tag = str(node.tag).replace(TAG, "!!")
+            self.findings.add(_place(node), path, f"{node.value} is not of the type {tag}", "remove the tag")
             data = node.value
         if isinstance(data, float) and not math.isfinite(data):
             self.findings.add(_place(node), path, f"{node.value} is not a number that JSON has", "quote it")
             data = node.value
         if isinstance(data, int) and not -(2**63) <= data < 2**64:
             self.findings.add(_place(node), path, "the number has more than 64 bits", "quote it")
-        return Value(data, _place(node), key_mark, node.value)
+        return Value(data, _place(node), key_mark, node.value, doubt=doubt_of(node, data))
 
     def _plain(self, node: Node, path: Path, kind: str) -> None:
-        if node.tag != f"{_TAG}{kind}":
+        if node.tag != f"{TAG}{kind}":
             self._unknown_tag(node, path)
 
     def _unknown_tag(self, node: Node, path: Path) -> None:
-        tag = str(node.tag).replace(_TAG, "!!")
+        tag = str(node.tag).replace(TAG, "!!")
         self.findings.add(_place(node), path, f"the tag {tag} is not supported", "remove the tag")
-
-
-def _plain(node: ScalarNode) -> Any:
-    """Return a scalar's value."""
-    constructor = SafeConstructor()
-    match node.tag.removeprefix(_TAG):
-        case "null":
-            return None
-        case "bool":
-            return constructor.construct_yaml_bool(node)
-        case "int" if ":" not in node.value:
-            return constructor.construct_yaml_int(node)
-        case "float" if ":" not in node.value:
-            return constructor.construct_yaml_float(node)
-        case _:
-            return node.value
 
 
 def _place(node: Any) -> Mark:

@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from gyrus.contract.visible import escaped
+
 Path = tuple[str | int, ...]
 """A position in a document: ``("env", "KEY")``, ``("process", "command", 1)``."""
 
@@ -96,7 +98,7 @@ def dotted(path: Path) -> str:
     """Return ``handler.path`` or ``process.command[1]``. The mark shows which API of the file it is."""
     path = path[1:] if path and isinstance(path[0], int) else path
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return "".join(parts).removeprefix(".")
+    return escaped("".join(parts).removeprefix("."))
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -7,16 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gyrus.contract.visible import escaped
 from gyrus.spec import faults
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.characters import unsuitable_texts
+from gyrus.spec.declarations import unread_declarations
 from gyrus.spec.diagnosis import validate
 from gyrus.spec.document import Value, fields_of, read
 from gyrus.spec.faults import Contradiction, NoSpecification, SpecError, SpecFault, dotted
+from gyrus.spec.plain_file import NotPlain, read_plain_file
 from gyrus.spec.project import handler_faults, missing_files, nearest_file
 
 FILE = "gyrus.yaml"
 LARGEST = 2**20
 """The most bytes of a specification's file."""
+OTHER_FILES = {
+    ".py": "a Python file", ".ipynb": "a notebook", ".toml": "a TOML file", ".txt": "a text file",
+    ".md": "a Markdown file", ".sh": "a shell script", ".tar": "an archive", ".zip": "an archive",
+    ".whl": "an archive", ".pkl": "a model", ".pt": "a model", ".onnx": "a model", ".safetensors": "a model",
+}  # fmt: skip
+"""Files that users name by mistake, by their suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +48,14 @@ def load(path: Path, *, files: bool = True) -> SpecFile:
     Raises SpecError, and NoSpecification if there is no such file.
     """
     file = path / FILE if path.is_dir() else path
+    _check_suffix(file)
     draft = _Draft.of(_text(file), str(file))
     for entry in draft.entries if files else ():
         for missing in missing_files(entry.data, file.parent):
             draft.blame(entry, missing)
         draft.faults += handler_faults(entry.data, file.parent)
+    if files and not all(map(_names_requirements, draft.entries)):
+        draft.faults += unread_declarations(file.parent)
     return SpecFile(file, file.parent, draft.finish())
 
 
@@ -59,7 +72,10 @@ def check(apis: Sequence[Any], name: str) -> tuple[ApiSpec, ...]:
 
     Raises SpecError, whose faults have no marks.
     """
-    entries = [_Entry(index, data, None, validate(data)) for index, data in enumerate(apis)]
+    entries = [
+        _Entry(index, data, None, list(unsuitable_texts(data)) or validate(data))
+        for index, data in enumerate(apis)
+    ]
     draft = _Draft(name, entries, [])
     draft.settle()
     return draft.finish()
@@ -73,6 +89,7 @@ class _Entry:
     data: Any
     written: Value | None
     outcome: ApiSpec | list[Contradiction]
+    doubts: tuple[Contradiction, ...] = ()
 
     @property
     def name(self) -> str | None:
@@ -101,6 +118,8 @@ class _Draft:
     def settle(self) -> None:
         """Collect the faults of each API, and those of the APIs compared with each other."""
         for entry in self.entries:
+            for doubt in entry.doubts:
+                self.blame(entry, doubt)
             if isinstance(entry.outcome, list):
                 for fault in entry.outcome:
                     self.blame(entry, fault)
@@ -109,7 +128,8 @@ class _Draft:
 
     def blame(self, entry: _Entry, fault: Contradiction) -> None:
         mark = entry.written.mark_of(fault.path, key=fault.at_key) if entry.written else None
-        file = self.file if entry.written else f"{self.file}: {entry.name or f'[{entry.index}]'}"
+        name = escaped(entry.name or f"[{entry.index}]")
+        file = self.file if entry.written else f"{self.file}: {name}"
         field = dotted(fault.path)
         self.faults.append(
             SpecFault(file=file, mark=mark, field=field, message=fault.message, remedy=fault.remedy)
@@ -135,7 +155,25 @@ def _items(root: Value, file: str) -> list[Value]:
 
 def _entry(index: int, item: Value) -> _Entry:
     data = _as_written(item)
-    return _Entry(index, data, item, validate(data, item))
+    doubts = tuple(_doubts(item, ()))
+    outcome = list(unsuitable_texts(data)) or validate(data, item)
+    if isinstance(outcome, list):
+        outcome = [fault for fault in outcome if all(fault.path != doubt.path for doubt in doubts)]
+    return _Entry(index, data, item, outcome, doubts)
+
+
+def _doubts(value: Value, path: faults.Path) -> Iterator[Contradiction]:
+    """Yield the scalars that not all versions of YAML read alike, where that matters.
+
+    Texts are taken as they are written. Fields that are booleans may be written as yes, no, on or off.
+    """
+    if path[:1] == ("env",) or path[:2] == ("process", "command"):
+        return
+    if value.doubt and ("config" in path or not isinstance(value.data, bool)):
+        message, remedy = value.doubt
+        yield Contradiction(path=path, message=message, remedy=remedy)
+    for key, child in value.children.items():
+        yield from _doubts(child, (*path, key))
 
 
 def _as_written(item: Value) -> Any:
@@ -155,6 +193,11 @@ def _as_written(item: Value) -> Any:
 def _text_of(value: Value) -> Any:
     is_number = isinstance(value.data, (int, float)) and not isinstance(value.data, bool)
     return value.source if is_number else value.data
+
+
+def _names_requirements(entry: _Entry) -> bool:
+    fields = fields_of(entry.data)
+    return any(fields_of(fields.get(source)).get("requirements") for source in ("handler", "process"))
 
 
 def _twins(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, Contradiction]]:
@@ -179,17 +222,18 @@ def _twins(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, Contradiction]]:
 
 def _text(file: Path) -> str:
     try:
-        content = file.read_bytes()
+        content = read_plain_file(file, LARGEST)
     except FileNotFoundError as error:
         raise _missing(file) from error
+    except NotPlain as error:
+        raise _whole_file(
+            file, f"{error}, and a specification is a file", "write the YAML to a file"
+        ) from error
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        raise SpecError([SpecFault(file=str(file), mark=None, field="", message=message)]) from error
+        raise _whole_file(file, f"cannot be read: {error.strerror}", "") from error
     if len(content) > LARGEST:
-        message = f"has {len(content):,} bytes, and a specification at most {LARGEST:,}"
-        raise SpecError(
-            [SpecFault(file=str(file), mark=None, field="", message=message, remedy="is it the right file?")]
-        )
+        message = f"has more than {LARGEST:,} bytes, the most of a specification"
+        raise _whole_file(file, message, "is it the right file?")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -199,6 +243,22 @@ def _text(file: Path) -> str:
         raise SpecError(
             [SpecFault(file=str(file), mark=mark, field="", message=message, remedy=remedy)]
         ) from error
+
+
+def _check_suffix(file: Path) -> None:
+    """Refuse a file that is certainly no YAML, before its text is read as some. Raises SpecError."""
+    kind = OTHER_FILES.get(file.suffix)
+    if kind is None or not file.is_file():
+        return
+    beside = file.parent / FILE
+    remedy = f"write one with: gyrus init {file.parent}"
+    if beside.is_file():
+        remedy = f'did you mean "{beside}"?'
+    raise _whole_file(file, f"is {kind}, and a specification is a YAML file", remedy)
+
+
+def _whole_file(file: Path, message: str, remedy: str) -> SpecError:
+    return SpecError([SpecFault(file=str(file), mark=None, field="", message=message, remedy=remedy)])
 
 
 def _missing(file: Path) -> NoSpecification:

@@ -13,8 +13,11 @@ from typing import Any
 from gyrus.spec import faults
 from gyrus.spec.document import fields_of
 from gyrus.spec.faults import START, Contradiction, Mark, SpecFault, nearest
+from gyrus.spec.plain_file import read_plain_file
 from gyrus.spec.words import check_file, check_python_file
 
+LARGEST_SOURCE = 16 * 2**20
+"""Bytes of a handler's file."""
 HANDLER = ("handler", "path")
 FILES = (HANDLER, ("handler", "requirements"), ("process", "requirements"))
 """Fields that name a file of the project."""
@@ -102,7 +105,9 @@ def _inspect(file: Path) -> Iterator[SpecFault]:
 
 
 def _parse(file: Path) -> ast.Module:
-    source = file.read_bytes()
+    source = read_plain_file(file, LARGEST_SOURCE)
+    if len(source) > LARGEST_SOURCE:
+        raise ValueError(f"it has more than {LARGEST_SOURCE:,} bytes, too many for a Python file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in a string is no reason to refuse a deployment
         tree = ast.parse(source, str(file))

@@ -10,9 +10,11 @@ import math
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+
+T = TypeVar("T")
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s|m|h)", re.ASCII)
 _UNIT_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
@@ -24,6 +26,7 @@ _CORES = re.compile(r"(\d{1,9})m|(\d{1,6}(?:\.\d{1,9})?)", re.ASCII)
 _SHARE = re.compile(r"(100|\d{1,2})%", re.ASCII)
 
 LEAST_MEMORY = 2**20
+LARGEST_BODY = 16 * 2**30
 MOST_MEMORY = 2**50
 MOST_CORES = 1024
 
@@ -47,6 +50,23 @@ def parse_duration(value: Any) -> timedelta:
         raise ValueError("is too long; write for example 24h") from error
 
 
+AUTO: Literal["auto"] = "auto"
+"""The duration that gyrus chooses."""
+
+
+def parse_auto_duration(value: Any) -> timedelta | Literal["auto"]:
+    """Parse a duration or ``auto``."""
+    if value == AUTO:
+        return AUTO
+    if isinstance(value, str) and not _DURATION.match(value):
+        raise ValueError("is neither a duration nor auto; write for example auto or 5ms")
+    return parse_duration(value)
+
+
+def format_auto_duration(value: timedelta | Literal["auto"]) -> str:
+    return format_duration(value) if isinstance(value, timedelta) else value
+
+
 def format_duration(value: timedelta) -> str:
     milliseconds = round(value.total_seconds() * 1000)
     for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
@@ -60,6 +80,14 @@ def parse_memory(value: Any) -> int:
     size = value if isinstance(value, int) and not isinstance(value, bool) else _parse_size(value)
     if not LEAST_MEMORY <= size <= MOST_MEMORY:
         raise ValueError("is out of range: 1Mi to 1Pi; write for example 512Mi or 1Gi")
+    return size
+
+
+def parse_body_size(value: Any) -> int:
+    """Parse the size of a request's body, written as memory is."""
+    size = value if isinstance(value, int) and not isinstance(value, bool) else _parse_size(value)
+    if not 1 <= size <= LARGEST_BODY:
+        raise ValueError("is out of range: 1 byte to 16Gi; write for example 32Mi")
     return size
 
 
@@ -139,8 +167,8 @@ def between(least: str, most: str) -> AfterValidator:
     """Return a validator that accepts durations from ``least`` to ``most``."""
     lower, upper = parse_duration(least), parse_duration(most)
 
-    def check(value: timedelta) -> timedelta:
-        if not lower <= value <= upper:
+    def check(value: T) -> T:
+        if isinstance(value, timedelta) and not lower <= value <= upper:
             raise ValueError(f"is out of range: {least} to {most}")
         return value
 
@@ -157,11 +185,23 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     _schema("string", f"({_DURATION.pattern})+", "500ms", "10s", "5m"),
 ]
+AutoDuration = Annotated[
+    timedelta | Literal["auto"],
+    PlainValidator(parse_auto_duration),
+    PlainSerializer(format_auto_duration, return_type=str),
+    _schema("string", f"(auto|({_DURATION.pattern})+)", "auto", "5ms", "0ms"),
+]
 Memory = Annotated[
     int,
     BeforeValidator(parse_memory),
     PlainSerializer(format_memory, return_type=str | int, when_used="json"),
     _schema(["string", "integer"], _MEMORY.pattern, "512Mi", "1Gi"),
+]
+BodySize = Annotated[
+    int,
+    BeforeValidator(parse_body_size),
+    PlainSerializer(format_memory, return_type=str | int, when_used="json"),
+    _schema(["string", "integer"], _MEMORY.pattern, "512Ki", "32Mi"),
 ]
 Cores = Annotated[
     float,

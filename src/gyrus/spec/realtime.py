@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -13,16 +14,18 @@ from gyrus.spec.api import (
     Autoscaling,
     Compute,
     Handler,
-    Networking,
     Process,
     UpdateStrategy,
 )
 from gyrus.spec.faults import Contradiction, nearest
-from gyrus.spec.quantities import Duration, between
+from gyrus.spec.networking import Networking
+from gyrus.spec.quantities import BodySize, Duration, between
 from gyrus.spec.replicated import Scaling, Serving, ServingSpec
 from gyrus.spec.words import Text, Variable, check_endpoint
 from gyrus.spec.workload import DRAIN_ALLOWANCE, START_TIMEOUT, WarmStart, code_of, compute_of, limits_of
 
+MAX_BODY = 32 * 2**20
+"""Bytes of a request's body, by default."""
 SOURCES = ("handler", "model", "process", "pod")
 """Fields that name what answers requests, those of later versions included."""
 
@@ -55,6 +58,8 @@ class RealtimeSpec(ServingSpec):
     max_hold: Annotated[Duration, between("0ms", "24h")] | None = None
     """The longest time that a request is held while there is no replica. After it, the request is refused
     with 503. By default, and at most, timeout."""
+    max_body: BodySize = Field(default=MAX_BODY, json_schema_extra={"default": "32Mi"})
+    """The largest body of a request. A larger one is refused with 413."""
     idempotent: bool = False
     """Every request may be sent twice: the gateway then retries all methods, not only GET and HEAD."""
     compute: Compute = Compute()
@@ -169,10 +174,13 @@ class RealtimeSpec(ServingSpec):
             timeout=self.timeout,
             idempotent=self.idempotent,
             protocol=self.process.protocol if self.process else "http1",
+            fronted=self.process is None or self.slots is not None,
             slots=self.slots,
             longest_queue=self.max_queue_length,
             processes=self.processes,
             hold=self.hold,
+            max_body=self.max_body,
+            cors=self.networking.cors,
         )
 
     @property
@@ -192,7 +200,10 @@ class RealtimeSpec(ServingSpec):
             environment=WorkloadEnvironment(
                 requirements=source.requirements if source else None, variables=dict(self.env)
             ),
-            limits=limits_of(self.slots, self.max_queue_length, self.timeout, self.processes),
+            limits=replace(
+                limits_of(self.slots, self.max_queue_length, self.timeout, self.processes),
+                max_body=self.max_body,
+            ),
             start_timeout=START_TIMEOUT,
             grace=self.timeout.total_seconds() + DRAIN_ALLOWANCE,
         )

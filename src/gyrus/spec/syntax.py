@@ -27,6 +27,8 @@ def _explain(error: yaml.MarkedYAMLError, here: Mark, opened: Mark, text: str) -
     indent = line[: len(line) - len(line.lstrip())]
     if "\\t" in problem or "tab" in problem or "\t" in indent:
         return here, "a tab is used to indent", "YAML indents with spaces only"
+    if "Unicode" in problem:
+        return here, "an escape stands for half a surrogate pair", "write the character itself, or remove it"
     if "quoted scalar" in context:
         return opened, "the quote that opens here is never closed", "add the closing quote"
     if "flow sequence" in context or "flow mapping" in context:

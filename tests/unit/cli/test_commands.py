@@ -349,7 +349,7 @@ def test_the_request_that_failed_is_named() -> None:
     line = LogLine(
         time=0.0, replica="r", message="predict failed\nTraceback …", level="error", request_id="my-id"
     )
-    assert shown(line).endswith("predict failed (request my-id)\nTraceback …")
+    assert shown(line).endswith("predict failed (request my-id)\n    Traceback …")
     assert shown(dataclasses.replace(line, level="info")).endswith("predict failed\nTraceback …")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import click
 
-from gyrus.cli.description import event_line, events_table
-from gyrus.contract.operator import EventView
+from gyrus.cli.description import event_line, events_table, masked
+from gyrus.contract.operator import ApiDescription, EventView
 from gyrus.contract.times import rfc3339
 
 
@@ -51,3 +52,13 @@ def test_repetitions_are_counted_in_a_line() -> None:
     line = click.unstyle(event_line(event(3, 5, 10)))
     assert line.endswith(" Killed ×3 Killed by a signal")
     assert click.unstyle(event_line(event(1, 5, None))).endswith(" Killed Killed by a signal")
+
+
+def test_the_values_of_variables_are_masked() -> None:
+    nothing = cast(Any, None)
+    spec = {"name": "iris", "env": {"TOKEN": "secret"}, "handler": {"config": {"a": "b"}}}
+    description = ApiDescription(
+        api=nothing, spec=spec, rollout=nothing, replicas=(), traffic=nothing, events=()
+    )
+    assert masked(description).spec == {**spec, "env": {"TOKEN": "********"}}
+    assert description.spec["env"] == {"TOKEN": "secret"}

@@ -143,3 +143,35 @@ def test_requirements_that_are_not_text_are_reported(tmp_path: Path) -> None:
         EnvironmentFailure, match=r"^requirements\.txt is not UTF-8 text: .*; save it as UTF-8$"
     ):
         find_dependencies(tmp_path, None)
+
+
+def test_constraints_are_no_requirements_with_hashes(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        requirements_txt="-c pins.txt\n-r more.txt\nnumpy==1 --hash=sha256:aa\n",
+        more_txt="--require-hashes\nscipy==2 \\\n  --hash=sha256:bb\n",
+        pins_txt="pandas==2",
+    )
+    found = find_dependencies(tmp_path, None)
+    assert [line.split("==")[0] for line in found.hashed] == ["numpy", "scipy"]
+
+
+def test_options_of_indexes_are_found_in_all_files(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        requirements_txt="--extra-index-url https://example.com/simple\n-r sub/more.txt\n",
+        sub__more_txt="--find-links ./wheels\n-f https://example.com/links\n--no-binary x\n--pre\n",
+    )
+    (tmp_path / "sub" / "wheels").mkdir()
+    assert find_dependencies(tmp_path, None).options == (
+        "--extra-index-url https://example.com/simple",
+        "--find-links sub/wheels",
+        "-f https://example.com/links",
+        "--no-binary x",
+    )
+
+
+def test_versions_of_python_apply_to_every_file_of_requirements(tmp_path: Path) -> None:
+    write(tmp_path, requirements_txt="numpy", pyproject_toml='[project]\nrequires-python = ">=3.12"\n')
+    [found] = find_dependencies(tmp_path, None).pythons
+    assert (found.specifier, found.source) == (">=3.12", "requires-python of pyproject.toml")

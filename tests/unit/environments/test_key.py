@@ -1,4 +1,4 @@
-"""Equal recipes share an environment, others do not."""
+"""Equal inputs share a resolution and an environment, others do not."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from dataclasses import replace
 
 import pytest
 
-from gyrus.environments.key import EnvironmentInputs, key_of
+from gyrus.environments.key import EnvironmentInputs, ResolutionInputs
+from gyrus.environments.lock import Lock
 from gyrus.environments.pip_settings import PipSettings
 
-RECIPE = EnvironmentInputs(
+RESOLUTION = ResolutionInputs(
     dependencies=("numpy",),
     project=None,
-    runtime="r1",
     runtime_requirements=("orjson",),
-    python="3.11",
+    python="CPython 3.11",
     platform="linux",
     pip=PipSettings(index_url="https://me:secret@example.com/simple"),
 )
+LOCK = Lock(project="numpy==1", runtime="orjson==3", runtime_requirements=("orjson",))
+ENVIRONMENT = EnvironmentInputs(lock=LOCK, project=None, runtime="r1", python="3.11.7", platform="linux")
 
 
-def test_the_key_is_stable() -> None:
-    assert key_of(RECIPE) == key_of(replace(RECIPE))
-    assert len(key_of(RECIPE)) == 32
+def test_keys_are_stable() -> None:
+    assert RESOLUTION.key == replace(RESOLUTION).key
+    assert ENVIRONMENT.key == replace(ENVIRONMENT).key
+    assert len(RESOLUTION.key) == len(ENVIRONMENT.key) == 32
 
 
 @pytest.mark.parametrize(
@@ -30,20 +33,36 @@ def test_the_key_is_stable() -> None:
     [
         {"dependencies": ("scipy",)},
         {"project": "d1"},
-        {"runtime": "r2"},
         {"runtime_requirements": ("orjson>3",)},
-        {"python": "3.12"},
+        {"python": "CPython 3.12"},
         {"platform": "mac"},
         {"pip": PipSettings()},
         {"pip": PipSettings(index_url="https://me:secret@example.com/other")},
     ],
     ids=str,
 )
+def test_everything_that_decides_a_lock_is_in_its_key(change: dict[str, object]) -> None:
+    other = replace(RESOLUTION, **change)  # pyright: ignore[reportArgumentType] (a test's shorthand)
+    assert other.key != RESOLUTION.key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lock": replace(LOCK, project="numpy==2")},
+        {"lock": replace(LOCK, runtime="orjson==4")},
+        {"project": "d1"},
+        {"runtime": "r2"},
+        {"python": "3.11.8"},
+        {"platform": "mac"},
+    ],
+    ids=str,
+)
 def test_everything_that_decides_the_content_is_in_the_key(change: dict[str, object]) -> None:
-    other = replace(RECIPE, **change)  # pyright: ignore[reportArgumentType] (a test's shorthand)
-    assert key_of(other) != key_of(RECIPE)
+    other = replace(ENVIRONMENT, **change)  # pyright: ignore[reportArgumentType] (a test's shorthand)
+    assert other.key != ENVIRONMENT.key
 
 
 def test_passwords_and_certificates_are_not() -> None:
     other = PipSettings(index_url="https://you:other@example.com/simple", cert="/c", timeout="5")
-    assert key_of(replace(RECIPE, pip=other)) == key_of(RECIPE)
+    assert replace(RESOLUTION, pip=other).key == RESOLUTION.key

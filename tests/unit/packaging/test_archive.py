@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gyrus.packaging import archive as archive_module
+from gyrus.packaging import selection as selection_module
 from gyrus.packaging.archive import Archive, pack, readable
 from gyrus.packaging.errors import FolderRefused, FolderTooLarge, StorageFull
 
@@ -238,6 +239,24 @@ def test_special_files(project: Path, write: Write, monkeypatch: pytest.MonkeyPa
     assert refusal(project).startswith("queue is a pipe, which cannot be packed")
     write(".gyrusignore", "queue\n")
     assert names(project) == [".gyrusignore"]
+
+
+def test_names_that_are_too_deep_or_too_long(project: Path, write: Write):
+    write("a/" * 63 + "b")
+    assert names(project) == ["a/" * 63 + "b"]
+    write("c/" * 64 + "d")
+    assert "is in more than 6" in refusal(project)
+    write(".gyrusignore", "c/\n")
+    assert names(project) == [".gyrusignore", "a/" * 63 + "b"]
+
+
+def test_too_many_entries(project: Path, write: Write, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(selection_module, "MOST_ENTRIES", 5)
+    for n in range(4):
+        write(f"d/{n}")
+    assert len(names(project)) == 4
+    write("e")
+    assert "The folder has more than 5 files and folders" in refusal(project)
 
 
 @pytest.fixture

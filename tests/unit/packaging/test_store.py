@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
@@ -294,6 +295,11 @@ def bad_archives() -> Iterator[tuple[str, bytes]]:
     yield "a sparse file", tar_of(sparse())
     yield "no name", tar_of(entry("."))
     yield "too long a name", tar_of(entry("x" * 256))
+    yield "too deep a name", tar_of(entry("a/" * 64 + "b"))
+    yield "too deep a link", tar_of(entry("a", tarfile.SYMTYPE, "a/" * 64 + "b"))
+    yield "no end mark", tar_of(entry("a"))[:1024]
+    yield "a link with content", tar_of((entry("a", tarfile.SYMTYPE, "b")[0], b"data"))
+    yield "a global header", tarfile.TarInfo.create_pax_global_header({"path": "x"}) + tar_of(entry("a"))
     yield "too long a link", tar_of(entry("a", tarfile.SYMTYPE, "x/" * 2000))
     yield "absurd header", absurd_header()
     yield "cut off", tar_of(entry("a"))[:513]
@@ -308,12 +314,113 @@ async def test_harmful_archives_are_refused(case: str, archive: bytes, store: Pa
     assert kept(tmp_path) == []
 
 
-async def test_a_link_that_leaves_by_way_of_another_is_refused(store: PackageStore, tmp_path: Path):
-    archive = tar_of(entry("here", tarfile.SYMTYPE, "."), entry("out", tarfile.SYMTYPE, "here/../evil"))
+SYM = tarfile.SYMTYPE
+LEAVING = {
+    "by way of a later link": (entry("out", SYM, "here/../evil"), entry("here", SYM, ".")),
+    "by way of an earlier link": (entry("here", SYM, "."), entry("out", SYM, "here/../evil")),
+    "in three steps": (
+        entry("a", SYM, "d/e"),
+        entry("b", SYM, "a/../../../x"),
+        entry("d/e/f"),
+        entry("c", SYM, "b"),
+    ),
+    "from a folder": (entry("d/e/x"), entry("s", SYM, "d/e"), entry("d/e/out", SYM, "../../s/../../../x")),
+    "through a loop that ends outside": (
+        entry("a/b", SYM, "../c"),
+        entry("c", SYM, "."),
+        entry("o", SYM, "a/b/../x"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEAVING)
+async def test_links_that_leave_by_way_of_others_are_refused(case: str, store: PackageStore, tmp_path: Path):
+    archive = tar_of(*LEAVING[case])
+    with pytest.raises(
+        BrokenArchive, match=r"is a link (that leaves the folder through another link|to .* leaves)"
+    ):
+        await store.add(digest_of(archive), chunks(archive))
+    assert kept(tmp_path) == []
+
+
+async def test_links_that_stay_are_accepted(store: PackageStore):
+    archive = tar_of(
+        entry("a/b/c"), entry("l", SYM, "a/b"), entry("a/up", SYM, "../l/c"), entry("m", SYM, "l/../b/c"),
+        entry("loop", SYM, "loop"), entry("x", SYM, "y"), entry("y", SYM, "x/z"), entry("n", SYM, "l/none"),
+    )  # fmt: skip
     await store.add(digest_of(archive), chunks(archive))
-    with pytest.raises(BrokenArchive, match="link out leaves the folder through another"):
-        await store.project(digest_of(archive))
-    assert list((tmp_path / "projects").iterdir()) == []
+    folder = await store.project(digest_of(archive))
+    assert (folder / "m").read_bytes() == (folder / "a" / "up").read_bytes() == b"data"
+
+
+def swapped(name: str) -> list[tuple[tarfile.TarInfo, bytes]]:
+    return [entry(name), entry(name.swapcase())]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        swapped("readme"),
+        [entry("a/x"), entry("A")],
+        [entry("gr\u00fc\u00df"), entry("GRU\u0308SS")],
+        [entry("L", SYM, "."), entry("l/x")],
+        [entry("L", SYM, "d"), entry("l", SYM, "e")],
+    ],
+)
+def test_names_that_differ_by_case_alone_are_refused_where_case_is_ignored(
+    members: list[tuple[tarfile.TarInfo, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(tar_of(*members))
+    assert not unpacking.ignores_case(tmp_path)
+    unpacking.check(archive, tmp_path)
+    monkeypatch.setattr(unpacking, "ignores_case", bool)
+    with pytest.raises(BrokenArchive, match="occurs twice"):
+        unpacking.check(archive, tmp_path)
+
+
+def test_a_package_has_bounded_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    archive = tmp_path / "a.tar"
+    monkeypatch.setattr(unpacking, "MOST_ENTRIES", 4)
+    archive.write_bytes(tar_of(entry("a/b/c"), entry("d")))
+    unpacking.check(archive, tmp_path)
+    archive.write_bytes(tar_of(entry("a/b/c"), entry("e/f")))
+    with pytest.raises(BrokenArchive, match="is one too many: a package has at most 4 files and folders"):
+        unpacking.check(archive, tmp_path)
+    monkeypatch.setattr(unpacking, "MOST_LINKS", 1)
+    archive.write_bytes(tar_of(entry("a", SYM, "x"), entry("b", SYM, "x")))
+    with pytest.raises(BrokenArchive, match="has more than 1 links"):
+        unpacking.check(archive, tmp_path)
+
+
+def test_the_memory_of_an_examination_is_linear_in_the_archive(tmp_path: Path):
+    archive = tmp_path / "a.tar"
+    names = [f"{'d/' * 60}{n}/{'e/' * 2}f" for n in range(1000)]
+    archive.write_bytes(tar_of(*(entry(name) for name in names)))
+    tracemalloc.start()
+    unpacking.check(archive, tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * archive.stat().st_size
+
+
+def test_large_headers_are_refused_unread(tmp_path: Path):
+    info, data = entry("a")
+    info.pax_headers = {"comment": "x" * 17_000}
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(tar_of((info, data)))
+    with pytest.raises(BrokenArchive, match="a header has more than 16384 bytes"):
+        unpacking.check(archive, tmp_path)
+
+
+def test_a_file_of_8_gib_has_its_size_in_an_extended_header(tmp_path: Path):
+    info, _ = entry("a")
+    info.size = 2**33
+    archive = tmp_path / "a.tar"
+    with archive.open("wb") as file:
+        file.write(info.tobuf(tarfile.PAX_FORMAT))
+        file.truncate(file.tell() + info.size + 1024)  # a hole: it takes no space
+    unpacking.check(archive, tmp_path)
 
 
 @given(data=st.data())
@@ -326,7 +433,7 @@ def test_a_damaged_archive_is_refused_or_harmless(
         archive[data.draw(st.integers(0, len(archive) - 1))] = data.draw(st.integers(0, 255))
     (place / "archive.tar").write_bytes(archive)
     try:
-        unpacking.check(place / "archive.tar")
+        unpacking.check(place / "archive.tar", place)
         unpacking.unpack(place / "archive.tar", place / "files")
     except BrokenArchive:
         pass

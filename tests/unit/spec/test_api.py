@@ -12,11 +12,18 @@ from pydantic import Field, ValidationError
 from gyrus.spec.api import Autoscaling, Compute, Handler
 from gyrus.spec.load import loads
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.scalars import Loader
 from strategies.specs import api_specs
 
 
 def handler_api(**fields: Any) -> RealtimeSpec:
     return RealtimeSpec.model_validate({"name": "iris", "handler": {"path": "handler.py"}} | fields)
+
+
+class Dumper(yaml.SafeDumper):
+    """A writer that quotes the texts that would be numbers or doubtful in YAML 1.2."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 @given(spec=api_specs())
@@ -29,7 +36,7 @@ def test_what_is_dumped_can_be_read_again(spec: RealtimeSpec):
 
 @given(spec=api_specs())
 def test_what_is_written_as_yaml_can_be_read_again(spec: RealtimeSpec):
-    text = yaml.safe_dump([spec.model_dump(mode="json", exclude_unset=True)])
+    text = yaml.dump([spec.model_dump(mode="json", exclude_unset=True)], Dumper=Dumper)
     assert loads(text, "gyrus.yaml") == (spec,)
 
 
@@ -91,6 +98,20 @@ def test_a_digest_names_the_meaning_and_the_files():
         len({spec.digest("p"), spec.digest("q"), spec.digest(None), handler_api(timeout="2m").digest("p")})
         == 4
     )
+
+
+def test_a_digest_of_batches_is_that_of_earlier_versions():
+    def digest(**batching: Any) -> str:
+        return handler_api(handler={"path": "h.py", "batching": batching}).digest("p")
+
+    # Written before ``auto`` existed: 5ms was the default.
+    assert digest(max_wait="5ms") == "fa2a579e5d28521ff908d4ea78dff309ec619f065631f46087c4834ce2307db2"
+    assert (
+        digest(max_size=8, max_wait="20ms")
+        == "f5f2e543f5ee507b5084ecddcd55005c8820777e1608963d5e610dcd5fc1845e"
+    )
+    assert digest() == digest(max_wait="auto")
+    assert len({digest(), digest(max_wait="5ms"), digest(max_wait="0ms")}) == 3
 
 
 class RicherCompute(Compute):

@@ -59,3 +59,25 @@ def test_processes_share_slots_and_queue(processes: int, more: int, queue: int) 
     assert limits.max_concurrency
     assert limits.max_concurrency * processes <= slots
     assert queue <= limits.max_queue_length * processes < queue + processes
+
+
+def test_the_largest_body_is_a_limit_of_the_replica_and_of_the_route() -> None:
+    spec = RealtimeSpec.model_validate({"name": "a", "handler": {"path": "handler.py"}, "max_body": "64Ki"})
+    assert spec.workload(None).limits.max_body == spec.serving.max_body == 64 * 1024
+    usual = RealtimeSpec.model_validate({"name": "a", "handler": {"path": "handler.py"}})
+    assert usual.workload(None).limits.max_body == 32 * 2**20
+    assert "max_body" not in usual.model_dump(exclude_defaults=True)
+
+
+def test_a_batch_waits_as_long_as_it_pays_unless_a_time_is_set() -> None:
+    def wait(**batching: str) -> float | None:
+        found = workload(handler={"path": "h.py", "batching": batching}).code.handler
+        assert found
+        return found.batch_max_wait
+
+    assert (wait(), wait(max_wait="auto"), wait(max_wait="0ms"), wait(max_wait="1s")) == (
+        None,
+        None,
+        0.0,
+        1.0,
+    )

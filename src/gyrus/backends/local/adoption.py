@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gyrus.backends.local import rebuilt_orders
 from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, Unreadable
+from gyrus.backends.local.identification import identify
 from gyrus.backends.local.replica import Found
 from gyrus.backends.local.supervisor_process import SupervisorProcess, find_supervisors, kill_leftovers
 from gyrus.backends.protocol import ReplicaOrder
@@ -27,22 +28,32 @@ class Adopted:
 def find_replicas(home: Home) -> list[Adopted]:
     """Return the replicas that still have an order, and remove the remains of others. Blocks."""
     folders = [ReplicaFolder(path) for path in sorted(home.replicas.iterdir()) if path.is_dir()]
-    return list(_adopted(folders, find_supervisors() if folders else {}))
+    if not folders:
+        return []
+    candidates = find_supervisors()
+    found = (_adopt(folder, candidates.get(str(folder.config_file), ())) for folder in folders)
+    return [adopted for adopted in found if adopted]
 
 
-def _adopted(folders: list[ReplicaFolder], supervisors: Mapping[str, int]) -> Iterator[Adopted]:
-    for folder in folders:
-        pid = supervisors.get(str(folder.config_file))
-        supervisor = SupervisorProcess(pid, folder.config_file) if pid is not None else None
-        fault = ""
-        try:
-            order = folder.order()
-        except Unreadable as error:
-            order, fault = _rebuilt(folder, supervisor, error), str(error)
-        if order:
-            yield Adopted(order=order, folder=folder, found=_found(folder, order, supervisor, fault))
-        else:
-            _discard(folder, supervisor)
+def _adopt(folder: ReplicaFolder, candidates: Sequence[int]) -> Adopted | None:
+    """Return the replica of this folder. Returns None if it has no order, after removing what is left."""
+    try:
+        return _adopted(folder, identify(folder, candidates))
+    except OSError as error:  # one folder must not keep the operator from its other replicas
+        log.error("Replica %s cannot be adopted or removed, the next start tries again: %s", folder.id, error)
+        return None
+
+
+def _adopted(folder: ReplicaFolder, supervisor: SupervisorProcess | None) -> Adopted | None:
+    fault = ""
+    try:
+        order = folder.order()
+    except Unreadable as error:
+        order, fault = _rebuilt(folder, supervisor, error), str(error)
+    if order:
+        return Adopted(order=order, folder=folder, found=_found(folder, order, supervisor, fault))
+    _discard(folder, supervisor)
+    return None
 
 
 def _rebuilt(
@@ -67,7 +78,7 @@ def _found(
     folder: ReplicaFolder, order: ReplicaOrder, supervisor: SupervisorProcess | None, fault: str
 ) -> Found:
     status = folder.status()
-    launch = folder.launch()
+    launch = folder.launch() or rebuilt_orders.rebuild_launch(folder)
     reported = status if status and _holds_still(status, order, supervisor) else None
     return Found(
         supervisor=supervisor,
@@ -75,7 +86,7 @@ def _found(
         launch=_with_pid(launch, supervisor, status),
         stop=folder.stop(),
         ordered_at=folder.ordered_at(),
-        holds=launch is not None and not (reported and reported.phase in FINAL),
+        holds=(launch is not None or supervisor is not None) and not (reported and reported.phase in FINAL),
         fault=fault,
     )
 

@@ -140,7 +140,14 @@ class LocalBackend:
         used = {replica.order.workload.code.package for replica in self._replicas}
         used |= {package for package, _ in forked}
         await self._services.projects.forget(digests - used)
-        configs = [ReplicaFolder(self._home.replicas / r.order.id).config() for r in self._replicas]
+        folders = [ReplicaFolder(self._home.replicas / r.order.id) for r in self._replicas]
+        configs = [folder.config() for folder in folders]
+        damaged = [
+            f.id for f, c in zip(folders, configs, strict=True) if c is None and f.config_file.exists()
+        ]
+        if damaged:  # the environments of these replicas are unknown, and must not be removed
+            log.warning("No environment is removed: the configuration of %s is damaged", ", ".join(damaged))
+            return
         await self._services.environments.sweep(
             frozenset(Path(config.python) for config in configs if config) | {python for _, python in forked}
         )
@@ -175,13 +182,30 @@ class LocalBackend:
 
     async def _see_through(self, replica: LocalReplica) -> None:
         """Run it to its end, then remove it from the observations."""
-        await replica.run()
+        await self._run_to_its_end(replica)
         order = replica.order
         self._replicas.remove(order.id)
         self.changes.notify(order.api)
         living = self._replicas.of(order.api).keys()
         logs = self._home.replica_logs / order.api
-        await asyncio.to_thread(forget_gone, logs, frozenset(living), self._settings.gone_logs)
+        try:
+            await asyncio.to_thread(forget_gone, logs, frozenset(living), self._settings.gone_logs)
+        except Exception as error:  # the end of the next replica tries again
+            log.warning("Old logs of %s could not be removed: %s", order.api, error)
+
+    async def _run_to_its_end(self, replica: LocalReplica) -> None:
+        """Run it, again after each error of the system. Give up if its remains cannot be removed."""
+        clock, backoff, id = self._services.clock, self._settings.backoff, replica.order.id
+        for failures in range(self._settings.removals):
+            try:
+                await replica.run()
+                return
+            except Exception as error:
+                log.error("Removing replica %s failed; trying again: %s", id, error, exc_info=error)
+                await clock.sleep(backoff.delay(failures))
+        log.error(
+            "Remains of replica %s could not be removed; the next start of the platform tries again", id
+        )
 
     def _notice(self, name: str) -> None:
         if replica := self._replicas.get(name):

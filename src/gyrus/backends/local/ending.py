@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gyrus.backends.local.folder import ReplicaFolder, StopRecord
 from gyrus.backends.local.observed_status import ObservedStatus
 from gyrus.backends.local.preparation import Services
-from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers, remove_sockets
+from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers, remove_run_files
 from gyrus.backends.local.watching import StatusWatcher
 
 log = logging.getLogger(__name__)
@@ -58,31 +58,35 @@ class Terminator:
     termination: Termination
 
     async def end(self, supervisor: SupervisorProcess | None) -> None:
-        """End the supervisor and remove the folder. Returns when nothing of the replica is left."""
+        """End the supervisor and remove the folder. Returns when nothing of the replica is left.
+
+        Raises OSError if something cannot be removed. Another call tries again.
+        """
         if supervisor:
             await self._drain(supervisor)
             supervisor.reap()
-        await self.clear()
+        await self._kill_leftovers()
         self.services.placement.release(self.folder.id)
-        try:
-            await asyncio.to_thread(self.folder.remove)
-        except OSError as error:
-            log.warning("The folder of %s could not be removed: %s", self.folder.id, error)
+        await asyncio.to_thread(remove_run_files, self.services.home.run, self.folder.id)
+        await asyncio.to_thread(self.folder.remove)
 
     async def clear(self) -> None:
-        """Remove what an earlier supervisor left: processes and sockets."""
+        """Remove what an earlier supervisor left: processes and sockets. Raises OSError."""
+        await self._kill_leftovers()
+        await asyncio.to_thread(remove_run_files, self.services.home.run, self.folder.id)
+
+    async def _kill_leftovers(self) -> None:
         launch = self.status.launch
         if launch.pid is not None:
             await asyncio.to_thread(kill_leftovers, launch.pid, self.folder.id)
             self.status.launch = replace(launch, pid=None)
-        await asyncio.to_thread(remove_sockets, self.services.home.run, self.folder.id)
 
     async def _drain(self, supervisor: SupervisorProcess) -> None:
         supervisor.terminate()
         reread = self.services.settings.reread
         with supervisor.watch(self.watcher.noticed) as watch:
             while not watch.exited and self._now() < self._kill_at:
-                await self.watcher.refresh()
+                await self.watcher.refresh(supervisor.pid)
                 await watch.wait(min(self._kill_at - self._now(), reread))
             if not watch.exited:
                 log.warning("%s did not end in time; killing it", self.folder.id)

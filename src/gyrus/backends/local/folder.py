@@ -7,6 +7,7 @@
     stop.json       the request to stop
     config.json     the supervisor's configuration
     status.json     the supervisor's report
+    supervisor.lock locked by the supervisor as long as it runs
     supervisor.err  the supervisor's own output
     work/           working folders of the replica's processes
 
@@ -29,7 +30,14 @@ import msgspec
 
 from gyrus.backends.local import earlier_orders
 from gyrus.backends.protocol import ReplicaOrder
-from gyrus.contract.replica import CONFIG_FILE, ERRORS_FILE, STATUS_FILE, ReplicaConfig, ReplicaStatus
+from gyrus.contract.replica import (
+    CONFIG_FILE,
+    ERRORS_FILE,
+    LOCK_FILE,
+    STATUS_FILE,
+    ReplicaConfig,
+    ReplicaStatus,
+)
 
 T = TypeVar("T")
 REMOVALS = 3
@@ -71,6 +79,11 @@ class ReplicaFolder:
         return self.path / CONFIG_FILE
 
     @property
+    def lock_file(self) -> Path:
+        """The file by whose lock the supervisor proves its identity."""
+        return self.path / LOCK_FILE
+
+    @property
     def errors_file(self) -> Path:
         """The output of the supervisor itself: empty unless it fails."""
         return self.path / ERRORS_FILE
@@ -80,7 +93,8 @@ class ReplicaFolder:
         try:
             self._create(order)
         except OSError:
-            self.remove()
+            with suppress(OSError):
+                self.remove()
             raise
 
     def _create(self, order: ReplicaOrder) -> None:
@@ -111,6 +125,8 @@ class ReplicaFolder:
         """Remove the last supervisor's report, which is no longer valid, and write the files of a launch."""
         # In this order, so that no operator takes the old report for one of the new supervisor.
         (self.path / STATUS_FILE).unlink(missing_ok=True)
+        # Absent until the new supervisor takes it: an unlocked one shows that its supervisor has ended.
+        (self.path / LOCK_FILE).unlink(missing_ok=True)
         self.note(launch)
         self._write(CONFIG_FILE, config)
 
@@ -132,6 +148,16 @@ class ReplicaFolder:
     def stop(self) -> StopRecord | None:
         return self._read("stop.json", StopRecord)
 
+    def is_writable(self) -> bool:
+        """Return True if a file of the size of a status can be written now."""
+        probe = self.path / "probe.fresh"
+        try:
+            probe.write_bytes(bytes(4096))
+            probe.unlink()
+        except OSError:
+            return False
+        return True
+
     def last_errors(self, count: int = 10) -> tuple[str, ...]:
         try:
             with self.errors_file.open("rb") as file:
@@ -141,12 +167,16 @@ class ReplicaFolder:
             return ()
 
     def remove(self) -> None:
-        """Remove the folder, the order first: a partly removed folder must not be adopted as a replica."""
+        """Remove the folder, the order first: a partly removed folder must not be adopted as a replica.
+
+        Raises OSError.
+        """
         (self.path / "order.json").unlink(missing_ok=True)
         for _ in range(REMOVALS):
             remove_tree(self.path)
             if not self.path.exists():
-                break
+                return
+        shutil.rmtree(self.path)
 
     def _write(self, name: str, value: object) -> None:
         write_document(self.path / name, value)

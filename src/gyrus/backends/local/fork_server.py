@@ -19,6 +19,7 @@ from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus
 from gyrus.contract.operator import ForkServerView
 from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.system_limits import explain
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class ForkServer:
                 return
             except Exception as error:
                 log.warning("Fork server %s could not start", self.name, exc_info=error)
-                self.because = f"the fork server could not start: {error}"
+                self.because = f"the fork server could not start: {explain(error)}"
                 deaths += 1
             await self._services.clock.sleep(self._services.settings.backoff.delay(deaths))
         self._give_up(f"the fork server died {deaths} times while it loaded")

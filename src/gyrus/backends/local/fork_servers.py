@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from gyrus.backends.local.preparation import Services
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.fork_server import ForkServerPhase
 from gyrus.contract.operator import ForkServerView
+
+log = logging.getLogger(__name__)
 
 LOADING_AT_ONCE = 1
 LONGEST_LOAD = 60.0
@@ -108,7 +111,7 @@ class ForkServers:
         home = self._services.home
         if home.earlier_fork_servers.exists():
             for path in home.earlier_fork_servers.iterdir():
-                ForkServerFolder(path).clear()
+                _clear(ForkServerFolder(path))
         for path in home.fork_servers.iterdir():
             self._left[path.name] = ForkServerFolder(path)
 
@@ -145,7 +148,10 @@ class ForkServers:
         tasks.create_task(self._see_through(server), name=f"fork server {name}")
 
     async def _see_through(self, server: ForkServer) -> None:
-        await server.run()
+        try:
+            await server.run()
+        except Exception as error:
+            log.error("Fork server %s could not be removed: %s", server.name, error, exc_info=error)
         del self._servers[server.order.api]
         self._changed.set()
         self._gone.set()
@@ -154,6 +160,13 @@ class ForkServers:
         """Remove the remaining fork servers of an earlier operator. None means those of all APIs."""
         for name, folder in tuple(self._left.items()):
             if api is None or name.rpartition("-")[0] == api:
-                await asyncio.to_thread(folder.clear)
+                await asyncio.to_thread(_clear, folder)
                 del self._left[name]
         self._gone.set()
+
+
+def _clear(folder: ForkServerFolder) -> None:
+    try:
+        folder.clear()
+    except OSError as error:
+        log.warning("A fork server's folder could not be removed, the next start tries again: %s", error)

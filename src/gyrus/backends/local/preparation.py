@@ -37,6 +37,10 @@ class Projects(Protocol):
         """
         ...
 
+    def locks(self, digest: str) -> Path:
+        """Return the folder for the locks of a package's dependencies."""
+        ...
+
     async def forget(self, digests: Iterable[str]) -> None:
         """Remove these packages. Idempotent."""
         ...
@@ -117,10 +121,12 @@ async def _project(order: ReplicaOrder, empty: Path, services: Services, report:
 
 
 async def _python(order: ReplicaOrder, project: Path, services: Services, report: ReportProgress) -> Path:
+    package = order.workload.code.package
     request = EnvironmentRequest(
         asker=f"{order.api}/{order.generation}",
         project=project,
-        package=order.workload.code.package,
+        package=package,
+        locks=services.projects.locks(package) if package else None,
         requirements=order.workload.environment.requirements,
     )
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gyrus.backends.local.devices import VISIBLE_DEVICES
 from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.replica import ReplicaConfig, RestartPolicy
@@ -29,6 +30,15 @@ def rebuild(folder: ReplicaFolder) -> ReplicaOrder | None:
         revision=known.revision,
         workload=_workload(folder, config) if config else Workload(code=Code(), restart=RestartPolicy.NEVER),
     )
+
+
+def rebuild_launch(folder: ReplicaFolder) -> LaunchRecord | None:
+    """Return the launch that the supervisor's configuration shows. Returns None if there is none."""
+    config = folder.config()
+    if config is None:
+        return None
+    devices = config.env.get(VISIBLE_DEVICES, "")
+    return LaunchRecord(devices=tuple(devices.split(",")) if devices else ())
 
 
 def runs_once(folder: ReplicaFolder) -> bool:

@@ -36,6 +36,7 @@ from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_left
 from gyrus.backends.local.watching import StatusWatcher
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus, RestartPolicy
+from gyrus.contract.system_limits import explain
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +93,15 @@ class LocalReplica:
         self._status = ObservedStatus(order, self._ordered_at, found.launch or LaunchRecord(), changed)
         self._termination = Termination(folder)
         self._launcher = Launcher(order, folder, services.home, fork_servers, self._status)
+        settings = services.settings
         self._watcher = StatusWatcher(
-            folder, self._status, services.placement, self._noticed, services.settings.reread
+            folder,
+            self._status,
+            services.placement,
+            self._noticed,
+            settings.reread,
+            settings.unreported,
+            services.clock,
         )
         self._terminator = Terminator(folder, services, self._status, self._watcher, self._termination)
         self._resume(found)
@@ -131,11 +139,15 @@ class LocalReplica:
             self._noticed.set()
 
     async def run(self) -> None:
-        """Run it until it has been stopped and is gone. Cancelling leaves it as it is."""
+        """Run it until it has been stopped and is gone. Cancelling leaves it as it is.
+
+        Raises OSError if its remains cannot be removed. Another call tries again.
+        """
         if self._fault:  # not before, so that control observes a change, which is an event
             self._status.warn(self._fault)
-        await run_until(self._termination.begun, self._live())
-        await self._termination.begun.wait()
+        if not self._termination.begun.is_set():
+            await run_until(self._termination.begun, self._live())
+            await self._termination.begun.wait()
         await self._terminator.end(self._supervisor)
 
     # Phases
@@ -154,9 +166,21 @@ class LocalReplica:
             except CannotLaunch as fault:
                 self._fail(fault)
             except Exception as error:
-                log.warning("The supervisor of %s could not be started", self.order.id, exc_info=error)
-                self._set_back(f"its supervisor could not be started: {error}")
+                await self._recover(error)
             await self._back_off()
+
+    async def _recover(self, error: Exception) -> None:
+        """Handle an error of the system: launch again later, or watch again a supervisor that runs."""
+        if self._supervisor:
+            log.warning(
+                "The supervisor of %s could not be watched: %s", self.order.id, explain(error), exc_info=error
+            )
+            await self._services.clock.sleep(self._services.settings.reread)
+        else:
+            log.warning(
+                "The supervisor of %s could not be started: %s", self.order.id, explain(error), exc_info=error
+            )
+            self._set_back(f"its supervisor could not be started: {explain(error)}")
 
     async def _start(self) -> None:
         """Remove the remains of an earlier launch, prepare, launch and watch."""
@@ -206,12 +230,15 @@ class LocalReplica:
         self._supervisor = None
         how = how_it_ended(supervisor.reap())
         if self._runs_once:
-            await self._watcher.refresh()
+            await self._watcher.refresh(supervisor.pid)
             if not self._status.is_final:
                 self._fail_unseen(how)
         elif not self._status.is_fatal:
             self._set_back(how)
-        await asyncio.to_thread(kill_leftovers, supervisor.pid, self.order.id)
+        try:
+            await asyncio.to_thread(kill_leftovers, supervisor.pid, self.order.id)
+        except OSError as error:  # the next launch, or the end, tries again
+            log.warning("What %s has left could not be ended: %s", self.order.id, error)
         if lines := await asyncio.to_thread(self._folder.last_errors):
             self._status.add_lines(lines)
 

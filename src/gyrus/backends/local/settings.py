@@ -36,5 +36,9 @@ class LocalSettings:
     """Seconds of running after which the next death of a supervisor counts as the first."""
     reread: float = 3.0
     """Seconds after which a status is read without a notification."""
+    removals: int = 6
+    """Attempts to remove what is left of a replica that has ended."""
+    unreported: float = 60.0
+    """Seconds after which a supervisor that runs and has no readable status is replaced."""
     gone_logs: int = 20
     """Replicas per API whose logs are kept after they are gone."""

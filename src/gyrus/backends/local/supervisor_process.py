@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 import psutil
+
+from gyrus.aio.process_lock import holder
+from gyrus.contract.replica import LOCK_FILE, records_folder
 
 MODULE = "gyrus.runtime.supervisor"
 REPLICA_VARIABLE = "GYRUS_REPLICA"
@@ -25,11 +31,17 @@ LOOK_AGAIN = 0.02
 
 
 class SupervisorProcess:
-    """A supervisor that runs, or has run. It leads the process group of its replica."""
+    """A supervisor that runs, or has run. It leads the process group of its replica.
+
+    It is identified by its user, its start time, and the lock that it holds in the replica's folder. One that
+    has just been started does not hold the lock yet, and those of earlier versions never do.
+    """
 
     def __init__(self, pid: int, config_file: Path) -> None:
+        """Identify the process that has this pid now."""
         self.pid = pid
         self._config_file = config_file
+        self._started = _started(pid)
 
     @classmethod
     def launch(cls, python: str, config_file: Path, errors_file: Path) -> SupervisorProcess:
@@ -53,6 +65,19 @@ class SupervisorProcess:
 
     @property
     def alive(self) -> bool:
+        """True if it runs. True also if that cannot be found out now, since it ran before."""
+        try:
+            return self._runs()
+        except OSError:
+            return True
+
+    def _runs(self) -> bool:
+        """Return True if the process with this pid is still the same one. Raises OSError."""
+        proven = lock_holder(self._config_file)
+        if proven is not None:
+            return proven == self.pid
+        if self._started is None or _started(self.pid) != self._started:
+            return False
         return is_supervisor(self.pid, self._config_file)
 
     def reap(self) -> int | None:
@@ -64,13 +89,13 @@ class SupervisorProcess:
         return os.waitstatus_to_exitcode(status) if pid else None
 
     def terminate(self) -> None:
-        """Make the supervisor drain its processes and exit."""
-        if self.alive:
+        """Make the supervisor drain its processes and exit. Raises OSError if its identity is unknown."""
+        if self._runs():
             _send(os.kill, self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the supervisor and all processes of its group."""
-        if self.alive:
+        """Kill the supervisor and all processes of its group. Raises OSError if its identity is unknown."""
+        if self._runs():
             _send(os.killpg, self.pid, signal.SIGKILL)
 
     def watch(self, noticed: asyncio.Event) -> ExitWatch:
@@ -137,26 +162,57 @@ class ExitWatch:
             self._fd = None
 
 
-def is_supervisor(pid: int, config_file: Path) -> bool:
-    """Return True if this pid is that replica's supervisor: the system reuses pids, but not command lines."""
+def lock_holder(config_file: Path) -> int | None:
+    """Return the pid of the supervisor that holds the lock beside this file. Returns None if none does.
+
+    Raises OSError if that cannot be found out.
+    """
     try:
-        words = psutil.Process(pid).cmdline()
-    except psutil.Error:
-        return False
+        return holder(str(config_file.with_name(LOCK_FILE)))
+    except FileNotFoundError:
+        return None
+
+
+def is_supervisor(pid: int, config_file: Path) -> bool:
+    """Return True if the pid is a process of our user with that supervisor's command line. Raises OSError."""
+    words = _words(pid)
     # While a program is being replaced by another (exec), its command line is empty for some microseconds.
-    return not words or _supervised(words) == str(config_file)
+    return words is not None and (not words or _supervised(words) == str(config_file))
 
 
-def find_supervisors() -> Mapping[str, int]:
-    """Return the pids of all visible supervisors, by their configuration's path. Reads the process table."""
-    found: dict[str, int] = {}
-    for process in psutil.process_iter():
-        try:
-            if path := _supervised(process.cmdline()):
-                found[path] = process.pid
-        except psutil.Error:
-            continue
+def find_supervisors() -> Mapping[str, Sequence[int]]:
+    """Return the pids of our user's supervisors, by their configuration's path. Reads the process table.
+
+    These are candidates: a command line is no proof.
+    """
+    found: dict[str, list[int]] = {}
+    for pid in psutil.pids():
+        with suppress(OSError):
+            if path := _supervised(_words(pid) or []):
+                found.setdefault(path, []).append(pid)
     return found
+
+
+def _words(pid: int) -> list[str] | None:
+    """Return the command line of a process of our user. Returns None if there is none, or only a zombie."""
+    try:
+        process = psutil.Process(pid)
+        return process.cmdline() if process.uids().real == os.getuid() else None
+    except psutil.Error:
+        return None
+
+
+def _started(pid: int) -> float | None:
+    """Return the start time on a clock that is never set. Returns None if the process is gone."""
+    if sys.platform != "linux":
+        with suppress(psutil.Error):
+            return psutil.Process(pid).create_time()
+        return None
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return float(stat.rpartition(b")")[2].split()[19])
 
 
 def kill_leftovers(group: int, replica: str) -> None:
@@ -176,9 +232,15 @@ def kill_leftovers(group: int, replica: str) -> None:
         time.sleep(LOOK_AGAIN)
 
 
-def remove_sockets(run: Path, replica: str) -> None:
-    for socket in tuple(run.glob(f"{replica}.*")):
-        socket.unlink(missing_ok=True)
+def remove_run_files(run: Path, replica: str) -> None:
+    """Remove the sockets of a replica, and its records of started requests. Raises OSError."""
+    api = replica.rsplit("-", 2)[0]
+    records = Path(records_folder(str(run), api))
+    for file in (*run.glob(f"{replica}.*"), *records.glob(f"{replica}.*")):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # while another replica of the API, or another API, has records
+        records.rmdir()
+        records.parent.rmdir()
 
 
 def _supervised(words: list[str]) -> str | None:
@@ -211,7 +273,10 @@ def _owner(pid: int) -> str | None:
     its program by another (exec), its environment is empty for some microseconds.
     """
     try:
-        environment = psutil.Process(pid).environ()
+        process = psutil.Process(pid)
+        if process.uids().real != os.getuid():
+            return ""
+        environment = process.environ()
     except psutil.Error:
         return ""
     return environment.get(REPLICA_VARIABLE, "") if environment else None

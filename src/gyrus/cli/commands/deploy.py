@@ -41,7 +41,7 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
     from gyrus.client.project import Project
 
     begun = time.monotonic()
-    with Project.read(path) as project:
+    with Project.read(path, _largest_package(session)) as project:
         ensure_platform(session)
         client = session.client()
         _ask_about_kinds(client, project, yes)
@@ -56,6 +56,17 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
         print_result(_outcome(api, each, time.monotonic() - begun, wait=wait))
     if wait and apis[0].replicas.ready:  # an idle API cannot describe its payload, and is not woken for that
         _suggest(client, apis[0], path)
+
+
+def _largest_package(session: CliSession) -> int:
+    """Return the most bytes of a package that the operator takes. The local one need not run."""
+    from gyrus.client.environments import LOCAL
+
+    if session.chosen() != LOCAL:
+        return session.client().info().max_package
+    from gyrus.cli import local
+
+    return local.choose(session.home).max_package
 
 
 def ensure_platform(session: CliSession) -> None:

@@ -9,7 +9,7 @@ import click
 
 from gyrus.cli.apis import HEADERS, listing, row
 from gyrus.cli.failures import ended_by_ctrl_c
-from gyrus.cli.output import is_terminal, print_json, print_json_line, print_note, print_result, table
+from gyrus.cli.output import is_terminal, print_json, print_json_line, print_note, print_result, safe, table
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.client.streams import Gone
 from gyrus.contract.operator import ApiView
@@ -67,7 +67,7 @@ def _redraw(lists: Iterator[Sequence[ApiView]]) -> None:
     for apis in lists:
         text = listing(apis)
         up = f"\x1b[{height}A\x1b[J" if height else ""
-        click.echo(up + text)
+        click.echo(up + safe(text))
         height = text.count("\n") + 1
 
 

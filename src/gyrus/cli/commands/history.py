@@ -8,6 +8,7 @@ from gyrus.cli.apis import first_line
 from gyrus.cli.output import age, dim, outcome_styled, print_json, print_result, table
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.contract.operator import RevisionView
+from gyrus.contract.visible import shown
 
 HEADERS = ("REVISION", "CREATED", "FILES", "LATEST ROLLOUT", "")
 
@@ -21,7 +22,7 @@ def command(session: CliSession, name: str) -> None:
     if session.json:
         print_json(revisions)
     else:
-        print_result(table(HEADERS, [_row(revision) for revision in revisions]))
+        print_result(table(HEADERS, [_row(revision) for revision in shown(revisions)]))
 
 
 def _row(revision: RevisionView) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ import click
 
 from gyrus.cli.durations import TimeType
 from gyrus.cli.failures import ended_by_ctrl_c
-from gyrus.cli.output import dim, print_json_line, print_note, print_result
+from gyrus.cli.output import dim, indented, print_json_line, print_note, print_result
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.contract.operator import LogLine
+from gyrus.contract.visible import shown as visible
 
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_blue")
 
@@ -58,13 +59,16 @@ def command(
 def shown(line: LogLine) -> str:
     """Format a line: ``12:00:00.123 iris-1-abcde loading the model``.
 
-    An error line names its request, since the error response refers the client to the log by that id.
+    An error line names its request, since the error response refers the client to the log by that id. What
+    acts on a terminal is escaped. Further lines of a message are indented, so that none looks like a line of
+    its own.
     """
+    line = visible(line)
     moment = datetime.fromtimestamp(line.time).astimezone()
     clock = dim(f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}")
     replica = click.style(line.replica, fg=COLOURS[zlib.crc32(line.replica.encode()) % len(COLOURS)])
     first, newline, rest = line.message.partition("\n")
     if line.level == "error" and line.request_id:
         first = f"{first} (request {line.request_id})"
-    message = first + newline + rest
+    message = first + newline + indented(rest, 4)
     return f"{clock} {replica} {dim(message) if line.stream == 'gyrus' else message}"

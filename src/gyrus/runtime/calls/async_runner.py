@@ -8,7 +8,7 @@ from typing import Any
 
 from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.call import Call
-from gyrus.runtime.calls.steps import afterwards, arguments, failure_unless_cancelled, log_failure
+from gyrus.runtime.calls.steps import afterwards, arguments, failure, failure_unless_cancelled, log_failure
 from gyrus.runtime.calls.streams import run_in_thread, stream_in_thread, stream_on_loop
 from gyrus.runtime.calls.threads import Threads
 from gyrus.runtime.handler.answers import Streaming, encode
@@ -31,10 +31,16 @@ class AsyncRunner:
         call.task = self._loop.create_task(self._run(call), name="predict")
 
     async def _run(self, call: Call) -> None:
+        try:
+            if not call.cancelled:  # Call.cancel has left the task alone, so that the slot is released here
+                await self._serve(call)
+        except BaseException as error:  # a fault of the runtime
+            self._admission.answer(call, failure(error, call.request.id))
+        finally:
+            self._admission.release(call)
+
+    async def _serve(self, call: Call) -> None:
         handler, admission = self._handler, self._admission
-        if call.cancelled:  # Call.cancel has left the task alone, so that the slot is released here
-            admission.conclude(call, None)
-            return
         call.begun = True
         current_request.set(call.request.id.decode("latin-1"))
         given: dict[str, Any] = {}
@@ -52,14 +58,13 @@ class AsyncRunner:
                 outcome = await self._stream(call, outcome)
         except BaseException as error:  # SystemExit too: the handler must not end the process
             end_lines()
-            admission.conclude(call, failure_unless_cancelled(error, call))
+            admission.answer(call, failure_unless_cancelled(error, call))
             return
         end_lines()
         admission.answer(call, outcome)
         if handler.post_predict is not None:
             await self._post_predict(handler.post_predict, given, result, call)
             end_lines()
-        admission.release(call)
 
     async def _stream(self, call: Call, streaming: Streaming) -> Answer | None:
         if hasattr(streaming.items, "__anext__"):

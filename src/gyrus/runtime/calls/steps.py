@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import logging
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,17 +12,25 @@ from gyrus.contract.problem import BAD_ANSWER, HANDLER_FAILED
 from gyrus.contract.replica import PRIVATE_HEADERS
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.handler.content_coding import CODING, decode_body
-from gyrus.runtime.handler.failure import user_traceback
+from gyrus.runtime.handler.failure import type_name, user_traceback
 from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.json_encoding import BadAnswer
 from gyrus.runtime.handler.parameters import Headers, query_fields
 from gyrus.runtime.handler.signature import Signature
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.problems import RequestRefused, problem_answer
+from gyrus.runtime.telemetry.runtime_log import runtime_log
 
 PRIVATE = PRIVATE_HEADERS.encode()
 
-log = logging.getLogger("gyrus")
+CANCELLATIONS = (asyncio.CancelledError, concurrent.futures.CancelledError)
+RECURSION_LIMIT = sys.getrecursionlimit()
+UNEXPLAINED = problem_answer(
+    HANDLER_FAILED,
+    "predict() failed, and left the process in a state in which its error cannot be reported.",
+    b"",
+)
+"""The answer to a failure of which nothing can be reported. It is built before any handler runs."""
 
 
 def arguments(handler: LoadedHandler, call: Call, max_body: int) -> dict[str, Any]:
@@ -66,15 +74,26 @@ def afterwards(signature: Signature, given: dict[str, Any], response: Any, call:
 
 
 def failure(error: BaseException, request_id: bytes, name: str = "predict") -> Answer:
-    """Build the client's answer to a failure, and log its traceback under the current request's id."""
+    """Build the client's answer to a failure, and log its traceback under the current request's id.
+
+    It never raises, whatever state the handler has left the process in.
+    """
+    try:
+        _restore_recursion_limit()
+        return _failure(error, request_id, name)
+    except BaseException:
+        return UNEXPLAINED
+
+
+def _failure(error: BaseException, request_id: bytes, name: str) -> Answer:
     if isinstance(error, RequestRefused):
         return error.answer(request_id)
     if isinstance(error, BadAnswer):
-        log.error("the answer of %s cannot be sent: %s", name, error)
+        runtime_log.error(f"the answer of {name} cannot be sent: {error}")
         return problem_answer(BAD_ANSWER, f"The answer of {name}() cannot be sent: {error}.", request_id)
     log_failure(error, name)
     detail = (
-        f"{name}() raised {type(error).__name__}; the log has its traceback under this request's id, "
+        f"{name}() raised {type_name(error)}; the log has its traceback under this request's id, "
         f"{request_id.decode('latin-1')}."
     )
     return problem_answer(HANDLER_FAILED, detail, request_id)
@@ -82,22 +101,41 @@ def failure(error: BaseException, request_id: bytes, name: str = "predict") -> A
 
 def failure_unless_cancelled(error: BaseException, call: Call) -> Answer | None:
     """Build the answer to a failure. Returns None if the call was cancelled, so that no client waits."""
-    if call.cancelled and isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
+    # Not isinstance(): the error may have a __class__ of its own, which raises.
+    if call.cancelled and issubclass(type(error), CANCELLATIONS):
         return None
     return failure(error, call.request.id)
 
 
 def batch_failure(error: BaseException, request_ids: Sequence[bytes]) -> list[Answer]:
-    """Build the same answer for every request of a batch, and log the failure once."""
+    """Build the same answer for every request of a batch, and log the failure once. It never raises."""
+    try:
+        _restore_recursion_limit()
+        return _batch_failure(error, request_ids)
+    except BaseException:
+        return [UNEXPLAINED] * len(request_ids)
+
+
+def _batch_failure(error: BaseException, request_ids: Sequence[bytes]) -> list[Answer]:
     if isinstance(error, BadAnswer):
-        log.error("the answer of predict cannot be sent: %s", error)
+        runtime_log.error(f"the answer of predict cannot be sent: {error}")
         detail = f"The answer of predict() cannot be sent: {error}."
         return [problem_answer(BAD_ANSWER, detail, request_id) for request_id in request_ids]
     ids = ", ".join(request_id.decode("latin-1") for request_id in request_ids)
     log_failure(error, f"predict, for a batch of the requests {ids},")
-    detail = f"predict() raised {type(error).__name__} for the whole batch; the log has its traceback."
+    detail = f"predict() raised {type_name(error)} for the whole batch; the log has its traceback."
     return [problem_answer(HANDLER_FAILED, detail, request_id) for request_id in request_ids]
 
 
 def log_failure(error: BaseException, name: str) -> None:
-    log.error("%s failed\n%s", name, "\n".join(user_traceback(error)))
+    """Log the traceback. It never raises."""
+    try:
+        runtime_log.error(f"{name} failed\n" + "\n".join(user_traceback(error)))
+    except BaseException:
+        runtime_log.error("a method of the handler failed, and its traceback cannot be shown")
+
+
+def _restore_recursion_limit() -> None:
+    """Undo a lower limit that the handler has left: it holds for the event loop and all threads."""
+    if sys.getrecursionlimit() < RECURSION_LIMIT:
+        sys.setrecursionlimit(RECURSION_LIMIT)

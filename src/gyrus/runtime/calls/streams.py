@@ -133,11 +133,10 @@ def _head(streaming: Streaming, framing: Framing) -> Head:
 
 def _close(items: Any) -> None:
     """Let a generator that did not run to its end clean up."""
-    close: Callable[[], None] | None = getattr(items, "close", None)
-    if close is None:
-        return
     try:
-        close()
+        close: Callable[[], None] | None = getattr(items, "close", None)
+        if close is not None:
+            close()
     except BaseException as error:
         log_failure(error, "closing the generator")
 
@@ -184,10 +183,9 @@ class _LoopFlow:
 
 async def _aclose(items: Any) -> None:
     """Let an async generator that did not run to its end clean up."""
-    close = getattr(items, "aclose", None)
-    if close is None:
-        return
     try:
-        await close()
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
     except BaseException as error:
         log_failure(error, "closing the generator")

@@ -12,7 +12,7 @@ from typing import Any
 from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.shared_slots import SharedSlotQueue
-from gyrus.runtime.calls.steps import afterwards, arguments, failure_unless_cancelled, log_failure
+from gyrus.runtime.calls.steps import afterwards, arguments, failure, failure_unless_cancelled, log_failure
 from gyrus.runtime.calls.streams import stream_in_thread, stream_on_loop
 from gyrus.runtime.calls.threads import Ending, Threads
 from gyrus.runtime.handler.answers import Streaming, encode
@@ -37,6 +37,12 @@ class ThreadRunner:
         self._threads.submit(self._work_in_thread, call)
 
     def _work_in_thread(self, call: Call) -> Ending:
+        try:
+            return self._serve_in_thread(call)
+        except BaseException as error:  # a fault of the runtime, or an exception that was set for this thread
+            return Ending(self._admission.rescue, (call, failure(error, call.request.id)))
+
+    def _serve_in_thread(self, call: Call) -> Ending:
         handler, admission = self._handler, self._admission
         current_request.set(call.request.id.decode("latin-1"))
         given: dict[str, Any] = {}
@@ -84,8 +90,14 @@ class ThreadRunner:
 
     def _wait_in_thread(self, work: Any, call: Call) -> Any:
         # On the replica's event loop, so that the call can be cancelled there while the thread waits.
-        async def bridge() -> Any:
+        async def bridge() -> tuple[Any, BaseException | None]:
             call.task, call.begun = asyncio.current_task(), True
-            return await work
+            try:
+                return await work, None
+            except (SystemExit, KeyboardInterrupt) as error:  # a task that raises them ends the event loop
+                return None, error
 
-        return asyncio.run_coroutine_threadsafe(bridge(), self._loop).result()
+        result, error = asyncio.run_coroutine_threadsafe(bridge(), self._loop).result()
+        if error is not None:
+            raise error
+        return result

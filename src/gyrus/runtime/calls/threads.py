@@ -7,19 +7,17 @@ on the way back one wake-up of the loop for all the work that ended in the meant
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-log = logging.getLogger("gyrus")
+from gyrus.contract.system_limits import OUT_OF_PROCESSES
+from gyrus.runtime.calls.side_thread import SideThread
+from gyrus.runtime.handler.failure import user_traceback
+from gyrus.runtime.telemetry.runtime_log import runtime_log
 
-NO_THREAD = (
-    "the limit of processes and threads is reached; raise it (ulimit -u, or pids.max of the cgroup), or use "
-    "fewer replicas, processes or threads"
-)
 RETRY = 0.5
 """Seconds until the start of the first thread is retried."""
 
@@ -35,7 +33,7 @@ class Ending(NamedTuple):
 
 
 Work = Callable[[Any], Ending]
-"""A piece of work; it must not raise."""
+"""A piece of work. It must not raise, since nothing then releases what its item holds."""
 
 
 class Threads:
@@ -68,18 +66,20 @@ class Threads:
         self._running = 0  # updated on the loop only
         self._outbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._notifying = False
-        self._limited = False
-        """True if the last thread could not be started."""
+        self._refused_at = -1
+        """Number of threads when the last one could not be started; -1 if it could."""
+        self.side = SideThread(f"{name}-side")
+        """A thread that holds no slot, for work beside the others."""
 
     @property
     def none_can_start(self) -> bool:
         """True if there is no thread, because none could be started."""
-        return self._limited and not self._threads
+        return self._refused_at == 0 and not self._threads
 
     @property
     def dead(self) -> int:
         """Number of threads that have ended, which no thread does by itself."""
-        return sum(not thread.is_alive() for thread in self._threads)
+        return sum(not thread.is_alive() for thread in self._threads) + self.side.dead
 
     def submit(self, work: Work, item: Any) -> None:
         """Start the work at the end of this turn of the loop.
@@ -114,29 +114,50 @@ class Threads:
         """End the idle threads. Busy ones may run until the process exits."""
         for _ in self._threads:
             self._inbox.put(None)
+        self.side.stop()
 
     def _grow(self) -> None:
         if len(self._threads) >= (self._running if self._most is None else min(self._running, self._most)):
             return  # a thread that has passed on its last slot is about to be free
+        try:
+            self.start_one()
+        except RuntimeError as error:  # no process or thread can be started: the work waits for a thread
+            self._log_refusal(error)
+            if not self._threads:
+                self._loop.call_later(RETRY, self._grow)
+
+    def start_one(self) -> None:
+        """Start a thread. Raises RuntimeError if the system has no more."""
         name = f"{self._name}-{len(self._threads)}"
         thread = threading.Thread(target=self._run, name=name, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            self._cannot_grow()
-        else:
-            self._threads.append(thread)
-            self._limited = False
+        thread.start()
+        self._threads.append(thread)
+        self._refused_at = -1
 
-    def _cannot_grow(self) -> None:
-        """Leave the work to the other threads. Retry later if there are none."""
-        if not self._limited:
-            self._limited = True
-            log.error("A thread for the handler cannot be started: %s", NO_THREAD)
-        if not self._threads:
-            self._loop.call_later(RETRY, self._grow)
+    def _log_refusal(self, error: RuntimeError) -> None:
+        """Log that no thread can be started, once for each size of the pool."""
+        if self._refused_at != len(self._threads):
+            self._refused_at = len(self._threads)
+            runtime_log.error(
+                f"only {len(self._threads)} of the handler's threads could be started ({error}): "
+                f"{OUT_OF_PROCESSES}; requests wait for a thread meanwhile"
+            )
 
     def _run(self) -> None:
+        """Work until the end of the pool. No exception ends the thread."""
+        while True:
+            try:
+                self._work()
+                return
+            except BaseException as error:  # of a piece of work, or one that was set for this thread
+                self.post(self._fault, error)
+
+    def _fault(self, error: BaseException) -> None:
+        """Report a thread that was interrupted, and count it as free."""
+        self._running -= 1
+        runtime_log.error(f"a thread of the handler was interrupted by {type(error).__name__}")
+
+    def _work(self) -> None:
         take, post, ended, after = self._inbox.get, self.post, self._ended, self._after
         while (given := take()) is not None:
             work, item = given
@@ -160,4 +181,7 @@ class Threads:
         outbox = self._outbox
         while outbox:
             callback, arguments = outbox.popleft()
-            callback(*arguments)
+            try:
+                callback(*arguments)
+            except Exception as error:  # the callbacks behind it belong to other calls
+                runtime_log.error("\n".join(("the end of a call failed", *user_traceback(error))))

@@ -17,6 +17,7 @@ from gyrus.runtime.fork_server.forks import Forks
 from gyrus.runtime.fork_server.loading import Loaded
 from gyrus.runtime.supervisor import kernel
 from gyrus.runtime.supervisor.child import SIGNALS
+from gyrus.runtime.supervisor.identity import prove_identity
 from gyrus.runtime.supervisor.loop import Supervisor
 
 
@@ -89,4 +90,7 @@ def _run(config: ReplicaConfig, path: str, loaded: Loaded) -> None:
     os.dup2(errors, 2)
     os.close(errors)
     kernel.adopt_orphans()
-    Supervisor(config, path, Forks(config, loaded)).run()
+    if prove_identity(path):
+        Supervisor(config, path, Forks(config, loaded)).run()
+    else:
+        print(f"another supervisor already runs with {path}", file=sys.__stderr__, flush=True)

@@ -9,6 +9,7 @@ import threading
 from gyrus.runtime.supervisor.processtable import family
 
 _GPU = "/dev/nvidia"
+_EVENT_POLL = "[eventpoll]"
 
 
 def unsafe_to_fork() -> str | None:
@@ -17,6 +18,8 @@ def unsafe_to_fork() -> str | None:
         return f"started {_count(len(names), 'thread')}: {', '.join(names)}"
     if children := _children():
         return f"started {_count(len(children), 'process', 'processes')}: {', '.join(children)}"
+    if _has_event_loop():
+        return "opened an event loop"
     return "initialised CUDA" if _has_gpu() else None
 
 
@@ -34,6 +37,11 @@ def _threads() -> list[str]:
 
 def _children() -> list[str]:
     return [_name(pid) for pid in family(os.getpid())[1:]]
+
+
+def _has_event_loop() -> bool:
+    """Return True if a file of epoll is open: forks would share it, and take each other's events."""
+    return any(target.endswith(_EVENT_POLL) for target in _open_files())
 
 
 def _has_gpu() -> bool:

@@ -25,6 +25,7 @@ from gyrus.runtime.supervisor.child import SIGNALS
 from gyrus.runtime.supervisor.working_folder import CannotStart, WorkingFolder
 from gyrus.runtime.telemetry.control import PlainText, SwitchableControl
 from gyrus.runtime.telemetry.output import capture
+from gyrus.runtime.telemetry.runtime_log import runtime_log
 from gyrus.runtime.worker import loop_factory
 
 LATE = ("concurrent.futures.thread", "importlib.readers")
@@ -56,6 +57,7 @@ def load(config: ReplicaConfig, preload: Preload) -> Loaded:
     _import_what_comes_late()
     relay = SwitchableControl(PlainText(sys.stderr))
     capture(relay)
+    runtime_log.connect(relay)
     stand_in()
     folder = _enter_folder(config)
     enter_project(folder or config.project)

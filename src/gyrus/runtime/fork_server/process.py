@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from gyrus.contract.fork_server import ForkServerConfig, ForkServerPhase, ForkServerStatus, Preload
 from gyrus.contract.replica import STATUS_FILE, ReplicaConfig
+from gyrus.contract.system_limits import explain
 from gyrus.runtime.codec import decode, encode
 from gyrus.runtime.fork_server import proctitle
 from gyrus.runtime.fork_server.child import supervise
@@ -123,7 +124,7 @@ def _fork(
             listener.close()
             supervise(connection, fork_server, loaded)
     except OSError as error:  # no memory, too many processes: the closed connection is the reply
-        print(f"a fork failed: {error}", file=sys.__stderr__, flush=True)
+        print(f"a fork failed: {explain(error)}", file=sys.__stderr__, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import typing
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from gyrus.runtime.handler.payloads import PayloadReader, payload_hint, payload_reader, unchecked
-from gyrus.runtime.handler.signature import POST_PREDICT, PREDICT, Signature, shown_signature_of
-
-log = logging.getLogger("gyrus")
+from gyrus.runtime.handler.signature import (
+    INIT,
+    POST_PREDICT,
+    PREDICT,
+    Signature,
+    is_coroutine,
+    shown_signature_of,
+    signature_of,
+)
+from gyrus.runtime.telemetry.runtime_log import runtime_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,10 @@ class LoadedHandler:
     batched: bool
     """True if ``predict`` takes lists, with one entry per request, and returns a list of answers."""
     post_predict: PostPredict | None = None
+    setup: Callable[[], Awaitable[Any]] | None = None
+    """An async method that runs on the event loop before the first request."""
+    teardown: Callable[[], Any] | None = None
+    """A method that runs after the last request; it may be async."""
 
     @property
     def is_async(self) -> bool:
@@ -58,13 +69,13 @@ class LoadedHandler:
         return inspect.getdoc(self.predict) or inspect.getdoc(type(self.instance)) or ""
 
 
-def handler_of(instance: Any, *, batched: bool) -> LoadedHandler:
+def handler_of(instance: Any, *, batched: bool, config: Mapping[str, Any] | None = None) -> LoadedHandler:
     """Inspect the methods of an instance. Raises LoadFailed."""
     signature = shown_signature_of(instance.predict, PREDICT)
     after = getattr(instance, "post_predict", None)
     payload = payload_hint(signature, batched=batched)
     if reason := unchecked(signature, payload):
-        log.warning("payloads are not checked: %s", reason)
+        runtime_log.warning(f"payloads are not checked: {reason}")
     return LoadedHandler(
         instance=instance,
         predict=instance.predict,
@@ -72,9 +83,26 @@ def handler_of(instance: Any, *, batched: bool) -> LoadedHandler:
         read_payload=payload_reader(payload),
         payload=payload,
         batched=batched,
-        post_predict=_post_predict(after) if callable(after) else None,
+        post_predict=PostPredict(after, shown_signature_of(after, POST_PREDICT)) if callable(after) else None,
+        setup=_setup(instance, config or {}),
+        teardown=_teardown(instance),
     )
 
 
-def _post_predict(method: Callable[..., Any]) -> PostPredict:
-    return PostPredict(method, shown_signature_of(method, POST_PREDICT))
+def _setup(instance: Any, config: Mapping[str, Any]) -> Callable[[], Awaitable[Any]] | None:
+    """Return the handler's async ``setup``. Returns None if there is none.
+
+    A ``setup`` that is not async is a method of the handler's own, which its ``__init__`` may call.
+    """
+    method = cast("Callable[..., Awaitable[Any]] | None", getattr(instance, "setup", None))
+    if method is None or not is_coroutine(method):
+        return None
+    return partial(method, config=config) if signature_of(method, INIT).wants("config") else method
+
+
+def _teardown(instance: Any) -> Callable[[], Any] | None:
+    method = getattr(instance, "teardown", None)
+    if not callable(method):
+        return None
+    signature_of(method, ())
+    return method

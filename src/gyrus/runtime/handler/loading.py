@@ -20,6 +20,7 @@ from gyrus.runtime.handler.main_module import remedy_of
 from gyrus.runtime.handler.signature import INIT, is_variadic, signature_of
 
 CLASS = "Handler"
+_NEEDS_SETUP = "start tasks in async def setup(self), which runs on the event loop before the first request"
 
 
 def enter_project(folder: str) -> None:
@@ -46,7 +47,7 @@ def load(config: HandlerConfig) -> LoadedHandler:
 def make(found: type[Any], config: HandlerConfig) -> LoadedHandler:
     """Construct the handler from its class and its configuration. Raises LoadFailed."""
     instance = construct(found, config.config)
-    return handler_of(instance, batched=config.batch_max_size > 1)
+    return handler_of(instance, batched=config.batch_max_size > 1, config=config.config)
 
 
 def find_class(module: ModuleType, path: str, wanted: str | None) -> type[Any]:
@@ -88,9 +89,23 @@ def construct(found: type[Any], config: dict[str, Any]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        what = f"{found.__name__}.__init__ failed"
-        file = os.path.relpath(getattr(sys.modules[found.__module__], "__file__", None) or found.__module__)
-        raise failed(Reason.INIT, what, error, remedy_of(error, file) or remedy(error)) from error
+        what, file = f"{found.__name__}.__init__ failed", _file_of(found)
+        hint = remedy_of(error, file) or remedy(error)
+        hint = hint or (_NEEDS_SETUP if _needs_running_loop(error) else "")
+        raise failed(Reason.INIT, what, error, hint) from error
+
+
+def _file_of(found: type[Any]) -> str:
+    """Return the file of a class, relative to the working folder unless that is gone."""
+    file: str = getattr(sys.modules.get(found.__module__), "__file__", None) or found.__module__
+    try:
+        return os.path.relpath(file)
+    except OSError:
+        return file
+
+
+def _needs_running_loop(error: BaseException) -> bool:
+    return type(error) is RuntimeError and "no running event loop" in str(error)
 
 
 def _init_wants_config(found: type[Any]) -> bool:

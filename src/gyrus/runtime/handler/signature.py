@@ -86,7 +86,7 @@ def _check(method: Callable[..., Any], parameter: inspect.Parameter, known: Coll
         parameter.VAR_KEYWORD,
     )
     if needed and (parameter.name not in known or not _is_named(parameter)):
-        choice = ", ".join(known)
+        choice = ", ".join(known) or "no argument"
         raise LoadFailed(
             Reason.IMPORT,
             f"{method.__qualname__}() requires the argument {parameter.name!r}, which does not exist; "
@@ -104,6 +104,11 @@ def _is_async(method: Callable[..., Any]) -> bool:
         inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         for function in (method, inspect.unwrap(method))
     )
+
+
+def is_coroutine(method: Callable[..., Any]) -> bool:
+    """Return True for ``async def`` without ``yield``, even behind a decorator."""
+    return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(inspect.unwrap(method))
 
 
 def admits_none(hint: Any) -> bool:

@@ -60,12 +60,12 @@ class Exchange:
     def answer(self, answer: Answer) -> None:
         if not self._open:
             return
-        self._open = False
         connection, request, now = self._connection, self.request, monotonic()
         status, media_type, body, headers = answer
         close = connection.server.closing or not request.keep_alive
         framing = b"" if status in WITHOUT_BODY else b"content-length: %d\r\n" % len(body)
         data = head_bytes(Head(status, media_type, headers), framing, request.id, now, close=close)
+        self._open = False  # not before: an answer whose head cannot be encoded leaves the exchange open
         if request.method == b"HEAD" or status in WITHOUT_BODY:
             body = b""
         if len(body) <= JOINED:

@@ -8,11 +8,15 @@ import sys
 from gyrus.contract.replica import ReplicaConfig
 from gyrus.runtime.codec import CodecError, decode
 from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.identity import prove_identity
 from gyrus.runtime.supervisor.loop import Supervisor
 
 
 def main(arguments: list[str]) -> int:
-    """Run the supervisor. Returns 0 after it was stopped, 2 if its configuration cannot be read."""
+    """Run the supervisor.
+
+    Returns 0 after it was stopped, 2 if its configuration cannot be read or another supervisor has it.
+    """
     if len(arguments) != 1:
         print("usage: python -m gyrus.runtime.supervisor <config.json>", file=sys.stderr)  # noqa: T201
         return 2
@@ -25,6 +29,9 @@ def main(arguments: list[str]) -> int:
         return 2
     kernel.lead_session()
     kernel.adopt_orphans()
+    if not prove_identity(path):
+        print(f"another supervisor already runs with {path}", file=sys.stderr)  # noqa: T201
+        return 2
     Supervisor(config, path).run()
     return 0
 

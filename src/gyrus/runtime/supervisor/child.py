@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.system_limits import explain
 from gyrus.runtime.supervisor import kernel
 from gyrus.runtime.supervisor.lines import LineCutter
 from gyrus.runtime.supervisor.process_state import LAST_LINES, Failure
@@ -223,4 +224,4 @@ def _why(error: Exception, program: str) -> Failure:
     if isinstance(error, PermissionError):
         message = f"the command {program} cannot be executed; make it executable (chmod +x {program})"
         return Failure(Reason.PACKAGE, message)
-    return Failure(Reason.EXITED, f"the command {program} could not be started: {error}")
+    return Failure(Reason.EXITED, f"the command {program} could not be started: {explain(error)}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 LOOPBACK = frozenset(
     {
@@ -23,31 +24,74 @@ LISTEN = "0A"
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
+@dataclass(frozen=True, slots=True)
+class ListeningSocket:
+    address: str
+    """``host:port``."""
+    inode: str
+    user: int
+    """The id of the user that created it."""
+
+
+def listening_on(endpoint: str) -> list[ListeningSocket]:
+    """Return the sockets that receive connections to an endpoint of this machine. Raises OSError.
+
+    A socket of the address itself comes before one of all addresses.
+    """
+    host, _, port = endpoint.rpartition(":")
+    found = [listener for listener in _listening("self") if listener.address.rpartition(":")[2] == port]
+    for hosts in _preferred(host):
+        if chosen := [listener for listener in found if listener.address.rpartition(":")[0] in hosts]:
+            return chosen
+    return []
+
+
+def _preferred(host: str) -> tuple[frozenset[str], ...]:
+    """Return the hosts of listeners that may receive connections to a host, the most specific first."""
+    if host in ("0.0.0.0", "127.0.0.1", "localhost"):
+        host = "127.0.0.1"
+    elif host in ("[::]", "[::1]"):
+        return frozenset({"[::1]"}), frozenset({"[::]"})
+    return frozenset({host, f"[::ffff:{host}]"}), frozenset({"0.0.0.0"}), frozenset({"[::]"})
+
+
 def listening_addresses(pids: Iterable[int]) -> tuple[str, ...]:
     """Return ``host:port`` of every TCP socket on which a process listens. Empty if that is unknown."""
     found: set[str] = set()
     for pid in pids:
         with suppress(OSError):
-            inodes = set(_socket_inodes(pid))
-            found.update(address for address, inode in _listeners(pid) if inode in inodes)
+            inodes = set(socket_inodes(pid))
+            found.update(one.address for one in _listening(str(pid)) if one.inode in inodes)
     return tuple(sorted(found))
 
 
-def _socket_inodes(pid: int) -> Iterator[str]:
+def socket_inodes(pid: int) -> Iterator[str]:
+    """Yield the sockets that a process has open. Raises OSError."""
     for fd in os.listdir(f"/proc/{pid}/fd"):
         with suppress(OSError):
             if match := _SOCKET.fullmatch(os.readlink(f"/proc/{pid}/fd/{fd}")):
                 yield match[1]
 
 
-def _listeners(pid: int) -> Iterator[tuple[str, str]]:
-    """Yield the addresses and inodes of the listening sockets in the process's network namespace."""
+def _listening(process: str) -> Iterator[ListeningSocket]:
+    """Yield the listening sockets in the network namespace of a process (a pid, or ``self``)."""
     for family in ("tcp", "tcp6"):
-        with open(f"/proc/{pid}/net/{family}") as table:
-            for line in list(table)[1:]:
-                _, local, _, state, *_, inode = line.split()[:10]
-                if state == LISTEN:
-                    yield _address(local), inode
+        with _table(process, family) as table:
+            for line in table:
+                if f" {LISTEN} " in line:
+                    _, local, _, _, _, _, _, user, _, inode = line.split()[:10]
+                    yield ListeningSocket(_address(local), inode, int(user))
+
+
+@contextmanager
+def _table(process: str, family: str) -> Generator[Iterable[str]]:
+    """Open a table of sockets; it is empty if the kernel has no such family. Raises OSError."""
+    path = f"/proc/{process}/net/{family}"
+    if family == "tcp6" and not os.path.exists(path):
+        yield ()
+        return
+    with open(path) as table:
+        yield table
 
 
 def _address(shown: str) -> str:

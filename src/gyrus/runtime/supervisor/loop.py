@@ -16,6 +16,7 @@ from functools import partial
 from gyrus.contract.replica import FINAL, Phase, ReplicaConfig, ReplicaStatus, StartKind
 from gyrus.runtime.supervisor import kernel, processtable, workspace
 from gyrus.runtime.supervisor.child import StartChild
+from gyrus.runtime.supervisor.configfile import keep_configuration
 from gyrus.runtime.supervisor.connections import has_callers
 from gyrus.runtime.supervisor.environment import environment_of
 from gyrus.runtime.supervisor.logfile import LogFile
@@ -73,6 +74,7 @@ class Supervisor:
         """Prepare the replica. ``fork``: a way to start workers as forks instead of as new programs."""
         folder = os.path.dirname(config_path)
         self._config = config
+        self._config_path = config_path
         self._log = LogFile(config.log_dir or folder, config.id)
         self._processes = _processes(config, config_path, self._log, fork)
         self._warm = fork is not None
@@ -152,8 +154,7 @@ class Supervisor:
             yield from process.wakes_at
         if self._memory:
             yield self._memory.wakes_at
-        if self._status.retry_at is not None:
-            yield self._status.retry_at
+        yield self._status.wakes_at
         if self._ending:
             looks_again = self._ending.awaits_callers or self._ending.strays_kill_at is not None
             yield now + LOOK_AGAIN if looks_again else self._ending.kill_at
@@ -234,6 +235,7 @@ class Supervisor:
         for process in self._processes:
             match process.state.wants(now):
                 case Want.START:
+                    keep_configuration(self._config, self._config_path)
                     process.start(now)
                 case Want.KILL:
                     process.kill(now)
@@ -320,7 +322,8 @@ class Supervisor:
         status = self._reporter.report(
             lives, stopping=self._ending is not None, ended=self._done, ready_at=self._ready_at
         )
-        self._status.write(self._with_start(status), now)
+        poisoned = tuple(request for process in self._processes for request in process.poisoned)
+        self._status.write(replace(self._with_start(status), poisoned=poisoned), now)
 
     def _with_start(self, status: ReplicaStatus) -> ReplicaStatus:
         if not self._warm:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.replica import Phase, PoisonedRequest, Reason
 from gyrus.runtime.supervisor import shortage
 from gyrus.runtime.supervisor.child import CONTROL, Child, Pipe, StartChild, start
 from gyrus.runtime.supervisor.connections import listening_addresses
 from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 from gyrus.runtime.supervisor.port import Port, pick_port
+from gyrus.runtime.supervisor.port_owner import PortOwner
 from gyrus.runtime.supervisor.probe import Probe
 from gyrus.runtime.supervisor.process_state import Failure, ProcessState
 from gyrus.runtime.supervisor.processtable import family
@@ -27,6 +29,8 @@ STEADY = 1.0
 """Seconds between probes of a process that is ready."""
 SEARCH = 1.0
 """Seconds between two searches for other addresses on which a server listens."""
+MOST_POISONED = 10
+"""Refused requests that the status names, at most."""
 DRAINED_READS = 64
 """Chunks of a dead process's output that are read from a pipe, at most."""
 
@@ -54,12 +58,16 @@ class ManagedProcess:
         self.probe: Probe | None = None
         self.pipes: tuple[Pipe, ...] = ()
         """Pipes; open as long as a process may write to them. Descendants may outlive the process on stop."""
+        self.poisoned: deque[PoisonedRequest] = deque(maxlen=MOST_POISONED)
+        """The last requests that it refused because they had taken down two workers."""
         self._folder = folder
         self._env = env
         self._log = log
         self._kept_port = kept_port
         self._fork = fork
         self._port: Port | None = None
+        self._owner: PortOwner | None = None
+        """The check of the user's server: whether it is that which serves the port."""
         self._probe_at = 0.0
         self._search_at = 0.0
         self._elsewhere = ""
@@ -91,6 +99,7 @@ class ManagedProcess:
         else:
             self.pipes = self.child.pipes
             self.state = self._started(self.child.pid, now)
+            self._owner = self._port_owner()
             self._probe_at, self._search_at, self._elsewhere = now, now + SEARCH, ""
             self.write_log("info", f"{self.role.name} started (pid {self.child.pid})")
 
@@ -107,6 +116,13 @@ class ManagedProcess:
         endpoint = self._port.endpoint if self._port else self.role.address
         probed_at_once = self.role.serves and not self.role.announces
         return self.state.started(pid, endpoint, now, listening=probed_at_once)
+
+    def _port_owner(self) -> PortOwner | None:
+        """Return the check of the port. gyrus' own programs report only once they listen themselves."""
+        endpoint = self.state.endpoint
+        if endpoint is None or self.role.announces or endpoint.startswith("unix:"):
+            return None
+        return PortOwner(endpoint, os.getpid())
 
     def kill(self, now: float) -> None:
         if self.child:
@@ -132,11 +148,19 @@ class ManagedProcess:
         if self.probe is None or not self.probe.done:
             return
         fault = self._explained(self.probe.fault, now)
+        if fault is None and self._owner and (fault := self._owner.fault()):
+            self._port_taken(fault, now)
         self.probe = None
         before, self.state = self.state, self.state.probed(fault, now)
         if self.state.phase is not before.phase:
             self._probe_at = now + STEADY
             self._log_phase()
+
+    def _port_taken(self, fault: str, now: float) -> None:
+        """End a process that cannot get its port any more, so that its next start has another one."""
+        if self.state.phase is Phase.STARTING:
+            message = f"{fault}: it took the port first"
+            self.state = self.state.must_end(Failure(Reason.NOT_LISTENING, message), now)
 
     def _explained(self, fault: str | None, now: float) -> str | None:
         """Add to a fault that all file descriptors are in use, or that the server listens elsewhere."""
@@ -218,6 +242,8 @@ class ManagedProcess:
         for announcement in heard:
             if isinstance(announcement, WorkerStatus):
                 self._announced(announcement, now)
+            elif isinstance(announcement, PoisonedRequest):
+                self._refused_poison(announcement)
 
     def _write(self, entries: list[LogEntry]) -> None:
         index, run = self.role.index, self.state.restarts
@@ -226,6 +252,14 @@ class ManagedProcess:
             for entry in entries:
                 if entry.stream != "gyrus":
                     self.child.remember(entry.message)
+
+    def _refused_poison(self, request: PoisonedRequest) -> None:
+        self.poisoned.append(request)
+        message = f"refused request {request.id}, because it took down two workers"
+        entry = LogEntry(
+            message=message, time=request.refused_at, stream="gyrus", level="error", request_id=request.id
+        )
+        self._write([entry])
 
     def _announced(self, status: WorkerStatus, now: float) -> None:
         if status.phase is Phase.READY:

@@ -1,4 +1,4 @@
-"""The pipe to the supervisor: a line of JSON for each status and each log line.
+"""The pipe to the supervisor: a line of JSON for each status, log line and refused request.
 
 Without a supervisor (a worker that was started by hand), they are written to stderr as text.
 """
@@ -23,6 +23,10 @@ LONGEST_MESSAGE = 256 * 1024
 """Characters of one message, at most; the supervisor limits the length of its lines too."""
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+"""Encoder of messages. It is kept, because a handler may replace the functions of :mod:`json`."""
+
+
 class Control(Protocol):
     """The receiver of status and log lines. Thread-safe."""
 
@@ -31,6 +35,9 @@ class Control(Protocol):
     ) -> None: ...
 
     def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None: ...
+    def poison(self, request_id: str) -> None:
+        """Report a request that was refused because it had taken down two workers."""
+        ...
 
 
 def open_control(fallback: TextIO) -> Control:
@@ -77,9 +84,12 @@ class ControlPipe:
             }
         )
 
+    def poison(self, request_id: str) -> None:
+        self._write({"kind": "poison", "time": time.time(), "request_id": request_id})
+
     def _write(self, record: dict[str, Any]) -> None:
         """Write a message as a whole, after those that wait."""
-        self._waiting.append(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        self._waiting.append(_encode(record).encode() + b"\n")
         # A signal handler or a finaliser may print while this thread writes. Its message waits for that one.
         if self._writer == threading.get_ident():
             return
@@ -129,6 +139,9 @@ class SwitchableControl:
     def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None:
         self._to.log(stream, message, level=level, request_id=request_id)
 
+    def poison(self, request_id: str) -> None:
+        self._to.poison(request_id)
+
 
 class PlainText:
     """Status and log lines as text."""
@@ -146,9 +159,15 @@ class PlainText:
         mark = f"[{request_id}] " if request_id else ""
         print(f"{mark}{message}", file=self._out, flush=True)
 
+    def poison(self, request_id: str) -> None:
+        print(f"gyrus: refused: request {request_id} took down two workers", file=self._out, flush=True)
+
 
 class StandardStreams:
     """The output of a process that the handler has forked: lines on its standard streams, and no status."""
+
+    def poison(self, request_id: str) -> None:
+        """Report nothing: only the parent answers requests."""
 
     def status(
         self, phase: Phase, message: str = "", *, reason: Reason | None = None, lines: tuple[str, ...] = ()

@@ -112,7 +112,10 @@ class EventRecorder:
             await self._unless_closing(self._waiting.wait())
             await self._unless_closing(self.clock.sleep(self.every))
             self._begin_round()
-            await self._write_round()
+            try:
+                await self._write_round()
+            except Exception as error:  # the next round goes on with what is left
+                log.error("Events could not be stored: %s", error, exc_info=error)
             self._end_round()
 
     def _begin_round(self) -> None:

@@ -283,7 +283,7 @@ async def test_a_fork_without_a_note_is_found(world: LocalWorld) -> None:
         await fork_server(world.home)
         supervisor = (await warm(first)).pid
     (world.home.replicas / order().id / "launch.json").unlink()
-    assert find_supervisors()[str(world.home.replicas / order().id / "config.json")] == supervisor
+    assert find_supervisors()[str(world.home.replicas / order().id / "config.json")] == [supervisor]
     second = world.backend()
     async with running(second):
         assert (await observed(second, order().id, Phase.READY)).status.pid == supervisor

@@ -104,7 +104,7 @@ async def test_a_supervisor_is_known_by_its_configuration(tmp_path: Path) -> Non
     supervisor = SupervisorProcess.launch(sys.executable, config, errors)
     noticed = asyncio.Event()
     await until(lambda: supervisor.alive)
-    assert find_supervisors()[str(config)] == supervisor.pid
+    assert find_supervisors()[str(config)] == [supervisor.pid]
     assert not is_supervisor(supervisor.pid, tmp_path / "other.json")
     assert not is_supervisor(os.getpid(), config)
     with supervisor.watch(noticed) as watch:

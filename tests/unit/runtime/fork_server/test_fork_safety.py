@@ -29,6 +29,10 @@ ON_SIGNAL = """
 import signal, threading, time
 signal.signal(signal.SIGUSR1, lambda *_: threading.Thread(target=time.sleep, args=(60,)).start())
 """
+EVENT_LOOP = """
+import asyncio
+loop = asyncio.new_event_loop()
+"""
 IN_INIT = """
 import threading, time
 class Handler:
@@ -44,6 +48,7 @@ class Handler:
         (THREADS, "importing handler.py started 2 threads: a, b"),
         (PROCESS, "importing handler.py started 1 process: sleep"),
         (CUDA, "importing handler.py initialised CUDA"),
+        (EVENT_LOOP, "importing handler.py opened an event loop"),
         ("import no_such_module\n", "handler.py cannot be imported: ModuleNotFoundError: No module named"),
         ("raise SystemExit(3)\n", "handler.py cannot be imported: SystemExit: 3"),
         (
@@ -51,7 +56,7 @@ class Handler:
             "handler.py cannot be imported: KeyError: 'GYRUS_REPLICA'",
         ),
     ],
-    ids=["threads", "process", "CUDA", "missing module", "exit", "depends on the replica"],
+    ids=["threads", "process", "CUDA", "event loop", "missing module", "exit", "depends on the replica"],
 )
 def test_it_gets_no_fork_server(fork_server: StartForkServer, handler: str, because: str) -> None:
     lot = fork_server(handler + WITHOUT_EFFECT)

@@ -113,3 +113,88 @@ def test_a_handler_that_holds_the_interpreter_is_reported_within_five_seconds(
         status = replica.until_phase(Phase.UNREADY, seconds=5)
         assert status.reason is Reason.UNRESPONSIVE
         replica.until_phase(Phase.READY)
+
+
+def test_setup_runs_on_the_loop_that_serves_and_teardown_after_the_last_request(
+    replicas: Replicas, short_folder: Path
+) -> None:
+    handler = """
+        import asyncio, logging.config
+        logging.config.dictConfig({"version": 1})
+        class Handler:
+            def __init__(self):
+                self.made = asyncio.get_event_loop().create_task(self.count())
+                self.number = 0
+            async def count(self):
+                while True:
+                    self.number += 1
+                    await asyncio.sleep(0.001)
+            async def setup(self):
+                await asyncio.sleep(0.05)
+                asyncio.create_task(self.fail(), name="poll")
+                print("set up")
+            async def fail(self): raise ValueError("MARK")
+            async def predict(self): return self.number > 0
+            async def teardown(self): print("torn down")
+    """
+    replica = start(replicas, short_folder, handler)
+    (endpoint,) = replica.until_phase(Phase.READY).endpoints
+    assert ask(endpoint, {}).endswith(b"\r\n\r\ntrue")
+    replica.terminate()
+    assert replica.wait() == 0
+    messages = [line["message"] for line in replica.log]
+    assert messages.index("set up") < messages.index("torn down")
+    assert [message for message in messages if "the background task poll failed" in message]
+
+
+def test_a_setup_that_does_not_end_fails_the_start(replicas: Replicas, short_folder: Path) -> None:
+    (short_folder / "project").mkdir()
+    (short_folder / "project" / "handler.py").write_text(
+        "import asyncio\nclass Handler:\n    async def setup(self): await asyncio.Event().wait()\n"
+        "    def predict(self): ..."
+    )
+    replica = replicas.launch(
+        handler=HandlerConfig(path="handler.py"),
+        run_dir=str(short_folder),
+        project=str(short_folder / "project"),
+        start_timeout=1.5,
+    )
+    status = replica.until_phase(Phase.BACKOFF)
+    assert status.reason is Reason.START_TIMEOUT
+    assert "waiting for Handler.setup" in status.message
+
+
+def test_a_failing_setup_is_reported(replicas: Replicas, short_folder: Path) -> None:
+    handler = """
+        class Handler:
+            async def setup(self): raise ConnectionError("no database")
+            def predict(self): ...
+    """
+    replica = start(replicas, short_folder, handler)
+    status = replica.until_phase(Phase.BACKOFF)
+    assert status.reason is Reason.INIT
+    assert "Handler.setup failed: ConnectionError: no database (handler.py:3)" in status.message
+
+
+def test_tracebacks_are_logged_whatever_the_handler_does_to_logging(
+    replicas: Replicas, short_folder: Path
+) -> None:
+    handler = """
+        import logging, os, tempfile
+        class Handler:
+            def predict(self):
+                logging.disable(logging.CRITICAL)
+                logging.getLogger().handlers.clear()
+                logging.basicConfig(force=True, stream=open(os.devnull, "w"))
+                with tempfile.TemporaryDirectory() as folder:
+                    os.chdir(folder)
+                raise ValueError("MARK")
+    """
+    replica = start(replicas, short_folder, handler)
+    (endpoint,) = replica.until_phase(Phase.READY).endpoints
+    for _ in range(2):
+        assert b" 500 " in ask(endpoint, {})
+    replica.terminate()
+    assert replica.wait() == 0
+    traces = [line for line in replica.log if "MARK" in line["message"]]
+    assert {line["request_id"] for line in traces} == {"r-1"}
