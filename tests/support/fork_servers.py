@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,7 +115,7 @@ class ForkServerUnderTest:
         id = f"a-1-{len(list(self.root.glob('a-1-*'))):05}"
         folder = self.root / id
         folder.mkdir()
-        settings = {"id": id, "log_dir": str(folder / "logs"), **changes}
+        settings = {"id": id, "log_dir": str(folder / "logs"), "work_dir": str(folder / "work"), **changes}
         document = json.loads(encode(self.config.replica)) | settings
         path = folder / "config.json"
         path.write_text(json.dumps(document))
@@ -155,18 +155,25 @@ StartForkServer = Callable[..., ForkServerUnderTest]
 
 
 def start_fork_server(
-    root: Path, handler: str, *, preload: Preload = Preload.MODULE, **replica: Any
+    root: Path,
+    handler: str,
+    *,
+    preload: Preload = Preload.MODULE,
+    files: Mapping[str, str] | None = None,
+    **replica: Any,
 ) -> ForkServerUnderTest:
     """``root``: a folder where the path of a socket is not too long."""
     project, folder = root / "project", root / "fork-server"
     project.mkdir()
     folder.mkdir()
-    (project / "handler.py").write_text(textwrap.dedent(handler))
+    for name, text in {"handler.py": textwrap.dedent(handler), **(files or {})}.items():
+        (project / name).write_text(text)
     settings: dict[str, Any] = {
         "id": "",
         "api": "a",
         "revision": 1,
         "project": str(project),
+        "work_dir": str(folder / "work"),
         "python": sys.executable,
         "handler": HandlerConfig(path="handler.py", config={"step": 1}),
         "run_dir": str(root),

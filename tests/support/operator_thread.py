@@ -120,7 +120,7 @@ async def _operate(
     home.root.mkdir(exist_ok=True)
     home.token.write_text(TOKEN)
     board, clock, started = Board(gateway="running"), SystemClock(), asyncio.Event()
-    packages = PackageStore(home.packages, home.projects, limit=PACKAGE_LIMIT)
+    packages = PackageStore(home.packages, home.projects, earlier=home.earlier_projects, limit=PACKAGE_LIMIT)
     packages.clean_up()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]

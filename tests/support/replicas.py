@@ -33,6 +33,11 @@ class Running:
     """Every status that was found in the file, in order."""
 
     @property
+    def work(self) -> Path:
+        """The working folder of its first process."""
+        return self.folder / "work" / "0"
+
+    @property
     def status(self) -> ReplicaStatus:
         return decode(ReplicaStatus, (self.folder / "status.json").read_bytes())
 
@@ -114,6 +119,7 @@ class Replicas:
             "api": "a",
             "revision": 1,
             "project": str(project),
+            "work_dir": str(folder / "work"),
             "python": sys.executable,
             "run_dir": str(folder),
             "log_dir": str(folder / "logs"),

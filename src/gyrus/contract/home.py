@@ -81,7 +81,12 @@ class Home:
 
     @property
     def projects(self) -> Path:
-        """Unpacked archives, one folder per digest."""
+        """Unpacked archives, one folder per digest. No process writes there."""
+        return self.root / "revisions"
+
+    @property
+    def earlier_projects(self) -> Path:
+        """Unpacked archives in which replicas of earlier versions work and write."""
         return self.root / "projects"
 
     @property

@@ -148,6 +148,8 @@ class Reason(StrEnum):
     START_TIMEOUT = "StartTimeout"
     UNRESPONSIVE = "Unresponsive"
     PACKAGE = "PackageFailure"
+    EXHAUSTED = "ResourceExhausted"
+    """Disk space, file descriptors or processes have run out."""
     SUPERVISOR_DIED = "SupervisorDied"
     UNSCHEDULABLE = "Unschedulable"
     """Request for more than the machine has."""
@@ -235,7 +237,7 @@ class ReplicaConfig:
     api: str
     revision: int
     project: str
-    """Folder with the user's files: the working folder of the replica's processes."""
+    """Folder with the user's files, which no process may change."""
     python: str
     """Interpreter of the replica's environment."""
     handler: HandlerConfig | None = None
@@ -270,6 +272,13 @@ class ReplicaConfig:
     have a free slot. The socket is absent while the operator does not run."""
     cold_because: str = ""
     """The reason for a cold start although warm starts are requested."""
+    work_dir: str = ""
+    """Folder for the working folders of its processes, each a copy of the project, new at each start. Empty:
+    the processes work in the project's folder itself."""
+
+    def working_folder(self, index: int) -> str:
+        """Return the working folder of a process."""
+        return os.path.join(self.work_dir, str(index)) if self.work_dir else self.project
 
     def address(self, index: int) -> str:
         """Return the address of a process of ours, a worker or the queue proxy."""

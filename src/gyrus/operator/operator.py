@@ -149,7 +149,9 @@ def _listen(settings: OperatorSettings) -> socket.socket:
 
 def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Operator:
     home, clock, board = settings.home, SystemClock(), Board()
-    packages = PackageStore(home.packages, home.projects, limit=settings.max_package)
+    packages = PackageStore(
+        home.packages, home.projects, earlier=home.earlier_projects, limit=settings.max_package
+    )
     packages.clean_up()
     backend = LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit))
     events = EventRecorder(store, board, clock)
@@ -285,7 +287,8 @@ async def _running(board: Board) -> None:
 
 async def clean(home: Home) -> None:
     """Stop the orphaned replicas and gateway of an operator that has exited. This process must lead."""
-    backend = LocalBackend(home, PackageStore(home.packages, home.projects), SystemClock())
+    packages = PackageStore(home.packages, home.projects, earlier=home.earlier_projects)
+    backend = LocalBackend(home, packages, SystemClock())
     gateway = LocalGateway(Board(), home)
     await backend.adopt()
     async with asyncio.TaskGroup() as group:

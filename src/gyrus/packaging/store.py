@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.packaging import unpacking
 from gyrus.packaging.archive import readable
 from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPackage, reporting_full_storage
+
+log = logging.getLogger(__name__)
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _UNFINISHED = ".unfinished-"
@@ -31,7 +34,11 @@ class PackageStore:
     time.
     """
 
-    def __init__(self, packages: Path, projects: Path, *, limit: int = LARGEST_PACKAGE) -> None:
+    def __init__(
+        self, packages: Path, projects: Path, *, earlier: Path | None = None, limit: int = LARGEST_PACKAGE
+    ) -> None:
+        """``earlier``: the folder in which earlier versions unpacked; replicas of theirs may still use it."""
+        self._earlier = earlier
         self._packages = packages
         self._projects = projects
         self._limit = limit
@@ -67,7 +74,9 @@ class PackageStore:
         return upload.size
 
     async def project(self, digest: str) -> Path:
-        """Return the folder of a package's files. It is unpacked once, even for several callers.
+        """Return the folder of a package's files, which are as they were uploaded.
+
+        They are unpacked once, even for several callers, and again if any was changed or removed since.
 
         Raises UnknownPackage, BrokenArchive and StorageFull.
         """
@@ -75,7 +84,7 @@ class PackageStore:
             raise UnknownPackage(f"{digest[:80]!r} is not the digest of a package.")
         folder = self._projects / digest
         async with self._unpacking[digest]:
-            if not folder.is_dir():
+            if not await asyncio.to_thread(self._is_intact, digest, folder):
                 if not self.has(digest):
                     raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
                 await asyncio.to_thread(self._unpack, digest, folder)
@@ -90,11 +99,26 @@ class PackageStore:
         for digest in filter(_DIGEST.fullmatch, digests):
             await asyncio.to_thread(_remove, self._archive(digest))
             await asyncio.to_thread(_remove, self._projects / digest)
+            if self._earlier:
+                await asyncio.to_thread(_remove, self._earlier / digest)
             await asyncio.to_thread(_remove, self.locks(digest))
             self._unpacking.pop(digest, None)
 
     def _archive(self, digest: str) -> Path:
         return self._packages / f"{digest}.tar"
+
+    def _is_intact(self, digest: str, folder: Path) -> bool:
+        """Return True if the folder has the package's files. Removes a folder in which they were changed."""
+        if not folder.is_dir():
+            return False
+        fault = unpacking.change(self._archive(digest), folder) if self.has(digest) else None
+        if fault is None:
+            return True
+        log.warning("Unpacking the package %s again: %s", digest, fault)
+        discarded = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._projects))
+        folder.rename(discarded / "files")
+        _remove(discarded)
+        return False
 
     def _unpack(self, digest: str, folder: Path) -> None:
         """Unpack an archive.

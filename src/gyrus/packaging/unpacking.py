@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Generator, Iterator, Mapping
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from gyrus.contract.package import UNPACKED_AT, is_as_unpacked
 from gyrus.packaging.errors import BrokenArchive
 from gyrus.packaging.limits import MOST_ENTRIES, MOST_LINKS, name_fault
 from gyrus.packaging.reading import Member, read_members
@@ -32,7 +34,7 @@ def check(archive: Path, parent: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack into a new folder. Files are read-only; folders are writable, for caches beside the files.
+    """Unpack into a new folder. Files are read-only; folders are writable, for builds beside the files.
 
     Raises BrokenArchive.
     """
@@ -46,6 +48,32 @@ def unpack(archive: Path, folder: Path) -> None:
         for member in links:  # after all files, so that none is written through a link
             _link(member, folder)
     _check_links(links, folder)
+
+
+def change(archive: Path, folder: Path) -> str | None:
+    """Return a clause about a file that is not as it was unpacked. Returns None if all are.
+
+    Raises BrokenArchive.
+    """
+    with archive.open("rb") as file:
+        for member in read_members(file):
+            path = folder / member.name
+            try:
+                status = path.lstat()
+                same = _same_file(status, member) if member.link is None else _same_link(path, member)
+            except OSError as error:
+                return f"{path} cannot be read: {error.strerror}"
+            if not same:
+                return f"{path} was changed"
+    return None
+
+
+def _same_link(path: Path, member: Member) -> bool:
+    return path.is_symlink() and os.readlink(path) == member.link
+
+
+def _same_file(status: os.stat_result, member: Member) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size == member.size and is_as_unpacked(status)
 
 
 def ignores_case(folder: Path) -> bool:
@@ -154,6 +182,7 @@ def _write(file: BinaryIO, member: Member, path: Path) -> None:
                 raise BrokenArchive(f"The archive ends within {member.name}; pack the folder again.")
             output.write(chunk)
             left -= len(chunk)
+    os.utime(path, (UNPACKED_AT, UNPACKED_AT))
     path.chmod(0o555 if member.executable else 0o444)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 from dataclasses import dataclass
 
+from gyrus.contract.system_limits import OUT_OF_PROCESSES
 from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.threads import Threads
 
@@ -13,6 +17,9 @@ PATIENCE = 2.0
 Most of them end soon after it, and the requests behind them are better off waiting. With one probe per
 second, a stuck replica is still reported within 5 s.
 """
+
+
+CLOSE_FILES = "close files and connections, or raise ulimit -n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,22 @@ class Readiness:
             return Unready("Draining", "the replica is stopping")
         if dead := self.threads.dead:
             return Unready("ThreadDied", f"{dead} of the threads that run the handler died")
+        if limit := exhausted_files():
+            message = f"all its {limit} file descriptors are in use: {CLOSE_FILES}"
+            return Unready("NoFileDescriptor", message)
+        if self.threads.none_can_start:
+            return Unready("NoThread", f"no thread can be started for the handler: {OUT_OF_PROCESSES}")
         if self.admission.stuck_for(PATIENCE):
             message = f"no free slot: {len(self.admission.overdue)} are held by requests past their timeout"
             return Unready("Stuck", message)
         return None
+
+
+def exhausted_files() -> int | None:
+    """Return the limit of file descriptors if none is left, so that no connection is accepted."""
+    try:
+        os.close(os.dup(1))
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None

@@ -26,8 +26,9 @@ from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.loading import enter_project, load
 from gyrus.runtime.handler.main_module import stand_in
 from gyrus.runtime.lifecycle import serve
+from gyrus.runtime.project import keep_main_out_of_children
 from gyrus.runtime.server.server import bind
-from gyrus.runtime.telemetry.control import Control, open_control
+from gyrus.runtime.telemetry.control import Control, SwitchableControl, open_control
 from gyrus.runtime.telemetry.output import capture
 from gyrus.runtime.telemetry.runtime_log import runtime_log
 
@@ -36,14 +37,14 @@ BIND = "GYRUS_BIND"
 
 def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to drain
-    control = open_control(sys.stderr)
+    control = SwitchableControl(open_control(sys.stderr))
     try:
         config, index = read_config(arguments)
     except LoadFailed as failed:
         return report_failure(failed, control)
     capture(control)
     runtime_log.connect(control)
-    return work(config, index, control, partial(start, config, control))
+    return work(config, index, control, partial(start, config, index, control))
 
 
 def work(config: ReplicaConfig, index: int, control: Control, make: Callable[[], LoadedHandler]) -> int:
@@ -84,13 +85,14 @@ def read_config(arguments: Sequence[str]) -> tuple[ReplicaConfig, int]:
         raise LoadFailed(Reason.EXITED, message) from error
 
 
-def start(config: ReplicaConfig, control: Control) -> LoadedHandler:
+def start(config: ReplicaConfig, index: int, control: Control) -> LoadedHandler:
     """Load the handler. Raises LoadFailed."""
     if config.handler is None:
         raise LoadFailed(Reason.EXITED, "the configuration has no handler")
     control.status(Phase.STARTING, f"loading {config.handler.path}")
     stand_in()
-    enter_project(config.project)
+    loop_factory()  # before the project can be imported: a module of it may be named uvloop
+    enter_project(config.working_folder(index))
     return load(config.handler)
 
 
@@ -140,4 +142,5 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 if __name__ == "__main__":
+    keep_main_out_of_children()
     leave(main(sys.argv[1:]))

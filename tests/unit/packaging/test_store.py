@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gyrus.contract.package import is_as_unpacked
 from gyrus.packaging import unpacking
 from gyrus.packaging.archive import pack
 from gyrus.packaging.errors import (
@@ -172,6 +173,54 @@ async def test_a_project_is_unpacked_once_however_many_ask(
     folders = await asyncio.gather(*(store.project(digest_of(content)) for _ in range(5)))
     assert (times, len(set(folders))) == (1, 1)
     assert os.listdir(tmp_path / "projects") == [digest_of(content)]
+
+
+@pytest.mark.parametrize("harm", ["write", "replace", "remove", "relink", "make_writable"])
+async def test_a_project_that_was_changed_is_unpacked_again(
+    store: PackageStore, content: bytes, tmp_path: Path, harm: str
+):
+    digest = digest_of(content)
+    await store.add(digest, chunks(content))
+    folder = await store.project(digest)
+    file, link = folder / "src" / "handler.py", folder / "latest"
+    match harm:
+        case "write":
+            file.chmod(0o644)
+            file.write_text("class Handler: 666")
+            file.chmod(0o444)
+        case "replace":
+            file.unlink()
+            file.write_text("class Handler: ...\n")
+        case "remove":
+            file.unlink()
+        case "relink":
+            link.unlink()
+            link.symlink_to("run.sh")
+        case _:
+            file.chmod(0o644)
+    assert await store.project(digest) == folder
+    assert file.read_text() == "class Handler: ...\n"
+    assert is_as_unpacked(file.stat())
+    assert link.readlink() == Path("src/handler.py")
+    assert [path.name for path in (tmp_path / "projects").iterdir()] == [digest]
+
+
+async def test_files_that_a_build_has_added_stay(store: PackageStore, content: bytes):
+    digest = digest_of(content)
+    await store.add(digest, chunks(content))
+    added = await store.project(digest) / "src" / "model.egg-info"
+    added.write_text("")
+    await store.project(digest)
+    assert added.exists()
+
+
+async def test_folders_of_earlier_versions_go_with_their_package(content: bytes, tmp_path: Path):
+    store = PackageStore(tmp_path / "packages", tmp_path / "revisions", earlier=tmp_path / "projects")
+    digest = digest_of(content)
+    earlier = tmp_path / "projects" / digest
+    earlier.mkdir(parents=True)
+    await store.forget([digest])
+    assert not earlier.exists()
 
 
 async def test_an_unknown_project(store: PackageStore):

@@ -11,6 +11,8 @@ from gyrus.contract.home import Home
 from gyrus.contract.replica import ReplicaConfig
 
 NOTIFY_SOCKET = "notify.sock"
+WORK_FOLDER = "work"
+"""Folder with the working folders of a replica's or fork server's processes, in its own folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ def configure(order: ReplicaOrder, context: LaunchContext, home: Home) -> Replic
         notify=str(home.run / NOTIFY_SOCKET),
         queue_proxy=workload.queue_proxy,
         backlog_socket=str(home.backlog_socket),
+        work_dir=str(home.replicas / order.id / WORK_FOLDER),
     )
 
 

@@ -9,6 +9,7 @@
     status.json     the supervisor's report
     supervisor.lock locked by the supervisor as long as it runs
     supervisor.err  the supervisor's own output
+    work/           working folders of the replica's processes
 
 Each file is replaced as a whole. So a process that is killed at any moment leaves either the old file or the
 new one. If the machine itself goes down, the latest file may be lost. This does no harm: the replica ended
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,7 +173,7 @@ class ReplicaFolder:
         """
         (self.path / "order.json").unlink(missing_ok=True)
         for _ in range(REMOVALS):
-            shutil.rmtree(self.path, ignore_errors=True)
+            remove_tree(self.path)
             if not self.path.exists():
                 return
         shutil.rmtree(self.path)
@@ -181,6 +183,16 @@ class ReplicaFolder:
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         return read_document(self.path / name, kind)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder, even if a handler has made folders in it read-only."""
+    for place, folders, _ in os.walk(path):
+        for folder in (os.path.join(place, name) for name in folders):
+            if not os.path.islink(folder):
+                with suppress(OSError):
+                    os.chmod(folder, stat.S_IRWXU)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def write_document(path: Path, value: object) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gyrus.aio.start_limiter import FairSemaphore, Permit
 from gyrus.aio.tasks import run_until
-from gyrus.backends.local.configuration import LaunchContext, configure
+from gyrus.backends.local.configuration import WORK_FOLDER, LaunchContext, configure
 from gyrus.backends.local.fork_server_process import ForkServerFolder, ForkServerProcess
 from gyrus.backends.local.preparation import CannotLaunch, Services, prepare_shared
 from gyrus.backends.local.supervisor_process import ExitWatch, SupervisorProcess
@@ -162,7 +162,7 @@ class ForkServer:
             name=self.name,
             preload=preload,
             socket=str(home.run / f"{self.name}.fork"),
-            replica=replace(replica, id="", log_dir=""),
+            replica=replace(replica, id="", log_dir="", work_dir=str(self._folder.path / WORK_FOLDER)),
         )
 
     async def _watch(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from gyrus.backends.local.folder import read_document, write_document
+from gyrus.backends.local.folder import read_document, remove_tree, write_document
 from gyrus.backends.local.supervisor_process import SupervisorProcess
 from gyrus.contract.fork_server import (
     GO,
@@ -78,7 +77,7 @@ class ForkServerFolder:
             process.end()
         if config := self.config():
             Path(config.socket).unlink(missing_ok=True)
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_tree(self.path)
 
     def processes(self) -> list[ForkServerProcess]:
         """Return the processes of this folder: fork servers, and forks that are about to become replicas."""

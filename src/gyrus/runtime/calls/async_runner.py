@@ -15,7 +15,7 @@ from gyrus.runtime.handler.answers import Streaming, encode
 from gyrus.runtime.handler.content_coding import decode_body, is_coded
 from gyrus.runtime.handler.handler import LoadedHandler, PostPredict
 from gyrus.runtime.server.answer import Answer
-from gyrus.runtime.telemetry.output import current_request
+from gyrus.runtime.telemetry.output import current_request, end_lines
 
 
 class AsyncRunner:
@@ -57,11 +57,14 @@ class AsyncRunner:
             if isinstance(outcome, Streaming):
                 outcome = await self._stream(call, outcome)
         except BaseException as error:  # SystemExit too: the handler must not end the process
+            end_lines()
             admission.answer(call, failure_unless_cancelled(error, call))
             return
+        end_lines()
         admission.answer(call, outcome)
         if handler.post_predict is not None:
             await self._post_predict(handler.post_predict, given, result, call)
+            end_lines()
 
     async def _stream(self, call: Call, streaming: Streaming) -> Answer | None:
         if hasattr(streaming.items, "__anext__"):

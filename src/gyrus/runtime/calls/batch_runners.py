@@ -22,7 +22,7 @@ from gyrus.runtime.handler.handler import LoadedHandler, PostPredict
 from gyrus.runtime.handler.json_encoding import BadAnswer
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.problems import RequestRefused
-from gyrus.runtime.telemetry.output import current_request
+from gyrus.runtime.telemetry.output import current_request, end_lines
 
 Ended = Callable[..., Started | None]
 
@@ -209,11 +209,13 @@ class ThreadBatchRunner:
                 current_request.set(call.request.id.decode("latin-1"))
                 self._reader.read(call)
                 number += 1
+        end_lines()
         self._shares.note_read(number, perf_counter() - began)
 
     def _encode(self, batch: Batch) -> None:
         current_request.set(batch.calls[0].request.id.decode("latin-1"))
         self._encode_in_thread(batch)
+        end_lines()
         self._threads.post(self._admission.answer_batch, batch.answers)
 
     def _start_more(self) -> None:
@@ -252,6 +254,7 @@ class AsyncBatchRunner:
                     batch.write(None)
         except BaseException as error:
             batch.fail(error)
+        end_lines()
         if after is not None and batch.results is not None:
             await self._finish(batch, after)
         if (following := ended(started, measured=batch.results is not None)) is not None:
@@ -259,15 +262,18 @@ class AsyncBatchRunner:
             await asyncio.sleep(0)  # it begins to wait for its results while this one encodes its answers
         if after is None and batch.results is not None:
             batch.encode()
+            end_lines()
         self._admission.answer_batch(batch.answers)
 
     async def _finish(self, batch: Batch, after: PostPredict) -> None:
         batch.encode()
+        end_lines()
         self._admission.send_batch(batch.answers)
         try:
             await self._post_predict(after.method, batch.afterwards(after.signature.names))
         except BaseException as error:
             log_failure(error, "post_predict")
+        end_lines()
 
     async def _post_predict(self, method: Callable[..., Any], given: dict[str, Any]) -> None:
         result = method(**given) if inspect.iscoroutinefunction(method) else None

@@ -18,6 +18,9 @@ from gyrus.runtime.calls.side_thread import SideThread
 from gyrus.runtime.handler.failure import user_traceback
 from gyrus.runtime.telemetry.runtime_log import runtime_log
 
+RETRY = 0.5
+"""Seconds until the start of the first thread is retried."""
+
 
 class Ending(NamedTuple):
     """The end of a piece of work."""
@@ -39,14 +42,24 @@ class Threads:
     The event loop owns it. Callers limit how much work they submit at once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, most: int | None, name: str = "slot") -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        most: int | None,
+        name: str = "slot",
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start at most ``most`` threads (None: as many as the work needs).
+
+        ``after``: called in the thread after each piece of work.
 
         With one slot, all calls run in one thread, which handlers with thread-local state rely on.
         """
         self._loop = loop
         self._most = most
         self._name = name
+        self._after = after
         self._inbox: SimpleQueue[tuple[Work, Any] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._submitted: list[tuple[Work, Any]] = []
@@ -54,8 +67,14 @@ class Threads:
         self._outbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._notifying = False
         self._refused_at = -1
+        """Number of threads when the last one could not be started; -1 if it could."""
         self.side = SideThread(f"{name}-side")
         """A thread that holds no slot, for work beside the others."""
+
+    @property
+    def none_can_start(self) -> bool:
+        """True if there is no thread, because none could be started."""
+        return self._refused_at == 0 and not self._threads
 
     @property
     def dead(self) -> int:
@@ -98,12 +117,14 @@ class Threads:
         self.side.stop()
 
     def _grow(self) -> None:
-        if self._most is not None and len(self._threads) >= self._most:
+        if len(self._threads) >= (self._running if self._most is None else min(self._running, self._most)):
             return  # a thread that has passed on its last slot is about to be free
         try:
             self.start_one()
         except RuntimeError as error:  # no process or thread can be started: the work waits for a thread
             self._log_refusal(error)
+            if not self._threads:
+                self._loop.call_later(RETRY, self._grow)
 
     def start_one(self) -> None:
         """Start a thread. Raises RuntimeError if the system has no more."""
@@ -111,6 +132,7 @@ class Threads:
         thread = threading.Thread(target=self._run, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
+        self._refused_at = -1
 
     def _log_refusal(self, error: RuntimeError) -> None:
         """Log that no thread can be started, once for each size of the pool."""
@@ -136,12 +158,13 @@ class Threads:
         runtime_log.error(f"a thread of the handler was interrupted by {type(error).__name__}")
 
     def _work(self) -> None:
-        take, post, ended = self._inbox.get, self.post, self._ended
+        take, post, ended, after = self._inbox.get, self.post, self._ended, self._after
         while (given := take()) is not None:
             work, item = given
             given = None  # it would keep the first item alive
             while True:
                 callback, arguments, item = work(item)
+                after()
                 if item is None:
                     break
                 post(callback, *arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from gyrus.contract.replica import Reason, ReplicaConfig, records_folder
@@ -23,8 +22,8 @@ from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.started import MOST_ROWS, StartedRequests
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
-
-log = logging.getLogger("gyrus")
+from gyrus.runtime.telemetry.output import end_lines
+from gyrus.runtime.telemetry.runtime_log import runtime_log
 
 
 def wire(
@@ -47,7 +46,7 @@ def wire(
 
 def _threads(most: int | None) -> Threads:
     """Return threads of which one runs: if no other can be started later, calls wait for that one."""
-    threads = Threads(asyncio.get_running_loop(), most=most)
+    threads = Threads(asyncio.get_running_loop(), most=most, after=end_lines)
     try:
         threads.start_one()
     except RuntimeError as error:
@@ -64,7 +63,7 @@ def _started_requests(config: ReplicaConfig) -> StartedRequests | None:
     try:
         return StartedRequests(folder, config.id, config.limits.max_concurrency or MOST_ROWS)
     except OSError as error:
-        log.warning("Requests that take down workers are not recognised: %s: %s", folder, error)
+        runtime_log.warning(f"requests that take down workers are not recognised: {folder}: {error}")
         return None
 
 

@@ -14,8 +14,9 @@ from gyrus.contract.replica import ERRORS_FILE, ReplicaConfig
 from gyrus.runtime.codec import CodecError, decode, encode
 from gyrus.runtime.fork_server import proctitle
 from gyrus.runtime.fork_server.forks import Forks
-from gyrus.runtime.fork_server.loading import SIGNALS, Loaded
+from gyrus.runtime.fork_server.loading import Loaded
 from gyrus.runtime.supervisor import kernel
+from gyrus.runtime.supervisor.child import SIGNALS
 from gyrus.runtime.supervisor.identity import prove_identity
 from gyrus.runtime.supervisor.loop import Supervisor
 

@@ -15,16 +15,18 @@ from gyrus.contract.fork_server import Preload
 from gyrus.contract.replica import HandlerConfig, Phase, ReplicaConfig
 from gyrus.runtime.fork_server import thread_pools
 from gyrus.runtime.fork_server.thread_pools import ThreadPoolLimits
+from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
-from gyrus.runtime.handler.loading import enter_project, find_class, import_file, make
+from gyrus.runtime.handler.importing import import_file
+from gyrus.runtime.handler.loading import enter_project, find_class, make
 from gyrus.runtime.handler.main_module import stand_in
+from gyrus.runtime.supervisor import workspace
+from gyrus.runtime.supervisor.child import SIGNALS
+from gyrus.runtime.supervisor.working_folder import CannotStart, WorkingFolder
 from gyrus.runtime.telemetry.control import PlainText, SwitchableControl
 from gyrus.runtime.telemetry.output import capture
 from gyrus.runtime.telemetry.runtime_log import runtime_log
 from gyrus.runtime.worker import loop_factory
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
-"""Signals that fork servers and supervisors handle themselves."""
 
 LATE = ("concurrent.futures.thread", "importlib.readers")
 """Modules of the standard library that forks would import: for the loop's threads, for data of packages."""
@@ -45,6 +47,8 @@ class Loaded:
     """Signal handlers after the import of the handler's module."""
     files: frozenset[int]
     """Descriptors that the handler's module left open, and the standard three."""
+    folder: str | None
+    """The working folder in which the handler was loaded; None if that is the project itself."""
 
 
 def load(config: ReplicaConfig, preload: Preload) -> Loaded:
@@ -55,14 +59,29 @@ def load(config: ReplicaConfig, preload: Preload) -> Loaded:
     capture(relay)
     runtime_log.connect(relay)
     stand_in()
-    enter_project(config.project)
+    folder = _enter_folder(config)
+    enter_project(folder or config.project)
     maker, restraint = _maker(config.handler, preload, relay)
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         if stream:
             stream.flush()  # else every fork would print the buffered text
     gc.collect()
     gc.freeze()  # a collection in a fork would write to the shared memory pages, and so copy them
-    return Loaded(maker, relay, restraint, _signals(), open_files())
+    if folder:
+        workspace.protect(folder)
+    return Loaded(maker, relay, restraint, _signals(), open_files(), folder)
+
+
+def _enter_folder(config: ReplicaConfig) -> str | None:
+    """Create and enter the working folder, if the configuration has one. Raises LoadFailed."""
+    if not config.work_dir:
+        return None
+    folder = WorkingFolder.of(config, 0)
+    try:
+        folder.enter()
+    except CannotStart as error:
+        raise LoadFailed(error.verdict.reason, error.verdict.message) from error
+    return folder.own
 
 
 def _maker(

@@ -22,6 +22,7 @@ from gyrus.runtime.fork_server.child import supervise
 from gyrus.runtime.fork_server.fork_safety import has_threads, unsafe_to_fork
 from gyrus.runtime.fork_server.loading import Loaded, load
 from gyrus.runtime.handler.failure import LoadFailed
+from gyrus.runtime.project import keep_main_out_of_children
 from gyrus.runtime.supervisor import kernel
 from gyrus.runtime.supervisor.processtable import resident
 
@@ -127,5 +128,6 @@ def _fork(
 
 
 if __name__ == "__main__":
+    keep_main_out_of_children()
     code = main(sys.argv[1:])
     os._exit(code)  # exit handlers of the handler's module run in its workers only

@@ -20,6 +20,8 @@ from typing import Any
 from gyrus.contract.replica import Reason
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_projects: list[str] = []
+"""Folders from which the handler's code was loaded: the working folder, and in a fork its parent's too."""
 _MACHINERY = ("<frozen importlib", "<frozen runpy")
 _FRAMES = 40
 """Frames that a traceback without source lines shows, at most: the innermost ones."""
@@ -47,6 +49,12 @@ def failed(reason: Reason, what: str, error: BaseException, remedy: str = "") ->
     place = _place(error)
     message = f"{what}: {summary(error)}{f' ({place})' if place else ''}{f'; {remedy}' if remedy else ''}"
     return LoadFailed(reason, message, user_traceback(error))
+
+
+def note_project(folder: str) -> None:
+    """Note a folder with the user's code, so that tracebacks name its files as the project does."""
+    if folder not in _projects:
+        _projects.append(folder)
 
 
 def summary(error: BaseException) -> str:
@@ -83,7 +91,7 @@ def _formatted(error: BaseException) -> tuple[str, ...]:
         link.__traceback__ = _trimmed(link.__traceback__)
         link = link.__context__ if link.__cause__ is None else link.__cause__
     text = "".join(traceback.format_exception(error))
-    if folder := _working_folder():
+    for folder in _projects:
         text = text.replace(f'File "{folder}{os.sep}', 'File "')
     return tuple(text.rstrip("\n").split("\n"))
 
@@ -116,20 +124,14 @@ def _trimmed(trace: TracebackType | None) -> TracebackType | None:
 
 def _place(error: BaseException) -> str:
     """Return the innermost line of the user's code, as ``file:number``. Returns "" if there is none."""
-    folder = _working_folder()
-    if not folder or isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError):
         return ""
     try:
         frames: list[Any] = traceback.extract_tb(_trimmed(_trace_of(error)))
-        inside = [frame for frame in frames if frame.filename.startswith(folder + os.sep)]
-        return f"{os.path.relpath(inside[-1].filename)}:{inside[-1].lineno}" if inside else ""
+        for frame in reversed(frames):
+            for folder in _projects:
+                if frame.filename.startswith(folder + os.sep):
+                    return f"{frame.filename.removeprefix(folder + os.sep)}:{frame.lineno}"
     except BaseException:
-        return ""
-
-
-def _working_folder() -> str:
-    """Return the working folder. Returns "" if it is gone."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
+        pass
+    return ""

@@ -5,7 +5,6 @@ A failure here is in the user's code or configuration, so its message names the 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -13,9 +12,11 @@ from types import ModuleType, WrapperDescriptorType
 from typing import Any
 
 from gyrus.contract.replica import HandlerConfig, Reason
-from gyrus.runtime.handler.failure import LoadFailed, failed
+from gyrus.runtime.handler.failure import LoadFailed, failed, note_project
 from gyrus.runtime.handler.handler import LoadedHandler, handler_of
-from gyrus.runtime.handler.main_module import refer_to, remedy_of
+from gyrus.runtime.handler.import_remedies import remedy
+from gyrus.runtime.handler.importing import import_file
+from gyrus.runtime.handler.main_module import remedy_of
 from gyrus.runtime.handler.signature import INIT, is_variadic, signature_of
 
 CLASS = "Handler"
@@ -30,6 +31,7 @@ def enter_project(folder: str) -> None:
         message = f"the project folder {folder} cannot be opened: {error.strerror}; deploy again"
         raise LoadFailed(Reason.PACKAGE, message) from error
     project = os.getcwd()
+    note_project(project)
     sys.path[:] = [project, *(entry for entry in sys.path if entry not in ("", project))]
 
 
@@ -46,29 +48,6 @@ def make(found: type[Any], config: HandlerConfig) -> LoadedHandler:
     """Construct the handler from its class and its configuration. Raises LoadFailed."""
     instance = construct(found, config.config)
     return handler_of(instance, batched=config.batch_max_size > 1, config=config.config)
-
-
-def import_file(path: str) -> ModuleType:
-    if not os.path.isfile(path):
-        raise LoadFailed(Reason.IMPORT, f"there is no file {path} in the project; correct handler.path")
-    name = _module_name(path)
-    spec = importlib.util.spec_from_file_location(name, os.path.abspath(path))
-    if spec is None or spec.loader is None:
-        raise LoadFailed(Reason.IMPORT, f"{path} is not a Python file; correct handler.path")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    refer_to(module)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        missing = isinstance(error, ModuleNotFoundError)
-        remedy = remedy_of(error, path)
-        if missing:
-            remedy = "add its package to requirements.txt, or correct the import"
-        raise failed(Reason.IMPORT, f"{path} cannot be imported", error, remedy) from error
-    return module
 
 
 def find_class(module: ModuleType, path: str, wanted: str | None) -> type[Any]:
@@ -110,9 +89,19 @@ def construct(found: type[Any], config: dict[str, Any]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        remedy = remedy_of(error, f"{found.__module__.replace('.', '/')}.py")
-        remedy = remedy or (_NEEDS_SETUP if _needs_running_loop(error) else "")
-        raise failed(Reason.INIT, f"{found.__name__}.__init__ failed", error, remedy) from error
+        what, file = f"{found.__name__}.__init__ failed", _file_of(found)
+        hint = remedy_of(error, file) or remedy(error)
+        hint = hint or (_NEEDS_SETUP if _needs_running_loop(error) else "")
+        raise failed(Reason.INIT, what, error, hint) from error
+
+
+def _file_of(found: type[Any]) -> str:
+    """Return the file of a class, relative to the working folder unless that is gone."""
+    file: str = getattr(sys.modules.get(found.__module__), "__file__", None) or found.__module__
+    try:
+        return os.path.relpath(file)
+    except OSError:
+        return file
 
 
 def _needs_running_loop(error: BaseException) -> bool:
@@ -131,11 +120,3 @@ def _init_wants_config(found: type[Any]) -> bool:
         if not is_variadic(method):
             return signature_of(method, INIT).wants("config")
     return False
-
-
-def _module_name(path: str) -> str:
-    """Return the name under which the file's classes can be pickled, or a fixed one if that is taken."""
-    parts = os.path.normpath(path).removesuffix(".py").split(os.sep)
-    name = ".".join(parts)
-    taken = name in sys.modules or parts[0] in sys.stdlib_module_names
-    return "gyrus_handler" if taken or not all(part.isidentifier() for part in parts) else name

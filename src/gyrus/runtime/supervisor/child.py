@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
+import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-from gyrus.contract.replica import Reason
+from gyrus.contract.replica import Phase, Reason
 from gyrus.contract.system_limits import explain
 from gyrus.runtime.supervisor import kernel
 from gyrus.runtime.supervisor.lines import LineCutter
 from gyrus.runtime.supervisor.process_state import LAST_LINES, Failure
 from gyrus.runtime.supervisor.role import Role
+from gyrus.runtime.supervisor.worker_message import status_line
+from gyrus.runtime.supervisor.working_folder import CannotStart, WorkingFolder
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+"""Signals that supervisors and fork servers handle themselves."""
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
+CONTROL = "control"
 LONGEST_CONTROL_LINE = 2 * 1024 * 1024
 """Bytes. A worker's longest message fits even if all of it is escaped."""
 CHUNK = 64 * 1024
@@ -32,7 +39,7 @@ class Pipe:
 
     fd: int
     stream: str
-    """``stdout``, ``stderr`` or ``control``."""
+    """``stdout``, ``stderr`` or :data:`CONTROL`."""
     cutter: LineCutter
     open: bool = True
     """True while a process may still write to it."""
@@ -51,13 +58,18 @@ class Pipe:
         self.drained = not data
         if not data:
             self.open = False
-            return self.cutter.finish()
+            return self._rest()
         return self.cutter.feed(data)
 
     def close(self) -> list[str]:
         self.open = False
         os.close(self.fd)
-        return self.cutter.finish()
+        return self._rest()
+
+    def _rest(self) -> list[str]:
+        """Return the incomplete last line. Part of a message is none: its process was killed as it wrote."""
+        rest = self.cutter.finish()
+        return [] if self.stream == CONTROL else rest
 
 
 @dataclass(slots=True, eq=False)
@@ -66,18 +78,11 @@ class Child:
 
     pid: int
     pipes: tuple[Pipe, ...]
-    process: subprocess.Popen[bytes] | None = None
-    """The process as ``subprocess`` started it; None if it is a fork."""
     recent: deque[str] = field(default_factory=lambda: deque[str](maxlen=LAST_LINES))
     """The last lines that it printed."""
 
     def remember(self, message: str) -> None:
         self.recent.extend(line[:LONGEST_LAST_LINE] for line in message.split("\n")[-LAST_LINES:])
-
-    def reaped(self, code: int) -> None:
-        """Record that the process has been reaped, so that ``subprocess`` does not wait for it again."""
-        if self.process:
-            self.process.returncode = code
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal. This is safe until the process is reaped: no other can have its pid before."""
@@ -87,19 +92,13 @@ class Child:
             pass
 
 
-class CannotStart(Exception):
-    """The process could not be started. The message is for the user."""
-
-    def __init__(self, verdict: Failure) -> None:
-        super().__init__(verdict.message)
-        self.verdict = verdict
-
-
 class StartChild(Protocol):
     """A way to start the process of a role."""
 
-    def __call__(self, role: Role, command: Sequence[str], env: Mapping[str, str], folder: str) -> Child:
-        """Start the process. Raises CannotStart, OSError."""
+    def __call__(
+        self, role: Role, command: Sequence[str], env: Mapping[str, str], folder: WorkingFolder
+    ) -> Child:
+        """Start the process. Raises OSError."""
         ...
 
 
@@ -109,50 +108,100 @@ class PipeEnds:
 
     stdout: int
     stderr: int
-    control: int | None
-
-    @property
-    def all(self) -> tuple[int, ...]:
-        return (
-            (self.stdout, self.stderr) if self.control is None else (self.stdout, self.stderr, self.control)
-        )
+    control: int
 
     def close(self) -> None:
-        for fd in self.all:
+        for fd in (self.stdout, self.stderr, self.control):
             os.close(fd)
 
 
-def start(role: Role, command: Sequence[str], env: Mapping[str, str], folder: str) -> Child:
-    """Start the process as a new program. Raises CannotStart, OSError."""
+def start(role: Role, command: Sequence[str], env: Mapping[str, str], folder: WorkingFolder) -> Child:
+    """Start the process as a new program. Raises OSError.
+
+    Until it runs the program, it reports on the control pipe, and so does a failure to run it.
+    """
+
+    def become(ends: PipeEnds) -> NoReturn:
+        _keep_only(ends)
+        with open(os.devnull, "rb", buffering=0) as null:
+            os.dup2(null.fileno(), 0)
+        if role.announces:
+            os.set_inheritable(ends.control, True)
+        _execute(command, {**env, CONTROL_FD: str(ends.control)} if role.announces else env, folder)
+
+    return begin(become)
+
+
+def begin(become: Callable[[PipeEnds], NoReturn]) -> Child:
+    """Fork a process that becomes another by ``become``; it reports a failure of that. Raises OSError."""
     parent = os.getpid()
-    pipes, ends = new_pipes(control=role.announces)
+    pipes, ends = new_pipes()
+    # Until the fork has its own signal handlers, a signal would run the supervisor's in it.
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**env, CONTROL_FD: str(ends.control)} if role.announces else env,
-            stdin=subprocess.DEVNULL,
-            stdout=ends.stdout,
-            stderr=ends.stderr,
-            pass_fds=() if ends.control is None else (ends.control,),
-            preexec_fn=lambda: kernel.die_with(parent),
-        )
-    except (OSError, ValueError) as error:
+        pid = os.fork()
+        if pid == 0:
+            _become(become, ends, parent, masked)
+    except OSError:
         for pipe in pipes:
             pipe.close()
-        raise CannotStart(_why(error, command[0], folder)) from error
+        raise
     finally:
         ends.close()
-    return Child(process.pid, pipes, process)
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+    return Child(pid, pipes)
 
 
-def new_pipes(*, control: bool) -> tuple[tuple[Pipe, ...], PipeEnds]:
-    """Create the pipes; return the supervisor's ends and the new process's ends."""
-    names = ("control", "stdout", "stderr") if control else ("stdout", "stderr")
-    made = {name: os.pipe() for name in names}
-    cutters = {"control": LineCutter(LONGEST_CONTROL_LINE)}
-    pipes = tuple(_pipe(made[name][0], name, cutters.get(name) or LineCutter()) for name in names)
-    return pipes, PipeEnds(made["stdout"][1], made["stderr"][1], made["control"][1] if control else None)
+def _become(
+    become: Callable[[PipeEnds], NoReturn], ends: PipeEnds, parent: int, masked: Collection[int]
+) -> NoReturn:
+    try:
+        kernel.die_with(parent)
+        signal.set_wakeup_fd(-1)
+        for number in (*SIGNALS, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        os.dup2(ends.stdout, 1)
+        os.dup2(ends.stderr, 2)
+        become(ends)
+    except CannotStart as error:
+        os.write(ends.control, status_line(Phase.FAILED, error.verdict))
+    except BaseException:
+        os.write(2, traceback.format_exc().encode(errors="replace"))
+    finally:
+        os._exit(1)
+
+
+def _keep_only(ends: PipeEnds) -> None:
+    """Close the supervisor's files at the start of the program: native code may have opened some for it."""
+    for fd in map(int, os.listdir("/dev/fd")):
+        if fd > 2 and fd != ends.control:
+            with suppress(OSError):
+                os.set_inheritable(fd, False)
+
+
+def _execute(command: Sequence[str], env: Mapping[str, str], folder: WorkingFolder) -> NoReturn:
+    """Run the program in this process. Raises CannotStart."""
+    folder.enter()
+    try:
+        os.execvpe(command[0], tuple(command), env)
+    except (OSError, ValueError) as error:
+        raise CannotStart(_why(error, command[0])) from error
+
+
+def new_pipes() -> tuple[tuple[Pipe, ...], PipeEnds]:
+    """Create the pipes; return the supervisor's ends and the new process's ends. Raises OSError."""
+    made: dict[str, tuple[int, int]] = {}
+    try:
+        for name in (CONTROL, "stdout", "stderr"):
+            made[name] = os.pipe()
+    except OSError:
+        for fd in (fd for ends in made.values() for fd in ends):
+            os.close(fd)
+        raise
+    cutters = {CONTROL: LineCutter(LONGEST_CONTROL_LINE)}
+    pipes = tuple(_pipe(made[name][0], name, cutters.get(name) or LineCutter()) for name in made)
+    return pipes, PipeEnds(made["stdout"][1], made["stderr"][1], made[CONTROL][1])
 
 
 def _pipe(fd: int, stream: str, cutter: LineCutter) -> Pipe:
@@ -160,10 +209,8 @@ def _pipe(fd: int, stream: str, cutter: LineCutter) -> Pipe:
     return Pipe(fd, stream, cutter)
 
 
-def _why(error: Exception, program: str, folder: str) -> Failure:
-    """Explain a failure to start to the user."""
-    if not os.path.isdir(folder):
-        return Failure(Reason.PACKAGE, f"the project folder {folder} is missing; deploy it again")
+def _why(error: Exception, program: str) -> Failure:
+    """Explain to the user why a program could not be run."""
     if isinstance(error, FileNotFoundError) and os.path.isabs(program):
         message = f"{program} is missing; deploy again to rebuild the environment"
         return Failure(Reason.DEPENDENCIES, message)

@@ -18,10 +18,11 @@ class LineCutter:
     def feed(self, data: bytes) -> list[str]:
         """Return the lines that are complete now, without their line ends."""
         *whole, self._rest = (self._rest + data).split(b"\n")
-        lines = [part for line in whole for part in self._parts(line)]
-        while len(self._rest) > self._longest:
-            lines.append(self._part(self._rest[: self._longest]) + CONTINUED)
-            self._rest = self._rest[self._longest :]
+        lines: list[str] = []
+        for line in whole:
+            rest = self._cut(line, lines)
+            lines.append(self._part(rest))
+        self._rest = self._cut(self._rest, lines)
         return lines
 
     def finish(self) -> list[str]:
@@ -29,11 +30,22 @@ class LineCutter:
         rest, self._rest = self._rest, b""
         return [self._part(rest)] if rest else []
 
-    def _parts(self, line: bytes) -> list[str]:
-        starts = range(0, max(len(line), 1), self._longest)
-        parts = [self._part(line[start : start + self._longest]) for start in starts]
-        return [part + CONTINUED for part in parts[:-1]] + parts[-1:]
+    def _cut(self, line: bytes, lines: list[str]) -> bytes:
+        """Append the parts but the last one to ``lines``, and return that."""
+        while len(line) > self._longest:
+            end = _character_boundary(line, self._longest)
+            lines.append(self._part(line[:end]) + CONTINUED)
+            line = line[end:]
+        return line
 
     @staticmethod
     def _part(data: bytes) -> str:
         return data.removesuffix(b"\r").decode(errors="replace")
+
+
+def _character_boundary(line: bytes, end: int) -> int:
+    """Return the largest index up to ``end`` that does not split a character of UTF-8."""
+    for index in range(end, max(end - 4, 0), -1):
+        if line[index] & 0xC0 != 0x80:  # not a continuation byte
+            return index
+    return end

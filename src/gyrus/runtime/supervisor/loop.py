@@ -9,11 +9,12 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from gyrus.contract.replica import FINAL, Phase, ReplicaConfig, ReplicaStatus, StartKind
-from gyrus.runtime.supervisor import kernel, processtable
+from gyrus.runtime.supervisor import kernel, processtable, workspace
 from gyrus.runtime.supervisor.child import StartChild
 from gyrus.runtime.supervisor.configfile import keep_configuration
 from gyrus.runtime.supervisor.connections import has_callers
@@ -24,8 +25,9 @@ from gyrus.runtime.supervisor.memory import MemoryWatch
 from gyrus.runtime.supervisor.port import pick_port
 from gyrus.runtime.supervisor.process_state import Want
 from gyrus.runtime.supervisor.report import Origin, Reporter
-from gyrus.runtime.supervisor.role import roles_of
+from gyrus.runtime.supervisor.role import Role, roles_of
 from gyrus.runtime.supervisor.statusfile import StatusFile
+from gyrus.runtime.supervisor.working_folder import WorkingFolder
 
 LINGER = 5.0
 """Seconds that descendants of a handler may take to exit after it has exited.
@@ -293,6 +295,9 @@ class Supervisor:
     def _finish(self, now: float) -> None:
         for process in self._processes:
             process.close(now)
+        if self._config.work_dir:
+            with suppress(OSError):  # what is left is removed with the replica's folder
+                workspace.remove(self._config.work_dir)
         self._done = True
 
     def _give_up(self) -> None:
@@ -334,15 +339,24 @@ def _processes(
     env = environment_of(config, os.environ)
     if not config.queue_proxy:
         return [
-            ManagedProcess(role, config.project, env, log, fork=fork)
+            ManagedProcess(role, _folder(config, role), env, log, fork=fork)
             for role in roles_of(config, config_path)
         ]
     port = pick_port()
     env |= {UPSTREAM: port.endpoint}
     return [
-        ManagedProcess(role, config.project, env, log, kept_port=port if role.behind_queue_proxy else None)
+        ManagedProcess(
+            role, _folder(config, role), env, log, kept_port=port if role.behind_queue_proxy else None
+        )
         for role in roles_of(config, config_path)
     ]
+
+
+def _folder(config: ReplicaConfig, role: Role) -> WorkingFolder:
+    """Return the folder of a process. The queue proxy is gyrus's own program and writes nothing."""
+    if role.queue_proxy:
+        return WorkingFolder(config.project, None)
+    return WorkingFolder.of(config, role.index)
 
 
 def _origin() -> Origin:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gyrus.contract.replica import Phase, PoisonedRequest, Reason
-from gyrus.contract.system_limits import explain
-from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe, StartChild, start
+from gyrus.runtime.supervisor import shortage
+from gyrus.runtime.supervisor.child import CONTROL, Child, Pipe, StartChild, start
 from gyrus.runtime.supervisor.connections import listening_addresses
 from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 from gyrus.runtime.supervisor.port import Port, pick_port
@@ -21,6 +21,7 @@ from gyrus.runtime.supervisor.process_state import Failure, ProcessState
 from gyrus.runtime.supervisor.processtable import family
 from gyrus.runtime.supervisor.role import Role
 from gyrus.runtime.supervisor.worker_message import WorkerStatus, understand
+from gyrus.runtime.supervisor.working_folder import WorkingFolder
 
 EAGER = 0.1
 """Seconds between probes of a process that is not ready yet."""
@@ -40,7 +41,7 @@ class ManagedProcess:
     def __init__(
         self,
         role: Role,
-        folder: str,
+        folder: WorkingFolder,
         env: Mapping[str, str],
         log: LogFile,
         kept_port: Port | None = None,
@@ -93,10 +94,8 @@ class ManagedProcess:
                 self._env if port is None else {**self._env, "PORT": str(port)},
                 self._folder,
             )
-        except CannotStart as error:
-            self._refused(error.verdict, now)
         except OSError as error:
-            self._refused(Failure(Reason.EXITED, f"it could not be started: {explain(error)}"), now)
+            self._refused(shortage.refusal(error), now)
         else:
             self.pipes = self.child.pipes
             self.state = self._started(self.child.pid, now)
@@ -116,8 +115,7 @@ class ManagedProcess:
     def _started(self, pid: int, now: float) -> ProcessState:
         endpoint = self._port.endpoint if self._port else self.role.address
         probed_at_once = self.role.serves and not self.role.announces
-        started = self.state.started(pid, endpoint, now, listening=probed_at_once)
-        return started if self.role.serves else started.runs(now)
+        return self.state.started(pid, endpoint, now, listening=probed_at_once)
 
     def _port_owner(self) -> PortOwner | None:
         """Return the check of the port. gyrus' own programs report only once they listen themselves."""
@@ -142,6 +140,8 @@ class ManagedProcess:
     def read(self, pipe: Pipe, now: float) -> None:
         lines = pipe.read()
         self._heard(pipe.stream, lines, now)
+        if pipe.stream == CONTROL and not pipe.open and not self.role.serves:
+            self.state = self.state.runs(now)  # the program runs: it does not have the pipe
 
     def answered(self, now: float) -> None:
         """Pass the result of the probe to the state, if the probe is done."""
@@ -163,17 +163,17 @@ class ManagedProcess:
             self.state = self.state.must_end(Failure(Reason.NOT_LISTENING, message), now)
 
     def _explained(self, fault: str | None, now: float) -> str | None:
-        """Add to a fault that the user's server listens on other addresses, if it does."""
-        if (
-            fault is None
-            or self.role.announces
-            or self.child is None
-            or self.state.phase is not Phase.STARTING
-        ):
+        """Add to a fault that all file descriptors are in use, or that the server listens elsewhere."""
+        if fault is None or self.child is None:
+            return fault
+        members = family(self.child.pid)
+        if used_up := next((found for pid in members if (found := shortage.open_files(pid))), ""):
+            return fault if used_up in fault else f"{fault}; {used_up}"
+        if self.role.announces or self.state.phase is not Phase.STARTING:
             return fault
         if now >= self._search_at:
             self._search_at = now + SEARCH
-            addresses = listening_addresses(family(self.child.pid))
+            addresses = listening_addresses(members)
             elsewhere = [address for address in addresses if address != self.state.endpoint]
             self._elsewhere = f"; it listens on {', '.join(elsewhere)} instead of $PORT" if elsewhere else ""
         return fault + self._elsewhere
@@ -181,7 +181,6 @@ class ManagedProcess:
     def died(self, code: int, now: float, *, out_of_memory: bool) -> None:
         """Handle the exit of the process, which has been reaped."""
         assert self.child is not None
-        self.child.reaped(code)
         self._drain(now)
         lines = tuple(self.child.recent)
         self.child = None
@@ -235,7 +234,7 @@ class ManagedProcess:
 
     def _heard(self, stream: str, lines: list[str], now: float) -> None:
         present = time.time()
-        if stream == "control":
+        if stream == CONTROL:
             heard = [understand(line, present) for line in lines]
         else:
             heard = [LogEntry(message=line, time=present, stream=stream) for line in lines]

@@ -114,7 +114,9 @@ class ProcessState:
         )
 
     def runs(self, now: float) -> ProcessState:
-        """Record that a process without an address runs: it is ready at once."""
+        """Record that a process without an address runs its program: it is ready at once."""
+        if self.phase is not Phase.STARTING or self.pid is None or self.verdict is not None:
+            return self
         return replace(self, phase=Phase.READY, since=now)
 
     def refused(self, verdict: Failure, now: float) -> ProcessState:

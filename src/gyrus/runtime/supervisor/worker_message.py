@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from gyrus.contract.replica import Phase, PoisonedRequest, Reason
 from gyrus.runtime.supervisor.logfile import LogEntry
+from gyrus.runtime.supervisor.process_state import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,12 @@ def understand(line: str, now: float) -> WorkerStatus | PoisonedRequest | LogEnt
     except (ValueError, TypeError, KeyError):
         pass
     return LogEntry(message=line, time=now, stream="gyrus")
+
+
+def status_line(phase: Phase, failure: Failure) -> bytes:
+    """Return the line that reports a failure."""
+    document = {"kind": "status", "phase": phase, "reason": failure.reason, "message": failure.message}
+    return json.dumps({**document, "lines": list(failure.lines)}).encode() + b"\n"
 
 
 def _announcement(document: dict[str, Any]) -> WorkerStatus:

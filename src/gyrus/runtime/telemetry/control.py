@@ -9,9 +9,12 @@ import json
 import os
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 from gyrus.contract.replica import Phase, Reason
+from gyrus.runtime.supervisor.lines import CONTINUED
 
 CONTROL_FD = "GYRUS_CONTROL_FD"
 PIPE_SIZE = 1024 * 1024
@@ -53,7 +56,14 @@ class ControlPipe:
         os.set_inheritable(fd, False)
         self._fd = fd
         self._lock = threading.Lock()
+        self._waiting: deque[bytes] = deque()
+        self._writer: int | None = None
+        """The thread that writes."""
         _enlarge(fd)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            os.close(self._fd)
 
     def status(
         self, phase: Phase, message: str = "", *, reason: Reason | None = None, lines: tuple[str, ...] = ()
@@ -70,7 +80,7 @@ class ControlPipe:
                 "stream": stream,
                 "level": level,
                 "request_id": request_id,
-                "message": message[:LONGEST_MESSAGE],
+                "message": _limited(message),
             }
         )
 
@@ -78,13 +88,26 @@ class ControlPipe:
         self._write({"kind": "poison", "time": time.time(), "request_id": request_id})
 
     def _write(self, record: dict[str, Any]) -> None:
-        data = memoryview(_encode(record).encode() + b"\n")
+        """Write a message as a whole, after those that wait."""
+        self._waiting.append(_encode(record).encode() + b"\n")
+        # A signal handler or a finaliser may print while this thread writes. Its message waits for that one.
+        if self._writer == threading.get_ident():
+            return
         with self._lock:
-            while data:
-                try:
-                    data = data[os.write(self._fd, data) :]
-                except OSError:  # the supervisor has ended, and the kernel ends this process with it
-                    return
+            self._writer = threading.get_ident()
+            try:
+                while self._waiting:
+                    self._write_all(self._waiting.popleft())
+            finally:
+                self._writer = None
+
+    def _write_all(self, message: bytes) -> None:
+        data = memoryview(message)
+        while data:
+            try:
+                data = data[os.write(self._fd, data) :]
+            except OSError:  # the supervisor has ended, and the kernel ends this process with it
+                return
 
 
 class SwitchableControl:
@@ -98,6 +121,15 @@ class SwitchableControl:
 
     def turn_to(self, to: Control) -> None:
         self._to = to
+
+    def leave_to_parent(self) -> None:
+        """Write to the standard streams from now on, because this process is a fork.
+
+        Several processes must not write to the pipe: the kernel keeps only short messages together.
+        """
+        if isinstance(self._to, ControlPipe):
+            self._to.close()
+        self._to = StandardStreams()
 
     def status(
         self, phase: Phase, message: str = "", *, reason: Reason | None = None, lines: tuple[str, ...] = ()
@@ -129,6 +161,30 @@ class PlainText:
 
     def poison(self, request_id: str) -> None:
         print(f"gyrus: refused: request {request_id} took down two workers", file=self._out, flush=True)
+
+
+class StandardStreams:
+    """The output of a process that the handler has forked: lines on its standard streams, and no status."""
+
+    def poison(self, request_id: str) -> None:
+        """Report nothing: only the parent answers requests."""
+
+    def status(
+        self, phase: Phase, message: str = "", *, reason: Reason | None = None, lines: tuple[str, ...] = ()
+    ) -> None:
+        """Report nothing: the status is the parent's."""
+
+    def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None:
+        data = memoryview(f"{message}\n".encode(errors="replace"))
+        while data:
+            try:
+                data = data[os.write(1 if stream == "stdout" else 2, data) :]
+            except OSError:  # closed, or its reader has ended
+                return
+
+
+def _limited(message: str) -> str:
+    return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + CONTINUED
 
 
 def _enlarge(fd: int) -> None:

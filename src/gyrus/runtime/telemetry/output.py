@@ -8,84 +8,80 @@ from __future__ import annotations
 import atexit
 import io
 import logging
+import os
 import sys
-import threading
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
+from typing import Any, cast
 
-from gyrus.runtime.telemetry.control import Control
+from gyrus.runtime.telemetry.control import Control, SwitchableControl
+from gyrus.runtime.telemetry.line_sink import LineSink
 
-LONGEST_LINE = 64 * 1024
-"""Characters of an incomplete line that are held back, at most."""
 OURS = "gyrus"
 """Name of the runtime's own logger."""
 
 current_request: ContextVar[str | None] = ContextVar("gyrus_request", default=None)
 """Id of the request that the current thread or task works on."""
 
+_sinks: list[LineSink] = []
 
-def capture(control: Control) -> None:
-    """Capture all output from now on. The level of logging is INFO until the handler configures another."""
-    sys.stdout = LogStream("stdout", sys.__stdout__, control)
-    sys.stderr = LogStream("stderr", sys.__stderr__, control)
-    atexit.register(sys.stdout.finish)
-    atexit.register(sys.stderr.finish)
+
+def capture(control: SwitchableControl) -> None:
+    """Capture all output from now on. The level of logging is INFO until the handler configures another.
+
+    Processes that the handler forks write to the real streams: messages of several processes on one pipe
+    would mix.
+    """
+    sys.stdout = log_stream("stdout", sys.__stdout__, control)
+    sys.stderr = log_stream("stderr", sys.__stderr__, control)
+    for stream in (sys.stdout, sys.stderr):
+        sink = cast("LineSink", stream.buffer)
+        _sinks.append(sink)
+        atexit.register(sink.finish)
+    os.register_at_fork(after_in_child=partial(_leave_to_parent, control))
     root = logging.getLogger()
     root.addHandler(LogHandler(control))
     root.setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
 
 
-class LogStream(io.TextIOBase):
-    """A stream that turns text into log lines; each thread has its own incomplete line."""
+def log_stream(name: str, original: Any, control: Control) -> io.TextIOWrapper:
+    """Return a text stream that turns its lines into log lines."""
 
-    def __init__(self, name: str, original: io.TextIOBase | object, control: Control) -> None:
-        super().__init__()
-        self._name = name
-        self._original = original
-        self._control = control
-        self._held = threading.local()
+    def emit(line: str, request: str | None) -> None:
+        control.log(name, line, level=None, request_id=request)
 
-    @property
-    def name(self) -> str:
-        return f"<{self._name}>"
+    sink = LineSink(name, original, emit, current_request.get)
+    errors = getattr(original, "errors", None) or "backslashreplace"
+    # Not line_buffering: it flushes after each text with a line end in it, which would cut what follows.
+    stream = io.TextIOWrapper(sink, encoding="utf-8", errors=errors, newline="\n", write_through=True)  # pyright: ignore[reportArgumentType] -- typeshed asks for methods that it does not call
+    vars(stream)["mode"] = "w"
+    sink.encoding = _encoding_of(stream)
+    return stream
 
-    encoding = "utf-8"
 
-    @property
-    def buffer(self) -> object:
-        """The buffer of the real stream, for code that writes bytes."""
-        return getattr(self._original, "buffer", None)
+def end_lines() -> None:
+    """End this thread's incomplete lines, because its request has ended."""
+    for sink in _sinks:
+        sink.end_line()
 
-    def writable(self) -> bool:
-        return True
 
-    def fileno(self) -> int:
-        if isinstance(self._original, io.IOBase):
-            return self._original.fileno()
-        raise io.UnsupportedOperation("fileno")
+def _encoding_of(stream: io.TextIOWrapper) -> Callable[[], str]:
+    def encoding() -> str:
+        try:
+            return stream.encoding if stream.buffer else "utf-8"
+        except ValueError:  # detached: another layer may be above the bytes
+            return "utf-8"
 
-    def write(self, text: str, /) -> int:
-        whole = getattr(self._held, "text", "") + text
-        *lines, rest = whole.split("\n")
-        if len(rest) > LONGEST_LINE:
-            lines, rest = [*lines, rest], ""
-        self._held.text = rest
-        self._log(lines)
-        return len(text)
+    return encoding
 
-    def flush(self) -> None:
-        """Keep an incomplete line: after ``print(end="", flush=True)``, more of it follows."""
 
-    def finish(self) -> None:
-        """Log this thread's incomplete line."""
-        if getattr(self._held, "text", ""):
-            self.write("\n")
-
-    def _log(self, lines: Iterable[str]) -> None:
-        request = current_request.get()
-        for line in lines:
-            self._control.log(self._name, line.removesuffix("\r"), level=None, request_id=request)
+def _leave_to_parent(control: SwitchableControl) -> None:
+    """In a forked child: leave the control pipe and the incomplete lines to the parent."""
+    control.leave_to_parent()
+    for sink in _sinks:
+        sink.forget()
 
 
 class LogHandler(logging.Handler):

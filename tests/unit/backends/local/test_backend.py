@@ -275,7 +275,7 @@ async def test_one_that_runs_once_goes_on_under_the_next_operator(world: LocalWo
     second = world.backend()
     async with running(second):
         assert leader(second.observe("iris")[ID].status) == leader(before)
-        (world.project / "go").write_text("")
+        (world.home.replicas / ID / "work" / "0" / "go").write_text("")
         done = (await observed(second, ID, Phase.SUCCEEDED)).status
         assert (done.restarts, done.exit_code) == (0, 0)
 
@@ -285,7 +285,7 @@ async def test_one_that_ended_while_no_operator_ran_has_succeeded(world: LocalWo
     async with running(first):
         await first.start(running_once(ID, "python", "-c", WAITING))
         group = leader(await ready(first))
-    (world.project / "go").write_text("")
+    (world.home.replicas / ID / "work" / "0" / "go").write_text("")
     await looked(lambda: not psutil.pid_exists(group) or psutil.Process(group).status() == "zombie")
     second = world.backend()
     await second.adopt()

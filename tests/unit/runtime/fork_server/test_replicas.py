@@ -85,7 +85,7 @@ def test_a_fork_finds_itself_as_if_it_had_started_again(fork_server: StartForkSe
         "GYRUS_RESTRAINED": None,
         "MINE": "1",
     }
-    assert found["cwd"] == lot.config.replica.project
+    assert found["cwd"] == str(fork.folder / "work" / "0")
     assert found["hangup"]
     assert found["kept"]
     assert not [file for file in found["files"] if "replica.log" in file or "output.log" in file]
@@ -285,3 +285,61 @@ def test_an_object_that_was_pickled_in_a_script(fork_server: StartForkServer) ->
     fork = lot.order()
     fork.until_ready()
     assert fork.ask({}) is True
+
+
+FOLDERS = """
+import os, sys
+from pathlib import Path
+import helper
+HERE = Path(__file__).parent
+Path("made_by_module").write_text("module")
+
+class Handler:
+    def predict(self, payload):
+        if payload == "fail":
+            raise ValueError(payload)
+        with open("seen", "a") as seen:
+            seen.write(payload)
+        import late
+        return {
+            "cwd": os.getcwd(), "file": __file__, "helper": helper.__file__, "late": late.__file__,
+            "path": sys.path[0], "seen": open("seen").read(), "made": open("made_by_module").read(),
+            "project": os.environ["GYRUS_PROJECT"], "writable": os.access("handler.py", os.W_OK),
+        }
+"""
+
+
+@pytest.mark.parametrize("preload", [Preload.MODULE, Preload.MODEL])
+def test_each_fork_works_in_a_copy_of_the_fork_server_s_folder(
+    fork_server: StartForkServer, preload: Preload
+) -> None:
+    lot = fork_server(FOLDERS, preload=preload, files={"helper.py": "", "late.py": ""})
+    pid_of(lot)
+    first, second = lot.order(processes=2), lot.order()
+    first.until(lambda status: len(status.endpoints) == 2)
+    second.until_ready()
+    for fork, process in ((first, 0), (first, 1), (second, 0)):
+        work = fork.folder / "work" / str(process)
+        fork.ask("a", process)
+        assert fork.ask("b", process) == {
+            "cwd": str(work),
+            "file": str(work / "handler.py"),
+            "helper": str(work / "helper.py"),
+            "late": str(work / "late.py"),
+            "path": str(work),
+            "seen": "ab",
+            "made": "module",
+            "project": str(work),
+            "writable": True,
+        }
+    first.ask("fail")
+    look_for(
+        lambda: any('  File "handler.py", line 11, in predict' in line for line in first.lines),
+        first.reported,
+    )
+    loaded = lot.folder / "work" / "0"
+    assert not (loaded / "seen").exists()
+    assert not (loaded / "handler.py").stat().st_mode & 0o222, "forks know its path from the import"
+    assert not (lot.root / "project" / "made_by_module").exists()
+    second.end()
+    assert not (second.folder / "work").exists()

@@ -88,7 +88,7 @@ def test_not_ready_before_it_reports_it(replicas: Replicas, short_folder: Path) 
     """
     replica = start(replicas, short_folder, script)
     replica.until(lambda status: status.message == "loading the model" and status.phase is Phase.STARTING)
-    (replica.folder / "project" / "go").write_text("")
+    (replica.work / "go").write_text("")
     assert replica.until_phase(Phase.READY).message == ""
 
 
@@ -97,7 +97,7 @@ def test_a_readiness_check_that_fails_is_reported_and_forgiven(
 ) -> None:
     replica = start(replicas, short_folder, "serve()")
     replica.until_phase(Phase.READY)
-    sign = replica.folder / "project" / "wedged"
+    sign = replica.work / "wedged"
     sign.write_text("")
     status = replica.until_phase(Phase.UNREADY, seconds=5)
     assert status.reason is Reason.UNRESPONSIVE

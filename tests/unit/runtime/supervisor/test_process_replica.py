@@ -62,7 +62,7 @@ def test_ready_waits_for_the_ready_path(replicas: Replicas) -> None:
     replica = replicas.run(*SERVE, ready_path="/ok")
     replica.until(lambda status: "GET /ok was answered with 404" in status.message)
     assert replica.status.phase is Phase.STARTING
-    (replica.folder / "project" / "ok").write_text("")
+    (replica.work / "ok").write_text("")
     replica.until_phase(Phase.READY)
 
 

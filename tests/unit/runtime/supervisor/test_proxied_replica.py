@@ -84,7 +84,7 @@ def test_the_queue_proxy_ends_before_the_server_and_loses_nothing(
     replica.until(lambda _: "asked /slow" in replica.messages("stdout"))
     replica.terminate()
     replica.until_phase(Phase.DRAINING)
-    (replica.folder / "project" / "go").write_text("")
+    (replica.work / "go").write_text("")
     assert replica.wait() == 0
     asking.join(WAIT)
     assert asking.answer.startswith(b"HTTP/1.1 200 OK\r\n")

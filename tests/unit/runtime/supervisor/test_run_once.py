@@ -31,9 +31,9 @@ def run_once(replicas: Replicas, script: str, **config: object) -> Running:
 
 
 def go(replica: Running, code: int) -> None:
-    fresh = replica.folder / "project" / "fresh"
+    fresh = replica.work / "fresh"
     fresh.write_text(str(code))
-    fresh.rename(replica.folder / "project" / "go")
+    fresh.rename(replica.work / "go")
 
 
 def test_it_is_ready_while_it_runs_and_succeeds_with_code_0(replicas: Replicas) -> None:
