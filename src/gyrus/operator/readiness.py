@@ -18,7 +18,7 @@ class ReadyNotification:
         self._home = home
         self._ready_fd = ready_fd
 
-    def ready(self, operator_port: int, gateway_port: int, *, overcommit: bool) -> None:
+    def ready(self, operator_port: int | None, gateway_port: int, *, overcommit: bool) -> None:
         process = psutil.Process()
         facts = {
             "pid": process.pid,
@@ -26,6 +26,7 @@ class ReadyNotification:
             "operator_port": operator_port,
             "gateway_port": gateway_port,
             "overcommit": overcommit,
+            "socket": str(self._home.control_socket),
         }
         temporary = self._home.operator_file.with_suffix(".new")
         temporary.write_text(json.dumps(facts))
