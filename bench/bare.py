@@ -24,19 +24,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], *, port: int, log: Path, cwd: Path) -> Generator[None]:
+def running(
+    command: list[str], *, port: int, log: Path, cwd: Path, seconds: float = START_SECONDS
+) -> Generator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; the block starts when the server listens."""
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, cwd=cwd) as server:
         try:
-            _wait_until_listening(server, port, log)
-            yield
+            _wait_until_listening(server, port, log, seconds)
+            yield server
         finally:
             server.terminate()
             server.wait(10)
 
 
-def _wait_until_listening(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    last = time.monotonic() + START_SECONDS
+def _wait_until_listening(server: subprocess.Popen[bytes], port: int, log: Path, seconds: float) -> None:
+    last = time.monotonic() + seconds
     while time.monotonic() < last and server.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

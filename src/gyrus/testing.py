@@ -79,7 +79,7 @@ class HandlerClient:
         *,
         limits: Limits | None = None,
         batch_max_size: int = 1,
-        batch_max_wait: float = 0.0,
+        batch_max_wait: float | None = None,
     ) -> None:
         """Load the handler and start its event loop.
 

@@ -173,7 +173,7 @@ FRAMINGS = {"content-length": "content-length: {}", "chunked": "transfer-encodin
 async def send(stage: Stage, target: str, size: int, framing: str) -> asyncio.StreamWriter:
     _, writer = await asyncio.open_connection("127.0.0.1", stage.settings.port)
     body = b"x" * size
-    head = f"POST {target} HTTP/1.1\r\nhost: x\r\n{FRAMINGS[framing].format(size)}\r\n\r\n"
+    head = f"POST {target} HTTP/1.1\r\nhost: localhost\r\n{FRAMINGS[framing].format(size)}\r\n\r\n"
     pieces = (b"%x\r\n" % size, body, b"\r\n0\r\n\r\n") if framing == "chunked" and size else (body,)
     writer.write(head.encode() + b"".join(pieces))
     return writer

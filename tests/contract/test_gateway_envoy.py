@@ -30,7 +30,7 @@ import websockets.asyncio.server
 
 from gyrus import Response
 from gyrus.contract.problem import MEDIA_TYPE
-from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER
+from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, POOL_HEADER
 from gyrus.routing.errors import GatewayPortTaken
 from gyrus.routing.settings import AccessLog, GatewayFiles, GatewaySettings
 from gyrus.runtime.handler.answers import Streaming, encode
@@ -224,7 +224,8 @@ async def test_headers_on_the_way(stage: Stage, client: httpx.AsyncClient, echo:
     seen = answered.json()["headers"]
     assert seen["x-request-id"] == answered.headers["x-request-id"] == "abc"
     assert seen["traceparent"] == sent["traceparent"]
-    assert {name for name in seen if name.startswith("x-gyrus")} == {API_HEADER, ARRIVED_HEADER}
+    private = {API_HEADER, ARRIVED_HEADER, POOL_HEADER}
+    assert {name for name in seen if name.startswith("x-gyrus")} == private
     assert seen[API_HEADER] == "iris"
     assert abs(float(seen[ARRIVED_HEADER]) - time.time()) < 5
     assert not {"x-envoy-upstream-rq-timeout-ms", "x-envoy-max-retries"} & seen.keys()
@@ -256,9 +257,13 @@ async def test_replica_that_does_not_listen_disturbs_no_other(
 @pytest.mark.parametrize(
     ("request_", "status", "slug"),
     [
-        (b"GET /iris HTTP/1.1\r\nhost: x\r\nlong: " + b"x" * 70_000 + b"\r\n\r\n", 431, "header-too-large"),
-        (b"GET /iris HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n", 400, "bad-request"),
-        (b"GET /iris HTTP/1.1\r\nhost: x\r\ntransfer-encoding: strange\r\n\r\n", 501, "internal"),
+        (
+            b"GET /iris HTTP/1.1\r\nhost: localhost\r\nlong: " + b"x" * 70_000 + b"\r\n\r\n",
+            431,
+            "header-too-large",
+        ),
+        (b"GET /iris HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n", 400, "bad-request"),
+        (b"GET /iris HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: strange\r\n\r\n", 501, "internal"),
     ],
 )
 async def test_bad_requests_are_problems(

@@ -12,12 +12,12 @@ from gyrus.spec.api import (
     Batching,
     Compute,
     Handler,
-    Networking,
     Process,
     Ready,
     ScheduledMinimum,
     UpdateStrategy,
 )
+from gyrus.spec.networking import Networking
 from gyrus.spec.realtime import RealtimeSpec
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True).filter(
@@ -40,7 +40,7 @@ def durations(least: int, most: int) -> st.SearchStrategy[timedelta]:
     return st.integers(least, most).map(lambda n: timedelta(milliseconds=n))
 
 
-batchings = st.builds(Batching, max_size=st.integers(1, 64), max_wait=durations(0, 60_000))
+batchings = st.builds(Batching, max_size=st.integers(1, 64), max_wait=st.just("auto") | durations(0, 60_000))
 handlers = st.builds(
     Handler,
     path=files.map("{}.py".format),

@@ -16,7 +16,7 @@ import httpx
 
 from gyrus.aio.clock import SystemClock
 from gyrus.routing.ads import AdsGateway
-from gyrus.routing.bootstrap import bootstrap
+from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
 from gyrus.routing.envoy import locate
 from gyrus.routing.resources import listener
 from gyrus.routing.resources.kinds import Json
@@ -110,7 +110,12 @@ class GatewayNode:
         output.close()
 
     def _bootstrap(self) -> Json:
-        config = bootstrap(self.name, self.folder / f"{self.name}-admin.sock", self.address, self.tls)
+        files = EnvoyFiles(
+            admin=self.folder / f"{self.name}-admin.sock",
+            bodies=self.folder / f"{self.name}-bodies.sock",
+            pressure=self.folder / "pressure",
+        )
+        config = bootstrap(self.name, files, self.address, self.settings, self.tls)
         own = listener.listener(replace(self.settings, port=self.port), None)
         config["static_resources"]["listeners"] = [{**own, "name": self.name}]
         return config

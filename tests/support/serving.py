@@ -92,7 +92,7 @@ async def serving(
     *,
     limits: Limits | None = None,
     batch_max_size: int = 1,
-    batch_max_wait: float = 0.0,
+    batch_max_wait: float | None = 0.0,
     config: dict[str, Any] | None = None,
     backlog_socket: str | None = None,
 ) -> AsyncGenerator[Serving]:

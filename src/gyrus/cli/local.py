@@ -41,6 +41,8 @@ class PlatformSettings:
     """Start replicas without counting the CPU and memory that they request."""
     max_package: int = LARGEST_PACKAGE
     """Bytes."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,10 @@ def choose(
     operator: int | None = None,
     overcommit: bool | None = None,
     max_package: int | None = None,
+    hosts: tuple[str, ...] = (),
 ) -> PlatformSettings:
     """Return the settings: each as given, else as known. Raises WrongInput."""
-    chosen = altered(known, gateway, operator, overcommit, max_package)
+    chosen = altered(known, gateway, operator, overcommit, max_package, hosts)
     if chosen.gateway == chosen.operator_port:
         raise WrongInput(
             f"Gateway and operator cannot both listen on port {chosen.gateway}.",
@@ -104,13 +107,18 @@ def altered(
     operator: int | None,
     overcommit: bool | None,
     max_package: int | None = None,
+    hosts: tuple[str, ...] = (),
 ) -> PlatformSettings:
-    """Return the settings with the given ones replaced. An operator's port of 0 means none."""
+    """Return the settings with the given ones replaced.
+
+    An operator's port of 0 means none. An empty name as the only host removes all hosts.
+    """
     return PlatformSettings(
         gateway or settings.gateway,
         settings.operator_port if operator is None else operator or None,
         settings.overcommit if overcommit is None else overcommit,
         max_package or settings.max_package,
+        tuple(host for host in hosts if host) if hosts else settings.hosts,
     )
 
 
@@ -155,6 +163,7 @@ def command(home: Home, settings: PlatformSettings, *, new_database: bool = Fals
         *(("--operator-port", str(port)) if port is not None else ()),
         *(("--overcommit",) if settings.overcommit else ()),
         *(("--max-package", str(settings.max_package)) if settings.max_package != LARGEST_PACKAGE else ()),
+        *(word for host in settings.hosts for word in ("--host", host)),
         *(("--new-database",) if new_database else ()),
     ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,14 @@ def _price(text: str) -> float:
     return parse_price(text)
 
 
+def _host(text: str) -> str:
+    """Parse a host's name or address, as clients address it. Empty stands for none."""
+    name = text.strip().lower()
+    if not re.fullmatch(r"[a-z0-9_.-]*|\[[0-9a-f:.]+\]", name):
+        raise ValueError("is not a host; write for example models.example.com, without a scheme and a port")
+    return name
+
+
 def _factor(text: str) -> float:
     """Parse a speed factor.
 
@@ -96,3 +105,4 @@ POLICY = ParsedType("policy", _policy)
 PRICE = ParsedType("price", _price)
 FACTOR = ParsedType("factor", _factor)
 SHARE = ParsedType("share", _share)
+HOST = ParsedType("host", _host)

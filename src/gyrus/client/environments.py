@@ -52,6 +52,7 @@ class OperatorFile:
     gateway_port: int
     operator_port: int | None = None
     overcommit: bool = False
+    hosts: tuple[str, ...] = ()
     socket: str | None = None
     """The Unix socket of its API. None for an operator from before gyrus had it."""
 

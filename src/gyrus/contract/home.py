@@ -139,6 +139,11 @@ class Home:
         return self.envoy / "bootstrap.json"
 
     @property
+    def requeue_secret(self) -> Path:
+        """The secret by which the gateway recognises the platform's own requeues; mode 0600."""
+        return self.root / "requeue-secret"
+
+    @property
     def activator_socket(self) -> Path:
         """The socket to which the gateway sends the requests of an API without a replica."""
         return self.run / "activator.sock"

@@ -32,6 +32,23 @@ ARRIVED_HEADER = "x-gyrus-arrived"
 """Set by the gateway: the time of the request's first arrival, in seconds since the epoch, with microseconds.
 It is the same on every try, so that the request's place in every queue and its timeout count from it."""
 
+PLATFORM_REQUEUE_HEADER = "gyrus-requeue"
+"""Set to the platform's secret by the activator and by the gateway itself when they requeue a request.
+
+They answer in the same pools as users' servers without the runtime in front, whose ``x-gyrus-requeue`` the
+gateway does not believe. Neither a replica nor a client knows the secret."""
+
+POOL_HEADER = "x-gyrus-pool"
+"""Set by the gateway, to the pool that the route chose, on requests that it may send again although a replica
+may have started them: GET, HEAD, and APIs that are declared idempotent."""
+
+RETRIED_HEADER = "x-gyrus-retried"
+"""Set to ``1`` by the gateway on such a request from its second try on."""
+
+BROKEN_HEADER = "x-gyrus-broken"
+"""Set to ``1`` by the gateway's second pass on its own answer to a request that a replica may have started.
+It never leaves the gateway."""
+
 API_HEADER = "x-gyrus-api"
 """Set by the gateway: the name of the API that the request is for."""
 
@@ -53,6 +70,14 @@ first, one per millisecond. After the first f of them, s stay (f and s default t
 ``{"requeued": m}`` comes at once, with the number that will be requeued. Local to the replica."""
 LOAD_PATH = "/-/load"
 """GET: a :class:`QueueLoad`. Local to the replica."""
+
+
+def records_folder(run_dir: str, api: str) -> str:
+    """Return the folder in which the processes of an API record the requests that they have started.
+
+    The names of a replica's files begin with its id and a dot.
+    """
+    return os.path.join(run_dir, "started", api)
 
 
 class Phase(StrEnum):
@@ -164,8 +189,8 @@ class HandlerConfig:
     class_name: str | None = None
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     batch_max_size: int = 1
-    batch_max_wait: float = 0.0
-    """Seconds to wait for a batch to fill."""
+    batch_max_wait: float | None = 0.0
+    """Seconds to wait for a batch to fill; None: as long as it pays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +298,16 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoisonedRequest:
+    """A request that a replica refused, because it had taken down two workers."""
+
+    id: str
+    """The ``x-request-id``, which a client may have chosen."""
+    refused_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaStatus:
     """A replica as its backend observed it; the content of a supervisor's ``status.json``."""
 
@@ -302,3 +337,5 @@ class ReplicaStatus:
     start: StartKind = StartKind.COLD
     cold_because: str = ""
     """The reason for a cold start although warm starts are requested: a clause, without a full stop."""
+    poisoned: tuple[PoisonedRequest, ...] = ()
+    """The last requests that it refused because they had taken down two workers, the newest last."""

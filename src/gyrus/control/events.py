@@ -27,7 +27,11 @@ def replica_events(
         replica_id, status_before = replica.id, earlier.pop(replica.id, None)
         if status_before == replica.status:
             continue
-        changes = (_changes(status_before, replica), _process_changes(status_before, replica.status))
+        changes = (
+            _changes(status_before, replica),
+            _process_changes(status_before, replica.status),
+            _poisoned(status_before, replica.status),
+        )
         for kind, reason, message in chain.from_iterable(changes):
             yield Event(api=api, time=now, type=kind, reason=reason, message=message, replica=replica_id)
     for replica_id in earlier:
@@ -71,6 +75,15 @@ def _process_changes(before: ReplicaStatus | None, status: ReplicaStatus) -> Ite
             yield WARNING, str(new.reason or "ProcessFailed"), f"{name}: {new.message}"
         elif new.phase is Phase.READY and _came_back(old, new):
             yield NORMAL, "ProcessReady", f"{name} is ready again (restarts so far: {new.restarts})"
+
+
+def _poisoned(before: ReplicaStatus | None, status: ReplicaStatus) -> Iterator[tuple[str, str, str]]:
+    """Yield the requests that the replica has refused since then."""
+    known = before.poisoned if before else ()
+    for request in status.poisoned:
+        if request not in known:
+            message = f"Request {request.id} took down 2 workers. No other worker starts it"
+            yield WARNING, "PoisonedRequest", message
 
 
 def _came_back(old: ProcessStatus, new: ProcessStatus) -> bool:

@@ -29,6 +29,7 @@ def route(situation: Situation[ServingSpec], retiring: frozenset[str]) -> Route:
         timeout=spec.serving.timeout.total_seconds(),
         idempotent=spec.serving.idempotent,
         max_body=spec.serving.max_body,
+        cors=spec.serving.cors,
     )
 
 
@@ -49,6 +50,7 @@ def _pools(situation: Situation[ServingSpec], retiring: frozenset[str]) -> tuple
             revision=revisions[number],
             replicas=_ready(situation, number, retiring),
             protocol=serving[number].protocol,
+            fronted=serving[number].fronted,
             queueing=_queueing(situation, serving[number]),
         )
         for number in sorted(revisions, reverse=True)
@@ -84,6 +86,7 @@ def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None, bridge: str 
     removes the activator, so that no request finds a pool empty. The activator serves HTTP/1 only.
     """
     ready: dict[str, Endpoints] = {}
+    unfronted = {pool.protocol for pool in pools if pool.replicas and not pool.fronted}
     for pool in pools:
         ready[pool.protocol] = ready.get(pool.protocol, frozenset()) | pool.replicas
     bridged = _only(bridge) if any(ready.values()) else frozenset[str]()
@@ -92,7 +95,14 @@ def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None, bridge: str 
         "http2": ready.get("http2") or bridged,
     }
     return tuple(
-        pool if pool.replicas else replace(pool, fallback=stand_ins[pool.protocol]) for pool in pools
+        pool
+        if pool.replicas
+        else replace(
+            pool,
+            fallback=stand_ins[pool.protocol],
+            fronted=pool.fronted and pool.protocol not in unfronted,
+        )
+        for pool in pools
     )
 
 

@@ -14,8 +14,9 @@ from gyrus.control import plan as serving
 from gyrus.control.plan import Plan
 from gyrus.control.situation import Situation
 from gyrus.control.verdict import Verdict
-from gyrus.spec.api import Autoscaling, Networking, Process
+from gyrus.spec.api import Autoscaling, Process
 from gyrus.spec.document import fields_of
+from gyrus.spec.networking import Networking
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.replicated import ServingSpec
 from gyrus.spec.stored import UnreadableSpec

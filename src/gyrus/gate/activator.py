@@ -47,6 +47,8 @@ class Activator:
     """Path of its Unix socket."""
     clock: Clock
     most: int = MOST
+    requeue_secret: str = ""
+    """The secret by which the gateway recognises the platform's own requeues."""
     disconnects: DisconnectWatcher = field(init=False)
     kept: int = 0
     """Bytes of requests that all connections keep."""

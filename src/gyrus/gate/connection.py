@@ -24,6 +24,8 @@ class ConnectionOwner(Protocol):
     disconnects: DisconnectWatcher
     kept: int
     """Bytes of requests that all connections keep."""
+    requeue_secret: str
+    """The secret by which the gateway recognises the platform's own requeues."""
 
     def opened(self, connection: GatewayConnection) -> None: ...
     def arrived(self, connection: GatewayConnection) -> None:
@@ -187,7 +189,15 @@ class GatewayConnection(asyncio.Protocol):
         if request is None or transport is None:
             return
         again = request.complete and not self._over and not self._last
-        transport.write(answer(refusal, request.id, close=not again, bodiless=request.head_only))
+        transport.write(
+            answer(
+                refusal,
+                request.id,
+                close=not again,
+                bodiless=request.head_only,
+                requeue_secret=self._owner.requeue_secret,
+            )
+        )
         if not again:
             # An immediate close would reset the connection while data arrives, and the answer could be lost.
             self._over = True

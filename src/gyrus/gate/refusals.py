@@ -17,7 +17,7 @@ from gyrus.contract.problem import (
     Problem,
     ProblemType,
 )
-from gyrus.contract.replica import REQUEUE_HEADER
+from gyrus.contract.replica import PLATFORM_REQUEUE_HEADER, REQUEUE_HEADER
 from gyrus.state.board import Replica, Route
 from gyrus.state.status import what_becomes
 
@@ -84,8 +84,14 @@ def overdue(route: Route, replicas: Sequence[Replica]) -> Refusal:
     )
 
 
-def answer(refusal: Refusal, request_id: str, *, close: bool, bodiless: bool) -> bytes:
-    """Build the whole response. ``bodiless``: the request was a HEAD."""
+def answer(
+    refusal: Refusal, request_id: str, *, close: bool, bodiless: bool, requeue_secret: str = ""
+) -> bytes:
+    """Build the whole response.
+
+    ``bodiless``: the request was a HEAD. ``requeue_secret``: the secret by which the gateway recognises a
+    requeue in pools where it believes no other.
+    """
     kind = refusal.kind
     instance = f"urn:gyrus:request:{request_id}"
     problem = Problem(
@@ -102,6 +108,8 @@ def answer(refusal: Refusal, request_id: str, *, close: bool, bodiless: bool) ->
         lines.append(f"retry-after: {refusal.retry_after}")
     if refusal.requeue:
         lines.append(f"{REQUEUE_HEADER}: 1")
+        if requeue_secret:
+            lines.append(f"{PLATFORM_REQUEUE_HEADER}: {requeue_secret}")
     if close:
         lines.append("connection: close")
     head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--new-database", action="store_true", help="begin with an empty database")
     parser.add_argument("--overcommit", action="store_true", help="do not count replicas' CPU and memory")
     parser.add_argument("--max-package", type=int, default=LARGEST_PACKAGE, help="bytes of a package")
+    parser.add_argument("--host", action="append", default=[], help="another name of the gateway")
     parser.add_argument("--ready-fd", type=int, help="file descriptor to notify when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
     parser.add_argument(
@@ -97,6 +98,7 @@ async def _run(arguments: argparse.Namespace, home: Home, ready_notification: Re
         gateway_port=arguments.gateway_port,
         overcommit=arguments.overcommit,
         max_package=arguments.max_package,
+        hosts=tuple(arguments.host),
         new_database=arguments.new_database,
     )
     await operate(settings, ready_notification, ending)

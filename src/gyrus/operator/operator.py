@@ -34,7 +34,7 @@ from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
 from gyrus.operator.home_folder import remove_run_folder
 from gyrus.operator.readiness import ReadyNotification
-from gyrus.operator.secret_file import new_token, remove_token
+from gyrus.operator.secret_file import new_token, remove_token, requeue_secret_of
 from gyrus.operator.supervision import Supervision
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
@@ -76,6 +76,8 @@ class OperatorSettings:
     """True to ignore the CPU and memory that replicas request."""
     max_package: int = LARGEST_PACKAGE
     """The most bytes of a package."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
     new_database: bool = False
     """True to begin with an empty database in a home that had one."""
 
@@ -200,19 +202,30 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest, token: 
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )
-    activator = Activator(board, home.activator_socket, clock, most=min(MOST, file_limit.raise_file_limit()))
+    secret = requeue_secret_of(home)
+    activator = Activator(
+        board,
+        home.activator_socket,
+        clock,
+        most=min(MOST, file_limit.raise_file_limit()),
+        requeue_secret=secret,
+    )
     return Operator(
         settings=settings,
         board=board,
         events=events,
         backend=backend,
-        gateway=LocalGateway(board, home, GatewaySettings(port=settings.gateway_port)),
+        gateway=LocalGateway(board, home, _gateway_settings(settings, secret)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend.capacity_for),
         app=build_app(context),
     )
+
+
+def _gateway_settings(settings: OperatorSettings, requeue_secret: str) -> GatewaySettings:
+    return GatewaySettings(port=settings.gateway_port, hosts=settings.hosts, requeue_secret=requeue_secret)
 
 
 def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
@@ -296,7 +309,9 @@ async def _announce(
     await _running(operator.board)
     supervision.started = True
     settings = operator.settings
-    ready_notification.ready(settings.operator_port, settings.gateway_port, overcommit=settings.overcommit)
+    ready_notification.ready(
+        settings.operator_port, settings.gateway_port, overcommit=settings.overcommit, hosts=settings.hosts
+    )
     log.info("the operator serves at %s", settings.home.control_socket)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 
 import psutil
@@ -18,7 +19,9 @@ class ReadyNotification:
         self._home = home
         self._ready_fd = ready_fd
 
-    def ready(self, operator_port: int | None, gateway_port: int, *, overcommit: bool) -> None:
+    def ready(
+        self, operator_port: int | None, gateway_port: int, *, overcommit: bool, hosts: Sequence[str] = ()
+    ) -> None:
         process = psutil.Process()
         facts = {
             "pid": process.pid,
@@ -26,6 +29,7 @@ class ReadyNotification:
             "operator_port": operator_port,
             "gateway_port": gateway_port,
             "overcommit": overcommit,
+            "hosts": list(hosts),
             "socket": str(self._home.control_socket),
         }
         temporary = self._home.operator_file.with_suffix(".new")

@@ -29,3 +29,14 @@ def new_token(home: Home) -> str:
 def remove_token(home: Home) -> None:
     """Remove the token of an operator before this one: without a port there is none."""
     home.token.unlink(missing_ok=True)
+
+
+def requeue_secret_of(home: Home) -> str:
+    """Return the secret of the platform's own requeues. It outlives the operator, like the gateway.
+
+    An empty file (after a failure of the machine) is no secret, since every caller would know it. A new one
+    is created then.
+    """
+    if not home.requeue_secret.exists() or not home.requeue_secret.read_text().strip():
+        write_secret(home.requeue_secret, secrets.token_urlsafe(32).encode() + b"\n")
+    return home.requeue_secret.read_text().strip()

@@ -79,3 +79,7 @@ class Ordered(Generic[T]):
     def numbers(self, at_most: int) -> list[float]:
         """Return the least numbers, in order."""
         return [number for number, _ in sorted(self.places.values())[:at_most]]
+
+    def first_items(self, at_most: int) -> list[T]:
+        """Return the items with the least numbers, in order."""
+        return [self._items[count] for _, count in sorted(self.places.values())[:at_most]]

@@ -97,6 +97,10 @@ class SlotQueue(Generic[T]):
         self._started.update(items)
         return items
 
+    def next(self, at_most: int) -> list[T]:
+        """Return the waiting items that arrived first, in order. They stay in the queue."""
+        return self._waiting.first_items(at_most)
+
     def finish(self, item: T) -> None:
         """Free the item's slot. Raises KeyError if it has none."""
         self._started.remove(item)

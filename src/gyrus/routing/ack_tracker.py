@@ -13,7 +13,7 @@ from gyrus.routing.resources import listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.versions import Versions
 from gyrus.routing.xds.stream_state import StreamState
-from gyrus.state.board import Endpoints
+from gyrus.state.board import Endpoints, is_pool
 
 
 class AckTracker:
@@ -81,8 +81,9 @@ class AckTracker:
         )
 
     def clusters(self) -> frozenset[str]:
-        """Return all clusters that Envoy may have."""
-        return frozenset[str]().union(*(stream.names(CLUSTER) for stream in self.streams))
+        """Return all pools that Envoy may have."""
+        names = frozenset[str]().union(*(stream.names(CLUSTER) for stream in self.streams))
+        return frozenset(filter(is_pool, names))
 
     def may_have(self, cluster: str) -> bool:
         """Return True if Envoy may have this cluster."""

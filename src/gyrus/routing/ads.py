@@ -22,7 +22,7 @@ from gyrus.routing.settings import AdsAddress, GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed, encode_ahead
 from gyrus.routing.xds.server import XdsServer
 from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
-from gyrus.state.board import Board, ByPool, Endpoints, Protocol, RouteRefusal, api_of
+from gyrus.state.board import Board, ByPool, Endpoints, Protocol, RouteRefusal, api_of, is_pool
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +55,21 @@ class AdsGateway:
         clock: Clock,
         *,
         access_log: str | None = None,
+        bodies_at: str | None = None,
         in_flight: Callable[[], Mapping[str, int] | None] = _nothing_known,
         reported: Callable[[], None] = _ignore,
     ) -> None:
         """Create the gateway.
 
-        ``access_log``: path at which each Envoy writes its own. ``in_flight``: returns the requests by
+        ``access_log``: path at which each Envoy writes its own. ``bodies_at``: endpoint at which each Envoy
+        accepts its own requests with long bodies. ``in_flight``: returns the requests by
         cluster, as far as known. ``reported``: called after each report of an Envoy.
         """
         self._board = board
         self._settings = settings
         self._clock = clock
         self._access_log = access_log
+        self._bodies_at = bodies_at
         self._in_flight = in_flight
         self._reported = reported
         self._nodes = GatewayNodes()
@@ -181,6 +184,7 @@ class AdsGateway:
             table=self._refused_routes.table(self._board.routes, unusable),
             trial=self._refused_routes.trial,
             bridge_at=self._board.bridge,
+            bodies_at=self._bodies_at,
         )
         self._encoder.forget()
         self._nodes.wanted(self._snapshot)
@@ -273,7 +277,7 @@ class AdsGateway:
     def _concerned(self, stream: StreamState, push: Push) -> Iterable[str]:
         """Return the clusters that a push affects. Route tables are long, and most of their entries stay."""
         if push.kind in (CLUSTER, ENDPOINTS):
-            return push.versions
+            return filter(is_pool, push.versions)
         return self._rerouting.get(stream, frozenset()) if push.kind == ROUTES else self._known()
 
     def _report(self) -> None:
@@ -318,7 +322,7 @@ class AdsGateway:
             for api, route in self._refused_routes.by_api.items()
         }
         for nack in self._nacks():
-            if nack.kind in (CLUSTER, ENDPOINTS):
+            if nack.kind in (CLUSTER, ENDPOINTS) and is_pool(nack.name):
                 found[api_of(nack.name)] = RouteRefusal(message=_sentence(nack), pools=frozenset({nack.name}))
         return found
 

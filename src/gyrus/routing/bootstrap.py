@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from gyrus.routing.resources import bodies
 from gyrus.routing.resources.clusters import ads, circuit_breakers, http_options
+from gyrus.routing.resources.endpoints import UNIX
 from gyrus.routing.resources.kinds import Json, extension
-from gyrus.routing.settings import AdsAddress, TlsFiles, UnixAddress
+from gyrus.routing.resources.overload import overload_manager
+from gyrus.routing.settings import AdsAddress, GatewaySettings, TlsFiles, UnixAddress
 
 XDS_CLUSTER = "gyrus.xds"
 """The cluster of the operator. Its dot distinguishes it from pools, whose names have none."""
@@ -15,22 +19,49 @@ FEATURES = {
     # Requests that wait for a connection count as requests in flight. Otherwise a burst to replicas without
     # connections is divided by chance, and overfills the queue of one replica beside free places of another.
     "envoy.reloadable_features.least_request_lb_count_pending_requests": True,
+    # The expression for a hundred origins is larger than the default of 100. The gateway itself writes all
+    # expressions, from checked texts.
+    "re2.max_program_size.error_level": 100_000,
 }
-"""Features of Envoy that are off by default."""
+"""Values of Envoy's runtime that differ from the defaults."""
 
 _UPSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
-def bootstrap(node: str, admin: Path, ads_at: AdsAddress, tls: TlsFiles | None = None) -> Json:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvoyFiles:
+    """The paths of one Envoy's files."""
+
+    admin: Path
+    bodies: Path
+    """The socket of its listener for long bodies."""
+    pressure: Path
+    """The file with the share of its connections in use."""
+
+
+def bootstrap(
+    node: str,
+    files: EnvoyFiles,
+    ads_at: AdsAddress,
+    settings: GatewaySettings,
+    tls: TlsFiles | None = None,
+) -> Json:
     """Build the bootstrap. It is the same for the same home: an Envoy with another bootstrap is replaced.
 
     ``tls``: the files that Envoy shows to the operator; required if ``ads_at`` has TLS.
     """
+    own = f"{UNIX}{files.bodies}"
     return {
         "node": {"id": node, "cluster": "gyrus"},
-        "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
+        "admin": {
+            "address": {"pipe": {"path": str(files.admin), "mode": 0o600}},
+            "ignore_global_conn_limit": True,
+        },
         "dynamic_resources": {"ads_config": _ads(), "cds_config": ads(), "lds_config": ads()},
-        "static_resources": {"clusters": [_xds(ads_at, tls)]},
+        "static_resources": {
+            "clusters": [_xds(ads_at, tls), *bodies.clusters(settings, own)],
+        },
+        "overload_manager": overload_manager(settings, files.pressure),
         "layered_runtime": {"layers": [{"name": "gyrus", "static_layer": FEATURES}]},
         # Saves the memory of statistics of clusters without requests.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},

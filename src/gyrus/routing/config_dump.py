@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from gyrus.routing.resources.endpoints import UNIX
+from gyrus.state.board import is_pool
 
 
 def assigned(dump: Any) -> dict[str, frozenset[str]]:
     """Read its endpoints by cluster from ``/config_dump?resource=dynamic_endpoint_configs&include_eds``."""
     found = (config["endpoint_config"] for config in dump.get("configs", ()))
-    return {config["cluster_name"]: frozenset(_endpoints(config)) for config in found}
+    pools = (config for config in found if is_pool(config["cluster_name"]))
+    return {config["cluster_name"]: frozenset(_endpoints(config)) for config in pools}
 
 
 def listening_ports(listeners: Any) -> frozenset[int]:

@@ -44,9 +44,10 @@ class Encoder:
         """Number of parts that were encoded."""
 
     def cluster(self, pool: Pool) -> XdsResource:
-        return self._resource(
-            pool.id, CLUSTER, pool.protocol, body=lambda: encode(CLUSTER, clusters.cluster(pool))
-        )
+        def body() -> bytes:
+            return encode(CLUSTER, clusters.cluster(pool))
+
+        return self._resource(pool.id, CLUSTER, pool.protocol, pool.fronted, body=body)
 
     def assignment(self, cluster: str, wanted: Endpoints) -> XdsResource:
         def body() -> bytes:
@@ -91,8 +92,8 @@ class Encoder:
 
 def match_of(route: Route) -> tuple[object, ...]:
     """Return the parts of a route that the route table depends on."""
-    weights = tuple((share.pool.id, share.weight) for share in route.routed)
-    limits = (route.timeout, route.idempotent, route.max_body)
+    weights = tuple((share.pool.id, share.weight, share.pool.fronted) for share in route.routed)
+    limits = (route.timeout, route.idempotent, route.max_body, route.cors)
     return (route.api, route.path, limits, speaks_http2(route), weights)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from gyrus.aio.backoff import Backoff
 from gyrus.routing.admin import Admin, AdminError
-from gyrus.routing.bootstrap import bootstrap
+from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
 from gyrus.routing.detached_process import DetachedProcess, spawn
 from gyrus.routing.errors import EnvoyFailed, GatewayError
 from gyrus.routing.ports import check_free
@@ -100,11 +100,16 @@ def launch(files: GatewayFiles, settings: GatewaySettings) -> EnvoyLaunch:
         *("--drain-time-s", str(DRAIN), "--drain-strategy", "immediate"),
         *("--parent-shutdown-time-s", str(HANDOVER)),
     )
-    return EnvoyLaunch(command, version, _bootstrap(files))
+    return EnvoyLaunch(command, version, _bootstrap(files, settings))
 
 
-def _bootstrap(files: GatewayFiles) -> str:
-    return json.dumps(bootstrap(files.node, files.admin_socket, UnixAddress(files.xds_socket)), indent=1)
+def _bootstrap(files: GatewayFiles, settings: GatewaySettings) -> str:
+    own = EnvoyFiles(
+        admin=files.admin_socket,
+        bodies=files.bodies_socket,
+        pressure=files.pressure,
+    )
+    return json.dumps(bootstrap(files.node, own, UnixAddress(files.xds_socket), settings), indent=1)
 
 
 def locate() -> tuple[Path, str]:

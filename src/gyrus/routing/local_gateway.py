@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock, SystemClock
@@ -17,11 +18,14 @@ from gyrus.routing.config_dump import assigned, listening_ports
 from gyrus.routing.envoy import Envoy, locate
 from gyrus.routing.envoy_traffic import EnvoyTraffic
 from gyrus.routing.errors import TrafficUnknown
+from gyrus.routing.gateway_load import STATISTICS, LimitWatch, load_of
 from gyrus.routing.log_rotation import is_due, rotate
 from gyrus.routing.ports import check_free, listens
+from gyrus.routing.pressure import PressureFile, share
 from gyrus.routing.settings import GatewayFiles, GatewaySettings, UnixAddress
 from gyrus.routing.traffic import TrafficMeter
 from gyrus.state.board import Board
+from gyrus.state.gateway_load import GatewayLimit
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +49,15 @@ class LocalGateway:
         clock: Clock | None = None,
     ) -> None:
         self._board = board
-        self._settings = settings or GatewaySettings()
-        self._clock = clock or SystemClock()
         self._files = GatewayFiles(home)
+        self._settings = replace(
+            settings or GatewaySettings(), retries_at=f"unix:{self._files.retries_socket}"
+        )
+        self._clock = clock or SystemClock()
         self.envoy = Envoy(self._files, self._settings, self)
         board.bridge = f"unix:{self._files.bridge_socket}"
+        self._limits = LimitWatch()
+        self._pressure = PressureFile(self._files.pressure)
         self._meter = TrafficMeter(board, EnvoyTraffic(self.envoy.admin))
         self._ads = AdsGateway(
             board,
@@ -57,6 +65,7 @@ class LocalGateway:
             self._settings,
             self._clock,
             access_log=str(self._files.access_log) if self._settings.access_log.enabled else None,
+            bodies_at=f"unix:{self._files.bodies_socket}",
             in_flight=lambda: self._meter.in_flight,
             reported=self._report_state,
         )
@@ -72,6 +81,7 @@ class LocalGateway:
         """
         for folder in (self._files.home.run, self._files.home.envoy):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._pressure.write(0.0)  # before Envoy starts: it warns if the file is missing
         adopted = await self.envoy.adopt()
         if not adopted:
             locate()
@@ -89,14 +99,19 @@ class LocalGateway:
             await self.adopt()
         async with self._ads.serving(), asyncio.TaskGroup() as group:
             group.create_task(self.envoy.run(), name="envoy")
-            for name, body in {"gateway-traffic": self._measure, "gateway-logs": self._rotate}.items():
-                forever = persist(name, body, backoff=RETRY, clock=self._clock)
-                group.create_task(forever, name=name)
+            bodies = {
+                "gateway-traffic": self._measure,
+                "gateway-logs": self._rotate,
+                "gateway-limits": self._guard,
+            }
+            for name, body in bodies.items():
+                group.create_task(persist(name, body, backoff=RETRY, clock=self._clock), name=name)
 
     async def stop(self) -> None:
         """End Envoy. Call it after :meth:`run` has ended."""
         await self.envoy.stop()
-        for socket in (self._files.xds_socket, self._files.bridge_socket):
+        files = self._files
+        for socket in (files.xds_socket, files.bridge_socket, files.bodies_socket, files.retries_socket):
             socket.unlink(missing_ok=True)
         self.envoy_died("Envoy was stopped")
 
@@ -112,6 +127,8 @@ class LocalGateway:
         self._board.gateway_message = reason
         self._ads.node_gone(self._files.node)
         self._meter.forget()
+        self._limits.forget()
+        self._note_limit(None)
 
     # Facts for the board
 
@@ -142,6 +159,22 @@ class LocalGateway:
                     await self._meter.look()
                 self._report_state()
             await self._clock.sleep(traffic.EVERY)
+
+    async def _guard(self) -> None:
+        """Let Envoy know how scarce connections are, and report the limits that it reaches."""
+        while True:
+            if self._started:
+                with contextlib.suppress(AdminError):
+                    text = (await self.envoy.admin.request("GET", STATISTICS)).decode()
+                    load = self._board.gateway_load = load_of(text, self._settings)
+                    self._pressure.write(share(load.connections.used, load.connections.most))
+                    self._note_limit(self._limits.note(load, self._clock.monotonic()))
+            await self._clock.sleep(traffic.EVERY)
+
+    def _note_limit(self, limit: GatewayLimit | None) -> None:
+        before, self._board.gateway_limit = self._board.gateway_limit, limit
+        if limit and (before is None or before.refusing != limit.refusing):
+            log.warning("%s", limit.message)
 
     async def _rotate(self) -> None:
         settings = self._settings.access_log

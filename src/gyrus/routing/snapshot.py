@@ -14,7 +14,16 @@ from typing import TypeVar
 
 from gyrus.routing.encoder import Encoder, XdsResource, match_of, speaks_http2
 from gyrus.routing.endpoint_sets import equal
-from gyrus.routing.resources import bridge, endpoints, listener, probe, routes
+from gyrus.routing.resources import (
+    bodies,
+    bodies_listener,
+    bridge,
+    endpoints,
+    listener,
+    probe,
+    routes,
+    second_pass,
+)
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.route_table import NO_ENTRIES, TableEntries, entries_of, outer
 from gyrus.routing.settings import GatewaySettings
@@ -94,13 +103,14 @@ def build(
     table: Mapping[str, Route] | None = None,
     trial: Mapping[str, Route] = _NO_ROUTES,
     bridge_at: str | None = None,
+    bodies_at: str | None = None,
 ) -> Snapshot:
     """Build the snapshot of these routes. ``last`` and ``encoder`` must be of the same settings.
 
     The encoder may have encoded some of the parts already: see :func:`encode_ahead`. ``table``: the routes in
     the route table; None for those of ``wanted``. ``trial``: routes for Envoy to check in a table that serves
     no requests. ``bridge_at``: the endpoint of the gateway's own bridge between protocols; None if it has
-    none.
+    none. ``bodies_at``: the endpoint of its listener for long bodies; None if it has none.
     """
     encoder = encoder or Encoder(settings)
     old, new = _other(last.routes, wanted), _other(wanted, last.routes)
@@ -114,15 +124,20 @@ def build(
     port = last.resource(LISTENER, listener.NAME)
     # Once it is there, the probe stays, with an empty table: Envoy drains a removed listener for a week.
     probing = bool(trial) or last.resource(LISTENER, probe.NAME) is not None
-    others = _bridge_listener(bridge_at, settings, last) | (
-        {probe.NAME: _probe_listener()} if probing else {}
+    others = (
+        _bridge_listener(bridge_at, settings, last)
+        | _second_listener(settings, last)
+        | ({probe.NAME: _probe_listener()} if probing else {})
     )
+    if bodies_at:
+        own = last.resource(LISTENER, bodies.LISTENER)
+        others[bodies.LISTENER] = own or _bodies_listener(bodies_at, settings, access_log)
     mixed = (last.mixed - {route.api for route in untabled}) | _mixed(tabled)
     bridged = _bridged(table, mixed, leftovers, bridge_at) if bridge_at else []
     tables = {bridge.NAME: _bridge_table(bridged, settings)} if bridge_at else {}
     trials = {probe.NAME: _trial(trial, settings, encoder)} if probing else {}
     resources = {
-        CLUSTER: _clusters(last, old, new, encoder),
+        CLUSTER: _clusters(last, old, new, encoder) | _second_cluster(settings, last),
         ENDPOINTS: _assignments(last, assigned, encoder),
         LISTENER: {listener.NAME: port or _listener(settings, access_log), **others},
         ROUTES: {routes.NAME: main or _table(entries, settings), **tables, **trials},
@@ -209,7 +224,7 @@ def _clusters(
 
 def _cluster(pool: Pool, last: Snapshot, encoder: Encoder) -> XdsResource:
     before = last.pools.get(pool.id)
-    if before and before.protocol == pool.protocol:
+    if before and (before.protocol, before.fronted) == (pool.protocol, pool.fronted):
         return last.of_kind(CLUSTER)[pool.id]
     return encoder.cluster(pool)
 
@@ -257,6 +272,26 @@ def _bridge_listener(at: str | None, settings: GatewaySettings, last: Snapshot) 
     }
 
 
+def _second_listener(settings: GatewaySettings, last: Snapshot) -> dict[str, XdsResource]:
+    if settings.retries_at is None:
+        return {}
+    known = last.resource(LISTENER, second_pass.NAME)
+    wanted = known or XdsResource.of(
+        second_pass.NAME, encode(LISTENER, second_pass.listener(settings.retries_at, settings))
+    )
+    return {second_pass.NAME: wanted}
+
+
+def _second_cluster(settings: GatewaySettings, last: Snapshot) -> dict[str, XdsResource]:
+    if settings.retries_at is None:
+        return {}
+    known = last.resource(CLUSTER, second_pass.NAME)
+    return {
+        second_pass.NAME: known
+        or XdsResource.of(second_pass.NAME, encode(CLUSTER, second_pass.cluster(settings.retries_at)))
+    }
+
+
 def _mixed(routes: Iterable[Route]) -> frozenset[str]:
     """Return the APIs whose pools speak several protocols."""
     return frozenset(route.api for route in routes if len({pool.protocol for pool in route.pools}) > 1)
@@ -278,6 +313,11 @@ def _bridge_table(bridged: list[Route], settings: GatewaySettings) -> XdsResourc
 
 def _probe_listener() -> XdsResource:
     return XdsResource.of(probe.NAME, encode(LISTENER, probe.listener()))
+
+
+def _bodies_listener(at: str, settings: GatewaySettings, access_log: str | None) -> XdsResource:
+    body = encode(LISTENER, bodies_listener.listener(at, settings, access_log))
+    return XdsResource.of(bodies.LISTENER, body)
 
 
 def _listener(settings: GatewaySettings, access_log: str | None) -> XdsResource:

@@ -45,7 +45,7 @@ async def serve(
     if handler.setup is not None:
         control.status(Phase.STARTING, f"waiting for {type(handler.instance).__name__}.setup")
         await _until(stop, background.set_up())
-    admission, threads = wire(handler, config, counted)
+    admission, threads = wire(handler, config, counted, control.poison)
     service = Service(
         admission,
         Readiness(admission, threads),

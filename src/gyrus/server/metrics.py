@@ -56,7 +56,7 @@ def _rendered(collector: Collector) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class BoardCollector(Collector):
-    """The metrics of a board. Each has the label ``api``. Pure."""
+    """The metrics of a board. Each has the label ``api``, except the gateway's own. Pure."""
 
     apis: Sequence[Api]
     board: Board
@@ -75,6 +75,7 @@ class BoardCollector(Collector):
         yield self._decisions()
         yield self._starts()
         yield self._dropped_events()
+        yield from self._gateway()
 
     def _replicas(self) -> Metric:
         """Count replicas. The label ``state`` is ``requested`` or ``ready``."""
@@ -144,6 +145,24 @@ class BoardCollector(Collector):
         for api in self._names():
             metric.add_metric([api], self.board.dropped_events[api])
         return metric
+
+    def _gateway(self) -> Iterator[Metric]:
+        """Build the use of the gateway's limits. The label ``limit`` names the limit."""
+        load = self.board.gateway_load
+        uses = {"connections": load.connections} | {
+            f"{name}_bodies": use for name, use in load.bodies.items()
+        }
+        used = GaugeMetricFamily("gyrus_gateway_used", "Present use of a limit", labels=["limit"])
+        most = GaugeMetricFamily("gyrus_gateway_limit", "Limits of the gateway", labels=["limit"])
+        refused = CounterMetricFamily(
+            "gyrus_gateway_refused", "Refusals at a limit since the gateway started", labels=["limit"]
+        )
+        for name, use in uses.items():
+            used.add_metric([name], use.used)
+            most.add_metric([name], use.most)
+            refused.add_metric([name], use.refused)
+        refused.add_metric(["memory"], load.resets)
+        return iter((used, most, refused))
 
     def _names(self) -> Iterable[str]:
         return (api.name for api in self.apis)

@@ -14,15 +14,33 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from gyrus.spec.faults import Contradiction
-from gyrus.spec.quantities import Cores, Duration, Memory, Share, between, share_of
+from gyrus.spec.quantities import (
+    AUTO,
+    AutoDuration,
+    Cores,
+    Duration,
+    Memory,
+    Share,
+    between,
+    format_auto_duration,
+    share_of,
+)
 from gyrus.spec.words import (
     Config,
     CronLine,
-    Endpoint,
     Name,
     ProjectFile,
     PythonFile,
@@ -33,6 +51,12 @@ from gyrus.spec.words import (
 
 CONTRADICTIONS = "contradictions"
 """Type of the pydantic error with all contradictions of a model. Its context has them under this name."""
+
+
+DIGESTED = "digested"
+"""The context of a model that is written for its digest."""
+FIRST_MAX_WAIT = timedelta(milliseconds=5)
+"""The default of ``batching.max_wait`` before auto. Digests leave it out, and contain auto."""
 
 
 class Model(BaseModel):
@@ -64,8 +88,18 @@ class Batching(Model):
 
     max_size: int = Field(default=32, ge=1, le=4096)
     """The most requests in one batch."""
-    max_wait: Annotated[Duration, between("0ms", "60s")] = timedelta(milliseconds=5)
-    """The longest time that the first request of a batch waits for others."""
+    max_wait: Annotated[AutoDuration, between("0ms", "60s")] = AUTO
+    """The longest time that the first request of a batch waits for others. auto: as long as that raises the
+    throughput, which is measured."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler, info: SerializationInfo[Any]) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        if info.context == DIGESTED:  # as before auto was the default, so that no digest changed
+            written.pop("max_wait", None)
+            if self.max_wait != FIRST_MAX_WAIT:
+                written["max_wait"] = format_auto_duration(self.max_wait)
+        return written
 
 
 def _off(value: Any) -> Any:
@@ -228,13 +262,6 @@ class UpdateStrategy(Model):
             yield Contradiction(path=("max_surge",), message=message, remedy="let one of them be 1 or more")
 
 
-class Networking(Model):
-    """The address of the API."""
-
-    endpoint: Endpoint | None = Field(default=None, examples=["iris", "models/iris"])
-    """The path under the gateway. By default the API's name."""
-
-
 class ApiSpec(Model, ABC):
     """One API of any kind."""
 
@@ -292,6 +319,7 @@ class ApiSpec(Model, ABC):
 
         Fields with their default are left out, so that a field that a newer gyrus adds changes no digest.
         """
-        written = self.model_dump(mode="json", exclude_defaults=True) | {"kind": self.kind}
+        dumped = self.model_dump(mode="json", exclude_defaults=True, context=DIGESTED)
+        written = dumped | {"kind": self.kind}
         content = json.dumps([written, package], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()

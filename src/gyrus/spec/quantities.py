@@ -10,9 +10,11 @@ import math
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+
+T = TypeVar("T")
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s|m|h)", re.ASCII)
 _UNIT_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
@@ -46,6 +48,23 @@ def parse_duration(value: Any) -> timedelta:
         return timedelta(milliseconds=int(milliseconds))
     except OverflowError as error:
         raise ValueError("is too long; write for example 24h") from error
+
+
+AUTO: Literal["auto"] = "auto"
+"""The duration that gyrus chooses."""
+
+
+def parse_auto_duration(value: Any) -> timedelta | Literal["auto"]:
+    """Parse a duration or ``auto``."""
+    if value == AUTO:
+        return AUTO
+    if isinstance(value, str) and not _DURATION.match(value):
+        raise ValueError("is neither a duration nor auto; write for example auto or 5ms")
+    return parse_duration(value)
+
+
+def format_auto_duration(value: timedelta | Literal["auto"]) -> str:
+    return format_duration(value) if isinstance(value, timedelta) else value
 
 
 def format_duration(value: timedelta) -> str:
@@ -148,8 +167,8 @@ def between(least: str, most: str) -> AfterValidator:
     """Return a validator that accepts durations from ``least`` to ``most``."""
     lower, upper = parse_duration(least), parse_duration(most)
 
-    def check(value: timedelta) -> timedelta:
-        if not lower <= value <= upper:
+    def check(value: T) -> T:
+        if isinstance(value, timedelta) and not lower <= value <= upper:
             raise ValueError(f"is out of range: {least} to {most}")
         return value
 
@@ -165,6 +184,12 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
     _schema("string", f"({_DURATION.pattern})+", "500ms", "10s", "5m"),
+]
+AutoDuration = Annotated[
+    timedelta | Literal["auto"],
+    PlainValidator(parse_auto_duration),
+    PlainSerializer(format_auto_duration, return_type=str),
+    _schema("string", f"(auto|({_DURATION.pattern})+)", "auto", "5ms", "0ms"),
 ]
 Memory = Annotated[
     int,

@@ -14,11 +14,11 @@ from gyrus.spec.api import (
     Autoscaling,
     Compute,
     Handler,
-    Networking,
     Process,
     UpdateStrategy,
 )
 from gyrus.spec.faults import Contradiction, nearest
+from gyrus.spec.networking import Networking
 from gyrus.spec.quantities import BodySize, Duration, between
 from gyrus.spec.replicated import Scaling, Serving, ServingSpec
 from gyrus.spec.words import Text, Variable, check_endpoint
@@ -174,11 +174,13 @@ class RealtimeSpec(ServingSpec):
             timeout=self.timeout,
             idempotent=self.idempotent,
             protocol=self.process.protocol if self.process else "http1",
+            fronted=self.process is None or self.slots is not None,
             slots=self.slots,
             longest_queue=self.max_queue_length,
             processes=self.processes,
             hold=self.hold,
             max_body=self.max_body,
+            cors=self.networking.cors,
         )
 
     @property

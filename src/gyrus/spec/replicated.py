@@ -18,6 +18,7 @@ from typing import Literal
 
 from gyrus.contract.workload import Workload
 from gyrus.spec.api import ApiSpec, Autoscaling, UpdateStrategy
+from gyrus.spec.cors import Cors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class Serving:
     idempotent: bool = False
     """True if every request may be sent twice."""
     protocol: Literal["http1", "http2"] = "http1"
+    fronted: bool = True
+    """True if the runtime answers for the replicas: as a worker, or as the proxy in front of a server."""
     slots: int | None = None
     """Requests that one replica processes at the same time. None means no limit."""
     longest_queue: int = 100
@@ -50,6 +53,8 @@ class Serving:
     """The longest time that a request is held while there is no replica."""
     max_body: int = 32 * 2**20
     """The most bytes of a request's body."""
+    cors: Cors | None = None
+    """The other origins whose pages may call the API."""
 
 
 class ReplicatedSpec(ApiSpec):

@@ -17,7 +17,17 @@ Document = dict[str, Any]
 Upgrade = Callable[[Document], Document]
 """A function that returns the document as the next version would write it. Leaves its argument as it is."""
 
-UPGRADES: Sequence[Upgrade] = ()
+
+def _keep_max_wait(document: Document) -> Document:
+    """Write the default of ``max_wait`` that applied before auto."""
+    handler = document.get("handler")
+    if not handler or not handler.get("batching"):
+        return document
+    batching = {"max_wait": "5ms", **handler["batching"]}
+    return {**document, "handler": {**handler, "batching": batching}}
+
+
+UPGRADES: Sequence[Upgrade] = (_keep_max_wait,)
 """By version: the first leads from version 1 to version 2, and so on. A released one never changes."""
 
 

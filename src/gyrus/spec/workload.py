@@ -46,8 +46,12 @@ def _handler(handler: Handler) -> HandlerConfig:
         path=handler.path,
         config=handler.config,
         batch_max_size=batching.max_size if batching else 1,
-        batch_max_wait=batching.max_wait.total_seconds() if batching else 0.0,
+        batch_max_wait=_seconds(batching.max_wait) if batching else 0.0,
     )
+
+
+def _seconds(wait: timedelta | Literal["auto"]) -> float | None:
+    return wait.total_seconds() if isinstance(wait, timedelta) else None
 
 
 def _process(process: Process) -> ProcessConfig:

@@ -15,6 +15,8 @@ from typing import Literal
 from gyrus.aio.signals import Signals
 from gyrus.contract.operator import ForkServerView, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import ReplicaStatus
+from gyrus.spec.cors import Cors
+from gyrus.state.gateway_load import GatewayLimit, GatewayLoad
 
 Endpoints = frozenset[str]
 Protocol = Literal["http1", "http2"]
@@ -70,6 +72,15 @@ def api_of(pool: str) -> str:
     return pool.partition("/")[0]
 
 
+def is_pool(cluster: str) -> bool:
+    """Return True if one of Envoy's clusters is a pool, and not a part of the gateway.
+
+    >>> is_pool("iris/3"), is_pool("iris"), is_pool("gyrus.retries")
+    (True, True, False)
+    """
+    return "." not in cluster
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """The endpoints of one generation of an API: one cluster in Envoy, with counts and latencies of its own.
@@ -87,6 +98,9 @@ class Pool:
     fallback: Endpoints = frozenset()
     """Endpoints to use while ``replicas`` is empty: replicas of other pools, the bridge, or the activator."""
     protocol: Protocol = "http1"
+    fronted: bool = True
+    """True if the runtime answers for the replicas: it marks what it requeues, and removes private headers
+    from the answers of handlers and servers behind it. False: nothing that a replica marks is believed."""
     queueing: QueuePolicy | None = None
     """The policy for the gate. None means that the gate ignores the requests of this pool."""
     id: str = field(init=False)
@@ -123,6 +137,8 @@ class Route:
     idempotent: bool = False
     max_body: int = 32 * 2**20
     """The most bytes of a request's body."""
+    cors: Cors | None = None
+    """The other origins whose pages may call the API, and how. None if none may."""
     pools: tuple[Pool, ...] = field(init=False, repr=False, compare=False)
     routed: tuple[WeightedPool, ...] = field(init=False, repr=False, compare=False)
     """The shares that receive new requests."""
@@ -240,6 +256,10 @@ class Board:
     gateway_message: str = ""
     """The reason why the gateway does not run, or the configuration that it refuses. Empty if it runs without
     fault. Written by routing."""
+    gateway_load: GatewayLoad = field(default_factory=GatewayLoad)
+    """The use of the gateway's own limits. Written by routing."""
+    gateway_limit: GatewayLimit | None = None
+    """The limit that the gateway has reached, or is about to reach. Written by routing."""
 
     intent_signals: Signals = field(default_factory=Signals)
     """Notified by the server after a write to the store; keys are APIs. Control listens."""

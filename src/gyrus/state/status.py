@@ -30,6 +30,7 @@ from gyrus.spec.api import ApiSpec
 from gyrus.spec.replicated import ReplicatedSpec
 from gyrus.spec.stored import StoredSpec
 from gyrus.state.board import TOTAL_WEIGHT, Board, PoolTraffic, Replica, Traffic
+from gyrus.state.gateway_load import GatewayLimit
 from gyrus.state.records import Api, Event, Revision, Rollout
 
 _WHAT_THEY_DO = {
@@ -63,6 +64,8 @@ class ApiObservation:
     fork_server: ForkServerView | None = None
     gateway_fault: str | None = None
     """The reason why the gateway does not run, and so no request is answered. None if it runs."""
+    gateway_limit: GatewayLimit | None = None
+    """A limit of the gateway that is reached, or nearly."""
 
     @classmethod
     def on(cls, board: Board, api: str) -> ApiObservation:
@@ -78,6 +81,7 @@ class ApiObservation:
             starts=board.starts.get(api, ()),
             fork_server=board.fork_servers.get(api),
             gateway_fault=board.gateway_message if board.gateway == "down" else None,
+            gateway_limit=board.gateway_limit,
         )
 
 
@@ -93,6 +97,8 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
     message = message_of(api, status, observation)
     if status is Status.LIVE and observation.gateway_fault is not None:
         status, message = Status.DEGRADED, f"The gateway does not run: {observation.gateway_fault}"
+    elif status is Status.LIVE and (limit := observation.gateway_limit):
+        status, message = Status.DEGRADED if limit.refusing else status, limit.message
     if observation.refused and status in (Status.LIVE, Status.CREATING, Status.UPDATING):
         status = Status.DEGRADED if status is Status.LIVE else status
         message = observation.refused

@@ -6,7 +6,7 @@ import dataclasses
 from itertools import pairwise
 
 from gyrus.autoscaling.policy import Decision
-from gyrus.contract.replica import Phase, ProcessStatus, Reason
+from gyrus.contract.replica import Phase, PoisonedRequest, ProcessStatus, Reason
 from gyrus.control.events import replica_events, scaled_event, shortage_event
 from gyrus.state.board import Replica
 from support.world import NOW, replica
@@ -101,3 +101,12 @@ def test_a_replica_that_could_not_be_started_again_is_reported_once() -> None:
 def test_an_end_by_itself_is_reported() -> None:
     [(kind, reason, _)] = reported(replica("r"), replica("r", phase=Phase.SUCCEEDED))
     assert (kind, reason) == ("normal", "ReplicaSucceeded")
+
+
+def test_each_request_that_took_down_two_workers_is_reported_once() -> None:
+    one, other = PoisonedRequest(id="one", refused_at=1.0), PoisonedRequest(id="other", refused_at=2.0)
+    samples = [replica("r", poisoned=poisoned) for poisoned in ((), (one,), (one, other), (other,))]
+    assert reported(*samples) == [
+        ("warning", "PoisonedRequest", "Request one took down 2 workers. No other worker starts it"),
+        ("warning", "PoisonedRequest", "Request other took down 2 workers. No other worker starts it"),
+    ]

@@ -238,3 +238,14 @@ def test_a_replica_of_neither_target_nor_live_has_its_own_specification() -> Non
     assert queueing
     assert queueing.slots == 7
     assert [each.generation for each in reported.pools] == [3, 2, 1]
+
+
+def test_only_servers_without_the_runtime_in_front_are_not_believed() -> None:
+    process = {"name": "iris", "process": {"command": ["serve"]}}
+    direct = RealtimeSpec.model_validate({**process, "max_concurrency": None})
+    proxied = RealtimeSpec.model_validate({**process, "max_concurrency": 2})
+
+    def fronted(of: RealtimeSpec) -> set[bool]:
+        return {pool.fronted for pool in route(situation(replica("r1"), spec=of), frozenset()).pools}
+
+    assert (fronted(PLAIN), fronted(proxied), fronted(direct)) == ({True}, {True}, {False})

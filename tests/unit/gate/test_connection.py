@@ -24,6 +24,7 @@ LONG = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (LONGEST_KEPT_BODY + 1
 class Owner:
     def __init__(self) -> None:
         self.disconnects = DisconnectWatcher(asyncio.get_running_loop())
+        self.requeue_secret = ""
         self.kept = 0
         self.gone: list[GatewayConnection] = []
 

@@ -64,3 +64,10 @@ def test_request_ids_cannot_break_the_head() -> None:
     reported = answer(refusals.unknown("a"), "ä☃", close=True, bodiless=True)
     assert reported.endswith(b"connection: close\r\n\r\n")
     assert reported.startswith(b"HTTP/1.1 404 Not Found\r\n")
+
+
+def test_requeue_carries_the_platform_s_secret_for_pools_that_believe_no_other() -> None:
+    released = answer(refusals.RELEASED, "mine", close=False, bodiless=False, requeue_secret="secret")
+    assert b"\r\ngyrus-requeue: secret\r\n" in released
+    ended = answer(refusals.ending("a"), "mine", close=False, bodiless=False, requeue_secret="secret")
+    assert b"secret" not in ended

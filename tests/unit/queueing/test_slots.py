@@ -150,3 +150,12 @@ def test_a_slot_is_released_once() -> None:
     queue.finish("a")
     with pytest.raises(KeyError):
         queue.finish("a")
+
+
+def test_the_next_items_stay_in_the_queue() -> None:
+    queue: SlotQueue[str] = SlotQueue(1, 10)
+    for item, arrived in (("b", 2.0), ("a", 1.0), ("c", 3.0)):
+        queue.wait(item, arrived)
+    assert queue.next(2) == ["a", "b"]
+    assert queue.leave("a")
+    assert (queue.next(5), queue.waiting) == (["b", "c"], 2)

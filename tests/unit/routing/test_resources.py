@@ -11,10 +11,10 @@ import pytest
 from gyrus.contract import problem
 from gyrus.contract.home import Home
 from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
-from gyrus.routing.bootstrap import bootstrap
+from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
 from gyrus.routing.config_dump import assigned, listening_ports
-from gyrus.routing.resources import clusters, endpoints, listener, problems, routes
-from gyrus.routing.resources.kinds import ENDPOINTS, Json
+from gyrus.routing.resources import clusters, endpoints, listener, problems, routes, second_pass
+from gyrus.routing.resources.kinds import ENDPOINTS, MATCH, Json
 from gyrus.routing.settings import (
     HIGHEST_BASE_ID,
     GatewayFiles,
@@ -27,6 +27,7 @@ from gyrus.routing.xds.messages import encode, encode_plain
 from support.routes import pools_of, route_to
 
 ROUTE = route_to("iris", timeout=60.0)
+SETTINGS = GatewaySettings(retries_at="unix:/run/retries.sock", requeue_secret="secret")
 
 
 def retries(entry: Json) -> list[tuple[Json, set[str]]]:
@@ -40,9 +41,44 @@ def retries(entry: Json) -> list[tuple[Json, set[str]]]:
 
 
 def test_only_safe_methods_are_sent_again_after_a_reset() -> None:
-    for match, reasons in retries(routes.entry(ROUTE, GatewaySettings())):
+    for match, reasons in retries(routes.entry(ROUTE, SETTINGS)):
         assert {"connect-failure", "reset-before-request", "refused-stream", "retriable-headers"} <= reasons
         assert ("reset" in reasons) == ("headers" not in match)
+
+
+def test_without_a_second_pass_nothing_is_sent_again_that_may_have_begun() -> None:
+    assert all("reset" not in reasons for _, reasons in retries(routes.entry(ROUTE, GatewaySettings())))
+
+
+def test_what_may_have_begun_has_two_retries_and_all_of_them_take_the_second_pass() -> None:
+    shares = pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(7_500, 2_500))
+    entry = routes.entry(replace(ROUTE, shares=shares, idempotent=True), SETTINGS)
+    [action] = [one["route"] for one in entry["action"]["typed_config"]["routes"] if "route" in one][:1]
+    specifier = action["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
+    groups = [
+        {one["cluster_name"]: one["weight"] for one in group["clusters"]}
+        for group in specifier["priority_groups"]
+    ]
+    assert action["retry_policy"]["num_retries"] == 2
+    assert groups == [{"iris/2": 2_500, "iris/1": 7_500}, *[{second_pass.NAME: 1}] * 2]
+
+
+def test_envoy_chooses_the_cluster_again_on_each_retry_of_such_a_request() -> None:
+    """Field 14 of a retry policy, which the published messages lack."""
+    refreshed = b"\x70\x01"
+    assert encode(MATCH, routes.entry(replace(ROUTE, idempotent=True), SETTINGS)).count(refreshed) == 2
+    assert refreshed not in encode(MATCH, routes.entry(ROUTE, GatewaySettings()))
+
+
+def test_answers_of_servers_without_the_runtime_are_stripped_before_the_router_reads_them() -> None:
+    def filters(fronted: bool) -> list[str]:
+        [options] = clusters.cluster(replace(ROUTE.pools[0], fronted=fronted))[
+            "typed_extension_protocol_options"
+        ].values()
+        return [one["name"] for one in options.get("http_filters", ())]
+
+    assert filters(True) == []
+    assert filters(False) == ["gyrus.private_answers", "gyrus.codec"]
 
 
 def destinations(*weights: int) -> list[Json]:
@@ -67,7 +103,7 @@ def test_one_pool_is_named_and_several_are_weighed_the_newest_first() -> None:
 
 def test_idempotent_api_is_sent_again_whatever_the_method() -> None:
     idempotent = route_to("iris", timeout=60.0, idempotent=True)
-    found = retries(routes.entry(idempotent, GatewaySettings()))
+    found = retries(routes.entry(idempotent, SETTINGS))
     assert all("reset" in reasons and "headers" not in match for match, reasons in found)
 
 
@@ -120,13 +156,17 @@ def test_no_access_log_where_none_is_wanted() -> None:
     assert manager["access_log"] == []
 
 
+ENVOY_FILES = EnvoyFiles(admin=Path("/admin"), bodies=Path("/bodies"), pressure=Path("/pressure"))
+
+
 def test_homes_are_kept_apart(tmp_path: Any) -> None:
     one, other = (GatewayFiles(Home(tmp_path / name)) for name in ("one", "other"))
     assert one.node != other.node
     assert one.base_id != other.base_id
     assert max(one.base_id, other.base_id) < HIGHEST_BASE_ID
     reported = [
-        bootstrap(files.node, files.admin_socket, UnixAddress(files.xds_socket)) for files in (one, other)
+        bootstrap(files.node, ENVOY_FILES, UnixAddress(files.xds_socket), GatewaySettings())
+        for files in (one, other)
     ]
     assert reported[0] != reported[1]
 
@@ -134,7 +174,8 @@ def test_homes_are_kept_apart(tmp_path: Any) -> None:
 def test_bootstrap_shows_a_certificate_where_the_operator_asks_for_one() -> None:
     files = TlsFiles(certificate=Path("/c"), key=Path("/k"), authority=Path("/a"))
     address = TlsAddress(host="10.0.0.1", port=18000, tls=files)
-    [xds] = bootstrap("node", Path("/admin"), address, files)["static_resources"]["clusters"]
+    reported = bootstrap("node", ENVOY_FILES, address, GatewaySettings(), files)
+    xds = reported["static_resources"]["clusters"][0]
     context = xds["transport_socket"]["typed_config"]["common_tls_context"]
     assert context["tls_certificates"][0]["private_key"] == {"filename": "/k"}
     assert context["validation_context"] == {"trusted_ca": {"filename": "/a"}}

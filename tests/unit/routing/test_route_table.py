@@ -44,7 +44,8 @@ def table(snapshot: Snapshot) -> bytes:
 def written_by_protobuf(routes: dict[str, Route]) -> Any:
     """The whole table, read from the JSON form at once."""
     value = resources.table(SETTINGS)
-    by_name = value["virtual_hosts"][0]["matcher"]
+    guarded = value["virtual_hosts"][0]["matcher"]
+    by_name = guarded["on_no_match"]["matcher"]
     by_path = by_name["on_no_match"]["matcher"]
     by_path["matcher_tree"]["prefix_match_map"]["map"] = {
         route.path: resources.entry(route, SETTINGS) for route in routes.values()
@@ -53,9 +54,9 @@ def written_by_protobuf(routes: dict[str, Route]) -> Any:
         route.api: resources.called(route, SETTINGS) for route in routes.values() if speaks_http2(route)
     }
     if not by_name["matcher_tree"]["exact_match_map"]["map"]:
-        value["virtual_hosts"][0]["matcher"] = by_path
+        guarded["on_no_match"]["matcher"] = by_path
     if not routes:
-        del value["virtual_hosts"][0]["matcher"]
+        del guarded["on_no_match"]
     return TABLE.FromString(encode(ROUTES, value))
 
 

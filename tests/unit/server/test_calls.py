@@ -27,6 +27,7 @@ from gyrus.spec.api import ApiSpec
 from gyrus.state.board import Board, PoolTraffic, Replica, Traffic
 from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
+from gyrus.state.gateway_load import GatewayLoad, LimitUse
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import Api, Event
 from gyrus.state.sql.store import SqlStore
@@ -179,6 +180,11 @@ class TestMetrics:
         await deploy(client, process(), process("text"))
         board.traffic["iris"] = Traffic(in_flight=5)
         board.dropped_events["iris"] = 4
+        board.gateway_load = GatewayLoad(
+            connections=LimitUse(used=7, most=100, refused=2),
+            bodies={"large": LimitUse(used=1, most=4)},
+            resets=3,
+        )
         board.traffic["gone"] = Traffic(in_flight=9)
         board.held["iris"] = 2
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=7, replicas=2, rule="r", message="")
@@ -197,6 +203,13 @@ class TestMetrics:
             for sample in family.samples
         }
         assert samples == {
+            ("gyrus_gateway_used", "connections"): 7,
+            ("gyrus_gateway_used", "large_bodies"): 1,
+            ("gyrus_gateway_limit", "connections"): 100,
+            ("gyrus_gateway_limit", "large_bodies"): 4,
+            ("gyrus_gateway_refused_total", "connections"): 2,
+            ("gyrus_gateway_refused_total", "large_bodies"): 0,
+            ("gyrus_gateway_refused_total", "memory"): 3,
             ("gyrus_replicas", "iris", "requested"): 1,
             ("gyrus_replicas", "iris", "ready"): 0,
             ("gyrus_replicas", "text", "requested"): 1,

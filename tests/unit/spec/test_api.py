@@ -100,6 +100,20 @@ def test_a_digest_names_the_meaning_and_the_files():
     )
 
 
+def test_a_digest_of_batches_is_that_of_earlier_versions():
+    def digest(**batching: Any) -> str:
+        return handler_api(handler={"path": "h.py", "batching": batching}).digest("p")
+
+    # Written before ``auto`` existed: 5ms was the default.
+    assert digest(max_wait="5ms") == "fa2a579e5d28521ff908d4ea78dff309ec619f065631f46087c4834ce2307db2"
+    assert (
+        digest(max_size=8, max_wait="20ms")
+        == "f5f2e543f5ee507b5084ecddcd55005c8820777e1608963d5e610dcd5fc1845e"
+    )
+    assert digest() == digest(max_wait="auto")
+    assert len({digest(), digest(max_wait="5ms"), digest(max_wait="0ms")}) == 3
+
+
 class RicherCompute(Compute):
     disk: int | None = None
 

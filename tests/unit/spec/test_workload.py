@@ -67,3 +67,17 @@ def test_the_largest_body_is_a_limit_of_the_replica_and_of_the_route() -> None:
     usual = RealtimeSpec.model_validate({"name": "a", "handler": {"path": "handler.py"}})
     assert usual.workload(None).limits.max_body == 32 * 2**20
     assert "max_body" not in usual.model_dump(exclude_defaults=True)
+
+
+def test_a_batch_waits_as_long_as_it_pays_unless_a_time_is_set() -> None:
+    def wait(**batching: str) -> float | None:
+        found = workload(handler={"path": "h.py", "batching": batching}).code.handler
+        assert found
+        return found.batch_max_wait
+
+    assert (wait(), wait(max_wait="auto"), wait(max_wait="0ms"), wait(max_wait="1s")) == (
+        None,
+        None,
+        0.0,
+        1.0,
+    )

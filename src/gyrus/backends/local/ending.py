@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gyrus.backends.local.folder import ReplicaFolder, StopRecord
 from gyrus.backends.local.observed_status import ObservedStatus
 from gyrus.backends.local.preparation import Services
-from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers, remove_sockets
+from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers, remove_run_files
 from gyrus.backends.local.watching import StatusWatcher
 
 log = logging.getLogger(__name__)
@@ -67,13 +67,13 @@ class Terminator:
             supervisor.reap()
         await self._kill_leftovers()
         self.services.placement.release(self.folder.id)
-        await asyncio.to_thread(remove_sockets, self.services.home.run, self.folder.id)
+        await asyncio.to_thread(remove_run_files, self.services.home.run, self.folder.id)
         await asyncio.to_thread(self.folder.remove)
 
     async def clear(self) -> None:
         """Remove what an earlier supervisor left: processes and sockets. Raises OSError."""
         await self._kill_leftovers()
-        await asyncio.to_thread(remove_sockets, self.services.home.run, self.folder.id)
+        await asyncio.to_thread(remove_run_files, self.services.home.run, self.folder.id)
 
     async def _kill_leftovers(self) -> None:
         launch = self.status.launch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from typing import Protocol
 import psutil
 
 from gyrus.aio.process_lock import holder
-from gyrus.contract.replica import LOCK_FILE
+from gyrus.contract.replica import LOCK_FILE, records_folder
 
 MODULE = "gyrus.runtime.supervisor"
 REPLICA_VARIABLE = "GYRUS_REPLICA"
@@ -231,10 +232,15 @@ def kill_leftovers(group: int, replica: str) -> None:
         time.sleep(LOOK_AGAIN)
 
 
-def remove_sockets(run: Path, replica: str) -> None:
-    """Remove the replica's sockets. Raises OSError."""
-    for socket in tuple(run.glob(f"{replica}.*")):
-        socket.unlink(missing_ok=True)
+def remove_run_files(run: Path, replica: str) -> None:
+    """Remove the sockets of a replica, and its records of started requests. Raises OSError."""
+    api = replica.rsplit("-", 2)[0]
+    records = Path(records_folder(str(run), api))
+    for file in (*run.glob(f"{replica}.*"), *records.glob(f"{replica}.*")):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # while another replica of the API, or another API, has records
+        records.rmdir()
+        records.parent.rmdir()
 
 
 def _supervised(words: list[str]) -> str | None:

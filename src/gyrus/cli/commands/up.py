@@ -9,7 +9,7 @@ import click
 
 from gyrus.cli.capacity import OVERCOMMITTED
 from gyrus.cli.failures import CommandFailure
-from gyrus.cli.option_types import SIZE
+from gyrus.cli.option_types import HOST, SIZE
 from gyrus.cli.output import bold, print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 
@@ -44,6 +44,15 @@ PORT = click.IntRange(1, 65535)
     help="Largest package of a deploy, such as 4Gi (default: 1Gi, or as last started).",
 )
 @click.option(
+    "--host",
+    "hosts",
+    type=HOST,
+    multiple=True,
+    metavar="NAME",
+    help="Answer requests to this host too, besides localhost; repeat it for several. '' removes all "
+    "(default: none, or as last started).",
+)
+@click.option(
     "--new-database",
     is_flag=True,
     help="Begin with an empty database in place of a lost one. This ends all replicas.",
@@ -56,6 +65,7 @@ def command(
     operator_port: int | None,
     overcommit: bool | None,
     max_package: int | None,
+    hosts: tuple[str, ...],
     new_database: bool,
     foreground: bool,
 ) -> None:
@@ -74,7 +84,7 @@ def command(
         local.end(operator)
         operator = None
     if operator is None:
-        settings = local.choose(now, gateway_port, operator_port, overcommit, max_package)
+        settings = local.choose(now, gateway_port, operator_port, overcommit, max_package, hosts)
         if foreground:
             _become_operator(session, settings, new_database=new_database)
         print_note("Starting the local platform")
@@ -85,7 +95,7 @@ def command(
         raise CommandFailure(
             "The local platform is up, with its database.", remedy="Stop it first: gyrus down"
         )
-    _check_same(now, local.altered(now, gateway_port, operator_port, overcommit, max_package))
+    _check_same(now, local.altered(now, gateway_port, operator_port, overcommit, max_package, hosts))
     _show(session, now, "The local platform is up already.")
 
 
@@ -94,7 +104,7 @@ def _settings_of(operator: OperatorFile, max_package: int) -> PlatformSettings:
     from gyrus.cli.local import PlatformSettings
 
     port = operator.operator_port if operator.socket else None
-    return PlatformSettings(operator.gateway_port, port, operator.overcommit, max_package)
+    return PlatformSettings(operator.gateway_port, port, operator.overcommit, max_package, operator.hosts)
 
 
 def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
@@ -106,6 +116,10 @@ def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
     if wanted.max_package != now.max_package:
         message = f"The local platform is up with packages of at most {now.max_package:,} bytes."
         raise CommandFailure(message, remedy=remedy)
+    if wanted.hosts != now.hosts:
+        raise CommandFailure(
+            f"The local platform is up with other hosts: {', '.join(now.hosts) or 'none'}.", remedy=remedy
+        )
     if wanted != now:
         how = "with" if now.overcommit else "without"
         raise CommandFailure(f"The local platform is up {how} --overcommit.", remedy=remedy)
@@ -117,10 +131,13 @@ def _show(session: CliSession, settings: PlatformSettings, message: str) -> None
     operator = f"https://127.0.0.1:{port}" if port else None
     if session.json:
         addresses = {"gateway": gateway, "operator": operator, "socket": str(home.control_socket)}
-        print_json({**addresses, "home": str(home.root), "overcommit": settings.overcommit})
+        settled = {"overcommit": settings.overcommit, "hosts": settings.hosts}
+        print_json({**addresses, "home": str(home.root), **settled})
         return
     print_result(message)
     print_result(f"  endpoints  {bold(gateway + '/<name>')}")
+    if settings.hosts:
+        print_result(f"  hosts      {', '.join(settings.hosts)}")
     if operator:
         print_result(f"  operator   {operator}, certificate {home.certificate}, token {home.token}")
     print_result(f"  home       {home.root}")

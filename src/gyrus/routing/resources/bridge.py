@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gyrus.contract.replica import API_HEADER, REQUEUE_HEADER
-from gyrus.routing.resources import endpoints, routes
+from gyrus.contract.replica import API_HEADER, BROKEN_HEADER
+from gyrus.routing.resources import endpoints, retries, routes
 from gyrus.routing.resources.clusters import ads
-from gyrus.routing.resources.kinds import Json, extension, seconds
+from gyrus.routing.resources.kinds import HEADER_INPUT, ROUTE_LIST, Json, extension, header, seconds
 from gyrus.routing.resources.listener import HEADER_FIELDS, HEADER_KIB, MANAGER, router
 from gyrus.routing.resources.problems import local_replies
 from gyrus.routing.settings import GatewaySettings
@@ -30,7 +30,12 @@ def listener(endpoint: str, settings: GatewaySettings) -> Json:
     address = endpoints.address(endpoint)
     address["pipe"]["mode"] = 0o600
     manager = extension("gyrus.http", MANAGER, **_connection_manager(settings))
-    return {"name": NAME, "address": address, "filter_chains": [{"filters": [manager]}]}
+    return {
+        "name": NAME,
+        "address": address,
+        "filter_chains": [{"filters": [manager]}],
+        "ignore_global_conn_limit": True,  # the first pass has counted the client's connection
+    }
 
 
 def _connection_manager(settings: GatewaySettings) -> Json:
@@ -54,13 +59,15 @@ def _connection_manager(settings: GatewaySettings) -> Json:
 def table(bridged: Iterable[Route], settings: GatewaySettings) -> Json:
     """Build the table of these APIs. Any other request is requeued: its entry may be on its way."""
     entries = {route.api: _entry(route, settings) for route in bridged}
-    api = extension("gyrus.api", routes.HEADER_INPUT, header_name=API_HEADER)
+    api = extension("gyrus.api", HEADER_INPUT, header_name=API_HEADER)
     by_api = {"input": api, "exact_match_map": {"map": entries}}
-    otherwise = [_requeued({"prefix": "/"})]
+    otherwise = [_requeued({"prefix": "/"}, settings)]
     host: Json = {
         "name": NAME,
         "domains": ["*"],
         "request_body_buffer_limit": settings.retry_body,
+        # The bridge has retried it itself; the first pass would multiply its tries.
+        "response_headers_to_remove": [BROKEN_HEADER],
         **(
             {"matcher": {"matcher_tree": by_api, "on_no_match": _routes(otherwise)}}
             if entries
@@ -77,9 +84,9 @@ def _entry(route: Route, settings: GatewaySettings) -> Json:
     and a new entry is on its way.
     """
     again = {"prefix": "/", "headers": [{"name": BRIDGED_HEADER, "present_match": True}]}
-    marked = {"request_headers_to_add": [routes.header(BRIDGED_HEADER, "1")]}
+    marked = {"request_headers_to_add": [header(BRIDGED_HEADER, "1")]}
     forward = routes.forward({"prefix": "/"}, route, settings, rewrite=None, shares=_shares(route))
-    return _routes([_requeued(again), *({**one, **marked} for one in forward)])
+    return _routes([_requeued(again, settings), *({**one, **marked} for one in forward)])
 
 
 def _shares(route: Route) -> tuple[WeightedPool, ...]:
@@ -90,10 +97,10 @@ def _shares(route: Route) -> tuple[WeightedPool, ...]:
     return tuple(share for share in route.shares if share.pool.replicas)[:1]
 
 
-def _requeued(match: Json) -> Json:
-    answer = [routes.header(REQUEUE_HEADER, "1")]
+def _requeued(match: Json, settings: GatewaySettings) -> Json:
+    answer = retries.requeue_headers(settings)
     return {"match": match, "direct_response": {"status": 503}, "response_headers_to_add": answer}
 
 
 def _routes(found: list[Json]) -> Json:
-    return {"action": extension(NAME, routes.ROUTE_LIST, routes=found)}
+    return {"action": extension(NAME, ROUTE_LIST, routes=found)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from gyrus.contract.replica import PRIVATE_HEADERS
 from gyrus.routing.resources.kinds import Json, extension, seconds
 from gyrus.state.board import Pool
 
@@ -16,6 +19,8 @@ sends a request on a connection that the replica is closing.
 UNLIMITED = 1_000_000_000
 """Limit of circuit breakers. Replicas bound their own queues, and Envoy would count per worker thread."""
 
+_MUTATION = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
+_CODEC = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"
 _LEAST_REQUEST = "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -34,7 +39,9 @@ def cluster(pool: Pool) -> Json:
         "ignore_health_on_host_removal": True,
         "circuit_breakers": circuit_breakers(),
         "outlier_detection": _unreachable(),
-        "typed_extension_protocol_options": http_options(pool.protocol),
+        "typed_extension_protocol_options": http_options(
+            pool.protocol, filters=() if pool.fronted else (_no_private_answers(), _codec())
+        ),
     }
 
 
@@ -47,18 +54,39 @@ def circuit_breakers() -> Json:
     return {"thresholds": [dict.fromkeys(limits, UNLIMITED)]}
 
 
-def http_options(protocol: str, *, idle: float | None = UPSTREAM_IDLE) -> Json:
+def http_options(
+    protocol: str, *, idle: float | None = UPSTREAM_IDLE, filters: Sequence[Json] = (), connect: bool = False
+) -> Json:
     """Build the options of a protocol: ``http1``, or ``http2`` without TLS and without upgrade.
 
-    ``idle``: seconds until an unused connection is closed; None for never.
+    ``idle``: seconds until an unused connection is closed; None for never. ``filters``: those of each try,
+    the codec last. ``connect``: True to send upgrades over HTTP/2.
     """
-    options: Json = {"http2_protocol_options": {}} if protocol == "http2" else {"http_protocol_options": {}}
+    http2: Json = {"allow_connect": True} if connect else {}
+    options: Json = (
+        {"http2_protocol_options": http2} if protocol == "http2" else {"http_protocol_options": {}}
+    )
     config: Json = {
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
         "explicit_http_config": options,
         "common_http_protocol_options": {"idle_timeout": seconds(idle or 0)},
+        **({"http_filters": list(filters)} if filters else {}),
     }
     return {_HTTP_OPTIONS: config}
+
+
+def _no_private_answers() -> Json:
+    """Remove private headers from the answers of servers that the runtime does not stand in front of.
+
+    It runs before the router reads the answer, so that no server can requeue a request.
+    """
+    private = [{"remove_on_match": {"key_matcher": {"prefix": PRIVATE_HEADERS, "ignore_case": True}}}]
+    mutations = {"response_mutations": private, "response_trailers_mutations": private}
+    return extension("gyrus.private_answers", _MUTATION, mutations=mutations)
+
+
+def _codec() -> Json:
+    return extension("gyrus.codec", _CODEC)
 
 
 def _unreachable() -> Json:

@@ -14,6 +14,9 @@ MATCH = "type.googleapis.com/xds.type.matcher.v3.Matcher.OnMatch"
 """The type of one entry of the route table, not of a resource. Entries are encoded one by one, because tables
 are long."""
 
+ROUTE_LIST = "envoy.config.route.v3.RouteList"
+HEADER_INPUT = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+
 KINDS = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
 """The kinds in the order of sending: a resource comes after those that it refers to."""
 
@@ -29,3 +32,18 @@ def extension(name: str, type_name: str, **config: Any) -> Json:
 def seconds(value: float) -> str:
     """Format a duration as protobuf's JSON does."""
     return f"{value:.3f}s"
+
+
+def header(name: str, value: str) -> Json:
+    """Build an addition of a header, which replaces one of the same name."""
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def matches(header: str, expression: str) -> Json:
+    """Build the predicate of requests with a header that matches this whole expression."""
+    return {
+        "single_predicate": {
+            "input": extension(header, HEADER_INPUT, header_name=header),
+            "value_match": {"safe_regex": {"google_re2": {}, "regex": expression}},
+        }
+    }

@@ -1,13 +1,15 @@
 """The port for clients, and the processing of each request (LDS).
 
-The port serves HTTP/1.1 and HTTP/2 (by prior knowledge). The router is the only filter, because every request
-pays for each further one.
+The port serves HTTP/1.1 and HTTP/2 (by prior knowledge). The only filters are CORS and the router, because
+every request pays for each further one.
 """
 
 from __future__ import annotations
 
-from gyrus.contract.replica import PRIVATE_HEADERS
-from gyrus.routing.resources import routes
+import json
+
+from gyrus.contract.replica import POOL_HEADER, PRIVATE_HEADERS
+from gyrus.routing.resources import bodies, routes
 from gyrus.routing.resources.clusters import ads
 from gyrus.routing.resources.kinds import Json, extension, seconds
 from gyrus.routing.resources.problems import local_replies
@@ -17,14 +19,22 @@ NAME = "gyrus"
 SERVER_NAME = "gyrus"
 HEADER_KIB = 64
 HEADER_FIELDS = 200
-HEADER_TIMEOUT = 10.0
+BUFFER = 256 * 1024
+"""Bytes that Envoy reads ahead on a connection, and keeps for a client that does not read. The replica of a
+slow reader sees progress each time that half of it is empty."""
 
 _FILTERS = "envoy.extensions.filters"
 MANAGER = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = f"{_FILTERS}.http.router.v3.Router"
+_CORS = f"{_FILTERS}.http.cors.v3.Cors"
+ENVOY_HEADERS = "x-envoy-"
+"""Prefix of the headers with which Envoy would let a client choose retries and timeouts."""
 _EARLY = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 _UUID = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
 _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+
+
+_POOL = {"operators": [{"command": "REQ", "param": POOL_HEADER}, {"command": "UPSTREAM_CLUSTER"}]}
 
 
 def listener(settings: GatewaySettings, access_log: str | None) -> Json:
@@ -34,27 +44,32 @@ def listener(settings: GatewaySettings, access_log: str | None) -> Json:
         "name": NAME,
         "address": {"socket_address": socket},
         "filter_chains": [{"filters": [manager]}],
-        "per_connection_buffer_limit_bytes": 1024 * 1024,
+        "per_connection_buffer_limit_bytes": BUFFER,
     }
 
 
 def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Json:
+    limits = settings.connections
     return {
         "stat_prefix": "gyrus",
         "rds": {"route_config_name": routes.NAME, "config_source": ads()},
-        "http_filters": [router()],
+        "http_filters": filters(),
         "server_name": SERVER_NAME,
         "use_remote_address": True,
         "normalize_path": True,
-        "common_http_protocol_options": {"max_headers_count": HEADER_FIELDS},
+        "common_http_protocol_options": {
+            "max_headers_count": HEADER_FIELDS,
+            "idle_timeout": seconds(limits.idle),
+        },
         # HTTP/1.0 clients may send no Host, which Envoy would refuse.
         "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
         "http2_protocol_options": {"allow_connect": True},
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "max_request_headers_kb": HEADER_KIB,
-        "request_headers_timeout": seconds(HEADER_TIMEOUT),
+        "request_headers_timeout": seconds(limits.headers),
+        "request_timeout": seconds(limits.body),
         "stream_idle_timeout": seconds(settings.stream_idle),
-        "access_log": [extension("gyrus.file", _FILE, **_file(access_log))] if access_log else [],
+        "access_log": access_logs(access_log, _logged_here()),
         # Early: before the route is chosen, which adds private headers itself.
         "early_header_mutation_extensions": [
             extension("gyrus.private", _EARLY, mutations=_no_private_headers())
@@ -62,6 +77,10 @@ def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Js
         "local_reply_config": local_replies(),
         **_request_id(),
     }
+
+
+def filters() -> list[Json]:
+    return [extension("envoy.filters.http.cors", _CORS), router()]
 
 
 def router() -> Json:
@@ -82,14 +101,32 @@ def _request_id() -> Json:
 
 def _no_private_headers() -> list[Json]:
     # A client must not be able to act as the platform. The routes add their own private headers after this.
-    return [{"remove_on_match": {"key_matcher": {"prefix": PRIVATE_HEADERS}}}]
+    return [
+        {"remove_on_match": {"key_matcher": {"prefix": prefix}}}
+        for prefix in (PRIVATE_HEADERS, ENVOY_HEADERS)
+    ]
+
+
+def access_logs(path: str | None, condition: Json | None = None) -> list[Json]:
+    """Build the access log. ``condition``: the filter of the requests that it has; None for all."""
+    if path is None:
+        return []
+    return [extension("gyrus.file", _FILE, **_file(path)) | ({"filter": condition} if condition else {})]
+
+
+def _logged_here() -> Json:
+    """Leave out requests that the second pass logs."""
+    one_pass = {"header_filter": {"header": {"name": bodies.COUNTED_HEADER, "present_match": False}}}
+    refused = {"response_flag_filter": {"flags": ["UO"]}}
+    return {"or_filter": {"filters": [one_pass, refused]}}
 
 
 def _file(path: str) -> Json:
     line = {
         "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%",
         "api": "%ROUTE_NAME%",
-        "pool": "%UPSTREAM_CLUSTER%",
+        # After a second pass, the cluster of the last try is that of second passes.
+        "pool": f"%COALESCE({json.dumps(_POOL)})%",
         "method": "%REQ(:METHOD)%",
         "path": "%PATH(NQ)%",
         "protocol": "%PROTOCOL%",

@@ -11,9 +11,12 @@ the newest generation first. Each route carries its API's name, for the access l
 the API's timeout itself, from the request's arrival. Envoy's timeout is a little longer, for replicas that do
 not enforce it (``process:``) or that hang.
 
-**Retries.** One budget serves all reasons. Envoy retries a request of any method if the replica requeued it
-before its start, or if it never reached a replica. If the connection breaks while a request is in flight,
-Envoy retries only where that is safe: GET, HEAD, and APIs that are declared idempotent.
+**Retries.** Envoy retries a request of any method if the replica requeued it before its start, or if it never
+reached a replica: as often as needed. If the connection breaks while a request is in flight, Envoy retries it
+at most twice, and only where that is safe: GET, HEAD, and APIs that are declared idempotent. Envoy counts all
+retries of a route together, so such a request has two routes: this one counts the tries that may have begun,
+and the second pass (:mod:`gyrus.routing.resources.retries`), through which every try but the first goes,
+counts the requeues.
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ from gyrus.contract.replica import (
     ARRIVED_HEADER,
     HEALTH_PATH,
     METRICS_PATH,
+    POOL_HEADER,
     READY_PATH,
-    REQUEUE_HEADER,
 )
-from gyrus.routing.resources.kinds import Json, extension, seconds
+from gyrus.routing.resources import bodies, origins, retries
+from gyrus.routing.resources.kinds import HEADER_INPUT, ROUTE_LIST, Json, extension, header, seconds
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route, WeightedPool
 
@@ -46,40 +50,35 @@ INTERNAL_PREFIX = "/-/"
 
 TIMEOUT_MARGIN = 0.5
 """Seconds that a replica has to report its own timeout."""
-RETRIES = 64
-"""Retries of one request.
-
-A request moves to another replica a few times at most: when replicas start, and when one stops. More moves
-are a fault. With the back-off below, this number takes about 15 s.
-"""
-BACKOFF_FIRST = 0.005
-BACKOFF_MOST = 0.5
-"""Base and maximum of the back-off between retries, in seconds."""
 SAFE_METHODS = ("GET", "HEAD")
 ARRIVAL = "%START_TIME(%s.%6f)%"
 """Time of the request's arrival at the gateway, which is the same on every try."""
 
-ROUTE_LIST = "envoy.config.route.v3.RouteList"
-HEADER_INPUT = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
-_PREVIOUS_HOSTS = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+CHOSEN_CLUSTER = "%UPSTREAM_CLUSTER%"
+"""The cluster of the first try; the header keeps it on later ones."""
 
 
 def table(settings: GatewaySettings, name: str = NAME) -> Json:
     """Build the table without its entries, which its encoding adds (see :func:`entry`, :func:`called`).
 
-    The tree of headers comes first, because a gRPC service's path may begin like an API's.
+    Requests that a guard matches do not reach the trees. The tree of headers comes first, because a gRPC
+    service's path may begin like an API's.
     """
     by_path = {"input": extension("gyrus.path", HEADER_INPUT, header_name=":path"), "prefix_match_map": {}}
     by_name = {
         "input": extension("gyrus.api", HEADER_INPUT, header_name=NAMING_HEADER),
         "exact_match_map": {},
     }
+    trees = {"matcher_tree": by_name, "on_no_match": {"matcher": {"matcher_tree": by_path}}}
+    guards = [*origins.guards(settings), *bodies.guards(settings)]
     host: Json = {
         "name": NAME,
         "domains": ["*"],
         "request_body_buffer_limit": settings.retry_body,
-        "response_headers_to_remove": [REQUEUE_HEADER],
-        "matcher": {"matcher_tree": by_name, "on_no_match": {"matcher": {"matcher_tree": by_path}}},
+        # Envoy adds the client's address, which is in x-forwarded-for too.
+        "request_headers_to_remove": ["x-envoy-external-address"],
+        "response_headers_to_remove": list(retries.ANSWER_HEADERS),
+        "matcher": {"matcher_list": {"matchers": guards}, "on_no_match": {"matcher": trees}},
     }
     return {"name": name, "virtual_hosts": [host]}
 
@@ -140,30 +139,39 @@ def forward(
     ``rewrite``: the replacement of the path's matched part; None keeps it. ``shares``: the pools; None for
     those that get new requests.
     """
-    action = _action(route, settings, route.routed if shares is None else shares) | (
-        {"prefix_rewrite": rewrite} if rewrite else {}
-    )
-    once = {**action, "retry_policy": _retry(route, again=False)}
-    again = {**action, "retry_policy": _retry(route, again=True)}
-    named = {
-        "name": route.api,
-        "request_headers_to_add": [header(API_HEADER, route.api), header(ARRIVED_HEADER, ARRIVAL)],
-    }
+    shares = route.routed if shares is None else shares
+    rewritten = {"prefix_rewrite": rewrite} if rewrite else {}
+    limit = _limit(route)
+    once = {**_action(route, settings), **_destination(shares), **rewritten}
+    once["retry_policy"] = retries.never_started(settings, limit)
+    yield from origins.refusals(match, route, settings)
     yield _too_large(match, route)
+    named = [header(API_HEADER, route.api), header(ARRIVED_HEADER, ARRIVAL)]
     # The first match wins: methods that are not safe to repeat take the first route, the others the second.
     if not route.idempotent:
         unsafe = [_method_is_not(method) for method in SAFE_METHODS]
-        yield {"match": {**match, "headers": unsafe}, "route": once, **named}
-    yield {"match": match, "route": again, **named}
+        yield _entry({**match, "headers": unsafe}, once, route, named)
+    if settings.retries_at is None:
+        yield _entry(match, once, route, named)
+        return
+    again = {**_action(route, settings), **rewritten, "retry_policy": retries.maybe_started(settings, limit)}
+    again["inline_cluster_specifier_plugin"] = retries.first_in(shares)
+    yield _entry(match, again, route, [*named, header(POOL_HEADER, CHOSEN_CLUSTER)])
 
 
-def header(name: str, value: str) -> Json:
-    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-
-
-def _action(route: Route, settings: GatewaySettings, shares: Sequence[WeightedPool]) -> Json:
+def _entry(match: Json, action: Json, route: Route, headers: list[Json]) -> Json:
     return {
-        **_destination(shares),
+        "name": route.api,
+        "match": match,
+        "route": action,
+        "request_headers_to_add": headers,
+        "request_headers_to_remove": [bodies.COUNTED_HEADER],
+        **origins.policy(route.cors),
+    }
+
+
+def _action(route: Route, settings: GatewaySettings) -> Json:
+    return {
         "timeout": "0s",
         # Not shorter than the timeout: a request without a first byte of its answer counts as idle too.
         "idle_timeout": seconds(max(settings.stream_idle, _limit(route))),
@@ -184,16 +192,3 @@ def _limit(route: Route) -> float:
 
 def _method_is_not(method: str) -> Json:
     return {"name": ":method", "string_match": {"exact": method}, "invert_match": True}
-
-
-def _retry(route: Route, *, again: bool) -> Json:
-    reasons = ["connect-failure", "reset-before-request", "refused-stream", "retriable-headers"]
-    return {
-        "retry_on": ",".join([*reasons, "reset"] if again else reasons),
-        "num_retries": RETRIES,
-        "per_try_timeout": seconds(_limit(route)),
-        "retriable_headers": [{"name": REQUEUE_HEADER, "string_match": {"exact": "1"}}],
-        "retry_back_off": {"base_interval": seconds(BACKOFF_FIRST), "max_interval": seconds(BACKOFF_MOST)},
-        "retry_host_predicate": [extension("gyrus.previous_hosts", _PREVIOUS_HOSTS)],
-        "host_selection_retry_max_attempts": "20",
-    }

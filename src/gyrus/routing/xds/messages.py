@@ -14,7 +14,8 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from gyrus.routing.resources.kinds import Json
+from gyrus.routing.resources.kinds import MATCH, ROUTES, Json
+from gyrus.routing.xds import additions
 
 _MODULES = (
     "envoy.config.cluster.v3.cluster_pb2",
@@ -22,7 +23,10 @@ _MODULES = (
     "envoy.config.listener.v3.listener_pb2",
     "envoy.config.route.v3.route_pb2",
     "envoy.extensions.access_loggers.file.v3.file_pb2",
+    "envoy.extensions.filters.http.cors.v3.cors_pb2",
+    "envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2",
     "envoy.extensions.filters.http.router.v3.router_pb2",
+    "envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2",
     "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
     "envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
     "envoy.extensions.load_balancing_policies.least_request.v3.least_request_pb2",
@@ -78,9 +82,11 @@ def _message_class(name: str) -> type[Message]:
 
 for _module in _MODULES:
     importlib.import_module(_module)
+additions.register()
 _REQUEST = _message_class("envoy.service.discovery.v3.DeltaDiscoveryRequest")
 _ROUTES = _message_class("envoy.config.route.v3.RouteConfiguration")
 _MATCHER = _message_class("xds.type.matcher.v3.Matcher")
+_ON_MATCH = _message_class("xds.type.matcher.v3.Matcher.OnMatch")
 _MATCH_MAP = _message_class("xds.type.matcher.v3.Matcher.MatcherTree.MatchMap")
 _LENGTH_DELIMITED = 2
 """The wire type of strings, bytes and messages."""
@@ -95,6 +101,8 @@ def encode(type_url: str, value: Json) -> bytes:
     Raises ``google.protobuf.json_format.ParseError`` if the value is not of the type.
     """
     message = json_format.ParseDict(value, _message_class(type_url.rpartition("/")[2])())
+    if type_url in (MATCH, ROUTES):
+        additions.choose_again(message)
     # Deterministic, because a resource's version is the digest of its bytes. By default, maps have no order.
     return message.SerializeToString(deterministic=True)
 
@@ -119,6 +127,8 @@ def encode_table_entry(key: str, entry: bytes) -> bytes:
 def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
     """Encode a route configuration with these entries in the two trees of its one host.
 
+    The trees apply if no matcher of the host's list does.
+
     Each entry is a result of :func:`encode_table_entry`, by its key. A tree without entries is left out,
     because Envoy refuses an empty one.
 
@@ -127,18 +137,31 @@ def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str
     """
     table: Any = json_format.ParseDict(value, _ROUTES())
     host = table.virtual_hosts[0]
-    named = host.matcher
-    matcher: list[bytes] = []
-    if by_path:
-        matcher = _tree(named.on_no_match.matcher.matcher_tree, "prefix_match_map", by_path)
-    if by_path and by_name:
-        on_no_match = _within(type(named.on_no_match)(), "matcher", matcher)
-        names = _tree(named.matcher_tree, "exact_match_map", by_name)
-        matcher = [*names, *_within(type(named)(), "on_no_match", on_no_match)]
+    guarded = host.matcher
+    trees = _trees(guarded.on_no_match.matcher, by_path, by_name)
     host.ClearField("matcher")
-    body = _within(host, "matcher", matcher) if matcher else [host.SerializeToString(deterministic=True)]
+    guarded.ClearField("on_no_match")
+    otherwise = _within(_ON_MATCH(), "matcher", trees) if trees else []
+    matcher = _within(guarded, "on_no_match", otherwise) if otherwise else [_whole(guarded)]
+    body = _within(host, "matcher", matcher) if any(matcher) else [_whole(host)]
     table.ClearField("virtual_hosts")
     return b"".join(_within(table, "virtual_hosts", body))
+
+
+def _trees(named: Any, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> list[bytes]:
+    """Encode the matcher with the two trees. Returns nothing if they have no entry."""
+    if not by_path:
+        return []
+    paths = _tree(named.on_no_match.matcher.matcher_tree, "prefix_match_map", by_path)
+    if not by_name:
+        return paths
+    on_no_match = _within(_ON_MATCH(), "matcher", paths)
+    names = _tree(named.matcher_tree, "exact_match_map", by_name)
+    return [*names, *_within(_MATCHER(), "on_no_match", on_no_match)]
+
+
+def _whole(message: Any) -> bytes:
+    return message.SerializeToString(deterministic=True)
 
 
 def _tree(tree: Any, kind: str, entries: Mapping[str, bytes]) -> list[bytes]:

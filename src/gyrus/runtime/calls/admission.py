@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from time import monotonic
 from typing import Protocol
 
-from gyrus.contract.problem import DRAINING, NO_REPLICA, TIMEOUT
+from gyrus.contract.problem import DRAINING, NO_REPLICA, POISON, TIMEOUT
 from gyrus.contract.replica import REQUEUE_HEADER, Limits, QueueLoad
 from gyrus.queueing.slots import SlotQueue
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.deadlines import Deadlines
 from gyrus.runtime.calls.steps import failure
+from gyrus.runtime.calls.suspects import MOST_DEATHS, Suspects
 from gyrus.runtime.requeue import PacedRequeue, load_of
 from gyrus.runtime.server.answer import Answer, Head
 from gyrus.runtime.server.exchange import Exchange
 from gyrus.runtime.server.problems import RequestRefused, queue_full
+from gyrus.runtime.started import StartedRequests
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
 
@@ -48,10 +50,23 @@ class Admission:
     """The owner of all calls: it answers each at most once, and releases its slot exactly once."""
 
     def __init__(
-        self, queue: SlotQueue[Call], limits: Limits, metrics: Metrics, backlog_signal: BacklogSignal
+        self,
+        queue: SlotQueue[Call],
+        limits: Limits,
+        metrics: Metrics,
+        backlog_signal: BacklogSignal,
+        requests: StartedRequests | None = None,
+        report_poison: Callable[[str], None] = lambda request_id: None,
     ) -> None:
-        """Notify ``backlog_signal`` when a request has to wait for others."""
+        """Notify ``backlog_signal`` when a request has to wait for others.
+
+        ``requests``: the record of started requests; None: no request is refused for what it did elsewhere.
+        ``report_poison`` is called with the id of a request that is.
+        """
         self.queue = queue
+        self._suspects = Suspects(requests, self) if requests is not None else None
+        self._requests = requests
+        self._report_poison = report_poison
         self.draining = False
         self.overdue: dict[Call, float] = {}
         """Monotonic seconds of expiry, by call that still has a slot after its deadline.
@@ -96,14 +111,38 @@ class Admission:
     def admit(self, exchange: Exchange) -> None:
         """Start the request, let it wait, requeue it, or refuse it."""
         call = Call(exchange, self)
+        if call.retried and self._suspects is not None and not self._suspects.is_clear(call):
+            return
+        self._admit(call, exchange.arrived)
+
+    def admit_suspect(self, call: Call) -> None:
+        if call.cancelled:
+            self._over(call)
+        else:
+            self._admit(call, monotonic())
+
+    def refuse_poison(self, call: Call) -> None:
+        self._metrics.poisoned += 1
+        request_id = call.request.id.decode("latin-1")
+        detail = (
+            f"Request {request_id} took down {MOST_DEATHS} workers, so no other worker starts it. "
+            "The logs of the API show their last output."
+        )
+        self._report_poison(request_id)
+        self._refuse(call, RequestRefused(POISON, detail, more={"request_id": request_id}))
+
+    def _admit(self, call: Call, now: float) -> None:
+        """``now``: monotonic seconds."""
         assert self._scheduler is not None
         # Requests with long bodies cannot be retried, so they still wait here during a drain.
         if self.draining and self._scheduler.blocked and call.movable:
             self._requeue(call)
+            self._over(call)
             return
         # The timeout counts from the arrival at the gateway: a retried request may have used it up elsewhere.
-        if call.arrived + self._limits.timeout <= exchange.arrived:
+        if call.arrived + self._limits.timeout <= now:
             self._refuse_late(call, "It was still waiting for a slot.")
+            self._over(call)
             return
         if not self._deadlines.add(call, call.arrived):
             self._hasten_timer()
@@ -113,6 +152,7 @@ class Admission:
             self._deadlines.discard(call)
             self._metrics.rejected += 1
             self._refuse(call, queue_full(self.queue.slots, self.queue.waiting))
+            self._over(call)
         elif self.queue.waiting:
             self._notify_if_needed()
 
@@ -128,6 +168,10 @@ class Admission:
     def drain(self) -> None:
         """Finish started calls, and requeue waiting ones and those that arrive while no slot is free."""
         self.draining = True
+        if self._requests is not None:
+            self._requests.withdraw()
+        if self._suspects is not None:
+            self._suspects.release_all(self._requeue)
         self.requeue()
 
     def client_gone(self, call: Call) -> None:
@@ -136,6 +180,8 @@ class Admission:
         if self.queue.leave(call):
             self._deadlines.discard(call)
         call.cancel()
+        if call.retried and call not in self.queue.started:
+            self._over(call)
 
     # For the runners
 
@@ -183,11 +229,15 @@ class Admission:
         self._deadlines.discard(call)
         if self.overdue:  # almost always empty
             self.overdue.pop(call, None)
-        if self.queue.waiting:
-            self._start_more()
-            self._notify_if_needed()
+        self._over(call)
+        self.start_more()
         if self.released is not None:
             self.released()
+
+    def _over(self, call: Call) -> None:
+        """Handle the end of a call here: another suspect may be admitted."""
+        if call.retried and self._suspects is not None:
+            self._suspects.over(call)
 
     def conclude(self, call: Call, answer: Answer | None) -> None:
         """Answer the call and release its slot."""
@@ -196,8 +246,30 @@ class Admission:
         finally:
             self.release(call)
 
-    def count_batch(self) -> None:
+    def send_batch(self, answers: Mapping[Call, Answer]) -> None:
+        """Answer the calls of a batch, which keep their slots."""
+        for call, answer in answers.items():
+            self.answer(call, answer)
+
+    def answer_batch(self, answers: Mapping[Call, Answer]) -> None:
+        """Answer the calls of a batch without slots, as far as they are not answered; start waiting calls."""
         self._metrics.batches += 1
+        try:
+            self.send_batch(answers)
+        finally:
+            for call in answers:
+                self._deadlines.discard(call)
+                self.overdue.pop(call, None)
+                self._over(call)
+            self.start_more()
+        if self.released is not None:
+            self.released()
+
+    def start_more(self) -> None:
+        """Start waiting calls; slots have become free."""
+        if self.queue.waiting:
+            self._start_more()
+            self._notify_if_needed()
 
     # Time
 
@@ -236,6 +308,8 @@ class Admission:
             call, "It was still waiting for a slot." if waited else "predict() was still running."
         )
         call.cancel()
+        if waited:
+            self._over(call)
 
     def _refuse_late(self, call: Call, what: str) -> None:
         self._metrics.timed_out += 1
@@ -246,6 +320,7 @@ class Admission:
         """Requeue a call that has just left the queue for that."""
         self._deadlines.discard(call)
         self._requeue(call)
+        self._over(call)
         if self.released is not None:
             self.released()
 

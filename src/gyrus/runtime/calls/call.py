@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gyrus.contract.replica import LONGEST_KEPT_BODY
+from gyrus.contract.replica import LONGEST_KEPT_BODY, POOL_HEADER, RETRIED_HEADER
+from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.arrival import ARRIVED, arrival
 from gyrus.runtime.server.exchange import Exchange
+from gyrus.runtime.started import key_of
 
 if TYPE_CHECKING:
     from gyrus.runtime.server.request import Request
+
+POOL = POOL_HEADER.encode()
+RETRIED = RETRIED_HEADER.encode()
+
+
+Prepared = dict[str, Any] | Answer
 
 
 class ClientGoneListener(Protocol):
@@ -22,7 +31,20 @@ class ClientGoneListener(Protocol):
 class Call:
     """One request from its admission until its slot is free again, even if it is answered earlier."""
 
-    __slots__ = ("_admission", "arrived", "begun", "cancelled", "exchange", "more", "request", "task")
+    __slots__ = (
+        "_admission",
+        "arrived",
+        "begun",
+        "cancelled",
+        "exchange",
+        "key",
+        "more",
+        "prepared",
+        "request",
+        "retried",
+        "row",
+        "task",
+    )
 
     def __init__(self, exchange: Exchange, admission: ClientGoneListener) -> None:
         self.exchange = exchange
@@ -41,8 +63,23 @@ class Call:
         """
         self.more: Flow | None = None
         """The stream that continues when the client can take more."""
+        self.prepared: Prepared | None = None
+        """Arguments for a batch, or the answer that refuses the request; None: its payload is not read."""
+        self.key: bytes | None = None
+        """Key of the request among those that this process has started; None: the gateway sends it once."""
+        self.row: int | None = None
+        """Its place in the record of started requests."""
+        self.retried = False
+        """True if the gateway sent it to a replica before, which may have started it."""
+        if POOL in self.request.headers:
+            self._note_retries(self.request.headers)
         self._admission = admission
         exchange.owner = self
+
+    def _note_retries(self, headers: Mapping[bytes, bytes]) -> None:
+        if ARRIVED in headers:
+            self.key = key_of(headers[ARRIVED], headers.get(b"x-request-id", b""))
+            self.retried = RETRIED in headers
 
     @property
     def movable(self) -> bool:

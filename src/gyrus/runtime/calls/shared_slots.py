@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from gyrus.queueing.slots import SlotQueue
 
 T = TypeVar("T", bound=Hashable)
+
+
+Item = TypeVar("Item", contravariant=True)
+
+
+class StartObserver(Protocol[Item]):
+    """An observer of items that get a slot and give it up. It is called under the queue's lock."""
+
+    def started(self, item: Item) -> None: ...
+    def ended(self, item: Item) -> None: ...
 
 
 class SharedSlotQueue(SlotQueue[T]):
@@ -18,15 +28,19 @@ class SharedSlotQueue(SlotQueue[T]):
     requests, lets them leave, and requeues them.
     """
 
-    __slots__ = ("_lock",)
+    __slots__ = ("_lock", "_observer")
 
-    def __init__(self, slots: int | None, longest: int) -> None:
+    def __init__(self, slots: int | None, longest: int, observer: StartObserver[T] | None = None) -> None:
         super().__init__(slots, longest)
         self._lock = threading.Lock()
+        self._observer = observer
 
     def start_at_once(self, item: T) -> bool:
         with self._lock:
-            return super().start_at_once(item)
+            starts = super().start_at_once(item)
+            if starts and self._observer is not None:
+                self._observer.started(item)
+            return starts
 
     def wait(self, item: T, arrived: float, *, movable: bool = True) -> bool:
         with self._lock:
@@ -34,19 +48,34 @@ class SharedSlotQueue(SlotQueue[T]):
 
     def start_next(self, at_most: int = 1) -> list[T]:
         with self._lock:
-            return super().start_next(at_most)
+            starting = super().start_next(at_most)
+            if self._observer is not None:
+                for item in starting:
+                    self._observer.started(item)
+            return starting
 
     def pass_on(self, item: T) -> T | None:
         with self._lock:
-            return super().pass_on(item)
+            following = super().pass_on(item)
+            if self._observer is not None:
+                self._observer.ended(item)
+                if following is not None:
+                    self._observer.started(following)
+            return following
 
     def finish(self, item: T) -> None:
         with self._lock:
             super().finish(item)
+            if self._observer is not None:
+                self._observer.ended(item)
 
     def leave(self, item: T) -> bool:
         with self._lock:
             return super().leave(item)
+
+    def next(self, at_most: int) -> list[T]:
+        with self._lock:
+            return super().next(at_most)
 
     def oldest(self, at_most: int) -> list[float]:
         with self._lock:

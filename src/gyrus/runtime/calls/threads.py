@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from gyrus.contract.system_limits import OUT_OF_PROCESSES
+from gyrus.runtime.calls.side_thread import SideThread
 from gyrus.runtime.handler.failure import user_traceback
 from gyrus.runtime.telemetry.runtime_log import runtime_log
 
@@ -53,11 +54,13 @@ class Threads:
         self._outbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._notifying = False
         self._refused_at = -1
+        self.side = SideThread(f"{name}-side")
+        """A thread that holds no slot, for work beside the others."""
 
     @property
     def dead(self) -> int:
         """Number of threads that have ended, which no thread does by itself."""
-        return sum(not thread.is_alive() for thread in self._threads)
+        return sum(not thread.is_alive() for thread in self._threads) + self.side.dead
 
     def submit(self, work: Work, item: Any) -> None:
         """Start the work at the end of this turn of the loop.
@@ -92,6 +95,7 @@ class Threads:
         """End the idle threads. Busy ones may run until the process exits."""
         for _ in self._threads:
             self._inbox.put(None)
+        self.side.stop()
 
     def _grow(self) -> None:
         if self._most is not None and len(self._threads) >= self._most:

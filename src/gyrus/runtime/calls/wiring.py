@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 
-from gyrus.contract.replica import Reason, ReplicaConfig
+from gyrus.contract.replica import Reason, ReplicaConfig, records_folder
 from gyrus.contract.system_limits import OUT_OF_PROCESSES
 from gyrus.runtime.calls.admission import Admission, Scheduler
 from gyrus.runtime.calls.async_runner import AsyncRunner
@@ -13,20 +15,32 @@ from gyrus.runtime.calls.batching import BatchScheduler
 from gyrus.runtime.calls.call import Call
 from gyrus.runtime.calls.shared_slots import SharedSlotQueue
 from gyrus.runtime.calls.single import SingleScheduler
+from gyrus.runtime.calls.suspects import CallRecord
 from gyrus.runtime.calls.thread_runner import ThreadRunner
 from gyrus.runtime.calls.threads import Threads
 from gyrus.runtime.handler.failure import LoadFailed
 from gyrus.runtime.handler.handler import LoadedHandler
+from gyrus.runtime.started import MOST_ROWS, StartedRequests
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
 
+log = logging.getLogger("gyrus")
 
-def wire(handler: LoadedHandler, config: ReplicaConfig, counted: Metrics) -> tuple[Admission, Threads]:
+
+def wire(
+    handler: LoadedHandler,
+    config: ReplicaConfig,
+    counted: Metrics,
+    report_poison: Callable[[str], None] = lambda request_id: None,
+) -> tuple[Admission, Threads]:
     """Build the parts. Raises LoadFailed if no thread can be started."""
-    limits = config.limits
+    limits, requests = config.limits, _started_requests(config)
     threads = _threads(limits.max_concurrency)
-    shared: SharedSlotQueue[Call] = SharedSlotQueue(limits.max_concurrency, limits.max_queue_length)
-    admission = Admission(shared, limits, counted, BacklogSignal(config.backlog_socket, config.api))
+    shared: SharedSlotQueue[Call] = SharedSlotQueue(
+        limits.max_concurrency, limits.max_queue_length, CallRecord(requests) if requests else None
+    )
+    backlog_signal = BacklogSignal(config.backlog_socket, config.api)
+    admission = Admission(shared, limits, counted, backlog_signal, requests, report_poison)
     admission.open(_scheduler(handler, config, shared, admission, threads))
     return admission, threads
 
@@ -42,6 +56,18 @@ def _threads(most: int | None) -> Threads:
     return threads
 
 
+def _started_requests(config: ReplicaConfig) -> StartedRequests | None:
+    """Create the record of started requests. Returns None without a folder for it, as for tests by hand."""
+    if not config.run_dir:
+        return None
+    folder = records_folder(config.run_dir, config.api)
+    try:
+        return StartedRequests(folder, config.id, config.limits.max_concurrency or MOST_ROWS)
+    except OSError as error:
+        log.warning("Requests that take down workers are not recognised: %s: %s", folder, error)
+        return None
+
+
 def _scheduler(
     handler: LoadedHandler,
     config: ReplicaConfig,
@@ -52,8 +78,10 @@ def _scheduler(
     settings = config.handler
     if handler.batched and settings is not None:
         batches = AsyncBatchRunner if handler.is_async else ThreadBatchRunner
-        runner = batches(handler, admission, threads)
-        return BatchScheduler(queue, runner, settings.batch_max_size, settings.batch_max_wait)
+        size = settings.batch_max_size
+        return BatchScheduler(
+            queue, batches(handler, admission, threads, size), size, settings.batch_max_wait
+        )
     if handler.is_async:
         return SingleScheduler(queue, AsyncRunner(handler, admission, threads))
     return SingleScheduler(queue, ThreadRunner(handler, admission, threads, queue))

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from gyrus.contract.replica import PRIVATE_HEADERS
 from gyrus.runtime.handler.json_encoding import BadAnswer
 from gyrus.runtime.response import Response
 from gyrus.runtime.server.answer import WRITTEN_BY_SERVER, check_header
@@ -39,6 +40,8 @@ def headers_of(response: Response) -> tuple[str | None, Headers]:
     headers: list[tuple[str, str]] = []
     kinds: list[str] = []
     for name, value in _lines(response.headers):
+        if name.startswith(PRIVATE_HEADERS):
+            continue  # the gateway would take it for the platform's
         if name not in WRITTEN_BY_SERVER:
             headers.append((name, value))
         elif name == "content-type":

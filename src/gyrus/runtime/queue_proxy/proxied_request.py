@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from time import monotonic
 
 from gyrus.contract.problem import BODY_TIMEOUT, NO_REPLICA, UPSTREAM_FAILED, ProblemType
 from gyrus.contract.replica import REQUEUE_HEADER, Limits
 from gyrus.runtime.queue_proxy import wire
 from gyrus.runtime.queue_proxy.message import Answers, Ended, MalformedMessage, MessageHead, Requests
 from gyrus.runtime.queue_proxy.upstream import ConnectionPool, Upstream
-from gyrus.runtime.server.problems import RequestRefused, body_too_large
+from gyrus.runtime.server.bodies import READING_GRACE, is_too_slow
+from gyrus.runtime.server.problems import RequestRefused, body_too_large, too_slow
 
 FULL_BUFFER = 256 * 1024
 """Bytes that may wait for a slow client before its timeout applies."""
@@ -92,9 +94,11 @@ class ProxiedRequest:
     async def _send_body(self, upstream: Upstream) -> None:
         if self._request.get(wire.EXPECT):
             self._client.write(CONTINUE)
-        size, chunked = 0, self._request.chunked
+        size, chunked, began = 0, self._request.chunked, monotonic()
         while (piece := await self._piece()) is not None:
             size += len(piece)
+            if is_too_slow(size, monotonic() - began, self._limits.body_timeout):
+                raise too_slow()
             if size > self._limits.max_body:
                 raise body_too_large(self._limits.max_body)
             if not await self._forward(upstream, wire.chunk(piece) if chunked else piece):
@@ -176,11 +180,11 @@ class ProxiedRequest:
             self._client.write(wire.LAST_CHUNK)
 
     async def _drain(self) -> None:
-        """Wait for a client that does not take its answer, up to the timeout of a body."""
+        """Wait for a client that takes its answer slowly."""
         if self._client.transport.get_write_buffer_size() < FULL_BUFFER:
             return
         try:
-            async with asyncio.timeout(self._limits.body_timeout):
+            async with asyncio.timeout(self._limits.body_timeout * READING_GRACE):
                 await self._client.drain()
         except TimeoutError:
             raise Cut from None

@@ -35,7 +35,8 @@ def _is_ours(name: bytes) -> bool:
 
 def answer_bytes(head: MessageHead, request_id: bytes, *, chunked: bool, close: bool) -> bytes:
     """Encode the answer's head for the client."""
-    headers = _passed_on(head)
+    # The gateway would take the server's private headers for the proxy's.
+    headers = [pair for pair in _passed_on(head) if not pair[0].lower().startswith(PRIVATE)]
     if head.get(REQUEST_ID) is None:
         headers.append((REQUEST_ID, request_id))
     if chunked:

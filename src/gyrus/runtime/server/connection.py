@@ -12,8 +12,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from gyrus.contract.problem import BODY_TIMEOUT
+from gyrus.runtime.server.bodies import LEAST_READING_PACE, READING_GRACE, is_too_slow
 from gyrus.runtime.server.exchange import Exchange
-from gyrus.runtime.server.problems import RequestRefused
+from gyrus.runtime.server.problems import RequestRefused, too_slow
 from gyrus.runtime.server.reader import Reader
 from gyrus.runtime.server.request import Request
 
@@ -34,14 +35,14 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_advancing", "_current", "_discarding", "_paused", "_reader", "_refusal", "_since", "_stalled",
-        "_transport", "choked", "server",
+        "_timed", "_transport", "_written", "choked", "server",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.choked = False
         """True while the client does not take the bytes that were written."""
-        self._reader = Reader(server.limits)
+        self._reader = Reader(server.limits, server.bodies)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)  # until connection_made
         self._current: Exchange | None = None
         self._refusal: RequestRefused | None = None  # answered after all complete requests before it
@@ -49,7 +50,9 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._discarding = False
         self._since = monotonic()  # start of the present wait, see check()
-        self._stalled: tuple[float, int] | None = None  # time, and unsent bytes at that time
+        self._stalled: tuple[float, int] | None = None  # time, and bytes sent until then
+        self._timed: tuple[dict[bytes, bytes], float] | None = None  # a body's headers, and when it began
+        self._written = 0  # bytes that were passed to the transport
 
     # Called by the transport
 
@@ -66,6 +69,7 @@ class Connection(asyncio.Protocol):
             reader.feed(data)
         except RequestRefused as refused:
             self._refusal = refused
+            reader.drop_body()
         # Each piece of a body restarts its timeout. The header has one timeout as a whole, from its first
         # byte: a client that sends a byte at a time must not hold the connection.
         if reader.begun and (reader.in_body or not begun or in_body):
@@ -91,7 +95,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.choked = True
-        self._stalled = (monotonic(), self._transport.get_write_buffer_size())
+        self._stalled = (monotonic(), self._sent)
 
     def resume_writing(self) -> None:
         self.choked = False
@@ -102,7 +106,13 @@ class Connection(asyncio.Protocol):
     # Called by an exchange
 
     def write(self, data: bytes) -> None:
+        self._written += len(data)
         self._transport.write(data)
+
+    @property
+    def _sent(self) -> int:
+        """Bytes that the client's side has taken."""
+        return self._written - self._transport.get_write_buffer_size()
 
     def answered(self, exchange: Exchange, *, close: bool) -> None:
         if exchange is not self._current:
@@ -156,6 +166,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refused: RequestRefused) -> None:
         """Answer a request that could not be read, and close: the bytes after it cannot be parsed."""
         self._refusal = refused
+        self._reader.drop_body()
         named = {name: value for name, value in self._reader.headers.items() if name == b"x-request-id"}
         request = Request(b"", b"/", named, keep_alive=False)
         self._current = exchange = Exchange(self, request)
@@ -193,7 +204,7 @@ class Connection(asyncio.Protocol):
             if waited > LINGER and not self.choked:
                 self._transport.abort()
         elif self._current is None and self._reader.begun:
-            self._check_reading(waited)
+            self._check_reading(now, waited)
         elif self._current is None and waited > limits.keep_alive:
             self.close()
         if self._stalled is not None:
@@ -210,19 +221,27 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         self._transport.abort()
 
-    def _check_reading(self, waited: float) -> None:
+    def _check_pace(self, now: float) -> None:
+        reader, grace = self._reader, self.server.limits.body_timeout
+        # Each request has headers of its own. The time counts from the first check that sees its body.
+        if self._timed is None or self._timed[0] is not reader.headers:
+            self._timed = (reader.headers, now)
+        elif is_too_slow(reader.body_size, now - self._timed[1], grace):
+            self._refuse(too_slow())
+
+    def _check_reading(self, now: float, waited: float) -> None:
         limits = self.server.limits
         if self._reader.in_body and waited > limits.body_timeout:
             self._refuse(
                 RequestRefused(BODY_TIMEOUT, f"No more of the body arrived for {limits.body_timeout:g} s.")
             )
+        elif self._reader.in_body:
+            self._check_pace(now)
         elif not self._reader.in_body and waited > limits.header_timeout:
             detail = f"The request's header was not complete after {limits.header_timeout:g} s."
             self._refuse(RequestRefused(BODY_TIMEOUT, detail))
 
-    def _check_stalled(self, now: float, since: float, size: int) -> None:
-        left = self._transport.get_write_buffer_size()
-        if left < size:
-            self._stalled = (now, left)
-        elif now - since > self.server.limits.body_timeout:
+    def _check_stalled(self, now: float, since: float, sent_before: int) -> None:
+        grace = self.server.limits.body_timeout * READING_GRACE
+        if self._sent - sent_before < (now - since - grace) * LEAST_READING_PACE:
             self._transport.abort()

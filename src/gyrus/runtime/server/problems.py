@@ -12,8 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gyrus.contract.problem import BODY_TOO_LARGE, MEDIA_TYPE, QUEUE_FULL, ProblemType
+from gyrus.contract.problem import (
+    BODIES_FULL,
+    BODY_TIMEOUT,
+    BODY_TOO_LARGE,
+    MEDIA_TYPE,
+    QUEUE_FULL,
+    ProblemType,
+)
 from gyrus.runtime.server.answer import Answer
+from gyrus.runtime.server.bodies import LEAST_PACE, LONGEST
 
 MIB = 1024 * 1024
 
@@ -52,6 +60,24 @@ def decompressed_too_large(limit: int) -> RequestRefused:
 
 def _size(limit: int) -> str:
     return f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit} bytes"
+
+
+def bodies_full(most: int) -> RequestRefused:
+    """Build the refusal of a body while others take all of the memory for bodies."""
+    detail = (
+        f"The bodies of other requests that are still arriving take the {most // MIB} MiB that this process "
+        "has for them; try again."
+    )
+    return RequestRefused(BODIES_FULL, detail, {"retry-after": "1"})
+
+
+def too_slow() -> RequestRefused:
+    """Build the refusal of a body that arrives too slowly, or for too long."""
+    detail = (
+        f"The body arrives too slowly: the least is {LEAST_PACE // 1024} KiB per second on average, and "
+        f"{LONGEST / 60:g} min for all of it; send less at once, or compress it."
+    )
+    return RequestRefused(BODY_TIMEOUT, detail)
 
 
 def queue_full(slots: int | None, waiting: int) -> RequestRefused:

@@ -13,7 +13,8 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from gyrus.contract.problem import BAD_REQUEST, HEADER_TOO_LARGE
 from gyrus.contract.replica import Limits
-from gyrus.runtime.server.problems import RequestRefused, body_too_large
+from gyrus.runtime.server.bodies import FREE, STEP, BodyBudget, most_of
+from gyrus.runtime.server.problems import RequestRefused, bodies_full, body_too_large
 from gyrus.runtime.server.request import Request
 
 LINE_OVERHEAD = 4
@@ -29,7 +30,8 @@ Small chunks are legal. Endless chunk extensions are an attack.
 class Reader:
     """The parser of one connection. It is of no further use after it has refused a request."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, budget: BodyBudget | None = None) -> None:
+        """Create the reader. ``budget``: the memory that it shares with others; None for one of its own."""
         self.complete: deque[Request] = deque()
         """Complete requests that have not been taken yet, in order."""
         self.begun = False
@@ -47,6 +49,8 @@ class Reader:
         self._body = b""
         self._pieces: list[bytes] | None = None  # of a body that arrived in several pieces
         self._body_size = 0
+        self._budget = budget or BodyBudget(most_of(limits))
+        self._reserved = 0  # bytes of this request's body
         self._fed = 0  # bytes of this request after the piece of data in which it began
         self._refusal: RequestRefused | None = None
 
@@ -70,6 +74,11 @@ class Reader:
         """Headers of the request that is being read, as far as they have arrived."""
         return self._headers
 
+    @property
+    def body_size(self) -> int:
+        """Bytes of the body that is being read, as far as they have arrived."""
+        return self._body_size
+
     def forget(self) -> None:
         """Drop all that has been read.
 
@@ -77,7 +86,12 @@ class Reader:
         collector finds them.
         """
         self.complete.clear()
+        self.drop_body()
+
+    def drop_body(self) -> None:
+        """Drop what has arrived of a body, and release its memory."""
         self._body, self._pieces = b"", None
+        self._release()
 
     # Called by the parser
 
@@ -114,6 +128,8 @@ class Reader:
             self._check_chunked()
         elif length is not None and int(length) > self._max_body:
             self._refuse_body()
+        elif length is not None and int(length) > FREE:
+            self._reserve(int(length) - FREE)
         if b"expect" in headers:
             self._check_expectation()
 
@@ -128,6 +144,8 @@ class Reader:
         self._body_size += len(piece)
         if self._body_size > self._max_body:
             self._refuse_body()
+        if (lacking := self._body_size - FREE - self._reserved) > 0:  # only if its length is unknown
+            self._reserve(max(lacking, STEP))
 
     def on_message_complete(self) -> None:
         parser = self._parser
@@ -145,6 +163,18 @@ class Reader:
         self.begun = self.in_body = self.wants_continue = False
         self._headers = {}
         self._body, self._pieces, self._body_size, self._fed = b"", None, 0, 0
+        if self._reserved:
+            self._release()
+
+    def _reserve(self, size: int) -> None:
+        if not self._budget.reserve(size):
+            self._refusal = bodies_full(self._budget.most)
+            raise self._refusal
+        self._reserved += size
+
+    def _release(self) -> None:
+        self._budget.release(self._reserved)
+        self._reserved = 0
 
     # Refusals
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from gyrus.contract.replica import Limits
+from gyrus.runtime.server.bodies import BodyBudget, most_of
 from gyrus.runtime.server.connection import Connection
 from gyrus.runtime.server.exchange import Exchange
 
@@ -30,6 +31,8 @@ class Server:
         self.limits = limits
         self.serve = serve
         self.tally = tally
+        self.bodies = BodyBudget(most_of(limits))
+        """The memory for the bodies of all connections."""
         self.connections: set[Connection] = set()
         self.closing = False
         """True if every answer ends its connection."""

@@ -317,7 +317,8 @@ class Supervisor:
         status = self._reporter.report(
             lives, stopping=self._ending is not None, ended=self._done, ready_at=self._ready_at
         )
-        self._status.write(self._with_start(status), now)
+        poisoned = tuple(request for process in self._processes for request in process.poisoned)
+        self._status.write(replace(self._with_start(status), poisoned=poisoned), now)
 
     def _with_start(self, status: ReplicaStatus) -> ReplicaStatus:
         if not self._warm:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.replica import Phase, PoisonedRequest, Reason
 from gyrus.contract.system_limits import explain
 from gyrus.runtime.supervisor.child import CannotStart, Child, Pipe, StartChild, start
 from gyrus.runtime.supervisor.connections import listening_addresses
@@ -27,6 +28,8 @@ STEADY = 1.0
 """Seconds between probes of a process that is ready."""
 SEARCH = 1.0
 """Seconds between two searches for other addresses on which a server listens."""
+MOST_POISONED = 10
+"""Refused requests that the status names, at most."""
 DRAINED_READS = 64
 """Chunks of a dead process's output that are read from a pipe, at most."""
 
@@ -54,6 +57,8 @@ class ManagedProcess:
         self.probe: Probe | None = None
         self.pipes: tuple[Pipe, ...] = ()
         """Pipes; open as long as a process may write to them. Descendants may outlive the process on stop."""
+        self.poisoned: deque[PoisonedRequest] = deque(maxlen=MOST_POISONED)
+        """The last requests that it refused because they had taken down two workers."""
         self._folder = folder
         self._env = env
         self._log = log
@@ -238,6 +243,8 @@ class ManagedProcess:
         for announcement in heard:
             if isinstance(announcement, WorkerStatus):
                 self._announced(announcement, now)
+            elif isinstance(announcement, PoisonedRequest):
+                self._refused_poison(announcement)
 
     def _write(self, entries: list[LogEntry]) -> None:
         index, run = self.role.index, self.state.restarts
@@ -246,6 +253,14 @@ class ManagedProcess:
             for entry in entries:
                 if entry.stream != "gyrus":
                     self.child.remember(entry.message)
+
+    def _refused_poison(self, request: PoisonedRequest) -> None:
+        self.poisoned.append(request)
+        message = f"refused request {request.id}, because it took down two workers"
+        entry = LogEntry(
+            message=message, time=request.refused_at, stream="gyrus", level="error", request_id=request.id
+        )
+        self._write([entry])
 
     def _announced(self, status: WorkerStatus, now: float) -> None:
         if status.phase is Phase.READY:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.replica import Phase, PoisonedRequest, Reason
 from gyrus.runtime.supervisor.logfile import LogEntry
 
 
@@ -20,13 +20,15 @@ class WorkerStatus:
     lines: tuple[str, ...]
 
 
-def understand(line: str, now: float) -> WorkerStatus | LogEntry:
-    """Parse a line. A line that is neither a status nor a log line becomes a log line as it is."""
+def understand(line: str, now: float) -> WorkerStatus | PoisonedRequest | LogEntry:
+    """Parse a line. A line that is no message becomes a log line as it is."""
     try:
         document = json.loads(line)
         match document:
             case {"kind": "status"}:
                 return _announcement(cast("dict[str, Any]", document))
+            case {"kind": "poison"}:
+                return _poisoned(cast("dict[str, Any]", document), now)
             case {"kind": "log"}:
                 return _entry(cast("dict[str, Any]", document), now)
             case _:
@@ -44,6 +46,10 @@ def _announcement(document: dict[str, Any]) -> WorkerStatus:
         message=str(document.get("message", "")),
         lines=tuple(str(line) for line in document.get("lines") or ()),
     )
+
+
+def _poisoned(document: dict[str, Any], now: float) -> PoisonedRequest:
+    return PoisonedRequest(id=str(document["request_id"]), refused_at=float(document.get("time", now)))
 
 
 def _entry(document: dict[str, Any], now: float) -> LogEntry:

@@ -1,4 +1,4 @@
-"""The pipe to the supervisor: a line of JSON for each status and each log line.
+"""The pipe to the supervisor: a line of JSON for each status, log line and refused request.
 
 Without a supervisor (a worker that was started by hand), they are written to stderr as text.
 """
@@ -32,6 +32,9 @@ class Control(Protocol):
     ) -> None: ...
 
     def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None: ...
+    def poison(self, request_id: str) -> None:
+        """Report a request that was refused because it had taken down two workers."""
+        ...
 
 
 def open_control(fallback: TextIO) -> Control:
@@ -71,6 +74,9 @@ class ControlPipe:
             }
         )
 
+    def poison(self, request_id: str) -> None:
+        self._write({"kind": "poison", "time": time.time(), "request_id": request_id})
+
     def _write(self, record: dict[str, Any]) -> None:
         data = memoryview(_encode(record).encode() + b"\n")
         with self._lock:
@@ -101,6 +107,9 @@ class SwitchableControl:
     def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None:
         self._to.log(stream, message, level=level, request_id=request_id)
 
+    def poison(self, request_id: str) -> None:
+        self._to.poison(request_id)
+
 
 class PlainText:
     """Status and log lines as text."""
@@ -117,6 +126,9 @@ class PlainText:
     def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None:
         mark = f"[{request_id}] " if request_id else ""
         print(f"{mark}{message}", file=self._out, flush=True)
+
+    def poison(self, request_id: str) -> None:
+        print(f"gyrus: refused: request {request_id} took down two workers", file=self._out, flush=True)
 
 
 def _enlarge(fd: int) -> None:

@@ -24,6 +24,7 @@ class Metrics:
         self.timed_out = 0
         self.abandoned = 0
         self.batches = 0
+        self.poisoned = 0
 
     def tally(self, status: int, seconds: float) -> None:
         """Count an answer that has begun this many seconds after its request was complete."""
@@ -46,6 +47,7 @@ class Metrics:
             ("requeued", "Requests requeued before they were started.", self.requeued),
             ("timed_out", "Requests that were not answered within the timeout.", self.timed_out),
             ("abandoned", "Requests whose client disconnected before the answer.", self.abandoned),
+            ("poisoned", "Requests refused because they took down two workers.", self.poisoned),
             ("batches", "Batches that the handler was called with.", self.batches),
         ):
             yield from _metric(f"gyrus_{name}_total", "counter", help_text, [("", value)])

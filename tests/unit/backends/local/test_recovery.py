@@ -171,7 +171,7 @@ def failing(patch: pytest.MonkeyPatch, place: object, name: str, times: int, cod
     ("name", "code"),
     [
         ("kill_leftovers", errno.EMFILE),
-        ("remove_sockets", errno.EACCES),
+        ("remove_run_files", errno.EACCES),
         ("forget_gone", errno.EIO),
         ("remove", errno.EIO),
         ("remove", errno.ENOSPC),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from gyrus.contract.replica import Limits
-from support.serving import detail, eventually, serving
+from support.serving import Serving, detail, eventually, serving
+from support.wire import read_replies
 
 LIMITS = Limits(max_concurrency=8, max_queue_length=10)
+BATCHES = Limits(max_concurrency=4, max_queue_length=10)
 
 
 @dataclass
@@ -182,3 +185,104 @@ async def test_batches_that_hang_make_it_unready(tmp_path: Path, monkeypatch: py
         opened.set()
         await eventually(lambda: server.admission.queue.empty)
         assert (await server.ask(path="/readyz", method="GET")).status == 200
+
+
+async def test_without_a_set_wait_one_request_starts_at_once(tmp_path: Path) -> None:
+    async with serving(Doubling, tmp_path, limits=LIMITS, batch_max_size=4, batch_max_wait=None) as server:
+        for number in range(5):
+            assert (await server.ask({"value": number})).body == str(number * 2).encode()
+        assert Doubling.sizes == [1] * 5
+
+
+@pytest.mark.parametrize("handler", [Doubling, DoublingOnLoop])
+async def test_without_a_set_wait_all_are_answered(tmp_path: Path, handler: type[Doubling]) -> None:
+    async with serving(handler, tmp_path, limits=BATCHES, batch_max_size=4, batch_max_wait=None) as server:
+
+        async def client(first: int) -> None:
+            for number in range(first, first + 20):
+                assert (await server.ask({"value": number})).body == str(number * 2).encode()
+
+        await asyncio.gather(*(client(number * 100) for number in range(9)))
+        assert sum(handler.sizes) == 180
+        assert max(handler.sizes) <= 4
+        assert server.metrics.batches == len(handler.sizes)
+
+
+class Gated:
+    """Reading payloads and encoding answers take longer than the model, so both overlap with it."""
+
+    opened: threading.Event
+    entered: list[int]
+
+    def __init__(self) -> None:
+        type(self).opened, type(self).entered = threading.Event(), []
+        Gated.opened.set()
+
+    def predict(self, payload: list[list[int]]) -> list[Any]:
+        Gated.entered.append(len(payload))
+        assert Gated.opened.wait(30)
+        return payload
+
+
+async def warm_up(server: Serving) -> None:
+    for _ in range(3):
+        await server.ask([1] * 20_000)
+
+
+async def test_payloads_of_waiting_requests_are_read_while_a_batch_runs(tmp_path: Path) -> None:
+    limits = Limits(max_concurrency=2, max_queue_length=10)
+    async with serving(Gated, tmp_path, limits=limits, batch_max_size=2, batch_max_wait=0) as server:
+        await warm_up(server)
+        Gated.opened.clear()
+        running = server.asking([1])
+        await eventually(lambda: len(Gated.entered) == 4)
+        waiting = [server.asking([2]), server.asking("wrong")]
+        queue = server.admission.queue
+        await eventually(lambda: sum(call.prepared is not None for call in queue.next(2)) == 2)
+        assert queue.waiting == 2, "they can still leave"
+        gone = await server.connect()
+        gone.send(b"[3]", "Content-Type: application/json")
+        await eventually(lambda: queue.waiting == 3)
+        gone.leave()
+        await eventually(lambda: queue.waiting == 2)
+        assert await server.requeue(1) == 1
+        await eventually(lambda: queue.waiting == 1)
+        Gated.opened.set()
+        assert (await running).status == 200
+        assert sorted([(await reply).status for reply in waiting]) == [422, 503]
+
+
+async def test_answers_are_encoded_while_the_next_batch_runs(tmp_path: Path) -> None:
+    limits = Limits(max_concurrency=2, max_queue_length=10)
+    async with serving(Gated, tmp_path, limits=limits, batch_max_size=2, batch_max_wait=0) as server:
+        await warm_up(server)
+        Gated.opened.clear()
+        first = server.asking([1])
+        await eventually(lambda: len(Gated.entered) == 4)
+        second = [server.asking([2]), server.asking([3])]
+        await eventually(lambda: server.admission.queue.waiting == 2)
+        Gated.opened.set()
+        await eventually(lambda: len(Gated.entered) == 5)
+        Gated.opened.clear()
+        assert (await first).status == 200
+        Gated.opened.set()
+        assert [(await reply).status for reply in second] == [200, 200]
+
+
+async def test_a_compressed_payload_is_read_once_by_all_threads(tmp_path: Path) -> None:
+    limits = Limits(max_concurrency=2, max_queue_length=10)
+    body = gzip.compress(json.dumps([2]).encode())
+    async with serving(Gated, tmp_path, limits=limits, batch_max_size=2, batch_max_wait=0) as server:
+        await warm_up(server)
+        Gated.opened.clear()
+        running = server.asking([1])
+        await eventually(lambda: len(Gated.entered) == 4)
+        client = await server.connect()
+        client.send(body, "Content-Type: application/json", "Content-Encoding: gzip", "Connection: close")
+        queue = server.admission.queue
+        await eventually(lambda: [call.prepared for call in queue.next(1)] == [{"payload": [2]}])
+        Gated.opened.set()
+        (reply,) = read_replies(await client.rest())
+        client.leave()
+        assert (reply.status, reply.body) == (200, b"[2]")
+        assert (await running).status == 200

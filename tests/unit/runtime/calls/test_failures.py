@@ -246,6 +246,8 @@ class Recorded:
     def log(self, stream: str, message: str, *, level: str | None, request_id: str | None) -> None:
         self.logged.append((message, request_id))
 
+    def poison(self, request_id: str) -> None: ...
+
 
 @pytest.fixture
 def recorded() -> Iterator[Recorded]:

@@ -85,7 +85,7 @@ def test_json(value: Any, sent: Any) -> None:
         (Response("<p>", media_type="text/html"), Answer(200, "text/html", b"<p>")),
         (Response(b"x", headers={"Content-Type": "image/png"}), Answer(200, "image/png", b"x")),
         (
-            Response("x", headers={"X-A": "b"}),
+            Response("x", headers={"X-A": "b", "X-Gyrus-Requeue": "1", "x-gyrus-new": "1"}),
             Answer(200, "text/plain; charset=utf-8", b"x", (("x-a", "b"),)),
         ),
     ],

@@ -1,0 +1,72 @@
+"""The gateway's second pass: a listener of Envoy that retries requeues and failed connections (CDS, LDS).
+
+Its only route leads to the pool that the first pass chose and wrote into a header. See
+:mod:`gyrus.routing.resources.retries` for its place among the retries.
+"""
+
+from __future__ import annotations
+
+from gyrus.contract.replica import POOL_HEADER, RETRIED_HEADER
+from gyrus.routing.resources import endpoints, retries
+from gyrus.routing.resources.clusters import CONNECT_TIMEOUT, circuit_breakers, http_options
+from gyrus.routing.resources.kinds import Json, extension, header, seconds
+from gyrus.routing.resources.listener import HEADER_FIELDS, HEADER_KIB, MANAGER, router
+from gyrus.routing.resources.problems import second_replies
+from gyrus.routing.settings import GatewaySettings
+
+NAME = retries.SECOND_PASS
+
+
+def cluster(endpoint: str) -> Json:
+    """Build the cluster of this endpoint: the gateway itself. HTTP/2 carries all that clients speak."""
+    host = {"endpoint": {"address": endpoints.address(endpoint)}}
+    return {
+        "name": NAME,
+        "type": "STATIC",
+        "connect_timeout": seconds(CONNECT_TIMEOUT),
+        "circuit_breakers": circuit_breakers(),
+        "typed_extension_protocol_options": http_options("http2", connect=True),
+        "load_assignment": {"cluster_name": NAME, "endpoints": [{"lb_endpoints": [host]}]},
+    }
+
+
+def listener(endpoint: str, settings: GatewaySettings) -> Json:
+    """Build the listener on this Unix socket, to which only its owner may connect."""
+    address = endpoints.address(endpoint)
+    address["pipe"]["mode"] = 0o600
+    manager = extension("gyrus.http", MANAGER, **_connection_manager(settings))
+    return {"name": NAME, "address": address, "filter_chains": [{"filters": [manager]}]}
+
+
+def _connection_manager(settings: GatewaySettings) -> Json:
+    """Build the processing of a second pass. The first has logged it, limits its time and set its headers."""
+    return {
+        "stat_prefix": NAME,
+        "route_config": _table(settings),
+        "http_filters": [router()],
+        "server_header_transformation": "PASS_THROUGH",
+        "skip_xff_append": True,
+        "generate_request_id": False,
+        "common_http_protocol_options": {"max_headers_count": HEADER_FIELDS},
+        "http2_protocol_options": {"allow_connect": True},
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "max_request_headers_kb": HEADER_KIB,
+        "stream_idle_timeout": seconds(0),
+        "local_reply_config": second_replies(),
+    }
+
+
+def _table(settings: GatewaySettings) -> Json:
+    route: Json = {
+        "match": {"prefix": "/"},
+        # The first pass limits the time of a try, which includes all tries here.
+        "route": {"cluster_header": POOL_HEADER, "timeout": "0s", "retry_policy": retries.requeues(settings)},
+        "request_headers_to_add": [header(RETRIED_HEADER, "1")],
+    }
+    host: Json = {
+        "name": NAME,
+        "domains": ["*"],
+        "request_body_buffer_limit": settings.retry_body,
+        "routes": [route],
+    }
+    return {"name": NAME, "virtual_hosts": [host]}
