@@ -6,7 +6,7 @@
     bench/attack.py --url http://127.0.0.1:8080/iris --body '{}'   a running one (its API must be idempotent)
 
 The attacks run one after another, then all at once: idle connections, requests with unfinished bodies of
-12 MiB, half-open connections to the operator's port, and mutated requests. The script needs 20,000 files in
+12 MiB, half-open connections to the operator's socket, and mutated requests. The script needs 20,000 files in
 all, divided among its processes (``ulimit -n`` of 6,000 suffices), and raises its own limit as far as it
 may. It prints a table and a verdict, and exits with 1 if a request has failed or memory exceeds its bound.
 """
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import os
 import random
@@ -38,6 +37,7 @@ import psutil
 from table import render
 from whole import platform
 
+from gyrus.aio import unix_sockets
 from gyrus.contract.home import Home
 
 MIB = 1024 * 1024
@@ -56,7 +56,8 @@ class Target:
     port: int
     path: str
     body: bytes = b"{}"
-    operator_port: int | None = None
+    control: str | None = None
+    """The operator's socket."""
 
     def request(self, *, length: int | None = None, close: bool = False) -> bytes:
         """Build a POST, its body included unless ``length`` declares another."""
@@ -136,10 +137,9 @@ def idle_connections(target: Target, number: int, stop: Event, count: Count) -> 
 
 def half_open_connections(target: Target, number: int, stop: Event, count: Count) -> None:
     """Keep this many connections to the operator that begin a request and never end its header."""
-    port = target.operator_port
 
     def begun() -> socket.socket | None:
-        return _connected(target.host, port, b"GET /v1/apis HTTP/1.1\r\nhost: x\r\n") if port else None
+        return _half_open(target.control) if target.control else None
 
     _hold(number, stop, begun, count)
 
@@ -215,6 +215,15 @@ def _connected(host: str, port: int, first: bytes = b"") -> socket.socket | None
     return None
 
 
+def _half_open(control: str) -> socket.socket | None:
+    with suppress(OSError):
+        connection = unix_sockets.connect(Path(control), timeout=2)
+        connection.sendall(b"GET /v1/apis HTTP/1.1\r\nhost: x\r\n")
+        connection.setblocking(False)
+        return connection
+    return None
+
+
 def _hold(number: int, stop: Event, connect: Callable[[], socket.socket | None], count: Count) -> None:
     held: list[socket.socket] = []
     while not stop.is_set():
@@ -280,7 +289,7 @@ class Attackers:
             )
             for attack, number in wave.attacks
             for _ in range(WORKERS)
-            if attack is not half_open_connections or target.operator_port
+            if attack is not half_open_connections or target.control
         ]
 
     def __enter__(self) -> Attackers:
@@ -396,11 +405,6 @@ def memory_bounds() -> tuple[int, int]:
     return GatewaySettings().heap, most + 256 * MIB  # and the interpreter with the handler's imports
 
 
-def operator_port(home: Path) -> int | None:
-    """Return the TCP port of the home's operator. Returns None if it has none."""
-    return json.loads(Home(home).operator_file.read_bytes()).get("operator_port")
-
-
 def raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
@@ -411,8 +415,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--url", help="the API of a running platform (default: a platform of its own)")
     parser.add_argument("--body", default='{"number": 1}', help="the JSON body of its requests")
-    parser.add_argument("--home", type=Path, help="the running platform's home, to measure its memory")
-    parser.add_argument("--operator-port", type=int, help="the operator's TCP port, if it has one")
+    parser.add_argument("--home", type=Path, help="the running platform's home, to attack its operator too")
     parser.add_argument("--seconds", type=float, default=120.0)
     arguments = parser.parse_args()
     raise_file_limit()
@@ -421,14 +424,13 @@ def main() -> int:
         if url is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="attack-")))
             url, home = stack.enter_context(platform(folder)), folder / "home"
-            arguments.operator_port = operator_port(home)
         place = urlsplit(url)
         target = Target(
             place.hostname or "127.0.0.1",
             place.port or 80,
             place.path or "/",
             arguments.body.encode(),
-            arguments.operator_port,
+            str(Home(home).control_socket) if home else None,
         )
         print(f"attacking {url} for {arguments.seconds:g} s, from {os.cpu_count()} cores")
         return report(run(target, home, arguments.seconds), memory_bounds())

@@ -18,10 +18,10 @@ import statistics
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import cast
 
@@ -31,6 +31,7 @@ from bare import free_port
 from loop_meter import BENCH, LoopMeter, Window
 from table import render
 
+from gyrus.aio import unix_sockets
 from gyrus.aio.clock import SystemClock
 from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.backends.memory import MemoryBackend, MemoryMachine, Step
@@ -46,7 +47,8 @@ from gyrus.packaging.store import PackageStore
 from gyrus.routing.local_gateway import LocalGateway
 from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
-from gyrus.server.serving import listen, serve
+from gyrus.server.listening import listen_in_home
+from gyrus.server.serving import serve
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EventRecorder
@@ -55,7 +57,6 @@ from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
 
 CLOCK = SystemClock()
-TOKEN = "bench"
 WATCHERS = Path(__file__).with_name("list_watchers.py")
 MIB = 1024 * 1024
 HOLD = 0.010
@@ -154,12 +155,10 @@ class Plane:
     """An operator over replicas in memory."""
 
     size: Size
-    home: Path
+    home: Home
     store: Store
     board: Board
     backend: MemoryBackend
-    port: int
-    """The port of the operator's API."""
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for acknowledgements until the condition holds."""
@@ -183,10 +182,11 @@ class Plane:
 
     def get(self, call: str) -> bytes:
         """Ask the operator's API. Blocks."""
-        url = f"http://127.0.0.1:{self.port}/v1/{call}"
-        request = urllib.request.Request(url, headers={"authorization": f"Bearer {TOKEN}"})
-        with urllib.request.urlopen(request) as answer:
-            return answer.read()
+        connection = HTTPConnection("operator")
+        connection.sock = unix_sockets.connect(self.home.control_socket)
+        with closing(connection):
+            connection.request("GET", f"/v1/{call}")
+            return connection.getresponse().read()
 
     async def update(self, name: str) -> None:
         """Roll one API to another revision."""
@@ -235,7 +235,8 @@ async def plane(
     controller = Controller(Reconciler(store, board, backend, CLOCK, events))
     autoscaler = Autoscaler(store, board, CLOCK, events, DefaultPolicy, backend.capacity_for)
     app = build_app(context(store, board, events, backend, home, settings.port))
-    listener = listen("127.0.0.1", 0)
+    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    listener = listen_in_home(home.control_socket)
     await gateway.adopt()
     await backend.adopt()
     with report.window("restoring", meter) as restoring:
@@ -249,11 +250,11 @@ async def plane(
         "controller": controller.run(),
         "autoscaler": autoscaler.run(),
         "garbage": collect_garbage(CLOCK, board.no_request_is_held),
-        "serve": serve(app, listener, started=asyncio.Event(), grace=1),
+        "serve": serve(app, [listener], started=asyncio.Event(), grace=1),
     }
     try:
         async with asyncio.TaskGroup() as group:
-            made = Plane(size, home.root, store, board, backend, listener.getsockname()[1])
+            made = Plane(size, home, store, board, backend)
             with report.window("starting", meter) as starting:
                 tasks = [group.create_task(body, name=name) for name, body in bodies.items()]
                 await made.until(lambda: len(board.acknowledged) == size.apis)
@@ -287,7 +288,7 @@ def context(
         packages=PackageStore(home.packages, home.projects),
         logs=backend,
         clock=CLOCK,
-        token=TOKEN,
+        token=None,
         info=lambda: info,
         stop=stop,
     )
@@ -299,7 +300,7 @@ def context(
 async def measure(at: Plane, meter: LoopMeter, report: Report) -> None:
     await asyncio.sleep(5)  # the first looks at everything are over
     report.add("memory of the operator", f"{psutil.Process().memory_info().rss / MIB:,.0f} MiB")
-    report.add("memory of Envoy", f"{envoy_memory(at.home) / MIB:,.0f} MiB")
+    report.add("memory of Envoy", f"{envoy_memory(at.home.root) / MIB:,.0f} MiB")
     with report.window("deciding", meter) as steady:
         await asyncio.sleep(STEADY)
     with report.window("changes", meter) as changing:
@@ -350,7 +351,7 @@ async def watchers(at: Plane) -> AsyncGenerator[dict[str, int]]:
     """Run a process of watchers; what they received is there after the block."""
     received: dict[str, int] = {}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(WATCHERS), str(at.port), TOKEN, str(at.size.watchers)),
+        *(sys.executable, str(WATCHERS), str(at.home.control_socket), str(at.size.watchers)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -147,7 +147,7 @@ def platform_with(folder: Path, name: str, warm_start: str) -> Generator[Bench]:
         json.dumps([{**api, "name": name, "handler": handler, "autoscaling": IDLE_SOON}])
     )
     platform, port = Platform(folder / "home"), free_port()
-    platform.gyrus("up", "--gateway-port", str(port), "--operator-port", str(free_port()))
+    platform.gyrus("up", "--gateway-port", str(port))
     try:
         platform.gyrus("deploy", str(project), "--yes")
         yield Bench(platform, port, name)

@@ -20,19 +20,18 @@ class Received:
     bytes: int = 0
 
 
-async def watch(port: int, token: str, received: Received) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"GET /v1/watch?changes=true HTTP/1.1\r\nhost: operator\r\nauthorization: Bearer {token}\r\n\r\n"
-    writer.write(head.encode())
+async def watch(path: str, received: Received) -> None:
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET /v1/watch?changes=true HTTP/1.1\r\nhost: operator\r\n\r\n")
     while chunk := await reader.read(CHUNK):
         received.events += chunk.count(EVENT)
         received.bytes += len(chunk)
 
 
-async def watch_all(port: int, token: str, count: int) -> Received:
+async def watch_all(path: str, count: int) -> Received:
     received = Received()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(watch(port, token, received), name=f"watch-{n}") for n in range(count)]
+        tasks = [group.create_task(watch(path, received), name=f"watch-{n}") for n in range(count)]
         await asyncio.to_thread(sys.stdin.read)
         for task in tasks:
             task.cancel()
@@ -40,8 +39,8 @@ async def watch_all(port: int, token: str, count: int) -> Received:
 
 
 def main() -> int:
-    port, token, count = sys.argv[1:]
-    received = asyncio.run(watch_all(int(port), token, int(count)))
+    path, count = sys.argv[1:]
+    received = asyncio.run(watch_all(path, int(count)))
     print(json.dumps({"events": received.events, "bytes": received.bytes}))
     return 0
 

@@ -58,7 +58,7 @@ class Platform:
 
     @contextmanager
     def running(self) -> Generator[None]:
-        self.gyrus("up", "--gateway-port", str(free_port()), "--operator-port", str(free_port()))
+        self.gyrus("up", "--gateway-port", str(free_port()))
         try:
             self.gyrus("deploy", str(BENCH / API), "--yes")
             yield

@@ -34,7 +34,7 @@ def platform(folder: Path) -> Generator[str]:
         if done.returncode != 0:
             sys.exit(f"gyrus {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
 
-    gyrus("up", "--gateway-port", str(port), "--operator-port", str(free_port()))
+    gyrus("up", "--gateway-port", str(port))
     try:
         for api in ("tiny", "tiny_sync"):
             gyrus("deploy", str(BENCH / api), "--yes")

@@ -139,7 +139,7 @@ def unwritable(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 @pytest.mark.parametrize(
     "command",
-    [("up",), ("deploy",), ("env", "add", "far", "--url", "http://far:8079", "--token", "t")],
+    [("up",), ("deploy",), ("env", "add", "far", "--url", "https://far:8079", "--token", "t")],
     ids=lambda command: command[0],
 )
 def test_an_unwritable_home(unwritable: tuple[Path, str], folder: Path, command: tuple[str, ...]) -> None:
@@ -185,33 +185,23 @@ def test_a_full_disk_on_upload(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_wrong_token(served: Platform) -> None:
-    token = served.home.token.read_text()
-    served.home.token.write_text("another")
-    try:
-        assert served.failure("get") == (
-            f"error: The operator at http://127.0.0.1:{served.operator_port} does not accept "
-            f"the token in {served.home.token}.\n"
-            "  The file has changed since the operator started. "
-            "Restart it: gyrus down, then gyrus up\n"
-        )
-        served.gyrus(
-            "env", "add", "far", "--url", f"http://127.0.0.1:{served.operator_port}", "--token", "guessed"
-        )
-        assert served.failure("-e", "far", "get") == (
-            f"error: The operator at http://127.0.0.1:{served.operator_port} does not accept "
-            "the token of environment far.\n"
-            "  The right token is in the file token of the operator's GYRUS_HOME. "
-            "Set it with: gyrus env add\n"
-        )
-    finally:
-        served.home.token.write_text(token)
+    url = f"https://127.0.0.1:{served.operator_port}"
+    served.gyrus(
+        "env", "add", "far", "--url", url, "--token", "guessed", "--certificate", served.home.certificate
+    )
+    assert served.failure("-e", "far", "get") == (
+        f"error: The operator at {url} does not accept the token of environment far.\n"
+        "  Each start of the operator changes its token. It is in the file token of the operator's "
+        "GYRUS_HOME. Set it with: gyrus env add\n"
+    )
     assert serves(served)
     assert served.json("get", "echo")["status"] == "live"
 
 
 def test_no_token(served: Platform) -> None:
-    url = f"http://127.0.0.1:{served.operator_port}/v1/apis"
-    asked = subprocess.run([sys.executable, "-c", _ASK, url], capture_output=True, text=True, check=True)
+    url = f"https://127.0.0.1:{served.operator_port}/v1/apis"
+    words = [sys.executable, "-c", _ASK, url, str(served.home.certificate)]
+    asked = subprocess.run(words, capture_output=True, text=True, check=True)
     kind = problem.UNAUTHORIZED
     assert json.loads(asked.stdout) == {
         "type": kind.type,
@@ -223,12 +213,18 @@ def test_no_token(served: Platform) -> None:
 
 
 _ASK = """
-import sys, urllib.error, urllib.request
+import ssl, sys, urllib.error, urllib.request
+trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=sys.argv[2]))
 try:
-    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1])
+    urllib.request.build_opener(urllib.request.ProxyHandler({}), trusting).open(sys.argv[1])
 except urllib.error.HTTPError as refusal:
     print(refusal.read().decode())
 """
+
+
+def test_plain_http(served: Platform) -> None:
+    reported = served.failure("env", "add", "far", "--url", "http://far:8079", "--token", "t", code=2)
+    assert reported.startswith("error: http://far:8079 is refused: over plain HTTP, whatever listens there ")
 
 
 # The operator and its database

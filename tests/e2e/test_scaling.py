@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import urllib.request
 from pathlib import Path
 
@@ -45,10 +46,10 @@ def average(platform: Platform) -> float:
 
 def metrics(platform: Platform) -> str:
     token = platform.home.token.read_text().strip()
-    url = f"http://127.0.0.1:{platform.operator_port}/v1/metrics"
-    with urllib.request.urlopen(
-        urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
-    ) as reported:
+    url = f"https://127.0.0.1:{platform.operator_port}/v1/metrics"
+    trusting = ssl.create_default_context(cafile=platform.home.certificate)
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, context=trusting) as reported:
         return reported.read().decode()
 
 

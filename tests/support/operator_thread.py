@@ -25,9 +25,11 @@ from gyrus.contract.operator import OperatorInfo
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
+from gyrus.operator.certificate import tls_of
 from gyrus.packaging.store import PackageStore
 from gyrus.server.app import ServerContext, build_app
-from gyrus.server.serving import listen, serve
+from gyrus.server.listening import listen_in_home, listen_on_port
+from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EVERY
 from gyrus.state.records import Event
@@ -58,12 +60,19 @@ class Operator:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def certificate(self) -> Path:
+        return self.home.certificate
 
     def announce(self, **changes: object) -> None:
         """Write the file by which the command line finds it."""
         started = psutil.Process().create_time()
-        facts = {"pid": os.getpid(), "pid_started": started, "operator_port": self.port, "gateway_port": 1}
+        facts = {
+            "pid": os.getpid(), "pid_started": started, "operator_port": self.port, "gateway_port": 1,
+            "socket": str(self.home.control_socket),
+        }  # fmt: skip
         self.home.operator_file.write_text(json.dumps(facts | changes))
 
     def call(self, act: Callable[[], None]) -> None:
@@ -117,13 +126,14 @@ async def _operate(
     end: threading.Event,
 ) -> None:
     home = Home(folder)
-    home.root.mkdir(exist_ok=True)
+    home.root.mkdir(exist_ok=True, mode=0o700)
     home.token.write_text(TOKEN)
     board, clock, started = Board(gateway="running"), SystemClock(), asyncio.Event()
     packages = PackageStore(home.packages, home.projects, earlier=home.earlier_projects, limit=PACKAGE_LIMIT)
     packages.clean_up()
-    listener = listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
+    remote = listen_on_port("127.0.0.1", 0, tls_of(home))
+    listeners = [listen_in_home(home.control_socket), remote]
+    port = remote.socket.getsockname()[1]
 
     def info() -> OperatorInfo:
         return OperatorInfo(
@@ -158,7 +168,7 @@ async def _operate(
             bodies = (backend.run(), acknowledge(board), controller.run())
             tasks = [group.create_task(body) for body in bodies]
             await asyncio.sleep(0)  # the gateway listens before the first route is published
-            tasks.append(group.create_task(serve(build_app(context), listener, started=started, grace=1)))
+            tasks.append(group.create_task(serve(build_app(context), listeners, started=started, grace=1)))
             await started.wait()
             ready.append(operator)
             operator.announce()

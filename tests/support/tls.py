@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ssl
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import trustme
+
+from gyrus.contract.home import Home
 
 
 class Authority:
@@ -36,3 +42,21 @@ class Authority:
 
     def _trust(self, context: ssl.SSLContext) -> None:
         context.load_verify_locations(cadata=self._ca.cert_pem.bytes().decode())
+
+
+@contextmanager
+def tls_server(home: Home, handler: type[BaseHTTPRequestHandler]) -> Generator[str]:
+    """A server that has the certificate of this home's operator. Yields its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(home.certificate, home.certificate_key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="TLS server")
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

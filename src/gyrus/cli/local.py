@@ -35,8 +35,8 @@ class PlatformSettings:
 
     gateway: int = 8080
     """Port."""
-    operator: int = 8079
-    """Port."""
+    operator_port: int | None = None
+    """The port of the operator's API. None to serve it on the home's socket only."""
     overcommit: bool = False
     """Start replicas without counting the CPU and memory that they request."""
     max_package: int = LARGEST_PACKAGE
@@ -79,21 +79,21 @@ def check_system() -> None:
     if sys.platform == "win32":
         raise CommandFailure(
             "The local platform needs Linux or macOS.",
-            remedy="Use gyrus in WSL, or add a remote platform: gyrus env add NAME --url URL --token TOKEN",
+            remedy="Use gyrus in WSL, or add a remote platform: gyrus env add --help",
         )
 
 
 def choose(
-    home: Home,
+    known: PlatformSettings,
     gateway: int | None = None,
     operator: int | None = None,
     overcommit: bool | None = None,
     max_package: int | None = None,
     hosts: tuple[str, ...] = (),
 ) -> PlatformSettings:
-    """Return the settings: each as given, else as stored, else its default."""
-    chosen = altered(_remembered(home), gateway, operator, overcommit, max_package, hosts)
-    if chosen.gateway == chosen.operator:
+    """Return the settings: each as given, else as known. Raises WrongInput."""
+    chosen = altered(known, gateway, operator, overcommit, max_package, hosts)
+    if chosen.gateway == chosen.operator_port:
         raise WrongInput(
             f"Gateway and operator cannot both listen on port {chosen.gateway}.",
             remedy="Give them different ports with --gateway-port and --operator-port.",
@@ -109,10 +109,13 @@ def altered(
     max_package: int | None = None,
     hosts: tuple[str, ...] = (),
 ) -> PlatformSettings:
-    """Return the settings with the given ones replaced. An empty name as the only host removes all hosts."""
+    """Return the settings with the given ones replaced.
+
+    An operator's port of 0 means none. An empty name as the only host removes all hosts.
+    """
     return PlatformSettings(
         gateway or settings.gateway,
-        operator or settings.operator,
+        settings.operator_port if operator is None else operator or None,
         settings.overcommit if overcommit is None else overcommit,
         max_package or settings.max_package,
         tuple(host for host in hosts if host) if hosts else settings.hosts,
@@ -122,8 +125,22 @@ def altered(
 def remember(home: Home, settings: PlatformSettings) -> None:
     """Store the settings for the next ``gyrus up``. Raises CommandFailure."""
     with _writing(home):
-        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.settings_file.write_bytes(msgspec.json.encode(settings) + b"\n")
+
+
+def prepare(home: Home) -> None:
+    """Create the home, so that no other user can reach what this process and the operator write there.
+
+    Raises CommandFailure if another user can reach the present one.
+    """
+    from gyrus.aio.private_folder import not_private
+
+    os.umask(0o077)
+    with _writing(home):
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reason = not_private(home.root)
+    if reason:
+        raise CommandFailure(f"The local platform did not start. {reason}")
 
 
 @contextlib.contextmanager
@@ -137,25 +154,29 @@ def _writing(home: Home) -> Generator[None]:
         ) from fault
 
 
-def command(home: Home, settings: PlatformSettings) -> list[str]:
+def command(home: Home, settings: PlatformSettings, *, new_database: bool = False) -> list[str]:
     """Return the operator's command line."""
+    port = settings.operator_port
     return [
         *(sys.executable, "-P", "-m", "gyrus.operator", "--home", str(home.root)),
-        *("--gateway-port", str(settings.gateway), "--operator-port", str(settings.operator)),
+        *("--gateway-port", str(settings.gateway)),
+        *(("--operator-port", str(port)) if port is not None else ()),
         *(("--overcommit",) if settings.overcommit else ()),
         *(("--max-package", str(settings.max_package)) if settings.max_package != LARGEST_PACKAGE else ()),
         *(word for host in settings.hosts for word in ("--host", host)),
+        *(("--new-database",) if new_database else ()),
     ]  # fmt: skip
 
 
-def start(home: Home, settings: PlatformSettings) -> None:
+def start(home: Home, settings: PlatformSettings, *, new_database: bool = False) -> None:
     """Start an operator that outlives this process, and wait until it serves. Raises CommandFailure."""
     check_system()
+    prepare(home)
     reading, writing = os.pipe()
     try:
         with _open_output(home) as log:
             process = subprocess.Popen(
-                [*command(home, settings), "--ready-fd", str(writing)],
+                [*command(home, settings, new_database=new_database), "--ready-fd", str(writing)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=home.root, pass_fds=(writing,), start_new_session=True,
             )  # fmt: skip
@@ -196,11 +217,12 @@ def has_leftovers(home: Home) -> bool:
 
 
 def mentioned_by_process(folder: Path) -> bool:
-    """Return whether the command line of any process names a file of this folder."""
+    """Return whether the command line of any process of this user names a file of this folder."""
     import psutil
 
-    inside = str(folder) + os.sep
-    lines = (process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"]))
+    inside, own = str(folder) + os.sep, os.geteuid()
+    found = (process.info for process in psutil.process_iter(["cmdline", "uids"]))
+    lines = (facts["cmdline"] or () for facts in found if facts["uids"] and facts["uids"].effective == own)
     return any(inside in word for line in lines for word in line)
 
 
@@ -219,7 +241,8 @@ def clean(home: Home) -> None:
     home.operator_file.unlink(missing_ok=True)
 
 
-def _remembered(home: Home) -> PlatformSettings:
+def remembered(home: Home) -> PlatformSettings:
+    """Return the settings of the last start, or the default ones."""
     try:
         return msgspec.json.decode(home.settings_file.read_bytes(), type=PlatformSettings)
     except (OSError, msgspec.DecodeError):
@@ -262,15 +285,13 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _start_failure(home: Home, message: str) -> CommandFailure:
-    return CommandFailure(
-        message, details=_last_lines(_output_file(home)), remedy=f"Its log is {home.operator_log}."
-    )
+    details = _last_lines(_output_file(home)) or _last_lines(home.operator_log, count=5)
+    return CommandFailure(message, details=details, remedy=f"Its log is {home.operator_log}.")
 
 
 def _open_output(home: Home) -> BinaryIO:
     file = _output_file(home)
     with _writing(home):
-        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.parent.mkdir(exist_ok=True)
         return file.open("wb")
 

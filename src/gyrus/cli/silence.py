@@ -17,7 +17,9 @@ CONNECT_TIMEOUT = 0.2
 def explained(home: Home, fault: OperatorUnreachable) -> CommandFailure:
     """Return the failure with what still runs, and where to look. Looks at this machine's processes."""
     log = f"The operator's log is {home.operator_log}"
-    if operator := local.running(home):
+    if (operator := local.running(home)) and operator.socket is None:  # an earlier gyrus
+        return CommandFailure(fault.message, remedy=fault.remedy)
+    if operator:
         message = (
             f"{fault.message} Its process {operator.pid} still runs: it is shutting down, or it is blocked."
         )
@@ -50,7 +52,7 @@ def _gateway_ports(home: Home) -> Iterator[int]:
             yield operator.gateway_port
     except BadEnvironments:
         pass
-    yield local.choose(home).gateway
+    yield local.remembered(home).gateway
 
 
 def _accepts(port: int) -> bool:

@@ -61,10 +61,23 @@ class Client:
         self._urls: dict[str, str] = {}
 
     @classmethod
-    def at(cls, url: str, token: str, *, timeout: float = 60.0) -> Self:
-        """Return a client of the operator at this URL."""
+    def at(
+        cls,
+        url: str,
+        token: str = "",
+        *,
+        certificate: str | os.PathLike[str] | None = None,
+        timeout: float = 60.0,
+    ) -> Self:
+        """Return a client of the operator at this URL.
+
+        ``https://HOST:PORT`` requires the token. ``certificate`` is the file of the only certificate to
+        accept; None means those that this system trusts. ``unix://PATH`` is the socket of your own operator
+        on this machine.
+        """
         remedy = f"Check that the operator runs and that this machine reaches {url}."
-        return cls(Environment(url, url, token, "this token", remedy), timeout=timeout)
+        file = None if certificate is None else Path(certificate)
+        return cls(Environment(url, url, token, "this token", remedy, file), timeout=timeout)
 
     def close(self) -> None:
         self._operator.close()

@@ -17,15 +17,19 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One operator: its address and its token."""
+    """One operator: its address, and how both sides prove themselves."""
 
     name: str
     url: str
-    token: str = field(repr=False)
+    """``https://…``, or ``unix://PATH`` of a socket on this machine."""
+    token: str = field(default="", repr=False)
+    """Empty for a socket, which needs none."""
     token_source: str = "its token"
     """The token's origin, for messages."""
     remedy: str = ""
     """The remedy if the operator does not answer."""
+    certificate: Path | None = None
+    """The only certificate to accept, in a PEM file. None to accept those that this system trusts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class EnvironmentEntry:
     url: str
     token: str | None = None
     token_file: str | None = None
+    certificate: str | None = None
+    """The file of the only certificate to accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,12 @@ class OperatorFile:
 
     pid: int
     pid_started: float
-    operator_port: int
     gateway_port: int
+    operator_port: int | None = None
     overcommit: bool = False
     hosts: tuple[str, ...] = ()
+    socket: str | None = None
+    """The Unix socket of its API. None for an operator from before gyrus had it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ class Environments:
         written = file.with_suffix(".new")
         remembered = _Remembered(current=self.current, entries=dict(self.entries))
         try:
-            home.root.mkdir(parents=True, exist_ok=True)
+            _create(home.root)
             with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
                 out.write(msgspec.json.format(msgspec.json.encode(remembered)) + b"\n")
             written.replace(file)  # atomic: no reader sees half a file
@@ -122,11 +130,12 @@ class Environments:
             return local_environment(home)
         entry = self.entries[name]
         remedy = f"Check that the operator runs and that this machine reaches {entry.url}."
+        certificate = Path(entry.certificate) if entry.certificate else None
         if entry.token_file is None:
             source = f"the token of environment {name}"
-            return Environment(name, entry.url, entry.token or "", source, remedy)
+            return Environment(name, entry.url, entry.token or "", source, remedy, certificate)
         token = _read_token(Path(entry.token_file))
-        return Environment(name, entry.url, token, f"the token in {entry.token_file}", remedy)
+        return Environment(name, entry.url, token, f"the token in {entry.token_file}", remedy, certificate)
 
     def _check(self, name: str) -> None:
         if name not in self.names():
@@ -142,8 +151,12 @@ def local_environment(home: Home) -> Environment:
     remedy = "Start it with: gyrus up"
     if operator is None:
         raise OperatorUnreachable("The local platform is not running.", remedy=remedy)
-    url = f"http://127.0.0.1:{operator.operator_port}"
-    return Environment(LOCAL, url, _read_token(home.token), f"the token in {home.token}", remedy)
+    if operator.socket is None:
+        raise OperatorUnreachable(
+            f"The operator of the local platform (process {operator.pid}) is of an earlier gyrus.",
+            remedy="Replace it, while replicas and gateway continue, with: gyrus up",
+        )
+    return Environment(LOCAL, f"unix://{home.control_socket}", remedy=remedy)
 
 
 def read_operator_file(home: Home) -> OperatorFile | None:
@@ -162,6 +175,14 @@ def read_operator_file(home: Home) -> OperatorFile | None:
             f"The operator's file {home.operator_file} cannot be read: {fault}.",
             remedy="Stop the platform and start it again: gyrus down, then gyrus up",
         ) from fault
+
+
+def _create(folder: Path) -> None:
+    """Create a folder for its owner alone. No umask lets other users write to those above it."""
+    missing = [above for above in folder.parents if not above.exists()]
+    for above in reversed(missing):
+        above.mkdir(mode=0o755, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _unusable(home: Home, fault: OSError) -> BadEnvironments:

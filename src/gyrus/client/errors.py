@@ -5,6 +5,7 @@ ClientError
 ├── BadEnvironments          the file of known operators cannot be used
 ├── OperatorUnreachable      the operator does not answer
 ├── EndpointUnreachable      the API does not answer
+├── UnprovenOperator         the listener did not prove that it is the operator; it got nothing
 ├── UnexpectedAnswer         the answer does not come from an operator of this version
 ├── Refused                  the operator refused the request; has the problem document
 │   ├── Unauthorized         the token is missing or wrong
@@ -48,6 +49,10 @@ class BadEnvironments(ClientError):
 
 
 class OperatorUnreachable(ClientError):
+    pass
+
+
+class UnprovenOperator(ClientError):
     pass
 
 

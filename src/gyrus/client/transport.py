@@ -1,4 +1,4 @@
-"""One operator over HTTP: connections, the token, retries, and the error for each kind of answer."""
+"""One operator over HTTP: the token, retries, and the error for each kind of answer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from urllib.parse import quote, unquote
 import msgspec
 import urllib3
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ReadTimeoutError, SSLError
 
 from gyrus import __version__
-from gyrus.client.environments import LOCAL, Environment
+from gyrus.client.connections import base_path, connections
+from gyrus.client.environments import Environment
 from gyrus.client.errors import (
     ClientError,
     Conflict,
@@ -26,6 +27,7 @@ from gyrus.client.errors import (
     Unauthorized,
     UnexpectedAnswer,
     UnknownApi,
+    UnprovenOperator,
 )
 from gyrus.contract import problem as problems
 from gyrus.contract.operator import TOKEN_HEADER
@@ -39,11 +41,10 @@ SILENCE = 60.0
 """Seconds without a byte after which a stream counts as broken; the operator sends bytes more often."""
 
 _BY_STATUS: dict[int, type[Refused]] = {404: NotFound, 409: Conflict}
-_TOKEN_REMEDIES = {
-    True: "The file has changed since the operator started. Restart it: gyrus down, then gyrus up",
-    False: "The right token is in the file token of the operator's GYRUS_HOME. Set it with: gyrus env add",
-}
-"""By whether the operator is this machine's."""
+_TOKEN_REMEDY = (
+    "Each start of the operator changes its token. It is in the file token of the operator's GYRUS_HOME. "
+    "Set it with: gyrus env add"
+)
 
 
 class Transport:
@@ -52,14 +53,14 @@ class Transport:
     def __init__(self, environment: Environment, timeout: float) -> None:
         self.environment = environment
         self._timeout = timeout
-        self._base = environment.url.rstrip("/") + "/v1"
-        self._pool = urllib3.PoolManager(
-            maxsize=8,
-            headers={TOKEN_HEADER: f"Bearer {environment.token}", "user-agent": USER_AGENT},
-        )
+        self._headers = {"user-agent": USER_AGENT}
+        if environment.token:
+            self._headers[TOKEN_HEADER] = f"Bearer {environment.token}"
+        self._base = base_path(environment) + "/v1"
+        self._pool = connections(environment)
 
     def close(self) -> None:
-        self._pool.clear()
+        self._pool.close()
 
     def send(
         self,
@@ -77,7 +78,7 @@ class Transport:
 
         Raises an error status as its error, unless ``allowed``.
         """
-        sent = dict(self._pool.headers) | dict(headers or {})
+        sent = self._headers | dict(headers or {})
         if json is not None:
             body = msgspec.json.encode(json)
             sent["content-type"] = "application/json"
@@ -110,7 +111,7 @@ class Transport:
             "GET",
             path,
             fields=list(query),
-            headers=self._pool.headers,
+            headers=self._headers,
             preload_content=False,
             retries=_retries(again=True),
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=SILENCE),
@@ -147,8 +148,14 @@ class Transport:
             if not cut.made:  # after a cut, the error is only its effect
                 raise self._unreachable(fault) from fault
 
-    def _unreachable(self, fault: Exception) -> OperatorUnreachable:
+    def _unreachable(self, fault: Exception) -> ClientError:
         cause = getattr(fault, "reason", None) or fault
+        if isinstance(cause, SSLError):
+            return UnprovenOperator(
+                f"The server at {self.environment.url} did not prove that it is the operator: {cause}. "
+                "Nothing was sent to it.",
+                remedy="Check the URL, and that the certificate of `gyrus env add` is the operator's.",
+            )
         if isinstance(cause, ReadTimeoutError):
             why = f"The operator at {self.environment.url} did not answer in time."
         else:
@@ -169,7 +176,7 @@ class Transport:
             message = (
                 f"The operator at {self.environment.url} does not accept {self.environment.token_source}."
             )
-            return Unauthorized(problem, message, remedy=_TOKEN_REMEDIES[self.environment.name == LOCAL])
+            return Unauthorized(problem, message, remedy=_TOKEN_REMEDY)
         if problem.type == problems.UNKNOWN_API.type:
             return UnknownApi(problem, unquote(path.split("/")[2]))
         fallback = Invalid if answer.status < 500 else OperatorFailed

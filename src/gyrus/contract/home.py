@@ -48,12 +48,27 @@ class Home:
 
     @property
     def token(self) -> Path:
-        """The operator's bearer token; mode 0600."""
+        """The bearer token of the operator's TCP port; mode 0600. Each start of an operator changes it."""
         return self.root / "token"
 
     @property
+    def control_socket(self) -> Path:
+        """The Unix socket of the operator's API; mode 0600."""
+        return self.root / "operator.sock"
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate of the operator's TCP port, for its clients."""
+        return self.root / "operator.crt"
+
+    @property
+    def certificate_key(self) -> Path:
+        """The private key of that certificate; mode 0600."""
+        return self.root / "operator.key"
+
+    @property
     def operator_file(self) -> Path:
-        """``{"pid": …, "pid_started": …, "operator_port": …, "gateway_port": …}`` of the running operator."""
+        """The running operator: its process, its ports and its socket."""
         return self.root / "operator.json"
 
     @property

@@ -10,7 +10,7 @@ from gyrus.contract.fork_server import ForkServerPhase
 from gyrus.contract.replica import ReplicaStatus, StartKind
 
 TOKEN_HEADER = "authorization"
-"""``Bearer <token>``, required on every call."""
+"""``Bearer <token>``, required on every call over TCP."""
 LARGEST_PACKAGE = 2**30
 """Bytes of a package, by default."""
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import cast
 
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.operator.errors import LeadershipLost, StartError
+from gyrus.operator.home_folder import UMASK
 from gyrus.operator.home_lock import HomeLock
 from gyrus.operator.leadership import EXIT_CODE, find, lead
 from gyrus.operator.logs import set_up_logging
@@ -21,6 +24,7 @@ log = logging.getLogger("gyrus.operator")
 
 
 def main() -> int:
+    os.umask(UMASK)  # before the first file
     arguments = _parser().parse_args()
     home = Home(arguments.home.absolute())
     ready_notification = ReadyNotification(home, arguments.ready_fd)
@@ -43,14 +47,24 @@ def _explain(error: BaseException, home: Home) -> tuple[str, int | None]:
     if refused := find(StartError, error):
         return str(refused), 1
     log.error("the operator has failed", exc_info=error)
-    return f"The operator failed while it started; see {home.operator_log}.", None
+    cause = find(OSError, error) or _innermost(error)
+    why = str(cause) or type(cause).__name__
+    return f"The operator failed while it started: {why}. See {home.operator_log}.", None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the first error of a group of groups; else the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast(BaseExceptionGroup[BaseException], error).exceptions[0]
+    return error
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m gyrus.operator", description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--gateway-port", type=int, default=8080)
-    parser.add_argument("--operator-port", type=int, default=8079)
+    parser.add_argument("--operator-port", type=int, help="serve the operator's API on this port too")
+    parser.add_argument("--new-database", action="store_true", help="begin with an empty database")
     parser.add_argument("--overcommit", action="store_true", help="do not count replicas' CPU and memory")
     parser.add_argument("--max-package", type=int, default=LARGEST_PACKAGE, help="bytes of a package")
     parser.add_argument("--host", action="append", default=[], help="another name of the gateway")
@@ -85,6 +99,7 @@ async def _run(arguments: argparse.Namespace, home: Home, ready_notification: Re
         overcommit=arguments.overcommit,
         max_package=arguments.max_package,
         hosts=tuple(arguments.host),
+        new_database=arguments.new_database,
     )
     await operate(settings, ready_notification, ending)
 

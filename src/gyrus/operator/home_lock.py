@@ -1,4 +1,4 @@
-"""The home of an operator: its folders, its lock, and the token of its API.
+"""The lock of a home.
 
 On one machine, the home's lock is the leadership. The kernel releases it when the process ends, even if
 killed.
@@ -10,8 +10,6 @@ import errno
 import fcntl
 import logging
 import os
-import secrets
-import shutil
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from pathlib import Path
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.contract.home import Home
 from gyrus.operator.errors import StartError
+from gyrus.operator.home_folder import make_folders
 
 log = logging.getLogger(__name__)
 
@@ -109,53 +108,3 @@ def _opened(path: Path, flags: int, lock: Callable[[int], None]) -> Generator[in
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def make_folders(home: Home) -> None:
-    """Create the missing folders, readable by their owner only. Raises StartError."""
-    try:
-        for folder in (home.root, home.run, home.operator_log.parent, home.envoy, home.replicas):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if home.run.stat().st_uid != os.getuid():
-            raise StartError(f"{home.run} belongs to another user; set GYRUS_HOME to a shorter path.")
-        probe = home.root / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise StartError(
-            f"The operator cannot write to {error.filename or home.root}: {error.strerror}. "
-            "Make it writable, or set GYRUS_HOME to a folder that is."
-        ) from error
-
-
-def remove_run_folder(home: Home) -> None:
-    """Remove the folder of sockets, which is outside the home. No process may listen there any more."""
-    shutil.rmtree(home.run, ignore_errors=True)
-
-
-def token_of(home: Home) -> str:
-    """Return the operator's bearer token. The first start creates it, in a file that only its owner reads.
-
-    An empty file (after a failure of the machine) is no token, since every caller would know it. A new one is
-    created then.
-    """
-    return _secret_in(home.token)
-
-
-def requeue_secret_of(home: Home) -> str:
-    """Return the secret of the platform's own requeues. It outlives the operator, like the gateway."""
-    return _secret_in(home.requeue_secret)
-
-
-def _secret_in(path: Path) -> str:
-    if not path.exists() or not path.read_text().strip():
-        _write_secret(path, secrets.token_urlsafe(32))
-    return path.read_text().strip()
-
-
-def _write_secret(path: Path, secret: str) -> None:
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
-    temporary.replace(path)

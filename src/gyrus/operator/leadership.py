@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from gyrus.aio.tasks import first_of
 from gyrus.operator.errors import LeadershipLost
 
-E = TypeVar("E", bound=Exception)
+E = TypeVar("E", bound=BaseException)
 
 log = logging.getLogger(__name__)
 

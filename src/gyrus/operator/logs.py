@@ -8,6 +8,8 @@ import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from gyrus.operator.repeated_lines import FoldedLines
+
 _FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s"
 _BYTES = 16 * 1024 * 1024
 
@@ -20,6 +22,6 @@ def set_up_logging(file: Path, *, foreground: bool) -> None:
         handlers.append(logging.StreamHandler(sys.stderr))
     for handler in handlers:
         handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[FoldedLines(*handlers)], force=True)
     for noisy in ("uvicorn.access", "alembic", "sqlalchemy.engine"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
-import socket
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from fastapi import FastAPI
 
 from gyrus import __version__
 from gyrus.aio.clock import SystemClock
-from gyrus.aio.tasks import run_until
+from gyrus.aio.tasks import first_of, run_until
 from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.settings import LocalSettings
@@ -27,17 +28,21 @@ from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.gate.activator import MOST, Activator
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.operator import file_limit
+from gyrus.operator.certificate import tls_of
+from gyrus.operator.database_file import check_database
 from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
-from gyrus.operator.home_lock import remove_run_folder, requeue_secret_of, token_of
+from gyrus.operator.home_folder import remove_run_folder
 from gyrus.operator.readiness import ReadyNotification
+from gyrus.operator.secret_file import new_token, remove_token, requeue_secret_of
 from gyrus.operator.supervision import Supervision
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
 from gyrus.routing.local_gateway import LocalGateway
 from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
-from gyrus.server.serving import CannotListen, listen, serve
+from gyrus.server.listening import CannotListen, Listener, listen_in_home, listen_on_port
+from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.errors import StateError
 from gyrus.state.events.recorder import EventRecorder
@@ -52,6 +57,11 @@ LOOPBACK = "127.0.0.1"
 WITHDRAWAL_PATIENCE = 2.0
 """Seconds for the gateway to acknowledge that it sends no more requests."""
 
+GATEWAY_PATIENCE = 5.0
+"""Seconds after the gateway's first failure for it to start: it is restarted meanwhile."""
+GATEWAY_LOOK = 0.5
+"""Seconds between two looks at the gateway, in case that its state does not change any more."""
+
 STOP_GRACE = 20.0
 """Seconds for replicas to finish their requests when the whole platform stops."""
 
@@ -59,7 +69,8 @@ STOP_GRACE = 20.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSettings:
     home: Home
-    operator_port: int
+    operator_port: int | None
+    """The port of the API. None to serve it on the home's socket only."""
     gateway_port: int
     overcommit: bool = False
     """True to ignore the CPU and memory that replicas request."""
@@ -67,6 +78,8 @@ class OperatorSettings:
     """The most bytes of a package."""
     hosts: tuple[str, ...] = ()
     """Names besides localhost under which clients may address the gateway."""
+    new_database: bool = False
+    """True to begin with an empty database in a home that had one."""
 
 
 class StopRequest:
@@ -110,17 +123,18 @@ async def operate(
 ) -> None:
     """Run until a stop is requested; this process must lead. Raises StartError if it cannot start."""
     home = settings.home
-    listener = _listen(settings)
+    check_database(home, new=settings.new_database)
     async with AsyncExitStack() as stack:
+        listeners = _listen(stack, settings)
         # From here on, because a restore creates a hundred thousand objects that stay.
         stack.enter_context(short_collections())
         store = await _open(stack, home)
-        operator = _wire(settings, store, ending)
+        operator = _wire(settings, store, ending, token_of(settings))
         await _adopt(operator)
         # Before the gateway can request its configuration: an empty board would remove all routes.
         await operator.controller.restore()
         try:
-            await _run(operator, listener, ready_notification, ending)
+            await _run(operator, listeners, ready_notification, ending)
         finally:
             ready_notification.withdraw()
 
@@ -140,14 +154,37 @@ async def _adopt(operator: Operator) -> None:
     await operator.backend.adopt()
 
 
-def _listen(settings: OperatorSettings) -> socket.socket:
+def _listen(stack: AsyncExitStack, settings: OperatorSettings) -> list[Listener]:
+    """Listen on the home's socket, and on the port if one is requested."""
     try:
-        return listen(LOOPBACK, settings.operator_port)
+        listeners = _listeners(settings)
     except CannotListen as error:
         raise StartError(str(error)) from error
+    for listener in listeners:
+        stack.callback(listener.close)
+    return listeners
 
 
-def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Operator:
+def _listeners(settings: OperatorSettings) -> list[Listener]:
+    """Return the home's socket, and the port if one is requested. Raises CannotListen."""
+    home, port = settings.home, settings.operator_port
+    local = listen_in_home(home.control_socket)
+    try:
+        return [local, listen_on_port(LOOPBACK, port, tls_of(home))] if port is not None else [local]
+    except BaseException:
+        local.close()
+        raise
+
+
+def token_of(settings: OperatorSettings) -> str | None:
+    """Return a new token for the operator's port. Returns None if there is no port."""
+    if settings.operator_port is None:
+        remove_token(settings.home)
+        return None
+    return new_token(settings.home)
+
+
+def _wire(settings: OperatorSettings, store: Store, ending: StopRequest, token: str | None) -> Operator:
     home, clock, board = settings.home, SystemClock(), Board()
     packages = PackageStore(
         home.packages, home.projects, earlier=home.earlier_projects, limit=settings.max_package
@@ -162,7 +199,7 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest) -> Oper
         packages=packages,
         logs=backend,
         clock=clock,
-        token=token_of(home),
+        token=token,
         info=lambda: _info(settings, board),
         capacity=backend.capacity,
         stop=ending.stop_everything,
@@ -207,7 +244,7 @@ def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
 
 async def _run(
     operator: Operator,
-    listener: socket.socket,
+    listeners: Sequence[Listener],
     ready_notification: ReadyNotification,
     ending: StopRequest,
 ) -> None:
@@ -224,7 +261,7 @@ async def _run(
         gateway = group.create_task(keep("gateway", operator.gateway.run), name="gateway")
         rebalancer = group.create_task(keep("rebalancer", operator.rebalancer.run), name="rebalancer")
         events = group.create_task(keep("events", operator.events.run), name="events")
-        api = ApiServer(operator.app, listener, operator.settings.operator_port)
+        api = ApiServer(operator.app, listeners, partial(_listeners, operator.settings))
         deciding = run_until(
             ending.asked,
             keep("controller", operator.controller.run),
@@ -249,17 +286,19 @@ async def _run(
 class ApiServer:
     """The server of the operator's API. After an error, it listens again."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket, port: int) -> None:
-        """Serve on this socket first."""
+    def __init__(
+        self, app: FastAPI, listeners: Sequence[Listener], again: Callable[[], Sequence[Listener]]
+    ) -> None:
+        """Serve on these listeners first, and after an error on those of ``again``."""
         self.started = asyncio.Event()
         self._app = app
-        self._listener = listener
-        self._port = port
+        self._listeners = listeners
+        self._again = again
 
     async def run(self) -> None:
-        if self._listener.fileno() < 0:  # closed by an earlier run
-            self._listener = listen(LOOPBACK, self._port)
-        await serve(self._app, self._listener, started=self.started)
+        if any(listener.socket.fileno() < 0 for listener in self._listeners):  # closed by an earlier run
+            self._listeners = self._again()
+        await serve(self._app, self._listeners, started=self.started)
 
 
 async def _announce(
@@ -275,14 +314,19 @@ async def _announce(
     ready_notification.ready(
         settings.operator_port, settings.gateway_port, overcommit=settings.overcommit, hosts=settings.hosts
     )
-    log.info("the operator serves on port %d", settings.operator_port)
+    log.info("the operator serves at %s", settings.home.control_socket)
 
 
 async def _running(board: Board) -> None:
-    """Wait until the gateway serves its configuration."""
+    """Wait until the gateway serves its configuration. Raises StartError if it stays down."""
+    clock, failed_at = SystemClock(), math.inf
     with board.gateway_signals.listen() as listener:
         while board.gateway != "running":
-            await listener.wait()
+            if board.gateway == "down" and board.gateway_message:
+                failed_at = min(failed_at, clock.monotonic())
+            if clock.monotonic() - failed_at > GATEWAY_PATIENCE:
+                raise StartError(f"The gateway does not start: {board.gateway_message}")
+            await first_of(listener.wait(), clock.sleep(GATEWAY_LOOK))
 
 
 async def clean(home: Home) -> None:

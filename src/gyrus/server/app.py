@@ -9,7 +9,18 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from gyrus import __version__
-from gyrus.server import apis, deployments, logs, metrics, openapi, packages, platform, problems, watch
+from gyrus.server import (
+    apis,
+    bodies,
+    deployments,
+    logs,
+    metrics,
+    openapi,
+    packages,
+    platform,
+    problems,
+    watch,
+)
 from gyrus.server.api_list import ApiList
 from gyrus.server.authorisation import Authorisation
 from gyrus.server.context import ServerContext
@@ -47,7 +58,8 @@ def build_app(context: ServerContext) -> FastAPI:
         app.include_router(router, prefix="/v1")
     problems.install(app)
     openapi.install(app)
-    app.add_middleware(Authorisation, context=context)
+    bodies.install(app)
+    app.add_middleware(Authorisation, context=context)  # the last one added is the first one called
     return app
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -39,13 +40,15 @@ class ServerContext:
     logs: Logs
     clock: Clock
     events: EventRecorder
-    token: str
-    """The bearer token that every request must have."""
+    token: str | None
+    """The bearer token that requests must have on the TCP port. None if there is no port."""
     info: Callable[[], OperatorInfo]
     capacity: Callable[[], CapacityView | None] = lambda: None
     """The machine's capacity for replicas. None if it is unknown."""
     stop: Callable[[], Awaitable[None]]
     """Request a stop of the whole platform. Returns at once."""
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while specifications are checked: one check at a time, since each takes memory and computes."""
 
     @property
     def gateway(self) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import asyncio
+
+import msgspec
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter
 
 from gyrus.contract import problem
 from gyrus.contract.operator import Deployed, DeployRequest
 from gyrus.server import audit
 from gyrus.server.dependencies import ContextDep
-from gyrus.server.problems import responses
+from gyrus.server.problems import UnreadableRequest, responses
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.faults import SpecError, SpecFault
 from gyrus.spec.load import check
@@ -17,8 +21,14 @@ from gyrus.state.errors import UnknownPackage
 
 router = APIRouter()
 
+_SCHEMA = TypeAdapter(DeployRequest).json_schema()
+
 SOURCE = "apis"
 """The field of the request that faults refer to."""
+
+
+MOST = 1000
+"""APIs of one deployment. Their transaction, and the check before it, hold up every other change."""
 
 
 @router.post(
@@ -30,13 +40,16 @@ SOURCE = "apis"
         problem.CONFLICT,
         problem.STORAGE_FULL,
     ),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}},
 )
-async def deploy(request: DeployRequest, context: ContextDep) -> list[Deployed]:
+async def deploy(request: Request, context: ContextDep) -> list[Deployed]:
     """Deploy these APIs, all or none. Safe to repeat: unchanged APIs begin no rollout."""
-    specs = checked(request)
-    if request.package is not None and not context.packages.has(request.package):
-        raise UnknownPackage(request.package)
-    changes = await context.store.deploy(specs, request.package, context.clock.now())
+    content = await request.body()
+    async with context.checking:
+        asked, specs = await asyncio.to_thread(checked, content)
+    if asked.package is not None and not context.packages.has(asked.package):
+        raise UnknownPackage(asked.package)
+    changes = await context.store.deploy(specs, asked.package, context.clock.now())
     audit.begun(context, *(change.api for change in changes if change.changed))
     return [
         status.deployed(change.api, spec, context.gateway, changed=change.changed)
@@ -44,11 +57,32 @@ async def deploy(request: DeployRequest, context: ContextDep) -> list[Deployed]:
     ]
 
 
-def checked(request: DeployRequest) -> tuple[ApiSpec, ...]:
-    """Return the specifications of the request. Raises SpecError."""
+def checked(content: bytes) -> tuple[DeployRequest, tuple[ApiSpec, ...]]:
+    """Return the request in this body, and its specifications. Raises UnreadableRequest and SpecError.
+
+    It computes for seconds in the worst case: run it in a thread.
+    """
+    request = _decoded(content)
     if not request.apis:
         raise SpecError([_fault(SOURCE, "the list is empty", "name at least one API to deploy")])
-    specs = check(request.apis, SOURCE)
+    if len(request.apis) > MOST:
+        message = f"the list has {len(request.apis)} APIs, and one deployment at most {MOST}"
+        raise SpecError([_fault(SOURCE, message, "deploy them in several parts")])
+    return request, _specs(request)
+
+
+def _decoded(content: bytes) -> DeployRequest:
+    try:
+        return msgspec.json.decode(content, type=DeployRequest)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
+        raise UnreadableRequest(f"body: {fault}") from fault
+
+
+def _specs(request: DeployRequest) -> tuple[ApiSpec, ...]:
+    try:
+        specs = check(request.apis, SOURCE)
+    except RecursionError as fault:
+        raise UnreadableRequest("body: apis: nested too deeply") from fault
     without_package = [spec.name for spec in specs if spec.needs_package] if request.package is None else []
     if without_package:
         remedy = "upload their package, and send its digest"

@@ -10,7 +10,13 @@ from pydantic import TypeAdapter
 
 from gyrus.contract.problem import FaultsProblem, Problem
 
-_SECURITY = {"token": {"type": "http", "scheme": "bearer", "description": "The token in $GYRUS_HOME/token"}}
+_SECURITY = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token in $GYRUS_HOME/token. Not needed over the socket $GYRUS_HOME/operator.sock",
+    }
+}
 
 
 def install(app: FastAPI) -> None:

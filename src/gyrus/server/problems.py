@@ -29,6 +29,11 @@ from gyrus.state.errors import (
 
 log = logging.getLogger(__name__)
 
+
+class UnreadableRequest(Exception):
+    """A request whose body cannot be read. The message names the place and the fault."""
+
+
 PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
     UnknownApi: problem.UNKNOWN_API,
     UnknownRevision: problem.UNKNOWN_REVISION,
@@ -40,9 +45,13 @@ PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
     packaging.DigestMismatch: problem.DIGEST_MISMATCH,
     packaging.PackageTooLarge: problem.PACKAGE_TOO_LARGE,
     packaging.BrokenArchive: problem.BAD_REQUEST,
+    UnreadableRequest: problem.BAD_REQUEST,
     packaging.StorageFull: problem.STORAGE_FULL,
 }
 """Errors whose messages are for the user."""
+
+MOST_FAULTS = 100
+"""Faults of specifications that one answer lists."""
 
 _OF_STATUS = {404: problem.NOT_FOUND, 405: problem.METHOD_NOT_ALLOWED}
 
@@ -93,7 +102,9 @@ async def _foreseen(request: Request, error: Exception) -> Response:
 async def _invalid_spec(_request: Request, error: Exception) -> Response:
     assert isinstance(error, SpecError)
     kind = problem.INVALID_SPEC
-    faults = tuple(map(str, error.faults))
+    faults = tuple(map(str, error.faults[:MOST_FAULTS]))
+    if more := len(error.faults) - len(faults):
+        faults += (f"and {more} more",)
     return answer(
         FaultsProblem(
             type=kind.type, title=kind.title, status=kind.status, detail="\n".join(faults), faults=faults

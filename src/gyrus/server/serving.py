@@ -3,75 +3,60 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
 
-from gyrus.aio.ports import port_owner
-from gyrus.contract.home import Home
+from gyrus.server.acceptor import Acceptor
 from gyrus.server.app import closing
+from gyrus.server.connection import Connection
+from gyrus.server.listening import Listener
 
 GRACE = 5
 """Seconds for requests to finish when the server ends. Then they are cancelled."""
+LONGEST_HEADER = 64 * 1024
+"""Bytes of a request's header."""
 
 
-class CannotListen(Exception):
-    """The operator cannot listen on its address. The message is for the user.
-
-    └── OperatorPortTaken    another process listens there
-    """
-
-
-class OperatorPortTaken(CannotListen):
-    pass
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket bound to this address. Port 0 is any free port. Raises CannotListen."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise OperatorPortTaken(
-                f"The operator cannot listen on {host}:{port}: {_occupied(port)}, "
-                "or choose another port with --operator-port."
-            ) from error
-        raise CannotListen(
-            f"The operator cannot listen on {host}:{port}: {error.strerror}. "
-            "Choose another port with --operator-port."
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-async def serve(app: FastAPI, listener: socket.socket, *, started: asyncio.Event, grace: int = GRACE) -> None:
+async def serve(
+    app: FastAPI, listeners: Sequence[Listener], *, started: asyncio.Event, grace: int = GRACE
+) -> None:
     """Serve until cancelled. Then refuse new requests, end streams, and cancel the rest after ``grace``.
 
-    Sets ``started`` when requests are answered. Takes over the socket and closes it.
+    Sets ``started`` when requests are answered. Takes over the listeners and closes them.
     """
+    closing(app).clear()  # set by an earlier run
     server = _Server(app, started, grace)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="operator API")
+    serving = asyncio.create_task(server.serve(), name="operator API")
     try:
-        await asyncio.shield(serving)  # so that a cancellation ends the server in an orderly way, below
+        await _accept(server, listeners, serving)
     finally:
+        for listener in listeners:
+            listener.close()
         closing(app).set()
         server.should_exit = True
         await _ended(serving, server)
-        listener.close()
+
+
+async def _accept(server: _Server, listeners: Sequence[Listener], serving: asyncio.Task[None]) -> None:
+    """Accept connections until cancelled, or until the server ends by itself."""
+    async with asyncio.TaskGroup() as group:
+        acceptors = [Acceptor(listener, server.new_connection(listener)) for listener in listeners]
+        accepting = [group.create_task(acceptor.run(), name="operator API: accept") for acceptor in acceptors]
+        await asyncio.wait([serving])  # a cancellation leaves it running: it ends in an orderly way later
+        for task in accepting:
+            task.cancel()
 
 
 async def _ended(serving: asyncio.Task[None], server: uvicorn.Server) -> None:
     """Wait for the server's orderly end. If cancelled again, cancel it and the remaining requests."""
+    task = asyncio.current_task()
     try:
-        await asyncio.wait([serving])
+        if task is None or task.cancelling() < 2:  # the second time may have been while the acceptors ended
+            await asyncio.wait([serving])
     finally:
         left = {serving, *server.server_state.tasks}
         for task in left:
@@ -80,37 +65,34 @@ async def _ended(serving: asyncio.Task[None], server: uvicorn.Server) -> None:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves process signals to the operator, and sets an event when it has started."""
+    """A server that leaves process signals and listening to the operator, and sets an event once started."""
 
     def __init__(self, app: FastAPI, started: asyncio.Event, grace: int) -> None:
         config = uvicorn.Config(
             app,
+            http=Connection,
+            h11_max_incomplete_event_size=LONGEST_HEADER,
             lifespan="off",
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=grace,
         )
+        config.load()
         super().__init__(config)
         self._started = started
+
+    def new_connection(self, listener: Listener) -> Callable[[], Connection]:
+        """Return the constructor of this listener's connections."""
+        return lambda: Connection(self.config, self.server_state, local=listener.local)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        self.servers = []  # the acceptors take their place
+        self.started = True
         self._started.set()
-
-
-def _occupied(port: int) -> str:
-    """Name the process that has the port, and how to stop it."""
-    listener = port_owner(port)
-    home = Home.of_command(listener.command) if listener else None
-    if home:
-        return (
-            f"the platform in {home.root} has the port, with {listener}. "
-            f"Stop it (GYRUS_HOME={home.root} gyrus down)"
-        )
-    return f"{listener or 'another program'} has the port. Stop it"

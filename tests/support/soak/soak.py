@@ -106,8 +106,7 @@ class Soak:
         for target in self.targets:
             await asyncio.to_thread(self.platform.gyrus, "deploy", target.write(folder), "--yes")
         self._began = time.monotonic()
-        token = self.platform.home.token.read_text().strip()
-        with Client.at(f"http://127.0.0.1:{self.platform.operator_port}", token) as client:
+        with Client.at(f"unix://{self.platform.home.control_socket}") as client:
             await self._happen(client)
             left = await self._left(client)
         return Report(

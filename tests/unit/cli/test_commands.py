@@ -93,11 +93,18 @@ def test_an_unknown_api_is_reported_with_the_nearest_name(operator: Operator, gy
         assert "Did you mean iris?" in ran.err
 
 
-def test_a_wrong_token_names_its_file(operator: Operator, gyrus: Gyrus) -> None:
-    operator.home.token.write_text("wrong")
-    ran = gyrus("get")
+def test_a_wrong_token_names_its_file(operator: Operator, gyrus: Gyrus, tmp_path: Path) -> None:
+    file = tmp_path / "wrong"
+    file.write_text("wrong")
+    gyrus("env", "add", "far", *remote(operator), "--token-file", file)
+    ran = gyrus("-e", "far", "get")
     assert ran.code == 1
-    assert f"does not accept the token in {operator.home.token}" in ran.err
+    assert f"does not accept the token in {file}" in ran.err
+
+
+def remote(operator: Operator) -> tuple[str | Path, ...]:
+    """Options of ``gyrus env add`` for this operator, without its token."""
+    return ("--url", operator.url, "--certificate", operator.certificate)
 
 
 def test_describe_shows_everything(operator: Operator, gyrus: Gyrus) -> None:
@@ -416,7 +423,7 @@ def test_version_without_an_operator(gyrus: Gyrus) -> None:
 
 
 def test_environments_are_added_used_and_removed(operator: Operator, gyrus: Gyrus) -> None:
-    assert gyrus("env", "add", "copy", "--url", operator.url, "--token-file", operator.home.token).code == 0
+    assert gyrus("env", "add", "copy", *remote(operator), "--token-file", operator.home.token).code == 0
     assert gyrus("-e", "copy", "get", "-o", "json").json == []
     assert gyrus("env", "use", "copy").code == 0
     listed = gyrus("env", "list", "-o", "json").json
@@ -429,10 +436,14 @@ def test_environments_are_added_used_and_removed(operator: Operator, gyrus: Gyru
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("add", "local", "--url", "http://x", "--token", "t"),
+        ("add", "local", "--url", "https://x", "--token", "t"),
         ("add", "a", "--url", "x", "--token", "t"),
-        ("add", "a", "--url", "http://x"),
-        ("add", "a", "--url", "http://x", "--token", "t", "--token-file", "f"),
+        ("add", "a", "--url", "https://x"),
+        ("add", "a", "--url", "https://x", "--token", "t", "--token-file", "f"),
+        ("add", "a", "--url", "http://x", "--token", "t"),
+        ("add", "a", "--url", "https://", "--token", "t"),
+        ("add", "a", "--url", "https://x:y", "--token", "t"),
+        ("add", "a", "--url", "https://x", "--token", "t", "--certificate", "nowhere"),
         ("use", "nowhere"),
         ("remove", "local"),
         ("remove", "nowhere"),

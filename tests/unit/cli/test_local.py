@@ -24,7 +24,7 @@ from support.platform import free_ports
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(mode=0o700)
     return Home(tmp_path / "home")
 
 
@@ -37,7 +37,7 @@ def bystander() -> Generator[psutil.Process]:
 
 
 def announce(home: Home, pid: int, started: float) -> None:
-    facts = {"pid": pid, "pid_started": started, "operator_port": 8079, "gateway_port": 8080}
+    facts = {"pid": pid, "pid_started": started, "gateway_port": 8080, "socket": str(home.control_socket)}
     home.operator_file.write_text(json.dumps(facts))
 
 
@@ -74,19 +74,25 @@ def test_an_operator_that_does_not_answer_is_ended(home: Home, bystander: psutil
 
 
 def test_settings_as_given_as_remembered_as_usual(home: Home) -> None:
-    assert local.choose(home) == PlatformSettings(8080, 8079, overcommit=False)
+    assert local.choose(local.remembered(home)) == PlatformSettings(8080, None, overcommit=False)
     local.remember(home, PlatformSettings(1001, 1002, overcommit=True))
-    assert local.choose(home) == PlatformSettings(1001, 1002, overcommit=True)
-    assert local.choose(home, gateway=1003, overcommit=False) == PlatformSettings(
-        1003, 1002, overcommit=False
-    )
+    known = local.remembered(home)
+    assert local.choose(known) == PlatformSettings(1001, 1002, overcommit=True)
+    changed = local.choose(known, gateway=1003, overcommit=False)
+    assert changed == PlatformSettings(1003, 1002, overcommit=False)
+    assert local.choose(known, operator=0) == PlatformSettings(1001, None, overcommit=True)
     with pytest.raises(WrongInput, match="1002"):
-        local.choose(home, gateway=1002)
+        local.choose(known, gateway=1002)
 
 
-def test_settings_of_an_older_gyrus_are_remembered(home: Home) -> None:
+def test_the_operators_port_of_an_older_gyrus_is_off(home: Home) -> None:
     home.settings_file.write_text('{"gateway": 1001, "operator": 1002}')
-    assert local.choose(home) == PlatformSettings(1001, 1002)
+    assert local.remembered(home) == PlatformSettings(1001, None)
+
+
+def test_the_operators_port_is_off_unless_asked_for(home: Home) -> None:
+    assert "--operator-port" not in local.command(home, PlatformSettings())
+    assert "1002" in local.command(home, PlatformSettings(operator_port=1002))
 
 
 def test_overcommit_is_passed_to_the_operator(home: Home) -> None:

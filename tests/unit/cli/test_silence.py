@@ -16,7 +16,6 @@ import pytest
 
 from gyrus.contract.home import Home
 from support.command_line import Gyrus
-from support.platform import free_ports
 
 pytestmark = [
     pytest.mark.processes,
@@ -37,14 +36,13 @@ def home(tmp_path: Path) -> Home:
     """The home of a platform whose operator was killed."""
     home = Home(tmp_path / "home")
     home.root.mkdir()
-    home.token.write_text("token")
     return home
 
 
 def announce(home: Home, gateway: int, process: psutil.Process | None = None) -> None:
-    [closed] = free_ports(1)
     pid, started = (process.pid, process.create_time()) if process else (os.getpid(), 0.0)
-    facts = {"pid": pid, "pid_started": started, "operator_port": closed, "gateway_port": gateway}
+    socket = str(home.control_socket)
+    facts = {"pid": pid, "pid_started": started, "gateway_port": gateway, "socket": socket}
     home.operator_file.write_text(json.dumps(facts))
 
 
@@ -72,7 +70,7 @@ def test_endpoints_that_serve_without_an_operator_are_named(gyrus: Gyrus, home: 
 
 def test_an_orderly_end_leaves_endpoints_that_are_found_by_the_settings(gyrus: Gyrus, home: Home) -> None:
     with gateway_of(home) as port:
-        home.settings_file.write_text(json.dumps({"gateway": port, "operator": 1}))
+        home.settings_file.write_text(json.dumps({"gateway": port}))
         assert f"http://127.0.0.1:{port}/<name>" in gyrus("get").err
         assert "has ended" in gyrus("version").out
 
@@ -92,7 +90,17 @@ def test_a_process_that_does_not_answer_is_named(gyrus: Gyrus, home: Home) -> No
     assert f"Its process {os.getpid()} still runs: it is shutting down, or it is blocked." in reported
 
 
+def test_an_operator_of_an_earlier_gyrus_is_replaced_by_up(gyrus: Gyrus, home: Home) -> None:
+    process = psutil.Process()
+    facts = {"pid": process.pid, "pid_started": process.create_time(), "operator_port": 1, "gateway_port": 2}
+    home.operator_file.write_text(json.dumps(facts))
+    assert gyrus("get").err == (
+        f"error: The operator of the local platform (process {process.pid}) is of an earlier gyrus.\n"
+        "  Replace it, while replicas and gateway continue, with: gyrus up\n"
+    )
+
+
 def test_another_program_on_the_port_is_no_gateway(gyrus: Gyrus, home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        home.settings_file.write_text(json.dumps({"gateway": other.getsockname()[1], "operator": 1}))
+        home.settings_file.write_text(json.dumps({"gateway": other.getsockname()[1]}))
         assert gyrus("get").err == "error: The local platform is not running.\n  Start it with: gyrus up\n"

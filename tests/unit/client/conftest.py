@@ -22,5 +22,5 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Opera
 
 @pytest.fixture
 def client(operator: Operator) -> Generator[Client]:
-    with Client.at(operator.url, TOKEN) as client:
+    with Client.at(operator.url, TOKEN, certificate=operator.certificate) as client:
         yield client

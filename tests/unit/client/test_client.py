@@ -7,12 +7,14 @@ import socket
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gyrus
+from gyrus.aio import unix_sockets
 from gyrus.backends.memory import Step, fails
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.client.client import Client
@@ -37,6 +39,7 @@ from gyrus.contract.replica import Reason
 from gyrus.spec.faults import SpecError
 from support.operator_thread import PACKAGE_LIMIT, TOKEN, Operator
 from support.project import Project, handler_api
+from support.tls import tls_server
 
 PACKAGE = bytes(1024)
 """The archive of an empty folder."""
@@ -243,27 +246,33 @@ def test_a_specification_that_the_operator_refuses(client: Client) -> None:
 
 
 def test_a_wrong_token_is_named(operator: Operator) -> None:
-    environment = Environment("local", operator.url, "wrong", "the token in /home/x/.gyrus/token")
+    source = "the token in /home/x/.gyrus/token"
+    environment = Environment("far", operator.url, "wrong", source, certificate=operator.certificate)
     with Client(environment) as client, pytest.raises(Unauthorized) as reported:
         client.apis()
     assert "does not accept the token in /home/x/.gyrus/token" in str(reported.value)
 
 
 def test_a_missing_server_is_reported_at_once() -> None:
-    with closed_port() as port, Client.at(f"http://127.0.0.1:{port}", TOKEN) as client:
-        with pytest.raises(OperatorUnreachable, match=f"No operator answers at http://127.0.0.1:{port}"):
+    with closed_port() as port, Client.at(f"https://127.0.0.1:{port}", TOKEN) as client:
+        with pytest.raises(OperatorUnreachable, match=f"No operator answers at https://127.0.0.1:{port}"):
             client.apis()
         with pytest.raises(OperatorUnreachable):
             next(client.watch_all())
 
 
 def test_another_server_there_is_reported(operator: Operator) -> None:
-    with Client.at(operator.gateway, TOKEN) as client, pytest.raises(UnexpectedAnswer):
+    with (
+        tls_server(operator.home, SimpleHTTPRequestHandler) as url,
+        Client.at(url, TOKEN, certificate=operator.certificate) as client,
+        pytest.raises(UnexpectedAnswer),
+    ):
         client.apis()
 
 
-def test_a_connection_that_breaks_is_tried_again_where_that_is_safe() -> None:
-    with hanging_up() as (port, connections), Client.at(f"http://127.0.0.1:{port}", TOKEN) as client:
+def test_a_connection_that_breaks_is_tried_again_where_that_is_safe(tmp_path: Path) -> None:
+    path = tmp_path / "operator.sock"
+    with hanging_up(path) as connections, Client.at(f"unix://{path}") as client:
         with pytest.raises(OperatorUnreachable):
             client.apis()
         assert len(connections) == 3
@@ -306,10 +315,11 @@ def closed_port() -> Generator[int]:
 
 
 @contextmanager
-def hanging_up() -> Generator[tuple[int, list[bytes]]]:
+def hanging_up(path: Path) -> Generator[list[bytes]]:
     """A server that takes requests and answers nothing."""
     requests: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with unix_sockets.bind(path) as listener:
+        listener.listen()
 
         def work() -> None:
             while True:
@@ -323,7 +333,7 @@ def hanging_up() -> Generator[tuple[int, list[bytes]]]:
         thread = threading.Thread(target=work)
         thread.start()
         try:
-            yield listener.getsockname()[1], requests
+            yield requests
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
+import ssl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import islice
 from typing import Any
 from urllib.error import HTTPError
@@ -20,6 +20,7 @@ from gyrus.client.client import Client
 from gyrus.contract.operator import EventView
 from gyrus.state.records import Event
 from support.operator_thread import TOKEN, Operator
+from support.tls import tls_server
 
 NEWER_FIELDS = ("id", "count", "first_time")
 
@@ -78,7 +79,7 @@ def test_what_users_do_again_is_an_event_of_its_own(operator: Operator, client: 
 
 
 def test_an_operator_without_ids(operator: Operator) -> None:
-    with older(operator) as url, Client.at(url, TOKEN) as client:
+    with older(operator) as url, Client.at(url, TOKEN, certificate=operator.certificate) as client:
         deploy(client)
         past = client.events("iris")
         assert {event.id for event in past} == {0}
@@ -93,6 +94,8 @@ def test_an_operator_without_ids(operator: Operator) -> None:
 @contextmanager
 def older(operator: Operator) -> Generator[str]:
     """The URL of this operator as it was before events had ids."""
+
+    trusting = ssl.create_default_context(cafile=str(operator.certificate))
 
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -116,7 +119,7 @@ def older(operator: Operator) -> Generator[str]:
             request = Request(
                 f"{operator.url}{address.path}?{query}", data=body, method=self.command, headers=headers
             )
-            with answer_to(request) as answer:
+            with answer_to(request, trusting) as answer:
                 self.send_response(answer.status)
                 self.send_header("content-type", answer.headers["content-type"])
                 self.send_header("transfer-encoding", "chunked")
@@ -135,21 +138,13 @@ def older(operator: Operator) -> Generator[str]:
         def log_message(self, format: str, *args: object) -> None:
             """Silent."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="older")
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with tls_server(operator.home, Proxy) as url:
+        yield url
 
 
-def answer_to(request: Request) -> Any:
+def answer_to(request: Request, trusting: ssl.SSLContext) -> Any:
     try:
-        return urlopen(request)
+        return urlopen(request, context=trusting)
     except HTTPError as refusal:
         return refusal
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from gyrus.contract.home import Home
-from gyrus.operator.home_lock import remove_run_folder
+from gyrus.operator.home_folder import remove_run_folder
 from gyrus.routing.envoy import Envoy
 from gyrus.routing.settings import GatewayFiles, GatewaySettings
 from support.upstreams import free_port

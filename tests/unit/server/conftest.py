@@ -16,13 +16,15 @@ from gyrus.contract.operator import OperatorInfo
 from gyrus.packaging.store import PackageStore
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
-from gyrus.server.serving import listen, serve
+from gyrus.server.listening import listen_on_port
+from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import SqlStore, open_store
 from support.output import Output
 from support.recorder import recording
+from support.tls import Authority
 
 TOKEN = "a-secret"
 LIMIT = 100_000
@@ -111,12 +113,12 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def remote(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """Calls the served application."""
-    listener, started = listen("127.0.0.1", 0), asyncio.Event()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    authority, started = Authority(), asyncio.Event()
+    listener = listen_on_port("127.0.0.1", 0, authority.server("127.0.0.1"))
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(serve(app, listener, started=started), name="serve")
+        serving = group.create_task(serve(app, [listener], started=started), name="serve")
         await started.wait()
-        async with client_of(base_url=url) as client:
+        async with client_of(base_url=f"{listener.name}/v1", verify=authority.client()) as client:
             yield client
         serving.cancel()
 

@@ -12,10 +12,21 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from gyrus.server.serving import CannotListen, OperatorPortTaken, listen, serve
+from gyrus.server.listening import CannotListen, Listener, OperatorPortTaken, listen_on_port
+from gyrus.server.serving import serve
 from support.output import Output
+from support.tls import Authority
 
 HEADERS = {"authorization": "Bearer a-secret"}
+AUTHORITY = Authority()
+
+
+def listen(host: str, port: int) -> Listener:
+    return listen_on_port(host, port, AUTHORITY.server("127.0.0.1"))
+
+
+def new_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(headers=HEADERS, verify=AUTHORITY.client())
 
 
 class Served:
@@ -23,9 +34,9 @@ class Served:
 
     def __init__(self, app: FastAPI, grace: int = 5) -> None:
         self.listener = listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
+        self.url = f"{self.listener.name}/v1"
         self.started = asyncio.Event()
-        self.task = asyncio.create_task(serve(app, self.listener, started=self.started, grace=grace))
+        self.task = asyncio.create_task(serve(app, [self.listener], started=self.started, grace=grace))
 
     async def __aenter__(self) -> Served:
         await self.started.wait()
@@ -40,7 +51,7 @@ class Served:
         assert self.task.cancelled()
 
     async def get(self, path: str) -> httpx.Response:
-        async with httpx.AsyncClient(headers=HEADERS) as client:
+        async with new_client() as client:
             return await client.get(self.url + path)
 
 
@@ -49,7 +60,7 @@ async def test_it_answers_once_started_and_no_longer_after_its_end(app: FastAPI)
         assert (await served.get("/info")).status_code == 200
     with pytest.raises(httpx.ConnectError):
         await served.get("/info")
-    assert served.listener.fileno() == -1
+    assert served.listener.socket.fileno() == -1
     listen("127.0.0.1", int(httpx.URL(served.url).port or 0)).close()
 
 
@@ -62,7 +73,7 @@ async def test_signals_stay_the_operators(app: FastAPI) -> None:
 async def test_streams_end_at_once_when_it_ends(app: FastAPI) -> None:
     async with (
         Served(app, grace=60) as served,
-        httpx.AsyncClient(headers=HEADERS) as client,
+        new_client() as client,
         client.stream("GET", served.url + "/watch") as response,
     ):
         chunks = response.aiter_bytes()
@@ -132,7 +143,7 @@ async def test_cancelled_twice_it_ends_at_once(app: FastAPI) -> None:
 
 async def test_no_task_is_left(app: FastAPI, output: Output) -> None:
     before = asyncio.all_tasks()
-    async with Served(app) as served, httpx.AsyncClient(headers=HEADERS) as client:
+    async with Served(app) as served, new_client() as client:
         async with client.stream("GET", served.url + "/watch") as response:
             await anext(response.aiter_bytes())
         await served.end()
@@ -142,7 +153,7 @@ async def test_no_task_is_left(app: FastAPI, output: Output) -> None:
 
 class TestListening:
     def test_a_port_that_is_taken(self) -> None:
-        with listen("127.0.0.1", 0) as first:
+        with listen("127.0.0.1", 0).socket as first:
             port = first.getsockname()[1]
             with pytest.raises(OperatorPortTaken) as raised:
                 listen("127.0.0.1", port)
@@ -152,7 +163,7 @@ class TestListening:
         assert message.endswith("or choose another port with --operator-port.")
 
     def test_one_that_was_just_left_is_free(self) -> None:
-        with listen("127.0.0.1", 0) as first:
+        with listen("127.0.0.1", 0).socket as first:
             port = first.getsockname()[1]
             with socket.create_connection(("127.0.0.1", port)):
                 accepted, _ = _accept(first)

@@ -189,7 +189,7 @@ class TestWithoutANetwork:
 
     @pytest.fixture
     async def listening(self, app: FastAPI, context: ServerContext) -> AsyncIterator[Listening]:
-        listening = Listening(app, "name=iris", context.token)
+        listening = Listening(app, "name=iris", context.token or "")
         async with asyncio.TaskGroup() as group:
             group.create_task(listening.run(), name="listening")
             yield listening
@@ -248,7 +248,7 @@ async def test_the_list_is_reported_at_most_once_a_second(context: ServerContext
     clock, store = VirtualClock(), MemoryStore()
     await store.deploy([spec()], None, START)
     app = build_app(replace(context, store=store, clock=clock))
-    watchers = [Listening(app, "changes=true", context.token) for _ in range(2)]
+    watchers = [Listening(app, "changes=true", context.token or "") for _ in range(2)]
     async with asyncio.TaskGroup() as group:
         for watcher in watchers:
             group.create_task(watcher.run(), name="listening")

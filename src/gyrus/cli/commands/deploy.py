@@ -66,7 +66,7 @@ def _largest_package(session: CliSession) -> int:
         return session.client().info().max_package
     from gyrus.cli import local
 
-    return local.choose(session.home).max_package
+    return local.remembered(session.home).max_package
 
 
 def ensure_platform(session: CliSession) -> None:
@@ -79,7 +79,7 @@ def ensure_platform(session: CliSession) -> None:
 
     if local.running(session.home) is None:
         print_note("Starting the local platform")
-        local.start(session.home, local.choose(session.home))
+        local.start(session.home, local.remembered(session.home))
 
 
 def _ask_about_kinds(client: Client, project: Project, yes: bool) -> None:

@@ -9,10 +9,9 @@ import click
 from gyrus.cli.failures import WrongInput
 from gyrus.cli.output import bold, print_json, print_result, table
 from gyrus.cli.session import CliSession, Command, global_options, pass_session
+from gyrus.client.connections import REMEDY, is_safe, refusal
 from gyrus.client.environments import LOCAL, EnvironmentEntry, Environments
 from gyrus.contract.home import Home
-
-SCHEMES = ("http://", "https://")
 
 
 @click.group("env", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,17 +47,31 @@ def list_environments(session: CliSession) -> None:
 @click.option("--url", required=True, help="The operator's URL: https://gyrus.example.com:8079")
 @click.option("--token", help="The operator's token. It is stored in $GYRUS_HOME/environments.json.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="A file that contains the token.")
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A copy of operator.crt in the operator's GYRUS_HOME: the only certificate to accept "
+    "(default: any for that host that this system trusts).",
+)
 @pass_session
-def add(session: CliSession, name: str, url: str, token: str | None, token_file: Path | None) -> None:
+def add(
+    session: CliSession,
+    name: str,
+    url: str,
+    token: str | None,
+    token_file: Path | None,
+    certificate: Path | None,
+) -> None:
     """Add the operator NAME, or change it."""
     if name == LOCAL:
         raise WrongInput(f"{LOCAL} is always this machine's platform.", remedy="Choose another name.")
     if (token is None) == (token_file is None):
         raise WrongInput("Exactly one of --token and --token-file is required.")
-    if not url.startswith(SCHEMES):
-        raise WrongInput(f"{url} is not a URL.", remedy="A URL begins with http:// or https://.")
-    file = str(token_file.absolute()) if token_file else None
-    entry = EnvironmentEntry(url=url.rstrip("/"), token=token, token_file=file)
+    if not is_safe(url):
+        raise WrongInput(refusal(url), remedy=REMEDY)
+    entry = EnvironmentEntry(
+        url=url.rstrip("/"), token=token, token_file=_absolute(token_file), certificate=_absolute(certificate)
+    )
     Environments.load(session.home).added(name, entry).save(session.home)
     print_result(
         f"{name} is {entry.url}. Use it once with -e {name}, or by default with: gyrus env use {name}"
@@ -83,6 +96,10 @@ def remove(session: CliSession, name: str) -> None:
         raise WrongInput(f"{LOCAL} is always this machine's platform.", remedy="Stop it with: gyrus down")
     Environments.load(session.home).removed(name).save(session.home)
     print_result(f"{name} is removed.")
+
+
+def _absolute(file: Path | None) -> str | None:
+    return str(file.absolute()) if file else None
 
 
 def _url(known: Environments, name: str, home: Home) -> str | None:

@@ -15,6 +15,7 @@ from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
     from gyrus.cli.local import PlatformSettings
+    from gyrus.client.environments import OperatorFile
 
 PORT = click.IntRange(1, 65535)
 
@@ -25,9 +26,10 @@ PORT = click.IntRange(1, 65535)
 )
 @click.option(
     "--operator-port",
-    type=PORT,
+    type=click.IntRange(0, 65535),
     metavar="PORT",
-    help="Port of the operator (default: 8079, or as last started).",
+    help="Serve the operator's API on this port too, with TLS and a token; 0: on no port "
+    "(default: 0, or as last started).",
 )
 @click.option(
     "--overcommit/--no-overcommit",
@@ -50,6 +52,11 @@ PORT = click.IntRange(1, 65535)
     help="Answer requests to this host too, besides localhost; repeat it for several. '' removes all "
     "(default: none, or as last started).",
 )
+@click.option(
+    "--new-database",
+    is_flag=True,
+    help="Begin with an empty database in place of a lost one. This ends all replicas.",
+)
 @click.option("--foreground", is_flag=True, help="Stay in this terminal and log to it, until stopped.")
 @pass_session
 def command(
@@ -59,6 +66,7 @@ def command(
     overcommit: bool | None,
     max_package: int | None,
     hosts: tuple[str, ...],
+    new_database: bool,
     foreground: bool,
 ) -> None:
     """Start this machine's platform.
@@ -69,27 +77,41 @@ def command(
 
     local.check_system()
     operator = local.running(session.home)
+    remembered = local.remembered(session.home)
+    now = _settings_of(operator, remembered.max_package) if operator else remembered
+    if operator and operator.socket is None:
+        print_note(f"Replacing the operator of an earlier gyrus (process {operator.pid})")
+        local.end(operator)
+        operator = None
     if operator is None:
-        settings = local.choose(session.home, gateway_port, operator_port, overcommit, max_package, hosts)
+        settings = local.choose(now, gateway_port, operator_port, overcommit, max_package, hosts)
         if foreground:
-            _become_operator(session, settings)
+            _become_operator(session, settings, new_database=new_database)
         print_note("Starting the local platform")
-        local.start(session.home, settings)
+        local.start(session.home, settings, new_database=new_database)
         _show(session, settings, "The local platform is up.")
         return
-    largest = local.choose(session.home).max_package
-    now = local.PlatformSettings(
-        operator.gateway_port, operator.operator_port, operator.overcommit, largest, operator.hosts
-    )
+    if new_database:
+        raise CommandFailure(
+            "The local platform is up, with its database.", remedy="Stop it first: gyrus down"
+        )
     _check_same(now, local.altered(now, gateway_port, operator_port, overcommit, max_package, hosts))
     _show(session, now, "The local platform is up already.")
+
+
+def _settings_of(operator: OperatorFile, max_package: int) -> PlatformSettings:
+    """Return the settings of a running operator. An earlier gyrus always had a port; it counts as none."""
+    from gyrus.cli.local import PlatformSettings
+
+    port = operator.operator_port if operator.socket else None
+    return PlatformSettings(operator.gateway_port, port, operator.overcommit, max_package, operator.hosts)
 
 
 def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
     """Check that the running platform has the requested settings. Raises CommandFailure."""
     remedy = "Stop it first: gyrus down"
-    if (wanted.gateway, wanted.operator) != (now.gateway, now.operator):
-        ports = f"gateway {now.gateway}, operator {now.operator}"
+    if (wanted.gateway, wanted.operator_port) != (now.gateway, now.operator_port):
+        ports = f"gateway {now.gateway}, operator {now.operator_port or 'none'}"
         raise CommandFailure(f"The local platform is up on other ports: {ports}.", remedy=remedy)
     if wanted.max_package != now.max_package:
         message = f"The local platform is up with packages of at most {now.max_package:,} bytes."
@@ -104,29 +126,34 @@ def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
 
 
 def _show(session: CliSession, settings: PlatformSettings, message: str) -> None:
-    gateway, operator = (f"http://127.0.0.1:{port}" for port in (settings.gateway, settings.operator))
+    gateway, home = f"http://127.0.0.1:{settings.gateway}", session.home
+    port = settings.operator_port
+    operator = f"https://127.0.0.1:{port}" if port else None
     if session.json:
-        addresses = {"gateway": gateway, "operator": operator, "home": str(session.home.root)}
-        print_json({**addresses, "overcommit": settings.overcommit, "hosts": settings.hosts})
+        addresses = {"gateway": gateway, "operator": operator, "socket": str(home.control_socket)}
+        settled = {"overcommit": settings.overcommit, "hosts": settings.hosts}
+        print_json({**addresses, "home": str(home.root), **settled})
         return
     print_result(message)
     print_result(f"  endpoints  {bold(gateway + '/<name>')}")
     if settings.hosts:
         print_result(f"  hosts      {', '.join(settings.hosts)}")
-    print_result(f"  operator   {operator}")
-    print_result(f"  home       {session.home.root}")
+    if operator:
+        print_result(f"  operator   {operator}, certificate {home.certificate}, token {home.token}")
+    print_result(f"  home       {home.root}")
     if settings.overcommit:
         print_result(f"  machine    {OVERCOMMITTED}")
 
 
-def _become_operator(session: CliSession, settings: PlatformSettings) -> None:
+def _become_operator(session: CliSession, settings: PlatformSettings, *, new_database: bool) -> None:
     """Replace this process by the operator, so that a service manager supervises the operator itself."""
     from gyrus.cli import local
 
+    local.prepare(session.home)
     local.remember(session.home, settings)
     print_note(f"The local platform's endpoints: http://127.0.0.1:{settings.gateway}/<name>")
     if settings.overcommit:
         print_note(f"The machine: {OVERCOMMITTED}")
     print_note("Ctrl-C stops it.")
-    arguments = [*local.command(session.home, settings), "--foreground"]
+    arguments = [*local.command(session.home, settings, new_database=new_database), "--foreground"]
     os.execv(arguments[0], arguments)
