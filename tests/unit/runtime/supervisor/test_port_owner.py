@@ -23,11 +23,11 @@ pytestmark = [
 
 SLOW = """
     import os, signal, socket, time
-    while not os.path.exists("go"):
+    while not os.path.exists("../../project/go"):
         time.sleep(0.02)
     listener = socket.create_server(("{host}", int(os.environ["PORT"])){more})
     while True:
-        if os.path.exists("stop"):
+        if os.path.exists("../../project/stop"):
             listener.close()
         time.sleep(0.02)
 """
