@@ -357,7 +357,7 @@ def test_the_request_that_failed_is_named() -> None:
         time=0.0, replica="r", message="predict failed\nTraceback …", level="error", request_id="my-id"
     )
     assert shown(line).endswith("predict failed (request my-id)\n    Traceback …")
-    assert shown(dataclasses.replace(line, level="info")).endswith("predict failed\nTraceback …")
+    assert shown(dataclasses.replace(line, level="info")).endswith("predict failed\n    Traceback …")
 
 
 def test_predict_sends_json_files_and_input(
