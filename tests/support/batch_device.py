@@ -16,7 +16,7 @@ from math import inf
 from statistics import mean
 
 from gyrus.runtime.calls.batch_plan import BatchPlan
-from gyrus.runtime.calls.batch_waits import AutoWait, FixedWait, Run, Wait
+from gyrus.runtime.calls.batch_waits import AutoWait, BatchRun, FixedWait, Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +232,7 @@ class Replica:
             self._at(begin, lambda: self._on_loop(self.costs.held * time, lambda: None))
         self._at(begin + time, lambda: self._end(run, calls))
 
-    def _end(self, run: Run, calls: list[Asked]) -> None:
+    def _end(self, run: BatchRun, calls: list[Asked]) -> None:
         self._busy -= len(calls)
         self.plan.ended(self.now, run, len(self._waiting))
         self._note_startable()

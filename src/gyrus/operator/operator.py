@@ -41,7 +41,7 @@ from gyrus.routing.errors import GatewayError
 from gyrus.routing.local_gateway import LocalGateway
 from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
-from gyrus.server.listening import CannotListen, Listener, listen_in_home, listen_on_port
+from gyrus.server.listening import ApiListener, CannotListen, listen_in_home, listen_on_port
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.errors import StateError
@@ -154,7 +154,7 @@ async def _adopt(operator: Operator) -> None:
     await operator.backend.adopt()
 
 
-def _listen(stack: AsyncExitStack, settings: OperatorSettings) -> list[Listener]:
+def _listen(stack: AsyncExitStack, settings: OperatorSettings) -> list[ApiListener]:
     """Listen on the home's socket, and on the port if one is requested."""
     try:
         listeners = _listeners(settings)
@@ -165,7 +165,7 @@ def _listen(stack: AsyncExitStack, settings: OperatorSettings) -> list[Listener]
     return listeners
 
 
-def _listeners(settings: OperatorSettings) -> list[Listener]:
+def _listeners(settings: OperatorSettings) -> list[ApiListener]:
     """Return the home's socket, and the port if one is requested. Raises CannotListen."""
     home, port = settings.home, settings.operator_port
     local = listen_in_home(home.control_socket)
@@ -244,7 +244,7 @@ def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
 
 async def _run(
     operator: Operator,
-    listeners: Sequence[Listener],
+    listeners: Sequence[ApiListener],
     ready_notification: ReadyNotification,
     ending: StopRequest,
 ) -> None:
@@ -287,7 +287,7 @@ class ApiServer:
     """The server of the operator's API. After an error, it listens again."""
 
     def __init__(
-        self, app: FastAPI, listeners: Sequence[Listener], again: Callable[[], Sequence[Listener]]
+        self, app: FastAPI, listeners: Sequence[ApiListener], again: Callable[[], Sequence[ApiListener]]
     ) -> None:
         """Serve on these listeners first, and after an error on those of ``again``."""
         self.started = asyncio.Event()

@@ -16,8 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from gyrus.aio.unix_sockets import peer_uid
-from gyrus.server.connection import Connection
-from gyrus.server.listening import Listener
+from gyrus.server.connection import ApiConnection
+from gyrus.server.listening import ApiListener
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +31,16 @@ PAUSE = 1.0
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _ROOT = 0
 
-NewConnection = Callable[[], Connection]
+NewConnection = Callable[[], ApiConnection]
 
 
 class Acceptor:
     """The connections of one listener."""
 
-    def __init__(self, listener: Listener, new_connection: NewConnection) -> None:
+    def __init__(self, listener: ApiListener, new_connection: NewConnection) -> None:
         self._listener = listener
         self._new_connection = new_connection
-        self._open: dict[asyncio.Task[None], Connection] = {}
+        self._open: dict[asyncio.Task[None], ApiConnection] = {}
         """The connections by their tasks, the oldest first."""
 
     async def run(self) -> None:
@@ -108,7 +108,7 @@ class Acceptor:
         self._open[task] = connection
         task.add_done_callback(lambda ended: self._open.pop(ended, None))
 
-    async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
+    async def _serve(self, accepted: socket.socket, connection: ApiConnection) -> None:
         """Establish the connection, which includes the TLS handshake, and wait for its end."""
         loop, tls = asyncio.get_running_loop(), self._listener.tls
         security: dict[str, Any] = (

@@ -17,7 +17,7 @@ LOCAL = "local"
 """Key in a request's ASGI state. True if it came over the Unix socket, whose clients need no token."""
 
 
-class Connection(H11Protocol):
+class ApiConnection(H11Protocol):
     """A connection that must send a request in time."""
 
     def __init__(self, config: Config, server_state: ServerState, *, local: bool) -> None:

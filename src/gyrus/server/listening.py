@@ -29,7 +29,7 @@ class OperatorPortTaken(CannotListen):
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ApiListener:
     """A listening socket, and the bounds of its connections."""
 
     socket: socket.socket
@@ -54,7 +54,7 @@ class Listener:
         self.socket.close()
 
 
-def listen_in_home(path: Path) -> Listener:
+def listen_in_home(path: Path) -> ApiListener:
     """Listen on the socket at this path, which only its owner may connect to. Raises CannotListen."""
     try:
         bound = unix_sockets.bind(path)
@@ -65,10 +65,10 @@ def listen_in_home(path: Path) -> Listener:
             "Set GYRUS_HOME to a folder whose file system has Unix sockets."
         ) from error
     bound.setblocking(False)
-    return Listener(bound, str(path), file=_identity(path))
+    return ApiListener(bound, str(path), file=_identity(path))
 
 
-def listen_on_port(host: str, port: int, tls: ssl.SSLContext) -> Listener:
+def listen_on_port(host: str, port: int, tls: ssl.SSLContext) -> ApiListener:
     """Listen on this address with TLS. Port 0 is any free port. Raises CannotListen."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -87,7 +87,7 @@ def listen_on_port(host: str, port: int, tls: ssl.SSLContext) -> Listener:
             "Choose another port with --operator-port."
         ) from error
     bound.setblocking(False)
-    return Listener(bound, f"https://{host}:{bound.getsockname()[1]}", tls)
+    return ApiListener(bound, f"https://{host}:{bound.getsockname()[1]}", tls)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from gyrus.server.acceptor import Acceptor
 from gyrus.server.app import closing
-from gyrus.server.connection import Connection
-from gyrus.server.listening import Listener
+from gyrus.server.connection import ApiConnection
+from gyrus.server.listening import ApiListener
 
 GRACE = 5
 """Seconds for requests to finish when the server ends. Then they are cancelled."""
@@ -22,7 +22,7 @@ LONGEST_HEADER = 64 * 1024
 
 
 async def serve(
-    app: FastAPI, listeners: Sequence[Listener], *, started: asyncio.Event, grace: int = GRACE
+    app: FastAPI, listeners: Sequence[ApiListener], *, started: asyncio.Event, grace: int = GRACE
 ) -> None:
     """Serve until cancelled. Then refuse new requests, end streams, and cancel the rest after ``grace``.
 
@@ -41,7 +41,7 @@ async def serve(
         await _ended(serving, server)
 
 
-async def _accept(server: _Server, listeners: Sequence[Listener], serving: asyncio.Task[None]) -> None:
+async def _accept(server: _Server, listeners: Sequence[ApiListener], serving: asyncio.Task[None]) -> None:
     """Accept connections until cancelled, or until the server ends by itself."""
     async with asyncio.TaskGroup() as group:
         acceptors = [Acceptor(listener, server.new_connection(listener)) for listener in listeners]
@@ -70,7 +70,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: FastAPI, started: asyncio.Event, grace: int) -> None:
         config = uvicorn.Config(
             app,
-            http=Connection,
+            http=ApiConnection,
             h11_max_incomplete_event_size=LONGEST_HEADER,
             lifespan="off",
             ws="none",
@@ -84,9 +84,9 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._started = started
 
-    def new_connection(self, listener: Listener) -> Callable[[], Connection]:
+    def new_connection(self, listener: ApiListener) -> Callable[[], ApiConnection]:
         """Return the constructor of this listener's connections."""
-        return lambda: Connection(self.config, self.server_state, local=listener.local)
+        return lambda: ApiConnection(self.config, self.server_state, local=listener.local)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 
 from gyrus.server import acceptor, bodies, connection, deployments
 from gyrus.server.context import ServerContext
-from gyrus.server.listening import CannotListen, Listener, listen_in_home
+from gyrus.server.listening import ApiListener, CannotListen, listen_in_home
 from gyrus.server.serving import serve
 
 GET = b"GET /v1/info HTTP/1.1\r\nhost: operator\r\n\r\n"
@@ -29,7 +29,7 @@ MOST = 4
 
 
 @asynccontextmanager
-async def served(app: FastAPI, path: Path, most: int = 256) -> AsyncGenerator[Listener]:
+async def served(app: FastAPI, path: Path, most: int = 256) -> AsyncGenerator[ApiListener]:
     listener, started = replace(listen_in_home(path), most=most), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(serve(app, [listener], started=started, grace=1))

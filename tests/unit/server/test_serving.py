@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from gyrus.server.listening import CannotListen, Listener, OperatorPortTaken, listen_on_port
+from gyrus.server.listening import ApiListener, CannotListen, OperatorPortTaken, listen_on_port
 from gyrus.server.serving import serve
 from support.output import Output
 from support.tls import Authority
@@ -21,7 +21,7 @@ HEADERS = {"authorization": "Bearer a-secret"}
 AUTHORITY = Authority()
 
 
-def listen(host: str, port: int) -> Listener:
+def listen(host: str, port: int) -> ApiListener:
     return listen_on_port(host, port, AUTHORITY.server("127.0.0.1"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from gyrus.runtime.calls.batch_waits import Run, Wait
+from gyrus.runtime.calls.batch_waits import BatchRun, Wait
 
 
 class BatchPlan:
@@ -18,7 +18,7 @@ class BatchPlan:
         self.size = size
         self.parallel = parallel
         self._wait = wait
-        self._running: list[Run] = []
+        self._running: list[BatchRun] = []
         self._startable_since = -inf
         """The time since which another batch may run."""
 
@@ -51,13 +51,13 @@ class BatchPlan:
             return False
         return self.is_full(waiting, free) or self._wait.suffices(waiting)
 
-    def started(self, now: float, calls: int) -> Run:
+    def started(self, now: float, calls: int) -> BatchRun:
         self._wait.started(now)
-        run = Run(now, calls, beside=bool(self._running))
+        run = BatchRun(now, calls, beside=bool(self._running))
         self._running.append(run)
         return run
 
-    def ended(self, now: float, run: Run, waiting: int, *, measured: bool = True) -> None:
+    def ended(self, now: float, run: BatchRun, waiting: int, *, measured: bool = True) -> None:
         """Note the end of a batch. ``measured``: its time is typical of its size."""
         if self.blocked:
             self._startable_since = now

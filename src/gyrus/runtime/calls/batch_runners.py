@@ -30,7 +30,7 @@ Ended = Callable[..., Started | None]
 class Batch:
     """The calls of one batch, those of them with a valid payload, and the answer of each."""
 
-    def __init__(self, handler: LoadedHandler, calls: Sequence[Call], reader: Reader) -> None:
+    def __init__(self, handler: LoadedHandler, calls: Sequence[Call], reader: BatchReader) -> None:
         self._handler = handler
         self._reader = reader
         self.calls = calls
@@ -96,7 +96,7 @@ class Batch:
         return answer
 
 
-class Reader:
+class BatchReader:
     """A reader of payloads, for several threads: each request is read once, as reading may change it."""
 
     def __init__(self, handler: LoadedHandler, max_body: int) -> None:
@@ -134,7 +134,7 @@ class ThreadBatchRunner:
         self._admission = admission
         self._threads = threads
         self._size = size
-        self._reader = Reader(handler, admission.max_body)
+        self._reader = BatchReader(handler, admission.max_body)
         self._shares = Shares()
         self._unread = 0
         """Calls that were queued since the side thread was last asked to read payloads."""
@@ -229,7 +229,7 @@ class AsyncBatchRunner:
         self._handler = handler
         self._admission = admission
         self._threads = threads
-        self._reader = Reader(handler, admission.max_body)
+        self._reader = BatchReader(handler, admission.max_body)
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 

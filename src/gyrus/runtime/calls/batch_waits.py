@@ -28,7 +28,7 @@ SERIAL = 0.5
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class BatchRun:
     """One batch that runs. Times are monotonic seconds."""
 
     started: float
@@ -55,7 +55,9 @@ class Wait(Protocol):
         """Note the start of a batch."""
         ...
 
-    def ended(self, now: float, run: Run, waiting: int, others: Sequence[Run], *, measured: bool) -> None:
+    def ended(
+        self, now: float, run: BatchRun, waiting: int, others: Sequence[BatchRun], *, measured: bool
+    ) -> None:
         """Note the end of a batch, while the others run. ``measured``: its time is typical of its size."""
         ...
 
@@ -88,7 +90,9 @@ class FixedWait:
     def started(self, now: float) -> None:
         pass
 
-    def ended(self, now: float, run: Run, waiting: int, others: Sequence[Run], *, measured: bool) -> None:
+    def ended(
+        self, now: float, run: BatchRun, waiting: int, others: Sequence[BatchRun], *, measured: bool
+    ) -> None:
         pass
 
     def due(self, waiting: int, first: float, *, beside: bool) -> float:
@@ -139,7 +143,9 @@ class AutoWait:
             self._idle_pace.add(self._returns + late)
             self._expected = 0
 
-    def ended(self, now: float, run: Run, waiting: int, others: Sequence[Run], *, measured: bool) -> None:
+    def ended(
+        self, now: float, run: BatchRun, waiting: int, others: Sequence[BatchRun], *, measured: bool
+    ) -> None:
         if measured:
             self._measure(now, run)
         if self._clients > 1 and not others:
@@ -164,7 +170,7 @@ class AutoWait:
     def _is_serial(self) -> bool:
         return self._loss > SERIAL
 
-    def _measure(self, now: float, run: Run) -> None:
+    def _measure(self, now: float, run: BatchRun) -> None:
         seconds = now - run.started
         if run.beside and self._duration and run.overlap > 0.25 * seconds:
             loss = (seconds - self._duration.of(run.calls)) / run.overlap

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from gyrus.queueing.slots import SlotQueue
 from gyrus.runtime.calls.batch_plan import BatchPlan
-from gyrus.runtime.calls.batch_waits import AutoWait, FixedWait, Run
+from gyrus.runtime.calls.batch_waits import AutoWait, BatchRun, FixedWait
 from gyrus.runtime.calls.call import Call
 
 
@@ -26,7 +26,7 @@ class Started:
     """A batch that has started: its calls have slots."""
 
     calls: Sequence[Call]
-    run: Run
+    run: BatchRun
 
 
 class BatchRunner(Protocol):

@@ -15,7 +15,7 @@ from gyrus.runtime.supervisor.child import CONTROL, Child, Pipe, StartChild, sta
 from gyrus.runtime.supervisor.connections import listening_addresses
 from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
 from gyrus.runtime.supervisor.port import Port, pick_port
-from gyrus.runtime.supervisor.port_owner import PortOwner
+from gyrus.runtime.supervisor.port_owner import OwnedPort
 from gyrus.runtime.supervisor.probe import Probe
 from gyrus.runtime.supervisor.process_state import Failure, ProcessState
 from gyrus.runtime.supervisor.processtable import family
@@ -66,7 +66,7 @@ class ManagedProcess:
         self._kept_port = kept_port
         self._fork = fork
         self._port: Port | None = None
-        self._owner: PortOwner | None = None
+        self._owner: OwnedPort | None = None
         """The check of the user's server: whether it is that which serves the port."""
         self._probe_at = 0.0
         self._search_at = 0.0
@@ -117,12 +117,12 @@ class ManagedProcess:
         probed_at_once = self.role.serves and not self.role.announces
         return self.state.started(pid, endpoint, now, listening=probed_at_once)
 
-    def _port_owner(self) -> PortOwner | None:
+    def _port_owner(self) -> OwnedPort | None:
         """Return the check of the port. gyrus' own programs report only once they listen themselves."""
         endpoint = self.state.endpoint
         if endpoint is None or self.role.announces or endpoint.startswith("unix:"):
             return None
-        return PortOwner(endpoint, os.getpid())
+        return OwnedPort(endpoint, os.getpid())
 
     def kill(self, now: float) -> None:
         if self.child:

@@ -16,7 +16,7 @@ from gyrus.runtime.supervisor.kernel import LINUX
 from gyrus.runtime.supervisor.processtable import descendants, family, read_table
 
 
-class PortOwner:
+class OwnedPort:
     """The owner of one endpoint, ``host:port``. It remembers which sockets are the replica's."""
 
     def __init__(self, endpoint: str, leader: int) -> None:

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gyrus.runtime.calls.batch_plan import BatchPlan
-from gyrus.runtime.calls.batch_waits import LONG_WAIT, SHORT_WAIT, WAIT_SHARE, AutoWait, FixedWait, Run, Wait
+from gyrus.runtime.calls.batch_waits import (
+    LONG_WAIT,
+    SHORT_WAIT,
+    WAIT_SHARE,
+    AutoWait,
+    BatchRun,
+    FixedWait,
+    Wait,
+)
 from support.batch_device import Costs, Measured, Replica
 from support.examples import examples
 
@@ -148,7 +156,7 @@ def test_a_slow_first_batch_is_forgotten() -> None:
 def test_a_device_that_runs_batches_in_parallel_is_recognized() -> None:
     wait = AutoWait(8)
     plan = BatchPlan(8, wait, 4)
-    now, running = 0.0, list[Run]()
+    now, running = 0.0, list[BatchRun]()
     for _ in range(10):  # alone
         run = plan.started(now, 2)
         now += 0.1

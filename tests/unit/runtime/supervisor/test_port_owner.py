@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
-from gyrus.runtime.supervisor.port_owner import PortOwner
+from gyrus.runtime.supervisor.port_owner import OwnedPort
 from support.replicas import Replicas, Running
 
 pytestmark = [
@@ -142,18 +142,18 @@ def test_the_most_specific_listener_counts() -> None:
     """A listener of the address itself gets the connections, whatever listens on all addresses."""
     with listener(0) as specific:
         port = specific.getsockname()[1]
-        assert PortOwner(f"127.0.0.1:{port}", os.getpid()).fault() is None
-        assert PortOwner(f"0.0.0.0:{port}", os.getpid()).fault() is None
+        assert OwnedPort(f"127.0.0.1:{port}", os.getpid()).fault() is None
+        assert OwnedPort(f"0.0.0.0:{port}", os.getpid()).fault() is None
         with socket.socket(socket.AF_INET6) as general:
             general.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             general.bind(("::", port))
             general.listen()
-            assert PortOwner(f"127.0.0.1:{port}", os.getpid()).fault() is None
-            assert PortOwner(f"[::1]:{port}", os.getpid()).fault() is None
+            assert OwnedPort(f"127.0.0.1:{port}", os.getpid()).fault() is None
+            assert OwnedPort(f"[::1]:{port}", os.getpid()).fault() is None
 
 
 def test_a_port_without_a_listener_is_a_fault() -> None:
     with listener(0) as closed:
         port = closed.getsockname()[1]
-    fault = PortOwner(f"127.0.0.1:{port}", os.getpid()).fault()
+    fault = OwnedPort(f"127.0.0.1:{port}", os.getpid()).fault()
     assert fault == f"nothing listens on 127.0.0.1:{port} any more"
