@@ -213,7 +213,7 @@ def test_a_body_that_is_not_json(served: Platform) -> None:
     assert is_problem(reply, problem.BAD_REQUEST, f"The body is not JSON: {fault.value}.")
 
 
-TOO_LARGE = "The body is larger than the limit of 32 MiB; send less at once."
+TOO_LARGE = "The request's body is larger than the limit."
 
 
 def test_a_body_that_is_too_large(served: Platform) -> None:

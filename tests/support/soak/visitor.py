@@ -96,7 +96,7 @@ async def _send(writer: asyncio.StreamWriter, http: h11.Connection, ask: Ask) ->
 
 async def _send_all(writer: asyncio.StreamWriter, http: h11.Connection, ask: Ask) -> None:
     body = ask.body
-    fields = {"host": "soak", "content-type": "application/json", "content-length": str(len(body))}
+    fields = {"host": "localhost", "content-type": "application/json", "content-length": str(len(body))}
     writer.write(http.send(h11.Request(method="POST", target=f"/{ask.api}", headers=list(fields.items()))))
     if ask.manner is Manner.BREAK_OFF:
         body = body[: len(body) // 2]

@@ -117,7 +117,7 @@ def test_bytes_that_are_no_text(project: Path):
     (project / "gyrus.yaml").write_bytes(b"\xef\xbb\xbf" + SPEC.replace("\n", "\r\n").encode())
     assert load(project).apis[0].name == "iris"
     (project / "gyrus.yaml").write_bytes(b"#" * (2**20 + 1))
-    assert faults("gyrus.yaml")[0].startswith("gyrus.yaml: has 1,048,577 bytes")
+    assert faults("gyrus.yaml")[0].startswith("gyrus.yaml: has more than 1,048,576 bytes")
 
 
 def test_a_missing_handler(project: Path):
