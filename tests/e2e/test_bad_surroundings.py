@@ -53,7 +53,15 @@ def at(root: Path) -> Platform:
 def small_disk(*options: str) -> Generator[Path]:
     """A file system of its own. Skips the test where one may not be mounted."""
     place = Path(tempfile.mkdtemp(prefix="gyrus-disk-", dir="/tmp"))
-    command = ["mount", "-t", "tmpfs", "-o", ",".join((f"size={DISK}", *options)), "tmpfs", str(place)]
+    command = [
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        ",".join((f"size={DISK}", "mode=700", *options)),
+        "tmpfs",
+        str(place),
+    ]
     try:
         if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode:
             pytest.skip("a file system of its own can be mounted by root on Linux only")

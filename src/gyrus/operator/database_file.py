@@ -46,7 +46,8 @@ def _holds_data(database: Path) -> bool:
 
 def _evidence(home: Home) -> Iterator[str]:
     """Yield what only deployments leave in a home."""
-    for folder in (home.packages, home.projects, home.replicas, home.fork_servers, home.replica_logs):
+    unpacked = (home.projects, home.earlier_projects)
+    for folder in (home.packages, *unpacked, home.replicas, home.fork_servers, home.replica_logs):
         if number := _entries(folder):
             yield f"{folder.relative_to(home.root)} has {number} {'entry' if number == 1 else 'entries'}"
 

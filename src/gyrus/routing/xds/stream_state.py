@@ -21,6 +21,7 @@ from typing import Protocol
 
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, KINDS, LISTENER, ROUTES
 from gyrus.routing.xds.messages import DeltaRequest
+from gyrus.state.board import is_pool
 
 MOST = 200
 """Resources in one push. The endpoints of a thousand pools in one message would hold the operator's event
@@ -128,13 +129,13 @@ class StreamState:
     def synced(self) -> bool:
         """True once Envoy has reported everything that it has.
 
-        Envoy asks for endpoints only if it has clusters, and for routes only if it has listeners.
+        Envoy asks for endpoints only if it has clusters of pools, and for routes only if it has listeners.
         """
         # Kept once it is true: a first cluster that Envoy has acknowledged must not take it back.
         clusters, listeners = self._types[CLUSTER], self._types[LISTENER]
         self._synced = self._synced or (
             (clusters.started and listeners.started)
-            and (self._types[ENDPOINTS].started or not clusters.confirmed)
+            and (self._types[ENDPOINTS].started or not any(map(is_pool, clusters.confirmed)))
             and (self._types[ROUTES].started or not listeners.confirmed)
         )
         return self._synced
