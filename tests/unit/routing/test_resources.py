@@ -13,7 +13,16 @@ from gyrus.contract.home import Home
 from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
 from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
 from gyrus.routing.config_dump import assigned, listening_ports
-from gyrus.routing.resources import clusters, endpoints, listener, problems, routes, second_pass
+from gyrus.routing.resources import (
+    bodies_listener,
+    bridge,
+    clusters,
+    endpoints,
+    listener,
+    problems,
+    routes,
+    second_pass,
+)
 from gyrus.routing.resources.kinds import ENDPOINTS, MATCH, Json
 from gyrus.routing.settings import (
     HIGHEST_BASE_ID,
@@ -61,6 +70,17 @@ def test_what_may_have_begun_has_two_retries_and_all_of_them_take_the_second_pas
     ]
     assert action["retry_policy"]["num_retries"] == 2
     assert groups == [{"iris/2": 2_500, "iris/1": 7_500}, *[{second_pass.NAME: 1}] * 2]
+
+
+def test_passes_inside_the_gateway_do_not_count_as_connections_of_clients() -> None:
+    """At the limit of connections, a client's request must still reach its second pass."""
+    own = (
+        bridge.listener("unix:/a", SETTINGS),
+        second_pass.listener("unix:/b", SETTINGS),
+        bodies_listener.listener("unix:/c", SETTINGS, None),
+    )
+    assert [one.get("ignore_global_conn_limit") for one in own] == [True, True, True]
+    assert [one["address"]["pipe"]["mode"] for one in own] == [0o600] * 3
 
 
 def test_envoy_chooses_the_cluster_again_on_each_retry_of_such_a_request() -> None:

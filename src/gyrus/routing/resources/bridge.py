@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gyrus.contract.replica import API_HEADER, BROKEN_HEADER
-from gyrus.routing.resources import endpoints, retries, routes
+from gyrus.routing.resources import retries, routes
 from gyrus.routing.resources.clusters import ads
 from gyrus.routing.resources.kinds import HEADER_INPUT, ROUTE_LIST, Json, extension, header, seconds
-from gyrus.routing.resources.listener import HEADER_FIELDS, HEADER_KIB, MANAGER, router
+from gyrus.routing.resources.listener import router
+from gyrus.routing.resources.own_listener import ALL_PROTOCOLS, another_pass, own_listener
 from gyrus.routing.resources.problems import local_replies
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route, WeightedPool
@@ -26,34 +27,16 @@ BRIDGED_HEADER = "x-gyrus-bridged"
 
 
 def listener(endpoint: str, settings: GatewaySettings) -> Json:
-    """Build the listener on this Unix socket, to which only its owner may connect."""
-    address = endpoints.address(endpoint)
-    address["pipe"]["mode"] = 0o600
-    manager = extension("gyrus.http", MANAGER, **_connection_manager(settings))
-    return {
-        "name": NAME,
-        "address": address,
-        "filter_chains": [{"filters": [manager]}],
-        "ignore_global_conn_limit": True,  # the first pass has counted the client's connection
-    }
-
-
-def _connection_manager(settings: GatewaySettings) -> Json:
-    """Build the processing of a request's second pass. The first has logged it and set its headers."""
-    return {
-        "stat_prefix": NAME,
+    """Build the listener on this Unix socket. The first pass has logged the request."""
+    processing = {
+        **another_pass(NAME),
+        **ALL_PROTOCOLS,
         "rds": {"route_config_name": NAME, "config_source": ads()},
         "http_filters": [router()],
-        "server_header_transformation": "PASS_THROUGH",
-        "skip_xff_append": True,
-        "generate_request_id": False,
-        "common_http_protocol_options": {"max_headers_count": HEADER_FIELDS},
-        "http2_protocol_options": {"allow_connect": True},
-        "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "max_request_headers_kb": HEADER_KIB,
         "stream_idle_timeout": seconds(settings.stream_idle),
         "local_reply_config": local_replies(),
     }
+    return own_listener(NAME, endpoint, processing)
 
 
 def table(bridged: Iterable[Route], settings: GatewaySettings) -> Json:

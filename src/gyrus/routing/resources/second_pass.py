@@ -9,8 +9,9 @@ from __future__ import annotations
 from gyrus.contract.replica import POOL_HEADER, RETRIED_HEADER
 from gyrus.routing.resources import endpoints, retries
 from gyrus.routing.resources.clusters import CONNECT_TIMEOUT, circuit_breakers, http_options
-from gyrus.routing.resources.kinds import Json, extension, header, seconds
-from gyrus.routing.resources.listener import HEADER_FIELDS, HEADER_KIB, MANAGER, router
+from gyrus.routing.resources.kinds import Json, header, seconds
+from gyrus.routing.resources.listener import router
+from gyrus.routing.resources.own_listener import ALL_PROTOCOLS, another_pass, own_listener
 from gyrus.routing.resources.problems import second_replies
 from gyrus.routing.settings import GatewaySettings
 
@@ -31,29 +32,16 @@ def cluster(endpoint: str) -> Json:
 
 
 def listener(endpoint: str, settings: GatewaySettings) -> Json:
-    """Build the listener on this Unix socket, to which only its owner may connect."""
-    address = endpoints.address(endpoint)
-    address["pipe"]["mode"] = 0o600
-    manager = extension("gyrus.http", MANAGER, **_connection_manager(settings))
-    return {"name": NAME, "address": address, "filter_chains": [{"filters": [manager]}]}
-
-
-def _connection_manager(settings: GatewaySettings) -> Json:
-    """Build the processing of a second pass. The first has logged it, limits its time and set its headers."""
-    return {
-        "stat_prefix": NAME,
+    """Build the listener on this Unix socket. The first pass has logged the request, and limits its time."""
+    processing = {
+        **another_pass(NAME),
+        **ALL_PROTOCOLS,
         "route_config": _table(settings),
         "http_filters": [router()],
-        "server_header_transformation": "PASS_THROUGH",
-        "skip_xff_append": True,
-        "generate_request_id": False,
-        "common_http_protocol_options": {"max_headers_count": HEADER_FIELDS},
-        "http2_protocol_options": {"allow_connect": True},
-        "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "max_request_headers_kb": HEADER_KIB,
         "stream_idle_timeout": seconds(0),
         "local_reply_config": second_replies(),
     }
+    return own_listener(NAME, endpoint, processing)
 
 
 def _table(settings: GatewaySettings) -> Json:
