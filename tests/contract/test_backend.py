@@ -236,11 +236,10 @@ async def waits(backend: Backend, id: str) -> str:
 async def test_what_does_not_fit_waits_and_reports_why_until_another_is_gone(world: World) -> None:
     backend = world.backend(cores=0.5)
     async with running(backend):
-        for id in ("iris-1-aaaaa", "iris-1-bbbbb"):
+        for id in ("iris-1-aaaaa", "iris-1-bbbbb", "wine-1-aaaaa"):
             await backend.start(needing(id))
         await observed(backend, "iris-1-aaaaa", Phase.READY)
         await observed(backend, "iris-1-bbbbb", Phase.READY)
-        await backend.start(needing("wine-1-aaaaa"))
         assert (await waits(backend, "wine-1-aaaaa")).startswith("waiting for capacity: needs ")
         reported = backend.capacity()
         assert reported

@@ -148,7 +148,8 @@ class EnvironmentCache:
         self._recall(need.key, request.asker)
         try:
             built = await self._building.join(need.key, partial(self._build, need), report)
-            await asyncio.to_thread(need.keep, built.lock)
+            async with self._looking:
+                await asyncio.to_thread(need.keep, built.lock)
         except OSError as error:
             raise unwritable(error, self._environments) from error
         except EnvironmentFailure as failure:
