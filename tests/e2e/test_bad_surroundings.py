@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from gyrus.contract.home import Home
 from support.messages import block
 from support.platform import Platform, free_ports, platform_of_its_own
 from support.project import Project, handler_api
+from support.small_disk import small_disk
 
 ECHO = "class Handler:\n    def predict(self, payload):\n        return payload\n"
 MIB = 1024 * 1024
@@ -47,30 +47,6 @@ def at(root: Path) -> Platform:
     """A home and ports that nothing uses yet."""
     gateway_port, operator_port = free_ports(2)
     return Platform(Home(root), gateway_port, operator_port)
-
-
-@contextmanager
-def small_disk(*options: str) -> Generator[Path]:
-    """A file system of its own. Skips the test where one may not be mounted."""
-    place = Path(tempfile.mkdtemp(prefix="gyrus-disk-", dir="/tmp"))
-    command = [
-        "mount",
-        "-t",
-        "tmpfs",
-        "-o",
-        ",".join((f"size={DISK}", "mode=700", *options)),
-        "tmpfs",
-        str(place),
-    ]
-    try:
-        if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("a file system of its own can be mounted by root on Linux only")
-        try:
-            yield place
-        finally:
-            subprocess.run(["umount", "--lazy", str(place)], check=True)
-    finally:
-        place.rmdir()
 
 
 # Ports
@@ -141,7 +117,7 @@ def unwritable(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         yield tmp_path / "home", "Permission denied"
         tmp_path.chmod(0o700)
     else:
-        with small_disk("ro") as place:
+        with small_disk(DISK, "ro") as place:
             yield place, "Read-only file system"
 
 
@@ -174,7 +150,7 @@ def test_a_home_that_is_a_file(tmp_path: Path, folder: Path, command: str) -> No
 
 
 def test_a_full_disk_on_upload(folder: Path, tmp_path: Path) -> None:
-    with small_disk() as place, platform_of_its_own(root=place) as platform:
+    with small_disk(DISK) as place, platform_of_its_own(root=place) as platform:
         platform.gyrus("deploy", folder, "--yes")
         packages = sorted(platform.home.packages.iterdir())
         large = Project(tmp_path / "large").write(handler_api("large"), handler=ECHO)

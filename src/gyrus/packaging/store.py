@@ -9,10 +9,10 @@ import os
 import re
 import shutil
 import tempfile
-from collections import defaultdict
 from collections.abc import AsyncIterable, Iterable
 from pathlib import Path
 
+from gyrus.aio.single_flight import SingleFlight
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.packaging import unpacking
 from gyrus.packaging.archive import readable
@@ -42,7 +42,7 @@ class PackageStore:
         self._packages = packages
         self._projects = projects
         self._limit = limit
-        self._unpacking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._unpacking = SingleFlight[Path]("package")
 
     def clean_up(self) -> None:
         """Create the folders, and remove the incomplete data of an earlier operator. Call it once, first."""
@@ -76,18 +76,21 @@ class PackageStore:
     async def project(self, digest: str) -> Path:
         """Return the folder of a package's files, which are as they were uploaded.
 
-        They are unpacked once, even for several callers, and again if any was changed or removed since.
+        They are checked and unpacked once for all callers at the same time, and unpacked again if any was
+        changed or removed since.
 
         Raises UnknownPackage, BrokenArchive and StorageFull.
         """
         if not _DIGEST.fullmatch(digest):
             raise UnknownPackage(f"{digest[:80]!r} is not the digest of a package.")
+        return await self._unpacking.join(digest, lambda _: self._unpacked(digest), lambda _: None)
+
+    async def _unpacked(self, digest: str) -> Path:
         folder = self._projects / digest
-        async with self._unpacking[digest]:
-            if not await asyncio.to_thread(self._is_intact, digest, folder):
-                if not self.has(digest):
-                    raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
-                await asyncio.to_thread(self._unpack, digest, folder)
+        if not await asyncio.to_thread(self._is_intact, digest, folder):
+            if not self.has(digest):
+                raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
+            await asyncio.to_thread(self._unpack, digest, folder)
         return folder
 
     def locks(self, digest: str) -> Path:
@@ -102,7 +105,6 @@ class PackageStore:
             if self._earlier:
                 await asyncio.to_thread(_remove, self._earlier / digest)
             await asyncio.to_thread(_remove, self.locks(digest))
-            self._unpacking.pop(digest, None)
 
     def _archive(self, digest: str) -> Path:
         return self._packages / f"{digest}.tar"

@@ -27,6 +27,7 @@ from gyrus.packaging.errors import (
     reporting_full_storage,
 )
 from gyrus.packaging.store import PackageStore
+from support.small_disk import small_disk
 
 
 def digest_of(content: bytes) -> str:
@@ -173,6 +174,26 @@ async def test_a_project_is_unpacked_once_however_many_ask(
     folders = await asyncio.gather(*(store.project(digest_of(content)) for _ in range(5)))
     assert (times, len(set(folders))) == (1, 1)
     assert os.listdir(tmp_path / "projects") == [digest_of(content)]
+
+
+async def test_a_project_is_examined_once_for_all_who_ask_together(
+    store: PackageStore, content: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    times = 0
+    change = unpacking.change
+
+    def counting(archive: Path, folder: Path) -> str | None:
+        nonlocal times
+        times += 1
+        return change(archive, folder)
+
+    await store.add(digest_of(content), chunks(content))
+    await store.project(digest_of(content))
+    monkeypatch.setattr(unpacking, "change", counting)
+    await asyncio.gather(*(store.project(digest_of(content)) for _ in range(5)))
+    assert times == 1
+    await store.project(digest_of(content))
+    assert times == 2
 
 
 @pytest.mark.parametrize("harm", ["write", "replace", "remove", "relink", "make_writable"])
@@ -444,32 +465,27 @@ def test_a_damaged_archive_is_refused_or_harmless(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def full_disk() -> Iterator[Path]:
     """A file system of 64 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=False)
-    if mount.returncode:
-        pytest.skip("nothing can be mounted here")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    with small_disk(64 * 1024) as place:
+        yield place
 
 
 @pytest.mark.processes
-async def test_an_upload_to_a_full_disk(small_disk: Path):
-    store = PackageStore(small_disk / "packages", small_disk / "projects")
+async def test_an_upload_to_a_full_disk(full_disk: Path):
+    store = PackageStore(full_disk / "packages", full_disk / "projects")
     store.clean_up()
     large = tar_of(entry("small"), (tarfile.TarInfo("large"), bytes(100_000)))
     with pytest.raises(
         StorageFull, match=r"The disk is full: .*packages could not be written\. Free some space"
     ):
         await store.add(digest_of(large), chunks(large, 30_000))
-    assert list((small_disk / "packages").iterdir()) == []
+    assert list((full_disk / "packages").iterdir()) == []
     half = tar_of((tarfile.TarInfo("half"), bytes(35_000)))
     await store.add(digest_of(half), chunks(half))
     with pytest.raises(StorageFull, match="projects could not be written"):
         await store.project(digest_of(half))
-    assert list((small_disk / "projects").iterdir()) == []
+    assert list((full_disk / "projects").iterdir()) == []
 
 
 def test_a_full_disk_is_reported():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from gyrus.contract.package import UNPACKED_AT
 from gyrus.contract.replica import Reason
 from gyrus.runtime.supervisor import workspace
 from gyrus.runtime.supervisor.working_folder import CannotStart, WorkingFolder
+from support.small_disk import small_disk
 
 BIG = workspace.LARGE
 
@@ -130,23 +130,18 @@ def test_folders_that_the_handler_made_read_only_are_removed(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=False)
-    if mount.returncode:
-        pytest.skip("nothing can be mounted here")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+def full_disk() -> Iterator[Path]:
+    with small_disk(64 * 1024) as place:
+        yield place
 
 
 @pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a disk")
-def test_a_full_disk_has_a_name(package: Path, small_disk: Path) -> None:
+def test_a_full_disk_has_a_name(package: Path, full_disk: Path) -> None:
     with pytest.raises(CannotStart) as failed:
-        WorkingFolder(str(package), str(small_disk / "0")).enter()
+        WorkingFolder(str(package), str(full_disk / "0")).enter()
     assert failed.value.verdict.reason is Reason.EXHAUSTED
     assert str(failed.value) == (
-        f"the working folder {small_disk}/0 could not be written: No space left on device; "
+        f"the working folder {full_disk}/0 could not be written: No space left on device; "
         "free some space there"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import random
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from gyrus.state.errors import StorageFull
 from gyrus.state.records import Event
 from gyrus.state.sql.dialects import is_full, sqlite_url
 from gyrus.state.sql.store import open_store
+from support.small_disk import small_disk
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -111,26 +111,17 @@ async def test_a_cancelled_write_is_whole_or_not_there_and_hinders_no_other(tmp_
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def full_disk() -> Iterator[Path]:
     """A file system of 1 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("only root, where it may mount, can make a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(1024 * 1024) as place:
+        yield place
 
 
 @pytest.mark.processes
-async def test_a_full_disk_is_reported_and_passes(small_disk: Path) -> None:
-    async with open_store(sqlite_url(small_disk / "state.db")) as store:
+async def test_a_full_disk_is_reported_and_passes(full_disk: Path) -> None:
+    async with open_store(sqlite_url(full_disk / "state.db")) as store:
         before = (await store.deploy([spec()], None, START))[0].api
-        filler = small_disk / "filler"
+        filler = full_disk / "filler"
         _fill(filler)
         long = Event(api="iris", time=START, type="normal", reason="Long", message="x" * 200_000)
         with pytest.raises(StorageFull, match=r"The disk is full: .*state\.db could not be written"):
@@ -144,10 +135,10 @@ async def test_a_full_disk_is_reported_and_passes(small_disk: Path) -> None:
 
 
 @pytest.mark.processes
-async def test_a_full_disk_is_reported_when_a_new_store_is_opened(small_disk: Path) -> None:
-    _fill(small_disk / "filler")
+async def test_a_full_disk_is_reported_when_a_new_store_is_opened(full_disk: Path) -> None:
+    _fill(full_disk / "filler")
     with pytest.raises(StorageFull):
-        async with open_store(sqlite_url(small_disk / "state.db")):
+        async with open_store(sqlite_url(full_disk / "state.db")):
             pass
 
 
