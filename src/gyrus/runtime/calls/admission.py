@@ -239,13 +239,6 @@ class Admission:
         if call.retried and self._suspects is not None:
             self._suspects.over(call)
 
-    def conclude(self, call: Call, answer: Answer | None) -> None:
-        """Answer the call and release its slot."""
-        try:
-            self.answer(call, answer)
-        finally:
-            self.release(call)
-
     def send_batch(self, answers: Mapping[Call, Answer]) -> None:
         """Answer the calls of a batch, which keep their slots."""
         for call, answer in answers.items():

@@ -97,7 +97,8 @@ class Crowd:
     def end_one(self) -> None:
         call = self._any(self.handlers.calls)
         if call is not None:
-            self.admission.conclude(call, self.chance.choice([DONE, DONE, None]) if call.cancelled else DONE)
+            self.admission.answer(call, self.chance.choice([DONE, DONE, None]) if call.cancelled else DONE)
+            self.admission.release(call)
 
     def requeue(self) -> None:
         self.admission.requeue(self.chance.randrange(30))
