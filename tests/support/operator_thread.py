@@ -36,6 +36,7 @@ from gyrus.state.records import Event
 from gyrus.state.sql.store import open_store
 from support.gateway import acknowledge
 from support.recorder import recording
+from support.servers import running
 
 TOKEN = "the-operators-token"
 PACKAGE_LIMIT = 16 * 1024 * 1024
@@ -182,16 +183,8 @@ async def _operate(
 @contextmanager
 def echo_server() -> Generator[str]:
     """Stands where the gateway would: answers every POST, under any path, with what it was sent."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="echo")
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), _Echo), "echo") as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 class _Echo(BaseHTTPRequestHandler):

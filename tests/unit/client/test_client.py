@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import socket
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler
@@ -39,6 +38,7 @@ from gyrus.contract.replica import Reason
 from gyrus.spec.faults import SpecError
 from support.operator_thread import PACKAGE_LIMIT, TOKEN, Operator
 from support.project import Project, handler_api
+from support.servers import hanging_up
 from support.tls import tls_server
 
 PACKAGE = bytes(1024)
@@ -272,7 +272,7 @@ def test_another_server_there_is_reported(operator: Operator) -> None:
 
 def test_a_connection_that_breaks_is_tried_again_where_that_is_safe(tmp_path: Path) -> None:
     path = tmp_path / "operator.sock"
-    with hanging_up(path) as connections, Client.at(f"unix://{path}") as client:
+    with hanging_up(unix_sockets.bind(path)) as connections, Client.at(f"unix://{path}") as client:
         with pytest.raises(OperatorUnreachable):
             client.apis()
         assert len(connections) == 3
@@ -312,28 +312,3 @@ def closed_port() -> Generator[int]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
-
-
-@contextmanager
-def hanging_up(path: Path) -> Generator[list[bytes]]:
-    """A server that takes requests and answers nothing."""
-    requests: list[bytes] = []
-    with unix_sockets.bind(path) as listener:
-        listener.listen()
-
-        def work() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    requests.append(connection.recv(65536))
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
-            yield requests
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()

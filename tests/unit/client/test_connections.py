@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from unittest.mock import Mock
@@ -20,32 +17,8 @@ from gyrus.client.errors import BadEnvironments, OperatorUnreachable, UnprovenOp
 from gyrus.contract.home import Home
 from gyrus.operator.certificate import tls_of
 from support.operator_thread import TOKEN, Operator
+from support.servers import hanging_up
 from support.tls import tls_server
-
-
-@contextmanager
-def recording(listener: socket.socket) -> Generator[list[bytes]]:
-    """Take connections and keep what they send."""
-    received: list[bytes] = []
-
-    def work() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                received.append(connection.recv(65536))
-
-    listener.listen()
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield received
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-        listener.close()
 
 
 def test_the_socket_of_the_own_user_needs_no_token(operator: Operator) -> None:
@@ -61,7 +34,7 @@ def test_the_socket_of_another_user_gets_nothing(tmp_path: Path, monkeypatch: py
     uid = os.geteuid() + 1
     monkeypatch.setattr(unix_sockets, "peer_uid", Mock(return_value=uid))
     with (
-        recording(unix_sockets.bind(path)) as received,
+        hanging_up(unix_sockets.bind(path)) as received,
         Client.at(f"unix://{path}") as client,
         pytest.raises(UnprovenOperator, match=rf"another user \(id {uid}\)\. Nothing was sent"),
     ):
@@ -73,7 +46,7 @@ def test_a_listener_without_the_certificate_gets_no_token(operator: Operator) ->
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"https://127.0.0.1:{listener.getsockname()[1]}"
     with (
-        recording(listener) as received,
+        hanging_up(listener) as received,
         Client.at(url, TOKEN, certificate=operator.certificate) as client,
         pytest.raises((UnprovenOperator, OperatorUnreachable)),
     ):

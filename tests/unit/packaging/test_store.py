@@ -176,7 +176,7 @@ async def test_a_project_is_unpacked_once_however_many_ask(
     assert os.listdir(tmp_path / "projects") == [digest_of(content)]
 
 
-async def test_a_project_is_examined_once_for_all_who_ask_together(
+async def test_a_project_is_examined_once_for_all_callers_at_the_same_time(
     store: PackageStore, content: bytes, monkeypatch: pytest.MonkeyPatch
 ):
     times = 0
