@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gyrus.contract import problem
-from gyrus.contract.replica import PLATFORM_REQUEUE_HEADER, POOL_HEADER, RETRIED_HEADER
+from gyrus.contract.replica import NOT_AGAIN, PLATFORM_REQUEUE_HEADER, POOL_HEADER, RETRIED_HEADER
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route
 from support.routes import route_to
@@ -83,13 +83,38 @@ async def test_what_may_have_begun_is_sent_again_twice_at_most(
     stage: Stage, client: httpx.AsyncClient, method: str, idempotent: bool, runs: int
 ) -> None:
     async with stage.upstream("hangs-up", hang_up).serving() as upstream:
-        url = await settled(stage, route_to("hangs-up", [upstream.endpoint], idempotent=idempotent))
+        route = unfronted(route_to("hangs-up", [upstream.endpoint], idempotent=idempotent))
+        url = await settled(stage, route)
         refused = await client.request(method, url, content=b"x" * 1000 if method == "POST" else None)
         assert len(upstream.requests) == runs
         assert (refused.status_code, refused.json()["type"]) == (502, problem.UPSTREAM_FAILED.type)
         assert "API hangs-up" in refused.json()["detail"]
         assert not [name for name in refused.headers if name.startswith("x-gyrus")]
         await stage.forget("hangs-up")
+
+
+@pytest.mark.parametrize("requeued", [0, 1])
+async def test_last_look_follows_all_tries_that_may_have_begun(
+    stage: Stage, client: httpx.AsyncClient, requeued: int
+) -> None:
+    """A requeue of the first try uses one of the three up, and never the last look."""
+    requeues = Requeues(requeued)
+
+    async def judge(request: Request, writer: asyncio.StreamWriter) -> None:
+        if requeues.seen < requeued:
+            await requeues(request, writer)
+        elif request.headers.get(RETRIED_HEADER) == NOT_AGAIN:
+            writer.write(answer(502, b"judged"))
+        else:
+            await hang_up(request, writer)
+
+    async with stage.upstream("judged", judge).serving() as upstream:
+        url = await settled(stage, route_to("judged", [upstream.endpoint]))
+        judged = await client.get(url)
+        assert (judged.status_code, judged.content) == (502, b"judged")
+        tries = [request.headers.get(RETRIED_HEADER) for request in upstream.requests]
+        assert tries == [None, "1", "1", NOT_AGAIN]
+        await stage.forget("judged")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -117,7 +142,9 @@ async def test_requeues_do_not_renew_the_budget_of_what_may_have_begun(
 
     async def requeue_or_hang_up(request: Request, writer: asyncio.StreamWriter) -> None:
         nonlocal runs
-        if len(upstream.requests) % 6 == 1:
+        if request.headers.get(RETRIED_HEADER) == NOT_AGAIN:
+            writer.write(answer(502, b"judged"))
+        elif len(upstream.requests) % 6 == 1:
             runs += 1
             await hang_up(request, writer)
         else:

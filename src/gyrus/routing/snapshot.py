@@ -285,10 +285,10 @@ def _second_listener(settings: GatewaySettings, last: Snapshot) -> dict[str, Xds
 def _second_cluster(settings: GatewaySettings, last: Snapshot) -> dict[str, XdsResource]:
     if settings.retries_at is None:
         return {}
-    known = last.resource(CLUSTER, second_pass.NAME)
     return {
-        second_pass.NAME: known
-        or XdsResource.of(second_pass.NAME, encode(CLUSTER, second_pass.cluster(settings.retries_at)))
+        name: last.resource(CLUSTER, name) or XdsResource.of(name, encode(CLUSTER, cluster))
+        for cluster in second_pass.clusters(settings.retries_at)
+        if (name := cluster["name"])
     }
 
 

@@ -24,6 +24,7 @@ from gyrus.routing.resources import (
     second_pass,
 )
 from gyrus.routing.resources.kinds import ENDPOINTS, MATCH, Json
+from gyrus.routing.resources.retries import LAST_LOOK
 from gyrus.routing.settings import (
     HIGHEST_BASE_ID,
     GatewayFiles,
@@ -59,8 +60,10 @@ def test_without_a_second_pass_nothing_is_sent_again_that_may_have_begun() -> No
     assert all("reset" not in reasons for _, reasons in retries(routes.entry(ROUTE, GatewaySettings())))
 
 
-def test_what_may_have_begun_has_two_retries_and_all_of_them_take_the_second_pass() -> None:
-    shares = pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(7_500, 2_500))
+@pytest.mark.parametrize("fronted", [True, False])
+def test_what_may_have_begun_has_two_retries_and_the_runtime_a_last_look(fronted: bool) -> None:
+    pools = pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(7_500, 2_500))
+    shares = tuple(replace(share, pool=replace(share.pool, fronted=fronted)) for share in pools)
     entry = routes.entry(replace(ROUTE, shares=shares, idempotent=True), SETTINGS)
     [action] = [one["route"] for one in entry["action"]["typed_config"]["routes"] if "route" in one][:1]
     specifier = action["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
@@ -68,8 +71,9 @@ def test_what_may_have_begun_has_two_retries_and_all_of_them_take_the_second_pas
         {one["cluster_name"]: one["weight"] for one in group["clusters"]}
         for group in specifier["priority_groups"]
     ]
-    assert action["retry_policy"]["num_retries"] == 2
-    assert groups == [{"iris/2": 2_500, "iris/1": 7_500}, *[{second_pass.NAME: 1}] * 2]
+    own, again, last = {"iris/2": 2_500, "iris/1": 7_500}, {second_pass.NAME: 1}, {LAST_LOOK: 1}
+    assert groups == ([own, again, again, last] if fronted else [own, own, again])
+    assert action["retry_policy"]["num_retries"] == len(groups) - 1
 
 
 def test_passes_inside_the_gateway_do_not_count_as_connections_of_clients() -> None:

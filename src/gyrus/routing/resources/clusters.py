@@ -40,7 +40,7 @@ def cluster(pool: Pool) -> Json:
         "circuit_breakers": circuit_breakers(),
         "outlier_detection": _unreachable(),
         "typed_extension_protocol_options": http_options(
-            pool.protocol, filters=() if pool.fronted else (_no_private_answers(), _codec())
+            pool.protocol, filters=() if pool.fronted else (_no_private_answers(), codec())
         ),
     }
 
@@ -81,11 +81,16 @@ def _no_private_answers() -> Json:
     It runs before the router reads the answer, so that no server can requeue a request.
     """
     private = [{"remove_on_match": {"key_matcher": {"prefix": PRIVATE_HEADERS, "ignore_case": True}}}]
-    mutations = {"response_mutations": private, "response_trailers_mutations": private}
-    return extension("gyrus.private_answers", _MUTATION, mutations=mutations)
+    return mutation("gyrus.private_answers", response_mutations=private, response_trailers_mutations=private)
 
 
-def _codec() -> Json:
+def mutation(name: str, **mutations: list[Json]) -> Json:
+    """Build a filter of each try that changes headers."""
+    return extension(name, _MUTATION, mutations=mutations)
+
+
+def codec() -> Json:
+    """Build the filter of each try that must be the last."""
     return extension("gyrus.codec", _CODEC)
 
 

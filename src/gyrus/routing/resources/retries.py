@@ -7,11 +7,16 @@ later try goes to a listener of Envoy itself, whose only route leads to the same
 :func:`first_in`)::
 
     client ─► route: 1st try ──────────────────────────────────► pool
-                └──► 2nd, 3rd try ──► second pass: up to 65 tries ──► the same pool
+                ├──► 2nd, 3rd try ──► second pass: up to 65 tries ──► the same pool
+                └──► last look ─────► second pass: up to 65 tries ──► the same pool
 
 The second pass retries requeues and failed connections. It does not retry a connection that broke, and marks
 that answer, so that the first pass may send the request through it once more. Its tries of all requests cost
 a hop, which a request that succeeds at once does not pay.
+
+The first try may be requeued, and then it uses up one of the tries that a replica may begin. The last look
+begins nothing. A replica that gets it only answers what became of the tries before, so that a request which
+took down two workers is always recognised.
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ from gyrus.state.board import WeightedPool
 
 SECOND_PASS = "gyrus.retries"
 """Name of the cluster and of the listener of second passes. Its dot distinguishes it from pools."""
+LAST_LOOK = "gyrus.last-look"
+"""Name of the cluster of the same listener that marks requests as not to be started."""
 
 RETRIES = 64
 """Retries of a request that no replica has begun.
@@ -54,10 +61,11 @@ def never_started(settings: GatewaySettings, try_timeout: float) -> Json:
     return requeues(settings) | {"per_try_timeout": seconds(try_timeout)}
 
 
-def maybe_started(settings: GatewaySettings, try_timeout: float) -> Json:
+def maybe_started(settings: GatewaySettings, try_timeout: float, shares: Sequence[WeightedPool]) -> Json:
     """Build the retries of a request that may be repeated. All but the first try go to the second pass."""
     marks = [*_marks(settings), _equal(BROKEN_HEADER, "1")]
-    return _policy((*NEVER_STARTED, "reset"), BEGUN_RETRIES, marks) | {
+    looks = 1 if _fronted(shares) else 0
+    return _policy((*NEVER_STARTED, "reset"), BEGUN_RETRIES + looks, marks) | {
         "per_try_timeout": seconds(try_timeout)
     }
 
@@ -67,14 +75,17 @@ def first_in(shares: Sequence[WeightedPool]) -> Json:
 
     The second pass does not know the host of the first try. A worker that broke a connection is dead, so that
     it accepts no other. A server without the runtime in front may live on, and is not requeued by others: its
-    first retry stays here, where Envoy avoids the host.
+    first retry stays here, where Envoy avoids the host. It gets no last look, which it would start.
     """
     pools = [_weighted(share.pool.id, share.weight) for share in shares]
-    direct = 1 if any(share.pool.fronted for share in shares) else 2
-    first = [{"name": f"pools {number}", "clusters": pools} for number in range(direct)]
     again = [_weighted(SECOND_PASS, 1)]
-    later = [{"name": f"retry {number}", "clusters": again} for number in range(direct, BEGUN_RETRIES + 1)]
-    return {"extension": extension("gyrus.tries", _GROUPS, priority_groups=[*first, *later])}
+    tries = [pools, again, again, [_weighted(LAST_LOOK, 1)]] if _fronted(shares) else [pools, pools, again]
+    groups = [{"name": f"try {number}", "clusters": clusters} for number, clusters in enumerate(tries, 1)]
+    return {"extension": extension("gyrus.tries", _GROUPS, priority_groups=groups)}
+
+
+def _fronted(shares: Sequence[WeightedPool]) -> bool:
+    return any(share.pool.fronted for share in shares)
 
 
 def _weighted(cluster: str, weight: int) -> Json:

@@ -154,7 +154,11 @@ def forward(
     if settings.retries_at is None:
         yield _entry(match, once, route, named)
         return
-    again = {**_action(route, settings), **rewritten, "retry_policy": retries.maybe_started(settings, limit)}
+    again = {
+        **_action(route, settings),
+        **rewritten,
+        "retry_policy": retries.maybe_started(settings, limit, shares),
+    }
     again["inline_cluster_specifier_plugin"] = retries.first_in(shares)
     yield _entry(match, again, route, [*named, header(POOL_HEADER, CHOSEN_CLUSTER)])
 

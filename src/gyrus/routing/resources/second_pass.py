@@ -6,9 +6,17 @@ Its only route leads to the pool that the first pass chose and wrote into a head
 
 from __future__ import annotations
 
-from gyrus.contract.replica import POOL_HEADER, RETRIED_HEADER
+from collections.abc import Sequence
+
+from gyrus.contract.replica import NOT_AGAIN, POOL_HEADER, RETRIED_HEADER
 from gyrus.routing.resources import endpoints, retries
-from gyrus.routing.resources.clusters import CONNECT_TIMEOUT, circuit_breakers, http_options
+from gyrus.routing.resources.clusters import (
+    CONNECT_TIMEOUT,
+    circuit_breakers,
+    codec,
+    http_options,
+    mutation,
+)
 from gyrus.routing.resources.kinds import Json, header, seconds
 from gyrus.routing.resources.listener import router
 from gyrus.routing.resources.own_listener import ALL_PROTOCOLS, another_pass, own_listener
@@ -18,16 +26,22 @@ from gyrus.routing.settings import GatewaySettings
 NAME = retries.SECOND_PASS
 
 
-def cluster(endpoint: str) -> Json:
-    """Build the cluster of this endpoint: the gateway itself. HTTP/2 carries all that clients speak."""
+def clusters(endpoint: str) -> list[Json]:
+    """Build the clusters of this endpoint: that of second passes, and that of last looks."""
+    mark = mutation("gyrus.not_again", request_mutations=[{"append": header(RETRIED_HEADER, NOT_AGAIN)}])
+    return [_cluster(NAME, endpoint), _cluster(retries.LAST_LOOK, endpoint, (mark, codec()))]
+
+
+def _cluster(name: str, endpoint: str, filters: Sequence[Json] = ()) -> Json:
+    """Build a cluster of the gateway itself. HTTP/2 carries all that clients speak."""
     host = {"endpoint": {"address": endpoints.address(endpoint)}}
     return {
-        "name": NAME,
+        "name": name,
         "type": "STATIC",
         "connect_timeout": seconds(CONNECT_TIMEOUT),
         "circuit_breakers": circuit_breakers(),
-        "typed_extension_protocol_options": http_options("http2", connect=True),
-        "load_assignment": {"cluster_name": NAME, "endpoints": [{"lb_endpoints": [host]}]},
+        "typed_extension_protocol_options": http_options("http2", connect=True, filters=filters),
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [host]}]},
     }
 
 
@@ -49,7 +63,7 @@ def _table(settings: GatewaySettings) -> Json:
         "match": {"prefix": "/"},
         # The first pass limits the time of a try, which includes all tries here.
         "route": {"cluster_header": POOL_HEADER, "timeout": "0s", "retry_policy": retries.requeues(settings)},
-        "request_headers_to_add": [header(RETRIED_HEADER, "1")],
+        "request_headers_to_add": [{**header(RETRIED_HEADER, "1"), "append_action": "ADD_IF_ABSENT"}],
     }
     host: Json = {
         "name": NAME,

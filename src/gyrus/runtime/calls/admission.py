@@ -17,7 +17,7 @@ from gyrus.runtime.calls.suspects import MOST_DEATHS, Suspects
 from gyrus.runtime.requeue import PacedRequeue, load_of
 from gyrus.runtime.server.answer import Answer, Head
 from gyrus.runtime.server.exchange import Exchange
-from gyrus.runtime.server.problems import RequestRefused, queue_full
+from gyrus.runtime.server.problems import RequestRefused, not_again, queue_full
 from gyrus.runtime.started import StartedRequests
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
@@ -111,9 +111,16 @@ class Admission:
     def admit(self, exchange: Exchange) -> None:
         """Start the request, let it wait, requeue it, or refuse it."""
         call = Call(exchange, self)
-        if call.retried and self._suspects is not None and not self._suspects.is_clear(call):
-            return
-        self._admit(call, exchange.arrived)
+        if not call.retried or self._is_clear(call):
+            self._admit(call, exchange.arrived)
+
+    def _is_clear(self, call: Call) -> bool:
+        """Return True if the call may be admitted now. Any other one is refused, or admitted later."""
+        if self._suspects is not None:
+            return self._suspects.is_clear(call)
+        if call.last_look:
+            self.refuse_broken(call)
+        return not call.last_look
 
     def admit_suspect(self, call: Call) -> None:
         if call.cancelled:
@@ -130,6 +137,9 @@ class Admission:
         )
         self._report_poison(request_id)
         self._refuse(call, RequestRefused(POISON, detail, more={"request_id": request_id}))
+
+    def refuse_broken(self, call: Call) -> None:
+        self._refuse(call, not_again())
 
     def _admit(self, call: Call, now: float) -> None:
         """``now``: monotonic seconds."""

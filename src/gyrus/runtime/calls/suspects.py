@@ -34,6 +34,10 @@ class SuspectsOwner(Protocol):
         """Refuse a call whose request has taken down as many processes as it may."""
         ...
 
+    def refuse_broken(self, call: Call) -> None:
+        """Refuse a call that must not be started, although no process is known to have died of it."""
+        ...
+
 
 class CallRecord:
     """The observer of the queue that records the calls which the gateway may send again."""
@@ -63,7 +67,8 @@ class Suspects:
 
     def is_clear(self, call: Call) -> bool:
         """Return True if the call is no suspect. Any other one is admitted or refused later."""
-        if call.key is None or not (seen := self._requests.sightings(call.key)):
+        seen = [] if call.key is None else self._requests.sightings(call.key)
+        if not seen and not call.last_look:
             return True
         self._judge(call, seen, monotonic() + PATIENCE)
         return False
@@ -87,6 +92,8 @@ class Suspects:
             self._owner.refuse_poison(call)
         elif len(seen) >= MOST_DEATHS and monotonic() < until:
             asyncio.get_running_loop().call_later(LOOK_EVERY, self._look_again, call, until)
+        elif call.last_look:
+            self._owner.refuse_broken(call)
         else:
             self._waiting.append(call)
             self._admit_next()

@@ -18,6 +18,7 @@ from gyrus.contract.problem import (
     BODY_TOO_LARGE,
     MEDIA_TYPE,
     QUEUE_FULL,
+    UPSTREAM_FAILED,
     ProblemType,
 )
 from gyrus.runtime.server.answer import Answer
@@ -86,6 +87,15 @@ def queue_full(slots: int | None, waiting: int) -> RequestRefused:
         "try again, or raise max_replicas or max_queue_length."
     )
     return RequestRefused(QUEUE_FULL, detail, {"retry-after": "1"})
+
+
+def not_again() -> RequestRefused:
+    """Build the refusal of a request that must not be started, although it may have taken down no worker."""
+    detail = (
+        "The replicas that started the request ended it without an answer, so no other one starts it. "
+        "The logs of the API show their last output."
+    )
+    return RequestRefused(UPSTREAM_FAILED, detail)
 
 
 def problem_answer(

@@ -97,6 +97,14 @@ async def test_a_handler_does_not_see_the_platforms_headers(tmp_path: Path) -> N
         assert [name for name in json.loads(reply.body) if name.startswith("x-")] == ["x-mine"]
 
 
+async def test_request_whose_tries_are_used_up_is_not_started(tmp_path: Path) -> None:
+    turnstile = Turnstile()
+    async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
+        reply = await server.ask("a", arrived(1), "x-gyrus-pool: a/1", "x-gyrus-retried: not-again")
+    assert (reply.status, json.loads(reply.body)["type"]) == (502, "urn:gyrus:problem:upstream-failed")
+    assert not turnstile.entered
+
+
 async def test_the_load_is_reported_inside_only(tmp_path: Path) -> None:
     turnstile = Turnstile()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:

@@ -313,6 +313,15 @@ async def test_a_server_that_does_not_answer_is_a_problem(reported: bytes) -> No
     assert b"x-gyrus-requeue" not in answer
 
 
+async def test_request_whose_tries_are_used_up_is_not_forwarded() -> None:
+    backend = Backend()
+    last_look = get(0).replace(b"\r\n\r\n", b"\r\nx-gyrus-retried: not-again\r\n\r\n")
+    async with stage(backend.serve) as staged:
+        answer = await staged.ask(last_look)
+    assert answer.startswith(b"HTTP/1.1 502 ")
+    assert problem(answer)["type"] == "urn:gyrus:problem:upstream-failed"
+
+
 async def test_an_answer_that_breaks_off_breaks_off_for_the_client() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await head_of(reader)

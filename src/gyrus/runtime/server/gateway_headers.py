@@ -1,12 +1,15 @@
-"""The time when a request arrived at the gateway; it may have waited on other replicas since."""
+"""The gateway's headers about a request: when it arrived there, and which try it is."""
 
 from __future__ import annotations
 
 from time import time
 
-from gyrus.contract.replica import ARRIVED_HEADER
+from gyrus.contract.replica import ARRIVED_HEADER, NOT_AGAIN, RETRIED_HEADER
 
 ARRIVED = ARRIVED_HEADER.encode()
+RETRIED = RETRIED_HEADER.encode()
+LAST_LOOK = NOT_AGAIN.encode()
+"""Value of ``RETRIED`` with which the request must not be started."""
 OLDEST = 7 * 24 * 3600.0
 """Seconds. A request that claims to be older is not believed."""
 
