@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gyrus.contract import problem
-from gyrus.contract.replica import NOT_AGAIN, PLATFORM_REQUEUE_HEADER, POOL_HEADER, RETRIED_HEADER
+from gyrus.contract.replica import LAST_TRY, PLATFORM_REQUEUE_HEADER, POOL_HEADER, RETRIED_HEADER
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route
 from support.routes import route_to
@@ -94,16 +94,16 @@ async def test_what_may_have_begun_is_sent_again_twice_at_most(
 
 
 @pytest.mark.parametrize("requeued", [0, 1])
-async def test_last_look_follows_all_tries_that_may_have_begun(
+async def test_last_try_follows_all_tries_that_may_have_begun(
     stage: Stage, client: httpx.AsyncClient, requeued: int
 ) -> None:
-    """A requeue of the first try uses one of the three up, and never the last look."""
+    """A requeue of the first try uses one of the three up, and never the last try."""
     requeues = Requeues(requeued)
 
     async def judge(request: Request, writer: asyncio.StreamWriter) -> None:
         if requeues.seen < requeued:
             await requeues(request, writer)
-        elif request.headers.get(RETRIED_HEADER) == NOT_AGAIN:
+        elif request.headers.get(RETRIED_HEADER) == LAST_TRY:
             writer.write(answer(502, b"judged"))
         else:
             await hang_up(request, writer)
@@ -113,7 +113,7 @@ async def test_last_look_follows_all_tries_that_may_have_begun(
         judged = await client.get(url)
         assert (judged.status_code, judged.content) == (502, b"judged")
         tries = [request.headers.get(RETRIED_HEADER) for request in upstream.requests]
-        assert tries == [None, "1", "1", NOT_AGAIN]
+        assert tries == [None, "1", "1", LAST_TRY]
         await stage.forget("judged")
 
 
@@ -142,7 +142,7 @@ async def test_requeues_do_not_renew_the_budget_of_what_may_have_begun(
 
     async def requeue_or_hang_up(request: Request, writer: asyncio.StreamWriter) -> None:
         nonlocal runs
-        if request.headers.get(RETRIED_HEADER) == NOT_AGAIN:
+        if request.headers.get(RETRIED_HEADER) == LAST_TRY:
             writer.write(answer(502, b"judged"))
         elif len(upstream.requests) % 6 == 1:
             runs += 1

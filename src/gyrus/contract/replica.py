@@ -43,11 +43,11 @@ POOL_HEADER = "x-gyrus-pool"
 may have started them: GET, HEAD, and APIs that are declared idempotent."""
 
 RETRIED_HEADER = "x-gyrus-retried"
-"""Set by the gateway on such a request from its second try on: to ``1``, or to ``NOT_AGAIN``."""
+"""Set by the gateway on such a request from its second try on: to ``1``, or to ``LAST_TRY``."""
 
-NOT_AGAIN = "not-again"
-"""The value with which a replica must not start the request: all tries that may have begun are used up. The
-replica only answers what became of them (``poison`` or ``upstream-failed``)."""
+LAST_TRY = "last"
+"""The value on one more try than a replica may begin. The first one may have been requeued, which the gateway
+does not count apart. So only a replica that knows how many others died with the request may start it."""
 
 BROKEN_HEADER = "x-gyrus-broken"
 """Set to ``1`` by the gateway's second pass on its own answer to a request that a replica may have started.

@@ -24,7 +24,7 @@ from gyrus.routing.resources import (
     second_pass,
 )
 from gyrus.routing.resources.kinds import ENDPOINTS, MATCH, Json
-from gyrus.routing.resources.retries import LAST_LOOK
+from gyrus.routing.resources.retries import LAST_TRY
 from gyrus.routing.settings import (
     HIGHEST_BASE_ID,
     GatewayFiles,
@@ -61,7 +61,7 @@ def test_without_a_second_pass_nothing_is_sent_again_that_may_have_begun() -> No
 
 
 @pytest.mark.parametrize("fronted", [True, False])
-def test_what_may_have_begun_has_two_retries_and_the_runtime_a_last_look(fronted: bool) -> None:
+def test_what_may_have_begun_has_two_retries_and_the_runtime_gets_one_more(fronted: bool) -> None:
     pools = pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(7_500, 2_500))
     shares = tuple(replace(share, pool=replace(share.pool, fronted=fronted)) for share in pools)
     entry = routes.entry(replace(ROUTE, shares=shares, idempotent=True), SETTINGS)
@@ -71,7 +71,7 @@ def test_what_may_have_begun_has_two_retries_and_the_runtime_a_last_look(fronted
         {one["cluster_name"]: one["weight"] for one in group["clusters"]}
         for group in specifier["priority_groups"]
     ]
-    own, again, last = {"iris/2": 2_500, "iris/1": 7_500}, {second_pass.NAME: 1}, {LAST_LOOK: 1}
+    own, again, last = {"iris/2": 2_500, "iris/1": 7_500}, {second_pass.NAME: 1}, {LAST_TRY: 1}
     assert groups == ([own, again, again, last] if fronted else [own, own, again])
     assert action["retry_policy"]["num_retries"] == len(groups) - 1
 

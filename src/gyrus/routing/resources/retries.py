@@ -8,15 +8,15 @@ later try goes to a listener of Envoy itself, whose only route leads to the same
 
     client ─► route: 1st try ──────────────────────────────────► pool
                 ├──► 2nd, 3rd try ──► second pass: up to 65 tries ──► the same pool
-                └──► last look ─────► second pass: up to 65 tries ──► the same pool
+                └──► last try ──────► second pass: up to 65 tries ──► the same pool
 
 The second pass retries requeues and failed connections. It does not retry a connection that broke, and marks
 that answer, so that the first pass may send the request through it once more. Its tries of all requests cost
 a hop, which a request that succeeds at once does not pay.
 
-The first try may be requeued, and then it uses up one of the tries that a replica may begin. The last look
-begins nothing. A replica that gets it only answers what became of the tries before, so that a request which
-took down two workers is always recognised.
+Three tries may begin. The first try may be requeued, and a worker may die while a request waits in its queue:
+neither has begun, but the gateway cannot know. So one more try follows, marked as the last. A replica starts
+it only if it knows how many workers died with the request; after two, it answers ``poison``.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from gyrus.state.board import WeightedPool
 
 SECOND_PASS = "gyrus.retries"
 """Name of the cluster and of the listener of second passes. Its dot distinguishes it from pools."""
-LAST_LOOK = "gyrus.last-look"
-"""Name of the cluster of the same listener that marks requests as not to be started."""
+LAST_TRY = "gyrus.last-try"
+"""Name of the cluster of the same listener that marks requests as on their last try."""
 
 RETRIES = 64
 """Retries of a request that no replica has begun.
@@ -64,8 +64,8 @@ def never_started(settings: GatewaySettings, try_timeout: float) -> Json:
 def maybe_started(settings: GatewaySettings, try_timeout: float, shares: Sequence[WeightedPool]) -> Json:
     """Build the retries of a request that may be repeated. All but the first try go to the second pass."""
     marks = [*_marks(settings), _equal(BROKEN_HEADER, "1")]
-    looks = 1 if _fronted(shares) else 0
-    return _policy((*NEVER_STARTED, "reset"), BEGUN_RETRIES + looks, marks) | {
+    last = 1 if _fronted(shares) else 0
+    return _policy((*NEVER_STARTED, "reset"), BEGUN_RETRIES + last, marks) | {
         "per_try_timeout": seconds(try_timeout)
     }
 
@@ -75,11 +75,11 @@ def first_in(shares: Sequence[WeightedPool]) -> Json:
 
     The second pass does not know the host of the first try. A worker that broke a connection is dead, so that
     it accepts no other. A server without the runtime in front may live on, and is not requeued by others: its
-    first retry stays here, where Envoy avoids the host. It gets no last look, which it would start.
+    first retry stays here, where Envoy avoids the host. It gets no last try, which it would start.
     """
     pools = [_weighted(share.pool.id, share.weight) for share in shares]
     again = [_weighted(SECOND_PASS, 1)]
-    tries = [pools, again, again, [_weighted(LAST_LOOK, 1)]] if _fronted(shares) else [pools, pools, again]
+    tries = [pools, again, again, [_weighted(LAST_TRY, 1)]] if _fronted(shares) else [pools, pools, again]
     groups = [{"name": f"try {number}", "clusters": clusters} for number, clusters in enumerate(tries, 1)]
     return {"extension": extension("gyrus.tries", _GROUPS, priority_groups=groups)}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gyrus.contract.replica import NOT_AGAIN, POOL_HEADER, RETRIED_HEADER
+from gyrus.contract.replica import LAST_TRY, POOL_HEADER, RETRIED_HEADER
 from gyrus.routing.resources import endpoints, retries
 from gyrus.routing.resources.clusters import (
     CONNECT_TIMEOUT,
@@ -27,9 +27,9 @@ NAME = retries.SECOND_PASS
 
 
 def clusters(endpoint: str) -> list[Json]:
-    """Build the clusters of this endpoint: that of second passes, and that of last looks."""
-    mark = mutation("gyrus.not_again", request_mutations=[{"append": header(RETRIED_HEADER, NOT_AGAIN)}])
-    return [_cluster(NAME, endpoint), _cluster(retries.LAST_LOOK, endpoint, (mark, codec()))]
+    """Build the clusters of this endpoint: that of second passes, and that of last tries."""
+    mark = mutation("gyrus.last_try", request_mutations=[{"append": header(RETRIED_HEADER, LAST_TRY)}])
+    return [_cluster(NAME, endpoint), _cluster(retries.LAST_TRY, endpoint, (mark, codec()))]
 
 
 def _cluster(name: str, endpoint: str, filters: Sequence[Json] = ()) -> Json:

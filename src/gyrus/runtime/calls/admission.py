@@ -17,7 +17,7 @@ from gyrus.runtime.calls.suspects import MOST_DEATHS, Suspects
 from gyrus.runtime.requeue import PacedRequeue, load_of
 from gyrus.runtime.server.answer import Answer, Head
 from gyrus.runtime.server.exchange import Exchange
-from gyrus.runtime.server.problems import RequestRefused, not_again, queue_full
+from gyrus.runtime.server.problems import RequestRefused, queue_full, tries_used_up
 from gyrus.runtime.started import StartedRequests
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
@@ -118,9 +118,9 @@ class Admission:
         """Return True if the call may be admitted now. Any other one is refused, or admitted later."""
         if self._suspects is not None:
             return self._suspects.is_clear(call)
-        if call.last_look:
-            self.refuse_broken(call)
-        return not call.last_look
+        if call.last_try:
+            self._refuse(call, tries_used_up())
+        return not call.last_try
 
     def admit_suspect(self, call: Call) -> None:
         if call.cancelled:
@@ -137,9 +137,6 @@ class Admission:
         )
         self._report_poison(request_id)
         self._refuse(call, RequestRefused(POISON, detail, more={"request_id": request_id}))
-
-    def refuse_broken(self, call: Call) -> None:
-        self._refuse(call, not_again())
 
     def _admit(self, call: Call, now: float) -> None:
         """``now``: monotonic seconds."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gyrus.contract.replica import LONGEST_KEPT_BODY, POOL_HEADER
 from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.exchange import Exchange
-from gyrus.runtime.server.gateway_headers import ARRIVED, LAST_LOOK, RETRIED, arrival
+from gyrus.runtime.server.gateway_headers import ARRIVED, LAST_TRY, RETRIED, arrival
 from gyrus.runtime.started import key_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Call:
         "cancelled",
         "exchange",
         "key",
-        "last_look",
+        "last_try",
         "more",
         "prepared",
         "request",
@@ -71,8 +71,8 @@ class Call:
         """Its place in the record of started requests."""
         self.retried = False
         """True if the gateway sent it to a replica before, which may have started it."""
-        self.last_look = False
-        """True if it must not be started: see :data:`gyrus.contract.replica.NOT_AGAIN`."""
+        self.last_try = False
+        """True if only a process that knows of other processes' deaths may start it."""
         if POOL in self.request.headers:
             self._note_retries(self.request.headers)
         self._admission = admission
@@ -82,7 +82,7 @@ class Call:
         if ARRIVED in headers:
             self.key = key_of(headers[ARRIVED], headers.get(b"x-request-id", b""))
             self.retried = RETRIED in headers
-            self.last_look = headers.get(RETRIED) == LAST_LOOK
+            self.last_try = headers.get(RETRIED) == LAST_TRY
 
     @property
     def movable(self) -> bool:

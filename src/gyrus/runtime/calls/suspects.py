@@ -34,10 +34,6 @@ class SuspectsOwner(Protocol):
         """Refuse a call whose request has taken down as many processes as it may."""
         ...
 
-    def refuse_broken(self, call: Call) -> None:
-        """Refuse a call that must not be started, although no process is known to have died of it."""
-        ...
-
 
 class CallRecord:
     """The observer of the queue that records the calls which the gateway may send again."""
@@ -67,8 +63,7 @@ class Suspects:
 
     def is_clear(self, call: Call) -> bool:
         """Return True if the call is no suspect. Any other one is admitted or refused later."""
-        seen = [] if call.key is None else self._requests.sightings(call.key)
-        if not seen and not call.last_look:
+        if call.key is None or not (seen := self._requests.sightings(call.key)):
             return True
         self._judge(call, seen, monotonic() + PATIENCE)
         return False
@@ -92,8 +87,6 @@ class Suspects:
             self._owner.refuse_poison(call)
         elif len(seen) >= MOST_DEATHS and monotonic() < until:
             asyncio.get_running_loop().call_later(LOOK_EVERY, self._look_again, call, until)
-        elif call.last_look:
-            self._owner.refuse_broken(call)
         else:
             self._waiting.append(call)
             self._admit_next()

@@ -25,8 +25,8 @@ from gyrus.runtime.queue_proxy.message import CHUNK, Ended, MalformedMessage, Me
 from gyrus.runtime.queue_proxy.proxied_request import Cut, ProxiedRequest, requeued
 from gyrus.runtime.server.answer import Answer, head_bytes
 from gyrus.runtime.server.answer import Head as AnswerHead
-from gyrus.runtime.server.gateway_headers import ARRIVED, LAST_LOOK, RETRIED, arrival
-from gyrus.runtime.server.problems import RequestRefused, body_too_large, not_again, queue_full
+from gyrus.runtime.server.gateway_headers import ARRIVED, LAST_TRY, RETRIED, arrival
+from gyrus.runtime.server.problems import RequestRefused, body_too_large, queue_full, tries_used_up
 
 if TYPE_CHECKING:
     from gyrus.runtime.queue_proxy.proxy import QueueProxy
@@ -181,8 +181,8 @@ class Downstream:
         return request.keep_alive and not self._proxy.stopping and not self._requests.upgraded
 
     async def _in_turn(self, request: MessageHead, proxied: ProxiedRequest, came: float) -> bool:
-        if request.get(RETRIED) == LAST_LOOK:
-            raise not_again()
+        if request.get(RETRIED) == LAST_TRY:
+            raise tries_used_up()
         proxy = self._proxy
         arrived = arrival(request.get(ARRIVED), came)
         left = proxy.limits.timeout - (monotonic() - arrived)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from time import time
 
-from gyrus.contract.replica import ARRIVED_HEADER, NOT_AGAIN, RETRIED_HEADER
+from gyrus.contract import replica
 
-ARRIVED = ARRIVED_HEADER.encode()
-RETRIED = RETRIED_HEADER.encode()
-LAST_LOOK = NOT_AGAIN.encode()
-"""Value of ``RETRIED`` with which the request must not be started."""
+ARRIVED = replica.ARRIVED_HEADER.encode()
+RETRIED = replica.RETRIED_HEADER.encode()
+LAST_TRY = replica.LAST_TRY.encode()
 OLDEST = 7 * 24 * 3600.0
 """Seconds. A request that claims to be older is not believed."""
 

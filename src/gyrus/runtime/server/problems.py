@@ -89,8 +89,8 @@ def queue_full(slots: int | None, waiting: int) -> RequestRefused:
     return RequestRefused(QUEUE_FULL, detail, {"retry-after": "1"})
 
 
-def not_again() -> RequestRefused:
-    """Build the refusal of a request that must not be started, although it may have taken down no worker."""
+def tries_used_up() -> RequestRefused:
+    """Build the refusal of a last try by a process that knows of no other process's death."""
     detail = (
         "The replicas that started the request ended it without an answer, so no other one starts it. "
         "The logs of the API show their last output."

@@ -100,7 +100,7 @@ async def test_a_handler_does_not_see_the_platforms_headers(tmp_path: Path) -> N
 async def test_request_whose_tries_are_used_up_is_not_started(tmp_path: Path) -> None:
     turnstile = Turnstile()
     async with serving(turnstile.handler(), tmp_path, limits=ONE) as server:
-        reply = await server.ask("a", arrived(1), "x-gyrus-pool: a/1", "x-gyrus-retried: not-again")
+        reply = await server.ask("a", arrived(1), "x-gyrus-pool: a/1", "x-gyrus-retried: last")
     assert (reply.status, json.loads(reply.body)["type"]) == (502, "urn:gyrus:problem:upstream-failed")
     assert not turnstile.entered
 

@@ -19,7 +19,6 @@ class Retried:
     """A call as suspects see it."""
 
     key: bytes | None
-    last_look: bool = False
     cancelled: bool = False
 
 
@@ -37,7 +36,6 @@ class Seen:
 class Owner:
     admitted: list[Any] = field(default_factory=list[Any])
     refused: list[Any] = field(default_factory=list[Any])
-    broken: list[Any] = field(default_factory=list[Any])
 
     def admit_suspect(self, call: Call) -> None:
         self.admitted.append(call)
@@ -45,20 +43,17 @@ class Owner:
     def refuse_poison(self, call: Call) -> None:
         self.refused.append(call)
 
-    def refuse_broken(self, call: Call) -> None:
-        self.broken.append(call)
-
 
 class World:
     def __init__(self) -> None:
         self.seen, self.owner = Seen(), Owner()
         self.suspects = Suspects(cast(StartedRequests, self.seen), self.owner)
 
-    def call(self, *sightings: Sighting, last_look: bool = False) -> tuple[Any, bool]:
+    def call(self, *sightings: Sighting) -> tuple[Any, bool]:
         """A call of a request that was seen like this, and whether it is clear."""
         key = b"%d" % len(self.seen.by_key)
         self.seen.by_key[key] = list(sightings)
-        call = cast(Call, Retried(key, last_look))
+        call = cast(Call, Retried(key))
         return call, self.suspects.is_clear(call)
 
 
@@ -75,23 +70,6 @@ def test_request_that_killed_one_is_started_again_and_one_that_killed_two_is_not
     assert not clear
     assert not also_clear
     assert (world.owner.admitted, world.owner.refused) == ([once], [twice])
-
-
-def test_last_look_starts_nothing() -> None:
-    world = World()
-    never, once, twice = (world.call(*[DEAD] * deaths, last_look=True) for deaths in range(3))
-    assert not any(clear for _, clear in (never, once, twice))
-    assert not world.owner.admitted
-    assert (world.owner.broken, world.owner.refused) == ([never[0], once[0]], [twice[0]])
-
-
-async def test_last_look_waits_for_a_process_that_is_about_to_die() -> None:
-    world = World()
-    call, _ = world.call(DEAD, ALIVE, last_look=True)
-    assert not world.owner.broken
-    world.seen.by_key[call.key] = [DEAD, DEAD]
-    await until(lambda: bool(world.owner.refused))
-    assert world.owner.refused == [call]
 
 
 def test_suspects_run_one_at_a_time_in_order() -> None:

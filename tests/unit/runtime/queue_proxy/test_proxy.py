@@ -315,9 +315,9 @@ async def test_a_server_that_does_not_answer_is_a_problem(reported: bytes) -> No
 
 async def test_request_whose_tries_are_used_up_is_not_forwarded() -> None:
     backend = Backend()
-    last_look = get(0).replace(b"\r\n\r\n", b"\r\nx-gyrus-retried: not-again\r\n\r\n")
+    last_try = get(0).replace(b"\r\n\r\n", b"\r\nx-gyrus-retried: last\r\n\r\n")
     async with stage(backend.serve) as staged:
-        answer = await staged.ask(last_look)
+        answer = await staged.ask(last_try)
     assert answer.startswith(b"HTTP/1.1 502 ")
     assert problem(answer)["type"] == "urn:gyrus:problem:upstream-failed"
 
