@@ -7,13 +7,21 @@ event loop for the sum. Its builder therefore encodes their parts ahead, with pa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from google.protobuf.message import Message
 
 from gyrus.routing.resources import clusters, endpoints, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, MATCH
 from gyrus.routing.settings import GatewaySettings
-from gyrus.routing.xds.messages import encode, encode_plain, encode_table_entry
+from gyrus.routing.xds.messages import (
+    encode,
+    encode_plain,
+    encode_table,
+    encode_table_entry,
+    table_frame,
+)
 from gyrus.state.board import Endpoints, Pool, Route
 
 
@@ -30,6 +38,14 @@ class XdsResource:
         return cls(name, hashlib.sha256(body).hexdigest()[:16], body)
 
 
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """One entry of the route table, encoded once, and the digest of its bytes."""
+
+    digest: bytes
+    body: bytes = field(repr=False)
+
+
 class Encoder:
     """Encodes the parts of a snapshot. It remembers all of them, by their content, until :meth:`forget`.
 
@@ -39,7 +55,8 @@ class Encoder:
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._resources: dict[tuple[object, ...], XdsResource] = {}
-        self._entries: dict[tuple[object, ...], bytes] = {}
+        self._entries: dict[tuple[object, ...], TableEntry] = {}
+        self._frames: dict[str, Message] = {}
         self.encoded = 0
         """Number of parts that were encoded."""
 
@@ -55,7 +72,22 @@ class Encoder:
 
         return self._resource(cluster, ENDPOINTS, wanted, body=body)
 
-    def entry(self, route: Route, outer: Sequence[Route]) -> bytes:
+    def table(
+        self, name: str, by_path: Mapping[str, TableEntry], by_name: Mapping[str, TableEntry]
+    ) -> XdsResource:
+        """Join a route table of this name.
+
+        Its version is a digest of the entries' digests: that of its megabytes would take milliseconds.
+        """
+        if (frame := self._frames.get(name)) is None:
+            frame = self._frames[name] = table_frame(routes.table(self._settings, name))
+        trees = [{key: tree[key] for key in sorted(tree)} for tree in (by_path, by_name)]
+        body = encode_table(frame, *({key: entry.body for key, entry in tree.items()} for tree in trees))
+        digests = [entry.digest for tree in trees for entry in tree.values()]
+        version = hashlib.sha256(b"".join([frame.SerializeToString(deterministic=True), *digests]))
+        return XdsResource(name, version.hexdigest()[:16], body)
+
+    def entry(self, route: Route, outer: Sequence[Route]) -> TableEntry:
         """Encode the route table's entry for the route's path, with those of the paths around it."""
 
         def value() -> bytes:
@@ -64,7 +96,7 @@ class Encoder:
 
         return self._entry("path", match_of(route), *(match_of(one) for one in outer), value=value)
 
-    def called(self, route: Route) -> bytes:
+    def called(self, route: Route) -> TableEntry:
         """Encode the route table's entry for the API's name in a header."""
 
         def value() -> bytes:
@@ -83,10 +115,11 @@ class Encoder:
             known = self._resources[(name, *content)] = XdsResource.of(name, body())
         return known
 
-    def _entry(self, *content: object, value: Callable[[], bytes]) -> bytes:
+    def _entry(self, *content: object, value: Callable[[], bytes]) -> TableEntry:
         if (known := self._entries.get(content)) is None:
             self.encoded += 1
-            known = self._entries[content] = value()
+            body = value()
+            known = self._entries[content] = TableEntry(hashlib.sha256(body).digest(), body)
         return known
 
 

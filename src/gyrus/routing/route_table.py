@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gyrus.routing.encoder import Encoder, match_of, speaks_http2
+from gyrus.routing.encoder import Encoder, TableEntry, match_of, speaks_http2
 from gyrus.state.board import Route
 
 
@@ -19,8 +19,8 @@ from gyrus.state.board import Route
 class TableEntries:
     """The route table's encoded entries."""
 
-    by_path: Mapping[str, bytes]
-    by_name: Mapping[str, bytes]
+    by_path: Mapping[str, TableEntry]
+    by_name: Mapping[str, TableEntry]
     """By API: the entries of APIs that gRPC clients name in a header."""
 
 
@@ -57,8 +57,8 @@ def outer(route: Route, by_path: Mapping[str, Route]) -> tuple[Route, ...]:
 
 
 def _by_path(
-    wanted: Mapping[str, Route], last: Mapping[str, bytes], touched: set[str], encoder: Encoder
-) -> dict[str, bytes]:
+    wanted: Mapping[str, Route], last: Mapping[str, TableEntry], touched: set[str], encoder: Encoder
+) -> dict[str, TableEntry]:
     """Build the entries by path. An entry depends on its route, and on the routes whose paths contain it."""
     routes = {route.path: route for route in wanted.values()}
     kept = {path: entry for path, entry in last.items() if path not in touched}
@@ -80,8 +80,8 @@ def _range(among: list[str], first: str, end: str) -> list[str]:
 
 
 def _by_name(
-    wanted: Mapping[str, Route], last: Mapping[str, bytes], others: set[str], encoder: Encoder
-) -> dict[str, bytes]:
+    wanted: Mapping[str, Route], last: Mapping[str, TableEntry], others: set[str], encoder: Encoder
+) -> dict[str, TableEntry]:
     kept = {api: entry for api, entry in last.items() if api not in others}
     named = (wanted[api] for api in others if api in wanted)
     return kept | {route.api: encoder.called(route) for route in named if speaks_http2(route)}

@@ -27,7 +27,7 @@ from gyrus.routing.resources import (
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.route_table import NO_ENTRIES, TableEntries, entries_of, outer
 from gyrus.routing.settings import GatewaySettings
-from gyrus.routing.xds.messages import encode, encode_plain, encode_table
+from gyrus.routing.xds.messages import encode, encode_plain
 from gyrus.state.board import Endpoints, Pool, Route, api_of
 
 Value = TypeVar("Value")
@@ -135,12 +135,16 @@ def build(
     mixed = (last.mixed - {route.api for route in untabled}) | _mixed(tabled)
     bridged = _bridged(table, mixed, leftovers, bridge_at) if bridge_at else []
     tables = {bridge.NAME: _bridge_table(bridged, settings)} if bridge_at else {}
-    trials = {probe.NAME: _trial(trial, settings, encoder)} if probing else {}
+    trials = {probe.NAME: _trial(trial, encoder)} if probing else {}
     resources = {
         CLUSTER: _clusters(last, old, new, encoder) | _second_cluster(settings, last),
         ENDPOINTS: _assignments(last, assigned, encoder),
         LISTENER: {listener.NAME: port or _listener(settings, access_log), **others},
-        ROUTES: {routes.NAME: main or _table(entries, settings), **tables, **trials},
+        ROUTES: {
+            routes.NAME: main or encoder.table(routes.NAME, entries.by_path, entries.by_name),
+            **tables,
+            **trials,
+        },
     }
     return Snapshot(
         routes=dict(wanted),
@@ -252,15 +256,10 @@ def _assignments(
 # The only resources of their kinds
 
 
-def _table(entries: TableEntries, settings: GatewaySettings) -> XdsResource:
-    body = encode_table(routes.table(settings), entries.by_path, entries.by_name)
-    return XdsResource.of(routes.NAME, body)
-
-
-def _trial(trial: Mapping[str, Route], settings: GatewaySettings, encoder: Encoder) -> XdsResource:
+def _trial(trial: Mapping[str, Route], encoder: Encoder) -> XdsResource:
     by_path = {route.path: encoder.entry(route, ()) for route in trial.values()}
     by_name = {api: encoder.called(route) for api, route in trial.items() if speaks_http2(route)}
-    return XdsResource.of(probe.NAME, encode_table(routes.table(settings, probe.NAME), by_path, by_name))
+    return encoder.table(probe.NAME, by_path, by_name)
 
 
 def _bridge_listener(at: str | None, settings: GatewaySettings, last: Snapshot) -> dict[str, XdsResource]:

@@ -12,7 +12,7 @@ def route(max_body: int) -> Route:
 
 
 def test_a_declared_length_above_the_limit_is_refused_before_the_body_is_sent() -> None:
-    refusal = routes._too_large({"path": "/iris"}, route(100))  # pyright: ignore[reportPrivateUsage] (pure)
+    refusal = routes._too_large({"path_separated_prefix": "/iris"}, route(100))  # pyright: ignore[reportPrivateUsage] (pure)
     assert refusal["direct_response"] == {"status": 413}
     [header] = refusal["match"]["headers"]
     assert (header["name"], header["range_match"]["start"]) == ("content-length", 101)

@@ -85,7 +85,8 @@ def table(settings: GatewaySettings, name: str = NAME) -> Json:
 
 def called(route: Route, settings: GatewaySettings) -> Json:
     """Build the entry for requests that name the API in their header: gRPC with any path."""
-    routes = forward({"prefix": "/", "grpc": {}}, route, settings, rewrite=None)
+    match: Json = {"prefix": "/", "grpc": {}}
+    routes = chain(_refusals(match, route, settings), forward(match, route, settings, rewrite=None))
     return {"action": extension(route.api, ROUTE_LIST, routes=list(routes))}
 
 
@@ -95,16 +96,17 @@ def entry(route: Route, settings: GatewaySettings, outer: Iterable[Route] = ()) 
     The tree finds the longest prefix by characters. If it ends within a segment (``/a/b`` of ``/a/bc``), the
     path may still belong to an API further out (``/a``): ``outer`` has those, innermost first.
     """
-    around = (chain(_internal(one), _below(one, settings)) for one in outer)
-    routes = chain(_own(route, settings), *around)
+    exact = forward({"path": route.path}, route, settings)
+    around = (chain(_refused(one, settings), _below(one, settings)) for one in outer)
+    routes = chain(_refused(route, settings), exact, _below(route, settings), *around)
     return {"action": extension(route.api, ROUTE_LIST, routes=list(routes))}
 
 
-def _own(route: Route, settings: GatewaySettings) -> Iterable[Json]:
-    # Internal paths come first: the first match wins, and the routes below would forward them.
+def _refused(route: Route, settings: GatewaySettings) -> Iterable[Json]:
+    """Build the routes that refuse requests. They come first: the others would forward them."""
     yield from _internal(route)
-    yield from forward({"path": route.path}, route, settings)
-    yield from _below(route, settings)
+    # The path itself, and what is below it.
+    yield from _refusals({"path_separated_prefix": route.path}, route, settings)
 
 
 def _internal(route: Route) -> Iterable[Json]:
@@ -115,6 +117,11 @@ def _internal(route: Route) -> Iterable[Json]:
 
 def _below(route: Route, settings: GatewaySettings) -> Iterable[Json]:
     yield from forward({"prefix": route.path + "/"}, route, settings)
+
+
+def _refusals(match: Json, route: Route, settings: GatewaySettings) -> Iterable[Json]:
+    yield from origins.refusals(match, route, settings)
+    yield _too_large(match, route)
 
 
 def _too_large(match: Json, route: Route) -> Json:
@@ -134,7 +141,7 @@ def forward(
     rewrite: str | None = "/",
     shares: Sequence[WeightedPool] | None = None,
 ) -> Iterable[Json]:
-    """Build the routes to an API's pools.
+    """Build the routes to an API's pools, for requests that no other route refuses.
 
     ``rewrite``: the replacement of the path's matched part; None keeps it. ``shares``: the pools; None for
     those that get new requests.
@@ -144,8 +151,6 @@ def forward(
     limit = _limit(route)
     once = {**_action(route, settings), **_destination(shares), **rewritten}
     once["retry_policy"] = retries.never_started(settings, limit)
-    yield from origins.refusals(match, route, settings)
-    yield _too_large(match, route)
     named = [header(API_HEADER, route.api), header(ARRIVED_HEADER, ARRIVAL)]
     # The first match wins: methods that are not safe to repeat take the first route, the others the second.
     if not route.idempotent:

@@ -124,7 +124,12 @@ def encode_table_entry(key: str, entry: bytes) -> bytes:
     return b"".join(_field(pair, [body]))
 
 
-def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
+def table_frame(value: Json) -> Message:
+    """Read the JSON form of a route configuration without its entries. Raises what :func:`encode` does."""
+    return json_format.ParseDict(value, _ROUTES())
+
+
+def encode_table(frame: Message, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
     """Encode a route configuration with these entries in the two trees of its one host.
 
     The trees apply if no matcher of the host's list does.
@@ -135,7 +140,8 @@ def encode_table(value: Json, by_path: Mapping[str, bytes], by_name: Mapping[str
     Protobuf would take three times as long for the whole table. A message's encoding contains those of its
     parts, so the entries need not be read again.
     """
-    table: Any = json_format.ParseDict(value, _ROUTES())
+    table: Any = _ROUTES()
+    table.CopyFrom(frame)
     host = table.virtual_hosts[0]
     guarded = host.matcher
     trees = _trees(guarded.on_no_match.matcher, by_path, by_name)
