@@ -11,12 +11,12 @@ from gyrus.routing.settings import MIB, ConnectionLimits, GatewaySettings, body_
 
 
 @pytest.mark.parametrize(
-    ("length", "long"),
-    [("99999", False), ("100000", True), ("0000000099", False), ("00100000", True), ("12582912", True),
-     ("1e9", False), ("", False)],
+    ("length", "short"),
+    [("0", True), ("99999", True), ("100000", False), ("0000000099", True), ("00100000", False),
+     ("12582912", False), ("1e9", False), ("", False)],
 )  # fmt: skip
-def test_lengths_are_compared_by_their_digits(length: str, long: bool) -> None:
-    assert bool(re.fullmatch(bodies.at_least(100_000), length)) is long
+def test_lengths_are_compared_by_their_digits(length: str, short: bool) -> None:
+    assert bool(re.fullmatch(bodies.shorter_than(100_000), length)) is short
 
 
 def test_tiers_share_the_memory() -> None:
@@ -35,10 +35,11 @@ def test_each_tier_has_a_cluster_with_its_limit_and_a_guard() -> None:
     clusters = bodies.clusters(settings, "unix:/run/bodies.sock")
     limits = {one["name"]: one["circuit_breakers"]["thresholds"][0]["max_requests"] for one in clusters}
     assert limits == {bodies.name_of(tier): tier.most for tier in settings.tiers}
+    [guard] = bodies.guards(settings)
+    by_length = guard["on_match"]["matcher"]
+    tiers = [*(one["on_match"] for one in by_length["matcher_list"]["matchers"]), by_length["on_no_match"]]
     routed = [
-        route["route"]["cluster"]
-        for guard in bodies.guards(settings)
-        for route in guard["on_match"]["action"]["typed_config"]["routes"]
+        route["route"]["cluster"] for tier in tiers for route in tier["action"]["typed_config"]["routes"]
     ]
     assert routed == list(limits)
 

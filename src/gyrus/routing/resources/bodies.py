@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from gyrus.routing.resources import endpoints
 from gyrus.routing.resources.clusters import http_options
-from gyrus.routing.resources.kinds import ROUTE_LIST, Json, extension, matches, seconds
+from gyrus.routing.resources.kinds import ROUTE_LIST, Json, equals, extension, matches, seconds
 from gyrus.routing.settings import BodyTier, GatewaySettings
 
 PREFIX = "gyrus.bodies."
@@ -54,14 +54,18 @@ def _cluster(tier: BodyTier, endpoint: str) -> Json:
 
 
 def guards(settings: GatewaySettings) -> list[Json]:
-    """Build the matchers of requests with long bodies on their first pass, and their routes."""
-    return [
-        {
-            "predicate": {"and_matcher": {"predicate": [_uncounted(), _long(tier)]}},
-            "on_match": {"action": extension(name_of(tier), ROUTE_LIST, routes=[_route(tier)])},
-        }
-        for tier in settings.tiers
-    ]
+    """Build the matcher of requests with long bodies on their first pass, and the routes of their tiers.
+
+    Most requests are short, and for these Envoy compares two headers. The tiers are in descending order.
+    """
+    *longer, shortest = settings.tiers
+    tiers = [{"predicate": _not(_shorter(tier.least)), "on_match": _tier(tier)} for tier in longer]
+    by_length = {"matcher_list": {"matchers": tiers}, "on_no_match": _tier(shortest)}
+    return [{"predicate": _not(_is_short(shortest.least)), "on_match": {"matcher": by_length}}]
+
+
+def _tier(tier: BodyTier) -> Json:
+    return {"action": extension(name_of(tier), ROUTE_LIST, routes=[_route(tier)])}
 
 
 def _route(tier: BodyTier) -> Json:
@@ -75,29 +79,35 @@ def _route(tier: BodyTier) -> Json:
     }
 
 
-def _uncounted() -> Json:
-    return {"not_matcher": matches(COUNTED_HEADER, "1")}
-
-
-def _long(tier: BodyTier) -> Json:
-    """Build the predicate of a tier. The tiers are in descending order, and the first match wins."""
-    declared = matches("content-length", at_least(tier.least))
-    if tier.least < 1_000_000:
-        return declared
+def _is_short(limit: int) -> Json:
+    """Build the predicate of requests whose bodies need no count. Those of unknown length do."""
     may_have_body = [matches(":method", "|".join(UNKNOWN_LENGTH)), matches("transfer-encoding", ".+")]
-    unknown = [
-        {"or_matcher": {"predicate": may_have_body}},
-        {"not_matcher": matches("content-length", ".+")},
-        # A call of gRPC is a stream, which no part of the platform keeps.
-        {"not_matcher": matches("content-type", "application/grpc.*")},
-    ]
-    return {"or_matcher": {"predicate": [declared, {"and_matcher": {"predicate": unknown}}]}}
+    # A call of gRPC is a stream, which no part of the platform keeps.
+    kept = _all(_any(*may_have_body), _not(matches("content-type", "application/grpc.*")))
+    without_body = _all(_not(matches("content-length", ".+")), _not(kept))
+    return _any(equals(COUNTED_HEADER, "1"), _shorter(limit), without_body)
 
 
-def at_least(power_of_ten: int) -> str:
-    """Return the expression for decimal numbers from this power of ten on, leading zeros aside.
+def _shorter(limit: int) -> Json:
+    return matches("content-length", shorter_than(limit))
 
-    >>> at_least(1000)
-    '0*[1-9][0-9]{3,}'
+
+def _any(*predicates: Json) -> Json:
+    return {"or_matcher": {"predicate": list(predicates)}}
+
+
+def _all(*predicates: Json) -> Json:
+    return {"and_matcher": {"predicate": list(predicates)}}
+
+
+def _not(predicate: Json) -> Json:
+    return {"not_matcher": predicate}
+
+
+def shorter_than(power_of_ten: int) -> str:
+    """Return the expression for decimal numbers below this power of ten, leading zeros aside.
+
+    >>> shorter_than(1000)
+    '0*[0-9]{1,3}'
     """
-    return f"0*[1-9][0-9]{{{len(str(power_of_ten)) - 1},}}"
+    return f"0*[0-9]{{1,{len(str(power_of_ten)) - 1}}}"

@@ -41,9 +41,14 @@ def header(name: str, value: str) -> Json:
 
 def matches(header: str, expression: str) -> Json:
     """Build the predicate of requests with a header that matches this whole expression."""
-    return {
-        "single_predicate": {
-            "input": extension(header, HEADER_INPUT, header_name=header),
-            "value_match": {"safe_regex": {"google_re2": {}, "regex": expression}},
-        }
-    }
+    return _predicate(header, {"safe_regex": {"google_re2": {}, "regex": expression}})
+
+
+def equals(header: str, value: str) -> Json:
+    """Build the predicate of requests with a header of this value."""
+    return _predicate(header, {"exact": value})
+
+
+def _predicate(header: str, value: Json) -> Json:
+    read = extension(header, HEADER_INPUT, header_name=header)
+    return {"single_predicate": {"input": read, "value_match": value}}
