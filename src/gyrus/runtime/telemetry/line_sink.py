@@ -46,6 +46,8 @@ class LineSink(io.BufferedIOBase):
         for line in getattr(self, "_lines", ()):
             line.drop()
         self._held = threading.local()
+        self.pending: set[int] = set()
+        """Ids of all threads' incomplete lines. Most requests end without any, and need not look further."""
         self._lines: WeakSet[_Line] = WeakSet()
         self._lock = threading.Lock()
 
@@ -104,7 +106,7 @@ class LineSink(io.BufferedIOBase):
     def _line(self) -> _Line:
         line = getattr(self._held, "line", None)
         if line is None:
-            line = self._held.line = _Line(self._emit)
+            line = self._held.line = _Line(self._emit, self.pending)
             with self._lock:
                 self._lines.add(line)
         return line
@@ -113,12 +115,12 @@ class LineSink(io.BufferedIOBase):
 class _Line:
     """The incomplete line of one thread. It ends with its thread, which drops it."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, pending: set[int]) -> None:
         self._emit = emit
+        self._pending = pending
         self._cutter = LineCutter()
         self._continues = False
         """True if the last output was ended by a flush: a line end that follows adds nothing."""
-        self.pending = False
         self.request: str | None = None
 
     def add(self, data: bytes, request: str | None) -> None:
@@ -130,20 +132,26 @@ class _Line:
         self.request = request
         for line in self._cutter.feed(data):
             self._emit(line, request)
-        if data:
-            self.pending = not data.endswith(b"\n")
+        if data.endswith(b"\n"):
+            self.drop()
+        elif data:
+            self._pending.add(id(self))
+
+    @property
+    def pending(self) -> bool:
+        return id(self) in self._pending
 
     def end(self) -> None:
         if not self.pending:
             return
-        self.pending = False
+        self.drop()
         for line in self._cutter.finish():
             if text := line.strip("\r"):
                 self._emit(text, self.request)
                 self._continues = True
 
     def drop(self) -> None:
-        self.pending = False
+        self._pending.discard(id(self))
 
     def __del__(self) -> None:
         with suppress(Exception):  # at the interpreter's end, parts of it may be gone

@@ -64,7 +64,8 @@ def log_stream(name: str, original: Any, control: Control) -> io.TextIOWrapper:
 def end_lines() -> None:
     """End this thread's incomplete lines, because its request has ended."""
     for sink in _sinks:
-        sink.end_line()
+        if sink.pending:
+            sink.end_line()
 
 
 def _encoding_of(stream: io.TextIOWrapper) -> Callable[[], str]:
