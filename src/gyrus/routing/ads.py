@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_REASON = 300
 """Characters of Envoy's reason that a message repeats. Envoy may quote a whole table."""
+SLICE = 100
+"""Routes that the first snapshot gains at a time."""
 LEFTOVERS_EVERY = 0.25
 """Seconds between two checks of the clusters that no route needs any more."""
 
@@ -96,7 +98,10 @@ class AdsGateway:
         # Listen first, so that no change between the first publication and the loop is lost.
         with self._board.route_signals.listen() as signals:
             await self._encode_ahead()
+            await self._build_ahead()
             self._publish()
+            async for pool in slices(sorted(self._known()), clock=self._clock):
+                self._acknowledge((pool,))
             async with self._server.serving(), asyncio.TaskGroup() as group:
                 following = group.create_task(self._follow(signals), name="ads: routes")
                 watching = group.create_task(self._watch_leftovers(), name="ads: leftovers")
@@ -168,6 +173,21 @@ class AdsGateway:
         changed = encode_ahead(dict(self._board.routes), self._snapshot, self._encoder)
         async for _ in slices(changed, clock=self._clock):
             pass
+
+    async def _build_ahead(self) -> None:
+        """Build the first snapshot in slices, from more and more routes. No gateway sees them yet."""
+        routes = list(self._board.routes.items())
+        for end in range(SLICE, len(routes) + SLICE, SLICE):
+            self._snapshot = build(
+                dict(routes[:end]),
+                self._settings,
+                self._access_log,
+                self._snapshot,
+                encoder=self._encoder,
+                bridge_at=self._board.bridge,
+                bodies_at=self._bodies_at,
+            )
+            await asyncio.sleep(0)
 
     def _publish(self) -> None:
         last = self._snapshot
