@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gyrus.environments.errors import EnvironmentFailure
@@ -35,6 +35,8 @@ class Interpreter:
     build: str
     """Implementation, version and build, and the file: all that two equal interpreters share."""
     implementation: str = "CPython"
+    required_by: str = field(default="", compare=False)
+    """The restriction for which it was chosen, for messages. Empty for gyrus's own."""
 
     @property
     def minor(self) -> str:
@@ -65,7 +67,7 @@ def choose_interpreter(
         return own
     found = _find(requirements, environ)
     if found and found.version >= OLDEST and _allowed(requirements, found.version):
-        return found
+        return replace(found, required_by=f"{against[0].source} requires Python {against[0].specifier}")
     raise _missing(against[0], requirements, own)
 
 

@@ -39,7 +39,7 @@ class Resolver:
         try:
             own = await self._project(dependencies, project, before.project if before else "")
         except UvFailed as error:
-            raise EnvironmentFailure(f"{installing(dependencies)} failed: {error}", error.lines) from error
+            raise self._failure(installing(dependencies), error) from error
         runtime = await self.runtime(own, dependencies, before.runtime if before else "")
         return Lock(project=own, runtime=runtime, runtime_requirements=RUNTIME_REQUIREMENTS)
 
@@ -57,8 +57,15 @@ class Resolver:
                     wanted, folder, folder / "lock.txt", before, ("--constraints", str(constraints))
                 )
             except UvFailed as error:
-                raise _conflict(chosen, dependencies, error) from error
+                if not chosen or dependencies.file is None:
+                    raise self._failure(RUNTIME, error) from error
+                raise _conflict(chosen, dependencies.file.name, error) from error
         return "\n".join(entry for entry in entries(text) if not pins(entry).keys() & chosen.keys())
+
+    def _failure(self, step: str, error: UvFailed) -> EnvironmentFailure:
+        python = self.interpreter
+        given = f" for {python.minor} ({python.required_by})" if python.required_by else ""
+        return EnvironmentFailure(f"{step}{given} failed: {error}", error.lines)
 
     async def _project(self, dependencies: Dependencies, project: Path, before: str) -> str:
         if dependencies.file is None:
@@ -104,17 +111,18 @@ class Resolver:
 _RUNTIME_NAMES = frozenset(normal_name(one.partition(">=")[0]) for one in RUNTIME_REQUIREMENTS)
 
 
+RUNTIME = "installing gyrus's runtime"
+
+
 def installing(dependencies: Dependencies) -> str:
-    return f"installing {dependencies.file.name}" if dependencies.file else "installing gyrus's runtime"
+    return f"installing {dependencies.file.name}" if dependencies.file else RUNTIME
 
 
-def _conflict(chosen: Mapping[str, str], dependencies: Dependencies, error: UvFailed) -> EnvironmentFailure:
-    if not chosen or dependencies.file is None:
-        return EnvironmentFailure(f"installing gyrus's runtime failed: {error}", error.lines)
+def _conflict(chosen: Mapping[str, str], file: str, error: UvFailed) -> EnvironmentFailure:
     needs = [one for one in RUNTIME_REQUIREMENTS if normal_name(one.partition(">=")[0]) in chosen]
     has = ", ".join(f"{name} {version}" for name, version in sorted(chosen.items()))
     return EnvironmentFailure(
-        f"gyrus itself needs {', '.join(needs)} in the process of the handler, and {dependencies.file.name} "
+        f"gyrus itself needs {', '.join(needs)} in the process of the handler, and {file} "
         f"leads to {has}; allow a version that fits both",
         error.lines,
     )
