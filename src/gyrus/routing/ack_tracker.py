@@ -7,8 +7,9 @@ everything that is in flight to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
-from gyrus.routing.endpoint_sets import intersection_of, union_of
+from gyrus.routing.endpoint_sets import NOTHING, intersection_of, union
 from gyrus.routing.resources import listener, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from gyrus.routing.versions import Versions
@@ -104,13 +105,12 @@ class AckTracker:
     def used(self, cluster: str) -> Endpoints:
         """Return the endpoints that requests in this cluster may reach."""
         # Broken streams count too: their Envoy continues with what it had.
-        versions = (
-            version
-            for stream in self.streams
-            if stream.may_have(CLUSTER, cluster)
-            for version in stream.possible(ENDPOINTS, cluster)
-        )
-        return union_of(self._versions.endpoints(version) for version in versions)
+        found = NOTHING
+        for stream in chain(self._broken, self._open):
+            if stream.may_have(CLUSTER, cluster):
+                for version in stream.possible(ENDPOINTS, cluster):
+                    found = union(found, self._versions.endpoints(version))
+        return found
 
     def surely_routes_to(self, cluster: str) -> bool:
         stream = self._newest
@@ -128,7 +128,10 @@ class AckTracker:
     @property
     def _newest(self) -> StreamState | None:
         """The stream to rely on: the latest that knows everything that its Envoy has."""
-        return next((stream for stream in reversed(self.streams) if stream.synced), None)
+        for stream in reversed(self._open):
+            if stream.synced:
+                return stream
+        return next((stream for stream in reversed(self._broken) if stream.synced), None)
 
     def _explain(self, stream: StreamState) -> None:
         """Learn versions that another operator made: they stand for what the broken streams knew."""

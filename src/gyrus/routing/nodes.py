@@ -15,7 +15,6 @@ from gyrus.routing.endpoint_sets import (
     NOTHING,
     difference,
     intersection,
-    intersection_of,
     union,
     union_of,
 )
@@ -113,13 +112,16 @@ class GatewayNodes:
 
         Returns None if requests may not reach the pool at one of the nodes.
         """
-        # A node that does not serve yet gets no requests, so control need not wait for it.
-        serving = [tracker for tracker in self._trackers.values() if tracker.serves]
-        if routed and not all(tracker.surely_routes_to(cluster) for tracker in serving):
-            return None
-        found = [tracker.sure(cluster) for tracker in serving]
-        known = [endpoints for endpoints in found if endpoints is not None]
-        return intersection_of(known) if known and len(known) == len(found) else None
+        common: Endpoints | None = None
+        for tracker in self._trackers.values():
+            # A node that does not serve yet gets no requests, so control need not wait for it.
+            if not tracker.serves:
+                continue
+            sure = tracker.sure(cluster)
+            if sure is None or (routed and not tracker.surely_routes_to(cluster)):
+                return None
+            common = sure if common is None else intersection(common, sure)
+        return common
 
     def _used(self, cluster: str) -> Endpoints:
         return union_of(tracker.used(cluster) for tracker in self._trackers.values())
