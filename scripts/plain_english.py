@@ -220,6 +220,9 @@ def subjects() -> list[str]:
         check=False,
     )
     if known.returncode:
+        sys.stdout.write(
+            f"commit subjects are not checked: the history does not reach back to {RULES_BEGAN[:7]}\n"
+        )
         return []
     return _git("log", "--no-merges", "--format=%s", f"{RULES_BEGAN}..HEAD").splitlines()
 

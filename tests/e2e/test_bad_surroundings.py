@@ -100,8 +100,8 @@ def test_one_port_for_both(tmp_path: Path) -> None:
 def test_other_ports_than_those_it_has(served: Platform) -> None:
     [other] = free_ports(1)
     assert served.failure("up", "--gateway-port", str(other)) == (
-        f"error: The local platform is up on other ports: gateway {served.gateway_port}, "
-        f"operator {served.operator_port}.\n  Stop it first: gyrus down\n"
+        f"error: The local platform is up with gateway port {served.gateway_port}, not {other}.\n"
+        "  Stop it first: gyrus down\n"
     )
     assert serves(served)
 

@@ -65,7 +65,7 @@ def choose_interpreter(
     against = [requirement for requirement in requirements if not requirement.allows(own.version)]
     if not against:
         return own
-    found = _find(requirements, environ)
+    found = _find(requirements, environ) if _is_possible(requirements) else None
     if found and found.version >= OLDEST and _allowed(requirements, found.version):
         return replace(found, required_by=f"{against[0].source} requires Python {against[0].specifier}")
     raise _missing(against[0], requirements, own)
@@ -77,12 +77,17 @@ def _missing(
     ours = ".".join(map(str, own.version))
     oldest = ".".join(map(str, OLDEST))
     begin = f"{against.source} requires Python {against.specifier}, and gyrus runs Python {ours}"
-    if not any(_allowed(requirements, (3, minor, 99)) for minor in range(OLDEST[1], NEWEST_KNOWN)):
+    if not _is_possible(requirements):
         return EnvironmentFailure(f"{begin}; its runtime needs {oldest} or newer: allow such a version")
     return EnvironmentFailure(
         f"{begin}; this machine has no other Python that fits. "
         f"Install one with: uv python install '{combined(requirements)}', or allow Python {ours}"
     )
+
+
+def _is_possible(requirements: Sequence[PythonRequirement]) -> bool:
+    """Return True if a Python on which the runtime works may fit."""
+    return any(_allowed(requirements, (3, minor, 99)) for minor in range(OLDEST[1], NEWEST_KNOWN))
 
 
 def _allowed(requirements: Sequence[PythonRequirement], version: Version) -> bool:

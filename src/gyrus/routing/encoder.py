@@ -10,17 +10,15 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from google.protobuf.message import Message
-
 from gyrus.routing.resources import clusters, endpoints, routes
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, MATCH
 from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.xds.messages import (
+    TableFrame,
     encode,
     encode_plain,
     encode_table,
     encode_table_entry,
-    table_frame,
 )
 from gyrus.state.board import Endpoints, Pool, Route
 
@@ -56,7 +54,7 @@ class Encoder:
         self._settings = settings
         self._resources: dict[tuple[object, ...], XdsResource] = {}
         self._entries: dict[tuple[object, ...], TableEntry] = {}
-        self._frames: dict[str, Message] = {}
+        self._frames: dict[str, TableFrame] = {}
         self.encoded = 0
         """Number of parts that were encoded."""
 
@@ -80,11 +78,11 @@ class Encoder:
         Its version is a digest of the entries' digests: that of its megabytes would take milliseconds.
         """
         if (frame := self._frames.get(name)) is None:
-            frame = self._frames[name] = table_frame(routes.table(self._settings, name))
+            frame = self._frames[name] = TableFrame.of(routes.table(self._settings, name))
         trees = [{key: tree[key] for key in sorted(tree)} for tree in (by_path, by_name)]
         body = encode_table(frame, *({key: entry.body for key, entry in tree.items()} for tree in trees))
         digests = [entry.digest for tree in trees for entry in tree.values()]
-        version = hashlib.sha256(b"".join([frame.SerializeToString(deterministic=True), *digests]))
+        version = hashlib.sha256(b"".join([frame.encoded, *digests]))
         return XdsResource(name, version.hexdigest()[:16], body)
 
     def entry(self, route: Route, outer: Sequence[Route]) -> TableEntry:

@@ -35,6 +35,8 @@ def _explain(error: yaml.MarkedYAMLError, here: Mark, opened: Mark, text: str) -
         opening, closing = ("[", "]") if "sequence" in context else ("{", "}")
         remedy = f"add the {closing} that belongs to the {opening} in line {opened.line}, or a comma"
         return here, f"a {closing} or a comma is missing", remedy
+    if "flow node" in context and "<stream end>" in problem:
+        return _line_above(here, text), "a bracket is not closed", "add the ] or } that is missing"
     if "mapping values are not allowed" in problem:
         return _misplaced_colon(here, line, text)
     if "could not find expected ':'" in problem:

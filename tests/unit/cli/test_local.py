@@ -111,7 +111,7 @@ def test_up_when_it_is_up_already(operator: Operator, gyrus: Gyrus) -> None:
 def test_up_on_other_ports_than_it_is_up_on(operator: Operator, gyrus: Gyrus) -> None:
     ran = gyrus("up", "--operator-port", "1002")
     assert ran.code == 1
-    assert f"operator {operator.port}" in ran.err
+    assert f"with operator port {operator.port}" in ran.err
     assert "gyrus down" in ran.err
 
 

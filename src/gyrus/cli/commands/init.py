@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -39,10 +40,9 @@ def command(session: CliSession, folder: Path) -> None:
         print_json({"name": name, "files": [str(folder / target) for target in contents]})
         return
     print_result("\n".join(str(folder / target) for target in contents))
-    where = "" if folder == Path() else f" {folder}"
-    print_note(
-        f"\nDeploy it:  gyrus deploy{where}\nTry it:     gyrus predict {name} @{folder / 'sample.json'}"
-    )
+    where = "" if folder == Path() else f" {quote(str(folder))}"
+    sample = quote(f"@{folder / 'sample.json'}")
+    print_note(f"\nDeploy it:  gyrus deploy{where}\nTry it:     gyrus predict {name} {sample}")
 
 
 def _content(source: str, name: str) -> str:

@@ -110,9 +110,12 @@ def _settings_of(operator: OperatorFile, max_package: int) -> PlatformSettings:
 def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
     """Check that the running platform has the requested settings. Raises CommandFailure."""
     remedy = "Stop it first: gyrus down"
-    if (wanted.gateway, wanted.operator_port) != (now.gateway, now.operator_port):
-        ports = f"gateway {now.gateway}, operator {now.operator_port or 'none'}"
-        raise CommandFailure(f"The local platform is up on other ports: {ports}.", remedy=remedy)
+    if wanted.gateway != now.gateway:
+        message = f"The local platform is up with gateway port {now.gateway}, not {wanted.gateway}."
+        raise CommandFailure(message, remedy=remedy)
+    if wanted.operator_port != now.operator_port:
+        has = f"with operator port {now.operator_port}" if now.operator_port else "without an operator port"
+        raise CommandFailure(f"The local platform is up {has}.", remedy=remedy)
     if wanted.max_package != now.max_package:
         message = f"The local platform is up with packages of at most {now.max_package:,} bytes."
         raise CommandFailure(message, remedy=remedy)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from google.protobuf import json_format
@@ -124,12 +125,21 @@ def encode_table_entry(key: str, entry: bytes) -> bytes:
     return b"".join(_field(pair, [body]))
 
 
-def table_frame(value: Json) -> Message:
-    """Read the JSON form of a route configuration without its entries. Raises what :func:`encode` does."""
-    return json_format.ParseDict(value, _ROUTES())
+@dataclass(frozen=True, slots=True)
+class TableFrame:
+    """A route configuration without the entries of its trees, read from its JSON form once."""
+
+    message: Any = field(repr=False)
+    encoded: bytes
+
+    @classmethod
+    def of(cls, value: Json) -> TableFrame:
+        """Read the JSON form. Raises what :func:`encode` does."""
+        message = json_format.ParseDict(value, _ROUTES())
+        return cls(message, message.SerializeToString(deterministic=True))
 
 
-def encode_table(frame: Message, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
+def encode_table(frame: TableFrame, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
     """Encode a route configuration with these entries in the two trees of its one host.
 
     The trees apply if no matcher of the host's list does.
@@ -141,7 +151,7 @@ def encode_table(frame: Message, by_path: Mapping[str, bytes], by_name: Mapping[
     parts, so the entries need not be read again.
     """
     table: Any = _ROUTES()
-    table.CopyFrom(frame)
+    table.CopyFrom(frame.message)
     host = table.virtual_hosts[0]
     guarded = host.matcher
     trees = _trees(guarded.on_no_match.matcher, by_path, by_name)
