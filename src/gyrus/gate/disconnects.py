@@ -14,7 +14,7 @@ from collections.abc import Callable
 if sys.platform == "linux":
 
     class DisconnectWatcher:
-        """Watcher for the end of connections, and for nothing else. Owned by one event loop."""
+        """Watcher for the end of connections alone. Owned by one event loop."""
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._loop = loop

@@ -26,7 +26,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 16, 2048
 TO_GATHER, TO_ALTERNATE = 3, 2
 """Trials in a row that another rhythm must win to become the usual one."""
 GAIN, STILL_GAINS = 1.05, 1.02
-"""Ratio of the rates from which on gathering wins a trial, and down to which it stays."""
+"""Ratios of the rates: gathering wins a trial from the first on, and stays down to the second."""
 SMOOTHING = 0.05
 """Weight of the last batch in the average number of clients."""
 
@@ -55,7 +55,7 @@ class Rhythms:
         """Trials in a row that the other rhythm has won."""
         self._rates = {Rhythm.GATHER: Rate(), Rhythm.ALTERNATE: Rate()}
         self._closed = 0
-        """Gathered batches during which few other calls arrived, less those during which many did."""
+        """Gathered batches with few other arrivals, minus those with many."""
         self._clients = 0.0
         """Average number of clients."""
         self._paused_for = 0.0

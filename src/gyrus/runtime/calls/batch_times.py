@@ -14,7 +14,7 @@ FORGOTTEN_AFTER = 30.0
 REFIT_EVERY = 8
 """Batches between two fits of the line, once there are enough samples."""
 PAUSE = 4
-"""Multiple of the usual time between two ends, as which a longer one counts."""
+"""Longest time between two ends that counts, as a multiple of the usual one. A longer one counts as this."""
 QUANTILE = 0.75
 """Share of the answered clients whose return gives the pace; the last ones may be slow or gone."""
 
@@ -38,7 +38,7 @@ class BatchDuration:
         return self._added > 0
 
     def of(self, calls: float) -> float:
-        """Return the expected seconds of a batch of so many calls."""
+        """Return the expected seconds of a batch with this number of calls."""
         return self.fixed + self.each * calls
 
     @property
@@ -135,7 +135,7 @@ class ReturnPace:
         self._medians = None
 
     def of(self, calls: float) -> float:
-        """Return the seconds until so many calls are back. Returns infinity if nothing is known."""
+        """Return the seconds until this number of calls is back. Returns infinity if nothing is known."""
         if calls <= 0:
             return 0.0
         if self._medians is None:

@@ -24,7 +24,7 @@ SLACK = 1.5
 MARGIN = 0.0003
 """Seconds beyond that, for the machine's other work."""
 SERIAL = 0.5
-"""Share of an overlap lost from which on the device counts as one that runs batches one after the other."""
+"""Lost share of an overlap. A device that loses more counts as one that runs batches one after the other."""
 
 
 @dataclass(slots=True, eq=False)
@@ -117,14 +117,14 @@ class AutoWait:
         self._target = 1
         """Calls with which the next batch starts at once."""
         self._enough = 1
-        """Calls with which it starts the moment that the batch before it ends."""
+        """Calls with which it starts as soon as the batch before it ends."""
         self._due = -inf
         self._ended = -inf
         """The end of the last batch."""
         self._returns: list[float] = []
-        """Seconds from that end until each arrival since, up to those that are expected."""
+        """Seconds from that end until each later arrival, for as many arrivals as are expected."""
         self._expected = 0
-        """Calls for which the next batch waits since that end."""
+        """Calls for which the next batch has waited since that end."""
         self._loss = 1.0
         """Share of an overlap that a second batch loses: 1 if the device runs one after the other."""
 
