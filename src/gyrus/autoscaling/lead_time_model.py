@@ -46,8 +46,8 @@ class LeadTimeModel:
         """The weight of a new experience. It grows, so that the sums of older ones need no update."""
         self._seen: deque[tuple[float, bool]] = deque()
         self._sums = {False: [0.0, 0.0, 0.0], True: [0.0, 0.0, 0.0]}
-        """The sums of the weights, of the weighted loads that followed, and of their weighted squares. True has
-        the moments with load, False those without."""
+        """The sums of the weights, of the weighted loads that followed, and of their weighted squares. True
+        has the moments with load, False those without."""
 
     def learn(self, now: float, load: float, ahead: float) -> None:
         """Learn that ``load`` followed the moments of ``ahead`` seconds ago."""
