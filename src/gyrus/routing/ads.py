@@ -187,7 +187,7 @@ class AdsGateway:
                 bridge_at=self._board.bridge,
                 bodies_at=self._bodies_at,
             )
-            await asyncio.sleep(0)
+            await self._clock.sleep(0)
 
     def _publish(self) -> None:
         last = self._snapshot

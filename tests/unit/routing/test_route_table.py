@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message_factory import GetMessageClass
 
 from gyrus.aio.virtual import VirtualClock
-from gyrus.routing.ads import AdsGateway
+from gyrus.routing.ads import SLICE, AdsGateway
 from gyrus.routing.encoder import Encoder, speaks_http2
 from gyrus.routing.resources import routes as resources
 from gyrus.routing.resources.kinds import ENDPOINTS, ROUTES
@@ -145,6 +145,25 @@ async def test_others_run_while_many_changes_are_encoded(tmp_path: Path) -> None
         board.routes.update({name: route_to(name, ["unix:/2"]) for name in NAMES})
         board.route_signals.notify(*NAMES)
         await until(lambda: clock.slices >= begun + len(NAMES) / 5)
+
+
+class Pausing(VirtualClock):
+    """A clock by which nothing takes time, and which counts the pauses for others."""
+
+    pauses = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses += not seconds
+        await super().sleep(seconds)
+
+
+async def test_others_run_while_the_first_configuration_is_built(tmp_path: Path) -> None:
+    board, clock = Board(), Pausing()
+    names = [f"api-{number}" for number in range(2 * SLICE + 1)]
+    board.routes.update({name: route_to(name, ["unix:/1"]) for name in names})
+    async with AdsGateway(board, UnixAddress(tmp_path / "ads.sock"), SETTINGS, clock).serving():
+        assert clock.pauses == 3
+        assert board.reachable.keys() == set(names)
 
 
 def test_a_response_is_one_as_protobuf_writes_it() -> None:
