@@ -1,4 +1,4 @@
-"""Makes digits.onnx (and three.json, an image that it has not seen). A few seconds.
+"""Makes digits.onnx (and sample.json, an image that it has not seen). A few seconds.
 
 pip install scikit-learn skl2onnx && python train.py
 """
@@ -29,4 +29,4 @@ network = to_onnx(
 )
 (FOLDER / "digits.onnx").write_bytes(network.SerializeToString())
 three = unseen[list(unseen_digits).index(3)].reshape(8, 8).astype(int).tolist()
-(FOLDER / "three.json").write_text(json.dumps({"pixels": three}) + "\n")
+(FOLDER / "sample.json").write_text(json.dumps({"pixels": three}) + "\n")

@@ -1,4 +1,4 @@
-"""Makes weights.pt (and seven.json, an image that the network has not seen). A few seconds on a CPU.
+"""Makes weights.pt (and sample.json, an image that the network has not seen). A few seconds on a CPU.
 
 pip install -r requirements.txt scikit-learn && python train.py
 """
@@ -34,4 +34,4 @@ print(f"accuracy on unseen images: {accuracy:.3f}")
 
 torch.save(network.state_dict(), FOLDER / "weights.pt")
 seven = (unseen[unseen_digits == 7][0, 0] * 16).int().tolist()
-(FOLDER / "seven.json").write_text(json.dumps({"pixels": seven}) + "\n")
+(FOLDER / "sample.json").write_text(json.dumps({"pixels": seven}) + "\n")

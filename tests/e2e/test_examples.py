@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -14,16 +16,38 @@ import pytest
 from support.platform import EXAMPLES, Platform
 
 
-def deploy(platform: Platform, example: str) -> None:
-    platform.gyrus("deploy", EXAMPLES / example, "--yes")
-    assert platform.json("get", example)["status"] == "live"
+def deploy(platform: Platform, example: str, *names: str) -> None:
+    """Deploy an example, and run the commands that the deploy shows for its APIs."""
+    notes = platform.notes("deploy", EXAMPLES / example, "--yes")
+    for name in names or [example]:
+        assert platform.json("get", name)["status"] == "live"
+    shown = [line.strip() for line in notes.partition("\nTry it:\n")[2].splitlines()]
+    assert len(shown) == 2 * len(names or [example])
+    for line in shown:
+        run_shown(platform, line)
+
+
+def run_shown(platform: Platform, line: str) -> None:
+    command, *arguments = shlex.split(line)
+    if command == "gyrus":
+        platform.gyrus(*arguments)
+        return
+    assert command == "curl"
+    done = subprocess.run(
+        [command, "--silent", "--show-error", "--fail-with-body", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
 def predict(platform: Platform, name: str, payload: object) -> Any:
     return json.loads(platform.gyrus("predict", name, json.dumps(payload)))
 
 
-def image(file: Path) -> dict[str, list[list[int]]]:
+def sample(file: Path) -> Any:
     return json.loads(file.read_text())
 
 
@@ -46,7 +70,7 @@ def test_iris(shared_platform: Platform) -> None:
 
 def test_onnx_digits(shared_platform: Platform) -> None:
     deploy(shared_platform, "onnx-digits")
-    three = EXAMPLES / "onnx-digits" / "three.json"
+    three = EXAMPLES / "onnx-digits" / "sample.json"
     answer = json.loads(shared_platform.gyrus("predict", "onnx-digits", f"@{three}"))
     assert answer["digit"] == 3
     assert answer["confidence"] > 0.5
@@ -72,12 +96,47 @@ def test_streaming(shared_platform: Platform) -> None:
     assert reply.body == shared_platform.ask("streaming", {"words": 30, "seed": 7}).body
 
 
+def test_tabular(shared_platform: Platform) -> None:
+    deploy(shared_platform, "tabular", "wine", "diabetes")
+    wine = sample(EXAMPLES / "tabular" / "wine.sample.json")
+    answer = predict(shared_platform, "wine", wine)
+    assert answer["cultivar"] == 1
+    assert answer["probabilities"][1] > 0.8
+    assert sum(answer["probabilities"]) == pytest.approx(1, abs=0.001)
+    assert predict(shared_platform, "wine", {**wine, "proline": 1300.0, "alcohol": 13.9})["cultivar"] == 0
+    refused = shared_platform.ask("wine", {**wine, "hue": "red"})
+    assert refused.status == 422
+    assert "hue" in refused.json["detail"]
+
+    patient = sample(EXAMPLES / "tabular" / "diabetes.sample.json")
+    progression = predict(shared_platform, "diabetes", patient)["progression"]
+    lighter = predict(shared_platform, "diabetes", {**patient, "body_mass_index": 20.0})["progression"]
+    assert 25 < lighter < progression < 346
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_tensorflow_digits(shared_platform: Platform) -> None:
+    deploy(shared_platform, "tensorflow-digits")
+    five = sample(EXAMPLES / "tensorflow-digits" / "sample.json")
+    three = sample(EXAMPLES / "onnx-digits" / "sample.json")
+    assert predict(shared_platform, "tensorflow-digits", five)["digit"] == 5
+
+    def read(number: int) -> int:
+        reply = shared_platform.ask("tensorflow-digits", five if number % 2 else three)
+        return reply.json["digit"]
+
+    with ThreadPoolExecutor(16) as clients:
+        digits = list(clients.map(read, range(64)))
+    assert digits == [3, 5] * 32
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_pytorch_digits(shared_platform: Platform) -> None:
     deploy(shared_platform, "pytorch-digits")
-    seven = image(EXAMPLES / "pytorch-digits" / "seven.json")
-    three = image(EXAMPLES / "onnx-digits" / "three.json")
+    seven = sample(EXAMPLES / "pytorch-digits" / "sample.json")
+    three = sample(EXAMPLES / "onnx-digits" / "sample.json")
     assert predict(shared_platform, "pytorch-digits", seven)["digit"] == 7
 
     def read(number: int) -> int:

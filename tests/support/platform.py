@@ -59,6 +59,10 @@ class Platform:
         """Standard output of a gyrus command that must end with ``code``. ``text`` is its standard input."""
         return self._run(arguments, code, text).stdout
 
+    def notes(self, *arguments: str | Path) -> str:
+        """Standard error of a gyrus command that must succeed: its progress and explanations."""
+        return self._run(arguments, 0, None).stderr
+
     def failure(self, *arguments: str | Path, code: int = 1) -> str:
         """Standard error of a gyrus command that must fail with ``code``."""
         return self._run(arguments, code, None).stderr

@@ -140,5 +140,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def warning(text: str) -> str:
+    return click.style("warning: ", fg="yellow", bold=True) + text
+
+
 def indented(text: str, by: int = 2) -> str:
     return "\n".join(" " * by + line if line else "" for line in text.splitlines())

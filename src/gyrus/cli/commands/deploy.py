@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,19 @@ from gyrus.cli.durations import DurationType
 from gyrus.cli.output import bold, print_json, print_note, print_result, status_styled
 from gyrus.cli.progress import await_rollouts
 from gyrus.cli.prompts import confirm
+from gyrus.cli.sample_file import SAMPLE, usable_samples
 from gyrus.cli.session import CliSession, Command, pass_session
 from gyrus.cli.spinner import Spinner
 from gyrus.contract.operator import Status
 
 if TYPE_CHECKING:
+    from gyrus.cli.example_request import ExampleRequest
     from gyrus.client.client import Client
     from gyrus.client.project import Project
     from gyrus.contract.operator import ApiView, Deployed
 
+SUGGESTED = 4
+"""The most APIs for which a deploy shows commands."""
 LARGE = 8 * 1024 * 1024
 """Bytes; larger uploads show their progress."""
 
@@ -42,6 +47,7 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
 
     begun = time.monotonic()
     with Project.read(path, _largest_package(session)) as project:
+        samples = usable_samples(project.specs, project.file.parent)
         ensure_platform(session)
         client = session.client()
         _ask_about_kinds(client, project, yes)
@@ -54,8 +60,8 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
         return
     for api, each in zip(apis, deployed, strict=True):
         print_result(_outcome(api, each, time.monotonic() - begun, wait=wait))
-    if wait and apis[0].replicas.ready:  # an idle API cannot describe its payload, and is not woken for that
-        _suggest(client, apis[0], path)
+    if wait:
+        _suggest(client, project, apis[:SUGGESTED], samples)
 
 
 def _largest_package(session: CliSession) -> int:
@@ -122,25 +128,38 @@ def _present(api: ApiView) -> str:
             return f"but {status_styled(api.status)}: {first_line(api.message)}"
 
 
-def _suggest(client: Client, api: ApiView, path: Path) -> None:
+def _suggest(client: Client, project: Project, apis: Sequence[ApiView], samples: Mapping[str, Path]) -> None:
     """Print commands to paste."""
-    sample = (path if path.is_dir() else path.parent) / "sample.json"
-    body = f"@{sample}" if sample.is_file() else _made_up(client, api)
-    print_note("\nTry it:")
-    print_note(f"  gyrus predict {api.name} {body}")
-    print_note(f"  curl {api.endpoint} -H 'content-type: application/json' -d {body}")
+    from gyrus.cli.try_it import suggestion
+
+    own = f"{{}}.{SAMPLE}" if len(project.specs) > 1 else SAMPLE
+    suggested = [
+        suggestion(
+            api.name, api.endpoint, request, samples.get(api.name), project.file.parent / own.format(api.name)
+        )
+        for api in apis
+        if (request := _example_request(client, project, api, api.name in samples))
+    ]
+    if suggested:
+        print_note("\nTry it:")
+    for command in (command for each in suggested for command in each.commands):
+        print_note(f"  {command}")
+    for note in (each.note for each in suggested if each.note):
+        print_note(note)
 
 
-def _made_up(client: Client, api: ApiView) -> str:
-    """Return an example payload as one word for the shell."""
-    import json
-    import shlex
-
-    from gyrus.cli.example_payload import payload_of
+def _example_request(
+    client: Client, project: Project, api: ApiView, has_sample: bool
+) -> ExampleRequest | None:
+    """Return a request for the API. Returns None if no request is known to reach what it runs."""
+    from gyrus.cli.example_request import ExampleRequest, request_of
     from gyrus.client.errors import ClientError
 
+    if not api.replicas.ready:  # an idle API cannot describe its payload, and is not woken for that
+        return ExampleRequest() if has_sample and api.status is Status.IDLE else None
     try:
-        payload = payload_of(client.openapi(api.name))
-    except (ClientError, AttributeError, TypeError, LookupError):  # the last three: not an OpenAPI document
-        payload = {}
-    return shlex.quote(json.dumps(payload))
+        described = request_of(client.openapi(api.name))
+    except ClientError:
+        described = None
+    handler = next(spec.get("handler") for spec in project.specs if spec["name"] == api.name)
+    return described or (ExampleRequest() if handler or has_sample else None)

@@ -9,6 +9,7 @@ import click
 
 from gyrus.cli.failures import specification_failure
 from gyrus.cli.output import print_json, print_result, table
+from gyrus.cli.sample_file import usable_samples
 from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def _show(session: CliSession, read: SpecFile) -> None:
         return
     print_result(f"{read.path} is valid.\n")
     print_result(table(HEADERS, [_row(spec) for spec in read.apis]))
+    usable_samples([spec.model_dump(mode="json") for spec in read.apis], read.folder)
 
 
 def _row(spec: ApiSpec) -> tuple[str, ...]:

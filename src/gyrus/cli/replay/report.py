@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gyrus.cli.figures import figures_table, span
-from gyrus.cli.output import counted, duration, is_terminal, print_note, table
+from gyrus.cli.output import counted, duration, is_terminal, print_note, table, warning
 from gyrus.cli.replay.plan import ReplayPlan
 from gyrus.cli.replay.tally import POLICY, Tally
 from gyrus.client.load.sender import OPEN_FILES
@@ -98,10 +98,6 @@ def notes(plan: ReplayPlan, tally: Tally, watch: Observer, under_way: int) -> It
         yield f"Interrupted: {unsent} not sent."
     if under_way:
         yield f"Not counted: {counted(under_way, 'request')} without an answer."
-
-
-def warning(text: str) -> str:
-    return click.style("warning: ", fg="yellow", bold=True) + text
 
 
 def _miss(tally: Tally) -> str:
