@@ -34,7 +34,7 @@ def request_of(document: Object) -> ExampleRequest | None:
     """
     try:
         found = [_request(path, *operation, document) for path, operation in _operations(document)]
-    except (AttributeError, TypeError, LookupError, ValueError, ArithmeticError):
+    except (AttributeError, TypeError, LookupError, ValueError, ArithmeticError, RecursionError):
         return None
     return next((request for request in found if request.known), found[0] if found else None)
 

@@ -137,9 +137,11 @@ class _Composer:
     def _object(self, schema: Schema) -> dict[str, Any]:
         if "properties" in schema:
             return self._fields(schema)
-        values = schema.get("additionalProperties", {})
-        key = self.value(schema["propertyNames"]) if "propertyNames" in schema else "key"
-        return {str(key): self.value(values)}
+        if schema.get("minProperties", 0) > 1:
+            raise Indescribable
+        keys = schema.get("propertyNames", {"const": "key"})
+        key = self.value({"type": "string", **keys})
+        return {str(key): self.value(schema.get("additionalProperties", {}))}
 
     def _fields(self, schema: Schema) -> dict[str, Any]:
         """Return the required fields, and those with an example or a default other than null.
@@ -202,13 +204,21 @@ def _text(schema: Schema) -> str:
     if form in _FILES:
         raise Indescribable
     least, most = schema.get("minLength", 0), schema.get("maxLength", MOST_VALUES)
-    text = _TEXTS.get(form or "", "text")
-    if form not in _TEXTS and least <= MOST_VALUES:
-        text = "text" * max(1, math.ceil(least / 4))
-        text = text[: max(least, 4)][:most]
-    if not least <= len(text) <= most or not re.search(schema.get("pattern", ""), text):
-        raise Indescribable
-    return text
+    known = _TEXTS.get(form or "")
+    try:
+        pattern = re.compile(schema.get("pattern", ""))
+    except re.error as fault:  # JavaScript's patterns are not all Python's
+        raise Indescribable from fault
+    for text in _stretched(least, most) if known is None else (known,):
+        if least <= len(text) <= most and pattern.search(text):
+            return text
+    raise Indescribable
+
+
+def _stretched(least: int, most: int) -> Iterator[str]:
+    """Yield texts of an allowed length: a word, a number, a capital letter."""
+    for text in ("text", "1", "A"):
+        yield (text * max(1, math.ceil(min(least, MOST_VALUES) / len(text))))[:most]
 
 
 @dataclass(frozen=True, slots=True)

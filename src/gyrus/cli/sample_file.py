@@ -20,8 +20,7 @@ class UnusableSample(Exception):
 def candidates(spec: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
     """Return the places of an API's sample, the first choice first.
 
-    ``NAME.sample.json`` comes before ``sample.json``; of each, the one beside the handler before the one beside
-    the YAML.
+    ``NAME.sample.json`` comes before ``sample.json``, and each beside the handler before beside the YAML.
     """
     handler: Mapping[str, Any] = spec.get("handler") or {}
     folders = dict.fromkeys(((folder / handler["path"]).parent if handler else folder, folder))
@@ -49,15 +48,16 @@ def check_sample(file: Path, most: int) -> None:
     try:
         content = read_plain_file(file, most)
     except NotPlain as fault:
-        raise UnusableSample(f"{file} {fault}, not a file") from fault
+        raise UnusableSample(f"{file}: the sample payload {fault}, not a file") from fault
     except OSError as fault:
-        raise UnusableSample(f"{file} cannot be read: {fault.strerror}") from fault
+        raise UnusableSample(f"{file}: the sample payload cannot be read: {fault.strerror}") from fault
     if len(content) > most:
-        raise UnusableSample(f"{file} is larger than {most:,} bytes")
+        raise UnusableSample(f"{file}: the sample payload is larger than {most:,} bytes")
     try:
         orjson.loads(content)
     except orjson.JSONDecodeError as fault:
-        raise UnusableSample(f"{file}:{fault.lineno}:{fault.colno}: not JSON: {fault.msg}") from fault
+        place = f"{file}:{fault.lineno}:{fault.colno}"
+        raise UnusableSample(f"{place}: the sample payload is not JSON: {fault.msg}") from fault
 
 
 def usable_samples(specs: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, Path]:
@@ -71,5 +71,5 @@ def usable_samples(specs: Sequence[Mapping[str, Any]], folder: Path) -> dict[str
         except UnusableSample as fault:
             faults[str(fault)] = None
     for fault in faults:
-        print_note(warning(f"The sample payload {fault}. It is not used."))
+        print_note(warning(f"{fault}. Correct it, and the next deploy shows a command with it."))
     return samples

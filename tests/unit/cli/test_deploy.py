@@ -209,3 +209,52 @@ def test_without_colour_where_that_is_asked_for(operator: Operator, folder: Path
         shown = terminal.read_until(b"Try it:")
     assert b"iris is live" in shown
     assert b"\x1b[32m" not in shown
+
+
+def tried(err: str) -> list[str]:
+    return err.partition("\nTry it:\n")[2].splitlines()
+
+
+def test_a_payload_that_is_not_known_is_not_made_up(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    predict, curl, note = tried(gyrus("deploy", folder).err)
+    assert predict == "  gyrus predict iris '...'"
+    assert curl == f"  curl {operator.gateway}/iris -H 'content-type: application/json' -d '...'"
+    assert f"Write one into {folder / 'sample.json'}" in note
+
+
+def test_each_api_has_its_own_sample(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    Project(folder).write(handler_api("a"), handler_api("b"))
+    (folder / "sample.json").write_text("1")
+    (folder / "b.sample.json").write_text("2")
+    shown = [line for line in tried(gyrus("deploy", folder).err) if "predict" in line]
+    assert shown == [
+        f"  gyrus predict a @{folder / 'sample.json'}",
+        f"  gyrus predict b @{folder / 'b.sample.json'}",
+    ]
+    assert gyrus(*shown[1].split()[1:]).json == 2
+
+
+@pytest.mark.parametrize("command", ["deploy", "validate"])
+def test_a_faulty_sample_is_a_warning(operator: Operator, gyrus: Gyrus, folder: Path, command: str) -> None:
+    (folder / "sample.json").write_text('{"a": 1,}')
+    ran = gyrus(command, folder)
+    assert ran.code == 0
+    [warned] = [line for line in ran.err.splitlines() if line.startswith("warning: ")]
+    assert warned.startswith(f"warning: {folder / 'sample.json'}:1:8: the sample payload is not JSON: ")
+    assert "@" not in "".join(tried(ran.err))
+
+
+def test_an_idle_api_is_tried_with_its_sample(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    Project(folder).write(handler_api("nap", autoscaling={"min_replicas": 0, "init_replicas": 0}))
+    assert tried(gyrus("deploy", folder).err) == []
+    (folder / "sample.json").write_text("1")
+    assert tried(gyrus("deploy", folder).err)[0] == f"  gyrus predict nap @{folder / 'sample.json'}"
+
+
+def test_a_server_that_describes_nothing_is_not_guessed(
+    operator: Operator, gyrus: Gyrus, folder: Path
+) -> None:
+    Project(folder).write({"name": "words", "process": {"command": ["python", "server.py"]}})
+    ran = gyrus("deploy", folder)
+    assert ran.code == 0
+    assert tried(ran.err) == []

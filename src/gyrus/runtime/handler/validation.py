@@ -21,6 +21,7 @@ from gyrus.runtime.handler.faults import (
     refuse,
 )
 from gyrus.runtime.handler.pydantic_checks import pydantic_check
+from gyrus.runtime.handler.schema_formats import add_formats
 from gyrus.runtime.server.problems import RequestRefused
 
 
@@ -107,6 +108,7 @@ class MsgspecCheck:
 
     def schema(self, reference: str) -> tuple[dict[str, Any], dict[str, Any]]:
         (schema,), components = msgspec.json.schema_components([self._hint], ref_template=reference)
+        add_formats(msgspec.inspect.type_info(self._hint), schema, components)
         return schema, components
 
     def _refuse_json(self, body: bytes, error: Exception) -> RequestRefused:
