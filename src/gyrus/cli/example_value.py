@@ -139,7 +139,9 @@ class _Composer:
             return self._fields(schema)
         if schema.get("minProperties", 0) > 1:
             raise Indescribable
-        keys = schema.get("propertyNames", {"const": "key"})
+        keys = schema.get(
+            "propertyNames", {"const": "1"}
+        )  # fits keys that are texts, and keys that are numbers
         key = self.value({"type": "string", **keys})
         return {str(key): self.value(schema.get("additionalProperties", {}))}
 

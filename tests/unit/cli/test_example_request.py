@@ -106,6 +106,8 @@ class Model(pydantic.BaseModel):
     price: Decimal
     kind: Literal["flat", "house"]
     inner: dict[str, Inner]
+    by_number: dict[int, float]
+    by_key: dict[UUID, Colour]
 
 
 class Shown(pydantic.BaseModel):

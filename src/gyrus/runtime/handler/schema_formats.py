@@ -1,6 +1,6 @@
-"""Formats that msgspec's JSON Schemas leave out: those of times without a fixed rule for zones, and of keys.
+"""Formats that msgspec's JSON Schemas leave out: those of times that may have a zone or none.
 
-Without them, a client knows only that the text or the object may be any, and most are refused.
+Without the format, the schema allows any text, of which the handler refuses most.
 """
 
 from __future__ import annotations
@@ -12,11 +12,6 @@ from msgspec import inspect
 
 Json = dict[str, Any]
 Part = tuple[inspect.Type, Json]
-
-_NUMBER_KEYS: dict[type[inspect.Type], Json] = {
-    inspect.IntType: {"type": "string", "pattern": r"^-?[0-9]+$"},
-    inspect.FloatType: {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"},
-}
 
 
 def add_formats(info: inspect.Type, schema: Json, components: Json) -> None:
@@ -42,8 +37,6 @@ def _add_own(info: inspect.Type, schema: Json) -> None:
         schema.setdefault("format", "date-time")
     elif isinstance(info, inspect.TimeType) and info.tz is None:
         schema.setdefault("format", "time")
-    elif isinstance(info, inspect.DictType) and (keys := _NUMBER_KEYS.get(type(info.key_type))):
-        schema.setdefault("propertyNames", dict(keys))
 
 
 def _parts(info: inspect.Type, schema: Json) -> Iterator[Part]:
