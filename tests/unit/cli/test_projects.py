@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ def test_what_init_writes_is_valid(gyrus: Gyrus, tmp_path: Path) -> None:
     ran = gyrus("init", folder)
     assert ran.code == 0
     assert ran.out.split("\n")[:-1] == [str(folder / name) for name in FILES.values()]
-    assert "gyrus predict my-flats" in ran.err
+    deploy, tried = (shlex.split(line.partition(":")[2]) for line in ran.err.splitlines()[1:])
+    assert deploy == ["gyrus", "deploy", str(folder)]
+    assert tried == ["gyrus", "predict", "my-flats", f"@{folder / 'sample.json'}"]
     [api] = load(folder).apis
     assert api.name == "my-flats"
     assert gyrus("validate", folder).code == 0
