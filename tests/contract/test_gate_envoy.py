@@ -368,12 +368,21 @@ async def rebalancing(stage: Stage) -> AsyncGenerator[None]:
 
 async def until_busy(number: int, replicas: list[str]) -> None:
     """Wait until these work on so many requests, and none waits."""
+    await _until_load((number, 0), replicas)
+
+
+async def until_waiting(number: int, replicas: list[str]) -> None:
+    """Wait until each of these works on one request, and so many wait."""
+    await _until_load((len(replicas), number), replicas)
+
+
+async def _until_load(wanted: tuple[int, int], replicas: list[str]) -> None:
     with contextlib.closing(Processes()) as asking:
         async with asyncio.timeout(10):
             while True:
                 loads = (await asking.loads(replicas)).values()
                 found = sum(load.busy for load in loads), sum(load.waiting for load in loads)
-                if (len(loads), found) == (len(replicas), (number, 0)):
+                if (len(loads), found) == (len(replicas), wanted):
                     return
                 await asyncio.sleep(0.01)
 
@@ -410,3 +419,44 @@ async def test_no_request_waits_behind_a_long_one_while_another_replica_is_free(
         assert (await long).status_code == 200
     assert [each.status_code for each in answers] == [200] * 8
     await until_busy(0, replicas)
+
+
+COMPUTER = """
+import os
+
+class Handler:
+    def predict(self, payload):
+        while isinstance(payload, str) and not os.path.exists(payload):
+            sum(range(1000))
+        return [os.getpid(), payload]
+"""
+"""Holds the interpreter until the file at the path in its payload exists."""
+
+
+async def test_processes_of_one_replica_share_its_queue_though_one_computes(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("p")
+    first, second = (folder / name for name in ("first", "second"))
+    with contextlib.closing(Replicas(folder)) as running:
+        replica = running.launch(
+            script=COMPUTER,
+            handler=HandlerConfig(path="server.py"),
+            processes=2,
+            limits=Limits(max_concurrency=1, timeout=20),
+            backlog_socket=str(stage.home.backlog_socket),
+        )
+        endpoints = list(replica.until(lambda status: len(status.endpoints) == 2).endpoints)
+        url = await Api(stage, activator, "p", slots=2, processes=2).route(*endpoints)
+        async with rebalancing(stage):
+            long = [asyncio.create_task(client.post(url, json=str(path))) for path in (first, second)]
+            await until_busy(2, endpoints)
+            short = [asyncio.create_task(client.post(url, json=number)) for number in range(20)]
+            await until_waiting(20, endpoints)
+            second.touch()
+            answers = [each.json() for each in await asyncio.gather(*short)]
+            assert not long[0].done()
+            first.touch()
+            pids = [(await each).json()[0] for each in long]
+    assert len(set(pids)) == 2
+    assert {pid for pid, _ in answers} == {pids[1]}

@@ -184,6 +184,8 @@ class QueueLoad:
     """Requests that it accepts before it refuses one."""
     waited: tuple[float, ...]
     """Seconds since the arrival of the movable requests, longest first; of some hundreds at most."""
+    begun: int = 0
+    """Requests that it has started since it runs. Processes of earlier versions report 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

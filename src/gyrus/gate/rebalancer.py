@@ -22,7 +22,7 @@ from gyrus.aio.ticks import ticks
 from gyrus.gate.queue_notifications import receiving
 from gyrus.gate.replicas import Replicas
 from gyrus.queueing.balance import Balancer
-from gyrus.queueing.timing import LOOK_EVERY, REST
+from gyrus.queueing.timing import pause_after
 from gyrus.state.board import Board, Endpoints, Pool
 
 log = logging.getLogger(__name__)
@@ -110,12 +110,10 @@ class Rebalancer:
             while len(endpoints := self._asked(self._pool(api, pool))) > 1:
                 # Before the observation: a notification during it must lead to another one.
                 self._again[pool] = False
-                began = self.clock.monotonic()
                 waiting = await self._look(replicas, balancer, endpoints)
                 if not waiting and not self._again[pool]:
                     return
-                took = self.clock.monotonic() - began
-                await self.clock.sleep(max(LOOK_EVERY, REST * took))
+                await self.clock.sleep(pause_after(len(endpoints)))
         except Exception:
             log.exception("The rebalancer cannot move waiting requests of pool %s to free replicas", pool)
         finally:

@@ -47,6 +47,11 @@ class Queue(Protocol):
         """Seconds that the movable requests have waited, longest first; the list may be cut off."""
         ...
 
+    @property
+    def begun(self) -> int:
+        """Requests that the process has started so far; always 0 if that is unknown."""
+        ...
+
 
 class RequeueRequest(NamedTuple):
     """Requests for one process to requeue: the ``first`` oldest; the next ``spare`` stay, ``more`` follow."""
@@ -67,29 +72,34 @@ class Balancer(Generic[K]):
         self.depth = 1
         """Waiting requests per slot.
 
-        Fewer keep the order closer to the order of arrival. There must be enough that no slot becomes idle
-        between two passes.
+        Fewer keep the order closer to the order of arrival. There must be enough that between two passes no
+        slot becomes idle, or starts later arrivals while the oldest wait elsewhere.
         """
-        self._filled: frozenset[K] = frozenset()
+        self._filled: dict[K, int] = {}
+        """By process that the last pass gave a share: the number of started requests at the share's end."""
         self._calm = 0
 
     def look(self, queues: Mapping[K, Queue]) -> dict[K, RequeueRequest]:
         """Return the requests to requeue by process; a process without an entry keeps all of its requests."""
         self._learn(queues)
         moves = rebalance(queues, self.depth)
-        self._filled = frozenset(queues) if moves else frozenset()
+        self._filled = {key: queue.begun + _due(queue, self.depth) for key, queue in queues.items() if moves}
         return moves
 
     def _learn(self, queues: Mapping[K, Queue]) -> None:
         if not any(queue.waiting for queue in queues.values()):
             self.depth, self._calm = 1, 0
-        elif any(_free(queues[key]) for key in self._filled & queues.keys()):
-            # A slot ran out of waiting requests before this pass refilled it: keep more in front of each.
+        elif any(self._ran_out(key, queues[key]) for key in self._filled.keys() & queues.keys()):
+            # A slot had started its share before this pass refilled it: keep more in front of each.
             self.depth, self._calm = min(DEEPEST, self.depth * 2), 0
         else:
             self._calm += 1
             if self._calm >= CALM:
                 self.depth, self._calm = max(1, self.depth // 2), 0
+
+    def _ran_out(self, key: K, queue: Queue) -> bool:
+        """Return True if the process has a free slot, or has started more than its share."""
+        return _free(queue) > 0 or queue.begun > self._filled[key]
 
 
 def rebalance(queues: Mapping[K, Queue], depth: int = 1) -> dict[K, RequeueRequest]:
@@ -123,7 +133,7 @@ class _Share:
         self.gives = queue.movable > 0 and queue.busy >= slots
         """Requests that wait although slots are free are gathering a batch, so they stay."""
         self.free = _free(queue)
-        self.due = self.free + depth * slots
+        self.due = _due(queue, depth)
         self.held = queue.waiting - queue.movable
         self.first = self.kept = self.more = 0
         self.coming = 0
@@ -135,6 +145,11 @@ class _Share:
     @property
     def lacking(self) -> int:
         return max(0, min(self.due - self.held, self.places) - self.coming)
+
+
+def _due(queue: Queue, depth: int) -> int:
+    """Return the share of the oldest requests that the process should have."""
+    return _free(queue) + depth * (queue.slots or 0)
 
 
 def _free(queue: Queue) -> int:

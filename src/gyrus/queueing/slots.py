@@ -20,7 +20,7 @@ class SlotQueue(Generic[T]):
     - A request beyond the free slots and the queue's length is refused.
     """
 
-    __slots__ = ("_longest", "_places", "_started", "_unmovable", "_waiting", "slots")
+    __slots__ = ("_longest", "_places", "_started", "_unmovable", "_waiting", "begun", "slots")
 
     def __init__(self, slots: int | None, longest: int) -> None:
         """Limit started requests to ``slots`` (None: no limit, none waits), waiting ones to ``longest``."""
@@ -31,6 +31,8 @@ class SlotQueue(Generic[T]):
         self._unmovable: set[T] = set()
         """Waiting requests that must not be requeued."""
         self._started: set[T] = set()
+        self.begun = 0
+        """Number of items that have got a slot so far."""
 
     @property
     def waiting(self) -> int:
@@ -73,6 +75,7 @@ class SlotQueue(Generic[T]):
         if self._places or (self.slots is not None and len(self._started) >= self.slots):
             return False
         self._started.add(item)
+        self.begun += 1
         return True
 
     def wait(self, item: T, arrived: float, *, movable: bool = True) -> bool:
@@ -95,6 +98,7 @@ class SlotQueue(Generic[T]):
         items = [self._waiting.pop() for _ in range(number)]
         self._unmovable.difference_update(items)
         self._started.update(items)
+        self.begun += number
         return items
 
     def next(self, at_most: int) -> list[T]:
@@ -116,6 +120,7 @@ class SlotQueue(Generic[T]):
         following = self._waiting.pop()
         self._unmovable.discard(following)
         self._started.add(following)
+        self.begun += 1
         return following
 
     def leave(self, item: T) -> bool:

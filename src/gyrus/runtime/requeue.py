@@ -30,6 +30,7 @@ def load_of(queue: SlotQueue[Any], now: float, busy: int) -> QueueLoad:
         movable=queue.movable,
         places=queue.places,
         waited=tuple(round(now - arrived, 4) for arrived in queue.oldest(LONGEST_REPORTED)),
+        begun=queue.begun,
     )
 
 

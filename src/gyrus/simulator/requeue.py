@@ -10,12 +10,9 @@ from math import ceil
 
 from gyrus.queueing.balance import Balancer
 from gyrus.queueing.slots import SlotQueue
-from gyrus.queueing.timing import LONGEST_REPORTED, LOOK_EVERY, REQUEUE_EVERY, REST
+from gyrus.queueing.timing import LONGEST_REPORTED, REQUEUE_EVERY, pause_after
 from gyrus.simulator.event_queue import EventQueue
 from gyrus.simulator.rotation import Rotation, SimulatedReplica
-
-ASKING = 0.0001
-"""Seconds of the operator's time for asking one replica."""
 
 
 class _Queue:
@@ -27,6 +24,7 @@ class _Queue:
         self.waiting = queue.waiting
         self.movable = queue.movable
         self.places = queue.places
+        self.begun = queue.begun
         self._queue = queue
         self._now = now
 
@@ -87,7 +85,7 @@ class SimulatedRequeue:
             self._orders.clear()
 
     def _pause(self) -> float:
-        return max(LOOK_EVERY, REST * ASKING * self._rotation.size)
+        return pause_after(self._rotation.size)
 
     def _uneven(self) -> bool:
         """Return whether a look could move a request.

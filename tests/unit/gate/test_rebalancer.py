@@ -14,7 +14,8 @@ import pytest_asyncio
 
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH
-from gyrus.gate.rebalancer import Rebalancer
+from gyrus.gate.rebalancer import TRAFFIC_EVERY, Rebalancer
+from gyrus.queueing.timing import pause_after
 from gyrus.state.board import Board, PoolTraffic, QueuePolicy, Traffic
 from support.routes import acknowledge, pools_of, route_to
 from support.upstreams import Request, Upstream, answer, until
@@ -30,9 +31,12 @@ class Process:
         self.waiting, self.busy = waiting, busy
         self.other: Process | None = None
         self.looks = 0
+        self.delay = 0.0
+        """Seconds after which it answers."""
 
     async def answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         assert request.headers["x-gyrus-internal"] == "1"
+        await asyncio.sleep(self.delay)
         if request.target == LOAD_PATH:
             self.looks += 1
             writer.write(answer(200, json.dumps(self.load()).encode()))
@@ -61,9 +65,21 @@ def rebalancing(api: str) -> bool:
     return any(task.get_name().startswith(f"rebalance {api}/") for task in asyncio.all_tasks())
 
 
+class RecordingClock(SystemClock):
+    """The machine's clock, which records the pauses."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await super().sleep(seconds)
+
+
 class House:
     def __init__(self, board: Board, backlog_socket: Path, one: Process, other: Process) -> None:
         self.board, self.backlog_socket, self.one, self.other = board, backlog_socket, one, other
+        self.clock = RecordingClock()
 
     def route(self, queueing: QueuePolicy | None = QUEUEING, api: str = "a") -> None:
         to = (self.one.upstream.endpoint, self.other.upstream.endpoint)
@@ -81,9 +97,10 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
     one.other, other.other = other, one
     backlog_socket = tmp_path / "backlog.sock"
     async with one.upstream.serving(), other.upstream.serving():
-        working = asyncio.create_task(Rebalancer(board, backlog_socket, SystemClock()).run())
+        house = House(board, backlog_socket, one, other)
+        working = asyncio.create_task(Rebalancer(board, backlog_socket, house.clock).run())
         await until(backlog_socket.exists)
-        yield House(board, backlog_socket, one, other)
+        yield house
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
@@ -157,3 +174,13 @@ async def test_dead_replica_hinders_no_other(house: House) -> None:
     house.other.upstream.socket.unlink()
     await house.other.upstream.start()
     await until(lambda: house.other.busy == 1)
+
+
+async def test_process_that_answers_late_is_asked_again_as_soon_as_any_other(house: House) -> None:
+    """A handler in pure Python keeps the interpreter from the loop that answers."""
+    house.one.waiting, house.one.busy, house.one.delay = 20, 1, 0.02
+    house.other.busy, house.other.waiting = 1, 20
+    house.route()
+    await until(lambda: house.one.looks >= 4)
+    assert max(house.clock.pauses) <= TRAFFIC_EVERY
+    assert pause_after(2) in house.clock.pauses

@@ -27,6 +27,8 @@ class Process:
     staying: list[float] = field(default_factory=list[float])
     """Requests that may not be requeued."""
     moving: list[float] = field(default_factory=list[float])
+    begun: int = 0
+    """Requests that it has started so far."""
 
     @property
     def waiting(self) -> int:
@@ -62,8 +64,8 @@ class Process:
             self.moving.append(arrived)
 
 
-def full(*arrived: float, slots: int = 1) -> Process:
-    return Process(slots, slots, moving=list(arrived))
+def full(*arrived: float, slots: int = 1, begun: int = 0) -> Process:
+    return Process(slots, slots, moving=list(arrived), begun=begun)
 
 
 def idle(slots: int = 1) -> Process:
@@ -184,4 +186,21 @@ def test_shares_grow_where_slots_run_dry_between_two_looks_and_shrink_again() ->
     assert balancer.depth == DEEPEST
     for _ in range(10 * CALM):
         balancer.look({"a": full(1, 2), "b": full(3, 4)})
+    assert balancer.depth == 1
+
+
+def test_shares_grow_where_a_process_starts_later_arrivals_before_the_next_look() -> None:
+    """No slot runs dry, since the process has a queue of its own."""
+    balancer: Balancer[str] = Balancer()
+    begun = 0
+    for _ in range(3):
+        assert balancer.look({"a": full(*range(30)), "b": full(*range(50, 80), begun=begun)})
+        begun += balancer.depth + 1
+    assert balancer.depth == 4
+
+
+def test_shares_stay_where_a_process_starts_no_more_than_its_share() -> None:
+    balancer: Balancer[str] = Balancer()
+    for begun in range(10):
+        assert balancer.look({"a": full(*range(30)), "b": full(*range(50, 80), begun=begun)})
     assert balancer.depth == 1

@@ -27,6 +27,7 @@ class SlotQueues(RuleBasedStateMachine):
         self.numbers = count()
         self.waiting: list[Item] = []
         self.started: list[Item] = []
+        self.begun = 0
         self.unmovable: set[Item] = set()
 
     def has_space(self) -> bool:
@@ -46,6 +47,7 @@ class SlotQueues(RuleBasedStateMachine):
             assert not self.waiting
             assert self.has_space()
             self.started.append(item)
+            self.begun += 1
             return
         assert self.waiting or not self.has_space()
         self.wait(item, movable=movable)
@@ -63,6 +65,7 @@ class SlotQueues(RuleBasedStateMachine):
         assert items == expected
         del self.waiting[: len(expected)]
         self.started += items
+        self.begun += len(items)
 
     @precondition(lambda self: self.started)
     @rule(data=st.data())
@@ -80,6 +83,7 @@ class SlotQueues(RuleBasedStateMachine):
         assert following == (self.waiting[0] if self.waiting else None)
         if following is not None:
             self.started.append(self.waiting.pop(0))
+            self.begun += 1
 
     @precondition(lambda self: self.waiting or self.started)
     @rule(data=st.data())
@@ -108,6 +112,7 @@ class SlotQueues(RuleBasedStateMachine):
         assert self.queue.waiting == len(self.waiting)
         assert self.queue.started == set(self.started)
         assert self.queue.busy == len(self.started)
+        assert self.queue.begun == self.begun
         assert self.queue.first == (self.waiting[0] if self.waiting else None)
         assert self.queue.empty is not bool(self.waiting or self.started)
         assert self.slots is None or self.queue.busy <= self.slots

@@ -18,6 +18,7 @@ import pytest
 
 from gyrus.contract.replica import HandlerConfig, Limits, ReplicaConfig
 from gyrus.runtime.codec import encode
+from gyrus.runtime.worker import SWITCH_INTERVAL
 from support.wire import Received, read_replies
 
 pytestmark = pytest.mark.processes
@@ -288,6 +289,19 @@ def test_it_listens_on_tcp_if_configured(tmp_path: Path) -> None:
             assert read_replies(receive(client))[0].body == b"5"
         worker.send_signal(signal.SIGINT)
         assert worker.wait(WAIT) == 0
+
+
+def test_a_computing_handler_leaves_the_interpreter_to_the_loop_soon(start: Start) -> None:
+    code = """
+        import sys
+
+        class Handler:
+            def __init__(self): self.found = sys.getswitchinterval()
+            def predict(self): return self.found
+    """
+    worker = start(code)
+    worker.until(phase="ready")
+    assert float(worker.ask().body) == pytest.approx(SWITCH_INTERVAL)
 
 
 def test_its_imports_are_light() -> None:
