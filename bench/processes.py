@@ -1,6 +1,6 @@
 """The processes of one replica: answers per second of N to those of one, and the distance from one queue.
 
-    scripts/bench processes [--processes 2] [--work cpu|sleep] [--load 0.9]
+    scripts/bench processes [--processes 2] [--only rate|order] [--work cpu sleep] [--load 0.9]
 
 A replica has a synchronous handler and one slot in each process. Envoy, the replicas and the rebalancer are
 real. ``--work cpu``: a request burns its time in Python, as CPU time of its thread. ``--work sleep``: a
@@ -11,10 +11,11 @@ and to one with N, alternately. "of bare loops" is the ratio to as many loops th
 server, measured next to each. The aim: N processes answer at least 0.9 × N times as much as one, as far as
 the loops do.
 
-Order: requests arrive at random at a share ``--load`` of what the slots can serve. One queue is computed for
+Order: requests arrive at random, at a share ``--load`` of the rate of such clients. One queue is computed for
 the same arrivals and service times: each request starts in order of arrival as soon as any slot is free. The
-aims: the mean wait is at most half a service time longer than in one queue, and 99 % of the requests are not
-overtaken by a later one by more than the longest service time.
+service times are measured, since other work on the machine makes them longer. The aims: the mean wait is at
+most half a service time longer than in one queue, and 99 % of the requests are not overtaken by a later one
+by more than the longest service time.
 """
 
 from __future__ import annotations
@@ -118,6 +119,11 @@ class Order:
     def wait(self) -> float:
         """Mean seconds from the arrival to the start."""
         return statistics.mean(each.began - each.arrived for each in self.served)
+
+    @property
+    def service(self) -> float:
+        """Mean seconds from the start to the end: longer than asked for if the machine is busy."""
+        return statistics.mean(each.ended - each.began for each in self.served)
 
     @property
     def ideal_wait(self) -> float:
@@ -282,11 +288,11 @@ async def compare_orders(folder: Path, given: argparse.Namespace, work: str) -> 
             answers = await serve_at_random(replica, mix, every, given.seconds * given.rounds)
             await asyncio.sleep(1.2)  # Envoy writes its access log once a second
         order = ordered(answers, GatewayFiles(Home(home / "home")).access_log, given.processes)
-        later = order.wait - order.ideal_wait
-        good = good and later <= MOST_LATER * statistics.mean(mix) and order.overtaken(0.99) <= max(mix)
-        figures = (order.wait, order.ideal_wait, later, order.overtaken(0.99), order.overtaken(1))
+        later, longest = order.wait - order.ideal_wait, order.service * max(mix) / statistics.mean(mix)
+        good = good and later <= MOST_LATER * order.service and order.overtaken(0.99) <= longest
+        figures = (order.service, order.wait, order.ideal_wait, order.overtaken(0.99), order.overtaken(1))
         rows.append((f"{work}, {name}", *(f"{each * 1000:.1f}" for each in figures), f"{order.idle:.1%}"))
-    heading = ("work", "mean wait ms", "in one queue", "later", "overtaken, 99 %", "at most", "idle")
+    heading = ("work", "service ms", "wait ms", "one queue's", "overtaken, 99 %", "at most", "idle")
     print(render(heading, rows))
     return good
 
