@@ -13,7 +13,7 @@ LOOK_EVERY = 0.025
 """Between two passes over the queues of an API that has waiting requests."""
 
 ASKING = 0.0001
-"""Of the operator's own time for asking one process about its queue, in a pass."""
+"""Cost of asking one process about its queue: the operator's own time, without the wait for the answer."""
 
 REST = 20
 """Multiple of the operator's own time for a pass for which the API is left alone after it."""
