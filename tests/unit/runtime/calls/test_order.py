@@ -113,7 +113,7 @@ async def test_the_load_is_reported_inside_only(tmp_path: Path) -> None:
         reported = await load(server)
         first, second = reported.pop("waited")
         assert first >= second >= 0
-        assert reported == {"slots": 1, "busy": 1, "waiting": 2, "movable": 2, "places": 3}
+        assert reported == {"slots": 1, "busy": 1, "waiting": 2, "movable": 2, "places": 3, "begun": 1}
         assert (await server.ask(None, path="/-/load", method="GET")).status == 404
         for _ in asking:
             turnstile.open.release()
