@@ -38,7 +38,7 @@ class QueuePolicy:
     replicas: int
     """Requested replicas of the API."""
     hold: float
-    """Seconds from a request's arrival for which it may wait for the first replica."""
+    """Seconds from a request's arrival at the activator for which it may wait for the first replica."""
     generation: int
     """Number of the API's target generation."""
     unavailable_reason: str = ""
