@@ -78,14 +78,14 @@ class MemoryStore:
 
     async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
         entry = self._unchanged(api)
-        ended = transitions.end(entry.api, outcome, message, at)
+        ended = transitions.end(entry.api, outcome, message)
         _end_rollout(entry, outcome, message, at)
         entry.api = ended
         return ended
 
-    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+    async def scale(self, api: Api, replicas: int) -> Api:
         entry = self._unchanged(api)
-        entry.api = transitions.scale(entry.api, replicas, at)
+        entry.api = transitions.scale(entry.api, replicas)
         return entry.api
 
     async def api(self, name: str) -> Api | None:

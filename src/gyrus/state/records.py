@@ -46,6 +46,7 @@ class Api:
     deleting: bool
     created_at: datetime
     updated_at: datetime
+    """Time of the user's last change: a deploy, a rollback, a refresh, a deletion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class Store(Protocol):
         """
         ...
 
-    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+    async def scale(self, api: Api, replicas: int) -> Api:
         """Request this many replicas. Raises StaleVersion, UnknownApi."""
         ...
 

@@ -82,14 +82,14 @@ class SqlStore:
     async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
         async with self._database.writing() as connection:
             current = await _unchanged(connection, api)
-            ended = transitions.end(current, outcome, message, at)
+            ended = transitions.end(current, outcome, message)
             await queries.end_rollout(connection, current, outcome, message, at)
             return await _update(connection, current, ended)
 
-    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+    async def scale(self, api: Api, replicas: int) -> Api:
         async with self._database.writing() as connection:
             current = await _unchanged(connection, api)
-            return await _update(connection, current, transitions.scale(current, replicas, at))
+            return await _update(connection, current, transitions.scale(current, replicas))
 
     async def api(self, name: str) -> Api | None:
         async with self._database.reading() as connection:
