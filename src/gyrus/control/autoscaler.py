@@ -22,6 +22,7 @@ from gyrus.contract.times import rfc3339
 from gyrus.contract.workload import ComputeResources, Workload
 from gyrus.control.events import scaled_event, shortage_event
 from gyrus.control.ready_count import NONE, ReadyCount
+from gyrus.control.start_failure import is_refused, refused_start
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
 from gyrus.spec.replicated import ReplicatedSpec, Scaling
@@ -51,6 +52,14 @@ class LivePolicy(Policy, Protocol):
     """A policy that keeps its memory when the specification changes."""
 
     def reconfigure(self, scaling: Scaling) -> None: ...
+
+
+class ScalingCapacity(Protocol):
+    """The part of a :class:`gyrus.backends.protocol.CapacitySource` that the autoscaler needs."""
+
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None: ...
+
+    def shortage_for(self, api: str, compute: ComputeResources) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +100,7 @@ class Autoscaler:
     clock: Clock
     events: EventRecorder
     policy: Callable[[Scaling], LivePolicy]
-    capacity_for: Callable[[str, ComputeResources], int | None]
-    """See :meth:`CapacitySource.capacity_for`."""
+    capacity: ScalingCapacity
     _apis: ApiCache = field(init=False)
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
     _unscaled: dict[str, tuple[datetime, int]] = field(default_factory=dict[str, tuple[datetime, int]])
@@ -228,7 +236,7 @@ class Autoscaler:
             ready=ready,
             requested=api.replicas,
             startup=expected(self.board.starts.get(api.name, ()), workload),
-            capacity=self.capacity_for(api.name, workload.compute),
+            capacity=self.capacity.capacity_for(api.name, workload.compute),
         )
 
     def _now(self, scaled: _ScaledApi) -> float:
@@ -249,9 +257,12 @@ class Autoscaler:
         """Request the number first, and report it afterwards: from zero every millisecond counts."""
         now = self.clock.now()
         if decision.replicas != api.replicas:
-            self._apis.put(await self.store.scale(api, decision.replicas, now))
+            self._apis.put(await self.store.scale(api, decision.replicas))
             self.board.intent_signals.notify(api.name)
         self._publish(api.name, decision)
+        if is_refused(decision):
+            shortage = self.capacity.shortage_for(api.name, scaled.revision.workload.compute)
+            self.board.start_failures[api.name] = refused_start(api, decision, shortage, now)
         self.events.record(*_events(api, scaled, decision, now))
 
     def _publish(self, name: str, decision: Decision) -> None:

@@ -16,6 +16,7 @@ from gyrus.control.events import fork_server_event, preemption_event, replica_ev
 from gyrus.control.plan import Plan
 from gyrus.control.planners import planner_for
 from gyrus.control.situation import Situation
+from gyrus.control.start_failure import start_failure
 from gyrus.control.startup_times import StartupTimer
 from gyrus.control.verdict import Verdict
 from gyrus.spec.replicated import ReplicatedSpec
@@ -97,7 +98,15 @@ class Reconciler:
             self.board.replicas[name] = replicas
             self.board.replica_signals.notify(name)
             self.events.record(*replica_events(name, before, replicas, self.clock.now()))
+        self._note_start_failure(situation)
         self.startup_timer.look(situation)
+
+    def _note_start_failure(self, situation: Situation[Any]) -> None:
+        name, failures = situation.api.name, self.board.start_failures
+        if failure := start_failure(failures.get(name), situation, self.clock.now()):
+            failures[name] = failure
+        else:
+            failures.pop(name, None)
 
     # Act
 
@@ -194,6 +203,7 @@ class Reconciler:
         self._retiring.pop(name, None)
         self.startup_timer.forget(name)
         self.board.fork_servers.pop(name, None)
+        self.board.start_failures.pop(name, None)
         self._observer.forget(name)
         if self.board.routes.pop(name, None):
             self.board.route_signals.notify(name)

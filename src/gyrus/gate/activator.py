@@ -173,7 +173,8 @@ class Activator:
             self._end(connection, refusals.unknown(request.api))
         else:
             replicas = self.board.replicas.get(request.api, ())
-            self._end(connection, refusals.overdue(route, replicas, limit))
+            failure = self.board.start_failures.get(request.api)
+            self._end(connection, refusals.overdue(route, replicas, limit, failure))
 
     def _end(self, connection: GatewayConnection, refusal: Refusal) -> None:
         """Answer a held request."""

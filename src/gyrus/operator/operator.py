@@ -221,7 +221,7 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest, token: 
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
         controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
-        autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend.capacity_for),
+        autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend),
         app=build_app(context),
     )
 

@@ -10,9 +10,9 @@ from gyrus.contract.replica import Phase, Reason
 from gyrus.gate import refusals
 from gyrus.gate.hold_limit import HoldLimit
 from gyrus.gate.refusals import Refusal, answer
-from gyrus.state.board import QueuePolicy
+from gyrus.state.board import QueuePolicy, StartFailure
 from support.routes import route_to
-from support.world import replica
+from support.world import NOW, replica
 
 QUEUEING = QueuePolicy(slots=1, longest_queue=10, processes=1, replicas=1, hold=2, generation=2)
 ROUTE = route_to("iris", timeout=60.0, queueing=QUEUEING)
@@ -43,6 +43,14 @@ def test_fault_of_a_replica_is_reported_before_what_others_do() -> None:
     replicas = (replica("new", 2, Phase.BACKOFF, Reason.INIT, message="the model file is missing."),)
     detail = refusals.overdue(ROUTE, replicas, HELD).detail
     assert "InitFailure: the model file is missing. `gyrus describe iris` shows more." in detail
+
+
+def test_without_a_replica_the_failure_of_the_last_start_is_reported() -> None:
+    failure = StartFailure(generation=2, message="there is no capacity: needs 1 CPU, 0 of 1 free", at=NOW)
+    short = "max_hold, 2 s: there is no capacity: needs 1 CPU, 0 of 1 free. `gyrus describe iris`"
+    assert short in refusals.overdue(ROUTE, (), HELD, failure).detail
+    building = (replica("new", 2, Phase.BUILDING, message="installing torch"),)
+    assert "installing torch" in refusals.overdue(ROUTE, building, HELD, failure).detail
 
 
 def test_timeout_that_ends_a_hold_is_a_timeout() -> None:
