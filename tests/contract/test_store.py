@@ -14,7 +14,7 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.errors import Conflict, StaleVersion, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Package, StartupTime
+from gyrus.state.records import Api, Event, Package, ScalingMemory, StartupTime
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import KEPT_STARTS, Store
 
@@ -302,6 +302,48 @@ class TestTimeOfUpdate:
         assert (await store.finish(api, Outcome.FAILED, "", at(6))).updated_at == at(5)
         assert (await store.refresh("iris", at(7))).updated_at == at(7)
         assert (await store.mark_deleting("iris", at(8))).updated_at == at(8)
+
+
+def memory(api: Api, document: bytes = b"a\0\xff", version: int = 1, seconds: int = 9) -> ScalingMemory:
+    return ScalingMemory(
+        api=api.name, created_at=api.created_at, version=version, document=document, saved_at=at(seconds)
+    )
+
+
+class TestMemories:
+    async def test_the_last_one_is_kept(self, store: Store) -> None:
+        iris, wine = await deploy(store, spec()), await deploy(store, spec(name="wine"))
+        assert await store.memory("iris") is None
+        await store.save_memories([memory(iris), memory(wine, b"")])
+        assert await store.memory("iris") == memory(iris)
+        assert await store.memory("wine") == memory(wine, b"")
+        await store.save_memories([memory(iris, b"more" * 100_000, version=2, seconds=10)])
+        assert await store.memory("iris") == memory(iris, b"more" * 100_000, version=2, seconds=10)
+
+    async def test_unknown_apis_have_none(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        await store.save_memories([memory(replace(api, name="other")), memory(api)])
+        await store.save_memories([])
+        assert await store.memory("other") is None
+        assert await store.memory("iris") == memory(api)
+
+    async def test_a_deleted_api_loses_it_and_its_namesake_does_not_get_it(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        await store.save_memories([memory(api)])
+        await store.mark_deleting("iris", at(1))
+        await store.remove("iris")
+        assert await store.memory("iris") is None
+        again = await deploy(store, spec(), seconds=2)
+        await store.save_memories([memory(api)])
+        assert await store.memory("iris") is None
+        await store.save_memories([memory(again)])
+        assert await store.memory("iris") == memory(again)
+
+    async def test_saving_changes_no_record(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        await store.save_memories([memory(api)])
+        assert await get(store) == api
+        await store.scale(api, 3)
 
 
 class TestScale:

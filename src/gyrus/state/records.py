@@ -118,6 +118,19 @@ class StartupTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingMemory:
+    """What the autoscaler has learned about one API, for the next operator."""
+
+    api: str
+    created_at: datetime
+    """``Api.created_at``: an API that was deleted and created again has another."""
+    version: int
+    """The version of the document."""
+    document: bytes
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """An uploaded archive."""
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from gyrus.aio.virtual import VirtualClock
+from gyrus.autoscaling.memory import PolicyMemory
 from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.backends.memory import MemoryBackend
 from gyrus.contract.operator import Outcome, StartupTimes, TrafficView
@@ -59,6 +60,12 @@ class Plain:
 
     def reconfigure(self, scaling: Scaling) -> None:
         self.scaling = scaling
+
+    def memory(self) -> None:
+        return None
+
+    def recall(self, memory: PolicyMemory, now: float) -> None:
+        raise AssertionError("it never had a memory")
 
 
 class Faulty(Plain):

@@ -13,7 +13,7 @@ from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
 from gyrus.state.events.folding import combine_repetitions
-from gyrus.state.records import Api, Event, Package, Revision, Rollout, StartupTime
+from gyrus.state.records import Api, Event, Package, Revision, Rollout, ScalingMemory, StartupTime
 from gyrus.state.sql import queries
 from gyrus.state.sql.database import Database
 from gyrus.state.sql.dialects import create_engine
@@ -139,6 +139,17 @@ class SqlStore:
     async def starts(self, name: str, revision: int) -> tuple[StartupTime, ...]:
         async with self._database.reading() as connection:
             return await queries.all_starts(connection, name, revision)
+
+    async def save_memories(self, memories: Sequence[ScalingMemory]) -> None:
+        async with self._database.relaxed_writing() as connection:
+            known = await queries.lock_names(connection, {memory.api for memory in memories})
+            for memory in memories:
+                if known.get(memory.api) == memory.created_at:
+                    await queries.replace_memory(connection, memory)
+
+    async def memory(self, name: str) -> ScalingMemory | None:
+        async with self._database.reading() as connection:
+            return await queries.find_memory(connection, name)
 
     # Packages
 
