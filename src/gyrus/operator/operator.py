@@ -27,6 +27,7 @@ from gyrus.control.reconciler import Reconciler
 from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.gate.activator import MOST, Activator
 from gyrus.gate.rebalancer import Rebalancer
+from gyrus.gate.replicas import count_in_flight
 from gyrus.operator import file_limit
 from gyrus.operator.certificate import tls_of
 from gyrus.operator.database_file import check_database
@@ -223,7 +224,9 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest, token: 
         gateway=LocalGateway(board, home, _gateway_settings(settings, secret)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
-        controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
+        controller=Controller(
+            Reconciler(store, board, backend, clock, events, activator.endpoint, count_in_flight)
+        ),
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend),
         app=build_app(context),
     )
