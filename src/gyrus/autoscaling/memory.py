@@ -1,4 +1,4 @@
-"""What a policy has learned, as a document that the next operator reads. Pure.
+"""The knowledge of a policy, as a document that the next operator reads. Pure.
 
 A policy's memory has two parts. What it has learned over hours and weeks stays true while no operator runs.
 The recent past (windows, a burst under way) is of use only if the next operator continues at once.

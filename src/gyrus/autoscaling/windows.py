@@ -7,8 +7,8 @@ from collections import deque
 from gyrus.autoscaling.memory import AverageMemory, ExtremeMemory
 
 FINEST = 512
-"""Parts of a window that are told apart. Numbers of the same part, a second or less in the default windows,
-may be combined: a window of a day would have 86,400."""
+"""Parts of a window that are distinguished. Numbers of the same part, less than a second in the default
+windows, may be combined: a window of a day would have 86,400."""
 
 
 class Average:

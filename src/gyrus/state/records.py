@@ -119,7 +119,7 @@ class StartupTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingMemory:
-    """What the autoscaler has learned about one API, for the next operator."""
+    """The knowledge of the autoscaler about one API, for the next operator."""
 
     api: str
     created_at: datetime

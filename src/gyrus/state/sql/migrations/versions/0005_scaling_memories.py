@@ -1,4 +1,4 @@
-"""What the autoscaler has learned about each API."""
+"""The knowledge of the autoscaler about each API."""
 
 from __future__ import annotations
 
