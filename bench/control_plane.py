@@ -233,7 +233,7 @@ async def plane(
     gateway = LocalGateway(board, home, settings)
     events = EventRecorder(store, board, CLOCK)
     controller = Controller(Reconciler(store, board, backend, CLOCK, events))
-    autoscaler = Autoscaler(store, board, CLOCK, events, DefaultPolicy, backend.capacity_for)
+    autoscaler = Autoscaler(store, board, CLOCK, events, DefaultPolicy, backend)
     app = build_app(context(store, board, events, backend, home, settings.port))
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     listener = listen_in_home(home.control_socket)

@@ -347,6 +347,24 @@ async def test_the_capacity_for_an_api_is_its_own_and_what_no_other_wants(world:
         assert capacity_for(needing("free-1-aaaaa", cpu=0)) is None
 
 
+async def test_what_one_more_replica_of_an_api_lacks(world: World) -> None:
+    backend = world.backend(cores=1)
+    first, other = needing("iris-1-aaaaa", cpu=0.7), needing("wine-1-aaaaa", cpu=0.5)
+
+    def shortage_for(order: ReplicaOrder) -> str:
+        return backend.shortage_for(order.api, order.workload.compute)
+
+    async with running(backend):
+        assert shortage_for(other) == ""
+        await backend.start(first)
+        await observed(backend, first.id, Phase.READY)
+        assert shortage_for(other).startswith("there is no capacity: needs ")
+        assert "of 1 free" in shortage_for(other)
+        assert "; delete or scale down other APIs" in shortage_for(other)
+        assert shortage_for(needing("tiny-1-aaaaa", cpu=0.2)) == ""
+        assert shortage_for(needing("free-1-aaaaa", cpu=0)) == ""
+
+
 async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> None:
     backend = world.backend()
     ids = [ID, "iris-1-bbbbb"]

@@ -21,6 +21,7 @@ from gyrus.contract.replica import ARRIVED_HEADER, HandlerConfig, Limits, Phase
 from gyrus.gate.activator import Activator
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.gate.replicas import Replicas as Processes
+from gyrus.gate.replicas import count_in_flight
 from gyrus.state.board import Board, QueuePolicy
 from support.replicas import Replicas
 from support.upstreams import Stage, Upstream, until
@@ -385,6 +386,21 @@ async def _until_load(wanted: tuple[int, int], replicas: list[str]) -> None:
                 if (len(loads), found) == (len(replicas), wanted):
                     return
                 await asyncio.sleep(0.01)
+
+
+async def test_requests_in_flight_are_counted_by_replica(
+    stage: Stage, activator: Activator, client: httpx.AsyncClient, replicas: list[str]
+) -> None:
+    api = Api(stage, activator, "counted")
+    url = await api.route(replicas[0])
+    asked = [asyncio.create_task(client.post(url, json=0.5)) for _ in range(3)]
+    counts = {replicas[0]: 3, replicas[1]: 0}
+    async with asyncio.timeout(10):
+        while True:
+            if await count_in_flight([*counts, "unix:/nothing.sock"]) == counts:
+                break
+            await asyncio.sleep(0.01)
+    await asyncio.gather(*asked)
 
 
 async def test_queue_of_a_busy_replica_is_shared_out_when_others_come(

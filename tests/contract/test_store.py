@@ -14,7 +14,7 @@ from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.errors import Conflict, StaleVersion, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Package, StartupTime
+from gyrus.state.records import Api, Event, Package, ScalingMemory, StartupTime
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import KEPT_STARTS, Store
 
@@ -152,7 +152,7 @@ class TestDeploy:
     async def test_the_number_of_replicas_is_kept_within_the_new_bounds(
         self, store: Store, replicas: int, bounds: tuple[int, int], kept: int
     ) -> None:
-        await store.scale(await deploy(store, spec()), replicas, at(1))
+        await store.scale(await deploy(store, spec()), replicas)
         lowest, highest = bounds
         new = spec(autoscaling={"min_replicas": lowest, "max_replicas": highest})
         assert (await deploy(store, new)).replicas == kept
@@ -229,7 +229,6 @@ class TestFinish:
         api = await store.finish(begun, Outcome.DONE, "", at(1))
         assert api == await get(store)
         assert (api.live, api.outcome, api.version) == (begun.target, Outcome.DONE, begun.version + 1)
-        assert api.updated_at == at(1)
         (rollout,) = await store.rollouts("iris")
         assert (rollout.outcome, rollout.finished_at) == (Outcome.DONE, at(1))
 
@@ -294,24 +293,77 @@ class TestFinish:
         assert api.message.endswith("é 🙂")
 
 
+class TestTimeOfUpdate:
+    async def test_is_that_of_the_user_s_last_change(self, store: Store) -> None:
+        await go_live(store, spec())
+        api = await store.finish(await deploy(store, changed(2), seconds=3), Outcome.DONE, "", at(4))
+        assert (await store.scale(api, 7)).updated_at == at(3)
+        api = await store.rollback("iris", None, at(5))
+        assert (await store.finish(api, Outcome.FAILED, "", at(6))).updated_at == at(5)
+        assert (await store.refresh("iris", at(7))).updated_at == at(7)
+        assert (await store.mark_deleting("iris", at(8))).updated_at == at(8)
+
+
+def memory(api: Api, document: bytes = b"a\0\xff", version: int = 1, seconds: int = 9) -> ScalingMemory:
+    return ScalingMemory(
+        api=api.name, created_at=api.created_at, version=version, document=document, saved_at=at(seconds)
+    )
+
+
+class TestMemories:
+    async def test_the_last_one_is_kept(self, store: Store) -> None:
+        iris, wine = await deploy(store, spec()), await deploy(store, spec(name="wine"))
+        assert await store.memory("iris") is None
+        await store.save_memories([memory(iris), memory(wine, b"")])
+        assert await store.memory("iris") == memory(iris)
+        assert await store.memory("wine") == memory(wine, b"")
+        await store.save_memories([memory(iris, b"more" * 100_000, version=2, seconds=10)])
+        assert await store.memory("iris") == memory(iris, b"more" * 100_000, version=2, seconds=10)
+
+    async def test_unknown_apis_have_none(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        await store.save_memories([memory(replace(api, name="other")), memory(api)])
+        await store.save_memories([])
+        assert await store.memory("other") is None
+        assert await store.memory("iris") == memory(api)
+
+    async def test_a_deleted_api_loses_it_and_its_namesake_does_not_get_it(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        await store.save_memories([memory(api)])
+        await store.mark_deleting("iris", at(1))
+        await store.remove("iris")
+        assert await store.memory("iris") is None
+        again = await deploy(store, spec(), seconds=2)
+        await store.save_memories([memory(api)])
+        assert await store.memory("iris") is None
+        await store.save_memories([memory(again)])
+        assert await store.memory("iris") == memory(again)
+
+    async def test_saving_changes_no_record(self, store: Store) -> None:
+        api = await deploy(store, spec())
+        await store.save_memories([memory(api)])
+        assert await get(store) == api
+        await store.scale(api, 3)
+
+
 class TestScale:
     async def test_scale(self, store: Store) -> None:
-        api = await store.scale(await deploy(store, spec()), 7, at(1))
+        api = await store.scale(await deploy(store, spec()), 7)
         assert api == await get(store)
-        assert (api.replicas, api.version, api.updated_at) == (7, 2, at(1))
+        assert (api.replicas, api.version) == (7, 2)
 
     async def test_not_from_a_stale_record(self, store: Store) -> None:
         api = await deploy(store, spec())
-        await store.scale(api, 7, at(1))
+        await store.scale(api, 7)
         with pytest.raises(StaleVersion):
-            await store.scale(api, 8, at(2))
+            await store.scale(api, 8)
         assert (await get(store)).replicas == 7
 
     async def test_of_writers_at_once_that_read_the_same_one_writes(self, store: Store) -> None:
         api = await deploy(store, spec())
         for _ in range(5):
             ends = await asyncio.gather(
-                *(store.scale(api, api.replicas + more, at(1)) for more in (1, 2, 3)), return_exceptions=True
+                *(store.scale(api, api.replicas + more) for more in (1, 2, 3)), return_exceptions=True
             )
             (written,) = [end for end in ends if isinstance(end, Api)]
             assert [type(end) for end in ends if end is not written] == [StaleVersion, StaleVersion]
@@ -324,7 +376,7 @@ class TestScaleToZero:
     async def test_a_deploy_wakes_an_idle_api(self, store: Store) -> None:
         idle = {"min_replicas": 0}
         api = await go_live(store, spec(autoscaling=idle))
-        await store.scale(api, 0, at(2))
+        await store.scale(api, 0)
         assert (await deploy(store, changed(2, autoscaling=idle))).replicas == 1
 
     async def test_unless_it_is_to_start_with_none(self, store: Store) -> None:
@@ -639,7 +691,7 @@ class TestConcurrency:
             api = await deploy(one, spec())
             for _ in range(10):
                 ends = await asyncio.gather(
-                    *(store.scale(api, n, at(1)) for n, store in enumerate((one, other), api.replicas + 1)),
+                    *(store.scale(api, n) for n, store in enumerate((one, other), api.replicas + 1)),
                     return_exceptions=True,
                 )
                 (written,) = [end for end in ends if isinstance(end, Api)]

@@ -35,7 +35,7 @@ async def test_a_writer_that_read_in_an_earlier_transaction(database: str) -> No
         await read.wait()
         assert api
         async with own.writing() as connection:
-            await queries.update_api(connection, transitions.scale(api, replicas, NOW))
+            await queries.update_api(connection, transitions.scale(api, replicas))
 
     await one_is_stale(database, write)
 
@@ -49,7 +49,7 @@ async def test_a_writer_that_does_not_take_the_writers_lock(postgresql: str) -> 
             api = await queries.find_api(connection, "iris")
             await read.wait()
             assert api
-            await queries.update_api(connection, transitions.scale(api, replicas, NOW))
+            await queries.update_api(connection, transitions.scale(api, replicas))
 
     await one_is_stale(postgresql, write)
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from gyrus.autoscaling.forecast import Forecast
+from gyrus.autoscaling.memory import BurstMemory
 from gyrus.autoscaling.policy import Sample
 from gyrus.autoscaling.recommendation import Recommendation, grown, shrunk, whole
 from gyrus.autoscaling.windows import Extreme
@@ -60,6 +61,22 @@ class BurstScaler:
         """Forget the past needs."""
         self._recent.forget()
         self._held.forget()
+
+    def memory(self) -> BurstMemory:
+        return BurstMemory(
+            recent=self._recent.memory(),
+            held=self._held.memory(),
+            bursting=self._bursting,
+            stepped=self._stepped,
+            step=self._step,
+            step_until=None if self._step_until == -math.inf else self._step_until,
+        )
+
+    def recall(self, memory: BurstMemory) -> None:
+        self._recent.recall(memory.recent)
+        self._held.recall(memory.held)
+        self._bursting, self._stepped, self._step = memory.bursting, memory.stepped, memory.step
+        self._step_until = -math.inf if memory.step_until is None else memory.step_until
 
     def follow(self, sample: Sample, need: Forecast | None, panic: float, load: float) -> BurstDemand:
         """Decide how many replicas the traffic needs at once.

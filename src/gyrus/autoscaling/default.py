@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gyrus.autoscaling.burst import BurstDemand, BurstScaler
 from gyrus.autoscaling.forecast import Forecast, Forecaster
+from gyrus.autoscaling.memory import PolicyMemory, RecentMemory
 from gyrus.autoscaling.policy import Decision, Policy, Sample
 from gyrus.autoscaling.recommendation import Recommendation, whole
 from gyrus.autoscaling.schedule import Schedule
@@ -17,6 +18,8 @@ from gyrus.autoscaling.windows import Average
 from gyrus.spec.quantities import format_duration
 from gyrus.spec.replicated import Scaling
 
+FRESH = 30.0
+"""Seconds. After a longer time without samples, a memory's recent past is no guide to the present."""
 QUEUED = 1.1
 """Times the requested replicas. Load above this does not count as experience: it is a queue that they work
 off."""
@@ -54,6 +57,8 @@ class DefaultPolicy(Policy):
         self._stable: Stable | None = None
         self._active: float | None = None
         """Time of the last request in flight, or else of the first sample."""
+        self._at: float | None = None
+        """Time of the last sample."""
         self.reconfigure(scaling)
 
     def reconfigure(self, scaling: Scaling) -> None:
@@ -67,7 +72,50 @@ class DefaultPolicy(Policy):
         if self._stable:
             self._stable.reconfigure(settings)
 
+    def memory(self) -> PolicyMemory | None:
+        """Return all that the policy knows. Returns None before its first sample."""
+        if self._stable is None or self._at is None or self._active is None:
+            return None
+        return PolicyMemory(
+            at=self._at,
+            active=self._active,
+            season=self._forecaster.season.memory(),
+            lead_time=self._forecaster.lead_time.memory(),
+            recent=RecentMemory(
+                average=self._average.memory(),
+                steady=self._steady.memory(),
+                panic=self._panic.memory(),
+                trend=self._forecaster.trend.memory(),
+                stable=self._stable.memory(),
+                burst=self._burst.memory(),
+            ),
+        )
+
+    def recall(self, memory: PolicyMemory, now: float) -> None:
+        """Continue from this memory, before the first sample.
+
+        After a longer time without samples (or if the clock was set back), the recent past is left out:
+        traffic that was not seen must not count as silence.
+        """
+        self._forecaster.season.recall(memory.season)
+        self._forecaster.lead_time.recall(memory.lead_time)
+        if 0 <= now - memory.at <= FRESH:
+            self._recall_recent(memory, memory.recent)
+        else:
+            self._forecaster.lead_time.resume(now)
+
+    def _recall_recent(self, memory: PolicyMemory, recent: RecentMemory) -> None:
+        self._at, self._active = memory.at, memory.active
+        self._average.recall(recent.average)
+        self._steady.recall(recent.steady)
+        self._panic.recall(recent.panic)
+        self._forecaster.trend.recall(recent.trend)
+        self._burst.recall(recent.burst)
+        self._stable = Stable(self._settings, recent.stable.replicas)
+        self._stable.recall(recent.stable)
+
     def decide(self, sample: Sample) -> Decision:
+        self._at = sample.now
         if self._stable is None:
             self._stable = Stable(self._settings, sample.requested)
         seen = self._look(sample, self._stable.replicas)

@@ -42,22 +42,22 @@ class Forecaster:
     """A forecaster that learns from each sample, and predicts by experience, trend and season."""
 
     def __init__(self) -> None:
-        self._lead_time = LeadTimeModel()
-        self._trend = Trend(TREND_POINT)
-        self._season = Season()
+        self.lead_time = LeadTimeModel()
+        self.trend = Trend(TREND_POINT)
+        self.season = Season()
 
     def learn(self, sample: Sample, load: float) -> None:
         """Learn from a sample. ``load`` is the present load without the queue that is being worked off."""
-        self._lead_time.learn(sample.now, load, sample.startup)
-        self._trend.add(sample.now, load)
-        self._season.add(sample.now, load)
+        self.lead_time.learn(sample.now, load, sample.startup)
+        self.trend.add(sample.now, load)
+        self.season.add(sample.now, load)
 
     def foresee(self, sample: Sample, load: float, average: float) -> Forecast | None:
         """Predict the load one start-up from now. Returns None without experience of this traffic."""
-        expected = self._lead_time.expected(load)
+        expected = self.lead_time.expected(load)
         if expected is None:
             return None
-        rise = max(self._trend.slope * sample.startup, self._rise(sample))
+        rise = max(self.trend.slope * sample.startup, self._rise(sample))
         risen = average + rise + SAFETY * expected.deviation if rise > 0 else 0.0
         return Forecast(
             least=max(expected.level(SAFETY), risen),
@@ -70,4 +70,4 @@ class Forecaster:
         return Forecast(least=self._rise(sample), calm=0.0, ever=0.0)
 
     def _rise(self, sample: Sample) -> float:
-        return self._season.change(sample.now, sample.startup)
+        return self.season.change(sample.now, sample.startup)

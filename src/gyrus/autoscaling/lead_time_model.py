@@ -6,6 +6,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from gyrus.autoscaling.memory import LeadTimeMemory
+
 MEMORY = 1800.0
 SHORTEST = 180.0
 """Seconds after which the weight of an experience halves. Within these limits it is the time for which the
@@ -14,6 +16,8 @@ IDLE = 0.05
 """Requests in flight; less than this counts as no load."""
 ENOUGH = 15.0
 """Experiences, one per second; with fewer there is no expectation."""
+MOST_SEEN = 1024
+"""The most moments whose outcome is not known yet that a memory contains: the newest."""
 _HEAVIEST = 2.0**200
 
 
@@ -66,6 +70,29 @@ class LeadTimeModel:
             return None
         mean = first / weight
         return Expectation(mean, math.sqrt(max(0.0, second / weight - mean * mean)))
+
+    def memory(self) -> LeadTimeMemory:
+        with_load, without = self._sums[True], self._sums[False]
+        return LeadTimeMemory(
+            first=self._first,
+            last=self._last,
+            weight=self._weight,
+            after_load=(with_load[0], with_load[1], with_load[2]),
+            after_none=(without[0], without[1], without[2]),
+            seen=tuple(self._seen)[-MOST_SEEN:],
+        )
+
+    def recall(self, memory: LeadTimeMemory) -> None:
+        self._first, self._last, self._weight = memory.first, memory.last, memory.weight
+        self._sums = {False: [*memory.after_none], True: [*memory.after_load]}
+        self._seen = deque(memory.seen)
+
+    def resume(self, now: float) -> None:
+        """Continue after a time without samples, which neither ages the experiences nor makes new ones."""
+        if self._first is not None:
+            self._first += now - self._last
+            self._last = now
+        self._seen.clear()
 
     def _age(self, now: float) -> None:
         if self._first is None:

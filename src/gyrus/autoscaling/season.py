@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 
+from gyrus.autoscaling.memory import DAY_PARTS, WEEK_PARTS, CycleMemory, SeasonMemory
+
 DAY = 86_400.0
 WEEK = 7 * DAY
 MOST_REMEMBERED = 8.0
@@ -14,11 +16,9 @@ MOST_REMEMBERED = 8.0
 class Cycle:
     """The average load of each part of a period, over the past periods."""
 
-    def __init__(self, period: float, part: float) -> None:
-        """Divide a period into parts; both are in seconds."""
-        self._period = period
-        self._part = part
-        number = round(period / part)
+    def __init__(self, period: float, number: int) -> None:
+        """Divide a period, in seconds, into this number of parts."""
+        self._part = period / number
         self._means = array("d", bytes(8 * number))
         self._counts = array("d", bytes(8 * number))
         self._current: int | None = None
@@ -42,6 +42,19 @@ class Cycle:
         self._counts[index] = count
         self._means[index] += (self._sum / self._samples - self._means[index]) / count
 
+    def memory(self) -> CycleMemory:
+        return CycleMemory(
+            means=tuple(self._means),
+            counts=tuple(self._counts),
+            current=self._current,
+            sum=self._sum,
+            samples=self._samples,
+        )
+
+    def recall(self, memory: CycleMemory) -> None:
+        self._means, self._counts = array("d", memory.means), array("d", memory.counts)
+        self._current, self._sum, self._samples = memory.current, memory.sum, memory.samples
+
     def at(self, moment: float) -> float | None:
         """Return the average load of this part of the period. Returns None before its second occurrence."""
         index = math.floor(moment / self._part) % len(self._means)
@@ -52,12 +65,19 @@ class Season:
     """The day in minutes, and the week in steps of five minutes."""
 
     def __init__(self) -> None:
-        self._day = Cycle(DAY, 60.0)
-        self._week = Cycle(WEEK, 300.0)
+        self._day = Cycle(DAY, DAY_PARTS)
+        self._week = Cycle(WEEK, WEEK_PARTS)
 
     def add(self, now: float, load: float) -> None:
         self._day.add(now, load)
         self._week.add(now, load)
+
+    def memory(self) -> SeasonMemory:
+        return SeasonMemory(day=self._day.memory(), week=self._week.memory())
+
+    def recall(self, memory: SeasonMemory) -> None:
+        self._day.recall(memory.day)
+        self._week.recall(memory.week)
 
     def change(self, now: float, ahead: float) -> float:
         """Return by how much the load rose from this time to ``ahead`` seconds later.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from gyrus.autoscaling.memory import StableMemory
 from gyrus.autoscaling.recommendation import Recommendation, grown, shrunk, whole
 from gyrus.autoscaling.windows import Extreme
 from gyrus.spec.api import Autoscaling
@@ -35,6 +36,15 @@ class Stable:
     def rest(self) -> None:
         """Forget the past averages: no request was in flight for the whole downscale period."""
         self._highest.forget()
+
+    def memory(self) -> StableMemory:
+        lowest, highest = self._lowest.memory(), self._highest.memory()
+        return StableMemory(replicas=self.replicas, since=self._since, lowest=lowest, highest=highest)
+
+    def recall(self, memory: StableMemory) -> None:
+        self.replicas, self._since = memory.replicas, memory.since
+        self._lowest.recall(memory.lowest)
+        self._highest.recall(memory.highest)
 
     def follow(self, now: float, raw: float) -> Recommendation:
         """Follow the average. ``raw`` is its need in replicas, not rounded."""

@@ -6,6 +6,8 @@ from collections import deque
 from itertools import combinations
 from statistics import median
 
+from gyrus.autoscaling.memory import TrendMemory
+
 POINTS = 12
 """Averages that form a trend."""
 AGREEING = 0.9
@@ -35,6 +37,14 @@ class Trend:
             self._points.append((now, self._sum / self._count))
             self._begun, self._sum, self._count = now, 0.0, 0
             self.slope = _slope(tuple(self._points))
+
+    def memory(self) -> TrendMemory:
+        return TrendMemory(points=tuple(self._points), sum=self._sum, count=self._count, begun=self._begun)
+
+    def recall(self, memory: TrendMemory) -> None:
+        self._points.extend(memory.points)
+        self._sum, self._count, self._begun = memory.sum, memory.count, memory.begun
+        self.slope = _slope(tuple(self._points))
 
 
 def _slope(points: tuple[tuple[float, float], ...]) -> float:

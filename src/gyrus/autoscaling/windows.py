@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
+from gyrus.autoscaling.memory import AverageMemory, ExtremeMemory
+
+FINEST = 512
+"""Parts of a window that are distinguished. Numbers of the same part, less than a second in the default
+windows, may be combined: a window of a day would have 86,400."""
+
 
 class Average:
     """The mean over a span that ends now; each number is weighted by the time for which it stood.
@@ -25,11 +31,17 @@ class Average:
         stood = min(self._first if self._last is None else now - self._last, self.span)
         if stood > 0:  # a second number at the same time has no duration, and so no weight
             self._last = now
-            self._parts.append((now, value * stood, stood))
+            self._append(now, value * stood, stood)
             self._area += value * stood
             self._time += stood
         self._forget(now - self.span)
         return self.mean
+
+    def _append(self, now: float, area: float, stood: float) -> None:
+        if self._parts and self._parts[-1][2] + stood <= self.span / FINEST:
+            _, before, lasted = self._parts.pop()
+            area, stood = before + area, lasted + stood
+        self._parts.append((now, area, stood))
 
     def _forget(self, before: float) -> None:
         parts = self._parts
@@ -39,6 +51,13 @@ class Average:
             self._time -= stood
         if len(parts) == 1:  # discard the accumulated rounding errors
             _, self._area, self._time = parts[0]
+
+    def memory(self) -> AverageMemory:
+        return AverageMemory(parts=tuple(self._parts), area=self._area, time=self._time, last=self._last)
+
+    def recall(self, memory: AverageMemory) -> None:
+        self._parts = deque(memory.parts)
+        self._area, self._time, self._last = memory.area, memory.time, memory.last
 
     @property
     def mean(self) -> float:
@@ -72,3 +91,24 @@ class Extreme:
     def forget(self) -> None:
         """Forget all numbers."""
         self._candidates.clear()
+
+    def memory(self) -> ExtremeMemory:
+        return ExtremeMemory(candidates=_thinned(tuple(self._candidates)))
+
+    def recall(self, memory: ExtremeMemory) -> None:
+        self._candidates = deque(memory.candidates)
+
+
+def _thinned(candidates: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    """Combine neighbours until there are at most ``FINEST``, which is rare.
+
+    Of two, the later time and the more extreme number stay: it counts a little longer, never shorter.
+
+    >>> _thinned(tuple((float(t), -float(t)) for t in range(1025)))[-2:]
+    ((1023.0, -1020.0), (1024.0, -1024.0))
+    """
+    while len(candidates) > FINEST:
+        pairs = zip(candidates[::2], candidates[1::2], strict=False)
+        combined = tuple((later, extreme) for (_, extreme), (later, _) in pairs)
+        candidates = combined + candidates[len(combined) * 2 :]
+    return candidates

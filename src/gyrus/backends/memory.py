@@ -213,6 +213,15 @@ class MemoryBackend:
         asked = sum(r.cores for r in self._machine.waiting.values() if r.status.api != api)
         return math.floor((own + max(0.0, self._free() - asked)) / needs + CLOSE)
 
+    def shortage_for(self, api: str, compute: ComputeResources) -> str:
+        if self.cores is None or not compute.cpu:
+            return ""
+        asked = sum(replica.cores for replica in self._machine.waiting.values())
+        if compute.cpu <= self._free() - asked + CLOSE:
+            return ""
+        lack = f"needs {compute.cpu:g} CPU, {self._free():g} of {self.cores:g} free"
+        return f"there is no capacity: {lack}; delete or scale down other APIs, or request less in compute"
+
     def capacity(self) -> CapacityView | None:
         if self.cores is None:
             return None

@@ -99,6 +99,13 @@ class CapacitySource(Protocol):
         """
         ...
 
+    def shortage_for(self, api: str, compute: ComputeResources) -> str:
+        """Return why one more replica of this API does not fit: needs, free capacity, remedy. Does no I/O.
+
+        Returns "" if it fits.
+        """
+        ...
+
     def capacity(self) -> CapacityView | None:
         """Return the total, held and claimed capacity, as known now. Does no I/O. Returns None if unknown."""
         ...

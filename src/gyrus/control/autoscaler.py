@@ -16,12 +16,14 @@ from gyrus.aio.clock import Clock
 from gyrus.aio.slices import slices
 from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
-from gyrus.autoscaling.policy import Decision, Policy, Sample
+from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.contract.operator import ScalingView
 from gyrus.contract.times import rfc3339
 from gyrus.contract.workload import ComputeResources, Workload
 from gyrus.control.events import scaled_event, shortage_event
+from gyrus.control.policy_memories import LearnedPolicy, LivePolicy, PolicyMemories
 from gyrus.control.ready_count import NONE, ReadyCount
+from gyrus.control.start_failure import is_refused, refused_start
 from gyrus.control.startup_times import expected
 from gyrus.control.traffic_sampler import TrafficSample, TrafficSampler
 from gyrus.spec.replicated import ReplicatedSpec, Scaling
@@ -44,13 +46,18 @@ LOOK = 0.25
 EPISODE = 60.0
 """Seconds without a shortage of capacity after which the next one is reported again."""
 
+SAVE_EVERY = 300.0
+"""Seconds between two writes of what the policies have learned. A killed operator loses what came since."""
+
 RETRY = Backoff(0.2, 30)
 
 
-class LivePolicy(Policy, Protocol):
-    """A policy that keeps its memory when the specification changes."""
+class ScalingCapacity(Protocol):
+    """The part of a :class:`gyrus.backends.protocol.CapacitySource` that the autoscaler needs."""
 
-    def reconfigure(self, scaling: Scaling) -> None: ...
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None: ...
+
+    def shortage_for(self, api: str, compute: ComputeResources) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +89,8 @@ class _ScaledApi:
 class Autoscaler:
     """Requests as many replicas of each API as its policy decides, until cancelled.
 
-    The number of replicas is in the API's record. All other state is lost with the process, and policies
-    begin again with an empty memory.
+    The number of replicas is in the API's record. What the policies have learned is stored now and then, and
+    read when the next operator first decides about an API. All other state is lost with the process.
     """
 
     store: Store
@@ -91,24 +98,40 @@ class Autoscaler:
     clock: Clock
     events: EventRecorder
     policy: Callable[[Scaling], LivePolicy]
-    capacity_for: Callable[[str, ComputeResources], int | None]
-    """See :meth:`CapacitySource.capacity_for`."""
+    capacity: ScalingCapacity
+    memories: PolicyMemories = field(init=False)
     _apis: ApiCache = field(init=False)
     _scaled: dict[str, _ScaledApi] = field(default_factory=dict[str, _ScaledApi])
     _unscaled: dict[str, tuple[datetime, int]] = field(default_factory=dict[str, tuple[datetime, int]])
     """By API: time of creation and revision, of APIs whose revision is not scaled."""
 
     def __post_init__(self) -> None:
+        self.memories = PolicyMemories(self.store, self.clock)
         self._apis = ApiCache(self.store, self.clock)
 
     async def run(self) -> None:
-        bodies = {"looks": self._look, "decisions": self._decide_all, "demand": self._answer_demand}
+        bodies = {
+            "looks": self._look,
+            "decisions": self._decide_all,
+            "demand": self._answer_demand,
+            "memories": self._save_regularly,
+        }
         async with asyncio.TaskGroup() as group:
             for name, body in bodies.items():
                 forever = persist(f"scaling: {name}", body, backoff=RETRY, clock=self.clock)
                 group.create_task(forever, name=f"scaling: {name}")
 
+    async def save_memories(self) -> None:
+        """Store what the policies have learned, for the next operator."""
+        policies = [LearnedPolicy(name, it.created_at, it.policy) for name, it in self._scaled.items()]
+        await self.memories.save(policies)
+
     # When
+
+    async def _save_regularly(self) -> None:
+        while True:
+            await self.clock.sleep(SAVE_EVERY)
+            await self.save_memories()
 
     async def _look(self) -> None:
         async for _ in ticks(self.clock, LOOK):
@@ -193,10 +216,18 @@ class Autoscaler:
             known.revision = revision
             known.policy.reconfigure(revision.scaling)
             return known
-        scaled = _ScaledApi(api.created_at, revision, self.policy(revision.scaling))
+        scaled = _ScaledApi(api.created_at, revision, await self._policy(api, revision.scaling))
         self._scaled[api.name] = scaled
         self._look_at(api.name, scaled)
         return scaled
+
+    async def _policy(self, api: Api, scaling: Scaling) -> LivePolicy:
+        """Return a policy that continues from what an earlier operator stored, if it did."""
+        policy = self.policy(scaling)
+        if memory := await self.memories.find(api):
+            policy.recall(memory, self.clock.now().timestamp())
+            self.board.asked.setdefault(api.name, datetime.fromtimestamp(memory.active, UTC))
+        return policy
 
     async def _revision(self, api: Api) -> _ScaledRevision | None:
         """Return the target's revision. Returns None if it is not scaled, or cannot be read."""
@@ -228,7 +259,7 @@ class Autoscaler:
             ready=ready,
             requested=api.replicas,
             startup=expected(self.board.starts.get(api.name, ()), workload),
-            capacity=self.capacity_for(api.name, workload.compute),
+            capacity=self.capacity.capacity_for(api.name, workload.compute),
         )
 
     def _now(self, scaled: _ScaledApi) -> float:
@@ -249,9 +280,12 @@ class Autoscaler:
         """Request the number first, and report it afterwards: from zero every millisecond counts."""
         now = self.clock.now()
         if decision.replicas != api.replicas:
-            self._apis.put(await self.store.scale(api, decision.replicas, now))
+            self._apis.put(await self.store.scale(api, decision.replicas))
             self.board.intent_signals.notify(api.name)
         self._publish(api.name, decision)
+        if is_refused(decision):
+            shortage = self.capacity.shortage_for(api.name, scaled.revision.workload.compute)
+            self.board.start_failures[api.name] = refused_start(api, decision, shortage, now)
         self.events.record(*_events(api, scaled, decision, now))
 
     def _publish(self, name: str, decision: Decision) -> None:

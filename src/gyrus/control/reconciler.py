@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gyrus.aio.clock import Clock
@@ -15,7 +15,9 @@ from gyrus.control.api_observer import ApiObserver
 from gyrus.control.events import fork_server_event, preemption_event, replica_events, verdict_event
 from gyrus.control.plan import Plan
 from gyrus.control.planners import planner_for
+from gyrus.control.request_counts import InFlightSource, in_flight_of, no_counts
 from gyrus.control.situation import Situation
+from gyrus.control.start_failure import start_failure
 from gyrus.control.startup_times import StartupTimer
 from gyrus.control.verdict import Verdict
 from gyrus.spec.replicated import ReplicatedSpec
@@ -49,6 +51,8 @@ class Reconciler:
     events: EventRecorder
     activator: str | None = None
     """The endpoint that receives requests while there is no replica. None if there is none."""
+    in_flight: InFlightSource = no_counts
+    """The source of requests in flight, by which the replicas that leave are chosen."""
     startup_timer: StartupTimer = field(init=False)
     _observer: ApiObserver = field(init=False)
     _retiring: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
@@ -81,7 +85,14 @@ class Reconciler:
 
     async def _observe(self, api: Api) -> Situation[Any]:
         await self.startup_timer.recall(api)
-        return await self._observer.observe(api, self._retiring.get(api.name, frozenset()))
+        situation = await self._observer.observe(api, self._retiring.get(api.name, frozenset()))
+        counts = await in_flight_of(situation, self.board.routes.get(api.name), self.in_flight)
+        if not counts:
+            return situation
+        # The replicas took a moment to answer, in which the intent or they themselves may have changed.
+        api = await self.store.api(api.name) or api
+        present = await self._observer.observe(api, situation.retiring)
+        return replace(present, in_flight=counts)
 
     # Report
 
@@ -97,7 +108,15 @@ class Reconciler:
             self.board.replicas[name] = replicas
             self.board.replica_signals.notify(name)
             self.events.record(*replica_events(name, before, replicas, self.clock.now()))
+        self._note_start_failure(situation)
         self.startup_timer.look(situation)
+
+    def _note_start_failure(self, situation: Situation[Any]) -> None:
+        name, failures = situation.api.name, self.board.start_failures
+        if failure := start_failure(failures.get(name), situation, self.clock.now()):
+            failures[name] = failure
+        else:
+            failures.pop(name, None)
 
     # Act
 
@@ -194,6 +213,7 @@ class Reconciler:
         self._retiring.pop(name, None)
         self.startup_timer.forget(name)
         self.board.fork_servers.pop(name, None)
+        self.board.start_failures.pop(name, None)
         self._observer.forget(name)
         if self.board.routes.pop(name, None):
             self.board.route_signals.notify(name)

@@ -7,6 +7,7 @@ wait forever: see :func:`to_preempt`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gyrus.contract.replica import BECOMING, Phase, Reason
@@ -115,9 +116,18 @@ def _places_beside_the_target(situation: Situation, margins: Margins) -> int:
 
 
 def _expendable_first(situation: Situation, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
-    """Sort unavailable replicas first (the farthest from being ready before others), then the youngest."""
+    """Sort unavailable replicas first (the farthest from being ready before others), then the least busy.
+
+    Of equally busy replicas, the youngest is first. One that does not report its requests counts as the
+    busiest.
+    """
     youngest_first = tuple(reversed(replicas))  # the sort is stable: it keeps this order among equals
-    return tuple(sorted(youngest_first, key=lambda each: (situation.available(each), _progress(each))))
+
+    def usefulness(replica: Replica) -> tuple[bool, int, float]:
+        busy = situation.in_flight.get(replica.id, math.inf)
+        return situation.available(replica), _progress(replica), busy
+
+    return tuple(sorted(youngest_first, key=usefulness))
 
 
 def _progress(replica: Replica) -> int:

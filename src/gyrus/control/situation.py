@@ -57,6 +57,9 @@ class Situation(Generic[SpecT_co]):
     """The endpoint that receives requests while there is no replica. None if there is none."""
     bridge: str | None = None
     """The gateway's own endpoint for requests that change the protocol. None if it has none."""
+    in_flight: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By replica: its requests in flight, if that matters to the decision. A replica that did not report them
+    is missing."""
     capacity: int | None = None
     """The most replicas of the target for which there would be capacity without any existing one. None if no
     limit is known."""

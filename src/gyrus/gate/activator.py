@@ -21,6 +21,7 @@ from gyrus.gate import refusals
 from gyrus.gate.connection import GatewayConnection
 from gyrus.gate.disconnects import DisconnectWatcher
 from gyrus.gate.held_requests import HeldRequests
+from gyrus.gate.hold_limit import HoldLimit, hold_limit
 from gyrus.gate.refusals import Refusal
 from gyrus.gate.relay import abandon, connect
 from gyrus.gate.release_budget import ReleaseBudget, free_places, most_held
@@ -158,18 +159,22 @@ class Activator:
     def _set_deadline(self, connection: GatewayConnection, request: HeldRequest) -> None:
         route = self.board.routes[request.api]
         assert route.queueing is not None
-        patience = request.arrived + min(route.queueing.hold, route.timeout) - self.clock.now().timestamp()
+        now, hold = self.clock.now().timestamp(), route.queueing.hold
+        limit = hold_limit(arrived=request.arrived, now=now, hold=hold, timeout=route.timeout)
         loop = asyncio.get_running_loop()
-        self._deadlines[connection] = loop.call_later(max(0.0, patience), self._give_up, connection)
+        timer = loop.call_later(max(0.0, limit.at - now), self._give_up, connection, limit)
+        self._deadlines[connection] = timer
 
-    def _give_up(self, connection: GatewayConnection) -> None:
+    def _give_up(self, connection: GatewayConnection, limit: HoldLimit) -> None:
         request = connection.request
         assert request is not None
         route = self.board.routes.get(request.api)
         if route is None or route.queueing is None:
             self._end(connection, refusals.unknown(request.api))
         else:
-            self._end(connection, refusals.overdue(route, self.board.replicas.get(request.api, ())))
+            replicas = self.board.replicas.get(request.api, ())
+            failure = self.board.start_failures.get(request.api)
+            self._end(connection, refusals.overdue(route, replicas, limit, failure))
 
     def _end(self, connection: GatewayConnection, refusal: Refusal) -> None:
         """Answer a held request."""

@@ -18,8 +18,9 @@ from gyrus.contract.problem import (
     ProblemType,
 )
 from gyrus.contract.replica import PLATFORM_REQUEUE_HEADER, REQUEUE_HEADER
-from gyrus.state.board import Replica, Route
-from gyrus.state.status import what_becomes
+from gyrus.gate.hold_limit import HoldLimit
+from gyrus.state.board import Replica, Route, StartFailure
+from gyrus.state.status import NONE_YET, what_becomes
 
 SOON = 1
 LATER = 30
@@ -70,13 +71,17 @@ def full(api: str, most: int | None, held: int) -> Refusal:
     return Refusal(QUEUE_FULL, detail)
 
 
-def overdue(route: Route, replicas: Sequence[Replica]) -> Refusal:
-    """Build the answer to a request that was held for its whole timeout, or for ``max_hold``."""
+def overdue(
+    route: Route, replicas: Sequence[Replica], limit: HoldLimit, failure: StartFailure | None = None
+) -> Refusal:
+    """Build the answer to a request that was held until its limit. ``failure`` is that of the last start."""
     queueing = route.queueing
     assert queueing is not None
     doing = what_becomes(queueing.generation, replicas)
+    if doing == NONE_YET and failure:
+        doing = failure.message
     why = f"{_clause(doing)}. `gyrus describe {route.api}` shows more."
-    if queueing.hold >= route.timeout:
+    if limit.is_timeout:
         began = f"API {route.api} had no free replica within the timeout of {route.timeout:g} s"
         return Refusal(TIMEOUT, f"{began}: {why}")
     return Refusal(

@@ -21,6 +21,16 @@ LOAD_REQUEST = HttpRequest("GET", LOAD_PATH, HEADERS)
 LOAD = frozenset(each.name for each in fields(QueueLoad))
 
 
+async def count_in_flight(endpoints: Iterable[str]) -> dict[str, int]:
+    """Return the requests in flight at the processes that answer, by endpoint."""
+    replicas = Replicas()
+    try:
+        loads = await replicas.loads(endpoints)
+    finally:
+        replicas.close()
+    return {endpoint: load.busy + load.waiting for endpoint, load in loads.items()}
+
+
 class Replicas:
     """Client of one API's processes. It keeps a connection to each for the next call."""
 

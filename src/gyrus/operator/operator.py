@@ -27,6 +27,7 @@ from gyrus.control.reconciler import Reconciler
 from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.gate.activator import MOST, Activator
 from gyrus.gate.rebalancer import Rebalancer
+from gyrus.gate.replicas import count_in_flight
 from gyrus.operator import file_limit
 from gyrus.operator.certificate import tls_of
 from gyrus.operator.database_file import check_database
@@ -61,6 +62,9 @@ GATEWAY_PATIENCE = 5.0
 """Seconds after the gateway's first failure for it to start: it is restarted meanwhile."""
 GATEWAY_LOOK = 0.5
 """Seconds between two looks at the gateway, in case that its state does not change any more."""
+
+SAVE_PATIENCE = 3.0
+"""Seconds at a clean stop to store what the autoscaler has learned."""
 
 STOP_GRACE = 20.0
 """Seconds for replicas to finish their requests when the whole platform stops."""
@@ -220,8 +224,10 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest, token: 
         gateway=LocalGateway(board, home, _gateway_settings(settings, secret)),
         activator=activator,
         rebalancer=Rebalancer(board, home.backlog_socket, clock),
-        controller=Controller(Reconciler(store, board, backend, clock, events, activator.endpoint)),
-        autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend.capacity_for),
+        controller=Controller(
+            Reconciler(store, board, backend, clock, events, activator.endpoint, count_in_flight)
+        ),
+        autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend),
         app=build_app(context),
     )
 
@@ -272,6 +278,7 @@ async def _run(
         )
         # A task, so that a cancellation reaches all parts at once, even if one of them ends slowly.
         await asyncio.wait([group.create_task(deciding, name="control and server")])
+        await _save_memories(operator.autoscaler)
         if ending.everything:
             operator.activator.refuse_all()  # before the gateway sends it the requests of all APIs
             await withdraw_routes(operator.board, operator.activator.endpoint, WITHDRAWAL_PATIENCE)
@@ -281,6 +288,15 @@ async def _run(
     if ending.everything:
         await operator.gateway.stop()
         remove_run_folder(operator.settings.home)
+
+
+async def _save_memories(autoscaler: Autoscaler) -> None:
+    """Store what the autoscaler has learned, within a bounded time. The autoscaler has ended."""
+    try:
+        async with asyncio.timeout(SAVE_PATIENCE):
+            await autoscaler.save_memories()
+    except TimeoutError:
+        log.warning("what the autoscaler has learned could not be stored within %g s", SAVE_PATIENCE)
 
 
 class ApiServer:

@@ -38,7 +38,7 @@ class QueuePolicy:
     replicas: int
     """Requested replicas of the API."""
     hold: float
-    """Seconds from a request's arrival for which it may wait for the first replica."""
+    """Seconds from a request's arrival at the activator for which it may wait for the first replica."""
     generation: int
     """Number of the API's target generation."""
     unavailable_reason: str = ""
@@ -181,6 +181,17 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartFailure:
+    """The failure of the latest start of an API's replicas."""
+
+    generation: int
+    """Number of the generation whose replicas were started."""
+    message: str
+    """The reason and the remedy, in a clause."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRefusal:
     """A part of an API's configuration that a gateway refuses."""
 
@@ -245,6 +256,9 @@ class Board:
     by direction (``up``, ``down``, ``stay``). Written by control."""
     asked: dict[str, datetime] = field(default_factory=dict[str, datetime])
     """By API: the time at which a request was last observed. Written by control."""
+    start_failures: dict[str, StartFailure] = field(default_factory=dict[str, StartFailure])
+    """By API: the failure of its latest start. Written by control. A missing API has had no failure since a
+    replica was last ready."""
     starts: dict[str, tuple[StartupTimes, ...]] = field(default_factory=dict[str, tuple[StartupTimes, ...]])
     """By API: startup times of replicas of the target revision. Written by control."""
     fork_servers: dict[str, ForkServerView] = field(default_factory=dict[str, ForkServerView])

@@ -11,7 +11,7 @@ from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
 from gyrus.state.events.folding import combine_repetitions
-from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, StartupTime
+from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, ScalingMemory, StartupTime
 from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
 
@@ -25,6 +25,7 @@ class _Entry:
     events: dict[int, Event] = field(default_factory=dict[int, Event])
     """By id, in ascending order."""
     starts: list[StartupTime] = field(default_factory=list[StartupTime])
+    memory: ScalingMemory | None = None
 
     def revision(self, number: int) -> Revision | None:
         return self.revisions[number - 1] if 0 < number <= len(self.revisions) else None
@@ -78,14 +79,14 @@ class MemoryStore:
 
     async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
         entry = self._unchanged(api)
-        ended = transitions.end(entry.api, outcome, message, at)
+        ended = transitions.end(entry.api, outcome, message)
         _end_rollout(entry, outcome, message, at)
         entry.api = ended
         return ended
 
-    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+    async def scale(self, api: Api, replicas: int) -> Api:
         entry = self._unchanged(api)
-        entry.api = transitions.scale(entry.api, replicas, at)
+        entry.api = transitions.scale(entry.api, replicas)
         return entry.api
 
     async def api(self, name: str) -> Api | None:
@@ -129,6 +130,15 @@ class MemoryStore:
     async def starts(self, name: str, revision: int) -> tuple[StartupTime, ...]:
         kept = self._entries[name].starts if name in self._entries else []
         return tuple(start for start in kept if start.revision == revision)
+
+    async def save_memories(self, memories: Sequence[ScalingMemory]) -> None:
+        for memory in memories:
+            entry = self._entries.get(memory.api)
+            if entry and entry.api.created_at == memory.created_at:
+                entry.memory = memory
+
+    async def memory(self, name: str) -> ScalingMemory | None:
+        return self._entries[name].memory if name in self._entries else None
 
     # Packages
 

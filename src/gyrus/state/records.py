@@ -46,6 +46,7 @@ class Api:
     deleting: bool
     created_at: datetime
     updated_at: datetime
+    """Time of the user's last change: a deploy, a rollback, a refresh, a deletion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,19 @@ class StartupTime:
     seconds: float
     """Time from its order until the gateway acknowledged its first endpoint."""
     time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingMemory:
+    """The knowledge of the autoscaler about one API, for the next operator."""
+
+    api: str
+    created_at: datetime
+    """``Api.created_at``: an API that was deleted and created again has another."""
+    version: int
+    """The version of the document."""
+    document: bytes
+    saved_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from gyrus.contract.times import rfc3339
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.replicated import ReplicatedSpec
 from gyrus.spec.stored import StoredSpec
-from gyrus.state.board import TOTAL_WEIGHT, Board, PoolTraffic, Replica, Traffic
+from gyrus.state.board import TOTAL_WEIGHT, Board, PoolTraffic, Replica, StartFailure, Traffic
 from gyrus.state.gateway_load import GatewayLimit
 from gyrus.state.records import Api, Event, Revision, Rollout
 
@@ -58,7 +58,8 @@ class ApiObservation:
     held: int = 0
     """Requests that wait because there is no replica."""
     asked: datetime | None = None
-    """Time at which a request was last observed. None if there was none since the operator started."""
+    """Time at which a request was last observed. None if it is not known."""
+    start_failure: StartFailure | None = None
     scaling: ScalingView | None = None
     starts: tuple[StartupTimes, ...] = ()
     fork_server: ForkServerView | None = None
@@ -77,6 +78,7 @@ class ApiObservation:
             refused=board.refused[api].message if api in board.refused else "",
             held=board.held.get(api, 0),
             asked=board.asked.get(api),
+            start_failure=board.start_failures.get(api),
             scaling=board.scaling.get(api),
             starts=board.starts.get(api, ()),
             fork_server=board.fork_servers.get(api),
@@ -211,7 +213,7 @@ def message_of(api: Api, status: Status, observation: ApiObservation) -> str:
         case Status.DELETING:
             return f"finishing the requests of {_replicas(len(replicas))}" if replicas else "removing"
         case Status.IDLE:
-            return _idle(api, observation)
+            return _idle(observation)
         case Status.FAILED if api.live is None:
             return _first_line(api.message)
         case Status.LIVE if fallen_back:
@@ -219,8 +221,9 @@ def message_of(api: Api, status: Status, observation: ApiObservation) -> str:
         case Status.LIVE:
             return _warning(replicas)
         case Status.DEGRADED if not api.replicas and observation.scaling:
-            waiting = _held(observation.held)
-            return f"{waiting} for a replica, but there is no capacity: {observation.scaling.message}"
+            failure = observation.start_failure
+            why = failure.message if failure else f"there is no capacity: {observation.scaling.message}"
+            return f"{_held(observation.held)} for a replica, but {why}"
         case Status.CREATING if observation.held:
             return _waking(observation.held, what_happens(api, replicas))
         case _:
@@ -233,11 +236,19 @@ def _warning(replicas: Sequence[Replica]) -> str:
     return next((f"Replica {each.id}: {each.status.message}" for each in faulty), "")
 
 
-def _idle(api: Api, observation: ApiObservation) -> str:
+def _idle(observation: ApiObservation) -> str:
     if observation.held:
         return _waking(observation.held, "")
-    since = (observation.asked or api.updated_at).astimezone(UTC)
-    return f"Idle: no requests since {since:%Y-%m-%d %H:%M} UTC. The next request starts a replica."
+    asked, failure = observation.asked, observation.start_failure
+    idle = f"Idle: no requests since {_minute(asked)}." if asked else "Idle."
+    if failure is None:
+        return f"{idle} The next request starts a replica."
+    failed = f"The last start failed at {_minute(failure.at)}: {failure.message.rstrip('. ')}."
+    return f"{idle} {failed} The next request tries again."
+
+
+def _minute(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _held(held: int) -> str:
@@ -261,8 +272,7 @@ def what_becomes(generation: int, replicas: Sequence[Replica]) -> str:
     others = [replica.status for replica in replicas if replica.generation != generation]
     failing = _first_failing(own) or _first_failing(others)
     if failing:
-        reason = failing.reason or failing.phase
-        return f"{reason}: {failing.message}" if failing.message else str(reason)
+        return _fault(failing)
     # Missing capacity explains more than the number of replicas that start first.
     waiting = [status for status in own if status.reason is Reason.CAPACITY]
     for doing in (waiting, *([status for status in own if status.phase is phase] for phase in BECOMING)):
@@ -272,6 +282,19 @@ def what_becomes(generation: int, replicas: Sequence[Replica]) -> str:
     if any(status.phase is Phase.READY for status in own):
         return "moving requests to the new replicas" if others else "waiting for the gateway"
     return NONE_YET
+
+
+def start_fault(generation: int, replicas: Iterable[Replica]) -> str:
+    """Return the reason why replicas of this generation do not start. Returns "" if none is known."""
+    own = [replica.status for replica in replicas if replica.generation == generation]
+    if failing := _first_failing(own):
+        return _fault(failing)
+    return next((status.message for status in own if status.reason is Reason.CAPACITY), "")
+
+
+def _fault(failing: ReplicaStatus) -> str:
+    reason = failing.reason or failing.phase
+    return f"{reason}: {failing.message}" if failing.message else str(reason)
 
 
 def count(api: Api, replicas: Iterable[Replica]) -> ReplicaCounts:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gyrus.contract.operator import Outcome
 from gyrus.spec.api import ApiSpec
-from gyrus.state.records import Api, Event, Package, Revision, Rollout, StartupTime
+from gyrus.state.records import Api, Event, Package, Revision, Rollout, ScalingMemory, StartupTime
 
 SHOWN_ROLLOUTS = 100
 KEPT_EVENTS = 1000
@@ -67,7 +67,7 @@ class Store(Protocol):
         ...
 
     async def remove(self, name: str) -> None:
-        """Remove a deleted API with its revisions, rollouts and events. Idempotent.
+        """Remove a deleted API with all that is stored of it. Idempotent.
 
         Raises Conflict if it is not being deleted.
         """
@@ -83,7 +83,7 @@ class Store(Protocol):
         """
         ...
 
-    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+    async def scale(self, api: Api, replicas: int) -> Api:
         """Request this many replicas. Raises StaleVersion, UnknownApi."""
         ...
 
@@ -127,6 +127,18 @@ class Store(Protocol):
 
     async def starts(self, name: str, revision: int) -> tuple[StartupTime, ...]:
         """Return the stored starts of a revision, oldest first."""
+        ...
+
+    async def save_memories(self, memories: Sequence[ScalingMemory]) -> None:
+        """Store these memories, each instead of its API's earlier one.
+
+        Memories of APIs that are unknown, or were created at another time, are dropped. The write is as
+        durable as that of events (see :meth:`record`).
+        """
+        ...
+
+    async def memory(self, name: str) -> ScalingMemory | None:
+        """Return the stored memory of an API. Returns None if there is none."""
         ...
 
     async def record_package(self, package: Package) -> None:

@@ -62,7 +62,7 @@ def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime)
     )
 
 
-def end(api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
+def end(api: Api, outcome: Outcome, message: str) -> Api:
     """End the rollout. If done, the target is live. If failed, the last live generation is the target again.
 
     A first rollout that failed may still be done later: it has nothing to fall back to, and stays the target.
@@ -79,12 +79,11 @@ def end(api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
         live=api.target if outcome is Outcome.DONE else api.live,
         outcome=outcome,
         message=message,
-        updated_at=at,
     )
 
 
-def scale(api: Api, replicas: int, at: datetime) -> Api:
-    return replace(api, version=api.version + 1, replicas=replicas, updated_at=at)
+def scale(api: Api, replicas: int) -> Api:
+    return replace(api, version=api.version + 1, replicas=replicas)
 
 
 def delete(api: Api, at: datetime) -> Api:

@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from gyrus.aio.virtual import VirtualClock
+from gyrus.autoscaling.memory import PolicyMemory
 from gyrus.autoscaling.policy import Decision, Sample
 from gyrus.backends.memory import MemoryBackend
 from gyrus.contract.operator import Outcome, StartupTimes, TrafficView
 from gyrus.contract.replica import Phase, StartKind
+from gyrus.contract.workload import ComputeResources
 from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
@@ -59,6 +61,12 @@ class Plain:
     def reconfigure(self, scaling: Scaling) -> None:
         self.scaling = scaling
 
+    def memory(self) -> None:
+        return None
+
+    def recall(self, memory: PolicyMemory, now: float) -> None:
+        raise AssertionError("it never had a memory")
+
 
 class Faulty(Plain):
     def decide(self, sample: Sample) -> Decision:
@@ -80,13 +88,18 @@ class Stage:
     kinds: list[type[Plain]] = field(default_factory=list[type[Plain]])
     """The classes of the next ones, before they are plain."""
     capacity: int | None = None
+    shortage: str = "there is no capacity: needs 1 CPU, 0 of 1 free"
+
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
+        return self.capacity
+
+    def shortage_for(self, api: str, compute: ComputeResources) -> str:
+        return self.shortage
 
     def __post_init__(self) -> None:
         self.backend = MemoryBackend(clock=self.clock)
         self.recorder = EventRecorder(self.store, self.board, self.clock, every=0)
-        self.autoscaler = Autoscaler(
-            self.store, self.board, self.clock, self.recorder, self.policy, lambda api, compute: self.capacity
-        )
+        self.autoscaler = Autoscaler(self.store, self.board, self.clock, self.recorder, self.policy, self)
 
     def policy(self, scaling: Scaling) -> Plain:
         kind = self.kinds.pop(0) if self.kinds else Plain
@@ -222,6 +235,26 @@ async def test_an_idle_api_has_no_replica_and_wakes_at_once() -> None:
         assert at.board.asked["iris"] == at.clock.now()
 
 
+async def test_a_refused_start_is_remembered_until_a_start_succeeds() -> None:
+    async with stage() as at:
+        await at.deploy()
+        at.see(0)
+        await at.clock.advance(3)
+        at.capacity = 0
+        await at.hold(1)
+        refused_at = at.clock.now()
+        assert (await at.api()).replicas == 0
+        failure = at.board.start_failures["iris"]
+        assert (failure.message, failure.at) == (at.shortage, refused_at)
+        at.board.held.clear()
+        await at.clock.advance(60)
+        assert at.board.start_failures["iris"] == failure
+        at.capacity = 1
+        await at.hold(1)
+        assert at.phases() == [Phase.READY]
+        assert not at.board.start_failures
+
+
 async def test_what_was_seen_before_does_not_dilute_the_demand() -> None:
     async with stage() as at:
         await at.deploy()
@@ -236,7 +269,7 @@ async def test_demand_that_meets_a_stale_record_reads_it_again() -> None:
         await at.deploy()
         at.see(0)
         await at.clock.advance(3)
-        await at.store.scale(await at.api(), 0, at.clock.now())  # another version, the same intent
+        await at.store.scale(await at.api(), 0)  # another version, the same intent
         await at.hold(1)
         assert (await at.api()).replicas == 1
 
@@ -333,7 +366,7 @@ class Overtaken(MemoryStore):
     async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
         if self.times < 3:
             self.times += 1
-            await self.scale(api, api.replicas, at)
+            await self.scale(api, api.replicas)
         return await super().finish(api, outcome, message, at)
 
 
@@ -373,9 +406,9 @@ class Flickering(MemoryStore):
         self._require_whole()
         return await super().api(name)
 
-    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+    async def scale(self, api: Api, replicas: int) -> Api:
         self._require_whole()
-        return await super().scale(api, replicas, at)
+        return await super().scale(api, replicas)
 
     def _require_whole(self) -> None:
         if self.broken:

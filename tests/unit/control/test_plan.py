@@ -75,6 +75,17 @@ def test_margins_round_as_in_kubernetes_and_never_both_to_nothing() -> None:
     assert Margins.of(UpdateStrategy(max_surge=0), 1) == Margins(0, 1)
 
 
+def test_scaling_down_takes_the_least_busy_then_the_youngest() -> None:
+    world = live_world(4)
+    world.api = dataclasses.replace(world.api, replicas=2)
+    present = world.situation()
+    counts = {"r1": 1, "r2": 0, "r3": 1, "r4": 2}
+    assert plan(dataclasses.replace(present, in_flight=counts), NOW).retiring == {"r2", "r3"}
+    silent = {"r1": 4, "r4": 4}  # a replica that does not answer may be the busiest
+    assert plan(dataclasses.replace(present, in_flight=silent), NOW).retiring == {"r1", "r4"}
+    assert plan(present, NOW).retiring == {"r3", "r4"}
+
+
 def test_scaling_down_takes_what_answers_nothing_then_the_youngest() -> None:
     world = live_world(4)
     assert sorted(world.replicas) == ["r1", "r2", "r3", "r4"]

@@ -108,8 +108,7 @@ class Platform:
 async def platform(script: Script = works) -> AsyncGenerator[Platform]:
     at = Platform(script)
     reconciler = Reconciler(at.store, at.board, at.backend, at.clock, at.recorder)
-    capacity = at.backend.capacity_for
-    scaler = Autoscaler(at.store, at.board, at.clock, at.recorder, DefaultPolicy, capacity)
+    scaler = Autoscaler(at.store, at.board, at.clock, at.recorder, DefaultPolicy, at.backend)
     async with asyncio.TaskGroup() as group:
         control = (Controller(reconciler).run(), scaler.run())
         bodies = (at.recorder.run(), at.backend.run(), acknowledge(at.board), *control)

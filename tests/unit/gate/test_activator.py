@@ -111,6 +111,17 @@ async def test_first_come_is_first_released_whatever_the_connections(gate: Gate)
     assert released == sorted(order)
 
 
+async def test_hold_begins_at_the_activator_and_the_timeout_at_the_gateway(gate: Gate) -> None:
+    gate.route("a", queueing=replace(QUEUEING, hold=5))
+    requeued, late = await gate.connect(), await gate.connect()
+    requeued.ask("a", arrived=time.time() - 10)  # it waited at a replica that died
+    late.ask("a", arrived=time.time() - 40)
+    assert await late.answer() == (504, False)
+    assert gate.board.held == {"a": 1}
+    gate.route("a", "unix:/replica")
+    assert await requeued.answer() == (503, True)
+
+
 async def test_only_as_many_go_on_as_the_replicas_have_places_for(gate: Gate) -> None:
     few = replace(QUEUEING, slots=1, longest_queue=10)
     gate.route("a", queueing=replace(few, replicas=5))

@@ -64,7 +64,7 @@ async def cache(store: CountingStore, clock: VirtualClock) -> ApiCache:
 async def test_only_what_has_changed_is_read_again(cache: ApiCache, store: CountingStore) -> None:
     api = await MemoryStore.api(store, "b")
     assert api
-    await store.scale(api, 7, START)
+    await store.scale(api, 7)
     cache.invalidate(["b"])
     records = await cache.refresh()
     assert records["b"].replicas == 7

@@ -19,7 +19,7 @@ from gyrus.contract.replica import Phase, Reason, ReplicaStatus, StartKind
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.spec.stored import UnreadableSpec
 from gyrus.state import status, transitions
-from gyrus.state.board import Board, PoolTraffic, Replica, RouteRefusal, Traffic
+from gyrus.state.board import Board, PoolTraffic, Replica, RouteRefusal, StartFailure, Traffic
 from gyrus.state.records import Api, Event, Generation, Revision, Rollout
 from gyrus.state.status import ApiObservation
 from support.routes import pools_of, route_to
@@ -210,12 +210,38 @@ class TestMessage:
         later = status.view(idle, revision, ApiObservation(held=0, scaling=refused), GATEWAY)
         assert later.status is Status.IDLE
 
+    def test_idle_again_it_reports_why_its_last_start_failed(self) -> None:
+        idle, message = (
+            replace(LIVE, replicas=0),
+            "there is no capacity: needs 1 CPU, 0 of 1 free; delete other APIs",
+        )
+        failure = StartFailure(generation=1, message=message, at=START + timedelta(minutes=5))
+        later = ApiObservation(asked=START, start_failure=failure)
+        assert status.message_of(idle, Status.IDLE, later) == (
+            "Idle: no requests since 2030-01-01 00:00 UTC. The last start failed at 2030-01-01 00:05 UTC: "
+            f"{message}. The next request tries again."
+        )
+        refused = ScalingView(time="", was=0, wanted=2, replicas=0, rule="capacity", message="set to 0")
+        held = ApiObservation(held=2, scaling=refused, start_failure=failure)
+        revision = transitions.snapshot(SPEC, 1, None, START)
+        shown = status.view(idle, revision, held, GATEWAY)
+        assert (shown.status, shown.message) == (
+            Status.DEGRADED,
+            f"2 held requests wait for a replica, but {message}",
+        )
+
+    def test_start_fault(self) -> None:
+        short = replica(Phase.PENDING, message="waiting for capacity: …", reason=Reason.CAPACITY)
+        assert status.start_fault(1, (replica(Phase.STARTING), short)) == "waiting for capacity: …"
+        assert status.start_fault(1, (short, BACKOFF)) == "Exited: exited with code 3"
+        assert status.start_fault(1, (replica(Phase.STARTING), replica(Phase.BACKOFF, 2))) == ""
+
     def test_idle_and_deleting(self) -> None:
         idle = replace(LIVE, replicas=0)
-        message = "Idle: no requests since 2030-01-01 00:00 UTC. The next request starts a replica."
-        assert seen(idle)[1] == message
+        assert seen(idle)[1] == "Idle. The next request starts a replica."
         asked = ApiObservation(asked=START + timedelta(hours=12, minutes=30))
-        assert "since 2030-01-01 12:30 UTC." in status.message_of(idle, Status.IDLE, asked)
+        message = "Idle: no requests since 2030-01-01 12:30 UTC. The next request starts a replica."
+        assert status.message_of(idle, Status.IDLE, asked) == message
         deleting = replace(LIVE, deleting=True)
         assert seen(deleting, replica(Phase.DRAINING))[1] == "finishing the requests of 1 replica"
         assert seen(deleting)[1] == "removing"

@@ -15,7 +15,7 @@ from gyrus.aio.signals import Signals
 from gyrus.aio.start_limiter import FairSemaphore
 from gyrus.backends.local.adoption import Adopted, find_replicas
 from gyrus.backends.local.capacity import Allocations, Share, needs_of
-from gyrus.backends.local.capacity_messages import capacity_view
+from gyrus.backends.local.capacity_messages import capacity_view, shortage_message
 from gyrus.backends.local.configuration import NOTIFY_SOCKET
 from gyrus.backends.local.folder import ReplicaFolder
 from gyrus.backends.local.fork_servers import ForkServers
@@ -123,6 +123,9 @@ class LocalBackend:
 
     def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
         return self._services.placement.allocations.capacity_for(api, needs_of(compute))
+
+    def shortage_for(self, api: str, compute: ComputeResources) -> str:
+        return shortage_message(self._services.placement.allocations, api, needs_of(compute))
 
     def capacity(self) -> CapacityView:
         return capacity_view(self._services.placement.allocations)

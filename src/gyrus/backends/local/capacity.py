@@ -187,6 +187,12 @@ class Allocations:
             yield Shortage(claim=claim, lacking=lacking, free=free, before=self.queue[:place])
             left = less(left, claim.needs)
 
+    def shortage_of(self, claim: Claim) -> Shortage | None:
+        """Return why a claim would wait if it were made now. Returns None if it would be met."""
+        left = less(self.free, total_of(waiting.needs for waiting in self.queue))
+        lacking = self._lacking(claim.needs, left)
+        return Shortage(claim=claim, lacking=lacking, free=self.free, before=self.queue) if lacking else None
+
     # Decisions
 
     def _served(self) -> Allocations:

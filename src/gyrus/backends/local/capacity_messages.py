@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from gyrus.backends.local.capacity import Allocations, Amount, Resource, Share, Shortage, total_of
+from gyrus.backends.local.capacity import Allocations, Amount, Claim, Resource, Share, Shortage, total_of
 from gyrus.contract.operator import AmountView, CapacityView
 from gyrus.spec.quantities import display_cores, display_memory
 
 NAMED = 3
 """The most APIs to name one by one."""
+
+GPU_REMEDY = "delete or scale down other APIs, or request less in compute"
+REMEDY = (
+    "delete or scale down other APIs, request less in compute, or use gyrus up --overcommit, "
+    "which does not count CPU and memory"
+)
 
 NAMES = {Resource.CPU: "CPU", Resource.MEMORY: "memory", Resource.GPU: "GPUs"}
 
@@ -20,8 +26,21 @@ def waiting(shortage: Shortage, allocations: Allocations) -> str:
 
     ``waiting for capacity: needs 500m CPU, 200m of 2 free (8 replicas of iris, 1 of flat hold 1.8)``
     """
-    lacks = (_lack(resource, shortage, allocations) for resource in shortage.lacking)
-    return f"waiting for capacity: {'; '.join(lacks)}"
+    return f"waiting for capacity: {_lacks(shortage, allocations)}"
+
+
+def shortage_message(allocations: Allocations, api: str, needs: Amount) -> str:
+    """Return why one more replica would wait, or could never run, and the remedy. Returns "" if it fits.
+
+    ``there is no capacity: needs 1 CPU, 200m of 2 free (3 replicas of iris hold 1.8); delete or …``
+    """
+    if beyond := allocations.impossible(needs):
+        return impossible(beyond[0], needs, allocations)
+    shortage = allocations.shortage_of(Claim(replica="", api=api, needs=needs))
+    if shortage is None:
+        return ""
+    remedy = GPU_REMEDY if Resource.GPU in shortage.lacking else REMEDY
+    return f"there is no capacity: {_lacks(shortage, allocations)}; {remedy}"
 
 
 def impossible(resource: Resource, needs: Amount, allocations: Allocations) -> str:
@@ -62,6 +81,10 @@ def format_amount(resource: Resource, amount: int) -> str:
             return display_memory(amount)
         case Resource.GPU:
             return str(amount)
+
+
+def _lacks(shortage: Shortage, allocations: Allocations) -> str:
+    return "; ".join(_lack(resource, shortage, allocations) for resource in shortage.lacking)
 
 
 def _lack(resource: Resource, shortage: Shortage, allocations: Allocations) -> str:

@@ -16,8 +16,8 @@ from gyrus.contract.replica import StartKind
 from gyrus.spec import stored
 from gyrus.spec.upgrades import current_version
 from gyrus.state.errors import StaleVersion
-from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, StartupTime
-from gyrus.state.sql.tables import apis, events, packages, revisions, rollouts, starts
+from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, ScalingMemory, StartupTime
+from gyrus.state.sql.tables import apis, events, memories, packages, revisions, rollouts, starts
 from gyrus.state.transitions import readable_spec
 
 _target = rollouts.alias("target_rollout")
@@ -233,6 +233,34 @@ async def all_starts(connection: AsyncConnection, api: str, revision: int) -> tu
     return tuple(map(_start, await connection.execute(query)))
 
 
+# Memories
+
+
+async def lock_names(connection: AsyncConnection, names: Collection[str]) -> dict[str, datetime]:
+    """Return the times of creation of the APIs with these names. None of them is deleted in the meantime.
+
+    SQLite needs no lock for that, since it has one writer.
+    """
+    query = select(apis.c.name, apis.c.created_at).where(apis.c.name.in_(names))
+    rows = await connection.execute(query.with_for_update(read=True, key_share=True))
+    return {row.name: row.created_at for row in rows}
+
+
+async def replace_memory(connection: AsyncConnection, memory: ScalingMemory) -> None:
+    await connection.execute(delete(memories).where(memories.c.api == memory.api))
+    await connection.execute(
+        insert(memories).values(
+            api=memory.api, version=memory.version, document=memory.document, saved_at=memory.saved_at
+        )
+    )
+
+
+async def find_memory(connection: AsyncConnection, api: str) -> ScalingMemory | None:
+    query = select(memories, apis.c.created_at).join(apis, apis.c.name == memories.c.api)
+    row = (await connection.execute(query.where(memories.c.api == api))).one_or_none()
+    return _memory(row) if row else None
+
+
 # Packages
 
 
@@ -337,6 +365,16 @@ def _start(row: Row[Any]) -> StartupTime:
         kind=StartKind(row.kind),
         seconds=row.seconds,
         time=row.time,
+    )
+
+
+def _memory(row: Row[Any]) -> ScalingMemory:
+    return ScalingMemory(
+        api=row.api,
+        created_at=row.created_at,
+        version=row.version,
+        document=row.document,
+        saved_at=row.saved_at,
     )
 
 

@@ -13,7 +13,7 @@ from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
 from gyrus.state.events.folding import combine_repetitions
-from gyrus.state.records import Api, Event, Package, Revision, Rollout, StartupTime
+from gyrus.state.records import Api, Event, Package, Revision, Rollout, ScalingMemory, StartupTime
 from gyrus.state.sql import queries
 from gyrus.state.sql.database import Database
 from gyrus.state.sql.dialects import create_engine
@@ -82,14 +82,14 @@ class SqlStore:
     async def finish(self, api: Api, outcome: Outcome, message: str, at: datetime) -> Api:
         async with self._database.writing() as connection:
             current = await _unchanged(connection, api)
-            ended = transitions.end(current, outcome, message, at)
+            ended = transitions.end(current, outcome, message)
             await queries.end_rollout(connection, current, outcome, message, at)
             return await _update(connection, current, ended)
 
-    async def scale(self, api: Api, replicas: int, at: datetime) -> Api:
+    async def scale(self, api: Api, replicas: int) -> Api:
         async with self._database.writing() as connection:
             current = await _unchanged(connection, api)
-            return await _update(connection, current, transitions.scale(current, replicas, at))
+            return await _update(connection, current, transitions.scale(current, replicas))
 
     async def api(self, name: str) -> Api | None:
         async with self._database.reading() as connection:
@@ -139,6 +139,17 @@ class SqlStore:
     async def starts(self, name: str, revision: int) -> tuple[StartupTime, ...]:
         async with self._database.reading() as connection:
             return await queries.all_starts(connection, name, revision)
+
+    async def save_memories(self, memories: Sequence[ScalingMemory]) -> None:
+        async with self._database.relaxed_writing() as connection:
+            known = await queries.lock_names(connection, {memory.api for memory in memories})
+            for memory in memories:
+                if known.get(memory.api) == memory.created_at:
+                    await queries.replace_memory(connection, memory)
+
+    async def memory(self, name: str) -> ScalingMemory | None:
+        async with self._database.reading() as connection:
+            return await queries.find_memory(connection, name)
 
     # Packages
 

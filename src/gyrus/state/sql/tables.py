@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -126,6 +127,16 @@ starts = Table(
     Index("starts_revision", "api", "revision", "kind", "id"),
 )
 """``id`` is their order."""
+
+memories = Table(
+    "scaling_memories",
+    metadata,
+    Column("api", Text, ForeignKey("apis.name", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("saved_at", Instant, nullable=False),
+)
+"""``document`` is of the version ``version`` (:mod:`gyrus.autoscaling.memory`)."""
 
 events = Table(
     "events",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gyrus.backends.local.capacity import Allocations, Amount, Claim, Machine, Resource
-from gyrus.backends.local.capacity_messages import capacity_view, impossible, waiting
+from gyrus.backends.local.capacity_messages import capacity_view, impossible, shortage_message, waiting
 from gyrus.contract.operator import AmountView, CapacityView
 
 GI = 2**30
@@ -52,6 +52,26 @@ def test_for_which_replica_something_is_kept() -> None:
         "waiting for capacity: needs 100m CPU, 500m of 2 free, kept for new0 and 1 more ahead in the queue "
         "(1 replica of iris holds 1.5)"
     )
+
+
+def test_why_one_more_replica_does_not_fit_and_the_remedy() -> None:
+    allocations = holding((8, "iris", amount(200)), (1, "flat", amount(200, gpu=1)))
+    assert shortage_message(allocations, "new", amount(cpu=200)) == ""
+    assert shortage_message(allocations, "new", amount(cpu=500)) == (
+        "there is no capacity: needs 500m CPU, 200m of 2 free (8 replicas of iris, 1 of flat hold 1.8); "
+        "delete or scale down other APIs, request less in compute, or use gyrus up --overcommit, "
+        "which does not count CPU and memory"
+    )
+    assert shortage_message(allocations, "new", amount(gpu=1)) == (
+        "there is no capacity: needs 1 GPU, 0 of 1 free (1 replica of flat holds 1); "
+        "delete or scale down other APIs, or request less in compute"
+    )
+    assert "this machine has 2 cores" in shortage_message(allocations, "new", amount(cpu=3000))
+
+
+def test_capacity_that_is_claimed_is_not_free_for_one_more() -> None:
+    allocations = holding((1, "iris", amount(1500)), (1, "large", amount(1000)))
+    assert "500m of 2 free, kept for large" in shortage_message(allocations, "new", amount(cpu=100))
 
 
 def test_many_holders_are_summed_up() -> None:

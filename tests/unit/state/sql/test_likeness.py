@@ -121,10 +121,9 @@ class Likeness(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 4), replicas=st.integers(0, 9))
     def scale(self, which: int, replicas: int) -> None:
-        now = self.now
         if which < len(self.read):
             api = self.read[which]
-            self.both(lambda store: store.scale(api, replicas, now))
+            self.both(lambda store: store.scale(api, replicas))
 
     @rule(name=names)
     def mark_deleting(self, name: str) -> None:
