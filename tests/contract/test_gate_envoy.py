@@ -378,7 +378,8 @@ async def until_waiting(number: int, replicas: list[str]) -> None:
 
 
 async def _until_load(wanted: tuple[int, int], replicas: list[str]) -> None:
-    with contextlib.closing(Processes()) as asking:
+    asking = Processes()
+    try:
         async with asyncio.timeout(10):
             while True:
                 loads = (await asking.loads(replicas)).values()
@@ -386,6 +387,8 @@ async def _until_load(wanted: tuple[int, int], replicas: list[str]) -> None:
                 if (len(loads), found) == (len(replicas), wanted):
                     return
                 await asyncio.sleep(0.01)
+    finally:
+        await asking.close()
 
 
 async def test_requests_in_flight_are_counted_by_replica(

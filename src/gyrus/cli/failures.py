@@ -139,12 +139,15 @@ def rollout_failure(fault: RolloutFailed) -> CommandFailure:
 
     if isinstance(fault, RolloutSuperseded):
         return CommandFailure(fault.message, remedy="See the APIs: gyrus get")
+    cause = f"{fault.remedy}\n" if fault.remedy else ""
     if fault.serving is None:
         serves = f"No revision serves {fault.name}."
     else:
         serves = f"Revision {fault.serving} serves {fault.name}."
     more = f"See: gyrus describe {fault.name}, gyrus logs {fault.name}"
-    return CommandFailure(fault.message, details="\n".join(fault.last_lines), remedy=f"{serves} {more}")
+    return CommandFailure(
+        fault.message, details="\n".join(fault.last_lines), remedy=f"{cause}{serves} {more}"
+    )
 
 
 def _project_failure(fault: BaseException) -> CommandFailure | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gyrus.cli.failures import Interrupted, rollout_failure, show
@@ -20,8 +21,8 @@ from gyrus.cli.output import (
     status_styled,
 )
 from gyrus.cli.replicas import doing
-from gyrus.client.errors import RolloutFailed
-from gyrus.contract.operator import ApiDescription, Deployed, ReplicaView
+from gyrus.client.errors import RolloutFailed, StillWaiting
+from gyrus.contract.operator import Deployed, ReplicaView
 from gyrus.contract.replica import Phase
 from gyrus.contract.visible import shown
 
@@ -32,41 +33,68 @@ if TYPE_CHECKING:
     from gyrus.cli.session import CliSession
     from gyrus.client.client import Client
     from gyrus.client.rollout import RolloutProgress
+    from gyrus.packaging.left_out import LeftOutFile
 
 
-def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | None) -> list[ApiDescription]:
-    """Wait for rollouts, show their progress and return the live APIs.
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The rollouts at the end of a wait for them."""
 
-    If rollouts fail, it shows all failures but the last and raises the last as RolloutFailed. Raises
-    Interrupted on Ctrl-C.
-    """
+    pending: Mapping[str, RolloutProgress]
+    """The last progress of each rollout that has not ended, by API."""
+    failures: tuple[RolloutFailed, ...] = ()
+    time_is_up: StillWaiting | None = None
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """The APIs whose rollout has failed."""
+        return frozenset(fault.name for fault in self.failures)
+
+    def check(self, left_out: Sequence[LeftOutFile] = ()) -> None:
+        """Show all faults but the last, and raise the last. Raises RolloutFailed or StillWaiting.
+
+        ``left_out``: the files of the project that the package lacks.
+        """
+        if left_out:
+            from gyrus.cli.left_out import explained
+
+            for fault in self.failures:
+                fault.remedy = explained(fault, left_out)
+        shown_here = self.failures if self.time_is_up else self.failures[:-1]
+        for fault in shown_here:
+            show(rollout_failure(fault))
+        if self.time_is_up:
+            raise self.time_is_up
+        if self.failures:
+            raise self.failures[-1]
+
+
+def await_rollouts(client: Client, begun: Sequence[Deployed], timeout: float | None) -> Awaited:
+    """Wait for rollouts and show their progress. Raises Interrupted on Ctrl-C."""
     awaited = {deployed.name: deployed.generation for deployed in begun}
-    ended: list[RolloutProgress] = []
+    last: dict[str, RolloutProgress] = {}
+    time_is_up: StillWaiting | None = None
     try:
         with _display() as display:
             for progress in client.progress(awaited, timeout):
                 display.update(shown(progress))
-                if progress.ended:
-                    ended.append(progress)
+                last[progress.name] = progress
+    except StillWaiting as fault:
+        time_is_up = fault
     except KeyboardInterrupt:
         message = f"Interrupted. The rollout of {', '.join(awaited)} continues."
         raise Interrupted(message, remedy=f"Watch it with: gyrus describe {begun[0].name}") from None
-    return _results(ended)
+    pending = {name: progress for name, progress in last.items() if not progress.ended}
+    return Awaited(pending, tuple(_failures(last.values())), time_is_up)
 
 
-def _results(ended: Iterable[RolloutProgress]) -> list[ApiDescription]:
-    live: list[ApiDescription] = []
-    failed: list[RolloutFailed] = []
-    for progress in ended:
+def _failures(last: Iterable[RolloutProgress]) -> Iterator[RolloutFailed]:
+    for progress in last:
         try:
-            live.append(progress.result())
+            if progress.ended:
+                progress.result()
         except RolloutFailed as fault:
-            failed.append(fault)
-    for fault in failed[:-1]:
-        show(rollout_failure(fault))
-    if failed:
-        raise failed[-1]
-    return live
+            yield fault
 
 
 class Display(Protocol):
@@ -169,7 +197,7 @@ def _headline(progress: RolloutProgress) -> str:
 def finish_rollout(session: CliSession, begun: Deployed) -> None:
     """Wait for a rollout and print its result; the end of ``rollback`` and ``refresh``."""
     client = session.client()
-    await_rollouts(client, [begun], None)
+    await_rollouts(client, [begun], None).check()
     api = client.api(begun.name)
     if session.json:
         print_json(api)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from gyrus.cli.figures import distances_table, figures_table
 from gyrus.cli.output import counted, duration, print_json, print_note, print_result
 from gyrus.cli.session import CliSession
 from gyrus.cli.suggestions import nearest
+from gyrus.cli.work_progress import WorkProgress
 from gyrus.simulator.baselines import COMPARED, PolicyContext, make
 from gyrus.simulator.chart import PLOT, Chart, Curve
 from gyrus.simulator.engine import simulate
@@ -29,7 +30,7 @@ from gyrus.spec.realtime import RealtimeSpec
 BEST = COMPARED[-1]
 PRESENT, TUNED = "present", "tuned"
 MANY = 100_000
-"""Requests; larger workloads show their progress."""
+"""Requests and seconds; larger workloads show their progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +67,15 @@ class Simulation:
     offered_load: OfferedLoad
     rules: ServingRules
 
-    def run(self, policy: str) -> Run:
+    @property
+    def is_long(self) -> bool:
+        return len(self.offered_load) + self.offered_load.arrivals[-1] >= MANY
+
+    def run(self, policy: str, on_progress: Callable[[float], None] = lambda share: None) -> Run:
         situation = PolicyContext(
             spec=self.spec, offered_load=self.offered_load, startup=self.rules.startup.typical
         )
-        return simulate(self.offered_load, self.rules, make(policy, situation), policy)
+        return simulate(self.offered_load, self.rules, make(policy, situation), policy, on_progress)
 
 
 def simulate_file(session: CliSession, path: Path, wanted: SimulateOptions) -> None:
@@ -145,10 +150,16 @@ def _compare(session: CliSession, simulation: Simulation, wanted: SimulateOption
 
 
 def _runs(simulation: Simulation, policies: Sequence[str]) -> Iterator[Run]:
-    for policy in policies:
-        if len(simulation.offered_load) >= MANY:
-            print_note(f"Simulating {policy}")
-        yield simulation.run(policy)
+    if not simulation.is_long:
+        yield from map(simulation.run, policies)
+        return
+    with WorkProgress(f"Simulating {_amount(simulation)}") as progress:
+        for number, policy in enumerate(policies):
+
+            def show(share: float, number: int = number, policy: str = policy) -> None:
+                progress.show(f"Simulating {policy}", (number + share) / len(policies))
+
+            yield simulation.run(policy, show)
 
 
 def _show(simulation: Simulation, lines: Sequence[Figures], wanted: SimulateOptions) -> None:
@@ -164,8 +175,12 @@ def _about(simulation: Simulation) -> str:
     offered_load = simulation.offered_load
     length = offered_load.arrivals[-1]
     load = f", {sum(offered_load.services) / length:.1f} in progress on average" if length else ""
-    requests = f"{counted(len(offered_load), 'request')} in {duration(length)}{load}"
-    return f"{offered_load.name}: {requests}; for {simulation.spec.name}"
+    return f"{offered_load.name}: {_amount(simulation)}{load}; for {simulation.spec.name}"
+
+
+def _amount(simulation: Simulation) -> str:
+    offered_load = simulation.offered_load
+    return f"{counted(len(offered_load), 'request')} in {duration(offered_load.arrivals[-1])}"
 
 
 def _objective(wanted: SimulateOptions) -> str:
@@ -186,7 +201,12 @@ def _chart(simulation: Simulation, runs: Sequence[Run]) -> Chart:
 
 def _tune(session: CliSession, simulation: Simulation, wanted: SimulateOptions) -> None:
     goal = Goal(slo=wanted.slo, allowed=wanted.allowed)
-    tuned = tune(simulation.spec, simulation.offered_load, simulation.rules, goal, _print_progress)
+    with WorkProgress(f"Searching for settings with {_amount(simulation)}") as progress:
+
+        def show(tried: int, most: int, share: float) -> None:
+            progress.show(f"Tried {tried} of at most {most} settings", min(1.0, (tried + share) / most))
+
+        tuned = tune(simulation.spec, simulation.offered_load, simulation.rules, goal, show)
     present = replace(tuned.present, policy=PRESENT, price=wanted.price)
     best = replace(tuned.best, policy=TUNED, price=wanted.price)
     if session.json:
@@ -197,11 +217,6 @@ def _tune(session: CliSession, simulation: Simulation, wanted: SimulateOptions) 
     print_note(figures_table([present, best]) + "\n")
     print_result(_settings(tuned))
     print_note("\n" + _judgement(tuned, wanted))
-
-
-def _print_progress(tried: int, most: int) -> None:
-    if tried % 20 == 0:
-        print_note(f"Tried {tried} of at most {most} settings")
 
 
 def _settings(tuned: Tuned) -> str:

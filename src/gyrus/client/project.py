@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
 
 if TYPE_CHECKING:
+    from gyrus.packaging.left_out import LeftOutFile
     from gyrus.spec.api import ApiSpec
+    from gyrus.spec.load import SpecFile
 
 CHUNK = 1024 * 1024
 
@@ -44,6 +47,8 @@ class Project:
     file: Path
     specs: Sequence[dict[str, Any]]
     package: ProjectArchive
+    left_out: Sequence[LeftOutFile] = ()
+    """Files that ignore files leave out of the package."""
 
     @classmethod
     @contextmanager
@@ -60,12 +65,27 @@ class Project:
         from gyrus.spec.load import load
 
         found = load(path)
+        left_out = left_out_of(found)
         with tempfile.TemporaryFile(prefix="gyrus-") as file:
             needed = _files(found.apis)
             without = {found.path.name} - needed
             archive = pack(found.folder, file, needed=needed, without=without, limit=largest)
             specs = [spec.model_dump(mode="json") for spec in found.apis]
-            yield cls(found.path, specs, ProjectArchive(archive.digest, archive.size, file))
+            yield cls(found.path, specs, ProjectArchive(archive.digest, archive.size, file), left_out)
+
+
+def left_out_of(found: SpecFile) -> Sequence[LeftOutFile]:
+    """Return the files that ignore files leave out of the package.
+
+    Raises ``gyrus.packaging.errors.FolderRefused`` if the specifications name one of them.
+    """
+    from gyrus.packaging.left_out import check_named, left_out_files
+    from gyrus.spec.mentions import mentions
+
+    left_out = left_out_files(found.folder, apart=(Home.default().root,))
+    named = (mention for spec in found.apis for mention in mentions(spec))
+    check_named(left_out, named, needed=_files(found.apis))
+    return left_out
 
 
 def _files(specs: Sequence[ApiSpec]) -> set[str]:

@@ -77,8 +77,9 @@ class EnvironmentSpec:
 class Builder:
     """Builds environments by uv.
 
-    The build compiles no bytecode: the first start compiles only what it imports. Compiling everything at the
-    build made iris live 1.5 s later and a torch handler 4 s later, with two cores (2026-11-24).
+    The build compiles no bytecode: the first start compiles what it imports, and later ones find it. The
+    first start of iris takes 4.9 s of CPU, later ones 1.8 s. Compiling everything takes the build at least
+    20 s with two cores: iris imports 750 of the environment's 2,400 modules (2026-11-27).
     """
 
     runtimes: Path

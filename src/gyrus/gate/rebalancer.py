@@ -21,7 +21,7 @@ from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
 from gyrus.gate.queue_notifications import receiving
 from gyrus.gate.replicas import Replicas
-from gyrus.queueing.balance import Balancer
+from gyrus.queueing.balance import Balancer, RequeueRequest
 from gyrus.queueing.timing import pause_after
 from gyrus.state.board import Board, Endpoints, Pool
 
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 TRAFFIC_EVERY = 0.25
 """Seconds between two readings of the traffic that the gateway measures."""
+SILENT_EVERY = 0.25
+"""Seconds between two observations while nothing is known to wait, but a process does not answer."""
 RETRY = Backoff(0.1, 5)
 
 
@@ -107,23 +109,31 @@ class Rebalancer:
         """Move requests until none waits or the pool has one process. A failure affects this pool alone."""
         replicas, balancer = Replicas(), Balancer[str]()
         try:
-            while len(endpoints := self._asked(self._pool(api, pool))) > 1:
+            while len((endpoints := self._asked(self._pool(api, pool))) | replicas.silent) > 1 and endpoints:
                 # Before the observation: a notification during it must lead to another one.
                 self._again[pool] = False
                 waiting = await self._look(replicas, balancer, endpoints)
-                if not waiting and not self._again[pool]:
+                if not waiting and not replicas.silent and not self._again[pool]:
                     return
-                await self.clock.sleep(pause_after(len(endpoints)))
+                pause = pause_after(len(endpoints))
+                await self.clock.sleep(pause if waiting else max(pause, SILENT_EVERY))
         except Exception:
             log.exception("The rebalancer cannot move waiting requests of pool %s to free replicas", pool)
         finally:
             del self._again[pool]
-            replicas.close()
+            await replicas.close()
 
     async def _look(self, replicas: Replicas, balancer: Balancer[str], endpoints: Endpoints) -> bool:
-        """Return True if a request waits."""
+        """Return True if a request waits.
+
+        A process that left the pool while it was silent is unready, and gets no new requests. It requeues all
+        that wait there as soon as it answers.
+        """
         loads = await replicas.loads(endpoints)
-        requeues = balancer.look(loads)
+        left = {key: loads.pop(key) for key in loads.keys() - endpoints}
+        requeues = balancer.look(loads) | {
+            key: RequeueRequest(first=load.movable) for key, load in left.items() if load.movable
+        }
         if requeues:
             await replicas.requeue(requeues)
         return any(load.waiting for load in loads.values())

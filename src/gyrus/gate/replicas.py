@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import fields
+from functools import partial
 from typing import Any, cast
 
 from gyrus.aio.http.client import HttpClient
@@ -15,9 +16,12 @@ from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH, QueueLoad
 from gyrus.queueing.balance import RequeueRequest
 
 PATIENCE = 0.5
-"""Seconds to wait for an answer."""
+"""Seconds to wait for an answer before going on without it."""
+LONGEST = 90.0
+"""Seconds after which a call ends. The supervisor kills a process that is blocked for 60 s."""
 HEADERS = {"x-gyrus-internal": "1", "content-type": "application/json"}
 LOAD_REQUEST = HttpRequest("GET", LOAD_PATH, HEADERS)
+Call = Callable[[], Coroutine[Any, Any, QueueLoad | int | None]]
 LOAD = frozenset(each.name for each in fields(QueueLoad))
 
 
@@ -32,23 +36,63 @@ async def count_in_flight(endpoints: Iterable[str]) -> dict[str, int]:
 
 
 class Replicas:
-    """Client of one API's processes. It keeps a connection to each for the next call."""
+    """Client of one API's processes. It keeps a connection to each for the next call.
+
+    A process whose event loop is blocked answers late. Its call stays open meanwhile, and no other is made to
+    it: so it delays no other process, and is heard in the first pause between two requests that block it.
+    """
 
     def __init__(self) -> None:
         self._http = HttpClient(connections=1)
+        self._open: dict[str, asyncio.Task[QueueLoad | int | None]] = {}
+        """The call to each process that has not answered yet."""
+        self._slow: set[str] = set()
+        """The processes that did not answer the last call in time. No call waits for them."""
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The processes that have not answered in time."""
+        return frozenset(self._open)
 
     async def loads(self, endpoints: Iterable[str]) -> dict[str, QueueLoad]:
-        """Return the loads of the processes that answer, by endpoint."""
-        endpoints = tuple(endpoints)
-        answers = await asyncio.gather(*(self._load(endpoint) for endpoint in endpoints))
-        return {endpoint: load for endpoint, load in zip(endpoints, answers, strict=True) if load is not None}
+        """Return the loads of the processes that answer in time, by endpoint.
+
+        Among them are those of earlier calls that have been answered meanwhile.
+        """
+        answers = await self._call({endpoint: partial(self._load, endpoint) for endpoint in endpoints})
+        return {endpoint: load for endpoint, load in answers.items() if isinstance(load, QueueLoad)}
 
     async def requeue(self, requests: Mapping[str, RequeueRequest]) -> int:
-        """Ask each process to requeue some of its requests. Returns the number that they will requeue."""
-        return sum(await asyncio.gather(*(self._requeue(*each) for each in requests.items())))
+        """Ask each process to requeue some of its requests.
 
-    def close(self) -> None:
+        Returns the number that they will requeue, as far as they answer in time.
+        """
+        calls = {endpoint: partial(self._requeue, endpoint, each) for endpoint, each in requests.items()}
+        return sum(number for number in (await self._call(calls)).values() if isinstance(number, int))
+
+    async def close(self) -> None:
+        """End the open calls, and close the connections."""
+        for task in self._open.values():
+            task.cancel()
+        await asyncio.gather(*self._open.values(), return_exceptions=True)
+        self._open.clear()
         self._http.close()
+
+    async def _call(self, calls: Mapping[str, Call]) -> dict[str, QueueLoad | int | None]:
+        """Make these calls, besides those to silent processes. Return the answers, by endpoint."""
+        new = {
+            endpoint: asyncio.create_task(call(), name=f"rebalancer: call {endpoint}")
+            for endpoint, call in calls.items()
+            if endpoint not in self._open
+        }
+        self._open |= new
+        if usual := [task for endpoint, task in new.items() if endpoint not in self._slow]:
+            await asyncio.wait(usual, timeout=PATIENCE)
+        done = {endpoint: task for endpoint, task in self._open.items() if task.done()}
+        for endpoint in done:
+            del self._open[endpoint]
+        self._slow = (self._slow | self._open.keys()) - (new.keys() & done.keys())
+        return {endpoint: task.result() for endpoint, task in done.items()}
 
     async def _load(self, endpoint: str) -> QueueLoad | None:
         """Read one process's load.
@@ -72,7 +116,7 @@ class Replicas:
 
     async def _send(self, endpoint: str, request: HttpRequest) -> dict[str, Any]:
         """Send one request and decode its answer. Raises HttpError or ValueError."""
-        response = await self._http.send(endpoint, request, timeout=PATIENCE)
+        response = await self._http.send(endpoint, request, timeout=LONGEST)
         answer = json.loads(response.body) if response.status == 200 else None
         if not isinstance(answer, dict):
             raise ValueError(f"{endpoint} answers {request.target} with {response.status}")

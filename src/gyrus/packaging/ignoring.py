@@ -32,30 +32,53 @@ def never_packed(path: Path, *, is_file: bool) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule that leaves a path out."""
+
+    folder: str
+    """The folder of the ignore file, relative to the project: empty, or ending with a slash."""
+    deliberate: bool
+    """True if it is in a ``.gyrusignore``."""
+
+    @property
+    def source(self) -> str:
+        """The ignore file, relative to the project."""
+        return self.folder + (IGNORE_FILE if self.deliberate else IGNORE_FILES[0])
+
+
+@dataclass(frozen=True, slots=True)
 class Ignoring:
     """The rules of one folder: its own, then those of the folders around it."""
 
     folder: str
     """Relative to the project: empty, or ending with a slash."""
     rules: GitIgnoreSpec | None
+    deliberate: GitIgnoreSpec | None
+    """The rules that are in the ``.gyrusignore``."""
     outer: Ignoring | None
 
     @classmethod
     def of(cls, path: Path, folder: str, outer: Ignoring | None) -> Ignoring:
         """Read the rules of the folder at ``path``."""
-        lines = [line for name in IGNORE_FILES for line in _lines(path / name)]
-        return cls(folder, _compiled(path, lines), outer)
+        lines = {name: _lines(path / name) for name in IGNORE_FILES}
+        rules = _compiled(path, [line for name in IGNORE_FILES for line in lines[name]])
+        return cls(folder, rules, _compiled(path, lines[IGNORE_FILE]), outer)
 
     def ignores(self, path: str) -> bool:
         """Return whether a path is left out. It is relative to the project; a folder's ends with a slash."""
+        return self.rule(path) is not None
+
+    def rule(self, path: str) -> Rule | None:
+        """Return the rule that leaves a path out. Returns None if the path is not left out."""
         level: Ignoring | None = self
         while level:
-            if level.rules:
-                verdict = level.rules.check_file(path.removeprefix(level.folder)).include
-                if verdict is not None:
-                    return verdict
+            inside = path.removeprefix(level.folder)
+            verdict = level.rules.check_file(inside).include if level.rules else None
+            if verdict is not None:
+                own = level.deliberate is not None and level.deliberate.check_file(inside).include
+                return Rule(level.folder, bool(own)) if verdict else None
             level = level.outer
-        return False
+        return None
 
 
 def _compiled(path: Path, lines: list[str]) -> GitIgnoreSpec | None:

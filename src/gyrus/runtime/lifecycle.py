@@ -15,6 +15,7 @@ from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.wiring import wire
 from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.openapi import describe
+from gyrus.runtime.loop_watch import NOT_BLOCKED, LoopWatch
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.server.server import Server
 from gyrus.runtime.service import Service
@@ -54,9 +55,11 @@ async def serve(
         answers_get=handler.answers_get,
     )
     server = Server(config.limits, service, counted.tally)
+    watch = LoopWatch(lambda seconds, place: control.blocked(blockage(handler, seconds, place)))
     async with asyncio.TaskGroup() as group:
         keeping_time = group.create_task(server.keep_time(), name="connections' time")
         listening = await server.listen(bound)
+        watch.start()
         control.status(Phase.READY, "the handler is loaded")
         await stop.wait()
         deadline = loop.time() + config.grace
@@ -67,7 +70,20 @@ async def serve(
         for connection in tuple(server.connections):
             connection.abort()
         keeping_time.cancel()
+    watch.stop()
     threads.stop()
+
+
+def blockage(handler: LoadedHandler, seconds: float, place: str) -> str:
+    """Explain that the event loop is blocked: a clause with the remedy. Returns "" if it is not."""
+    if seconds == NOT_BLOCKED:
+        return ""
+    where = f" at {place}" if place else ""
+    if handler.is_async:
+        cause = "predict is async but blocks; make it def predict, or let it await asyncio.to_thread(...)"
+    else:
+        cause = "a task of the handler on the loop blocks; let it await asyncio.to_thread(...)"
+    return f"its event loop has been blocked for more than {seconds:.0f} s{where}: {cause}"
 
 
 async def drain(server: Server, admission: Admission, *, grace: float) -> None:

@@ -7,7 +7,7 @@ import os
 import resource
 from dataclasses import dataclass
 
-from gyrus.contract.system_limits import OUT_OF_PROCESSES
+from gyrus.contract.system_limits import OUT_OF_PROCESSES, all_files_in_use
 from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.threads import Threads
 
@@ -17,9 +17,6 @@ PATIENCE = 2.0
 Most of them end soon after it, and the requests behind them are better off waiting. With one probe per
 second, a stuck replica is still reported within 5 s.
 """
-
-
-CLOSE_FILES = "close files and connections, or raise ulimit -n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,7 @@ class Readiness:
         if dead := self.threads.dead:
             return Unready("ThreadDied", f"{dead} of the threads that run the handler died")
         if limit := exhausted_files():
-            message = f"all its {limit} file descriptors are in use: {CLOSE_FILES}"
-            return Unready("NoFileDescriptor", message)
+            return Unready("NoFileDescriptor", all_files_in_use(limit))
         if self.threads.none_can_start:
             return Unready("NoThread", f"no thread can be started for the handler: {OUT_OF_PROCESSES}")
         if self.admission.stuck_for(PATIENCE):

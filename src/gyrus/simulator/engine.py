@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -9,6 +11,7 @@ from gyrus.autoscaling.policy import Policy, Sample
 from gyrus.simulator.event_queue import EventQueue
 from gyrus.simulator.fleet import Fleet
 from gyrus.simulator.gateway import SimulatedGateway
+from gyrus.simulator.idle import IdleSpans
 from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.rotation import SimulatedReplica
 from gyrus.simulator.run import FleetSample, Run
@@ -22,13 +25,28 @@ class Prepared(Protocol):
     def initial(self) -> int: ...
 
 
-def simulate(offered_load: OfferedLoad, rules: ServingRules, policy: Policy, name: str = "") -> Run:
+REPORT_EVERY = 2048
+"""Decisions between two reports of the progress: some tens of milliseconds."""
+
+OnProgress = Callable[[float], None]
+"""A callback with the share of the work that is done."""
+
+
+def simulate(
+    offered_load: OfferedLoad,
+    rules: ServingRules,
+    policy: Policy,
+    name: str = "",
+    on_progress: OnProgress = lambda share: None,
+) -> Run:
     """Simulate the whole offered load. Equal arguments give equal results."""
-    return _SimulationRun(offered_load, rules, policy).run(name)
+    return _SimulationRun(offered_load, rules, policy, on_progress).run(name)
 
 
 class _SimulationRun:
-    def __init__(self, offered_load: OfferedLoad, rules: ServingRules, policy: Policy) -> None:
+    def __init__(
+        self, offered_load: OfferedLoad, rules: ServingRules, policy: Policy, on_progress: OnProgress
+    ) -> None:
         self._workload = offered_load
         self._rules = rules
         self._policy = policy
@@ -37,6 +55,12 @@ class _SimulationRun:
             offered_load, rules, self._event_queue, emptied=self._emptied, demanded=self._demanded
         )
         self._fleet = Fleet(rules, self._event_queue, joined=self._gateway.join, leaves=self._gateway.leave)
+        self._on_progress = on_progress
+        self._idle = IdleSpans.of(policy.every, rules.startup.typical)
+        self._active = 0.0
+        """Time of the last decision with a request in flight, or since the one before it."""
+        self._next_arrival = 0.0
+        self._decisions = 0
         self._looks: list[FleetSample] = []
         self._scalings = 0
         self._waking = False
@@ -70,18 +94,28 @@ class _SimulationRun:
         happen: Callable[[], None] = event_queue.happen
         ended = 0.0
         for request, arrival in enumerate(self._workload.arrivals):
+            self._next_arrival = arrival
             while event_queue.due <= arrival:
                 happen()
             arrive(arrival, request)
             ended = arrival
+        self._next_arrival = math.inf
         while in_flight.level:
             ended = event_queue.due
             happen()
         return ended
 
     def _tick(self, now: float) -> None:
-        self._event_queue.enter(now + self._policy.every, self._tick)
+        self._event_queue.enter(self._idle.next(now, self._active, self._next_arrival), self._tick)
         self._decide(now)
+        self._decisions += 1
+        if self._decisions % REPORT_EVERY == 0:
+            self._on_progress(self._done(now))
+
+    def _done(self, now: float) -> float:
+        """Return the share of the work that is done: a request and a decision take about as long."""
+        arrivals = self._workload.arrivals
+        return min(1.0, (bisect_right(arrivals, now) + now) / (len(arrivals) + arrivals[-1] + 1.0))
 
     def _demanded(self, now: float) -> None:
         """Decide at once if a request is held and no replica is requested, not only at the next tick."""
@@ -106,7 +140,9 @@ class _SimulationRun:
         gateway = self._gateway
         requested, ready, waiting = gateway.requested, gateway.rotation.size, gateway.waiting
         in_flight, busy = gateway.in_flight.average(now), gateway.busy.average(now)
-        self._looks.append(FleetSample(now, in_flight, busy, waiting, ready, requested))
+        if in_flight or waiting:
+            self._active = now
+        self._record(FleetSample(now, in_flight, busy, waiting, ready, requested))
         return Sample(
             now=self._workload.start + now,
             # From zero, the average would hide the request that has just arrived.
@@ -116,6 +152,14 @@ class _SimulationRun:
             requested=requested,
             startup=self._fleet.startup,
         )
+
+    def _record(self, look: FleetSample) -> None:
+        """Keep the first and the last of equal samples in a row without traffic: there may be millions."""
+        looks = self._looks
+        if not look.in_flight and len(looks) > 1 and looks[-2][1:] == looks[-1][1:] == look[1:]:
+            looks[-1] = look
+        else:
+            looks.append(look)
 
     def _emptied(self, now: float, replica: SimulatedReplica) -> None:
         self._fleet.gone(now, replica)

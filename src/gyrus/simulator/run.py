@@ -56,3 +56,4 @@ class Run:
     scalings: int
     """Decisions that changed the number of replicas."""
     looks: Sequence[FleetSample]
+    """The decisions; of equal ones in a row without traffic, the first and the last."""

@@ -46,6 +46,10 @@ Settings = Mapping[str, Any]
 """Fields of ``autoscaling`` by name."""
 
 
+OnProgress = Callable[[int, int, float], None]
+"""A callback with the number of tried settings, their limit, and the done share of the present one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """At most ``allowed`` (a share) of the requests may miss ``slo`` (as in :func:`of_run`)."""
@@ -83,7 +87,7 @@ class _Search:
     offered_load: OfferedLoad
     rules: ServingRules
     goal: Goal
-    on_progress: Callable[[int, int], None]
+    on_progress: OnProgress
     tried: dict[tuple[Any, ...], Figures] = field(default_factory=dict[tuple[Any, ...], Figures])
 
     @property
@@ -102,8 +106,12 @@ class _Search:
             startup = self.rules.startup.typical
             policy = make("gyrus", PolicyContext(spec=spec, offered_load=self.offered_load, startup=startup))
             rules = ServingRules.of(spec, self.rules.startup, self.rules.seed)
-            self.tried[key] = of_run(simulate(self.offered_load, rules, policy, "gyrus"), self.goal.slo)
-            self.on_progress(len(self.tried), self.most)
+            done, most = len(self.tried), self.most
+            run = simulate(
+                self.offered_load, rules, policy, "gyrus", lambda share: self.on_progress(done, most, share)
+            )
+            self.tried[key] = of_run(run, self.goal.slo)
+            self.on_progress(done + 1, most, 0.0)
         return self.tried[key]
 
     def rank(self, settings: Settings) -> tuple[float, float]:
@@ -121,9 +129,9 @@ def tune(
     offered_load: OfferedLoad,
     rules: ServingRules,
     goal: Goal,
-    on_progress: Callable[[int, int], None],
+    on_progress: OnProgress,
 ) -> Tuned:
-    """Search for the best settings. ``on_progress`` gets the number of tried settings and their limit."""
+    """Search for the best settings."""
     search = _Search(spec, offered_load, rules, goal, on_progress)
     ladders = _ladders(spec, offered_load)
     present = {name: getattr(spec.autoscaling, name) for name in ladders}

@@ -231,8 +231,16 @@ def message_of(api: Api, status: Status, observation: ApiObservation) -> str:
 
 
 def _warning(replicas: Sequence[Replica]) -> str:
-    """Return the fault of a replica that answers requests, but could not be started again; empty if none."""
-    faulty = (each for each in replicas if each.status.reason is Reason.ORDER)
+    """Return the fault of a ready replica: it could not be started again, or its event loop is blocked.
+
+    Empty if there is none.
+    """
+    faulty = (
+        each
+        for each in replicas
+        if each.status.reason is Reason.ORDER
+        or (each.status.reason is Reason.UNRESPONSIVE and each.status.phase is Phase.READY)
+    )
     return next((f"Replica {each.id}: {each.status.message}" for each in faulty), "")
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,79 @@ def test_a_wait_that_takes_too_long_ends_and_the_rollout_goes_on(
     ran = gyrus("deploy", folder, "--timeout", "0.2")
     assert ran.code == 1
     assert "After 0.2 s the rollout of iris has not ended. It continues." in ran.err
+    assert ran.out == "iris is creating, not live yet (revision 1): starting\n"
     assert gyrus("get", "iris", "-o", "json").json["status"] == "creating"
+
+
+def test_a_file_that_a_replica_misses_and_git_ignores_is_named(
+    operator: Operator, gyrus: Gyrus, folder: Path
+) -> None:
+    (folder / ".gitignore").write_text("*.pkl\n")
+    (folder / "model.pkl").touch()
+    missing = "FileNotFoundError: [Errno 2] No such file or directory: '/home/replicas/iris/work/0/model.pkl'"
+    operator.backend.script = fails(Reason.INIT, "broken", missing)
+    ran = gyrus("deploy", folder)
+    assert ran.code == 1
+    assert "warning: model.pkl looks like a model, but is not in the package" in ran.err
+    assert (
+        "model.pkl is in the project, but .gitignore leaves it out of the package: "
+        "add the line !/model.pkl to .gyrusignore.\n  No revision serves iris."
+    ) in ran.err
+
+
+def one_ready(order: ReplicaOrder) -> tuple[Step, ...]:
+    return builds_first(order) if order.api == "a" else never_ready(order)
+
+
+def one_broken(order: ReplicaOrder) -> Sequence[Step]:
+    return builds_first(order) if order.api == "a" else fails(Reason.INIT, "broken")(order)
+
+
+def test_when_the_time_is_up_the_live_apis_are_named(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    Project(folder).write(handler_api("a"), handler_api("b"))
+    operator.backend.script = one_ready
+    ran = gyrus("deploy", folder, "--timeout", "3")
+    assert ran.code == 1
+    live, endpoint, pending = ran.out.splitlines()
+    assert live.startswith("a is live (revision 1) after ")
+    assert endpoint == f"  {operator.gateway}/a"
+    assert pending == "b is creating, not live yet (revision 1): starting"
+    assert "After 3 s the rollout of b has not ended. It continues." in ran.err
+
+
+def test_when_the_time_is_up_the_json_has_every_api(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    Project(folder).write(handler_api("a"), handler_api("b"))
+    operator.backend.script = one_ready
+    ran = gyrus("deploy", folder, "--timeout", "3", "-o", "json")
+    assert ran.code == 1
+    assert {api["name"]: (api["status"], api["message"]) for api in ran.json} == {
+        "a": ("live", ""),
+        "b": ("creating", "starting"),
+    }
+
+
+def test_an_update_that_takes_too_long_names_the_revision_that_serves(
+    operator: Operator, gyrus: Gyrus, folder: Path
+) -> None:
+    assert gyrus("deploy", folder).code == 0
+    operator.backend.script = never_ready
+    (folder / "handler.py").write_text(HANDLER + "# changed\n")
+    ran = gyrus("deploy", folder, "--timeout", "0.5")
+    assert ran.code == 1
+    first, second = ran.out.splitlines()
+    assert first.startswith("iris is updating, not live yet (revision 2)")
+    assert second == f"  revision 1 serves meanwhile: {operator.gateway}/iris"
+
+
+def test_beside_a_failure_the_live_apis_are_named(operator: Operator, gyrus: Gyrus, folder: Path) -> None:
+    Project(folder).write(handler_api("a"), handler_api("b"))
+    operator.backend.script = one_broken
+    ran = gyrus("deploy", folder)
+    assert ran.code == 1
+    live, endpoint = ran.out.splitlines()
+    assert live.startswith("a is live (revision 1) after ")
+    assert endpoint == f"  {operator.gateway}/a"
+    assert "The rollout of b failed" in ran.err
 
 
 def test_a_faulty_file_is_reported_with_its_places(operator: Operator, gyrus: Gyrus, folder: Path) -> None:

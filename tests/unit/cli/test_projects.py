@@ -75,6 +75,47 @@ def test_validate_shows_what_is_fine(gyrus: Gyrus, tmp_path: Path) -> None:
     assert gyrus("validate", tmp_path / "flats", "-o", "json").json["apis"][0]["name"] == "flats"
 
 
+def ignored_model(folder: Path, config: str = "{}") -> Path:
+    """Write a project whose model git ignores."""
+    folder.mkdir()
+    (folder / "gyrus.yaml").write_text(f"- name: flats\n  handler: {{path: handler.py, config: {config}}}\n")
+    (folder / "handler.py").write_text("class Handler:\n    def predict(self, payload): ...\n")
+    (folder / ".gitignore").write_text("*.pkl\n")
+    (folder / "model.pkl").touch()
+    return folder
+
+
+def test_a_model_that_git_ignores_is_a_warning(gyrus: Gyrus, tmp_path: Path) -> None:
+    folder = ignored_model(tmp_path / "flats")
+    warning = (
+        "model.pkl looks like a model, but is not in the package, because .gitignore leaves it out. To "
+        "include model.pkl, add the line !/model.pkl to .gyrusignore; to leave it out without this warning, "
+        "add the line /model.pkl to .gyrusignore."
+    )
+    ran = gyrus("validate", folder)
+    assert (ran.code, ran.err) == (0, f"warning: {warning}\n")
+    assert gyrus("validate", folder, "-o", "json").json["warnings"] == [warning]
+    (folder / ".gyrusignore").write_text("/model.pkl\n")
+    assert gyrus("validate", folder).err == ""
+
+
+def test_a_model_that_the_yaml_names_and_git_ignores_is_a_fault(gyrus: Gyrus, tmp_path: Path) -> None:
+    folder = ignored_model(tmp_path / "flats", "{weights: [model.pkl]}")
+    ran = gyrus("validate", folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert "handler.config.weights[0] names model.pkl, but .gitignore leaves it out" in ran.err
+    [fault] = gyrus("validate", folder, "-o", "json").json["faults"]
+    assert "add the line !/model.pkl to .gyrusignore" in fault["message"]
+
+
+def test_an_ignored_handler_is_a_fault(gyrus: Gyrus, tmp_path: Path) -> None:
+    folder = ignored_model(tmp_path / "flats")
+    (folder / ".gyrusignore").write_text("handler.py\n")
+    ran = gyrus("validate", folder)
+    assert ran.code == 2
+    assert "handler.path names handler.py, but .gyrusignore leaves it out" in ran.err
+
+
 def test_validate_without_a_file_shows_how_to_create_one(gyrus: Gyrus, tmp_path: Path) -> None:
     ran = gyrus("validate", tmp_path)
     assert ran.code == 2

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +74,51 @@ def test_a_part_of_the_trace_thinner_and_faster(gyrus: Gyrus, folder: Path) -> N
     reported = gyrus(*arguments(folder, *more)).json
     assert reported["requests"] == 40
     assert reported["policies"][0]["replica_seconds"] == pytest.approx(9 * (156 / 4 / 2 + 0), rel=0.1)
+
+
+def long_trace(folder: Path) -> None:
+    """Write a trace whose simulation takes seconds: two days of traffic."""
+    (folder / "trace.csv").write_text("time,service_time\n" + "".join(f"{n * 20},1\n" for n in range(9000)))
+
+
+def test_a_long_simulation_begins_with_one_line(gyrus: Gyrus, folder: Path) -> None:
+    long_trace(folder)
+    ran = gyrus(*arguments(folder, "--policy", "hpa", "--policy", "fixed:2"))
+    assert ran.code == 0
+    assert [line for line in ran.err.splitlines() if "Simulating" in line] == [
+        "Simulating 9,000 requests in 2d"
+    ]
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    words = [str(word) for word in arguments(folder, *more)]
+    return [sys.executable, "-m", "gyrus.cli.main", *words]
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("more", [[], ["--tune"]])
+def test_on_a_terminal_it_shows_how_far_it_is_and_ctrl_c_ends_it(folder: Path, more: list[str]) -> None:
+    import pty
+
+    long_trace(folder)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command(folder, *more), env={**os.environ, "TERM": "xterm"}, stderr=theirs, stdout=subprocess.PIPE
+    )
+    os.close(theirs)
+    with open(ours, "rb", buffering=0) as terminal:
+        shown = b""
+        while b" left (" not in shown:
+            shown += terminal.read(4096)
+        assert re.search(rb"(Simulating gyrus|Tried 0 of at most \d+ settings): \d+% done, about ", shown)
+        process.send_signal(signal.SIGINT)
+        rest = b""
+        while b"Interrupted." not in rest:
+            rest += terminal.read(4096)
+    assert b"\r\x1b[2KInterrupted." in rest, "the line is erased"
+    assert process.communicate(timeout=60)[0] == b""
+    assert process.returncode == 130
 
 
 def test_equal_seeds_give_equal_results(gyrus: Gyrus, folder: Path) -> None:

@@ -15,6 +15,7 @@ import pytest_asyncio
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH
 from gyrus.gate.rebalancer import TRAFFIC_EVERY, Rebalancer
+from gyrus.gate.replicas import PATIENCE
 from gyrus.queueing.timing import pause_after
 from gyrus.state.board import Board, PoolTraffic, QueuePolicy, Traffic
 from support.routes import acknowledge, pools_of, route_to
@@ -33,9 +34,15 @@ class Process:
         self.looks = 0
         self.delay = 0.0
         """Seconds after which it answers."""
+        self.asked = 0
+        self.runs = asyncio.Event()
+        """Cleared while its event loop is blocked: it answers nothing."""
+        self.runs.set()
 
     async def answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         assert request.headers["x-gyrus-internal"] == "1"
+        self.asked += 1
+        await self.runs.wait()
         await asyncio.sleep(self.delay)
         if request.target == LOAD_PATH:
             self.looks += 1
@@ -184,3 +191,31 @@ async def test_process_that_answers_late_is_asked_again_as_soon_as_any_other(hou
     await until(lambda: house.one.looks >= 4)
     assert max(house.clock.pauses) <= TRAFFIC_EVERY
     assert pause_after(2) in house.clock.pauses
+
+
+async def test_a_blocked_process_delays_no_other_and_is_asked_once(house: House, tmp_path: Path) -> None:
+    third = Process(tmp_path / "third.sock")
+    third.runs.clear()
+    house.one.waiting, house.one.busy = 30, 1
+    async with third.upstream.serving():
+        endpoints = tuple(process.upstream.endpoint for process in (house.one, house.other, third))
+        acknowledge(house.board, route_to("a", endpoints, queueing=QUEUEING))
+        await until(lambda: house.other.busy == 1)
+        looks, began = house.one.looks, asyncio.get_running_loop().time()
+        await until(lambda: house.one.looks >= looks + 10)
+        assert asyncio.get_running_loop().time() - began < 9 * PATIENCE, "no look waits for it"
+        assert third.asked == 1
+        third.runs.set()
+        await until(lambda: third.looks >= 2)
+
+
+async def test_a_process_that_is_unready_while_it_is_blocked_requeues_what_waits_there(house: House) -> None:
+    house.one.waiting, house.one.busy = 3, 1
+    house.one.runs.clear()
+    house.route()
+    await until(lambda: house.one.asked == 1 and house.other.looks >= 2)
+    acknowledge(house.board, route_to("a", (house.other.upstream.endpoint,), queueing=QUEUEING))
+    house.one.runs.set()  # the first pause between two requests
+    await until(lambda: house.one.waiting == 0)
+    assert (house.other.busy, house.other.waiting) == (1, 2)
+    await until(lambda: not rebalancing("a"))

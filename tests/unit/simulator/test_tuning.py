@@ -35,7 +35,12 @@ def tuned(api: RealtimeSpec, allowed: float, work: OfferedLoad = WORK) -> tuple[
     reported: list[tuple[int, int]] = []
     goal = Goal(slo=None, allowed=allowed)
     rules = ServingRules.of(api, Fixed(5.0))
-    return tune(api, work, rules, goal, lambda tried, most: reported.append((tried, most))), reported
+
+    def report(tried: int, most: int, share: float) -> None:
+        if share == 0.0:
+            reported.append((tried, most))
+
+    return tune(api, work, rules, goal, report), reported
 
 
 def test_what_costs_too_much_gets_cheaper_and_still_meets_the_goal() -> None:

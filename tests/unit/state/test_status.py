@@ -168,6 +168,11 @@ class TestMessage:
         shown, message = seen(LIVE, faulty)
         assert (shown, message) == (Status.LIVE, f"Replica {faulty.id}: it cannot be started again")
 
+    def test_a_live_api_names_a_replica_whose_event_loop_is_blocked(self) -> None:
+        faulty = replica(reason=Reason.UNRESPONSIVE, message="its event loop has been blocked")
+        shown, message = seen(LIVE, replica(n=1), faulty)
+        assert (shown, message) == (Status.LIVE, f"Replica {faulty.id}: its event loop has been blocked")
+
     @pytest.mark.parametrize("api", [CREATING, LIVE, UPDATING, FAILED, replace(LIVE, replicas=0)])
     def test_one_that_cannot_be_read_has_failed(self, api: Api) -> None:
         revision = unreadable(api.target.revision)

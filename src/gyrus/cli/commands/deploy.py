@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import click
 from gyrus.cli.apis import first_line
 from gyrus.cli.durations import DurationType
 from gyrus.cli.output import bold, print_json, print_note, print_result, status_styled
-from gyrus.cli.progress import await_rollouts
+from gyrus.cli.progress import Awaited, await_rollouts
 from gyrus.cli.prompts import confirm
 from gyrus.cli.sample_file import SAMPLE, usable_samples
 from gyrus.cli.session import CliSession, Command, pass_session
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gyrus.cli.example_request import ExampleRequest
     from gyrus.client.client import Client
     from gyrus.client.project import Project
+    from gyrus.client.rollout import RolloutProgress
     from gyrus.contract.operator import ApiView, Deployed
 
 SUGGESTED = 4
@@ -43,25 +44,45 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
     PATH is the file, or a folder with a gyrus.yaml (default: this folder). Deploying an unchanged API again
     changes nothing. If a new revision does not become live, the old one continues to serve.
     """
+    from gyrus.cli.left_out import warn
     from gyrus.client.project import Project
 
     begun = time.monotonic()
     with Project.read(path, _largest_package(session)) as project:
+        warn(project.left_out)
         samples = usable_samples(project.specs, project.file.parent)
         ensure_platform(session)
         client = session.client()
         _ask_about_kinds(client, project, yes)
         deployed = _send(client, project)
-    if wait:
-        await_rollouts(client, deployed, timeout)
-    apis = [client.api(each.name) for each in deployed]
+    awaited = await_rollouts(client, deployed, timeout) if wait else None
+    apis = {each.name: each for each in client.apis()}
+    seconds = time.monotonic() - begun
     if session.json:
-        print_json(apis)
+        print_json([apis[each.name] for each in deployed if each.name in apis])
+    else:
+        _show(apis, deployed, awaited, seconds)
+    if awaited is None:
         return
-    for api, each in zip(apis, deployed, strict=True):
-        print_result(_outcome(api, each, time.monotonic() - begun, wait=wait))
-    if wait:
-        _suggest(client, project, apis[:SUGGESTED], samples)
+    awaited.check(project.left_out)
+    if not session.json:
+        present = [apis[each.name] for each in deployed if each.name in apis]
+        _suggest(client, project, present[:SUGGESTED], samples)
+
+
+def _show(
+    apis: Mapping[str, ApiView], deployed: Iterable[Deployed], awaited: Awaited | None, seconds: float
+) -> None:
+    """Print the state of each API, besides those whose failure is shown and those that are gone."""
+    for each in deployed:
+        if (awaited and each.name in awaited.failed) or each.name not in apis:
+            continue
+        pending = awaited.pending.get(each.name) if awaited else None
+        api = apis[each.name]
+        if pending and awaited and awaited.time_is_up and api.status is not Status.LIVE:
+            print_result(_unfinished(api, pending))
+        else:
+            print_result(_outcome(api, each, seconds, wait=awaited is not None))
 
 
 def _largest_package(session: CliSession) -> int:
@@ -115,6 +136,17 @@ def _outcome(api: ApiView, deployed: Deployed, seconds: float, *, wait: bool) ->
     else:
         state = f"deployed ({revision}); its rollout continues"
     return f"{bold(api.name)} is {state}\n  {api.endpoint}"
+
+
+def _unfinished(api: ApiView, progress: RolloutProgress) -> str:
+    """Describe an API whose rollout continues: what it does now, and the revision that serves meanwhile."""
+    from gyrus.client.rollout import serving
+
+    before = serving(progress.description) if progress.description else None
+    serves = "" if before is None else f"\n  revision {before} serves meanwhile: {api.endpoint}"
+    reason = first_line(api.message)
+    state = f"{status_styled(api.status)}, not live yet (revision {api.revision})"
+    return f"{bold(api.name)} is {state}" + (f": {reason}" if reason else "") + serves
 
 
 def _present(api: ApiView) -> str:

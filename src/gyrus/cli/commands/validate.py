@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from gyrus.cli.sample_file import usable_samples
 from gyrus.cli.session import CliSession, Command, pass_session
 
 if TYPE_CHECKING:
+    from gyrus.packaging.left_out import LeftOutFile
     from gyrus.spec.api import ApiSpec
     from gyrus.spec.faults import SpecFault
     from gyrus.spec.load import SpecFile
@@ -28,22 +30,33 @@ def command(session: CliSession, path: Path) -> None:
 
     PATH is the file, or a folder with a gyrus.yaml (default: this folder).
     """
-    from gyrus.spec.faults import SpecError
+    from gyrus.client.project import left_out_of
+    from gyrus.packaging.errors import FolderRefused
+    from gyrus.spec.faults import SpecError, SpecFault
     from gyrus.spec.load import load
 
     try:
         read = load(path)
-    except SpecError as error:
+        left_out = left_out_of(read)
+    except (SpecError, FolderRefused) as error:
+        whole = SpecFault(file=str(path), mark=None, field="", message=str(error))
+        faults = error.faults if isinstance(error, SpecError) else [whole]
         if session.json:
-            print_json({"valid": False, "faults": [_as_data(fault) for fault in error.faults]})
+            print_json({"valid": False, "faults": [_as_data(fault) for fault in faults]})
+        if isinstance(error, FolderRefused):
+            raise
         raise specification_failure(error, str(path)) from error
-    _show(session, read)
+    _show(session, read, left_out)
 
 
-def _show(session: CliSession, read: SpecFile) -> None:
+def _show(session: CliSession, read: SpecFile, left_out: Sequence[LeftOutFile]) -> None:
+    from gyrus.cli.left_out import warn, warnings
+
     if session.json:
-        print_json({"valid": True, "apis": [spec.model_dump(mode="json") for spec in read.apis]})
+        apis = [spec.model_dump(mode="json") for spec in read.apis]
+        print_json({"valid": True, "apis": apis, "warnings": warnings(left_out)})
         return
+    warn(left_out)
     print_result(f"{read.path} is valid.\n")
     print_result(table(HEADERS, [_row(spec) for spec in read.apis]))
     usable_samples([spec.model_dump(mode="json") for spec in read.apis], read.folder)

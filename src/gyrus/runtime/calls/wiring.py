@@ -51,7 +51,7 @@ def _threads(most: int | None) -> Threads:
         threads.start_one()
     except RuntimeError as error:
         message = f"no thread can be started for the handler ({error}): {OUT_OF_PROCESSES}"
-        raise LoadFailed(Reason.EXITED, message) from error
+        raise LoadFailed(Reason.EXHAUSTED, message) from error
     return threads
 
 

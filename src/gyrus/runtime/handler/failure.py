@@ -14,7 +14,7 @@ import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from gyrus.contract.replica import Reason
@@ -120,6 +120,20 @@ def _trimmed(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith((_OURS, *_MACHINERY)):
         trace = trace.tb_next
     return trace
+
+
+def place_of(frame: FrameType | None) -> str:
+    """Return the innermost line of the user's code in a running call, as ``file:number in function``.
+
+    Returns "" if the call has none.
+    """
+    while frame is not None:
+        code = frame.f_code
+        for folder in _projects:
+            if code.co_filename.startswith(folder + os.sep):
+                return f"{code.co_filename.removeprefix(folder + os.sep)}:{frame.f_lineno} in {code.co_name}"
+        frame = frame.f_back
+    return ""
 
 
 def _place(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from gyrus.runtime.supervisor import kernel
 from gyrus.runtime.supervisor.lines import LineCutter
 from gyrus.runtime.supervisor.process_state import LAST_LINES, Failure
 from gyrus.runtime.supervisor.role import Role
+from gyrus.runtime.supervisor.shortage import reason_of
 from gyrus.runtime.supervisor.worker_message import status_line
 from gyrus.runtime.supervisor.working_folder import CannotStart, WorkingFolder
 
@@ -224,4 +225,4 @@ def _why(error: Exception, program: str) -> Failure:
     if isinstance(error, PermissionError):
         message = f"the command {program} cannot be executed; make it executable (chmod +x {program})"
         return Failure(Reason.PACKAGE, message)
-    return Failure(Reason.EXITED, f"the command {program} could not be started: {explain(error)}")
+    return Failure(reason_of(error), f"the command {program} could not be started: {explain(error)}")

@@ -17,6 +17,10 @@ INHERITED = frozenset(
         "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER",
     }
 )  # fmt: skip
+BYTECODE = "PYTHONDONTWRITEBYTECODE"
+"""The variable that no replica gets: each start would compile all imported packages again. The first start
+writes their bytecode into the environment, for all later ones, and that of the project into its own working
+folder."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -25,6 +29,7 @@ def environment_of(config: ReplicaConfig, inherited: Mapping[str, str]) -> dict[
     kept = {key: value for key, value in inherited.items() if key in INHERITED or key.startswith("LC_")}
     base = {"PATH": DEFAULT_PATH, "HOME": "/", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
     chosen = base | kept | config.env
+    chosen.pop(BYTECODE, None)
     return chosen | _python_environment(config.python, chosen["PATH"]) | _identity(config)
 
 

@@ -20,7 +20,7 @@ from gyrus.runtime.supervisor.probe import Probe
 from gyrus.runtime.supervisor.process_state import Failure, ProcessState
 from gyrus.runtime.supervisor.processtable import family
 from gyrus.runtime.supervisor.role import Role
-from gyrus.runtime.supervisor.worker_message import WorkerStatus, understand
+from gyrus.runtime.supervisor.worker_message import LoopBlocked, WorkerStatus, understand
 from gyrus.runtime.supervisor.working_folder import WorkingFolder
 
 EAGER = 0.1
@@ -29,6 +29,8 @@ STEADY = 1.0
 """Seconds between probes of a process that is ready."""
 SEARCH = 1.0
 """Seconds between two searches for other addresses on which a server listens."""
+BLOCKED_EVERY = 60.0
+"""Seconds between two log lines about a blocked event loop."""
 MOST_POISONED = 10
 """Refused requests that the status names, at most."""
 DRAINED_READS = 64
@@ -71,6 +73,7 @@ class ManagedProcess:
         self._probe_at = 0.0
         self._search_at = 0.0
         self._elsewhere = ""
+        self._log_blocked_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -244,6 +247,8 @@ class ManagedProcess:
                 self._announced(announcement, now)
             elif isinstance(announcement, PoisonedRequest):
                 self._refused_poison(announcement)
+            elif isinstance(announcement, LoopBlocked):
+                self._loop_blocked(announcement.message, now)
 
     def _write(self, entries: list[LogEntry]) -> None:
         index, run = self.role.index, self.state.restarts
@@ -260,6 +265,13 @@ class ManagedProcess:
             message=message, time=request.refused_at, stream="gyrus", level="error", request_id=request.id
         )
         self._write([entry])
+
+    def _loop_blocked(self, message: str, now: float) -> None:
+        """Record a blocked event loop, and log the first of many reports: each request may block it."""
+        if message and now >= self._log_blocked_at:
+            self._log_blocked_at = now + BLOCKED_EVERY
+            self.write_log("warning", f"{self.role.name}: {message}")
+        self.state = self.state.announced_blocked(message)
 
     def _announced(self, status: WorkerStatus, now: float) -> None:
         if status.phase is Phase.READY:

@@ -91,6 +91,8 @@ class ProcessState:
     kill_at: float | None = None
     retry_at: float | None = None
     exit_code: int | None = None
+    blocked: str = ""
+    """The report that its event loop is blocked; empty if it runs."""
     started_before: bool = False
     """True if it was started at least once."""
 
@@ -106,6 +108,7 @@ class ProcessState:
             endpoint=endpoint,
             listening=listening,
             progress="",
+            blocked="",
             restarts=self.restarts + (1 if self.started_before else 0),
             verdict=None,
             kill_at=None,
@@ -128,6 +131,10 @@ class ProcessState:
 
     def announced_ready(self) -> ProcessState:
         return replace(self, listening=True) if self.phase is Phase.STARTING and self.pid else self
+
+    def announced_blocked(self, message: str) -> ProcessState:
+        """Record that the process's event loop is blocked, or, with an empty message, that it runs again."""
+        return replace(self, blocked=message) if self.phase in RUNNING else self
 
     def announced_failure(self, verdict: Failure, now: float) -> ProcessState:
         """Record the failure that the process itself reported; it should exit now."""
@@ -235,7 +242,7 @@ class ProcessState:
     def _reason(self) -> Reason | None:
         if self.verdict is not None:
             return self.verdict.reason
-        if self.phase is Phase.UNREADY:
+        if self.phase is Phase.UNREADY or (self.phase is Phase.READY and self.blocked):
             return Reason.UNRESPONSIVE
         hindered = self.failure is not None and self.phase in (Phase.STARTING, Phase.BACKOFF, Phase.FAILED)
         return self.failure.reason if hindered and self.failure else None
@@ -248,7 +255,12 @@ class ProcessState:
             return self.failure.message
         if self.phase is Phase.STARTING and not self.progress and self.failure:
             return f"starting again after a failure: {self.failure.message}"
-        return self.progress if self.phase in RUNNING else ""
+        return self._trouble if self.phase in RUNNING else ""
+
+    @property
+    def _trouble(self) -> str:
+        """The result of the last probe, or the step of its start, and what blocks it."""
+        return "; ".join(part for part in (self.progress, self.blocked) if part)
 
     @property
     def _deadline(self) -> float | None:
@@ -262,7 +274,7 @@ class ProcessState:
     @property
     def _overdue(self) -> Failure:
         if self.phase is Phase.UNREADY:
-            message = f"it did not answer its readiness check for {self.rules.patience:g} s ({self.progress})"
+            message = f"it did not answer its readiness check for {self.rules.patience:g} s ({self._trouble})"
             return Failure(Reason.UNRESPONSIVE, message)
         found = f" ({self.progress})" if self.progress else ""
         message = f"{self.rules.late_message} within {self.rules.start_timeout:g} s of its start{found}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gyrus.contract.replica import Phase, ProcessStatus, ReplicaConfig, ReplicaStatus
+from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaConfig, ReplicaStatus
 from gyrus.runtime.supervisor.process_state import ProcessState
 
 NEARNESS = (
@@ -58,7 +58,7 @@ class Reporter:
             api=self.config.api,
             revision=self.config.revision,
             phase=phase,
-            reason=None if silent else decisive.reason,
+            reason=None if silent else self._reason(statuses, decisive),
             message="" if silent else self._message(statuses, decisive),
             last_lines=() if silent else _last_lines(decisive),
             endpoints=self._endpoints(statuses) if phase is Phase.READY else (),
@@ -81,12 +81,19 @@ class Reporter:
         gates = statuses[-1:] if self.config.queue_proxy else statuses
         return tuple(s.endpoint for s in gates if s.phase is Phase.READY and s.endpoint is not None)
 
+    def _reason(self, statuses: Sequence[ProcessStatus], decisive: ProcessStatus) -> Reason | None:
+        """Return the decisive process's reason; in a ready replica, that of any ready process."""
+        if decisive.phase is not Phase.READY:
+            return decisive.reason
+        return next((s.reason for s in statuses if s.phase is Phase.READY and s.reason), None)
+
     def _message(self, statuses: Sequence[ProcessStatus], decisive: ProcessStatus) -> str:
         if decisive.phase is not Phase.READY or len(statuses) == 1:
             return decisive.message
         lacking = [status for status in statuses if status.phase is not Phase.READY]
         if not lacking:
-            return ""
+            troubled = next((status for status in statuses if status.message), None)
+            return f"process {troubled.index}: {troubled.message}" if troubled else ""
         worst = max(lacking, key=lambda status: NEARNESS.index(status.phase))
         ready = len(statuses) - len(lacking)
         trouble = worst.message or worst.phase

@@ -1,27 +1,22 @@
-"""The names of what a process has run out of: file descriptors, processes and threads, memory."""
+"""Reasons of failed starts, and the use of file descriptors: a process has run out of something."""
 
 from __future__ import annotations
 
-import errno
 import os
 
 from gyrus.contract.replica import Reason
+from gyrus.contract.system_limits import all_files_in_use, exhausted, explain
 from gyrus.runtime.supervisor.process_state import Failure
 
-_REMEDIES = {
-    errno.EMFILE: "the supervisor's file descriptors are used up; raise the limit (ulimit -n) of gyrus up",
-    errno.ENFILE: "the machine's file descriptors are used up; raise fs.file-max, or stop other programs",
-    errno.EAGAIN: "the limit of processes and threads is reached; raise it (ulimit -u, pids.max of the "
-    "cgroup, kernel.threads-max), or run fewer replicas",
-    errno.ENOMEM: "the machine has no memory for another process; stop other programs or run fewer replicas",
-}
+
+def reason_of(error: Exception) -> Reason:
+    """Return the reason of a start that has failed with this error."""
+    return Reason.EXHAUSTED if exhausted(error) else Reason.EXITED
 
 
 def refusal(error: OSError) -> Failure:
     """Explain why no process could be created."""
-    if remedy := _REMEDIES.get(error.errno or 0):
-        return Failure(Reason.EXHAUSTED, f"it could not be started: {remedy}")
-    return Failure(Reason.EXITED, f"it could not be started: {error}")
+    return Failure(reason_of(error), f"it could not be started: {explain(error)}")
 
 
 def open_files(pid: int) -> str:
@@ -32,7 +27,7 @@ def open_files(pid: int) -> str:
         return ""
     if used < limit:
         return ""
-    return f"all its {limit} file descriptors are in use: close files and connections, or raise ulimit -n"
+    return all_files_in_use(limit)
 
 
 def _limit(pid: int) -> int:

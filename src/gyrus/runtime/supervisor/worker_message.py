@@ -21,7 +21,15 @@ class WorkerStatus:
     lines: tuple[str, ...]
 
 
-def understand(line: str, now: float) -> WorkerStatus | PoisonedRequest | LogEntry:
+@dataclass(frozen=True, slots=True)
+class LoopBlocked:
+    """A worker's event loop is blocked: ``{"kind": "blocked", …}``."""
+
+    message: str
+    """A clause; empty: it runs again."""
+
+
+def understand(line: str, now: float) -> WorkerStatus | PoisonedRequest | LoopBlocked | LogEntry:
     """Parse a line. A line that is no message becomes a log line as it is."""
     try:
         document = json.loads(line)
@@ -30,6 +38,8 @@ def understand(line: str, now: float) -> WorkerStatus | PoisonedRequest | LogEnt
                 return _announcement(cast("dict[str, Any]", document))
             case {"kind": "poison"}:
                 return _poisoned(cast("dict[str, Any]", document), now)
+            case {"kind": "blocked"}:
+                return LoopBlocked(str(document.get("message", "")))
             case {"kind": "log"}:
                 return _entry(cast("dict[str, Any]", document), now)
             case _:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from dataclasses import dataclass
 
 from gyrus.contract.replica import Reason, ReplicaConfig
-from gyrus.runtime.supervisor import workspace
+from gyrus.contract.system_limits import exhausted
+from gyrus.runtime.supervisor import shortage, workspace
 from gyrus.runtime.supervisor.process_state import Failure
 
 
@@ -58,17 +58,11 @@ class WorkingFolder:
         if not self.own:
             why = f"the project folder {self.project} cannot be opened: {error.strerror}; deploy again"
             return Failure(Reason.PACKAGE, why)
-        return Failure(_reason(error), f"{unwritable(self.own, error)}")
+        return Failure(shortage.reason_of(error), unwritable(self.own, error))
 
 
 def unwritable(folder: str, error: OSError) -> str:
     """Explain that a working folder could not be written: a clause with the remedy."""
     message = f"the working folder {folder} could not be written: {error.strerror or error}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{message}; free some space there"
-    return message
-
-
-def _reason(error: OSError) -> Reason:
-    used_up = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
-    return Reason.EXHAUSTED if error.errno in used_up else Reason.EXITED
+    remedy = exhausted(error)
+    return f"{message}: {remedy}" if remedy else message

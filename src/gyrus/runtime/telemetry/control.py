@@ -39,6 +39,10 @@ class Control(Protocol):
         """Report a request that was refused because it had taken down two workers."""
         ...
 
+    def blocked(self, message: str) -> None:
+        """Report that the event loop is blocked: a clause. Empty: it runs again."""
+        ...
+
 
 def open_control(fallback: TextIO) -> Control:
     """Open the pipe of ``$GYRUS_CONTROL_FD``; without the variable, return the fallback.
@@ -86,6 +90,9 @@ class ControlPipe:
 
     def poison(self, request_id: str) -> None:
         self._write({"kind": "poison", "time": time.time(), "request_id": request_id})
+
+    def blocked(self, message: str) -> None:
+        self._write({"kind": "blocked", "message": message})
 
     def _write(self, record: dict[str, Any]) -> None:
         """Write a message as a whole, after those that wait."""
@@ -142,6 +149,9 @@ class SwitchableControl:
     def poison(self, request_id: str) -> None:
         self._to.poison(request_id)
 
+    def blocked(self, message: str) -> None:
+        self._to.blocked(message)
+
 
 class PlainText:
     """Status and log lines as text."""
@@ -162,12 +172,19 @@ class PlainText:
     def poison(self, request_id: str) -> None:
         print(f"gyrus: refused: request {request_id} took down two workers", file=self._out, flush=True)
 
+    def blocked(self, message: str) -> None:
+        if message:
+            print(f"gyrus: {message}", file=self._out, flush=True)
+
 
 class StandardStreams:
     """The output of a process that the handler has forked: lines on its standard streams, and no status."""
 
     def poison(self, request_id: str) -> None:
         """Report nothing: only the parent answers requests."""
+
+    def blocked(self, message: str) -> None:
+        """Report nothing: the event loop is the parent's."""
 
     def status(
         self, phase: Phase, message: str = "", *, reason: Reason | None = None, lines: tuple[str, ...] = ()

@@ -248,6 +248,8 @@ class Recorded:
 
     def poison(self, request_id: str) -> None: ...
 
+    def blocked(self, message: str) -> None: ...
+
 
 @pytest.fixture
 def recorded() -> Iterator[Recorded]:

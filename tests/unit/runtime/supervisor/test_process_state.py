@@ -203,3 +203,18 @@ def test_one_that_must_not_run_twice_is_over_when_it_exits() -> None:
 def test_an_exit_after_a_verdict_is_a_failure_whatever_its_code() -> None:
     failing = ONCE.started(1, None, 0, listening=False).announced_failure(BROKEN, 1)
     assert failing.exited(0, (), 2).phase is Phase.FAILED
+
+
+def test_a_blocked_event_loop_is_reported_until_it_runs_again() -> None:
+    started = ProcessState(index=0, rules=ProcessRules()).started(1, "unix:/0", 0, listening=True)
+    live = started.probed(None, 1)
+    blocked = live.announced_blocked("its event loop is blocked")
+    assert (blocked.status.phase, blocked.status.reason) == (Phase.READY, Reason.UNRESPONSIVE)
+    assert blocked.status.message == "its event loop is blocked"
+    unready = blocked.probed("GET /readyz was not answered", 5)
+    assert unready.status.message == "GET /readyz was not answered; its event loop is blocked"
+    killed = unready.passed(5 + unready.rules.patience)
+    assert "(GET /readyz was not answered; its event loop is blocked)" in killed.status.message
+    assert unready.probed(None, 6).announced_blocked("").status.reason is None
+    again = blocked.exited(1, (), 7).passed(100).started(2, "unix:/0", 100, listening=True)
+    assert "blocked" not in again.probed(None, 101).status.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import textwrap
@@ -198,3 +199,33 @@ def test_tracebacks_are_logged_whatever_the_handler_does_to_logging(
     assert replica.wait() == 0
     traces = [line for line in replica.log if "MARK" in line["message"]]
     assert {line["request_id"] for line in traces} == {"r-1"}
+
+
+def test_an_async_handler_that_blocks_is_named_with_its_line(replicas: Replicas, short_folder: Path) -> None:
+    handler = """
+        import time
+        class Handler:
+            async def predict(self):
+                time.sleep(8)
+                return 1
+    """
+    replica = start(replicas, short_folder, handler)
+    (endpoint,) = replica.until_phase(Phase.READY).endpoints
+    blocked = re.compile(
+        r"its event loop has been blocked for more than \d s at handler\.py:5 in predict: predict is async "
+        r"but blocks; make it def predict, or let it await asyncio\.to_thread\(\.\.\.\)"
+    )
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(WAIT)
+        client.connect(endpoint.removeprefix("unix:"))
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+        status = replica.until(lambda status: status.reason is not None)
+        assert (status.phase, status.reason) == (Phase.READY, Reason.UNRESPONSIVE)
+        assert blocked.fullmatch(status.message)
+        unready = replica.until_phase(Phase.UNREADY).message
+        assert unready.startswith("GET /readyz was not answered within 3 s; its event loop has been blocked ")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    status = replica.until(lambda status: status.phase is Phase.READY and status.reason is None)
+    assert status.message == ""
+    [logged] = [message for message in replica.messages("gyrus") if "blocked" in message]
+    assert blocked.fullmatch(logged.removeprefix("process 0: "))

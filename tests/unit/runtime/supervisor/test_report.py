@@ -92,3 +92,13 @@ def test_behind_a_queue_proxy_both_are_needed_and_the_proxy_is_the_gate() -> Non
     assert (both.phase, both.endpoints) == (Phase.READY, ("unix:/1",))
     one = with_proxy.report([starting(0), ready(1)], stopping=False, ended=False, ready_at=None)
     assert (one.phase, one.endpoints) == (Phase.STARTING, ())
+
+
+def test_a_blocked_process_is_named_beside_others() -> None:
+    blocked = ready(1).announced_blocked("its event loop is blocked")
+    status = reporter(replace(CONFIG, processes=2)).report(
+        [ready(0), blocked], stopping=False, ended=False, ready_at=1.0
+    )
+    assert (status.phase, status.reason) == (Phase.READY, Reason.UNRESPONSIVE)
+    assert status.message == "process 1: its event loop is blocked"
+    assert len(status.endpoints) == 2, "it stays in use until a probe fails"

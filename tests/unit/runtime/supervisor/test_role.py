@@ -74,6 +74,12 @@ def test_the_environment_is_the_specifications_and_little_else() -> None:
     }
 
 
+def test_bytecode_is_always_written() -> None:
+    """Without it, each start would compile all imported packages again."""
+    forbidden = {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert "PYTHONDONTWRITEBYTECODE" not in environment_of(replace(CONFIG, env=forbidden), forbidden)
+
+
 def test_a_virtual_environment_is_announced(tmp_path: Path) -> None:
     (tmp_path / "pyvenv.cfg").write_text("")
     made = environment_of(replace(CONFIG, python=str(tmp_path / "bin" / "python"), env={"PATH": "/mine"}), {})

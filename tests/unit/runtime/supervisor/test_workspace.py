@@ -11,6 +11,7 @@ import pytest
 
 from gyrus.contract.package import UNPACKED_AT
 from gyrus.contract.replica import Reason
+from gyrus.contract.system_limits import OUT_OF_SPACE
 from gyrus.runtime.supervisor import workspace
 from gyrus.runtime.supervisor.working_folder import CannotStart, WorkingFolder
 from support.small_disk import small_disk
@@ -142,6 +143,5 @@ def test_a_full_disk_has_a_name(package: Path, full_disk: Path) -> None:
         WorkingFolder(str(package), str(full_disk / "0")).enter()
     assert failed.value.verdict.reason is Reason.EXHAUSTED
     assert str(failed.value) == (
-        f"the working folder {full_disk}/0 could not be written: No space left on device; "
-        "free some space there"
+        f"the working folder {full_disk}/0 could not be written: No space left on device: " + OUT_OF_SPACE
     )
