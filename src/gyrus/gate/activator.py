@@ -274,7 +274,8 @@ class Activator:
     ) -> bool:
         """Send the request to the replica that has the fewest of this kind. Returns False if it refuses."""
         # The activator speaks HTTP/1 only.
-        foreign = (p.replicas for p in self.board.routes[request.api].pools if p.protocol != "http1")
+        pools = self.board.routes[request.api].pools
+        foreign = (pool.replicas for pool in pools if pool.protocol != "http1")
         spoken = reached.difference(*foreign)
         if not spoken:
             return False
@@ -292,7 +293,8 @@ class Activator:
             self._end(connection, refusals.RELEASED)
         else:
             self.left(connection)
-            connection.pass_on(onward)
+            fronted = all(pool.fronted for pool in pools if endpoint in pool.replicas)
+            connection.pass_on(onward, private=fronted)
         return True
 
 

@@ -219,13 +219,16 @@ class GatewayConnection(asyncio.Protocol):
         """Connection to the gateway; None once it is closed."""
         return self._transport
 
-    def pass_on(self, onward: asyncio.Transport) -> None:
-        """Send the request to a replica: first the bytes that have arrived, then the rest, unread."""
+    def pass_on(self, onward: asyncio.Transport, *, private: bool = True) -> None:
+        """Send the request to a replica: first the bytes that have arrived, then the rest, unread.
+
+        ``private``: False to leave out the private headers.
+        """
         request = self.request
         assert request is not None
         self.request = None
         self._onward = onward
-        onward.write(request.onward())
+        onward.write(request.onward(private=private))
         self._drop(request)
         self._read_on()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY
+from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY, PRIVATE_HEADERS
 
 LONGEST_KEPT_HERE = 64 * 1024
 """Bytes to keep of a request that has to be passed on, before the rest waits at the client. A body of unknown
@@ -14,6 +14,7 @@ away."""
 
 _API = API_HEADER.encode()
 _ARRIVED = ARRIVED_HEADER.encode()
+_PRIVATE = PRIVATE_HEADERS.encode()
 
 
 @dataclass(slots=True, eq=False)
@@ -65,10 +66,15 @@ class HeldRequest:
         more = 0 if self.length is not None else min(space, LONGEST_KEPT_BODY)
         return len(self.raw) > max(LONGEST_KEPT_HERE, more)
 
-    def onward(self) -> bytes:
-        """Return the bytes that have arrived, for a connection that serves this request alone."""
+    def onward(self, *, private: bool = True) -> bytes:
+        """Return the bytes that have arrived, for a connection that serves this request alone.
+
+        ``private``: False to leave out the private headers, for a server without the runtime in front.
+        """
         head, end, body = bytes(self.raw).partition(b"\r\n\r\n")
-        return head + b"\r\nconnection: close" + end + body
+        lines = head.split(b"\r\n")
+        kept = lines if private else [line for line in lines if not line.lower().startswith(_PRIVATE)]
+        return b"\r\n".join([*kept, b"connection: close"]) + end + body
 
 
 def _seconds(value: bytes) -> float:
