@@ -203,7 +203,7 @@ async def test_request_leaves_with_its_client(
             20.0,
             503,
             "no-replica",
-            "API refused has failed: ImportError: no module. `gyrus describe refused`",
+            "API refused has no working replica: ImportError: no module. `gyrus describe refused`",
         ),
         (
             {"longest_queue": 0, "slots": 0},

@@ -51,7 +51,7 @@ def ending(api: str) -> Refusal:
 
 
 def unavailable(api: str, why: str) -> Refusal:
-    detail = f"API {api} has failed: {_clause(why)}. `gyrus describe {api}` shows more."
+    detail = f"API {api} has no working replica: {_clause(why)}. `gyrus describe {api}` shows more."
     return Refusal(NO_REPLICA, detail, LATER)
 
 

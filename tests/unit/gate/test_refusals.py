@@ -49,7 +49,7 @@ def test_a_failed_api_is_named_as_failed_with_the_reason() -> None:
     assert reported["status"] == 503
     assert reported["retry_after"] == "30"
     assert reported["detail"] == (
-        "API iris has failed: Revision 1 did not become ready (InitFailure): no model. "
+        "API iris has no working replica: Revision 1 did not become ready (InitFailure): no model. "
         "`gyrus describe iris` shows more."
     )
 
