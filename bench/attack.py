@@ -7,7 +7,7 @@
 
 The attacks run one after another, then all at once: idle connections, requests with unfinished bodies of
 12 MiB, half-open connections to the operator's socket, and mutated requests. Each attack counts what it
-really opened or sent. If one is below its size at the end of its time, it goes on for a minute at most; if
+really opened or sent. If one is below its size at the end of its time, it goes on for two minutes at most; if
 it still is, the run fails.
 
 Each process of the script needs 6,000 open files, and raises its own limit as far as it may. If the hard
@@ -57,6 +57,8 @@ PATIENCE = 10.0
 LONGEST_BODY = 12 * MIB
 WORKERS = 4
 """Processes that share an attack's connections, because each may have only so many files."""
+AT_A_TIME = 25
+"""Mutated requests that one process has under way."""
 FILES = 6_000
 """Open files that each of them needs."""
 CONNECTION = 16 * 1024
@@ -67,7 +69,7 @@ SLACK = 64 * MIB
 """What allocators keep of memory that is free again."""
 GROWTH = 1.25
 """Memory of a body that a replica reads, by its bytes: a buffer that grows has some to spare."""
-EXTRA = 60.0
+EXTRA = 120.0
 """Seconds for which a wave goes on at most until its attacks have reached their sizes."""
 
 
@@ -238,30 +240,35 @@ async def _one_unfinished(target: Target, tally: Tally) -> None:
 
 
 def mutated_requests(target: Target, number: int, stop: Event, tally: Tally) -> None:
-    """Send this many requests with damaged bytes."""
+    """Send this many requests with damaged bytes, a few at a time."""
     chance = random.Random(number)
-    whole = target.request()
-    for _ in range(number):
-        if stop.is_set():
-            return
-        data = bytearray(whole)
-        for _ in range(chance.randint(1, 8)):
-            position = chance.randrange(len(data))
-            match chance.randrange(3):
-                case 0:
-                    data[position] = chance.randrange(256)
-                case 1:
-                    del data[position : position + chance.randrange(1, 9)]
-                case _:
-                    data[position:position] = chance.randbytes(chance.randrange(1, 9))
-            data = data or bytearray(b"\0")
-        if (connection := _connected(target.host, target.port, bytes(data))) is not None:
+    sent = 0
+    while sent < number and not stop.is_set():
+        wanted = (_damaged(target.request(), chance) for _ in range(min(AT_A_TIME, number - sent)))
+        connections = [_connected(target.host, target.port, data) for data in wanted]
+        for connection in filter(None, connections):
+            sent += 1
             tally.sent()
             connection.settimeout(0.005)
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)
                 connection.recv(4096)
             connection.close()
+
+
+def _damaged(whole: bytes, chance: random.Random) -> bytes:
+    data = bytearray(whole)
+    for _ in range(chance.randint(1, 8)):
+        position = chance.randrange(len(data))
+        match chance.randrange(3):
+            case 0:
+                data[position] = chance.randrange(256)
+            case 1:
+                del data[position : position + chance.randrange(1, 9)]
+            case _:
+                data[position:position] = chance.randbytes(chance.randrange(1, 9))
+        data = data or bytearray(b"\0")
+    return bytes(data)
 
 
 def _connected(host: str, port: int, first: bytes = b"") -> socket.socket | None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
 from gyrus.contract.problem import (
+    BODIES_FULL,
     BODY_TOO_LARGE,
     MEDIA_TYPE,
     NO_REPLICA,
@@ -34,6 +35,8 @@ class Refusal:
     """Seconds; sent if the status is 503."""
     requeue: bool = False
     """True if the gateway retries the request at a replica; the client does not see this answer."""
+    at_limit: bool = False
+    """True if the activator cannot hold more."""
 
 
 RELEASED = Refusal(NO_REPLICA, "A replica is ready now.", requeue=True)
@@ -59,10 +62,20 @@ def too_large(api: str, most: int) -> Refusal:
     return Refusal(BODY_TOO_LARGE, f"The body is larger than max_body of API {api}, {most:,} bytes.", None)
 
 
-def full(api: str, most: int | None, held: int) -> Refusal:
-    if most is None or held < most:
-        detail = f"API {api} has no replica yet, and the platform cannot hold more requests. Try again."
-        return Refusal(QUEUE_FULL, detail)
+def crowded(api: str) -> Refusal:
+    detail = f"API {api} has no replica yet, and the platform cannot hold more requests. Try again."
+    return Refusal(QUEUE_FULL, detail, at_limit=True)
+
+
+def bodies_full(api: str) -> Refusal:
+    detail = (
+        f"API {api} has no replica yet, and the platform cannot hold more requests with unfinished bodies, "
+        "or bodies of more than 12 MiB. Try again."
+    )
+    return Refusal(BODIES_FULL, detail, at_limit=True)
+
+
+def full(api: str, held: int) -> Refusal:
     detail = (
         f"API {api} has no replica yet, and {held} requests wait for one, which is the limit. "
         "Try again, or raise max_queue_length."
