@@ -50,7 +50,7 @@ async def trickle(port: int, path: str, framing: str) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize(
-    "length", ["content-length: 5000", "content-length: 2000000", "transfer-encoding: chunked"]
+    "framing", ["content-length: 5000", "content-length: 2000000", "transfer-encoding: chunked"]
 )
 async def test_body_that_never_ends_is_refused_whatever_its_pace(stage: Stage, framing: str) -> None:
     async with Http2Upstream("two", stage.home.run / "two.sock").serving() as two:
