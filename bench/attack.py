@@ -66,7 +66,7 @@ CONNECTION = 16 * 1024
 PASSES = 2
 """Times that a long body passes the gateway."""
 SLACK = 64 * MIB
-"""What allocators keep of memory that is free again."""
+"""Memory that allocators keep although it is free again, in bytes."""
 GROWTH = 1.25
 """Memory of a body that a replica reads, by its bytes: a buffer that grows has some to spare."""
 EXTRA = 120.0
@@ -109,7 +109,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Attacked:
-    """What one attack has really done."""
+    """The result of one attack."""
 
     name: str
     size: int
@@ -173,7 +173,7 @@ class Tally:
     reached: Count
     """Connections that were accepted, or requests that were sent, so far."""
     open: Count
-    """Those that are open now."""
+    """Connections or requests that are open now."""
 
     def opened(self, number: int = 1) -> None:
         _add(self.reached, number)

@@ -190,7 +190,7 @@ async def test_request_leaves_with_its_client(
     await until(lambda: api.held == 1)
     writer.transport.abort()
     assert await until(lambda: api.held == 0) < 2
-    assert activator.kept == 0
+    assert activator.bodies.total == 0
 
 
 @pytest.mark.parametrize(
