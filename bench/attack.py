@@ -6,9 +6,18 @@
     bench/attack.py --url http://127.0.0.1:8080/iris --body '{}'   a running one (its API must be idempotent)
 
 The attacks run one after another, then all at once: idle connections, requests with unfinished bodies of
-12 MiB, half-open connections to the operator's socket, and mutated requests. The script needs 20,000 files in
-all, divided among its processes (``ulimit -n`` of 6,000 suffices), and raises its own limit as far as it
-may. It prints a table and a verdict, and exits with 1 if a request has failed or memory exceeds its bound.
+12 MiB, half-open connections to the operator's socket, and mutated requests. Each attack counts what it
+really opened or sent. If one is below its size at the end of its time, it goes on for two minutes at most; if
+it still is, the run fails.
+
+Each process of the script needs 6,000 open files, and raises its own limit as far as it may. If the hard
+limit is lower (``ulimit -Hn``), raise that first, as root: ``ulimit -Hn 6000`` in the shell,
+``LimitNOFILE=6000`` of a service, ``--ulimit nofile=6000`` of a container. The gateway's limit of connections
+follows from its own limit of open files.
+
+The script prints a table and a verdict. It exits with 1 if a request has failed, if an attack is below its
+size, or if memory exceeds its bound. That is what the gateway and the replicas take before the attacks, and
+what their settings allow for connections and bodies.
 """
 
 from __future__ import annotations
@@ -24,7 +33,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
@@ -48,6 +57,20 @@ PATIENCE = 10.0
 LONGEST_BODY = 12 * MIB
 WORKERS = 4
 """Processes that share an attack's connections, because each may have only so many files."""
+AT_A_TIME = 25
+"""Mutated requests that one process has under way."""
+FILES = 6_000
+"""Open files that each of them needs."""
+CONNECTION = 16 * 1024
+"""Bytes of the gateway for an idle connection."""
+PASSES = 2
+"""Times that a long body passes the gateway."""
+SLACK = 64 * MIB
+"""Memory that allocators keep although it is free again, in bytes."""
+GROWTH = 1.25
+"""Memory of a body that a replica reads, by its bytes: a buffer that grows has some to spare."""
+EXTRA = 120.0
+"""Seconds for which a wave goes on at most until its attacks have reached their sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +104,23 @@ class Phase:
     gateway: int = 0
     """Largest resident memory, in bytes."""
     replica: int = 0
+    attacks: tuple[Attacked, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """The result of one attack."""
+
+    name: str
+    size: int
+    """Connections or requests that it should reach."""
+    reached: int
+    at_once: int
+    """The most that were open at the same time, in a sample every quarter of a second."""
+
+    def __str__(self) -> str:
+        open_ones = f", {self.at_once:,} open at once" if self.at_once else ""
+        return f"{self.name}: {self.reached:,}{open_ones}"
 
 
 # The client that must not notice
@@ -124,86 +164,111 @@ async def _timed(target: Target, phase: Phase) -> None:
 
 
 Count: TypeAlias = "Synchronized[int]"
-"""The connections or requests of one attack so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The numbers of one attack, which its processes share."""
+
+    reached: Count
+    """Connections that were accepted, or requests that were sent, so far."""
+    open: Count
+    """Connections or requests that are open now."""
+
+    def opened(self, number: int = 1) -> None:
+        _add(self.reached, number)
+        _add(self.open, number)
+
+    def closed(self, number: int = 1) -> None:
+        _add(self.open, -number)
+
+    def sent(self) -> None:
+        _add(self.reached, 1)
+
+
+def _add(count: Count, number: int) -> None:
+    with count.get_lock():
+        count.value += number
 
 
 # Attacks: each runs in processes of its own until it is stopped
 
 
-def idle_connections(target: Target, number: int, stop: Event, count: Count) -> None:
+def idle_connections(target: Target, number: int, stop: Event, tally: Tally) -> None:
     """Keep this many connections that never send a byte, and open closed ones again."""
-    _hold(number, stop, lambda: _connected(target.host, target.port), count)
+    _hold(number, stop, lambda: _connected(target.host, target.port), tally)
 
 
-def half_open_connections(target: Target, number: int, stop: Event, count: Count) -> None:
+def half_open_connections(target: Target, number: int, stop: Event, tally: Tally) -> None:
     """Keep this many connections to the operator that begin a request and never end its header."""
 
     def begun() -> socket.socket | None:
         return _half_open(target.control) if target.control else None
 
-    _hold(number, stop, begun, count)
+    _hold(number, stop, begun, tally)
 
 
-def unfinished_bodies(target: Target, number: int, stop: Event, count: Count) -> None:
+def unfinished_bodies(target: Target, number: int, stop: Event, tally: Tally) -> None:
     """Keep this many requests whose last byte of 12 MiB never comes."""
-    asyncio.run(_unfinished(target, number, stop, count))
+    asyncio.run(_unfinished(target, number, stop, tally))
 
 
-async def _unfinished(target: Target, number: int, stop: Event, count: Count) -> None:
+async def _unfinished(target: Target, number: int, stop: Event, tally: Tally) -> None:
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_one_unfinished(target, count)) for _ in range(number)]
+        tasks = [group.create_task(_one_unfinished(target, tally)) for _ in range(number)]
         await asyncio.to_thread(stop.wait)
         for task in tasks:
             task.cancel()
 
 
-async def _one_unfinished(target: Target, count: Count) -> None:
+async def _one_unfinished(target: Target, tally: Tally) -> None:
     piece = b" " * (64 * 1024)
     while True:
         with suppress(OSError):
             reader, writer = await asyncio.open_connection(target.host, target.port)
+            tally.opened()
             try:
                 writer.write(target.request(length=LONGEST_BODY))
-                _increment(count)
                 for _ in range(LONGEST_BODY // len(piece) - 1):
                     writer.write(piece)
                     await writer.drain()
                 await reader.read()  # until the gateway closes
             finally:
                 writer.transport.abort()
+                tally.closed()
         await asyncio.sleep(1)
 
 
-def mutated_requests(target: Target, number: int, stop: Event, count: Count) -> None:
-    """Send this many requests with damaged bytes."""
+def mutated_requests(target: Target, number: int, stop: Event, tally: Tally) -> None:
+    """Send this many requests with damaged bytes, a few at a time."""
     chance = random.Random(number)
-    whole = target.request()
-    for _ in range(number):
-        if stop.is_set():
-            return
-        data = bytearray(whole)
-        for _ in range(chance.randint(1, 8)):
-            position = chance.randrange(len(data))
-            match chance.randrange(3):
-                case 0:
-                    data[position] = chance.randrange(256)
-                case 1:
-                    del data[position : position + chance.randrange(1, 9)]
-                case _:
-                    data[position:position] = chance.randbytes(chance.randrange(1, 9))
-            data = data or bytearray(b"\0")
-        if (connection := _connected(target.host, target.port, bytes(data))) is not None:
-            _increment(count)
-            connection.settimeout(0.02)
+    sent = 0
+    while sent < number and not stop.is_set():
+        wanted = (_damaged(target.request(), chance) for _ in range(min(AT_A_TIME, number - sent)))
+        connections = [_connected(target.host, target.port, data) for data in wanted]
+        for connection in filter(None, connections):
+            sent += 1
+            tally.sent()
+            connection.settimeout(0.005)
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)
                 connection.recv(4096)
             connection.close()
 
 
-def _increment(count: Count) -> None:
-    with count.get_lock():
-        count.value += 1
+def _damaged(whole: bytes, chance: random.Random) -> bytes:
+    data = bytearray(whole)
+    for _ in range(chance.randint(1, 8)):
+        position = chance.randrange(len(data))
+        match chance.randrange(3):
+            case 0:
+                data[position] = chance.randrange(256)
+            case 1:
+                del data[position : position + chance.randrange(1, 9)]
+            case _:
+                data[position:position] = chance.randbytes(chance.randrange(1, 9))
+        data = data or bytearray(b"\0")
+    return bytes(data)
 
 
 def _connected(host: str, port: int, first: bytes = b"") -> socket.socket | None:
@@ -224,14 +289,16 @@ def _half_open(control: str) -> socket.socket | None:
     return None
 
 
-def _hold(number: int, stop: Event, connect: Callable[[], socket.socket | None], count: Count) -> None:
+def _hold(number: int, stop: Event, connect: Callable[[], socket.socket | None], tally: Tally) -> None:
     held: list[socket.socket] = []
     while not stop.is_set():
+        before = len(held)
         held = [connection for connection in held if not _is_closed(connection)]
+        tally.closed(before - len(held))
         for _ in range(min(200, number - len(held))):
             if (connection := connect()) is not None:
                 held.append(connection)
-                _increment(count)
+                tally.opened()
         if len(held) >= number:
             stop.wait(0.2)
 
@@ -248,7 +315,7 @@ def _is_closed(connection: socket.socket) -> bool:
     return gone
 
 
-Attack: TypeAlias = "Callable[[Target, int, Event, Count], None]"
+Attack: TypeAlias = "Callable[[Target, int, Event, Tally], None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,24 +339,30 @@ WAVES = (
 )
 
 
+def possible(target: Target) -> tuple[Attack, ...]:
+    """Return the attacks on this target. Without a home, the operator's socket is not known."""
+    on_operator = (half_open_connections,) if target.control else ()
+    return (idle_connections, unfinished_bodies, mutated_requests, *on_operator)
+
+
 class Attackers:
     """The processes of one wave. They end with the block."""
 
     def __init__(self, wave: Wave, target: Target) -> None:
         context = multiprocessing.get_context("spawn")
         self._stop = context.Event()
-        self._counts: dict[str, Count] = {
-            attack.__name__: context.Value("i", 0) for attack, _ in wave.attacks
-        }
+        attacks = [(attack, size) for attack, size in wave.attacks if attack in possible(target)]
+        self._sizes = {attack.__name__: size for attack, size in attacks}
+        self._tallies = {name: Tally(context.Value("i", 0), context.Value("i", 0)) for name in self._sizes}
+        self._at_once: Counter[str] = Counter()
         self._processes = [
             context.Process(
                 target=attack,
-                args=(target, number // WORKERS, self._stop, self._counts[attack.__name__]),
+                args=(target, size // WORKERS, self._stop, self._tallies[attack.__name__]),
                 daemon=True,
             )
-            for attack, number in wave.attacks
+            for attack, size in attacks
             for _ in range(WORKERS)
-            if attack is not half_open_connections or target.control
         ]
 
     def __enter__(self) -> Attackers:
@@ -297,13 +370,16 @@ class Attackers:
             process.start()
         return self
 
+    def sample(self) -> None:
+        """Note how many connections and requests are open."""
+        for name, tally in self._tallies.items():
+            self._at_once[name] = max(self._at_once[name], tally.open.value)
+
     @property
-    def done(self) -> str:
-        """Return the number of connections and requests of each attack, as text."""
-        return ", ".join(
-            f"{name.replace('_', ' ')}: {count.value:,}"
-            for name, count in self._counts.items()
-            if count.value
+    def done(self) -> tuple[Attacked, ...]:
+        return tuple(
+            Attacked(name.replace("_", " "), size, self._tallies[name].reached.value, self._at_once[name])
+            for name, size in self._sizes.items()
         )
 
     def __exit__(self, *_: object) -> None:
@@ -356,15 +432,34 @@ def run(target: Target, home: Path | None, seconds: float) -> list[Phase]:
     for wave in WAVES:
         phase = Phase(wave.name)
         with Attackers(wave, target) as attackers:
-            asyncio.run(watch(target, phase, each, meter))
-            done = attackers.done
+
+            def sample(phase: Phase, attackers: Attackers = attackers) -> None:
+                meter(phase)
+                attackers.sample()
+
+            asyncio.run(watch(target, phase, each, sample))
+            deadline = time.monotonic() + EXTRA
+            while short_of_size(attackers.done) and time.monotonic() < deadline:
+                asyncio.run(watch(target, phase, 1.0, sample))
+            phase.attacks = attackers.done
         phases.append(phase)
+        done = "; ".join(str(attacked) for attacked in phase.attacks)
         print(f"  {wave.name}: {phase.failures.total()} failed{f' ({done})' if done else ''}", flush=True)
     return phases
 
 
-def report(phases: list[Phase], bounds: tuple[int, int]) -> int:
+def short_of_size(attacks: Sequence[Attacked]) -> list[str]:
+    """Return the faults of attacks that did not reach their size."""
+    return [
+        f"{attacked.name} reached {attacked.reached:,} of {attacked.size:,}"
+        for attacked in attacks
+        if attacked.reached < attacked.size
+    ]
+
+
+def report(phases: list[Phase]) -> int:
     """Print the table and the verdict. Returns the exit code."""
+    bounds = memory_bounds(phases[0])
     heading = ("attack", "requests", "failed", "slowest", "gateway", "replica")
     rows = [
         (
@@ -390,25 +485,41 @@ def report(phases: list[Phase], bounds: tuple[int, int]) -> int:
         if used > bound
     ]
     faults = [f"{number} requests: {name}" for name, number in failures.items()] + above
-    bound = f"bounds: gateway {bounds[0] / MIB:,.0f} MiB, replica {bounds[1] / MIB:,.0f} MiB"
-    print(f"FAILED: {'; '.join(faults)}" if faults else f"PASSED: no request failed; {bound}")
+    faults += [fault for phase in phases for fault in short_of_size(phase.attacks)]
+    print(f"bounds: gateway {bounds[0] / MIB:,.0f} MiB, replica {bounds[1] / MIB:,.0f} MiB")
+    print(f"FAILED: {'; '.join(faults)}" if faults else "PASSED: no request failed, all sizes were reached")
     return 1 if faults else 0
 
 
-def memory_bounds() -> tuple[int, int]:
-    """Return the stated bounds of the gateway's and a replica's memory, in bytes."""
-    from gyrus.contract.replica import Limits
-    from gyrus.routing.settings import GatewaySettings
-    from gyrus.runtime.server.bodies import most_of
+def memory_bounds(before: Phase) -> tuple[int, int]:
+    """Return the bounds of the gateway's and the attacked replica's memory, in bytes.
 
-    most = most_of(Limits())
-    return GatewaySettings().heap, most + 256 * MIB  # and the interpreter with the handler's imports
+    The gateway keeps the part of a body that the replica has read, for a retry, and reads some more ahead.
+    The replica bounds the bodies that it reads. ``before``: the phase without an attack.
+    """
+    from gyrus.contract.replica import Limits
+    from gyrus.routing.resources.listener import BUFFER
+    from gyrus.routing.settings import GatewaySettings
+    from gyrus.runtime.server.bodies import FREE, most_of
+
+    settings, read = GatewaySettings(), most_of(Limits())
+    admitted = max(tier.most for tier in settings.tiers if tier.least <= LONGEST_BODY <= tier.kept)
+    kept = min(settings.bodies, read + admitted * (PASSES * BUFFER + FREE))
+    connections = settings.connections.most * CONNECTION
+    return (
+        before.gateway + connections + kept + SLACK,
+        before.replica + round(GROWTH * read) + admitted * FREE + SLACK,
+    )
 
 
 def raise_file_limit() -> None:
+    """Raise the limit of open files, which the attacks' processes inherit. Ends the script if it is low."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < FILES:
+        sys.exit(f"Each process needs {FILES:,} open files and may have {soft:,}. See --help for the remedy.")
 
 
 def main() -> int:
@@ -423,7 +534,7 @@ def main() -> int:
         url, home = arguments.url, arguments.home
         if url is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="attack-")))
-            url, home = stack.enter_context(platform(folder)), folder / "home"
+            url, home = stack.enter_context(platform(folder)) + "/tiny", folder / "home"
         place = urlsplit(url)
         target = Target(
             place.hostname or "127.0.0.1",
@@ -433,7 +544,7 @@ def main() -> int:
             str(Home(home).control_socket) if home else None,
         )
         print(f"attacking {url} for {arguments.seconds:g} s, from {os.cpu_count()} cores")
-        return report(run(target, home, arguments.seconds), memory_bounds())
+        return report(run(target, home, arguments.seconds))
 
 
 if __name__ == "__main__":

@@ -191,7 +191,7 @@ async def test_request_leaves_with_its_client(
     await until(lambda: api.held == 1)
     writer.transport.abort()
     assert await until(lambda: api.held == 0) < 2
-    assert activator.kept == 0
+    assert activator.bodies.total == 0
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ async def test_request_leaves_with_its_client(
             20.0,
             503,
             "no-replica",
-            "API refused has failed: ImportError: no module. `gyrus describe refused`",
+            "API refused has no working replica: ImportError: no module. `gyrus describe refused`",
         ),
         (
             {"longest_queue": 0, "slots": 0},

@@ -30,6 +30,17 @@ class Handler:
     async def predict(self, payload):
         return payload
 """
+NEEDS_A_DATABASE = """
+import os
+
+class Handler:
+    def __init__(self):
+        if os.path.exists({fault!r}):
+            raise RuntimeError("no database")
+
+    async def predict(self, payload):
+        return payload
+"""
 BROKEN = """
 import absent_module
 
@@ -135,3 +146,26 @@ async def _deploy_never(platform: Platform, tmp_path: Path, wait: float = 600) -
     handler = SLOW_TO_START.replace("time.sleep(3)", f"time.sleep({wait})")
     project = Project(tmp_path / "never").write(handler_api("never"), handler=handler)
     platform.gyrus("deploy", project, "--yes", "--no-wait")
+
+
+async def test_no_request_waits_for_a_replica_that_fails_again_and_again(
+    platform: Platform, tmp_path: Path
+) -> None:
+    fault = tmp_path / "fault"
+    handler = NEEDS_A_DATABASE.format(fault=str(fault))
+    api = handler_api("looping", compute={"cpu": "100m"}, timeout="40s")
+    platform.gyrus("deploy", Project(tmp_path / "looping").write(api, handler=handler), "--yes")
+    fault.touch()
+    [replica] = platform.json("describe", "looping")["replicas"]
+    os.kill(replica["status"]["processes"][0]["pid"], signal.SIGKILL)
+    await until(lambda: platform.json("get", "looping")["replicas"]["ready"] == 0)
+    first = await ask(platform, "looping", 1)  # it waits until the replica has failed three times
+    began = time.monotonic()
+    second = await ask(platform, "looping", 1)
+    assert time.monotonic() - began < 2
+    for refused in (first, second):
+        assert (refused.status, refused.json["type"]) == (503, "urn:gyrus:problem:no-replica")
+        assert "RuntimeError: no database" in refused.json["detail"]
+    fault.unlink()
+    await until(lambda: platform.json("get", "looping")["replicas"]["ready"] == 1, 90)
+    assert (await ask(platform, "looping", 1)).status == 200

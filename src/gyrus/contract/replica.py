@@ -303,6 +303,8 @@ class ProcessStatus:
     endpoint: str | None = None
     """The address for the gateway: ``unix:/path`` or ``127.0.0.1:port``."""
     restarts: int = 0
+    failures: int = 0
+    """Failures in a row. A minute of readiness ends the row."""
     reason: Reason | None = None
     message: str = ""
     """One line: the present step, or the failure."""
@@ -337,6 +339,8 @@ class ReplicaStatus:
     endpoints: tuple[str, ...] = ()
     """Endpoints of the ready processes."""
     restarts: int = 0
+    failures: int = 0
+    """Failures in a row of the process that its phase is that of. 0 from supervisors of earlier versions."""
     pid: int | None = None
     """The supervisor's pid. It is also the id of the replica's process group, which the supervisor leads."""
     pid_started: float | None = None

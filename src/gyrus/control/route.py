@@ -8,6 +8,7 @@ from dataclasses import replace
 from gyrus.contract.operator import Outcome
 from gyrus.contract.replica import BECOMING, FAILING, Phase, ReplicaStatus
 from gyrus.control.situation import Situation
+from gyrus.control.verdict import ATTEMPTS, SLOW_REASONS
 from gyrus.spec.replicated import Serving, ServingSpec
 from gyrus.state.board import TOTAL_WEIGHT, Endpoints, Pool, QueuePolicy, Replica, Route, WeightedPool
 
@@ -169,16 +170,50 @@ def _queueing(situation: Situation, serving: Serving) -> QueuePolicy | None:
 def _unavailable_reason(situation: Situation) -> str:
     """Return the reason why a request should not wait for a replica. Returns an empty text if it should.
 
-    Either no replica can be started, or the first rollout has failed and every replica has failed. They start
-    again at growing intervals, for which no request should wait.
+    Either no replica can be started, or each one fails again and again. They start again at growing
+    intervals, for which no request should wait.
     """
-    api = situation.api
     if situation.fault and not situation.kept:
         return situation.fault
-    if api.outcome is not Outcome.FAILED or api.live is not None or not situation.current:
+    return _failed_at_first(situation) if situation.api.live is None else _failing_again(situation)
+
+
+def _failed_at_first(situation: Situation) -> str:
+    """Return the reason why the first rollout has failed, if every replica has failed too."""
+    api = situation.api
+    if api.outcome is not Outcome.FAILED or not situation.current:
         return ""
     failed = all(_has_failed(replica.status) for replica in situation.current)
     return api.message.partition("\n")[0] if failed else ""
+
+
+def _failing_again(situation: Situation) -> str:
+    """Return the reason why no replica of a live API stays up. Returns an empty text if one may.
+
+    A replica may come up if it is one that control has yet to start, as at the end of an idle time, or one of
+    an update that is under way.
+    """
+    kept = situation.kept
+    if not kept or len(kept) < situation.api.replicas or situation.superseding:
+        return ""
+    if not all(is_failing_again(replica.status) for replica in kept):
+        return ""
+    status = max((replica.status for replica in kept), key=lambda status: status.failures)
+    cause = status.last_lines[-1] if status.last_lines else status.message
+    reason = f" ({status.reason})" if status.reason else ""
+    return f"Replica {status.id} has failed {max(1, status.failures)} times in a row{reason}: {cause}"
+
+
+def is_failing_again(status: ReplicaStatus) -> bool:
+    """Return True for a replica that no request should wait for, although it was ready once.
+
+    A worker that a request has taken down is usually back at once, and one request takes down two workers at
+    most.
+    """
+    if status.phase is Phase.FAILED:
+        return True
+    slow = status.phase is Phase.BACKOFF and status.reason in SLOW_REASONS
+    return slow or (status.failures >= ATTEMPTS and status.phase in (Phase.BACKOFF, *BECOMING))
 
 
 def _has_failed(status: ReplicaStatus) -> bool:

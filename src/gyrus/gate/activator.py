@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -21,22 +22,24 @@ from gyrus.gate import refusals
 from gyrus.gate.connection import GatewayConnection
 from gyrus.gate.disconnects import DisconnectWatcher
 from gyrus.gate.held_requests import HeldRequests
-from gyrus.gate.hold_limit import HoldLimit, hold_limit
+from gyrus.gate.hold_limits import HeldBytes, HoldLimits, has_space
+from gyrus.gate.hold_time import HoldEnd, hold_end
 from gyrus.gate.refusals import Refusal
 from gyrus.gate.relay import abandon, connect
 from gyrus.gate.release_budget import ReleaseBudget, free_places, most_held
 from gyrus.gate.request import HeldRequest
 from gyrus.queueing.timing import REQUEUE_EVERY
 from gyrus.state.board import Board
+from gyrus.state.gateway_load import LimitUse
 
 LOOK_AGAIN = 0.05
 """Seconds to wait before the replicas are checked for a free place again."""
 BACKLOG = 4096
-MOST = 10_000
-"""Held requests of all APIs together. Each takes a file descriptor, and up to two more if its body waits."""
 LAST_WORDS = 3.0
 """Seconds at the end for connections that still receive or send."""
 RETRY = Backoff(0.1, 5)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -47,11 +50,11 @@ class Activator:
     path: Path
     """Path of its Unix socket."""
     clock: Clock
-    most: int = MOST
+    limits: HoldLimits = field(default_factory=HoldLimits)
     requeue_secret: str = ""
     """The secret by which the gateway recognises the platform's own requeues."""
     disconnects: DisconnectWatcher = field(init=False)
-    kept: int = 0
+    bodies: HeldBytes = field(init=False)
     """Bytes of requests that all connections keep."""
     _held: HeldRequests[GatewayConnection] = field(default_factory=HeldRequests[GatewayConnection])
     _deadlines: dict[GatewayConnection, asyncio.TimerHandle] = field(
@@ -65,6 +68,11 @@ class Activator:
     _arrivals: Signals = field(default_factory=Signals)
     _closed: Listener = field(default_factory=Listener)
     _ending: bool = False
+    _refused: Counter[str] = field(default_factory=Counter[str])
+    """Refusals at each limit."""
+
+    def __post_init__(self) -> None:
+        self.bodies = HeldBytes(self.limits.body_bytes)
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[Activator]:
@@ -75,6 +83,7 @@ class Activator:
         """
         loop = asyncio.get_running_loop()
         self.disconnects = DisconnectWatcher(loop)
+        self._record_load()
         async with asyncio.TaskGroup() as group:
             server = await loop.create_unix_server(
                 lambda: GatewayConnection(self), sock=_bound(self.path), backlog=BACKLOG
@@ -111,6 +120,9 @@ class Activator:
 
     def opened(self, connection: GatewayConnection) -> None:
         self._connections.add(connection)
+        if len(self._connections) > self.limits.connections:
+            self._at_limit("connections")
+            connection.abort()
 
     def closed(self, connection: GatewayConnection) -> None:
         self._connections.discard(connection)
@@ -121,7 +133,8 @@ class Activator:
         assert request is not None
         refusal = self._refusal(request)
         if refusal is not None:
-            connection.answer(refusal, last=self._ending)
+            # At a limit, the gateway opens a new connection for each request: none stays idle.
+            connection.answer(refusal, last=self._ending or refusal.at_limit)
             return
         self._held.enter(request.api, connection, request.arrived)
         self._set_deadline(connection, request)
@@ -152,20 +165,35 @@ class Activator:
         if route.queueing.unavailable_reason and not route.replicas:
             return refusals.unavailable(api, route.queueing.unavailable_reason)
         most, held = most_held(route.queueing), self._held.count(api)
-        if len(self._held) >= self.most or (most is not None and held >= most):
-            return refusals.full(api, most, held)
+        if most is not None and held >= most:
+            return refusals.full(api, held)
+        return self._beyond_limits(request)
+
+    def _beyond_limits(self, request: HeldRequest) -> Refusal | None:
+        api, bodies, size = request.api, self.bodies, request.reserved
+        if not has_space(self._held.count(api), len(self._held), self.limits.requests):
+            self._at_limit("requests")
+            return refusals.crowded(api)
+        if size and not has_space(bodies.of(api) - size, bodies.total - size, bodies.most, size):
+            self._at_limit("body_bytes")
+            return refusals.bodies_full(api)
         return None
+
+    def _at_limit(self, name: str) -> None:
+        self._refused[name] += 1
+        self._record_load()
+        log.warning("The activator refuses requests of APIs without a replica: limit of %s", name)
 
     def _set_deadline(self, connection: GatewayConnection, request: HeldRequest) -> None:
         route = self.board.routes[request.api]
         assert route.queueing is not None
         now, hold = self.clock.now().timestamp(), route.queueing.hold
-        limit = hold_limit(arrived=request.arrived, now=now, hold=hold, timeout=route.timeout)
+        limit = hold_end(arrived=request.arrived, now=now, hold=hold, timeout=route.timeout)
         loop = asyncio.get_running_loop()
         timer = loop.call_later(max(0.0, limit.at - now), self._give_up, connection, limit)
         self._deadlines[connection] = timer
 
-    def _give_up(self, connection: GatewayConnection, limit: HoldLimit) -> None:
+    def _give_up(self, connection: GatewayConnection, limit: HoldEnd) -> None:
         request = connection.request
         assert request is not None
         route = self.board.routes.get(request.api)
@@ -197,6 +225,18 @@ class Activator:
             self.board.held[api] = held
         else:
             self.board.held.pop(api, None)
+        self._record_load()
+
+    def _record_load(self) -> None:
+        uses = {
+            "requests": (len(self._held), self.limits.requests),
+            "body_bytes": (self.bodies.total, self.bodies.most),
+            "connections": (len(self._connections), self.limits.connections),
+        }
+        self.board.hold_load = {
+            name: LimitUse(used=used, most=most, refused=self._refused[name])
+            for name, (used, most) in uses.items()
+        }
 
     # Releases
 
@@ -279,7 +319,8 @@ class Activator:
     ) -> bool:
         """Send the request to the replica that has the fewest of this kind. Returns False if it refuses."""
         # The activator speaks HTTP/1 only.
-        foreign = (p.replicas for p in self.board.routes[request.api].pools if p.protocol != "http1")
+        pools = self.board.routes[request.api].pools
+        foreign = (pool.replicas for pool in pools if pool.protocol != "http1")
         spoken = reached.difference(*foreign)
         if not spoken:
             return False
@@ -297,7 +338,8 @@ class Activator:
             self._end(connection, refusals.RELEASED)
         else:
             self.left(connection)
-            connection.pass_on(onward)
+            fronted = all(pool.fronted for pool in pools if endpoint in pool.replicas)
+            connection.pass_on(onward, private=fronted)
         return True
 
 

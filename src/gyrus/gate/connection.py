@@ -8,11 +8,10 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from gyrus.gate.disconnects import DisconnectWatcher
+from gyrus.gate.hold_limits import HeldBytes
 from gyrus.gate.refusals import Refusal, answer
 from gyrus.gate.request import HeldRequest
 
-MOST_KEPT = 64 * 1024 * 1024
-"""Bytes that all connections together may keep, beyond the minimum for each request."""
 LINGER = 2.0
 """Seconds to wait for the rest of a request before its answer, and for the gateway to close a connection on
 which data still arrives."""
@@ -22,7 +21,7 @@ class ConnectionOwner(Protocol):
     """The part that decides how each request is answered."""
 
     disconnects: DisconnectWatcher
-    kept: int
+    bodies: HeldBytes
     """Bytes of requests that all connections keep."""
     requeue_secret: str
     """The secret by which the gateway recognises the platform's own requeues."""
@@ -135,13 +134,18 @@ class GatewayConnection(asyncio.Protocol):
             self._drop(request)
         else:
             request.raw += data
-            self._owner.kept += len(data)
-        if request.enough(MOST_KEPT - self._owner.kept + len(request.raw)):
+            self._reserve(request, request.required)
+        if request.enough(self._owner.bodies.growth(request.api) + request.reserved):
             self._wait_where_it_is()
 
     def _drop(self, request: HeldRequest) -> None:
-        self._owner.kept -= len(request.raw)
+        self._reserve(request, 0)
         request.raw = bytearray()
+
+    def _reserve(self, request: HeldRequest, size: int) -> None:
+        if size != request.reserved:
+            self._owner.bodies.change(request.api, size - request.reserved)
+            request.reserved = size
 
     def _wait_where_it_is(self) -> None:
         """Stop reading: the flow control of gateway and kernel then leaves the rest with the client."""
@@ -219,13 +223,16 @@ class GatewayConnection(asyncio.Protocol):
         """Connection to the gateway; None once it is closed."""
         return self._transport
 
-    def pass_on(self, onward: asyncio.Transport) -> None:
-        """Send the request to a replica: first the bytes that have arrived, then the rest, unread."""
+    def pass_on(self, onward: asyncio.Transport, *, private: bool = True) -> None:
+        """Send the request to a replica: first the bytes that have arrived, then the rest, unread.
+
+        ``private``: False to leave out the private headers.
+        """
         request = self.request
         assert request is not None
         self.request = None
         self._onward = onward
-        onward.write(request.onward())
+        onward.write(request.onward(private=private))
         self._drop(request)
         self._read_on()
 

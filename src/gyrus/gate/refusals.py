@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
 from gyrus.contract.problem import (
+    BODIES_FULL,
     BODY_TOO_LARGE,
     MEDIA_TYPE,
     NO_REPLICA,
@@ -18,7 +19,7 @@ from gyrus.contract.problem import (
     ProblemType,
 )
 from gyrus.contract.replica import PLATFORM_REQUEUE_HEADER, REQUEUE_HEADER
-from gyrus.gate.hold_limit import HoldLimit
+from gyrus.gate.hold_time import HoldEnd
 from gyrus.state.board import Replica, Route, StartFailure
 from gyrus.state.status import NONE_YET, what_becomes
 
@@ -35,6 +36,8 @@ class Refusal:
     """Seconds; sent if the status is 503."""
     requeue: bool = False
     """True if the gateway retries the request at a replica; the client does not see this answer."""
+    at_limit: bool = False
+    """True if the activator cannot hold more."""
 
 
 RELEASED = Refusal(NO_REPLICA, "A replica is ready now.", requeue=True)
@@ -52,7 +55,7 @@ def ending(api: str) -> Refusal:
 
 
 def unavailable(api: str, why: str) -> Refusal:
-    detail = f"API {api} has failed: {_clause(why)}. `gyrus describe {api}` shows more."
+    detail = f"API {api} has no working replica: {_clause(why)}. `gyrus describe {api}` shows more."
     return Refusal(NO_REPLICA, detail, LATER)
 
 
@@ -60,10 +63,20 @@ def too_large(api: str, most: int) -> Refusal:
     return Refusal(BODY_TOO_LARGE, f"The body is larger than max_body of API {api}, {most:,} bytes.", None)
 
 
-def full(api: str, most: int | None, held: int) -> Refusal:
-    if most is None or held < most:
-        detail = f"API {api} has no replica yet, and the platform cannot hold more requests. Try again."
-        return Refusal(QUEUE_FULL, detail)
+def crowded(api: str) -> Refusal:
+    detail = f"API {api} has no replica yet, and the platform cannot hold more requests. Try again."
+    return Refusal(QUEUE_FULL, detail, at_limit=True)
+
+
+def bodies_full(api: str) -> Refusal:
+    detail = (
+        f"API {api} has no replica yet, and the platform cannot hold more requests with unfinished bodies, "
+        "or bodies of more than 12 MiB. Try again."
+    )
+    return Refusal(BODIES_FULL, detail, at_limit=True)
+
+
+def full(api: str, held: int) -> Refusal:
     detail = (
         f"API {api} has no replica yet, and {held} requests wait for one, which is the limit. "
         "Try again, or raise max_queue_length."
@@ -72,7 +85,7 @@ def full(api: str, most: int | None, held: int) -> Refusal:
 
 
 def overdue(
-    route: Route, replicas: Sequence[Replica], limit: HoldLimit, failure: StartFailure | None = None
+    route: Route, replicas: Sequence[Replica], limit: HoldEnd, failure: StartFailure | None = None
 ) -> Refusal:
     """Build the answer to a request that was held until its limit. ``failure`` is that of the last start."""
     queueing = route.queueing

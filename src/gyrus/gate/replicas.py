@@ -31,7 +31,7 @@ async def count_in_flight(endpoints: Iterable[str]) -> dict[str, int]:
     try:
         loads = await replicas.loads(endpoints)
     finally:
-        replicas.close()
+        await replicas.close()
     return {endpoint: load.busy + load.waiting for endpoint, load in loads.items()}
 
 

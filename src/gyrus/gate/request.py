@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY
+from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY, PRIVATE_HEADERS
 
+READ = 256 * 1024
+"""Bytes that arrive at once at most: what the event loop reads before it can be paused."""
 LONGEST_KEPT_HERE = 64 * 1024
 """Bytes to keep of a request that has to be passed on, before the rest waits at the client. A body of unknown
 length may keep more while there is space: it may prove short, and only a reader notices that the client goes
@@ -14,6 +16,7 @@ away."""
 
 _API = API_HEADER.encode()
 _ARRIVED = ARRIVED_HEADER.encode()
+_PRIVATE = PRIVATE_HEADERS.encode()
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +36,8 @@ class HeldRequest:
     complete: bool = False
     raw: bytearray = field(default_factory=bytearray)
     """Head and body as they arrived, if it may have to be passed on; else empty."""
+    reserved: int = 0
+    """Bytes that are reserved for it."""
 
     def note(self, name: bytes, value: bytes) -> None:
         """Record a header."""
@@ -58,17 +63,29 @@ class HeldRequest:
         """
         return self.complete or (self.length is not None and self.length <= LONGEST_KEPT_BODY)
 
+    @property
+    def required(self) -> int:
+        """The bytes to reserve for it: those that have arrived, and those that may before it is paused."""
+        if not self.begun or self.kept_by_gateway:
+            return 0
+        return max(len(self.raw), LONGEST_KEPT_HERE + READ)
+
     def enough(self, space: int) -> bool:
         """Return True if no more of it may be read. ``space``: bytes that may be kept of it."""
         if not self.begun or self.kept_by_gateway:
             return False
-        more = 0 if self.length is not None else min(space, LONGEST_KEPT_BODY)
+        more = 0 if self.length is not None else min(space - READ, LONGEST_KEPT_BODY)
         return len(self.raw) > max(LONGEST_KEPT_HERE, more)
 
-    def onward(self) -> bytes:
-        """Return the bytes that have arrived, for a connection that serves this request alone."""
+    def onward(self, *, private: bool = True) -> bytes:
+        """Return the bytes that have arrived, for a connection that serves this request alone.
+
+        ``private``: False to leave out the private headers, for a server without the runtime in front.
+        """
         head, end, body = bytes(self.raw).partition(b"\r\n\r\n")
-        return head + b"\r\nconnection: close" + end + body
+        lines = head.split(b"\r\n")
+        kept = lines if private else [line for line in lines if not line.lower().startswith(_PRIVATE)]
+        return b"\r\n".join([*kept, b"connection: close"]) + end + body
 
 
 def _seconds(value: bytes) -> float:

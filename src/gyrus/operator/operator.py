@@ -25,7 +25,8 @@ from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.shutdown import stop_replicas, withdraw_routes
-from gyrus.gate.activator import MOST, Activator
+from gyrus.gate.activator import Activator
+from gyrus.gate.hold_limits import HoldLimits
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.gate.replicas import count_in_flight
 from gyrus.operator import file_limit
@@ -213,7 +214,7 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest, token: 
         board,
         home.activator_socket,
         clock,
-        most=min(MOST, file_limit.raise_file_limit()),
+        HoldLimits(requests=min(HoldLimits().requests, file_limit.raise_file_limit())),
         requeue_secret=secret,
     )
     return Operator(

@@ -66,7 +66,7 @@ class Encoder:
 
     def assignment(self, cluster: str, wanted: Endpoints) -> XdsResource:
         def body() -> bytes:
-            return encode_plain(ENDPOINTS, endpoints.assignment(cluster, wanted))
+            return encode_plain(ENDPOINTS, endpoints.assignment(cluster, wanted, self._settings.stand_ins))
 
         return self._resource(cluster, ENDPOINTS, wanted, body=body)
 

@@ -50,12 +50,15 @@ class LocalGateway:
     ) -> None:
         self._board = board
         self._files = GatewayFiles(home)
+        bridge, activator = (f"unix:{path}" for path in (self._files.bridge_socket, home.activator_socket))
         self._settings = replace(
-            settings or GatewaySettings(), retries_at=f"unix:{self._files.retries_socket}"
+            settings or GatewaySettings(),
+            retries_at=f"unix:{self._files.retries_socket}",
+            stand_ins=frozenset({bridge, activator}),
         )
         self._clock = clock or SystemClock()
         self.envoy = Envoy(self._files, self._settings, self)
-        board.bridge = f"unix:{self._files.bridge_socket}"
+        board.bridge = bridge
         self._limits = LimitWatch()
         self._pressure = PressureFile(self._files.pressure)
         self._meter = TrafficMeter(board, EnvoyTraffic(self.envoy.admin))

@@ -137,6 +137,9 @@ class GatewaySettings:
     retries_at: str | None = None
     """Endpoint of the gateway's own listener for second passes: a Unix socket. None: a gateway without it
     sends nothing again that a replica may have started, because it could not limit how often."""
+    stand_ins: frozenset[str] = frozenset()
+    """Endpoints of the platform itself that stand in for replicas: the activator, and the gateway's bridge.
+    They get the private headers of requests that others do not get."""
     requeue_secret: str = ""
     """Value of the platform's own requeue header. Empty: no such header is believed."""
 

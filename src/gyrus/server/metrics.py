@@ -16,6 +16,7 @@ from gyrus.contract.operator import TrafficView
 from gyrus.server.dependencies import ContextDep
 from gyrus.server.problems import responses
 from gyrus.state.board import Board
+from gyrus.state.gateway_load import LimitUse
 from gyrus.state.records import Api
 from gyrus.state.status import count, pool_views
 
@@ -76,6 +77,7 @@ class BoardCollector(Collector):
         yield self._starts()
         yield self._dropped_events()
         yield from self._gateway()
+        yield from self._activator()
 
     def _replicas(self) -> Metric:
         """Count replicas. The label ``state`` is ``requested`` or ``ready``."""
@@ -152,20 +154,31 @@ class BoardCollector(Collector):
         uses = {"connections": load.connections} | {
             f"{name}_bodies": use for name, use in load.bodies.items()
         }
-        used = GaugeMetricFamily("gyrus_gateway_used", "Present use of a limit", labels=["limit"])
-        most = GaugeMetricFamily("gyrus_gateway_limit", "Limits of the gateway", labels=["limit"])
-        refused = CounterMetricFamily(
-            "gyrus_gateway_refused", "Refusals at a limit since the gateway started", labels=["limit"]
-        )
-        for name, use in uses.items():
-            used.add_metric([name], use.used)
-            most.add_metric([name], use.most)
-            refused.add_metric([name], use.refused)
+        used, most, refused = _limits("gateway", "gateway", uses)
         refused.add_metric(["memory"], load.resets)
         return iter((used, most, refused))
 
+    def _activator(self) -> Iterator[Metric]:
+        """Build the use of the activator's limits, for requests of APIs without a replica."""
+        return iter(_limits("activator", "operator", self.board.hold_load))
+
     def _names(self) -> Iterable[str]:
         return (api.name for api in self.apis)
+
+
+def _limits(
+    part: str, process: str, uses: Mapping[str, LimitUse]
+) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
+    """Build the metrics of one part's limits. ``process``: the one whose start resets the counts."""
+    used = GaugeMetricFamily(f"gyrus_{part}_used", "Present use of a limit", labels=["limit"])
+    most = GaugeMetricFamily(f"gyrus_{part}_limit", f"Limits of the {part}", labels=["limit"])
+    meaning = f"Refusals at a limit since the {process} started"
+    refused = CounterMetricFamily(f"gyrus_{part}_refused", meaning, labels=["limit"])
+    for name, use in uses.items():
+        used.add_metric([name], use.used)
+        most.add_metric([name], use.most)
+        refused.add_metric([name], use.refused)
+    return used, most, refused
 
 
 def _quantiles(traffic: TrafficView) -> Iterator[tuple[str, float]]:

@@ -16,7 +16,7 @@ from gyrus.aio.signals import Signals
 from gyrus.contract.operator import ForkServerView, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import ReplicaStatus
 from gyrus.spec.cors import Cors
-from gyrus.state.gateway_load import GatewayLimit, GatewayLoad
+from gyrus.state.gateway_load import GatewayLimit, GatewayLoad, LimitUse
 
 Endpoints = frozenset[str]
 Protocol = Literal["http1", "http2"]
@@ -247,6 +247,8 @@ class Board:
     held: dict[str, int] = field(default_factory=dict[str, int])
     """By API: requests that wait at the activator for a replica. Written by the gate. A missing API has
     none."""
+    hold_load: Mapping[str, LimitUse] = field(default_factory=dict[str, LimitUse])
+    """By name: the use of the activator's limits. Written by the gate."""
     scaling: dict[str, ScalingView] = field(default_factory=dict[str, ScalingView])
     """By API: the autoscaler's latest decision. Written by control."""
     decisions: dict[str, Counter[tuple[str, str]]] = field(

@@ -83,7 +83,7 @@ def test_the_gate_gets_what_it_needs() -> None:
         (Outcome.FAILED, None, [Phase.UNREADY], True),
         (Outcome.FAILED, None, [Phase.BACKOFF, Phase.STARTING], False),
         (Outcome.FAILED, None, [], False),
-        (Outcome.FAILED, 1, [Phase.FAILED], False),
+        (Outcome.FAILED, 1, [Phase.BACKOFF], False),
         (Outcome.PROGRESSING, None, [Phase.FAILED], False),
     ],
 )

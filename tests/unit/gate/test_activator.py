@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import random
 import stat
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,15 @@ import pytest
 import pytest_asyncio
 
 from gyrus.aio.clock import SystemClock
+from gyrus.contract.problem import BODIES_FULL, QUEUE_FULL
 from gyrus.contract.replica import API_HEADER, ARRIVED_HEADER, LONGEST_KEPT_BODY
 from gyrus.gate.activator import Activator
 from gyrus.gate.connection import GatewayConnection
+from gyrus.gate.hold_limits import HoldLimits
 from gyrus.gate.relay import connect
+from gyrus.gate.request import LONGEST_KEPT_HERE, READ
 from gyrus.state.board import Board, QueuePolicy
+from gyrus.state.gateway_load import LimitUse
 from support.routes import acknowledge, route_to
 from support.upstreams import Upstream, until
 
@@ -63,6 +68,12 @@ class Caller:
         length = int(head.partition("content-length: ")[2].split("\r\n")[0])
         await self.reader.readexactly(length)
         return int(head.split()[1]), "x-gyrus-requeue: 1" in head
+
+    async def problem(self) -> str:
+        """Return the type of the problem in its answer."""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.partition("content-length: ")[2].split("\r\n")[0])
+        return json.loads(await self.reader.readexactly(length))["type"]
 
 
 @pytest_asyncio.fixture
@@ -197,7 +208,7 @@ async def test_requests_are_released_over_the_bridge(gate: Gate) -> None:
 
 
 async def test_more_than_the_platform_may_hold_is_refused(gate: Gate) -> None:
-    gate.activator.most = 2
+    gate.activator.limits = HoldLimits(requests=2)
     for api in ("a", "b", "c"):
         gate.route(api)
     callers = [await gate.connect() for _ in range(3)]
@@ -210,17 +221,82 @@ async def test_more_than_the_platform_may_hold_is_refused(gate: Gate) -> None:
     assert [task.result() for task in done] == [(503, False)]
 
 
+async def refusals_of(callers: Sequence[Caller], held: Callable[[], int], number: int) -> list[str]:
+    """Wait until this many requests are held. Returns the types of the others' problems."""
+    asked = [asyncio.create_task(caller.problem()) for caller in callers]
+    await until(lambda: held() == number and sum(task.done() for task in asked) == len(callers) - number)
+    found = [task.result() for task in asked if task.done()]
+    for task in asked:
+        task.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    return found
+
+
+async def test_one_api_leaves_a_reserve_to_the_others(gate: Gate) -> None:
+    gate.activator.limits = HoldLimits(requests=40)
+    for api in ("a", "b"):
+        gate.route(api)
+    first = [await gate.connect() for _ in range(60)]
+    for caller in first:
+        caller.ask("a")
+    refused = await refusals_of(first, lambda: gate.board.held.get("a", 0), 30)
+    assert set(refused) == {QUEUE_FULL.type}
+    second = [await gate.connect() for _ in range(20)]
+    for caller in second:
+        caller.ask("b")
+    await refusals_of(second, lambda: gate.board.held.get("b", 0), 8)
+    assert gate.board.hold_load["requests"] == LimitUse(used=38, most=40, refused=42)
+
+
+async def test_bytes_of_bodies_are_bounded_in_all_with_a_reserve_for_other_apis(gate: Gate) -> None:
+    """The bodies never end, and each client sends as much as it can."""
+    most = gate.activator.bodies.most = 40 * (LONGEST_KEPT_HERE + READ)
+    for api in ("a", "b"):
+        gate.route(api)
+    first = [await gate.connect() for _ in range(60)]
+    for caller in first:
+        caller.ask("a", "transfer-encoding: chunked", body=b"fffffff\r\n" + b"x" * 1000)
+    refused = await refusals_of(first, lambda: gate.board.held.get("a", 0), 30)
+    assert set(refused) == {BODIES_FULL.type}
+    for caller in first:
+        caller.writer.write(b"x" * 500_000)
+    gone = await gate.connect()
+    gone.ask("b", "transfer-encoding: chunked", body=b"fffffff\r\nx")
+    await until(lambda: gate.board.held.get("b") == 1)
+    whole = await gate.connect()
+    whole.ask("a", body=b"x" * 100)  # the gateway keeps this one
+    await until(lambda: gate.board.held.get("a") == 31)
+    await until(lambda: gate.activator.bodies.total > most * 3 // 4)
+    assert gate.activator.bodies.total <= most
+    for caller in (*first, gone):
+        caller.writer.transport.abort()
+    await until(lambda: gate.board.held == {"a": 1})
+    assert gate.activator.bodies.total == 0
+
+
+async def test_connections_are_bounded(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    gate.activator.limits = HoldLimits(requests=2)
+    gate.route("a")
+    callers = [await gate.connect() for _ in range(5)]
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await callers[-1].answer()
+    callers[0].ask("a")
+    await until(lambda: gate.board.held == {"a": 1})
+    assert "limit of connections" in caplog.text
+    assert gate.board.hold_load["connections"].refused == 1
+
+
 async def test_body_that_waits_keeps_little_and_its_client_may_go(gate: Gate) -> None:
     gate.route("a")
     caller = await gate.connect()
     caller.ask("a", f"content-length: {LONGEST_KEPT_BODY + 1}")
     for _ in range(64):
         caller.writer.write(b"x" * 65536)
-    await until(lambda: gate.activator.kept > 65536)
-    assert gate.activator.kept < 1_000_000
+    await until(lambda: gate.activator.bodies.total > 65536)
+    assert gate.activator.bodies.total < 1_000_000
     caller.writer.transport.abort()
     await until(lambda: gate.board.held == {})
-    assert gate.activator.kept == 0
+    assert gate.activator.bodies.total == 0
 
 
 async def test_body_that_waits_goes_to_the_replica_that_takes_connections(gate: Gate, tmp_path: Path) -> None:
@@ -237,7 +313,7 @@ async def test_body_that_waits_goes_to_the_replica_that_takes_connections(gate: 
         assert await caller.answer() == (200, False)
         assert [len(request.body) for request in upstream.requests] == [size]
         assert upstream.requests[0].headers["connection"] == "close"
-    assert gate.activator.kept == 0
+    assert gate.activator.bodies.total == 0
 
 
 @pytest.fixture
@@ -268,7 +344,7 @@ async def test_body_that_ends_while_the_replica_is_called_is_requeued(
         gate.route("a", upstream.endpoint)
         await slow[0].wait()
         caller.writer.write(b"0\r\n\r\n")
-        await until(lambda: gate.activator.kept == 0)
+        await until(lambda: gate.activator.bodies.total == 0)
         slow[1].set()
         assert await caller.answer() == (503, True)
         assert upstream.requests == []
@@ -355,4 +431,4 @@ async def test_nothing_is_left_of_thousands_in_any_order(gate: Gate, seed: int) 
     assert set(outcomes) >= {"answered", "left"}
     await until(lambda: gate.board.held == {})
     await until(lambda: not living_connections())
-    assert gate.activator.kept == 0
+    assert gate.activator.bodies.total == 0

@@ -14,6 +14,7 @@ import pytest
 from gyrus.contract.replica import LONGEST_KEPT_BODY
 from gyrus.gate.connection import GatewayConnection
 from gyrus.gate.disconnects import DisconnectWatcher
+from gyrus.gate.hold_limits import HeldBytes
 from support.upstreams import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watched by epoll")
@@ -25,7 +26,7 @@ class Owner:
     def __init__(self) -> None:
         self.disconnects = DisconnectWatcher(asyncio.get_running_loop())
         self.requeue_secret = ""
-        self.kept = 0
+        self.bodies = HeldBytes(2**28)
         self.gone: list[GatewayConnection] = []
 
     def opened(self, connection: GatewayConnection) -> None: ...

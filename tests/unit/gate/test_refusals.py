@@ -8,7 +8,7 @@ from dataclasses import replace
 from gyrus.contract.problem import MEDIA_TYPE
 from gyrus.contract.replica import Phase, Reason
 from gyrus.gate import refusals
-from gyrus.gate.hold_limit import HoldLimit
+from gyrus.gate.hold_time import HoldEnd
 from gyrus.gate.refusals import Refusal, answer
 from gyrus.state.board import QueuePolicy, StartFailure
 from support.routes import route_to
@@ -16,7 +16,7 @@ from support.world import NOW, replica
 
 QUEUEING = QueuePolicy(slots=1, longest_queue=10, processes=1, replicas=1, hold=2, generation=2)
 ROUTE = route_to("iris", timeout=60.0, queueing=QUEUEING)
-HELD = HoldLimit(at=0.0, is_timeout=False)
+HELD = HoldEnd(at=0.0, is_timeout=False)
 
 
 def document(refusal: Refusal) -> dict[str, object]:
@@ -66,7 +66,7 @@ def test_a_failed_api_is_named_as_failed_with_the_reason() -> None:
     assert reported["status"] == 503
     assert reported["retry_after"] == "30"
     assert reported["detail"] == (
-        "API iris has failed: Revision 1 did not become ready (InitFailure): no model. "
+        "API iris has no working replica: Revision 1 did not become ready (InitFailure): no model. "
         "`gyrus describe iris` shows more."
     )
 

@@ -96,7 +96,7 @@ def test_envoy_chooses_the_cluster_again_on_each_retry_of_such_a_request() -> No
     assert with_it - without == 2  # the path itself, and what is below it
 
 
-def test_answers_of_servers_without_the_runtime_are_stripped_before_the_router_reads_them() -> None:
+def test_servers_without_the_runtime_have_no_private_headers() -> None:
     def filters(fronted: bool) -> list[str]:
         [options] = clusters.cluster(replace(ROUTE.pools[0], fronted=fronted))[
             "typed_extension_protocol_options"
@@ -104,7 +104,7 @@ def test_answers_of_servers_without_the_runtime_are_stripped_before_the_router_r
         return [one["name"] for one in options.get("http_filters", ())]
 
     assert filters(True) == []
-    assert filters(False) == ["gyrus.private_answers", "gyrus.codec"]
+    assert filters(False) == ["gyrus.private_headers", "gyrus.codec"]
 
 
 def destinations(*weights: int) -> list[Json]:

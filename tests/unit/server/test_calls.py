@@ -185,6 +185,7 @@ class TestMetrics:
             bodies={"large": LimitUse(used=1, most=4)},
             resets=3,
         )
+        board.hold_load = {"requests": LimitUse(used=2, most=10, refused=6)}
         board.traffic["gone"] = Traffic(in_flight=9)
         board.held["iris"] = 2
         board.scaling["iris"] = ScalingView(time="", was=1, wanted=7, replicas=2, rule="r", message="")
@@ -210,6 +211,9 @@ class TestMetrics:
             ("gyrus_gateway_refused_total", "connections"): 2,
             ("gyrus_gateway_refused_total", "large_bodies"): 0,
             ("gyrus_gateway_refused_total", "memory"): 3,
+            ("gyrus_activator_used", "requests"): 2,
+            ("gyrus_activator_limit", "requests"): 10,
+            ("gyrus_activator_refused_total", "requests"): 6,
             ("gyrus_replicas", "iris", "requested"): 1,
             ("gyrus_replicas", "iris", "ready"): 0,
             ("gyrus_replicas", "text", "requested"): 1,

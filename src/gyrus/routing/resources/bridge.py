@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gyrus.contract.replica import API_HEADER, BROKEN_HEADER
-from gyrus.routing.resources import retries, routes
+from gyrus.contract.replica import API_HEADER, BROKEN_HEADER, POOL_HEADER
+from gyrus.routing.resources import private_headers, retries, routes
 from gyrus.routing.resources.clusters import ads
 from gyrus.routing.resources.kinds import HEADER_INPUT, ROUTE_LIST, Json, extension, header, seconds
 from gyrus.routing.resources.listener import router
 from gyrus.routing.resources.own_listener import ALL_PROTOCOLS, another_pass, own_listener
+from gyrus.routing.resources.private_headers import BRIDGED, BRIDGED_HEADER
 from gyrus.routing.resources.problems import local_replies
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route, WeightedPool
 
 NAME = "gyrus.bridge"
 """Name of the listener and of its route table."""
-BRIDGED_HEADER = "x-gyrus-bridged"
-"""Private header of a request that has passed the bridge."""
 
 
 def listener(endpoint: str, settings: GatewaySettings) -> Json:
@@ -66,10 +65,17 @@ def _entry(route: Route, settings: GatewaySettings) -> Json:
     A request that comes a second time is requeued: the pool to which the entry leads has lost its replicas,
     and a new entry is on its way.
     """
-    again = {"prefix": "/", "headers": [{"name": BRIDGED_HEADER, "present_match": True}]}
-    marked = {"request_headers_to_add": [header(BRIDGED_HEADER, "1")]}
-    forward = routes.forward({"prefix": "/"}, route, settings, rewrite=None, shares=_shares(route))
-    return _routes([_requeued(again, settings), *({**one, **marked} for one in forward)])
+    again = {"prefix": "/", "headers": [{"name": BRIDGED_HEADER, "string_match": {"exact": BRIDGED}}]}
+    shares = _shares(route)
+    forward = routes.forward({"prefix": "/"}, route, settings, rewrite=None, shares=shares)
+    known = private_headers.of_route(shares, bridged=True)
+    return _routes([_requeued(again, settings), *({**one, **_marked(one), **known} for one in forward)])
+
+
+def _marked(forward: Json) -> Json:
+    """Build the headers that the bridge adds. The first pass has added the others, but for another pool."""
+    pool = [each for each in forward["request_headers_to_add"] if each["header"]["key"] == POOL_HEADER]
+    return {"request_headers_to_add": [*pool, header(BRIDGED_HEADER, BRIDGED)]}
 
 
 def _shares(route: Route) -> tuple[WeightedPool, ...]:

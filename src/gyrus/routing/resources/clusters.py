@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gyrus.contract.replica import PRIVATE_HEADERS
+from gyrus.routing.resources import private_headers
 from gyrus.routing.resources.kinds import Json, extension, seconds
 from gyrus.state.board import Pool
 
@@ -19,7 +19,6 @@ sends a request on a connection that the replica is closing.
 UNLIMITED = 1_000_000_000
 """Limit of circuit breakers. Replicas bound their own queues, and Envoy would count per worker thread."""
 
-_MUTATION = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 _CODEC = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"
 _LEAST_REQUEST = "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -40,7 +39,7 @@ def cluster(pool: Pool) -> Json:
         "circuit_breakers": circuit_breakers(),
         "outlier_detection": _unreachable(),
         "typed_extension_protocol_options": http_options(
-            pool.protocol, filters=() if pool.fronted else (_no_private_answers(), codec())
+            pool.protocol, filters=() if pool.fronted else (private_headers.removed(), codec())
         ),
     }
 
@@ -73,20 +72,6 @@ def http_options(
         **({"http_filters": list(filters)} if filters else {}),
     }
     return {_HTTP_OPTIONS: config}
-
-
-def _no_private_answers() -> Json:
-    """Remove private headers from the answers of servers that the runtime does not stand in front of.
-
-    It runs before the router reads the answer, so that no server can requeue a request.
-    """
-    private = [{"remove_on_match": {"key_matcher": {"prefix": PRIVATE_HEADERS, "ignore_case": True}}}]
-    return mutation("gyrus.private_answers", response_mutations=private, response_trailers_mutations=private)
-
-
-def mutation(name: str, **mutations: list[Json]) -> Json:
-    """Build a filter of each try that changes headers."""
-    return extension(name, _MUTATION, mutations=mutations)
 
 
 def codec() -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gyrus.contract import problem
 from gyrus.contract.problem import ProblemType
-from gyrus.contract.replica import API_HEADER, BROKEN_HEADER
+from gyrus.contract.replica import BROKEN_HEADER
 from gyrus.routing.resources.kinds import Json, header
 
 RETRY_AFTER = "1"
@@ -15,8 +15,9 @@ REQUEST_ID = "%REQ(X-REQUEST-ID)%"
 PATH = "%PATH(NQ):200%"
 API = "%ROUTE_NAME%"
 """Routes carry the name of their API."""
-API_OF_SECOND = f"%REQ({API_HEADER.upper()})%"
-"""All APIs share the route of second passes."""
+NAMESPACE, API_KEY = "gyrus", "api"
+"""Place of the API's name in the metadata of a second pass. All APIs share the route of second passes."""
+API_OF_SECOND = f"%DYNAMIC_METADATA({NAMESPACE}:{API_KEY})%"
 BROKEN = ["UC", "UR", "LR", "UPE"]
 """Flags of a connection that broke after the request was sent."""
 

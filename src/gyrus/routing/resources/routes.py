@@ -32,7 +32,7 @@ from gyrus.contract.replica import (
     POOL_HEADER,
     READY_PATH,
 )
-from gyrus.routing.resources import bodies, origins, retries
+from gyrus.routing.resources import bodies, origins, private_headers, retries
 from gyrus.routing.resources.kinds import HEADER_INPUT, ROUTE_LIST, Json, extension, header, seconds
 from gyrus.routing.settings import GatewaySettings
 from gyrus.state.board import Route, WeightedPool
@@ -165,7 +165,8 @@ def forward(
         "retry_policy": retries.maybe_started(settings, limit, shares),
     }
     again["inline_cluster_specifier_plugin"] = retries.first_in(shares)
-    yield _entry(match, again, route, [*named, header(POOL_HEADER, CHOSEN_CLUSTER)])
+    repeated = _entry(match, again, route, [*named, header(POOL_HEADER, CHOSEN_CLUSTER)])
+    yield {**repeated, **private_headers.of_route(shares)}
 
 
 def _entry(match: Json, action: Json, route: Route, headers: list[Json]) -> Json:

@@ -232,6 +232,7 @@ class ProcessState:
             pid=self.pid,
             endpoint=self.endpoint if self.pid is not None else None,
             restarts=self.restarts,
+            failures=self.failures,
             reason=self._reason,
             message=self._message,
             exit_code=self.exit_code,

@@ -63,6 +63,7 @@ class Reporter:
             last_lines=() if silent else _last_lines(decisive),
             endpoints=self._endpoints(statuses) if phase is Phase.READY else (),
             restarts=sum(status.restarts for status in statuses),
+            failures=decisive.failures,
             pid=None if ended else self.origin.pid,
             pid_started=None if ended else self.origin.pid_started,
             processes=statuses,
@@ -75,7 +76,7 @@ class Reporter:
     def _decisive(self, statuses: Sequence[ProcessStatus]) -> ProcessStatus:
         """Return the process nearest to ready; with a queue proxy, the farthest, since both are required."""
         choose = max if self.config.queue_proxy else min
-        return choose(statuses, key=lambda status: NEARNESS.index(status.phase))
+        return choose(statuses, key=lambda status: (NEARNESS.index(status.phase), status.failures))
 
     def _endpoints(self, statuses: Sequence[ProcessStatus]) -> tuple[str, ...]:
         gates = statuses[-1:] if self.config.queue_proxy else statuses
