@@ -14,7 +14,7 @@ class HoldEnd:
 
 
 def hold_end(*, arrived: float, now: float, hold: float, timeout: float) -> HoldEnd:
-    """Return the end of the hold of a request that arrived at the gateway at ``arrived``, and at the activator now.
+    """Return the end of the hold of a request. ``arrived``: at the gateway; it reached the activator now.
 
     ``max_hold`` begins at the activator: a request may have waited before at a replica that died. The timeout
     begins at the gateway.
