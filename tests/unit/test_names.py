@@ -1,4 +1,4 @@
-"""One name for one thing: a public class name is used once under ``src/gyrus``."""
+"""One name for one thing: a public name of a class or type is used once under ``src/gyrus``."""
 
 from __future__ import annotations
 
@@ -19,23 +19,38 @@ TWINS = {
     "UnknownApi": {"state.errors", "client.errors"},
     "StorageFull": {"packaging.errors", "state.errors"},
     "UnknownPackage": {"packaging.errors", "state.errors"},
+    "Json": {"routing.resources.kinds", "runtime.handler.openapi", "runtime.handler.schema_formats"},
 }
-"""The same fault on both sides of a boundary: by class name, the modules that have one."""
+"""The same thing on both sides of a boundary: by name, the modules that have one."""
 
 
-def public_classes() -> Iterator[tuple[str, str]]:
-    """Names and modules of all public top-level classes."""
+def public_types() -> Iterator[tuple[str, str]]:
+    """Names and modules of all public top-level classes and aliases of types."""
     for path in ROOT.rglob("*.py"):
         if TEMPLATES not in path.parents:
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for node in ast.parse(path.read_text()).body:
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    yield node.name, module
+                for name in _types_of(node):
+                    if not name.startswith("_"):
+                        yield name, module
 
 
-def test_a_public_class_name_stands_for_one_thing() -> None:
+def _types_of(node: ast.stmt) -> Iterator[str]:
+    """The class that a statement defines, or the aliases: names that are neither constants nor variables."""
+    if isinstance(node, ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Assign) and not _is_type_variable(node.value):
+        names = (target.id for target in node.targets if isinstance(target, ast.Name))
+        yield from (name for name in names if name[0].isupper() and not name.isupper())
+
+
+def _is_type_variable(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func) in ("TypeVar", "ParamSpec")
+
+
+def test_a_public_name_stands_for_one_thing() -> None:
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for name, module in public_classes():
+    for name, module in public_types():
         found[name].add(module)
     assert len(found) > 400
     assert {name: modules for name, modules in found.items() if len(modules) > 1} == TWINS

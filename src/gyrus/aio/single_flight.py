@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 Report = Callable[[str], None]
 """Callback that takes one line about the work's progress."""
-Work = Callable[[Report], Coroutine[Any, Any, T]]
+SharedWork = Callable[[Report], Coroutine[Any, Any, T]]
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +32,7 @@ class SingleFlight(Generic[T]):
         self._name = name
         self._running: dict[str, _Shared[T]] = {}
 
-    async def join(self, key: str, work: Work[T], report: Report) -> T:
+    async def join(self, key: str, work: SharedWork[T], report: Report) -> T:
         """Return the result of the work that runs for this key; starts ``work`` if none does."""
         shared = self._running.get(key) or self._begin(key, work)
         shared.listeners.append(report)
@@ -47,7 +47,7 @@ class SingleFlight(Generic[T]):
                 self._forget(key, shared)
                 await _end(shared.task)
 
-    def _begin(self, key: str, work: Work[T]) -> _Shared[T]:
+    def _begin(self, key: str, work: SharedWork[T]) -> _Shared[T]:
         listeners: list[_Shared[T]] = []
         task = asyncio.create_task(
             work(lambda message: listeners[0].report(message)), name=f"{self._name} {key}"

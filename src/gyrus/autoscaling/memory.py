@@ -21,7 +21,7 @@ WEEK_PARTS = 7 * 24 * 12
 """Parts of the season's periods: a day in minutes, and a week in steps of five minutes."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Amount = Annotated[Number, Field(ge=0)]
+Quantity = Annotated[Number, Field(ge=0)]
 Pair = tuple[Number, Number]
 
 
@@ -36,10 +36,10 @@ class Memory(BaseModel):
 
 
 class CycleMemory(Memory):
-    means: tuple[Amount, ...]
-    counts: tuple[Amount, ...]
+    means: tuple[Quantity, ...]
+    counts: tuple[Quantity, ...]
     current: int | None
-    sum: Amount
+    sum: Quantity
     samples: Annotated[int, Field(ge=0)]
 
 
@@ -59,14 +59,14 @@ class LeadTimeMemory(Memory):
     first: Number | None
     last: Number
     weight: Annotated[Number, Field(gt=0)]
-    after_load: tuple[Amount, Amount, Amount]
+    after_load: tuple[Quantity, Quantity, Quantity]
     """Sums of the weights, of the weighted loads and of their weighted squares."""
-    after_none: tuple[Amount, Amount, Amount]
+    after_none: tuple[Quantity, Quantity, Quantity]
     seen: tuple[tuple[Number, bool], ...]
 
 
 class AverageMemory(Memory):
-    parts: tuple[tuple[Number, Number, Amount], ...]
+    parts: tuple[tuple[Number, Number, Quantity], ...]
     area: Number
     time: Number
     last: Number | None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-Schema = Mapping[str, Any]
+JsonSchema = Mapping[str, Any]
 
 MOST_VALUES = 1000
 """Values in one example. A schema can refer to others so often that its example would have no end."""
@@ -42,7 +42,7 @@ class _Recursive(Indescribable):
     """A reference to a schema whose example is still being made."""
 
 
-def example_of(schema: Schema, document: Schema) -> Any:
+def example_of(schema: JsonSchema, document: JsonSchema) -> Any:
     """Return an example for a schema of the document: the schema's own one, or one made from its types.
 
     Raises Indescribable.
@@ -53,12 +53,12 @@ def example_of(schema: Schema, document: Schema) -> Any:
 class _Composer:
     """The composition of one example."""
 
-    def __init__(self, document: Schema) -> None:
+    def __init__(self, document: JsonSchema) -> None:
         self._document = document
         self._open: list[str] = []
         self._left = MOST_VALUES
 
-    def value(self, schema: Schema) -> Any:
+    def value(self, schema: JsonSchema) -> Any:
         self._left -= 1
         if self._left < 0 or not isinstance(schema, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- a schema may be true or false
             raise Indescribable
@@ -82,7 +82,7 @@ class _Composer:
         finally:
             self._open.pop()
 
-    def _merged(self, parts: Sequence[Schema]) -> Any:
+    def _merged(self, parts: Sequence[JsonSchema]) -> Any:
         values = [self.value(part) for part in parts]
         if len(values) == 1:
             return values[0]
@@ -90,7 +90,7 @@ class _Composer:
             raise Indescribable
         return {name: value for part in values for name, value in part.items()}
 
-    def _first(self, choices: Sequence[Schema]) -> Any:
+    def _first(self, choices: Sequence[JsonSchema]) -> Any:
         """Return an example of the first choice that has one; null is the last choice."""
         fault = Indescribable()
         for choice in sorted(choices, key=_is_null):
@@ -100,7 +100,7 @@ class _Composer:
                 fault = missing
         raise fault
 
-    def _by_type(self, schema: Schema) -> Any:
+    def _by_type(self, schema: JsonSchema) -> Any:
         match _type_of(schema):
             case "null":
                 return None
@@ -119,7 +119,7 @@ class _Composer:
             case _:
                 raise Indescribable
 
-    def _array(self, schema: Schema) -> list[Any]:
+    def _array(self, schema: JsonSchema) -> list[Any]:
         first = [self.value(part) for part in schema.get("prefixItems", ())]
         least, most = schema.get("minItems", 0), schema.get("maxItems", MOST_VALUES)
         missing = min(max(least, 1), most) - len(first)
@@ -134,7 +134,7 @@ class _Composer:
                 raise
             return first
 
-    def _object(self, schema: Schema) -> dict[str, Any]:
+    def _object(self, schema: JsonSchema) -> dict[str, Any]:
         if "properties" in schema:
             return self._fields(schema)
         if schema.get("minProperties", 0) > 1:
@@ -145,12 +145,12 @@ class _Composer:
         key = self.value({"type": "string", **keys})
         return {str(key): self.value(schema.get("additionalProperties", {}))}
 
-    def _fields(self, schema: Schema) -> dict[str, Any]:
+    def _fields(self, schema: JsonSchema) -> dict[str, Any]:
         """Return the required fields, and those with an example or a default other than null.
 
         If there are none, return all that can be described.
         """
-        fields: Mapping[str, Schema] = schema["properties"]
+        fields: Mapping[str, JsonSchema] = schema["properties"]
         required = set(schema.get("required", ()))
         shown = {
             name: self.value(field)
@@ -159,7 +159,7 @@ class _Composer:
         }
         return shown or dict(self._described(fields))
 
-    def _described(self, fields: Mapping[str, Schema]) -> Iterator[tuple[str, Any]]:
+    def _described(self, fields: Mapping[str, JsonSchema]) -> Iterator[tuple[str, Any]]:
         for name, field in fields.items():
             try:
                 yield name, self.value(field)
@@ -167,7 +167,7 @@ class _Composer:
                 continue
 
 
-def _given(schema: Schema) -> Iterator[Any]:
+def _given(schema: JsonSchema) -> Iterator[Any]:
     """Yield the values that the schema itself has, the best one first."""
     if "const" in schema:
         yield schema["const"]
@@ -179,7 +179,7 @@ def _given(schema: Schema) -> Iterator[Any]:
     yield from schema.get("enum") or ()
 
 
-def _resolved(reference: str, document: Schema) -> Schema:
+def _resolved(reference: str, document: JsonSchema) -> JsonSchema:
     found: Any = document
     for part in reference.removeprefix("#/").split("/"):
         name = part.replace("~1", "/").replace("~0", "~")
@@ -189,7 +189,7 @@ def _resolved(reference: str, document: Schema) -> Schema:
     return found
 
 
-def _type_of(schema: Schema) -> str:
+def _type_of(schema: JsonSchema) -> str:
     """Return the first type other than null; "" if there is none and the keywords show none."""
     kinds = schema.get("type", "")
     if isinstance(kinds, str):
@@ -197,11 +197,11 @@ def _type_of(schema: Schema) -> str:
     return next((kind for kind in kinds if kind != "null"), "null")
 
 
-def _is_null(schema: Schema) -> bool:
+def _is_null(schema: JsonSchema) -> bool:
     return schema.get("type") == "null"
 
 
-def _text(schema: Schema) -> str:
+def _text(schema: JsonSchema) -> str:
     form = schema.get("contentEncoding") or schema.get("format")
     if form in _FILES:
         raise Indescribable
@@ -231,7 +231,7 @@ class _Bound:
     excluded: bool
 
 
-def _number(schema: Schema, *, whole: bool) -> float:
+def _number(schema: JsonSchema, *, whole: bool) -> float:
     """Return 1 if it is within the bounds, else a number near one of them."""
     low = _bound(schema, "minimum", "exclusiveMinimum", -math.inf)
     high = _bound(schema, "maximum", "exclusiveMaximum", math.inf)
@@ -245,7 +245,7 @@ def _number(schema: Schema, *, whole: bool) -> float:
     raise Indescribable
 
 
-def _bound(schema: Schema, including: str, excluding: str, none: float) -> _Bound:
+def _bound(schema: JsonSchema, including: str, excluding: str, none: float) -> _Bound:
     """Return a bound. OpenAPI 3.0 marks one as excluded by a second keyword that is true."""
     excluded = schema.get(excluding, False)
     if isinstance(excluded, bool):

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gyrus.client.environments import Environment, Environments
-from gyrus.client.prediction import Endpoints, PredictionAnswer, encode
+from gyrus.client.prediction import EndpointCache, PredictionAnswer, encode
 from gyrus.client.project import Project, ProjectArchive
 from gyrus.client.rollout import RolloutProgress
 from gyrus.client.streams import Gone, Streams
@@ -57,7 +57,7 @@ class Client:
         self.environment = environment
         self._operator = Transport(environment, timeout)
         self._watching = Streams(self._operator)
-        self._endpoints = Endpoints()
+        self._endpoints = EndpointCache()
         self._urls: dict[str, str] = {}
 
     @classmethod

@@ -46,7 +46,7 @@ class PredictionAnswer:
         return body.decode() if self.media_type.startswith("text/") else body
 
 
-class Endpoints:
+class EndpointCache:
     """A sender of predictions. Several threads may share it."""
 
     def __init__(self) -> None:

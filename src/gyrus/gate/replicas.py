@@ -21,7 +21,7 @@ LONGEST = 90.0
 """Seconds after which a call ends. The supervisor kills a process that is blocked for 60 s."""
 HEADERS = {"x-gyrus-internal": "1", "content-type": "application/json"}
 LOAD_REQUEST = HttpRequest("GET", LOAD_PATH, HEADERS)
-Call = Callable[[], Coroutine[Any, Any, QueueLoad | int | None]]
+ReplicaCall = Callable[[], Coroutine[Any, Any, QueueLoad | int | None]]
 LOAD = frozenset(each.name for each in fields(QueueLoad))
 
 
@@ -78,7 +78,7 @@ class Replicas:
         self._open.clear()
         self._http.close()
 
-    async def _call(self, calls: Mapping[str, Call]) -> dict[str, QueueLoad | int | None]:
+    async def _call(self, calls: Mapping[str, ReplicaCall]) -> dict[str, QueueLoad | int | None]:
         """Make these calls, besides those to silent processes. Return the answers, by endpoint."""
         new = {
             endpoint: asyncio.create_task(call(), name=f"rebalancer: call {endpoint}")

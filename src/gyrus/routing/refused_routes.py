@@ -18,7 +18,7 @@ from gyrus.routing.route_search import RouteSearch
 from gyrus.routing.xds.stream_state import Push, StreamState
 from gyrus.state.board import Route, api_of
 
-Table = Mapping[str, Route]
+RoutesByApi = Mapping[str, Route]
 """The routes of a table, by API."""
 Match = tuple[object, ...]
 """The parts of a route that the table depends on, as :func:`match_of` returns it."""
@@ -42,7 +42,7 @@ class _Run:
     """A search at one stream's Envoy, and the route of each suspect."""
 
     stream: StreamState
-    suspects: Table
+    suspects: RoutesByApi
     search: RouteSearch
 
 
@@ -50,9 +50,9 @@ class RefusedRoutes:
     """The refused routes of all streams. One search runs at a time."""
 
     def __init__(self) -> None:
-        self._sent: dict[StreamState, Table] = {}
+        self._sent: dict[StreamState, RoutesByApi] = {}
         """The last table that each stream was sent."""
-        self._accepted: dict[StreamState, Table] = {}
+        self._accepted: dict[StreamState, RoutesByApi] = {}
         """The last table that each stream's Envoy accepted."""
         self._tried: RouteSearch | None = None
         """The state of the search when its present group was sent."""
@@ -66,12 +66,12 @@ class RefusedRoutes:
         return self._refused
 
     @property
-    def trial(self) -> Table:
+    def trial(self) -> RoutesByApi:
         """The routes to try in the table that serves no requests. Empty while no search runs."""
         run = self._run
         return {api: run.suspects[api] for api in run.search.trial} if run else {}
 
-    def table(self, wanted: Table, unusable: frozenset[str] = frozenset()) -> Table:
+    def table(self, wanted: RoutesByApi, unusable: frozenset[str] = frozenset()) -> RoutesByApi:
         """Return the routes that the table should have.
 
         ``unusable``: clusters that an Envoy refuses. An API that would route to one of them keeps the route
@@ -85,7 +85,7 @@ class RefusedRoutes:
                 table = {**table, api: stand_in}
         return table
 
-    def _without_refused(self, wanted: Table) -> Table:
+    def _without_refused(self, wanted: RoutesByApi) -> RoutesByApi:
         if not self._refused:
             return wanted
         kept = {api: route for api, route in wanted.items() if api not in self._refused}
@@ -98,7 +98,7 @@ class RefusedRoutes:
 
     # Events
 
-    def wanted(self, target: Table) -> None:
+    def wanted(self, target: RoutesByApi) -> None:
         """Forget the refusals of routes that have changed or are gone."""
         self._refused = {
             api: refused
@@ -106,7 +106,7 @@ class RefusedRoutes:
             if api in target and match_of(target[api]) in refused.keys
         }
 
-    def sent(self, stream: StreamState, push: Push, table: Table) -> None:
+    def sent(self, stream: StreamState, push: Push, table: RoutesByApi) -> None:
         """Record a push of routes. ``table``: the routes of its main table."""
         if routes.NAME in push.versions:
             self._sent[stream] = table

@@ -30,15 +30,15 @@ from gyrus.routing.settings import GatewaySettings
 from gyrus.routing.xds.messages import encode, encode_plain
 from gyrus.state.board import Endpoints, Pool, Route, api_of
 
-Value = TypeVar("Value")
-Resources = Mapping[str, XdsResource]
+V = TypeVar("V")
+NamedResources = Mapping[str, XdsResource]
 """By name."""
-Leftovers = Mapping[str, Endpoints | None]
+LeftoverEndpoints = Mapping[str, Endpoints | None]
 """Clusters that no route needs any more and that Envoy should keep for now, with their target endpoints. None
 keeps those that they have."""
-_NONE: Resources = MappingProxyType({})
+_NONE: NamedResources = MappingProxyType({})
 _NO_ROUTES: Mapping[str, Route] = MappingProxyType({})
-_NO_LEFTOVERS: Leftovers = MappingProxyType({})
+_NO_LEFTOVERS: LeftoverEndpoints = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Snapshot:
     """The pools of all routes, by id."""
     endpoints: Mapping[str, Endpoints]
     """By cluster, those of leftovers included."""
-    resources: Mapping[str, Resources]
+    resources: Mapping[str, NamedResources]
     kept: frozenset[str] = frozenset()
     """Clusters to keep although they are not among the resources."""
     entries: TableEntries = field(repr=False)
@@ -63,7 +63,7 @@ class Snapshot:
     mixed: frozenset[str] = frozenset()
     """The APIs in the table whose pools speak several protocols."""
 
-    def of_kind(self, kind: str) -> Resources:
+    def of_kind(self, kind: str) -> NamedResources:
         return self.resources.get(kind, _NONE)
 
     def resource(self, kind: str, name: str) -> XdsResource | None:
@@ -97,7 +97,7 @@ def build(
     settings: GatewaySettings,
     access_log: str | None,
     last: Snapshot = EMPTY,
-    leftovers: Leftovers = _NO_LEFTOVERS,
+    leftovers: LeftoverEndpoints = _NO_LEFTOVERS,
     encoder: Encoder | None = None,
     *,
     table: Mapping[str, Route] | None = None,
@@ -206,9 +206,7 @@ def _routed(routes: Iterable[Route]) -> frozenset[str]:
     return frozenset(share.pool.id for route in routes for share in route.routed)
 
 
-def _replaced(
-    known: Mapping[str, Value], gone: Iterable[Pool], added: Mapping[str, Value]
-) -> dict[str, Value]:
+def _replaced(known: Mapping[str, V], gone: Iterable[Pool], added: Mapping[str, V]) -> dict[str, V]:
     replaced = dict(known)
     for pool in gone:
         replaced.pop(pool.id, None)
@@ -234,7 +232,7 @@ def _cluster(pool: Pool, last: Snapshot, encoder: Encoder) -> XdsResource:
 
 
 def _assigned(
-    last: Snapshot, old: Iterable[Route], new: Iterable[Route], leftovers: Leftovers
+    last: Snapshot, old: Iterable[Route], new: Iterable[Route], leftovers: LeftoverEndpoints
 ) -> dict[str, Endpoints]:
     added = {pool.id: pool.endpoints for pool in _pools(new)}
     assigned = _replaced(last.endpoints, _pools(old), added)
@@ -296,7 +294,9 @@ def _mixed(routes: Iterable[Route]) -> frozenset[str]:
     return frozenset(route.api for route in routes if len({pool.protocol for pool in route.pools}) > 1)
 
 
-def _bridged(table: Mapping[str, Route], mixed: frozenset[str], leftovers: Leftovers, at: str) -> list[Route]:
+def _bridged(
+    table: Mapping[str, Route], mixed: frozenset[str], leftovers: LeftoverEndpoints, at: str
+) -> list[Route]:
     """Return the routes that may need the bridge: for a pool of their own, or for a leftover.
 
     A route with pools of both protocols may need it at any time, and its entry must be there before.

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
-Reader = Callable[[Any, str], Any]
+FieldReader = Callable[[Any, str], Any]
 """Function that converts a JSON value; its second argument is the value's place, for messages."""
 
 
@@ -52,7 +52,7 @@ def _default(field: Any) -> Any:
 
 
 @cache
-def _reader(kind: Any) -> Reader:
+def _reader(kind: Any) -> FieldReader:
     """Return the reader of one type."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
@@ -70,12 +70,12 @@ def _reader(kind: Any) -> Reader:
     return _scalar(kind)
 
 
-def _optional(arguments: tuple[Any, ...]) -> Reader:
+def _optional(arguments: tuple[Any, ...]) -> FieldReader:
     (some,) = (_reader(argument) for argument in arguments if argument is not types.NoneType)
     return lambda value, where: None if value is None else some(value, where)
 
 
-def _tuple(item: Reader) -> Reader:
+def _tuple(item: FieldReader) -> FieldReader:
     def read(value: Any, where: str) -> tuple[Any, ...]:
         entries = cast("list[Any]", _expect(list, value, where))
         return tuple(item(entry, f"{where}[{n}]") for n, entry in enumerate(entries))
@@ -83,7 +83,7 @@ def _tuple(item: Reader) -> Reader:
     return read
 
 
-def _dict(item: Reader) -> Reader:
+def _dict(item: FieldReader) -> FieldReader:
     def read(value: Any, where: str) -> dict[str, Any]:
         entries = cast("dict[str, Any]", _expect(dict, value, where))
         return {key: item(entry, f"{where}.{key}") for key, entry in entries.items()}
@@ -91,7 +91,7 @@ def _dict(item: Reader) -> Reader:
     return read
 
 
-def _dataclass(kind: type[Any]) -> Reader:
+def _dataclass(kind: type[Any]) -> FieldReader:
     hints = get_type_hints(kind)
     readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
 
@@ -110,7 +110,7 @@ def _dataclass(kind: type[Any]) -> Reader:
     return read
 
 
-def _enum(kind: type[Enum]) -> Reader:
+def _enum(kind: type[Enum]) -> FieldReader:
     def read(value: Any, where: str) -> Enum:
         try:
             return kind(value)
@@ -120,7 +120,7 @@ def _enum(kind: type[Enum]) -> Reader:
     return read
 
 
-def _scalar(kind: type[Any]) -> Reader:
+def _scalar(kind: type[Any]) -> FieldReader:
     if kind is float:
         return lambda value, where: float(_expect((int, float), value, where))
     return lambda value, where: _expect(kind, value, where)

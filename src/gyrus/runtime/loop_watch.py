@@ -25,7 +25,7 @@ LATE = 0.5
 
 NOT_BLOCKED = 0.0
 
-Report = Callable[[float, str], None]
+BlockReport = Callable[[float, str], None]
 """Callback with the seconds for which the loop has been blocked, and the place in the handler's code if it is
 known. ``NOT_BLOCKED``: it runs again."""
 
@@ -57,7 +57,7 @@ class LoopState:
 class LoopWatch:
     """The watch over the event loop in which it is started."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: BlockReport) -> None:
         self._report = report
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()

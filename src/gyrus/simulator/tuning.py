@@ -46,7 +46,7 @@ Settings = Mapping[str, Any]
 """Fields of ``autoscaling`` by name."""
 
 
-OnProgress = Callable[[int, int, float], None]
+OnTrial = Callable[[int, int, float], None]
 """A callback with the number of tried settings, their limit, and the done share of the present one."""
 
 
@@ -87,7 +87,7 @@ class _Search:
     offered_load: OfferedLoad
     rules: ServingRules
     goal: Goal
-    on_progress: OnProgress
+    on_progress: OnTrial
     tried: dict[tuple[Any, ...], Figures] = field(default_factory=dict[tuple[Any, ...], Figures])
 
     @property
@@ -129,7 +129,7 @@ def tune(
     offered_load: OfferedLoad,
     rules: ServingRules,
     goal: Goal,
-    on_progress: OnProgress,
+    on_progress: OnTrial,
 ) -> Tuned:
     """Search for the best settings."""
     search = _Search(spec, offered_load, rules, goal, on_progress)

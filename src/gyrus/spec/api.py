@@ -32,8 +32,8 @@ from gyrus.spec.quantities import (
     AutoDuration,
     Cores,
     Duration,
-    Memory,
-    Share,
+    MemorySize,
+    ReplicaShare,
     between,
     format_auto_duration,
     share_of,
@@ -44,7 +44,7 @@ from gyrus.spec.words import (
     Name,
     ProjectFile,
     PythonFile,
-    Route,
+    RoutePath,
     Text,
     TimeZone,
 )
@@ -135,7 +135,7 @@ class Handler(Model):
 class Ready(Model):
     """The readiness check of a server."""
 
-    path: Route = Field(examples=["/health"])
+    path: RoutePath = Field(examples=["/health"])
     """A path that answers 2xx when the server is ready."""
 
 
@@ -164,7 +164,7 @@ class Compute(Model):
 
     cpu: Cores = 0.2
     """Cores, such as 200m or 2."""
-    mem: Memory | None = None
+    mem: MemorySize | None = None
     """Memory, such as 512Mi or 1Gi. A replica that uses more is restarted. By default no limit."""
     gpu: int = Field(default=0, ge=0, le=64)
     """Whole GPUs."""
@@ -251,9 +251,9 @@ class Autoscaling(Model):
 class UpdateStrategy(Model):
     """Limits of an update, as counts or shares of the target number: surge rounds up, unavailable down."""
 
-    max_surge: Share = "25%"
+    max_surge: ReplicaShare = "25%"
     """Replicas beyond the target number during an update."""
-    max_unavailable: Share = "25%"
+    max_unavailable: ReplicaShare = "25%"
     """Replicas that may be missing during an update."""
 
     def contradictions(self) -> Iterator[Contradiction]:

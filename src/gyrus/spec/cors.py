@@ -52,7 +52,7 @@ def check_header_name(value: str) -> str:
     return value
 
 
-Origin = Annotated[str, AfterValidator(check_origin)]
+CorsOrigin = Annotated[str, AfterValidator(check_origin)]
 Method = Annotated[str, AfterValidator(check_method)]
 HeaderName = Annotated[str, AfterValidator(check_header_name)]
 
@@ -60,7 +60,7 @@ HeaderName = Annotated[str, AfterValidator(check_header_name)]
 class Cors(Model):
     """The web pages of other origins that may call the API. The gateway answers their preflight requests."""
 
-    origins: Annotated[tuple[Origin, ...], Field(strict=False, min_length=1, max_length=100)] = Field(
+    origins: Annotated[tuple[CorsOrigin, ...], Field(strict=False, min_length=1, max_length=100)] = Field(
         examples=[["https://app.example.com", "https://*.example.com"]]
     )
     """The origins: scheme, host and port, as browsers send them. https://*.example.com stands for all

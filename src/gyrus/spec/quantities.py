@@ -191,7 +191,7 @@ AutoDuration = Annotated[
     PlainSerializer(format_auto_duration, return_type=str),
     _schema("string", f"(auto|({_DURATION.pattern})+)", "auto", "5ms", "0ms"),
 ]
-Memory = Annotated[
+MemorySize = Annotated[
     int,
     BeforeValidator(parse_memory),
     PlainSerializer(format_memory, return_type=str | int, when_used="json"),
@@ -208,7 +208,7 @@ Cores = Annotated[
     BeforeValidator(parse_cores),
     _schema(["string", "number"], f"({_CORES.pattern})", "200m", 1),
 ]
-Share = Annotated[
+ReplicaShare = Annotated[
     int | str,
     BeforeValidator(parse_share),
     _schema(["string", "integer"], _SHARE.pattern, "25%", 1),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from gyrus.backends.local.capacity import Allocations, Claim
 from gyrus.backends.local.capacity_messages import waiting
 
-Report = Callable[[str | None], None]
+WaitReport = Callable[[str | None], None]
 """Callback with the reason why a replica waits, after each change of it; None when the replica has its share.
 
 None comes before the replica whose share it gets disappears from the observations.
@@ -20,9 +20,9 @@ class PlacementQueue:
 
     def __init__(self, allocations: Allocations) -> None:
         self.allocations = allocations
-        self._waiting: dict[str, tuple[asyncio.Future[None], Report]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[None], WaitReport]] = {}
 
-    async def take(self, claim: Claim, report: Report) -> tuple[str, ...]:
+    async def take(self, claim: Claim, report: WaitReport) -> tuple[str, ...]:
         """Wait for the claimed share, and return the GPUs of it.
 
         A replica keeps its share until :meth:`release`. Further calls return the same share at once.

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.batching import Started
-from gyrus.runtime.calls.call import Call, Prepared
+from gyrus.runtime.calls.call import Call, PreparedCall
 from gyrus.runtime.calls.step_shares import Shares
 from gyrus.runtime.calls.steps import arguments, batch_failure, failure, log_failure
 from gyrus.runtime.calls.streams import run_in_thread
@@ -24,7 +24,7 @@ from gyrus.runtime.server.answer import Answer
 from gyrus.runtime.server.problems import RequestRefused
 from gyrus.runtime.telemetry.output import current_request, end_lines
 
-Ended = Callable[..., Started | None]
+BatchEnd = Callable[..., Started | None]
 
 
 class Batch:
@@ -104,14 +104,14 @@ class BatchReader:
         self._max_body = max_body
         self._lock = threading.Lock()
 
-    def read(self, call: Call) -> Prepared:
+    def read(self, call: Call) -> PreparedCall:
         """Return the arguments of one request, or the answer that refuses it."""
         with self._lock:
             if call.prepared is None:
                 call.prepared = self._prepared(call)
             return call.prepared
 
-    def _prepared(self, call: Call) -> Prepared:
+    def _prepared(self, call: Call) -> PreparedCall:
         try:
             return arguments(self._handler, call, self._max_body)
         except RequestRefused as refused:
@@ -139,7 +139,7 @@ class ThreadBatchRunner:
         self._unread = 0
         """Calls that were queued since the side thread was last asked to read payloads."""
 
-    def start(self, batch: Started, ended: Ended) -> None:
+    def start(self, batch: Started, ended: BatchEnd) -> None:
         self._threads.submit(self._work_in_thread, (batch, ended))
 
     def queued(self, waiting: int) -> None:
@@ -147,7 +147,7 @@ class ThreadBatchRunner:
         if self._shares.reading_counts and waiting <= self._size and 4 * self._unread >= self._size:
             self._prepare_more()
 
-    def _work_in_thread(self, given: tuple[Started, Ended]) -> Ending:
+    def _work_in_thread(self, given: tuple[Started, BatchEnd]) -> Ending:
         started, ended = given
         batch = Batch(self._handler, started.calls, self._reader)
         self._predict_in_thread(batch)
@@ -233,7 +233,7 @@ class AsyncBatchRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
-    def start(self, batch: Started, ended: Ended) -> None:
+    def start(self, batch: Started, ended: BatchEnd) -> None:
         task = self._loop.create_task(self._run(batch, ended), name="predict")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -241,7 +241,7 @@ class AsyncBatchRunner:
     def queued(self, waiting: int) -> None:
         pass
 
-    async def _run(self, started: Started, ended: Ended) -> None:
+    async def _run(self, started: Started, ended: BatchEnd) -> None:
         batch, after = Batch(self._handler, started.calls, self._reader), self._handler.post_predict
         try:
             if any(is_coded(call.request) for call in started.calls):

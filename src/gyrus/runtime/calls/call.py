@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 POOL = POOL_HEADER.encode()
 
 
-Prepared = dict[str, Any] | Answer
+PreparedCall = dict[str, Any] | Answer
 
 
 class ClientGoneListener(Protocol):
@@ -63,7 +63,7 @@ class Call:
         """
         self.more: Flow | None = None
         """The stream that continues when the client can take more."""
-        self.prepared: Prepared | None = None
+        self.prepared: PreparedCall | None = None
         """Arguments for a batch, or the answer that refuses the request; None: its payload is not read."""
         self.key: bytes | None = None
         """Key of the request among those that this process has started; None: the gateway sends it once."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from gyrus.runtime.handler.json_encoding import BadAnswer, to_json, utf8
 from gyrus.runtime.handler.plain_values import is_bytes
-from gyrus.runtime.handler.response_head import Headers, headers_of, status_of
+from gyrus.runtime.handler.response_head import AnswerHeaders, headers_of, status_of
 from gyrus.runtime.response import Response
 from gyrus.runtime.server.answer import JSON, WITHOUT_BODY, Answer
 
@@ -36,7 +36,7 @@ class Streaming(NamedTuple):
     status: int = 200
     media_type: str | None = None
     """Media type; None means the one that fits the first item."""
-    headers: Headers = ()
+    headers: AnswerHeaders = ()
 
 
 def encode(result: Any) -> Answer | Streaming:
@@ -49,7 +49,7 @@ def encode(result: Any) -> Answer | Streaming:
     return _encode(result, 200, None, ())
 
 
-def _encode(body: Any, status: int, media_type: str | None, headers: Headers) -> Answer | Streaming:
+def _encode(body: Any, status: int, media_type: str | None, headers: AnswerHeaders) -> Answer | Streaming:
     if status in WITHOUT_BODY:
         return Answer(status, None, b"", headers)
     if isinstance(body, str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl
 
-Fields = dict[str, str | list[str]]
+FieldValues = dict[str, str | list[str]]
 """Values by name; a name that was sent more than once has the list of its values."""
 
 
@@ -33,12 +33,12 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._values!r})"
 
 
-def query_fields(query: str) -> Fields:
+def query_fields(query: str) -> FieldValues:
     return gathered(parse_qsl(query, keep_blank_values=True, errors="replace"))
 
 
-def gathered(pairs: Iterable[tuple[str, str]]) -> Fields:
-    fields: Fields = {}
+def gathered(pairs: Iterable[tuple[str, str]]) -> FieldValues:
+    fields: FieldValues = {}
     for name, value in pairs:
         before = fields.get(name)
         if before is None:

@@ -19,7 +19,7 @@ MOST_HEADERS = 90
 MOST_HEADER_BYTES = 48 * 1024
 """Bytes of all names and values, and of the media type."""
 
-Headers = tuple[tuple[str, str], ...]
+AnswerHeaders = tuple[tuple[str, str], ...]
 
 
 def status_of(response: Response) -> int:
@@ -32,7 +32,7 @@ def status_of(response: Response) -> int:
     return status
 
 
-def headers_of(response: Response) -> tuple[str | None, Headers]:
+def headers_of(response: Response) -> tuple[str | None, AnswerHeaders]:
     """Return the media type, if one is chosen, and the other headers. Raises BadAnswer."""
     media_type = response.media_type
     if not response.headers and media_type is None:

@@ -19,7 +19,7 @@ from gyrus.contract.problem import (
 )
 from gyrus.contract.replica import LONGEST_KEPT_BODY
 from gyrus.runtime.queue_proxy import wire
-from gyrus.runtime.queue_proxy.internal_endpoints import Page, internal_path
+from gyrus.runtime.queue_proxy.internal_endpoints import InternalPage, internal_path
 from gyrus.runtime.queue_proxy.limiter import QueueFull, Requeued
 from gyrus.runtime.queue_proxy.message import CHUNK, Ended, MalformedMessage, MessageHead, Oversized, Requests
 from gyrus.runtime.queue_proxy.proxied_request import Cut, ProxiedRequest, requeued
@@ -203,7 +203,7 @@ class Downstream:
             proxy.metrics.requeued += 1
             raise requeued(DRAINING if proxy.stopping else NO_REPLICA) from None
 
-    async def _answer_itself(self, request: MessageHead, request_id: bytes, page: Page) -> bool:
+    async def _answer_itself(self, request: MessageHead, request_id: bytes, page: InternalPage) -> bool:
         body = await self._small_body()
         again = body is not None and self._may_go_on(request)
         try:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 INTERNAL = b"x-gyrus-internal"
 """Header that must be ``1`` on requests for the load or to requeue."""
 
-Page = Callable[["QueueProxy", bytes], Answer]
+InternalPage = Callable[["QueueProxy", bytes], Answer]
 """Function that answers a request with this body."""
 
 
-def internal_path(request: MessageHead) -> Page | None:
+def internal_path(request: MessageHead) -> InternalPage | None:
     """Return the page that answers the request; it may raise RequestRefused.
 
     Returns None if the request is for the server.

@@ -32,14 +32,14 @@ class Ended(Exception):
     pass
 
 
-Headers = list[tuple[bytes, bytes]]
+HeaderList = list[tuple[bytes, bytes]]
 
 
 @dataclass(slots=True, eq=False)
 class MessageHead:
     """The head of a request (``method``, ``target``) or of an answer (``status``, ``phrase``)."""
 
-    headers: Headers
+    headers: HeaderList
     version: str
     keep_alive: bool
     method: bytes = b""
@@ -79,7 +79,7 @@ class Incoming:
         self._reader = reader
         self._max_header = max_header
         self._events: deque[MessageHead | bytes | _End] = deque()
-        self._headers: Headers = []
+        self._headers: HeaderList = []
         self._size = 0  # of the head so far
         self._target = b""
         self._phrase = b""

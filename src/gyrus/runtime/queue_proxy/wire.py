@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gyrus.contract.replica import PRIVATE_HEADERS
-from gyrus.runtime.queue_proxy.message import BODILESS, Headers, MessageHead
+from gyrus.runtime.queue_proxy.message import BODILESS, HeaderList, MessageHead
 
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
@@ -61,7 +61,7 @@ def has_no_body(request: MessageHead, answer: MessageHead) -> bool:
     return request.method == b"HEAD" or answer.status in BODILESS or answer.status < 200
 
 
-def _passed_on(head: MessageHead) -> Headers:
+def _passed_on(head: MessageHead) -> HeaderList:
     dropped = HOP_BY_HOP | (_connection_tokens(head) - FRAMING)
     return [(name, value) for name, value in head.headers if name.lower() not in dropped]
 
@@ -72,5 +72,5 @@ def _connection_tokens(head: MessageHead) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for token in b",".join(values).split(b","))
 
 
-def _lines(headers: Headers) -> bytes:
+def _lines(headers: HeaderList) -> bytes:
     return b"".join(b"%b: %b\r\n" % pair for pair in headers)

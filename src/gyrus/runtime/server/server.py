@@ -20,14 +20,14 @@ SLOWEST_CHECK = 0.5
 """Seconds between two checks, at most."""
 
 Serve = Callable[[Exchange], None]
-Tally = Callable[[int, float], None]
+CountAnswer = Callable[[int, float], None]
 """Callback that takes the status of each begun answer and the seconds since its request was complete."""
 
 
 class Server:
     """Pass every request to ``serve``, which answers it at once or later."""
 
-    def __init__(self, limits: Limits, serve: Serve, tally: Tally) -> None:
+    def __init__(self, limits: Limits, serve: Serve, tally: CountAnswer) -> None:
         self.limits = limits
         self.serve = serve
         self.tally = tally

@@ -52,7 +52,7 @@ FORK_DIED = "a fork of the fork server died before it was ready"
 UPSTREAM = "GYRUS_UPSTREAM"
 """Environment variable with the address of the server behind the queue proxy."""
 
-Reader = Callable[[float], None]
+OutputReader = Callable[[float], None]
 """Callback when there is something to read; its argument is the current monotonic time."""
 
 
@@ -127,7 +127,7 @@ class Supervisor:
     def _wait(self, now: float) -> None:
         """Wait until a pipe, a probe or a signal is ready, or until the next action is due."""
         poll = select.poll()
-        readers: dict[int, Reader] = {}
+        readers: dict[int, OutputReader] = {}
         for fd, events, reader in self._sources():
             poll.register(fd, events)
             readers[fd] = reader
@@ -137,7 +137,7 @@ class Supervisor:
         for fd, _ in ready:
             readers[fd](now)
 
-    def _sources(self) -> Iterator[tuple[int, int, Reader]]:
+    def _sources(self) -> Iterator[tuple[int, int, OutputReader]]:
         """Yield each descriptor to wait for, its events and its reader."""
         yield self._alarm.fileno(), select.POLLIN, self._silence
         for process in self._processes:

@@ -23,15 +23,15 @@ class Row:
     """Bytes of resident memory. Zero means a zombie: it is dead and has not been reaped."""
 
 
-Table = Mapping[int, Row]
+ProcessRows = Mapping[int, Row]
 
 
-def read_table() -> Table:
+def read_table() -> ProcessRows:
     rows = _rows_of_proc() if LINUX else _rows_of_ps()
     return {row.pid: row for row in rows}
 
 
-def descendants(table: Table, root: int) -> set[int]:
+def descendants(table: ProcessRows, root: int) -> set[int]:
     """Return the children of ``root``, their children and so on, without ``root``."""
     children: dict[int, list[int]] = {}
     for row in table.values():
@@ -45,7 +45,7 @@ def descendants(table: Table, root: int) -> set[int]:
     return found - {root}
 
 
-def strays(table: Table, leader: int, known: Iterable[int]) -> set[int]:
+def strays(table: ProcessRows, leader: int, known: Iterable[int]) -> set[int]:
     """Return the living members of the leader's group or descent that do not descend from ``known`` ones."""
     belonging = descendants(table, leader) | {row.pid for row in table.values() if row.group == leader}
     accounted = {leader, *known}

@@ -19,7 +19,7 @@ NOTIFY_AGAIN = 0.05
 """Seconds until a listener whose queue was full is notified again."""
 
 
-Mark = tuple[int, int, int]
+FileMark = tuple[int, int, int]
 """Inode, size and time of the last change (ns): another file, or a changed one, has another mark."""
 
 
@@ -30,7 +30,7 @@ class StatusFile:
         self._path = os.path.join(folder, STATUS_FILE)
         self._notify = notify
         self._written: ReplicaStatus | None = None
-        self._mark: Mark | None = None
+        self._mark: FileMark | None = None
         """The file as it was written last."""
         self._check_at = 0.0
         self._unreported = False
@@ -86,7 +86,7 @@ class StatusFile:
         self._unreported = False
 
 
-def _mark(path: str) -> Mark | None:
+def _mark(path: str) -> FileMark | None:
     """Return the mark of the file. Returns None if it is missing."""
     try:
         found = os.stat(path)

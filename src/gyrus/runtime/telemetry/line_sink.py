@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Emit = Callable[[str, str | None], None]
 """Function that logs a line with the id of its request."""
-Request = Callable[[], str | None]
+CurrentRequest = Callable[[], str | None]
 """Function that returns the id of the request that the current thread or task works on."""
 
 _UTF_8 = "utf-8"
@@ -31,7 +31,7 @@ class LineSink(io.BufferedIOBase):
     A line ends at a line end, a flush, the end of its request and the end of its thread.
     """
 
-    def __init__(self, name: str, original: Any, emit: Emit, request: Request) -> None:
+    def __init__(self, name: str, original: Any, emit: Emit, request: CurrentRequest) -> None:
         super().__init__()
         self.name = f"<{name}>"
         self._original = original

@@ -39,7 +39,7 @@ LAST_WRITE = 2.0
 
 DROPPED = "EventsDropped"
 
-Batch = tuple[Event, ...]
+EventBatch = tuple[Event, ...]
 
 
 class EventStore(Protocol):
@@ -71,7 +71,7 @@ class EventRecorder:
     """Number of rounds begun. A round takes all waiting events, and stores or drops them."""
     _ended: int = 0
     """Number of rounds ended."""
-    _left: deque[Batch] = field(default_factory=deque[Batch])
+    _left: deque[EventBatch] = field(default_factory=deque[EventBatch])
     """Batches of the present round that are neither stored nor dropped yet, oldest first."""
 
     def record(self, *events: Event) -> None:
@@ -146,7 +146,7 @@ class EventRecorder:
         self._round_ended.set()
         self._round_ended = asyncio.Event()
 
-    async def _stores(self, batch: Batch, attempts: int) -> bool:
+    async def _stores(self, batch: EventBatch, attempts: int) -> bool:
         """Store these events. Returns False if all attempts failed.
 
         Only one attempt is made once the recorder is closing.
