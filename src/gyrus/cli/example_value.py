@@ -185,7 +185,7 @@ def _resolved(reference: str, document: JsonSchema) -> JsonSchema:
         name = part.replace("~1", "/").replace("~0", "~")
         if not isinstance(found, Mapping) or name not in found:
             raise Indescribable
-        found = cast("Schema", found)[name]
+        found = cast("JsonSchema", found)[name]
     return found
 
 
