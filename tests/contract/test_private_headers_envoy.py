@@ -16,7 +16,7 @@ from gyrus.contract.replica import PRIVATE_HEADERS
 from gyrus.gate.activator import Activator
 from gyrus.routing.resources.private_headers import BRIDGED, BRIDGED_HEADER
 from gyrus.routing.settings import GatewaySettings
-from gyrus.state.board import Pool, QueuePolicy, Route, WeightedPool
+from gyrus.state.board import Endpoints, Pool, QueuePolicy, Route, WeightedPool
 from support.http2_upstream import Http2Upstream
 from support.routes import route_to
 from support.upstreams import Request, Stage, Upstream, answer, free_port, until, wanted
@@ -62,10 +62,15 @@ async def settled(stage: Stage, route: Route) -> str:
     return stage.url + route.path
 
 
+def of_servers(api: str, fallback: Endpoints) -> Pool:
+    """A pool of servers without the runtime that has lost its replicas."""
+    return Pool(api=api, generation=2, revision=2, runtime_answers=False, protocol="http2", fallback=fallback)
+
+
 def server(api: str, *endpoints: str, activator: Activator | None = None, **changes: Any) -> Route:
     """A route to servers without the runtime in front, or to the activator."""
     at = activator.endpoint if activator else None
-    given: dict[str, Any] = {"fronted": False, "queueing": QUEUEING, "timeout": 20.0, **changes}
+    given: dict[str, Any] = {"runtime_answers": False, "queueing": QUEUEING, "timeout": 20.0, **changes}
     return route_to(api, endpoints or [str(at)], activator=at, **given)
 
 
@@ -201,7 +206,9 @@ async def test_requests_cross_the_bridge_between_two_servers(stage: Stage) -> No
     async with stage.upstream("one").serving() as one:
         [share] = server("bridged", one.endpoint).shares
         bridge = frozenset({stage.board.bridge or ""})
-        old = Pool(api="bridged", generation=2, revision=2, fronted=False, protocol="http2", fallback=bridge)
+        old = Pool(
+            api="bridged", generation=2, revision=2, runtime_answers=False, protocol="http2", fallback=bridge
+        )
         shares = (WeightedPool(pool=old, weight=9_999), replace(share, weight=1))
         url = await settled(stage, Route(api="bridged", path="/bridged", shares=shares, timeout=5.0))
         async with httpx.AsyncClient(http1=False, http2=True) as client:
@@ -224,10 +231,12 @@ async def test_server_of_http2_gets_no_private_header(stage: Stage, client: http
 async def test_mark_of_the_bridge_survives_a_pool_that_leads_back_to_it(stage: Stage) -> None:
     """Both pools lead to the bridge for a moment: the request must be requeued there, not turn in circles."""
     bridge = frozenset({stage.board.bridge or ""})
-    newer = Pool(api="turns", generation=2, revision=2, fronted=False, protocol="http2", fallback=bridge)
+    newer = Pool(
+        api="turns", generation=2, revision=2, runtime_answers=False, protocol="http2", fallback=bridge
+    )
     # Control never writes a replica that is the bridge. It stands for a pool that loses its last replica
     # before the bridge's table changes.
-    older = Pool(api="turns", generation=1, revision=1, fronted=False, replicas=bridge)
+    older = Pool(api="turns", generation=1, revision=1, runtime_answers=False, replicas=bridge)
     shares = (WeightedPool(pool=newer, weight=10_000), WeightedPool(pool=older, weight=0))
     url = await settled(stage, Route(api="turns", path="/turns", shares=shares, timeout=1.0))
     async with httpx.AsyncClient(timeout=30) as client:

@@ -70,9 +70,9 @@ async def settled(stage: Stage, route: Route) -> str:
     return stage.url + route.path
 
 
-def unfronted(route: Route) -> Route:
+def without_runtime(route: Route) -> Route:
     """A route to servers without the runtime in front."""
-    shares = tuple(replace(share, pool=replace(share.pool, fronted=False)) for share in route.shares)
+    shares = tuple(replace(share, pool=replace(share.pool, runtime_answers=False)) for share in route.shares)
     return replace(route, shares=shares)
 
 
@@ -83,7 +83,7 @@ async def test_what_may_have_begun_is_sent_again_twice_at_most(
     stage: Stage, client: httpx.AsyncClient, method: str, idempotent: bool, runs: int
 ) -> None:
     async with stage.upstream("hangs-up", hang_up).serving() as upstream:
-        route = unfronted(route_to("hangs-up", [upstream.endpoint], idempotent=idempotent))
+        route = without_runtime(route_to("hangs-up", [upstream.endpoint], idempotent=idempotent))
         url = await settled(stage, route)
         refused = await client.request(method, url, content=b"x" * 1000 if method == "POST" else None)
         assert len(upstream.requests) == runs
@@ -165,7 +165,7 @@ async def test_request_that_hangs_up_once_is_answered_by_the_next_replica(
         stage.upstream("good").serving() as good,
         stage.upstream("bad", hang_up).serving() as bad,
     ):
-        url = await settled(stage, unfronted(route_to("mixed", [good.endpoint, bad.endpoint])))
+        url = await settled(stage, without_runtime(route_to("mixed", [good.endpoint, bad.endpoint])))
         for _ in range(20):
             answered = await client.get(url + "/deep?q=1")
             assert answered.status_code == 200
@@ -179,7 +179,7 @@ async def test_server_without_the_runtime_cannot_requeue(
     stage: Stage, client: httpx.AsyncClient, name: str, method: str
 ) -> None:
     async with stage.upstream("claims", Requeues(1000, header=(name, "1"))).serving() as upstream:
-        url = await settled(stage, unfronted(route_to("claims", [upstream.endpoint], idempotent=True)))
+        url = await settled(stage, without_runtime(route_to("claims", [upstream.endpoint], idempotent=True)))
         answered = await client.request(method, url)
         assert (answered.status_code, answered.content) == (503, b"requeued")
         assert len(upstream.requests) == 1
@@ -190,7 +190,7 @@ async def test_server_without_the_runtime_cannot_requeue(
 async def test_server_cannot_guess_the_platform_s_secret(stage: Stage, client: httpx.AsyncClient) -> None:
     claims = Requeues(1000, header=(PLATFORM_REQUEUE_HEADER, "1"))
     async with stage.upstream("guesses", claims).serving() as upstream:
-        url = await settled(stage, unfronted(route_to("guesses", [upstream.endpoint])))
+        url = await settled(stage, without_runtime(route_to("guesses", [upstream.endpoint])))
         answered = await client.get(url)
         assert (answered.status_code, len(upstream.requests)) == (503, 1)
         assert PLATFORM_REQUEUE_HEADER not in answered.headers
@@ -200,7 +200,7 @@ async def test_server_cannot_guess_the_platform_s_secret(stage: Stage, client: h
 async def test_the_platform_itself_requeues_in_every_pool(stage: Stage, client: httpx.AsyncClient) -> None:
     releases = Requeues(1, header=(PLATFORM_REQUEUE_HEADER, SECRET))
     async with stage.upstream("released", releases).serving() as upstream:
-        url = await settled(stage, unfronted(route_to("released", [upstream.endpoint])))
+        url = await settled(stage, without_runtime(route_to("released", [upstream.endpoint])))
         answered = await client.post(url, content=b"x")
         assert (answered.status_code, len(upstream.requests)) == (200, 2)
         assert PLATFORM_REQUEUE_HEADER not in answered.headers

@@ -54,7 +54,7 @@ async def trickle(port: int, path: str, framing: str) -> tuple[bytes, bytes]:
 )
 async def test_body_that_never_ends_is_refused_whatever_its_pace(stage: Stage, framing: str) -> None:
     async with Http2Upstream("two", stage.home.run / "two.sock").serving() as two:
-        await stage.route("two", two.endpoint, protocol="http2", fronted=False)
+        await stage.route("two", two.endpoint, protocol="http2", runtime_answers=False)
         head, body = await trickle(stage.settings.port, "/two", framing)
         assert head.startswith(b"HTTP/1.1 408 ")
         assert json.loads(body)["type"] == BODY_TIMEOUT.type

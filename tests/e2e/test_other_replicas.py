@@ -53,7 +53,7 @@ def server_project(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("slots", [None, 16], ids=["straight", "behind the front"])
+@pytest.mark.parametrize("slots", [None, 16], ids=["straight", "behind the queue proxy"])
 async def test_servers_that_are_not_ours_are_refreshed_without_a_failed_request(
     platform: Platform, tmp_path: Path, slots: int | None
 ) -> None:

@@ -13,7 +13,7 @@ def route_to(
 ) -> Route:
     """A route with one pool. ``changes``: fields of the route or of its pool. The activator, where it is one
     of the endpoints, is no replica."""
-    named = ("generation", "revision", "protocol", "queueing", "fronted")
+    named = ("generation", "revision", "protocol", "queueing", "runtime_answers")
     of_pool: dict[str, Any] = {"generation": 1, "revision": 1}
     of_pool |= {name: changes.pop(name) for name in named if name in changes}
     given: dict[str, Any] = {"path": f"/{api}", "timeout": 5.0, **changes}

@@ -115,7 +115,7 @@ class ScalingView:
 
     time: str
     was: int
-    wanted: int
+    desired: int
     """Replicas that the traffic needs, before any limit."""
     replicas: int
     rule: str

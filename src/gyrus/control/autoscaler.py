@@ -318,7 +318,7 @@ def viewed(decision: Decision) -> ScalingView:
     return ScalingView(
         time=rfc3339(datetime.fromtimestamp(decision.at, UTC)),
         was=decision.was,
-        wanted=decision.wanted,
+        desired=decision.wanted,
         replicas=decision.replicas,
         rule=decision.rule,
         message=str(decision),

@@ -51,7 +51,7 @@ def _pools(situation: Situation[ServingSpec], retiring: frozenset[str]) -> tuple
             revision=revisions[number],
             replicas=_ready(situation, number, retiring),
             protocol=serving[number].protocol,
-            fronted=serving[number].fronted,
+            runtime_answers=serving[number].runtime_answers,
             queueing=_queueing(situation, serving[number]),
         )
         for number in sorted(revisions, reverse=True)
@@ -87,7 +87,7 @@ def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None, bridge: str 
     removes the activator, so that no request finds a pool empty. The activator serves HTTP/1 only.
     """
     ready: dict[str, Endpoints] = {}
-    unfronted = {pool.protocol for pool in pools if pool.replicas and not pool.fronted}
+    without_runtime = {pool.protocol for pool in pools if pool.replicas and not pool.runtime_answers}
     for pool in pools:
         ready[pool.protocol] = ready.get(pool.protocol, frozenset()) | pool.replicas
     bridged = _only(bridge) if any(ready.values()) else frozenset[str]()
@@ -101,7 +101,7 @@ def _with_fallbacks(pools: tuple[Pool, ...], activator: str | None, bridge: str 
         else replace(
             pool,
             fallback=stand_ins[pool.protocol],
-            fronted=pool.fronted and pool.protocol not in unfronted,
+            runtime_answers=pool.runtime_answers and pool.protocol not in without_runtime,
         )
         for pool in pools
     )

@@ -338,8 +338,8 @@ class Activator:
             self._end(connection, refusals.RELEASED)
         else:
             self.left(connection)
-            fronted = all(pool.fronted for pool in pools if endpoint in pool.replicas)
-            connection.pass_on(onward, private=fronted)
+            runtime_answers = all(pool.runtime_answers for pool in pools if endpoint in pool.replicas)
+            connection.pass_on(onward, private=runtime_answers)
         return True
 
 

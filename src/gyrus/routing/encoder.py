@@ -62,7 +62,7 @@ class Encoder:
         def body() -> bytes:
             return encode(CLUSTER, clusters.cluster(pool))
 
-        return self._resource(pool.id, CLUSTER, pool.protocol, pool.fronted, body=body)
+        return self._resource(pool.id, CLUSTER, pool.protocol, pool.runtime_answers, body=body)
 
     def assignment(self, cluster: str, wanted: Endpoints) -> XdsResource:
         def body() -> bytes:
@@ -123,7 +123,7 @@ class Encoder:
 
 def match_of(route: Route) -> tuple[object, ...]:
     """Return the parts of a route that the route table depends on."""
-    weights = tuple((share.pool.id, share.weight, share.pool.fronted) for share in route.routed)
+    weights = tuple((share.pool.id, share.weight, share.pool.runtime_answers) for share in route.routed)
     limits = (route.timeout, route.idempotent, route.max_body, route.cors)
     return (route.api, route.path, limits, speaks_http2(route), weights)
 

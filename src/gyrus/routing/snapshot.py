@@ -226,7 +226,7 @@ def _clusters(
 
 def _cluster(pool: Pool, last: Snapshot, encoder: Encoder) -> XdsResource:
     before = last.pools.get(pool.id)
-    if before and (before.protocol, before.fronted) == (pool.protocol, pool.fronted):
+    if before and (before.protocol, before.runtime_answers) == (pool.protocol, pool.runtime_answers):
         return last.of_kind(CLUSTER)[pool.id]
     return encoder.cluster(pool)
 

@@ -68,9 +68,9 @@ class BoardCollector(Collector):
         held, scaling = self.board.held, self.board.scaling
         yield self._gauge("gyrus_in_flight", "Requests that have arrived and are not answered", in_flight)
         yield self._gauge("gyrus_held", "Requests that wait because there is no replica", held)
-        wanted = {name: view.wanted for name, view in scaling.items()}
+        desired = {name: view.desired for name, view in scaling.items()}
         yield self._gauge(
-            "gyrus_autoscaler_wanted", "Replicas that the traffic requires, before limits", wanted
+            "gyrus_autoscaler_desired", "Replicas that the traffic requires, before limits", desired
         )
         yield from self._pools()
         yield self._decisions()

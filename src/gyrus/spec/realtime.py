@@ -174,7 +174,7 @@ class RealtimeSpec(ServingSpec):
             timeout=self.timeout,
             idempotent=self.idempotent,
             protocol=self.process.protocol if self.process else "http1",
-            fronted=self.process is None or self.slots is not None,
+            runtime_answers=self.process is None or self.slots is not None,
             slots=self.slots,
             longest_queue=self.max_queue_length,
             processes=self.processes,

@@ -41,7 +41,7 @@ class Serving:
     idempotent: bool = False
     """True if every request may be sent twice."""
     protocol: Literal["http1", "http2"] = "http1"
-    fronted: bool = True
+    runtime_answers: bool = True
     """True if the runtime answers for the replicas: as a worker, or as the proxy in front of a server."""
     slots: int | None = None
     """Requests that one replica processes at the same time. None means no limit."""

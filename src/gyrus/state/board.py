@@ -98,7 +98,7 @@ class Pool:
     fallback: Endpoints = frozenset()
     """Endpoints to use while ``replicas`` is empty: replicas of other pools, the bridge, or the activator."""
     protocol: Protocol = "http1"
-    fronted: bool = True
+    runtime_answers: bool = True
     """True if the runtime answers for the replicas: it marks what it requeues, and removes private headers
     from the answers of handlers and servers behind it. False: nothing that a replica marks is believed."""
     queueing: QueuePolicy | None = None

@@ -78,7 +78,7 @@ class Target:
     idempotent: bool = False
     streams: bool = False
     foreign: bool = False
-    """A process that is not ours, behind the front."""
+    """A process that is not ours, behind the queue proxy."""
     spared: bool = False
     """Nothing of it is killed in the second half, so that there are processes old enough to be weighed."""
 

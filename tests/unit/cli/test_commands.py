@@ -126,7 +126,7 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
     scaling = ScalingView(
         time="2030-01-01T00:00:00.000Z",
         was=3,
-        wanted=7,
+        desired=7,
         replicas=4,
         rule="max_upscale_factor",
         message="desired 7, set to 4: upscale factor 1.5 from 3",

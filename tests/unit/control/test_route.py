@@ -245,7 +245,11 @@ def test_only_servers_without_the_runtime_in_front_are_not_believed() -> None:
     direct = RealtimeSpec.model_validate({**process, "max_concurrency": None})
     proxied = RealtimeSpec.model_validate({**process, "max_concurrency": 2})
 
-    def fronted(of: RealtimeSpec) -> set[bool]:
-        return {pool.fronted for pool in route(situation(replica("r1"), spec=of), frozenset()).pools}
+    def runtime_answers(of: RealtimeSpec) -> set[bool]:
+        return {pool.runtime_answers for pool in route(situation(replica("r1"), spec=of), frozenset()).pools}
 
-    assert (fronted(PLAIN), fronted(proxied), fronted(direct)) == ({True}, {True}, {False})
+    assert (runtime_answers(PLAIN), runtime_answers(proxied), runtime_answers(direct)) == (
+        {True},
+        {True},
+        {False},
+    )

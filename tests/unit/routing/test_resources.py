@@ -60,10 +60,12 @@ def test_without_a_second_pass_nothing_is_sent_again_that_may_have_begun() -> No
     assert all("reset" not in reasons for _, reasons in retries(routes.entry(ROUTE, GatewaySettings())))
 
 
-@pytest.mark.parametrize("fronted", [True, False])
-def test_what_may_have_begun_has_two_retries_and_the_runtime_gets_one_more(fronted: bool) -> None:
+@pytest.mark.parametrize("runtime_answers", [True, False])
+def test_what_may_have_begun_has_two_retries_and_the_runtime_gets_one_more(runtime_answers: bool) -> None:
     pools = pools_of("iris", ["unix:/1"], ["unix:/2"], weights=(7_500, 2_500))
-    shares = tuple(replace(share, pool=replace(share.pool, fronted=fronted)) for share in pools)
+    shares = tuple(
+        replace(share, pool=replace(share.pool, runtime_answers=runtime_answers)) for share in pools
+    )
     entry = routes.entry(replace(ROUTE, shares=shares, idempotent=True), SETTINGS)
     [action] = [one["route"] for one in entry["action"]["typed_config"]["routes"] if "route" in one][:1]
     specifier = action["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
@@ -72,7 +74,7 @@ def test_what_may_have_begun_has_two_retries_and_the_runtime_gets_one_more(front
         for group in specifier["priority_groups"]
     ]
     own, again, last = {"iris/2": 2_500, "iris/1": 7_500}, {second_pass.NAME: 1}, {LAST_TRY: 1}
-    assert groups == ([own, again, again, last] if fronted else [own, own, again])
+    assert groups == ([own, again, again, last] if runtime_answers else [own, own, again])
     assert action["retry_policy"]["num_retries"] == len(groups) - 1
 
 
@@ -97,8 +99,8 @@ def test_envoy_chooses_the_cluster_again_on_each_retry_of_such_a_request() -> No
 
 
 def test_servers_without_the_runtime_have_no_private_headers() -> None:
-    def filters(fronted: bool) -> list[str]:
-        [options] = clusters.cluster(replace(ROUTE.pools[0], fronted=fronted))[
+    def filters(runtime_answers: bool) -> list[str]:
+        [options] = clusters.cluster(replace(ROUTE.pools[0], runtime_answers=runtime_answers))[
             "typed_extension_protocol_options"
         ].values()
         return [one["name"] for one in options.get("http_filters", ())]

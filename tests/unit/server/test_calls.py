@@ -188,7 +188,7 @@ class TestMetrics:
         board.hold_load = {"requests": LimitUse(used=2, most=10, refused=6)}
         board.traffic["gone"] = Traffic(in_flight=9)
         board.held["iris"] = 2
-        board.scaling["iris"] = ScalingView(time="", was=1, wanted=7, replicas=2, rule="r", message="")
+        board.scaling["iris"] = ScalingView(time="", was=1, desired=7, replicas=2, rule="r", message="")
         board.decisions["iris"] = Counter({("r", "up"): 3, ("", "stay"): 8})
         board.starts["iris"] = (StartupTimes(kind=StartKind.WARM, median=0.25, last=1, count=2),)
         shares = pools_of("iris", ["unix:/old"], ["unix:/new"], weights=(7500, 2500))
@@ -222,8 +222,8 @@ class TestMetrics:
             ("gyrus_in_flight", "text"): 0,
             ("gyrus_held", "iris"): 2,
             ("gyrus_held", "text"): 0,
-            ("gyrus_autoscaler_wanted", "iris"): 7,
-            ("gyrus_autoscaler_wanted", "text"): 0,
+            ("gyrus_autoscaler_desired", "iris"): 7,
+            ("gyrus_autoscaler_desired", "text"): 0,
             ("gyrus_autoscaler_decisions_total", "iris", "up", "r"): 3,
             ("gyrus_autoscaler_decisions_total", "iris", "stay", ""): 8,
             ("gyrus_start_seconds", "iris", "warm"): 0.25,

@@ -186,7 +186,7 @@ class TestMessage:
 
     def test_one_that_was_just_asked_to_grow_is_live(self) -> None:
         more = replace(LIVE, replicas=2)
-        grown = ScalingView(time="", was=1, wanted=2, replicas=2, rule="", message="")
+        grown = ScalingView(time="", was=1, desired=2, replicas=2, rule="", message="")
         for scaling, expected in ((grown, Status.LIVE), (replace(grown, was=2), Status.DEGRADED)):
             observation = ApiObservation(replicas=(replica(),), scaling=scaling)
             assert status.status_of(more, status.count(more, observation.replicas), observation) is expected
@@ -208,7 +208,7 @@ class TestMessage:
         idle = replace(LIVE, replicas=0)
         revision = transitions.snapshot(SPEC, 1, None, START)
         message = "desired 2, set to 0: there is room for 0 only"
-        refused = ScalingView(time="", was=0, wanted=2, replicas=0, rule="capacity", message=message)
+        refused = ScalingView(time="", was=0, desired=2, replicas=0, rule="capacity", message=message)
         shown = status.view(idle, revision, ApiObservation(held=2, scaling=refused), GATEWAY)
         assert shown.status is Status.DEGRADED
         assert shown.message == f"2 held requests wait for a replica, but there is no capacity: {message}"
@@ -226,7 +226,7 @@ class TestMessage:
             "Idle: no requests since 2030-01-01 00:00 UTC. The last start failed at 2030-01-01 00:05 UTC: "
             f"{message}. The next request tries again."
         )
-        refused = ScalingView(time="", was=0, wanted=2, replicas=0, rule="capacity", message="set to 0")
+        refused = ScalingView(time="", was=0, desired=2, replicas=0, rule="capacity", message="set to 0")
         held = ApiObservation(held=2, scaling=refused, start_failure=failure)
         revision = transitions.snapshot(SPEC, 1, None, START)
         shown = status.view(idle, revision, held, GATEWAY)
@@ -295,7 +295,7 @@ class TestDescription:
         board.traffic["iris"] = replace(board.traffic["iris"], pools={"iris/2": new})
         board.refused["iris"] = RouteRefusal(message="Envoy refuses the endpoints of iris/1: no")
         board.held["iris"] = 7
-        board.scaling["iris"] = ScalingView(time="", was=1, wanted=1, replicas=1, rule="", message="")
+        board.scaling["iris"] = ScalingView(time="", was=1, desired=1, replicas=1, rule="", message="")
         board.starts["iris"] = (StartupTimes(kind=StartKind.COLD, median=2, last=2, count=1),)
         board.fork_servers["iris"] = ForkServerView(phase=ForkServerPhase.READY, memory=1)
         rollout = Rollout(

@@ -39,7 +39,7 @@ def cluster(pool: Pool) -> Json:
         "circuit_breakers": circuit_breakers(),
         "outlier_detection": _unreachable(),
         "typed_extension_protocol_options": http_options(
-            pool.protocol, filters=() if pool.fronted else (private_headers.removed(), codec())
+            pool.protocol, filters=() if pool.runtime_answers else (private_headers.removed(), codec())
         ),
     }
 

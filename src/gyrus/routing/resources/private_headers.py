@@ -64,8 +64,8 @@ def stand_in(api: str) -> Json:
 
 def of_route(shares: Sequence[WeightedPool] = (), *, bridged: bool = False) -> Json:
     """Build the metadata of a route to these pools, as a part of the route. Empty where it needs none."""
-    unfronted = [share.pool.id for share in shares if not share.pool.fronted]
-    known = {"pool": unfronted[0]} if unfronted else {}
+    without_runtime = [share.pool.id for share in shares if not share.pool.runtime_answers]
+    known = {"pool": without_runtime[0]} if without_runtime else {}
     known |= {"bridged": BRIDGED} if bridged else {}
     return {"metadata": {"filter_metadata": {_NAMESPACE: known}}} if known else {}
 

@@ -85,7 +85,7 @@ def first_in(shares: Sequence[WeightedPool]) -> Json:
 
 
 def _fronted(shares: Sequence[WeightedPool]) -> bool:
-    return any(share.pool.fronted for share in shares)
+    return any(share.pool.runtime_answers for share in shares)
 
 
 def _weighted(cluster: str, weight: int) -> Json:

@@ -26,7 +26,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Stage:
-    """A front under test, before a server whose every connection is given to ``serve``."""
+    """A queue proxy under test, before a server whose every connection is given to ``serve``."""
 
     path: str
     proxy: QueueProxy
