@@ -36,6 +36,8 @@ class Reader:
         """Complete requests that have not been taken yet, in order."""
         self.begun = False
         """True if a part of a request has arrived."""
+        self._begins = False
+        """True if that request has begun in the latest piece of data."""
         self.in_body = False
         """True if that request's header is complete."""
         self.wants_continue = False
@@ -56,7 +58,7 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         """Parse more bytes. Requests before a refused one stay in ``complete``. Raises RequestRefused."""
-        before = self.begun
+        self._begins = False
         try:
             self._parser.feed_data(data)
         except HttpParserCallbackError:
@@ -66,7 +68,7 @@ class Reader:
         except HttpParserError as error:
             raise RequestRefused(BAD_REQUEST, f"The request is not well-formed HTTP/1.1: {error}.") from None
         if self.begun:
-            self._fed = self._fed + len(data) if before else 0
+            self._fed = 0 if self._begins else self._fed + len(data)
             self._check_fed()
 
     @property
@@ -96,7 +98,7 @@ class Reader:
     # Called by the parser
 
     def on_message_begin(self) -> None:
-        self.begun = True
+        self.begun = self._begins = True
         self._target = b""
         self._header_size = 0
 

@@ -130,3 +130,12 @@ def test_an_endless_header_is_refused_before_its_end() -> None:
     for _ in range(10):
         wire.send(b"x" * 100)
     assert wire.statuses == [431]
+
+
+def test_the_end_of_a_body_is_no_framing_of_the_request_behind_it() -> None:
+    wire = Wire(serve=echo)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    first, second = bytes(300_000), b"second"
+    data = head % len(first) + first + head % len(second) + second
+    wire.send(data[:1000], data[1000:-1], data[-1:])
+    assert [reply.body for reply in read_replies(bytes(wire.transport.written))] == [first, second]
