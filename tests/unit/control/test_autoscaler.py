@@ -174,7 +174,7 @@ async def test_the_number_of_replicas_follows_the_traffic_and_is_explained() -> 
             "Scaled from 2 to 1: desired 1, set to 1: 1 in flight now, 1 on average",
         ]
         view = at.board.scaling["iris"]
-        assert (view.was, view.wanted, view.replicas, view.inputs) == (1, 1, 1, {"average": 1.0})
+        assert (view.was, view.desired, view.replicas, view.inputs) == (1, 1, 1, {"average": 1.0})
         assert at.board.decisions["iris"]["", "up"] == 1
         assert at.board.decisions["iris"]["", "down"] == 2
 
