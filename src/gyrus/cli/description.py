@@ -188,11 +188,18 @@ def _traffic(traffic: TrafficView, pools: tuple[PoolView, ...]) -> str:
     requests = "request" if traffic.requests == 1 else "requests"
     codes = ", ".join(f"{code} {count}" for code, count in sorted(traffic.by_code.items()))
     quantiles = {"p50": traffic.p50, "p95": traffic.p95, "p99": traffic.p99}
-    times = ", ".join(f"{name} {value:.1f} ms" for name, value in quantiles.items() if value is not None)
+    times = ", ".join(
+        f"{name} {_milliseconds(value)}" for name, value in quantiles.items() if value is not None
+    )
     rows = [*map(_pool, pools), *_earlier(traffic, pools)] if pools else []
     by_generation = table(POOL_HEADERS, rows) if rows else ""
     total = f"{traffic.requests} {requests}: {codes}"
     return "\n".join(text for text in (total, times, by_generation) if text)
+
+
+def _milliseconds(value: float) -> str:
+    """Return a latency. Envoy counts whole milliseconds, and interpolates between them."""
+    return f"{value:.1f} ms" if value >= 1 else "<1 ms"
 
 
 def _earlier(traffic: TrafficView, pools: tuple[PoolView, ...]) -> Iterator[tuple[str, ...]]:
@@ -217,7 +224,7 @@ def _pool(pool: PoolView) -> tuple[str, ...]:
         str(pool.in_flight),
         str(traffic.requests),
         str(_failed(traffic)),
-        *("-" if value is None else f"{value:.1f} ms" for value in times),
+        *("-" if value is None else _milliseconds(value) for value in times),
     )
 
 

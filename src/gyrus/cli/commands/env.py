@@ -65,10 +65,10 @@ def add(
     """Add the operator NAME, or change it."""
     if name == LOCAL:
         raise WrongInput(f"{LOCAL} is always this machine's platform.", remedy="Choose another name.")
-    if (token is None) == (token_file is None):
-        raise WrongInput("Exactly one of --token and --token-file is required.")
     if not is_safe(url):
         raise WrongInput(refusal(url), remedy=REMEDY)
+    if (token is None) == (token_file is None):
+        raise WrongInput("Exactly one of --token and --token-file is required.")
     entry = EnvironmentEntry(
         url=url.rstrip("/"), token=token, token_file=_absolute(token_file), certificate=_absolute(certificate)
     )
