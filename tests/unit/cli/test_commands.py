@@ -162,7 +162,7 @@ def test_describe_explains_the_scaling(operator: Operator, gyrus: Gyrus) -> None
 
 def test_describe_distinguishes_revisions(operator: Operator) -> None:
     live(operator)
-    old = TrafficView(requests=1200, by_code={"2xx": 1198, "5xx": 2}, p50=1.25, p95=3.0, p99=12.0)
+    old = TrafficView(requests=1200, by_code={"2xx": 1198, "5xx": 2}, p50=0.0, p95=3.0, p99=12.0)
     whole = TrafficView(requests=1210, by_code={"2xx": 1208, "5xx": 2}, p50=1.3, p95=3.1, p99=12.5)
     pools = (
         PoolView(generation=3, revision=2, share=0.25, in_flight=1, traffic=TrafficView()),
@@ -177,7 +177,7 @@ def test_describe_distinguishes_revisions(operator: Operator) -> None:
         ["p50", "1.3", "ms,", "p95", "3.1", "ms,", "p99", "12.5", "ms"],
         ["REVISION", "GENERATION", "SHARE", "IN", "FLIGHT", "REQUESTS", "5XX", "P50", "P95", "P99"],
         ["2", "3", "25%", "1", "0", "0", "-", "-", "-"],
-        ["1", "2", "75%", "3", "1200", "2", "1.2", "ms", "3.0", "ms", "12.0", "ms"],
+        ["1", "2", "75%", "3", "1200", "2", "<1", "ms", "3.0", "ms", "12.0", "ms"],
         ["earlier", "-", "-", "-", "10", "0", "-", "-", "-"],
     ]
 
