@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -166,14 +164,7 @@ async def test_a_long_body_is_served_and_logged_once(
     assert "x-gyrus-counted" not in seen["headers"]
     assert seen["headers"]["x-forwarded-for"].count(",") == 0, "one pass adds the client"
     assert answered.headers["access-control-allow-origin"] == SHOP
-
-    def lines() -> list[dict[str, object]]:
-        log = Path(stage.home.envoy / "access.log")
-        found = (json.loads(line) for line in log.read_text().splitlines())
-        return [line for line in found if line["request_id"] == "long"]
-
-    await until(lines)
-    [line] = lines()
+    line = await stage.logged("long")
     assert (line["api"], line["code"]) == ("shop", 200)
 
 

@@ -721,9 +721,7 @@ async def test_access_log_has_a_line_a_request(
     stage: Stage, client: httpx.AsyncClient, echo: Upstream
 ) -> None:
     await client.get(f"{stage.url}/iris/logged?secret=1", headers={"x-request-id": "logged-1"})
-    log = stage.home.envoy / "access.log"
-    await until(lambda: "logged-1" in log.read_text(), 15)
-    line = next(json.loads(line) for line in log.read_text().splitlines() if "logged-1" in line)
+    line = await stage.logged("logged-1")
     assert (line["api"], line["pool"]) == ("iris", "iris/1")
     assert line["code"] == 200
     assert line["path"] == "/logged"

@@ -138,6 +138,17 @@ class Stage:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.settings.port}"
 
+    async def logged(self, request_id: str) -> dict[str, Any]:
+        """Wait for the request's line in the access log. Envoy may write a part of a line at first."""
+
+        def lines() -> list[str]:
+            *complete, _ = (self.home.envoy / "access.log").read_text().split("\n")
+            return [line for line in complete if f'"request_id":"{request_id}"' in line]
+
+        await until(lines)
+        [line] = lines()
+        return json.loads(line)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[Stage]:
         """The operator's part runs while the block does, then Envoy is ended too."""
