@@ -252,7 +252,8 @@ class AdsGateway:
     def synced(self, stream: StreamState) -> None:
         self._nodes.synced(stream)
         self._serving = self._nodes.serving()
-        self._publish()  # the node may have clusters that no route needs
+        if self._keep() != self._kept:  # the node has clusters that no route needs
+            self._publish()
         self._acknowledge(self._known())
         self._report()
 

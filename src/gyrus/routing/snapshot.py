@@ -282,10 +282,11 @@ def _second_listener(settings: GatewaySettings, last: Snapshot) -> dict[str, Xds
 def _second_cluster(settings: GatewaySettings, last: Snapshot) -> dict[str, XdsResource]:
     if settings.retries_at is None:
         return {}
-    return {
-        name: last.resource(CLUSTER, name) or XdsResource.of(name, encode(CLUSTER, cluster))
+    known = {name: last.resource(CLUSTER, name) for name in second_pass.NAMES}
+    found = {name: resource for name, resource in known.items() if resource}
+    return found or {
+        cluster["name"]: XdsResource.of(cluster["name"], encode(CLUSTER, cluster))
         for cluster in second_pass.clusters(settings.retries_at)
-        if (name := cluster["name"])
     }
 
 

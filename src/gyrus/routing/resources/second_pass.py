@@ -23,6 +23,8 @@ from gyrus.routing.resources.problems import API_KEY, NAMESPACE, second_replies
 from gyrus.routing.settings import GatewaySettings
 
 NAME = retries.SECOND_PASS
+NAMES = (retries.SECOND_PASS, retries.LAST_TRY)
+"""Names of the clusters."""
 
 _TO_METADATA = "envoy.extensions.filters.http.header_to_metadata.v3.Config"
 
