@@ -110,12 +110,12 @@ async def test_server_that_hangs_up_or_claims_to_requeue_runs_no_request_often(
     direct = {"name": "direct", "kind": "RealtimeAPI", "process": process, "env": {"RUNS": str(runs)}}
     apis = [
         direct,
-        direct | {"name": "runtime_answers", "max_concurrency": 2, "idempotent": True},
+        direct | {"name": "proxied", "max_concurrency": 2, "idempotent": True},
     ]
     project = Project(tmp_path / "project").write(*apis)
     (project / "server.py").write_text(SERVER)
     platform.gyrus("deploy", project, "--yes")
-    for name in ("direct", "runtime_answers"):
+    for name in ("direct", "proxied"):
         for body in (None, b"{}"):
             requeued = platform.send(f"{name}/requeue-{name}", body)
             assert requeued.status == 503
@@ -127,8 +127,8 @@ async def test_server_that_hangs_up_or_claims_to_requeue_runs_no_request_often(
         "POST /requeue-direct": 1,
         "GET /hang-up-direct": 3,
         "POST /hang-up-direct": 1,
-        "GET /requeue-runtime_answers": 1,
-        "POST /requeue-runtime_answers": 1,
-        "GET /hang-up-runtime_answers": 1,
-        "POST /hang-up-runtime_answers": 1,
+        "GET /requeue-proxied": 1,
+        "POST /requeue-proxied": 1,
+        "GET /hang-up-proxied": 1,
+        "POST /hang-up-proxied": 1,
     }
