@@ -25,15 +25,20 @@ from gyrus.state.board import Endpoints, Pool, Route
 
 @dataclass(frozen=True, slots=True)
 class XdsResource:
-    """One resource, encoded once."""
+    """One resource, encoded once. Its version stands for its content."""
 
     name: str
     version: str
-    body: bytes = field(repr=False)
+    _encode: Callable[[], bytes] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, name: str, body: bytes) -> XdsResource:
-        return cls(name, hashlib.sha256(body).hexdigest()[:16], body)
+        return cls(name, hashlib.sha256(body).hexdigest()[:16], lambda: body)
+
+    @property
+    def body(self) -> bytes:
+        """The encoded content. A route table is joined for each gateway that gets it, and not kept."""
+        return self._encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,10 @@ class Encoder:
         if (frame := self._frames.get(name)) is None:
             frame = self._frames[name] = TableFrame.of(routes.table(self._settings, name))
         trees = [{key: tree[key] for key in sorted(tree)} for tree in (by_path, by_name)]
-        body = encode_table(frame, *({key: entry.body for key, entry in tree.items()} for tree in trees))
+
+        def body() -> bytes:
+            return encode_table(frame, *({key: one.body for key, one in tree.items()} for tree in trees))
+
         digests = [entry.digest for tree in trees for entry in tree.values()]
         version = hashlib.sha256(b"".join([frame.encoded, *digests]))
         return XdsResource(name, version.hexdigest()[:16], body)
