@@ -29,15 +29,19 @@ class XdsResource:
 
     name: str
     version: str
-    _encode: Callable[[], bytes] = field(repr=False, compare=False)
+    _encode: Callable[[], Sequence[bytes]] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, name: str, body: bytes) -> XdsResource:
-        return cls(name, hashlib.sha256(body).hexdigest()[:16], lambda: body)
+        return cls(name, hashlib.sha256(body).hexdigest()[:16], lambda: (body,))
 
     @property
     def body(self) -> bytes:
-        """The encoded content. A route table is joined for each gateway that gets it, and not kept."""
+        return b"".join(self._encode())
+
+    @property
+    def parts(self) -> Sequence[bytes]:
+        """The encoded content in parts. A route table has too many megabytes to join them twice."""
         return self._encode()
 
 
@@ -86,7 +90,7 @@ class Encoder:
             frame = self._frames[name] = TableFrame.of(routes.table(self._settings, name))
         trees = [{key: tree[key] for key in sorted(tree)} for tree in (by_path, by_name)]
 
-        def body() -> bytes:
+        def body() -> Sequence[bytes]:
             return encode_table(frame, *({key: one.body for key, one in tree.items()} for tree in trees))
 
         digests = [entry.digest for tree in trees for entry in tree.values()]

@@ -140,8 +140,10 @@ class TableFrame:
         return cls(message, message.SerializeToString(deterministic=True))
 
 
-def encode_table(frame: TableFrame, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> bytes:
-    """Encode a route configuration with these entries in the two trees of its one host.
+def encode_table(
+    frame: TableFrame, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]
+) -> list[bytes]:
+    """Encode a route configuration with these entries in the two trees of its one host, in parts.
 
     The trees apply if no matcher of the host's list does.
 
@@ -162,7 +164,7 @@ def encode_table(frame: TableFrame, by_path: Mapping[str, bytes], by_name: Mappi
     matcher = _within(guarded, "on_no_match", otherwise) if otherwise else [_whole(guarded)]
     body = _within(host, "matcher", matcher) if any(matcher) else [_whole(host)]
     table.ClearField("virtual_hosts")
-    return b"".join(_within(table, "virtual_hosts", body))
+    return _within(table, "virtual_hosts", body)
 
 
 def _trees(named: Any, by_path: Mapping[str, bytes], by_name: Mapping[str, bytes]) -> list[bytes]:
@@ -220,9 +222,9 @@ def read_request(data: bytes) -> DeltaRequest:
 
 
 def write_response(
-    type_url: str, nonce: str, resources: Iterable[tuple[str, str, bytes]], removed: Iterable[str]
+    type_url: str, nonce: str, resources: Iterable[tuple[str, str, Sequence[bytes]]], removed: Iterable[str]
 ) -> bytes:
-    """Encode a response with these resources: name, version, body.
+    """Encode a response with these resources: name, version, body in parts.
 
     The bodies are copied once. In protobuf's messages they would be copied three times, and the route table
     has megabytes.
@@ -231,7 +233,7 @@ def write_response(
     packed = _ANY(type_url=type_url)
     parts = [response.SerializeToString()]
     for name, version, body in resources:
-        value = _followed(packed, "value", [body])
+        value = _followed(packed, "value", body)
         resource = _followed(_RESOURCE(name=name, version=version), "resource", value)
         parts += _field(_fields(response)["resources"], resource)
     return b"".join(parts)

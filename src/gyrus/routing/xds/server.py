@@ -152,7 +152,7 @@ def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
 
 def _response(push: Push, snapshot: Snapshot) -> bytes:
     found = (snapshot.resource(push.kind, name) for name, version in push.versions.items() if version)
-    bodies = [(resource.name, resource.version, resource.body) for resource in found if resource]
+    bodies = [(resource.name, resource.version, resource.parts) for resource in found if resource]
     removed = [name for name, version in push.versions.items() if version is None]
     log.debug("Sending %s to Envoy: %d changed, %d removed", NAMES[push.kind], len(bodies), len(removed))
     return write_response(push.kind, push.nonce, bodies, removed)
