@@ -234,13 +234,15 @@ class AdsGateway:
 
     async def _watch_leftovers(self) -> None:
         async for _ in ticks(self._clock, LEFTOVERS_EVERY):
-            self._look_at_leftovers()
+            if self._kept:
+                self._publish_leftovers()
             if self._board.refused:
                 # A refused version may have left the target, and no answer of an Envoy follows from that.
                 self._note_refusals()
 
-    def _look_at_leftovers(self) -> None:
-        if self._kept and self._keep() != self._kept:
+    def _publish_leftovers(self) -> None:
+        """Publish if other leftovers are to be kept, or other endpoints of them."""
+        if self._keep() != self._kept:
             self._publish()
 
     # Events of the gateways' streams
@@ -252,8 +254,7 @@ class AdsGateway:
     def synced(self, stream: StreamState) -> None:
         self._nodes.synced(stream)
         self._serving = self._nodes.serving()
-        if self._keep() != self._kept:  # the node has clusters that no route needs
-            self._publish()
+        self._publish_leftovers()  # the node may have clusters that no route needs
         self._acknowledge(self._known())
         self._report()
 
@@ -275,7 +276,8 @@ class AdsGateway:
         self._acknowledge(self._concerned(stream, answer.push) if same else self._known())
         if answer.push.kind == ROUTES:
             self._note_answer(stream, answer.push)
-            self._look_at_leftovers()
+            if self._kept:
+                self._publish_leftovers()
         self._report()
 
     def _note_answer(self, stream: StreamState, push: Push) -> None:
