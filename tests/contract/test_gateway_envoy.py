@@ -773,10 +773,13 @@ async def test_operator_restart_does_not_disturb_traffic(
                 async with second.operating():
                     assert second.gateway.envoy.process == first.gateway.envoy.process
                     await until(lambda: "gone" not in second.board.acknowledged)
-                    assert [message for message in caplog.messages if message.startswith("Sending ")] == [
-                        "Sending routes to Envoy: 1 changed, 0 removed",
-                        "Sending endpoints to Envoy: 1 changed, 0 removed",
-                        "Sending cluster to Envoy: 0 changed, 1 removed",
+                    # The other tests' gateway logs here too.
+                    node = GatewayFiles(second.home).node
+                    parts = [message.split(f" to gateway {node}: ") for message in caplog.messages]
+                    assert [part for part in parts if len(part) > 1] == [
+                        ["Sending routes", "1 changed, 0 removed"],
+                        ["Sending endpoints", "1 changed, 0 removed"],
+                        ["Sending cluster", "0 changed, 1 removed"],
                     ]
                     async with second.upstream("b").serving() as other:
                         await second.route("iris", other)

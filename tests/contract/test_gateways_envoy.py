@@ -88,7 +88,8 @@ async def test_gateway_that_is_cut_off_counts_until_it_is_gone(
     lost.kill()
     assert old.endpoint in gateways.reachable("iris"), "a broken stream does not tell that it has ended"
     gateways.ads.node_gone(lost.name)
-    assert gateways.reachable("iris") == gateways.acknowledged("iris") == {new.endpoint}
+    await until(lambda: gateways.reachable("iris") == frozenset({new.endpoint}))
+    assert gateways.acknowledged("iris") == {new.endpoint}
 
 
 async def test_gateway_that_comes_back_reports_what_it_has(

@@ -87,6 +87,9 @@ class AdsGateway:
         self._serving: tuple[str, ...] = ()
         self._rerouting: dict[StreamState, frozenset[str]] = {}
         """By stream: the clusters that the route table in flight adds or drops."""
+        self._due: set[str] = set()
+        """Clusters to note on the board soon."""
+        self._has_due = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[AdsGateway]:
@@ -105,9 +108,10 @@ class AdsGateway:
             async with self._server.serving(), asyncio.TaskGroup() as group:
                 following = group.create_task(self._follow(signals), name="ads: routes")
                 watching = group.create_task(self._watch_leftovers(), name="ads: leftovers")
+                noting = group.create_task(self._note_due(), name="ads: notes")
                 yield self
-                following.cancel()
-                watching.cancel()
+                for task in (following, watching, noting):
+                    task.cancel()
 
     # Nodes
 
@@ -123,7 +127,7 @@ class AdsGateway:
         """Record that a node's Envoy has ended, so that it sends no requests. A stream's end is no proof."""
         known = self._known()  # before the node is dropped: its clusters have to be written to the board too
         self._nodes.gone(node)
-        self._acknowledge(known)
+        self._acknowledge_soon(known)
 
     # Known facts
 
@@ -138,9 +142,12 @@ class AdsGateway:
         return len(self._streams)
 
     def settled(self, node: str | None = None) -> bool:
-        """Return True if an Envoy (or this node's) has acknowledged all resources that it did not refuse."""
+        """Return True if an Envoy (or this node's) has acknowledged all resources that it did not refuse.
+
+        The board shows it by then.
+        """
         streams = (stream for stream in self._streams if node in (None, stream.node))
-        return any(stream.settled(self._snapshot) for stream in streams)
+        return not self._due and any(stream.settled(self._snapshot) for stream in streams)
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -255,7 +262,7 @@ class AdsGateway:
         self._nodes.synced(stream)
         self._serving = self._nodes.serving()
         self._publish_leftovers()  # the node may have clusters that no route needs
-        self._acknowledge(self._known())
+        self._acknowledge_soon(self._known())
         self._report()
 
     def sent(self, stream: StreamState, push: Push) -> None:
@@ -263,7 +270,11 @@ class AdsGateway:
             # Now, while both the old and the new table are possible: the answer leaves only one of them.
             self._rerouting[stream] = self._nodes.rerouted(stream)
             self._refused_routes.sent(stream, push, self._snapshot.table)
-        self._acknowledge(self._concerned(stream, push))
+        if push.kind in (CLUSTER, ENDPOINTS):
+            # Before the push is sent: from then on, its endpoints are reachable.
+            self._acknowledge(self._concerned(stream, push))
+        else:
+            self._acknowledge_soon(self._concerned(stream, push))
 
     def answered(self, stream: StreamState, answer: Ack) -> None:
         for nack in answer.refusals:
@@ -273,7 +284,7 @@ class AdsGateway:
         served, self._serving = self._serving, self._nodes.serving()
         # A node that begins to serve counts for every cluster, not only for those of this push.
         same = served == self._serving
-        self._acknowledge(self._concerned(stream, answer.push) if same else self._known())
+        self._acknowledge_soon(self._concerned(stream, answer.push) if same else self._known())
         if answer.push.kind == ROUTES:
             self._note_answer(stream, answer.push)
             if self._kept:
@@ -294,7 +305,7 @@ class AdsGateway:
         self._rerouting.pop(stream, None)
         if self._refused_routes.closed(stream):
             self._publish()
-        self._acknowledge(self._known())
+        self._acknowledge_soon(self._known())
         self._report()
 
     def _concerned(self, stream: StreamState, push: Push) -> Iterable[str]:
@@ -319,6 +330,24 @@ class AdsGateway:
         noted = {api_of(cluster) for cluster in clusters if self._note(cluster)}
         if noted:
             self._board.acknowledged_signals.notify(*noted)
+
+    def _acknowledge_soon(self, clusters: Iterable[str]) -> None:
+        """Write the changes for these clusters in slices, since an Envoy may have thousands.
+
+        Only for what Envoy has reported already: the board follows Envoy with a delay anyway. What is about
+        to be sent has to be on the board before it is.
+        """
+        self._due.update(clusters)
+        self._has_due.set()
+
+    async def _note_due(self) -> None:
+        while True:
+            await self._has_due.wait()
+            self._has_due.clear()
+            async for cluster in slices(tuple(self._due), clock=self._clock):
+                self._due.discard(cluster)  # before it is noted: it may fall due again meanwhile
+                self._acknowledge((cluster,))
+            self._reported()
 
     def _note(self, cluster: str) -> bool:
         """Update the cluster's entries. Returns whether one has changed."""

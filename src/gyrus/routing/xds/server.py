@@ -112,7 +112,7 @@ class XdsServer:
             wake.clear()  # before the snapshot is read, so that a change during a write wakes the loop again
             snapshot = self._snapshot
             while push := stream.next_push(snapshot):
-                body = _response(push, snapshot)
+                body = _response(stream.node, push, snapshot)
                 # The observer comes before the write: from here on, Envoy may use what the push adds.
                 self._observer.sent(stream, push)
                 await context.write(body)
@@ -150,9 +150,10 @@ def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
     return rpc.ssl_server_credentials([pair], root_certificates=authority, require_client_auth=True)
 
 
-def _response(push: Push, snapshot: Snapshot) -> bytes:
+def _response(node: str, push: Push, snapshot: Snapshot) -> bytes:
     found = (snapshot.resource(push.kind, name) for name, version in push.versions.items() if version)
     bodies = [(resource.name, resource.version, resource.parts) for resource in found if resource]
     removed = [name for name, version in push.versions.items() if version is None]
-    log.debug("Sending %s to Envoy: %d changed, %d removed", NAMES[push.kind], len(bodies), len(removed))
+    counts = len(bodies), len(removed)
+    log.debug("Sending %s to gateway %s: %d changed, %d removed", NAMES[push.kind], node, *counts)
     return write_response(push.kind, push.nonce, bodies, removed)
