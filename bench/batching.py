@@ -42,6 +42,8 @@ LIBRARIES = {"device": (), "sklearn": ("sklearn",), "onnx": ("onnx", "onnxruntim
 WAITS: dict[str, float | None] = {"auto": None, "5ms": 0.005, "0ms": 0.0}
 PEERS = {"LitServe": "litserve", "mosec": "mosec"}
 SIZE = 64
+ONE_THREAD = "OMP_NUM_THREADS=1"
+"""Setting of all servers and the loop: pools of OpenMP threads on few cores would wait for each other."""
 LOAD_SECONDS = 120
 AIMS = {1: 0.85, 64: 0.95, 256: 0.95}
 """Least ratio to a loop, by connections."""
@@ -76,7 +78,7 @@ class Server:
 
 @contextmanager
 def served(name: str, command: list[str], port: int, folder: Path, path: str) -> Generator[Server]:
-    environment = ["env", f"PYTHONPATH={BENCH.parent / 'src'}:{FOLDER}", *command]
+    environment = ["env", ONE_THREAD, f"PYTHONPATH={BENCH.parent / 'src'}:{FOLDER}", *command]
     log = folder / f"{name}.log"
     with running(environment, port=port, log=log, cwd=FOLDER, seconds=LOAD_SECONDS) as started:
         yield Server(name, f"http://127.0.0.1:{port}{path}", psutil.Process(started.pid))
@@ -126,7 +128,8 @@ def has(python: str, modules: Sequence[str]) -> bool:
 
 def direct(python: str, model: str, size: int, seconds: float) -> float:
     command = [python, "direct.py", model, str(size), str(seconds)]
-    environment = {**os.environ, "PYTHONPATH": str(FOLDER)}
+    variable, _, value = ONE_THREAD.partition("=")
+    environment = {**os.environ, variable: value, "PYTHONPATH": str(FOLDER)}
     done = subprocess.run(command, cwd=FOLDER, env=environment, capture_output=True, text=True, check=True)
     return float(done.stdout)
 

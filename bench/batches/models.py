@@ -23,7 +23,7 @@ class Device:
 
 
 class Sklearn:
-    """A classifier of scikit-learn. It holds the interpreter most of the time."""
+    """A classifier of scikit-learn, with one thread. It holds the interpreter most of the time."""
 
     def __init__(self) -> None:
         from sklearn.datasets import make_classification
