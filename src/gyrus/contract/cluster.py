@@ -1,0 +1,76 @@
+"""Names, ports and paths that the parts of gyrus on Kubernetes agree on. Only constants and pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+GROUP = "gyrus.dev"
+"""API group of the custom resource, and prefix of labels and annotations."""
+VERSION = "v1"
+KIND = "API"
+PLURAL = "apis"
+
+MANAGER = "gyrus"
+"""Field manager of server-side apply."""
+
+NAMESPACE = "gyrus"
+"""The default namespace of an installation. Operator, gateways and replicas run in it."""
+OPERATOR = "gyrus-operator"
+"""Name of the operator's Deployment, Service, service account and role."""
+GATEWAY = "gyrus-gateway"
+"""Name of the gateways' Deployment, Service, service account and bootstrap."""
+REPLICA = "gyrus-replica"
+"""Service account of replicas and builders. It has no rights, and no token is mounted."""
+AUTHORITY = "gyrus-authority"
+"""Secret with the certificate and the key of the installation's own authority: ``tls.crt``, ``tls.key``."""
+OPERATOR_TLS = "gyrus-operator-tls"
+"""Secret of the operator's certificate: ``ca.crt``, ``tls.crt``, ``tls.key``. Mounted at :data:`TLS_FOLDER`."""
+GATEWAY_TLS = "gyrus-gateway-tls"
+"""Secret of the gateways' certificate, for the configuration port. The same keys, the same folder."""
+OPERATOR_SECRETS = "gyrus-operator-secrets"
+"""Secret with ``token`` (the API's first token), ``requeue`` and ``replicas``: see :func:`replica_secret`."""
+
+IMAGE = "localhost/gyrus"
+RUNTIME_IMAGE = "localhost/gyrus-runtime"
+"""Default names of the two images. Their tag is gyrus's version."""
+
+API_PORT = 8443
+"""The operator's API: TLS and tokens."""
+XDS_PORT = 18000
+"""The gateways' configuration: mutual TLS."""
+ACTIVATOR_PORT = 18001
+"""The activator, for gateways: HTTP/1.1."""
+FILES_PORT = 18002
+"""Packages and environments, for replicas and builders: TLS, and the secret of the pod."""
+GATEWAY_PORT = 8080
+"""Requests of clients, at the gateways' pods."""
+ADMIN_PORT = 9901
+"""Envoy's readiness and statistics (``/ready``, ``/stats/prometheus``), at the gateways' pods."""
+REPLICA_PORT = 8000
+"""The first process of a replica; process n listens on this port + n."""
+
+TLS_FOLDER = "/etc/gyrus/tls"
+STATE_FOLDER = "/var/lib/gyrus"
+"""The operator's home: its volume."""
+POD_FOLDER = "/gyrus"
+"""A replica's own volume: ``project``, ``environments/<key>``, ``runtimes``, ``run``, ``log``."""
+CONFIG_FILE = f"{POD_FOLDER}/run/config.json"
+"""A replica's configuration, which the init step writes."""
+
+API_LABEL = f"{GROUP}/api"
+GENERATION_LABEL = f"{GROUP}/generation"
+REVISION_LABEL = f"{GROUP}/revision"
+ROLE_LABEL = f"{GROUP}/role"
+"""``replica``, ``builder``, ``operator`` or ``gateway``."""
+ORDER_ANNOTATION = f"{GROUP}/order"
+"""The order of a replica, as JSON, on its pod."""
+
+
+def replica_secret(installation: str, pod: str) -> str:
+    """Return the secret by which a pod proves that it is this one.
+
+    ``installation``: the installation's secret for replicas. The operator checks the secret without storing
+    it: it is an HMAC-SHA256 of the pod's name, in hexadecimal digits.
+    """
+    return hmac.new(installation.encode(), pod.encode(), hashlib.sha256).hexdigest()
