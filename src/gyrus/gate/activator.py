@@ -35,6 +35,7 @@ from gyrus.state.gateway_load import LimitUse
 LOOK_AGAIN = 0.05
 """Seconds to wait before the replicas are checked for a free place again."""
 BACKLOG = 4096
+ANY_HOST = "0.0.0.0"
 LAST_WORDS = 3.0
 """Seconds at the end for connections that still receive or send."""
 RETRY = Backoff(0.1, 5)
@@ -42,13 +43,22 @@ RETRY = Backoff(0.1, 5)
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpAddress:
+    """A port of this machine or pod."""
+
+    host: str
+    """The address by which gateways reach it."""
+    port: int
+
+
 @dataclass(slots=True)
 class Activator:
     """Server of held requests, for as long as :meth:`serving` runs. Owned by one event loop."""
 
     board: Board
-    path: Path
-    """Path of its Unix socket."""
+    address: Path | TcpAddress
+    """Path of its Unix socket, or its port."""
     clock: Clock
     limits: HoldLimits = field(default_factory=HoldLimits)
     requeue_secret: str = ""
@@ -85,9 +95,7 @@ class Activator:
         self.disconnects = DisconnectWatcher(loop)
         self._record_load()
         async with asyncio.TaskGroup() as group:
-            server = await loop.create_unix_server(
-                lambda: GatewayConnection(self), sock=_bound(self.path), backlog=BACKLOG
-            )
+            server = await self._listen(loop)
             forever = persist("the activator", self._run, backoff=RETRY, clock=self.clock)
             work = group.create_task(forever, name="activator")
             try:
@@ -95,8 +103,18 @@ class Activator:
             finally:
                 work.cancel()
                 server.close()
-                self.path.unlink(missing_ok=True)
+                if isinstance(self.address, Path):
+                    self.address.unlink(missing_ok=True)
                 await self._close()
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.Server:
+        def connection() -> GatewayConnection:
+            return GatewayConnection(self)
+
+        if isinstance(self.address, Path):
+            return await loop.create_unix_server(connection, sock=_bound(self.address), backlog=BACKLOG)
+        # On all interfaces: a pod's health checks and its gateways use its address.
+        return await loop.create_server(connection, ANY_HOST, self.address.port, backlog=BACKLOG)
 
     async def _close(self) -> None:
         self._ending = True  # first, so that every answer below closes its connection
@@ -114,7 +132,10 @@ class Activator:
 
     @property
     def endpoint(self) -> str:
-        return f"unix:{self.path}"
+        """The endpoint at which gateways reach it."""
+        if isinstance(self.address, Path):
+            return f"unix:{self.address}"
+        return f"{self.address.host}:{self.address.port}"
 
     # Events of connections
 

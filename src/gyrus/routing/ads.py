@@ -20,6 +20,7 @@ from gyrus.routing.resources import probe
 from gyrus.routing.resources.kinds import CLUSTER, ENDPOINTS, NAMES, ROUTES
 from gyrus.routing.settings import AdsAddress, GatewaySettings
 from gyrus.routing.snapshot import EMPTY, Snapshot, build, changed, encode_ahead
+from gyrus.routing.xds.load_reports import LoadReports
 from gyrus.routing.xds.server import XdsServer
 from gyrus.routing.xds.stream_state import Ack, Nack, Push, StreamState
 from gyrus.state.board import Board, ByPool, Endpoints, Protocol, RouteRefusal, api_of, is_pool
@@ -60,12 +61,14 @@ class AdsGateway:
         bodies_at: str | None = None,
         in_flight: Callable[[], Mapping[str, int] | None] = _nothing_known,
         reported: Callable[[], None] = _ignore,
+        reports: LoadReports | None = None,
     ) -> None:
         """Create the gateway.
 
         ``access_log``: path at which each Envoy writes its own. ``bodies_at``: endpoint at which each Envoy
         accepts its own requests with long bodies. ``in_flight``: returns the requests by
-        cluster, as far as known. ``reported``: called after each report of an Envoy.
+        cluster, as far as known. ``reported``: called after each report of an Envoy. ``reports``: the service
+        of load reports to serve on the same address.
         """
         self._board = board
         self._settings = settings
@@ -82,7 +85,7 @@ class AdsGateway:
         self._kept: Mapping[str, Endpoints | None] = {}
         self._snapshot: Snapshot = EMPTY
         self._encoder = Encoder(settings)
-        self._server = XdsServer(address, self, EMPTY)
+        self._server = XdsServer(address, self, EMPTY, reports)
         self._streams: list[StreamState] = []
         self._serving: tuple[str, ...] = ()
         self._rerouting: dict[StreamState, frozenset[str]] = {}
@@ -135,6 +138,11 @@ class AdsGateway:
     def serving_nodes(self) -> tuple[str, ...]:
         """Ids of the nodes through which requests may come."""
         return self._nodes.serving()
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Ids of all nodes that count."""
+        return self._nodes.ids
 
     @property
     def streams(self) -> int:

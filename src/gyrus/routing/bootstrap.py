@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from gyrus.routing.resources.clusters import ads, circuit_breakers, http_options
 from gyrus.routing.resources.endpoints import UNIX
 from gyrus.routing.resources.kinds import Json, extension
 from gyrus.routing.resources.overload import overload_manager
-from gyrus.routing.settings import AdsAddress, GatewaySettings, TlsFiles, UnixAddress
+from gyrus.routing.settings import AdsAddress, GatewaySettings, TlsAddress, TlsFiles, UnixAddress
 
 XDS_CLUSTER = "gyrus.xds"
 """The cluster of the operator. Its dot distinguishes it from pools, whose names have none."""
@@ -26,6 +27,10 @@ FEATURES = {
 """Values of Envoy's runtime that differ from the defaults."""
 
 _UPSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+
+
+NODE_CLUSTER = "gyrus"
+"""The name that each Envoy reports as its cluster of gateways. Load reports need one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +50,18 @@ def bootstrap(
     ads_at: AdsAddress,
     settings: GatewaySettings,
     tls: TlsFiles | None = None,
+    *,
+    reports: bool = False,
 ) -> Json:
     """Build the bootstrap. It is the same for the same home: an Envoy with another bootstrap is replaced.
 
-    ``tls``: the files that Envoy shows to the operator; required if ``ads_at`` has TLS.
+    ``tls``: the files that Envoy shows to the operator; required if ``ads_at`` has TLS. ``reports``: True to
+    report the load of its clusters to the operator.
     """
+    reporting = {"cluster_manager": {"load_stats_config": _load_reports()}} if reports else {}
     own = f"{UNIX}{files.bodies}"
     return {
-        "node": {"id": node, "cluster": "gyrus"},
+        "node": {"id": node, "cluster": NODE_CLUSTER},
         "admin": {
             "address": {"pipe": {"path": str(files.admin), "mode": 0o600}},
             "ignore_global_conn_limit": True,
@@ -65,6 +74,15 @@ def bootstrap(
         "layered_runtime": {"layers": [{"name": "gyrus", "static_layer": FEATURES}]},
         # Saves the memory of statistics of clusters without requests.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
+        **reporting,
+    }
+
+
+def _load_reports() -> Json:
+    return {
+        "api_type": "GRPC",
+        "transport_api_version": "V3",
+        "grpc_services": [{"envoy_grpc": {"cluster_name": XDS_CLUSTER}}],
     }
 
 
@@ -80,10 +98,12 @@ def _ads() -> Json:
 
 def _xds(ads_at: AdsAddress, tls: TlsFiles | None) -> Json:
     endpoint = {"endpoint": {"address": _address(ads_at)}}
-    secured = {"transport_socket": _tls(tls)} if tls else {}
+    name = ads_at.host if isinstance(ads_at, TlsAddress) and not _is_ip(ads_at.host) else None
+    secured = {"transport_socket": _tls(tls, name)} if tls else {}
     return {
         "name": XDS_CLUSTER,
-        "type": "STATIC",
+        "type": "STRICT_DNS" if name else "STATIC",
+        "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "1s",
         "circuit_breakers": circuit_breakers(),
         "typed_extension_protocol_options": http_options("http2", idle=None),
@@ -98,11 +118,23 @@ def _address(ads_at: AdsAddress) -> Json:
     return {"socket_address": {"address": ads_at.host, "port_value": ads_at.port}}
 
 
-def _tls(tls: TlsFiles) -> Json:
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _tls(tls: TlsFiles, name: str | None) -> Json:
+    """Build the transport. ``name``: the DNS name that the operator's certificate must have, if known."""
+    matcher = {"san_type": "DNS", "matcher": {"exact": name}}
+    named: Json = {"match_typed_subject_alt_names": [matcher]} if name else {}
     chain = {"filename": str(tls.certificate)}
     context: Json = {
         "tls_certificates": [{"certificate_chain": chain, "private_key": {"filename": str(tls.key)}}],
-        "validation_context": {"trusted_ca": {"filename": str(tls.authority)}},
+        "validation_context": {"trusted_ca": {"filename": str(tls.authority)}, **named},
         "alpn_protocols": ["h2"],
     }
-    return extension("envoy.transport_sockets.tls", _UPSTREAM_TLS, common_tls_context=context)
+    indication: Json = {"sni": name} if name else {}
+    return extension("envoy.transport_sockets.tls", _UPSTREAM_TLS, common_tls_context=context, **indication)

@@ -62,6 +62,11 @@ class GatewayNodes:
 
     # Known facts
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """Ids of all nodes that count."""
+        return frozenset(self._trackers)
+
     def serving(self) -> tuple[str, ...]:
         return tuple(node for node, tracker in self._trackers.items() if tracker.serves)
 

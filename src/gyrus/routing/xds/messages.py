@@ -36,6 +36,7 @@ _MODULES = (
     "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
     "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2",
     "envoy.service.discovery.v3.discovery_pb2",
+    "envoy.service.load_stats.v3.lrs_pb2",
     "envoy.type.matcher.v3.http_inputs_pb2",
 )
 """The modules of all types that resources name. The import of a module registers its messages."""
@@ -78,23 +79,24 @@ class DeltaRequest(Protocol):
     def HasField(self, field_name: str) -> bool: ...  # noqa: N802 (protobuf's name)
 
 
-def _message_class(name: str) -> type[Message]:
+def message_class(name: str) -> type[Message]:
+    """Return the class of the message with this full name."""
     return GetMessageClass(Default().FindMessageTypeByName(name))
 
 
 for _module in _MODULES:
     importlib.import_module(_module)
 additions.register()
-_REQUEST = _message_class("envoy.service.discovery.v3.DeltaDiscoveryRequest")
-_ROUTES = _message_class("envoy.config.route.v3.RouteConfiguration")
-_MATCHER = _message_class("xds.type.matcher.v3.Matcher")
-_ON_MATCH = _message_class("xds.type.matcher.v3.Matcher.OnMatch")
-_MATCH_MAP = _message_class("xds.type.matcher.v3.Matcher.MatcherTree.MatchMap")
+_REQUEST = message_class("envoy.service.discovery.v3.DeltaDiscoveryRequest")
+_ROUTES = message_class("envoy.config.route.v3.RouteConfiguration")
+_MATCHER = message_class("xds.type.matcher.v3.Matcher")
+_ON_MATCH = message_class("xds.type.matcher.v3.Matcher.OnMatch")
+_MATCH_MAP = message_class("xds.type.matcher.v3.Matcher.MatcherTree.MatchMap")
 _LENGTH_DELIMITED = 2
 """The wire type of strings, bytes and messages."""
-_ANY = _message_class("google.protobuf.Any")
-_RESOURCE = _message_class("envoy.service.discovery.v3.Resource")
-_RESPONSE = _message_class("envoy.service.discovery.v3.DeltaDiscoveryResponse")
+_ANY = message_class("google.protobuf.Any")
+_RESOURCE = message_class("envoy.service.discovery.v3.Resource")
+_RESPONSE = message_class("envoy.service.discovery.v3.DeltaDiscoveryResponse")
 
 
 def encode(type_url: str, value: Json) -> bytes:
@@ -102,7 +104,7 @@ def encode(type_url: str, value: Json) -> bytes:
 
     Raises ``google.protobuf.json_format.ParseError`` if the value is not of the type.
     """
-    message = json_format.ParseDict(value, _message_class(type_url.rpartition("/")[2])())
+    message = json_format.ParseDict(value, message_class(type_url.rpartition("/")[2])())
     if type_url in (MATCH, ROUTES):
         additions.choose_again(message)
     # Deterministic, because a resource's version is the digest of its bytes. By default, maps have no order.
@@ -114,7 +116,7 @@ def encode_plain(type_url: str, value: Json) -> bytes:
 
     The value must hold no ``Any`` and no duration. Raises TypeError or ValueError if it is not of the type.
     """
-    message = _message_class(type_url.rpartition("/")[2])(**value)
+    message = message_class(type_url.rpartition("/")[2])(**value)
     return message.SerializeToString(deterministic=True)
 
 

@@ -15,6 +15,8 @@ from gyrus.routing.errors import GatewayPortTaken, TlsUnusable
 from gyrus.routing.resources.kinds import NAMES
 from gyrus.routing.settings import AdsAddress, TlsFiles, UnixAddress
 from gyrus.routing.snapshot import Snapshot
+from gyrus.routing.xds import load_reports
+from gyrus.routing.xds.load_reports import LoadReports
 from gyrus.routing.xds.messages import DeltaRequest, read_request, write_response
 from gyrus.routing.xds.stream_state import Ack, Push, StreamState
 
@@ -42,8 +44,16 @@ class StreamObserver(Protocol):
 class XdsServer:
     """Server that sends the current snapshot to every connected Envoy."""
 
-    def __init__(self, address: AdsAddress, observer: StreamObserver, snapshot: Snapshot) -> None:
+    def __init__(
+        self,
+        address: AdsAddress,
+        observer: StreamObserver,
+        snapshot: Snapshot,
+        reports: LoadReports | None = None,
+    ) -> None:
+        """Create the server. ``reports``: the load reporting service to serve beside the configuration."""
         self._address = address
+        self._reports = reports
         self._observer = observer
         self._snapshot = snapshot
         self._wakes: set[asyncio.Event] = set()
@@ -60,7 +70,7 @@ class XdsServer:
 
         Raises TlsUnusable or GatewayPortTaken.
         """
-        server = _server(self._address, self._stream)
+        server = _server(self._address, self._stream, self._reports)
         await server.start()
         if isinstance(self._address, UnixAddress):
             # gRPC creates the socket with the process's umask. Until here, only its folder protects it.
@@ -119,12 +129,19 @@ class XdsServer:
                 snapshot = self._snapshot
 
 
-def _server(address: AdsAddress, stream: Any) -> grpc.aio.Server:
-    """Build a server with one method on one address. ``Any``: the stubs of grpc leave type arguments open."""
+def _server(address: AdsAddress, stream: Any, reports: LoadReports | None) -> grpc.aio.Server:
+    """Build a server on one address. ``Any``: the stubs of grpc leave type arguments open."""
     rpc: Any = grpc
     method = rpc.stream_stream_rpc_method_handler(stream, request_deserializer=read_request)
+    handlers = [rpc.method_handlers_generic_handler(SERVICE, {METHOD: method})]
+    if reports:
+        counting = rpc.stream_stream_rpc_method_handler(
+            reports.stream, request_deserializer=load_reports.read_report
+        )
+        methods = {load_reports.METHOD: counting}
+        handlers.append(rpc.method_handlers_generic_handler(load_reports.SERVICE, methods))
     server: Any = rpc.aio.server()
-    server.add_generic_rpc_handlers((rpc.method_handlers_generic_handler(SERVICE, {METHOD: method}),))
+    server.add_generic_rpc_handlers(tuple(handlers))
     try:
         if isinstance(address, UnixAddress):
             server.add_insecure_port(f"unix:{address.path}")

@@ -1,0 +1,102 @@
+"""The gateways of a cluster: Envoys in pods of their own, which get their configuration from the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gyrus.aio.clock import Clock, SystemClock
+from gyrus.aio.ticks import ticks
+from gyrus.routing import traffic
+from gyrus.routing.ads import AdsGateway
+from gyrus.routing.errors import TrafficUnknown
+from gyrus.routing.gateway_pod import PodFiles
+from gyrus.routing.reported_traffic import ReportedTraffic
+from gyrus.routing.settings import GatewaySettings, TlsAddress
+from gyrus.routing.traffic import TrafficMeter
+from gyrus.routing.xds.load_reports import LoadReports
+from gyrus.state.board import Board
+
+log = logging.getLogger(__name__)
+
+ACCESS_LOG = "/dev/stdout"
+"""The access log of a gateway's pod: the cluster collects it."""
+
+
+class ClusterGateway:
+    """The gateways of a cluster: it configures them and measures their traffic. Kubernetes runs them."""
+
+    def __init__(
+        self,
+        board: Board,
+        address: TlsAddress,
+        settings: GatewaySettings,
+        activator: str,
+        files: PodFiles | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Create it. ``address``: that of the configuration port. ``activator``: the activator's endpoint."""
+        self._board = board
+        self._clock = clock or SystemClock()
+        self._source = ReportedTraffic()
+        self._meter = TrafficMeter(board, self._source)
+        files = files or PodFiles()
+        board.bridge = files.bridge
+        self._ads = AdsGateway(
+            board,
+            address,
+            replace(settings, retries_at=files.retries, stand_ins=frozenset({files.bridge, activator})),
+            self._clock,
+            access_log=ACCESS_LOG,
+            bodies_at=f"unix:{files.envoy.bodies}",
+            in_flight=lambda: self._meter.in_flight,
+            reported=self._report_state,
+            reports=LoadReports(self._source),
+        )
+
+    async def adopt(self) -> None:
+        """Do nothing: the gateways report what they have when they connect."""
+
+    async def run(self) -> None:
+        """Serve until cancelled. The board must hold all routes when this begins."""
+        async with self._ads.serving(), asyncio.TaskGroup() as group:
+            group.create_task(self._measure(), name="gateway-traffic")
+
+    async def stop(self) -> None:
+        """Do nothing: the gateways belong to the installation, and serve until it is removed."""
+
+    @property
+    def serving_nodes(self) -> tuple[str, ...]:
+        """Names of the pods through which requests may come."""
+        return self._ads.serving_nodes
+
+    def exist(self, pods: Iterable[str]) -> None:
+        """Record the gateways' pods that exist. Any other gateway sends no requests any more."""
+        existing = frozenset(pods)
+        for node in self._ads.nodes - existing:
+            self._ads.node_gone(node)
+            self._source.node_gone(node)
+        self._report_state()
+
+    def _report_state(self) -> None:
+        """Write the gateways' state to the board. They count as running once one of them serves."""
+        self._board.gateway_message = "; ".join(self._ads.refusals)
+        state = "running" if self._ads.settled() else "starting"
+        if not self._ads.serving_nodes:
+            self._board.gateway_message = "no gateway is connected"
+        elif self._board.gateway == "running":
+            state = "running"
+        if self._board.gateway != state:
+            self._board.gateway = state
+            self._board.gateway_signals.notify(state)
+
+    async def _measure(self) -> None:
+        async for _ in ticks(self._clock, traffic.EVERY):
+            self._source.forget_pools(
+                frozenset(pool.id for route in self._board.routes.values() for pool in route.pools)
+            )
+            with contextlib.suppress(TrafficUnknown):
+                await self._meter.look()

@@ -1,0 +1,101 @@
+"""Envoy's load reporting service (LRS): what each gateway counts, on its stream to the operator.
+
+Source of the protocol: https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/load_stats/v3/lrs.proto. A
+report has the requests that are at a host now, and those that ended since the last report. A request that
+waits for a connection is not among those at a host: Envoy's own gauge of it is not part of the report.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+import grpc.aio
+from google.protobuf.duration_pb2 import Duration
+
+from gyrus.routing.xds.messages import message_class
+
+log = logging.getLogger(__name__)
+
+SERVICE = "envoy.service.load_stats.v3.LoadReportingService"
+METHOD = "StreamLoadStats"
+EVERY = 0.5
+"""Seconds between two reports of one Envoy."""
+
+_REQUEST = message_class(f"{SERVICE.rpartition('.')[0]}.LoadStatsRequest")
+_RESPONSE = message_class(f"{SERVICE.rpartition('.')[0]}.LoadStatsResponse")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterLoad:
+    """One Envoy's requests of one cluster."""
+
+    in_progress: int = 0
+    """Requests that are at a host now."""
+    succeeded: int = 0
+    """Requests since the last report whose answer was not a 5xx."""
+    failed: int = 0
+    """Requests since the last report that a host answered with a 5xx or did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """One report of one Envoy."""
+
+    node: str
+    clusters: Mapping[str, ClusterLoad] = field(default_factory=dict[str, ClusterLoad])
+
+
+class ReportObserver(Protocol):
+    """Observer of reports."""
+
+    def reported(self, report: LoadReport) -> None: ...
+    def report_stream_ended(self, node: str) -> None: ...
+
+
+def read_report(data: bytes) -> Any:
+    return _REQUEST.FromString(data)
+
+
+def loads(clusters: Iterable[Any]) -> dict[str, ClusterLoad]:
+    """Return the loads by cluster: the sums over all localities."""
+    return {
+        cluster.cluster_name: ClusterLoad(
+            in_progress=sum(each.total_requests_in_progress for each in cluster.upstream_locality_stats),
+            succeeded=sum(each.total_successful_requests for each in cluster.upstream_locality_stats),
+            failed=sum(each.total_error_requests for each in cluster.upstream_locality_stats),
+        )
+        for cluster in clusters
+    }
+
+
+class LoadReports:
+    """The service. It asks each Envoy for reports of all its clusters."""
+
+    def __init__(self, observer: ReportObserver) -> None:
+        self._observer = observer
+
+    async def stream(
+        self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, bytes]
+    ) -> None:
+        """Serve one Envoy's stream."""
+        node = ""
+        try:
+            async for request in requests:
+                if not node:  # only the first request has to name the node
+                    node = request.node.id
+                    await context.write(_wanted())
+                    continue
+                self._observer.reported(LoadReport(node, loads(request.cluster_stats)))
+        finally:
+            if node:
+                self._observer.report_stream_ended(node)
+
+
+def _wanted() -> bytes:
+    interval = Duration()
+    interval.FromMilliseconds(round(EVERY * 1000))
+    answer = cast(Any, _RESPONSE)(send_all_clusters=True, load_reporting_interval=interval)
+    return answer.SerializeToString()

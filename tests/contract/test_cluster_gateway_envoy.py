@@ -1,0 +1,121 @@
+"""The gateways of a cluster, with real Envoys as their pods start them: mutual TLS, load reports, readiness."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from gyrus.routing.cluster_gateway import ClusterGateway
+from gyrus.routing.envoy import locate
+from gyrus.routing.gateway_pod import PodFiles, bootstrap_of, gateway_settings
+from gyrus.routing.settings import TlsAddress
+from gyrus.state.board import Board, Traffic
+from support.gateways import tls_files
+from support.routes import route_to
+from support.upstreams import Request, Upstream, answer, free_port, until
+
+pytestmark = pytest.mark.processes
+
+
+class Cluster:
+    """The operator's part, and gateways that the test starts as their pods would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.board = Board()
+        # Pods have an address each and one port; processes of one machine share the address.
+        self.settings = replace(gateway_settings(), port=free_port(), address="127.0.0.1")
+        self.files = PodFiles(folder)
+        self.ready_port = free_port()
+        self.address = TlsAddress(
+            host="127.0.0.1", port=free_port(), tls=tls_files(folder, "gyrus", "operator")
+        )
+        self.gateway = ClusterGateway(
+            self.board, self.address, self.settings, f"unix:{folder}/activator", self.files
+        )
+        self.pods: dict[str, subprocess.Popen[bytes]] = {}
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncGenerator[Cluster]:
+        running = asyncio.create_task(self.gateway.run(), name="gateway")
+        try:
+            yield self
+        finally:
+            for pod in self.pods.values():
+                pod.kill()
+                pod.wait()
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+    def start(self, pod: str) -> None:
+        ads_at = TlsAddress(
+            host="localhost", port=self.address.port, tls=tls_files(self.folder, "gyrus", "gateway")
+        )
+        built = bootstrap_of(pod, ads_at, self.settings, self.files, self.ready_port)
+        self.files.envoy.pressure.write_text("0.0")
+        file = self.folder / f"{pod}.json"
+        file.write_text(json.dumps(built))
+        command = [str(locate()[0]), "--config-path", str(file), "--concurrency", "1", "--log-level", "error"]
+        output = (self.folder / f"{pod}.log").open("wb")
+        self.pods[pod] = subprocess.Popen([*command, "--disable-hot-restart"], stdout=output, stderr=output)
+        output.close()
+
+    async def status(self, path: str) -> int:
+        """The status of the port for Kubernetes."""
+        async with httpx.AsyncClient() as client:
+            return (await client.get(f"http://127.0.0.1:{self.ready_port}{path}")).status_code
+
+    @property
+    def traffic(self) -> Traffic:
+        return self.board.traffic.get("iris", Traffic())
+
+    def put_route(self, upstream: Upstream) -> None:
+        self.board.routes["iris"] = route_to("iris", [upstream.endpoint])
+        self.board.route_signals.notify("iris")
+
+
+@pytest_asyncio.fixture
+async def cluster(tmp_path: Path) -> AsyncGenerator[Cluster]:
+    async with Cluster(tmp_path).serving() as serving:
+        yield serving
+
+
+async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster, tmp_path: Path) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        await go_on.wait()
+        writer.write(answer(200, b"{}"))
+
+    async with Upstream("a", tmp_path / "a.sock", slow).serving() as upstream:
+        cluster.put_route(upstream)
+        cluster.start("pod-a")
+        await until(lambda: cluster.board.gateway == "running")
+        assert cluster.gateway.serving_nodes == ("pod-a",)
+        await until(lambda: cluster.board.acknowledged_of("iris") == frozenset({upstream.endpoint}))
+        async with httpx.AsyncClient() as client, asyncio.TaskGroup() as group:
+            url = f"http://127.0.0.1:{cluster.settings.port}/iris"
+            asking = group.create_task(client.get(url), name="request")
+            await begun.wait()
+            await until(lambda: cluster.traffic.in_flight == 1)
+            go_on.set()
+            assert (await asking).status_code == 200
+        await until(lambda: cluster.traffic.in_flight == 0)
+        await until(lambda: cluster.traffic.view.requests == 1)
+        assert await cluster.status("/ready") == 200
+        assert await cluster.status("/stats/prometheus") == 200
+        assert await cluster.status("/quitquitquit") == 404, "the admin interface itself is not reachable"
+        cluster.gateway.exist(["pod-b"])
+        await until(lambda: cluster.board.gateway != "running" or not cluster.gateway.serving_nodes)
+        assert cluster.board.gateway_message == "no gateway is connected"
