@@ -78,12 +78,10 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification) -> None:
     set_up_logging(home.operator_log, foreground=arguments.foreground)
-    from gyrus.operator.operator import (  # imported late, since it is slow: a second operator must fail fast
-        OperatorSettings,
-        StopRequest,
-        clean,
-        operate,
-    )
+    # Imported late, since they are slow: a second operator must fail fast.
+    from gyrus.operator.local_platform import local_platform
+    from gyrus.operator.operator import StopRequest, clean, operate
+    from gyrus.operator.platform import OperatorSettings
 
     if arguments.clean:
         await clean(home)
@@ -101,7 +99,7 @@ async def _run(arguments: argparse.Namespace, home: Home, ready_notification: Re
         hosts=tuple(arguments.host),
         new_database=arguments.new_database,
     )
-    await operate(settings, ready_notification, ending)
+    await operate(settings, local_platform, ready_notification, ending)
 
 
 if __name__ == "__main__":

@@ -18,32 +18,28 @@ from gyrus.aio.clock import SystemClock
 from gyrus.aio.tasks import first_of, run_until
 from gyrus.autoscaling.default import DefaultPolicy
 from gyrus.backends.local.backend import LocalBackend
-from gyrus.backends.local.settings import LocalSettings
+from gyrus.backends.protocol import Backend
 from gyrus.contract.home import Home
-from gyrus.contract.operator import LARGEST_PACKAGE, OperatorInfo
+from gyrus.contract.operator import OperatorInfo
 from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.gate.activator import Activator
-from gyrus.gate.hold_limits import HoldLimits
 from gyrus.gate.rebalancer import Rebalancer
 from gyrus.gate.replicas import count_in_flight
-from gyrus.operator import file_limit
-from gyrus.operator.certificate import tls_of
 from gyrus.operator.database_file import check_database
 from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
 from gyrus.operator.home_folder import remove_run_folder
+from gyrus.operator.platform import Gateway, OperatorSettings, Platform
 from gyrus.operator.readiness import ReadyNotification
-from gyrus.operator.secret_file import new_token, remove_token, requeue_secret_of
 from gyrus.operator.supervision import Supervision
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
 from gyrus.routing.local_gateway import LocalGateway
-from gyrus.routing.settings import GatewaySettings
 from gyrus.server.app import ServerContext, build_app
-from gyrus.server.listening import ApiListener, CannotListen, listen_in_home, listen_on_port
+from gyrus.server.listening import ApiListener, CannotListen
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.errors import StateError
@@ -53,8 +49,6 @@ from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
 
 log = logging.getLogger(__name__)
-
-LOOPBACK = "127.0.0.1"
 
 WITHDRAWAL_PATIENCE = 2.0
 """Seconds for the gateway to acknowledge that it sends no more requests."""
@@ -69,22 +63,6 @@ SAVE_PATIENCE = 3.0
 
 STOP_GRACE = 20.0
 """Seconds for replicas to finish their requests when the whole platform stops."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorSettings:
-    home: Home
-    operator_port: int | None
-    """The port of the API. None to serve it on the home's socket only."""
-    gateway_port: int
-    overcommit: bool = False
-    """True to ignore the CPU and memory that replicas request."""
-    max_package: int = LARGEST_PACKAGE
-    """The most bytes of a package."""
-    hosts: tuple[str, ...] = ()
-    """Names besides localhost under which clients may address the gateway."""
-    new_database: bool = False
-    """True to begin with an empty database in a home that had one."""
 
 
 class StopRequest:
@@ -112,10 +90,11 @@ class Operator:
     """The wired parts of one operator."""
 
     settings: OperatorSettings
+    platform: Platform
     board: Board
     events: EventRecorder
-    backend: LocalBackend
-    gateway: LocalGateway
+    backend: Backend
+    gateway: Gateway
     activator: Activator
     rebalancer: Rebalancer
     controller: Controller
@@ -124,17 +103,25 @@ class Operator:
 
 
 async def operate(
-    settings: OperatorSettings, ready_notification: ReadyNotification, ending: StopRequest
+    settings: OperatorSettings,
+    platform_of: Callable[[OperatorSettings, Board], Platform],
+    ready_notification: ReadyNotification,
+    ending: StopRequest,
 ) -> None:
-    """Run until a stop is requested; this process must lead. Raises StartError if it cannot start."""
+    """Run until a stop is requested; this process must lead. Raises StartError if it cannot start.
+
+    ``platform_of``: builds the parts that depend on where the operator runs.
+    """
     home = settings.home
     check_database(home, new=settings.new_database)
     async with AsyncExitStack() as stack:
-        listeners = _listen(stack, settings)
+        board = Board()
+        platform = platform_of(settings, board)
+        listeners = _listen(stack, platform)
         # From here on, because a restore creates a hundred thousand objects that stay.
         stack.enter_context(short_collections())
         store = await _open(stack, home)
-        operator = _wire(settings, store, ending, token_of(settings))
+        operator = _wire(settings, platform, board, store, ending)
         await _adopt(operator)
         # Before the gateway can request its configuration: an empty board would remove all routes.
         await operator.controller.restore()
@@ -159,10 +146,10 @@ async def _adopt(operator: Operator) -> None:
     await operator.backend.adopt()
 
 
-def _listen(stack: AsyncExitStack, settings: OperatorSettings) -> list[ApiListener]:
-    """Listen on the home's socket, and on the port if one is requested."""
+def _listen(stack: AsyncExitStack, platform: Platform) -> list[ApiListener]:
+    """Listen where the platform's API is served. Raises StartError."""
     try:
-        listeners = _listeners(settings)
+        listeners = platform.listen()
     except CannotListen as error:
         raise StartError(str(error)) from error
     for listener in listeners:
@@ -170,61 +157,32 @@ def _listen(stack: AsyncExitStack, settings: OperatorSettings) -> list[ApiListen
     return listeners
 
 
-def _listeners(settings: OperatorSettings) -> list[ApiListener]:
-    """Return the home's socket, and the port if one is requested. Raises CannotListen."""
-    home, port = settings.home, settings.operator_port
-    local = listen_in_home(home.control_socket)
-    try:
-        return [local, listen_on_port(LOOPBACK, port, tls_of(home))] if port is not None else [local]
-    except BaseException:
-        local.close()
-        raise
-
-
-def token_of(settings: OperatorSettings) -> str | None:
-    """Return a new token for the operator's port. Returns None if there is no port."""
-    if settings.operator_port is None:
-        remove_token(settings.home)
-        return None
-    return new_token(settings.home)
-
-
-def _wire(settings: OperatorSettings, store: Store, ending: StopRequest, token: str | None) -> Operator:
-    home, clock, board = settings.home, SystemClock(), Board()
-    packages = PackageStore(
-        home.packages, home.projects, earlier=home.earlier_projects, limit=settings.max_package
-    )
-    packages.clean_up()
-    backend = LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit))
+def _wire(
+    settings: OperatorSettings, platform: Platform, board: Board, store: Store, ending: StopRequest
+) -> Operator:
+    clock, backend, activator = SystemClock(), platform.backend, platform.activator
     events = EventRecorder(store, board, clock)
     context = ServerContext(
         store=store,
         events=events,
         board=board,
-        packages=packages,
+        packages=platform.packages,
         logs=backend,
         clock=clock,
-        token=token,
-        info=lambda: _info(settings, board),
+        token=platform.token,
+        info=lambda: _info(settings, platform, board),
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )
-    secret = requeue_secret_of(home)
-    activator = Activator(
-        board,
-        home.activator_socket,
-        clock,
-        HoldLimits(requests=min(HoldLimits().requests, file_limit.raise_file_limit())),
-        requeue_secret=secret,
-    )
     return Operator(
         settings=settings,
+        platform=platform,
         board=board,
         events=events,
         backend=backend,
-        gateway=LocalGateway(board, home, _gateway_settings(settings, secret)),
+        gateway=platform.gateway,
         activator=activator,
-        rebalancer=Rebalancer(board, home.backlog_socket, clock),
+        rebalancer=Rebalancer(board, settings.home.backlog_socket, clock),
         controller=Controller(
             Reconciler(store, board, backend, clock, events, activator.endpoint, count_in_flight)
         ),
@@ -233,17 +191,13 @@ def _wire(settings: OperatorSettings, store: Store, ending: StopRequest, token: 
     )
 
 
-def _gateway_settings(settings: OperatorSettings, requeue_secret: str) -> GatewaySettings:
-    return GatewaySettings(port=settings.gateway_port, hosts=settings.hosts, requeue_secret=requeue_secret)
-
-
-def _info(settings: OperatorSettings, board: Board) -> OperatorInfo:
+def _info(settings: OperatorSettings, platform: Platform, board: Board) -> OperatorInfo:
     return OperatorInfo(
         max_package=settings.max_package,
         version=__version__,
-        gateway=f"http://{LOOPBACK}:{settings.gateway_port}",
+        gateway=platform.gateway_url,
         gateway_state=board.gateway,
-        backend=LocalBackend.name,
+        backend=platform.backend.name,
         pid=os.getpid(),
         home=str(settings.home.root),
     )
@@ -268,7 +222,10 @@ async def _run(
         gateway = group.create_task(keep("gateway", operator.gateway.run), name="gateway")
         rebalancer = group.create_task(keep("rebalancer", operator.rebalancer.run), name="rebalancer")
         events = group.create_task(keep("events", operator.events.run), name="events")
-        api = ApiServer(operator.app, listeners, partial(_listeners, operator.settings))
+        more = [
+            group.create_task(keep(name, body), name=name) for name, body in operator.platform.tasks.items()
+        ]
+        api = ApiServer(operator.app, listeners, operator.platform.listen)
         deciding = run_until(
             ending.asked,
             keep("controller", operator.controller.run),
@@ -284,7 +241,7 @@ async def _run(
             operator.activator.refuse_all()  # before the gateway sends it the requests of all APIs
             await withdraw_routes(operator.board, operator.activator.endpoint, WITHDRAWAL_PATIENCE)
             await stop_replicas(operator.backend, STOP_GRACE)
-        for task in (rebalancer, gateway, backend, events):
+        for task in (*more, rebalancer, gateway, backend, events):
             task.cancel()
     if ending.everything:
         await operator.gateway.stop()

@@ -1,0 +1,64 @@
+"""The parts of an operator on one machine: processes, one Envoy, a folder of packages."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from gyrus.aio.clock import SystemClock
+from gyrus.backends.local.backend import LocalBackend
+from gyrus.backends.local.settings import LocalSettings
+from gyrus.gate.activator import Activator
+from gyrus.gate.hold_limits import HoldLimits
+from gyrus.operator import file_limit
+from gyrus.operator.certificate import tls_of
+from gyrus.operator.platform import OperatorSettings, Platform
+from gyrus.operator.secret_file import new_token, remove_token, requeue_secret_of
+from gyrus.packaging.store import PackageStore
+from gyrus.routing.local_gateway import LocalGateway
+from gyrus.routing.settings import GatewaySettings
+from gyrus.server.listening import ApiListener, listen_in_home, listen_on_port
+from gyrus.state.board import Board
+
+LOOPBACK = "127.0.0.1"
+
+
+def local_platform(settings: OperatorSettings, board: Board) -> Platform:
+    """Build the parts. Each start changes the token of the operator's port, if it has one."""
+    home, clock = settings.home, SystemClock()
+    packages = PackageStore(
+        home.packages, home.projects, earlier=home.earlier_projects, limit=settings.max_package
+    )
+    packages.clean_up()
+    secret = requeue_secret_of(home)
+    limits = HoldLimits(requests=min(HoldLimits().requests, file_limit.raise_file_limit()))
+    gateway_settings = GatewaySettings(
+        port=settings.gateway_port, hosts=settings.hosts, requeue_secret=secret
+    )
+    return Platform(
+        backend=LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit)),
+        gateway=LocalGateway(board, home, gateway_settings),
+        activator=Activator(board, home.activator_socket, clock, limits, requeue_secret=secret),
+        packages=packages,
+        gateway_url=f"http://{LOOPBACK}:{settings.gateway_port}",
+        token=_token(settings),
+        listen=partial(_listen, settings),
+    )
+
+
+def _listen(settings: OperatorSettings) -> list[ApiListener]:
+    """Listen on the home's socket, and on the port if one is requested. Raises CannotListen."""
+    home, port = settings.home, settings.operator_port
+    local = listen_in_home(home.control_socket)
+    try:
+        return [local, listen_on_port(LOOPBACK, port, tls_of(home))] if port is not None else [local]
+    except BaseException:
+        local.close()
+        raise
+
+
+def _token(settings: OperatorSettings) -> str | None:
+    """Return a new token for the operator's port. Returns None if there is no port."""
+    if settings.operator_port is None:
+        remove_token(settings.home)
+        return None
+    return new_token(settings.home)

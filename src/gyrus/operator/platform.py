@@ -1,0 +1,66 @@
+"""The parts of an operator that depend on where it runs: on one machine, or on Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gyrus.backends.protocol import Backend
+from gyrus.contract.home import Home
+from gyrus.contract.operator import LARGEST_PACKAGE
+from gyrus.gate.activator import Activator
+from gyrus.packaging.store import PackageStore
+from gyrus.server.listening import ApiListener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings:
+    home: Home
+    operator_port: int | None
+    """The port of the API. None to serve it on the home's socket only."""
+    gateway_port: int
+    overcommit: bool = False
+    """True to ignore the CPU and memory that replicas request."""
+    max_package: int = LARGEST_PACKAGE
+    """The most bytes of a package."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which clients may address the gateway."""
+    new_database: bool = False
+    """True to begin with an empty database in a home that had one."""
+
+
+class Gateway(Protocol):
+    """The gateways that the operator configures."""
+
+    async def adopt(self) -> None:
+        """Find the gateways that run, before control decides anything. Raises GatewayError."""
+        ...
+
+    async def run(self) -> None:
+        """Serve until cancelled. The gateways go on without the operator."""
+        ...
+
+    async def stop(self) -> None:
+        """End the gateways that belong to this operator. Call it after :meth:`run` has ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """The parts of one operator that depend on where it runs."""
+
+    backend: Backend
+    gateway: Gateway
+    activator: Activator
+    packages: PackageStore
+    gateway_url: str
+    """Base URL of the endpoints."""
+    token: str | None
+    """The token of the API's port. None if there is no port."""
+    listen: Callable[[], list[ApiListener]]
+    """Listens where the API is served. Raises CannotListen."""
+    tasks: Mapping[str, Callable[[], Awaitable[object]]] = field(
+        default_factory=dict[str, Callable[[], Awaitable[object]]]
+    )
+    """Further parts to run until the operator ends, by name."""
