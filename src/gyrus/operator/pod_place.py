@@ -1,0 +1,77 @@
+"""Where the operator's pod runs: what the installation has put into its variables and volumes."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gyrus.contract import cluster
+from gyrus.operator.errors import StartError
+
+SECRETS_FOLDER = Path("/etc/gyrus/secrets")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodPlace:
+    """The operator's pod."""
+
+    namespace: str
+    pod: str
+    address: str
+    """Its IP address."""
+    runtime_image: str
+    gateway_url: str
+    """Base URL of the endpoints, as clients outside the cluster see it."""
+    tls: Path = Path(cluster.TLS_FOLDER)
+    secrets: Path = SECRETS_FOLDER
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> PodPlace:
+        """Read the pod's variables. Raises StartError if one is missing."""
+        try:
+            namespace = environ["POD_NAMESPACE"]
+            return cls(
+                namespace=namespace,
+                pod=environ["POD_NAME"],
+                address=environ["POD_IP"],
+                runtime_image=environ["GYRUS_RUNTIME_IMAGE"],
+                gateway_url=environ.get("GYRUS_GATEWAY_URL") or f"http://{cluster.GATEWAY}.{namespace}.svc",
+            )
+        except KeyError as error:
+            raise StartError(
+                f"The variable {error.args[0]} is missing: --cluster is for the operator's pod, which "
+                "`gyrus cluster install` creates."
+            ) from error
+
+    @property
+    def files_url(self) -> str:
+        """URL at which the pods of replicas fetch their files."""
+        return f"https://{cluster.OPERATOR}.{self.namespace}.svc:{cluster.FILES_PORT}"
+
+    def secret(self, name: str) -> str:
+        """Return one of the installation's secrets: ``token``, ``requeue`` or ``replicas``.
+
+        Raises StartError if it cannot be read.
+        """
+        file = self.secrets / name
+        try:
+            return file.read_text().strip()
+        except OSError as error:
+            raise StartError(
+                f"The secret {name} cannot be read ({file}: {error.strerror}). Run `gyrus cluster install` "
+                f"again, which restores the Secret {cluster.OPERATOR_SECRETS}."
+            ) from error
+
+    def server_tls(self) -> ssl.SSLContext:
+        """Return the TLS settings of the operator's ports. Raises StartError if they cannot be used."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.tls / "tls.crt", self.tls / "tls.key")
+        except OSError as error:  # ssl.SSLError is one
+            raise StartError(
+                f"The certificate in {self.tls} cannot be used: {error}. Run `gyrus cluster install` again, "
+                f"which restores the Secret {cluster.OPERATOR_TLS}."
+            ) from error
+        return context
