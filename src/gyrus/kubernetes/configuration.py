@@ -1,0 +1,112 @@
+"""The connection to a cluster: from inside it by the service account, from outside by a kubeconfig."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import msgspec
+import yaml
+from lightkube.config.client_adapter import AsyncClient, ConnectionParams
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.models import User
+from lightkube.core.exceptions import ConfigError
+
+from gyrus.kubernetes.errors import NoConfiguration
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+DEFAULT_KUBECONFIG = "~/.kube/config"
+TIMEOUT = httpx2.Timeout(10.0)
+"""Seconds for each step of a request: connect, send, read. Watches and logs set their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An HTTP client that knows the cluster's address, authority and credentials."""
+
+    http: httpx2.AsyncClient
+    address: str
+    """The URL of the cluster's API."""
+    context: str
+    """The name of the kubeconfig's context; ``in-cluster`` for a service account."""
+    namespace: str
+    """The default namespace of the context, or the pod's own."""
+
+
+def in_cluster() -> Connection:
+    """Return a connection by this pod's service account. Raises NoConfiguration."""
+    try:
+        config = KubeConfig.from_service_account(SERVICE_ACCOUNT)
+    except (ConfigError, KeyError, OSError) as error:
+        raise NoConfiguration(
+            f"This process does not run in a pod with a service account ({error})"
+        ) from error
+    return _connect(config.get(config.current_context), "in-cluster")
+
+
+def from_kubeconfig(context: str | None = None, path: Path | None = None) -> Connection:
+    """Return a connection by a kubeconfig.
+
+    ``context``: None means the current one. ``path``: None means that of ``KUBECONFIG``, else
+    ``~/.kube/config``.
+
+    Raises NoConfiguration.
+    """
+    file = path or kubeconfig_path()
+    try:
+        config = KubeConfig.from_file(file)
+    except ConfigError as error:
+        raise NoConfiguration(
+            f"There is no kubeconfig at {file}. Set KUBECONFIG to the path of one, or create it as your "
+            "cluster's provider describes"
+        ) from error
+    except (OSError, yaml.YAMLError, msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+        raise NoConfiguration(f"{file} is not a readable kubeconfig: {_one_line(error)}") from error
+    chosen = context or config.current_context
+    if not chosen:
+        raise NoConfiguration(f"{file} has no current context; choose one with --context: {_names(config)}")
+    if chosen not in config.contexts:
+        raise NoConfiguration(f"{file} has no context named {chosen}; it has {_names(config)}")
+    try:
+        return _connect(config.get(chosen), chosen)
+    except (ConfigError, OSError, ssl.SSLError, ValueError, KeyError) as error:
+        raise NoConfiguration(f"The context {chosen} of {file} cannot be used: {_one_line(error)}") from error
+
+
+def kubeconfig_path() -> Path:
+    """Return the path of the kubeconfig to use. Only the first file of a list in ``KUBECONFIG`` counts."""
+    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    return Path(named or DEFAULT_KUBECONFIG).expanduser()
+
+
+def _connect(config: SingleConfig | None, context: str) -> Connection:
+    assert config is not None
+    config = config._replace(user=_usable(config.user))
+    return Connection(
+        http=AsyncClient(config, ConnectionParams(timeout=TIMEOUT)),
+        address=config.cluster.server,
+        context=context,
+        namespace=config.namespace,
+    )
+
+
+def _usable(user: User | None) -> User:
+    """Return the user as lightkube accepts it. It knows no anonymous user, and no ``v1`` of exec plugins."""
+    if user is None:
+        return User()
+    if user.exec and user.exec.apiVersion == "client.authentication.k8s.io/v1":
+        # The two versions differ in the input of the plugin, which is empty here, and not in its answer.
+        plugin = msgspec.structs.replace(user.exec, apiVersion="client.authentication.k8s.io/v1beta1")
+        return msgspec.structs.replace(user, exec=plugin)
+    return user
+
+
+def _names(config: KubeConfig) -> str:
+    return ", ".join(sorted(config.contexts)) or "none"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,141 @@
+"""The errors of the client. Each class is one decision of the caller.
+
+KubernetesError
+├── NoConfiguration     no cluster is configured: the user has to name one
+├── Unreachable         no answer: the request may have been carried out
+├── ServerFailure       the server failed (5xx): the request may have been carried out
+├── TooManyRequests     the server is busy: try again after ``retry_after`` seconds
+├── Unauthorized        the credentials are not valid
+├── Forbidden           the credentials lack a right: ``verb`` on ``resource``
+├── Refused             a quota or an admission policy refuses the object
+├── Invalid             the server does not understand the request, or a field is wrong
+├── NotFound            the object, or its kind, does not exist
+├── Conflict            the object has another version, or another owner of a field
+│   └── AlreadyExists   an object of this name exists
+└── Gone                the resource version is too old: list again
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_LACKS_RIGHT = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" '
+    r'in API group "(?P<group>[^"]*)"(?: in the namespace "(?P<namespace>[^"]*)")?'
+)
+
+
+class KubernetesError(Exception):
+    """Base of the client's errors. The message is for the user."""
+
+
+class NoConfiguration(KubernetesError):
+    pass
+
+
+class Unreachable(KubernetesError):
+    """A cluster that does not answer."""
+
+    def __init__(self, address: str, cause: str) -> None:
+        super().__init__(
+            f"The cluster at {address} does not answer: {cause}. "
+            "Check that it runs, and that the kubeconfig names its address"
+        )
+        self.address = address
+        self.cause = cause
+
+
+class ServerFailure(KubernetesError):
+    pass
+
+
+class TooManyRequests(KubernetesError):
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds."""
+
+
+class Unauthorized(KubernetesError):
+    pass
+
+
+class Forbidden(KubernetesError):
+    """A missing right."""
+
+    def __init__(self, *, user: str, verb: str, resource: str, namespace: str | None) -> None:
+        where = f"in the namespace {namespace}" if namespace else "in the cluster"
+        super().__init__(
+            f"{user} may not {verb} {resource} {where}. Grant it this right, or use other credentials"
+        )
+        self.user = user
+        self.verb = verb
+        self.resource = resource
+        """``pods``, or with a group: ``deployments.apps``."""
+        self.namespace = namespace
+
+
+class Refused(KubernetesError):
+    pass
+
+
+class Invalid(KubernetesError):
+    pass
+
+
+class NotFound(KubernetesError):
+    pass
+
+
+class Conflict(KubernetesError):
+    pass
+
+
+class AlreadyExists(Conflict):
+    pass
+
+
+class Gone(KubernetesError):
+    pass
+
+
+def error_of(code: int, status: Mapping[str, Any], *, retry_after: float = 1.0) -> KubernetesError:
+    """Return the error for a response with this code and ``Status``, which may be empty."""
+    message = str(status.get("message") or f"the server answered with code {code}")
+    match code, status.get("reason"):
+        case 401, _:
+            return Unauthorized(
+                f"The cluster does not accept the credentials ({message}). "
+                "Renew them, or choose another context of the kubeconfig"
+            )
+        case 403, _:
+            return _forbidden(message)
+        case 404, _:
+            return NotFound(message)
+        case 409, "AlreadyExists":
+            return AlreadyExists(message)
+        case 409, _:
+            return Conflict(message)
+        case (410, _) | (_, "Expired" | "Gone"):
+            return Gone(message)
+        case 429, _:
+            return TooManyRequests(message, retry_after)
+        case _ if code >= 500:
+            return ServerFailure(message)
+        case _:
+            return Invalid(message)
+
+
+def _forbidden(message: str) -> KubernetesError:
+    lacks = _LACKS_RIGHT.search(message)
+    if lacks is None:  # a right is there, but a quota or an admission policy is against it
+        return Refused(message)
+    group = lacks["group"]
+    return Forbidden(
+        user=lacks["user"],
+        verb=lacks["verb"],
+        resource=f"{lacks['resource']}.{group}" if group else lacks["resource"],
+        namespace=lacks["namespace"],
+    )

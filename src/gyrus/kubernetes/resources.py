@@ -1,0 +1,105 @@
+"""The kinds of objects that gyrus uses, and their paths in the API. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+Manifest: TypeAlias = dict[str, Any]
+"""An object as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of objects."""
+
+    group: str
+    """Empty for the core group."""
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def full_name(self) -> str:
+        """Return the name in messages and roles: ``pods``, ``deployments.apps``."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str = "") -> str:
+        """Return the path of all objects, of those of a namespace, of one, or of a part of one."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        parts = [root]
+        if self.namespaced and namespace:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts.append(self.plural)
+        if name is not None:
+            parts.append(quote(name, safe=""))
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+PODS = Resource("", "v1", "pods", "Pod")
+EVENTS = Resource("", "v1", "events", "Event")
+SECRETS = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+SERVICES = Resource("", "v1", "services", "Service")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDINGS = Resource(
+    "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
+)
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+PRIORITY_CLASSES = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
+DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+DISRUPTION_BUDGETS_BETA = Resource("policy", "v1beta1", "poddisruptionbudgets", "PodDisruptionBudget")
+DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+APIS = Resource("gyrus.dev", "v1", "apis", "API")
+
+_KNOWN = {
+    (resource.api_version, resource.kind): resource
+    for resource in (
+        NAMESPACES, NODES, PODS, EVENTS, SECRETS, CONFIG_MAPS, SERVICES, SERVICE_ACCOUNTS, VOLUME_CLAIMS,
+        DEPLOYMENTS, REPLICA_SETS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS,
+        NETWORK_POLICIES, LEASES, PRIORITY_CLASSES, DISRUPTION_BUDGETS, DISRUPTION_BUDGETS_BETA, DEFINITIONS,
+        APIS,
+    )
+}  # fmt: skip
+
+
+def resource_of(manifest: Mapping[str, Any]) -> Resource:
+    """Return the resource of a manifest. Raises ValueError if gyrus does not use such objects."""
+    key = (str(manifest.get("apiVersion")), str(manifest.get("kind")))
+    try:
+        return _KNOWN[key]
+    except KeyError:
+        raise ValueError(f"{key[0]} {key[1]} is no kind of objects that gyrus uses") from None
+
+
+def name_of(manifest: Mapping[str, Any]) -> str:
+    return manifest["metadata"]["name"]
+
+
+def namespace_of(manifest: Mapping[str, Any]) -> str | None:
+    return manifest["metadata"].get("namespace")
+
+
+def version_of(manifest: Mapping[str, Any]) -> str:
+    """Return the resource version of an object or of a list."""
+    return manifest.get("metadata", {}).get("resourceVersion", "")
