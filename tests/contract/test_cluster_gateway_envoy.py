@@ -1,4 +1,4 @@
-"""The gateways of a cluster, with real Envoys as their pods start them: mutual TLS, load reports, readiness."""
+"""The gateways of a cluster, with real Envoys as their pods start them."""
 
 from __future__ import annotations
 
