@@ -19,6 +19,11 @@ class Authority:
     def __init__(self) -> None:
         self._ca = trustme.CA()
 
+    @property
+    def certificate(self) -> str:
+        """The authority's own certificate, which clients trust."""
+        return self._ca.cert_pem.bytes().decode()
+
     def server(self, name: str, *, clients: Authority | None = None) -> ssl.SSLContext:
         """A server's context. ``clients``: the authority whose certificate it requires of each client."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -41,7 +46,7 @@ class Authority:
             context.load_cert_chain(file)
 
     def _trust(self, context: ssl.SSLContext) -> None:
-        context.load_verify_locations(cadata=self._ca.cert_pem.bytes().decode())
+        context.load_verify_locations(cadata=self.certificate)
 
 
 @contextmanager

@@ -42,6 +42,7 @@ POISON = ProblemType("poison", 502, "The request took down two workers")
 UPSTREAM_FAILED = ProblemType("upstream-failed", 502, "The replica closed the connection")
 
 UNAUTHORIZED = ProblemType("unauthorized", 401, "The token is missing or wrong")
+FORBIDDEN = ProblemType("forbidden", 403, "The client may not do this")
 INVALID_SPEC = ProblemType("invalid-spec", 422, "The specification is not valid")
 UNKNOWN_REVISION = ProblemType("unknown-revision", 404, "No such revision")
 UNKNOWN_PACKAGE = ProblemType("unknown-package", 409, "The package has not been uploaded")

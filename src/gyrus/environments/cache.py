@@ -57,6 +57,8 @@ class EnvironmentRequest:
     """The requirements file that the specification names."""
     locks: Path | None = None
     """The folder of the package's locks; None: the project has no package that could keep one."""
+    name: str | None = None
+    """The name of the environment's folder. None means the digest of its content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,8 @@ class _Need:
     """The lock of this package."""
     lock: Lock | None
     """The content of either; None if neither exists."""
+    name: str | None
+    """The requested name of the environment's folder."""
 
     @property
     def key(self) -> str:
@@ -157,6 +161,13 @@ class EnvironmentCache:
             raise
         return built.python
 
+    async def lock_file(self, request: EnvironmentRequest) -> LockFile | None:
+        """Return the file of this package's lock, which may not exist yet.
+
+        Returns None if the request names no folder of locks. Raises EnvironmentFailure.
+        """
+        return (await asyncio.to_thread(self._need, request)).kept
+
     async def sweep(self, in_use: frozenset[Path]) -> None:
         """Remove the environments unused for 30 days. ``in_use``: the interpreters of running processes."""
         before = time.time() - UNUSED
@@ -189,6 +200,7 @@ class EnvironmentCache:
             recent=recent,
             kept=kept,
             lock=(kept.read() if kept else None) or recent.read(),
+            name=request.name,
         )
 
     def _existing(self, need: _Need) -> Path | None:
@@ -211,7 +223,7 @@ class EnvironmentCache:
         return place.python
 
     def _place(self, need: _Need, lock: Lock) -> EnvironmentFolder:
-        return EnvironmentFolder(folder=self._environments / need.inputs(lock).key)
+        return EnvironmentFolder(folder=self._environments / (need.name or need.inputs(lock).key))
 
     async def _build(self, need: _Need, report: Report) -> _Built:
         permit = await self._builds.take(lambda before: report(f"waiting to build ({before} before it)"))

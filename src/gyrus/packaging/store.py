@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import os
 import re
-import shutil
 import tempfile
 from collections.abc import AsyncIterable, Iterable
 from pathlib import Path
@@ -15,14 +12,13 @@ from pathlib import Path
 from gyrus.aio.single_flight import SingleFlight
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.packaging import unpacking
-from gyrus.packaging.archive import readable
-from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPackage, reporting_full_storage
+from gyrus.packaging.errors import DigestMismatch, UnknownPackage, reporting_full_storage
+from gyrus.packaging.upload import UNFINISHED, Upload, UploadRules, remove, remove_unfinished
 
 log = logging.getLogger(__name__)
 
 _DIGEST = re.compile("[0-9a-f]{64}")
-_UNFINISHED = ".unfinished-"
-"""Prefix of incomplete files and folders, which an operator that was killed leaves behind."""
+_SMALLER = "leave files out with a .gyrusignore, or raise the limit: gyrus up --max-package SIZE"
 
 
 class PackageStore:
@@ -41,7 +37,7 @@ class PackageStore:
         self._earlier = earlier
         self._packages = packages
         self._projects = projects
-        self._limit = limit
+        self._rules = UploadRules(what="package", limit=limit, remedy=_SMALLER)
         self._unpacking = SingleFlight[Path]("package")
 
     def clean_up(self) -> None:
@@ -49,11 +45,10 @@ class PackageStore:
         for folder in (self._packages, self._projects):
             with reporting_full_storage(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob(f"{_UNFINISHED}*"):
-                _remove(leftover)
+            remove_unfinished(folder)
 
     def has(self, digest: str) -> bool:
-        return bool(_DIGEST.fullmatch(digest)) and self._archive(digest).is_file()
+        return bool(_DIGEST.fullmatch(digest)) and self.archive(digest).is_file()
 
     async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> int:
         """Store an archive and return its size in bytes. Safe to repeat.
@@ -64,11 +59,11 @@ class PackageStore:
         if not _DIGEST.fullmatch(digest):
             raise DigestMismatch(f"{digest[:80]!r} is not a digest of 64 lower-case hexadecimal digits.")
         with reporting_full_storage(self._packages):
-            upload = await asyncio.to_thread(_Upload, self._packages, self._limit)
+            upload = await asyncio.to_thread(Upload, self._packages, self._rules)
             try:
                 async for chunk in chunks:
                     await asyncio.to_thread(upload.write, chunk)
-                await asyncio.to_thread(upload.keep, digest, self._archive(digest))
+                await asyncio.to_thread(upload.keep, digest, self.archive(digest), self._check)
             finally:
                 upload.discard()
         return upload.size
@@ -100,26 +95,30 @@ class PackageStore:
     async def forget(self, digests: Iterable[str]) -> None:
         """Remove these archives and their files, which no replica may need. Idempotent."""
         for digest in filter(_DIGEST.fullmatch, digests):
-            await asyncio.to_thread(_remove, self._archive(digest))
-            await asyncio.to_thread(_remove, self._projects / digest)
+            await asyncio.to_thread(remove, self.archive(digest))
+            await asyncio.to_thread(remove, self._projects / digest)
             if self._earlier:
-                await asyncio.to_thread(_remove, self._earlier / digest)
-            await asyncio.to_thread(_remove, self.locks(digest))
+                await asyncio.to_thread(remove, self._earlier / digest)
+            await asyncio.to_thread(remove, self.locks(digest))
 
-    def _archive(self, digest: str) -> Path:
+    def archive(self, digest: str) -> Path:
+        """Return the file of a package's archive. It exists if the store has the package."""
         return self._packages / f"{digest}.tar"
+
+    def _check(self, archive: Path) -> None:
+        unpacking.check(archive, self._packages)
 
     def _is_intact(self, digest: str, folder: Path) -> bool:
         """Return True if the folder has the package's files. Removes a folder in which they were changed."""
         if not folder.is_dir():
             return False
-        fault = unpacking.change(self._archive(digest), folder) if self.has(digest) else None
+        fault = unpacking.change(self.archive(digest), folder) if self.has(digest) else None
         if fault is None:
             return True
         log.warning("Unpacking the package %s again: %s", digest, fault)
-        discarded = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._projects))
+        discarded = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._projects))
         folder.rename(discarded / "files")
-        _remove(discarded)
+        remove(discarded)
         return False
 
     def _unpack(self, digest: str, folder: Path) -> None:
@@ -129,58 +128,13 @@ class PackageStore:
         """
         with reporting_full_storage(self._projects):
             self._projects.mkdir(parents=True, exist_ok=True)
-            unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._projects))
+            unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._projects))
             try:
-                unpacking.unpack(self._archive(digest), unfinished / "files")
+                unpacking.unpack(self.archive(digest), unfinished / "files")
                 if not folder.is_dir():
                     _rename_folder(unfinished / "files", folder)
             finally:
-                _remove(unfinished)
-
-
-class _Upload:
-    """An incoming archive. Its methods block and must be called one after the other."""
-
-    def __init__(self, folder: Path, limit: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=folder)
-        self._file = os.fdopen(descriptor, "wb")
-        self._path = Path(name)
-        self._limit = limit
-        self._hash = hashlib.sha256()
-        self.size = 0
-
-    def write(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if self.size > self._limit:
-            remedy = "leave files out with a .gyrusignore, or raise the limit: gyrus up --max-package SIZE"
-            raise PackageTooLarge(
-                f"The package is larger than the allowed {readable(self._limit)}; {remedy}."
-            )
-        self._hash.update(chunk)
-        self._file.write(chunk)
-
-    def keep(self, digest: str, archive: Path) -> None:
-        """Check the complete archive, and rename it once it is on disk."""
-        if self._hash.hexdigest() != digest:
-            raise DigestMismatch(
-                f"The upload ({self.size} bytes) is not the package {digest}; send it again."
-            )
-        self._file.flush()
-        unpacking.check(self._path, self._path.parent)
-        # First on disk, then renamed: a power failure leaves no truncated archive under its final name.
-        os.fsync(self._file.fileno())
-        self._path.replace(archive)
-        _sync_folder(archive.parent)
-
-    def discard(self) -> None:
-        """Remove the upload unless it was stored."""
-        try:
-            self._file.close()
-        except OSError:
-            pass  # the disk is full: the unwritten rest is not needed
-        finally:
-            self._path.unlink(missing_ok=True)
+                remove(unfinished)
 
 
 def _rename_folder(source: Path, target: Path) -> None:
@@ -189,19 +143,3 @@ def _rename_folder(source: Path, target: Path) -> None:
     except OSError:
         if not target.is_dir():  # else another thread was faster
             raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush the folder, so that a new name in it survives a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI, Request, Response
 from starlette.datastructures import Headers
@@ -25,6 +25,10 @@ LEAST_PACE = 16 * 1024
 
 _LIMITS: Mapping[tuple[str, str], int] = {("POST", "/v1/deployments"): LARGEST_DEPLOYMENT}
 
+BodyLimits = Callable[[str, str], int | None]
+"""Function that returns the most bytes of a request's body by its method and path. None means that the route
+has its own bound."""
+
 
 class _Refused(HTTPException):
     """A body that is out of bounds. FastAPI passes on only errors of this kind while it reads a body."""
@@ -38,9 +42,9 @@ class _Refused(HTTPException):
         return answer(document(self.kind, self.detail), {"connection": "close"})
 
 
-def install(app: FastAPI) -> None:
-    """Bound the bodies of all requests."""
-    app.add_middleware(BodyBounds)
+def install(app: FastAPI, limits: BodyLimits | None = None) -> None:
+    """Bound the bodies of all requests. ``limits``: by default :func:`limit_of`."""
+    app.add_middleware(BodyBounds, limits=limits or limit_of)
     app.add_exception_handler(_Refused, _refuse)
 
 
@@ -52,14 +56,15 @@ async def _refuse(_request: Request, error: Exception) -> Response:
 class BodyBounds:
     """Refuses bodies that are too large or too slow, before they take memory."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
         self._app = app
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, limit_of(scope["method"], scope["path"]))
+        body = _Body(receive, self._limits(scope["method"], scope["path"]))
         try:
             body.check_declared(Headers(scope=scope).get("content-length"))
         except _Refused as refused:

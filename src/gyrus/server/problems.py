@@ -45,6 +45,7 @@ PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
     packaging.DigestMismatch: problem.DIGEST_MISMATCH,
     packaging.PackageTooLarge: problem.PACKAGE_TOO_LARGE,
     packaging.BrokenArchive: problem.BAD_REQUEST,
+    packaging.UnknownPackage: problem.NOT_FOUND,
     UnreadableRequest: problem.BAD_REQUEST,
     packaging.StorageFull: problem.STORAGE_FULL,
 }

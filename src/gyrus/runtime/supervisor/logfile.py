@@ -1,4 +1,4 @@
-"""The replica's log: ``replica.log``, one JSON document per line, and its rotated predecessors.
+"""The replica's log, one JSON document per line: ``replica.log`` with its rotated predecessors, or stdout.
 
 Writing never fails and never waits for space, because a full disk must not end a replica. Lines that could
 not be written are counted, and the number is logged once there is space again.
@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from gyrus.contract.replica import ReplicaConfig
 
 LOG_FILE = "replica.log"
 SIZE = 16 * 1024 * 1024
@@ -31,16 +34,11 @@ class LogEntry:
     run: int = 0
 
 
-class LogFile:
-    """The open log file. It is rotated when it has reached its size."""
+class Log(ABC):
+    """A log that loses lines rather than waiting, and notes how many."""
 
-    def __init__(self, folder: str, replica: str, *, size: int = SIZE, old_files: int = OLD_FILES) -> None:
-        self._path = os.path.join(folder, LOG_FILE)
+    def __init__(self, replica: str) -> None:
         self._replica = replica
-        self._size = size
-        self._old_files = old_files
-        self._fd: int | None = None
-        self._written = 0
         self._lost = 0
 
     def write(self, entries: Iterable[LogEntry]) -> None:
@@ -53,10 +51,12 @@ class LogFile:
         else:
             self._lost += len(lines)
 
-    def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def _append(self, data: bytes) -> bool:
+        """Append all of the data or nothing, since half a line would spoil the next one. Returns success."""
 
     def _line(self, entry: LogEntry) -> bytes:
         line: dict[str, object] = {"time": round(entry.time, 6), "replica": self._replica}
@@ -74,8 +74,24 @@ class LogFile:
         text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
         return text.encode(errors="replace") + b"\n"
 
+
+class LogFile(Log):
+    """The open log file. It is rotated when it has reached its size."""
+
+    def __init__(self, folder: str, replica: str, *, size: int = SIZE, old_files: int = OLD_FILES) -> None:
+        super().__init__(replica)
+        self._path = os.path.join(folder, LOG_FILE)
+        self._size = size
+        self._old_files = old_files
+        self._fd: int | None = None
+        self._written = 0
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
     def _append(self, data: bytes) -> bool:
-        """Append all of the data or nothing, since half a line would spoil the next one. Returns success."""
         try:
             fd = self._open(len(data))
             if os.write(fd, data) < len(data):
@@ -103,6 +119,44 @@ class LogFile:
             newer = f"{self._path}.{number - 1}" if number > 1 else self._path
             if os.path.exists(newer):
                 os.replace(newer, older)
+
+
+class LogOutput(Log):
+    """The log on a pipe: the container's output, which the node's runtime reads and keeps."""
+
+    def __init__(self, replica: str, fd: int = 1) -> None:
+        super().__init__(replica)
+        self._fd = fd
+        self._rest = b""
+        """The end of a line that the pipe had no space for. It comes before all else."""
+        os.set_blocking(fd, False)
+
+    def close(self) -> None:
+        self._write(self._rest)
+        self._rest = b""
+
+    def _append(self, data: bytes) -> bool:
+        self._rest = self._rest[self._write(self._rest) :]
+        if self._rest:
+            return False
+        self._rest = data[self._write(data) :]
+        return True
+
+    def _write(self, data: bytes) -> int:
+        """Return how many bytes the pipe has taken."""
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError:  # no reader is left: the data has nowhere to go
+            return len(data)
+
+
+def new_log(config: ReplicaConfig, folder: str) -> Log:
+    """Return the log that the configuration asks for. ``folder``: the replica's own, by default."""
+    if config.log_to_stdout:
+        return LogOutput(config.id)
+    return LogFile(config.log_dir or folder, config.id)
 
 
 def _lost_entry(count: int) -> LogEntry:

@@ -19,13 +19,14 @@ from gyrus.runtime.supervisor.child import StartChild
 from gyrus.runtime.supervisor.configfile import keep_configuration
 from gyrus.runtime.supervisor.connections import has_callers
 from gyrus.runtime.supervisor.environment import environment_of
-from gyrus.runtime.supervisor.logfile import LogFile
+from gyrus.runtime.supervisor.logfile import Log, new_log
 from gyrus.runtime.supervisor.managed_process import ManagedProcess
 from gyrus.runtime.supervisor.memory import MemoryWatch
 from gyrus.runtime.supervisor.port import pick_port
 from gyrus.runtime.supervisor.process_state import Want
 from gyrus.runtime.supervisor.report import Origin, Reporter
 from gyrus.runtime.supervisor.role import Role, roles_of
+from gyrus.runtime.supervisor.status_server import StatusServer
 from gyrus.runtime.supervisor.statusfile import StatusFile
 from gyrus.runtime.supervisor.working_folder import WorkingFolder
 
@@ -75,12 +76,13 @@ class Supervisor:
         folder = os.path.dirname(config_path)
         self._config = config
         self._config_path = config_path
-        self._log = LogFile(config.log_dir or folder, config.id)
+        self._log = new_log(config, folder)
         self._processes = _processes(config, config_path, self._log, fork)
         self._warm = fork is not None
         self._status = StatusFile(folder, config.notify)
         self._memory = MemoryWatch(config.memory) if config.memory else None
         self._reporter = Reporter(config, _origin())
+        self._status_server = StatusServer(config.status_address) if config.status_address else None
         self._stop_requested = False
         self._ending: ShutdownState | None = None
         self._done = False
@@ -106,6 +108,8 @@ class Supervisor:
             raise
         finally:
             self._log.close()
+            if self._status_server:
+                self._status_server.close()
 
     def stop(self) -> None:
         """Begin to stop. Idempotent, and safe in a signal handler."""
@@ -140,6 +144,8 @@ class Supervisor:
     def _sources(self) -> Iterator[tuple[int, int, OutputReader]]:
         """Yield each descriptor to wait for, its events and its reader."""
         yield self._alarm.fileno(), select.POLLIN, self._silence
+        if self._status_server:
+            yield from self._status_server.sources()
         for process in self._processes:
             for pipe in process.pipes:
                 if pipe.open:
@@ -155,6 +161,8 @@ class Supervisor:
         if self._memory:
             yield self._memory.wakes_at
         yield self._status.wakes_at
+        if self._status_server:
+            yield from self._status_server.wakes_at()
         if self._ending:
             looks_again = self._ending.awaits_callers or self._ending.strays_kill_at is not None
             yield now + LOOK_AGAIN if looks_again else self._ending.kill_at
@@ -178,6 +186,8 @@ class Supervisor:
                 process.probe.passed(now)
             process.answered(now)
         self._watch_memory(now)
+        if self._status_server:
+            self._status_server.expire(now)
 
     def _reap(self, now: float) -> None:
         """Reap every dead child, including adopted orphans."""
@@ -323,7 +333,10 @@ class Supervisor:
             lives, stopping=self._ending is not None, ended=self._done, ready_at=self._ready_at
         )
         poisoned = tuple(request for process in self._processes for request in process.poisoned)
-        self._status.write(replace(self._with_start(status), poisoned=poisoned), now)
+        complete = replace(self._with_start(status), poisoned=poisoned)
+        self._status.write(complete, now)
+        if self._status_server:
+            self._status_server.show(complete)
 
     def _with_start(self, status: ReplicaStatus) -> ReplicaStatus:
         if not self._warm:
@@ -334,7 +347,7 @@ class Supervisor:
 
 
 def _processes(
-    config: ReplicaConfig, config_path: str, log: LogFile, fork: StartChild | None
+    config: ReplicaConfig, config_path: str, log: Log, fork: StartChild | None
 ) -> list[ManagedProcess]:
     env = environment_of(config, os.environ)
     if not config.queue_proxy:

@@ -13,7 +13,7 @@ from gyrus.contract.replica import Phase, PoisonedRequest, Reason
 from gyrus.runtime.supervisor import shortage
 from gyrus.runtime.supervisor.child import CONTROL, Child, Pipe, StartChild, start
 from gyrus.runtime.supervisor.connections import listening_addresses
-from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
+from gyrus.runtime.supervisor.logfile import Log, LogEntry
 from gyrus.runtime.supervisor.port import Port, pick_port
 from gyrus.runtime.supervisor.port_owner import OwnedPort
 from gyrus.runtime.supervisor.probe import Probe
@@ -45,7 +45,7 @@ class ManagedProcess:
         role: Role,
         folder: WorkingFolder,
         env: Mapping[str, str],
-        log: LogFile,
+        log: Log,
         kept_port: Port | None = None,
         fork: StartChild | None = None,
     ) -> None:

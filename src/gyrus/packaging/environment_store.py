@@ -1,0 +1,86 @@
+"""The operator's store of the archives of Python environments, by key."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gyrus.packaging.errors import DigestMismatch, UnknownPackage, reporting_full_storage
+from gyrus.packaging.upload import Upload, UploadRules, remove, remove_unfinished
+
+LARGEST_ENVIRONMENT = 32 * 1024**3
+"""Bytes of one archive."""
+_KEY = re.compile("[0-9a-f]{32}")
+_FILE = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{64})\.tar\.zst")
+_SMALLER = "require fewer or smaller packages"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnvironment:
+    """A complete archive in the store."""
+
+    path: Path
+    digest: str
+    """SHA-256 of the archive's bytes, in hexadecimal digits."""
+
+
+class EnvironmentStore:
+    """A store with one folder, which it alone writes to. The archives are ``<key>.<digest>.tar.zst``.
+
+    An archive under its final name is complete, and is never replaced by another one.
+    """
+
+    def __init__(self, folder: Path, *, limit: int = LARGEST_ENVIRONMENT) -> None:
+        self._folder = folder
+        self._rules = UploadRules(what="environment", limit=limit, remedy=_SMALLER)
+        self._stored: dict[str, StoredEnvironment] = {}
+
+    def clean_up(self) -> None:
+        """Create the folder, read it, and remove an earlier operator's incomplete data. Call it first."""
+        with reporting_full_storage(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(self._folder)
+        for path in self._folder.iterdir():
+            if match := _FILE.fullmatch(path.name):
+                self._stored[match[1]] = StoredEnvironment(path, match[2])
+
+    def has(self, key: str) -> bool:
+        """Return True if the environment is stored. Does no I/O."""
+        return key in self._stored
+
+    def environment(self, key: str) -> StoredEnvironment:
+        """Return the archive of an environment. Raises UnknownPackage."""
+        if found := self._stored.get(key):
+            return found
+        raise UnknownPackage(f"The environment {key[:80]} is not built yet.")
+
+    async def add(self, key: str, digest: str, chunks: AsyncIterable[bytes]) -> None:
+        """Store an archive, unless the environment is stored already. Safe to repeat.
+
+        Raises DigestMismatch, PackageTooLarge and StorageFull. If it raises or is cancelled, nothing is
+        stored.
+        """
+        if not _KEY.fullmatch(key):
+            raise DigestMismatch(f"{key[:80]!r} is not a key of 32 lower-case hexadecimal digits.")
+        target = self._folder / f"{key}.{digest}.tar.zst"
+        if not _FILE.fullmatch(target.name):
+            raise DigestMismatch(f"{digest[:80]!r} is not a digest of 64 lower-case hexadecimal digits.")
+        with reporting_full_storage(self._folder):
+            upload = await asyncio.to_thread(Upload, self._folder, self._rules)
+            try:
+                async for chunk in chunks:
+                    await asyncio.to_thread(upload.write, chunk)
+                if not self.has(key):
+                    await asyncio.to_thread(upload.keep, digest, target)
+                    self._stored.setdefault(key, StoredEnvironment(target, digest))
+            finally:
+                upload.discard()
+
+    async def forget(self, keys: Iterable[str]) -> None:
+        """Remove these environments, which no replica may need. Idempotent."""
+        for key in keys:
+            if found := self._stored.pop(key, None):
+                await asyncio.to_thread(remove, found.path)

@@ -1,0 +1,133 @@
+"""The init container of a replica: ``python -m gyrus.pods.fetch``.
+
+It brings the project and the Python environment into the pod's volume, and writes the replica's configuration
+last. What is there already, it leaves: after a failure, Kubernetes runs it again on the same volume.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from gyrus.contract import pods
+from gyrus.contract.cluster import CONFIG_FILE, POD_FOLDER
+from gyrus.contract.pods import FetchOrder
+from gyrus.contract.replica import Reason
+from gyrus.packaging import unpacking
+from gyrus.packaging.errors import BrokenArchive
+from gyrus.packaging.folder_archive import unpack_folders
+from gyrus.pods.failure import PodFailed, run
+from gyrus.pods.files_client import FilesClient
+from gyrus.pods.order import read_access, read_order
+from gyrus.runtime.codec import encode
+
+CHUNK = 1024 * 1024
+_NEW = ".new"
+"""Folder for what is not complete yet."""
+
+
+def fetch(order: FetchOrder, files: FilesClient, root: Path = Path(POD_FOLDER)) -> None:
+    """Carry out an order. ``root``: the pod's volume. Raises PodFailed."""
+    try:
+        fetch_project(order.package, files, root)
+        fetch_environment(order.environment, files, root)
+        _write_config(order, root)
+    except OSError as error:
+        place = error.filename or root
+        message = f"{place} could not be written: {error.strerror}; free disk space on the node"
+        raise PodFailed(Reason.EXHAUSTED, message) from error
+
+
+def fetch_project(package: str | None, files: FilesClient, root: Path) -> Path:
+    """Return the folder of the project's files. Raises PodFailed, OSError."""
+    folder = _in(root, pods.PROJECT_FOLDER)
+    if folder.is_dir():
+        return folder
+    if package is None:
+        folder.mkdir(parents=True)
+        return folder
+    archive = root / f"{_NEW}-project.tar"
+    files.download(f"/packages/{package}", partial(_save, archive))
+    fresh = _empty(root)
+    try:
+        unpacking.unpack(archive, fresh / "project")
+    except BrokenArchive as error:
+        raise PodFailed(Reason.PACKAGE, f"the project could not be unpacked: {error}") from error
+    (fresh / "project").rename(folder)
+    archive.unlink()
+    return folder
+
+
+def fetch_environment(environment: str, files: FilesClient, root: Path) -> None:
+    """Unpack the environment and the runtime's code, unless they are there. Raises PodFailed, OSError."""
+    folder = _in(root, pods.environment_folder(environment))
+    if folder.is_dir():
+        return
+    began = time.monotonic()
+    fresh = files.download(f"/environments/{environment}", partial(_unpack_environment, environment, root))
+    runtimes = _in(root, pods.RUNTIMES_FOLDER)
+    runtimes.mkdir(parents=True, exist_ok=True)
+    for runtime in _in(fresh, pods.RUNTIMES_FOLDER).iterdir():
+        if not (runtimes / runtime.name).is_dir():
+            runtime.rename(runtimes / runtime.name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _in(fresh, pods.environment_folder(environment)).rename(folder)  # last: it makes all complete
+    shutil.rmtree(fresh)
+    print(f"fetched the environment in {time.monotonic() - began:.1f} s", file=sys.stderr)  # noqa: T201
+
+
+def _unpack_environment(environment: str, root: Path, content: IO[bytes]) -> Path:
+    """Unpack into a new folder, and return it."""
+    fresh = _empty(root)
+    parents = tuple(
+        os.path.relpath(folder, POD_FOLDER)
+        for folder in (pods.environment_folder(environment), pods.RUNTIMES_FOLDER)
+    )
+    try:
+        unpack_folders(content, fresh, parents)
+    except BrokenArchive as error:
+        message = f"the environment {environment} could not be unpacked: {error}"
+        raise PodFailed(Reason.PACKAGE, message) from error
+    return fresh
+
+
+def _write_config(order: FetchOrder, root: Path) -> None:
+    for folder in (pods.RUN_FOLDER, pods.LOG_FOLDER, pods.WORK_FOLDER):
+        _in(root, folder).mkdir(parents=True, exist_ok=True)
+    path = _in(root, CONFIG_FILE)
+    fresh = path.with_suffix(_NEW)
+    fresh.write_bytes(encode(order.config))
+    fresh.replace(path)
+
+
+def _save(path: Path, content: IO[bytes]) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(content, file, CHUNK)
+
+
+def _empty(root: Path) -> Path:
+    """Return an empty folder in the volume, from which folders can be renamed."""
+    folder = root / _NEW
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _in(root: Path, path: str) -> Path:
+    """Return a path of a pod's volume in another root."""
+    return root / os.path.relpath(path, POD_FOLDER)
+
+
+def main() -> None:
+    """Carry out the order of the environment variables. Raises PodFailed."""
+    order = read_order(FetchOrder, os.environ)
+    fetch(order, FilesClient(read_access(os.environ)))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

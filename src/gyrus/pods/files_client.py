@@ -1,0 +1,213 @@
+"""The client of the operator's files server. It retries while the operator is away, and checks digests."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, TypeVar
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from gyrus.aio.backoff import Backoff
+from gyrus.contract.pods import DIGEST_HEADER
+from gyrus.contract.replica import Reason
+from gyrus.pods.failure import OperatorUnreachable, PodFailed
+from gyrus.pods.order import FilesAccess
+
+T = TypeVar("T")
+
+RETRY = Backoff(first=0.2, most=5.0)
+PATIENCE = 300.0
+"""Seconds for which the client retries. Then the pod ends, and Kubernetes starts its container again."""
+TIMEOUT = urllib3.Timeout(connect=5.0, read=60.0)
+CHUNK = 1024 * 1024
+_LARGEST_PROBLEM = 64 * 1024
+_TEMPORARY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+class TemporaryFailure(Exception):
+    """A failure after which a retry may help: no connection, an answer that ended early, a server's error."""
+
+
+class FilesClient:
+    """Its methods block."""
+
+    def __init__(
+        self,
+        access: FilesAccess,
+        *,
+        patience: float = PATIENCE,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._access = access
+        self._patience = patience
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._pool = urllib3.PoolManager(
+            ca_certs=access.ca,
+            timeout=TIMEOUT,
+            retries=False,
+            headers={"authorization": access.authorization},
+        )
+
+    def download(self, path: str, take: Callable[[IO[bytes]], T]) -> T:
+        """Pass the file's content to ``take``, and return its result.
+
+        Calls ``take`` again for each try, so it must begin anew each time. Raises PodFailed.
+        """
+        return self._retrying(f"fetching {path}", lambda: self._download(path, take))
+
+    def upload(self, path: str, file: Path) -> None:
+        """Send the file. Raises PodFailed."""
+        digest = _digest(file)
+        headers = {DIGEST_HEADER: digest, "content-length": str(file.stat().st_size)}
+
+        def send() -> None:
+            with file.open("rb") as content:
+                self._request("PUT", path, content, headers)
+
+        self._retrying(f"storing {path}", send)
+
+    def has(self, path: str) -> bool:
+        """Return True if the server has the file. Raises PodFailed."""
+
+        def ask() -> bool:
+            try:
+                self._request("HEAD", path)
+            except NotThere:
+                return False
+            return True
+
+        return self._retrying(f"looking for {path}", ask)
+
+    def post_once(self, path: str, text: str) -> None:
+        """Send a text without a retry. Raises TemporaryFailure, PodFailed."""
+        self._request("POST", path, text.encode(), {"content-type": "text/plain; charset=utf-8"})
+
+    def _download(self, path: str, take: Callable[[IO[bytes]], T]) -> T:
+        answer = self._open("GET", path)
+        try:
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                raise self._refusal(answer, path)
+            content = _CheckedReader(answer, path)
+            with io.BufferedReader(content, CHUNK) as reader:
+                try:
+                    result = take(reader)
+                except PodFailed:  # it may be unreadable because it was damaged on its way
+                    content.check(reader)
+                    raise
+                content.check(reader)
+            return result
+        except HTTPError as error:
+            raise TemporaryFailure(_words(error)) from error
+        finally:
+            answer.close()
+
+    def _request(
+        self, method: str, path: str, body: IO[bytes] | bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> None:
+        answer = self._open(method, path, body, headers)
+        try:
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                raise self._refusal(answer, path)
+            answer.drain_conn()
+        finally:
+            answer.close()
+
+    def _open(
+        self, method: str, path: str, body: IO[bytes] | bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> urllib3.BaseHTTPResponse:
+        own = dict(self._pool.headers) | dict(headers)
+        try:
+            return self._pool.request(
+                method, self._access.url + path, body=body, headers=own, preload_content=False, redirect=False
+            )
+        except (HTTPError, OSError) as error:
+            raise TemporaryFailure(_words(error)) from error
+
+    def _refusal(self, answer: urllib3.BaseHTTPResponse, path: str) -> Exception:
+        detail = _detail(answer)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _TEMPORARY:
+            return TemporaryFailure(detail)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return NotThere(Reason.PACKAGE, detail)
+        return PodFailed(Reason.PACKAGE, f"the operator refused {path}: {detail}")
+
+    def _retrying(self, what: str, attempt: Callable[[], T]) -> T:
+        until = self._monotonic() + self._patience
+        failures = 0
+        while True:
+            try:
+                return attempt()
+            except TemporaryFailure as failure:
+                delay = RETRY.delay(failures) * random.uniform(0.5, 1.0)
+                failures += 1
+                if self._monotonic() + delay > until:
+                    raise OperatorUnreachable(
+                        Reason.PACKAGE, f"{what} from the operator at {self._access.url} failed: {failure}"
+                    ) from failure
+                print(f"{what} failed: {failure}; trying again", file=sys.stderr, flush=True)  # noqa: T201
+                self._sleep(delay)
+
+
+class NotThere(PodFailed):
+    """A file that the server does not have."""
+
+
+class _CheckedReader(io.RawIOBase):
+    """The body of an answer, while its digest is computed."""
+
+    def __init__(self, answer: urllib3.BaseHTTPResponse, path: str) -> None:
+        self._answer = answer
+        self._path = path
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        data = self._answer.read(len(buffer))
+        self._hash.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def check(self, rest: IO[bytes]) -> None:
+        """Read the rest of the content. Raise TemporaryFailure if all of it is not that of the digest."""
+        while rest.read(CHUNK):
+            pass
+        digest = self._answer.headers.get(DIGEST_HEADER)
+        if digest is not None and self._hash.hexdigest() != digest:
+            raise TemporaryFailure(f"{self._path} was damaged on its way: its digest is not {digest}")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _detail(answer: urllib3.BaseHTTPResponse) -> str:
+    """Return the detail of the problem document, or else the status."""
+    try:
+        match json.loads(answer.read(_LARGEST_PROBLEM)):
+            case {"detail": str(detail)}:
+                return detail
+            case _:
+                pass
+    except (ValueError, HTTPError):
+        pass
+    return f"it answered with status {answer.status}"
+
+
+def _words(error: Exception) -> str:
+    """Return the cause without the names of the client's own objects."""
+    text = str(error)
+    return text.rpartition(">: ")[2] or type(error).__name__

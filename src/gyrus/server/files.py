@@ -1,0 +1,240 @@
+"""The files server of a cluster: packages and Python environments, for the pods of replicas and builders.
+
+It is an application of its own on a port of its own, so that no pod can reach the operator's API with its
+secret. Any pod of the installation may read; only the builder of an environment may write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Annotated, Protocol, cast
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Request, Response
+from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gyrus import __version__
+from gyrus.contract import problem
+from gyrus.contract.cluster import replica_secret
+from gyrus.contract.pods import DIGEST_HEADER, builds
+from gyrus.packaging.environment_store import EnvironmentStore
+from gyrus.packaging.errors import UnknownPackage, reporting_full_storage
+from gyrus.packaging.upload import Upload, UploadRules
+from gyrus.server import bodies, problems
+from gyrus.server.dependencies import Digest
+from gyrus.server.problems import answer, document
+
+LARGEST_LOCK = 8 * 1024 * 1024
+"""Bytes."""
+LONGEST_MESSAGE = 1000
+"""Characters of a progress message that are kept."""
+_LOCK = re.compile(r"/packages/[^/]+/locks/[^/]+")
+
+router = APIRouter()
+
+
+class Packages(Protocol):
+    """The store of packages."""
+
+    def has(self, digest: str) -> bool: ...
+
+    def archive(self, digest: str) -> FilePath:
+        """Return the file of a package's archive."""
+        ...
+
+    def locks(self, digest: str) -> FilePath:
+        """Return the folder of the locks of a package's dependencies."""
+        ...
+
+
+class Builds(Protocol):
+    """The builds of environments in progress."""
+
+    def is_build_of(self, environment: str, package: str) -> bool:
+        """Return True if the environment is being built from this package."""
+        ...
+
+    def progress(self, environment: str, message: str) -> None:
+        """Take the present step of a build, for display."""
+        ...
+
+    def stored(self, environment: str) -> None:
+        """Learn that the environment is complete in the store."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesContext:
+    """The dependencies of the files server."""
+
+    packages: Packages
+    environments: EnvironmentStore
+    builds: Builds
+    secret: str
+    """The installation's secret for replicas, from which that of each pod is derived."""
+
+
+def build_files_app(context: FilesContext) -> FastAPI:
+    """Build the ASGI application. Serve it with :func:`gyrus.server.serving.serve`."""
+    app = FastAPI(title="gyrus files", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.context = context
+    app.state.closing = asyncio.Event()
+    app.include_router(router)
+    problems.install(app)
+    app.add_exception_handler(MayNotWrite, _forbidden)
+    bodies.install(app, _limit_of)
+    app.add_middleware(PodAuthorisation, secret=context.secret)  # the last one added is called first
+    return app
+
+
+class PodAuthorisation:
+    """Answers only requests that prove which pod they come from. It notes the pod's name for the routes."""
+
+    def __init__(self, app: ASGIApp, secret: str) -> None:
+        self._app = app
+        self._secret = secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif pod := pod_of(Headers(scope=scope).get("authorization", ""), self._secret):
+            scope.setdefault("state", {})["pod"] = pod
+            await self._app(scope, receive, send)
+        else:
+            detail = "Send the header `Authorization: Bearer POD.SECRET` with the secret of the pod."
+            refusal = answer(document(problem.UNAUTHORIZED, detail), {"WWW-Authenticate": "Bearer"})
+            await refusal(scope, receive, send)
+
+
+def pod_of(authorization: str, secret: str) -> str | None:
+    """Return the pod that this header proves. Returns None if it proves nothing. Pure."""
+    scheme, _, token = authorization.partition(" ")
+    pod, _, given = token.strip().rpartition(".")
+    right = replica_secret(secret, pod)
+    same = hmac.compare_digest(given.encode(), right.encode())
+    return pod if scheme.lower() == "bearer" and pod and same else None
+
+
+class MayNotWrite(Exception):
+    """A write by a pod that is not the builder of the environment."""
+
+
+async def _context(request: Request) -> FilesContext:
+    return cast(FilesContext, request.app.state.context)
+
+
+async def _pod(request: Request) -> str:
+    return cast(str, request.state.pod)
+
+
+ContextDep = Annotated[FilesContext, Depends(_context)]
+PodDep = Annotated[str, Depends(_pod)]
+Key = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+LockName = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+FileDigest = Annotated[str, Header(alias=DIGEST_HEADER, pattern="^[0-9a-f]{64}$")]
+
+
+@router.get("/packages/{digest}", response_class=FileResponse)
+async def package(digest: Digest, context: ContextDep) -> FileResponse:
+    """Return a package's archive."""
+    if not context.packages.has(digest):
+        raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
+    return FileResponse(context.packages.archive(digest), headers={DIGEST_HEADER: digest})
+
+
+@router.get("/packages/{digest}/locks/{name}", response_class=Response)
+async def lock(digest: Digest, name: LockName, context: ContextDep) -> Response:
+    """Return a lock of a package's dependencies."""
+    try:
+        content = await asyncio.to_thread(_lock_file(context, digest, name).read_bytes)
+    except FileNotFoundError:
+        raise UnknownPackage(f"The package {digest} has no lock {name}.") from None
+    return Response(content, media_type="application/json")
+
+
+@router.put("/packages/{digest}/locks/{name}", status_code=201, response_class=Response)
+async def store_lock(
+    digest: Digest,
+    name: LockName,
+    environment: str,
+    content_digest: FileDigest,
+    request: Request,
+    context: ContextDep,
+    pod: PodDep,
+) -> Response:
+    """Keep a lock beside its package. ``environment``: the environment that was built from it."""
+    _check_builder(pod, environment)
+    if not (context.packages.has(digest) and context.builds.is_build_of(environment, digest)):
+        raise MayNotWrite(f"The environment {environment} is not built from the package {digest}.")
+    await _store(_lock_file(context, digest, name), content_digest, request.stream())
+    return Response(status_code=201)
+
+
+@router.head("/environments/{key}", response_class=Response)
+async def has_environment(key: Key, context: ContextDep) -> Response:
+    """Answer 200 if the environment is stored, else 404."""
+    return Response(status_code=200 if context.environments.has(key) else 404)
+
+
+@router.get("/environments/{key}", response_class=FileResponse)
+async def environment(key: Key, context: ContextDep) -> FileResponse:
+    """Return an environment's archive."""
+    found = context.environments.environment(key)
+    return FileResponse(found.path, headers={DIGEST_HEADER: found.digest}, media_type="application/zstd")
+
+
+@router.put("/environments/{key}", status_code=201, response_class=Response)
+async def store_environment(
+    key: Key, content_digest: FileDigest, request: Request, context: ContextDep, pod: PodDep
+) -> Response:
+    """Store this archive. Safe to repeat: the first one stays."""
+    _check_builder(pod, key)
+    await context.environments.add(key, content_digest, request.stream())
+    context.builds.stored(key)
+    return Response(status_code=201)
+
+
+@router.post("/environments/{key}/progress", status_code=204, response_class=Response)
+async def report_progress(key: Key, request: Request, context: ContextDep, pod: PodDep) -> Response:
+    """Take the present step of a build: one line of plain text."""
+    _check_builder(pod, key)
+    message = (await request.body()).decode(errors="replace")
+    context.builds.progress(key, " ".join(message.split())[:LONGEST_MESSAGE])
+    return Response(status_code=204)
+
+
+def _check_builder(pod: str, environment: str) -> None:
+    if not builds(pod, environment):
+        raise MayNotWrite(f"The pod {pod} does not build the environment {environment}.")
+
+
+async def _forbidden(_request: Request, error: Exception) -> Response:
+    return answer(document(problem.FORBIDDEN, str(error)))
+
+
+def _lock_file(context: FilesContext, digest: str, name: str) -> FilePath:
+    return context.packages.locks(digest) / f"{name}.json"
+
+
+async def _store(target: FilePath, digest: str, chunks: AsyncIterable[bytes]) -> None:
+    rules = UploadRules(what="lock", limit=LARGEST_LOCK, remedy="require fewer packages")
+    with reporting_full_storage(target.parent):
+        upload = await asyncio.to_thread(Upload, target.parent, rules)
+        try:
+            async for chunk in chunks:
+                await asyncio.to_thread(upload.write, chunk)
+            await asyncio.to_thread(upload.keep, digest, target)
+        finally:
+            upload.discard()
+
+
+def _limit_of(method: str, path: str) -> int | None:
+    """Return the most bytes of a body. An archive's and a lock's bound is that of its store."""
+    is_upload = method == "PUT" and (path.startswith("/environments/") or _LOCK.fullmatch(path))
+    return None if is_upload else bodies.LARGEST

@@ -1,0 +1,298 @@
+"""A project's way into a pod: a builder uploads its environment, a fetcher brings both, and it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gyrus.contract.cluster import replica_secret
+from gyrus.contract.pods import BuildOrder, EnvironmentIdentity, FetchOrder, builder_name
+from gyrus.contract.replica import HandlerConfig, Phase, Reason, ReplicaConfig, ReplicaStatus
+from gyrus.environments.runtime_copy import RuntimeCode
+from gyrus.packaging.archive import pack
+from gyrus.packaging.environment_store import EnvironmentStore
+from gyrus.packaging.store import PackageStore
+from gyrus.pods.build import build
+from gyrus.pods.failure import OperatorUnreachable, PodFailed
+from gyrus.pods.fetch import fetch
+from gyrus.pods.files_client import FilesClient
+from gyrus.pods.order import FilesAccess
+from gyrus.runtime.codec import decode
+from gyrus.server.files import FilesContext, build_files_app
+from gyrus.server.listening import listen_on_port
+from gyrus.server.serving import serve
+from support.tls import Authority
+from support.wheels import make_wheel
+
+pytestmark = pytest.mark.processes
+
+INSTALLATION = "installation-secret"
+HANDLER = """
+import flowers
+class Handler:
+    def __init__(self, config): print("loaded", flowers.version)
+    def predict(self, payload): return {"version": flowers.version, "payload": payload}
+"""
+
+
+@dataclass
+class Builds:
+    """The operator's side of builds in progress."""
+
+    packages: dict[str, str] = field(default_factory=dict[str, str])
+    heard: list[str] = field(default_factory=list[str])
+    complete: list[str] = field(default_factory=list[str])
+
+    def is_build_of(self, environment: str, package: str) -> bool:
+        return self.packages.get(environment) == package
+
+    def progress(self, environment: str, message: str) -> None:
+        self.heard.append(message)
+
+    def stored(self, environment: str) -> None:
+        self.complete.append(environment)
+
+
+@dataclass
+class Operator:
+    """A served files server."""
+
+    url: str
+    ca: Path
+    packages: PackageStore
+    environments: EnvironmentStore
+    builds: Builds
+
+    def client(self, pod: str, *, secret: str | None = None, patience: float = 10.0) -> FilesClient:
+        secret = secret or replica_secret(INSTALLATION, pod)
+        access = FilesAccess(url=self.url, pod=pod, secret=secret, ca=str(self.ca))
+        return FilesClient(access, patience=patience)
+
+    async def upload(self, project: Path) -> str:
+        """Store the project's package, and return its digest."""
+        file = project.with_suffix(".tar")
+        with file.open("wb") as output:
+            packed = pack(project, output)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield file.read_bytes()
+
+        await self.packages.add(packed.digest, chunks())
+        return packed.digest
+
+
+@pytest.fixture
+async def operator(tmp_path: Path) -> AsyncIterator[Operator]:
+    packages = PackageStore(tmp_path / "packages", tmp_path / "revisions")
+    environments = EnvironmentStore(tmp_path / "archives")
+    packages.clean_up()
+    environments.clean_up()
+    builds = Builds()
+    authority, started = Authority(), asyncio.Event()
+    ca = tmp_path / "ca.crt"
+    ca.write_text(authority.certificate)
+    app = build_files_app(
+        FilesContext(packages=packages, environments=environments, builds=builds, secret=INSTALLATION)
+    )
+    listener = listen_on_port("127.0.0.1", 0, authority.server("127.0.0.1"))
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(serve(app, [listener], started=started), name="files server")
+        await started.wait()
+        yield Operator(listener.name, ca, packages, environments, builds)
+        serving.cancel()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    make_wheel(tmp_path / "wheels", "flowers", "1.2")
+    (folder / "handler.py").write_text(HANDLER)
+    (folder / "requirements.txt").write_text("flowers==1.2\n")
+    return folder
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return os.environ | {"PIP_FIND_LINKS": str(tmp_path / "wheels")}
+
+
+def identity(package: str) -> EnvironmentIdentity:
+    return EnvironmentIdentity(
+        package=package, requirements=None, image="runtime:1", runtime=RuntimeCode.installed().digest
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@dataclass
+class Pod:
+    """The main container: the supervisor, started as in a pod."""
+
+    root: Path
+    config: ReplicaConfig
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [self.config.python, "-I", "-m", "gyrus.runtime.supervisor"]
+        with (self.root / "stdout").open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, str(self.root / "run/config.json")], stdout=output, start_new_session=True
+            )
+
+    def ask(self, address: str, path: str, payload: object = None) -> Any:
+        data = None if payload is None else json.dumps(payload).encode()
+        request = urllib.request.Request(
+            f"http://{address}{path}", data, {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def until_ready(self) -> ReplicaStatus:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with suppress(OSError):
+                return self.status(self.ask(cast(str, self.config.status_address), "/readyz"))
+            time.sleep(0.05)
+        raise AssertionError((self.root / "stdout").read_text())
+
+    def status(self, _ready: object = None) -> ReplicaStatus:
+        answered = self.ask(cast(str, self.config.status_address), "/status")
+        return decode(ReplicaStatus, json.dumps(answered))
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Iterator[Pod]:
+    root = tmp_path / "gyrus"
+    root.mkdir()
+    config = ReplicaConfig(
+        id="iris-1-abcde",
+        api="iris",
+        revision=1,
+        project=str(root / "project"),
+        python="",
+        handler=HandlerConfig(path="handler.py"),
+        run_dir=str(root / "run"),
+        work_dir=str(root / "work"),
+        listen=(f"127.0.0.1:{free_port()}",),
+        status_address=f"127.0.0.1:{free_port()}",
+        log_to_stdout=True,
+    )
+    pod = Pod(root, config)
+    yield pod
+    if pod.process is not None:
+        with suppress(ProcessLookupError):
+            os.killpg(pod.process.pid, signal.SIGKILL)
+        pod.process.wait(10)
+
+
+def order_of(pod: Pod, package: str, key: str) -> FetchOrder:
+    python = str(pod.root / "environments" / key / "bin/python")
+    pod.config = replace(pod.config, python=python)
+    return FetchOrder(package=package, environment=key, config=pod.config)
+
+
+async def test_what_a_builder_uploads_serves_in_a_pod(
+    operator: Operator, project: Path, environ: dict[str, str], pod: Pod
+) -> None:
+    package = await operator.upload(project)
+    key = identity(package).key
+    operator.builds.packages[key] = package
+    order = BuildOrder(environment=key, package=package)
+    await build(order, operator.client(builder_name(key)), environ, pod.root)
+
+    assert operator.builds.complete == [key]
+    assert operator.builds.heard[-1].startswith("storing the environment (")
+    assert len(list(operator.packages.locks(package).iterdir())) == 1
+    shutil.rmtree(pod.root)  # another pod, with the same paths
+    pod.root.mkdir()
+
+    await asyncio.to_thread(fetch, order_of(pod, package, key), operator.client("iris-1-abcde"), pod.root)
+    pod.start()
+    status = await asyncio.to_thread(pod.until_ready)
+    assert status.phase is Phase.READY
+    assert status.endpoints == pod.config.listen
+    answer = await asyncio.to_thread(pod.ask, pod.config.listen[0], "/", {"a": 1})
+    assert answer == {"version": "1.2", "payload": {"a": 1}}
+    assert await asyncio.to_thread(pod.stop) == 0
+    lines = [json.loads(line) for line in (pod.root / "stdout").read_text().splitlines()]
+    assert "loaded 1.2" in [line["message"] for line in lines]
+    assert {line["replica"] for line in lines} == {"iris-1-abcde"}
+
+
+async def test_a_failed_build_has_the_same_words_as_a_local_one(
+    operator: Operator, project: Path, environ: dict[str, str], pod: Pod
+) -> None:
+    (project / "requirements.txt").write_text("flowers==9\n")
+    package = await operator.upload(project)
+    key = identity(package).key
+    with pytest.raises(PodFailed) as failed:
+        await build(
+            BuildOrder(environment=key, package=package),
+            operator.client(builder_name(key)),
+            environ,
+            pod.root,
+        )
+    assert failed.value.failure.reason is Reason.DEPENDENCIES
+    assert failed.value.failure.message.startswith("installing requirements.txt failed: ")
+    assert "flowers" in "".join(failed.value.failure.lines)
+    assert not operator.environments.has(key)
+
+
+async def test_only_the_builder_of_an_environment_may_store_it(operator: Operator, tmp_path: Path) -> None:
+    file = tmp_path / "archive"
+    file.write_bytes(b"planted")
+    key = "0" * 32
+    for pod in ("iris-1-abcde", builder_name("1" * 32)):
+        with pytest.raises(PodFailed, match=f"{pod} does not build the environment {key}"):
+            await asyncio.to_thread(operator.client(pod).upload, f"/environments/{key}", file)
+    forged = operator.client(builder_name(key), secret="0" * 64)
+    with pytest.raises(PodFailed, match="with the secret of the pod"):
+        await asyncio.to_thread(forged.upload, f"/environments/{key}", file)
+    assert not operator.environments.has(key)
+
+
+async def test_the_first_archive_of_an_environment_stays(operator: Operator, tmp_path: Path) -> None:
+    key, file = "0" * 32, tmp_path / "archive"
+    for content in (b"first", b"second"):
+        file.write_bytes(content)
+        await asyncio.to_thread(operator.client(builder_name(key)).upload, f"/environments/{key}", file)
+    assert operator.environments.environment(key).path.read_bytes() == b"first"
+
+
+async def test_a_missing_package_is_named(operator: Operator, pod: Pod) -> None:
+    order = FetchOrder(package="0" * 64, environment="0" * 32, config=pod.config)
+    with pytest.raises(PodFailed, match=f"The package {'0' * 64} does not exist; deploy the project again."):
+        await asyncio.to_thread(fetch, order, operator.client("iris-1-abcde"), pod.root)
+
+
+async def test_an_operator_that_is_away_is_named_after_some_tries(pod: Pod, tmp_path: Path) -> None:
+    ca = tmp_path / "ca.crt"
+    ca.write_text(Authority().certificate)
+    url = f"https://127.0.0.1:{free_port()}"
+    access = FilesAccess(url=url, pod="iris-1-abcde", secret="", ca=str(ca))
+    order = FetchOrder(package="0" * 64, environment="0" * 32, config=pod.config)
+    with pytest.raises(OperatorUnreachable, match=f"from the operator at {url} failed: .*refused"):
+        await asyncio.to_thread(fetch, order, FilesClient(access, patience=0.5), pod.root)
