@@ -66,6 +66,8 @@ neither a handler nor a user's server receives any."""
 
 HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
+STATUS_PATH = "/status"
+"""GET: the :class:`ReplicaStatus`, from the supervisor's own port (``ReplicaConfig.status_address``)."""
 METRICS_PATH = "/metrics"
 OPENAPI_PATH = "/openapi.json"
 REQUEUE_PATH = "/-/requeue"
@@ -161,6 +163,14 @@ class Reason(StrEnum):
     """READY, but the operator could not start it again."""
     CAPACITY = "WaitingForCapacity"
     """PENDING until other replicas release capacity."""
+    IMAGE = "ImagePullFailure"
+    """The container image cannot be pulled."""
+    CONTAINER = "ContainerFailure"
+    """The container cannot be created or started."""
+    REFUSED = "Refused"
+    """The cluster refuses the pod: a quota, a policy, or a missing right."""
+    EVICTED = "Evicted"
+    """The node ended the pod, or is lost."""
 
 
 FATAL: frozenset[Reason] = frozenset(
@@ -281,6 +291,11 @@ class ReplicaConfig:
     work_dir: str = ""
     """Folder for the working folders of its processes, each a copy of the project, new at each start. Empty:
     the processes work in the project's folder itself."""
+
+    status_address: str | None = None
+    """``host:port`` on which the supervisor itself serves the replica's status; None: nowhere."""
+    log_to_stdout: bool = False
+    """True to write the lines of the log to the supervisor's stdout, as in a container, and to no file."""
 
     def working_folder(self, index: int) -> str:
         """Return the working folder of a process."""

@@ -1,0 +1,157 @@
+"""The agreement between the operator and the programs in a pod of a replica or of a builder.
+
+The operator writes an order into the pod's manifest. The *fetcher*, the init container of a replica, brings
+the project and the Python environment into the pod and writes the replica's configuration. The *builder*, the
+only container of its pod, builds an environment and uploads it. Both reach only the operator's files server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from gyrus.contract.cluster import CONFIG_FILE, POD_FOLDER, TLS_FOLDER
+from gyrus.contract.replica import Reason, ReplicaConfig
+
+PYTHON = "/opt/gyrus/bin/python"
+"""gyrus's own interpreter, in both images."""
+FETCH_COMMAND = (PYTHON, "-I", "-m", "gyrus.pods.fetch")
+BUILD_COMMAND = (PYTHON, "-I", "-m", "gyrus.pods.build")
+
+ORDER = "GYRUS_ORDER"
+"""Environment variable with the order, as JSON: a :class:`FetchOrder` or a :class:`BuildOrder`."""
+FILES = "GYRUS_FILES"
+"""Environment variable with the URL of the files server, without a slash at its end."""
+POD = "GYRUS_POD"
+"""Environment variable with the pod's name."""
+SECRET = "GYRUS_SECRET"
+"""Environment variable with the pod's secret (:func:`gyrus.contract.cluster.replica_secret`). The container
+that runs the user's code does not get it."""
+CA = "GYRUS_CA"
+"""Environment variable with the path of the certificate that the files server's is checked against."""
+CA_FILE = f"{TLS_FOLDER}/ca.crt"
+"""The default of that path."""
+
+STATUS_PORT = 18003
+"""The supervisor's own port in a pod: ``/status`` and ``/readyz``."""
+
+PROJECT_FOLDER = f"{POD_FOLDER}/project"
+ENVIRONMENTS_FOLDER = f"{POD_FOLDER}/environments"
+RUNTIMES_FOLDER = f"{POD_FOLDER}/runtimes"
+RUN_FOLDER = f"{POD_FOLDER}/run"
+LOG_FOLDER = f"{POD_FOLDER}/log"
+WORK_FOLDER = f"{POD_FOLDER}/work"
+"""The working folders of a replica's processes: ``ReplicaConfig.work_dir``."""
+
+DIGEST_HEADER = "x-gyrus-digest"
+"""SHA-256 of a file's bytes, in hexadecimal digits, on uploads and downloads."""
+UNREACHABLE = 75
+"""Exit code of the fetcher and the builder if they could not reach the operator: a retry may help. The code 1
+means that a retry would fail likewise."""
+TERMINATION_LOG = "/dev/termination-log"
+"""The file that Kubernetes keeps in the status of an ended container: a :class:`PodFailure`, as JSON."""
+LONGEST_TERMINATION_LOG = 4096
+"""Bytes of it that Kubernetes keeps."""
+FORMAT = 1
+"""Version of an environment's archive. Another layout needs a higher number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchOrder:
+    """The content of a replica's pod."""
+
+    package: str | None
+    """Digest of the project's archive. None means that the project is empty."""
+    environment: str
+    """Key of the Python environment."""
+    config: ReplicaConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOrder:
+    """One Python environment to build."""
+
+    environment: str
+    """Key of the environment."""
+    package: str | None
+    """Digest of the project's archive. None means that the project is empty."""
+    requirements: str | None = None
+    """The requirements file that the specification names. None means the first of the usual ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodFailure:
+    """The reason why a fetcher or a builder failed."""
+
+    reason: Reason
+    message: str
+    """One line."""
+    lines: tuple[str, ...] = ()
+    """The installer's last lines."""
+
+    def shortened(self) -> bytes:
+        """Encode the failure for the termination log: without its first lines if it is too long."""
+        lines = self.lines
+        while True:
+            encoded = json.dumps({"reason": self.reason, "message": self.message, "lines": lines}).encode()
+            if len(encoded) <= LONGEST_TERMINATION_LOG or not lines:
+                return encoded
+            lines = lines[1:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentIdentity:
+    """Everything that decides a cluster's Python environment and is known before its build.
+
+    Builder and replicas use the same image, so the image also stands for the interpreter and the platform.
+    """
+
+    package: str | None
+    """Digest of the project's archive, which has the requirements."""
+    requirements: str | None
+    """The requirements file that the specification names."""
+    image: str
+    """The runtime image's full reference."""
+    runtime: str
+    """Digest of the runtime's code: ``RuntimeCode.installed().digest``."""
+
+    @property
+    def key(self) -> str:
+        """The environment's key: 32 hexadecimal digits."""
+        document = json.dumps(asdict(self) | {"format": FORMAT}, sort_keys=True)
+        return hashlib.sha256(document.encode()).hexdigest()[:32]
+
+
+def environment_folder(environment: str) -> str:
+    """Return the folder of an environment. Builder and replicas use the same, since it cannot be moved."""
+    return f"{ENVIRONMENTS_FOLDER}/{environment}"
+
+
+def python_of(environment: str) -> str:
+    """Return the interpreter of an environment."""
+    return f"{environment_folder(environment)}/bin/python"
+
+
+def serve_command(environment: str) -> tuple[str, ...]:
+    """Return the command of a replica's main container: the supervisor."""
+    return (python_of(environment), "-I", "-m", "gyrus.runtime.supervisor", CONFIG_FILE)
+
+
+def builder_name(environment: str) -> str:
+    """Return the name of the pod that builds an environment. A suffix ``-<attempt>`` may follow.
+
+    The files server accepts an environment from such a pod only, so that no builder, which runs the setup
+    code of a project's packages, can replace the environment of another project.
+    """
+    return f"gyrus-build-{environment}"
+
+
+def builds(pod: str, environment: str) -> bool:
+    """Return True if the pod of this name is a builder of this environment.
+
+    >>> [builds(pod, "7d3f") for pod in ("gyrus-build-7d3f", "gyrus-build-7d3f-2", "iris-1-abcde")]
+    [True, True, False]
+    """
+    name = builder_name(environment)
+    return pod == name or pod.startswith(f"{name}-")
