@@ -163,6 +163,14 @@ class Reason(StrEnum):
     """READY, but the operator could not start it again."""
     CAPACITY = "WaitingForCapacity"
     """PENDING until other replicas release capacity."""
+    IMAGE = "ImagePullFailure"
+    """The container image cannot be pulled."""
+    CONTAINER = "ContainerFailure"
+    """The container cannot be created or started."""
+    REFUSED = "Refused"
+    """The cluster refuses the pod: a quota, a policy, or a missing right."""
+    EVICTED = "Evicted"
+    """The node ended the pod, or is lost."""
 
 
 FATAL: frozenset[Reason] = frozenset(

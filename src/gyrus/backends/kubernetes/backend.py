@@ -1,0 +1,401 @@
+"""The Kubernetes backend: its replicas, and what it follows of the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import suppress
+
+import msgspec
+
+from gyrus.aio.backoff import Backoff
+from gyrus.aio.clock import Clock
+from gyrus.aio.signals import Listener, Signals
+from gyrus.backends.kubernetes.environments import Environments
+from gyrus.backends.kubernetes.logs import read_logs
+from gyrus.backends.kubernetes.pod import Pod
+from gyrus.backends.kubernetes.programs import Programs
+from gyrus.backends.kubernetes.replica import PodReplica
+from gyrus.backends.kubernetes.resources import (
+    BUILDER_ROLE,
+    REPLICA_ROLE,
+    decode_order,
+    replica_pod,
+    termination,
+)
+from gyrus.backends.kubernetes.settings import KubernetesSettings
+from gyrus.backends.kubernetes.status_reports import StatusReports
+from gyrus.backends.kubernetes.warnings import PodWarnings
+from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.backends.replica_index import ReplicaIndex
+from gyrus.contract.cluster import ORDER_ANNOTATION, ROLE_LABEL
+from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
+from gyrus.contract.pods import BuildOrder
+from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.workload import ComputeResources
+from gyrus.environments.errors import EnvironmentFailure
+from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubernetesError,
+    NotFound,
+    Refused,
+)
+from gyrus.kubernetes.reflector import Reflector, Selection
+from gyrus.kubernetes.resources import EVENTS, PODS, Manifest
+
+log = logging.getLogger(__name__)
+
+RETRY = Backoff(0.5, 30.0)
+"""Delays between attempts to create or delete a pod."""
+Owner = Callable[[str], Manifest | None]
+"""Returns the reference to an API's custom resource. Returns None if the API has none."""
+
+
+def no_owner(api: str) -> None:
+    return None
+
+
+class KubernetesBackend:
+    """Replicas as pods, which outlive the operator."""
+
+    name = "kubernetes"
+
+    def __init__(
+        self,
+        client: Client,
+        settings: KubernetesSettings,
+        programs: Programs,
+        clock: Clock,
+        *,
+        is_built: Callable[[str], bool],
+        owner: Owner = no_owner,
+    ) -> None:
+        """``is_built``: returns True if the environment with this key is stored."""
+        self.changes = Signals()
+        self._client = client
+        self._settings = settings
+        self._programs = programs
+        self._clock = clock
+        self._owner = owner
+        namespace = settings.namespace
+        roles = f"{ROLE_LABEL} in ({REPLICA_ROLE},{BUILDER_ROLE})"
+        self._pods = Reflector(client, Selection(resource=PODS, namespace=namespace, labels=roles), clock)
+        about_pods = "involvedObject.kind=Pod,type=Warning"
+        self._events = Reflector(
+            client, Selection(resource=EVENTS, namespace=namespace, fields=about_pods), clock
+        )
+        self._warnings = PodWarnings()
+        self._reports = StatusReports(self._to_read, self._reported, clock)
+        self.environments = Environments(client, self._pods.objects, settings, clock, is_built)
+        """The builds of Python environments. The files server reports to it."""
+        self._replicas = ReplicaIndex[PodReplica]()
+        self._unsettled: set[str] = set()
+        """Ids of replicas whose supervisors' reports may have news."""
+        self._tasks: asyncio.TaskGroup | None = None
+
+    # The protocol
+
+    async def adopt(self) -> None:
+        await self._pods.list()
+        with suppress(Forbidden):
+            await self._events.list()
+        self._take_events(self._events.objects)
+        for name in tuple(self._pods.objects):
+            self._notice(name)
+
+    async def run(self) -> None:
+        with self._pods.changes.listen() as pods, self._events.changes.listen() as events:
+            try:
+                async with asyncio.TaskGroup() as self._tasks:
+                    self._tasks.create_task(self._follow_pods(pods), name="pods")
+                    self._tasks.create_task(self._follow_events(events), name="pod events")
+                    self._tasks.create_task(self._pods.run(), name="watch of pods")
+                    self._tasks.create_task(self._events.run(), name="watch of pod events")
+                    self._tasks.create_task(self._reports.run(), name="status reports")
+                    for replica in tuple(self._replicas):
+                        self._care(replica)
+                    self.changes.notify(*self._replicas.apis)
+            finally:
+                self._tasks = None
+
+    async def start(self, order: ReplicaOrder) -> None:
+        if order.id in self._replicas:
+            return
+        replica = PodReplica(order, self._clock.now().timestamp())
+        replica.report(Phase.PENDING, "accepted")
+        self._replicas.add(order.api, order.id, replica)
+        self.changes.notify(order.api)
+        if not self._must_build(order):
+            # The first attempt is awaited, so that the pod carries the order when the caller goes on.
+            with suppress(KubernetesError):
+                await self._create(replica)
+        self._care(replica)
+
+    async def stop(self, replica: str, *, grace: float) -> None:
+        found = self._replicas.get(replica)
+        if found is None or found.stopping:
+            return
+        found.grace = grace
+        await _end(found.task)
+        self._look(found)
+        with suppress(KubernetesError):
+            await self._delete(found)
+        self._care(found)
+
+    def expect(self, api: str, order: ReplicaOrder | None) -> None:
+        pass  # fork servers need one process tree, which pods do not share
+
+    def fork_server(self, api: str) -> ForkServerView | None:
+        return None
+
+    async def expect_no_orders(self) -> None:
+        pass
+
+    def observe(self, api: str) -> Mapping[str, Observation]:
+        replicas = self._replicas.of(api)
+        return {id: replica.observation for id, replica in replicas.items() if replica.observation}
+
+    def apis(self) -> Collection[str]:
+        return tuple(self._replicas.apis)
+
+    def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
+        return None
+
+    def shortage_for(self, api: str, compute: ComputeResources) -> str:
+        return ""
+
+    def capacity(self) -> CapacityView | None:
+        return None
+
+    def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
+        return read_logs(self._client, self._settings.namespace, query, self._pods_of, self.changes)
+
+    async def remove(self, api: str) -> None:
+        """Do nothing: nothing of an API outlives its pods."""
+
+    async def forget_packages(self, digests: frozenset[str]) -> None:
+        """Do nothing: a pod has its own copy of its package."""
+
+    # What the cluster shows
+
+    async def _follow_pods(self, changes: Listener) -> None:
+        for name in {*self._pods.objects, *(replica.id for replica in self._replicas)}:
+            self._notice(name)
+        async for names in changes:
+            # A pod that came and went between two lists is in no signal.
+            unconfirmed = {replica.id for replica in self._replicas if replica.own}
+            for name in names | unconfirmed:
+                self._notice(name)
+
+    async def _follow_events(self, changes: Listener) -> None:
+        self._take_events(self._events.objects)
+        async for names in changes:
+            self._take_events(names)
+
+    def _take_events(self, names: Collection[str]) -> None:
+        for name in names:
+            pod = self._warnings.take(name, self._events.objects.get(name))
+            if pod and (replica := self._replicas.get(pod)):
+                self._look(replica)
+
+    def _notice(self, name: str) -> None:
+        """Take over what the watch shows of a pod."""
+        seen = self._pods.objects.get(name)
+        if seen is not None and Pod(seen).labels.get(ROLE_LABEL) == BUILDER_ROLE:
+            self.environments.notice(name)
+            self._remove_builders()
+            return
+        replica = self._replicas.get(name) or self._adopt(seen)
+        if replica is None:
+            self.environments.notice(name)
+        elif replica.see(seen, self._pods.version):
+            self._look(replica)
+        else:
+            self._forget(replica)
+
+    def _adopt(self, seen: Manifest | None) -> PodReplica | None:
+        """Add the replica of a pod that an earlier operator created. Returns None if its order is damaged."""
+        if seen is None:
+            return None
+        pod = Pod(seen)
+        try:
+            order = decode_order(pod.annotations.get(ORDER_ANNOTATION, ""))
+        except msgspec.MsgspecError as error:
+            log.error("The pod %s is left alone: the order in its annotation is damaged: %s", pod.name, error)
+            return None
+        replica = PodReplica(order, pod.created_at or self._clock.now().timestamp())
+        self._replicas.add(order.api, order.id, replica)
+        return replica
+
+    def _look(self, replica: PodReplica) -> None:
+        uid = replica.pod.uid if replica.pod else ""
+        if replica.look(self._reports.get(replica.id), self._warnings.of(uid)):
+            self.changes.notify(replica.order.api)
+        if replica.status_address and (replica.stale or replica.phase is not Phase.READY):
+            self._unsettled.add(replica.id)
+        if replica.phase is Phase.GONE and not replica.stopping:
+            replica.grace = 0.0  # nothing of it runs: only its pod's record is left
+            self._care(replica)
+
+    def _forget(self, replica: PodReplica) -> None:
+        if replica.id in self._replicas:
+            self._replicas.remove(replica.id)
+            self._reports.forget(replica.id)
+            self._unsettled.discard(replica.id)
+            self.changes.notify(replica.order.api)
+
+    def _pods_of(self, api: str) -> tuple[Pod, ...]:
+        return tuple(replica.pod for replica in self._replicas.of(api).values() if replica.pod)
+
+    # What the supervisors report
+
+    def _to_read(self) -> Mapping[str, str]:
+        addresses: dict[str, str] = {}
+        for id in tuple(self._unsettled):
+            replica = self._replicas.get(id)
+            address = replica.status_address if replica else None
+            if replica and address:
+                addresses[id] = address
+                replica.stale = False
+            if address is None or (replica and replica.phase is Phase.READY):
+                self._unsettled.discard(id)
+        return addresses
+
+    def _reported(self, id: str) -> None:
+        if replica := self._replicas.get(id):
+            self._look(replica)
+
+    # What the backend does
+
+    def _care(self, replica: PodReplica) -> None:
+        """See to it that a replica's pod is created, or deleted if it is being stopped."""
+        done = replica.pod is not None if not replica.stopping else replica.pod and replica.pod.deleted
+        running = replica.task is not None and not replica.task.done()
+        if self._tasks and not done and not running and replica.id in self._replicas:
+            work = self._see_deleted(replica) if replica.stopping else self._see_created(replica)
+            replica.task = self._tasks.create_task(work, name=f"replica {replica.id}")
+
+    async def _see_created(self, replica: PodReplica) -> None:
+        failures = 0
+        while replica.pod is None and replica.phase is not Phase.FAILED:
+            try:
+                await self._build(replica)
+                await self._create(replica)
+            except EnvironmentFailure as failure:
+                self._report(replica, Phase.FAILED, str(failure), Reason.DEPENDENCIES, failure.lines)
+            except KubernetesError:  # it has been reported
+                await self._clock.sleep(RETRY.delay(failures))
+                failures += 1
+
+    def _must_build(self, order: ReplicaOrder) -> bool:
+        environment = self._programs.environment(order)
+        return environment is not None and not self.environments.is_built(environment)
+
+    async def _build(self, replica: PodReplica) -> None:
+        """Wait for the replica's environment. Raises EnvironmentFailure, KubernetesError."""
+        order = replica.order
+        environment = self._programs.environment(order)
+        if environment is None:
+            return
+        build = BuildOrder(
+            environment=environment,
+            package=order.workload.code.package,
+            requirements=order.workload.environment.requirements,
+        )
+
+        def report(message: str) -> None:
+            self._report(replica, Phase.BUILDING, message)
+
+        try:
+            await self.environments.ensure(build, f"{order.api}/{order.generation}", report)
+        except KubernetesError as error:
+            self._report(replica, *_hindered(error, "the builder's pod"))
+            raise
+
+    async def _create(self, replica: PodReplica) -> None:
+        """Create the pod. An earlier attempt may have created it. Raises KubernetesError."""
+        order = replica.order
+        pod = replica_pod(order, self._programs.program(order), self._settings, self._owner(order.api))
+        try:
+            try:
+                answer = await self._client.create(pod)
+            except AlreadyExists:
+                answer = await self._client.get(PODS, order.id, self._settings.namespace)
+        except KubernetesError as error:
+            self._report(replica, *_hindered(error, "the pod"))
+            raise
+        replica.wrote(answer)
+        self._notice(order.id)
+
+    async def _see_deleted(self, replica: PodReplica) -> None:
+        failures = 0
+        while replica.id in self._replicas and not (replica.pod and replica.pod.deleted):
+            try:
+                await self._delete(replica)
+                return
+            except KubernetesError as error:
+                delay = RETRY.delay(failures)
+                log.warning(
+                    "Deleting the pod %s failed; trying again in %.1f s: %s", replica.id, delay, error
+                )
+                await self._clock.sleep(delay)
+                failures += 1
+
+    async def _delete(self, replica: PodReplica) -> None:
+        """Delete the pod, and take over how it is shown from then on. Raises KubernetesError."""
+        grace = termination(replica.grace or 0.0, self._settings)
+        if replica.phase is Phase.GONE:
+            grace = 0
+        uid = replica.pod.uid if replica.pod else None
+        try:
+            answer = await self._client.delete(
+                PODS, replica.id, self._settings.namespace, grace=grace, uid=uid or None
+            )
+        except (NotFound, Conflict):
+            self._forget(replica)
+            return
+        if answer.get("kind") == "Pod":
+            replica.wrote(answer)
+        self._notice(replica.id)
+
+    def _remove_builders(self) -> None:
+        if self._tasks:
+            for pod in self.environments.left_over():
+                self._tasks.create_task(self.environments.remove(pod), name=f"removal of {pod.name}")
+
+    def _report(
+        self,
+        replica: PodReplica,
+        phase: Phase,
+        message: str,
+        reason: Reason | None = None,
+        lines: tuple[str, ...] = (),
+    ) -> None:
+        if not replica.stopping and replica.report(phase, message, reason, lines):
+            self.changes.notify(replica.order.api)
+
+
+def _hindered(error: KubernetesError, what: str) -> tuple[Phase, str, Reason | None]:
+    """Return how a replica is shown whose pod cannot be created."""
+    text = str(error).rstrip(".")
+    match error:
+        case Refused() if "exceeded quota" in text:
+            return Phase.PENDING, f"waiting for capacity: {text}", Reason.CAPACITY
+        case Invalid():
+            return Phase.FAILED, f"{what} is not valid: {text}", Reason.REFUSED
+        case Refused() | Forbidden() | NotFound():
+            return Phase.BACKOFF, f"{what} is refused: {text}", Reason.REFUSED
+        case _:
+            return Phase.PENDING, f"{what} cannot be created yet: {text}", None
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task, and wait until it has ended."""
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait((task,))

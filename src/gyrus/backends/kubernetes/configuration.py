@@ -1,0 +1,51 @@
+"""The configuration of a replica in a pod, built from its order. Pure."""
+
+from __future__ import annotations
+
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.cluster import REPLICA_PORT
+from gyrus.contract.pods import (
+    LOG_FOLDER,
+    PROJECT_FOLDER,
+    RUN_FOLDER,
+    STATUS_PORT,
+    WORK_FOLDER,
+    python_of,
+)
+from gyrus.contract.replica import ReplicaConfig
+
+
+def ports(order: ReplicaOrder) -> tuple[int, ...]:
+    """Return the ports on which the order's processes listen, in their order."""
+    code = order.workload.code
+    if code.process is not None:
+        return (REPLICA_PORT,) if code.process.serves else ()
+    return tuple(REPLICA_PORT + index for index in range(code.processes))
+
+
+def configure(order: ReplicaOrder, environment: str) -> ReplicaConfig:
+    """Return the configuration. ``environment``: key of the Python environment."""
+    workload = order.workload
+    return ReplicaConfig(
+        id=order.id,
+        api=order.api,
+        revision=order.revision,
+        project=PROJECT_FOLDER,
+        python=python_of(environment),
+        handler=workload.code.handler,
+        process=workload.code.process,
+        processes=workload.code.processes,
+        limits=workload.limits,
+        env=workload.environment.variables,
+        memory=workload.compute.mem,
+        start_timeout=workload.start_timeout,
+        grace=workload.grace,
+        restart=workload.restart,
+        run_dir=RUN_FOLDER,
+        log_dir=LOG_FOLDER,
+        work_dir=WORK_FOLDER,
+        queue_proxy=workload.queue_proxy,
+        listen=tuple(f"0.0.0.0:{port}" for port in ports(order)),
+        status_address=f"0.0.0.0:{STATUS_PORT}",
+        log_to_stdout=True,
+    )

@@ -1,0 +1,138 @@
+"""The output of an API's replicas, read from their pods. Output of pods that are gone is not here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from gyrus.aio.signals import Signals
+from gyrus.backends.kubernetes.pod import Pod, seconds
+from gyrus.backends.kubernetes.resources import MAIN
+from gyrus.contract.operator import LogLine, LogQuery
+from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.errors import Invalid, KubernetesError, NotFound
+
+log = logging.getLogger(__name__)
+
+PodsOf = Callable[[str], tuple[Pod, ...]]
+"""Returns the pods of an API."""
+BUFFERED = 1000
+"""Lines that a reader may lag behind."""
+
+
+async def read_logs(
+    client: Client, namespace: str, query: LogQuery, pods_of: PodsOf, changes: Signals
+) -> AsyncIterator[LogLine]:
+    """Yield past lines in time order; then, to follow, new lines as they come."""
+    last: dict[str, float] = {}
+    for line in await _past(client, namespace, query, pods_of(query.api)):
+        last[line.replica] = max(last.get(line.replica, 0.0), line.time)
+        yield line
+    if query.follow:
+        async for line in _follow(client, namespace, query, pods_of, changes, last):
+            yield line
+
+
+async def _past(client: Client, namespace: str, query: LogQuery, pods: tuple[Pod, ...]) -> list[LogLine]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_of_pod(client, namespace, query, pod), name=f"log of {pod.name}")
+            for pod in pods
+            if query.replica in (None, pod.name)
+        ]
+    lines = sorted((line for task in tasks for line in task.result()), key=lambda line: line.time)
+    return lines if query.tail is None else lines[len(lines) - min(query.tail, len(lines)) :]
+
+
+async def _of_pod(client: Client, namespace: str, query: LogQuery, pod: Pod) -> list[LogLine]:
+    runs = [True] if query.previous else [True, False]
+    lines: list[LogLine] = []
+    for previous in runs:
+        if previous and not pod.main.restarts:
+            continue
+        run = pod.main.restarts - int(previous)
+        since = _rfc3339(query.since) if query.since else None
+        try:
+            output = client.logs(
+                pod.name, namespace, container=MAIN, previous=previous, tail=query.tail, since=since
+            )
+            lines.extend([_line(pod.name, text, run) async for text in output])
+        except (NotFound, Invalid):  # the container has not started, or its earlier output is gone
+            continue
+    return lines
+
+
+async def _follow(
+    client: Client,
+    namespace: str,
+    query: LogQuery,
+    pods_of: PodsOf,
+    changes: Signals,
+    last: dict[str, float],
+) -> AsyncIterator[LogLine]:
+    lines = asyncio.Queue[LogLine](BUFFERED)
+    following: dict[str, asyncio.Task[None]] = {}
+
+    async def follow_new_pods() -> None:
+        with changes.listen() as listener:
+            while True:
+                for pod in pods_of(query.api):
+                    if _runs(pod) and query.replica in (None, pod.name) and _free(following, pod.name):
+                        work = _copy(client, namespace, pod, last, lines)
+                        following[pod.name] = group.create_task(work, name=f"log of {pod.name}")
+                await listener.wait()
+
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(follow_new_pods(), name="pods to follow")
+        try:
+            while True:
+                yield await lines.get()
+        finally:
+            for task in (watching, *following.values()):
+                task.cancel()
+
+
+def _runs(pod: Pod) -> bool:
+    return pod.main.running is not None
+
+
+def _free(following: dict[str, asyncio.Task[None]], name: str) -> bool:
+    return name not in following or following[name].done()
+
+
+async def _copy(
+    client: Client, namespace: str, pod: Pod, last: dict[str, float], lines: asyncio.Queue[LogLine]
+) -> None:
+    """Copy a container's new output until it ends."""
+    known = last.get(pod.name, 0.0)
+    since = _rfc3339(known) if known else None
+    try:
+        async for text in client.logs(pod.name, namespace, container=MAIN, follow=True, since=since):
+            line = _line(pod.name, text, pod.main.restarts)
+            if line.time > known:
+                last[pod.name] = line.time
+                await lines.put(line)
+    except KubernetesError as error:  # the pod's next change tries again
+        log.debug("The log of %s cannot be followed: %s", pod.name, error)
+
+
+def _line(replica: str, text: str, run: int) -> LogLine:
+    """Return the line that a supervisor wrote as JSON, or that another program wrote as text."""
+    time, _, message = text.partition(" ")
+    at = seconds(time) or 0.0
+    if message.startswith("{"):
+        try:
+            document: dict[str, Any] = msgspec.json.decode(message, type=dict[str, Any])
+            return msgspec.convert({**document, "replica": replica}, LogLine)
+        except (msgspec.MsgspecError, TypeError):
+            pass
+    return LogLine(time=at, replica=replica, message=message, run=run)
+
+
+def _rfc3339(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")

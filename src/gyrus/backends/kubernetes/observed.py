@@ -1,0 +1,340 @@
+"""A replica's status from its pod, the warnings about it, and its supervisor's report. Pure.
+
+The first rule that fits decides::
+
+    the pod was ended from outside            GONE
+    deletion requested                        DRAINING
+    the pod ended by itself, and runs once    SUCCEEDED, FAILED
+    not scheduled                             PENDING
+    the fetch step                            PENDING, BACKOFF, FAILED
+    the container does not run                PENDING, BACKOFF, FAILED
+    the container runs                        as its supervisor reports, else by its readiness
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from gyrus.backends.kubernetes.pod import ContainerState, Pod, seconds
+from gyrus.backends.kubernetes.resources import FETCH, MAIN
+from gyrus.backends.kubernetes.scheduling import why_unscheduled
+from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.pods import UNREACHABLE, PodFailure
+from gyrus.contract.replica import FATAL, Phase, Reason, ReplicaStatus
+
+ATTEMPTS = 3
+"""Failed pulls of an image after which it counts as failed. The node goes on trying."""
+_PULLS = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"})
+_BAD_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+_COMING = frozenset({"ContainerCreating", "PodInitializing", ""})
+_NO_SUCH_IMAGE = ("not found", "manifest unknown", "does not exist", "denied", "unauthorized")
+"""Parts of a registry's answer after which another try would not help."""
+_TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"
+"""Warnings that explain why a container is not created."""
+_OOM = "OOMKilled"
+
+
+@dataclass(frozen=True, slots=True)
+class PodWarning:
+    """The latest event of one reason about a pod."""
+
+    reason: str
+    message: str
+    count: int
+    at: float
+    """Seconds since the epoch at the last occurrence."""
+
+
+Warnings = Mapping[str, PodWarning]
+"""The warnings about a pod, by reason."""
+
+
+def observe(
+    order: ReplicaOrder,
+    pod: Pod,
+    *,
+    stopping: bool = False,
+    report: ReplicaStatus | None = None,
+    warnings: Warnings | None = None,
+) -> ReplicaStatus:
+    """Return the status of a replica.
+
+    ``stopping``: its deletion has been requested, whether the pod shows it or not. ``report``: what its
+    supervisor has reported; None if nothing is known.
+    """
+    status = _phase(order, pod, report, warnings or {})
+    if (stopping or pod.deleted) and status.phase is not Phase.GONE:
+        return replace(status, phase=Phase.DRAINING, reason=None, message="", endpoints=(), retry_at=None)
+    return status
+
+
+def failure_of(state: ContainerState) -> PodFailure | None:
+    """Return the failure that a fetcher or a builder left. Returns None if it left none."""
+    text = (state.ended or {}).get("message", "")
+    try:
+        return msgspec.json.decode(text, type=PodFailure)
+    except msgspec.MsgspecError:
+        return None
+
+
+def waiting_for(pod: Pod) -> str:
+    """Return why a builder does not run yet: no capacity, no image. Returns "" if it runs or is about to."""
+    state = pod.first
+    if state.running or state.terminated:
+        return ""
+    scheduled = pod.condition("PodScheduled")
+    if scheduled.get("reason") == "Unschedulable":
+        return f"the builder is {why_unscheduled(scheduled.get('message', ''), None)}"
+    waiting = state.waiting or {}
+    reason, detail = waiting.get("reason", ""), _clause(waiting.get("message", ""))
+    return "" if reason in _COMING else f"the builder's container waits ({reason}): {detail}"
+
+
+def _phase(order: ReplicaOrder, pod: Pod, report: ReplicaStatus | None, warnings: Warnings) -> ReplicaStatus:
+    blank = _blank(order, pod)
+    main = pod.main
+    if pod.phase in ("Succeeded", "Failed"):
+        return _ended(blank, pod, main)
+    if not pod.node:
+        return _unscheduled(blank, pod, order)
+    if pod.has_fetch and main.running is None and not main.ended:
+        fetched = _fetching(blank, pod, warnings)
+        if fetched is not None:
+            return fetched
+    if main.running is None:
+        return _not_running(blank, pod, main, warnings)
+    return _running(blank, pod, main, report, warnings)
+
+
+def _blank(order: ReplicaOrder, pod: Pod) -> ReplicaStatus:
+    return ReplicaStatus(
+        id=order.id,
+        api=order.api,
+        revision=order.revision,
+        phase=Phase.PENDING,
+        restarts=pod.main.restarts,
+        started_at=pod.created_at,
+    )
+
+
+def _ended(blank: ReplicaStatus, pod: Pod, main: ContainerState) -> ReplicaStatus:
+    ended = main.terminated
+    if pod.reason or not pod.runs_once or ended is None:
+        cause = _clause(pod.message) or pod.reason or "its node ended it"
+        where = f" on node {pod.node}" if pod.node else ""
+        message = f"it was evicted{where}: {cause}"
+        phase = Phase.FAILED if pod.runs_once else Phase.GONE
+        return replace(blank, phase=phase, reason=Reason.EVICTED, message=message)
+    code = _exit_code(ended)
+    if code == 0:
+        return replace(blank, phase=Phase.SUCCEEDED, exit_code=0)
+    reason, message = _exit(ended, pod)
+    return replace(blank, phase=Phase.FAILED, reason=reason, message=message, exit_code=code)
+
+
+def _unscheduled(blank: ReplicaStatus, pod: Pod, order: ReplicaOrder) -> ReplicaStatus:
+    scheduled = pod.condition("PodScheduled")
+    if scheduled.get("reason") != "Unschedulable":
+        return replace(blank, message="accepted")
+    message = why_unscheduled(scheduled.get("message", ""), order.workload.compute)
+    return replace(blank, reason=Reason.CAPACITY, message=message)
+
+
+def _fetching(blank: ReplicaStatus, pod: Pod, warnings: Warnings) -> ReplicaStatus | None:
+    """Return the status during the fetch step. Returns None if it is over."""
+    fetch = pod.fetch
+    if fetch.terminated and _exit_code(fetch.terminated) == 0:
+        return None
+    ended = fetch.ended
+    if fetch.running is not None:
+        step = "fetching the project and its Python environment"
+        return replace(blank, message=step)
+    if ended is None:
+        return _not_running(blank, pod, fetch, warnings)
+    return _fetch_failed(blank, pod, fetch, ended)
+
+
+def _fetch_failed(
+    blank: ReplicaStatus, pod: Pod, fetch: ContainerState, ended: Mapping[str, Any]
+) -> ReplicaStatus:
+    failure = failure_of(fetch)
+    blank = replace(blank, failures=fetch.restarts + 1)
+    if failure is None:
+        reason, message = _exit(ended, pod)
+        return replace(
+            blank,
+            phase=Phase.BACKOFF,
+            reason=reason,
+            message=f"the step that fetches its files failed: {message}",
+        )
+    final = failure.reason in FATAL and _exit_code(ended) != UNREACHABLE
+    return replace(
+        blank,
+        phase=Phase.FAILED if final else Phase.BACKOFF,
+        reason=failure.reason,
+        message=failure.message,
+        last_lines=failure.lines,
+    )
+
+
+def _not_running(
+    blank: ReplicaStatus, pod: Pod, container: ContainerState, warnings: Warnings
+) -> ReplicaStatus:
+    waiting = container.waiting or {}
+    reason, detail = waiting.get("reason", ""), _clause(waiting.get("message", ""))
+    if reason in _PULLS | _BAD_IMAGE:
+        return _no_image(blank, pod, container, reason, detail, warnings)
+    if container.ended is not None:
+        why, message = _exit(container.ended, pod)
+        return replace(
+            blank,
+            phase=Phase.BACKOFF,
+            reason=why,
+            message=message,
+            failures=container.restarts + 1,
+            exit_code=_exit_code(container.ended),
+        )
+    if reason in _COMING:
+        step = "creating the container"
+        if hindered := _latest(warnings, _TRIED_IN_VAIN):
+            step = f"{step}: {_clause(hindered.message)}"
+        return replace(blank, message=step)
+    message = f"the container cannot be started ({reason}): {detail}" if detail else reason
+    return replace(blank, phase=Phase.BACKOFF, reason=Reason.CONTAINER, message=message, failures=1)
+
+
+def _no_image(
+    blank: ReplicaStatus,
+    pod: Pod,
+    container: ContainerState,
+    reason: str,
+    detail: str,
+    warnings: Warnings,
+) -> ReplicaStatus:
+    name = {FETCH: pod.image(FETCH), MAIN: pod.image(MAIN)}.get(container.name, "")
+    if reason == "InvalidImageName":
+        message = f"{name} is not the name of an image"
+        return replace(blank, phase=Phase.FAILED, reason=Reason.IMAGE, message=message)
+    if reason == "ErrImageNeverPull":
+        message = f"the image {name} is not on node {pod.node}, and it may not be pulled"
+        return replace(blank, phase=Phase.FAILED, reason=Reason.IMAGE, message=message)
+    failed = warnings.get("Failed")
+    event = failed if failed and name in failed.message else None
+    cause = _pull_error(event.message if event and reason == "ImagePullBackOff" else detail)
+    tries = event.count if event else 1
+    missing = any(part in cause for part in _NO_SUCH_IMAGE)
+    message = f"the image {name} cannot be pulled" + (f": {cause}" if cause else "")
+    return replace(
+        blank,
+        phase=Phase.FAILED if missing or tries >= ATTEMPTS else Phase.BACKOFF,
+        reason=Reason.IMAGE,
+        message=message,
+        failures=tries,
+    )
+
+
+def _running(
+    blank: ReplicaStatus,
+    pod: Pod,
+    main: ContainerState,
+    report: ReplicaStatus | None,
+    warnings: Warnings,
+) -> ReplicaStatus:
+    ready = pod.condition("Ready")
+    ready_at = seconds(ready.get("lastTransitionTime")) if main.ready else None
+    if report is not None:
+        return _reported(blank, pod, main, report, ready_at)
+    if main.ready:
+        endpoints = tuple(pod.address(port) for port in pod.serving_ports)
+        return replace(blank, phase=Phase.READY, endpoints=endpoints, ready_at=ready_at)
+    started = seconds(main.running.get("startedAt")) if main.running else None
+    probe = warnings.get("Unhealthy")
+    fresh = probe if probe and started and probe.at >= started else None
+    message = _clause(fresh.message) if fresh else ""
+    changed = seconds(ready.get("lastTransitionTime"))
+    was_ready = ready.get("status") == "False" and changed and started and changed > started
+    if was_ready:
+        lost = ready.get("reason") == "NodeNotReady" or "node" in ready.get("message", "").lower()
+        message = f"node {pod.node} does not answer" if lost else message or "its readiness check fails"
+        return replace(blank, phase=Phase.UNREADY, reason=Reason.UNRESPONSIVE, message=message)
+    if main.restarts and main.last:
+        reason, failure = _exit(main.last, pod)
+        message = f"starting again after a failure: {failure}"
+        return replace(blank, phase=Phase.STARTING, reason=reason, message=message)
+    return replace(blank, phase=Phase.STARTING, message=message or "starting")
+
+
+def _reported(
+    blank: ReplicaStatus, pod: Pod, main: ContainerState, report: ReplicaStatus, ready_at: float | None
+) -> ReplicaStatus:
+    """Return the supervisor's report with the addresses by which others reach the pod.
+
+    The report may be older than the pod's readiness.
+    """
+    phase = Phase.READY if main.ready and report.phase in (Phase.STARTING, Phase.PENDING) else report.phase
+    ports = [int(endpoint.rpartition(":")[2]) for endpoint in report.endpoints]
+    serving = tuple(port for port in pod.serving_ports if port in ports) or pod.serving_ports
+    return replace(
+        report,
+        id=blank.id,
+        api=blank.api,
+        revision=blank.revision,
+        phase=phase,
+        endpoints=tuple(map(pod.address, serving)) if phase is Phase.READY else (),
+        restarts=report.restarts + main.restarts,
+        pid=None,
+        pid_started=None,
+        started_at=blank.started_at,
+        ready_at=report.ready_at or ready_at,
+    )
+
+
+def _exit(ended: Mapping[str, Any], pod: Pod) -> tuple[Reason, str]:
+    """Return the reason and the message for the end of a container."""
+    if ended.get("reason") == _OOM:
+        return Reason.OUT_OF_MEMORY, "it was killed, because it used more memory than compute.mem"
+    code = _exit_code(ended)
+    if ended.get("reason") in ("ContainerCannotRun", "StartError", "RunContainerError"):
+        return Reason.CONTAINER, f"the container cannot be started: {_clause(ended.get('message', ''))}"
+    if code < 0:
+        return Reason.KILLED, f"it was killed by {_signal_name(-code)}"
+    return Reason.EXITED, f"it exited with code {code}"
+
+
+def _exit_code(ended: Mapping[str, Any]) -> int:
+    """Return the exit code; the negative number of the signal if one killed it."""
+    code, number = int(ended.get("exitCode", 0)), int(ended.get("signal", 0))
+    if number:
+        return -number
+    return 128 - code if 128 < code <= 128 + 64 else code
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _latest(warnings: Warnings, reasons: tuple[str, ...]) -> PodWarning | None:
+    found = [warnings[reason] for reason in reasons if reason in warnings]
+    return max(found, key=lambda warning: warning.at, default=None)
+
+
+def _pull_error(message: str) -> str:
+    """Return the registry's or the node's error without the words around it.
+
+    >>> _pull_error('Failed to pull image "a": rpc error: code = NotFound desc = a: not found')
+    'a: not found'
+    """
+    text = _clause(message)
+    return text.rsplit("desc = ", 1)[-1] if "desc = " in text else "" if text.startswith("Back-off") else text
+
+
+def _clause(message: str) -> str:
+    return " ".join(message.split()).rstrip(".")

@@ -1,0 +1,155 @@
+"""A pod's manifest, read: the facts that an observation needs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gyrus.backends.kubernetes.programs import STATUS_PORT_NAME
+from gyrus.backends.kubernetes.resources import FETCH, MAIN
+from gyrus.kubernetes.resources import Manifest
+
+EMPTY: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """One container: at most one of the three states is given."""
+
+    name: str
+    waiting: Mapping[str, Any] | None = None
+    running: Mapping[str, Any] | None = None
+    terminated: Mapping[str, Any] | None = None
+    last: Mapping[str, Any] | None = None
+    """The end of the run before."""
+    restarts: int = 0
+    ready: bool = False
+
+    @property
+    def ended(self) -> Mapping[str, Any] | None:
+        """Return the latest end of a run, that of the run before included."""
+        return self.terminated or self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return self.manifest["metadata"]["name"]
+
+    @property
+    def uid(self) -> str:
+        return self.manifest["metadata"].get("uid", "")
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.manifest["metadata"].get("labels") or {}
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return self.manifest["metadata"].get("annotations") or {}
+
+    @property
+    def created_at(self) -> float | None:
+        return seconds(self.manifest["metadata"].get("creationTimestamp"))
+
+    @property
+    def deleted(self) -> bool:
+        """True if its deletion has been requested."""
+        return bool(self.manifest["metadata"].get("deletionTimestamp"))
+
+    @property
+    def phase(self) -> str:
+        return self._status.get("phase", "Pending")
+
+    @property
+    def reason(self) -> str:
+        """Return Kubernetes' word for why the whole pod ended: ``Evicted``, ``NodeLost``."""
+        return self._status.get("reason", "")
+
+    @property
+    def message(self) -> str:
+        return self._status.get("message", "")
+
+    @property
+    def node(self) -> str:
+        return self.manifest["spec"].get("nodeName", "")
+
+    @property
+    def ip(self) -> str:
+        return self._status.get("podIP", "")
+
+    @property
+    def runs_once(self) -> bool:
+        return self.manifest["spec"].get("restartPolicy") == "Never"
+
+    @property
+    def main(self) -> ContainerState:
+        return self._state("containerStatuses", MAIN)
+
+    @property
+    def fetch(self) -> ContainerState:
+        return self._state("initContainerStatuses", FETCH)
+
+    @property
+    def first(self) -> ContainerState:
+        """Return the state of its only container, whatever its name."""
+        name = self.manifest["spec"]["containers"][0]["name"]
+        return self._state("containerStatuses", name)
+
+    @property
+    def has_fetch(self) -> bool:
+        return bool(self.manifest["spec"].get("initContainers"))
+
+    @property
+    def supervised(self) -> bool:
+        return any(port.get("name") == STATUS_PORT_NAME for port in self._ports)
+
+    @property
+    def serving_ports(self) -> tuple[int, ...]:
+        """Return the ports of its processes, in their order."""
+        return tuple(p["containerPort"] for p in self._ports if p.get("name") != STATUS_PORT_NAME)
+
+    def image(self, container: str) -> str:
+        spec = self.manifest["spec"]
+        containers = [*spec.get("initContainers", ()), *spec["containers"]]
+        return next((c["image"] for c in containers if c["name"] == container), "")
+
+    def condition(self, type: str) -> Mapping[str, Any]:
+        """Return a condition; empty if it is not known."""
+        return next((c for c in self._status.get("conditions", ()) if c.get("type") == type), EMPTY)
+
+    def address(self, port: int) -> str:
+        return f"[{self.ip}]:{port}" if ":" in self.ip else f"{self.ip}:{port}"
+
+    @property
+    def _status(self) -> Mapping[str, Any]:
+        return self.manifest.get("status") or {}
+
+    @property
+    def _ports(self) -> list[Mapping[str, Any]]:
+        main = next((c for c in self.manifest["spec"]["containers"] if c["name"] == MAIN), EMPTY)
+        return main.get("ports") or []
+
+    def _state(self, part: str, name: str) -> ContainerState:
+        status = next((s for s in self._status.get(part, ()) if s.get("name") == name), EMPTY)
+        state: Mapping[str, Any] = status.get("state") or {}
+        before: Mapping[str, Any] = status.get("lastState") or {}
+        return ContainerState(
+            name=name,
+            waiting=state.get("waiting"),
+            running=state.get("running"),
+            terminated=state.get("terminated"),
+            last=before.get("terminated"),
+            restarts=status.get("restartCount", 0),
+            ready=bool(status.get("ready")),
+        )
+
+
+def seconds(time: str | None) -> float | None:
+    """Return a time of the API in seconds since the epoch."""
+    return datetime.fromisoformat(time).timestamp() if time else None

@@ -1,0 +1,97 @@
+"""One replica: its order, its pod as far as it is known, and the observation that follows."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from gyrus.backends.kubernetes.expectations import newest
+from gyrus.backends.kubernetes.observed import Warnings, observe
+from gyrus.backends.kubernetes.pod import Pod
+from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.contract.pods import STATUS_PORT
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from gyrus.kubernetes.resources import Manifest
+
+
+@dataclass(slots=True, eq=False)
+class PodReplica:
+    order: ReplicaOrder
+    ordered_at: float
+    """Seconds since the epoch."""
+    pod: Pod | None = None
+    """The pod, as the watch or an own write showed it last. None: it has not been created yet."""
+    own: Manifest | None = None
+    """The answer to the last own write. None: there was none, or the watch has passed it."""
+    grace: float | None = None
+    """Seconds of grace with which it is being stopped. None: it is not."""
+    task: asyncio.Task[None] | None = None
+    """The task that creates or deletes its pod."""
+    stale: bool = True
+    """True if its supervisor's report is older than its pod's last change."""
+    observation: Observation | None = None
+
+    @property
+    def id(self) -> str:
+        return self.order.id
+
+    @property
+    def stopping(self) -> bool:
+        return self.grace is not None
+
+    @property
+    def phase(self) -> Phase:
+        return self.observation.status.phase if self.observation else Phase.PENDING
+
+    def see(self, seen: Manifest | None, version: str) -> bool:
+        """Take over what the watch shows; return False if nothing of the replica exists any more."""
+        merged = newest(self.own, seen, version)
+        if merged is not self.own:
+            self.own = None
+        if merged is None:
+            existed, self.pod = self.pod is not None, None
+            return not existed
+        self.pod = Pod(merged)
+        self.stale = True
+        return True
+
+    def wrote(self, answer: Manifest) -> None:
+        """Take over the answer to an own write."""
+        self.own, self.pod = answer, Pod(answer)
+
+    def report(
+        self, phase: Phase, message: str, reason: Reason | None = None, lines: tuple[str, ...] = ()
+    ) -> bool:
+        """Set the status of a replica without a pod; return True if it differs from before."""
+        status = ReplicaStatus(
+            id=self.order.id,
+            api=self.order.api,
+            revision=self.order.revision,
+            phase=phase,
+            reason=reason,
+            message=message,
+            last_lines=lines,
+            started_at=self.ordered_at,
+        )
+        return self._observe(status)
+
+    def look(self, report: ReplicaStatus | None, warnings: Warnings) -> bool:
+        """Derive the status from the pod; return True if it differs from before."""
+        if self.pod is None:
+            return self.report(Phase.DRAINING, "") if self.stopping else False
+        status = observe(self.order, self.pod, stopping=self.stopping, report=report, warnings=warnings)
+        return self._observe(status)
+
+    @property
+    def status_address(self) -> str | None:
+        """Return the address of its supervisor. Returns None if there is none, or none that runs."""
+        pod = self.pod
+        if pod is None or not (pod.supervised and pod.ip and pod.main.running) or pod.deleted:
+            return None
+        return pod.address(STATUS_PORT)
+
+    def _observe(self, status: ReplicaStatus) -> bool:
+        if self.observation and self.observation.status == status:
+            return False
+        self.observation = Observation(generation=self.order.generation, status=status)
+        return True

@@ -1,0 +1,35 @@
+"""Settings of the backend: the facts of an installation that its pods need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gyrus.contract.cluster import FILES_PORT, NAMESPACE, OPERATOR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesSettings:
+    """Facts of an installation. Times in seconds."""
+
+    namespace: str = NAMESPACE
+    image: str
+    """Full reference of the runtime image, for replicas and builders."""
+    secret: str
+    """The installation's secret, from which each pod's is derived."""
+    runtime: str
+    """Digest of the runtime's code in the image: it is part of an environment's identity."""
+    pull_policy: str = "IfNotPresent"
+    serving_on: float = 5.0
+    """How long a pod serves on after its deletion was requested, so that all gateways can leave it."""
+    builder_cpu: float = 0.5
+    """Cores that a builder requests."""
+    builder_mem: int = 512 * 2**20
+    """Bytes that a builder requests."""
+    builder_variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Settings of package indexes and proxies: ``PIP_*``, ``UV_*``, ``HTTPS_PROXY``."""
+
+    @property
+    def files(self) -> str:
+        """The URL of the operator's files server."""
+        return f"https://{OPERATOR}.{self.namespace}.svc:{FILES_PORT}"

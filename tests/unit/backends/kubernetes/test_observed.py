@@ -1,0 +1,329 @@
+"""Every state of a pod has its phase, reason and plain words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gyrus.backends.kubernetes.observed import PodWarning, observe
+from gyrus.backends.kubernetes.pod import Pod
+from gyrus.backends.kubernetes.programs import ImagePrograms, RuntimePrograms
+from gyrus.backends.kubernetes.resources import FETCH, MAIN, replica_pod
+from gyrus.backends.kubernetes.settings import KubernetesSettings
+from gyrus.contract.pods import PodFailure
+from gyrus.contract.replica import Phase, Reason, ReplicaStatus, RestartPolicy
+from gyrus.kubernetes.resources import Manifest
+from support.backends import order
+
+SETTINGS = KubernetesSettings(image="localhost/gyrus-runtime:1", secret="s", runtime="r")
+ORDER = order()
+ONCE = replace(ORDER, workload=replace(ORDER.workload, restart=RestartPolicy.NEVER))
+SCHEDULED = {"type": "PodScheduled", "status": "True"}
+STARTED = "2026-01-01T00:00:10Z"
+
+
+def pod(
+    main: dict[str, Any] | None = None,
+    fetch: dict[str, Any] | None = None,
+    *,
+    phase: str = "Pending",
+    conditions: tuple[dict[str, Any], ...] = (SCHEDULED,),
+    node: str = "n1",
+    runtime: bool = True,
+    once: bool = False,
+    **status: Any,
+) -> Pod:
+    """A pod with the states of its containers: the keys of ``state``, or of a whole container status."""
+    programs = RuntimePrograms(SETTINGS) if runtime else ImagePrograms("localhost/server:1")
+    made = ONCE if once else ORDER
+    manifest = replica_pod(made, programs.program(made), SETTINGS)
+    manifest["metadata"] |= {"uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    manifest["spec"]["nodeName"] = node
+    manifest["status"] = {"phase": phase, "conditions": [*conditions], "podIP": "10.1.0.5", **status}
+    if main is not None:
+        manifest["status"]["containerStatuses"] = [container(MAIN, main)]
+    if fetch is not None:
+        manifest["status"]["initContainerStatuses"] = [container(FETCH, fetch)]
+    return Pod(manifest)
+
+
+def container(name: str, state: dict[str, Any]) -> Manifest:
+    extra = {key: state[key] for key in ("ready", "restartCount", "lastState") if key in state}
+    plain = {key: value for key, value in state.items() if key not in extra}
+    return {"name": name, "restartCount": 0, "ready": False, "state": plain, **extra}
+
+
+FETCHED = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+RUNNING = {"running": {"startedAt": STARTED}}
+
+
+def test_not_scheduled_yet() -> None:
+    status = observe(ORDER, pod(conditions=(), node=""))
+    assert (status.phase, status.reason, status.message) == (Phase.PENDING, None, "accepted")
+    assert status.started_at == 1767225600.0
+
+
+def test_unschedulable() -> None:
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient cpu.",
+    }
+    status = observe(ORDER, pod(conditions=(condition,), node=""))
+    assert (status.phase, status.reason) == (Phase.PENDING, Reason.CAPACITY)
+    assert status.message.endswith("; 1 of 1 nodes has too little CPU free")
+
+
+@pytest.mark.parametrize("state", [{"waiting": {"reason": "PodInitializing"}}, {}])
+def test_fetching(state: dict[str, Any]) -> None:
+    status = observe(ORDER, pod(state, RUNNING))
+    assert (status.phase, status.message) == (
+        Phase.PENDING,
+        "fetching the project and its Python environment",
+    )
+
+
+def test_a_failed_fetch_is_final_if_a_retry_would_not_help() -> None:
+    failure = PodFailure(reason=Reason.PACKAGE, message="the project could not be unpacked: no", lines=("a",))
+    ended = {"exitCode": 1, "reason": "Error", "message": failure.shortened().decode()}
+    status = observe(ORDER, pod({"waiting": {}}, {"terminated": ended}))
+    assert (status.phase, status.reason) == (Phase.FAILED, Reason.PACKAGE)
+    assert (status.message, status.last_lines) == ("the project could not be unpacked: no", ("a",))
+
+
+def test_a_fetch_that_could_not_reach_the_operator_tries_again() -> None:
+    failure = PodFailure(reason=Reason.PACKAGE, message="the operator does not answer")
+    ended = {"exitCode": 75, "reason": "Error", "message": failure.shortened().decode()}
+    waiting = {
+        "waiting": {"reason": "CrashLoopBackOff"},
+        "lastState": {"terminated": ended},
+        "restartCount": 2,
+    }
+    status = observe(ORDER, pod({"waiting": {"reason": "PodInitializing"}}, waiting))
+    assert (status.phase, status.message, status.failures) == (
+        Phase.BACKOFF,
+        "the operator does not answer",
+        3,
+    )
+
+
+def test_a_fetch_that_left_no_reason() -> None:
+    status = observe(ORDER, pod(None, {"terminated": {"exitCode": 137, "reason": "Error"}}))
+    assert (status.phase, status.reason) == (Phase.BACKOFF, Reason.KILLED)
+    assert status.message == "the step that fetches its files failed: it was killed by SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "phase", "message"),
+    [
+        (
+            {"reason": "ErrImagePull", "message": "rpc error: code = NotFound desc = x:1: not found"},
+            Phase.FAILED,
+            "the image localhost/server:1 cannot be pulled: x:1: not found",
+        ),
+        (
+            {"reason": "ErrImagePull", "message": 'rpc error: code = Unknown desc = dial "r": timeout'},
+            Phase.BACKOFF,
+            'the image localhost/server:1 cannot be pulled: dial "r": timeout',
+        ),
+        (
+            {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "localhost/server:1"'},
+            Phase.BACKOFF,
+            "the image localhost/server:1 cannot be pulled",
+        ),
+        (
+            {"reason": "InvalidImageName", "message": "could not parse"},
+            Phase.FAILED,
+            "localhost/server:1 is not the name of an image",
+        ),
+        (
+            {"reason": "ErrImageNeverPull", "message": "m"},
+            Phase.FAILED,
+            "the image localhost/server:1 is not on node n1, and it may not be pulled",
+        ),
+    ],
+)
+def test_images(waiting: dict[str, str], phase: Phase, message: str) -> None:
+    status = observe(ORDER, pod({"waiting": waiting}, runtime=False))
+    assert (status.phase, status.reason, status.message) == (phase, Reason.IMAGE, message)
+
+
+def test_the_cause_of_a_failed_pull_comes_from_the_event() -> None:
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "localhost/server:1"'}
+    text = 'Failed to pull image "localhost/server:1": rpc error: code = Unknown desc = no route to host'
+    seen = pod({"waiting": waiting}, runtime=False)
+    for count, phase in ((1, Phase.BACKOFF), (3, Phase.FAILED)):
+        status = observe(ORDER, seen, warnings={"Failed": PodWarning("Failed", text, count, 1.0)})
+        assert status.phase is phase
+        assert status.message == "the image localhost/server:1 cannot be pulled: no route to host"
+        assert status.failures == count
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason", "message", "code"),
+    [
+        ({"exitCode": 3, "reason": "Error"}, Reason.EXITED, "it exited with code 3", 3),
+        ({"exitCode": 139, "reason": "Error"}, Reason.KILLED, "it was killed by SIGSEGV", -11),
+        (
+            {"exitCode": 137, "reason": "OOMKilled"},
+            Reason.OUT_OF_MEMORY,
+            "it was killed, because it used more memory than compute.mem",
+            -9,
+        ),
+        (
+            {"exitCode": 128, "reason": "StartError", "message": "no such file: server"},
+            Reason.CONTAINER,
+            "the container cannot be started: no such file: server",
+            128,
+        ),
+    ],
+)
+def test_ends_of_a_container(ended: dict[str, Any], reason: Reason, message: str, code: int) -> None:
+    waiting = {
+        "waiting": {"reason": "CrashLoopBackOff"},
+        "lastState": {"terminated": ended},
+        "restartCount": 2,
+    }
+    status = observe(ORDER, pod(waiting, FETCHED, phase="Running"))
+    assert (status.phase, status.reason, status.message) == (Phase.BACKOFF, reason, message)
+    assert (status.exit_code, status.restarts, status.failures) == (code, 2, 3)
+
+
+def test_a_container_that_cannot_be_created() -> None:
+    waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "a" not found'}}
+    status = observe(ORDER, pod(waiting, runtime=False))
+    assert (status.phase, status.reason) == (Phase.BACKOFF, Reason.CONTAINER)
+    assert status.message == (
+        'the container cannot be started (CreateContainerConfigError): secret "a" not found'
+    )
+
+
+def test_a_volume_that_cannot_be_mounted() -> None:
+    waiting = {"waiting": {"reason": "ContainerCreating"}}
+    warning = PodWarning("FailedMount", 'MountVolume failed: secret "a" not found', 4, 1.0)
+    status = observe(ORDER, pod(waiting, runtime=False), warnings={"FailedMount": warning})
+    assert (status.phase, status.message) == (
+        Phase.PENDING,
+        'creating the container: MountVolume failed: secret "a" not found',
+    )
+
+
+def ready(value: bool, since: str) -> dict[str, str]:
+    return {"type": "Ready", "status": str(value), "lastTransitionTime": since}
+
+
+def test_ready_without_a_supervisor() -> None:
+    seen = pod(RUNNING | {"ready": True}, conditions=(SCHEDULED, ready(True, STARTED)), runtime=False)
+    status = observe(ORDER, seen)
+    assert (status.phase, status.endpoints) == (Phase.READY, ("10.1.0.5:8000",))
+    assert status.ready_at == 1767225610.0
+
+
+def test_an_address_of_version_6_is_in_brackets() -> None:
+    seen = pod(RUNNING | {"ready": True}, runtime=False, podIP="fd00::5")
+    assert observe(ORDER, seen).endpoints == ("[fd00::5]:8000",)
+
+
+def test_starting_shows_its_probe() -> None:
+    seen = pod(RUNNING, conditions=(SCHEDULED, ready(False, "2026-01-01T00:00:00Z")), runtime=False)
+    assert observe(ORDER, seen).message == "starting"
+    warning = PodWarning("Unhealthy", "Readiness probe failed: connection refused", 2, 2e9)
+    status = observe(ORDER, seen, warnings={"Unhealthy": warning})
+    assert (status.phase, status.message) == (
+        Phase.STARTING,
+        "Readiness probe failed: connection refused",
+    )
+
+
+def test_no_longer_ready() -> None:
+    seen = pod(RUNNING, conditions=(SCHEDULED, ready(False, "2026-01-01T01:00:00Z")), runtime=False)
+    status = observe(ORDER, seen)
+    assert (status.phase, status.reason, status.message, status.endpoints) == (
+        Phase.UNREADY,
+        Reason.UNRESPONSIVE,
+        "its readiness check fails",
+        (),
+    )
+
+
+REPORT = ReplicaStatus(
+    id="other",
+    api="iris",
+    revision=1,
+    phase=Phase.BACKOFF,
+    reason=Reason.IMPORT,
+    message="no module",
+    last_lines=("Traceback",),
+    restarts=2,
+    pid=7,
+)
+
+
+def test_the_supervisor_knows_more() -> None:
+    status = observe(ORDER, pod(RUNNING | {"restartCount": 1}, FETCHED, phase="Running"), report=REPORT)
+    assert (status.phase, status.reason, status.message) == (Phase.BACKOFF, Reason.IMPORT, "no module")
+    assert (status.id, status.restarts, status.pid, status.last_lines) == (ORDER.id, 3, None, ("Traceback",))
+
+
+def test_a_ready_report_gets_the_pods_address() -> None:
+    report = replace(REPORT, phase=Phase.READY, endpoints=("0.0.0.0:8000",), reason=None)
+    status = observe(ORDER, pod(RUNNING, FETCHED, phase="Running"), report=report)
+    assert (status.phase, status.endpoints) == (Phase.READY, ("10.1.0.5:8000",))
+
+
+def test_evicted() -> None:
+    seen = pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory. ")
+    status = observe(ORDER, seen)
+    assert (status.phase, status.reason, status.message) == (
+        Phase.GONE,
+        Reason.EVICTED,
+        "it was evicted on node n1: The node was low on resource: memory",
+    )
+    assert observe(ORDER, seen, stopping=True).phase is Phase.GONE
+
+
+@pytest.mark.parametrize(
+    ("code", "phase", "reason"), [(0, Phase.SUCCEEDED, None), (3, Phase.FAILED, Reason.EXITED)]
+)
+def test_one_that_runs_once(code: int, phase: Phase, reason: Reason | None) -> None:
+    ended = {"terminated": {"exitCode": code, "reason": "Completed"}}
+    kube_phase = "Failed" if code else "Succeeded"
+    status = observe(ONCE, pod(ended, phase=kube_phase, runtime=False, once=True))
+    assert (status.phase, status.reason, status.exit_code) == (phase, reason, code)
+
+
+def test_one_that_runs_once_is_not_replaced_after_its_eviction() -> None:
+    status = observe(ONCE, pod(phase="Failed", reason="Evicted", once=True))
+    assert (status.phase, status.reason) == (Phase.FAILED, Reason.EVICTED)
+
+
+STATES = st.sampled_from(
+    [
+        None,
+        {},
+        RUNNING,
+        RUNNING | {"ready": True},
+        {"waiting": {"reason": "ImagePullBackOff"}},
+        {"waiting": {"reason": "CrashLoopBackOff"}, "lastState": {"terminated": {"exitCode": 1}}},
+        {"terminated": {"exitCode": 0}},
+    ]
+)
+
+
+@given(
+    STATES, STATES, st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Unknown"]), st.booleans()
+)
+def test_a_stopping_replica_has_no_endpoints(
+    main: dict[str, Any] | None, fetch: dict[str, Any] | None, phase: str, runtime: bool
+) -> None:
+    seen = pod(main, fetch, phase=phase, runtime=runtime)
+    status = observe(ORDER, seen, stopping=True, report=replace(REPORT, phase=Phase.READY))
+    assert status.phase in (Phase.DRAINING, Phase.GONE)
+    assert status.endpoints == ()
+    free = observe(ORDER, seen)
+    assert bool(free.endpoints) == (free.phase is Phase.READY)

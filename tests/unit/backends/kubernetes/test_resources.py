@@ -1,0 +1,129 @@
+"""A pod's manifest follows from its order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from gyrus.backends.kubernetes.programs import ImagePrograms, RuntimePrograms
+from gyrus.backends.kubernetes.resources import builder_pod, decode_order, replica_pod
+from gyrus.backends.kubernetes.settings import KubernetesSettings
+from gyrus.contract.cluster import ORDER_ANNOTATION, replica_secret
+from gyrus.contract.pods import BuildOrder
+from gyrus.contract.replica import RestartPolicy
+from gyrus.contract.workload import ComputeResources
+from gyrus.kubernetes.resources import Manifest
+from support.backends import order
+
+SETTINGS = KubernetesSettings(image="localhost/gyrus-runtime:1", secret="s", runtime="r", serving_on=5)
+ORDER = replace(
+    order(generation=3),
+    workload=replace(
+        order().workload,
+        compute=ComputeResources(cpu=0.25, mem=2**30, gpu=1),
+        grace=30.5,
+    ),
+)
+
+
+def made() -> Manifest:
+    return replica_pod(ORDER, RuntimePrograms(SETTINGS).program(ORDER), SETTINGS)
+
+
+def test_name_and_labels() -> None:
+    metadata = made()["metadata"]
+    assert (metadata["name"], metadata["namespace"]) == (ORDER.id, "gyrus")
+    assert metadata["labels"]["gyrus.dev/api"] == "iris"
+    assert metadata["labels"]["gyrus.dev/generation"] == "3"
+    assert metadata["labels"]["gyrus.dev/role"] == "replica"
+    assert "ownerReferences" not in metadata
+
+
+def test_the_owner() -> None:
+    owner: Manifest = {"kind": "API", "name": "iris", "controller": True}
+    pod = replica_pod(ORDER, ImagePrograms("i").program(ORDER), SETTINGS, owner)
+    assert pod["metadata"]["ownerReferences"] == [owner]
+
+
+def test_the_pod_carries_its_order() -> None:
+    assert decode_order(made()["metadata"]["annotations"][ORDER_ANNOTATION]) == ORDER
+
+
+def test_requests_and_limits() -> None:
+    resources = made()["spec"]["containers"][0]["resources"]
+    memory = {"memory": str(2**30), "nvidia.com/gpu": "1"}
+    assert resources == {"requests": {"cpu": "250m", **memory}, "limits": memory}
+
+
+def test_every_container_is_restricted() -> None:
+    builder = builder_pod("b", BuildOrder(environment="e", package=None), SETTINGS)
+    for pod in (made(), builder):
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["serviceAccountName"] == "gyrus-replica"
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_the_secret_reaches_the_fetch_step_alone() -> None:
+    spec = made()["spec"]
+    secret = replica_secret("s", ORDER.id)
+    assert secret in json.dumps(spec["initContainers"])
+    assert secret not in json.dumps(spec["containers"])
+    assert "authority" not in [mount["name"] for mount in spec["containers"][0]["volumeMounts"]]
+
+
+def test_the_grace_covers_what_the_pod_does_at_its_end() -> None:
+    assert made()["spec"]["terminationGracePeriodSeconds"] == 36 + 15
+
+
+def test_the_readiness_of_the_runtime_is_that_of_its_supervisor() -> None:
+    container = made()["spec"]["containers"][0]
+    assert container["readinessProbe"]["httpGet"] == {
+        "path": "/readyz",
+        "port": "status",
+        "scheme": "HTTP",
+    }
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
+        "http-0": 8000,
+        "status": 18003,
+    }
+
+
+def test_an_image_of_the_user_runs_its_command() -> None:
+    pod = replica_pod(ORDER, ImagePrograms("localhost/a:1").program(ORDER), SETTINGS)
+    container = pod["spec"]["containers"][0]
+    assert (container["image"], container["command"]) == ("localhost/a:1", ["python", "server.py"])
+    assert {"name": "PORT", "value": "8000"} in container["env"]
+    assert container["readinessProbe"]["tcpSocket"] == {"port": 8000}
+    assert "initContainers" not in pod["spec"]
+
+
+def test_references_in_variables_stay_as_they_are() -> None:
+    workload = replace(
+        ORDER.workload, environment=replace(ORDER.workload.environment, variables={"A": "$(HOME)"})
+    )
+    changed = replace(ORDER, workload=workload)
+    pod = replica_pod(changed, ImagePrograms("i").program(changed), SETTINGS)
+    assert {"name": "A", "value": "$$(HOME)"} in pod["spec"]["containers"][0]["env"]
+
+
+def test_one_that_runs_once_is_not_restarted() -> None:
+    once = replace(ORDER, workload=replace(ORDER.workload, restart=RestartPolicy.NEVER))
+    pod = replica_pod(once, RuntimePrograms(SETTINGS).program(once), SETTINGS)
+    assert pod["spec"]["restartPolicy"] == "Never"
+    assert made()["spec"]["restartPolicy"] == "Always"
+
+
+def test_one_environment_for_equal_packages() -> None:
+    programs = RuntimePrograms(SETTINGS)
+    assert programs.environment(ORDER) == programs.environment(replace(ORDER, id="iris-4-bbbbb"))
+    other = replace(ORDER.workload.code, package="d2")
+    changed = replace(ORDER, workload=replace(ORDER.workload, code=other))
+    assert programs.environment(ORDER) != programs.environment(changed)
