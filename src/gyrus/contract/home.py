@@ -110,6 +110,11 @@ class Home:
         return self.root / "environments"
 
     @property
+    def environment_archives(self) -> Path:
+        """Archives of environments that builders in a cluster have uploaded."""
+        return self.root / "environment-archives"
+
+    @property
     def runtimes(self) -> Path:
         """Copies of the runtime's code, one folder per content digest."""
         return self.root / "runtimes"

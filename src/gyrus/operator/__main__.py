@@ -8,8 +8,9 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
@@ -20,6 +21,10 @@ from gyrus.operator.leadership import EXIT_CODE, find, lead
 from gyrus.operator.logs import set_up_logging
 from gyrus.operator.readiness import ReadyNotification
 
+if TYPE_CHECKING:
+    from gyrus.operator.platform import OperatorSettings
+    from gyrus.operator.stopping import StopRequest
+
 log = logging.getLogger("gyrus.operator")
 
 
@@ -29,7 +34,11 @@ def main() -> int:
     home = Home(arguments.home.absolute())
     ready_notification = ReadyNotification(home, arguments.ready_fd)
     try:
-        asyncio.run(lead(HomeLock(home), _run(arguments, home, ready_notification)))
+        if arguments.cluster:
+            asyncio.run(_run_in_pod(arguments, home, ready_notification))
+        else:
+            body = _run(arguments, home, ready_notification)
+            asyncio.run(lead(HomeLock(home), body))
     except BaseException as error:
         message, code = _explain(error, home)
         ready_notification.failed(message)
@@ -67,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--new-database", action="store_true", help="begin with an empty database")
     parser.add_argument("--overcommit", action="store_true", help="do not count replicas' CPU and memory")
     parser.add_argument("--max-package", type=int, default=LARGEST_PACKAGE, help="bytes of a package")
+    parser.add_argument("--cluster", action="store_true", help="run in a pod that `cluster install` created")
     parser.add_argument("--host", action="append", default=[], help="another name of the gateway")
     parser.add_argument("--ready-fd", type=int, help="file descriptor to notify when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
@@ -80,17 +90,55 @@ async def _run(arguments: argparse.Namespace, home: Home, ready_notification: Re
     set_up_logging(home.operator_log, foreground=arguments.foreground)
     # Imported late, since they are slow: a second operator must fail fast.
     from gyrus.operator.local_platform import local_platform
-    from gyrus.operator.operator import StopRequest, clean, operate
-    from gyrus.operator.platform import OperatorSettings
+    from gyrus.operator.operator import clean, operate
 
     if arguments.clean:
         await clean(home)
-        return
+    else:
+        await operate(_settings(arguments, home), local_platform, ready_notification, _ending())
+
+
+async def _run_in_pod(
+    arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification
+) -> None:
+    """Run the operator of a cluster, once its pod leads."""
+    set_up_logging(home.operator_log, foreground=True)
+    from gyrus.kubernetes.client import Client
+    from gyrus.kubernetes.configuration import in_cluster
+    from gyrus.kubernetes.errors import NoConfiguration
+    from gyrus.operator.cluster_platform import cluster_platform
+    from gyrus.operator.home_folder import make_folders
+    from gyrus.operator.lease_lock import LeaseLock
+    from gyrus.operator.operator import operate
+    from gyrus.operator.pod_place import PodPlace
+
+    place = PodPlace.of(os.environ)
+    make_folders(home)
+    try:
+        connection = in_cluster()
+    except NoConfiguration as error:
+        raise StartError(f"{error}.") from error
+    async with Client(connection) as client:
+        platform_of = partial(cluster_platform, client, place)
+        body = operate(_settings(arguments, home), platform_of, ready_notification, _ending())
+        await lead(LeaseLock(client, place.namespace, place.pod), body)
+
+
+def _ending() -> StopRequest:
+    """Let signals request the end of this process."""
+    from gyrus.operator.stopping import StopRequest
+
     ending = StopRequest()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ending.leave)
     loop.add_signal_handler(signal.SIGINT, ending.end_everything)
-    settings = OperatorSettings(
+    return ending
+
+
+def _settings(arguments: argparse.Namespace, home: Home) -> OperatorSettings:
+    from gyrus.operator.platform import OperatorSettings
+
+    return OperatorSettings(
         home=home,
         operator_port=arguments.operator_port,
         gateway_port=arguments.gateway_port,
@@ -99,7 +147,6 @@ async def _run(arguments: argparse.Namespace, home: Home, ready_notification: Re
         hosts=tuple(arguments.host),
         new_database=arguments.new_database,
     )
-    await operate(settings, local_platform, ready_notification, ending)
 
 
 if __name__ == "__main__":

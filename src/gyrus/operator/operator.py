@@ -34,6 +34,7 @@ from gyrus.operator.garbage import collect_garbage, short_collections
 from gyrus.operator.home_folder import remove_run_folder
 from gyrus.operator.platform import Gateway, OperatorSettings, Platform
 from gyrus.operator.readiness import ReadyNotification
+from gyrus.operator.stopping import StopRequest
 from gyrus.operator.supervision import Supervision
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.errors import GatewayError
@@ -63,26 +64,6 @@ SAVE_PATIENCE = 3.0
 
 STOP_GRACE = 20.0
 """Seconds for replicas to finish their requests when the whole platform stops."""
-
-
-class StopRequest:
-    """A request to stop the operator alone, or the whole platform."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.everything = False
-        """True to stop replicas and gateway too. Otherwise they continue without an operator."""
-
-    def leave(self) -> None:
-        self.asked.set()
-
-    def end_everything(self) -> None:
-        self.everything = True
-        self.asked.set()
-
-    async def stop_everything(self) -> None:
-        """Request a stop of the whole platform, as the operator's API does."""
-        self.end_everything()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,106 @@
+"""The parts of an operator on Kubernetes: pods, gateways in pods, files for both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from gyrus.aio.clock import Clock, SystemClock
+from gyrus.backends.kubernetes.backend import KubernetesBackend
+from gyrus.backends.kubernetes.programs import RuntimePrograms
+from gyrus.backends.kubernetes.settings import KubernetesSettings
+from gyrus.contract import cluster
+from gyrus.environments.runtime_copy import RuntimeCode
+from gyrus.gate.activator import Activator, TcpAddress
+from gyrus.gate.hold_limits import HoldLimits
+from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.reflector import Reflector, Selection
+from gyrus.kubernetes.resources import PODS
+from gyrus.operator import file_limit
+from gyrus.operator.platform import OperatorSettings, Platform
+from gyrus.operator.pod_place import PodPlace
+from gyrus.packaging.environment_store import EnvironmentStore
+from gyrus.packaging.store import PackageStore
+from gyrus.routing.cluster_gateway import ClusterGateway
+from gyrus.routing.gateway_pod import gateway_settings, tls_files
+from gyrus.routing.settings import TlsAddress
+from gyrus.server.files import FilesContext, build_files_app
+from gyrus.server.listening import ApiListener, listen_in_home, listen_on_port
+from gyrus.server.serving import serve
+from gyrus.state.board import Board
+
+ANY_HOST = "0.0.0.0"
+GATEWAY_ROLE = "gateway"
+
+
+def cluster_platform(client: Client, place: PodPlace, settings: OperatorSettings, board: Board) -> Platform:
+    """Build the parts of the operator in this pod. Raises StartError."""
+    home, clock = settings.home, SystemClock()
+    packages = PackageStore(home.packages, home.projects, limit=settings.max_package)
+    environments = EnvironmentStore(home.environment_archives)
+    packages.clean_up()
+    environments.clean_up()
+    requeue_secret, replicas_secret = place.secret("requeue"), place.secret("replicas")
+    pods = KubernetesSettings(
+        namespace=place.namespace,
+        image=place.runtime_image,
+        secret=replicas_secret,
+        runtime=RuntimeCode.installed().digest,
+    )
+    backend = KubernetesBackend(client, pods, RuntimePrograms(pods), clock, is_built=environments.has)
+    limits = HoldLimits(requests=min(HoldLimits().requests, file_limit.raise_file_limit()))
+    address = TcpAddress(host=place.address, port=cluster.ACTIVATOR_PORT)
+    activator = Activator(board, address, clock, limits, requeue_secret=requeue_secret)
+    gateway = ClusterGateway(
+        board,
+        TlsAddress(host=ANY_HOST, port=cluster.XDS_PORT, tls=tls_files(place.tls)),
+        gateway_settings(requeue_secret, settings.hosts),
+        activator.endpoint,
+    )
+    files = FilesContext(
+        packages=packages, environments=environments, builds=backend.environments, secret=replicas_secret
+    )
+    tasks: dict[str, Callable[[], Awaitable[object]]] = {
+        "files server": partial(_serve_files, files, place),
+        "gateway pods": partial(_follow_gateways, client, place.namespace, gateway, clock),
+    }
+    return Platform(
+        backend=backend,
+        gateway=gateway,
+        activator=activator,
+        packages=packages,
+        gateway_url=place.gateway_url,
+        token=place.secret("token"),
+        listen=partial(_listen, settings, place),
+        tasks=tasks,
+    )
+
+
+def _listen(settings: OperatorSettings, place: PodPlace) -> list[ApiListener]:
+    """Listen on the home's socket, for commands in the pod, and on the API's port. Raises CannotListen."""
+    local = listen_in_home(settings.home.control_socket)
+    try:
+        return [local, listen_on_port(ANY_HOST, cluster.API_PORT, place.server_tls())]
+    except BaseException:
+        local.close()
+        raise
+
+
+async def _serve_files(context: FilesContext, place: PodPlace) -> None:
+    """Serve packages and environments until cancelled."""
+    listener = listen_on_port(ANY_HOST, cluster.FILES_PORT, place.server_tls())
+    await serve(build_files_app(context), [listener], started=asyncio.Event())
+
+
+async def _follow_gateways(client: Client, namespace: str, gateway: ClusterGateway, clock: Clock) -> None:
+    """Let the gateway know which of its pods exist, until cancelled."""
+    labels = f"{cluster.ROLE_LABEL}={GATEWAY_ROLE}"
+    pods = Reflector(client, Selection(resource=PODS, namespace=namespace, labels=labels), clock)
+    with pods.changes.listen() as changes:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pods.run(), name="watch of gateway pods")
+            await pods.listed()
+            while True:
+                gateway.exist(pods.objects)
+                await changes.wait()
