@@ -91,13 +91,16 @@ class PodFailure:
     """The installer's last lines."""
 
     def shortened(self) -> bytes:
-        """Encode the failure for the termination log: without its first lines if it is too long."""
-        lines = self.lines
+        """Encode the failure for the termination log.
+
+        If it is too long, its first lines are left out, and then the end of its message.
+        """
+        message, lines = self.message, self.lines
         while True:
-            encoded = json.dumps({"reason": self.reason, "message": self.message, "lines": lines}).encode()
-            if len(encoded) <= LONGEST_TERMINATION_LOG or not lines:
+            encoded = json.dumps({"reason": self.reason, "message": message, "lines": lines}).encode()
+            if len(encoded) <= LONGEST_TERMINATION_LOG:
                 return encoded
-            lines = lines[1:]
+            message, lines = (message, lines[1:]) if lines else (message[: len(message) * 9 // 10], ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from gyrus.contract.operator import LogLine
 from gyrus.runtime.codec import decode
-from gyrus.runtime.supervisor.logfile import LogEntry, LogFile
+from gyrus.runtime.supervisor.logfile import LogEntry, LogFile, LogOutput
 
 
 def entry(message: str) -> LogEntry:
@@ -74,3 +75,34 @@ def test_a_full_disk_loses_lines_and_reports_it(tmp_path: Path) -> None:
         "there is space",
         "and still",
     ]
+
+
+def test_a_full_pipe_loses_whole_lines_and_says_how_many() -> None:
+    reader, writer = os.pipe()
+    log = LogOutput("a-1-x", writer)
+    for number in range(3000):  # many times the pipe's 64 KiB
+        log.write([entry(f"{number} {'x' * 100}")])
+    received = b""
+    while chunk := os.read(reader, 8192):
+        received += chunk
+        if len(chunk) < 8192:
+            break
+    log.write([entry("last")])
+    log.close()
+    os.close(writer)
+    received += os.read(reader, 65536)
+    os.close(reader)
+    found = [json.loads(line)["message"] for line in received.splitlines()]
+    numbers = [int(message.split()[0]) for message in found[:-2]]
+    assert numbers == list(range(len(numbers)))
+    assert found[-2].startswith(f"{3000 - len(numbers)} lines before this one were lost")
+    assert found[-1] == "last"
+
+
+def test_output_without_a_reader_is_dropped() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    log = LogOutput("a-1-x", writer)
+    log.write([entry("unheard")])
+    log.close()
+    os.close(writer)

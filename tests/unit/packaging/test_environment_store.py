@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gyrus.packaging.environment_store import EnvironmentStore
+from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPackage
+
+KEY = "0123456789abcdef" * 2
+
+
+async def chunks(*content: bytes) -> AsyncIterator[bytes]:
+    for chunk in content:
+        yield chunk
+
+
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EnvironmentStore:
+    store = EnvironmentStore(tmp_path / "archives", limit=100)
+    store.clean_up()
+    return store
+
+
+async def test_an_archive_is_found_by_a_later_operator(store: EnvironmentStore, tmp_path: Path) -> None:
+    await store.add(KEY, digest_of(b"ab"), chunks(b"a", b"b"))
+    later = EnvironmentStore(tmp_path / "archives")
+    assert not later.has(KEY)
+    later.clean_up()
+    assert later.environment(KEY) == store.environment(KEY)
+    assert later.environment(KEY).path.read_bytes() == b"ab"
+
+
+async def test_the_first_archive_stays(store: EnvironmentStore) -> None:
+    await store.add(KEY, digest_of(b"a"), chunks(b"a"))
+    await store.add(KEY, digest_of(b"b"), chunks(b"b"))
+    assert store.environment(KEY).digest == digest_of(b"a")
+
+
+async def test_what_is_damaged_or_too_large_leaves_nothing(store: EnvironmentStore, tmp_path: Path) -> None:
+    with pytest.raises(DigestMismatch, match="is not the environment"):
+        await store.add(KEY, digest_of(b"a"), chunks(b"b"))
+    with pytest.raises(PackageTooLarge, match="The environment is larger than the allowed 100 bytes"):
+        await store.add(KEY, digest_of(b"a"), chunks(bytes(101)))
+    assert list((tmp_path / "archives").iterdir()) == []
+
+
+@pytest.mark.parametrize(("key", "digest"), [("../../etc", "0" * 64), (KEY, "../0")])
+async def test_names_are_checked(store: EnvironmentStore, key: str, digest: str) -> None:
+    with pytest.raises(DigestMismatch, match="lower-case hexadecimal digits"):
+        await store.add(key, digest, chunks(b""))
+
+
+async def test_a_forgotten_environment_is_gone(store: EnvironmentStore, tmp_path: Path) -> None:
+    await store.add(KEY, digest_of(b"a"), chunks(b"a"))
+    await store.forget([KEY, "f" * 32])
+    with pytest.raises(UnknownPackage, match="is not built yet"):
+        store.environment(KEY)
+    assert list((tmp_path / "archives").iterdir()) == []
+
+
+def test_incomplete_uploads_are_removed(store: EnvironmentStore, tmp_path: Path) -> None:
+    (tmp_path / "archives/.unfinished-1").write_text("half")
+    store.clean_up()
+    assert list((tmp_path / "archives").iterdir()) == []
