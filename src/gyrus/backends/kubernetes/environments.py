@@ -59,9 +59,15 @@ class Environments:
         self._changes = Signals()
         """Signals with environments and with names of builders."""
         self._progress: dict[str, str] = {}
+        self._packages: dict[str, str] = {}
+        """By environment: the package that it is built from."""
         self._failed: dict[str, _Failed] = {}
         self._awaited: set[str] = set()
         """Names of the builders that a build waits for."""
+
+    def is_build_of(self, environment: str, package: str) -> bool:
+        """Return True if a build of the environment from this package was requested."""
+        return self._packages.get(environment) == package
 
     def is_built(self, environment: str) -> bool:
         return self._is_built(environment)
@@ -76,6 +82,8 @@ class Environments:
         environment = order.environment
         if self._is_built(environment):
             return
+        if order.package:
+            self._packages[environment] = order.package
         failed = self._failed.get(environment)
         if failed and failed.asker == asker and self._clock.monotonic() < failed.until:
             raise failed.failure
