@@ -9,8 +9,9 @@ from datetime import datetime
 
 from gyrus.cluster import certificates
 from gyrus.cluster.certificates import KeyPair
-from gyrus.cluster.manifests.objects import Installation, Manifest, metadata
+from gyrus.cluster.manifests.objects import Installation, metadata
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
 
 CA, CERTIFICATE, KEY = "ca.crt", "tls.crt", "tls.key"
 TOKENS = ("token", "requeue", "replicas")

@@ -1,4 +1,4 @@
-"""Names, ports and paths that the parts of gyrus on Kubernetes agree on. Only constants and pure functions."""
+"""Names, ports and paths that the parts of gyrus on Kubernetes agree on. Constants and pure functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REPLICA = "gyrus-replica"
 AUTHORITY = "gyrus-authority"
 """Secret with the certificate and the key of the installation's own authority: ``tls.crt``, ``tls.key``."""
 OPERATOR_TLS = "gyrus-operator-tls"
-"""Secret of the operator's certificate: ``ca.crt``, ``tls.crt``, ``tls.key``. Mounted at :data:`TLS_FOLDER`."""
+"""Secret of the operator's certificate: ``ca.crt``, ``tls.crt``, ``tls.key``, at :data:`TLS_FOLDER`."""
 GATEWAY_TLS = "gyrus-gateway-tls"
 """Secret of the gateways' certificate, for the configuration port. The same keys, the same folder."""
 OPERATOR_SECRETS = "gyrus-operator-secrets"

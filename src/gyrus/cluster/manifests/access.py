@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gyrus.cluster.manifests.objects import Installation, Manifest, metadata
+from gyrus.cluster.manifests.objects import Installation, metadata
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
 
 GROUP = "rbac.authorization.k8s.io"
 

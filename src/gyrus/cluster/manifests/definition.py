@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gyrus.cluster.manifests.objects import Installation, Manifest, metadata
+from gyrus.cluster.manifests.objects import INSTANCE, Installation, metadata
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
 
 COLUMNS = (
     ("Kind", "string", ".spec.kind"),
@@ -21,7 +22,7 @@ COLUMNS = (
 def custom_resource_definition(installation: Installation) -> Manifest:
     """Return the definition of ``apis.gyrus.dev``. All installations of a cluster share it."""
     shared = metadata(installation, f"{names.PLURAL}.{names.GROUP}", namespaced=False)
-    del shared["labels"]["app.kubernetes.io/instance"]
+    del shared["labels"][INSTANCE]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

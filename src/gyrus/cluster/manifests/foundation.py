@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gyrus.cluster.manifests.objects import Installation, Manifest, metadata
+from gyrus.cluster.manifests.objects import Installation, metadata
+from gyrus.kubernetes.resources import Manifest
 
 PLATFORM = "platform"
 REPLICAS = "replicas"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from gyrus.cluster.manifests.foundation import PLATFORM
 from gyrus.cluster.manifests.objects import (
     Installation,
-    Manifest,
     container_security,
     identity_variables,
     metadata,
@@ -16,6 +15,7 @@ from gyrus.cluster.manifests.objects import (
     secret_volume,
 )
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
 
 ROLE = "gateway"
 GRACE = 90

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gyrus.cluster.manifests import access, definition, foundation, gateway, network, operator
-from gyrus.cluster.manifests.objects import Installation, Manifest
+from gyrus.cluster.manifests.objects import Installation
+from gyrus.kubernetes.resources import Manifest
 
 
 def foundations(installation: Installation) -> list[Manifest]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gyrus.cluster.manifests.objects import Installation, Manifest, metadata, role_selector
+from gyrus.cluster.manifests.objects import Installation, metadata, role_selector
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
 
 REPLICA, BUILDER, OPERATOR, GATEWAY = "replica", "builder", "operator", "gateway"
 

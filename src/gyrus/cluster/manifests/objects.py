@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 from gyrus import __version__
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.contract import cluster as names
-
-Manifest: TypeAlias = dict[str, Any]
+from gyrus.kubernetes.resources import Manifest
 
 USER = 65532
 """The user and the group of all processes of the images."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+"""Label with the namespace of the installation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def metadata(
     """Return an object's metadata, with the labels of all objects of an installation."""
     own = {
         "app.kubernetes.io/name": "gyrus",
-        "app.kubernetes.io/instance": installation.namespace,
+        INSTANCE: installation.namespace,
         "app.kubernetes.io/version": __version__.replace("+", "_"),
         MANAGED_BY: names.MANAGER,
     }
@@ -52,6 +52,17 @@ def metadata(
         own[names.ROLE_LABEL] = role
     place = {"namespace": installation.namespace} if namespaced else {}
     return {"name": name, **place, "labels": {**own, **(labels or {})}}
+
+
+def selector(installation: Installation) -> str:
+    """Return the label selector of all objects of an installation."""
+    return f"app.kubernetes.io/name=gyrus,{INSTANCE}={installation.namespace},{MANAGED_BY}={names.MANAGER}"
+
+
+def is_own(found: Manifest, installation: Installation) -> bool:
+    """Return whether an object of the cluster belongs to this installation."""
+    labels: dict[str, str] = found["metadata"].get("labels") or {}
+    return labels.get(MANAGED_BY) == names.MANAGER and labels.get(INSTANCE) == installation.namespace
 
 
 def role_selector(role: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from gyrus.cluster.manifests.foundation import PLATFORM, REPLICAS
 from gyrus.cluster.manifests.objects import (
     Installation,
-    Manifest,
     container_security,
     identity_variables,
     metadata,
@@ -17,6 +16,7 @@ from gyrus.cluster.manifests.objects import (
 )
 from gyrus.cluster.settings import NO_STORAGE
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
 
 ROLE = "operator"
 GRACE = 60
