@@ -70,7 +70,7 @@ def decoded(secret: Manifest) -> SecretData:
     found: SecretData = {}
     for key, value in data.items():
         try:
-            found[key] = base64.b64decode(value).decode()
+            found[key] = base64.b64decode(value, validate=True).decode()
         except ValueError:
             continue
     return found
