@@ -15,7 +15,16 @@ PULL_FAULTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName",
 PULL_AT_END = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 """States that no waiting mends: the kubelet has tried again, or does not try."""
 IMAGE_REMEDY = "Push the image, or name another one with images.gyrus in a values file (--values)."
-ROLES = {names.OPERATOR: "operator", names.GATEWAY: "gateway"}
+_PULL_CAUSES = (
+    (r"not found|does not exist|manifest unknown", "it was not found"),
+    (r"unauthorized|denied|authentication", "its registry demands credentials (images.pull_secrets)"),
+    (r"connection refused|no such host|i/o timeout", "its registry does not answer"),
+)
+_ABOUT_IMAGES = re.compile(r"Error: (ErrImage|ImagePull|ErrImageNever)|Failed to pull image|Back-off")
+"""Warnings that a container's state has in a better form."""
+PARTS = (names.OPERATOR, names.GATEWAY)
+REVISION = "deployment.kubernetes.io/revision"
+"""Annotation of a Deployment and of its ReplicaSet of the present manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +66,7 @@ class Observed:
     """The objects of a namespace from which health follows, by their names."""
 
     deployments: Mapping[str, Manifest]
+    replica_sets: Mapping[str, Manifest]
     pods: Mapping[str, Manifest]
     claims: Mapping[str, Manifest]
     events: Sequence[Manifest] = ()
@@ -64,7 +74,7 @@ class Observed:
 
 def parts(observed: Observed) -> list[PartHealth]:
     """Return the health of operator and gateways."""
-    return [_part(name, observed) for name in ROLES]
+    return [_part(name, observed) for name in PARTS]
 
 
 def _part(name: str, observed: Observed) -> PartHealth:
@@ -75,20 +85,20 @@ def _part(name: str, observed: Observed) -> PartHealth:
         )
         return PartHealth(name=name, ready=0, requested=1, up_to_date=False, problem=missing)
     status, requested = section(deployment, "status"), int(deployment["spec"].get("replicas", 1))
+    observed_now = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     ready = min(status.get("availableReplicas", 0), status.get("updatedReplicas", 0))
-    up_to_date = (
-        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        and status.get("updatedReplicas", 0) == status.get("replicas", 0) == requested
-    )
+    up_to_date = observed_now and status.get("updatedReplicas", 0) == status.get("replicas", 0) == requested
     part = PartHealth(name=name, ready=ready, requested=requested, up_to_date=up_to_date)
     if part.healthy:
         return part
-    problem = _problem(name, deployment, observed)
+    problem = _problem(deployment, observed) if observed_now else None
     return PartHealth(name=name, ready=ready, requested=requested, up_to_date=up_to_date, problem=problem)
 
 
-def _problem(name: str, deployment: Manifest, observed: Observed) -> Problem | None:
-    pods = [pod for pod in observed.pods.values() if _role_of(pod) == ROLES[name] and not _is_ready(pod)]
+def _problem(deployment: Manifest, observed: Observed) -> Problem | None:
+    """Return the worst problem of the pods of the present manifest. Those of an earlier one do not count."""
+    current = _current_replica_set(deployment, observed)
+    pods = [pod for pod in observed.pods.values() if _owner(pod) == current and not _is_ready(pod)]
     pods.sort(key=lambda pod: pod["metadata"].get("creationTimestamp", ""), reverse=True)
     found = [problem for pod in pods if (problem := _pod_problem(pod, observed))]
     found.sort(key=lambda problem: not problem.final)
@@ -99,7 +109,7 @@ def _pod_problem(pod: Manifest, observed: Observed) -> Problem | None:
     if unscheduled := _condition(pod, "PodScheduled", "False"):
         return _unscheduled(pod, str(unscheduled.get("message", "")), observed)
     for container in entries(pod, "status", "containerStatuses"):
-        if problem := _container_problem(pod, container):
+        if problem := _container_problem(pod, container, observed.events):
             return problem
     return _warned(pod, observed.events)
 
@@ -124,8 +134,8 @@ def _unscheduled(pod: Manifest, message: str, observed: Observed) -> Problem:
 
 
 def _pending_claim(claim: Manifest, events: Sequence[Manifest]) -> Problem:
-    last = _last_event(claim, events)
-    cause = f": {_sentence(str(last.get('message', '')))}" if last else ""
+    found = _warnings(claim, events)
+    cause = f": {_sentence(found[-1])}" if found else ""
     if not claim["spec"].get("storageClassName"):
         cause = cause or ": the cluster has no default storage class"
     return Problem(
@@ -135,12 +145,14 @@ def _pending_claim(claim: Manifest, events: Sequence[Manifest]) -> Problem:
     )
 
 
-def _container_problem(pod: Manifest, container: Mapping[str, Any]) -> Problem | None:
+def _container_problem(
+    pod: Manifest, container: Mapping[str, Any], events: Sequence[Manifest]
+) -> Problem | None:
     waiting = section(container, "state", "waiting")
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in PULL_FAULTS:
         return Problem(
-            message=f"the image {container['image']} cannot be pulled{_pull_cause(message)}",
+            message=f"the image {container['image']} cannot be pulled{_pull_cause(pod, message, events)}",
             remedy=IMAGE_REMEDY,
             final=reason in PULL_AT_END,
         )
@@ -152,15 +164,16 @@ def _container_problem(pod: Manifest, container: Mapping[str, Any]) -> Problem |
     return None
 
 
-def _pull_cause(message: str) -> str:
-    """Return the cause of a failed pull. The state of backing off has none."""
+def _pull_cause(pod: Manifest, message: str, events: Sequence[Manifest]) -> str:
+    """Return the cause of a failed pull. While the kubelet backs off, only an event has it."""
     if not message or message.startswith("Back-off"):
-        return ""
-    if re.search(r"not found|does not exist|manifest unknown", message):
-        return ": it was not found"
-    if re.search(r"unauthorized|denied|authentication", message):
-        return ": the registry demands credentials (images.pull_secrets)"
-    return f": {_sentence(message)}"
+        failed = [each for each in _warnings(pod, events) if each.startswith("Failed to pull")]
+        message = failed[-1] if failed else ""
+    for pattern, cause in _PULL_CAUSES:
+        if re.search(pattern, message):
+            return f": {cause}"
+    shortened = message.rpartition(" desc = ")[2]
+    return f": {_sentence(shortened)}" if shortened else ""
 
 
 def _ending(pod: Manifest, ended: Mapping[str, Any]) -> str:
@@ -170,21 +183,20 @@ def _ending(pod: Manifest, ended: Mapping[str, Any]) -> str:
 
 
 def _warned(pod: Manifest, events: Sequence[Manifest]) -> Problem | None:
-    last = _last_event(pod, events)
-    if last is None:
-        return None
-    return Problem(message=f"{name_of(pod)}: {_sentence(str(last.get('message', '')))}")
+    found = [each for each in _warnings(pod, events) if not _ABOUT_IMAGES.match(each)]
+    return Problem(message=f"{name_of(pod)}: {_sentence(found[-1])}") if found else None
 
 
-def _last_event(item: Manifest, events: Sequence[Manifest]) -> Manifest | None:
-    """Return the last warning about an object."""
+def _warnings(item: Manifest, events: Sequence[Manifest]) -> list[str]:
+    """Return the warnings about an object, the last one at the end."""
     uid = item["metadata"].get("uid")
     about = [
         event
         for event in events
-        if event.get("type") == "Warning" and event.get("involvedObject", {}).get("uid") == uid
+        if event.get("type") == "Warning" and section(event, "involvedObject").get("uid") == uid
     ]
-    return max(about, key=lambda event: str(event.get("lastTimestamp") or ""), default=None)
+    about.sort(key=lambda event: str(event.get("lastTimestamp") or ""))
+    return [str(event.get("message") or "") for event in about]
 
 
 def _refusal(deployment: Manifest) -> Problem | None:
@@ -198,8 +210,20 @@ def _condition(item: Manifest, kind: str, status: str) -> Mapping[str, Any] | No
     return next((each for each in conditions if each["type"] == kind and each["status"] == status), None)
 
 
-def _role_of(pod: Manifest) -> str:
-    return section(pod, "metadata", "labels").get(names.ROLE_LABEL, "")
+def _current_replica_set(deployment: Manifest, observed: Observed) -> str:
+    """Return the uid of the ReplicaSet of the present manifest. Empty if there is none."""
+    revision = section(deployment, "metadata", "annotations").get(REVISION)
+    for found in observed.replica_sets.values():
+        same = section(found, "metadata", "annotations").get(REVISION) == revision
+        if same and _owner(found) == deployment["metadata"].get("uid"):
+            return found["metadata"]["uid"]
+    return ""
+
+
+def _owner(item: Manifest) -> str:
+    """Return the uid of the controller that owns an object. Empty if there is none."""
+    owners = entries(item, "metadata", "ownerReferences")
+    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
 
 
 def _is_ready(pod: Manifest) -> bool:

@@ -18,6 +18,7 @@ from gyrus.kubernetes.resources import (
     EVENTS,
     NODES,
     PODS,
+    REPLICA_SETS,
     SECRETS,
     SERVICES,
     VOLUME_CLAIMS,
@@ -90,6 +91,7 @@ async def overview(cluster: ClusterReader, namespace: str) -> Overview:
         )
     observed = Observed(
         deployments=deployments,
+        replica_sets=await _by_name(cluster, REPLICA_SETS, namespace),
         pods=await _by_name(cluster, PODS, namespace),
         claims=await _by_name(cluster, VOLUME_CLAIMS, namespace),
         events=(await cluster.list(EVENTS, namespace)).items,

@@ -13,9 +13,9 @@ from gyrus.contract import cluster as names
 from gyrus.kubernetes.client import Client
 from gyrus.kubernetes.errors import KubernetesError
 from gyrus.kubernetes.reflector import Reflector, Selection
-from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS, VOLUME_CLAIMS
+from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS, REPLICA_SETS, VOLUME_CLAIMS
 
-FOLLOWED = (DEPLOYMENTS, PODS, VOLUME_CLAIMS, EVENTS)
+FOLLOWED = (DEPLOYMENTS, REPLICA_SETS, PODS, VOLUME_CLAIMS, EVENTS)
 LAST_LINES = 10
 """Lines of a crashed pod's output in the error."""
 
@@ -52,22 +52,28 @@ async def until_healthy(
 
 async def _settled(reflectors: Sequence[Reflector], report: Report) -> list[PartHealth]:
     """Return the health of the parts once all are ready, or one cannot become so."""
-    shown: list[PartHealth] = []
+    shown: set[str] = set()
     with listen(*(reflector.changes for reflector in reflectors)) as listener:
         while True:
             state = parts(_observed(reflectors))
             for part in state:
-                if part not in shown:
+                if str(part) not in shown:
                     report(part)
-            shown = state
+            shown = set(map(str, state))
             if all(part.healthy for part in state) or any(_is_final(part) for part in state):
                 return state
             await listener.wait()
 
 
 def _observed(reflectors: Sequence[Reflector]) -> Observed:
-    deployments, pods, claims, events = (reflector.objects for reflector in reflectors)
-    return Observed(deployments=deployments, pods=pods, claims=claims, events=tuple(events.values()))
+    deployments, replica_sets, pods, claims, events = (reflector.objects for reflector in reflectors)
+    return Observed(
+        deployments=deployments,
+        replica_sets=replica_sets,
+        pods=pods,
+        claims=claims,
+        events=tuple(events.values()),
+    )
 
 
 def _is_final(part: PartHealth) -> bool:

@@ -71,7 +71,7 @@ RUNTIME_IMAGE_VARIABLE = "GYRUS_RUNTIME_IMAGE"
 """Environment variable of the operator: the image of replicas and builders."""
 PULL_POLICY_VARIABLE = "GYRUS_IMAGE_PULL_POLICY"
 PULL_SECRETS_VARIABLE = "GYRUS_IMAGE_PULL_SECRETS"
-"""Environment variable of the operator: names of Secrets, separated by commas; empty for none."""
+"""Environment variable of the operator: names of Secrets, separated by commas. Not set for none."""
 PRIORITY_CLASS_VARIABLE = "GYRUS_REPLICA_PRIORITY_CLASS"
 """Environment variable of the operator: the PriorityClass of replicas and builders."""
 

@@ -35,9 +35,7 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_dry_run_needs_no_cluster(
-    gyrus: Gyrus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_needs_no_cluster(gyrus: Gyrus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     ran = gyrus("cluster", "install", "--dry-run", "--namespace", "ml")
     assert ran.code == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gyrus.cluster.health import Observed, PartHealth, parts
+from gyrus.cluster.health import REVISION, Observed, PartHealth, parts
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest
 
@@ -16,7 +16,7 @@ def deployment(
 ) -> Manifest:
     count = requested if updated is None else updated
     return {
-        "metadata": {"name": name, "generation": 2},
+        "metadata": {"name": name, "generation": 2, "uid": "d", "annotations": {REVISION: "3"}},
         "spec": {"replicas": requested},
         "status": {
             "observedGeneration": 2, "replicas": requested, "updatedReplicas": count,
@@ -25,11 +25,21 @@ def deployment(
     }  # fmt: skip
 
 
-def pod(status: dict[str, Any], *, volumes: list[dict[str, Any]] | None = None) -> Manifest:
+def replica_set(uid: str, revision: str) -> Manifest:
+    owners = [{"uid": "d", "controller": True}]
+    return {"metadata": {"uid": uid, "annotations": {REVISION: revision}, "ownerReferences": owners}}
+
+
+REPLICA_SETS = {"old": replica_set("old", "2"), "new": replica_set("new", "3")}
+
+
+def pod(
+    status: dict[str, Any], *, volumes: list[dict[str, Any]] | None = None, owner: str = "new"
+) -> Manifest:
     return {
         "metadata": {
-            "name": "gyrus-operator-x", "uid": "1", "labels": {names.ROLE_LABEL: "operator"},
-            "creationTimestamp": "2026-11-28T01:00:00Z",
+            "name": "gyrus-operator-x", "uid": "1", "creationTimestamp": "2026-11-28T01:00:00Z",
+            "ownerReferences": [{"uid": owner, "controller": True}],
         },
         "spec": {"volumes": volumes or []},
         "status": status,
@@ -50,6 +60,7 @@ def operator(
     """The operator's health with this one pod, which is not ready."""
     observed = Observed(
         deployments={names.OPERATOR: deployment(names.OPERATOR, 1, 0)},
+        replica_sets=REPLICA_SETS,
         pods={"gyrus-operator-x": found},
         claims=claims or {},
         events=events,
@@ -61,7 +72,7 @@ def test_ready_parts_are_healthy() -> None:
     deployments = {
         name: deployment(name, count, count) for name, count in ((names.OPERATOR, 1), (names.GATEWAY, 2))
     }
-    found = parts(Observed(deployments=deployments, pods={}, claims={}))
+    found = parts(Observed(deployments=deployments, replica_sets={}, pods={}, claims={}))
     assert [str(part) for part in found] == [
         "gyrus-operator: 1 of 1 ready",
         "gyrus-gateway: 2 of 2 ready",
@@ -72,12 +83,12 @@ def test_ready_parts_are_healthy() -> None:
 @pytest.mark.parametrize("status", [{"updated": 1}, {"observedGeneration": 1}, {"replicas": 3}])
 def test_old_pods_do_not_count(status: dict[str, Any]) -> None:
     gateways = deployment(names.GATEWAY, 2, 2, **status)
-    found = parts(Observed(deployments={names.GATEWAY: gateways}, pods={}, claims={}))
+    found = parts(Observed(deployments={names.GATEWAY: gateways}, replica_sets={}, pods={}, claims={}))
     assert not found[1].healthy
 
 
 def test_a_missing_deployment() -> None:
-    [part, _] = parts(Observed(deployments={}, pods={}, claims={}))
+    [part, _] = parts(Observed(deployments={}, replica_sets={}, pods={}, claims={}))
     assert str(part) == "gyrus-operator: 0 of 1 ready: the Deployment gyrus-operator does not exist"
 
 
@@ -96,7 +107,7 @@ def test_a_missing_deployment() -> None:
         ),
         (
             {"reason": "ErrImagePull", "message": "pull access denied, unauthorized"},
-            "the image localhost/gyrus:1 cannot be pulled: the registry demands credentials "
+            "the image localhost/gyrus:1 cannot be pulled: its registry demands credentials "
             "(images.pull_secrets)",
             False,
         ),
@@ -111,6 +122,23 @@ def test_containers_that_wait(waiting: dict[str, str], message: str, final: bool
     problem = operator(pod(container({"waiting": waiting}))).problem
     assert problem is not None
     assert (problem.message, problem.final) == (message, final)
+
+
+def test_the_pods_of_an_earlier_manifest_do_not_count() -> None:
+    waiting = container({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}})
+    assert operator(pod(waiting, owner="old")).problem is None
+    assert operator(pod(waiting)).problem is not None
+
+
+def test_an_event_has_the_cause_while_the_kubelet_backs_off() -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
+    failed = {
+        "type": "Warning", "involvedObject": {"uid": "1"}, "lastTimestamp": "2026-11-28T01:00:00Z",
+        "message": 'Failed to pull image "a": rpc error: code = Unknown desc = dial tcp: no such host',
+    }  # fmt: skip
+    problem = operator(pod(container(waiting)), events=(failed,)).problem
+    assert problem is not None
+    assert problem.message.endswith("cannot be pulled: its registry does not answer")
 
 
 def test_a_container_that_is_being_created_has_no_problem() -> None:
@@ -189,5 +217,5 @@ def test_the_last_warning_explains_a_pod_that_is_not_ready() -> None:
 def test_a_deployment_that_may_not_create_pods() -> None:
     failed = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: pods"}
     refused = deployment(names.OPERATOR, 1, 0, conditions=[failed])
-    [part, _] = parts(Observed(deployments={names.OPERATOR: refused}, pods={}, claims={}))
+    [part, _] = parts(Observed(deployments={names.OPERATOR: refused}, replica_sets={}, pods={}, claims={}))
     assert str(part) == "gyrus-operator: 0 of 1 ready: exceeded quota: pods"

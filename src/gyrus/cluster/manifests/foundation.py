@@ -34,7 +34,6 @@ def priority_classes(installation: Installation) -> list[Manifest]:
             "kind": "PriorityClass",
             "metadata": metadata(installation, installation.cluster_wide(name), namespaced=False),
             "value": value,
-            "globalDefault": False,
             "description": description,
         }
         for name, (value, description) in PRIORITIES.items()

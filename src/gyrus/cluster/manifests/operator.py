@@ -152,7 +152,9 @@ def _environment(installation: Installation) -> list[Manifest]:
         names.PULL_SECRETS_VARIABLE: ",".join(images.pull_secrets),
         names.PRIORITY_CLASS_VARIABLE: installation.cluster_wide(REPLICAS),
     }
-    return [*identity_variables(), *({"name": name, "value": value} for name, value in values.items())]
+    # The cluster does not store empty values, so that every later apply would count as a change.
+    given = [{"name": name, "value": value} for name, value in values.items() if value]
+    return [*identity_variables(), *given]
 
 
 def _state(installation: Installation) -> Manifest:
