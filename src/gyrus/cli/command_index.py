@@ -5,6 +5,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "up": "Start it",
         "down": "Stop it; deployments come back on the next up",
     },
+    "Kubernetes": {
+        "cluster": "Install gyrus on a cluster, show it, check it, remove it",
+    },
     "APIs": {
         "deploy": "Deploy the APIs of a YAML file, and wait until they are live",
         "get": "List the APIs, or show one",

@@ -1,4 +1,4 @@
-"""Names, ports and paths that the parts of gyrus on Kubernetes agree on. No I/O."""
+"""Names, ports and paths that the parts of gyrus on Kubernetes agree on. Constants and pure functions."""
 
 from __future__ import annotations
 
@@ -25,11 +25,16 @@ REPLICA = "gyrus-replica"
 AUTHORITY = "gyrus-authority"
 """Secret with the certificate and the key of the installation's own authority: ``tls.crt``, ``tls.key``."""
 OPERATOR_TLS = "gyrus-operator-tls"
-"""Secret of the operator's certificate: ``ca.crt``, ``tls.crt``, ``tls.key``; at :data:`TLS_FOLDER`."""
+"""Secret of the operator's certificate: ``ca.crt``, ``tls.crt``, ``tls.key``, at :data:`TLS_FOLDER`."""
 GATEWAY_TLS = "gyrus-gateway-tls"
 """Secret of the gateways' certificate, for the configuration port. The same keys, the same folder."""
 OPERATOR_SECRETS = "gyrus-operator-secrets"
 """Secret with ``token`` (the API's first token), ``requeue`` and ``replicas``: see :func:`replica_secret`."""
+
+DATA = "gyrus-operator-data"
+"""The operator's PersistentVolumeClaim."""
+EXTERNAL_API = "gyrus-operator-api"
+"""Service that shows the operator's API alone outside the cluster, if the settings ask for it."""
 
 IMAGE = "localhost/gyrus"
 RUNTIME_IMAGE = "localhost/gyrus-runtime"
@@ -51,12 +56,24 @@ REPLICA_PORT = 8000
 """The first process of a replica; process n listens on this port + n."""
 
 TLS_FOLDER = "/etc/gyrus/tls"
+SECRETS_FOLDER = "/etc/gyrus/secrets"
+"""Mount of :data:`OPERATOR_SECRETS` in the operator's pod: one file for each key."""
 STATE_FOLDER = "/var/lib/gyrus"
 """The operator's home: its volume."""
 POD_FOLDER = "/gyrus"
 """A replica's own volume: ``project``, ``environments/<key>``, ``runtimes``, ``run``, ``log``."""
 CONFIG_FILE = f"{POD_FOLDER}/run/config.json"
 """A replica's configuration, which the init step writes."""
+
+POD_NAME_VARIABLE = "POD_NAME"
+POD_NAMESPACE_VARIABLE = "POD_NAMESPACE"
+RUNTIME_IMAGE_VARIABLE = "GYRUS_RUNTIME_IMAGE"
+"""Environment variable of the operator: the image of replicas and builders."""
+PULL_POLICY_VARIABLE = "GYRUS_IMAGE_PULL_POLICY"
+PULL_SECRETS_VARIABLE = "GYRUS_IMAGE_PULL_SECRETS"
+"""Environment variable of the operator: names of Secrets, separated by commas. Not set for none."""
+PRIORITY_CLASS_VARIABLE = "GYRUS_REPLICA_PRIORITY_CLASS"
+"""Environment variable of the operator: the PriorityClass of replicas and builders."""
 
 API_LABEL = f"{GROUP}/api"
 GENERATION_LABEL = f"{GROUP}/generation"

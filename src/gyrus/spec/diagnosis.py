@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gyrus.spec.api import CONTRADICTIONS, ApiSpec
@@ -52,9 +52,16 @@ def validate(data: Any, written: Value | None = None) -> ApiSpec | list[Contradi
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        known = Fields(model)
-        found = [fault for line in error.errors() for fault in _translate(line, known, written)]
+        found = translated(error, model, written)
         return found + [fault for fault in model.missing(fields) if fault not in found]
+
+
+def translated(
+    error: ValidationError, model: type[BaseModel], written: Value | None = None
+) -> list[Contradiction]:
+    """Return the faults that pydantic found in data of any model, in the words of the YAML."""
+    known = Fields(model)
+    return [fault for line in error.errors() for fault in _translate(line, known, written)]
 
 
 def _not_a_mapping(data: Any, written: Value | None) -> Contradiction:

@@ -1,0 +1,117 @@
+"""Parts that the commands of ``gyrus cluster`` share: connection, failures, the operator's environment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from gyrus.cli.failures import CommandFailure, WrongInput
+from gyrus.client.environments import LOCAL, EnvironmentEntry, Environments
+from gyrus.contract import cluster as names
+from gyrus.contract.home import Home
+
+if TYPE_CHECKING:
+    from gyrus.cluster.overview import Credentials
+    from gyrus.kubernetes.client import Client
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def cluster_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Add the options that choose a cluster and an installation in it."""
+    context = click.option("--context", help="Context of the kubeconfig (default: the current one).")
+    namespace = click.option(
+        "--namespace", default=names.NAMESPACE, show_default=True, callback=_checked_namespace,
+        help="Namespace of the installation.",
+    )  # fmt: skip
+    return context(namespace(command))
+
+
+def with_cluster(context: str | None, act: Callable[[Client], Awaitable[R]]) -> R:
+    """Connect to the cluster of a context, act on it, and disconnect. Raises CommandFailure."""
+    from gyrus.kubernetes.client import Client
+    from gyrus.kubernetes.configuration import from_kubeconfig
+
+    async def connected() -> R:
+        async with Client(from_kubeconfig(context)) as client:
+            return await act(client)
+
+    with cluster_failures():
+        return asyncio.run(connected())
+
+
+@contextmanager
+def cluster_failures() -> Generator[None]:
+    """Turn the errors of a cluster into failures of the command."""
+    from gyrus.cluster.errors import ClusterError
+    from gyrus.kubernetes.errors import KubernetesError, NoConfiguration
+
+    try:
+        yield
+    except NoConfiguration as error:
+        raise WrongInput(f"{error}.") from error
+    except KubernetesError as error:
+        raise CommandFailure(f"{str(error).removesuffix('.')}.") from error
+    except ClusterError as error:
+        raise CommandFailure(error.message, details="\n".join(error.details), remedy=error.remedy) from error
+    except BaseExceptionGroup as group:  # of a TaskGroup whose tasks met the same failure
+        with cluster_failures():
+            raise _first(group) from None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] -- of any type
+
+
+def environment_name(context: str, namespace: str) -> str:
+    """Return the name of the environment for the operator of an installation.
+
+    >>> environment_name("staging", "gyrus"), environment_name("staging", "team-a")
+    ('staging', 'staging-team-a')
+    """
+    name = context if namespace == names.NAMESPACE else f"{context}-{namespace}"
+    return f"{name}-cluster" if name == LOCAL else name
+
+
+def remember_operator(home: Home, name: str, url: str, credentials: Credentials) -> None:
+    """Add an operator's environment, with its token and its certificate. Raises BadEnvironments."""
+    certificate = _certificate_file(home, name)
+    Environments.load(home).added(
+        name, EnvironmentEntry(url=url, token=credentials.token, certificate=str(certificate))
+    ).save(home)
+    certificate.parent.mkdir(mode=0o700, exist_ok=True)
+    written = certificate.with_suffix(".new")
+    with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(credentials.certificate)
+    written.replace(certificate)
+
+
+def forget_operator(home: Home, name: str) -> bool:
+    """Remove an operator's environment. Returns False if there was none. Raises BadEnvironments."""
+    known = Environments.load(home)
+    _certificate_file(home, name).unlink(missing_ok=True)
+    if name not in known.entries:
+        return False
+    known.removed(name).save(home)
+    return True
+
+
+def _certificate_file(home: Home, name: str) -> Path:
+    return home.root.absolute() / "clusters" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.crt"
+
+
+def _checked_namespace(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        raise click.BadParameter(
+            f"{value!r} is not the name of a namespace: write lower-case letters, digits and -."
+        )
+    return value

@@ -1,0 +1,314 @@
+"""The command ``gyrus cluster``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gyrus.cli.cluster import (
+    cluster_options,
+    environment_name,
+    forget_operator,
+    remember_operator,
+    with_cluster,
+)
+from gyrus.cli.failures import CommandFailure, WrongInput, specification_failure
+from gyrus.cli.output import (
+    bold,
+    counted,
+    print_json,
+    print_note,
+    print_result,
+    table,
+    warning,
+)
+from gyrus.cli.prompts import confirm
+from gyrus.cli.session import CliSession, Command, global_options, pass_session
+from gyrus.client.connections import is_safe, refusal
+
+if TYPE_CHECKING:
+    from gyrus.cluster.changes import Change
+    from gyrus.cluster.health import PartHealth
+    from gyrus.cluster.manifests.objects import Installation
+    from gyrus.cluster.overview import Overview
+    from gyrus.kubernetes.client import Client
+
+TIMEOUT = 300
+"""Seconds to wait until an installation is ready, by default."""
+
+
+@click.group("cluster", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Install gyrus on a Kubernetes cluster that a kubeconfig names, and look after it."""
+
+
+command.params += global_options()
+
+
+@command.command("install", cls=Command)
+@cluster_options
+@click.option(
+    "--values", type=click.Path(path_type=Path), help="A YAML file with settings of the installation."
+)
+@click.option("--dry-run", is_flag=True, help="Print the manifests, and change nothing.")
+@click.option("--force", is_flag=True, help="Take over fields that another manager of the objects owns.")
+@click.option("--wait/--no-wait", default=True, help="Wait until operator and gateways are ready.")
+@click.option(
+    "--timeout", type=click.IntRange(1), default=TIMEOUT, show_default=True, help="Seconds to wait."
+)
+@click.option(
+    "--operator-url", help="URL at which this machine reaches the operator (default: its Service's)."
+)
+@pass_session
+def install(
+    session: CliSession,
+    context: str | None,
+    namespace: str,
+    values: Path | None,
+    dry_run: bool,
+    force: bool,
+    wait: bool,
+    timeout: int,
+    operator_url: str | None,
+) -> None:
+    """Install gyrus, or change or upgrade an installation in place.
+
+    A second run changes nothing. With --dry-run, the cluster is asked for its API versions only if --context
+    is given; Secrets are left out.
+    """
+    wanted = _installation(namespace, values)
+    if operator_url is not None and not is_safe(operator_url):
+        raise WrongInput(
+            refusal(operator_url), remedy="Write an https:// URL: --operator-url https://HOST:PORT"
+        )
+    if dry_run:
+        _print_manifests(session, context, wanted)
+        return
+    changes, found, context = with_cluster(
+        context, lambda client: _install(client, wanted, force, timeout if wait else None)
+    )
+    name = environment_name(context, namespace)
+    if found.credentials is None:
+        raise CommandFailure("The installation has lost its Secrets.", remedy="Run the command again.")
+    remember_operator(session.home, name, operator_url or found.operator.url("https"), found.credentials)
+    _show_installed(session, name, found, changes)
+
+
+@command.command("info", cls=Command)
+@cluster_options
+@pass_session
+def info(session: CliSession, context: str | None, namespace: str) -> None:
+    """Show an installation: its addresses, its version, its parts."""
+    found, address, name = with_cluster(context, lambda client: _overview(client, namespace))
+    if session.json:
+        print_json(_as_data(found) | {"context": name, "cluster": address})
+        return
+    print_result(
+        table(
+            ("", ""),
+            [
+                ("Context", name),
+                ("Cluster", address),
+                ("Namespace", found.namespace),
+                ("Version", found.version),
+                ("Operator", found.operator.missing or found.operator.url("https")),
+                ("Gateways", found.gateway.missing or found.gateway.url("http")),
+                ("Environment", environment_name(name, namespace)),
+            ],
+        ).lstrip("\n")
+    )
+    for part in found.parts:
+        print_result(str(part))
+
+
+@command.command("health", cls=Command)
+@cluster_options
+@pass_session
+def health(session: CliSession, context: str | None, namespace: str) -> None:
+    """Check an installation. The exit code is 1 if something is not as it should be."""
+    found, _, _ = with_cluster(context, lambda client: _overview(client, namespace))
+    expiring = found.expiring(datetime.now(UTC))
+    if session.json:
+        print_json(_as_data(found) | {"certificate_expires_soon": expiring})
+    else:
+        for part in found.parts:
+            print_result(str(part))
+    problems = [part.problem for part in found.parts if part.problem] + found.problems()
+    if expiring:
+        print_note(warning("The operator's certificate ends soon. Renew it with: gyrus cluster install"))
+    if not found.healthy:
+        lines = [f"{problem.message}. {problem.remedy}".rstrip() for problem in problems]
+        raise CommandFailure(
+            f"The installation in {namespace} is not healthy.",
+            details="\n".join(lines),
+            remedy=f"See: kubectl get pods --namespace {namespace}",
+        )
+
+
+@command.command("uninstall", cls=Command)
+@cluster_options
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for a confirmation.")
+@click.option(
+    "--timeout", type=click.IntRange(1), default=TIMEOUT, show_default=True, help="Seconds to wait."
+)
+@pass_session
+def uninstall(session: CliSession, context: str | None, namespace: str, yes: bool, timeout: int) -> None:
+    """Remove gyrus from a cluster, with its APIs and its state."""
+    apis, name = with_cluster(context, lambda client: _deployed(client, namespace))
+    question = (
+        f"Remove gyrus from the namespace {namespace} of {name}, with its state and {counted(apis, 'API')}?"
+    )
+    confirm(question, yes=yes)
+    changes = with_cluster(context, lambda client: _uninstall(client, namespace, timeout))
+    forgotten = forget_operator(session.home, environment_name(name, namespace))
+    if session.json:
+        print_json({"changes": [_change_data(change) for change in changes]})
+        return
+    print_result(f"gyrus is removed from the namespace {namespace} of {name}.")
+    if forgotten:
+        print_result(f"The environment {environment_name(name, namespace)} is removed, too.")
+
+
+def _installation(namespace: str, values: Path | None) -> Installation:
+    """Return the installation that the options ask for. Raises WrongInput."""
+    from gyrus.cluster.manifests.objects import Installation
+    from gyrus.spec.faults import SpecError
+
+    if values is None:
+        return Installation(namespace)
+    from gyrus.cluster.values import load_values
+
+    try:
+        return Installation(namespace, load_values(values))
+    except SpecError as error:
+        raise specification_failure(error, f"The values file {values}") from error
+
+
+def _print_manifests(session: CliSession, context: str | None, wanted: Installation) -> None:
+    from gyrus.cluster.install import adapted
+    from gyrus.cluster.manifests.installation import foundations, platform
+    from gyrus.cluster.secrets import SECRETS
+
+    if context is not None:
+        wanted = with_cluster(context, lambda client: adapted(client, wanted))
+    manifests = [*foundations(wanted), *platform(wanted)]
+    if session.json:
+        print_json(manifests)
+        return
+    import yaml
+
+    print_result(
+        f"# gyrus in the namespace {wanted.namespace}. The Secrets are left out, since they contain keys:\n"
+        f"# {', '.join(SECRETS)}.\n# gyrus cluster install creates those that are missing."
+    )
+    print_result(yaml.safe_dump_all(manifests, sort_keys=False, explicit_start=True).rstrip())
+
+
+async def _install(
+    client: Client, wanted: Installation, force: bool, timeout: float | None
+) -> tuple[list[Change], Overview, str]:
+    from gyrus.aio.clock import SystemClock
+    from gyrus.cluster.install import Installer
+    from gyrus.cluster.overview import overview
+    from gyrus.cluster.waiting import until_healthy
+
+    changes: list[Change] = []
+
+    def report(change: Change) -> None:
+        changes.append(change)
+        print_note(str(change))
+
+    await Installer(client, report, force).install(wanted, datetime.now(UTC))
+    if timeout is not None:
+        await until_healthy(
+            client, wanted.namespace, report=_report_part, timeout=timeout, clock=SystemClock()
+        )
+    return changes, await overview(client, wanted.namespace), client.context
+
+
+def _report_part(part: PartHealth) -> None:
+    print_note(str(part))
+
+
+async def _overview(client: Client, namespace: str) -> tuple[Overview, str, str]:
+    from gyrus.cluster.overview import overview
+
+    return await overview(client, namespace), client.address, client.context
+
+
+async def _deployed(client: Client, namespace: str) -> tuple[int, str]:
+    from gyrus.cluster.manifests.objects import Installation
+    from gyrus.cluster.uninstall import Uninstaller
+
+    return await Uninstaller(client, lambda _: None).apis(Installation(namespace)), client.context
+
+
+async def _uninstall(client: Client, namespace: str, timeout: float) -> list[Change]:
+    from gyrus.aio.clock import SystemClock
+    from gyrus.cluster.manifests.objects import Installation
+    from gyrus.cluster.uninstall import Uninstaller
+    from gyrus.cluster.waiting import until_gone
+
+    changes: list[Change] = []
+
+    def report(change: Change) -> None:
+        changes.append(change)
+        print_note(str(change))
+
+    await Uninstaller(client, report).uninstall(Installation(namespace))
+    await until_gone(client, namespace, timeout=timeout, clock=SystemClock())
+    return changes
+
+
+def _show_installed(session: CliSession, name: str, found: Overview, changes: list[Change]) -> None:
+    if session.json:
+        print_json(
+            _as_data(found) | {"environment": name, "changes": [_change_data(change) for change in changes]}
+        )
+        return
+    changed = sum(change.outcome not in ("unchanged", "kept") for change in changes)
+    what = f"{counted(changed, 'object')} changed" if changed else "nothing changed"
+    print_result(f"gyrus {found.version} is installed in the namespace {found.namespace}: {what}.")
+    print_result(f"  APIs:     {found.gateway.missing or found.gateway.url('http') + '/NAME'}")
+    print_result(f"  Operator: {found.operator.missing or found.operator.url('https')}")
+    print_result(f"Deploy with: gyrus -e {bold(name)} deploy, or by default after: gyrus env use {name}")
+    if not found.operator.outside:
+        print_note(
+            warning(
+                "The operator's address is reachable inside the cluster only. Give this machine another one "
+                "with --operator-url, or set operator.api.service in a values file."
+            )
+        )
+
+
+def _as_data(found: Overview) -> dict[str, Any]:
+    return {
+        "namespace": found.namespace,
+        "version": found.version,
+        "healthy": found.healthy,
+        "operator": found.operator.url("https") if not found.operator.missing else None,
+        "gateway": found.gateway.url("http") if not found.gateway.missing else None,
+        "parts": [
+            {
+                "name": part.name,
+                "ready": part.ready,
+                "requested": part.requested,
+                "healthy": part.healthy,
+                "message": part.problem.message if part.problem else "",
+            }
+            for part in found.parts
+        ],
+    }
+
+
+def _change_data(change: Change) -> dict[str, Any]:
+    return {
+        "outcome": change.outcome,
+        "kind": change.kind,
+        "name": change.name,
+        "namespace": change.namespace,
+        "note": change.note,
+    }

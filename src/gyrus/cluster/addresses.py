@@ -1,0 +1,55 @@
+"""The addresses under which a Service is reached. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gyrus.cluster.fields import entries
+from gyrus.kubernetes.resources import Manifest, name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port, or the reason why there is none."""
+
+    host: str
+    port: int
+    outside: bool
+    """True if clients outside the cluster reach it."""
+    missing: str = ""
+
+    def url(self, scheme: str) -> str:
+        """Return the URL, without the scheme's own port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = {"http": 80, "https": 443}[scheme]
+        return f"{scheme}://{host}" if self.port == usual else f"{scheme}://{host}:{self.port}"
+
+
+def address_of(service: Manifest, nodes: Iterable[Manifest]) -> Address:
+    """Return the address of a Service's first port, by the type of the Service."""
+    spec, first = service["spec"], service["spec"]["ports"][0]
+    match spec.get("type", "ClusterIP"):
+        case "LoadBalancer":
+            return _balanced(service, first)
+        case "NodePort":
+            host = next((host for node in nodes if (host := _node_host(node))), "")
+            missing = "" if host else "no node has an address"
+            return Address(host, int(first.get("nodePort", 0)), True, missing)
+        case _:
+            return Address(spec.get("clusterIP", ""), int(first["port"]), False)
+
+
+def _balanced(service: Manifest, port: Mapping[str, Any]) -> Address:
+    given = entries(service, "status", "loadBalancer", "ingress")
+    host: str = next((entry.get("hostname") or entry.get("ip") or "" for entry in given), "")
+    missing = "" if host else f"the Service {name_of(service)} waits for the address of its load balancer"
+    return Address(host, int(port["port"]), True, missing)
+
+
+def _node_host(node: Manifest) -> str:
+    """Return a node's external address, else its internal one."""
+    addresses = reversed(entries(node, "status", "addresses"))  # the first of a type counts
+    by_type: dict[str, str] = {entry["type"]: entry["address"] for entry in addresses}
+    return by_type.get("ExternalIP") or by_type.get("InternalIP") or ""

@@ -1,0 +1,43 @@
+"""The errors of this package, beside those of the client of Kubernetes.
+
+ClusterError
+├── ClusterTooOld       the cluster's version of Kubernetes is not supported
+├── MissingRights       the credentials may not install; names each verb and resource
+├── FieldConflict       another manager owns a field of an object
+├── NotInstalled        the namespace has no installation
+└── NotHealthy          operator or gateways did not become ready in time, or cannot
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ClusterError(Exception):
+    """Base of the errors. ``details`` are lines to show unchanged, ``remedy`` states what to do."""
+
+    def __init__(self, message: str, *, details: Sequence[str] = (), remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = tuple(details)
+        self.remedy = remedy
+
+
+class ClusterTooOld(ClusterError):
+    pass
+
+
+class MissingRights(ClusterError):
+    pass
+
+
+class FieldConflict(ClusterError):
+    pass
+
+
+class NotInstalled(ClusterError):
+    pass
+
+
+class NotHealthy(ClusterError):
+    pass

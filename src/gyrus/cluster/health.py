@@ -1,0 +1,235 @@
+"""The health of an installation's parts, from the objects of the cluster. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gyrus.cluster.fields import entries, section
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest, name_of
+
+PULL_FAULTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+PULL_AT_END = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+"""States that no waiting mends: the kubelet has tried again, or does not try."""
+IMAGE_REMEDY = "Push the image, or name another one with images.gyrus in a values file (--values)."
+_PULL_CAUSES = (
+    (r"not found|does not exist|manifest unknown", "it was not found"),
+    (r"unauthorized|denied|authentication", "its registry demands credentials (images.pull_secrets)"),
+    (r"connection refused|no such host|i/o timeout", "its registry does not answer"),
+)
+_ABOUT_IMAGES = re.compile(r"Error: (ErrImage|ImagePull|ErrImageNever)|Failed to pull image|Back-off")
+"""Warnings that a container's state has in a better form."""
+PARTS = (names.OPERATOR, names.GATEWAY)
+REVISION = "deployment.kubernetes.io/revision"
+"""Annotation of a Deployment and of its ReplicaSet of the present manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """The reason why a part is not ready."""
+
+    message: str
+    remedy: str = ""
+    final: bool = False
+    """True if waiting does not help."""
+    crashed: str = ""
+    """The pod whose last output shows more; empty if there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartHealth:
+    """One Deployment of the platform."""
+
+    name: str
+    ready: int
+    requested: int
+    up_to_date: bool
+    """True if all its pods are of the present manifest."""
+    problem: Problem | None = None
+
+    @property
+    def healthy(self) -> bool:
+        return self.up_to_date and self.ready >= self.requested
+
+    def __str__(self) -> str:
+        count = f"{self.name}: {self.ready} of {self.requested} ready"
+        if self.healthy:
+            return count
+        return f"{count}: {self.problem.message}" if self.problem else f"{count}: starting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The objects of a namespace from which health follows, by their names."""
+
+    deployments: Mapping[str, Manifest]
+    replica_sets: Mapping[str, Manifest]
+    pods: Mapping[str, Manifest]
+    claims: Mapping[str, Manifest]
+    events: Sequence[Manifest] = ()
+
+
+def parts(observed: Observed) -> list[PartHealth]:
+    """Return the health of operator and gateways."""
+    return [_part(name, observed) for name in PARTS]
+
+
+def _part(name: str, observed: Observed) -> PartHealth:
+    deployment = observed.deployments.get(name)
+    if deployment is None:
+        missing = Problem(
+            message=f"the Deployment {name} does not exist", remedy="Run: gyrus cluster install", final=True
+        )
+        return PartHealth(name=name, ready=0, requested=1, up_to_date=False, problem=missing)
+    status, requested = section(deployment, "status"), int(deployment["spec"].get("replicas", 1))
+    observed_now = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    ready = min(status.get("availableReplicas", 0), status.get("updatedReplicas", 0))
+    up_to_date = observed_now and status.get("updatedReplicas", 0) == status.get("replicas", 0) == requested
+    part = PartHealth(name=name, ready=ready, requested=requested, up_to_date=up_to_date)
+    if part.healthy:
+        return part
+    problem = _problem(deployment, observed) if observed_now else None
+    return PartHealth(name=name, ready=ready, requested=requested, up_to_date=up_to_date, problem=problem)
+
+
+def _problem(deployment: Manifest, observed: Observed) -> Problem | None:
+    """Return the worst problem of the pods of the present manifest. Those of an earlier one do not count."""
+    current = _current_replica_set(deployment, observed)
+    pods = [pod for pod in observed.pods.values() if _owner(pod) == current and not _is_ready(pod)]
+    pods.sort(key=lambda pod: pod["metadata"].get("creationTimestamp", ""), reverse=True)
+    found = [problem for pod in pods if (problem := _pod_problem(pod, observed))]
+    found.sort(key=lambda problem: not problem.final)
+    return found[0] if found else _refusal(deployment)
+
+
+def _pod_problem(pod: Manifest, observed: Observed) -> Problem | None:
+    if unscheduled := _condition(pod, "PodScheduled", "False"):
+        return _unscheduled(pod, str(unscheduled.get("message", "")), observed)
+    for container in entries(pod, "status", "containerStatuses"):
+        if problem := _container_problem(pod, container, observed.events):
+            return problem
+    return _warned(pod, observed.events)
+
+
+def _unscheduled(pod: Manifest, message: str, observed: Observed) -> Problem:
+    claims = [
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in pod["spec"].get("volumes", ())
+        if "persistentVolumeClaim" in volume
+    ]
+    for claim in (observed.claims.get(name) for name in claims):
+        if (
+            claim
+            and section(claim, "status").get("phase") == "Pending"
+            and "PersistentVolumeClaim" in message
+        ):
+            return _pending_claim(claim, observed.events)
+    return Problem(
+        message=f"no node can run the pod {name_of(pod)}: {_sentence(message)}",
+        remedy="Add or uncordon nodes, or request less with resources in a values file (--values).",
+    )
+
+
+def _pending_claim(claim: Manifest, events: Sequence[Manifest]) -> Problem:
+    found = _warnings(claim, events)
+    cause = f": {_sentence(found[-1])}" if found else ""
+    if not claim["spec"].get("storageClassName"):
+        cause = cause or ": the cluster has no default storage class"
+    return Problem(
+        message=f"the volume claim {name_of(claim)} is pending{cause}",
+        remedy="Choose a class with operator.storage_class in a values file (--values), or set "
+        "operator.storage to none, for a state that ends with the operator's pod.",
+    )
+
+
+def _container_problem(
+    pod: Manifest, container: Mapping[str, Any], events: Sequence[Manifest]
+) -> Problem | None:
+    waiting = section(container, "state", "waiting")
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in PULL_FAULTS:
+        return Problem(
+            message=f"the image {container['image']} cannot be pulled{_pull_cause(pod, message, events)}",
+            remedy=IMAGE_REMEDY,
+            final=reason in PULL_AT_END,
+        )
+    ended = section(container, "state", "terminated") or section(container, "lastState", "terminated")
+    if ended:
+        return Problem(message=_ending(pod, ended), crashed=name_of(pod))
+    if reason and reason not in ("ContainerCreating", "PodInitializing"):
+        return Problem(message=f"{name_of(pod)}: {reason}: {_sentence(message)}")
+    return None
+
+
+def _pull_cause(pod: Manifest, message: str, events: Sequence[Manifest]) -> str:
+    """Return the cause of a failed pull. While the kubelet backs off, only an event has it."""
+    if not message or message.startswith("Back-off"):
+        failed = [each for each in _warnings(pod, events) if each.startswith("Failed to pull")]
+        message = failed[-1] if failed else ""
+    for pattern, cause in _PULL_CAUSES:
+        if re.search(pattern, message):
+            return f": {cause}"
+    shortened = message.rpartition(" desc = ")[2]
+    return f": {_sentence(shortened)}" if shortened else ""
+
+
+def _ending(pod: Manifest, ended: Mapping[str, Any]) -> str:
+    if ended.get("reason") == "OOMKilled":
+        return f"{name_of(pod)} was killed: it used more memory than its limit"
+    return f"{name_of(pod)} ended with exit code {ended.get('exitCode')}"
+
+
+def _warned(pod: Manifest, events: Sequence[Manifest]) -> Problem | None:
+    found = [each for each in _warnings(pod, events) if not _ABOUT_IMAGES.match(each)]
+    return Problem(message=f"{name_of(pod)}: {_sentence(found[-1])}") if found else None
+
+
+def _warnings(item: Manifest, events: Sequence[Manifest]) -> list[str]:
+    """Return the warnings about an object, the last one at the end."""
+    uid = item["metadata"].get("uid")
+    about = [
+        event
+        for event in events
+        if event.get("type") == "Warning" and section(event, "involvedObject").get("uid") == uid
+    ]
+    about.sort(key=lambda event: str(event.get("lastTimestamp") or ""))
+    return [str(event.get("message") or "") for event in about]
+
+
+def _refusal(deployment: Manifest) -> Problem | None:
+    """Return the reason why a Deployment cannot create pods: a quota or an admission policy."""
+    failed = _condition(deployment, "ReplicaFailure", "True")
+    return Problem(message=_sentence(str(failed.get("message", "")))) if failed else None
+
+
+def _condition(item: Manifest, kind: str, status: str) -> Mapping[str, Any] | None:
+    conditions = entries(item, "status", "conditions")
+    return next((each for each in conditions if each["type"] == kind and each["status"] == status), None)
+
+
+def _current_replica_set(deployment: Manifest, observed: Observed) -> str:
+    """Return the uid of the ReplicaSet of the present manifest. Empty if there is none."""
+    revision = section(deployment, "metadata", "annotations").get(REVISION)
+    for found in observed.replica_sets.values():
+        same = section(found, "metadata", "annotations").get(REVISION) == revision
+        if same and _owner(found) == deployment["metadata"].get("uid"):
+            return found["metadata"]["uid"]
+    return ""
+
+
+def _owner(item: Manifest) -> str:
+    """Return the uid of the controller that owns an object. Empty if there is none."""
+    owners = entries(item, "metadata", "ownerReferences")
+    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
+
+
+def _is_ready(pod: Manifest) -> bool:
+    return _condition(pod, "Ready", "True") is not None
+
+
+def _sentence(text: str) -> str:
+    """Return a message in one line, without the full stop."""
+    return " ".join(text.split()).removesuffix(".")

@@ -1,0 +1,109 @@
+"""Installation: check, apply, prune. Idempotent: a second run changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gyrus.cluster import secrets
+from gyrus.cluster.changes import Change, applied, deleted, kept
+from gyrus.cluster.errors import FieldConflict
+from gyrus.cluster.manifests.installation import foundations, platform
+from gyrus.cluster.manifests.objects import Installation, is_own, selector
+from gyrus.cluster.ports import ClusterWriter
+from gyrus.cluster.prerequisites import check_rights, check_version, rights_to_apply
+from gyrus.kubernetes.errors import Conflict
+from gyrus.kubernetes.resources import (
+    DISRUPTION_BUDGETS,
+    DISRUPTION_BUDGETS_BETA,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    SECRETS,
+    SERVICES,
+    Manifest,
+    name_of,
+    resource_of,
+)
+
+PRUNED = (NETWORK_POLICIES, SERVICES)
+"""Kinds of objects that settings turn off. Volumes are not among them: their data would be lost."""
+
+Report = Callable[[Change], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """Installs into one cluster."""
+
+    cluster: ClusterWriter
+    report: Report
+    """Called after each object."""
+    force: bool = False
+    """Take over fields that another manager owns."""
+
+    async def install(self, wanted: Installation, now: datetime) -> None:
+        """Create what is missing, change what differs, remove what the settings no longer ask for.
+
+        Raises ClusterError and KubernetesError.
+        """
+        await check_version(self.cluster)
+        known = await adapted(self.cluster, wanted)
+        await self._check_rights(known)
+        await self._apply_foundations(known)
+        data = await self._planned_secrets(known, now)
+        await self._apply(secrets.manifests(known, data))
+        complete = replace(known, certificates=secrets.certificate_digests(data))
+        await self._apply(platform(complete))
+        await self._prune(complete)
+
+    async def _check_rights(self, known: Installation) -> None:
+        empty: dict[str, dict[str, str]] = {name: {} for name in secrets.SECRETS}
+        manifests = [*foundations(known), *secrets.manifests(known, empty), *platform(known)]
+        await check_rights(self.cluster, rights_to_apply(manifests), "the installation")
+
+    async def _planned_secrets(self, known: Installation, now: datetime) -> dict[str, secrets.SecretData]:
+        found = [await self.cluster.find(SECRETS, name, known.namespace) for name in secrets.SECRETS]
+        present = {name_of(secret): secrets.decoded(secret) for secret in found if secret}
+        return secrets.planned(present, known.namespace, now)
+
+    async def _apply_foundations(self, known: Installation) -> None:
+        """Apply the namespace and the definition. A namespace that was there before stays as it is."""
+        namespace, *others = foundations(known)
+        before = await self.cluster.find(NAMESPACES, known.namespace)
+        if before is None or is_own(before, known):
+            await self._apply([namespace])
+        else:
+            self.report(kept(NAMESPACES, known.namespace, "it was there before"))
+        await self._apply(others)
+
+    async def _apply(self, manifests: Sequence[Manifest]) -> None:
+        for manifest in manifests:
+            metadata = manifest["metadata"]
+            before = await self.cluster.find(
+                resource_of(manifest), metadata["name"], metadata.get("namespace")
+            )
+            try:
+                after = await self.cluster.apply(manifest, force=self.force)
+            except Conflict as error:
+                raise FieldConflict(
+                    f"{manifest['kind']} {metadata['name']} has fields that another manager owns: {error}.",
+                    remedy="Undo the other manager's change, or take the fields over with --force.",
+                ) from error
+            self.report(applied(before, after))
+
+    async def _prune(self, known: Installation) -> None:
+        """Delete the objects of an earlier installation that this one lacks."""
+        desired = {(each["kind"], each["metadata"]["name"]) for each in platform(known)}
+        for resource in PRUNED:
+            listed = await self.cluster.list(resource, known.namespace, labels=selector(known))
+            for item in listed.items:
+                if (resource.kind, name_of(item)) not in desired:
+                    await self.cluster.delete(resource, name_of(item), known.namespace)
+                    self.report(deleted(resource, name_of(item), known.namespace))
+
+
+async def adapted(cluster: ClusterWriter, wanted: Installation) -> Installation:
+    """Return the installation with the API versions that this cluster has."""
+    budgets = DISRUPTION_BUDGETS if await cluster.has(DISRUPTION_BUDGETS) else DISRUPTION_BUDGETS_BETA
+    return replace(wanted, budget_version=budgets.api_version)

@@ -1,0 +1,174 @@
+"""Service accounts and their rights. Each right has its reason, which the guide shows too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gyrus.cluster.manifests.objects import Installation, metadata
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
+
+GROUP = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One right of the operator, with the reason for it."""
+
+    group: str = ""
+    """The API group; empty for the core group."""
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    objects: tuple[str, ...] = ()
+    """The names of the only objects that the rule allows. Empty means all."""
+    reason: str
+
+    def manifest(self) -> Manifest:
+        limited = {"resourceNames": list(self.objects)} if self.objects else {}
+        return {
+            "apiGroups": [self.group],
+            "resources": list(self.resources),
+            **limited,
+            "verbs": list(self.verbs),
+        }
+
+
+NAMESPACE_RULES = (
+    Rule(
+        resources=("pods",),
+        verbs=("get", "list", "watch", "create", "patch", "delete"),
+        reason="Each replica and each builder is a pod that the operator creates, follows, labels and ends.",
+    ),
+    Rule(
+        resources=("pods/log",),
+        verbs=("get",),
+        reason="A failure is reported with the last lines of the pod's output.",
+    ),
+    Rule(
+        resources=("events",),
+        verbs=("list", "watch", "create", "patch"),
+        reason="Events have the reason why a pod does not start; the operator records its own beside them.",
+    ),
+    Rule(
+        group=names.GROUP,
+        resources=(names.PLURAL,),
+        verbs=("get", "list", "watch", "create", "patch", "delete"),
+        reason="The operator follows APIs that manifests deploy, and creates the objects of those that the "
+        "CLI deploys.",
+    ),
+    Rule(
+        group=names.GROUP,
+        resources=(f"{names.PLURAL}/status",),
+        verbs=("get", "patch"),
+        reason="The operator reports an API's status in its object.",
+    ),
+    Rule(
+        group=names.GROUP,
+        resources=(f"{names.PLURAL}/finalizers",),
+        verbs=("update",),
+        reason="An API's object owns its pods; some clusters demand this right of the pods' creator.",
+    ),
+    Rule(
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("get", "create", "update"),
+        reason="Operators elect their leader by a Lease.",
+    ),
+    Rule(
+        group="policy",
+        resources=("poddisruptionbudgets",),
+        verbs=("get", "list", "watch", "create", "patch", "delete"),
+        reason="A budget for each API keeps its replicas while nodes are drained.",
+    ),
+    Rule(
+        resources=("secrets",),
+        verbs=("get", "patch"),
+        objects=(names.AUTHORITY, names.OPERATOR_TLS, names.GATEWAY_TLS, names.OPERATOR_SECRETS),
+        reason="The operator renews the installation's certificates before they expire. It reads no other "
+        "Secret.",
+    ),
+    Rule(
+        resources=("services",),
+        verbs=("get",),
+        objects=(names.GATEWAY,),
+        reason="The gateways' Service has the address of the APIs' endpoints.",
+    ),
+)
+"""The operator's rights in its own namespace."""
+
+CLUSTER_RULES = (
+    Rule(
+        resources=("nodes",),
+        verbs=("get", "list", "watch"),
+        reason="The operator reports capacity by node, and replaces the replicas of a node that is lost or "
+        "drained.",
+    ),
+)
+"""The operator's rights outside its namespace."""
+
+
+def service_accounts(installation: Installation) -> list[Manifest]:
+    """Return the service accounts. Gateways and replicas have no rights, and no token is mounted for them."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": metadata(installation, name),
+            "automountServiceAccountToken": name == names.OPERATOR,
+        }
+        for name in (names.OPERATOR, names.GATEWAY, names.REPLICA)
+    ]
+
+
+def roles(installation: Installation) -> list[Manifest]:
+    """Return the operator's roles and their bindings."""
+    wide = installation.cluster_wide("operator")
+    return [
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "Role",
+            "metadata": metadata(installation, names.OPERATOR),
+            "rules": [rule.manifest() for rule in NAMESPACE_RULES],
+        },
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "ClusterRole",
+            "metadata": metadata(installation, wide, namespaced=False),
+            "rules": [rule.manifest() for rule in CLUSTER_RULES],
+        },
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata(installation, names.OPERATOR),
+            "roleRef": {"apiGroup": GROUP, "kind": "Role", "name": names.OPERATOR},
+            "subjects": [_operator(installation)],
+        },
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata(installation, wide, namespaced=False),
+            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": wide},
+            "subjects": [_operator(installation)],
+        },
+    ]
+
+
+def rights_table() -> str:
+    """Return the operator's rights as a table of Markdown, for the guide."""
+    lines = ["Resource | Verbs | Where | Reason", "---|---|---|---"]
+    for where, rules in (("its namespace", NAMESPACE_RULES), ("the cluster", CLUSTER_RULES)):
+        for rule in rules:
+            objects = f" ({', '.join(f'`{name}`' for name in rule.objects)})" if rule.objects else ""
+            kinds = ", ".join(f"`{_full_name(kind, rule.group)}`" for kind in rule.resources)
+            lines.append(f"{kinds}{objects} | {', '.join(rule.verbs)} | {where} | {rule.reason}")
+    return "\n".join(f"| {line} |" if not line.startswith("---") else f"|{line}|" for line in lines)
+
+
+def _full_name(resource: str, group: str) -> str:
+    """Return the name as ``kubectl auth can-i --list`` prints it: ``apis.gyrus.dev/status``."""
+    kind, slash, part = resource.partition("/")
+    return f"{kind}.{group}{slash}{part}" if group else resource
+
+
+def _operator(installation: Installation) -> Manifest:
+    return {"kind": "ServiceAccount", "name": names.OPERATOR, "namespace": installation.namespace}

@@ -1,0 +1,28 @@
+"""All objects of an installation but its Secrets, in the order in which they are applied."""
+
+from __future__ import annotations
+
+from gyrus.cluster.manifests import access, definition, foundation, gateway, network, operator
+from gyrus.cluster.manifests.objects import Installation
+from gyrus.kubernetes.resources import Manifest
+
+
+def foundations(installation: Installation) -> list[Manifest]:
+    """Return what has to exist before anything else: the namespace and the custom resource's definition."""
+    return [foundation.namespace(installation), definition.custom_resource_definition(installation)]
+
+
+def platform(installation: Installation) -> list[Manifest]:
+    """Return the other objects. Each one comes after those that it names."""
+    return [
+        *foundation.priority_classes(installation),
+        *access.service_accounts(installation),
+        *access.roles(installation),
+        *operator.volume_claims(installation),
+        *operator.services(installation),
+        gateway.service(installation),
+        *network.network_policies(installation),
+        gateway.disruption_budget(installation),
+        operator.deployment(installation),
+        gateway.deployment(installation),
+    ]

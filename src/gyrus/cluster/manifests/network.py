@@ -1,0 +1,49 @@
+"""The network policies: which pods may connect to which."""
+
+from __future__ import annotations
+
+from gyrus.cluster.manifests.objects import Installation, metadata, role_selector
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
+
+REPLICA, BUILDER, OPERATOR, GATEWAY = "replica", "builder", "operator", "gateway"
+
+
+def network_policies(installation: Installation) -> list[Manifest]:
+    """Return a policy for each role; none if the settings turn them off."""
+    if not installation.settings.network_policies:
+        return []
+    return [
+        _policy(
+            installation,
+            names.OPERATOR,
+            OPERATOR,
+            _ingress([names.API_PORT]),  # TLS and a token guard it
+            _ingress([names.XDS_PORT, names.ACTIVATOR_PORT], GATEWAY),
+            _ingress([names.FILES_PORT], REPLICA, BUILDER),
+        ),
+        _policy(installation, names.GATEWAY, GATEWAY, _ingress([names.GATEWAY_PORT, names.ADMIN_PORT])),
+        _policy(installation, names.REPLICA, REPLICA, _ingress([], GATEWAY, OPERATOR)),
+        _policy(installation, "gyrus-builder", BUILDER),
+    ]
+
+
+def _policy(installation: Installation, name: str, role: str, *ingress: Manifest) -> Manifest:
+    """Return the policy of a role: without a rule, no connection to its pods is allowed."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(installation, name),
+        "spec": {
+            "podSelector": {"matchLabels": role_selector(role)},
+            "policyTypes": ["Ingress"],
+            **({"ingress": list(ingress)} if ingress else {}),
+        },
+    }
+
+
+def _ingress(ports: list[int], *roles: str) -> Manifest:
+    """Return a rule. Without ``ports`` it allows all ports, without ``roles`` all clients."""
+    numbers = {"ports": [{"port": number, "protocol": "TCP"} for number in ports]} if ports else {}
+    clients = {"from": [{"podSelector": {"matchLabels": role_selector(role)}} for role in roles]}
+    return {**numbers, **(clients if roles else {})}

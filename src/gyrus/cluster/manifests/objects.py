@@ -1,0 +1,119 @@
+"""The parts that manifests have in common: metadata, labels, pods' security, Services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gyrus import __version__
+from gyrus.cluster.settings import ClusterSettings
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
+
+USER = 65532
+"""The user and the group of all processes of the images."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+"""Label with the namespace of the installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What manifests are rendered from."""
+
+    namespace: str = names.NAMESPACE
+    settings: ClusterSettings = field(default_factory=ClusterSettings)
+    budget_version: str = "policy/v1"
+    """The API version of PodDisruptionBudgets, ``policy/v1beta1`` before Kubernetes 1.21."""
+    certificates: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Digests of the certificates by their Secret: a pod starts again when its certificate changes."""
+
+    def cluster_wide(self, name: str) -> str:
+        """Return the name of an object outside namespaces, of which each installation has its own."""
+        return f"{self.namespace}-{name}"
+
+
+def metadata(
+    installation: Installation,
+    name: str,
+    *,
+    role: str = "",
+    namespaced: bool = True,
+    labels: Mapping[str, str] | None = None,
+) -> Manifest:
+    """Return an object's metadata, with the labels of all objects of an installation."""
+    own = {
+        "app.kubernetes.io/name": "gyrus",
+        INSTANCE: installation.namespace,
+        "app.kubernetes.io/version": __version__.replace("+", "_"),
+        MANAGED_BY: names.MANAGER,
+    }
+    if role:
+        own[names.ROLE_LABEL] = role
+    place = {"namespace": installation.namespace} if namespaced else {}
+    return {"name": name, **place, "labels": {**own, **(labels or {})}}
+
+
+def selector(installation: Installation) -> str:
+    """Return the label selector of all objects of an installation."""
+    return f"app.kubernetes.io/name=gyrus,{INSTANCE}={installation.namespace},{MANAGED_BY}={names.MANAGER}"
+
+
+def is_own(found: Manifest, installation: Installation) -> bool:
+    """Return whether an object of the cluster belongs to this installation."""
+    labels: dict[str, str] = found["metadata"].get("labels") or {}
+    return labels.get(MANAGED_BY) == names.MANAGER and labels.get(INSTANCE) == installation.namespace
+
+
+def role_selector(role: str) -> dict[str, str]:
+    """Return the labels by which the pods of a role are selected."""
+    return {names.ROLE_LABEL: role}
+
+
+def pod_security() -> Manifest:
+    """Return a pod's security context: what the Pod Security Standard ``restricted`` demands."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> Manifest:
+    """Return a container's security context: no rights, and a root file system that it cannot write."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def identity_variables() -> list[Manifest]:
+    """Return the environment variables with the pod's own name and namespace."""
+    return [
+        {"name": names.POD_NAME_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {
+            "name": names.POD_NAMESPACE_VARIABLE,
+            "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}},
+        },
+    ]
+
+
+def pull_secrets(installation: Installation) -> Manifest:
+    """Return the field with the credentials of the registry; empty without any."""
+    secrets = installation.settings.images.pull_secrets
+    return {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
+
+
+def secret_volume(name: str, secret: str, keys: Sequence[str] = ()) -> Manifest:
+    """Return a volume of a Secret's keys (all, without ``keys``) that the pod's group may read."""
+    items = {"items": [{"key": key, "path": key} for key in keys]} if keys else {}
+    return {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440, **items}}
+
+
+def port(name: str, number: int, *, target: int | None = None, node_port: int | None = None) -> Manifest:
+    """Return a Service's port. Server-side apply of Kubernetes 1.20 requires the protocol."""
+    fixed = {"nodePort": node_port} if node_port else {}
+    return {"name": name, "port": number, "targetPort": target or number, "protocol": "TCP", **fixed}

@@ -1,0 +1,172 @@
+"""The operator: its Deployment, its volume and its Services."""
+
+from __future__ import annotations
+
+from gyrus.cluster.manifests.foundation import PLATFORM, REPLICAS
+from gyrus.cluster.manifests.objects import (
+    Installation,
+    container_security,
+    identity_variables,
+    metadata,
+    pod_security,
+    port,
+    pull_secrets,
+    role_selector,
+    secret_volume,
+)
+from gyrus.cluster.settings import NO_STORAGE
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest
+
+ROLE = "operator"
+GRACE = 60
+"""Seconds to stop: the store is closed in order."""
+PORTS = {
+    "api": names.API_PORT,
+    "xds": names.XDS_PORT,
+    "activator": names.ACTIVATOR_PORT,
+    "files": names.FILES_PORT,
+}
+
+
+def volume_claims(installation: Installation) -> list[Manifest]:
+    """Return the claim of the operator's volume. Empty without storage."""
+    settings = installation.settings.operator
+    if settings.storage == NO_STORAGE:
+        return []
+    named = {"storageClassName": settings.storage_class} if settings.storage_class else {}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": metadata(installation, names.DATA, role=ROLE),
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": settings.storage}},
+                **named,
+            },
+        }
+    ]
+
+
+def services(installation: Installation) -> list[Manifest]:
+    """Return the Service of all ports inside the cluster, and that of the API outside if it is asked for."""
+    inside = _service(
+        installation, names.OPERATOR, "ClusterIP", [port(name, number) for name, number in PORTS.items()]
+    )
+    api = installation.settings.operator.api
+    if api.service == "ClusterIP":
+        return [inside]
+    ports = [port("api", names.API_PORT, node_port=api.node_port)]
+    return [inside, _service(installation, names.EXTERNAL_API, api.service, ports)]
+
+
+def deployment(installation: Installation) -> Manifest:
+    """Return the operator's Deployment: one pod, since its store is a file in a volume of one node."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(installation, names.OPERATOR, role=ROLE),
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},  # two operators on one store would corrupt it
+            "selector": {"matchLabels": role_selector(ROLE)},
+            "template": {
+                "metadata": {
+                    "labels": metadata(installation, names.OPERATOR, role=ROLE)["labels"],
+                    "annotations": _annotations(installation),
+                },
+                "spec": _pod(installation),
+            },
+        },
+    }
+
+
+def _service(installation: Installation, name: str, kind: str, ports: list[Manifest]) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(installation, name, role=ROLE),
+        "spec": {"type": kind, "selector": role_selector(ROLE), "ports": ports},
+    }
+
+
+def _annotations(installation: Installation) -> dict[str, str]:
+    digest = installation.certificates.get(names.OPERATOR_TLS)
+    return {f"{names.GROUP}/certificate": digest} if digest else {}
+
+
+def _pod(installation: Installation) -> Manifest:
+    return {
+        "serviceAccountName": names.OPERATOR,
+        "priorityClassName": installation.cluster_wide(PLATFORM),
+        "securityContext": pod_security(),
+        "terminationGracePeriodSeconds": GRACE,
+        **pull_secrets(installation),
+        "containers": [_container(installation)],
+        "volumes": [
+            _state(installation),
+            {"name": "tmp", "emptyDir": {}},
+            secret_volume("tls", names.OPERATOR_TLS),
+            secret_volume("secrets", names.OPERATOR_SECRETS),
+        ],
+    }
+
+
+def _container(installation: Installation) -> Manifest:
+    settings = installation.settings
+    resources = settings.operator.resources
+    return {
+        "name": ROLE,
+        "image": settings.images.gyrus,
+        "imagePullPolicy": settings.images.pull_policy,
+        "command": ["python", "-m", "gyrus.operator"],
+        "args": ["--cluster"],
+        "env": _environment(installation),
+        "ports": [
+            {"name": name, "containerPort": number, "protocol": "TCP"} for name, number in PORTS.items()
+        ],
+        "resources": {
+            "requests": {"cpu": resources.cpu, "memory": resources.memory},
+            "limits": {"memory": resources.memory},
+        },
+        "securityContext": container_security(),
+        "startupProbe": _probe(period=2, failures=60),  # migrations of the store included
+        "readinessProbe": _probe(period=5, failures=2),
+        "livenessProbe": _probe(period=10, failures=6),
+        "volumeMounts": [
+            {"name": "state", "mountPath": names.STATE_FOLDER},
+            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "tls", "mountPath": names.TLS_FOLDER, "readOnly": True},
+            {"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True},
+        ],
+    }
+
+
+def _environment(installation: Installation) -> list[Manifest]:
+    images = installation.settings.images
+    values = {
+        "GYRUS_HOME": names.STATE_FOLDER,
+        names.RUNTIME_IMAGE_VARIABLE: images.runtime,
+        names.PULL_POLICY_VARIABLE: images.pull_policy,
+        names.PULL_SECRETS_VARIABLE: ",".join(images.pull_secrets),
+        names.PRIORITY_CLASS_VARIABLE: installation.cluster_wide(REPLICAS),
+    }
+    # The cluster does not store empty values, so that every later apply would count as a change.
+    given = [{"name": name, "value": value} for name, value in values.items() if value]
+    return [*identity_variables(), *given]
+
+
+def _state(installation: Installation) -> Manifest:
+    if installation.settings.operator.storage == NO_STORAGE:
+        return {"name": "state", "emptyDir": {}}
+    return {"name": "state", "persistentVolumeClaim": {"claimName": names.DATA}}
+
+
+def _probe(*, period: int, failures: int) -> Manifest:
+    return {
+        "tcpSocket": {"port": names.API_PORT},
+        "periodSeconds": period,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }

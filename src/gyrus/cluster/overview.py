@@ -1,0 +1,127 @@
+"""An installation as it is now: addresses, versions, parts, certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gyrus.cluster import certificates, secrets
+from gyrus.cluster.addresses import Address, address_of
+from gyrus.cluster.errors import NotInstalled
+from gyrus.cluster.fields import section
+from gyrus.cluster.health import Observed, PartHealth, Problem, parts
+from gyrus.cluster.ports import ClusterReader
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import (
+    DEPLOYMENTS,
+    EVENTS,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SECRETS,
+    SERVICES,
+    VOLUME_CLAIMS,
+    Manifest,
+    Resource,
+    name_of,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a client needs to use the operator."""
+
+    token: str
+    certificate: str
+    """The operator's certificate, as PEM."""
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The time at which the certificate ends."""
+        return certificates.end_of(self.certificate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """One installation."""
+
+    namespace: str
+    version: str
+    """The version of gyrus that was installed."""
+    parts: Sequence[PartHealth]
+    operator: Address
+    gateway: Address
+    credentials: Credentials | None
+    """None if the Secrets do not exist."""
+
+    @property
+    def healthy(self) -> bool:
+        return all(part.healthy for part in self.parts) and not self.problems()
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong beside the parts: addresses and Secrets."""
+        found = [
+            Problem(message=address.missing, remedy=_ADDRESS_REMEDY)
+            for address in (self.operator, self.gateway)
+            if address.missing
+        ]
+        if self.credentials is None:
+            message = "the Secrets with the token and the certificate are missing"
+            found.append(Problem(message=message, remedy="Create them with: gyrus cluster install"))
+        return found
+
+    def expiring(self, now: datetime) -> bool:
+        """Return whether the certificate ends within the time of its renewal."""
+        ends_at = self.credentials.ends_at if self.credentials else None
+        return ends_at is not None and now >= ends_at - certificates.RENEWAL
+
+
+_ADDRESS_REMEDY = "Wait for it. On a cluster without load balancers, set service: NodePort in a values file."
+
+
+async def overview(cluster: ClusterReader, namespace: str) -> Overview:
+    """Read an installation. Raises NotInstalled and KubernetesError."""
+    deployments = await _by_name(cluster, DEPLOYMENTS, namespace)
+    operator = deployments.get(names.OPERATOR)
+    if operator is None:
+        raise NotInstalled(
+            f"gyrus is not installed in the namespace {namespace} of this cluster.",
+            remedy="Install it with: gyrus cluster install, or name another namespace with --namespace.",
+        )
+    observed = Observed(
+        deployments=deployments,
+        replica_sets=await _by_name(cluster, REPLICA_SETS, namespace),
+        pods=await _by_name(cluster, PODS, namespace),
+        claims=await _by_name(cluster, VOLUME_CLAIMS, namespace),
+        events=(await cluster.list(EVENTS, namespace)).items,
+    )
+    services = await _by_name(cluster, SERVICES, namespace)
+    nodes = (await cluster.list(NODES)).items
+    api = services.get(names.EXTERNAL_API) or services.get(names.OPERATOR)
+    return Overview(
+        namespace=namespace,
+        version=section(operator, "metadata", "labels").get("app.kubernetes.io/version", "unknown"),
+        parts=parts(observed),
+        operator=_address(api, names.OPERATOR, nodes),
+        gateway=_address(services.get(names.GATEWAY), names.GATEWAY, nodes),
+        credentials=await _credentials(cluster, namespace),
+    )
+
+
+def _address(service: Manifest | None, name: str, nodes: Sequence[Manifest]) -> Address:
+    if service is None:
+        return Address("", 0, False, f"the Service {name} does not exist")
+    return address_of(service, nodes)
+
+
+async def _credentials(cluster: ClusterReader, namespace: str) -> Credentials | None:
+    tokens = await cluster.find(SECRETS, names.OPERATOR_SECRETS, namespace)
+    pair = await cluster.find(SECRETS, names.OPERATOR_TLS, namespace)
+    token = secrets.decoded(tokens).get("token") if tokens else None
+    certificate = secrets.decoded(pair).get(secrets.CERTIFICATE) if pair else None
+    return Credentials(token=token, certificate=certificate) if token and certificate else None
+
+
+async def _by_name(cluster: ClusterReader, resource: Resource, namespace: str) -> dict[str, Manifest]:
+    return {name_of(item): item for item in (await cluster.list(resource, namespace)).items}

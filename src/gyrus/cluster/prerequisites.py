@@ -1,0 +1,62 @@
+"""The checks before an installation: the version of Kubernetes, and the user's rights."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gyrus.cluster.errors import ClusterTooOld, MissingRights
+from gyrus.cluster.ports import ClusterWriter
+from gyrus.kubernetes.resources import Manifest, Resource, resource_of
+
+OLDEST = (1, 20)
+"""The oldest supported version of Kubernetes."""
+APPLY_VERBS = ("get", "create", "patch")
+DELETE_VERBS = ("get", "list", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A verb on a resource, in a namespace or in the whole cluster."""
+
+    verb: str
+    resource: Resource
+    namespace: str | None
+
+    def __str__(self) -> str:
+        where = f"in the namespace {self.namespace}" if self.namespace else "in the cluster"
+        return f"{self.verb} {self.resource.full_name} {where}"
+
+
+async def check_version(cluster: ClusterWriter) -> None:
+    """Raise ClusterTooOld if gyrus does not support the cluster's version."""
+    major, minor = await cluster.server_version()
+    if (major, minor) < OLDEST:
+        oldest = f"{OLDEST[0]}.{OLDEST[1]}"
+        raise ClusterTooOld(
+            f"The cluster runs Kubernetes {major}.{minor}, and gyrus needs {oldest} or newer.",
+            remedy="Upgrade the cluster, or choose another one with --context.",
+        )
+
+
+def rights_to_apply(manifests: Iterable[Manifest]) -> list[Right]:
+    """Return the rights that server-side apply of these objects needs, each once."""
+    places = dict.fromkeys((resource_of(each), each["metadata"].get("namespace")) for each in manifests)
+    return [Right(verb, resource, namespace) for resource, namespace in places for verb in APPLY_VERBS]
+
+
+async def check_rights(cluster: ClusterWriter, rights: Sequence[Right], act: str) -> None:
+    """Raise MissingRights with all rights that these credentials lack. ``act``: what needs them."""
+    async with asyncio.TaskGroup() as tasks:
+        answers = [
+            tasks.create_task(cluster.may(right.verb, right.resource, right.namespace), name=f"may {right}")
+            for right in rights
+        ]
+    missing = [str(right) for right, answer in zip(rights, answers, strict=True) if not answer.result()]
+    if missing:
+        raise MissingRights(
+            f"Your credentials lack {len(missing)} of the {len(rights)} rights that {act} needs.",
+            details=missing,
+            remedy="Ask for these rights, or choose a context that has them with --context.",
+        )

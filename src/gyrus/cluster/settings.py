@@ -1,0 +1,130 @@
+"""The settings of an installation, as a values file writes them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from gyrus import __version__
+from gyrus.contract import cluster as names
+from gyrus.spec.api import Model
+from gyrus.spec.faults import Contradiction
+
+NO_STORAGE = "none"
+"""The value of ``operator.storage`` for which the operator's state ends with its pod."""
+
+ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer"]
+NodePort = Annotated[int, Field(ge=30000, le=32767)]
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_QUANTITY = re.compile(r"\d{1,18}(\.\d{1,9})?(m|k|[MGTPE]i?|Ki)?")
+_IMAGE = re.compile(r"[a-z0-9][\w./:@-]{0,500}", re.ASCII)
+
+
+def _matches(pattern: re.Pattern[str], fault: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(fault)
+        return value
+
+    return AfterValidator(check)
+
+
+def is_namespace(name: str) -> bool:
+    """Return whether Kubernetes accepts this name for a namespace."""
+    return _LABEL.fullmatch(name) is not None
+
+
+Image = Annotated[
+    str, _matches(_IMAGE, "is not an image; write for example registry.example.com/gyrus:0.1.0")
+]
+Quantity = Annotated[str, _matches(_QUANTITY, "is not a quantity; write for example 500m or 1Gi")]
+Storage = Annotated[
+    str,
+    _matches(
+        re.compile(f"{NO_STORAGE}|{_QUANTITY.pattern}"),
+        "is not the size of a volume; write for example 10Gi, or none",
+    ),
+]
+ObjectName = Annotated[
+    str, _matches(_LABEL, "is not the name of an object; write lower-case letters, digits and -")
+]
+
+
+def _needless_port(service: ServiceType, node_port: int | None) -> Iterator[Contradiction]:
+    if service == "ClusterIP" and node_port is not None:
+        yield Contradiction(
+            path=("node_port",),
+            message="a Service of type ClusterIP has no port on nodes",
+            remedy="write service: NodePort",
+            at_key=True,
+        )
+
+
+class Images(Model):
+    """The two images, and how nodes get them."""
+
+    gyrus: Image = f"{names.IMAGE}:{__version__}"
+    """Image of operator and gateways."""
+    runtime: Image = f"{names.RUNTIME_IMAGE}:{__version__}"
+    """Image of replicas and builders."""
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    pull_secrets: list[ObjectName] = Field(default_factory=list[ObjectName])
+    """Secrets of the namespace with the credentials of the registry."""
+
+
+class Resources(Model):
+    """What a pod requests, which is its limit of memory too."""
+
+    cpu: Quantity
+    memory: Quantity
+
+
+class ExternalApi(Model):
+    """How the operator's API is reached from outside the cluster."""
+
+    service: ServiceType = "ClusterIP"
+    node_port: NodePort | None = None
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from _needless_port(self.service, self.node_port)
+
+
+class Operator(Model):
+    """The operator's pod."""
+
+    resources: Resources = Resources(cpu="200m", memory="512Mi")
+    storage: Storage = "10Gi"
+    """Size of the operator's volume, or none: then its state ends with its pod."""
+    storage_class: str | None = None
+    """Default: the cluster's default class."""
+    api: ExternalApi = ExternalApi()
+
+
+class Gateway(Model):
+    """The gateways' pods and their Service."""
+
+    replicas: Annotated[int, Field(ge=1, le=100)] = 2
+    resources: Resources = Resources(cpu="200m", memory="512Mi")
+    service: ServiceType = "LoadBalancer"
+    port: Annotated[int, Field(ge=1, le=65535)] = 80
+    node_port: NodePort | None = None
+    annotations: dict[str, str] = Field(default_factory=dict[str, str])
+    """Annotations of the Service: most clouds configure their load balancer by these."""
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from _needless_port(self.service, self.node_port)
+
+
+class ClusterSettings(Model):
+    """All settings of an installation."""
+
+    images: Images = Images()
+    operator: Operator = Operator()
+    gateway: Gateway = Gateway()
+    pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
+    """The Pod Security Standard that the namespace enforces."""
+    network_policies: bool = True

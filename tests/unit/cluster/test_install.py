@@ -1,0 +1,164 @@
+"""An installation into a cluster in memory, and its removal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from gyrus.cluster.changes import Change
+from gyrus.cluster.errors import ClusterTooOld, FieldConflict, MissingRights, NotInstalled
+from gyrus.cluster.install import Installer
+from gyrus.cluster.manifests.objects import Installation
+from gyrus.cluster.overview import overview
+from gyrus.cluster.settings import ClusterSettings
+from gyrus.cluster.uninstall import Uninstaller
+from gyrus.contract import cluster as names
+from support.kubernetes_cluster import MemoryCluster
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+def wanted(namespace: str = "ml", **settings: Any) -> Installation:
+    return Installation(namespace, ClusterSettings.model_validate(settings))
+
+
+async def installed(cluster: MemoryCluster, known: Installation, *, force: bool = False) -> list[Change]:
+    changes: list[Change] = []
+    await Installer(cluster, changes.append, force).install(known, NOW)
+    return changes
+
+
+async def removed(cluster: MemoryCluster, known: Installation) -> list[Change]:
+    changes: list[Change] = []
+    await Uninstaller(cluster, changes.append).uninstall(known)
+    return changes
+
+
+def outcomes(changes: list[Change]) -> Counter[str]:
+    return Counter(change.outcome for change in changes)
+
+
+async def test_a_second_installation_changes_nothing() -> None:
+    cluster = MemoryCluster()
+    first = await installed(cluster, wanted())
+    assert outcomes(first) == {"created": len(cluster.objects)}
+    assert str(first[0]) == "created   Namespace ml"
+    assert outcomes(await installed(cluster, wanted())) == {"unchanged": len(first)}
+
+
+async def test_a_changed_setting_changes_its_object_only() -> None:
+    cluster = MemoryCluster()
+    await installed(cluster, wanted())
+    changes = await installed(cluster, wanted(gateway={"replicas": 3}))
+    assert [str(change) for change in changes if change.outcome != "unchanged"] == [
+        "changed   Deployment gyrus-gateway"
+    ]
+
+
+async def test_what_the_settings_turn_off_is_deleted() -> None:
+    cluster = MemoryCluster()
+    await installed(cluster, wanted(operator={"api": {"service": "NodePort"}}))
+    foreign = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "own", "namespace": "ml"}}
+    cluster.put(foreign)
+    changes = await installed(cluster, wanted(network_policies=False))
+    deleted = {f"{change.kind} {change.name}" for change in changes if change.outcome == "deleted"}
+    assert deleted == {
+        "Service gyrus-operator-api", "NetworkPolicy gyrus-operator", "NetworkPolicy gyrus-gateway",
+        "NetworkPolicy gyrus-replica", "NetworkPolicy gyrus-builder",
+    }  # fmt: skip
+
+
+async def test_a_namespace_that_was_there_stays_as_it_is() -> None:
+    cluster = MemoryCluster()
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml", "labels": {"a": "b"}}}
+    stored = cluster.put(namespace)
+    changes = await installed(cluster, wanted())
+    assert str(changes[0]) == "kept      Namespace ml (it was there before)"
+    await removed(cluster, wanted())
+    assert list(cluster.objects.values()) == [stored]
+
+
+async def test_the_version_of_disruption_budgets_is_the_clusters() -> None:
+    cluster = MemoryCluster(version=(1, 20), budgets="v1beta1")
+    await installed(cluster, wanted())
+    budget = cluster.objects["PodDisruptionBudget", "ml", names.GATEWAY]
+    assert budget["apiVersion"] == "policy/v1beta1"
+
+
+async def test_an_old_cluster_is_refused() -> None:
+    cluster = MemoryCluster(version=(1, 19))
+    with pytest.raises(ClusterTooOld) as fault:
+        await installed(cluster, wanted())
+    assert fault.value.message == "The cluster runs Kubernetes 1.19, and gyrus needs 1.20 or newer."
+    assert cluster.objects == {}
+
+
+async def test_missing_rights_are_listed_before_anything_changes() -> None:
+    forbidden = frozenset({("create", "deployments.apps"), ("patch", "namespaces")})
+    cluster = MemoryCluster(forbidden=forbidden)
+    with pytest.raises(MissingRights) as fault:
+        await installed(cluster, wanted())
+    assert fault.value.details == (
+        "patch namespaces in the cluster",
+        "create deployments.apps in the namespace ml",
+    )
+    assert fault.value.message.startswith("Your credentials lack 2 of the ")
+    assert cluster.objects == {}
+
+
+async def test_fields_of_another_manager_are_taken_over_only_by_force() -> None:
+    cluster = MemoryCluster(conflicts=frozenset({names.GATEWAY}))
+    with pytest.raises(FieldConflict) as fault:
+        await installed(cluster, wanted())
+    assert fault.value.message.startswith(
+        "ServiceAccount gyrus-gateway has fields that another manager owns: "
+    )
+    assert "--force" in fault.value.remedy
+    assert outcomes(await installed(cluster, wanted(), force=True))["created"] > 0
+
+
+async def test_uninstall_leaves_the_cluster_as_before() -> None:
+    cluster = MemoryCluster()
+    await installed(cluster, wanted())
+    changes = await removed(cluster, wanted())
+    assert cluster.objects == {}
+    assert outcomes(changes) == {"deleted": len(changes)}
+
+
+async def test_the_definition_stays_while_another_installation_uses_it() -> None:
+    cluster = MemoryCluster()
+    await installed(cluster, wanted("first"))
+    await installed(cluster, wanted("second"))
+    changes = await removed(cluster, wanted("first"))
+    assert str(changes[-1]) == (
+        "kept      CustomResourceDefinition apis.gyrus.dev (the installation in second uses it)"
+    )
+    await removed(cluster, wanted("second"))
+    assert cluster.objects == {}
+
+
+async def test_an_installation_that_is_not_there() -> None:
+    cluster = MemoryCluster()
+    with pytest.raises(NotInstalled) as fault:
+        await removed(cluster, wanted())
+    assert fault.value.message == "gyrus is not installed in the namespace ml of this cluster."
+    with pytest.raises(NotInstalled):
+        await overview(cluster, "ml")
+
+
+async def test_the_overview_has_what_a_client_needs() -> None:
+    cluster = MemoryCluster()
+    await installed(cluster, wanted(gateway={"service": "NodePort"}))
+    found = await overview(cluster, "ml")
+    assert found.credentials is not None
+    assert found.credentials.ends_at is not None
+    assert [str(part) for part in found.parts] == [
+        "gyrus-operator: 0 of 1 ready: starting",
+        "gyrus-gateway: 0 of 2 ready: starting",
+    ]
+    assert found.gateway.missing == "no node has an address"
+    assert not found.healthy
+    assert not found.expiring(NOW)

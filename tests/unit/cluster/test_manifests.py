@@ -1,0 +1,138 @@
+"""What an installation consists of, and that every supported Kubernetes understands it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import kubernetes_validate.utils
+import pytest
+
+from gyrus.cluster.manifests import access
+from gyrus.cluster.manifests.installation import foundations, platform
+from gyrus.cluster.manifests.objects import Installation, is_own
+from gyrus.cluster.secrets import manifests as secret_manifests
+from gyrus.cluster.settings import ClusterSettings
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import Manifest, resource_of
+
+VERSIONS = [f"1.{minor}" for minor in range(31, 38)]
+SETTINGS = {
+    "default": {},
+    "node ports": {
+        "gateway": {"service": "NodePort", "node_port": 30080, "annotations": {"a": "b"}},
+        "operator": {"api": {"service": "NodePort"}, "storage": "none"},
+        "images": {"pull_secrets": ["registry"]},
+        "network_policies": False,
+    },
+    "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}},
+}
+
+
+def rendered(settings: dict[str, Any] | None = None) -> list[Manifest]:
+    known = installation(settings)
+    secrets = secret_manifests(known, {names.AUTHORITY: {"tls.crt": "a"}})
+    return [*foundations(known), *secrets, *platform(known)]
+
+
+def installation(settings: dict[str, Any] | None = None) -> Installation:
+    certificates = {names.OPERATOR_TLS: "abc", names.GATEWAY_TLS: "def"}
+    return Installation("ml", ClusterSettings.model_validate(settings or {}), certificates=certificates)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fast_schemas() -> Iterator[None]:
+    """Read each schema once."""
+    with pytest.MonkeyPatch.context() as patch:
+        read = functools.lru_cache(maxsize=64)(kubernetes_validate.utils.schema_contents)
+        patch.setattr(kubernetes_validate.utils, "schema_contents", read)
+        yield
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_kubernetes_accepts_every_manifest(version: str, settings: str) -> None:
+    for manifest in rendered(SETTINGS[settings]):
+        assert kubernetes_validate.utils.validate(manifest, version, strict=True) == version
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_object_has_a_kind_that_the_client_knows_and_its_owner(settings: str) -> None:
+    known = installation(SETTINGS[settings])
+    for manifest in rendered(SETTINGS[settings]):
+        assert resource_of(manifest).namespaced == (manifest["metadata"].get("namespace") == "ml")
+        assert is_own(manifest, known) or manifest["kind"] == "CustomResourceDefinition"
+
+
+def test_the_names_of_objects_differ() -> None:
+    keys = [(each["kind"], each["metadata"]["name"]) for each in rendered()]
+    assert len(keys) == len(set(keys))
+
+
+def test_every_port_has_its_protocol() -> None:
+    ports = [port for each in rendered() if each["kind"] == "Service" for port in each["spec"]["ports"]]
+    assert len(ports) == 5
+    assert all(port["protocol"] == "TCP" for port in ports)
+
+
+def test_all_pods_satisfy_the_restricted_standard() -> None:
+    for pod in pods():
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_only_the_operator_has_a_token_of_the_cluster() -> None:
+    tokens = {
+        each["metadata"]["name"]: each["automountServiceAccountToken"]
+        for each in rendered()
+        if each["kind"] == "ServiceAccount"
+    }
+    assert tokens == {names.OPERATOR: True, names.GATEWAY: False, names.REPLICA: False}
+    subjects = [
+        subject["name"]
+        for each in rendered()
+        if each["kind"].endswith("RoleBinding")
+        for subject in each["subjects"]
+    ]
+    assert subjects == [names.OPERATOR, names.OPERATOR]
+
+
+def test_no_rule_allows_everything() -> None:
+    for rule in (*access.NAMESPACE_RULES, *access.CLUSTER_RULES):
+        assert "*" not in (*rule.resources, *rule.verbs, rule.group)
+        assert rule.reason.endswith(".")
+        if "secrets" in rule.resources:
+            assert rule.objects
+
+
+def test_without_storage_the_state_ends_with_the_pod() -> None:
+    def state(settings: dict[str, Any]) -> Any:
+        found = {
+            each["metadata"]["name"]: each for each in rendered(settings) if each["kind"] == "Deployment"
+        }
+        volumes = found[names.OPERATOR]["spec"]["template"]["spec"]["volumes"]
+        claims = [each for each in rendered(settings) if each["kind"] == "PersistentVolumeClaim"]
+        return next(volume for volume in volumes if volume["name"] == "state"), len(claims)
+
+    assert state({}) == ({"name": "state", "persistentVolumeClaim": {"claimName": names.DATA}}, 1)
+    assert state({"operator": {"storage": "none"}}) == ({"name": "state", "emptyDir": {}}, 0)
+
+
+def test_a_new_certificate_starts_the_pods_again() -> None:
+    annotations = [
+        each["spec"]["template"]["metadata"]["annotations"][f"{names.GROUP}/certificate"]
+        for each in rendered()
+        if each["kind"] == "Deployment"
+    ]
+    assert annotations == ["abc", "def"]
+
+
+def pods() -> list[Manifest]:
+    return [each["spec"]["template"]["spec"] for each in rendered() if each["kind"] == "Deployment"]

@@ -1,0 +1,70 @@
+"""A values file, and its faults with their places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gyrus.cluster.settings import ClusterSettings
+from gyrus.cluster.values import load_values, parse_values
+from gyrus.spec.faults import SpecError
+
+
+def test_settings_are_read() -> None:
+    text = "gateway:\n  service: NodePort\n  node_port: 30080\noperator: {storage: none}\n"
+    settings = parse_values(text, "values.yaml")
+    assert (settings.gateway.service, settings.gateway.node_port) == ("NodePort", 30080)
+    assert settings.operator.storage == "none"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "\n\n"])
+def test_an_empty_file_means_the_defaults(text: str) -> None:
+    assert parse_values(text, "values.yaml") == ClusterSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gatewy: 1\n", 'v:1:1: gatewy: unknown field; did you mean "gateway"?'),
+        (
+            "gateway:\n  replicas: many\n",
+            'v:2:13: gateway.replicas: must be a whole number, not "many"; write for example replicas: 2',
+        ),
+        ("gateway: {replicas: 0}\n", "v:1:21: gateway.replicas: must be from 1 to 100, not 0"),
+        (
+            "gateway: {service: Nodeport}\n",
+            'v:1:20: gateway.service: "Nodeport" is not a service; did you mean "NodePort"?',
+        ),
+        (
+            "operator:\n  storage: 5 GB\n",
+            'v:2:12: operator.storage: "5 GB" is not the size of a volume; write for example 10Gi, or none',
+        ),
+        (
+            "gateway: {service: ClusterIP, node_port: 30080}\n",
+            "v:1:31: gateway.node_port: a Service of type ClusterIP has no port on nodes; "
+            "write service: NodePort",
+        ),
+        (
+            "images: {gyrus: 'A B'}\n",
+            'v:1:17: images.gyrus: "A B" is not an image; write for example registry.example.com/gyrus:0.1.0',
+        ),
+        ("- a\n", "v:1:1: the file must be a mapping; write for example gateway: {replicas: 2}"),
+        ("a: [\n", "v:1:1: a bracket is not closed; add the ] or } that is missing"),
+    ],
+)
+def test_faults_have_their_place_and_remedy(text: str, message: str) -> None:
+    with pytest.raises(SpecError) as fault:
+        parse_values(text, "v")
+    assert str(fault.value) == message
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    missing = tmp_path / "none.yaml"
+    with pytest.raises(SpecError, match="there is no file"):
+        load_values(missing)
+    with pytest.raises(SpecError, match="is a folder; name a YAML file"):
+        load_values(tmp_path)
+    missing.write_bytes(b"a: \xff\n")
+    with pytest.raises(SpecError, match=r"none.yaml:1:4: is not UTF-8 text"):
+        load_values(missing)
