@@ -22,8 +22,7 @@ from gyrus.routing.resources.kinds import Json
 from gyrus.routing.resources.readiness import readiness
 from gyrus.routing.settings import ConnectionLimits, GatewaySettings, TlsAddress, TlsFiles
 
-FOLDER = Path("/run/gyrus")
-"""The pod's own volume."""
+FOLDER = Path(cluster.GATEWAY_FOLDER)
 MIB = 1024 * 1024
 ANY_HOST = "0.0.0.0"
 

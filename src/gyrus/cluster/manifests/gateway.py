@@ -92,7 +92,11 @@ def _pod(installation: Installation) -> Manifest:
         "topologySpreadConstraints": [_spread(key) for key in SPREAD_OVER],
         **pull_secrets(installation),
         "containers": [_container(installation)],
-        "volumes": [{"name": "tmp", "emptyDir": {}}, secret_volume("tls", names.GATEWAY_TLS)],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "run", "emptyDir": {}},
+            secret_volume("tls", names.GATEWAY_TLS),
+        ],
     }
 
 
@@ -111,7 +115,7 @@ def _container(installation: Installation) -> Manifest:
         "name": ROLE,
         "image": images.gyrus,
         "imagePullPolicy": images.pull_policy,
-        "command": ["python", "-m", "gyrus.routing.pod"],
+        "command": ["python", "-m", "gyrus.routing.gateway_pod"],
         "env": identity_variables(),
         "ports": [
             {"name": "http", "containerPort": names.GATEWAY_PORT, "protocol": "TCP"},
@@ -126,6 +130,7 @@ def _container(installation: Installation) -> Manifest:
         "readinessProbe": _probe(period=2, failures=2),
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "run", "mountPath": names.GATEWAY_FOLDER},
             {"name": "tls", "mountPath": names.TLS_FOLDER, "readOnly": True},
         ],
     }
