@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.operator.errors import LeadershipLost, StartError
-from gyrus.operator.home_folder import UMASK
+from gyrus.operator.home_folder import UMASK, make_folders
 from gyrus.operator.home_lock import HomeLock
 from gyrus.operator.leadership import EXIT_CODE, find, lead
 from gyrus.operator.logs import set_up_logging
@@ -102,18 +102,17 @@ async def _run_in_pod(
     arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification
 ) -> None:
     """Run the operator of a cluster, once its pod leads."""
+    make_folders(home)
     set_up_logging(home.operator_log, foreground=True)
     from gyrus.kubernetes.client import Client
     from gyrus.kubernetes.configuration import in_cluster
     from gyrus.kubernetes.errors import NoConfiguration
     from gyrus.operator.cluster_platform import cluster_platform
-    from gyrus.operator.home_folder import make_folders
     from gyrus.operator.lease_lock import LeaseLock
     from gyrus.operator.operator import operate
     from gyrus.operator.pod_place import PodPlace
 
     place = PodPlace.of(os.environ)
-    make_folders(home)
     try:
         connection = in_cluster()
     except NoConfiguration as error:

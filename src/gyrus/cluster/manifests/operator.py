@@ -121,7 +121,7 @@ def _container(installation: Installation) -> Manifest:
         "image": settings.images.gyrus,
         "imagePullPolicy": settings.images.pull_policy,
         "command": ["python", "-m", "gyrus.operator"],
-        "args": ["--cluster", "--home", names.STATE_FOLDER],
+        "args": ["--cluster", "--home", names.HOME_FOLDER],
         "env": _environment(installation),
         "ports": [
             {"name": name, "containerPort": number, "protocol": "TCP"} for name, number in PORTS.items()
