@@ -269,7 +269,7 @@ async def test_only_the_builder_of_an_environment_may_store_it(operator: Operato
         with pytest.raises(PodFailed, match=f"{pod} does not build the environment {key}"):
             await asyncio.to_thread(operator.client(pod).upload, f"/environments/{key}", file)
     forged = operator.client(builder_name(key), secret="0" * 64)
-    with pytest.raises(PodFailed, match="with the secret of the pod"):
+    with pytest.raises(PodFailed, match="does not know the secret of the pod"):
         await asyncio.to_thread(forged.upload, f"/environments/{key}", file)
     assert not operator.environments.has(key)
 

@@ -138,6 +138,9 @@ class FilesClient:
         detail = _detail(answer)
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _TEMPORARY:
             return TemporaryFailure(detail)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            message = f"the operator does not know the secret of the pod {self._access.pod}; delete the pod"
+            return PodFailed(Reason.PACKAGE, message)
         if answer.status == HTTPStatus.NOT_FOUND:
             return NotThere(Reason.PACKAGE, detail)
         return PodFailed(Reason.PACKAGE, f"the operator refused {path}: {detail}")

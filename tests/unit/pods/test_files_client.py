@@ -117,13 +117,19 @@ def test_it_gives_up_in_time_and_says_why(server: Server) -> None:
     assert 10 < sum(server.waited) <= 20
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
 def test_a_refusal_is_final(server: Server, status: int) -> None:
     server.answers = [Answer(status=status, body=b'{"detail": "It is not here."}')]
     with pytest.raises(PodFailed, match=r"It is not here\.") as failed:
         read(server.client())
     assert not isinstance(failed.value, OperatorUnreachable)
     assert server.waited == []
+
+
+def test_a_wrong_secret_is_named_even_without_a_body(server: Server) -> None:
+    server.answers = [Answer(status=401)]
+    with pytest.raises(PodFailed, match="does not know the secret of the pod a-1-abcde"):
+        server.client().has("/environments/e")
 
 
 def test_an_upload_is_sent_whole_each_time(server: Server, tmp_path: Path) -> None:
