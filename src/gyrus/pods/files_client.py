@@ -62,7 +62,7 @@ class FilesClient:
     def download(self, path: str, take: Callable[[IO[bytes]], T]) -> T:
         """Pass the file's content to ``take``, and return its result.
 
-        Calls ``take`` again for each try, so it must begin anew each time. Raises PodFailed.
+        Calls ``take`` again for each try, so it must begin from the start each time. Raises PodFailed.
         """
         return self._retrying(f"fetching {path}", lambda: self._download(path, take))
 

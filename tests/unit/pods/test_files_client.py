@@ -1,4 +1,4 @@
-"""The client against a server that answers as it is told, without TLS."""
+"""The client against a server with prepared answers, without TLS."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    told = Server(answers=[Answer()])
+    prepared = Server(answers=[Answer()])
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            told.requests.append((self.command, self.path, body))
-            told.tokens.append(self.headers.get("authorization"))
-            answer = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
+            prepared.requests.append((self.command, self.path, body))
+            prepared.tokens.append(self.headers.get("authorization"))
+            answer = prepared.answers.pop(0) if len(prepared.answers) > 1 else prepared.answers[0]
             self.send_response(answer.status)
             self.send_header(DIGEST_HEADER, answer.digest)
             self.send_header("content-length", str(len(answer.body) + answer.missing))
@@ -68,8 +68,8 @@ def server() -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None: ...
 
     with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler), "files server") as port:
-        told.url = f"http://127.0.0.1:{port}"
-        yield told
+        prepared.url = f"http://127.0.0.1:{port}"
+        yield prepared
 
 
 def read(client: FilesClient) -> bytes:
@@ -110,7 +110,7 @@ def test_a_reader_that_fails_on_damaged_content_reads_again(server: Server) -> N
         server.client().download("/a", lambda content: check(content.read()))
 
 
-def test_it_gives_up_in_time_and_says_why(server: Server) -> None:
+def test_it_gives_up_in_time_with_the_cause(server: Server) -> None:
     server.answers = [Answer(status=503, body=b'{"detail": "The disk is full."}')]
     with pytest.raises(OperatorUnreachable, match=f"at {server.url} failed: The disk is full"):
         read(server.client(patience=20.0))
