@@ -27,7 +27,7 @@ from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.packaging.archive import readable
 from gyrus.packaging.folder_archive import pack_folders
 from gyrus.pods.bytecode import compile_bytecode
-from gyrus.pods.failure import PodFailed, run
+from gyrus.pods.failure import OperatorUnreachable, PodFailed, run
 from gyrus.pods.fetch import fetch_project
 from gyrus.pods.files_client import FilesClient, NotThere
 from gyrus.pods.order import read_access, read_order
@@ -67,9 +67,7 @@ async def _build(
     report("archiving the environment")
     archive = await asyncio.to_thread(_pack, order.environment, root)
     report(f"storing the environment ({readable(archive.stat().st_size)})")
-    if order.package is not None:
-        name = f"{_lock_path(order.package, lock)}?environment={order.environment}"
-        await asyncio.to_thread(files.upload, name, lock.path)
+    await asyncio.to_thread(_store_lock, order, lock, files)
     path = f"/environments/{order.environment}"
     await asyncio.to_thread(files.upload, path, archive)
     if await compile_bytecode(_in(root, pods.environment_folder(order.environment)), _in(root, _runtime())):
@@ -126,6 +124,18 @@ def _fetch_lock(order: BuildOrder, lock: LockFile, files: FilesClient) -> None:
         content = files.download(_lock_path(order.package, lock), lambda content: content.read())
         lock.path.parent.mkdir(parents=True, exist_ok=True)
         lock.path.write_bytes(content)
+
+
+def _store_lock(order: BuildOrder, lock: LockFile, files: FilesClient) -> None:
+    if order.package is None:
+        return
+    path = f"{_lock_path(order.package, lock)}?environment={order.environment}"
+    try:
+        files.upload(path, lock.path)
+    except OperatorUnreachable:
+        raise
+    except PodFailed as failed:  # an operator that has just started may not know the build yet
+        print(f"the lock was not stored: {failed}", file=sys.stderr)  # noqa: T201
 
 
 def _lock_path(package: str, lock: LockFile) -> str:
