@@ -223,13 +223,15 @@ async def test_what_a_builder_uploads_serves_in_a_pod(
     order = BuildOrder(environment=key, package=package)
     await build(order, operator.client(builder_name(key)), environ, pod.root)
 
-    assert operator.builds.complete == [key]
+    assert operator.builds.complete == [key, key]  # the second time with bytecode
     assert operator.builds.heard[-1].startswith("storing the environment (")
     assert len(list(operator.packages.locks(package).iterdir())) == 1
     shutil.rmtree(pod.root)  # another pod, with the same paths
     pod.root.mkdir()
 
     await asyncio.to_thread(fetch, order_of(pod, package, key), operator.client("iris-1-abcde"), pod.root)
+    assert list(pod.root.glob("environments/*/lib/*/site-packages/__pycache__/flowers.*.pyc"))
+    assert list(pod.root.glob("runtimes/*/gyrus/runtime/supervisor/__pycache__/loop.*.pyc"))
     pod.start()
     status = await asyncio.to_thread(pod.until_ready)
     assert status.phase is Phase.READY
@@ -269,7 +271,7 @@ async def test_only_the_builder_of_an_environment_may_store_it(operator: Operato
         with pytest.raises(PodFailed, match=f"{pod} does not build the environment {key}"):
             await asyncio.to_thread(operator.client(pod).upload, f"/environments/{key}", file)
     forged = operator.client(builder_name(key), secret="0" * 64)
-    with pytest.raises(PodFailed, match="with the secret of the pod"):
+    with pytest.raises(PodFailed, match="does not know the secret of the pod"):
         await asyncio.to_thread(forged.upload, f"/environments/{key}", file)
     assert not operator.environments.has(key)
 

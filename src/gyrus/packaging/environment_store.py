@@ -30,7 +30,7 @@ class StoredEnvironment:
 class EnvironmentStore:
     """A store with one folder, which it alone writes to. The archives are ``<key>.<digest>.tar.zst``.
 
-    An archive under its final name is complete, and is never replaced by another one.
+    An archive under its final name is complete.
     """
 
     def __init__(self, folder: Path, *, limit: int = LARGEST_ENVIRONMENT) -> None:
@@ -57,8 +57,12 @@ class EnvironmentStore:
             return found
         raise UnknownPackage(f"The environment {key[:80]} is not built yet.")
 
-    async def add(self, key: str, digest: str, chunks: AsyncIterable[bytes]) -> None:
-        """Store an archive, unless the environment is stored already. Safe to repeat.
+    async def add(
+        self, key: str, digest: str, chunks: AsyncIterable[bytes], *, replace: bool = False
+    ) -> None:
+        """Store an archive. Safe to repeat.
+
+        ``replace``: also if the environment is stored already. By default, the first archive stays.
 
         Raises DigestMismatch, PackageTooLarge and StorageFull. If it raises or is cancelled, nothing is
         stored.
@@ -73,11 +77,17 @@ class EnvironmentStore:
             try:
                 async for chunk in chunks:
                     await asyncio.to_thread(upload.write, chunk)
-                if not self.has(key):
+                if replace or not self.has(key):
                     await asyncio.to_thread(upload.keep, digest, target)
-                    self._stored.setdefault(key, StoredEnvironment(target, digest))
+                    await self._take_over(key, StoredEnvironment(target, digest))
             finally:
                 upload.discard()
+
+    async def _take_over(self, key: str, stored: StoredEnvironment) -> None:
+        earlier = self._stored.get(key)
+        self._stored[key] = stored
+        if earlier and earlier != stored:  # who reads it has it open
+            await asyncio.to_thread(remove, earlier.path)
 
     async def forget(self, keys: Iterable[str]) -> None:
         """Remove these environments, which no replica may need. Idempotent."""

@@ -23,7 +23,7 @@ else:
     from backports import zstd
 
 LEVEL = 3
-"""Of the compression. Higher levels take far longer and save little."""
+"""Level of the compression. Higher ones take far longer and save little."""
 _DAMAGED = (tarfile.TarError, zstd.ZstdError, EOFError, UnicodeError)
 
 

@@ -1,5 +1,5 @@
 """The programs of gyrus in a cluster's pods: the fetcher of a replica, and the builder of an environment.
 
-Each runs once, does what its order says, and exits. The supervisor and the model server, which run as long as
+Each runs once, carries out its order, and exits. The supervisor and the model server, which run as long as
 the replica does, belong to :mod:`gyrus.runtime`.
 """

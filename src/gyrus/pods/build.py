@@ -1,7 +1,8 @@
 """The container of a builder's pod: ``python -m gyrus.pods.build``.
 
 It builds one Python environment in the folder in which replicas use it, since an environment cannot be moved,
-and uploads its archive, with the runtime's code beside it.
+and uploads its archive, with the runtime's code beside it. Once the first replicas can start, it compiles the
+bytecode and replaces the archive, so that later replicas start sooner: iris needs 3 s less CPU.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from gyrus.environments.lock import LockFile
 from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.packaging.archive import readable
 from gyrus.packaging.folder_archive import pack_folders
-from gyrus.pods.failure import PodFailed, run
+from gyrus.pods.bytecode import compile_bytecode
+from gyrus.pods.failure import OperatorUnreachable, PodFailed, run
 from gyrus.pods.fetch import fetch_project
 from gyrus.pods.files_client import FilesClient, NotThere
 from gyrus.pods.order import read_access, read_order
@@ -65,10 +67,15 @@ async def _build(
     report("archiving the environment")
     archive = await asyncio.to_thread(_pack, order.environment, root)
     report(f"storing the environment ({readable(archive.stat().st_size)})")
-    if order.package is not None:
-        name = f"{_lock_path(order.package, lock)}?environment={order.environment}"
-        await asyncio.to_thread(files.upload, name, lock.path)
-    await asyncio.to_thread(files.upload, f"/environments/{order.environment}", archive)
+    await asyncio.to_thread(_store_lock, order, lock, files)
+    path = f"/environments/{order.environment}"
+    await asyncio.to_thread(files.upload, path, archive)
+    if await compile_bytecode(_in(root, pods.environment_folder(order.environment)), _in(root, _runtime())):
+        archive = await asyncio.to_thread(_pack, order.environment, root)
+        try:
+            await asyncio.to_thread(files.upload, f"{path}?replace=true", archive)
+        except PodFailed as failed:  # replicas start without it, only later
+            print(f"the bytecode was not stored: {failed}", file=sys.stderr)  # noqa: T201
 
 
 async def _environment(
@@ -119,19 +126,33 @@ def _fetch_lock(order: BuildOrder, lock: LockFile, files: FilesClient) -> None:
         lock.path.write_bytes(content)
 
 
+def _store_lock(order: BuildOrder, lock: LockFile, files: FilesClient) -> None:
+    if order.package is None:
+        return
+    path = f"{_lock_path(order.package, lock)}?environment={order.environment}"
+    try:
+        files.upload(path, lock.path)
+    except OperatorUnreachable:
+        raise
+    except PodFailed as failed:  # an operator that has just started may not know the build yet
+        print(f"the lock was not stored: {failed}", file=sys.stderr)  # noqa: T201
+
+
 def _lock_path(package: str, lock: LockFile) -> str:
     return f"/packages/{package}/locks/{lock.path.stem}"
 
 
 def _pack(environment: str, root: Path) -> Path:
     archive = root / "environment.tar.zst"
-    folders = (
-        pods.environment_folder(environment),
-        f"{pods.RUNTIMES_FOLDER}/{RuntimeCode.installed().digest}",
-    )
+    folders = (pods.environment_folder(environment), _runtime())
     with archive.open("wb") as file:
         pack_folders(root, [os.path.relpath(folder, POD_FOLDER) for folder in folders], file)
     return archive
+
+
+def _runtime() -> str:
+    """Return the folder of the runtime's code."""
+    return f"{pods.RUNTIMES_FOLDER}/{RuntimeCode.installed().digest}"
 
 
 def _in(root: Path, path: str) -> Path:

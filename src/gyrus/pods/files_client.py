@@ -62,7 +62,7 @@ class FilesClient:
     def download(self, path: str, take: Callable[[IO[bytes]], T]) -> T:
         """Pass the file's content to ``take``, and return its result.
 
-        Calls ``take`` again for each try, so it must begin anew each time. Raises PodFailed.
+        Calls ``take`` again for each try, so it must begin from the start each time. Raises PodFailed.
         """
         return self._retrying(f"fetching {path}", lambda: self._download(path, take))
 
@@ -138,6 +138,9 @@ class FilesClient:
         detail = _detail(answer)
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _TEMPORARY:
             return TemporaryFailure(detail)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            message = f"the operator does not know the secret of the pod {self._access.pod}; delete the pod"
+            return PodFailed(Reason.PACKAGE, message)
         if answer.status == HTTPStatus.NOT_FOUND:
             return NotThere(Reason.PACKAGE, detail)
         return PodFailed(Reason.PACKAGE, f"the operator refused {path}: {detail}")

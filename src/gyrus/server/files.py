@@ -191,11 +191,16 @@ async def environment(key: Key, context: ContextDep) -> FileResponse:
 
 @router.put("/environments/{key}", status_code=201, response_class=Response)
 async def store_environment(
-    key: Key, content_digest: FileDigest, request: Request, context: ContextDep, pod: PodDep
+    key: Key,
+    content_digest: FileDigest,
+    request: Request,
+    context: ContextDep,
+    pod: PodDep,
+    replace: bool = False,
 ) -> Response:
-    """Store this archive. Safe to repeat: the first one stays."""
+    """Store this archive. ``replace``: also if there is one already. By default, the first one stays."""
     _check_builder(pod, key)
-    await context.environments.add(key, content_digest, request.stream())
+    await context.environments.add(key, content_digest, request.stream(), replace=replace)
     context.builds.stored(key)
     return Response(status_code=201)
 

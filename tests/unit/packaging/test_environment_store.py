@@ -43,6 +43,13 @@ async def test_the_first_archive_stays(store: EnvironmentStore) -> None:
     assert store.environment(KEY).digest == digest_of(b"a")
 
 
+async def test_an_archive_is_replaced_on_request(store: EnvironmentStore, tmp_path: Path) -> None:
+    for content in (b"a", b"b", b"b"):
+        await store.add(KEY, digest_of(content), chunks(content), replace=True)
+    assert store.environment(KEY).path.read_bytes() == b"b"
+    assert list((tmp_path / "archives").iterdir()) == [store.environment(KEY).path]
+
+
 async def test_what_is_damaged_or_too_large_leaves_nothing(store: EnvironmentStore, tmp_path: Path) -> None:
     with pytest.raises(DigestMismatch, match="is not the environment"):
         await store.add(KEY, digest_of(b"a"), chunks(b"b"))

@@ -77,7 +77,7 @@ def test_a_full_disk_loses_lines_and_reports_it(tmp_path: Path) -> None:
     ]
 
 
-def test_a_full_pipe_loses_whole_lines_and_says_how_many() -> None:
+def test_a_full_pipe_loses_whole_lines_and_reports_their_number() -> None:
     reader, writer = os.pipe()
     log = LogOutput("a-1-x", writer)
     for number in range(3000):  # many times the pipe's 64 KiB

@@ -79,7 +79,7 @@ def test_silent_connections_end(server: StatusServer) -> None:
         assert not list(server.wakes_at())
 
 
-def test_the_oldest_connection_makes_way(server: StatusServer) -> None:
+def test_a_new_connection_ends_the_oldest(server: StatusServer) -> None:
     server.show(STATUS)
     clients = [connect(server) for _ in range(MOST_CONNECTIONS)]
     for _ in clients:
