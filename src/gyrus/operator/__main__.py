@@ -102,7 +102,7 @@ async def _run_in_pod(
     arguments: argparse.Namespace, home: Home, ready_notification: ReadyNotification
 ) -> None:
     """Run the operator of a cluster, once its pod leads."""
-    make_folders(home)
+    make_folders(home, shared=False)
     set_up_logging(home.operator_log, foreground=True)
     from gyrus.kubernetes.client import Client
     from gyrus.kubernetes.configuration import in_cluster

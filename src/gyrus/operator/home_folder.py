@@ -13,13 +13,18 @@ UMASK = 0o077
 """The operator's umask, and that of all processes that it starts: what they create is their owner's alone."""
 
 
-def make_folders(home: Home) -> None:
-    """Create the missing folders. Raises StartError if the home cannot be used, or is not private."""
+def make_folders(home: Home, *, shared: bool = True) -> None:
+    """Create the missing folders. Raises StartError if the home cannot be used, or is not private.
+
+    ``shared``: False if no other user can reach the home, as on a volume of one pod. It is not checked then,
+    since Kubernetes creates volumes that each of the pod's users may write.
+    """
+    make = _make_private if shared else _make
     try:
-        _make_private(home.root)
+        make(home.root)
         if home.run.is_symlink():  # its place may be in /tmp, where every user could have made it
             raise StartError(f"{home.run} is a link. Remove it, or set GYRUS_HOME to a shorter path.")
-        _make_private(home.run)
+        make(home.run)
         for folder in (home.operator_log.parent, home.envoy, home.replicas):
             folder.mkdir(exist_ok=True, mode=0o700)
             _check_writable(folder)
@@ -37,9 +42,13 @@ def remove_run_folder(home: Home) -> None:
     shutil.rmtree(home.run, ignore_errors=True)
 
 
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def _make_private(folder: Path) -> None:
     """Create the folder, or check that it is private. Raises StartError and OSError."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make(folder)
     if reason := not_private(folder):
         raise StartError(reason)
 
