@@ -35,7 +35,6 @@ from gyrus.kubernetes.resources import (
 )
 
 NAMESPACED = (
-    DEPLOYMENTS,
     NETWORK_POLICIES,
     SERVICES,
     SECRETS,
@@ -44,7 +43,7 @@ NAMESPACED = (
     ROLES,
     SERVICE_ACCOUNTS,
 )
-"""Kinds to delete in a namespace that stays. The operator goes first, so that it starts nothing again."""
+"""Kinds to delete in a namespace that stays."""
 CLUSTER_WIDE = (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, PRIORITY_CLASSES)
 ALL = f"app.kubernetes.io/name=gyrus,app.kubernetes.io/managed-by={names.MANAGER}"
 """Selector of the objects of every installation."""
@@ -66,28 +65,49 @@ class Uninstaller:
         except NotFound:  # the definition is gone already
             return 0
 
-    async def uninstall(self, known: Installation) -> None:
-        """Delete all objects of the installation. Pods and the namespace may take a while to end.
+    async def stop(self, known: Installation) -> None:
+        """Delete operator, gateways, APIs and their pods, which take a while to end.
 
-        Raises NotInstalled and KubernetesError.
+        The operator goes first, so that it starts nothing again. Raises NotInstalled and KubernetesError.
         """
-        namespace = await self._check(known)
-        if namespace:
+        await self._check(known)
+        await self._delete_marked(DEPLOYMENTS, known.namespace, selector(known))
+        try:
+            await self._delete_marked(APIS, known.namespace, "")
+        except NotFound:  # the definition is gone already
+            pass
+        await self._delete_marked(PODS, known.namespace, f"{names.ROLE_LABEL} in (replica,builder)")
+
+    async def empty(self, known: Installation) -> None:
+        """Delete the namespace, or the rest of what is gyrus's own in it. Call it when no pod is left.
+
+        A namespace with pods ends late: the cluster looks again after half of their time to stop.
+        """
+        if await self._is_own_namespace(known):
             await self._delete(NAMESPACES, known.namespace)
         else:
             await self._empty_namespace(known)
+
+    async def finish(self, known: Installation) -> None:
+        """Delete the objects outside the namespace. Call it when the namespace is gone or empty.
+
+        A namespace ends late if a definition vanishes meanwhile. Raises KubernetesError.
+        """
         for resource in CLUSTER_WIDE:
             await self._delete_marked(resource, None, selector(known))
         await self._delete_definition(known)
 
-    async def _check(self, known: Installation) -> bool:
-        """Return whether the namespace is the installation's own. Raises NotInstalled."""
+    async def _is_own_namespace(self, known: Installation) -> bool:
         found = await self.cluster.find(NAMESPACES, known.namespace)
-        if found and is_own(found, known):
-            return True
+        return found is not None and is_own(found, known)
+
+    async def _check(self, known: Installation) -> None:
+        """Raise NotInstalled if nothing of the installation is there."""
+        if await self._is_own_namespace(known):
+            return
         for resource, namespace in ((DEPLOYMENTS, known.namespace), (CLUSTER_ROLES, None)):
             if (await self.cluster.list(resource, namespace, labels=selector(known))).items:
-                return False
+                return
         raise NotInstalled(
             f"gyrus is not installed in the namespace {known.namespace} of this cluster.",
             remedy="Name another one with --namespace, or another cluster with --context.",
@@ -96,12 +116,6 @@ class Uninstaller:
     async def _empty_namespace(self, known: Installation) -> None:
         """Delete what is gyrus's own in a namespace that was there before."""
         place = known.namespace
-        await self._delete_marked(DEPLOYMENTS, place, selector(known))
-        try:
-            await self._delete_marked(APIS, place, "")
-        except NotFound:
-            pass
-        await self._delete_marked(PODS, place, f"{names.ROLE_LABEL} in (replica,builder)")
         has_budgets = await self.cluster.has(DISRUPTION_BUDGETS)
         budgets = DISRUPTION_BUDGETS if has_budgets else DISRUPTION_BUDGETS_BETA
         for resource in (*NAMESPACED, budgets):
@@ -119,8 +133,18 @@ class Uninstaller:
         if others:
             used = f"the installation in {', '.join(others)} uses it"
             self.report(kept(DEFINITIONS, DEFINITION, used))
-            return
-        await self._delete(DEFINITIONS, DEFINITION)
+        elif left := await self._apis_elsewhere():
+            self.report(kept(DEFINITIONS, DEFINITION, f"there are APIs in {', '.join(left)}"))
+        else:
+            await self._delete(DEFINITIONS, DEFINITION)
+
+    async def _apis_elsewhere(self) -> list[str]:
+        """Return the namespaces with APIs that no operator serves any more: the definition has their data."""
+        try:
+            listed = await self.cluster.list(APIS)
+        except NotFound:
+            return []
+        return sorted({str(item["metadata"]["namespace"]) for item in listed.items})
 
     async def _delete_marked(self, resource: Resource, namespace: str | None, labels: str) -> None:
         listed = await self.cluster.list(resource, namespace, labels=labels)

@@ -33,7 +33,10 @@ async def installed(cluster: MemoryCluster, known: Installation, *, force: bool 
 
 async def removed(cluster: MemoryCluster, known: Installation) -> list[Change]:
     changes: list[Change] = []
-    await Uninstaller(cluster, changes.append).uninstall(known)
+    uninstaller = Uninstaller(cluster, changes.append)
+    await uninstaller.stop(known)
+    await uninstaller.empty(known)
+    await uninstaller.finish(known)
     return changes
 
 
@@ -138,6 +141,15 @@ async def test_the_definition_stays_while_another_installation_uses_it() -> None
     )
     await removed(cluster, wanted("second"))
     assert cluster.objects == {}
+
+
+async def test_the_definition_stays_while_there_are_apis() -> None:
+    cluster = MemoryCluster()
+    await installed(cluster, wanted())
+    metadata = {"name": "iris", "namespace": "team"}
+    cluster.put({"apiVersion": f"{names.GROUP}/v1", "kind": "API", "metadata": metadata})
+    changes = await removed(cluster, wanted())
+    assert str(changes[-1]).endswith("apis.gyrus.dev (there are APIs in team)")
 
 
 async def test_an_installation_that_is_not_there() -> None:

@@ -258,8 +258,13 @@ async def _uninstall(client: Client, namespace: str, timeout: float) -> list[Cha
         changes.append(change)
         print_note(str(change))
 
-    await Uninstaller(client, report).uninstall(Installation(namespace))
+    uninstaller, known = Uninstaller(client, report), Installation(namespace)
+    await uninstaller.stop(known)
+    print_note(f"Waiting until the pods in the namespace {namespace} have ended")
     await until_gone(client, namespace, timeout=timeout, clock=SystemClock())
+    await uninstaller.empty(known)
+    await until_gone(client, namespace, timeout=timeout, clock=SystemClock())
+    await uninstaller.finish(known)
     return changes
 
 
