@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gyrus.cluster import secrets
+from gyrus.cluster.addresses import address_of
 from gyrus.cluster.changes import Change, applied, deleted, kept
 from gyrus.cluster.errors import FieldConflict
-from gyrus.cluster.manifests.installation import foundations, platform
+from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import Installation, is_own, selector
 from gyrus.cluster.ports import ClusterWriter
 from gyrus.cluster.prerequisites import check_rights, check_version, rights_to_apply
+from gyrus.contract import cluster as names
 from gyrus.kubernetes.errors import Conflict
 from gyrus.kubernetes.resources import (
     DISRUPTION_BUDGETS,
     DISRUPTION_BUDGETS_BETA,
     NAMESPACES,
     NETWORK_POLICIES,
+    NODES,
     SECRETS,
     SERVICES,
     Manifest,
@@ -53,19 +56,36 @@ class Installer:
         await self._apply_foundations(known)
         data = await self._planned_secrets(known, now)
         await self._apply(secrets.manifests(known, data))
-        complete = replace(known, certificates=secrets.certificate_digests(data))
+        await self._apply(services(known))
+        complete = replace(
+            known,
+            certificates=secrets.certificate_digests(data),
+            gateway_url=known.settings.gateway.url or await self._gateway_url(known),
+        )
         await self._apply(platform(complete))
         await self._prune(complete)
 
     async def _check_rights(self, known: Installation) -> None:
         empty: dict[str, dict[str, str]] = {name: {} for name in secrets.SECRETS}
-        manifests = [*foundations(known), *secrets.manifests(known, empty), *platform(known)]
+        manifests = [
+            *foundations(known),
+            *secrets.manifests(known, empty),
+            *services(known),
+            *platform(known),
+        ]
         await check_rights(self.cluster, rights_to_apply(manifests), "the installation")
 
     async def _planned_secrets(self, known: Installation, now: datetime) -> dict[str, secrets.SecretData]:
         found = [await self.cluster.find(SECRETS, name, known.namespace) for name in secrets.SECRETS]
         present = {name_of(secret): secrets.decoded(secret) for secret in found if secret}
         return secrets.planned(present, known.namespace, now)
+
+    async def _gateway_url(self, known: Installation) -> str:
+        """Return the URL of the gateways' Service. Empty if it has no address yet."""
+        service = await self.cluster.find(SERVICES, names.GATEWAY, known.namespace)
+        nodes = sorted((await self.cluster.list(NODES)).items, key=name_of)
+        address = address_of(service, nodes) if service else None
+        return address.url("http") if address and not address.missing else ""
 
     async def _apply_foundations(self, known: Installation) -> None:
         """Apply the namespace and the definition. A namespace that was there before stays as it is."""
@@ -94,7 +114,7 @@ class Installer:
 
     async def _prune(self, known: Installation) -> None:
         """Delete the objects of an earlier installation that this one lacks."""
-        desired = {(each["kind"], each["metadata"]["name"]) for each in platform(known)}
+        desired = {(each["kind"], each["metadata"]["name"]) for each in (*services(known), *platform(known))}
         for resource in PRUNED:
             listed = await self.cluster.list(resource, known.namespace, labels=selector(known))
             for item in listed.items:

@@ -49,6 +49,12 @@ Storage = Annotated[
         "is not the size of a volume; write for example 10Gi, or none",
     ),
 ]
+Url = Annotated[
+    str,
+    _matches(
+        re.compile(r"|https?://[^/?#\s]+"), "is not a base URL; write for example https://models.example.com"
+    ),
+]
 ObjectName = Annotated[
     str, _matches(_LABEL, "is not the name of an object; write lower-case letters, digits and -")
 ]
@@ -112,6 +118,8 @@ class Gateway(Model):
     service: ServiceType = "LoadBalancer"
     port: Annotated[int, Field(ge=1, le=65535)] = 80
     node_port: NodePort | None = None
+    url: Url = ""
+    """Base URL of the endpoints, as clients see it (default: the address of the Service)."""
     annotations: dict[str, str] = Field(default_factory=dict[str, str])
     """Annotations of the Service: most clouds configure their load balancer by these."""
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gyrus.cluster.addresses import address_of
+from gyrus.kubernetes.resources import Manifest
 
-NODES = [
+NODES: list[Manifest] = [
     {"status": {}},
     {
         "status": {

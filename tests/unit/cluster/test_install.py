@@ -116,9 +116,7 @@ async def test_fields_of_another_manager_are_taken_over_only_by_force() -> None:
     cluster = MemoryCluster(conflicts=frozenset({names.GATEWAY}))
     with pytest.raises(FieldConflict) as fault:
         await installed(cluster, wanted())
-    assert fault.value.message.startswith(
-        "ServiceAccount gyrus-gateway has fields that another manager owns: "
-    )
+    assert fault.value.message.startswith("Service gyrus-gateway has fields that another manager owns: ")
     assert "--force" in fault.value.remedy
     assert outcomes(await installed(cluster, wanted(), force=True))["created"] > 0
 

@@ -10,7 +10,7 @@ import kubernetes_validate.utils
 import pytest
 
 from gyrus.cluster.manifests import access
-from gyrus.cluster.manifests.installation import foundations, platform
+from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import Installation, is_own
 from gyrus.cluster.secrets import manifests as secret_manifests
 from gyrus.cluster.settings import ClusterSettings
@@ -33,7 +33,7 @@ SETTINGS = {
 def rendered(settings: dict[str, Any] | None = None) -> list[Manifest]:
     known = installation(settings)
     secrets = secret_manifests(known, {names.AUTHORITY: {"tls.crt": "a"}})
-    return [*foundations(known), *secrets, *platform(known)]
+    return [*foundations(known), *secrets, *services(known), *platform(known)]
 
 
 def installation(settings: dict[str, Any] | None = None) -> Installation:

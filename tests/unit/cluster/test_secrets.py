@@ -72,8 +72,8 @@ def test_data_survives_its_manifest() -> None:
 
 async def test_operator_and_gateway_prove_themselves_to_each_other(tmp_path: Path) -> None:
     data = planned({}, "ml", datetime.now(UTC))
-    server = context(ssl.PROTOCOL_TLS_SERVER, data[names.OPERATOR_TLS], tmp_path)
-    client = context(ssl.PROTOCOL_TLS_CLIENT, data[names.GATEWAY_TLS], tmp_path)
+    server = context(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), data[names.OPERATOR_TLS], tmp_path)
+    client = context(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), data[names.GATEWAY_TLS], tmp_path)
     assert await greeting(server, client, "gyrus-operator.ml.svc") == b"hello"
     with pytest.raises(ssl.SSLError):
         await greeting(server, client, "gyrus-operator.other.svc")
@@ -83,8 +83,7 @@ async def test_operator_and_gateway_prove_themselves_to_each_other(tmp_path: Pat
         await greeting(server, stranger, "gyrus-operator.ml.svc")
 
 
-def context(kind: ssl._SSLMethod, data: Mapping[str, str], folder: Path) -> ssl.SSLContext:
-    made = ssl.SSLContext(kind)
+def context(made: ssl.SSLContext, data: Mapping[str, str], folder: Path) -> ssl.SSLContext:
     for name in (CERTIFICATE, KEY):
         (folder / name).write_text(data[name])
     made.load_cert_chain(folder / CERTIFICATE, folder / KEY)

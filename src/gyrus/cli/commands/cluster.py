@@ -189,12 +189,12 @@ def _installation(namespace: str, values: Path | None) -> Installation:
 
 def _print_manifests(session: CliSession, context: str | None, wanted: Installation) -> None:
     from gyrus.cluster.install import adapted
-    from gyrus.cluster.manifests.installation import foundations, platform
+    from gyrus.cluster.manifests.installation import foundations, platform, services
     from gyrus.cluster.secrets import SECRETS
 
     if context is not None:
         wanted = with_cluster(context, lambda client: adapted(client, wanted))
-    manifests = [*foundations(wanted), *platform(wanted)]
+    manifests = [*foundations(wanted), *services(wanted), *platform(wanted)]
     if session.json:
         print_json(manifests)
         return

@@ -36,8 +36,8 @@ class Rule:
 NAMESPACE_RULES = (
     Rule(
         resources=("pods",),
-        verbs=("get", "list", "watch", "create", "patch", "delete"),
-        reason="Each replica and each builder is a pod that the operator creates, follows, labels and ends.",
+        verbs=("get", "list", "watch", "create", "delete"),
+        reason="Each replica and each builder is a pod that the operator creates, follows and ends.",
     ),
     Rule(
         resources=("pods/log",),
@@ -46,8 +46,8 @@ NAMESPACE_RULES = (
     ),
     Rule(
         resources=("events",),
-        verbs=("list", "watch", "create", "patch"),
-        reason="Events have the reason why a pod does not start; the operator records its own beside them.",
+        verbs=("list", "watch"),
+        reason="Events have the reason why a pod does not start.",
     ),
     Rule(
         group=names.GROUP,
@@ -73,19 +73,6 @@ NAMESPACE_RULES = (
         resources=("leases",),
         verbs=("get", "create", "update"),
         reason="Operators elect their leader by a Lease.",
-    ),
-    Rule(
-        group="policy",
-        resources=("poddisruptionbudgets",),
-        verbs=("get", "list", "watch", "create", "patch", "delete"),
-        reason="A budget for each API keeps its replicas while nodes are drained.",
-    ),
-    Rule(
-        resources=("secrets",),
-        verbs=("get", "patch"),
-        objects=(names.AUTHORITY, names.OPERATOR_TLS, names.GATEWAY_TLS, names.OPERATOR_SECRETS),
-        reason="The operator renews the installation's certificates before they expire. It reads no other "
-        "Secret.",
     ),
     Rule(
         resources=("services",),

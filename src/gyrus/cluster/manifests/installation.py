@@ -12,6 +12,11 @@ def foundations(installation: Installation) -> list[Manifest]:
     return [foundation.namespace(installation), definition.custom_resource_definition(installation)]
 
 
+def services(installation: Installation) -> list[Manifest]:
+    """Return the Services, from whose addresses the operator's settings follow."""
+    return [*operator.services(installation), gateway.service(installation)]
+
+
 def platform(installation: Installation) -> list[Manifest]:
     """Return the other objects. Each one comes after those that it names."""
     return [
@@ -19,8 +24,6 @@ def platform(installation: Installation) -> list[Manifest]:
         *access.service_accounts(installation),
         *access.roles(installation),
         *operator.volume_claims(installation),
-        *operator.services(installation),
-        gateway.service(installation),
         *network.network_policies(installation),
         gateway.disruption_budget(installation),
         operator.deployment(installation),

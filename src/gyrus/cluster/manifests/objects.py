@@ -25,6 +25,8 @@ class Installation:
     settings: ClusterSettings = field(default_factory=ClusterSettings)
     budget_version: str = "policy/v1"
     """The API version of PodDisruptionBudgets, ``policy/v1beta1`` before Kubernetes 1.21."""
+    gateway_url: str = ""
+    """Base URL of the endpoints, as clients see it. Empty if it is not known yet."""
     certificates: Mapping[str, str] = field(default_factory=dict[str, str])
     """Digests of the certificates by their Secret: a pod starts again when its certificate changes."""
 
@@ -91,13 +93,15 @@ def container_security() -> Manifest:
 
 
 def identity_variables() -> list[Manifest]:
-    """Return the environment variables with the pod's own name and namespace."""
+    """Return the environment variables with the pod's own name, namespace and address."""
+    paths = {
+        names.POD_NAME_VARIABLE: "metadata.name",
+        names.POD_NAMESPACE_VARIABLE: "metadata.namespace",
+        names.POD_ADDRESS_VARIABLE: "status.podIP",
+    }
     return [
-        {"name": names.POD_NAME_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        {
-            "name": names.POD_NAMESPACE_VARIABLE,
-            "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}},
-        },
+        {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+        for name, path in paths.items()
     ]
 
 

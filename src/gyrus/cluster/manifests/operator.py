@@ -146,7 +146,7 @@ def _container(installation: Installation) -> Manifest:
 def _environment(installation: Installation) -> list[Manifest]:
     images = installation.settings.images
     values = {
-        "GYRUS_HOME": names.STATE_FOLDER,
+        names.GATEWAY_URL_VARIABLE: installation.gateway_url,
         names.RUNTIME_IMAGE_VARIABLE: images.runtime,
         names.PULL_POLICY_VARIABLE: images.pull_policy,
         names.PULL_SECRETS_VARIABLE: ",".join(images.pull_secrets),
