@@ -22,6 +22,8 @@ _PULL_CAUSES = (
 )
 _ABOUT_IMAGES = re.compile(r"Error: (ErrImage|ImagePull|ErrImageNever)|Failed to pull image|Back-off")
 """Warnings that a container's state has in a better form."""
+LAST_LINES = 10
+"""The most lines of output that explain a failure."""
 PARTS = (names.OPERATOR, names.GATEWAY)
 REVISION = "deployment.kubernetes.io/revision"
 """Annotation of a Deployment and of its ReplicaSet of the present manifest."""
@@ -35,8 +37,8 @@ class Problem:
     remedy: str = ""
     final: bool = False
     """True if waiting does not help."""
-    crashed: str = ""
-    """The pod whose last output shows more; empty if there is none."""
+    last_lines: tuple[str, ...] = ()
+    """The end of the output of a container that ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,7 @@ def _container_problem(
         )
     ended = section(container, "state", "terminated") or section(container, "lastState", "terminated")
     if ended:
-        return Problem(message=_ending(pod, ended), crashed=name_of(pod))
+        return Problem(message=_ending(pod, ended), last_lines=_last_lines(ended))
     if reason and reason not in ("ContainerCreating", "PodInitializing"):
         return Problem(message=f"{name_of(pod)}: {reason}: {_sentence(message)}")
     return None
@@ -180,6 +182,11 @@ def _ending(pod: Manifest, ended: Mapping[str, Any]) -> str:
     if ended.get("reason") == "OOMKilled":
         return f"{name_of(pod)} was killed: it used more memory than its limit"
     return f"{name_of(pod)} ended with exit code {ended.get('exitCode')}"
+
+
+def _last_lines(ended: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the end of a container's output, which the kubelet has kept as its message."""
+    return tuple(str(ended.get("message") or "").strip().splitlines()[-LAST_LINES:])
 
 
 def _warned(pod: Manifest, events: Sequence[Manifest]) -> Problem | None:

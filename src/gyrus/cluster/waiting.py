@@ -11,14 +11,10 @@ from gyrus.cluster.errors import NotHealthy
 from gyrus.cluster.health import Observed, PartHealth, parts
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.client import Client
-from gyrus.kubernetes.errors import KubernetesError
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS, REPLICA_SETS, VOLUME_CLAIMS
 
 FOLLOWED = (DEPLOYMENTS, REPLICA_SETS, PODS, VOLUME_CLAIMS, EVENTS)
-LAST_LINES = 10
-"""Lines of a crashed pod's output in the error."""
-
 Report = Callable[[PartHealth], None]
 
 
@@ -47,7 +43,7 @@ async def until_healthy(
     except TimeoutError:
         state = parts(_observed(reflectors))
     if not all(part.healthy for part in state):
-        raise await _failure(client, namespace, state, timeout)
+        raise _failure(namespace, state, timeout)
 
 
 async def _settled(reflectors: Sequence[Reflector], report: Report) -> list[PartHealth]:
@@ -80,7 +76,7 @@ def _is_final(part: PartHealth) -> bool:
     return part.problem is not None and part.problem.final
 
 
-async def _failure(client: Client, namespace: str, state: Sequence[PartHealth], timeout: float) -> NotHealthy:
+def _failure(namespace: str, state: Sequence[PartHealth], timeout: float) -> NotHealthy:
     bad = [part for part in state if not part.healthy]
     worst = next((part for part in bad if _is_final(part)), bad[0])
     problem = worst.problem
@@ -88,25 +84,9 @@ async def _failure(client: Client, namespace: str, state: Sequence[PartHealth], 
     remedy = problem.remedy if problem else ""
     return NotHealthy(
         f"{worst.name} is not ready{since}: {problem.message if problem else 'it is starting'}.",
-        details=await _last_lines(client, namespace, problem.crashed) if problem else (),
+        details=problem.last_lines if problem else (),
         remedy=remedy or f"See: kubectl describe pods --namespace {namespace}",
     )
-
-
-async def _last_lines(client: Client, namespace: str, pod: str) -> Sequence[str]:
-    """Return the end of a crashed pod's output, without the times. Empty if it cannot be read."""
-    if not pod:
-        return ()
-    for previous in (True, False):
-        try:
-            lines = [
-                line.partition(" ")[2]
-                async for line in client.logs(pod, namespace, previous=previous, tail=LAST_LINES)
-            ]
-        except KubernetesError:
-            continue
-        return lines
-    return ()
 
 
 async def until_gone(client: Client, namespace: str, *, timeout: float, clock: Clock) -> None:

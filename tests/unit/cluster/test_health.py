@@ -158,9 +158,11 @@ def test_a_container_that_is_being_created_has_no_problem() -> None:
 )
 def test_containers_that_end(ended: dict[str, Any], message: str) -> None:
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
-    problem = operator(pod(container(waiting, lastState={"terminated": ended}))).problem
+    problem = operator(
+        pod(container(waiting, lastState={"terminated": {**ended, "message": "a\nb\n"}}))
+    ).problem
     assert problem is not None
-    assert (problem.message, problem.crashed) == (message, "gyrus-operator-x")
+    assert (problem.message, problem.last_lines) == (message, ("a", "b"))
 
 
 def test_a_pod_without_a_node() -> None:

@@ -126,6 +126,7 @@ def _container(installation: Installation) -> Manifest:
             "limits": {"memory": resources.memory},
         },
         "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "startupProbe": _probe(period=1, failures=120),  # until the operator has sent the first routes
         "readinessProbe": _probe(period=2, failures=2),
         "volumeMounts": [

@@ -131,6 +131,7 @@ def _container(installation: Installation) -> Manifest:
             "limits": {"memory": resources.memory},
         },
         "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "startupProbe": _probe(period=2, failures=60),  # migrations of the store included
         "readinessProbe": _probe(period=5, failures=2),
         "livenessProbe": _probe(period=10, failures=6),
