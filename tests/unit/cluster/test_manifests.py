@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate.utils
@@ -136,3 +137,8 @@ def test_a_new_certificate_starts_the_pods_again() -> None:
 
 def pods() -> list[Manifest]:
     return [each["spec"]["template"]["spec"] for each in rendered() if each["kind"] == "Deployment"]
+
+
+def test_the_guide_lists_the_rights_of_the_operator() -> None:
+    guide = Path(__file__).parents[3] / "docs" / "guides" / "kubernetes.md"
+    assert access.rights_table() in guide.read_text()
