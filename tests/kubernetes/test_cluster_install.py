@@ -1,0 +1,134 @@
+"""``gyrus cluster`` on a real cluster: install, explain, install again, remove.
+
+``GYRUS_TEST_OPERATOR_IMAGE``: an image of gyrus that the nodes have; without it, nothing becomes ready.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.configuration import from_kubeconfig
+from gyrus.kubernetes.errors import KubernetesError
+from gyrus.kubernetes.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    NAMESPACES,
+    PRIORITY_CLASSES,
+    name_of,
+)
+from support.command_line import Ran
+
+pytestmark = [
+    pytest.mark.skipif(not os.environ.get("KUBECONFIG"), reason="KUBECONFIG names no cluster"),
+    pytest.mark.processes,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
+
+IMAGE = os.environ.get("GYRUS_TEST_OPERATOR_IMAGE", "")
+PREFIX = os.environ.get("GYRUS_TEST_PREFIX", "gyrus-test")
+SMALL = {"cpu": "50m", "memory": "256Mi"}
+
+
+class Cluster:
+    """The command line against an installation of this test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.namespace = f"{PREFIX}-{uuid.uuid4().hex[:6]}"
+        self._folder = folder
+
+    def values(self, image: str) -> Path:
+        file = self._folder / "values.yaml"
+        settings = {
+            "images": {"gyrus": image},
+            "gateway": {"service": "NodePort", "resources": SMALL},
+            "operator": {"storage": "none", "api": {"service": "NodePort"}, "resources": SMALL},
+        }
+        file.write_text(yaml.safe_dump(settings))
+        return file
+
+    def run(self, *arguments: str | Path) -> Ran:
+        home = {"GYRUS_HOME": str(self._folder / "home")}
+        command = [sys.executable, "-m", "gyrus.cli.main", *map(str, arguments)]
+        ran = subprocess.run(
+            command, env={**os.environ, **home}, capture_output=True, text=True, check=False, timeout=500
+        )
+        return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+    def cluster(self, *arguments: str | Path) -> Ran:
+        return self.run("cluster", *arguments, "--namespace", self.namespace)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    yield made
+    made.cluster("uninstall", "-y")
+
+
+async def marks_outside_namespaces(namespace: str) -> list[str]:
+    """Objects outside namespaces that an installation in this namespace has made."""
+    async with Client(from_kubeconfig()) as client:
+        return [
+            f"{resource.kind} {name_of(item)}"
+            for resource in (NAMESPACES, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, PRIORITY_CLASSES)
+            for item in (await client.list(resource)).items
+            if name_of(item).startswith(namespace)
+        ]
+
+
+async def test_an_image_that_is_not_there_and_a_removal_without_traces(cluster: Cluster) -> None:
+    values = cluster.values("localhost/gyrus-missing:1")
+    first = cluster.cluster("install", "--values", values, "--timeout", "120")
+    assert first.code == 1
+    assert "error: gyrus-" in first.err
+    assert "the image localhost/gyrus-missing:1 cannot be pulled" in first.err
+    assert "name another one with images.gyrus in a values file (--values)" in first.err
+    again = cluster.cluster("install", "--values", values, "--no-wait", "-o", "json").json
+    changed = [each for each in again["changes"] if each["outcome"] != "unchanged"]
+    assert changed == []
+    assert len(await marks_outside_namespaces(cluster.namespace)) == 5
+    health = cluster.cluster("health")
+    assert health.code == 1
+    assert "cannot be pulled" in health.err
+    removed = cluster.cluster("uninstall", "-y")
+    assert removed.code == 0
+    assert await marks_outside_namespaces(cluster.namespace) == []
+    assert cluster.cluster("info").err.startswith(
+        f"error: gyrus is not installed in the namespace {cluster.namespace} of this cluster.\n"
+    )
+
+
+async def test_the_cluster_accepts_every_manifest_of_a_dry_run(cluster: Cluster) -> None:
+    assert cluster.cluster("install", "--values", cluster.values("localhost/a:1"), "--no-wait").code == 0
+    async with Client(from_kubeconfig()) as client:
+        rendered = cluster.cluster("install", "--dry-run", "--context", client.context, "-o", "json").json
+        refused: list[str] = []
+        for manifest in rendered:
+            try:
+                await client.apply(manifest, dry_run=True)
+            except KubernetesError as error:
+                refused.append(f"{manifest['kind']} {name_of(manifest)}: {error}")
+    assert refused == []
+
+
+@pytest.mark.skipif(not IMAGE, reason="GYRUS_TEST_OPERATOR_IMAGE names no image of gyrus")
+async def test_operator_and_gateways_become_ready_and_answer(cluster: Cluster) -> None:
+    values = cluster.values(IMAGE)
+    installed = cluster.cluster("install", "--values", values, "--timeout", "240", "-o", "json")
+    assert installed.code == 0, installed.err
+    assert installed.json["healthy"]
+    assert cluster.cluster("health").code == 0
+    environment = installed.json["environment"]
+    assert cluster.run("-e", environment, "get", "-o", "json").json == []
+    again = cluster.cluster("install", "--values", values, "-o", "json")
+    assert [each for each in again.json["changes"] if each["outcome"] != "unchanged"] == []
