@@ -14,8 +14,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from gyrus.aio.clock import SystemClock
+from gyrus.routing.admin import Admin
 from gyrus.routing.cluster_gateway import ClusterGateway
 from gyrus.routing.envoy import locate
+from gyrus.routing.gateway_drain import drain
 from gyrus.routing.gateway_pod import PodFiles, bootstrap_of, gateway_settings
 from gyrus.routing.settings import TlsAddress
 from gyrus.state.board import Board, Traffic
@@ -119,3 +122,35 @@ async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster, 
         cluster.gateway.exist(["pod-b"])
         await until(lambda: cluster.board.gateway != "running" or not cluster.gateway.serving_nodes)
         assert cluster.board.gateway_message == "no gateway is connected"
+
+
+async def test_a_pod_that_ends_closes_its_connections_and_finishes_its_requests(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        await go_on.wait()
+        writer.write(answer(200, b"{}"))
+
+    async with Upstream("a", tmp_path / "a.sock", slow).serving() as upstream:
+        cluster.put_route(upstream)
+        cluster.start("pod-a")
+        await until(lambda: cluster.board.gateway == "running")
+        url = f"http://127.0.0.1:{cluster.settings.port}/iris"
+        admin = Admin(cluster.files.envoy.admin)
+        async with httpx.AsyncClient() as client, asyncio.TaskGroup() as group:
+            asking = group.create_task(client.get(url), name="request")
+            await begun.wait()
+            draining = group.create_task(drain(admin, SystemClock(), least=0.0), name="drain")
+            await until(lambda: ready_fails(cluster.ready_port))
+            assert not draining.done(), "a request is in progress"
+            go_on.set()
+            answered = await asking
+            assert (answered.status_code, answered.headers["connection"]) == (200, "close")
+            await draining
+
+
+def ready_fails(port: int) -> bool:
+    return httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 503

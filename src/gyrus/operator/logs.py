@@ -23,5 +23,5 @@ def set_up_logging(file: Path, *, foreground: bool) -> None:
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[FoldedLines(*handlers)], force=True)
-    for noisy in ("uvicorn.access", "alembic", "sqlalchemy.engine"):
+    for noisy in ("uvicorn.access", "alembic", "sqlalchemy.engine", "httpx2"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

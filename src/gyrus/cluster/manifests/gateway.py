@@ -127,6 +127,7 @@ def _container(installation: Installation) -> Manifest:
         },
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "lifecycle": {"preStop": {"exec": {"command": ["python", "-m", "gyrus.routing.gateway_drain"]}}},
         "startupProbe": _probe(period=1, failures=120),  # until the operator has sent the first routes
         "readinessProbe": _probe(period=2, failures=2),
         "volumeMounts": [
