@@ -109,6 +109,7 @@ async def test_an_image_that_is_not_there_and_a_removal_without_traces(cluster: 
 
 
 async def test_the_cluster_accepts_every_manifest_of_a_dry_run(cluster: Cluster) -> None:
+    """The dry run has the default settings, which change the type of the operator's volume."""
     assert cluster.cluster("install", "--values", cluster.values("localhost/a:1"), "--no-wait").code == 0
     async with Client(from_kubeconfig()) as client:
         rendered = cluster.cluster("install", "--dry-run", "--context", client.context, "-o", "json").json

@@ -11,7 +11,7 @@ from gyrus.kubernetes.resources import Manifest, name_of
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ServiceAddress:
     """A host and a port, or the reason why there is none."""
 
     host: str
@@ -27,7 +27,7 @@ class Address:
         return f"{scheme}://{host}" if self.port == usual else f"{scheme}://{host}:{self.port}"
 
 
-def address_of(service: Manifest, nodes: Iterable[Manifest]) -> Address:
+def address_of(service: Manifest, nodes: Iterable[Manifest]) -> ServiceAddress:
     """Return the address of a Service's first port, by the type of the Service."""
     spec, first = service["spec"], service["spec"]["ports"][0]
     match spec.get("type", "ClusterIP"):
@@ -36,16 +36,16 @@ def address_of(service: Manifest, nodes: Iterable[Manifest]) -> Address:
         case "NodePort":
             host = next((host for node in nodes if (host := _node_host(node))), "")
             missing = "" if host else "no node has an address"
-            return Address(host, int(first.get("nodePort", 0)), True, missing)
+            return ServiceAddress(host, int(first.get("nodePort", 0)), True, missing)
         case _:
-            return Address(spec.get("clusterIP", ""), int(first["port"]), False)
+            return ServiceAddress(spec.get("clusterIP", ""), int(first["port"]), False)
 
 
-def _balanced(service: Manifest, port: Mapping[str, Any]) -> Address:
+def _balanced(service: Manifest, port: Mapping[str, Any]) -> ServiceAddress:
     given = entries(service, "status", "loadBalancer", "ingress")
     host: str = next((entry.get("hostname") or entry.get("ip") or "" for entry in given), "")
     missing = "" if host else f"the Service {name_of(service)} waits for the address of its load balancer"
-    return Address(host, int(port["port"]), True, missing)
+    return ServiceAddress(host, int(port["port"]), True, missing)
 
 
 def _node_host(node: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""What a command did to one object."""
+"""The change that a command made to one object."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from enum import StrEnum
 from gyrus.kubernetes.resources import Manifest, Resource, name_of, namespace_of, version_of
 
 
-class Outcome(StrEnum):
-    """What happened to an object."""
+class ObjectOutcome(StrEnum):
+    """The kind of a change."""
 
     CREATED = "created"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
     DELETED = "deleted"
     KEPT = "kept"
-    """It exists, and is not gyrus's own or has other users."""
+    """Left as it is: not gyrus's own, or in use elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ObjectChange:
     """An object, and what happened to it."""
 
-    outcome: Outcome
+    outcome: ObjectOutcome
     kind: str
     name: str
     namespace: str | None
@@ -34,20 +34,20 @@ class Change:
         return f"{self.outcome:<9} {self.kind} {self.name}{note}"
 
 
-def applied(before: Manifest | None, after: Manifest) -> Change:
+def applied(before: Manifest | None, after: Manifest) -> ObjectChange:
     """Return the change from an object before to the object after an apply."""
     if before is None:
-        outcome = Outcome.CREATED
+        outcome = ObjectOutcome.CREATED
     elif version_of(before) == version_of(after):
-        outcome = Outcome.UNCHANGED
+        outcome = ObjectOutcome.UNCHANGED
     else:
-        outcome = Outcome.CHANGED
-    return Change(outcome, after["kind"], name_of(after), namespace_of(after))
+        outcome = ObjectOutcome.CHANGED
+    return ObjectChange(outcome, after["kind"], name_of(after), namespace_of(after))
 
 
-def deleted(resource: Resource, name: str, namespace: str | None) -> Change:
-    return Change(Outcome.DELETED, resource.kind, name, namespace)
+def deleted(resource: Resource, name: str, namespace: str | None) -> ObjectChange:
+    return ObjectChange(ObjectOutcome.DELETED, resource.kind, name, namespace)
 
 
-def kept(resource: Resource, name: str, note: str, namespace: str | None = None) -> Change:
-    return Change(Outcome.KEPT, resource.kind, name, namespace, note)
+def kept(resource: Resource, name: str, note: str, namespace: str | None = None) -> ObjectChange:
+    return ObjectChange(ObjectOutcome.KEPT, resource.kind, name, namespace, note)

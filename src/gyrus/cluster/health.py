@@ -30,7 +30,7 @@ REVISION = "deployment.kubernetes.io/revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class PartProblem:
     """The reason why a part is not ready."""
 
     message: str
@@ -50,7 +50,7 @@ class PartHealth:
     requested: int
     up_to_date: bool
     """True if all its pods are of the present manifest."""
-    problem: Problem | None = None
+    problem: PartProblem | None = None
 
     @property
     def healthy(self) -> bool:
@@ -82,7 +82,7 @@ def parts(observed: Observed) -> list[PartHealth]:
 def _part(name: str, observed: Observed) -> PartHealth:
     deployment = observed.deployments.get(name)
     if deployment is None:
-        missing = Problem(
+        missing = PartProblem(
             message=f"the Deployment {name} does not exist", remedy="Run: gyrus cluster install", final=True
         )
         return PartHealth(name=name, ready=0, requested=1, up_to_date=False, problem=missing)
@@ -97,7 +97,7 @@ def _part(name: str, observed: Observed) -> PartHealth:
     return PartHealth(name=name, ready=ready, requested=requested, up_to_date=up_to_date, problem=problem)
 
 
-def _problem(deployment: Manifest, observed: Observed) -> Problem | None:
+def _problem(deployment: Manifest, observed: Observed) -> PartProblem | None:
     """Return the worst problem of the pods of the present manifest. Those of an earlier one do not count."""
     current = _current_replica_set(deployment, observed)
     pods = [pod for pod in observed.pods.values() if _owner(pod) == current and not _is_ready(pod)]
@@ -107,7 +107,7 @@ def _problem(deployment: Manifest, observed: Observed) -> Problem | None:
     return found[0] if found else _refusal(deployment)
 
 
-def _pod_problem(pod: Manifest, observed: Observed) -> Problem | None:
+def _pod_problem(pod: Manifest, observed: Observed) -> PartProblem | None:
     if unscheduled := _condition(pod, "PodScheduled", "False"):
         return _unscheduled(pod, str(unscheduled.get("message", "")), observed)
     for container in entries(pod, "status", "containerStatuses"):
@@ -116,7 +116,7 @@ def _pod_problem(pod: Manifest, observed: Observed) -> Problem | None:
     return _warned(pod, observed.events)
 
 
-def _unscheduled(pod: Manifest, message: str, observed: Observed) -> Problem:
+def _unscheduled(pod: Manifest, message: str, observed: Observed) -> PartProblem:
     claims = [
         volume["persistentVolumeClaim"]["claimName"]
         for volume in pod["spec"].get("volumes", ())
@@ -129,18 +129,18 @@ def _unscheduled(pod: Manifest, message: str, observed: Observed) -> Problem:
             and "PersistentVolumeClaim" in message
         ):
             return _pending_claim(claim, observed.events)
-    return Problem(
+    return PartProblem(
         message=f"no node can run the pod {name_of(pod)}: {_sentence(message)}",
         remedy="Add or uncordon nodes, or request less with resources in a values file (--values).",
     )
 
 
-def _pending_claim(claim: Manifest, events: Sequence[Manifest]) -> Problem:
+def _pending_claim(claim: Manifest, events: Sequence[Manifest]) -> PartProblem:
     found = _warnings(claim, events)
     cause = f": {_sentence(found[-1])}" if found else ""
     if not claim["spec"].get("storageClassName"):
         cause = cause or ": the cluster has no default storage class"
-    return Problem(
+    return PartProblem(
         message=f"the volume claim {name_of(claim)} is pending{cause}",
         remedy="Choose a class with operator.storage_class in a values file (--values), or set "
         "operator.storage to none, for a state that ends with the operator's pod.",
@@ -149,20 +149,20 @@ def _pending_claim(claim: Manifest, events: Sequence[Manifest]) -> Problem:
 
 def _container_problem(
     pod: Manifest, container: Mapping[str, Any], events: Sequence[Manifest]
-) -> Problem | None:
+) -> PartProblem | None:
     waiting = section(container, "state", "waiting")
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in PULL_FAULTS:
-        return Problem(
+        return PartProblem(
             message=f"the image {container['image']} cannot be pulled{_pull_cause(pod, message, events)}",
             remedy=IMAGE_REMEDY,
             final=reason in PULL_AT_END,
         )
     ended = section(container, "state", "terminated") or section(container, "lastState", "terminated")
     if ended:
-        return Problem(message=_ending(pod, ended), last_lines=_last_lines(ended))
+        return PartProblem(message=_ending(pod, ended), last_lines=_last_lines(ended))
     if reason and reason not in ("ContainerCreating", "PodInitializing"):
-        return Problem(message=f"{name_of(pod)}: {reason}: {_sentence(message)}")
+        return PartProblem(message=f"{name_of(pod)}: {reason}: {_sentence(message)}")
     return None
 
 
@@ -189,9 +189,9 @@ def _last_lines(ended: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(ended.get("message") or "").strip().splitlines()[-LAST_LINES:])
 
 
-def _warned(pod: Manifest, events: Sequence[Manifest]) -> Problem | None:
+def _warned(pod: Manifest, events: Sequence[Manifest]) -> PartProblem | None:
     found = [each for each in _warnings(pod, events) if not _ABOUT_IMAGES.match(each)]
-    return Problem(message=f"{name_of(pod)}: {_sentence(found[-1])}") if found else None
+    return PartProblem(message=f"{name_of(pod)}: {_sentence(found[-1])}") if found else None
 
 
 def _warnings(item: Manifest, events: Sequence[Manifest]) -> list[str]:
@@ -206,10 +206,10 @@ def _warnings(item: Manifest, events: Sequence[Manifest]) -> list[str]:
     return [str(event.get("message") or "") for event in about]
 
 
-def _refusal(deployment: Manifest) -> Problem | None:
+def _refusal(deployment: Manifest) -> PartProblem | None:
     """Return the reason why a Deployment cannot create pods: a quota or an admission policy."""
     failed = _condition(deployment, "ReplicaFailure", "True")
-    return Problem(message=_sentence(str(failed.get("message", "")))) if failed else None
+    return PartProblem(message=_sentence(str(failed.get("message", "")))) if failed else None
 
 
 def _condition(item: Manifest, kind: str, status: str) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gyrus.cluster import secrets
 from gyrus.cluster.addresses import address_of
-from gyrus.cluster.changes import Change, applied, deleted, kept
+from gyrus.cluster.changes import ObjectChange, applied, deleted, kept
 from gyrus.cluster.errors import FieldConflict
 from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import Installation, is_own, selector
@@ -32,7 +32,7 @@ from gyrus.kubernetes.resources import (
 PRUNED = (NETWORK_POLICIES, SERVICES)
 """Kinds of objects that settings turn off. Volumes are not among them: their data would be lost."""
 
-Report = Callable[[Change], None]
+ReportChange = Callable[[ObjectChange], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Installer:
     """Installs into one cluster."""
 
     cluster: ClusterWriter
-    report: Report
+    report: ReportChange
     """Called after each object."""
     force: bool = False
     """Take over fields that another manager owns."""

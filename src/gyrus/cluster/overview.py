@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gyrus.cluster import certificates, secrets
-from gyrus.cluster.addresses import Address, address_of
+from gyrus.cluster.addresses import ServiceAddress, address_of
 from gyrus.cluster.errors import NotInstalled
 from gyrus.cluster.fields import section
-from gyrus.cluster.health import Observed, PartHealth, Problem, parts
+from gyrus.cluster.health import Observed, PartHealth, PartProblem, parts
 from gyrus.cluster.ports import ClusterReader
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import (
@@ -30,7 +30,7 @@ from gyrus.kubernetes.resources import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a client needs to use the operator."""
+    """Token and certificate by which a client uses the operator."""
 
     token: str
     certificate: str
@@ -50,25 +50,25 @@ class Overview:
     version: str
     """The version of gyrus that was installed."""
     parts: Sequence[PartHealth]
-    operator: Address
-    gateway: Address
+    operator: ServiceAddress
+    gateway: ServiceAddress
     credentials: Credentials | None
-    """None if the Secrets do not exist."""
+    """The content of the Secrets; None if they do not exist."""
 
     @property
     def healthy(self) -> bool:
         return all(part.healthy for part in self.parts) and not self.problems()
 
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[PartProblem]:
         """Return what is wrong beside the parts: addresses and Secrets."""
         found = [
-            Problem(message=address.missing, remedy=_ADDRESS_REMEDY)
+            PartProblem(message=address.missing, remedy=_ADDRESS_REMEDY)
             for address in (self.operator, self.gateway)
             if address.missing
         ]
         if self.credentials is None:
             message = "the Secrets with the token and the certificate are missing"
-            found.append(Problem(message=message, remedy="Create them with: gyrus cluster install"))
+            found.append(PartProblem(message=message, remedy="Create them with: gyrus cluster install"))
         return found
 
     def expiring(self, now: datetime) -> bool:
@@ -109,9 +109,9 @@ async def overview(cluster: ClusterReader, namespace: str) -> Overview:
     )
 
 
-def _address(service: Manifest | None, name: str, nodes: Sequence[Manifest]) -> Address:
+def _address(service: Manifest | None, name: str, nodes: Sequence[Manifest]) -> ServiceAddress:
     if service is None:
-        return Address("", 0, False, f"the Service {name} does not exist")
+        return ServiceAddress("", 0, False, f"the Service {name} does not exist")
     return address_of(service, nodes)
 
 

@@ -41,7 +41,7 @@ def is_namespace(name: str) -> bool:
 Image = Annotated[
     str, _matches(_IMAGE, "is not an image; write for example registry.example.com/gyrus:0.1.0")
 ]
-Quantity = Annotated[str, _matches(_QUANTITY, "is not a quantity; write for example 500m or 1Gi")]
+ResourceQuantity = Annotated[str, _matches(_QUANTITY, "is not a quantity; write for example 500m or 1Gi")]
 Storage = Annotated[
     str,
     _matches(
@@ -82,11 +82,11 @@ class Images(Model):
     """Secrets of the namespace with the credentials of the registry."""
 
 
-class Resources(Model):
-    """What a pod requests, which is its limit of memory too."""
+class PodResources(Model):
+    """Requests of a pod. The memory is its limit, too."""
 
-    cpu: Quantity
-    memory: Quantity
+    cpu: ResourceQuantity
+    memory: ResourceQuantity
 
 
 class ExternalApi(Model):
@@ -99,10 +99,10 @@ class ExternalApi(Model):
         yield from _needless_port(self.service, self.node_port)
 
 
-class Operator(Model):
+class OperatorPod(Model):
     """The operator's pod."""
 
-    resources: Resources = Resources(cpu="200m", memory="512Mi")
+    resources: PodResources = PodResources(cpu="200m", memory="512Mi")
     storage: Storage = "10Gi"
     """Size of the operator's volume, or none: then its state ends with its pod."""
     storage_class: str | None = None
@@ -110,11 +110,11 @@ class Operator(Model):
     api: ExternalApi = ExternalApi()
 
 
-class Gateway(Model):
+class GatewayPods(Model):
     """The gateways' pods and their Service."""
 
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
-    resources: Resources = Resources(cpu="200m", memory="512Mi")
+    resources: PodResources = PodResources(cpu="200m", memory="512Mi")
     service: ServiceType = "LoadBalancer"
     port: Annotated[int, Field(ge=1, le=65535)] = 80
     node_port: NodePort | None = None
@@ -131,8 +131,8 @@ class ClusterSettings(Model):
     """All settings of an installation."""
 
     images: Images = Images()
-    operator: Operator = Operator()
-    gateway: Gateway = Gateway()
+    operator: OperatorPod = OperatorPod()
+    gateway: GatewayPods = GatewayPods()
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
     """The Pod Security Standard that the namespace enforces."""
     network_policies: bool = True

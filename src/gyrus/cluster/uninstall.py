@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gyrus.cluster.changes import Change, deleted, kept
+from gyrus.cluster.changes import ObjectChange, deleted, kept
 from gyrus.cluster.errors import NotInstalled
 from gyrus.cluster.manifests.objects import INSTANCE, Installation, is_own, selector
 from gyrus.cluster.ports import ClusterWriter
@@ -55,7 +55,7 @@ class Uninstaller:
     """Removes from one cluster."""
 
     cluster: ClusterWriter
-    report: Callable[[Change], None]
+    report: Callable[[ObjectChange], None]
 
     async def apis(self, known: Installation) -> int:
         """Return the number of APIs that would go. Raises NotInstalled and KubernetesError."""

@@ -15,11 +15,11 @@ from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS, REPLICA_SETS, VOLUME_CLAIMS
 
 FOLLOWED = (DEPLOYMENTS, REPLICA_SETS, PODS, VOLUME_CLAIMS, EVENTS)
-Report = Callable[[PartHealth], None]
+ReportPart = Callable[[PartHealth], None]
 
 
 async def until_healthy(
-    client: Client, namespace: str, *, report: Report, timeout: float, clock: Clock
+    client: Client, namespace: str, *, report: ReportPart, timeout: float, clock: Clock
 ) -> None:
     """Wait until all parts are ready. ``report`` gets each part whenever it changes.
 
@@ -46,7 +46,7 @@ async def until_healthy(
         raise _failure(namespace, state, timeout)
 
 
-async def _settled(reflectors: Sequence[Reflector], report: Report) -> list[PartHealth]:
+async def _settled(reflectors: Sequence[Reflector], report: ReportPart) -> list[PartHealth]:
     """Return the health of the parts once all are ready, or one cannot become so."""
     shown: set[str] = set()
     with listen(*(reflector.changes for reflector in reflectors)) as listener:

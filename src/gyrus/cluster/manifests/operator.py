@@ -21,6 +21,8 @@ from gyrus.kubernetes.resources import Manifest
 ROLE = "operator"
 GRACE = 60
 """Seconds to stop: the store is closed in order."""
+PERSISTENT, EPHEMERAL = "state", "state-of-pod"
+"""Names of the state's volume. With one name for both, an apply could not change the type of the volume."""
 PORTS = {
     "api": names.API_PORT,
     "xds": names.XDS_PORT,
@@ -136,7 +138,7 @@ def _container(installation: Installation) -> Manifest:
         "readinessProbe": _probe(period=5, failures=2),
         "livenessProbe": _probe(period=10, failures=6),
         "volumeMounts": [
-            {"name": "state", "mountPath": names.STATE_FOLDER},
+            {"name": _state(installation)["name"], "mountPath": names.STATE_FOLDER},
             {"name": "tmp", "mountPath": "/tmp"},
             {"name": "tls", "mountPath": names.TLS_FOLDER, "readOnly": True},
             {"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True},
@@ -160,8 +162,8 @@ def _environment(installation: Installation) -> list[Manifest]:
 
 def _state(installation: Installation) -> Manifest:
     if installation.settings.operator.storage == NO_STORAGE:
-        return {"name": "state", "emptyDir": {}}
-    return {"name": "state", "persistentVolumeClaim": {"claimName": names.DATA}}
+        return {"name": EPHEMERAL, "emptyDir": {}}
+    return {"name": PERSISTENT, "persistentVolumeClaim": {"claimName": names.DATA}}
 
 
 def _probe(*, period: int, failures: int) -> Manifest:
