@@ -205,6 +205,16 @@ async def test_a_pod_that_others_delete_drains_and_is_gone(client: Client, names
         await gone(backend, ID)
 
 
+async def test_a_pod_that_its_node_ended_is_gone(client: Client, namespace: str) -> None:
+    backend = backend_of(client, namespace)
+    async with running(backend):
+        await backend.start(serving())
+        await observed(backend, ID, Phase.READY)
+        await client.patch(PODS, ID, {"spec": {"activeDeadlineSeconds": 1}}, namespace)
+        await gone(backend, ID)
+    assert await client.find(PODS, ID, namespace) is None
+
+
 async def test_following_sees_what_comes(client: Client, namespace: str) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):

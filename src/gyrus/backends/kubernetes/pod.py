@@ -63,6 +63,15 @@ class Pod:
         return bool(self.manifest["metadata"].get("deletionTimestamp"))
 
     @property
+    def ends_by(self) -> float | None:
+        """Return the time by which it must have ended, in seconds since the epoch. Returns None if none."""
+        return seconds(self.manifest["metadata"].get("deletionTimestamp"))
+
+    @property
+    def ready(self) -> bool:
+        return self.condition("Ready").get("status") == "True"
+
+    @property
     def phase(self) -> str:
         return self._status.get("phase", "Pending")
 

@@ -225,7 +225,7 @@ def test_ready_without_a_supervisor() -> None:
 
 
 def test_an_address_of_version_6_is_in_brackets() -> None:
-    seen = pod(RUNNING | {"ready": True}, runtime=False, podIP="fd00::5")
+    seen = pod(RUNNING, conditions=(ready(True, STARTED),), runtime=False, podIP="fd00::5")
     assert observe(ORDER, seen).endpoints == ("[fd00::5]:8000",)
 
 
@@ -249,6 +249,16 @@ def test_no_longer_ready() -> None:
         "its readiness check fails",
         (),
     )
+
+
+def test_a_lost_node_is_named() -> None:
+    seen = pod(
+        RUNNING | {"ready": True},
+        conditions=(SCHEDULED, ready(False, "2026-01-01T01:00:00Z")),
+        runtime=False,
+    )
+    status = observe(ORDER, seen)
+    assert (status.phase, status.message) == (Phase.UNREADY, "node n1 does not answer")
 
 
 REPORT = ReplicaStatus(
