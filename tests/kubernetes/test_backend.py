@@ -20,7 +20,7 @@ from gyrus.kubernetes.client import Client
 from gyrus.kubernetes.resources import PODS, QUOTAS
 from support import backends
 from support.backends import all_of, gone, observed, order, running, until
-from support.cluster import PATIENCE, SERVER_IMAGE
+from support.cluster import PATIENCE, SERVER_IMAGE, eventually
 
 ID = "iris-1-aaaaa"
 SERVER = """
@@ -83,6 +83,10 @@ async def get(endpoint: str, path: str) -> None:
     writer.close()
 
 
+async def vanished(client: Client, namespace: str) -> bool:
+    return await client.find(PODS, ID, namespace) is None
+
+
 async def test_a_replica_becomes_ready_answers_and_drains(client: Client, namespace: str) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):
@@ -99,7 +103,7 @@ async def test_a_replica_becomes_ready_answers_and_drains(client: Client, namesp
         assert (draining.phase, draining.endpoints) == (Phase.DRAINING, ())
         await backend.stop(ID, grace=5)
         await gone(backend, ID)
-    assert await client.find(PODS, ID, namespace) is None
+    await eventually(lambda: vanished(client, namespace))
 
 
 async def test_replicas_outlive_their_operator(client: Client, namespace: str) -> None:
@@ -214,7 +218,7 @@ async def test_a_pod_that_its_node_ended_is_gone(client: Client, namespace: str)
         await observed(backend, ID, Phase.READY)
         await client.patch(PODS, ID, {"spec": {"activeDeadlineSeconds": 1}}, namespace)
         await gone(backend, ID)
-    assert await client.find(PODS, ID, namespace) is None
+    await eventually(lambda: vanished(client, namespace))
 
 
 async def test_following_sees_what_comes(client: Client, namespace: str) -> None:

@@ -216,6 +216,8 @@ class KubernetesBackend:
             self.environments.notice(name)
             self._remove_builders()
             return
+        if seen is not None and Pod(seen).finished:
+            seen = None  # the record of a pod may stay for ten seconds after its last process
         replica = self._replicas.get(name) or self._adopt(seen)
         if replica is None:
             self.environments.notice(name)

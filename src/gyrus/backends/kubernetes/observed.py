@@ -13,6 +13,7 @@ The first rule that fits decides::
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ _NO_SUCH_IMAGE = ("not found", "manifest unknown", "does not exist", "denied", "
 _TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"
 """Warnings that explain why a container is not created."""
 _OOM = "OOMKilled"
+_PULL_STEP = re.compile(r'^(?:failed to (?:pull and unpack image|resolve reference) "[^"]*": )+')
+"""The words that containerd puts before the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +335,9 @@ def _pull_error(message: str) -> str:
     'a: not found'
     """
     text = _clause(message)
-    return text.rsplit("desc = ", 1)[-1] if "desc = " in text else "" if text.startswith("Back-off") else text
+    if text.startswith("Back-off"):
+        return ""
+    return _PULL_STEP.sub("", text.rsplit("desc = ", 1)[-1])
 
 
 def _clause(message: str) -> str:
