@@ -52,6 +52,7 @@ EVENTS = Resource("", "v1", "events", "Event")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICES = Resource("", "v1", "services", "Service")
+ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
@@ -77,9 +78,9 @@ _KNOWN = {
     (resource.api_version, resource.kind): resource
     for resource in (
         NAMESPACES, NODES, PODS, EVENTS, SECRETS, CONFIG_MAPS, SERVICES, SERVICE_ACCOUNTS, VOLUME_CLAIMS,
-        QUOTAS, DEPLOYMENTS, REPLICA_SETS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS,
-        NETWORK_POLICIES, LEASES, PRIORITY_CLASSES, DISRUPTION_BUDGETS, DISRUPTION_BUDGETS_BETA, DEFINITIONS,
-        APIS,
+        ENDPOINTS, QUOTAS, DEPLOYMENTS, REPLICA_SETS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES,
+        CLUSTER_ROLE_BINDINGS, NETWORK_POLICIES, LEASES, PRIORITY_CLASSES, DISRUPTION_BUDGETS,
+        DISRUPTION_BUDGETS_BETA, DEFINITIONS, APIS,
     )
 }  # fmt: skip
 
