@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -120,8 +120,10 @@ class Client:
         labels: str = "",
         fields: str = "",
         seconds: int = WATCH_SECONDS,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent]:
         """Yield the changes since a resource version, for some seconds; then the caller watches again.
+
+        Iterate within :func:`contextlib.aclosing`, so that the connection is closed at once.
 
         Raises Gone if the version is too old: list again. Raises KubernetesError.
         """
@@ -147,8 +149,10 @@ class Client:
         previous: bool = False,
         tail: int | None = None,
         since: str | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """Yield a container's output, line by line, each with its time before it.
+
+        Iterate within :func:`contextlib.aclosing`, so that the connection is closed at once.
 
         ``since``: a time in RFC 3339. ``previous``: the output before the container's last restart.
 

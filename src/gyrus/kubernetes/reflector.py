@@ -15,6 +15,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from gyrus.aio.backoff import Backoff
@@ -102,14 +103,16 @@ class Reflector:
 
     async def _watch(self) -> None:
         selected = self._selection
-        async for event in self._client.watch(
+        watch = self._client.watch(
             selected.resource,
             selected.namespace,
             version=self.version,
             labels=selected.labels,
             fields=selected.fields,
-        ):
-            self._notify(self._cache.take(event))
+        )
+        async with aclosing(watch) as events:
+            async for event in events:
+                self._notify(self._cache.take(event))
 
     async def _pause(self, error: KubernetesError, failures: int) -> None:
         """Wait after an error. Not at all after the first 410, since a list mends it."""

@@ -12,6 +12,7 @@ import msgspec
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Listener, Signals
+from gyrus.aio.ticks import ticks
 from gyrus.backends.kubernetes.environments import Environments
 from gyrus.backends.kubernetes.logs import read_logs
 from gyrus.backends.kubernetes.pod import Pod
@@ -50,6 +51,10 @@ from gyrus.kubernetes.resources import EVENTS, PODS, Manifest
 
 log = logging.getLogger(__name__)
 
+OVERDUE = 30.0
+"""Seconds after the end of a pod's grace at which its record is removed: its node is lost."""
+LOOK_FOR_OVERDUE = 10.0
+"""Seconds between two looks."""
 RETRY = Backoff(0.5, 30.0)
 """Delays between attempts to create or delete a pod."""
 Owner = Callable[[str], Manifest | None]
@@ -117,6 +122,7 @@ class KubernetesBackend:
                     self._tasks.create_task(self._pods.run(), name="watch of pods")
                     self._tasks.create_task(self._events.run(), name="watch of pod events")
                     self._tasks.create_task(self._reports.run(), name="status reports")
+                    self._tasks.create_task(self._remove_overdue(), name="pods of lost nodes")
                     for replica in tuple(self._replicas):
                         self._care(replica)
                     self.changes.notify(*self._replicas.apis)
@@ -210,6 +216,8 @@ class KubernetesBackend:
             self.environments.notice(name)
             self._remove_builders()
             return
+        if seen is not None and Pod(seen).finished:
+            seen = None  # the record of a pod may stay for ten seconds after its last process
         replica = self._replicas.get(name) or self._adopt(seen)
         if replica is None:
             self.environments.notice(name)
@@ -346,11 +354,11 @@ class KubernetesBackend:
                 await self._clock.sleep(delay)
                 failures += 1
 
-    async def _delete(self, replica: PodReplica) -> None:
+    async def _delete(self, replica: PodReplica, *, now: bool = False) -> None:
         """Delete the pod, and take over how it is shown from then on. Raises KubernetesError."""
-        grace = termination(replica.grace or 0.0, self._settings)
-        if replica.phase is Phase.GONE:
-            grace = 0
+        now = now or replica.phase is Phase.GONE
+        supervised = replica.pod is None or replica.pod.supervised
+        grace = 0 if now else termination(replica.grace or 0.0, self._settings, supervised=supervised)
         uid = replica.pod.uid if replica.pod else None
         try:
             answer = await self._client.delete(
@@ -362,6 +370,20 @@ class KubernetesBackend:
         if answer.get("kind") == "Pod":
             replica.wrote(answer)
         self._notice(replica.id)
+
+    async def _remove_overdue(self) -> None:
+        """Remove pods that should have ended long ago, as long as this runs.
+
+        Their nodes are lost and cannot confirm it. Without this, the pods would be DRAINING for ever.
+        """
+        async for _ in ticks(self._clock, LOOK_FOR_OVERDUE):
+            before = self._clock.now().timestamp() - OVERDUE
+            for replica in tuple(self._replicas):
+                ends_by = replica.pod.ends_by if replica.pod else None
+                if ends_by is not None and ends_by < before:
+                    log.warning("The pod %s of a lost node is removed", replica.id)
+                    with suppress(KubernetesError):  # the next look tries again
+                        await self._delete(replica, now=True)
 
     def _remove_builders(self) -> None:
         if self._tasks:

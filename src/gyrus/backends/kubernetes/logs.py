@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,15 +28,16 @@ BUFFERED = 1000
 
 async def read_logs(
     client: Client, namespace: str, query: LogQuery, pods_of: PodsOf, changes: Signals
-) -> AsyncIterator[LogLine]:
+) -> AsyncGenerator[LogLine]:
     """Yield past lines in time order; then, to follow, new lines as they come."""
     last: dict[str, float] = {}
     for line in await _past(client, namespace, query, pods_of(query.api)):
         last[line.replica] = max(last.get(line.replica, 0.0), line.time)
         yield line
     if query.follow:
-        async for line in _follow(client, namespace, query, pods_of, changes, last):
-            yield line
+        async with aclosing(_follow(client, namespace, query, pods_of, changes, last)) as lines:
+            async for line in lines:
+                yield line
 
 
 async def _past(client: Client, namespace: str, query: LogQuery, pods: tuple[Pod, ...]) -> list[LogLine]:
@@ -61,7 +63,8 @@ async def _of_pod(client: Client, namespace: str, query: LogQuery, pod: Pod) -> 
             output = client.logs(
                 pod.name, namespace, container=MAIN, previous=previous, tail=query.tail, since=since
             )
-            lines.extend([_line(pod.name, text, run) async for text in output])
+            async with aclosing(output) as texts:
+                lines.extend([line async for text in texts if (line := _line(pod.name, text, run))])
         except (NotFound, Invalid):  # the container has not started, or its earlier output is gone
             continue
     return lines
@@ -74,7 +77,7 @@ async def _follow(
     pods_of: PodsOf,
     changes: Signals,
     last: dict[str, float],
-) -> AsyncIterator[LogLine]:
+) -> AsyncGenerator[LogLine]:
     lines = asyncio.Queue[LogLine](BUFFERED)
     following: dict[str, asyncio.Task[None]] = {}
 
@@ -112,19 +115,28 @@ async def _copy(
     known = last.get(pod.name, 0.0)
     since = _rfc3339(known) if known else None
     try:
-        async for text in client.logs(pod.name, namespace, container=MAIN, follow=True, since=since):
-            line = _line(pod.name, text, pod.main.restarts)
-            if line.time > known:
-                last[pod.name] = line.time
-                await lines.put(line)
+        output = client.logs(pod.name, namespace, container=MAIN, follow=True, since=since)
+        async with aclosing(output) as texts:
+            async for text in texts:
+                line = _line(pod.name, text, pod.main.restarts)
+                if line and line.time > known:
+                    last[pod.name] = line.time
+                    await lines.put(line)
     except KubernetesError as error:  # the pod's next change tries again
         log.debug("The log of %s cannot be followed: %s", pod.name, error)
 
 
-def _line(replica: str, text: str, run: int) -> LogLine:
-    """Return the line that a supervisor wrote as JSON, or that another program wrote as text."""
+def _line(replica: str, text: str, run: int) -> LogLine | None:
+    """Return the line that a supervisor wrote as JSON, or that another program wrote as text.
+
+    Returns None for a line without a time, which is no output but the node's own message.
+    """
     time, _, message = text.partition(" ")
-    at = seconds(time) or 0.0
+    try:
+        at = seconds(time) or 0.0
+    except ValueError:
+        log.debug("The log of %s: %s", replica, text)
+        return None
     if message.startswith("{"):
         try:
             document: dict[str, Any] = msgspec.json.decode(message, type=dict[str, Any])

@@ -13,6 +13,7 @@ The first rule that fits decides::
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from gyrus.backends.kubernetes.resources import FETCH, MAIN
 from gyrus.backends.kubernetes.scheduling import why_unscheduled
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.pods import UNREACHABLE, PodFailure
-from gyrus.contract.replica import FATAL, Phase, Reason, ReplicaStatus
+from gyrus.contract.replica import BECOMING, FATAL, Phase, Reason, ReplicaStatus
 
 ATTEMPTS = 3
 """Failed pulls of an image after which it counts as failed. The node goes on trying."""
@@ -37,6 +38,8 @@ _NO_SUCH_IMAGE = ("not found", "manifest unknown", "does not exist", "denied", "
 _TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"
 """Warnings that explain why a container is not created."""
 _OOM = "OOMKilled"
+_PULL_STEP = re.compile(r'^(?:failed to (?:pull and unpack image|resolve reference) "[^"]*": )+')
+"""The words that containerd puts before the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,22 +248,22 @@ def _running(
     report: ReplicaStatus | None,
     warnings: Warnings,
 ) -> ReplicaStatus:
+    # The condition counts, not the container's readiness: it also turns False when the node is lost.
     ready = pod.condition("Ready")
-    ready_at = seconds(ready.get("lastTransitionTime")) if main.ready else None
+    changed = seconds(ready.get("lastTransitionTime"))
     if report is not None:
-        return _reported(blank, pod, main, report, ready_at)
-    if main.ready:
+        return _reported(blank, pod, report)
+    if pod.ready:
         endpoints = tuple(pod.address(port) for port in pod.serving_ports)
-        return replace(blank, phase=Phase.READY, endpoints=endpoints, ready_at=ready_at)
+        return replace(blank, phase=Phase.READY, endpoints=endpoints, ready_at=changed)
     started = seconds(main.running.get("startedAt")) if main.running else None
     probe = warnings.get("Unhealthy")
     fresh = probe if probe and started and probe.at >= started else None
     message = _clause(fresh.message) if fresh else ""
-    changed = seconds(ready.get("lastTransitionTime"))
-    was_ready = ready.get("status") == "False" and changed and started and changed > started
-    if was_ready:
-        lost = ready.get("reason") == "NodeNotReady" or "node" in ready.get("message", "").lower()
-        message = f"node {pod.node} does not answer" if lost else message or "its readiness check fails"
+    if changed and started and changed > started:  # before the start it was not ready either
+        message = message or "its readiness check fails"
+        if main.ready:
+            message = f"node {pod.node} does not answer"
         return replace(blank, phase=Phase.UNREADY, reason=Reason.UNRESPONSIVE, message=message)
     if main.restarts and main.last:
         reason, failure = _exit(main.last, pod)
@@ -269,16 +272,15 @@ def _running(
     return replace(blank, phase=Phase.STARTING, message=message or "starting")
 
 
-def _reported(
-    blank: ReplicaStatus, pod: Pod, main: ContainerState, report: ReplicaStatus, ready_at: float | None
-) -> ReplicaStatus:
+def _reported(blank: ReplicaStatus, pod: Pod, report: ReplicaStatus) -> ReplicaStatus:
     """Return the supervisor's report with the addresses by which others reach the pod.
 
     The report may be older than the pod's readiness.
     """
-    phase = Phase.READY if main.ready and report.phase in (Phase.STARTING, Phase.PENDING) else report.phase
+    phase = Phase.READY if pod.ready and report.phase in BECOMING else report.phase
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in report.endpoints]
     serving = tuple(port for port in pod.serving_ports if port in ports) or pod.serving_ports
+    since = seconds(pod.condition("Ready").get("lastTransitionTime")) if pod.ready else None
     return replace(
         report,
         id=blank.id,
@@ -286,11 +288,11 @@ def _reported(
         revision=blank.revision,
         phase=phase,
         endpoints=tuple(map(pod.address, serving)) if phase is Phase.READY else (),
-        restarts=report.restarts + main.restarts,
+        restarts=report.restarts + blank.restarts,
         pid=None,
         pid_started=None,
         started_at=blank.started_at,
-        ready_at=report.ready_at or ready_at,
+        ready_at=report.ready_at or since,
     )
 
 
@@ -333,7 +335,9 @@ def _pull_error(message: str) -> str:
     'a: not found'
     """
     text = _clause(message)
-    return text.rsplit("desc = ", 1)[-1] if "desc = " in text else "" if text.startswith("Back-off") else text
+    if text.startswith("Back-off"):
+        return ""
+    return _PULL_STEP.sub("", text.rsplit("desc = ", 1)[-1])
 
 
 def _clause(message: str) -> str:

@@ -63,6 +63,22 @@ class Pod:
         return bool(self.manifest["metadata"].get("deletionTimestamp"))
 
     @property
+    def ends_by(self) -> float | None:
+        """Return the time by which it must have ended, in seconds since the epoch. Returns None if none."""
+        return seconds(self.manifest["metadata"].get("deletionTimestamp"))
+
+    @property
+    def finished(self) -> bool:
+        """True if it is being deleted and no container of it runs any more: only its record is left."""
+        states: list[Mapping[str, Any]] = self._status.get("containerStatuses") or []
+        ended = [bool(state.get("state", EMPTY).get("terminated")) for state in states]
+        return self.deleted and bool(ended) and all(ended)
+
+    @property
+    def ready(self) -> bool:
+        return self.condition("Ready").get("status") == "True"
+
+    @property
     def phase(self) -> str:
         return self._status.get("phase", "Pending")
 

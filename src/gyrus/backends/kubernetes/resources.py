@@ -69,7 +69,7 @@ def replica_pod(
         metadata["ownerReferences"] = [owner]
     spec = _spec(settings) | {
         "restartPolicy": "Never" if workload.restart is RestartPolicy.NEVER else "Always",
-        "terminationGracePeriodSeconds": termination(workload.grace, settings),
+        "terminationGracePeriodSeconds": termination(workload.grace, settings, supervised=program.supervised),
         "containers": [_serving(order, program, settings)],
         "volumes": _volumes(authority=program.fetch is not None),
     }
@@ -113,9 +113,9 @@ def decode_order(text: str) -> ReplicaOrder:
     return msgspec.json.decode(text, type=ReplicaOrder)
 
 
-def termination(grace: float, settings: KubernetesSettings) -> int:
+def termination(grace: float, settings: KubernetesSettings, *, supervised: bool) -> int:
     """Return the seconds after which Kubernetes kills a replica with this grace."""
-    return math.ceil(grace + settings.serving_on) + ENDING
+    return math.ceil(grace + settings.serving_on) + ENDING if supervised else max(1, math.ceil(grace))
 
 
 def _spec(settings: KubernetesSettings) -> Manifest:

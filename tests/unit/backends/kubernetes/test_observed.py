@@ -164,6 +164,27 @@ def test_the_cause_of_a_failed_pull_comes_from_the_event() -> None:
         assert status.failures == count
 
 
+def test_the_words_of_containerd_are_left_out() -> None:
+    name = "localhost/server:1"
+    text = (
+        f'failed to pull and unpack image "{name}": failed to resolve reference "{name}": {name}: not found'
+    )
+    waiting = {"reason": "ErrImagePull", "message": f"rpc error: code = NotFound desc = {text}"}
+    status = observe(ORDER, pod({"waiting": waiting}, runtime=False))
+    assert status.message == f"the image {name} cannot be pulled: {name}: not found"
+
+
+def test_a_deleted_pod_is_finished_when_its_containers_are() -> None:
+    ended = {"terminated": {"exitCode": 0}}
+    seen = pod(ended, FETCHED, phase="Running")
+    assert not seen.finished
+    seen.manifest["metadata"]["deletionTimestamp"] = STARTED
+    assert seen.finished
+    running = pod(RUNNING, FETCHED, phase="Running")
+    running.manifest["metadata"]["deletionTimestamp"] = STARTED
+    assert not running.finished
+
+
 @pytest.mark.parametrize(
     ("ended", "reason", "message", "code"),
     [
@@ -225,7 +246,7 @@ def test_ready_without_a_supervisor() -> None:
 
 
 def test_an_address_of_version_6_is_in_brackets() -> None:
-    seen = pod(RUNNING | {"ready": True}, runtime=False, podIP="fd00::5")
+    seen = pod(RUNNING, conditions=(ready(True, STARTED),), runtime=False, podIP="fd00::5")
     assert observe(ORDER, seen).endpoints == ("[fd00::5]:8000",)
 
 
@@ -249,6 +270,16 @@ def test_no_longer_ready() -> None:
         "its readiness check fails",
         (),
     )
+
+
+def test_a_lost_node_is_named() -> None:
+    seen = pod(
+        RUNNING | {"ready": True},
+        conditions=(SCHEDULED, ready(False, "2026-01-01T01:00:00Z")),
+        runtime=False,
+    )
+    status = observe(ORDER, seen)
+    assert (status.phase, status.message) == (Phase.UNREADY, "node n1 does not answer")
 
 
 REPORT = ReplicaStatus(
