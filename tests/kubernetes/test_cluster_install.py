@@ -1,19 +1,11 @@
-"""``gyrus cluster`` on a real cluster: install, explain, install again, remove.
-
-``GYRUS_TEST_OPERATOR_IMAGE``: an image of gyrus that the nodes have; without it, nothing becomes ready.
-"""
+"""``gyrus cluster`` on a real cluster: install, explain, install again, remove."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from gyrus.kubernetes.client import Client
 from gyrus.kubernetes.configuration import from_kubeconfig
@@ -25,52 +17,14 @@ from gyrus.kubernetes.resources import (
     PRIORITY_CLASSES,
     name_of,
 )
-from support.command_line import Ran
+from support.installation import Installation
 
-pytestmark = [
-    pytest.mark.skipif(not os.environ.get("KUBECONFIG"), reason="KUBECONFIG names no cluster"),
-    pytest.mark.processes,
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-]
-
-IMAGE = os.environ.get("GYRUS_TEST_OPERATOR_IMAGE", "")
-PREFIX = os.environ.get("GYRUS_TEST_PREFIX", "gyrus-test")
-SMALL = {"cpu": "50m", "memory": "256Mi"}
-
-
-class Cluster:
-    """The command line against an installation of this test's own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.namespace = f"{PREFIX}-{uuid.uuid4().hex[:6]}"
-        self._folder = folder
-
-    def values(self, image: str) -> Path:
-        file = self._folder / "values.yaml"
-        settings = {
-            "images": {"gyrus": image},
-            "gateway": {"service": "NodePort", "resources": SMALL},
-            "operator": {"storage": "none", "api": {"service": "NodePort"}, "resources": SMALL},
-        }
-        file.write_text(yaml.safe_dump(settings))
-        return file
-
-    def run(self, *arguments: str | Path) -> Ran:
-        home = {"GYRUS_HOME": str(self._folder / "home")}
-        command = [sys.executable, "-m", "gyrus.cli.main", *map(str, arguments)]
-        ran = subprocess.run(
-            command, env={**os.environ, **home}, capture_output=True, text=True, check=False, timeout=500
-        )
-        return Ran(ran.returncode, ran.stdout, ran.stderr)
-
-    def cluster(self, *arguments: str | Path) -> Ran:
-        return self.run("cluster", *arguments, "--namespace", self.namespace)
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path)
+def cluster(tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(tmp_path)
     yield made
     made.cluster("uninstall", "-y")
 
@@ -86,7 +40,7 @@ async def marks_outside_namespaces(namespace: str) -> list[str]:
         ]
 
 
-async def test_an_image_that_is_not_there_and_a_removal_without_traces(cluster: Cluster) -> None:
+async def test_an_image_that_is_not_there_and_a_removal_without_traces(cluster: Installation) -> None:
     values = cluster.values("localhost/gyrus-missing:1")
     first = cluster.cluster("install", "--values", values, "--timeout", "120")
     assert first.code == 1
@@ -108,7 +62,7 @@ async def test_an_image_that_is_not_there_and_a_removal_without_traces(cluster: 
     )
 
 
-async def test_the_cluster_accepts_every_manifest_of_a_dry_run(cluster: Cluster) -> None:
+async def test_the_cluster_accepts_every_manifest_of_a_dry_run(cluster: Installation) -> None:
     """The dry run has the default settings, which change the type of the operator's volume."""
     assert cluster.cluster("install", "--values", cluster.values("localhost/a:1"), "--no-wait").code == 0
     async with Client(from_kubeconfig()) as client:
@@ -122,9 +76,8 @@ async def test_the_cluster_accepts_every_manifest_of_a_dry_run(cluster: Cluster)
     assert refused == []
 
 
-@pytest.mark.skipif(not IMAGE, reason="GYRUS_TEST_OPERATOR_IMAGE names no image of gyrus")
-async def test_operator_and_gateways_become_ready_and_answer(cluster: Cluster) -> None:
-    values = cluster.values(IMAGE)
+async def test_operator_and_gateways_become_ready_and_answer(cluster: Installation) -> None:
+    values = cluster.values()
     installed = cluster.cluster("install", "--values", values, "--timeout", "240", "-o", "json")
     assert installed.code == 0, installed.err
     assert installed.json["healthy"]

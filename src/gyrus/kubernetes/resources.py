@@ -56,6 +56,7 @@ ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
+PERSISTENT_VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
@@ -78,6 +79,7 @@ _KNOWN = {
     (resource.api_version, resource.kind): resource
     for resource in (
         NAMESPACES, NODES, PODS, EVENTS, SECRETS, CONFIG_MAPS, SERVICES, SERVICE_ACCOUNTS, VOLUME_CLAIMS,
+        PERSISTENT_VOLUMES,
         ENDPOINTS, QUOTAS, DEPLOYMENTS, REPLICA_SETS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES,
         CLUSTER_ROLE_BINDINGS, NETWORK_POLICIES, LEASES, PRIORITY_CLASSES, DISRUPTION_BUDGETS,
         DISRUPTION_BUDGETS_BETA, DEFINITIONS, APIS,
