@@ -86,7 +86,7 @@ class EnvironmentStore:
     async def _take_over(self, key: str, stored: StoredEnvironment) -> None:
         earlier = self._stored.get(key)
         self._stored[key] = stored
-        if earlier and earlier != stored:  # who reads it has it open
+        if earlier and earlier != stored:  # a download in progress has it open
             await asyncio.to_thread(remove, earlier.path)
 
     async def forget(self, keys: Iterable[str]) -> None:
