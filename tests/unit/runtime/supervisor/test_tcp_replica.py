@@ -96,6 +96,21 @@ def test_a_stop_requeues_what_waits_or_arrives_and_finishes_the_rest(
     assert running.wait() == 0
 
 
+def test_a_server_that_only_its_pod_can_reach_is_not_ready(replicas: Replicas) -> None:
+    port = free_port()
+    running = replicas.run(
+        "python", "-m", "http.server", "--bind", "127.0.0.1", "$PORT", listen=(f"0.0.0.0:{port}",)
+    )
+    status = running.until(lambda status: "cannot reach it" in status.message)
+    assert status.phase is Phase.STARTING
+    assert f"it listens on 127.0.0.1:{port} alone" in status.message
+
+
+def test_a_server_on_all_addresses_is_ready(replicas: Replicas) -> None:
+    running = replicas.run("python", "-m", "http.server", "$PORT", listen=(f"0.0.0.0:{free_port()}",))
+    running.until_phase(Phase.READY)
+
+
 def test_the_status_has_the_reason_of_a_failed_start(replicas: Replicas, tmp_path: Path) -> None:
     status_port = free_port()
     running = start(replicas, tmp_path, "import missing_module", free_port(), status_port)
