@@ -32,6 +32,7 @@ from gyrus.state.board import Board
 
 ANY_HOST = "0.0.0.0"
 GATEWAY_ROLE = "gateway"
+DAY = 24 * 3600.0
 
 
 def cluster_platform(client: Client, place: PodPlace, settings: OperatorSettings, board: Board) -> Platform:
@@ -63,6 +64,7 @@ def cluster_platform(client: Client, place: PodPlace, settings: OperatorSettings
     )
     tasks: dict[str, Callable[[], Awaitable[object]]] = {
         "files server": partial(_serve_files, files, place),
+        "unused environments": partial(_remove_unused, environments, clock),
         "gateway pods": partial(_follow_gateways, client, place.namespace, gateway, clock),
     }
     return Platform(
@@ -91,6 +93,13 @@ async def _serve_files(context: FilesContext, place: PodPlace) -> None:
     """Serve packages and environments until cancelled."""
     listener = listen_on_port(ANY_HOST, cluster.FILES_PORT, place.server_tls())
     await serve(build_files_app(context), [listener], started=asyncio.Event())
+
+
+async def _remove_unused(environments: EnvironmentStore, clock: Clock) -> None:
+    """Remove unused environments, once a day, until cancelled."""
+    while True:
+        await environments.sweep(clock.now().timestamp())
+        await clock.sleep(DAY)
 
 
 async def _follow_gateways(client: Client, namespace: str, gateway: ClusterGateway, clock: Clock) -> None:

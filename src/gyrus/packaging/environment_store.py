@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gyrus.packaging.errors import DigestMismatch, UnknownPackage, reporting_full_storage
 from gyrus.packaging.upload import Upload, UploadRules, remove, remove_unfinished
 
+UNUSED = 30 * 24 * 3600.0
+"""Seconds after its last use at which an environment is removed."""
 LARGEST_ENVIRONMENT = 32 * 1024**3
 """Bytes of one archive."""
 _KEY = re.compile("[0-9a-f]{32}")
@@ -52,8 +56,10 @@ class EnvironmentStore:
         return key in self._stored
 
     def environment(self, key: str) -> StoredEnvironment:
-        """Return the archive of an environment. Raises UnknownPackage."""
+        """Return the archive of an environment, and record its use. Raises UnknownPackage."""
         if found := self._stored.get(key):
+            with suppress(OSError):
+                os.utime(found.path)
             return found
         raise UnknownPackage(f"The environment {key[:80]} is not built yet.")
 
@@ -86,11 +92,23 @@ class EnvironmentStore:
     async def _take_over(self, key: str, stored: StoredEnvironment) -> None:
         earlier = self._stored.get(key)
         self._stored[key] = stored
-        if earlier and earlier != stored:  # who reads it has it open
+        if earlier and earlier != stored:  # a download in progress has it open
             await asyncio.to_thread(remove, earlier.path)
 
-    async def forget(self, keys: Iterable[str]) -> None:
-        """Remove these environments, which no replica may need. Idempotent."""
-        for key in keys:
-            if found := self._stored.pop(key, None):
-                await asyncio.to_thread(remove, found.path)
+    async def sweep(self, now: float) -> None:
+        """Remove the environments that are unused for 30 days. One that is required again is built again.
+
+        ``now``: seconds since the epoch.
+        """
+        for key, stored in tuple(self._stored.items()):
+            if await asyncio.to_thread(_last_use, stored.path) < now - UNUSED:
+                self._stored.pop(key, None)
+                await asyncio.to_thread(remove, stored.path)
+
+
+def _last_use(path: Path) -> float:
+    """Return the time of the last use, in seconds since the epoch. A file that is missing was never used."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

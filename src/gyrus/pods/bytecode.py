@@ -13,7 +13,7 @@ async def compile_bytecode(environment: Path, *others: Path) -> bool:
     """Compile the modules of an environment and of other folders. Return True if it has run to its end.
 
     Modules that cannot be compiled, as those for other versions of Python, are skipped. The bytecode is valid
-    whatever the modules' times are, because nobody changes the modules. Cancelling kills the compiler.
+    whatever the modules' times are, because the modules never change. Cancelling kills the compiler.
     """
     process = await asyncio.create_subprocess_exec(
         environment / "bin/python", "-I", "-m", "compileall", "-qq", "-j", "0", "-x", UNUSED,

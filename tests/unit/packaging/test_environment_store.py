@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from gyrus.packaging.environment_store import EnvironmentStore
+from gyrus.packaging.environment_store import UNUSED, EnvironmentStore
 from gyrus.packaging.errors import DigestMismatch, PackageTooLarge, UnknownPackage
 
 KEY = "0123456789abcdef" * 2
@@ -64,12 +65,20 @@ async def test_names_are_checked(store: EnvironmentStore, key: str, digest: str)
         await store.add(key, digest, chunks(b""))
 
 
-async def test_a_forgotten_environment_is_gone(store: EnvironmentStore, tmp_path: Path) -> None:
-    await store.add(KEY, digest_of(b"a"), chunks(b"a"))
-    await store.forget([KEY, "f" * 32])
+async def test_environments_that_are_unused_for_long_are_removed(
+    store: EnvironmentStore, tmp_path: Path
+) -> None:
+    unused, lost, used = "1" * 32, "2" * 32, "3" * 32
+    for key in (unused, lost, used):
+        await store.add(key, digest_of(b"a"), chunks(b"a"))
+        os.utime(store.environment(key).path, (1.0, 1.0))
+    (tmp_path / f"archives/{lost}.{digest_of(b'a')}.tar.zst").unlink()
+    stored = store.environment(used)  # a use
+    await store.sweep(stored.path.stat().st_mtime + UNUSED - 1)
     with pytest.raises(UnknownPackage, match="is not built yet"):
-        store.environment(KEY)
-    assert list((tmp_path / "archives").iterdir()) == []
+        store.environment(unused)
+    assert not store.has(lost)
+    assert list((tmp_path / "archives").iterdir()) == [stored.path]
 
 
 def test_incomplete_uploads_are_removed(store: EnvironmentStore, tmp_path: Path) -> None:

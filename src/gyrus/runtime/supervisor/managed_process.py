@@ -151,8 +151,11 @@ class ManagedProcess:
         if self.probe is None or not self.probe.done:
             return
         fault = self._explained(self.probe.fault, now)
-        if fault is None and self._owner and (fault := self._owner.fault()):
-            self._port_taken(fault, now)
+        if fault is None and self._owner:
+            if fault := self._owner.fault():
+                self._port_taken(fault, now)
+            else:
+                fault = self._owner.hidden()
         self.probe = None
         before, self.state = self.state, self.state.probed(fault, now)
         if self.state.phase is not before.phase:

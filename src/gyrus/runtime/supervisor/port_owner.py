@@ -15,6 +15,10 @@ from gyrus.runtime.supervisor.connections import ListeningSocket, listening_on, 
 from gyrus.runtime.supervisor.kernel import LINUX
 from gyrus.runtime.supervisor.processtable import descendants, family, read_table
 
+ALL_ADDRESSES = ("0.0.0.0:", "[::]:")
+LOCAL_ADDRESSES = ("127.", "[::1]:", "[::ffff:127.")
+"""Beginnings of endpoints."""
+
 
 class OwnedPort:
     """The owner of one endpoint, ``host:port``. It remembers which sockets are the replica's."""
@@ -39,6 +43,22 @@ class OwnedPort:
         if foreign:
             foreign = self._foreign(foreign)
         return f"{_description(foreign[0])} listens on {self._endpoint}, not the replica" if foreign else None
+
+    def hidden(self) -> str | None:
+        """Return why clients elsewhere cannot reach the server. Returns None if they can or need not.
+
+        They need to where the endpoint is all addresses, as in a pod.
+        """
+        if not LINUX or not self._endpoint.startswith(ALL_ADDRESSES):
+            return None
+        try:
+            found = listening_on(self._endpoint)
+        except OSError:
+            return None
+        local = next((one.address for one in found if one.address.startswith(LOCAL_ADDRESSES)), None)
+        return (
+            f"it listens on {local} alone, where the gateway cannot reach it; use 0.0.0.0" if local else None
+        )
 
     def _foreign(self, listeners: list[ListeningSocket]) -> list[ListeningSocket]:
         """Return the listeners that no process of the replica has open."""
