@@ -47,7 +47,7 @@ class Gate:
         acknowledge(self.board, route)
 
     async def connect(self) -> Caller:
-        return Caller(*await asyncio.open_unix_connection(self.activator.path))
+        return Caller(*await asyncio.open_unix_connection(self.activator.endpoint.removeprefix("unix:")))
 
 
 class Caller:
@@ -193,7 +193,7 @@ async def test_requests_are_released_over_the_bridge(gate: Gate) -> None:
     caller.ask("a")
     long.ask("a", f"content-length: {LONGEST_KEPT_BODY + 1}")
     await until(lambda: gate.board.held.get("a") == 2)
-    path = gate.activator.path.with_name("bridge.sock")
+    path = Path(gate.activator.endpoint.removeprefix("unix:")).with_name("bridge.sock")
     async with Upstream("bridge", path).serving() as bridge:
         gate.board.bridge = bridge.endpoint
         old = route_to("a", [bridge.endpoint], activator=bridge.endpoint, queueing=QUEUEING).shares[0]
