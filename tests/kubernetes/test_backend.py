@@ -23,25 +23,6 @@ from support.backends import all_of, gone, observed, order, running, until
 from support.cluster import PATIENCE, SERVER_IMAGE, eventually
 
 ID = "iris-1-aaaaa"
-SERVER = """
-import http.server, os, signal, sys, urllib.parse
-
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process of a container has no default
-
-class Echo(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        path = urllib.parse.unquote(self.path)
-        print(path, flush=True)
-        if path == "/exit":
-            os._exit(7)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *arguments):
-        pass
-
-http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Echo).serve_forever()
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +32,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def serving(id: str = ID, *, generation: int = 1, cpu: float = 0.0) -> ReplicaOrder:
     made = order(id, generation=generation)
-    process = ProcessConfig(command=("python3", "-c", SERVER))
+    process = ProcessConfig(command=("python3", "/server.py"))
     workload = replace(
         made.workload,
         code=replace(made.workload.code, process=process, package=None),

@@ -140,6 +140,9 @@ async def gone(backend: Backend, id: str) -> None:
 class World(Protocol):
     """A place where replicas run, whatever backend looks at it."""
 
+    keeps_logs: bool
+    """True if the output of replicas that are gone can be read."""
+
     def backend(self, *, cores: float | None = None) -> Backend:
         """A new instance, as after a restart of the operator, on a machine with so many cores."""
         ...
@@ -164,6 +167,7 @@ class World(Protocol):
 @dataclass(slots=True)
 class MemoryWorld:
     machine: MemoryMachine = field(default_factory=MemoryMachine)
+    keeps_logs: bool = True
 
     def backend(self, *, cores: float | None = None) -> MemoryBackend:
         return MemoryBackend(self._script, machine=self.machine, cores=cores)
@@ -195,6 +199,7 @@ class LocalWorld:
     home: Home
     packages: Folder
     settings: LocalSettings = field(default_factory=LocalSettings)
+    keeps_logs: bool = True
 
     @property
     def project(self) -> Path:

@@ -18,7 +18,7 @@ from gyrus.kubernetes.resources import NAMESPACES, SERVICE_ACCOUNTS, Manifest
 PATIENCE = 90.0
 """Seconds after which what a test waits for will not happen any more. Pods of a busy machine are slow."""
 SERVER_IMAGE = os.environ.get("GYRUS_TEST_IMAGE", "localhost/gyrus-test-server:1")
-"""An image with a ``python`` that has the standard library."""
+"""The image of the folder tests/kubernetes/server."""
 RUNTIME_IMAGE = os.environ.get("GYRUS_TEST_RUNTIME_IMAGE", "localhost/gyrus-runtime:0.1.0")
 """The runtime image, as ``scripts/images`` builds it."""
 PREFIX = os.environ.get("GYRUS_TEST_PREFIX", "gyrus-test")

@@ -14,14 +14,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Signals
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import Listed, WatchEvent
 from gyrus.kubernetes.errors import Gone, KubernetesError, TooManyRequests
 from gyrus.kubernetes.object_cache import ObjectCache
 from gyrus.kubernetes.resources import Manifest, Resource
@@ -45,9 +46,27 @@ class Selection:
         return f"{self.resource.full_name} of {self.namespace or 'the cluster'}"
 
 
+class Source(Protocol):
+    """The two operations of a client that a reflector needs."""
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> Listed: ...
+
+    def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        version: str,
+        labels: str = "",
+        fields: str = "",
+    ) -> AsyncGenerator[WatchEvent]: ...
+
+
 class Reflector:
     def __init__(
-        self, client: Client, selection: Selection, clock: Clock, *, backoff: Backoff = BACKOFF
+        self, client: Source, selection: Selection, clock: Clock, *, backoff: Backoff = BACKOFF
     ) -> None:
         self.changes = Signals()
         """Signals with the names of objects that came, changed or went."""

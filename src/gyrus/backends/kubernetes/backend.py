@@ -55,6 +55,10 @@ OVERDUE = 30.0
 """Seconds after the end of a pod's grace at which its record is removed: its node is lost."""
 LOOK_FOR_OVERDUE = 10.0
 """Seconds between two looks."""
+FAILURE_SHOWN = 0.3
+"""Seconds for which a failure is shown that was over before it was seen."""
+READY_EVERY = 5
+"""A ready replica's report is read this many times less often than that of another."""
 RETRY = Backoff(0.5, 30.0)
 """Delays between attempts to create or delete a pod."""
 Owner = Callable[[str], Manifest | None]
@@ -101,6 +105,8 @@ class KubernetesBackend:
         self._replicas = ReplicaIndex[PodReplica]()
         self._unsettled: set[str] = set()
         """Ids of replicas whose supervisors' reports may have news."""
+        self._looks = 0
+        """Number of times that reports have been read."""
         self._tasks: asyncio.TaskGroup | None = None
 
     # The protocol
@@ -244,11 +250,19 @@ class KubernetesBackend:
         uid = replica.pod.uid if replica.pod else ""
         if replica.look(self._reports.get(replica.id), self._warnings.of(uid)):
             self.changes.notify(replica.order.api)
+        if replica.unshown and self._tasks:
+            self._tasks.create_task(self._look_again(replica), name=f"recovery of {replica.id}")
         if replica.status_address and (replica.stale or replica.phase is not Phase.READY):
             self._unsettled.add(replica.id)
         if replica.phase is Phase.GONE and not replica.stopping:
             replica.grace = 0.0  # nothing of it runs: only its pod's record is left
             self._care(replica)
+
+    async def _look_again(self, replica: PodReplica) -> None:
+        """Show a replica's recovery, after its failure has been shown."""
+        await self._clock.sleep(FAILURE_SHOWN)
+        if replica.id in self._replicas:
+            self._look(replica)
 
     def _forget(self, replica: PodReplica) -> None:
         if replica.id in self._replicas:
@@ -264,6 +278,9 @@ class KubernetesBackend:
 
     def _to_read(self) -> Mapping[str, str]:
         addresses: dict[str, str] = {}
+        self._looks += 1
+        if self._looks % READY_EVERY == 0:
+            self._unsettled.update(replica.id for replica in self._replicas)
         for id in tuple(self._unsettled):
             replica = self._replicas.get(id)
             address = replica.status_address if replica else None

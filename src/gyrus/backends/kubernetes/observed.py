@@ -76,6 +76,24 @@ def observe(
     return status
 
 
+def missed_failure(before: ReplicaStatus, now: ReplicaStatus, pod: Pod) -> ReplicaStatus | None:
+    """Return the failure between two statuses that neither of them shows. Returns None if there was none.
+
+    A process that is back within a second may never be seen dead, but its failure must be reported.
+    """
+    shown = before.phase in (Phase.BACKOFF, Phase.FAILED) or now.phase not in (*BECOMING, Phase.READY)
+    if now.restarts <= before.restarts or shown:
+        return None
+    ended: Mapping[str, Any] = pod.main.last or {"exitCode": 0}
+    died = next((p for p in now.processes if p.restarts and p.exit_code is not None), None)
+    if pod.main.last is None and died is not None and died.exit_code is not None:
+        code = died.exit_code
+        ended = {"exitCode": code} if code >= 0 else {"exitCode": 0, "signal": -code}
+    reason, message = _exit(ended, pod)
+    lines = died.last_lines if died else ()
+    return replace(now, phase=Phase.BACKOFF, reason=reason, message=message, last_lines=lines, endpoints=())
+
+
 def failure_of(state: ContainerState) -> PodFailure | None:
     """Return the failure that a fetcher or a builder left. Returns None if it left none."""
     text = (state.ended or {}).get("message", "")

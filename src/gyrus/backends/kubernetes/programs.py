@@ -96,7 +96,7 @@ class ImagePrograms:
 
     image: str
 
-    def environment(self, order: ReplicaOrder) -> None:
+    def environment(self, order: ReplicaOrder) -> str | None:
         return None
 
     def program(self, order: ReplicaOrder) -> Program:

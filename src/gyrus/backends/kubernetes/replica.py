@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from gyrus.backends.kubernetes.expectations import newest
-from gyrus.backends.kubernetes.observed import Warnings, observe
+from gyrus.backends.kubernetes.observed import Warnings, missed_failure, observe
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.pods import STATUS_PORT
@@ -30,6 +30,8 @@ class PodReplica:
     stale: bool = True
     """True if its supervisor's report is older than its pod's last change."""
     observation: Observation | None = None
+    unshown: bool = False
+    """True if the pod has already recovered from the failure that the observation shows."""
 
     @property
     def id(self) -> str:
@@ -80,7 +82,10 @@ class PodReplica:
         if self.pod is None:
             return self.report(Phase.DRAINING, "") if self.stopping else False
         status = observe(self.order, self.pod, stopping=self.stopping, report=report, warnings=warnings)
-        return self._observe(status)
+        before = self.observation.status if self.observation else None
+        failure = missed_failure(before, status, self.pod) if before else None
+        self.unshown = failure is not None
+        return self._observe(failure or status)
 
     @property
     def status_address(self) -> str | None:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.backends.kubernetes.observed import PodWarning, observe
+from gyrus.backends.kubernetes.observed import PodWarning, missed_failure, observe
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import ImagePrograms, RuntimePrograms
 from gyrus.backends.kubernetes.resources import FETCH, MAIN, replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract.pods import PodFailure
-from gyrus.contract.replica import Phase, Reason, ReplicaStatus, RestartPolicy
+from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus, RestartPolicy
 from gyrus.kubernetes.resources import Manifest
 from support.backends import order
 
@@ -305,6 +305,35 @@ def test_a_ready_report_gets_the_pods_address() -> None:
     report = replace(REPORT, phase=Phase.READY, endpoints=("0.0.0.0:8000",), reason=None)
     status = observe(ORDER, pod(RUNNING, FETCHED, phase="Running"), report=report)
     assert (status.phase, status.endpoints) == (Phase.READY, ("10.1.0.5:8000",))
+
+
+def test_a_failure_between_two_looks_is_not_missed() -> None:
+    before = observe(ORDER, pod(RUNNING, conditions=(ready(True, STARTED),), runtime=False))
+    assert before.phase is Phase.READY
+    ended = {"terminated": {"exitCode": 137, "reason": "Error"}}
+    again = pod(
+        RUNNING | {"restartCount": 1, "lastState": ended}, conditions=(ready(True, STARTED),), runtime=False
+    )
+    now = observe(ORDER, again)
+    assert (now.phase, now.restarts) == (Phase.READY, 1)
+    failure = missed_failure(before, now, again)
+    assert failure
+    assert (failure.phase, failure.reason, failure.endpoints) == (Phase.BACKOFF, Reason.KILLED, ())
+    assert failure.message == "it was killed by SIGKILL"
+    assert missed_failure(failure, now, again) is None
+    assert missed_failure(now, now, again) is None
+
+
+def test_a_failure_that_the_supervisor_has_mended_is_not_missed() -> None:
+    seen = pod(RUNNING, FETCHED, phase="Running", conditions=(ready(True, STARTED),))
+    whole = replace(REPORT, phase=Phase.READY, restarts=0, reason=None)
+    died = ProcessStatus(index=0, phase=Phase.READY, restarts=1, exit_code=7, last_lines=("bye",))
+    before = observe(ORDER, seen, report=whole)
+    now = observe(ORDER, seen, report=replace(whole, restarts=1, processes=(died,)))
+    failure = missed_failure(before, now, seen)
+    assert failure
+    assert (failure.reason, failure.message) == (Reason.EXITED, "it exited with code 7")
+    assert failure.last_lines == ("bye",)
 
 
 def test_evicted() -> None:
