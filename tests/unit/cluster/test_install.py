@@ -16,6 +16,7 @@ from gyrus.cluster.overview import overview
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.cluster.uninstall import Uninstaller
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.reflector import Selection
 from support.kubernetes_cluster import MemoryCluster
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -35,10 +36,12 @@ async def installed(
 
 async def removed(cluster: MemoryCluster, known: Installation) -> list[ObjectChange]:
     changes: list[ObjectChange] = []
-    uninstaller = Uninstaller(cluster, changes.append)
-    await uninstaller.stop(known)
-    await uninstaller.empty(known)
-    await uninstaller.finish(known)
+
+    async def until_gone(selection: Selection) -> None:
+        """Check that objects of a kind are awaited only after their deletion."""
+        assert selection.resource.plural in ("pods", "namespaces")
+
+    await Uninstaller(cluster, changes.append, until_gone).uninstall(known)
     return changes
 
 
