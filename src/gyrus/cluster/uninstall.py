@@ -160,8 +160,7 @@ class Uninstaller:
             if not is_own(role, known)
         ]
         if others:
-            used = f"the installation in {', '.join(others)} uses it"
-            self.report(kept(DEFINITIONS, DEFINITION, used))
+            self.report(kept(DEFINITIONS, DEFINITION, f"in use by gyrus in {', '.join(sorted(others))}"))
         elif left := await self._apis_elsewhere():
             self.report(kept(DEFINITIONS, DEFINITION, f"there are APIs in {', '.join(left)}"))
         else:

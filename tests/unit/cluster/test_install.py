@@ -140,7 +140,7 @@ async def test_the_definition_stays_while_another_installation_uses_it() -> None
     await installed(cluster, wanted("second"))
     changes = await removed(cluster, wanted("first"))
     assert str(changes[-1]) == (
-        "kept      CustomResourceDefinition apis.gyrus.dev (the installation in second uses it)"
+        "kept      CustomResourceDefinition apis.gyrus.dev (in use by gyrus in second)"
     )
     await removed(cluster, wanted("second"))
     assert cluster.objects == {}

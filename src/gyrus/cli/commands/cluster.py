@@ -158,9 +158,8 @@ def health(session: CliSession, context: str | None, namespace: str) -> None:
 def uninstall(session: CliSession, context: str | None, namespace: str, yes: bool, timeout: int) -> None:
     """Remove gyrus from a cluster, with its APIs and its state."""
     apis, name = with_cluster(context, lambda client: _running_apis(client, namespace))
-    question = (
-        f"Remove gyrus from the namespace {namespace} of {name}, with its state and {counted(apis, 'API')}?"
-    )
+    lost = f"its state and all its APIs ({counted(apis, 'API')} with replicas)"
+    question = f"Remove gyrus from the namespace {namespace} of {name}, with {lost}?"
     confirm(question, yes=yes)
     changes = with_cluster(context, lambda client: _uninstall(client, namespace, timeout))
     forgotten = forget_operator(session.home, environment_name(name, namespace))
