@@ -25,8 +25,9 @@ _ABOUT_IMAGES = re.compile(r"Error: (ErrImage|ImagePull|ErrImageNever)|Failed to
 LAST_LINES = 10
 """The most lines of output that explain a failure."""
 PARTS = (names.OPERATOR, names.GATEWAY)
-REVISION = "deployment.kubernetes.io/revision"
-"""Annotation of a Deployment and of its ReplicaSet of the present manifest."""
+HASH_LABEL = "pod-template-hash"
+STARTING = re.compile(r"(Startup|Readiness) probe failed")
+"""Warnings that every start causes. They explain something only if it takes too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class PartProblem:
     remedy: str = ""
     final: bool = False
     """True if waiting does not help."""
+    usual: bool = False
+    """True if every start has it for a while."""
     last_lines: tuple[str, ...] = ()
     """The end of the output of a container that ended."""
 
@@ -60,7 +63,9 @@ class PartHealth:
         count = f"{self.name}: {self.ready} of {self.requested} ready"
         if self.healthy:
             return count
-        return f"{count}: {self.problem.message}" if self.problem else f"{count}: starting"
+        if self.problem is None or self.problem.usual:
+            return f"{count}: {'replacing pods' if self.ready >= self.requested else 'starting'}"
+        return f"{count}: {self.problem.message}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +196,10 @@ def _last_lines(ended: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _warned(pod: Manifest, events: Sequence[Manifest]) -> PartProblem | None:
     found = [each for each in _warnings(pod, events) if not _ABOUT_IMAGES.match(each)]
-    return PartProblem(message=f"{name_of(pod)}: {_sentence(found[-1])}") if found else None
+    if not found:
+        return None
+    usual = STARTING.match(found[-1]) is not None
+    return PartProblem(message=f"{name_of(pod)}: {_sentence(found[-1])}", usual=usual)
 
 
 def _warnings(item: Manifest, events: Sequence[Manifest]) -> list[str]:
@@ -218,13 +226,22 @@ def _condition(item: Manifest, kind: str, status: str) -> Mapping[str, Any] | No
 
 
 def _current_replica_set(deployment: Manifest, observed: Observed) -> str:
-    """Return the uid of the ReplicaSet of the present manifest. Empty if there is none."""
-    revision = section(deployment, "metadata", "annotations").get(REVISION)
+    """Return the uid of the ReplicaSet of the present manifest. Empty if there is none yet.
+
+    A Deployment that recreates its pods creates it only when the last pod of the earlier one is gone.
+    """
     for found in observed.replica_sets.values():
-        same = section(found, "metadata", "annotations").get(REVISION) == revision
-        if same and _owner(found) == deployment["metadata"].get("uid"):
+        if _owner(found) == deployment["metadata"].get("uid") and _template(found) == _template(deployment):
             return found["metadata"]["uid"]
     return ""
+
+
+def _template(item: Manifest) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """Return the part of a Deployment or a ReplicaSet by which both have the same pods."""
+    template = section(item, "spec", "template")
+    labels = section(template, "metadata", "labels")
+    labels.pop(HASH_LABEL, None)
+    return section(template, "spec"), labels, section(template, "metadata", "annotations")
 
 
 def _owner(item: Manifest) -> str:

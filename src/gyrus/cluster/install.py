@@ -13,7 +13,7 @@ from gyrus.cluster.errors import FieldConflict
 from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import Installation, is_own, selector
 from gyrus.cluster.ports import ClusterWriter
-from gyrus.cluster.prerequisites import check_rights, check_version, rights_to_apply
+from gyrus.cluster.prerequisites import Right, check_rights, check_version, rights_to_apply
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.errors import Conflict
 from gyrus.kubernetes.resources import (
@@ -73,7 +73,9 @@ class Installer:
             *services(known),
             *platform(known),
         ]
-        await check_rights(self.cluster, rights_to_apply(manifests), "the installation")
+        pruning = [Right(verb, kind, known.namespace) for kind in PRUNED for verb in ("list", "delete")]
+        rights = [*rights_to_apply(manifests), *pruning, Right("list", NODES, None)]
+        await check_rights(self.cluster, rights, "the installation")
 
     async def _planned_secrets(self, known: Installation, now: datetime) -> dict[str, secrets.SecretData]:
         found = [await self.cluster.find(SECRETS, name, known.namespace) for name in secrets.SECRETS]

@@ -13,7 +13,6 @@ from gyrus.kubernetes.resources import Manifest, Resource, resource_of
 OLDEST = (1, 20)
 """The oldest supported version of Kubernetes."""
 APPLY_VERBS = ("get", "create", "patch")
-DELETE_VERBS = ("get", "list", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +52,18 @@ async def check_rights(cluster: ClusterWriter, rights: Sequence[Right], act: str
             tasks.create_task(cluster.may(right.verb, right.resource, right.namespace), name=f"may {right}")
             for right in rights
         ]
-    missing = [str(right) for right, answer in zip(rights, answers, strict=True) if not answer.result()]
+    missing = [right for right, answer in zip(rights, answers, strict=True) if not answer.result()]
     if missing:
         raise MissingRights(
             f"Your credentials lack {len(missing)} of the {len(rights)} rights that {act} needs.",
-            details=missing,
+            details=_by_resource(missing),
             remedy="Ask for these rights, or choose a context that has them with --context.",
         )
+
+
+def _by_resource(rights: Sequence[Right]) -> list[str]:
+    """Return a line for each resource, with all its verbs."""
+    verbs: dict[tuple[Resource, str | None], list[str]] = {}
+    for right in rights:
+        verbs.setdefault((right.resource, right.namespace), []).append(right.verb)
+    return [str(Right(", ".join(each), resource, namespace)) for (resource, namespace), each in verbs.items()]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gyrus.cluster.changes import ObjectChange, deleted, kept
 from gyrus.cluster.errors import NotInstalled
+from gyrus.cluster.fields import section
 from gyrus.cluster.manifests.objects import INSTANCE, Installation, is_own, selector
-from gyrus.cluster.ports import ClusterWriter
+from gyrus.cluster.ports import ClusterReader, ClusterWriter
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.errors import NotFound
+from gyrus.kubernetes.reflector import Selection
 from gyrus.kubernetes.resources import (
     APIS,
     CLUSTER_ROLE_BINDINGS,
@@ -30,6 +32,7 @@ from gyrus.kubernetes.resources import (
     SERVICE_ACCOUNTS,
     SERVICES,
     VOLUME_CLAIMS,
+    Manifest,
     Resource,
     name_of,
 )
@@ -50,68 +53,94 @@ ALL = f"app.kubernetes.io/name=gyrus,app.kubernetes.io/managed-by={names.MANAGER
 DEFINITION = f"{names.PLURAL}.{names.GROUP}"
 
 
+async def running_apis(cluster: ClusterReader, known: Installation) -> int:
+    """Return the number of APIs that have replicas now. Raises NotInstalled and KubernetesError."""
+    await check_installed(cluster, known)
+    replicas = await cluster.list(PODS, known.namespace, labels=f"{names.ROLE_LABEL}=replica")
+    return len({section(pod, "metadata", "labels").get(names.API_LABEL) for pod in replicas.items})
+
+
+async def check_installed(cluster: ClusterReader, known: Installation) -> None:
+    """Raise NotInstalled if nothing of the installation is there."""
+    if await _owns_namespace(cluster, known):
+        return
+    for resource, namespace in ((DEPLOYMENTS, known.namespace), (CLUSTER_ROLES, None)):
+        if (await cluster.list(resource, namespace, labels=selector(known))).items:
+            return
+    raise NotInstalled(
+        f"gyrus is not installed in the namespace {known.namespace} of this cluster.",
+        remedy="Name another one with --namespace, or another cluster with --context.",
+    )
+
+
+async def _owns_namespace(cluster: ClusterReader, known: Installation) -> bool:
+    found = await cluster.find(NAMESPACES, known.namespace)
+    return found is not None and is_own(found, known)
+
+
+async def _listed_apis(cluster: ClusterReader, namespace: str | None = None) -> Sequence[Manifest]:
+    """Return the APIs' objects. Empty if the cluster has no definition of them."""
+    try:
+        return (await cluster.list(APIS, namespace)).items
+    except NotFound:
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Uninstaller:
     """Removes from one cluster."""
 
     cluster: ClusterWriter
     report: Callable[[ObjectChange], None]
+    until_gone: Callable[[Selection], Awaitable[None]]
+    """Returns when no object of a selection is left."""
 
-    async def apis(self, known: Installation) -> int:
-        """Return the number of APIs that would go. Raises NotInstalled and KubernetesError."""
-        await self._check(known)
-        try:
-            return len((await self.cluster.list(APIS, known.namespace)).items)
-        except NotFound:  # the definition is gone already
-            return 0
+    async def uninstall(self, known: Installation) -> None:
+        """Delete all objects of the installation, and wait until they are gone.
 
-    async def stop(self, known: Installation) -> None:
-        """Delete operator, gateways, APIs and their pods, which take a while to end.
-
-        The operator goes first, so that it starts nothing again. Raises NotInstalled and KubernetesError.
+        Raises ClusterError and KubernetesError.
         """
-        await self._check(known)
-        await self._delete_marked(DEPLOYMENTS, known.namespace, selector(known))
-        try:
-            await self._delete_marked(APIS, known.namespace, "")
-        except NotFound:  # the definition is gone already
-            pass
-        await self._delete_marked(PODS, known.namespace, f"{names.ROLE_LABEL} in (replica,builder)")
+        await check_installed(self.cluster, known)
+        await self._stop_platform(known)
+        await self._stop_replicas(known)
+        await self._empty(known)
+        await self._delete_outside(known)
 
-    async def empty(self, known: Installation) -> None:
-        """Delete the namespace, or the rest of what is gyrus's own in it. Call it when no pod is left.
+    async def _stop_platform(self, known: Installation) -> None:
+        """End the operator before the replicas, since it would replace them, and the gateways."""
+        await self._delete_marked(DEPLOYMENTS, known.namespace, selector(known))
+        await self._await_pods(known, f"{names.ROLE_LABEL} in (operator,gateway)")
+
+    async def _stop_replicas(self, known: Installation) -> None:
+        for item in await _listed_apis(self.cluster, known.namespace):
+            await self._delete(APIS, name_of(item), known.namespace)
+        replicas = f"{names.ROLE_LABEL} in (replica,builder)"
+        await self._delete_marked(PODS, known.namespace, replicas)
+        await self._await_pods(known, replicas)
+
+    async def _await_pods(self, known: Installation, labels: str) -> None:
+        await self.until_gone(Selection(resource=PODS, namespace=known.namespace, labels=labels))
+
+    async def _empty(self, known: Installation) -> None:
+        """Delete the namespace, or the rest of what is gyrus's own in it.
 
         A namespace with pods ends late: the cluster looks again after half of their time to stop.
         """
-        if await self._is_own_namespace(known):
+        if await _owns_namespace(self.cluster, known):
             await self._delete(NAMESPACES, known.namespace)
+            named = f"metadata.name={known.namespace}"
+            await self.until_gone(Selection(resource=NAMESPACES, fields=named))
         else:
             await self._empty_namespace(known)
 
-    async def finish(self, known: Installation) -> None:
-        """Delete the objects outside the namespace. Call it when the namespace is gone or empty.
+    async def _delete_outside(self, known: Installation) -> None:
+        """Delete the objects outside the namespace.
 
-        A namespace ends late if a definition vanishes meanwhile. Raises KubernetesError.
+        A namespace ends late if a definition vanishes meanwhile, so this comes last.
         """
         for resource in CLUSTER_WIDE:
             await self._delete_marked(resource, None, selector(known))
         await self._delete_definition(known)
-
-    async def _is_own_namespace(self, known: Installation) -> bool:
-        found = await self.cluster.find(NAMESPACES, known.namespace)
-        return found is not None and is_own(found, known)
-
-    async def _check(self, known: Installation) -> None:
-        """Raise NotInstalled if nothing of the installation is there."""
-        if await self._is_own_namespace(known):
-            return
-        for resource, namespace in ((DEPLOYMENTS, known.namespace), (CLUSTER_ROLES, None)):
-            if (await self.cluster.list(resource, namespace, labels=selector(known))).items:
-                return
-        raise NotInstalled(
-            f"gyrus is not installed in the namespace {known.namespace} of this cluster.",
-            remedy="Name another one with --namespace, or another cluster with --context.",
-        )
 
     async def _empty_namespace(self, known: Installation) -> None:
         """Delete what is gyrus's own in a namespace that was there before."""
@@ -131,8 +160,7 @@ class Uninstaller:
             if not is_own(role, known)
         ]
         if others:
-            used = f"the installation in {', '.join(others)} uses it"
-            self.report(kept(DEFINITIONS, DEFINITION, used))
+            self.report(kept(DEFINITIONS, DEFINITION, f"in use by gyrus in {', '.join(sorted(others))}"))
         elif left := await self._apis_elsewhere():
             self.report(kept(DEFINITIONS, DEFINITION, f"there are APIs in {', '.join(left)}"))
         else:
@@ -140,11 +168,7 @@ class Uninstaller:
 
     async def _apis_elsewhere(self) -> list[str]:
         """Return the namespaces with APIs that no operator serves any more: the definition has their data."""
-        try:
-            listed = await self.cluster.list(APIS)
-        except NotFound:
-            return []
-        return sorted({str(item["metadata"]["namespace"]) for item in listed.items})
+        return sorted({str(item["metadata"]["namespace"]) for item in await _listed_apis(self.cluster)})
 
     async def _delete_marked(self, resource: Resource, namespace: str | None, labels: str) -> None:
         listed = await self.cluster.list(resource, namespace, labels=labels)

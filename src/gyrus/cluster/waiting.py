@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import listen
 from gyrus.cluster.errors import NotHealthy
 from gyrus.cluster.health import Observed, PartHealth, parts
-from gyrus.contract import cluster as names
 from gyrus.kubernetes.client import Client
 from gyrus.kubernetes.reflector import Reflector, Selection
-from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS, REPLICA_SETS, VOLUME_CLAIMS
+from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS, VOLUME_CLAIMS
 
 FOLLOWED = (DEPLOYMENTS, REPLICA_SETS, PODS, VOLUME_CLAIMS, EVENTS)
 ReportPart = Callable[[PartHealth], None]
@@ -89,38 +89,30 @@ def _failure(namespace: str, state: Sequence[PartHealth], timeout: float) -> Not
     )
 
 
-async def until_gone(client: Client, namespace: str, *, timeout: float, clock: Clock) -> None:
-    """Wait until a namespace that is being deleted is gone, or until no pod of the platform is left in it.
+@dataclass(frozen=True, slots=True)
+class UntilGone:
+    """Waits until no object of a selection is left."""
 
-    Raises NotHealthy when the time is up.
-    """
-    namespaces = Reflector(client, Selection(resource=NAMESPACES, fields=f"metadata.name={namespace}"), clock)
-    pods = Reflector(client, Selection(resource=PODS, namespace=namespace, labels=names.ROLE_LABEL), clock)
-    followed = (namespaces, pods)
-    for reflector in followed:
-        await reflector.list()
-    try:
-        async with asyncio.timeout(timeout), asyncio.TaskGroup() as tasks:
-            followers = [
-                tasks.create_task(reflector.run(), name=f"follow the end of {namespace}")
-                for reflector in followed
-            ]
-            await _ended(namespaces, pods)
-            for follower in followers:
+    client: Client
+    clock: Clock
+    timeout: float
+    """Seconds for each wait."""
+
+    async def __call__(self, selection: Selection) -> None:
+        """Raise NotHealthy if objects are left when the time is up."""
+        left = Reflector(self.client, selection, self.clock)
+        await left.list()
+        try:
+            async with asyncio.timeout(self.timeout), asyncio.TaskGroup() as tasks:
+                follower = tasks.create_task(left.run(), name=f"follow {selection}")
+                with left.changes.listen() as changes:
+                    while left.objects:
+                        await changes.wait()
                 follower.cancel()
-    except TimeoutError:
-        left = f"{len(pods.objects)} pods" if pods.objects else "objects with finalizers"
-        raise NotHealthy(
-            f"The namespace {namespace} is not empty after {timeout:.0f} s: {left} are still there.",
-            remedy=f"See: kubectl get all,apis.gyrus.dev --namespace {namespace}",
-        ) from None
-
-
-async def _ended(namespaces: Reflector, pods: Reflector) -> None:
-    """Return once the namespace is gone; if it stays, once no pod is left."""
-    with listen(namespaces.changes, pods.changes) as listener:
-        while True:
-            ending = any("deletionTimestamp" in found["metadata"] for found in namespaces.objects.values())
-            if not namespaces.objects or (not ending and not pods.objects):
-                return
-            await listener.wait()
+        except TimeoutError:
+            kind = selection.resource.kind
+            raise NotHealthy(
+                f"{kind} {', '.join(sorted(left.objects))} is still there after {self.timeout:.0f} s.",
+                remedy=f"See: kubectl describe {selection.resource.plural}"
+                + (f" --namespace {selection.namespace}" if selection.namespace else ""),
+            ) from None

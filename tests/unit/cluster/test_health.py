@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from gyrus.cluster.health import REVISION, Observed, PartHealth, parts
+from gyrus.cluster.health import HASH_LABEL, Observed, PartHealth, parts
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest
+
+
+def template(image: str) -> dict[str, Any]:
+    return {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"image": image}]}}
 
 
 def deployment(
@@ -16,8 +20,8 @@ def deployment(
 ) -> Manifest:
     count = requested if updated is None else updated
     return {
-        "metadata": {"name": name, "generation": 2, "uid": "d", "annotations": {REVISION: "3"}},
-        "spec": {"replicas": requested},
+        "metadata": {"name": name, "generation": 2, "uid": "d", "annotations": {}},
+        "spec": {"replicas": requested, "template": template("new")},
         "status": {
             "observedGeneration": 2, "replicas": requested, "updatedReplicas": count,
             "availableReplicas": available, **status,
@@ -25,12 +29,14 @@ def deployment(
     }  # fmt: skip
 
 
-def replica_set(uid: str, revision: str) -> Manifest:
+def replica_set(uid: str) -> Manifest:
     owners = [{"uid": "d", "controller": True}]
-    return {"metadata": {"uid": uid, "annotations": {REVISION: revision}, "ownerReferences": owners}}
+    own = template(uid)
+    own["metadata"]["labels"][HASH_LABEL] = "abc"
+    return {"metadata": {"uid": uid, "ownerReferences": owners}, "spec": {"template": own}}
 
 
-REPLICA_SETS = {"old": replica_set("old", "2"), "new": replica_set("new", "3")}
+REPLICA_SETS = {"old": replica_set("old"), "new": replica_set("new")}
 
 
 def pod(
@@ -213,7 +219,9 @@ def test_the_last_warning_explains_a_pod_that_is_not_ready() -> None:
         )
     )  # fmt: skip
     part = operator(pod(container({"running": {}})), events=events)
-    assert str(part).endswith(": gyrus-operator-x: Readiness probe failed: refused")
+    assert str(part).endswith("ready: starting")
+    assert part.problem is not None
+    assert part.problem.message == "gyrus-operator-x: Readiness probe failed: refused"
 
 
 def test_a_deployment_that_may_not_create_pods() -> None:

@@ -16,6 +16,7 @@ from gyrus.cluster.overview import overview
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.cluster.uninstall import Uninstaller
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.reflector import Selection
 from support.kubernetes_cluster import MemoryCluster
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -35,10 +36,12 @@ async def installed(
 
 async def removed(cluster: MemoryCluster, known: Installation) -> list[ObjectChange]:
     changes: list[ObjectChange] = []
-    uninstaller = Uninstaller(cluster, changes.append)
-    await uninstaller.stop(known)
-    await uninstaller.empty(known)
-    await uninstaller.finish(known)
+
+    async def until_gone(selection: Selection) -> None:
+        """Check that objects of a kind are awaited only after their deletion."""
+        assert selection.resource.plural in ("pods", "namespaces")
+
+    await Uninstaller(cluster, changes.append, until_gone).uninstall(known)
     return changes
 
 
@@ -137,7 +140,7 @@ async def test_the_definition_stays_while_another_installation_uses_it() -> None
     await installed(cluster, wanted("second"))
     changes = await removed(cluster, wanted("first"))
     assert str(changes[-1]) == (
-        "kept      CustomResourceDefinition apis.gyrus.dev (the installation in second uses it)"
+        "kept      CustomResourceDefinition apis.gyrus.dev (in use by gyrus in second)"
     )
     await removed(cluster, wanted("second"))
     assert cluster.objects == {}

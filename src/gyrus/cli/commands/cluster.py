@@ -157,10 +157,9 @@ def health(session: CliSession, context: str | None, namespace: str) -> None:
 @pass_session
 def uninstall(session: CliSession, context: str | None, namespace: str, yes: bool, timeout: int) -> None:
     """Remove gyrus from a cluster, with its APIs and its state."""
-    apis, name = with_cluster(context, lambda client: _deployed(client, namespace))
-    question = (
-        f"Remove gyrus from the namespace {namespace} of {name}, with its state and {counted(apis, 'API')}?"
-    )
+    apis, name = with_cluster(context, lambda client: _running_apis(client, namespace))
+    lost = f"its state and all its APIs ({counted(apis, 'API')} with replicas)"
+    question = f"Remove gyrus from the namespace {namespace} of {name}, with {lost}?"
     confirm(question, yes=yes)
     changes = with_cluster(context, lambda client: _uninstall(client, namespace, timeout))
     forgotten = forget_operator(session.home, environment_name(name, namespace))
@@ -239,18 +238,18 @@ async def _overview(client: Client, namespace: str) -> tuple[Overview, str, str]
     return await overview(client, namespace), client.address, client.context
 
 
-async def _deployed(client: Client, namespace: str) -> tuple[int, str]:
+async def _running_apis(client: Client, namespace: str) -> tuple[int, str]:
     from gyrus.cluster.manifests.objects import Installation
-    from gyrus.cluster.uninstall import Uninstaller
+    from gyrus.cluster.uninstall import running_apis
 
-    return await Uninstaller(client, lambda _: None).apis(Installation(namespace)), client.context
+    return await running_apis(client, Installation(namespace)), client.context
 
 
 async def _uninstall(client: Client, namespace: str, timeout: float) -> list[ObjectChange]:
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.manifests.objects import Installation
     from gyrus.cluster.uninstall import Uninstaller
-    from gyrus.cluster.waiting import until_gone
+    from gyrus.cluster.waiting import UntilGone
 
     changes: list[ObjectChange] = []
 
@@ -258,13 +257,9 @@ async def _uninstall(client: Client, namespace: str, timeout: float) -> list[Obj
         changes.append(change)
         print_note(str(change))
 
-    uninstaller, known = Uninstaller(client, report), Installation(namespace)
-    await uninstaller.stop(known)
-    print_note(f"Waiting until the pods in the namespace {namespace} have ended")
-    await until_gone(client, namespace, timeout=timeout, clock=SystemClock())
-    await uninstaller.empty(known)
-    await until_gone(client, namespace, timeout=timeout, clock=SystemClock())
-    await uninstaller.finish(known)
+    until_gone = UntilGone(client, SystemClock(), timeout)
+    print_note("Pods and the namespace take a while to end")
+    await Uninstaller(client, report, until_gone).uninstall(Installation(namespace))
     return changes
 
 
