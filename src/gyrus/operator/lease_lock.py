@@ -64,7 +64,7 @@ class LeaseLock:
 
     async def _wait(self) -> None:
         sighting: Sighting | None = None
-        told = ""
+        logged = ""
         while True:
             try:
                 stored = await self._read()
@@ -72,9 +72,9 @@ class LeaseLock:
                 if rules.may_take(sighting, self.me, self.clock.monotonic()) and await self._take(stored):
                     return
                 holder = sighting.lease.holder
-                if holder != told:
+                if holder != logged:
                     log.info("Operator %s leads. This one waits.", holder)
-                    told = holder
+                    logged = holder
             except Forbidden as error:
                 raise StartError(f"The operator cannot lead: {error}.") from error
             except KubernetesError as error:

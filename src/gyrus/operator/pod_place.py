@@ -1,4 +1,4 @@
-"""Where the operator's pod runs: what the installation has put into its variables and volumes."""
+"""The place of the operator in a cluster: what the installation has put into its pod."""
 
 from __future__ import annotations
 
