@@ -27,7 +27,7 @@ from gyrus.packaging.archive import pack
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.packaging.store import PackageStore
 from gyrus.pods.build import build
-from gyrus.pods.failure import OperatorUnreachable, PodFailed
+from gyrus.pods.failure import FilesUnreachable, PodFailed
 from gyrus.pods.fetch import fetch
 from gyrus.pods.files_client import FilesClient
 from gyrus.pods.order import FilesAccess
@@ -296,5 +296,5 @@ async def test_an_operator_that_is_away_is_named_after_some_tries(pod: Pod, tmp_
     url = f"https://127.0.0.1:{free_port()}"
     access = FilesAccess(url=url, pod="iris-1-abcde", secret="", ca=str(ca))
     order = FetchOrder(package="0" * 64, environment="0" * 32, config=pod.config)
-    with pytest.raises(OperatorUnreachable, match=f"from the operator at {url} failed: .*refused"):
+    with pytest.raises(FilesUnreachable, match=f"from the operator at {url} failed: .*refused"):
         await asyncio.to_thread(fetch, order, FilesClient(access, patience=0.5), pod.root)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from support.cluster import connected, needs_cluster, new_namespace
 
 HERE = Path(__file__).parent
@@ -22,12 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture
-async def client() -> AsyncIterator[Client]:
+async def client() -> AsyncIterator[ClusterClient]:
     async with connected() as made:
         yield made
 
 
 @pytest_asyncio.fixture
-async def namespace(client: Client) -> AsyncIterator[str]:
+async def namespace(client: ClusterClient) -> AsyncIterator[str]:
     async with new_namespace(client) as made:
         yield made

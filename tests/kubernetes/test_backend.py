@@ -16,7 +16,7 @@ from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, ProcessConfig, Reason, RestartPolicy
 from gyrus.contract.workload import ComputeResources
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import PODS, QUOTAS
 from support import backends
 from support.backends import all_of, gone, observed, order, running, until
@@ -49,7 +49,7 @@ def once(code: int) -> ReplicaOrder:
     return replace(made, workload=replace(made.workload, code=code_, restart=RestartPolicy.NEVER))
 
 
-def backend_of(client: Client, namespace: str, image: str = SERVER_IMAGE) -> KubernetesBackend:
+def backend_of(client: ClusterClient, namespace: str, image: str = SERVER_IMAGE) -> KubernetesBackend:
     settings = KubernetesSettings(namespace=namespace, image=image, secret="s", runtime="r", serving_on=0)
     return KubernetesBackend(
         client, settings, ImagePrograms(image), SystemClock(), is_built=lambda environment: True
@@ -64,11 +64,11 @@ async def get(endpoint: str, path: str) -> None:
     writer.close()
 
 
-async def vanished(client: Client, namespace: str) -> bool:
+async def vanished(client: ClusterClient, namespace: str) -> bool:
     return await client.find(PODS, ID, namespace) is None
 
 
-async def test_a_replica_becomes_ready_answers_and_drains(client: Client, namespace: str) -> None:
+async def test_a_replica_becomes_ready_answers_and_drains(client: ClusterClient, namespace: str) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):
         await backend.start(serving(generation=7))
@@ -87,7 +87,7 @@ async def test_a_replica_becomes_ready_answers_and_drains(client: Client, namesp
     await eventually(lambda: vanished(client, namespace))
 
 
-async def test_replicas_outlive_their_operator(client: Client, namespace: str) -> None:
+async def test_replicas_outlive_their_operator(client: ClusterClient, namespace: str) -> None:
     first = backend_of(client, namespace)
     async with running(first):
         await first.start(serving(generation=3))
@@ -101,7 +101,9 @@ async def test_replicas_outlive_their_operator(client: Client, namespace: str) -
         await gone(second, ID)
 
 
-async def test_an_order_is_kept_though_the_operator_dies_at_once(client: Client, namespace: str) -> None:
+async def test_an_order_is_kept_though_the_operator_dies_at_once(
+    client: ClusterClient, namespace: str
+) -> None:
     first = backend_of(client, namespace)
     await first.adopt()
     await first.start(serving())
@@ -110,7 +112,7 @@ async def test_an_order_is_kept_though_the_operator_dies_at_once(client: Client,
         await observed(second, ID, Phase.READY)
 
 
-async def test_starting_twice_is_starting_once(client: Client, namespace: str) -> None:
+async def test_starting_twice_is_starting_once(client: ClusterClient, namespace: str) -> None:
     backend, other = backend_of(client, namespace), backend_of(client, namespace)
     async with running(backend), running(other):
         await asyncio.gather(backend.start(serving()), backend.start(serving()), other.start(serving()))
@@ -119,7 +121,9 @@ async def test_starting_twice_is_starting_once(client: Client, namespace: str) -
         assert len((await client.list(PODS, namespace)).items) == 1
 
 
-async def test_a_process_that_dies_is_started_again_in_its_place(client: Client, namespace: str) -> None:
+async def test_a_process_that_dies_is_started_again_in_its_place(
+    client: ClusterClient, namespace: str
+) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):
         await backend.start(serving())
@@ -130,7 +134,7 @@ async def test_a_process_that_dies_is_started_again_in_its_place(client: Client,
         assert again.restarts == 1
 
 
-async def test_a_wrong_image_is_explained_soon(client: Client, namespace: str) -> None:
+async def test_a_wrong_image_is_explained_soon(client: ClusterClient, namespace: str) -> None:
     backend = backend_of(client, namespace, "localhost/no-such-image:1")
     async with running(backend):
         await backend.start(serving())
@@ -140,7 +144,7 @@ async def test_a_wrong_image_is_explained_soon(client: Client, namespace: str) -
         assert status.phase in (Phase.BACKOFF, Phase.FAILED)
 
 
-async def test_an_unschedulable_pod_names_the_shortage(client: Client, namespace: str) -> None:
+async def test_an_unschedulable_pod_names_the_shortage(client: ClusterClient, namespace: str) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):
         began = time.monotonic()
@@ -155,7 +159,7 @@ async def test_an_unschedulable_pod_names_the_shortage(client: Client, namespace
         await gone(backend, ID)
 
 
-async def test_a_quota_is_waited_for(client: Client, namespace: str) -> None:
+async def test_a_quota_is_waited_for(client: ClusterClient, namespace: str) -> None:
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
@@ -173,7 +177,9 @@ async def test_a_quota_is_waited_for(client: Client, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 3])
-async def test_one_that_runs_once_ends_with_its_exit_code(client: Client, namespace: str, code: int) -> None:
+async def test_one_that_runs_once_ends_with_its_exit_code(
+    client: ClusterClient, namespace: str, code: int
+) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):
         await backend.start(once(code))
@@ -183,7 +189,7 @@ async def test_one_that_runs_once_ends_with_its_exit_code(client: Client, namesp
         await gone(backend, ID)
 
 
-async def test_a_pod_that_others_delete_drains_and_is_gone(client: Client, namespace: str) -> None:
+async def test_a_pod_that_others_delete_drains_and_is_gone(client: ClusterClient, namespace: str) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):
         await backend.start(serving())
@@ -192,7 +198,7 @@ async def test_a_pod_that_others_delete_drains_and_is_gone(client: Client, names
         await gone(backend, ID)
 
 
-async def test_a_pod_that_its_node_ended_is_gone(client: Client, namespace: str) -> None:
+async def test_a_pod_that_its_node_ended_is_gone(client: ClusterClient, namespace: str) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):
         await backend.start(serving())
@@ -202,7 +208,7 @@ async def test_a_pod_that_its_node_ended_is_gone(client: Client, namespace: str)
     await eventually(lambda: vanished(client, namespace))
 
 
-async def test_following_sees_what_comes(client: Client, namespace: str) -> None:
+async def test_following_sees_what_comes(client: ClusterClient, namespace: str) -> None:
     backend = backend_of(client, namespace)
     async with running(backend):
         await backend.start(serving())

@@ -11,7 +11,7 @@ import yaml
 
 from gyrus.aio.clock import SystemClock
 from gyrus.kubernetes import errors
-from gyrus.kubernetes.client import Client, EventType
+from gyrus.kubernetes.client import ClusterClient, EventType
 from gyrus.kubernetes.configuration import from_kubeconfig
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import (
@@ -33,7 +33,7 @@ def config_map(namespace: str, name: str = "a", **data: str) -> Manifest:
     }
 
 
-async def test_the_life_of_an_object(client: Client, namespace: str) -> None:
+async def test_the_life_of_an_object(client: ClusterClient, namespace: str) -> None:
     made = await client.create(config_map(namespace, x="1"))
     assert made["metadata"]["uid"]
     with pytest.raises(errors.AlreadyExists):
@@ -41,15 +41,15 @@ async def test_the_life_of_an_object(client: Client, namespace: str) -> None:
     assert (await client.get(CONFIG_MAPS, "a", namespace))["data"] == {"x": "1"}
     patched = await client.patch(CONFIG_MAPS, "a", {"data": {"y": "2"}}, namespace)
     assert patched["data"] == {"x": "1", "y": "2"}
-    with pytest.raises(errors.Conflict):
+    with pytest.raises(errors.ObjectConflict):
         await client.delete(CONFIG_MAPS, "a", namespace, uid="other")
     await client.delete(CONFIG_MAPS, "a", namespace, uid=made["metadata"]["uid"])
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.ObjectNotFound):
         await client.get(CONFIG_MAPS, "a", namespace)
     assert await client.find(CONFIG_MAPS, "a", namespace) is None
 
 
-async def test_apply_owns_its_fields(client: Client, namespace: str) -> None:
+async def test_apply_owns_its_fields(client: ClusterClient, namespace: str) -> None:
     dry = await client.apply(config_map(namespace, x="1", y="1"), dry_run=True)
     assert dry["data"] == {"x": "1", "y": "1"}
     assert await client.find(CONFIG_MAPS, "a", namespace) is None
@@ -60,12 +60,12 @@ async def test_apply_owns_its_fields(client: Client, namespace: str) -> None:
     assert changed["data"] == {"x": "2"}
 
 
-async def test_an_invalid_object_is_explained(client: Client, namespace: str) -> None:
-    with pytest.raises(errors.Invalid, match=r"metadata\.name: Invalid value"):
+async def test_an_invalid_object_is_explained(client: ClusterClient, namespace: str) -> None:
+    with pytest.raises(errors.ObjectInvalid, match=r"metadata\.name: Invalid value"):
         await client.create(config_map(namespace, "Not A Name"))
 
 
-async def test_a_list_has_pages_and_selectors(client: Client, namespace: str) -> None:
+async def test_a_list_has_pages_and_selectors(client: ClusterClient, namespace: str) -> None:
     async with asyncio.TaskGroup() as group:
         for number in range(5):
             group.create_task(client.create(config_map(namespace, f"m{number}")))
@@ -76,7 +76,7 @@ async def test_a_list_has_pages_and_selectors(client: Client, namespace: str) ->
     assert len(one.items) == 1
 
 
-async def test_a_watch_yields_changes_and_ends(client: Client, namespace: str) -> None:
+async def test_a_watch_yields_changes_and_ends(client: ClusterClient, namespace: str) -> None:
     listed = await client.list(CONFIG_MAPS, namespace, labels="for=test")
     await client.create(config_map(namespace, x="1"))
     await client.apply(config_map(namespace, x="2"))
@@ -87,13 +87,13 @@ async def test_a_watch_yields_changes_and_ends(client: Client, namespace: str) -
     assert types == [EventType.ADDED, EventType.MODIFIED, EventType.DELETED]
 
 
-async def test_a_version_of_the_future_or_past_is_refused(client: Client, namespace: str) -> None:
+async def test_a_version_of_the_future_or_past_is_refused(client: ClusterClient, namespace: str) -> None:
     with pytest.raises(errors.KubernetesError):
         async for _ in client.watch(CONFIG_MAPS, namespace, version="not-a-version", seconds=1):
             pass
 
 
-async def test_discovery(client: Client) -> None:
+async def test_discovery(client: ClusterClient) -> None:
     major, minor = await client.server_version()
     assert major == 1
     assert minor >= 20
@@ -102,29 +102,29 @@ async def test_discovery(client: Client) -> None:
     assert await client.may("create", PODS, "default")
 
 
-async def test_wrong_credentials(client: Client, tmp_path: Path) -> None:
+async def test_wrong_credentials(client: ClusterClient, tmp_path: Path) -> None:
     document = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
     document["users"] = [{"name": user["name"], "user": {"token": "wrong"}} for user in document["users"]]
     file = tmp_path / "config"
     file.write_text(yaml.safe_dump(document))
-    async with Client(from_kubeconfig(path=file)) as stranger:
-        with pytest.raises(errors.Unauthorized, match="The cluster does not accept the credentials"):
+    async with ClusterClient(from_kubeconfig(path=file)) as stranger:
+        with pytest.raises(errors.CredentialsRefused, match="The cluster does not accept the credentials"):
             await stranger.list(PODS, "default")
 
 
-async def test_no_server(client: Client, tmp_path: Path) -> None:
+async def test_no_server(client: ClusterClient, tmp_path: Path) -> None:
     document = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
     document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     file = tmp_path / "config"
     file.write_text(yaml.safe_dump(document))
-    async with Client(from_kubeconfig(path=file)) as lost:
+    async with ClusterClient(from_kubeconfig(path=file)) as lost:
         with pytest.raises(
             errors.Unreachable, match=r"The cluster at https://127\.0\.0\.1:1 does not answer"
         ):
             await lost.list(PODS, "default")
 
 
-async def test_a_reflector_follows(client: Client, namespace: str) -> None:
+async def test_a_reflector_follows(client: ClusterClient, namespace: str) -> None:
     selection = Selection(resource=CONFIG_MAPS, namespace=namespace, labels="for=test")
     reflector = Reflector(client, selection, SystemClock())
     await client.create(config_map(namespace, "before"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.configuration import from_kubeconfig
 from gyrus.kubernetes.errors import KubernetesError
 from gyrus.kubernetes.resources import (
@@ -31,7 +31,7 @@ def cluster(tmp_path: Path) -> Iterator[Installation]:
 
 async def marks_outside_namespaces(namespace: str) -> list[str]:
     """Objects outside namespaces that an installation in this namespace has made."""
-    async with Client(from_kubeconfig()) as client:
+    async with ClusterClient(from_kubeconfig()) as client:
         return [
             f"{resource.kind} {name_of(item)}"
             for resource in (NAMESPACES, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, PRIORITY_CLASSES)
@@ -65,7 +65,7 @@ async def test_an_image_that_is_not_there_and_a_removal_without_traces(cluster: 
 async def test_the_cluster_accepts_every_manifest_of_a_dry_run(cluster: Installation) -> None:
     """The dry run has the default settings, which change the type of the operator's volume."""
     assert cluster.cluster("install", "--values", cluster.values("localhost/a:1"), "--no-wait").code == 0
-    async with Client(from_kubeconfig()) as client:
+    async with ClusterClient(from_kubeconfig()) as client:
         rendered = cluster.cluster("install", "--dry-run", "--context", client.context, "-o", "json").json
         refused: list[str] = []
         for manifest in rendered:

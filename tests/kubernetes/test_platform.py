@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from gyrus.contract.cluster import API_LABEL, ROLE_LABEL
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import PERSISTENT_VOLUMES, PODS, name_of
 from support.cluster import connected, eventually
 from support.installation import Installation
@@ -54,7 +54,7 @@ class Platform:
     """An installation with one API."""
 
     installation: Installation
-    client: Client
+    client: ClusterClient
     folder: Path
     environment: str = ""
     version: int = 0

@@ -25,7 +25,7 @@ from gyrus.contract.cluster import FILES_PORT, OPERATOR, OPERATOR_TLS
 from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, Reason
 from gyrus.environments.runtime_copy import RuntimeCode
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import PODS, Manifest
 from gyrus.packaging.archive import pack
 from gyrus.packaging.environment_store import EnvironmentStore
@@ -96,7 +96,7 @@ class Operator:
 
 
 @pytest_asyncio.fixture
-async def operator(client: Client, namespace: str, tmp_path: Path) -> AsyncIterator[Operator]:
+async def operator(client: ClusterClient, namespace: str, tmp_path: Path) -> AsyncIterator[Operator]:
     packages = PackageStore(tmp_path / "packages", tmp_path / "revisions")
     environments = EnvironmentStore(tmp_path / "archives")
     packages.clean_up()
@@ -166,7 +166,7 @@ def predict(endpoint: str, payload: object) -> object:
 
 
 async def test_replicas_share_an_environment_that_is_built_once(
-    operator: Operator, client: Client, namespace: str
+    operator: Operator, client: ClusterClient, namespace: str
 ) -> None:
     backend = operator.backend
     first = await operator.order("iris-1-aaaaa", HANDLER)
@@ -222,7 +222,7 @@ async def test_a_handler_that_cannot_be_imported_fails_with_its_traceback(operat
 
 
 async def test_requirements_that_do_not_exist_fail_as_they_do_locally(
-    operator: Operator, client: Client, namespace: str
+    operator: Operator, client: ClusterClient, namespace: str
 ) -> None:
     backend = operator.backend
     order = await operator.order("iris-1-aaaaa", HANDLER, "no-such-package-of-gyrus==99\n")

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gyrus.contract.cluster import REPLICA
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.configuration import from_kubeconfig
 from gyrus.kubernetes.resources import NAMESPACES, SERVICE_ACCOUNTS, Manifest
 
@@ -29,13 +29,13 @@ needs_cluster = pytest.mark.skipif(
 
 
 @asynccontextmanager
-async def connected() -> AsyncGenerator[Client]:
-    async with Client(from_kubeconfig()) as client:
+async def connected() -> AsyncGenerator[ClusterClient]:
+    async with ClusterClient(from_kubeconfig()) as client:
         yield client
 
 
 @asynccontextmanager
-async def new_namespace(client: Client) -> AsyncGenerator[str]:
+async def new_namespace(client: ClusterClient) -> AsyncGenerator[str]:
     """A namespace with the service account of replicas, deleted at the end."""
     name = f"{PREFIX}-{secrets.token_hex(3)}"
     await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -52,7 +52,7 @@ async def new_namespace(client: Client) -> AsyncGenerator[str]:
         await client.delete(NAMESPACES, name)
 
 
-async def default_account(client: Client, namespace: str) -> None:
+async def default_account(client: ClusterClient, namespace: str) -> None:
     """Wait for the account that the cluster adds to a new namespace: without it no pod is admitted."""
     await eventually(lambda: client.find(SERVICE_ACCOUNTS, "default", namespace))
 

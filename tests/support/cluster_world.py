@@ -21,7 +21,7 @@ from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import Backend, ReplicaOrder
 from gyrus.contract.cluster import OPERATOR_TLS
 from gyrus.contract.operator import LogQuery
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from support import backends
 from support.backends import EXIT, all_of, order, running_once
 from support.cluster import PATIENCE, SERVER_IMAGE, connected, eventually, new_namespace
@@ -46,7 +46,7 @@ class Programs(ImagePrograms):
 
 @dataclass(slots=True)
 class ClusterWorld:
-    client: Client
+    client: ClusterClient
     namespace: str
     keeps_logs: bool = False
 

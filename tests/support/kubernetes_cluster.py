@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gyrus.kubernetes.client import Listed
-from gyrus.kubernetes.errors import Conflict, NotFound
+from gyrus.kubernetes.errors import ObjectConflict, ObjectNotFound
 from gyrus.kubernetes.resources import (
     DISRUPTION_BUDGETS,
     Manifest,
-    Resource,
+    ResourceKind,
     name_of,
     namespace_of,
     resource_of,
@@ -42,11 +42,11 @@ class MemoryCluster:
         self.objects[key] = {**manifest, "metadata": metadata}
         return self.objects[key]
 
-    async def find(self, resource: Resource, name: str, namespace: str | None = None) -> Manifest | None:
+    async def find(self, resource: ResourceKind, name: str, namespace: str | None = None) -> Manifest | None:
         return self.objects.get((resource.kind, namespace, name))
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+        self, resource: ResourceKind, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> Listed:
         assert not fields
         items = [
@@ -60,16 +60,16 @@ class MemoryCluster:
         assert not dry_run
         name = name_of(manifest)
         if name in self.conflicts and not force:
-            raise Conflict('Apply failed with 1 conflict: conflict with "kubectl": .spec.replicas')
+            raise ObjectConflict('Apply failed with 1 conflict: conflict with "kubectl": .spec.replicas')
         before = await self.find(resource_of(manifest), name, namespace_of(manifest))
         if before and _without_version(before) == manifest:
             return before
         return self.put(manifest)
 
-    async def delete(self, resource: Resource, name: str, namespace: str | None = None) -> object:
+    async def delete(self, resource: ResourceKind, name: str, namespace: str | None = None) -> object:
         key = (resource.kind, namespace, name)
         if key not in self.objects:
-            raise NotFound(f"{resource.full_name} {name!r} not found")
+            raise ObjectNotFound(f"{resource.full_name} {name!r} not found")
         self.deleted.append(key)
         del self.objects[key]
         if resource.kind == "Namespace":
@@ -77,10 +77,10 @@ class MemoryCluster:
                 del self.objects[inside]
         return {}
 
-    async def has(self, resource: Resource) -> bool:
+    async def has(self, resource: ResourceKind) -> bool:
         return resource.plural != DISRUPTION_BUDGETS.plural or resource.version == self.budgets
 
-    async def may(self, verb: str, resource: Resource, namespace: str | None = None) -> bool:
+    async def may(self, verb: str, resource: ResourceKind, namespace: str | None = None) -> bool:
         return (verb, resource.full_name) not in self.forbidden
 
     async def server_version(self) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from gyrus.contract.home import Home
 
 if TYPE_CHECKING:
     from gyrus.cluster.overview import Credentials
-    from gyrus.kubernetes.client import Client
+    from gyrus.kubernetes.client import ClusterClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,13 +35,13 @@ def cluster_options(command: Callable[P, R]) -> Callable[P, R]:
     return context(namespace(command))
 
 
-def with_cluster(context: str | None, act: Callable[[Client], Awaitable[R]]) -> R:
+def with_cluster(context: str | None, act: Callable[[ClusterClient], Awaitable[R]]) -> R:
     """Connect to the cluster of a context, act on it, and disconnect. Raises CommandFailure."""
-    from gyrus.kubernetes.client import Client
+    from gyrus.kubernetes.client import ClusterClient
     from gyrus.kubernetes.configuration import from_kubeconfig
 
     async def connected() -> R:
-        async with Client(from_kubeconfig(context)) as client:
+        async with ClusterClient(from_kubeconfig(context)) as client:
             return await act(client)
 
     with cluster_failures():

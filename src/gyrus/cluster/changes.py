@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gyrus.kubernetes.resources import Manifest, Resource, name_of, namespace_of, version_of
+from gyrus.kubernetes.resources import Manifest, ResourceKind, name_of, namespace_of, version_of
 
 
 class ObjectOutcome(StrEnum):
@@ -45,9 +45,9 @@ def applied(before: Manifest | None, after: Manifest) -> ObjectChange:
     return ObjectChange(outcome, after["kind"], name_of(after), namespace_of(after))
 
 
-def deleted(resource: Resource, name: str, namespace: str | None) -> ObjectChange:
+def deleted(resource: ResourceKind, name: str, namespace: str | None) -> ObjectChange:
     return ObjectChange(ObjectOutcome.DELETED, resource.kind, name, namespace)
 
 
-def kept(resource: Resource, name: str, note: str, namespace: str | None = None) -> ObjectChange:
+def kept(resource: ResourceKind, name: str, note: str, namespace: str | None = None) -> ObjectChange:
     return ObjectChange(ObjectOutcome.KEPT, resource.kind, name, namespace, note)

@@ -15,7 +15,7 @@ from gyrus.cluster.manifests.objects import Installation, is_own, selector
 from gyrus.cluster.ports import ClusterWriter
 from gyrus.cluster.prerequisites import Right, check_rights, check_version, rights_to_apply
 from gyrus.contract import cluster as names
-from gyrus.kubernetes.errors import Conflict
+from gyrus.kubernetes.errors import ObjectConflict
 from gyrus.kubernetes.resources import (
     DISRUPTION_BUDGETS,
     DISRUPTION_BUDGETS_BETA,
@@ -107,7 +107,7 @@ class Installer:
             )
             try:
                 after = await self.cluster.apply(manifest, force=self.force)
-            except Conflict as error:
+            except ObjectConflict as error:
                 raise FieldConflict(
                     f"{manifest['kind']} {metadata['name']} has fields that another manager owns: {error}.",
                     remedy="Undo the other manager's change, or take the fields over with --force.",

@@ -23,7 +23,7 @@ from gyrus.kubernetes.resources import (
     SERVICES,
     VOLUME_CLAIMS,
     Manifest,
-    Resource,
+    ResourceKind,
     name_of,
 )
 
@@ -123,5 +123,5 @@ async def _credentials(cluster: ClusterReader, namespace: str) -> Credentials | 
     return Credentials(token=token, certificate=certificate) if token and certificate else None
 
 
-async def _by_name(cluster: ClusterReader, resource: Resource, namespace: str) -> dict[str, Manifest]:
+async def _by_name(cluster: ClusterReader, resource: ResourceKind, namespace: str) -> dict[str, Manifest]:
     return {name_of(item): item for item in (await cluster.list(resource, namespace)).items}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gyrus.cluster.errors import ClusterTooOld, MissingRights
 from gyrus.cluster.ports import ClusterWriter
-from gyrus.kubernetes.resources import Manifest, Resource, resource_of
+from gyrus.kubernetes.resources import Manifest, ResourceKind, resource_of
 
 OLDEST = (1, 20)
 """The oldest supported version of Kubernetes."""
@@ -20,7 +20,7 @@ class Right:
     """A verb on a resource, in a namespace or in the whole cluster."""
 
     verb: str
-    resource: Resource
+    resource: ResourceKind
     namespace: str | None
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ async def check_rights(cluster: ClusterWriter, rights: Sequence[Right], act: str
 
 def _by_resource(rights: Sequence[Right]) -> list[str]:
     """Return a line for each resource, with all its verbs."""
-    verbs: dict[tuple[Resource, str | None], list[str]] = {}
+    verbs: dict[tuple[ResourceKind, str | None], list[str]] = {}
     for right in rights:
         verbs.setdefault((right.resource, right.namespace), []).append(right.verb)
     return [str(Right(", ".join(each), resource, namespace)) for (resource, namespace), each in verbs.items()]

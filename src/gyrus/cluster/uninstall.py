@@ -11,7 +11,7 @@ from gyrus.cluster.fields import section
 from gyrus.cluster.manifests.objects import INSTANCE, Installation, is_own, selector
 from gyrus.cluster.ports import ClusterReader, ClusterWriter
 from gyrus.contract import cluster as names
-from gyrus.kubernetes.errors import NotFound
+from gyrus.kubernetes.errors import ObjectNotFound
 from gyrus.kubernetes.reflector import Selection
 from gyrus.kubernetes.resources import (
     APIS,
@@ -33,7 +33,7 @@ from gyrus.kubernetes.resources import (
     SERVICES,
     VOLUME_CLAIMS,
     Manifest,
-    Resource,
+    ResourceKind,
     name_of,
 )
 
@@ -82,7 +82,7 @@ async def _listed_apis(cluster: ClusterReader, namespace: str | None = None) -> 
     """Return the APIs' objects. Empty if the cluster has no definition of them."""
     try:
         return (await cluster.list(APIS, namespace)).items
-    except NotFound:
+    except ObjectNotFound:
         return ()
 
 
@@ -170,14 +170,14 @@ class Uninstaller:
         """Return the namespaces with APIs that no operator serves any more: the definition has their data."""
         return sorted({str(item["metadata"]["namespace"]) for item in await _listed_apis(self.cluster)})
 
-    async def _delete_marked(self, resource: Resource, namespace: str | None, labels: str) -> None:
+    async def _delete_marked(self, resource: ResourceKind, namespace: str | None, labels: str) -> None:
         listed = await self.cluster.list(resource, namespace, labels=labels)
         for item in listed.items:
             await self._delete(resource, name_of(item), namespace)
 
-    async def _delete(self, resource: Resource, name: str, namespace: str | None = None) -> None:
+    async def _delete(self, resource: ResourceKind, name: str, namespace: str | None = None) -> None:
         try:
             await self.cluster.delete(resource, name, namespace)
-        except NotFound:
+        except ObjectNotFound:
             return
         self.report(deleted(resource, name, namespace))

@@ -10,7 +10,7 @@ from gyrus.aio.clock import Clock
 from gyrus.aio.signals import listen
 from gyrus.cluster.errors import NotHealthy
 from gyrus.cluster.health import Observed, PartHealth, parts
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS, VOLUME_CLAIMS
 
@@ -19,7 +19,7 @@ ReportPart = Callable[[PartHealth], None]
 
 
 async def until_healthy(
-    client: Client, namespace: str, *, report: ReportPart, timeout: float, clock: Clock
+    client: ClusterClient, namespace: str, *, report: ReportPart, timeout: float, clock: Clock
 ) -> None:
     """Wait until all parts are ready. ``report`` gets each part whenever it changes.
 
@@ -93,7 +93,7 @@ def _failure(namespace: str, state: Sequence[PartHealth], timeout: float) -> Not
 class UntilGone:
     """Waits until no object of a selection is left."""
 
-    client: Client
+    client: ClusterClient
     clock: Clock
     timeout: float
     """Seconds for each wait."""

@@ -14,15 +14,15 @@ import httpx2
 import msgspec
 from lightkube.core.exceptions import ConfigError
 
-from gyrus.kubernetes.configuration import Connection
+from gyrus.kubernetes.configuration import ClusterConnection
 from gyrus.kubernetes.errors import (
     KubernetesError,
-    NotFound,
+    ObjectNotFound,
     ServerFailure,
     Unreachable,
     error_of,
 )
-from gyrus.kubernetes.resources import Manifest, Resource, name_of, namespace_of, resource_of, version_of
+from gyrus.kubernetes.resources import Manifest, ResourceKind, name_of, namespace_of, resource_of, version_of
 
 MANAGER = "gyrus"
 """Field manager of every write."""
@@ -60,16 +60,16 @@ class Listed:
     """The resource version from which a watch sees all later changes."""
 
 
-class Client:
+class ClusterClient:
     """One cluster. Requests may run at the same time, and each can be cancelled."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ClusterConnection) -> None:
         self._http = connection.http
         self.address = connection.address
         self.context = connection.context
         self.namespace = connection.namespace
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> ClusterClient:
         return self
 
     async def __aexit__(
@@ -82,23 +82,23 @@ class Client:
 
     # Reading
 
-    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Manifest:
-        """Return an object. Raises NotFound, KubernetesError."""
+    async def get(self, resource: ResourceKind, name: str, namespace: str | None = None) -> Manifest:
+        """Return an object. Raises ObjectNotFound, KubernetesError."""
         return await self._json("GET", resource.path(namespace, name))
 
-    async def find(self, resource: Resource, name: str, namespace: str | None = None) -> Manifest | None:
+    async def find(self, resource: ResourceKind, name: str, namespace: str | None = None) -> Manifest | None:
         """Return an object. Returns None if there is none. Raises KubernetesError."""
         try:
             return await self.get(resource, name, namespace)
-        except NotFound:
+        except ObjectNotFound:
             return None
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+        self, resource: ResourceKind, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> Listed:
         """Return all objects. ``namespace``: None means all. ``labels``, ``fields``: selectors.
 
-        Raises Gone if it takes so long that the cluster forgets the state it began with. Raises
+        Raises VersionGone if it takes so long that the cluster forgets the state it began with. Raises
         KubernetesError.
         """
         items: list[Manifest] = []
@@ -113,7 +113,7 @@ class Client:
 
     async def watch(
         self,
-        resource: Resource,
+        resource: ResourceKind,
         namespace: str | None = None,
         *,
         version: str,
@@ -125,7 +125,7 @@ class Client:
 
         Iterate within :func:`contextlib.aclosing`, so that the connection is closed at once.
 
-        Raises Gone if the version is too old: list again. Raises KubernetesError.
+        Raises VersionGone if the version is too old: list again. Raises KubernetesError.
         """
         query = _selected(labels, fields) | {
             "watch": "true",
@@ -156,7 +156,7 @@ class Client:
 
         ``since``: a time in RFC 3339. ``previous``: the output before the container's last restart.
 
-        Raises NotFound, Invalid (the container has not started), KubernetesError.
+        Raises ObjectNotFound, ObjectInvalid (the container has not started), KubernetesError.
         """
         query = {"timestamps": "true"}
         if container:
@@ -178,7 +178,7 @@ class Client:
     # Writing
 
     async def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Create an object; return it as stored. Raises AlreadyExists, Refused, Invalid, KubernetesError."""
+        """Create an object; return it as stored. Raises KubernetesError."""
         path = resource_of(manifest).path(namespace_of(manifest))
         return await self._json("POST", path, _written(dry_run), manifest)
 
@@ -186,7 +186,7 @@ class Client:
         """Create the object, or change the fields that the manifest names (server-side apply).
 
         Fields of earlier manifests that this one lacks are removed. ``force``: take fields over that
-        another manager owns; else raises Conflict. Raises Invalid, Refused, KubernetesError.
+        another manager owns; else raises Conflict. Raises ObjectInvalid, ObjectRefused, KubernetesError.
         """
         path = resource_of(manifest).path(namespace_of(manifest), name_of(manifest))
         query = _written(dry_run) | {"force": "true" if force else "false"}
@@ -194,31 +194,31 @@ class Client:
 
     async def patch(
         self,
-        resource: Resource,
+        resource: ResourceKind,
         name: str,
         change: Mapping[str, Any],
         namespace: str | None = None,
         *,
         subresource: str = "",
     ) -> Manifest:
-        """Merge a change into an object; None removes a field. Raises NotFound, KubernetesError."""
+        """Merge a change into an object; None removes a field. Raises ObjectNotFound, KubernetesError."""
         path = resource.path(namespace, name, subresource)
         return await self._json("PATCH", path, _written(False), change, kind="application/merge-patch+json")
 
     async def patch_status(
-        self, resource: Resource, name: str, status: Mapping[str, Any], namespace: str | None = None
+        self, resource: ResourceKind, name: str, status: Mapping[str, Any], namespace: str | None = None
     ) -> Manifest:
-        """Merge a change into an object's status. Raises NotFound, KubernetesError."""
+        """Merge a change into an object's status. Raises ObjectNotFound, KubernetesError."""
         return await self.patch(resource, name, {"status": status}, namespace, subresource="status")
 
     async def replace(self, manifest: Manifest) -> Manifest:
-        """Replace an object. Raises Conflict if its resource version is not the present one."""
+        """Replace an object. Raises ObjectConflict if its resource version is not the present one."""
         path = resource_of(manifest).path(namespace_of(manifest), name_of(manifest))
         return await self._json("PUT", path, _written(False), manifest)
 
     async def delete(
         self,
-        resource: Resource,
+        resource: ResourceKind,
         name: str,
         namespace: str | None = None,
         *,
@@ -229,7 +229,7 @@ class Client:
         """Delete an object, and return it, or a ``Status``. It may exist for a while.
 
         ``grace``: seconds for a pod to end; None means its own. ``uid``: delete only this object, not a
-        later one of the same name; else raises Conflict. Raises NotFound, KubernetesError.
+        later one of the same name; else raises Conflict. Raises ObjectNotFound, KubernetesError.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if grace is not None:
@@ -247,16 +247,16 @@ class Client:
         version = await self._json("GET", "/version")
         return int(version["major"]), int("".join(filter(str.isdigit, version["minor"])))
 
-    async def has(self, resource: Resource) -> bool:
+    async def has(self, resource: ResourceKind) -> bool:
         """Return True if the cluster knows this version of this kind. Raises KubernetesError."""
         group = resource.path().rsplit("/", 1)[0]
         try:
             found = await self._json("GET", group)
-        except NotFound:
+        except ObjectNotFound:
             return False
         return any(each["name"] == resource.plural for each in found["resources"])
 
-    async def may(self, verb: str, resource: Resource, namespace: str | None = None) -> bool:
+    async def may(self, verb: str, resource: ResourceKind, namespace: str | None = None) -> bool:
         """Return True if these credentials have the right. Raises KubernetesError."""
         attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
         if namespace:

@@ -24,7 +24,7 @@ TIMEOUT = httpx2.Timeout(10.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ClusterConnection:
     """An HTTP client that knows the cluster's address, authority and credentials."""
 
     http: httpx2.AsyncClient
@@ -36,7 +36,7 @@ class Connection:
     """The default namespace of the context, or the pod's own."""
 
 
-def in_cluster() -> Connection:
+def in_cluster() -> ClusterConnection:
     """Return a connection by this pod's service account. Raises NoConfiguration."""
     try:
         config = KubeConfig.from_service_account(SERVICE_ACCOUNT)
@@ -47,7 +47,7 @@ def in_cluster() -> Connection:
     return _connect(config.get(config.current_context), "in-cluster")
 
 
-def from_kubeconfig(context: str | None = None, path: Path | None = None) -> Connection:
+def from_kubeconfig(context: str | None = None, path: Path | None = None) -> ClusterConnection:
     """Return a connection by a kubeconfig.
 
     ``context``: None means the current one. ``path``: None means that of ``KUBECONFIG``, else
@@ -82,10 +82,10 @@ def kubeconfig_path() -> Path:
     return Path(named or DEFAULT_KUBECONFIG).expanduser()
 
 
-def _connect(config: SingleConfig | None, context: str) -> Connection:
+def _connect(config: SingleConfig | None, context: str) -> ClusterConnection:
     assert config is not None
     config = config._replace(user=_usable(config.user))
-    return Connection(
+    return ClusterConnection(
         http=AsyncClient(config, ConnectionParams(timeout=TIMEOUT)),
         address=config.cluster.server,
         context=context,

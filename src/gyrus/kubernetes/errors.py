@@ -5,14 +5,14 @@ KubernetesError
 ├── Unreachable         no answer: the request may have been carried out
 ├── ServerFailure       the server failed (5xx): the request may have been carried out
 ├── TooManyRequests     the server is busy: try again after ``retry_after`` seconds
-├── Unauthorized        the credentials are not valid
+├── CredentialsRefused        the credentials are not valid
 ├── Forbidden           the credentials lack a right: ``verb`` on ``resource``
-├── Refused             a quota or an admission policy refuses the object
-├── Invalid             the server does not understand the request, or a field is wrong
-├── NotFound            the object, or its kind, does not exist
-├── Conflict            the object has another version, or another owner of a field
+├── ObjectRefused             a quota or an admission policy refuses the object
+├── ObjectInvalid             the server does not understand the request, or a field is wrong
+├── ObjectNotFound            the object, or its kind, does not exist
+├── ObjectConflict            the object has another version, or another owner of a field
 │   └── AlreadyExists   an object of this name exists
-└── Gone                the resource version is too old: list again
+└── VersionGone                the resource version is too old: list again
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class TooManyRequests(KubernetesError):
         """Seconds."""
 
 
-class Unauthorized(KubernetesError):
+class CredentialsRefused(KubernetesError):
     pass
 
 
@@ -77,27 +77,27 @@ class Forbidden(KubernetesError):
         self.namespace = namespace
 
 
-class Refused(KubernetesError):
+class ObjectRefused(KubernetesError):
     pass
 
 
-class Invalid(KubernetesError):
+class ObjectInvalid(KubernetesError):
     pass
 
 
-class NotFound(KubernetesError):
+class ObjectNotFound(KubernetesError):
     pass
 
 
-class Conflict(KubernetesError):
+class ObjectConflict(KubernetesError):
     pass
 
 
-class AlreadyExists(Conflict):
+class AlreadyExists(ObjectConflict):
     pass
 
 
-class Gone(KubernetesError):
+class VersionGone(KubernetesError):
     pass
 
 
@@ -106,32 +106,32 @@ def error_of(code: int, status: Mapping[str, Any], *, retry_after: float = 1.0) 
     message = str(status.get("message") or f"the server answered with code {code}")
     match code, status.get("reason"):
         case 401, _:
-            return Unauthorized(
+            return CredentialsRefused(
                 f"The cluster does not accept the credentials ({message}). "
                 "Renew them, or choose another context of the kubeconfig"
             )
         case 403, _:
             return _forbidden(message)
         case 404, _:
-            return NotFound(message)
+            return ObjectNotFound(message)
         case 409, "AlreadyExists":
             return AlreadyExists(message)
         case 409, _:
-            return Conflict(message)
+            return ObjectConflict(message)
         case (410, _) | (_, "Expired" | "Gone"):
-            return Gone(message)
+            return VersionGone(message)
         case 429, _:
             return TooManyRequests(message, retry_after)
         case _ if code >= 500:
             return ServerFailure(message)
         case _:
-            return Invalid(message)
+            return ObjectInvalid(message)
 
 
 def _forbidden(message: str) -> KubernetesError:
     lacks = _LACKS_RIGHT.search(message)
     if lacks is None:  # a right is there, but a quota or an admission policy is against it
-        return Refused(message)
+        return ObjectRefused(message)
     group = lacks["group"]
     return Forbidden(
         user=lacks["user"],

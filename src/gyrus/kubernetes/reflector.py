@@ -4,7 +4,7 @@
 
     list ──► watch ──► (the server ends it) ──► watch from the last version
      ▲         │
-     │         ├── 410 Gone ──────────────────► list
+     │         ├── 410 VersionGone ──────────────────► list
      │         └── another error ── back-off ─► watch from the last version
      └── error ── back-off
 """
@@ -23,9 +23,9 @@ from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Signals
 from gyrus.kubernetes.client import Listed, WatchEvent
-from gyrus.kubernetes.errors import Gone, KubernetesError, TooManyRequests
+from gyrus.kubernetes.errors import KubernetesError, TooManyRequests, VersionGone
 from gyrus.kubernetes.object_cache import ObjectCache
-from gyrus.kubernetes.resources import Manifest, Resource
+from gyrus.kubernetes.resources import Manifest, ResourceKind
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ BACKOFF = Backoff(0.5, 30.0)
 class Selection:
     """The objects to follow."""
 
-    resource: Resource
+    resource: ResourceKind
     namespace: str | None = None
     """Namespace of the objects; None means all. Objects of several namespaces need different names."""
     labels: str = ""
@@ -46,16 +46,16 @@ class Selection:
         return f"{self.resource.full_name} of {self.namespace or 'the cluster'}"
 
 
-class Source(Protocol):
+class ObjectSource(Protocol):
     """The two operations of a client that a reflector needs."""
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+        self, resource: ResourceKind, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> Listed: ...
 
     def watch(
         self,
-        resource: Resource,
+        resource: ResourceKind,
         namespace: str | None = None,
         *,
         version: str,
@@ -66,7 +66,7 @@ class Source(Protocol):
 
 class Reflector:
     def __init__(
-        self, client: Source, selection: Selection, clock: Clock, *, backoff: Backoff = BACKOFF
+        self, client: ObjectSource, selection: Selection, clock: Clock, *, backoff: Backoff = BACKOFF
     ) -> None:
         self.changes = Signals()
         """Signals with the names of objects that came, changed or went."""
@@ -116,7 +116,7 @@ class Reflector:
                 failures = 0
             except KubernetesError as error:
                 failures = 0 if self.version != before else failures
-                must_list = must_list or isinstance(error, Gone)
+                must_list = must_list or isinstance(error, VersionGone)
                 await self._pause(error, failures)
                 failures += 1
 
@@ -135,7 +135,7 @@ class Reflector:
 
     async def _pause(self, error: KubernetesError, failures: int) -> None:
         """Wait after an error. Not at all after the first 410, since a list mends it."""
-        if isinstance(error, Gone) and not failures:
+        if isinstance(error, VersionGone) and not failures:
             return
         self.fault = error
         delay = self._backoff.delay(failures) * random.uniform(0.5, 1.0)

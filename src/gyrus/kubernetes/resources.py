@@ -12,7 +12,7 @@ Manifest: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ResourceKind:
     """A kind of objects."""
 
     group: str
@@ -45,35 +45,39 @@ class Resource:
         return "/".join(parts)
 
 
-NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
-NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
-PODS = Resource("", "v1", "pods", "Pod")
-EVENTS = Resource("", "v1", "events", "Event")
-SECRETS = Resource("", "v1", "secrets", "Secret")
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
-SERVICES = Resource("", "v1", "services", "Service")
-ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
-SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
-VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
-QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
-PERSISTENT_VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
-DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
-REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
-ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
-ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
-CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
-CLUSTER_ROLE_BINDINGS = Resource(
+NAMESPACES = ResourceKind("", "v1", "namespaces", "Namespace", namespaced=False)
+NODES = ResourceKind("", "v1", "nodes", "Node", namespaced=False)
+PODS = ResourceKind("", "v1", "pods", "Pod")
+EVENTS = ResourceKind("", "v1", "events", "Event")
+SECRETS = ResourceKind("", "v1", "secrets", "Secret")
+CONFIG_MAPS = ResourceKind("", "v1", "configmaps", "ConfigMap")
+SERVICES = ResourceKind("", "v1", "services", "Service")
+ENDPOINTS = ResourceKind("", "v1", "endpoints", "Endpoints")
+SERVICE_ACCOUNTS = ResourceKind("", "v1", "serviceaccounts", "ServiceAccount")
+VOLUME_CLAIMS = ResourceKind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+QUOTAS = ResourceKind("", "v1", "resourcequotas", "ResourceQuota")
+PERSISTENT_VOLUMES = ResourceKind("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
+DEPLOYMENTS = ResourceKind("apps", "v1", "deployments", "Deployment")
+REPLICA_SETS = ResourceKind("apps", "v1", "replicasets", "ReplicaSet")
+ROLES = ResourceKind("rbac.authorization.k8s.io", "v1", "roles", "Role")
+ROLE_BINDINGS = ResourceKind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+CLUSTER_ROLES = ResourceKind(
+    "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False
+)
+CLUSTER_ROLE_BINDINGS = ResourceKind(
     "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
 )
-NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
-LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
-PRIORITY_CLASSES = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
-DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
-DISRUPTION_BUDGETS_BETA = Resource("policy", "v1beta1", "poddisruptionbudgets", "PodDisruptionBudget")
-DEFINITIONS = Resource(
+NETWORK_POLICIES = ResourceKind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+LEASES = ResourceKind("coordination.k8s.io", "v1", "leases", "Lease")
+PRIORITY_CLASSES = ResourceKind(
+    "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False
+)
+DISRUPTION_BUDGETS = ResourceKind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+DISRUPTION_BUDGETS_BETA = ResourceKind("policy", "v1beta1", "poddisruptionbudgets", "PodDisruptionBudget")
+DEFINITIONS = ResourceKind(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
-APIS = Resource("gyrus.dev", "v1", "apis", "API")
+APIS = ResourceKind("gyrus.dev", "v1", "apis", "API")
 
 _KNOWN = {
     (resource.api_version, resource.kind): resource
@@ -87,7 +91,7 @@ _KNOWN = {
 }  # fmt: skip
 
 
-def resource_of(manifest: Mapping[str, Any]) -> Resource:
+def resource_of(manifest: Mapping[str, Any]) -> ResourceKind:
     """Return the resource of a manifest. Raises ValueError if gyrus does not use such objects."""
     key = (str(manifest.get("apiVersion")), str(manifest.get("kind")))
     try:

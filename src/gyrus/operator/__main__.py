@@ -104,7 +104,7 @@ async def _run_in_pod(
     """Run the operator of a cluster, once its pod leads."""
     make_folders(home, shared=False)
     set_up_logging(home.operator_log, foreground=True)
-    from gyrus.kubernetes.client import Client
+    from gyrus.kubernetes.client import ClusterClient
     from gyrus.kubernetes.configuration import in_cluster
     from gyrus.kubernetes.errors import NoConfiguration
     from gyrus.operator.cluster_platform import cluster_platform
@@ -117,7 +117,7 @@ async def _run_in_pod(
         connection = in_cluster()
     except NoConfiguration as error:
         raise StartError(f"{error}.") from error
-    async with Client(connection) as client:
+    async with ClusterClient(connection) as client:
         platform_of = partial(cluster_platform, client, place)
         body = operate(_settings(arguments, home), platform_of, ready_notification, _ending())
         await lead(LeaseLock(client, place.namespace, place.pod), body)

@@ -14,7 +14,7 @@ from gyrus.contract import cluster
 from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.gate.activator import Activator, TcpAddress
 from gyrus.gate.hold_limits import HoldLimits
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import PODS
 from gyrus.operator import file_limit
@@ -35,7 +35,9 @@ GATEWAY_ROLE = "gateway"
 DAY = 24 * 3600.0
 
 
-def cluster_platform(client: Client, place: PodPlace, settings: OperatorSettings, board: Board) -> Platform:
+def cluster_platform(
+    client: ClusterClient, place: PodPlace, settings: OperatorSettings, board: Board
+) -> Platform:
     """Build the parts of the operator in this pod. Raises StartError."""
     home, clock = settings.home, SystemClock()
     packages = PackageStore(home.packages, home.projects, limit=settings.max_package)
@@ -102,7 +104,9 @@ async def _remove_unused(environments: EnvironmentStore, clock: Clock) -> None:
         await clock.sleep(DAY)
 
 
-async def _follow_gateways(client: Client, namespace: str, gateway: ClusterGateway, clock: Clock) -> None:
+async def _follow_gateways(
+    client: ClusterClient, namespace: str, gateway: ClusterGateway, clock: Clock
+) -> None:
     """Let the gateway know which of its pods exist, until cancelled."""
     labels = f"{cluster.ROLE_LABEL}={GATEWAY_ROLE}"
     pods = Reflector(client, Selection(resource=PODS, namespace=namespace, labels=labels), clock)

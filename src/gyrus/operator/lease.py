@@ -30,7 +30,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class LeaseSighting:
     """A lease, and the time at which this operator first saw it in this state."""
 
     lease: Lease
@@ -38,12 +38,12 @@ class Sighting:
     """Seconds, by a monotonic clock."""
 
 
-def seen(last: Sighting | None, lease: Lease, now: float) -> Sighting:
+def seen(last: LeaseSighting | None, lease: Lease, now: float) -> LeaseSighting:
     """Return the sighting after a look at the lease."""
-    return last if last and last.lease == lease else Sighting(lease=lease, since=now)
+    return last if last and last.lease == lease else LeaseSighting(lease=lease, since=now)
 
 
-def may_take(sighting: Sighting, me: str, now: float) -> bool:
+def may_take(sighting: LeaseSighting, me: str, now: float) -> bool:
     """Return True if this operator may write itself into the lease."""
     holder = sighting.lease.holder
     return holder in ("", me) or now - sighting.since >= DURATION

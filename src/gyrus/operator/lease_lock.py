@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.contract import cluster
-from gyrus.kubernetes.client import Client
-from gyrus.kubernetes.errors import Conflict, Forbidden, KubernetesError
+from gyrus.kubernetes.client import ClusterClient
+from gyrus.kubernetes.errors import Forbidden, KubernetesError, ObjectConflict
 from gyrus.kubernetes.resources import LEASES, Manifest
 from gyrus.operator import lease as rules
 from gyrus.operator.errors import StartError
-from gyrus.operator.lease import Lease, Sighting
+from gyrus.operator.lease import Lease, LeaseSighting
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class LeaseLock:
     Implements :class:`gyrus.operator.leadership.Leadership`.
     """
 
-    client: Client
+    client: ClusterClient
     namespace: str
     me: str
     """The pod's name."""
@@ -63,7 +63,7 @@ class LeaseLock:
         return await asyncio.shield(self._lost)
 
     async def _wait(self) -> None:
-        sighting: Sighting | None = None
+        sighting: LeaseSighting | None = None
         logged = ""
         while True:
             try:
@@ -108,7 +108,7 @@ class LeaseLock:
         try:
             async with _within(ATTEMPT):
                 await self._write(stored, wanted)
-        except Conflict:  # AlreadyExists is one
+        except ObjectConflict:  # AlreadyExists is one
             return False
         self._renewed = began
         return True

@@ -27,11 +27,11 @@ from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.packaging.archive import readable
 from gyrus.packaging.folder_archive import pack_folders
 from gyrus.pods.bytecode import compile_bytecode
-from gyrus.pods.failure import OperatorUnreachable, PodFailed, run
+from gyrus.pods.failure import FilesUnreachable, PodFailed, run
 from gyrus.pods.fetch import fetch_project
 from gyrus.pods.files_client import FilesClient, NotThere
 from gyrus.pods.order import read_access, read_order
-from gyrus.pods.progress import Progress
+from gyrus.pods.progress import BuildProgress
 
 OWN = "GYRUS_"
 """Prefix of the builder's own variables. Packages that are built get none of them."""
@@ -44,7 +44,7 @@ async def build(
     path = f"/environments/{order.environment}"
     if await asyncio.to_thread(files.has, path):
         return
-    progress = Progress(files, f"{path}/progress")
+    progress = BuildProgress(files, f"{path}/progress")
     fault: PodFailed | OSError | None = None
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(progress.send(), name="progress")
@@ -132,7 +132,7 @@ def _store_lock(order: BuildOrder, lock: LockFile, files: FilesClient) -> None:
     path = f"{_lock_path(order.package, lock)}?environment={order.environment}"
     try:
         files.upload(path, lock.path)
-    except OperatorUnreachable:
+    except FilesUnreachable:
         raise
     except PodFailed as failed:  # an operator that has just started may not know the build yet
         print(f"the lock was not stored: {failed}", file=sys.stderr)  # noqa: T201

@@ -18,7 +18,7 @@ STOPPED = 128 + signal.SIGTERM
 class PodFailed(Exception):
     """A program that could not do its work. ``str()`` is one line.
 
-    └── OperatorUnreachable    the operator did not answer: a retry may help
+    └── FilesUnreachable    the operator did not answer: a retry may help
     """
 
     def __init__(self, reason: Reason, message: str, lines: tuple[str, ...] = ()) -> None:
@@ -26,7 +26,7 @@ class PodFailed(Exception):
         self.failure = PodFailure(reason=reason, message=message, lines=lines)
 
 
-class OperatorUnreachable(PodFailed):
+class FilesUnreachable(PodFailed):
     pass
 
 
@@ -37,7 +37,7 @@ def run(program: Callable[[], None], termination_log: Path = Path(TERMINATION_LO
         program()
     except PodFailed as failed:
         report(failed.failure, termination_log)
-        return UNREACHABLE if isinstance(failed, OperatorUnreachable) else 1
+        return UNREACHABLE if isinstance(failed, FilesUnreachable) else 1
     return 0
 
 

@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 from gyrus.aio.backoff import Backoff
 from gyrus.contract.pods import DIGEST_HEADER
 from gyrus.contract.replica import Reason
-from gyrus.pods.failure import OperatorUnreachable, PodFailed
+from gyrus.pods.failure import FilesUnreachable, PodFailed
 from gyrus.pods.order import FilesAccess
 
 T = TypeVar("T")
@@ -155,7 +155,7 @@ class FilesClient:
                 delay = RETRY.delay(failures) * random.uniform(0.5, 1.0)
                 failures += 1
                 if self._monotonic() + delay > until:
-                    raise OperatorUnreachable(
+                    raise FilesUnreachable(
                         Reason.PACKAGE, f"{what} from the operator at {self._access.url} failed: {failure}"
                     ) from failure
                 print(f"{what} failed: {failure}; trying again", file=sys.stderr, flush=True)  # noqa: T201

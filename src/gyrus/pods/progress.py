@@ -9,7 +9,7 @@ from gyrus.pods.failure import PodFailed
 from gyrus.pods.files_client import FilesClient, TemporaryFailure
 
 
-class Progress:
+class BuildProgress:
     """Reports the latest message. A report that fails is not repeated, since the next one replaces it."""
 
     def __init__(self, files: FilesClient, path: str) -> None:

@@ -133,15 +133,15 @@ async def _pod(request: Request) -> str:
     return cast(str, request.state.pod)
 
 
-ContextDep = Annotated[FilesContext, Depends(_context)]
+FilesContextDep = Annotated[FilesContext, Depends(_context)]
 PodDep = Annotated[str, Depends(_pod)]
-Key = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+EnvironmentKey = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 LockName = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 FileDigest = Annotated[str, Header(alias=DIGEST_HEADER, pattern="^[0-9a-f]{64}$")]
 
 
 @router.get("/packages/{digest}", response_class=FileResponse)
-async def package(digest: Digest, context: ContextDep) -> FileResponse:
+async def package(digest: Digest, context: FilesContextDep) -> FileResponse:
     """Return a package's archive."""
     if not context.packages.has(digest):
         raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
@@ -149,7 +149,7 @@ async def package(digest: Digest, context: ContextDep) -> FileResponse:
 
 
 @router.get("/packages/{digest}/locks/{name}", response_class=Response)
-async def lock(digest: Digest, name: LockName, context: ContextDep) -> Response:
+async def lock(digest: Digest, name: LockName, context: FilesContextDep) -> Response:
     """Return a lock of a package's dependencies."""
     try:
         content = await asyncio.to_thread(_lock_file(context, digest, name).read_bytes)
@@ -165,7 +165,7 @@ async def store_lock(
     environment: str,
     content_digest: FileDigest,
     request: Request,
-    context: ContextDep,
+    context: FilesContextDep,
     pod: PodDep,
 ) -> Response:
     """Keep a lock beside its package. ``environment``: the environment that was built from it."""
@@ -177,13 +177,13 @@ async def store_lock(
 
 
 @router.head("/environments/{key}", response_class=Response)
-async def has_environment(key: Key, context: ContextDep) -> Response:
+async def has_environment(key: EnvironmentKey, context: FilesContextDep) -> Response:
     """Answer 200 if the environment is stored, else 404."""
     return Response(status_code=200 if context.environments.has(key) else 404)
 
 
 @router.get("/environments/{key}", response_class=FileResponse)
-async def environment(key: Key, context: ContextDep) -> FileResponse:
+async def environment(key: EnvironmentKey, context: FilesContextDep) -> FileResponse:
     """Return an environment's archive."""
     found = context.environments.environment(key)
     return FileResponse(found.path, headers={DIGEST_HEADER: found.digest}, media_type="application/zstd")
@@ -191,10 +191,10 @@ async def environment(key: Key, context: ContextDep) -> FileResponse:
 
 @router.put("/environments/{key}", status_code=201, response_class=Response)
 async def store_environment(
-    key: Key,
+    key: EnvironmentKey,
     content_digest: FileDigest,
     request: Request,
-    context: ContextDep,
+    context: FilesContextDep,
     pod: PodDep,
     replace: bool = False,
 ) -> Response:
@@ -206,7 +206,9 @@ async def store_environment(
 
 
 @router.post("/environments/{key}/progress", status_code=204, response_class=Response)
-async def report_progress(key: Key, request: Request, context: ContextDep, pod: PodDep) -> Response:
+async def report_progress(
+    key: EnvironmentKey, request: Request, context: FilesContextDep, pod: PodDep
+) -> Response:
     """Take the present step of a build: one line of plain text."""
     _check_builder(pod, key)
     message = (await request.body()).decode(errors="replace")

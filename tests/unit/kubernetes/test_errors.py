@@ -11,14 +11,14 @@ from gyrus.kubernetes.errors import Forbidden, KubernetesError, TooManyRequests,
 @pytest.mark.parametrize(
     ("code", "reason", "expected"),
     [
-        (400, "BadRequest", errors.Invalid),
-        (401, "Unauthorized", errors.Unauthorized),
-        (404, "NotFound", errors.NotFound),
+        (400, "BadRequest", errors.ObjectInvalid),
+        (401, "Unauthorized", errors.CredentialsRefused),
+        (404, "NotFound", errors.ObjectNotFound),
         (409, "AlreadyExists", errors.AlreadyExists),
-        (409, "Conflict", errors.Conflict),
-        (410, "Expired", errors.Gone),
-        (410, "Gone", errors.Gone),
-        (422, "Invalid", errors.Invalid),
+        (409, "Conflict", errors.ObjectConflict),
+        (410, "Expired", errors.VersionGone),
+        (410, "Gone", errors.VersionGone),
+        (422, "Invalid", errors.ObjectInvalid),
         (429, "TooManyRequests", errors.TooManyRequests),
         (500, "InternalError", errors.ServerFailure),
         (504, "Timeout", errors.ServerFailure),
@@ -55,7 +55,7 @@ def test_a_missing_right_on_the_whole_cluster_is_named() -> None:
 def test_a_quota_is_no_missing_right() -> None:
     message = 'pods "a" is forbidden: exceeded quota: small, requested: cpu=1, used: cpu=1, limited: cpu=1'
     error = error_of(403, {"reason": "Forbidden", "message": message})
-    assert isinstance(error, errors.Refused)
+    assert isinstance(error, errors.ObjectRefused)
     assert str(error) == message
 
 

@@ -12,9 +12,9 @@ import pytest
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.virtual import VirtualClock
 from gyrus.kubernetes.client import EventType, Listed, WatchEvent
-from gyrus.kubernetes.errors import Gone, KubernetesError, TooManyRequests, Unreachable
+from gyrus.kubernetes.errors import KubernetesError, TooManyRequests, Unreachable, VersionGone
 from gyrus.kubernetes.reflector import Reflector, Selection
-from gyrus.kubernetes.resources import PODS, Manifest, Resource
+from gyrus.kubernetes.resources import PODS, Manifest, ResourceKind
 
 LOST = Unreachable("https://cluster", "connection refused")
 
@@ -44,7 +44,7 @@ class ScriptedSource:
     """The versions from which a watch began."""
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+        self, resource: ResourceKind, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> Listed:
         self.listed += 1
         answer = self.lists.pop(0)
@@ -54,7 +54,7 @@ class ScriptedSource:
 
     async def watch(
         self,
-        resource: Resource,
+        resource: ResourceKind,
         namespace: str | None = None,
         *,
         version: str,
@@ -98,7 +98,7 @@ async def test_it_watches_from_where_the_list_or_the_last_watch_ended(clock: Vir
 
 async def test_a_version_that_is_too_old_lists_again_at_once(clock: VirtualClock) -> None:
     again = Listed((pod("c", 20),), "21")
-    source = ScriptedSource([Listed((pod("a", 3),), "5"), again], [[Gone("too old")]])
+    source = ScriptedSource([Listed((pod("a", 3),), "5"), again], [[VersionGone("too old")]])
     async with following(source, clock) as reflector:
         assert set(reflector.objects) == {"c"}
         assert source.versions == ["5", "21"]

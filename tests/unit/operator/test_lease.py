@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gyrus.operator import lease as rules
-from gyrus.operator.lease import Lease, Sighting
+from gyrus.operator.lease import Lease, LeaseSighting
 from support.examples import examples
 
 
@@ -39,7 +39,7 @@ class Pod:
 
     name: str
     shift: float
-    sighting: Sighting | None = None
+    sighting: LeaseSighting | None = None
     renewed: float | None = None
     """By its own clock, while it believes to lead."""
 

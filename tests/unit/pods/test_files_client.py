@@ -12,7 +12,7 @@ import pytest
 
 from gyrus.contract.pods import DIGEST_HEADER
 from gyrus.contract.replica import Reason
-from gyrus.pods.failure import OperatorUnreachable, PodFailed
+from gyrus.pods.failure import FilesUnreachable, PodFailed
 from gyrus.pods.files_client import FilesClient, TemporaryFailure
 from gyrus.pods.order import FilesAccess
 from support.servers import running
@@ -112,7 +112,7 @@ def test_a_reader_that_fails_on_damaged_content_reads_again(server: Server) -> N
 
 def test_it_gives_up_in_time_with_the_cause(server: Server) -> None:
     server.answers = [Answer(status=503, body=b'{"detail": "The disk is full."}')]
-    with pytest.raises(OperatorUnreachable, match=f"at {server.url} failed: The disk is full"):
+    with pytest.raises(FilesUnreachable, match=f"at {server.url} failed: The disk is full"):
         read(server.client(patience=20.0))
     assert 10 < sum(server.waited) <= 20
 
@@ -122,7 +122,7 @@ def test_a_refusal_is_final(server: Server, status: int) -> None:
     server.answers = [Answer(status=status, body=b'{"detail": "It is not here."}')]
     with pytest.raises(PodFailed, match=r"It is not here\.") as failed:
         read(server.client())
-    assert not isinstance(failed.value, OperatorUnreachable)
+    assert not isinstance(failed.value, FilesUnreachable)
     assert server.waited == []
 
 

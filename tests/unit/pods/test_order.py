@@ -8,7 +8,7 @@ import pytest
 
 from gyrus.contract.pods import CA_FILE, UNREACHABLE, BuildOrder, FetchOrder
 from gyrus.contract.replica import HandlerConfig, Reason, ReplicaConfig
-from gyrus.pods.failure import OperatorUnreachable, PodFailed, run
+from gyrus.pods.failure import FilesUnreachable, PodFailed, run
 from gyrus.pods.order import read_access, read_order
 
 CONFIG = ReplicaConfig(
@@ -41,7 +41,7 @@ def test_the_certificate_is_where_it_is_mounted() -> None:
     assert read_access(environ).authorization == "Bearer a-1-b.s"
 
 
-@pytest.mark.parametrize(("kind", "code"), [(PodFailed, 1), (OperatorUnreachable, UNREACHABLE)])
+@pytest.mark.parametrize(("kind", "code"), [(PodFailed, 1), (FilesUnreachable, UNREACHABLE)])
 def test_a_failure_reaches_the_pods_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: type[PodFailed], code: int
 ) -> None:

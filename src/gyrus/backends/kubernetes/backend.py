@@ -13,7 +13,7 @@ from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Listener, Signals
 from gyrus.aio.ticks import ticks
-from gyrus.backends.kubernetes.environments import Environments
+from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.logs import read_logs
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import Programs
@@ -36,15 +36,15 @@ from gyrus.contract.pods import BuildOrder
 from gyrus.contract.replica import Phase, Reason
 from gyrus.contract.workload import ComputeResources
 from gyrus.environments.errors import EnvironmentFailure
-from gyrus.kubernetes.client import Client
+from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.errors import (
     AlreadyExists,
-    Conflict,
     Forbidden,
-    Invalid,
     KubernetesError,
-    NotFound,
-    Refused,
+    ObjectConflict,
+    ObjectInvalid,
+    ObjectNotFound,
+    ObjectRefused,
 )
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import EVENTS, PODS, Manifest
@@ -61,7 +61,7 @@ READY_EVERY = 5
 """A ready replica's report is read this many times less often than that of another."""
 RETRY = Backoff(0.5, 30.0)
 """Delays between attempts to create or delete a pod."""
-Owner = Callable[[str], Manifest | None]
+OwnerOf = Callable[[str], Manifest | None]
 """Returns the reference to an API's custom resource. Returns None if the API has none."""
 
 
@@ -76,13 +76,13 @@ class KubernetesBackend:
 
     def __init__(
         self,
-        client: Client,
+        client: ClusterClient,
         settings: KubernetesSettings,
         programs: Programs,
         clock: Clock,
         *,
         is_built: Callable[[str], bool],
-        owner: Owner = no_owner,
+        owner: OwnerOf = no_owner,
     ) -> None:
         """``is_built``: returns True if the environment with this key is stored."""
         self.changes = Signals()
@@ -100,7 +100,7 @@ class KubernetesBackend:
         )
         self._warnings = PodWarnings()
         self._reports = StatusReports(self._to_read, self._reported, clock)
-        self.environments = Environments(client, self._pods.objects, settings, clock, is_built)
+        self.environments = EnvironmentBuilds(client, self._pods.objects, settings, clock, is_built)
         """The builds of Python environments. The files server reports to it."""
         self._replicas = ReplicaIndex[PodReplica]()
         self._unsettled: set[str] = set()
@@ -381,7 +381,7 @@ class KubernetesBackend:
             answer = await self._client.delete(
                 PODS, replica.id, self._settings.namespace, grace=grace, uid=uid or None
             )
-        except (NotFound, Conflict):
+        except (ObjectNotFound, ObjectConflict):
             self._forget(replica)
             return
         if answer.get("kind") == "Pod":
@@ -423,11 +423,11 @@ def _hindered(error: KubernetesError, what: str) -> tuple[Phase, str, Reason | N
     """Return how a replica is shown whose pod cannot be created."""
     text = str(error).rstrip(".")
     match error:
-        case Refused() if "exceeded quota" in text:
+        case ObjectRefused() if "exceeded quota" in text:
             return Phase.PENDING, f"waiting for capacity: {text}", Reason.CAPACITY
-        case Invalid():
+        case ObjectInvalid():
             return Phase.FAILED, f"{what} is not valid: {text}", Reason.REFUSED
-        case Refused() | Forbidden() | NotFound():
+        case ObjectRefused() | Forbidden() | ObjectNotFound():
             return Phase.BACKOFF, f"{what} is refused: {text}", Reason.REFUSED
         case _:
             return Phase.PENDING, f"{what} cannot be created yet: {text}", None

@@ -20,8 +20,8 @@ from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract.cluster import ROLE_LABEL
 from gyrus.contract.pods import BuildOrder, builder_name
 from gyrus.environments.errors import EnvironmentFailure
-from gyrus.kubernetes.client import Client
-from gyrus.kubernetes.errors import AlreadyExists, KubernetesError, NotFound
+from gyrus.kubernetes.client import ClusterClient
+from gyrus.kubernetes.errors import AlreadyExists, KubernetesError, ObjectNotFound
 from gyrus.kubernetes.resources import PODS, Manifest
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ class _Failed:
     """Monotonic seconds."""
 
 
-class Environments:
+class EnvironmentBuilds:
     """The builds in progress. The files server reports to it, and so does the watch of pods."""
 
     def __init__(
         self,
-        client: Client,
+        client: ClusterClient,
         pods: Mapping[str, Manifest],
         settings: KubernetesSettings,
         clock: Clock,
@@ -175,7 +175,7 @@ class Environments:
         """Delete a builder that has ended."""
         try:
             await self._client.delete(PODS, pod.name, self._settings.namespace, uid=pod.uid)
-        except NotFound:
+        except ObjectNotFound:
             pass
         except KubernetesError as error:  # the next change of it tries again
             log.warning("The builder %s could not be deleted: %s", pod.name, error)

@@ -15,8 +15,8 @@ from gyrus.aio.signals import Signals
 from gyrus.backends.kubernetes.pod import Pod, seconds
 from gyrus.backends.kubernetes.resources import MAIN
 from gyrus.contract.operator import LogLine, LogQuery
-from gyrus.kubernetes.client import Client
-from gyrus.kubernetes.errors import Invalid, KubernetesError, NotFound
+from gyrus.kubernetes.client import ClusterClient
+from gyrus.kubernetes.errors import KubernetesError, ObjectInvalid, ObjectNotFound
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ BUFFERED = 1000
 
 
 async def read_logs(
-    client: Client, namespace: str, query: LogQuery, pods_of: PodsOf, changes: Signals
+    client: ClusterClient, namespace: str, query: LogQuery, pods_of: PodsOf, changes: Signals
 ) -> AsyncGenerator[LogLine]:
     """Yield past lines in time order; then, to follow, new lines as they come."""
     last: dict[str, float] = {}
@@ -40,7 +40,9 @@ async def read_logs(
                 yield line
 
 
-async def _past(client: Client, namespace: str, query: LogQuery, pods: tuple[Pod, ...]) -> list[LogLine]:
+async def _past(
+    client: ClusterClient, namespace: str, query: LogQuery, pods: tuple[Pod, ...]
+) -> list[LogLine]:
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_of_pod(client, namespace, query, pod), name=f"log of {pod.name}")
@@ -51,7 +53,7 @@ async def _past(client: Client, namespace: str, query: LogQuery, pods: tuple[Pod
     return lines if query.tail is None else lines[len(lines) - min(query.tail, len(lines)) :]
 
 
-async def _of_pod(client: Client, namespace: str, query: LogQuery, pod: Pod) -> list[LogLine]:
+async def _of_pod(client: ClusterClient, namespace: str, query: LogQuery, pod: Pod) -> list[LogLine]:
     runs = [True] if query.previous else [True, False]
     lines: list[LogLine] = []
     for previous in runs:
@@ -65,13 +67,16 @@ async def _of_pod(client: Client, namespace: str, query: LogQuery, pod: Pod) -> 
             )
             async with aclosing(output) as texts:
                 lines.extend([line async for text in texts if (line := _line(pod.name, text, run))])
-        except (NotFound, Invalid):  # the container has not started, or its earlier output is gone
+        except (
+            ObjectNotFound,
+            ObjectInvalid,
+        ):  # the container has not started, or its earlier output is gone
             continue
     return lines
 
 
 async def _follow(
-    client: Client,
+    client: ClusterClient,
     namespace: str,
     query: LogQuery,
     pods_of: PodsOf,
@@ -109,7 +114,7 @@ def _free(following: dict[str, asyncio.Task[None]], name: str) -> bool:
 
 
 async def _copy(
-    client: Client, namespace: str, pod: Pod, last: dict[str, float], lines: asyncio.Queue[LogLine]
+    client: ClusterClient, namespace: str, pod: Pod, last: dict[str, float], lines: asyncio.Queue[LogLine]
 ) -> None:
     """Copy a container's new output until it ends."""
     known = last.get(pod.name, 0.0)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gyrus.cluster.health import PartHealth
     from gyrus.cluster.manifests.objects import Installation
     from gyrus.cluster.overview import Overview
-    from gyrus.kubernetes.client import Client
+    from gyrus.kubernetes.client import ClusterClient
 
 TIMEOUT = 300
 """Seconds to wait until an installation is ready, by default."""
@@ -207,7 +207,7 @@ def _print_manifests(session: CliSession, context: str | None, wanted: Installat
 
 
 async def _install(
-    client: Client, wanted: Installation, force: bool, timeout: float | None
+    client: ClusterClient, wanted: Installation, force: bool, timeout: float | None
 ) -> tuple[list[ObjectChange], Overview, str]:
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.install import Installer
@@ -232,20 +232,20 @@ def _report_part(part: PartHealth) -> None:
     print_note(str(part))
 
 
-async def _overview(client: Client, namespace: str) -> tuple[Overview, str, str]:
+async def _overview(client: ClusterClient, namespace: str) -> tuple[Overview, str, str]:
     from gyrus.cluster.overview import overview
 
     return await overview(client, namespace), client.address, client.context
 
 
-async def _running_apis(client: Client, namespace: str) -> tuple[int, str]:
+async def _running_apis(client: ClusterClient, namespace: str) -> tuple[int, str]:
     from gyrus.cluster.manifests.objects import Installation
     from gyrus.cluster.uninstall import running_apis
 
     return await running_apis(client, Installation(namespace)), client.context
 
 
-async def _uninstall(client: Client, namespace: str, timeout: float) -> list[ObjectChange]:
+async def _uninstall(client: ClusterClient, namespace: str, timeout: float) -> list[ObjectChange]:
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.manifests.objects import Installation
     from gyrus.cluster.uninstall import Uninstaller
