@@ -7,7 +7,7 @@ import contextlib
 import json
 import subprocess
 from collections.abc import AsyncGenerator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -93,7 +93,18 @@ async def cluster(tmp_path: Path) -> AsyncGenerator[Cluster]:
         yield serving
 
 
-async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster, tmp_path: Path) -> None:
+@dataclass
+class SlowApi:
+    """An API whose upstream answers once it may."""
+
+    upstream: Upstream
+    begun: asyncio.Event
+    go_on: asyncio.Event
+
+
+@contextlib.asynccontextmanager
+async def slow_api(cluster: Cluster) -> AsyncGenerator[SlowApi]:
+    """A pod of the gateway that serves such an API."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -101,18 +112,23 @@ async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster, 
         await go_on.wait()
         writer.write(answer(200, b"{}"))
 
-    async with Upstream("a", tmp_path / "a.sock", slow).serving() as upstream:
+    async with Upstream("a", cluster.folder / "a.sock", slow).serving() as upstream:
         cluster.put_route(upstream)
         cluster.start("pod-a")
         await until(lambda: cluster.board.gateway == "running")
+        yield SlowApi(upstream, begun, go_on)
+
+
+async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster) -> None:
+    async with slow_api(cluster) as slow:
         assert cluster.gateway.serving_nodes == ("pod-a",)
-        await until(lambda: cluster.board.acknowledged_of("iris") == frozenset({upstream.endpoint}))
+        await until(lambda: cluster.board.acknowledged_of("iris") == frozenset({slow.upstream.endpoint}))
         async with httpx.AsyncClient() as client, asyncio.TaskGroup() as group:
             url = f"http://127.0.0.1:{cluster.settings.port}/iris"
             asking = group.create_task(client.get(url), name="request")
-            await begun.wait()
+            await slow.begun.wait()
             await until(lambda: cluster.traffic.in_flight == 1)
-            go_on.set()
+            slow.go_on.set()
             assert (await asking).status_code == 200
         await until(lambda: cluster.traffic.in_flight == 0)
         await until(lambda: cluster.traffic.view.requests == 1)
@@ -124,29 +140,17 @@ async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster, 
         assert cluster.board.gateway_message == "no gateway is connected"
 
 
-async def test_a_pod_that_ends_closes_its_connections_and_finishes_its_requests(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
-        begun.set()
-        await go_on.wait()
-        writer.write(answer(200, b"{}"))
-
-    async with Upstream("a", tmp_path / "a.sock", slow).serving() as upstream:
-        cluster.put_route(upstream)
-        cluster.start("pod-a")
-        await until(lambda: cluster.board.gateway == "running")
+async def test_a_pod_that_ends_closes_its_connections_and_finishes_its_requests(cluster: Cluster) -> None:
+    async with slow_api(cluster) as slow:
         url = f"http://127.0.0.1:{cluster.settings.port}/iris"
         admin = Admin(cluster.files.envoy.admin)
         async with httpx.AsyncClient() as client, asyncio.TaskGroup() as group:
             asking = group.create_task(client.get(url), name="request")
-            await begun.wait()
+            await slow.begun.wait()
             draining = group.create_task(drain(admin, SystemClock(), least=0.0), name="drain")
             await until(lambda: ready_fails(cluster.ready_port))
             assert not draining.done(), "a request is in progress"
-            go_on.set()
+            slow.go_on.set()
             answered = await asking
             assert (answered.status_code, answered.headers["connection"]) == (200, "close")
             await draining
