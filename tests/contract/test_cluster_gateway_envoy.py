@@ -136,6 +136,9 @@ async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster) 
         assert await cluster.status("/stats/prometheus") == 200
         assert await cluster.status("/quitquitquit") == 404, "the admin interface itself is not reachable"
         cluster.gateway.exist(["pod-b"])
+        assert cluster.gateway.serving_nodes == ("pod-a",), "it is connected, and the list may be late"
+        cluster.gateway.exist(["pod-a"])
+        cluster.gateway.exist(["pod-b"])
         await until(lambda: cluster.board.gateway != "running" or not cluster.gateway.serving_nodes)
         assert cluster.board.gateway_message == "no gateway is connected"
 

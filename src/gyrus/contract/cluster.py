@@ -50,6 +50,8 @@ FILES_PORT = 18002
 """Packages and environments, for replicas and builders: TLS, and the secret of the pod."""
 GATEWAY_PORT = 8080
 """Requests of clients, at the gateways' pods."""
+ANY_HOST = "0.0.0.0"
+"""Address on which the ports of a pod listen: kubelet, gateways and clients use the pod's own."""
 ADMIN_PORT = 9901
 """Envoy's readiness and statistics (``/ready``, ``/stats/prometheus``), at the gateways' pods."""
 REPLICA_PORT = 8000
@@ -86,9 +88,18 @@ API_LABEL = f"{GROUP}/api"
 GENERATION_LABEL = f"{GROUP}/generation"
 REVISION_LABEL = f"{GROUP}/revision"
 ROLE_LABEL = f"{GROUP}/role"
-"""``replica``, ``builder``, ``operator`` or ``gateway``."""
+"""One of the roles below."""
+REPLICA_ROLE = "replica"
+BUILDER_ROLE = "builder"
+OPERATOR_ROLE = "operator"
+GATEWAY_ROLE = "gateway"
 ORDER_ANNOTATION = f"{GROUP}/order"
 """The order of a replica, as JSON, on its pod."""
+
+
+def operator_host(namespace: str) -> str:
+    """Return the name by which pods of the cluster reach the operator of this namespace."""
+    return f"{OPERATOR}.{namespace}.svc"
 
 
 def replica_secret(installation: str, pod: str) -> str:

@@ -18,6 +18,7 @@ from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Listener, Signals, listen
 from gyrus.aio.tasks import persist
+from gyrus.contract.cluster import ANY_HOST
 from gyrus.gate import refusals
 from gyrus.gate.connection import GatewayConnection
 from gyrus.gate.disconnects import DisconnectWatcher
@@ -35,7 +36,6 @@ from gyrus.state.gateway_load import LimitUse
 LOOK_AGAIN = 0.05
 """Seconds to wait before the replicas are checked for a free place again."""
 BACKLOG = 4096
-ANY_HOST = "0.0.0.0"
 LAST_WORDS = 3.0
 """Seconds at the end for connections that still receive or send."""
 RETRY = Backoff(0.1, 5)

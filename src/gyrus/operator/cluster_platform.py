@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from gyrus.aio.clock import Clock, SystemClock
+from gyrus.aio.ticks import ticks
 from gyrus.backends.kubernetes.backend import KubernetesBackend
 from gyrus.backends.kubernetes.programs import RuntimePrograms
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract import cluster
 from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.gate.activator import Activator, TcpAddress
-from gyrus.gate.hold_limits import HoldLimits
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import PODS
-from gyrus.operator import file_limit
+from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.platform import OperatorSettings, Platform
 from gyrus.operator.pod_place import PodPlace
 from gyrus.packaging.environment_store import EnvironmentStore
@@ -26,12 +26,10 @@ from gyrus.routing.cluster_gateway import ClusterGateway
 from gyrus.routing.gateway_pod import gateway_settings, tls_files
 from gyrus.routing.settings import TlsAddress
 from gyrus.server.files import FilesContext, build_files_app
-from gyrus.server.listening import ApiListener, listen_in_home, listen_on_port
+from gyrus.server.listening import ApiListener, listen_in_home_and, listen_on_port
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
 
-ANY_HOST = "0.0.0.0"
-GATEWAY_ROLE = "gateway"
 DAY = 24 * 3600.0
 
 
@@ -52,12 +50,11 @@ def cluster_platform(
         runtime=RuntimeCode.installed().digest,
     )
     backend = KubernetesBackend(client, pods, RuntimePrograms(pods), clock, is_built=environments.has)
-    limits = HoldLimits(requests=min(HoldLimits().requests, file_limit.raise_file_limit()))
     address = TcpAddress(host=place.address, port=cluster.ACTIVATOR_PORT)
-    activator = Activator(board, address, clock, limits, requeue_secret=requeue_secret)
+    activator = Activator(board, address, clock, hold_limits(), requeue_secret=requeue_secret)
     gateway = ClusterGateway(
         board,
-        TlsAddress(host=ANY_HOST, port=cluster.XDS_PORT, tls=tls_files(place.tls)),
+        TlsAddress(host=cluster.ANY_HOST, port=cluster.XDS_PORT, tls=tls_files(place.tls)),
         gateway_settings(requeue_secret, settings.hosts),
         activator.endpoint,
     )
@@ -83,32 +80,29 @@ def cluster_platform(
 
 def _listen(settings: OperatorSettings, place: PodPlace) -> list[ApiListener]:
     """Listen on the home's socket, for commands in the pod, and on the API's port. Raises CannotListen."""
-    local = listen_in_home(settings.home.control_socket)
-    try:
-        return [local, listen_on_port(ANY_HOST, cluster.API_PORT, place.server_tls())]
-    except BaseException:
-        local.close()
-        raise
+    return listen_in_home_and(
+        settings.home.control_socket,
+        lambda: listen_on_port(cluster.ANY_HOST, cluster.API_PORT, place.server_tls()),
+    )
 
 
 async def _serve_files(context: FilesContext, place: PodPlace) -> None:
     """Serve packages and environments until cancelled."""
-    listener = listen_on_port(ANY_HOST, cluster.FILES_PORT, place.server_tls())
+    listener = listen_on_port(cluster.ANY_HOST, cluster.FILES_PORT, place.server_tls())
     await serve(build_files_app(context), [listener], started=asyncio.Event())
 
 
 async def _remove_unused(environments: EnvironmentStore, clock: Clock) -> None:
     """Remove unused environments, once a day, until cancelled."""
-    while True:
+    async for _ in ticks(clock, DAY):
         await environments.sweep(clock.now().timestamp())
-        await clock.sleep(DAY)
 
 
 async def _follow_gateways(
     client: ClusterClient, namespace: str, gateway: ClusterGateway, clock: Clock
 ) -> None:
     """Let the gateway know which of its pods exist, until cancelled."""
-    labels = f"{cluster.ROLE_LABEL}={GATEWAY_ROLE}"
+    labels = f"{cluster.ROLE_LABEL}={cluster.GATEWAY_ROLE}"
     pods = Reflector(client, Selection(resource=PODS, namespace=namespace, labels=labels), clock)
     with pods.changes.listen() as changes:
         async with asyncio.TaskGroup() as group:

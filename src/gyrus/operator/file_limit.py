@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import resource
 from contextlib import suppress
+from dataclasses import replace
+
+from gyrus.gate.hold_limits import HoldLimits
 
 ENOUGH = 65_536
 """Highest limit to set. More is of no use, and a program that inherits the limit may iterate over it."""
 OTHERS = 512
 """Files reserved for the operator itself, and for its streams of logs and events."""
+
+
+def hold_limits() -> HoldLimits:
+    """Raise the limit of files. Returns the activator's limits within it."""
+    usual = HoldLimits()
+    return replace(usual, requests=min(usual.requests, raise_file_limit()))
 
 
 def raise_file_limit() -> int:

@@ -8,15 +8,14 @@ from gyrus.aio.clock import SystemClock
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.gate.activator import Activator
-from gyrus.gate.hold_limits import HoldLimits
-from gyrus.operator import file_limit
 from gyrus.operator.certificate import tls_of
+from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.platform import OperatorSettings, Platform
 from gyrus.operator.secret_file import new_token, remove_token, requeue_secret_of
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.local_gateway import LocalGateway
 from gyrus.routing.settings import GatewaySettings
-from gyrus.server.listening import ApiListener, listen_in_home, listen_on_port
+from gyrus.server.listening import ApiListener, listen_in_home, listen_in_home_and, listen_on_port
 from gyrus.state.board import Board
 
 LOOPBACK = "127.0.0.1"
@@ -30,14 +29,13 @@ def local_platform(settings: OperatorSettings, board: Board) -> Platform:
     )
     packages.clean_up()
     secret = requeue_secret_of(home)
-    limits = HoldLimits(requests=min(HoldLimits().requests, file_limit.raise_file_limit()))
     gateway_settings = GatewaySettings(
         port=settings.gateway_port, hosts=settings.hosts, requeue_secret=secret
     )
     return Platform(
         backend=LocalBackend(home, packages, clock, LocalSettings(overcommit=settings.overcommit)),
         gateway=LocalGateway(board, home, gateway_settings),
-        activator=Activator(board, home.activator_socket, clock, limits, requeue_secret=secret),
+        activator=Activator(board, home.activator_socket, clock, hold_limits(), requeue_secret=secret),
         packages=packages,
         gateway_url=f"http://{LOOPBACK}:{settings.gateway_port}",
         token=_token(settings),
@@ -48,12 +46,9 @@ def local_platform(settings: OperatorSettings, board: Board) -> Platform:
 def _listen(settings: OperatorSettings) -> list[ApiListener]:
     """Listen on the home's socket, and on the port if one is requested. Raises CannotListen."""
     home, port = settings.home, settings.operator_port
-    local = listen_in_home(home.control_socket)
-    try:
-        return [local, listen_on_port(LOOPBACK, port, tls_of(home))] if port is not None else [local]
-    except BaseException:
-        local.close()
-        raise
+    if port is None:
+        return [listen_in_home(home.control_socket)]
+    return listen_in_home_and(home.control_socket, lambda: listen_on_port(LOOPBACK, port, tls_of(home)))
 
 
 def _token(settings: OperatorSettings) -> str | None:

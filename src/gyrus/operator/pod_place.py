@@ -10,8 +10,6 @@ from pathlib import Path
 from gyrus.contract import cluster
 from gyrus.operator.errors import StartError
 
-SECRETS_FOLDER = Path("/etc/gyrus/secrets")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodPlace:
@@ -25,30 +23,26 @@ class PodPlace:
     gateway_url: str
     """Base URL of the endpoints, as clients outside the cluster see it."""
     tls: Path = Path(cluster.TLS_FOLDER)
-    secrets: Path = SECRETS_FOLDER
+    secrets: Path = Path(cluster.SECRETS_FOLDER)
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> PodPlace:
         """Read the pod's variables. Raises StartError if one is missing."""
         try:
-            namespace = environ["POD_NAMESPACE"]
+            namespace = environ[cluster.POD_NAMESPACE_VARIABLE]
             return cls(
                 namespace=namespace,
-                pod=environ["POD_NAME"],
-                address=environ["POD_IP"],
-                runtime_image=environ["GYRUS_RUNTIME_IMAGE"],
-                gateway_url=environ.get("GYRUS_GATEWAY_URL") or f"http://{cluster.GATEWAY}.{namespace}.svc",
+                pod=environ[cluster.POD_NAME_VARIABLE],
+                address=environ[cluster.POD_ADDRESS_VARIABLE],
+                runtime_image=environ[cluster.RUNTIME_IMAGE_VARIABLE],
+                gateway_url=environ.get(cluster.GATEWAY_URL_VARIABLE)
+                or f"http://{cluster.GATEWAY}.{namespace}.svc",
             )
         except KeyError as error:
             raise StartError(
                 f"The variable {error.args[0]} is missing: --cluster is for the operator's pod, which "
                 "`gyrus cluster install` creates."
             ) from error
-
-    @property
-    def files_url(self) -> str:
-        """URL at which the pods of replicas fetch their files."""
-        return f"https://{cluster.OPERATOR}.{self.namespace}.svc:{cluster.FILES_PORT}"
 
     def secret(self, name: str) -> str:
         """Return one of the installation's secrets: ``token``, ``requeue`` or ``replicas``.

@@ -145,6 +145,11 @@ class AdsGateway:
         return self._nodes.ids
 
     @property
+    def connected(self) -> frozenset[str]:
+        """Ids of the nodes with an open stream."""
+        return frozenset(stream.node for stream in self._streams)
+
+    @property
     def streams(self) -> int:
         """Number of open streams."""
         return len(self._streams)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -19,8 +18,6 @@ from gyrus.routing.settings import GatewaySettings, TlsAddress
 from gyrus.routing.traffic import TrafficMeter
 from gyrus.routing.xds.load_reports import LoadReports
 from gyrus.state.board import Board
-
-log = logging.getLogger(__name__)
 
 ACCESS_LOG = "/dev/stdout"
 """The access log of a gateway's pod: the cluster collects it."""
@@ -41,8 +38,10 @@ class ClusterGateway:
         """Create it. ``address``: that of the configuration port. ``activator``: the activator's endpoint."""
         self._board = board
         self._clock = clock or SystemClock()
-        self._source = ReportedTraffic()
+        self._source = ReportedTraffic(board)
         self._meter = TrafficMeter(board, self._source)
+        self._listed: frozenset[str] = frozenset()
+        """The pods that existed when they were last listed."""
         files = files or PodFiles()
         board.bridge = files.bridge
         self._ads = AdsGateway(
@@ -54,7 +53,7 @@ class ClusterGateway:
             bodies_at=f"unix:{files.envoy.bodies}",
             in_flight=lambda: self._meter.in_flight,
             reported=self._report_state,
-            reports=LoadReports(self._source),
+            reports=LoadReports(self._source.reported),
         )
 
     async def adopt(self) -> None:
@@ -74,29 +73,30 @@ class ClusterGateway:
         return self._ads.serving_nodes
 
     def exist(self, pods: Iterable[str]) -> None:
-        """Record the gateways' pods that exist. Any other gateway sends no requests any more."""
-        existing = frozenset(pods)
-        for node in self._ads.nodes - existing:
+        """Record the gateways' pods that exist. One that is gone sends no requests any more.
+
+        A connected gateway that is not listed yet counts: the list may be late.
+        """
+        listed = frozenset(pods)
+        unlisted = self._ads.nodes - listed
+        for node in unlisted & (self._listed | (unlisted - self._ads.connected)):
             self._ads.node_gone(node)
             self._source.node_gone(node)
+        self._listed = listed
         self._report_state()
 
     def _report_state(self) -> None:
         """Write the gateways' state to the board. They count as running once one of them serves."""
-        self._board.gateway_message = "; ".join(self._ads.refusals)
-        state = "running" if self._ads.settled() else "starting"
+        board = self._board
         if not self._ads.serving_nodes:
-            self._board.gateway_message = "no gateway is connected"
-        elif self._board.gateway == "running":
-            state = "running"
-        if self._board.gateway != state:
-            self._board.gateway = state
-            self._board.gateway_signals.notify(state)
+            board.gateway_message, state = "no gateway is connected", "starting"
+        else:
+            board.gateway_message = "; ".join(self._ads.refusals)
+            runs = board.gateway == "running" or self._ads.settled()
+            state = "running" if runs else "starting"
+        board.set_gateway(state)
 
     async def _measure(self) -> None:
         async for _ in ticks(self._clock, traffic.EVERY):
-            self._source.forget_pools(
-                frozenset(pool.id for route in self._board.routes.values() for pool in route.pools)
-            )
             with contextlib.suppress(TrafficUnknown):
                 await self._meter.look()

@@ -24,14 +24,13 @@ from gyrus.routing.settings import ConnectionLimits, GatewaySettings, TlsAddress
 
 FOLDER = Path(cluster.GATEWAY_FOLDER)
 MIB = 1024 * 1024
-ANY_HOST = "0.0.0.0"
 
 
 def gateway_settings(requeue_secret: str = "", hosts: tuple[str, ...] = ()) -> GatewaySettings:
     """Return the settings of all gateways of a cluster. Operator and pods must agree on them."""
     return GatewaySettings(
         port=cluster.GATEWAY_PORT,
-        address=ANY_HOST,
+        address=cluster.ANY_HOST,
         concurrency=1,
         hosts=hosts,
         connections=ConnectionLimits(most=20_000),
@@ -86,9 +85,9 @@ def bootstrap_of(
 
 def _bootstrap(environ: Mapping[str, str], files: PodFiles) -> Json:
     """Build the bootstrap of the pod with these variables. Raises KeyError."""
-    host = f"{cluster.OPERATOR}.{environ['POD_NAMESPACE']}.svc"
+    host = cluster.operator_host(environ[cluster.POD_NAMESPACE_VARIABLE])
     ads_at = TlsAddress(host=host, port=cluster.XDS_PORT, tls=tls_files())
-    return bootstrap_of(environ["POD_NAME"], ads_at, gateway_settings(), files)
+    return bootstrap_of(environ[cluster.POD_NAME_VARIABLE], ads_at, gateway_settings(), files)
 
 
 def main() -> NoReturn:

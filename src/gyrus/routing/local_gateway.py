@@ -126,7 +126,7 @@ class LocalGateway:
 
     def envoy_died(self, reason: str) -> None:
         self._started = False
-        self._set_state("down")
+        self._board.set_gateway("down")
         self._board.gateway_message = reason
         self._ads.node_gone(self._files.node)
         self._meter.forget()
@@ -146,12 +146,7 @@ class LocalGateway:
         self._board.gateway_message = "; ".join(self._ads.refusals)
         if self._board.gateway != "running":
             runs = self._ads.settled() and listens(self._settings.address, self._settings.port)
-            self._set_state("running" if runs else "starting")
-
-    def _set_state(self, state: str) -> None:
-        if self._board.gateway != state:
-            self._board.gateway = state
-            self._board.gateway_signals.notify(state)
+            self._board.set_gateway("running" if runs else "starting")
 
     # Measurements
 

@@ -10,7 +10,7 @@ from gyrus.routing.errors import TrafficUnknown
 from gyrus.routing.latencies import Latencies
 from gyrus.routing.traffic import Answered
 from gyrus.routing.xds.load_reports import LoadReport
-from gyrus.state.board import is_pool
+from gyrus.state.board import Board, is_pool
 
 
 @dataclass(slots=True)
@@ -28,6 +28,7 @@ class ReportedTraffic:
     A gateway whose stream has ended counts with its last report until :meth:`node_gone`: its requests go on.
     """
 
+    board: Board
     _in_progress: dict[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     """By node: its requests in progress by cluster."""
     _answered: dict[str, _Counts] = field(default_factory=dict[str, _Counts])
@@ -43,16 +44,9 @@ class ReportedTraffic:
             counts.succeeded += load.succeeded
             counts.failed += load.failed
 
-    def report_stream_ended(self, node: str) -> None:
-        """Do nothing: the gateway may still have requests, and reports again when it has reconnected."""
-
     def node_gone(self, node: str) -> None:
         """Forget a gateway that has ended: it has no requests any more."""
         self._in_progress.pop(node, None)
-
-    def forget_pools(self, kept: frozenset[str]) -> None:
-        """Forget the counts of all other pools."""
-        self._answered = {name: counts for name, counts in self._answered.items() if name in kept}
 
     # Known facts
 
@@ -65,6 +59,9 @@ class ReportedTraffic:
         return total
 
     async def answered(self) -> Mapping[str, Answered]:
+        """Return the counts of the pools that routes have, and forget those of all others."""
+        kept = {pool.id for route in self.board.routes.values() for pool in route.pools}
+        self._answered = {name: counts for name, counts in self._answered.items() if name in kept}
         return {
             name: Answered(
                 {"2xx": counts.succeeded, "5xx": counts.failed},

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,16 @@ def listen_in_home(path: Path) -> ApiListener:
         ) from error
     bound.setblocking(False)
     return ApiListener(bound, str(path), file=_identity(path))
+
+
+def listen_in_home_and(path: Path, port: Callable[[], ApiListener]) -> list[ApiListener]:
+    """Listen on this socket, and on the port that the function opens. Raises CannotListen."""
+    local = listen_in_home(path)
+    try:
+        return [local, port()]
+    except BaseException:
+        local.close()
+        raise
 
 
 def listen_on_port(host: str, port: int, tls: ssl.SSLContext) -> ApiListener:

@@ -292,6 +292,12 @@ class Board:
     gateway_signals: Signals = field(default_factory=Signals)
     """Notified by routing when ``gateway`` changes; the key is the new value."""
 
+    def set_gateway(self, state: str) -> None:
+        """Write the gateway's state, and notify its readers of a change."""
+        if self.gateway != state:
+            self.gateway = state
+            self.gateway_signals.notify(state)
+
     def acknowledged_of(self, api: str) -> Endpoints:
         """Return the acknowledged endpoints of all its pools."""
         return frozenset[str]().union(*self.acknowledged.get(api, {}).values())

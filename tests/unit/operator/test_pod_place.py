@@ -17,7 +17,6 @@ VARIABLES = {
 
 def test_the_variables_of_the_pod_are_read() -> None:
     place = PodPlace.of(VARIABLES)
-    assert place.files_url == "https://gyrus-operator.gyrus.svc:18002"
     assert place.gateway_url == "http://gyrus-gateway.gyrus.svc"
     known = PodPlace.of({**VARIABLES, "GYRUS_GATEWAY_URL": "https://models.example.org"})
     assert known.gateway_url == "https://models.example.org"

@@ -19,8 +19,6 @@ from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import Programs
 from gyrus.backends.kubernetes.replica import PodReplica
 from gyrus.backends.kubernetes.resources import (
-    BUILDER_ROLE,
-    REPLICA_ROLE,
     decode_order,
     replica_pod,
     termination,
@@ -30,7 +28,7 @@ from gyrus.backends.kubernetes.status_reports import StatusReports
 from gyrus.backends.kubernetes.warnings import PodWarnings
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.backends.replica_index import ReplicaIndex
-from gyrus.contract.cluster import ORDER_ANNOTATION, ROLE_LABEL
+from gyrus.contract.cluster import BUILDER_ROLE, ORDER_ANNOTATION, REPLICA_ROLE, ROLE_LABEL
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.pods import BuildOrder
 from gyrus.contract.replica import Phase, Reason

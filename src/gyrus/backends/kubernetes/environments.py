@@ -15,9 +15,9 @@ from gyrus.aio.signals import Listener, Signals
 from gyrus.aio.single_flight import Report, SingleFlight
 from gyrus.backends.kubernetes.observed import failure_of, waiting_for
 from gyrus.backends.kubernetes.pod import Pod
-from gyrus.backends.kubernetes.resources import BUILDER_ROLE, builder_pod
+from gyrus.backends.kubernetes.resources import builder_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
-from gyrus.contract.cluster import ROLE_LABEL
+from gyrus.contract.cluster import BUILDER_ROLE, ROLE_LABEL
 from gyrus.contract.pods import BuildOrder, builder_name
 from gyrus.environments.errors import EnvironmentFailure
 from gyrus.kubernetes.client import ClusterClient

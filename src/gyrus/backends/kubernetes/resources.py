@@ -13,12 +13,14 @@ from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.cluster import (
     API_LABEL,
+    BUILDER_ROLE,
     GENERATION_LABEL,
     GROUP,
     OPERATOR_TLS,
     ORDER_ANNOTATION,
     POD_FOLDER,
     REPLICA,
+    REPLICA_ROLE,
     REVISION_LABEL,
     ROLE_LABEL,
     TLS_FOLDER,
@@ -28,8 +30,6 @@ from gyrus.contract.replica import RestartPolicy
 from gyrus.contract.workload import ComputeResources
 from gyrus.kubernetes.resources import Manifest
 
-REPLICA_ROLE = "replica"
-BUILDER_ROLE = "builder"
 MAIN = "replica"
 """Name of the container that serves."""
 FETCH = "fetch"

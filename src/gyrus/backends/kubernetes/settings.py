@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gyrus.contract.cluster import FILES_PORT, NAMESPACE, OPERATOR
+from gyrus.contract.cluster import FILES_PORT, NAMESPACE, operator_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,4 +32,4 @@ class KubernetesSettings:
     @property
     def files(self) -> str:
         """The URL of the operator's files server."""
-        return f"https://{OPERATOR}.{self.namespace}.svc:{FILES_PORT}"
+        return f"https://{operator_host(self.namespace)}:{FILES_PORT}"

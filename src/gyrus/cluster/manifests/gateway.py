@@ -17,7 +17,7 @@ from gyrus.cluster.manifests.objects import (
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest
 
-ROLE = "gateway"
+ROLE = names.GATEWAY_ROLE
 GRACE = 90
 """Seconds to stop: requests in flight are finished."""
 SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")

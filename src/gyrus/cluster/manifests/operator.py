@@ -18,7 +18,7 @@ from gyrus.cluster.settings import NO_STORAGE
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest
 
-ROLE = "operator"
+ROLE = names.OPERATOR_ROLE
 GRACE = 60
 """Seconds to stop: the store is closed in order."""
 PERSISTENT, EPHEMERAL = "state", "state-of-pod"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gyrus.contract.cluster import ANY_HOST
 from gyrus.routing.resources.kinds import Json, extension
 from gyrus.routing.resources.listener import MANAGER, router
 
@@ -33,7 +34,7 @@ def readiness(admin: Path, port: int, clusters: list[Json]) -> Json:
     )
     listener: Json = {
         "name": NAME,
-        "address": {"socket_address": {"address": "0.0.0.0", "port_value": port}},
+        "address": {"socket_address": {"address": ANY_HOST, "port_value": port}},
         "filter_chains": [{"filters": [manager]}],
         "ignore_global_conn_limit": True,
     }

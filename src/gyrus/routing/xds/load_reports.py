@@ -7,25 +7,22 @@ waits for a connection is not among those at a host: Envoy's own gauge of it is 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import grpc.aio
 from google.protobuf.duration_pb2 import Duration
 
 from gyrus.routing.xds.messages import message_class
 
-log = logging.getLogger(__name__)
-
 SERVICE = "envoy.service.load_stats.v3.LoadReportingService"
 METHOD = "StreamLoadStats"
 EVERY = 0.5
 """Seconds between two reports of one Envoy."""
 
-_REQUEST = message_class(f"{SERVICE.rpartition('.')[0]}.LoadStatsRequest")
-_RESPONSE = message_class(f"{SERVICE.rpartition('.')[0]}.LoadStatsResponse")
+_REQUEST = message_class("envoy.service.load_stats.v3.LoadStatsRequest")
+_RESPONSE = message_class("envoy.service.load_stats.v3.LoadStatsResponse")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +45,6 @@ class LoadReport:
     clusters: Mapping[str, ClusterLoad] = field(default_factory=dict[str, ClusterLoad])
 
 
-class ReportObserver(Protocol):
-    """Observer of reports."""
-
-    def reported(self, report: LoadReport) -> None: ...
-    def report_stream_ended(self, node: str) -> None: ...
-
-
 def read_report(data: bytes) -> Any:
     return _REQUEST.FromString(data)
 
@@ -74,24 +64,20 @@ def loads(clusters: Iterable[Any]) -> dict[str, ClusterLoad]:
 class LoadReports:
     """The service. It asks each Envoy for reports of all its clusters."""
 
-    def __init__(self, observer: ReportObserver) -> None:
-        self._observer = observer
+    def __init__(self, reported: Callable[[LoadReport], None]) -> None:
+        """Create the service. ``reported``: called with each report."""
+        self._reported = reported
 
     async def stream(
         self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, bytes]
     ) -> None:
         """Serve one Envoy's stream."""
-        node = ""
-        try:
-            async for request in requests:
-                if not node:  # only the first request has to name the node
-                    node = request.node.id
-                    await context.write(_wanted())
-                    continue
-                self._observer.reported(LoadReport(node, loads(request.cluster_stats)))
-        finally:
-            if node:
-                self._observer.report_stream_ended(node)
+        first = await anext(aiter(requests), None)  # only the first request has to name the node
+        if first is None:
+            return
+        await context.write(_wanted())
+        async for request in requests:
+            self._reported(LoadReport(first.node.id, loads(request.cluster_stats)))
 
 
 def _wanted() -> bytes:
