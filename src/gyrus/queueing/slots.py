@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from gyrus.queueing.ordered import Ordered
 
 T = TypeVar("T", bound=Hashable)
+Item = TypeVar("Item", contravariant=True)
+
+
+class StartObserver(Protocol[Item]):
+    """An observer of items that get a slot and give it up."""
+
+    def started(self, item: Item) -> None: ...
+    def ended(self, item: Item) -> None: ...
 
 
 class SlotQueue(Generic[T]):
@@ -20,12 +28,13 @@ class SlotQueue(Generic[T]):
     - A request beyond the free slots and the queue's length is refused.
     """
 
-    __slots__ = ("_longest", "_places", "_started", "_unmovable", "_waiting", "begun", "slots")
+    __slots__ = ("_longest", "_observer", "_places", "_started", "_unmovable", "_waiting", "begun", "slots")
 
-    def __init__(self, slots: int | None, longest: int) -> None:
+    def __init__(self, slots: int | None, longest: int, observer: StartObserver[T] | None = None) -> None:
         """Limit started requests to ``slots`` (None: no limit, none waits), waiting ones to ``longest``."""
         self.slots = slots
         self._longest = longest
+        self._observer = observer
         self._waiting: Ordered[T] = Ordered()
         self._places = self._waiting.places
         self._unmovable: set[T] = set()
@@ -76,6 +85,8 @@ class SlotQueue(Generic[T]):
             return False
         self._started.add(item)
         self.begun += 1
+        if self._observer is not None:
+            self._observer.started(item)
         return True
 
     def wait(self, item: T, arrived: float, *, movable: bool = True) -> bool:
@@ -99,6 +110,9 @@ class SlotQueue(Generic[T]):
         self._unmovable.difference_update(items)
         self._started.update(items)
         self.begun += number
+        if self._observer is not None:
+            for item in items:
+                self._observer.started(item)
         return items
 
     def next(self, at_most: int) -> list[T]:
@@ -108,6 +122,8 @@ class SlotQueue(Generic[T]):
     def finish(self, item: T) -> None:
         """Free the item's slot. Raises KeyError if it has none."""
         self._started.remove(item)
+        if self._observer is not None:
+            self._observer.ended(item)
 
     def pass_on(self, item: T) -> T | None:
         """Free the item's slot, and give it to the waiting item that arrived first.
@@ -115,12 +131,16 @@ class SlotQueue(Generic[T]):
         Returns None if no item waits. Raises KeyError if the item has no slot.
         """
         self._started.remove(item)
+        if self._observer is not None:
+            self._observer.ended(item)
         if not self._places:
             return None
         following = self._waiting.pop()
         self._unmovable.discard(following)
         self._started.add(following)
         self.begun += 1
+        if self._observer is not None:
+            self._observer.started(following)
         return following
 
     def leave(self, item: T) -> bool:

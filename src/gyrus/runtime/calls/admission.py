@@ -236,8 +236,10 @@ class Admission:
         self._deadlines.discard(call)
         if self.overdue:  # almost always empty
             self.overdue.pop(call, None)
-        self._over(call)
-        self.start_more()
+        if call.retried:
+            self._over(call)
+        if self.queue.waiting:
+            self.start_more()
         if self.released is not None:
             self.released()
 

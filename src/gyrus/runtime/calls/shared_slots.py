@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from gyrus.queueing.slots import SlotQueue
+from gyrus.queueing.slots import SlotQueue, StartObserver
 
 T = TypeVar("T", bound=Hashable)
-
-
-Item = TypeVar("Item", contravariant=True)
-
-
-class StartObserver(Protocol[Item]):
-    """An observer of items that get a slot and give it up. It is called under the queue's lock."""
-
-    def started(self, item: Item) -> None: ...
-    def ended(self, item: Item) -> None: ...
 
 
 class SharedSlotQueue(SlotQueue[T]):
     """A queue whose changes and lists are safe in any thread; single numbers need no lock.
 
     A thread that has ended a call takes the next one itself, so it changes the queue while the loop adds
-    requests, lets them leave, and requeues them.
+    requests, lets them leave, and requeues them. The observer is called under the queue's lock.
     """
 
-    __slots__ = ("_lock", "_observer")
+    __slots__ = ("_lock",)
 
     def __init__(self, slots: int | None, longest: int, observer: StartObserver[T] | None = None) -> None:
-        super().__init__(slots, longest)
+        super().__init__(slots, longest, observer)
         self._lock = threading.Lock()
-        self._observer = observer
 
     def start_at_once(self, item: T) -> bool:
         with self._lock:
-            starts = super().start_at_once(item)
-            if starts and self._observer is not None:
-                self._observer.started(item)
-            return starts
+            return super().start_at_once(item)
 
     def wait(self, item: T, arrived: float, *, movable: bool = True) -> bool:
         with self._lock:
@@ -48,26 +34,15 @@ class SharedSlotQueue(SlotQueue[T]):
 
     def start_next(self, at_most: int = 1) -> list[T]:
         with self._lock:
-            starting = super().start_next(at_most)
-            if self._observer is not None:
-                for item in starting:
-                    self._observer.started(item)
-            return starting
+            return super().start_next(at_most)
 
     def pass_on(self, item: T) -> T | None:
         with self._lock:
-            following = super().pass_on(item)
-            if self._observer is not None:
-                self._observer.ended(item)
-                if following is not None:
-                    self._observer.started(following)
-            return following
+            return super().pass_on(item)
 
     def finish(self, item: T) -> None:
         with self._lock:
             super().finish(item)
-            if self._observer is not None:
-                self._observer.ended(item)
 
     def leave(self, item: T) -> bool:
         with self._lock:

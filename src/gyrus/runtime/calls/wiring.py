@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gyrus.contract.replica import Reason, ReplicaConfig, records_folder
 from gyrus.contract.system_limits import OUT_OF_PROCESSES
+from gyrus.queueing.slots import SlotQueue
 from gyrus.runtime.calls.admission import Admission, Scheduler
 from gyrus.runtime.calls.async_runner import AsyncRunner
 from gyrus.runtime.calls.batch_runners import AsyncBatchRunner, ThreadBatchRunner
@@ -35,12 +36,13 @@ def wire(
     """Build the parts. Raises LoadFailed if no thread can be started."""
     limits, requests = config.limits, _started_requests(config)
     threads = _threads(limits.max_concurrency)
-    shared: SharedSlotQueue[Call] = SharedSlotQueue(
-        limits.max_concurrency, limits.max_queue_length, CallRecord(requests) if requests else None
-    )
+    record = CallRecord(requests) if requests else None
+    # Without threads that take calls, no request pays for locks.
+    kind = SlotQueue[Call] if handler.is_async else SharedSlotQueue[Call]
+    queue = kind(limits.max_concurrency, limits.max_queue_length, record)
     backlog_signal = BacklogSignal(config.backlog_socket, config.api)
-    admission = Admission(shared, limits, counted, backlog_signal, requests, report_poison)
-    admission.open(_scheduler(handler, config, shared, admission, threads))
+    admission = Admission(queue, limits, counted, backlog_signal, requests, report_poison)
+    admission.open(_scheduler(handler, config, queue, admission, threads))
     return admission, threads
 
 
@@ -70,7 +72,7 @@ def _started_requests(config: ReplicaConfig) -> StartedRequests | None:
 def _scheduler(
     handler: LoadedHandler,
     config: ReplicaConfig,
-    queue: SharedSlotQueue[Call],
+    queue: SlotQueue[Call],
     admission: Admission,
     threads: Threads,
 ) -> Scheduler:
@@ -81,6 +83,6 @@ def _scheduler(
         return BatchScheduler(
             queue, batches(handler, admission, threads, size), size, settings.batch_max_wait
         )
-    if handler.is_async:
+    if not isinstance(queue, SharedSlotQueue):
         return SingleScheduler(queue, AsyncRunner(handler, admission, threads))
     return SingleScheduler(queue, ThreadRunner(handler, admission, threads, queue))

@@ -44,6 +44,7 @@ class Reader:
         """True if that request's client waits for ``100 Continue`` before it sends the body."""
         self._max_header = limits.max_header
         self._max_body = limits.max_body
+        self._short = min(limits.max_body, FREE)  # bodies up to this length need no further check
         self._parser = HttpRequestParser(self)
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
@@ -128,10 +129,8 @@ class Reader:
             self._refuse("HTTP/1.1 requires the header Host; send it.")
         if b"transfer-encoding" in headers:
             self._check_chunked()
-        elif length is not None and int(length) > self._max_body:
-            self._refuse_body()
-        elif length is not None and int(length) > FREE:
-            self._reserve(int(length) - FREE)
+        elif length is not None and (size := int(length)) > self._short:
+            self._expect_body(size)
         if b"expect" in headers:
             self._check_expectation()
 
@@ -144,10 +143,8 @@ class Reader:
         else:
             self._pieces.append(piece)
         self._body_size += len(piece)
-        if self._body_size > self._max_body:
-            self._refuse_body()
-        if (lacking := self._body_size - FREE - self._reserved) > 0:  # only if its length is unknown
-            self._reserve(max(lacking, STEP))
+        if self._body_size > self._short:
+            self._count_body()
 
     def on_message_complete(self) -> None:
         parser = self._parser
@@ -167,6 +164,18 @@ class Reader:
         self._body, self._pieces, self._body_size, self._fed = b"", None, 0, 0
         if self._reserved:
             self._release()
+
+    def _expect_body(self, size: int) -> None:
+        if size > self._max_body:
+            self._refuse_body()
+        if size > FREE:
+            self._reserve(size - FREE)
+
+    def _count_body(self) -> None:
+        if self._body_size > self._max_body:
+            self._refuse_body()
+        if (lacking := self._body_size - FREE - self._reserved) > 0:  # only if its length is unknown
+            self._reserve(max(lacking, STEP))
 
     def _reserve(self, size: int) -> None:
         if not self._budget.reserve(size):

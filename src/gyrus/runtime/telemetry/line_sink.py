@@ -31,12 +31,16 @@ class LineSink(io.BufferedIOBase):
     A line ends at a line end, a flush, the end of its request and the end of its thread.
     """
 
-    def __init__(self, name: str, original: Any, emit: Emit, request: CurrentRequest) -> None:
+    def __init__(
+        self, name: str, original: Any, emit: Emit, request: CurrentRequest, pending: set[int]
+    ) -> None:
+        """``pending``: receives the ids of all threads' incomplete lines; several sinks may share it."""
         super().__init__()
         self.name = f"<{name}>"
         self._original = original
         self._emit = emit
         self._request = request
+        self._pending = pending
         self.encoding: Callable[[], str] = lambda: _UTF_8
         """Function that returns the encoding of the text layer."""
         self.forget()
@@ -46,8 +50,6 @@ class LineSink(io.BufferedIOBase):
         for line in getattr(self, "_lines", ()):
             line.drop()
         self._held = threading.local()
-        self.pending: set[int] = set()
-        """Ids of all threads' incomplete lines. Most requests end without any, and need not look further."""
         self._lines: WeakSet[_Line] = WeakSet()
         self._lock = threading.Lock()
 
@@ -106,7 +108,7 @@ class LineSink(io.BufferedIOBase):
     def _line(self) -> _Line:
         line = getattr(self._held, "line", None)
         if line is None:
-            line = self._held.line = _Line(self._emit, self.pending)
+            line = self._held.line = _Line(self._emit, self._pending)
             with self._lock:
                 self._lines.add(line)
         return line

@@ -25,6 +25,8 @@ current_request: ContextVar[str | None] = ContextVar("gyrus_request", default=No
 """Id of the request that the current thread or task works on."""
 
 _sinks: list[LineSink] = []
+_pending: set[int] = set()
+"""Incomplete lines of all sinks and threads."""
 
 
 def capture(control: SwitchableControl) -> None:
@@ -52,7 +54,7 @@ def log_stream(name: str, original: Any, control: Control) -> io.TextIOWrapper:
     def emit(line: str, request: str | None) -> None:
         control.log(name, line, level=None, request_id=request)
 
-    sink = LineSink(name, original, emit, current_request.get)
+    sink = LineSink(name, original, emit, current_request.get, _pending)
     errors = getattr(original, "errors", None) or "backslashreplace"
     # Not line_buffering: it flushes after each text with a line end in it, which would cut what follows.
     stream = io.TextIOWrapper(sink, encoding="utf-8", errors=errors, newline="\n", write_through=True)  # pyright: ignore[reportArgumentType] -- typeshed asks for methods that it does not call
@@ -63,8 +65,8 @@ def log_stream(name: str, original: Any, control: Control) -> io.TextIOWrapper:
 
 def end_lines() -> None:
     """End this thread's incomplete lines, because its request has ended."""
-    for sink in _sinks:
-        if sink.pending:
+    if _pending:  # almost always empty
+        for sink in _sinks:
             sink.end_line()
 
 
