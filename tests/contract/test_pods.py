@@ -20,9 +20,10 @@ from typing import Any, cast
 import pytest
 
 from gyrus.contract.cluster import replica_secret
-from gyrus.contract.pods import BuildOrder, EnvironmentIdentity, FetchOrder, builder_name
+from gyrus.contract.pods import BuildOrder, FetchOrder, builder_name
 from gyrus.contract.replica import HandlerConfig, Phase, Reason, ReplicaConfig, ReplicaStatus
 from gyrus.environments.runtime_copy import RuntimeCode
+from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.packaging.archive import pack
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.packaging.store import PackageStore
@@ -131,10 +132,11 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return os.environ | {"PIP_FIND_LINKS": str(tmp_path / "wheels")}
 
 
-def identity(package: str) -> EnvironmentIdentity:
-    return EnvironmentIdentity(
-        package=package, requirements=None, image="runtime:1", runtime=RuntimeCode.installed().digest
+async def key_of(operator: Operator, package: str) -> str:
+    choice = EnvironmentChoice(
+        operator.packages, operator.environments, image="runtime:1", runtime=RuntimeCode.installed().digest
     )
+    return await choice.environment(package, None)
 
 
 def free_port() -> int:
@@ -218,14 +220,15 @@ async def test_what_a_builder_uploads_serves_in_a_pod(
     operator: Operator, project: Path, environ: dict[str, str], pod: Pod
 ) -> None:
     package = await operator.upload(project)
-    key = identity(package).key
+    key = await key_of(operator, package)
     operator.builds.packages[key] = package
     order = BuildOrder(environment=key, package=package)
     await build(order, operator.client(builder_name(key)), environ, pod.root)
 
     assert operator.builds.complete == [key, key]  # the second time with bytecode
     assert operator.builds.heard[-1].startswith("storing the environment (")
-    assert len(list(operator.packages.locks(package).iterdir())) == 1
+    (lock,) = operator.packages.locks(package).glob("*.json")
+    assert operator.environments.lock(key) == (lock.stem, lock.read_bytes())
     shutil.rmtree(pod.root)  # another pod, with the same paths
     pod.root.mkdir()
 
@@ -249,7 +252,7 @@ async def test_a_failed_build_has_the_same_words_as_a_local_one(
 ) -> None:
     (project / "requirements.txt").write_text("flowers==9\n")
     package = await operator.upload(project)
-    key = identity(package).key
+    key = await key_of(operator, package)
     with pytest.raises(PodFailed) as failed:
         await build(
             BuildOrder(environment=key, package=package),

@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-RATE = 50
+RATE = 100
 """Requests a second."""
 HANDLER = """
 VERSION = {version}
@@ -92,6 +92,12 @@ class Platform:
     async def pods(self, labels: str) -> list[str]:
         found = await self.client.list(PODS, self.installation.namespace, labels=labels)
         return [name_of(pod) for pod in found.items if "deletionTimestamp" not in pod["metadata"]]
+
+    async def interpreters(self) -> set[str]:
+        """Return the interpreters of all replicas, whose paths name their environments."""
+        namespace = self.installation.namespace
+        found = await self.client.list(PODS, namespace, labels=f"{ROLE_LABEL}=replica")
+        return {pod["spec"]["containers"][0]["command"][0] for pod in found.items}
 
     async def delete(self, role: str) -> None:
         """Delete a pod of this role, and wait until it is gone and another one is ready."""
@@ -161,13 +167,16 @@ async def test_an_api_answers_through_the_gateways_service(platform: Platform) -
 
 
 async def test_updates_under_load_lose_no_request(platform: Platform) -> None:
+    before = await platform.interpreters()
+
     async def update() -> None:
-        for _ in range(2):
+        for _ in range(5):
             await platform.deploy()
 
     result = await platform.under_load(update)
     assert result.failed == (), str(result)
     assert (await platform.ask())["version"] == platform.version
+    assert await platform.interpreters() == before  # the code alone has changed: nothing is built again
 
 
 @pytest.mark.parametrize("role", ["replica", "gateway", "operator"])

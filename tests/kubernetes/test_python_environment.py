@@ -27,6 +27,7 @@ from gyrus.contract.replica import Phase, Reason
 from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import PODS, Manifest
+from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.packaging.archive import pack
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.packaging.store import PackageStore
@@ -110,8 +111,9 @@ async def operator(client: ClusterClient, namespace: str, tmp_path: Path) -> Asy
         builder_cpu=0.1,
         builder_variables={k: v for k, v in os.environ.items() if k.startswith(("PIP_INDEX", "UV_INDEX"))},
     )
+    choice = EnvironmentChoice(packages, environments, image=settings.image, runtime=settings.runtime)
     backend = KubernetesBackend(
-        client, settings, RuntimePrograms(settings), SystemClock(), is_built=environments.has
+        client, settings, RuntimePrograms(settings, choice), SystemClock(), is_built=environments.has
     )
     context = FilesContext(
         packages=packages, environments=environments, builds=backend.environments, secret=SECRET

@@ -36,10 +36,10 @@ class Programs(ImagePrograms):
 
     namespace: str
 
-    def environment(self, order: ReplicaOrder) -> str | None:
+    async def environment(self, order: ReplicaOrder) -> str | None:
         return "0" * 32 if order.workload.environment.requirements else None
 
-    def program(self, order: ReplicaOrder) -> Program:
+    def program(self, order: ReplicaOrder, environment: str | None = None) -> Program:
         made = ImagePrograms.program(self, order)
         return replace(made, variables={**made.variables, MARK: f"{self.namespace}/{order.id}"})
 

@@ -7,9 +7,8 @@ only container of its pod, builds an environment and uploads it. Both reach only
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from gyrus.contract.cluster import CONFIG_FILE, POD_FOLDER, TLS_FOLDER
 from gyrus.contract.replica import Reason, ReplicaConfig
@@ -101,29 +100,6 @@ class PodFailure:
             if len(encoded) <= LONGEST_TERMINATION_LOG:
                 return encoded
             message, lines = (message, lines[1:]) if lines else (message[: len(message) * 9 // 10], ())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentIdentity:
-    """Everything that decides a cluster's Python environment and is known before its build.
-
-    Builder and replicas use the same image, so the image also stands for the interpreter and the platform.
-    """
-
-    package: str | None
-    """Digest of the project's archive, which has the requirements."""
-    requirements: str | None
-    """The requirements file that the specification names."""
-    image: str
-    """The runtime image's full reference."""
-    runtime: str
-    """Digest of the runtime's code: ``RuntimeCode.installed().digest``."""
-
-    @property
-    def key(self) -> str:
-        """The environment's key: 32 hexadecimal digits."""
-        document = json.dumps(asdict(self) | {"format": FORMAT}, sort_keys=True)
-        return hashlib.sha256(document.encode()).hexdigest()[:32]
 
 
 def environment_folder(environment: str) -> str:

@@ -55,6 +55,18 @@ def normal_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def parse(content: bytes) -> Lock | None:
+    """Return the lock in a file's content, or None if it has another layout. Raises ValueError."""
+    try:
+        document = json.loads(content)
+        if document.pop("format") != FORMAT:
+            return None
+        document["runtime_requirements"] = tuple(document["runtime_requirements"])
+        return Lock(**document)
+    except (TypeError, LookupError, AttributeError) as error:
+        raise ValueError(f"the lock is damaged: {error}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class LockFile:
     """The file of one lock, which is written once and then only read."""
@@ -74,14 +86,10 @@ class LockFile:
     def read(self) -> Lock | None:
         """Return the lock. Returns None if there is none, or if it is damaged."""
         try:
-            document = json.loads(self.path.read_bytes())
-            if document.pop("format") != FORMAT:
-                return None
-            document["runtime_requirements"] = tuple(document["runtime_requirements"])
-            return Lock(**document)
+            return parse(self.path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             log.warning("%s cannot be read and counts as missing: %s", self.path, error)
             return None
 

@@ -17,6 +17,7 @@ from gyrus.gate.activator import Activator, TcpAddress
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import PODS
+from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.platform import OperatorSettings, Platform
 from gyrus.operator.pod_place import PodPlace
@@ -49,7 +50,8 @@ def cluster_platform(
         secret=replicas_secret,
         runtime=RuntimeCode.installed().digest,
     )
-    backend = KubernetesBackend(client, pods, RuntimePrograms(pods), clock, is_built=environments.has)
+    choice = EnvironmentChoice(packages, environments, image=pods.image, runtime=pods.runtime)
+    backend = KubernetesBackend(client, pods, RuntimePrograms(pods, choice), clock, is_built=environments.has)
     address = TcpAddress(host=place.address, port=cluster.ACTIVATOR_PORT)
     activator = Activator(board, address, clock, hold_limits(), requeue_secret=requeue_secret)
     gateway = ClusterGateway(

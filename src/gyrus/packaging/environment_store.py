@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gyrus.packaging.errors import DigestMismatch, UnknownPackage, reporting_full_storage
-from gyrus.packaging.upload import Upload, UploadRules, remove, remove_unfinished
+from gyrus.packaging.upload import UNFINISHED, Upload, UploadRules, remove, remove_unfinished
 
 UNUSED = 30 * 24 * 3600.0
 """Seconds after its last use at which an environment is removed."""
@@ -50,6 +50,26 @@ class EnvironmentStore:
         for path in self._folder.iterdir():
             if match := _FILE.fullmatch(path.name):
                 self._stored[match[1]] = StoredEnvironment(path, match[2])
+
+    def like(self, beginning: str) -> list[str]:
+        """Return the keys of the stored environments that begin so, the one used last first."""
+        found = [key for key in self._stored if key.startswith(beginning)]
+        return sorted(found, key=lambda key: _last_use(self._stored[key].path), reverse=True)
+
+    def keep_lock(self, key: str, name: str, content: bytes) -> None:
+        """Keep the lock that an environment is built from. Raises StorageFull."""
+        with reporting_full_storage(self._folder):
+            file = self._folder / f"{key}.{name}.lock"
+            unfinished = self._folder / f"{UNFINISHED}{file.name}"
+            unfinished.write_bytes(content)
+            unfinished.replace(file)
+
+    def lock(self, key: str) -> tuple[str, bytes] | None:
+        """Return name and content of an environment's lock. Returns None if none is kept."""
+        for file in self._folder.glob(f"{key}.*.lock"):
+            with suppress(OSError):
+                return file.name.split(".")[1], file.read_bytes()
+        return None
 
     def has(self, key: str) -> bool:
         """Return True if the environment is stored. Does no I/O."""
@@ -104,6 +124,8 @@ class EnvironmentStore:
             if await asyncio.to_thread(_last_use, stored.path) < now - UNUSED:
                 self._stored.pop(key, None)
                 await asyncio.to_thread(remove, stored.path)
+                for file in self._folder.glob(f"{key}.*.lock"):
+                    await asyncio.to_thread(remove, file)
 
 
 def _last_use(path: Path) -> float:

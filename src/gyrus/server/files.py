@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Annotated, Protocol, cast
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -162,7 +162,7 @@ async def lock(digest: Digest, name: LockName, context: FilesContextDep) -> Resp
 async def store_lock(
     digest: Digest,
     name: LockName,
-    environment: str,
+    environment: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
     content_digest: FileDigest,
     request: Request,
     context: FilesContextDep,
@@ -172,7 +172,9 @@ async def store_lock(
     _check_builder(pod, environment)
     if not (context.packages.has(digest) and context.builds.is_build_of(environment, digest)):
         raise MayNotWrite(f"The environment {environment} is not built from the package {digest}.")
-    await _store(_lock_file(context, digest, name), content_digest, request.stream())
+    file = _lock_file(context, digest, name)
+    await _store(file, content_digest, request.stream())
+    await asyncio.to_thread(lambda: context.environments.keep_lock(environment, name, file.read_bytes()))
     return Response(status_code=201)
 
 

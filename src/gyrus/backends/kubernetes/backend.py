@@ -140,10 +140,11 @@ class KubernetesBackend:
         replica.report(Phase.PENDING, "accepted")
         self._replicas.add(order.api, order.id, replica)
         self.changes.notify(order.api)
-        if not self._must_build(order):
-            # The first attempt is awaited, so that the pod carries the order when the caller goes on.
-            with suppress(KubernetesError):
-                await self._create(replica)
+        # An attempt without a build is awaited, so that the pod carries the order when the caller goes on.
+        with suppress(KubernetesError, EnvironmentFailure):
+            environment = await self._programs.environment(order)
+            if environment is None or self.environments.is_built(environment):
+                await self._create(replica, environment)
         self._care(replica)
 
     async def stop(self, replica: str, *, grace: float) -> None:
@@ -307,22 +308,18 @@ class KubernetesBackend:
         failures = 0
         while replica.pod is None and replica.phase is not Phase.FAILED:
             try:
-                await self._build(replica)
-                await self._create(replica)
+                environment = await self._programs.environment(replica.order)
+                await self._build(replica, environment)
+                await self._create(replica, environment)
             except EnvironmentFailure as failure:
                 self._report(replica, Phase.FAILED, str(failure), Reason.DEPENDENCIES, failure.lines)
             except KubernetesError:  # it has been reported
                 await self._clock.sleep(RETRY.delay(failures))
                 failures += 1
 
-    def _must_build(self, order: ReplicaOrder) -> bool:
-        environment = self._programs.environment(order)
-        return environment is not None and not self.environments.is_built(environment)
-
-    async def _build(self, replica: PodReplica) -> None:
+    async def _build(self, replica: PodReplica, environment: str | None) -> None:
         """Wait for the replica's environment. Raises EnvironmentFailure, KubernetesError."""
         order = replica.order
-        environment = self._programs.environment(order)
         if environment is None:
             return
         build = BuildOrder(
@@ -340,10 +337,12 @@ class KubernetesBackend:
             self._report(replica, *_hindered(error, "the builder's pod"))
             raise
 
-    async def _create(self, replica: PodReplica) -> None:
+    async def _create(self, replica: PodReplica, environment: str | None) -> None:
         """Create the pod. An earlier attempt may have created it. Raises KubernetesError."""
         order = replica.order
-        pod = replica_pod(order, self._programs.program(order), self._settings, self._owner(order.api))
+        pod = replica_pod(
+            order, self._programs.program(order, environment), self._settings, self._owner(order.api)
+        )
         try:
             try:
                 answer = await self._client.create(pod)

@@ -21,7 +21,6 @@ from gyrus.contract.pods import (
     POD,
     PYTHON,
     SECRET,
-    EnvironmentIdentity,
     FetchOrder,
     serve_command,
 )
@@ -48,14 +47,30 @@ class Program:
     pre_stop: tuple[str, ...] = ()
 
 
+class Environments(Protocol):
+    """The choice of a package's Python environment."""
+
+    async def environment(self, package: str | None, requirements: str | None) -> str:
+        """Return the key of the environment. ``requirements``: the file that the specification names.
+
+        Raises EnvironmentFailure.
+        """
+        ...
+
+
 class Programs(Protocol):
     """The choice of a replica's program."""
 
-    def environment(self, order: ReplicaOrder) -> str | None:
-        """Return the key of the Python environment that must exist first. None: no environment is needed."""
+    async def environment(self, order: ReplicaOrder) -> str | None:
+        """Return the key of the Python environment that must exist first. None: no environment is needed.
+
+        Raises EnvironmentFailure.
+        """
         ...
 
-    def program(self, order: ReplicaOrder) -> Program: ...
+    def program(self, order: ReplicaOrder, environment: str | None) -> Program:
+        """Return the program. ``environment``: the key that :meth:`environment` has returned."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +78,14 @@ class RuntimePrograms:
     """Programs in gyrus's runtime image."""
 
     settings: KubernetesSettings
+    environments: Environments
 
-    def environment(self, order: ReplicaOrder) -> str:
-        return EnvironmentIdentity(
-            package=order.workload.code.package,
-            requirements=order.workload.environment.requirements,
-            image=self.settings.image,
-            runtime=self.settings.runtime,
-        ).key
+    async def environment(self, order: ReplicaOrder) -> str:
+        workload = order.workload
+        return await self.environments.environment(workload.code.package, workload.environment.requirements)
 
-    def program(self, order: ReplicaOrder) -> Program:
-        environment = self.environment(order)
+    def program(self, order: ReplicaOrder, environment: str | None) -> Program:
+        assert environment is not None
         fetch = FetchOrder(
             package=order.workload.code.package,
             environment=environment,
@@ -96,10 +108,10 @@ class ImagePrograms:
 
     image: str
 
-    def environment(self, order: ReplicaOrder) -> str | None:
+    async def environment(self, order: ReplicaOrder) -> str | None:
         return None
 
-    def program(self, order: ReplicaOrder) -> Program:
+    def program(self, order: ReplicaOrder, environment: str | None = None) -> Program:
         process = order.workload.code.process
         if process is None:
             raise ValueError(f"{order.id} has a handler, and only a process runs in an image of its own")

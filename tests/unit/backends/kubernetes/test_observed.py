@@ -17,9 +17,10 @@ from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract.pods import PodFailure
 from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus, RestartPolicy
 from gyrus.kubernetes.resources import Manifest
-from support.backends import order
+from support.backends import OneEnvironment, order
 
 SETTINGS = KubernetesSettings(image="localhost/gyrus-runtime:1", secret="s", runtime="r")
+PROGRAMS = RuntimePrograms(SETTINGS, OneEnvironment())
 ORDER = order()
 ONCE = replace(ORDER, workload=replace(ORDER.workload, restart=RestartPolicy.NEVER))
 SCHEDULED = {"type": "PodScheduled", "status": "True"}
@@ -38,9 +39,9 @@ def pod(
     **status: Any,
 ) -> Pod:
     """A pod with the states of its containers: the keys of ``state``, or of a whole container status."""
-    programs = RuntimePrograms(SETTINGS) if runtime else ImagePrograms("localhost/server:1")
+    programs = PROGRAMS if runtime else ImagePrograms("localhost/server:1")
     made = ONCE if once else ORDER
-    manifest = replica_pod(made, programs.program(made), SETTINGS)
+    manifest = replica_pod(made, programs.program(made, OneEnvironment.KEY), SETTINGS)
     manifest["metadata"] |= {"uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
     manifest["spec"]["nodeName"] = node
     manifest["status"] = {"phase": phase, "conditions": [*conditions], "podIP": "10.1.0.5", **status}

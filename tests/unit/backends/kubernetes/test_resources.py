@@ -13,7 +13,7 @@ from gyrus.contract.pods import BuildOrder
 from gyrus.contract.replica import RestartPolicy
 from gyrus.contract.workload import ComputeResources
 from gyrus.kubernetes.resources import Manifest
-from support.backends import order
+from support.backends import OneEnvironment, order
 
 SETTINGS = KubernetesSettings(image="localhost/gyrus-runtime:1", secret="s", runtime="r", serving_on=5)
 ORDER = replace(
@@ -26,8 +26,12 @@ ORDER = replace(
 )
 
 
+KEY = OneEnvironment.KEY
+PROGRAMS = RuntimePrograms(SETTINGS, OneEnvironment())
+
+
 def made() -> Manifest:
-    return replica_pod(ORDER, RuntimePrograms(SETTINGS).program(ORDER), SETTINGS)
+    return replica_pod(ORDER, PROGRAMS.program(ORDER, KEY), SETTINGS)
 
 
 def test_name_and_labels() -> None:
@@ -116,14 +120,12 @@ def test_references_in_variables_stay_as_they_are() -> None:
 
 def test_one_that_runs_once_is_not_restarted() -> None:
     once = replace(ORDER, workload=replace(ORDER.workload, restart=RestartPolicy.NEVER))
-    pod = replica_pod(once, RuntimePrograms(SETTINGS).program(once), SETTINGS)
+    pod = replica_pod(once, PROGRAMS.program(once, KEY), SETTINGS)
     assert pod["spec"]["restartPolicy"] == "Never"
     assert made()["spec"]["restartPolicy"] == "Always"
 
 
-def test_one_environment_for_equal_packages() -> None:
-    programs = RuntimePrograms(SETTINGS)
-    assert programs.environment(ORDER) == programs.environment(replace(ORDER, id="iris-4-bbbbb"))
-    other = replace(ORDER.workload.code, package="d2")
-    changed = replace(ORDER, workload=replace(ORDER.workload, code=other))
-    assert programs.environment(ORDER) != programs.environment(changed)
+async def test_the_container_runs_in_the_chosen_environment() -> None:
+    key = await PROGRAMS.environment(ORDER)
+    container = made()["spec"]["containers"][0]
+    assert container["command"][0] == f"/gyrus/environments/{key}/bin/python"
