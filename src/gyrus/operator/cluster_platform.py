@@ -16,7 +16,7 @@ from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.gate.activator import Activator, TcpAddress
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
-from gyrus.kubernetes.resources import PODS
+from gyrus.kubernetes.resources import PODS, Manifest
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.platform import OperatorSettings, Platform
@@ -111,5 +111,11 @@ async def _follow_gateways(
             group.create_task(pods.run(), name="watch of gateway pods")
             await pods.listed()
             while True:
-                gateway.exist(pods.objects)
+                gateway.exist({name: _statistics_of(pod) for name, pod in pods.objects.items()})
                 await changes.wait()
+
+
+def _statistics_of(gateway: Manifest) -> str | None:
+    """Return host and port of the statistics of a gateway's pod. Returns None before it has an address."""
+    address = gateway.get("status", {}).get("podIP")
+    return f"{address}:{cluster.ADMIN_PORT}" if address else None

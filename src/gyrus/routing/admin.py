@@ -1,4 +1,4 @@
-"""Envoy's admin interface, over its Unix socket."""
+"""Envoy's admin interface, over its Unix socket, or the part of it that a gateway's pod serves on a port."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ class Admin:
     It connects for each request, because a kept connection may lead to the old Envoy of a hot restart.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._address = f"{UNIX}{path}"
+    def __init__(self, at: Path | str) -> None:
+        """``at``: the socket's path, or host and port."""
+        self._at = at
+        self._address = f"{UNIX}{at}" if isinstance(at, Path) else at
         self._http = HttpClient(LIMITS, keep_alive=False)
 
     async def json(self, target: str) -> Any:
@@ -48,18 +49,18 @@ class Admin:
         try:
             response = await self._http.send(self._address, HttpRequest(method, target), timeout=TIMEOUT)
         except HttpError as error:
-            raise AdminError(f"Envoy's admin interface at {self._path} does not answer: {error}") from error
+            raise AdminError(f"Envoy's admin interface at {self._at} does not answer: {error}") from error
         if response.status != 200:
             answer = f"{response.status}: {response.body[:200]!r}"
             raise AdminError(f"Envoy's admin interface answers {target} with {answer}")
         return response.body
 
     def peer(self) -> int | None:
-        """Return the id of the process that listens on the socket, or None if it is unknown."""
+        """Return the id of the process that listens on the Unix socket, or None if it is unknown."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(TIMEOUT)
             try:
-                connection.connect(str(self._path))
+                connection.connect(str(self._at))
                 return _peer_pid(connection)
             except OSError:
                 return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gyrus.aio.clock import Clock, SystemClock
@@ -72,16 +72,18 @@ class ClusterGateway:
         """Names of the pods through which requests may come."""
         return self._ads.serving_nodes
 
-    def exist(self, pods: Iterable[str]) -> None:
-        """Record the gateways' pods that exist. One that is gone sends no requests any more.
+    def exist(self, pods: Mapping[str, str | None]) -> None:
+        """Record the gateways' pods that exist, and the addresses of their statistics.
 
-        A connected gateway that is not listed yet counts: the list may be late.
+        ``pods``: host and port of the statistics, by pod; None while it is unknown. A pod that is gone sends
+        no requests any more. A connected gateway that is not listed yet counts: the list may be late.
         """
         listed = frozenset(pods)
         unlisted = self._ads.nodes - listed
         for node in unlisted & (self._listed | (unlisted - self._ads.connected)):
             self._ads.node_gone(node)
             self._source.node_gone(node)
+        self._source.counts.exist({pod: address for pod, address in pods.items() if address})
         self._listed = listed
         self._report_state()
 

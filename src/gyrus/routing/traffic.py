@@ -130,7 +130,7 @@ class TrafficMeter:
     def _note(self, answered: Mapping[str, Answered]) -> None:
         for cluster in self._answered.keys() - answered.keys():
             api = api_of(cluster)
-            self._gone[api] = _sum(filter(None, (self._gone.get(api), self._answered[cluster])))
+            self._gone[api] = summed(filter(None, (self._gone.get(api), self._answered[cluster])))
         for api in self._gone.keys() - self._board.routes.keys():
             del self._gone[api]
         self._answered = answered
@@ -154,7 +154,7 @@ class TrafficMeter:
     def _traffic(self, route: Route, counts: _Counts) -> Traffic:
         return Traffic(
             in_flight=sum(counts.in_flight.values()),
-            view=_view(_sum(filter(None, (*counts.answered.values(), counts.gone)))),
+            view=_view(summed(filter(None, (*counts.answered.values(), counts.gone)))),
             pools={pool.id: self._pool(pool.id) for pool in route.pools},
         )
 
@@ -163,7 +163,8 @@ class TrafficMeter:
         return PoolTraffic(in_flight=in_flight, view=_view(self._answered.get(pool, Answered())))
 
 
-def _sum(parts: Iterable[Answered]) -> Answered:
+def summed(parts: Iterable[Answered]) -> Answered:
+    """Return the requests of all parts together."""
     parts = tuple(parts)
     if len(parts) == 1:
         return parts[0]

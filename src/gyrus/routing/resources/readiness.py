@@ -1,6 +1,6 @@
 """The port of a gateway's pod for Kubernetes and Prometheus (bootstrap).
 
-It forwards two paths to Envoy's admin interface, which has others that end or change Envoy.
+It forwards these paths to Envoy's admin interface, which has others that end or change Envoy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gyrus.routing.resources.kinds import Json, extension
 from gyrus.routing.resources.listener import MANAGER, router
 
 NAME = "gyrus.readiness"
-PATHS = ("/ready", "/stats/prometheus")
+PATHS = ("/ready", "/stats", "/stats/prometheus")
 
 
 def readiness(admin: Path, port: int, clusters: list[Json]) -> Json:

@@ -25,38 +25,23 @@ _REQUEST = message_class("envoy.service.load_stats.v3.LoadStatsRequest")
 _RESPONSE = message_class("envoy.service.load_stats.v3.LoadStatsResponse")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterLoad:
-    """One Envoy's requests of one cluster."""
-
-    in_progress: int = 0
-    """Requests that are at a host now."""
-    succeeded: int = 0
-    """Requests since the last report whose answer was not a 5xx."""
-    failed: int = 0
-    """Requests since the last report that a host answered with a 5xx or did not answer."""
-
-
 @dataclass(frozen=True, slots=True)
 class LoadReport:
     """One report of one Envoy."""
 
     node: str
-    clusters: Mapping[str, ClusterLoad] = field(default_factory=dict[str, ClusterLoad])
+    in_progress: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Requests that are at a host now, by cluster."""
 
 
 def read_report(data: bytes) -> Any:
     return _REQUEST.FromString(data)
 
 
-def loads(clusters: Iterable[Any]) -> dict[str, ClusterLoad]:
-    """Return the loads by cluster: the sums over all localities."""
+def in_progress(clusters: Iterable[Any]) -> dict[str, int]:
+    """Return the requests in progress by cluster: the sums over all localities."""
     return {
-        cluster.cluster_name: ClusterLoad(
-            in_progress=sum(each.total_requests_in_progress for each in cluster.upstream_locality_stats),
-            succeeded=sum(each.total_successful_requests for each in cluster.upstream_locality_stats),
-            failed=sum(each.total_error_requests for each in cluster.upstream_locality_stats),
-        )
+        cluster.cluster_name: sum(each.total_requests_in_progress for each in cluster.upstream_locality_stats)
         for cluster in clusters
     }
 
@@ -77,7 +62,7 @@ class LoadReports:
             return
         await context.write(_wanted())
         async for request in requests:
-            self._reported(LoadReport(first.node.id, loads(request.cluster_stats)))
+            self._reported(LoadReport(first.node.id, in_progress(request.cluster_stats)))
 
 
 def _wanted() -> bytes:
