@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from secrets import token_hex
 
@@ -21,6 +16,7 @@ from gyrus.state.memory import MemoryStore
 from gyrus.state.sql import dialects
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
+from support.postgresql import binaries, started
 
 GIVEN = "GYRUS_TEST_POSTGRESQL_URL"
 """Of a server on which the tests may make a database of their own."""
@@ -74,39 +70,8 @@ def postgresql_server() -> Iterator[str]:
     if given := os.environ.get(GIVEN):
         yield given
         return
-    binaries = _binaries()
-    if binaries is None:
+    programs = binaries()
+    if programs is None:
         pytest.skip(f"no PostgreSQL: install Debian's package postgresql, or set {GIVEN}")
-    with _started(binaries) as url:
+    with started(programs) as url:
         yield url
-
-
-def _binaries() -> Path | None:
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).resolve().parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return versions[-1].parent if versions else None
-
-
-@contextmanager
-def _started(binaries: Path) -> Generator[str]:
-    """A server in a folder of its own, on a Unix socket. As root, it runs as the user postgres."""
-    user = "postgres" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="gyrus-pg-", dir="/tmp"))  # a socket's path must be short
-    if user:
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-
-    def call(program: str, *arguments: str) -> None:
-        command = [str(binaries / program), "-D", str(folder / "data"), *arguments]
-        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
-
-    try:
-        call("initdb", "--username=postgres", "--auth=trust", "--no-sync")
-        call("pg_ctl", "start", "-w", "-l", str(folder / "log"), "-o", f"-F -h '' -k {folder}")
-        try:
-            yield f"postgresql://postgres@/postgres?host={folder}"
-        finally:
-            call("pg_ctl", "stop", "-w", "-m", "fast")
-    finally:
-        shutil.rmtree(folder)

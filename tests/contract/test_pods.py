@@ -284,7 +284,7 @@ async def test_the_first_archive_of_an_environment_stays(operator: Operator, tmp
     for content in (b"first", b"second"):
         file.write_bytes(content)
         await asyncio.to_thread(operator.client(builder_name(key)).upload, f"/environments/{key}", file)
-    assert operator.environments.environment(key).path.read_bytes() == b"first"
+    assert (await operator.environments.environment(key)).path.read_bytes() == b"first"
 
 
 async def test_a_missing_package_is_named(operator: Operator, pod: Pod) -> None:

@@ -4,6 +4,7 @@ ClusterError
 ├── ClusterTooOld       the cluster's version of Kubernetes is not supported
 ├── MissingRights       the credentials may not install; names each verb and resource
 ├── FieldConflict       another manager owns a field of an object
+├── MissingStore        the Secret of the operators' database does not exist, or lacks its key
 ├── NotInstalled        the namespace has no installation
 └── NotHealthy          operator or gateways did not become ready in time, or cannot
 """
@@ -32,6 +33,10 @@ class MissingRights(ClusterError):
 
 
 class FieldConflict(ClusterError):
+    pass
+
+
+class MissingStore(ClusterError):
     pass
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from gyrus.cluster import secrets
 from gyrus.cluster.addresses import address_of
 from gyrus.cluster.changes import ObjectChange, applied, deleted, kept
-from gyrus.cluster.errors import FieldConflict
+from gyrus.cluster.errors import FieldConflict, MissingStore
 from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import Installation, is_own, selector
 from gyrus.cluster.ports import ClusterWriter
@@ -25,6 +25,7 @@ from gyrus.kubernetes.resources import (
     SECRETS,
     SERVICES,
     Manifest,
+    ResourceKind,
     name_of,
     resource_of,
 )
@@ -53,6 +54,7 @@ class Installer:
         await check_version(self.cluster)
         known = await adapted(self.cluster, wanted)
         await self._check_rights(known)
+        await self._check_store(known)
         await self._apply_foundations(known)
         data = await self._planned_secrets(known, now)
         await self._apply(secrets.manifests(known, data))
@@ -73,9 +75,26 @@ class Installer:
             *services(known),
             *platform(known),
         ]
-        pruning = [Right(verb, kind, known.namespace) for kind in PRUNED for verb in ("list", "delete")]
+        pruned = (*PRUNED, _budgets(known))
+        pruning = [Right(verb, kind, known.namespace) for kind in pruned for verb in ("list", "delete")]
         rights = [*rights_to_apply(manifests), *pruning, Right("list", NODES, None)]
         await check_rights(self.cluster, rights, "the installation")
+
+    async def _check_store(self, known: Installation) -> None:
+        """Raise MissingStore if the Secret of the operators' database is not there."""
+        store = known.settings.operator.store
+        if store is None:
+            return
+        found = await self.cluster.find(SECRETS, store.secret, known.namespace)
+        if found and store.key in (found.get("data") or {}):
+            return
+        fault = f"lacks the key {store.key}" if found else "does not exist"
+        first = "" if found else f"kubectl create namespace {known.namespace}, unless it exists, and then: "
+        raise MissingStore(
+            f"The Secret {store.secret} of operator.store {fault} in the namespace {known.namespace}.",
+            remedy=f"Run: {first}kubectl create secret generic {store.secret} --namespace {known.namespace} "
+            f"--from-literal={store.key}=postgresql://USER:PASSWORD@HOST/DATABASE",
+        )
 
     async def _planned_secrets(self, known: Installation, now: datetime) -> dict[str, secrets.SecretData]:
         found = [await self.cluster.find(SECRETS, name, known.namespace) for name in secrets.SECRETS]
@@ -117,12 +136,20 @@ class Installer:
     async def _prune(self, known: Installation) -> None:
         """Delete the objects of an earlier installation that this one lacks."""
         desired = {(each["kind"], each["metadata"]["name"]) for each in (*services(known), *platform(known))}
-        for resource in PRUNED:
-            listed = await self.cluster.list(resource, known.namespace, labels=selector(known))
+        operators = f"{names.ROLE_LABEL}={names.OPERATOR_ROLE}"
+        for resource, labels in (*((each, "") for each in PRUNED), (_budgets(known), operators)):
+            selected = ",".join(filter(None, (selector(known), labels)))
+            listed = await self.cluster.list(resource, known.namespace, labels=selected)
             for item in listed.items:
                 if (resource.kind, name_of(item)) not in desired:
                     await self.cluster.delete(resource, name_of(item), known.namespace)
                     self.report(deleted(resource, name_of(item), known.namespace))
+
+
+def _budgets(known: Installation) -> ResourceKind:
+    """Return the version of PodDisruptionBudgets that the cluster has."""
+    both = (DISRUPTION_BUDGETS, DISRUPTION_BUDGETS_BETA)
+    return next(each for each in both if each.api_version == known.budget_version)
 
 
 async def adapted(cluster: ClusterWriter, wanted: Installation) -> Installation:

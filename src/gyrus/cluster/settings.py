@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gyrus import __version__
 from gyrus.contract import cluster as names
@@ -21,6 +21,7 @@ NodePort = Annotated[int, Field(ge=30000, le=32767)]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _QUANTITY = re.compile(r"\d{1,18}(\.\d{1,9})?(m|k|[MGTPE]i?|Ki)?")
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _IMAGE = re.compile(r"[a-z0-9][\w./:@-]{0,500}", re.ASCII)
 
 
@@ -99,6 +100,24 @@ class ExternalApi(Model):
         yield from _needless_port(self.service, self.node_port)
 
 
+class StoreSecret(Model):
+    """The Secret with the URL of a PostgreSQL database: ``postgresql://USER:PASSWORD@HOST/NAME``."""
+
+    secret: ObjectName
+    """Its name. It is in the installation's namespace."""
+    key: Annotated[str, _matches(_KEY, "is not a key of a Secret; write letters, digits, -, _ and .")] = "url"
+
+
+def _by_secret(value: object) -> object:
+    """Refuse a URL: each reader of the values file or of the pod would know its password."""
+    if isinstance(value, str):
+        raise ValueError(
+            "must name a Secret, since the URL has a password; create one with: kubectl create secret "
+            "generic gyrus-store --from-literal=url=postgresql://…, and write store: {secret: gyrus-store}"
+        )
+    return value
+
+
 class OperatorPod(Model):
     """The operator's pod."""
 
@@ -107,7 +126,28 @@ class OperatorPod(Model):
     """Size of the operator's volume, or none: then its state ends with its pod."""
     storage_class: str | None = None
     """Default: the cluster's default class."""
+    store: Annotated[StoreSecret, BeforeValidator(_by_secret)] | None = None
+    """PostgreSQL, for two operators (default: SQLite on the operator's volume, for one)."""
     api: ExternalApi = ExternalApi()
+
+    @property
+    def replicas(self) -> int:
+        """The number of operators: a second one, on standby, needs a store that both reach."""
+        return 2 if self.store else 1
+
+    @property
+    def has_volume(self) -> bool:
+        """True if the state is on a volume that outlives the pod."""
+        return self.store is None and self.storage != NO_STORAGE
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.store and self.storage != NO_STORAGE and "storage" in self.model_fields_set:
+            yield Contradiction(
+                path=("storage",),
+                message="with a store, the state is in PostgreSQL, and the operators have no volume",
+                remedy="leave storage out",
+                at_key=True,
+            )
 
 
 class GatewayPods(Model):

@@ -10,11 +10,12 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, cast
 
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
-from gyrus.operator.errors import LeadershipLost, StartError
+from gyrus.operator.errors import LeadershipLost, StandbyStopped, StartError
 from gyrus.operator.home_folder import UMASK, make_folders
 from gyrus.operator.home_lock import HomeLock
 from gyrus.operator.leadership import EXIT_CODE, find, lead
@@ -22,7 +23,7 @@ from gyrus.operator.logs import set_up_logging
 from gyrus.operator.readiness import ReadyNotification
 
 if TYPE_CHECKING:
-    from gyrus.operator.platform import OperatorSettings
+    from gyrus.operator.platform import OperatorSettings, SharedStore
     from gyrus.operator.stopping import StopRequest
 
 log = logging.getLogger("gyrus.operator")
@@ -40,6 +41,8 @@ def main() -> int:
             body = _run(arguments, home, ready_notification)
             asyncio.run(lead(HomeLock(home), body))
     except BaseException as error:
+        if find(StandbyStopped, error):
+            return 0
         message, code = _explain(error, home)
         ready_notification.failed(message)
         if code is None:
@@ -77,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--overcommit", action="store_true", help="do not count replicas' CPU and memory")
     parser.add_argument("--max-package", type=int, default=LARGEST_PACKAGE, help="bytes of a package")
     parser.add_argument("--cluster", action="store_true", help="run in a pod that `cluster install` created")
+    parser.add_argument(
+        "--store-file", type=Path, help="a file with the URL of the database that all operators reach"
+    )
     parser.add_argument("--host", action="append", default=[], help="another name of the gateway")
     parser.add_argument("--ready-fd", type=int, help="file descriptor to notify when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
@@ -111,6 +117,7 @@ async def _run_in_pod(
     from gyrus.operator.lease_lock import LeaseLock
     from gyrus.operator.operator import operate
     from gyrus.operator.pod_place import PodPlace
+    from gyrus.operator.standby import Standby
 
     place = PodPlace.of(os.environ)
     try:
@@ -119,8 +126,10 @@ async def _run_in_pod(
         raise StartError(f"{error}.") from error
     async with ClusterClient(connection) as client:
         platform_of = partial(cluster_platform, client, place)
-        body = operate(_settings(arguments, home), platform_of, ready_notification, _ending())
-        await lead(LeaseLock(client, place.namespace, place.pod), body)
+        settings, ending = _settings(arguments, home), _ending()
+        body = operate(settings, platform_of, ready_notification, ending)
+        lease = LeaseLock(client, place.namespace, place.pod)
+        await lead(Standby(lease, client, place, ending), body)
 
 
 def _ending() -> StopRequest:
@@ -145,7 +154,24 @@ def _settings(arguments: argparse.Namespace, home: Home) -> OperatorSettings:
         max_package=arguments.max_package,
         hosts=tuple(arguments.host),
         new_database=arguments.new_database,
+        store=_shared_store(arguments.store_file),
     )
+
+
+def _shared_store(file: Path | None) -> SharedStore | None:
+    """Return the database that the file names. Raises StartError."""
+    from gyrus.operator.platform import SharedStore
+
+    if file is None:
+        return None
+    try:
+        url = file.read_text().strip()
+    except OSError as error:
+        raise StartError(
+            f"The store's URL cannot be read ({file}: {error.strerror}). Check operator.store of the values "
+            "file, and the key of the Secret that it names."
+        ) from error
+    return SharedStore(url=url, leader=f"{os.uname().nodename}/{token_hex(8)}")
 
 
 if __name__ == "__main__":

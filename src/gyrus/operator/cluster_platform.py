@@ -22,6 +22,7 @@ from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.platform import OperatorSettings, Platform
 from gyrus.operator.pod_place import PodPlace
 from gyrus.packaging.environment_store import EnvironmentStore
+from gyrus.packaging.shared_folder import SharedFolder
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.cluster_gateway import ClusterGateway
 from gyrus.routing.gateway_pod import gateway_settings, tls_files
@@ -30,6 +31,7 @@ from gyrus.server.files import FilesContext, build_files_app
 from gyrus.server.listening import ApiListener, listen_in_home_and, listen_on_port
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
+from gyrus.state.sql.files import open_files
 
 DAY = 24 * 3600.0
 
@@ -39,8 +41,17 @@ def cluster_platform(
 ) -> Platform:
     """Build the parts of the operator in this pod. Raises StartError."""
     home, clock = settings.home, SystemClock()
-    packages = PackageStore(home.packages, home.projects, limit=settings.max_package)
-    environments = EnvironmentStore(home.environment_archives)
+    files = open_files(settings.store.url, settings.store.leader) if settings.store else None
+    packages = PackageStore(
+        home.packages,
+        home.projects,
+        limit=settings.max_package,
+        shared=SharedFolder(files, "packages", home.packages) if files else None,
+    )
+    archives = home.environment_archives
+    environments = EnvironmentStore(
+        archives, shared=SharedFolder(files, "environments", archives) if files else None
+    )
     packages.clean_up()
     environments.clean_up()
     requeue_secret, replicas_secret = place.secret("requeue"), place.secret("replicas")
@@ -60,11 +71,11 @@ def cluster_platform(
         gateway_settings(requeue_secret, settings.hosts),
         activator.endpoint,
     )
-    files = FilesContext(
+    served = FilesContext(
         packages=packages, environments=environments, builds=backend.environments, secret=replicas_secret
     )
     tasks: dict[str, Callable[[], Awaitable[object]]] = {
-        "files server": partial(_serve_files, files, place),
+        "files server": partial(_serve_files, served, place),
         "unused environments": partial(_remove_unused, environments, clock),
         "gateway pods": partial(_follow_gateways, client, place.namespace, gateway, clock),
     }
@@ -76,8 +87,15 @@ def cluster_platform(
         gateway_url=place.gateway_url,
         token=place.secret("token"),
         listen=partial(_listen, settings, place),
+        load=partial(_load, packages, environments),
         tasks=tasks,
     )
+
+
+async def _load(packages: PackageStore, environments: EnvironmentStore) -> None:
+    """Learn which files earlier operators have stored."""
+    await packages.load()
+    await environments.load()
 
 
 def _listen(settings: OperatorSettings, place: PodPlace) -> list[ApiListener]:

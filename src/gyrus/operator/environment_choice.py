@@ -82,9 +82,13 @@ class EnvironmentChoice:
             return key
         try:
             project = await self._packages.project(package) if package else None
+            if package:
+                await self._packages.fetch_locks(package)
         except PackagingError as error:
             raise EnvironmentFailure(str(error)) from error
         key = await asyncio.to_thread(self._choose, package, requirements, project)
+        if package:
+            await self._packages.publish_locks(package)
         return self._chosen.setdefault((package, requirements), key)
 
     def _choose(self, package: str | None, requirements: str | None, project: Path | None) -> str:

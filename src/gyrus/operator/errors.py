@@ -1,7 +1,8 @@
-"""Errors that end an operator without a request to stop.
+"""Errors that end an operator.
 
-├── StartError       it cannot start
-└── LeadershipLost   another operator may lead now
+StartError           it cannot start
+LeadershipLost       another operator may lead now
+StandbyStopped       it was asked to stop before it led
 """
 
 from __future__ import annotations
@@ -13,3 +14,7 @@ class StartError(Exception):
 
 class LeadershipLost(Exception):
     """The operator does not lead any more. The message is the reason."""
+
+
+class StandbyStopped(Exception):
+    """The operator has not led, and is asked to stop."""

@@ -40,6 +40,7 @@ def local_platform(settings: OperatorSettings, board: Board) -> Platform:
         gateway_url=f"http://{LOOPBACK}:{settings.gateway_port}",
         token=_token(settings),
         listen=partial(_listen, settings),
+        load=packages.load,
     )
 
 

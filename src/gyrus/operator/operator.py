@@ -94,14 +94,15 @@ async def operate(
     ``platform_of``: builds the parts that depend on where the operator runs.
     """
     home = settings.home
-    check_database(home, new=settings.new_database)
+    if settings.store is None:
+        check_database(home, new=settings.new_database)
     async with AsyncExitStack() as stack:
         board = Board()
         platform = platform_of(settings, board)
         listeners = _listen(stack, platform)
         # From here on, because a restore creates a hundred thousand objects that stay.
         stack.enter_context(short_collections())
-        store = await _open(stack, home)
+        store = await _open(stack, settings, platform)
         operator = _wire(settings, platform, board, store, ending)
         await _adopt(operator)
         # Before the gateway can request its configuration: an empty board would remove all routes.
@@ -112,11 +113,18 @@ async def operate(
             ready_notification.withdraw()
 
 
-async def _open(stack: AsyncExitStack, home: Home) -> Store:
+async def _open(stack: AsyncExitStack, settings: OperatorSettings, platform: Platform) -> Store:
+    """Open the store, and read what earlier operators have left. Raises StartError."""
+    shared = settings.store
+    opened = (
+        open_store(shared.url, shared.leader) if shared else open_store(sqlite_url(settings.home.database))
+    )
     try:
-        return await stack.enter_async_context(open_store(sqlite_url(home.database)))
+        store = await stack.enter_async_context(opened)
+        await platform.load()
     except StateError as error:
         raise StartError(str(error)) from error
+    return store
 
 
 async def _adopt(operator: Operator) -> None:

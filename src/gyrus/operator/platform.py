@@ -15,6 +15,16 @@ from gyrus.server.listening import ApiListener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedStore:
+    """A database that several operators reach."""
+
+    url: str = field(repr=False)
+    """With its password: it must not be logged."""
+    leader: str
+    """The name of this process, which no other operator has had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSettings:
     home: Home
     operator_port: int | None
@@ -28,6 +38,8 @@ class OperatorSettings:
     """Names besides localhost under which clients may address the gateway."""
     new_database: bool = False
     """True to begin with an empty database in a home that had one."""
+    store: SharedStore | None = None
+    """The database that several operators reach. None for the one in the home."""
 
 
 class Gateway(Protocol):
@@ -60,6 +72,8 @@ class Platform:
     """The token of the API's port. None if there is no port."""
     listen: Callable[[], list[ApiListener]]
     """Listens where the API is served. Raises CannotListen."""
+    load: Callable[[], Awaitable[None]]
+    """Reads what earlier operators have stored, once the store is open. Raises StateError."""
     tasks: Mapping[str, Callable[[], Awaitable[object]]] = field(
         default_factory=dict[str, Callable[[], Awaitable[object]]]
     )

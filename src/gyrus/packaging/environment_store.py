@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
-from collections.abc import AsyncIterable
+import time
+from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gyrus.packaging.errors import DigestMismatch, UnknownPackage, reporting_full_storage
+from gyrus.packaging.shared_folder import SharedFolder
 from gyrus.packaging.upload import UNFINISHED, Upload, UploadRules, remove, remove_unfinished
 
 UNUSED = 30 * 24 * 3600.0
@@ -19,6 +22,7 @@ LARGEST_ENVIRONMENT = 32 * 1024**3
 """Bytes of one archive."""
 _KEY = re.compile("[0-9a-f]{32}")
 _FILE = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{64})\.tar\.zst")
+_LOCK = ".lock"
 _SMALLER = "require fewer or smaller packages"
 
 
@@ -37,8 +41,12 @@ class EnvironmentStore:
     An archive under its final name is complete.
     """
 
-    def __init__(self, folder: Path, *, limit: int = LARGEST_ENVIRONMENT) -> None:
+    def __init__(
+        self, folder: Path, *, limit: int = LARGEST_ENVIRONMENT, shared: SharedFolder | None = None
+    ) -> None:
+        """``shared``: the files of the folder that other operators have stored."""
         self._folder = folder
+        self._shared = shared
         self._rules = UploadRules(what="environment", limit=limit, remedy=_SMALLER)
         self._stored: dict[str, StoredEnvironment] = {}
 
@@ -47,26 +55,44 @@ class EnvironmentStore:
         with reporting_full_storage(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(self._folder)
-        for path in self._folder.iterdir():
-            if match := _FILE.fullmatch(path.name):
-                self._stored[match[1]] = StoredEnvironment(path, match[2])
+        self._add_known(path.name for path in self._folder.iterdir())
+
+    async def load(self) -> None:
+        """Learn of the archives that other operators have stored. Call it after :meth:`clean_up`."""
+        if self._shared:
+            await self._shared.load()
+            self._stored.clear()  # an archive that another operator has replaced may be in the folder
+            self._add_known(self._shared.files)
+            for name in self._shared.files:
+                if name.endswith(_LOCK):
+                    await self._shared.fetch(name)
+
+    def _add_known(self, names: Iterable[str]) -> None:
+        for name in names:
+            if match := _FILE.fullmatch(name):
+                self._stored[match[1]] = StoredEnvironment(self._folder / name, match[2])
 
     def like(self, beginning: str) -> list[str]:
         """Return the keys of the stored environments that begin so, the one used last first."""
         found = [key for key in self._stored if key.startswith(beginning)]
         return sorted(found, key=lambda key: _last_use(self._stored[key].path), reverse=True)
 
-    def keep_lock(self, key: str, name: str, content: bytes) -> None:
+    async def keep_lock(self, key: str, name: str, content: bytes) -> None:
         """Keep the lock that an environment is built from. Raises StorageFull."""
+        file = self._folder / f"{key}.{name}{_LOCK}"
+        await asyncio.to_thread(self._write, file, content)
+        if self._shared:
+            await self._shared.publish(file.name, hashlib.sha256(content).hexdigest(), time.time())
+
+    def _write(self, file: Path, content: bytes) -> None:
         with reporting_full_storage(self._folder):
-            file = self._folder / f"{key}.{name}.lock"
             unfinished = self._folder / f"{UNFINISHED}{file.name}"
             unfinished.write_bytes(content)
             unfinished.replace(file)
 
     def lock(self, key: str) -> tuple[str, bytes] | None:
         """Return name and content of an environment's lock. Returns None if none is kept."""
-        for file in self._folder.glob(f"{key}.*.lock"):
+        for file in self._folder.glob(f"{key}.*{_LOCK}"):
             with suppress(OSError):
                 return file.name.split(".")[1], file.read_bytes()
         return None
@@ -75,9 +101,11 @@ class EnvironmentStore:
         """Return True if the environment is stored. Does no I/O."""
         return key in self._stored
 
-    def environment(self, key: str) -> StoredEnvironment:
-        """Return the archive of an environment, and record its use. Raises UnknownPackage."""
+    async def environment(self, key: str) -> StoredEnvironment:
+        """Return the archive of an environment, and record its use. Raises UnknownPackage, StorageFull."""
         if found := self._stored.get(key):
+            if self._shared:
+                await self._shared.fetch(found.path.name)
             with suppress(OSError):
                 os.utime(found.path)
             return found
@@ -105,6 +133,8 @@ class EnvironmentStore:
                     await asyncio.to_thread(upload.write, chunk)
                 if replace or not self.has(key):
                     await asyncio.to_thread(upload.keep, digest, target)
+                    if self._shared:
+                        await self._shared.publish(target.name, digest, time.time())
                     await self._take_over(key, StoredEnvironment(target, digest))
             finally:
                 upload.discard()
@@ -113,7 +143,7 @@ class EnvironmentStore:
         earlier = self._stored.get(key)
         self._stored[key] = stored
         if earlier and earlier != stored:  # a download in progress has it open
-            await asyncio.to_thread(remove, earlier.path)
+            await self._remove(earlier.path)
 
     async def sweep(self, now: float) -> None:
         """Remove the environments that are unused for 30 days. One that is required again is built again.
@@ -121,11 +151,24 @@ class EnvironmentStore:
         ``now``: seconds since the epoch.
         """
         for key, stored in tuple(self._stored.items()):
-            if await asyncio.to_thread(_last_use, stored.path) < now - UNUSED:
+            if await self._last_use(stored) < now - UNUSED:
                 self._stored.pop(key, None)
-                await asyncio.to_thread(remove, stored.path)
-                for file in self._folder.glob(f"{key}.*.lock"):
-                    await asyncio.to_thread(remove, file)
+                locks = tuple(self._folder.glob(f"{key}.*{_LOCK}"))
+                await self._remove(stored.path, *locks)
+
+    async def _remove(self, *files: Path) -> None:
+        for file in files:
+            await asyncio.to_thread(remove, file)
+        if self._shared:
+            await self._shared.remove([file.name for file in files])
+
+    async def _last_use(self, stored: StoredEnvironment) -> float:
+        """Return the time of the last use, and pass it on to later operators."""
+        here, name = await asyncio.to_thread(_last_use, stored.path), stored.path.name
+        shared = self._shared.files.get(name) if self._shared else None
+        if self._shared and shared and shared.used_at < here:
+            await self._shared.use(name, here)
+        return max(here, shared.used_at if shared else 0.0)
 
 
 def _last_use(path: Path) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import re
 import tempfile
+import time
 from collections.abc import AsyncIterable, Iterable
 from pathlib import Path
 
@@ -13,11 +15,15 @@ from gyrus.aio.single_flight import SingleFlight
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.packaging import unpacking
 from gyrus.packaging.errors import DigestMismatch, UnknownPackage, reporting_full_storage
+from gyrus.packaging.shared_folder import SharedFolder
 from gyrus.packaging.upload import UNFINISHED, Upload, UploadRules, remove, remove_unfinished
 
 log = logging.getLogger(__name__)
 
 _DIGEST = re.compile("[0-9a-f]{64}")
+LARGEST_LOCK = 8 * 1024 * 1024
+"""Bytes."""
+_LOCK_RULES = UploadRules(what="lock", limit=LARGEST_LOCK, remedy="require fewer packages")
 _SMALLER = "leave files out with a .gyrusignore, or raise the limit: gyrus up --max-package SIZE"
 
 
@@ -31,10 +37,20 @@ class PackageStore:
     """
 
     def __init__(
-        self, packages: Path, projects: Path, *, earlier: Path | None = None, limit: int = LARGEST_PACKAGE
+        self,
+        packages: Path,
+        projects: Path,
+        *,
+        earlier: Path | None = None,
+        limit: int = LARGEST_PACKAGE,
+        shared: SharedFolder | None = None,
     ) -> None:
-        """``earlier``: the folder in which earlier versions unpacked; replicas of theirs may still use it."""
+        """``earlier``: the folder in which earlier versions unpacked; replicas of theirs may still use it.
+
+        ``shared``: the files of ``packages`` that other operators have stored.
+        """
         self._earlier = earlier
+        self._shared = shared
         self._packages = packages
         self._projects = projects
         self._rules = UploadRules(what="package", limit=limit, remedy=_SMALLER)
@@ -47,8 +63,17 @@ class PackageStore:
                 folder.mkdir(parents=True, exist_ok=True)
             remove_unfinished(folder)
 
+    async def load(self) -> None:
+        """Learn of the packages that other operators have stored. Call it after :meth:`clean_up`."""
+        if self._shared:
+            await self._shared.load()
+
     def has(self, digest: str) -> bool:
-        return bool(_DIGEST.fullmatch(digest)) and self.archive(digest).is_file()
+        if not _DIGEST.fullmatch(digest):
+            return False
+        archive = self.archive(digest)
+        # A file that is here alone is incomplete: the next operator would not have it.
+        return archive.name in self._shared.files if self._shared else archive.is_file()
 
     async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> int:
         """Store an archive and return its size in bytes. Safe to repeat.
@@ -66,7 +91,17 @@ class PackageStore:
                 await asyncio.to_thread(upload.keep, digest, self.archive(digest), self._check)
             finally:
                 upload.discard()
+        if self._shared:
+            await self._shared.publish(self.archive(digest).name, digest, time.time())
         return upload.size
+
+    async def fetched(self, digest: str) -> Path:
+        """Return the file of a package's archive. Raises UnknownPackage and StorageFull."""
+        if not self.has(digest):
+            raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
+        if self._shared:
+            await self._shared.fetch(self.archive(digest).name)
+        return self.archive(digest)
 
     async def project(self, digest: str) -> Path:
         """Return the folder of a package's files, which are as they were uploaded.
@@ -83,14 +118,52 @@ class PackageStore:
     async def _unpacked(self, digest: str) -> Path:
         folder = self._projects / digest
         if not await asyncio.to_thread(self._is_intact, digest, folder):
-            if not self.has(digest):
-                raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
+            await self.fetched(digest)
             await asyncio.to_thread(self._unpack, digest, folder)
         return folder
 
     def locks(self, digest: str) -> Path:
         """Return the folder of the locks of a package's dependencies. It may not exist yet."""
         return self._packages / f"{digest}.locks"
+
+    async def lock(self, digest: str, name: str) -> bytes:
+        """Return a lock of a package's dependencies. Raises UnknownPackage."""
+        path = self._lock(digest, name)
+        if self._shared:
+            await self._shared.fetch(self._shared_name(path))
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except FileNotFoundError:
+            raise UnknownPackage(f"The package {digest} has no lock {name}.") from None
+
+    async def add_lock(
+        self, digest: str, name: str, content_digest: str, chunks: AsyncIterable[bytes]
+    ) -> None:
+        """Keep a lock beside its package. Raises DigestMismatch, PackageTooLarge and StorageFull."""
+        path = self._lock(digest, name)
+        with reporting_full_storage(path.parent):
+            upload = await asyncio.to_thread(Upload, path.parent, _LOCK_RULES)
+            try:
+                async for chunk in chunks:
+                    await asyncio.to_thread(upload.write, chunk)
+                await asyncio.to_thread(upload.keep, content_digest, path)
+            finally:
+                upload.discard()
+        if self._shared:
+            await self._shared.publish(self._shared_name(path), content_digest, time.time())
+
+    async def fetch_locks(self, digest: str) -> None:
+        """Put the files that other operators have stored beside a package into :meth:`locks`."""
+        for name in self._shared_names(digest):
+            if name.startswith(f"{digest}.locks/") and self._shared:
+                await self._shared.fetch(name)
+
+    async def publish_locks(self, digest: str) -> None:
+        """Share what was written into :meth:`locks`."""
+        if self._shared:
+            for path, content in await asyncio.to_thread(_contents, self.locks(digest)):
+                name = self._shared_name(path)
+                await self._shared.publish(name, hashlib.sha256(content).hexdigest(), time.time())
 
     async def forget(self, digests: Iterable[str]) -> None:
         """Remove these archives and their files, which no replica may need. Idempotent."""
@@ -100,10 +173,24 @@ class PackageStore:
             if self._earlier:
                 await asyncio.to_thread(remove, self._earlier / digest)
             await asyncio.to_thread(remove, self.locks(digest))
+            if self._shared:
+                await self._shared.remove(self._shared_names(digest))
 
     def archive(self, digest: str) -> Path:
         """Return the file of a package's archive. It exists if the store has the package."""
         return self._packages / f"{digest}.tar"
+
+    def _lock(self, digest: str, name: str) -> Path:
+        return self.locks(digest) / f"{name}.json"
+
+    def _shared_name(self, path: Path) -> str:
+        return str(path.relative_to(self._packages))
+
+    def _shared_names(self, digest: str) -> list[str]:
+        """Return the names of a package's files in the shared store."""
+        return [
+            name for name in (self._shared.files if self._shared else ()) if name.startswith(f"{digest}.")
+        ]
 
     def _check(self, archive: Path) -> None:
         unpacking.check(archive, self._packages)
@@ -135,6 +222,12 @@ class PackageStore:
                     _rename_folder(unfinished / "files", folder)
             finally:
                 remove(unfinished)
+
+
+def _contents(folder: Path) -> list[tuple[Path, bytes]]:
+    """Return the complete files of a folder. Empty if it does not exist."""
+    files = [path for path in folder.glob("*") if not path.name.startswith(UNFINISHED)]
+    return [(path, path.read_bytes()) for path in files]
 
 
 def _rename_folder(source: Path, target: Path) -> None:

@@ -24,14 +24,10 @@ from gyrus.contract import problem
 from gyrus.contract.cluster import replica_secret
 from gyrus.contract.pods import DIGEST_HEADER, builds
 from gyrus.packaging.environment_store import EnvironmentStore
-from gyrus.packaging.errors import UnknownPackage, reporting_full_storage
-from gyrus.packaging.upload import Upload, UploadRules
 from gyrus.server import bodies, problems
 from gyrus.server.dependencies import Digest
 from gyrus.server.problems import answer, document
 
-LARGEST_LOCK = 8 * 1024 * 1024
-"""Bytes."""
 LONGEST_MESSAGE = 1000
 """Characters of a progress message that are kept."""
 _LOCK = re.compile(r"/packages/[^/]+/locks/[^/]+")
@@ -44,12 +40,18 @@ class Packages(Protocol):
 
     def has(self, digest: str) -> bool: ...
 
-    def archive(self, digest: str) -> FilePath:
-        """Return the file of a package's archive."""
+    async def fetched(self, digest: str) -> FilePath:
+        """Return the file of a package's archive. Raises UnknownPackage and StorageFull."""
         ...
 
-    def locks(self, digest: str) -> FilePath:
-        """Return the folder of the locks of a package's dependencies."""
+    async def lock(self, digest: str, name: str) -> bytes:
+        """Return a lock of a package's dependencies. Raises UnknownPackage."""
+        ...
+
+    async def add_lock(
+        self, digest: str, name: str, content_digest: str, chunks: AsyncIterable[bytes]
+    ) -> None:
+        """Keep a lock beside its package. Raises :mod:`gyrus.packaging.errors`."""
         ...
 
 
@@ -143,19 +145,13 @@ FileDigest = Annotated[str, Header(alias=DIGEST_HEADER, pattern="^[0-9a-f]{64}$"
 @router.get("/packages/{digest}", response_class=FileResponse)
 async def package(digest: Digest, context: FilesContextDep) -> FileResponse:
     """Return a package's archive."""
-    if not context.packages.has(digest):
-        raise UnknownPackage(f"The package {digest} does not exist; deploy the project again.")
-    return FileResponse(context.packages.archive(digest), headers={DIGEST_HEADER: digest})
+    return FileResponse(await context.packages.fetched(digest), headers={DIGEST_HEADER: digest})
 
 
 @router.get("/packages/{digest}/locks/{name}", response_class=Response)
 async def lock(digest: Digest, name: LockName, context: FilesContextDep) -> Response:
     """Return a lock of a package's dependencies."""
-    try:
-        content = await asyncio.to_thread(_lock_file(context, digest, name).read_bytes)
-    except FileNotFoundError:
-        raise UnknownPackage(f"The package {digest} has no lock {name}.") from None
-    return Response(content, media_type="application/json")
+    return Response(await context.packages.lock(digest, name), media_type="application/json")
 
 
 @router.put("/packages/{digest}/locks/{name}", status_code=201, response_class=Response)
@@ -172,9 +168,8 @@ async def store_lock(
     _check_builder(pod, environment)
     if not (context.packages.has(digest) and context.builds.is_build_of(environment, digest)):
         raise MayNotWrite(f"The environment {environment} is not built from the package {digest}.")
-    file = _lock_file(context, digest, name)
-    await _store(file, content_digest, request.stream())
-    await asyncio.to_thread(lambda: context.environments.keep_lock(environment, name, file.read_bytes()))
+    await context.packages.add_lock(digest, name, content_digest, request.stream())
+    await context.environments.keep_lock(environment, name, await context.packages.lock(digest, name))
     return Response(status_code=201)
 
 
@@ -187,7 +182,7 @@ async def has_environment(key: EnvironmentKey, context: FilesContextDep) -> Resp
 @router.get("/environments/{key}", response_class=FileResponse)
 async def environment(key: EnvironmentKey, context: FilesContextDep) -> FileResponse:
     """Return an environment's archive."""
-    found = context.environments.environment(key)
+    found = await context.environments.environment(key)
     return FileResponse(found.path, headers={DIGEST_HEADER: found.digest}, media_type="application/zstd")
 
 
@@ -225,22 +220,6 @@ def _check_builder(pod: str, environment: str) -> None:
 
 async def _forbidden(_request: Request, error: Exception) -> Response:
     return answer(document(problem.FORBIDDEN, str(error)))
-
-
-def _lock_file(context: FilesContext, digest: str, name: str) -> FilePath:
-    return context.packages.locks(digest) / f"{name}.json"
-
-
-async def _store(target: FilePath, digest: str, chunks: AsyncIterable[bytes]) -> None:
-    rules = UploadRules(what="lock", limit=LARGEST_LOCK, remedy="require fewer packages")
-    with reporting_full_storage(target.parent):
-        upload = await asyncio.to_thread(Upload, target.parent, rules)
-        try:
-            async for chunk in chunks:
-                await asyncio.to_thread(upload.write, chunk)
-            await asyncio.to_thread(upload.keep, digest, target)
-        finally:
-            upload.discard()
 
 
 def _limit_of(method: str, path: str) -> int | None:

@@ -9,6 +9,7 @@ StateError
 ├── StaleVersion        another writer was first: read again and decide again
 ├── StorageFull         the disk, or the database's, is full: nothing was written
 └── StoreUnusable       the database cannot be reached, read or understood
+    └── LeaderReplaced  another operator leads: this one may not write
 """
 
 from __future__ import annotations
@@ -50,4 +51,8 @@ class StorageFull(StateError):
 
 
 class StoreUnusable(StateError):
+    pass
+
+
+class LeaderReplaced(StoreUnusable):
     pass

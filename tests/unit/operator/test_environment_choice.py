@@ -64,7 +64,7 @@ class Operator:
         content = json.dumps(document).encode()
         self.packages.locks(package).mkdir(exist_ok=True)
         (self.packages.locks(package) / f"{LOCK}.json").write_bytes(content)
-        self.environments.keep_lock(key, LOCK, content)
+        await self.environments.keep_lock(key, LOCK, content)
         await self.environments.add(key, hashlib.sha256(content).hexdigest(), chunks(content))
 
     async def of(self, package: str | None, requirements: str | None = None) -> str:

@@ -34,21 +34,21 @@ async def test_an_archive_is_found_by_a_later_operator(store: EnvironmentStore, 
     later = EnvironmentStore(tmp_path / "archives")
     assert not later.has(KEY)
     later.clean_up()
-    assert later.environment(KEY) == store.environment(KEY)
-    assert later.environment(KEY).path.read_bytes() == b"ab"
+    assert await later.environment(KEY) == await store.environment(KEY)
+    assert (await later.environment(KEY)).path.read_bytes() == b"ab"
 
 
 async def test_the_first_archive_stays(store: EnvironmentStore) -> None:
     await store.add(KEY, digest_of(b"a"), chunks(b"a"))
     await store.add(KEY, digest_of(b"b"), chunks(b"b"))
-    assert store.environment(KEY).digest == digest_of(b"a")
+    assert (await store.environment(KEY)).digest == digest_of(b"a")
 
 
 async def test_an_archive_is_replaced_on_request(store: EnvironmentStore, tmp_path: Path) -> None:
     for content in (b"a", b"b", b"b"):
         await store.add(KEY, digest_of(content), chunks(content), replace=True)
-    assert store.environment(KEY).path.read_bytes() == b"b"
-    assert list((tmp_path / "archives").iterdir()) == [store.environment(KEY).path]
+    assert (await store.environment(KEY)).path.read_bytes() == b"b"
+    assert list((tmp_path / "archives").iterdir()) == [(await store.environment(KEY)).path]
 
 
 async def test_what_is_damaged_or_too_large_leaves_nothing(store: EnvironmentStore, tmp_path: Path) -> None:
@@ -71,12 +71,12 @@ async def test_environments_that_are_unused_for_long_are_removed(
     unused, lost, used = "1" * 32, "2" * 32, "3" * 32
     for key in (unused, lost, used):
         await store.add(key, digest_of(b"a"), chunks(b"a"))
-        os.utime(store.environment(key).path, (1.0, 1.0))
+        os.utime((await store.environment(key)).path, (1.0, 1.0))
     (tmp_path / f"archives/{lost}.{digest_of(b'a')}.tar.zst").unlink()
-    stored = store.environment(used)  # a use
+    stored = await store.environment(used)  # a use
     await store.sweep(stored.path.stat().st_mtime + UNUSED - 1)
     with pytest.raises(UnknownPackage, match="is not built yet"):
-        store.environment(unused)
+        await store.environment(unused)
     assert not store.has(lost)
     assert list((tmp_path / "archives").iterdir()) == [stored.path]
 

@@ -36,8 +36,9 @@ class AccessRule:
 NAMESPACE_RULES = (
     AccessRule(
         resources=("pods",),
-        verbs=("get", "list", "watch", "create", "delete"),
-        reason="Each replica and each builder is a pod that the operator creates, follows and ends.",
+        verbs=("get", "list", "watch", "create", "patch", "delete"),
+        reason="Each replica and each builder is a pod that the operator creates, follows and ends. The "
+        "operator that leads marks its own pod.",
     ),
     AccessRule(
         resources=("pods/log",),

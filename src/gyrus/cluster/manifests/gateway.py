@@ -13,6 +13,7 @@ from gyrus.cluster.manifests.objects import (
     pull_secrets,
     role_selector,
     secret_volume,
+    spread_constraints,
 )
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest
@@ -20,7 +21,6 @@ from gyrus.kubernetes.resources import Manifest
 ROLE = names.GATEWAY_ROLE
 GRACE = 90
 """Seconds to stop: requests in flight are finished."""
-SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 
 def service(installation: Installation) -> Manifest:
@@ -89,7 +89,7 @@ def _pod(installation: Installation) -> Manifest:
         "priorityClassName": installation.cluster_wide(PLATFORM),
         "securityContext": pod_security(),
         "terminationGracePeriodSeconds": GRACE,
-        "topologySpreadConstraints": [_spread(key) for key in SPREAD_OVER],
+        "topologySpreadConstraints": spread_constraints(ROLE),
         **pull_secrets(installation),
         "containers": [_container(installation)],
         "volumes": [
@@ -97,15 +97,6 @@ def _pod(installation: Installation) -> Manifest:
             {"name": "run", "emptyDir": {}},
             secret_volume("tls", names.GATEWAY_TLS),
         ],
-    }
-
-
-def _spread(key: str) -> Manifest:
-    return {
-        "maxSkew": 1,
-        "topologyKey": key,
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": role_selector(ROLE)},
     }
 
 

@@ -26,6 +26,7 @@ def platform(installation: Installation) -> list[Manifest]:
         *operator.volume_claims(installation),
         *network.network_policies(installation),
         gateway.disruption_budget(installation),
+        *operator.disruption_budgets(installation),
         operator.deployment(installation),
         gateway.deployment(installation),
     ]

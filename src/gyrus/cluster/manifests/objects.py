@@ -13,6 +13,7 @@ from gyrus.kubernetes.resources import Manifest
 USER = 65532
 """The user and the group of all processes of the images."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
+SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 INSTANCE = "app.kubernetes.io/instance"
 """Label with the namespace of the installation."""
 
@@ -70,6 +71,19 @@ def is_own(found: Manifest, installation: Installation) -> bool:
 def role_selector(role: str) -> dict[str, str]:
     """Return the labels by which the pods of a role are selected."""
     return {names.ROLE_LABEL: role}
+
+
+def spread_constraints(role: str) -> list[Manifest]:
+    """Return the constraints that spread a role's pods over zones and nodes, where that is possible."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": role_selector(role)},
+        }
+        for key in SPREAD_OVER
+    ]
 
 
 def pod_security() -> Manifest:

@@ -13,8 +13,8 @@ from gyrus.cluster.manifests.objects import (
     pull_secrets,
     role_selector,
     secret_volume,
+    spread_constraints,
 )
-from gyrus.cluster.settings import NO_STORAGE
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest
 
@@ -34,7 +34,7 @@ PORTS = {
 def volume_claims(installation: Installation) -> list[Manifest]:
     """Return the claim of the operator's volume. Empty without storage."""
     settings = installation.settings.operator
-    if settings.storage == NO_STORAGE:
+    if not settings.has_volume:
         return []
     named = {"storageClassName": settings.storage_class} if settings.storage_class else {}
     return [
@@ -64,14 +64,24 @@ def services(installation: Installation) -> list[Manifest]:
 
 
 def deployment(installation: Installation) -> Manifest:
-    """Return the operator's Deployment: one pod, since its store is a file in a volume of one node."""
+    """Return the operator's Deployment: two pods if both reach the store, else one.
+
+    Of two pods, one leads by a Lease, and the other one is on standby.
+    """
+    settings = installation.settings.operator
+    # Two operators on one SQLite file would corrupt it. With a store, the Lease lets only one of them act.
+    strategy: Manifest = (
+        {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+        if settings.store
+        else {"type": "Recreate"}
+    )
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata(installation, names.OPERATOR, role=ROLE),
         "spec": {
-            "replicas": 1,
-            "strategy": {"type": "Recreate"},  # two operators on one store would corrupt it
+            "replicas": settings.replicas,
+            "strategy": strategy,
             "selector": {"matchLabels": role_selector(ROLE)},
             "template": {
                 "metadata": {
@@ -84,12 +94,27 @@ def deployment(installation: Installation) -> Manifest:
     }
 
 
+def disruption_budgets(installation: Installation) -> list[Manifest]:
+    """Return the budget of two operators: one of them stays. A budget for one would block every drain."""
+    if installation.settings.operator.replicas == 1:
+        return []
+    return [
+        {
+            "apiVersion": installation.budget_version,
+            "kind": "PodDisruptionBudget",
+            "metadata": metadata(installation, names.OPERATOR, role=ROLE),
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": role_selector(ROLE)}},
+        }
+    ]
+
+
 def _service(installation: Installation, name: str, kind: str, ports: list[Manifest]) -> Manifest:
+    selected = {**role_selector(ROLE), names.LEADER_LABEL: names.IS_LEADER}
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": metadata(installation, name, role=ROLE),
-        "spec": {"type": kind, "selector": role_selector(ROLE), "ports": ports},
+        "spec": {"type": kind, "selector": selected, "ports": ports},
     }
 
 
@@ -99,11 +124,13 @@ def _annotations(installation: Installation) -> dict[str, str]:
 
 
 def _pod(installation: Installation) -> Manifest:
+    store = installation.settings.operator.store
     return {
         "serviceAccountName": names.OPERATOR,
         "priorityClassName": installation.cluster_wide(PLATFORM),
         "securityContext": pod_security(),
         "terminationGracePeriodSeconds": GRACE,
+        **_spread(installation),
         **pull_secrets(installation),
         "containers": [_container(installation)],
         "volumes": [
@@ -111,19 +138,21 @@ def _pod(installation: Installation) -> Manifest:
             {"name": "tmp", "emptyDir": {}},
             secret_volume("tls", names.OPERATOR_TLS),
             secret_volume("secrets", names.OPERATOR_SECRETS),
+            *([secret_volume("store", store.secret)] if store else []),
         ],
     }
 
 
 def _container(installation: Installation) -> Manifest:
     settings = installation.settings
-    resources = settings.operator.resources
+    resources, store = settings.operator.resources, settings.operator.store
+    store_file = ["--store-file", f"{names.STORE_FOLDER}/{store.key}"] if store else []
     return {
         "name": ROLE,
         "image": settings.images.gyrus,
         "imagePullPolicy": settings.images.pull_policy,
         "command": ["python", "-m", "gyrus.operator"],
-        "args": ["--cluster", "--home", names.HOME_FOLDER],
+        "args": ["--cluster", "--home", names.HOME_FOLDER, *store_file],
         "env": _environment(installation),
         "ports": [
             {"name": name, "containerPort": number, "protocol": "TCP"} for name, number in PORTS.items()
@@ -142,6 +171,7 @@ def _container(installation: Installation) -> Manifest:
             {"name": "tmp", "mountPath": "/tmp"},
             {"name": "tls", "mountPath": names.TLS_FOLDER, "readOnly": True},
             {"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True},
+            *([{"name": "store", "mountPath": names.STORE_FOLDER, "readOnly": True}] if store else []),
         ],
     }
 
@@ -161,9 +191,16 @@ def _environment(installation: Installation) -> list[Manifest]:
 
 
 def _state(installation: Installation) -> Manifest:
-    if installation.settings.operator.storage == NO_STORAGE:
+    if not installation.settings.operator.has_volume:
         return {"name": EPHEMERAL, "emptyDir": {}}
     return {"name": PERSISTENT, "persistentVolumeClaim": {"claimName": names.DATA}}
+
+
+def _spread(installation: Installation) -> Manifest:
+    """Return the field that spreads two operators over nodes and zones. Empty for one."""
+    if installation.settings.operator.replicas == 1:
+        return {}
+    return {"topologySpreadConstraints": spread_constraints(ROLE)}
 
 
 def _probe(*, period: int, failures: int) -> Manifest:

@@ -22,7 +22,7 @@ async def upgrade(database: Database) -> None:
     async with database.reading() as connection:
         current = await connection.run_sync(_current)
     if current != newest():
-        async with database.writing() as connection:
+        async with database.migrating() as connection:
             await connection.run_sync(_upgrade, database.name)
 
 

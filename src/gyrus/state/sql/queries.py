@@ -17,7 +17,7 @@ from gyrus.spec import stored
 from gyrus.spec.upgrades import current_version
 from gyrus.state.errors import StaleVersion
 from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, ScalingMemory, StartupTime
-from gyrus.state.sql.tables import apis, events, memories, packages, revisions, rollouts, starts
+from gyrus.state.sql.tables import apis, events, leadership, memories, packages, revisions, rollouts, starts
 from gyrus.state.transitions import readable_spec
 
 _target = rollouts.alias("target_rollout")
@@ -285,6 +285,15 @@ async def delete_unused_packages(connection: AsyncConnection, uploaded_before: d
     query = delete(packages).where(packages.c.uploaded_at < uploaded_before, ~used)
     deleted: Sequence[str] = (await connection.execute(query.returning(packages.c.digest))).scalars().all()
     return tuple(sorted(deleted))
+
+
+# Leadership
+
+
+async def replace_leader(connection: AsyncConnection, leader: str) -> None:
+    """Make this operator the only one that may write."""
+    await connection.execute(delete(leadership))
+    await connection.execute(insert(leadership).values(leader=leader))
 
 
 # Rows and records

@@ -25,14 +25,20 @@ SPARE_EVENTS = 100
 
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncGenerator[SqlStore]:
+async def open_store(url: str, leader: str = "") -> AsyncGenerator[SqlStore]:
     """Open the store at ``sqlite:////path`` or ``postgresql://…``, and upgrade its schema.
+
+    ``leader``: a name that no other operator has had, if several reach the database. From now on, the others
+    cannot write: each write of theirs raises LeaderReplaced.
 
     Raises StoreUnusable, StorageFull.
     """
-    database = Database(create_engine(url))
+    database = Database(create_engine(url), leader)
     try:
         await upgrade(database)
+        if leader:
+            async with database.migrating() as connection:
+                await queries.replace_leader(connection, leader)
         yield SqlStore(database)
     finally:
         await database.close()

@@ -154,3 +154,41 @@ events = Table(
     sqlite_autoincrement=True,
 )
 """``id`` is their order. Followers rely on it, so SQLite must not use a deleted row's id again."""
+
+leadership = Table("leadership", metadata, Column("leader", Text, primary_key=True))
+"""One row with the operator that may write, on databases that several operators reach."""
+
+files = Table(
+    "files",
+    metadata,
+    Column("content", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("used_at", Double, nullable=False),
+    Index("files_name", "name"),
+)
+"""``content`` is random: a file replaces an earlier one of its ``name`` when it is complete."""
+
+file_chunks = Table(
+    "file_chunks",
+    metadata,
+    Column("content", Text, ForeignKey("files.content", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+"""The bytes of files, in order."""
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("read_only", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Prose, nullable=False),
+    Column("revoked_at", Instant),
+)
+"""``digest`` is the token's SHA-256: nobody can get a token back from here. Of each name, at most one is not
+revoked."""

@@ -1,0 +1,275 @@
+"""Two operators on one PostgreSQL: the standby takes over, and neither end costs a request.
+
+PostgreSQL runs on this machine, at an address that pods reach (``GYRUS_TEST_HOST_ADDRESS``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import pytest_asyncio
+import yaml
+
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.client import ClusterClient
+from gyrus.kubernetes.errors import ObjectNotFound
+from gyrus.kubernetes.resources import LEASES, NAMESPACES, PODS, SERVICES, name_of
+from support.cluster import connected, eventually
+from support.installation import Installation
+from support.load import Load, Result
+from support.postgresql import PASSWORD, binaries, started
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.timeout(600),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+HOST = os.environ.get("GYRUS_TEST_HOST_ADDRESS", "172.31.255.254")
+"""An address of this machine that pods of the cluster reach."""
+RATE = 100
+"""Requests a second."""
+TAKEOVER = 15.0
+"""Seconds from the end of the leader to the first decision of the next one."""
+HANDLER = """
+class Handler:
+    def predict(self, payload):
+        return {"number": payload["number"]}
+"""
+SPEC = """
+- name: tiny
+  handler: {path: handler.py}
+  max_concurrency: 8
+  compute: {cpu: 50m, mem: 256Mi}
+  autoscaling: {min_replicas: 2, max_replicas: 2}
+- name: idle
+  handler: {path: handler.py}
+  compute: {cpu: 50m, mem: 256Mi}
+  autoscaling: {min_replicas: 0, init_replicas: 0, max_replicas: 1}
+"""
+
+
+@dataclass
+class Platform:
+    """An installation with two operators."""
+
+    installation: Installation
+    client: ClusterClient
+    environment: str
+    gateway: str
+
+    async def gyrus(self, *arguments: str | Path) -> Any:
+        """Run a command in this environment, and return its JSON. It must succeed."""
+        ran = await asyncio.to_thread(self.installation.run, "-e", self.environment, *arguments, "-o", "json")
+        assert ran.code == 0, ran.err
+        return ran.json
+
+    async def under_load(self, act: Callable[[], Awaitable[object]]) -> Result:
+        async with Load(f"{self.gateway}/tiny", RATE, body=b'{"number":7}') as load:
+            await asyncio.sleep(1)  # the load begins before the act, and goes on for a while after it
+            await act()
+            await asyncio.sleep(1)
+        return load.result
+
+    async def pods(self, labels: str) -> list[str]:
+        found = await self.client.list(PODS, self.installation.namespace, labels=labels)
+        return [name_of(pod) for pod in found.items if "deletionTimestamp" not in pod["metadata"]]
+
+    async def leader(self) -> str:
+        lease = await self.client.find(LEASES, names.OPERATOR, self.installation.namespace)
+        assert lease
+        return lease["spec"].get("holderIdentity", "")
+
+    async def standby(self) -> str:
+        leader = await self.leader()
+        operators = await self.pods(f"{names.ROLE_LABEL}={names.OPERATOR_ROLE}")
+        (standby,) = (pod for pod in operators if pod != leader)
+        return standby
+
+    async def delete(self, pod: str) -> None:
+        """Delete a pod at once: its node does not matter any more."""
+        try:
+            await self.client.delete(PODS, pod, self.installation.namespace, grace=0)
+        except ObjectNotFound:
+            pass
+
+    async def kill(self, pod: str) -> None:
+        """End an operator by SIGKILL, and its pod, so that it does not start again there."""
+        os.kill(process_of(pod), signal.SIGKILL)
+        await self.delete(pod)
+
+    async def is_healthy(self) -> bool:
+        return (await asyncio.to_thread(self.installation.cluster, "health")).code == 0
+
+    async def selected(self) -> list[str]:
+        """Return the pods behind the operator's Service."""
+        service = await self.client.get(SERVICES, names.OPERATOR, self.installation.namespace)
+        return await self.pods(
+            ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
+        )
+
+
+def process_of(pod: str) -> int:
+    """Return the operator of this pod among this machine's processes: the nodes run on it."""
+    for process in psutil.process_iter():
+        try:
+            if "gyrus.operator" in process.cmdline() and process.environ().get("POD_NAME") == pod:
+                return process.pid
+        except psutil.Error:
+            continue
+    pytest.skip("the nodes of the cluster do not run on this machine: no process of a pod can be killed")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def platform() -> AsyncIterator[Platform]:
+    programs = binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL: install Debian's package postgresql")
+    try:
+        port = free_port()
+    except OSError:
+        pytest.skip(f"this machine has no address {HOST}: set GYRUS_TEST_HOST_ADDRESS to one that pods reach")
+    with tempfile.TemporaryDirectory() as name, started(programs, HOST, port):
+        folder = Path(name)
+        (folder / "handler.py").write_text(HANDLER)
+        (folder / "gyrus.yaml").write_text(SPEC)
+        installation = Installation(folder)
+        url = f"postgresql://postgres:{PASSWORD}@{HOST}:{port}/postgres"
+        async with connected() as client:
+            try:
+                await create_store(client, installation.namespace, url)
+                values = with_store(installation.values())
+                installed = await asyncio.to_thread(
+                    installation.cluster, "install", "--values", values, "-o", "json"
+                )
+                assert installed.code == 0, installed.err
+                made = Platform(
+                    installation, client, installed.json["environment"], installed.json["gateway"]
+                )
+                await made.gyrus("deploy", folder, "-y")
+                yield made
+            finally:
+                await asyncio.to_thread(installation.cluster, "uninstall", "-y")
+                await client.delete(NAMESPACES, installation.namespace)
+
+
+async def create_store(client: ClusterClient, namespace: str, url: str) -> None:
+    await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    await client.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "gyrus-store", "namespace": namespace},
+            "stringData": {"url": url},
+        }
+    )
+
+
+def with_store(values: Path) -> Path:
+    settings = yaml.safe_load(values.read_text())
+    del settings["operator"]["storage"]
+    settings["operator"]["store"] = {"secret": "gyrus-store"}
+    values.write_text(yaml.safe_dump(settings))
+    return values
+
+
+async def test_one_leads_and_the_other_one_stands_by(platform: Platform) -> None:
+    leader, standby = await platform.leader(), await platform.standby()
+    assert await platform.selected() == [leader]
+    nodes = {
+        (await platform.client.get(PODS, pod, platform.installation.namespace))["spec"]["nodeName"]
+        for pod in (leader, standby)
+    }
+    assert len(nodes) == 2
+
+
+async def test_the_password_of_the_database_is_nowhere(platform: Platform) -> None:
+    namespace = platform.installation.namespace
+    shown = [await platform.gyrus("get"), (await platform.client.list(PODS, namespace)).items]
+    shown.append((await asyncio.to_thread(platform.installation.cluster, "info", "-o", "json")).out)
+    assert PASSWORD not in str(shown)
+    for pod in (await platform.leader(), await platform.standby()):
+        async with aclosing(platform.client.logs(pod, namespace)) as lines:
+            assert not [line async for line in lines if PASSWORD in line]
+
+
+async def test_the_standby_takes_over_from_a_killed_leader(platform: Platform) -> None:
+    leader, standby = await platform.leader(), await platform.standby()
+    took = 0.0
+
+    async def kill() -> None:
+        nonlocal took
+        replicas = await platform.pods(f"{names.API_LABEL}=tiny")
+        began = time.monotonic()
+        await platform.kill(leader)
+        await platform.client.delete(PODS, replicas[0], platform.installation.namespace)
+
+        async def replaced() -> bool:
+            return len(set(await platform.pods(f"{names.API_LABEL}=tiny")) - set(replicas)) > 0
+
+        await eventually(replaced)
+        took = time.monotonic() - began
+        await platform.gyrus("get", "tiny")  # the Service reaches the new leader
+        await eventually(platform.is_healthy)
+
+    result = await platform.under_load(kill)
+    print(f"leader killed: next decision after {took:.1f} s; {result}")  # noqa: T201
+    assert await platform.leader() == standby
+    assert await platform.selected() == [standby]
+    assert took < TAKEOVER
+    assert result.failed == (), str(result)
+
+
+async def test_a_request_to_an_idle_api_survives_its_operator(platform: Platform) -> None:
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(timeout=60) as client:
+            return await client.post(f"{platform.gateway}/idle", json={"number": 7})
+
+    async with asyncio.TaskGroup() as group:
+        request = group.create_task(ask(), name="request to the idle API")
+        await eventually(lambda: platform.pods(f"{names.API_LABEL}=idle"))
+        await platform.kill(await platform.leader())
+    assert request.result().status_code == 200, request.result().text
+    await eventually(platform.is_healthy)
+
+
+async def test_the_end_of_the_standby_costs_nothing(platform: Platform) -> None:
+    leader, standby = await platform.leader(), await platform.standby()
+
+    async def kill() -> None:
+        await platform.kill(standby)
+        await platform.gyrus("get", "tiny")
+        await eventually(platform.is_healthy)
+
+    result = await platform.under_load(kill)
+    assert await platform.leader() == leader
+    assert result.failed == (), str(result)
+
+
+async def test_a_new_leader_has_packages_and_environments(platform: Platform, tmp_path: Path) -> None:
+    """The operator that deploys again has never seen an upload: no environment is built."""
+    await platform.kill(await platform.leader())
+    await eventually(platform.is_healthy)
+    await platform.gyrus("refresh", "tiny")
+    builders = await platform.pods(f"{names.ROLE_LABEL}={names.BUILDER_ROLE}")
+    assert builders == []
