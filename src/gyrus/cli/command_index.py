@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "This command": {
         "env": "List, add, use and remove operators",
+        "token": "Create, list and revoke tokens of the operator's port",
         "completion": "Print a shell's completion script",
         "version": "Show the versions of this command and of the operator",
     },

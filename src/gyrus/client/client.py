@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from gyrus.client.environments import Environment, Environments
 from gyrus.client.prediction import EndpointCache, PredictionAnswer, encode
@@ -23,9 +24,12 @@ from gyrus.contract.operator import (
     EventView,
     LogLine,
     LogQuery,
+    NewToken,
     OperatorInfo,
     RevisionView,
     RollbackRequest,
+    TokenRequest,
+    TokenView,
 )
 
 Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Project
@@ -170,6 +174,22 @@ class Client:
         Deployments come back on the next start.
         """
         self._operator.send("POST", "/stop", idempotent=False)
+
+    # Tokens
+
+    def tokens(self) -> list[TokenView]:
+        """Return the tokens that are not revoked, by name, without the platform's first one."""
+        return self._operator.get("/tokens", list[TokenView])
+
+    def create_token(self, name: str, *, read_only: bool = False) -> NewToken:
+        """Create a token of the operator's port. The operator does not keep it: this is the only copy."""
+        wanted = TokenRequest(name=name, read_only=read_only)
+        answer = self._operator.send("POST", "/tokens", json=wanted, idempotent=False)
+        return self._operator.decode(answer, NewToken)
+
+    def revoke_token(self, name: str) -> None:
+        """Revoke a token at once. Requests and streams that use it end."""
+        self._operator.send("DELETE", f"/tokens/{quote(name, safe='')}", idempotent=False)
 
     # Following
 

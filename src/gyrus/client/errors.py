@@ -8,7 +8,8 @@ ClientError
 ├── UnprovenOperator         the listener did not prove that it is the operator; it got nothing
 ├── UnexpectedAnswer         the answer does not come from an operator of this version
 ├── Refused                  the operator refused the request; has the problem document
-│   ├── Unauthorized         the token is missing or wrong
+│   ├── Unauthorized         the token is missing, wrong or revoked
+│   ├── Forbidden            the token may only read
 │   ├── UnknownApi           no API of that name
 │   ├── NotFound             another thing does not exist (a revision)
 │   ├── Conflict             the API's state does not allow it now
@@ -71,6 +72,10 @@ class Refused(ClientError):
 
 
 class Unauthorized(Refused):
+    pass
+
+
+class Forbidden(Refused):
     pass
 
 

@@ -19,6 +19,7 @@ from gyrus.client.environments import Environment
 from gyrus.client.errors import (
     ClientError,
     Conflict,
+    Forbidden,
     Invalid,
     NotFound,
     OperatorFailed,
@@ -40,10 +41,10 @@ USER_AGENT = f"gyrus/{__version__}"
 SILENCE = 60.0
 """Seconds without a byte after which a stream counts as broken; the operator sends bytes more often."""
 
-_BY_STATUS: dict[int, type[Refused]] = {404: NotFound, 409: Conflict}
+_BY_STATUS: dict[int, type[Refused]] = {403: Forbidden, 404: NotFound, 409: Conflict}
 _TOKEN_REMEDY = (
-    "Each start of the operator changes its token. It is in the file token of the operator's GYRUS_HOME. "
-    "Set it with: gyrus env add"
+    "The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; `gyrus token "
+    "create` makes named ones, which stay. Set one with: gyrus env add"
 )
 
 
@@ -172,6 +173,8 @@ class Transport:
         problem = parse_problem(body, answer.headers.get("content-type", ""))
         if problem is None:
             return self._unexpected(f"it answered {answer.status}")
+        if problem.type == problems.REVOKED_TOKEN.type:
+            return Unauthorized(problem, remedy="Set the new one with: gyrus env add")
         if answer.status == 401:
             message = (
                 f"The operator at {self.environment.url} does not accept {self.environment.token_source}."

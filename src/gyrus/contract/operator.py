@@ -244,6 +244,35 @@ class RollbackRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenView:
+    """A named token of the operator's API, without the token itself."""
+
+    name: str
+    read_only: bool
+    created_at: str
+    created_by: str
+    """The token, or the user of the operator's machine, that created it. Empty if it is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token that was just created."""
+
+    name: str
+    read_only: bool
+    token: str
+    """The operator does not keep it: this is the only time that it is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """Body of ``POST /v1/tokens``."""
+
+    name: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
     time: float
     """Seconds since the epoch."""

@@ -86,6 +86,7 @@ def cluster_platform(
         packages=packages,
         gateway_url=place.gateway_url,
         token=place.secret("token"),
+        token_place=f"the token of the Secret {cluster.OPERATOR_SECRETS}, or one of gyrus token create",
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),
         tasks=tasks,

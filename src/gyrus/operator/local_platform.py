@@ -39,6 +39,7 @@ def local_platform(settings: OperatorSettings, board: Board) -> Platform:
         packages=packages,
         gateway_url=f"http://{LOOPBACK}:{settings.gateway_port}",
         token=_token(settings),
+        token_place="",
         listen=partial(_listen, settings),
         load=packages.load,
     )

@@ -159,6 +159,7 @@ def _wire(
         logs=backend,
         clock=clock,
         token=platform.token,
+        token_place=platform.token_place,
         info=lambda: _info(settings, platform, board),
         capacity=backend.capacity,
         stop=ending.stop_everything,

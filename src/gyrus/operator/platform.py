@@ -70,6 +70,8 @@ class Platform:
     """Base URL of the endpoints."""
     token: str | None
     """The token of the API's port. None if there is no port."""
+    token_place: str
+    """Where a client gets a token, for messages. Empty if it is in the home."""
     listen: Callable[[], list[ApiListener]]
     """Listens where the API is served. Raises CannotListen."""
     load: Callable[[], Awaitable[None]]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gyrus.aio.unix_sockets import peer_uid
+from gyrus.aio.unix_sockets import peer_uid, user_name
 from gyrus.server.connection import ApiConnection
 from gyrus.server.listening import ApiListener
 
@@ -31,7 +31,8 @@ PAUSE = 1.0
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _ROOT = 0
 
-NewConnection = Callable[[], ApiConnection]
+NewConnection = Callable[[str], ApiConnection]
+"""Takes the user at the other end of a Unix socket; empty for any other client."""
 
 
 class Acceptor:
@@ -84,6 +85,13 @@ class Acceptor:
         log.warning("refused a connection of user %s at %s", uid, self._listener.name)
         return False
 
+    def _user(self, accepted: socket.socket) -> str:
+        """Return the user at the other end of the Unix socket. Empty for a TCP connection."""
+        if not self._listener.local:
+            return ""
+        uid = peer_uid(accepted)
+        return user_name(os.geteuid() if uid is None else uid)
+
     def _has_space(self) -> bool:
         """End the oldest connection without a request in work, if there are as many as may be."""
         if len(self._open) < self._listener.most:
@@ -103,7 +111,7 @@ class Acceptor:
         return self._listener.name, self._listener.most
 
     def _establish(self, accepted: socket.socket, group: asyncio.TaskGroup) -> None:
-        connection = self._new_connection()
+        connection = self._new_connection(self._user(accepted))
         task = group.create_task(self._serve(accepted, connection), name="operator API connection")
         self._open[task] = connection
         task.add_done_callback(lambda ended: self._open.pop(ended, None))

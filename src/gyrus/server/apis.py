@@ -16,7 +16,7 @@ from gyrus.contract.operator import (
     RollbackRequest,
 )
 from gyrus.server import audit, replica_documents
-from gyrus.server.dependencies import ContextDep, ViewsDep
+from gyrus.server.dependencies import CallerDep, ContextDep, ViewsDep
 from gyrus.server.problems import responses
 from gyrus.state.store import KEPT_EVENTS
 
@@ -89,28 +89,32 @@ async def list_events(
     ),
 )
 async def roll_back(
-    name: str, context: ContextDep, views: ViewsDep, request: RollbackRequest | None = None
+    name: str,
+    context: ContextDep,
+    views: ViewsDep,
+    caller: CallerDep,
+    request: RollbackRequest | None = None,
 ) -> Deployed:
     """Roll back to an earlier revision."""
     to = request.to if request else None
     api = await context.store.rollback(name, to, context.clock.now())
-    audit.begun(context, api)
+    audit.begun(context, caller, api)
     return await views.begun(api)
 
 
 @router.post("/{name}/refresh", responses=_OF_AN_ACT)
-async def refresh(name: str, context: ContextDep, views: ViewsDep) -> Deployed:
+async def refresh(name: str, context: ContextDep, views: ViewsDep, caller: CallerDep) -> Deployed:
     """Replace the API's replicas with new ones of the same revision."""
     api = await context.store.refresh(name, context.clock.now())
-    audit.begun(context, api)
+    audit.begun(context, caller, api)
     return await views.begun(api)
 
 
 @router.delete("/{name}", status_code=202, responses=_OF_AN_ACT)
-async def delete_api(name: str, context: ContextDep, views: ViewsDep) -> ApiView:
+async def delete_api(name: str, context: ContextDep, views: ViewsDep, caller: CallerDep) -> ApiView:
     """Delete the API: its replicas drain, and then it is removed. Safe to repeat."""
     was_deleting = (await views.api(name)).deleting
     api = await context.store.mark_deleting(name, context.clock.now())
     if not was_deleting:
-        audit.deleted(context, api)
+        audit.deleted(context, caller, api)
     return await views.see(api)

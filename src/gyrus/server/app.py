@@ -19,11 +19,13 @@ from gyrus.server import (
     packages,
     platform,
     problems,
+    token_routes,
     watch,
 )
 from gyrus.server.api_list import ApiList
 from gyrus.server.authorisation import Authorisation
 from gyrus.server.context import ServerContext
+from gyrus.server.tokens import TokenBook
 from gyrus.server.views import Views
 
 __all__ = ["ServerContext", "build_app", "closing"]
@@ -36,6 +38,7 @@ _ROUTERS = (
     logs.router,
     watch.router,
     metrics.router,
+    token_routes.router,
 )
 
 
@@ -59,7 +62,10 @@ def build_app(context: ServerContext) -> FastAPI:
     problems.install(app)
     openapi.install(app)
     bodies.install(app)
-    app.add_middleware(Authorisation, context=context)  # the last one added is the first one called
+    tokens = app.state.tokens = TokenBook(context.store, context.clock, context.token)
+    app.add_middleware(
+        Authorisation, context=context, tokens=tokens
+    )  # the last one added is the first one called
     return app
 
 

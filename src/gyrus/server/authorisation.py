@@ -1,17 +1,28 @@
-"""The check of the client: no request is answered that is neither local nor has the token."""
+"""The check of the client: a request is answered if it is local, or has a token that allows it."""
 
 from __future__ import annotations
 
-import hmac
+import asyncio
+import logging
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gyrus.contract import problem
 from gyrus.contract.operator import TOKEN_HEADER
-from gyrus.server.connection import LOCAL
+from gyrus.contract.problem import Problem
+from gyrus.server.connection import USER
 from gyrus.server.context import ServerContext
 from gyrus.server.problems import answer, document
+from gyrus.server.tokens import Caller, TokenBook
+from gyrus.state.errors import StateError
+from gyrus.state.records import Token
+
+log = logging.getLogger(__name__)
+
+CALLER = "caller"
+"""Key in a request's ASGI state: its :class:`gyrus.server.tokens.Caller`."""
+_READING = ("GET", "HEAD")
 
 
 class Authorisation:
@@ -21,28 +32,86 @@ class Authorisation:
     user.
     """
 
-    def __init__(self, app: ASGIApp, context: ServerContext) -> None:
+    def __init__(self, app: ASGIApp, context: ServerContext, tokens: TokenBook) -> None:
         self._app = app
         self._context = context
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._allows(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        detail = (
-            "Send the header `Authorization: Bearer TOKEN` with the token that is in "
-            f"{self._context.token_file}."
-        )
-        refusal = answer(document(problem.UNAUTHORIZED, detail), {"WWW-Authenticate": "Bearer"})
-        await refusal(scope, receive, send)
+        caller = await self._caller(scope)
+        refused = caller if isinstance(caller, Problem) else _forbidden(caller, scope)
+        if refused:
+            await _refuse(refused, scope, receive, send)
+        elif isinstance(caller, Caller):
+            scope.setdefault("state", {})[CALLER] = caller
+            await self._serve(caller, scope, receive, send)
 
-    def _allows(self, scope: Scope) -> bool:
-        return scope.get("state", {}).get(LOCAL) is True or self._has_token(Headers(scope=scope))
+    async def _caller(self, scope: Scope) -> Caller | Problem:
+        """Return the client, or why it is refused."""
+        if user := scope.get("state", {}).get(USER):
+            return Caller(f"user {user}")
+        scheme, _, token = Headers(scope=scope).get(TOKEN_HEADER, "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            detail = f"Send the header `Authorization: Bearer TOKEN` with {self._context.token_source}."
+            return document(problem.UNAUTHORIZED, detail)
+        try:
+            found = await self._tokens.find(token.strip())
+        except StateError as error:
+            log.error("a token could not be checked", exc_info=error)
+            return document(problem.INTERNAL, str(error))
+        if isinstance(found, Caller):
+            return found
+        if found is not None:
+            return document(problem.REVOKED_TOKEN, revoked(found))
+        detail = f"The operator does not know the token. Send {self._context.token_source}."
+        return document(problem.UNAUTHORIZED, detail)
 
-    def _has_token(self, headers: Headers) -> bool:
-        if not self._context.token:
-            return False
-        scheme, _, token = headers.get(TOKEN_HEADER, "").partition(" ")
-        # Takes the same time for every token, so that timing does not reveal how much of it is right.
-        same = hmac.compare_digest(token.strip().encode(), self._context.token.encode())
-        return scheme.lower() == "bearer" and same
+    async def _serve(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request. It ends at once if its token is revoked."""
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                with self._tokens.used(caller, limit):
+                    await self._app(scope, receive, noted)
+        except TimeoutError:
+            if not limit.expired() or caller.token is None:
+                raise
+            if started:  # the client learns the reason when it asks again
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                detail = f"The token {caller.token.name} was revoked while the request was served."
+                await _refuse(document(problem.REVOKED_TOKEN, detail), scope, receive, send)
+
+
+def revoked(token: Token) -> str:
+    """Return the message for a request with a revoked token."""
+    at = f"{token.revoked_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"The token {token.name} was revoked on {at}. Ask for another one: gyrus token create NAME."
+
+
+def _forbidden(caller: Caller, scope: Scope) -> Problem | None:
+    """Return why this caller may not send this request. Returns None if it may."""
+    method, path = scope["method"], scope["path"]
+    if not caller.read_only or method in _READING:
+        return None
+    log.warning("refused %s %s of the read-only %s", method, path, caller.name)
+    detail = (
+        f"The {caller.name} may only read, and {method} {path} changes something. Use a token that was "
+        "created without --read-only."
+    )
+    return document(problem.READ_ONLY_TOKEN, detail)
+
+
+async def _refuse(refusal: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {"WWW-Authenticate": "Bearer"} if refusal.status == problem.UNAUTHORIZED.status else None
+    await answer(refusal, headers)(scope, receive, send)

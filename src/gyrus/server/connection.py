@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 HEADER_TIMEOUT = 10.0
 """Seconds from a connection's start, or its last answer, until the whole header of a request is there."""
-LOCAL = "local"
-"""Key in a request's ASGI state. True if it came over the Unix socket, whose clients need no token."""
+USER = "user"
+"""Key in a request's ASGI state: the user at the other end of the Unix socket, who needs no token. Empty over
+TCP."""
 
 
 class ApiConnection(H11Protocol):
     """A connection that must send a request in time."""
 
-    def __init__(self, config: Config, server_state: ServerState, *, local: bool) -> None:
-        super().__init__(config, server_state, {LOCAL: local}, asyncio.get_running_loop())
+    def __init__(self, config: Config, server_state: ServerState, *, user: str) -> None:
+        super().__init__(config, server_state, {USER: user}, asyncio.get_running_loop())
         self._deadline: asyncio.TimerHandle | None = None
         self.ended = asyncio.Event()
 

@@ -42,6 +42,8 @@ class ServerContext:
     events: EventRecorder
     token: str | None
     """The bearer token that requests must have on the TCP port. None if there is no port."""
+    token_place: str = ""
+    """Where a client gets a token. Empty if it is in the home."""
     info: Callable[[], OperatorInfo]
     capacity: Callable[[], CapacityView | None] = lambda: None
     """The machine's capacity for replicas. None if it is unknown."""
@@ -56,5 +58,6 @@ class ServerContext:
         return self.info().gateway
 
     @property
-    def token_file(self) -> Path:
-        return Home(Path(self.info().home)).token
+    def token_source(self) -> str:
+        """Where a client gets a token, for messages."""
+        return self.token_place or f"the token that is in {Home(Path(self.info().home)).token}"

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from gyrus.contract import problem
 from gyrus.contract.operator import Deployed, DeployRequest
 from gyrus.server import audit
-from gyrus.server.dependencies import ContextDep
+from gyrus.server.dependencies import CallerDep, ContextDep
 from gyrus.server.problems import UnreadableRequest, responses
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.faults import SpecError, SpecFault
@@ -42,7 +42,7 @@ MOST = 1000
     ),
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}},
 )
-async def deploy(request: Request, context: ContextDep) -> list[Deployed]:
+async def deploy(request: Request, context: ContextDep, caller: CallerDep) -> list[Deployed]:
     """Deploy these APIs, all or none. Safe to repeat: unchanged APIs begin no rollout."""
     content = await request.body()
     async with context.checking:
@@ -50,7 +50,7 @@ async def deploy(request: Request, context: ContextDep) -> list[Deployed]:
     if asked.package is not None and not context.packages.has(asked.package):
         raise UnknownPackage(asked.package)
     changes = await context.store.deploy(specs, asked.package, context.clock.now())
-    audit.begun(context, *(change.api for change in changes if change.changed))
+    audit.begun(context, caller, *(change.api for change in changes if change.changed))
     return [
         status.deployed(change.api, spec, context.gateway, changed=change.changed)
         for spec, change in zip(specs, changes, strict=True)

@@ -25,6 +25,7 @@ from gyrus.state.errors import (
     UnknownApi,
     UnknownPackage,
     UnknownRevision,
+    UnknownToken,
 )
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
     UnknownApi: problem.UNKNOWN_API,
     UnknownRevision: problem.UNKNOWN_REVISION,
     UnknownPackage: problem.UNKNOWN_PACKAGE,
+    UnknownToken: problem.UNKNOWN_TOKEN,
     Conflict: problem.CONFLICT,
     StaleVersion: problem.CONFLICT,
     StorageFull: problem.STORAGE_FULL,
@@ -54,6 +56,7 @@ PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
 MOST_FAULTS = 100
 """Faults of specifications that one answer lists."""
 
+_OF_ALL = (problem.UNAUTHORIZED, problem.REVOKED_TOKEN, problem.READ_ONLY_TOKEN)
 _OF_STATUS = {404: problem.NOT_FOUND, 405: problem.METHOD_NOT_ALLOWED}
 
 
@@ -81,7 +84,7 @@ def install(app: FastAPI) -> None:
 def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     """Describe, for OpenAPI, the problems that a route may answer with, and those that every route may."""
     described: dict[int | str, dict[str, Any]] = {}
-    for kind in (problem.UNAUTHORIZED, *kinds):
+    for kind in (*_OF_ALL, *kinds):
         earlier = described.get(kind.status, {}).get("description")
         named = f"{kind.title} (`{kind.type}`)"
         described[kind.status] = _response(f"{earlier}; {named}" if earlier else named)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -44,7 +44,7 @@ async def serve(
 async def _accept(server: _Server, listeners: Sequence[ApiListener], serving: asyncio.Task[None]) -> None:
     """Accept connections until cancelled, or until the server ends by itself."""
     async with asyncio.TaskGroup() as group:
-        acceptors = [Acceptor(listener, server.new_connection(listener)) for listener in listeners]
+        acceptors = [Acceptor(listener, server.new_connection) for listener in listeners]
         accepting = [group.create_task(acceptor.run(), name="operator API: accept") for acceptor in acceptors]
         await asyncio.wait([serving])  # a cancellation leaves it running: it ends in an orderly way later
         for task in accepting:
@@ -84,9 +84,9 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._started = started
 
-    def new_connection(self, listener: ApiListener) -> Callable[[], ApiConnection]:
-        """Return the constructor of this listener's connections."""
-        return lambda: ApiConnection(self.config, self.server_state, local=listener.local)
+    def new_connection(self, user: str) -> ApiConnection:
+        """Return a connection of this user of the machine; empty for any other client."""
+        return ApiConnection(self.config, self.server_state, user=user)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -4,7 +4,8 @@ StateError
 ├── NotFound            no such record:
 │   ├── UnknownApi
 │   ├── UnknownRevision
-│   └── UnknownPackage  it has to be uploaded (again)
+│   ├── UnknownPackage  it has to be uploaded (again)
+│   └── UnknownToken
 ├── Conflict            the API does not allow this now (it is being deleted, …)
 ├── StaleVersion        another writer was first: read again and decide again
 ├── StorageFull         the disk, or the database's, is full: nothing was written
@@ -36,6 +37,11 @@ class UnknownRevision(NotFound):
 class UnknownPackage(NotFound):
     def __init__(self, digest: str) -> None:
         super().__init__(f"The package {digest} has not been uploaded, or was removed; upload it again.")
+
+
+class UnknownToken(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no token named {name}; `gyrus token list` lists those that exist.")
 
 
 class Conflict(StateError):

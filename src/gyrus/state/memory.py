@@ -9,10 +9,20 @@ from datetime import datetime
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
-from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
+from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision, UnknownToken
 from gyrus.state.events.folding import combine_repetitions
-from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, ScalingMemory, StartupTime
-from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
+from gyrus.state.records import (
+    Api,
+    Event,
+    Generation,
+    Package,
+    Revision,
+    Rollout,
+    ScalingMemory,
+    StartupTime,
+    Token,
+)
+from gyrus.state.store import KEPT_EVENTS, KEPT_REVOKED, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
 
 @dataclass(slots=True)
@@ -43,6 +53,8 @@ class MemoryStore:
 
     _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
     _packages: dict[str, Package] = field(default_factory=dict[str, Package])
+    _tokens: dict[str, Token] = field(default_factory=dict[str, Token])
+    """By digest."""
     _last_event: int = 0
     """Id of the newest event of all APIs."""
 
@@ -158,7 +170,30 @@ class MemoryStore:
             del self._packages[digest]
         return forgotten
 
+    # Tokens
+
+    async def create_token(self, token: Token) -> None:
+        if self._active(token.name):
+            raise Conflict(transitions.token_taken(token))
+        self._tokens[token.digest] = token
+
+    async def revoke_token(self, name: str, at: datetime) -> Token:
+        token = self._active(name)
+        if token is None:
+            raise UnknownToken(name)
+        revoked = self._tokens[token.digest] = replace(token, revoked_at=at)
+        gone = sorted((each.revoked_at, each.digest) for each in self._tokens.values() if each.revoked_at)
+        for _, digest in gone[:-KEPT_REVOKED]:
+            del self._tokens[digest]
+        return revoked
+
+    async def tokens(self) -> tuple[Token, ...]:
+        return tuple(sorted(self._tokens.values(), key=lambda token: (token.name, token.created_at)))
+
     # Steps
+
+    def _active(self, name: str) -> Token | None:
+        return next((t for t in self._tokens.values() if t.name == name and t.revoked_at is None), None)
 
     def _keep(self, event: Event) -> Event:
         kept = self._entries[event.api].events

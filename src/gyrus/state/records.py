@@ -131,6 +131,20 @@ class ScalingMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token of the operator's API. What is stored of it opens nothing."""
+
+    name: str
+    digest: str
+    """SHA-256 of the token, in hexadecimal digits. Tokens are random, so that it needs no salt."""
+    read_only: bool
+    created_at: datetime
+    created_by: str
+    """The token or the user that created it."""
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """An uploaded archive."""
 

@@ -9,12 +9,23 @@ from typing import Protocol
 
 from gyrus.contract.operator import Outcome
 from gyrus.spec.api import ApiSpec
-from gyrus.state.records import Api, Event, Package, Revision, Rollout, ScalingMemory, StartupTime
+from gyrus.state.records import (
+    Api,
+    Event,
+    Package,
+    Revision,
+    Rollout,
+    ScalingMemory,
+    StartupTime,
+    Token,
+)
 
 SHOWN_ROLLOUTS = 100
 KEPT_EVENTS = 1000
 KEPT_STARTS = 20
 """Starts of each revision and kind."""
+KEPT_REVOKED = 1000
+"""Revoked tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +160,19 @@ class Store(Protocol):
 
     async def forget_packages(self, unused_since: datetime) -> tuple[str, ...]:
         """Remove the packages uploaded before then that no revision refers to. Returns their digests."""
+        ...
+
+    async def create_token(self, token: Token) -> None:
+        """Store a token. Raises Conflict if another one has its name and is not revoked."""
+        ...
+
+    async def revoke_token(self, name: str, at: datetime) -> Token:
+        """Revoke the token of this name. Of the revoked ones, the latest 1,000 are kept.
+
+        Raises UnknownToken if there is none, or if it is revoked already.
+        """
+        ...
+
+    async def tokens(self) -> tuple[Token, ...]:
+        """Return all tokens, also revoked ones, by name and time of creation."""
         ...

@@ -9,7 +9,7 @@ from datetime import datetime
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state.errors import Conflict, StaleVersion
-from gyrus.state.records import Api, Generation, Revision, Rollout
+from gyrus.state.records import Api, Generation, Revision, Rollout, Token
 
 
 def create(spec: ApiSpec, at: datetime) -> Api:
@@ -37,6 +37,14 @@ def snapshot(spec: ApiSpec, number: int, package: str | None, at: datetime) -> R
         spec=spec,
         package=package,
         created_at=at,
+    )
+
+
+def token_taken(token: Token) -> str:
+    """Return the message for a token whose name is taken."""
+    return (
+        f"There is a token named {token.name} already. Choose another name, or revoke it first: "
+        f"gyrus token revoke {token.name}"
     )
 
 

@@ -16,8 +16,28 @@ from gyrus.contract.replica import StartKind
 from gyrus.spec import stored
 from gyrus.spec.upgrades import current_version
 from gyrus.state.errors import StaleVersion
-from gyrus.state.records import Api, Event, Generation, Package, Revision, Rollout, ScalingMemory, StartupTime
-from gyrus.state.sql.tables import apis, events, leadership, memories, packages, revisions, rollouts, starts
+from gyrus.state.records import (
+    Api,
+    Event,
+    Generation,
+    Package,
+    Revision,
+    Rollout,
+    ScalingMemory,
+    StartupTime,
+    Token,
+)
+from gyrus.state.sql.tables import (
+    apis,
+    events,
+    leadership,
+    memories,
+    packages,
+    revisions,
+    rollouts,
+    starts,
+    tokens,
+)
 from gyrus.state.transitions import readable_spec
 
 _target = rollouts.alias("target_rollout")
@@ -287,6 +307,47 @@ async def delete_unused_packages(connection: AsyncConnection, uploaded_before: d
     return tuple(sorted(deleted))
 
 
+# Tokens
+
+
+async def active_token(connection: AsyncConnection, name: str) -> Token | None:
+    """Return the token of this name that is not revoked. Returns None if there is none."""
+    query = select(tokens).where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
+    row = (await connection.execute(query)).one_or_none()
+    return _token(row) if row else None
+
+
+async def insert_token(connection: AsyncConnection, token: Token) -> None:
+    await connection.execute(
+        insert(tokens).values(
+            digest=token.digest,
+            name=token.name,
+            read_only=token.read_only,
+            created_at=token.created_at,
+            created_by=token.created_by,
+            revoked_at=token.revoked_at,
+        )
+    )
+
+
+async def revoke_token(connection: AsyncConnection, digest: str, at: datetime) -> None:
+    await connection.execute(update(tokens).where(tokens.c.digest == digest).values(revoked_at=at))
+
+
+async def prune_tokens(connection: AsyncConnection, keep: int) -> None:
+    """Keep the latest ``keep`` revoked tokens."""
+    revoked = select(tokens.c.digest).where(tokens.c.revoked_at.is_not(None))
+    latest = revoked.order_by(tokens.c.revoked_at.desc(), tokens.c.digest.desc()).limit(keep)
+    surplus = tokens.c.revoked_at.is_not(None) & tokens.c.digest.not_in(latest.scalar_subquery())
+    await connection.execute(delete(tokens).where(surplus))
+
+
+async def all_tokens(connection: AsyncConnection) -> tuple[Token, ...]:
+    """Return all tokens, by name and time of creation."""
+    rows = await connection.execute(select(tokens))
+    return tuple(sorted(map(_token, rows), key=lambda token: (token.name, token.created_at)))
+
+
 # Leadership
 
 
@@ -384,6 +445,17 @@ def _memory(row: Row[Any]) -> ScalingMemory:
         version=row.version,
         document=row.document,
         saved_at=row.saved_at,
+    )
+
+
+def _token(row: Row[Any]) -> Token:
+    return Token(
+        name=row.name,
+        digest=row.digest,
+        read_only=row.read_only,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        revoked_at=row.revoked_at,
     )
 
 

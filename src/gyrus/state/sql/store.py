@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,14 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
-from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision
+from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision, UnknownToken
 from gyrus.state.events.folding import combine_repetitions
-from gyrus.state.records import Api, Event, Package, Revision, Rollout, ScalingMemory, StartupTime
+from gyrus.state.records import (
+    Api,
+    Event,
+    Package,
+    Revision,
+    Rollout,
+    ScalingMemory,
+    StartupTime,
+    Token,
+)
 from gyrus.state.sql import queries
 from gyrus.state.sql.database import Database
 from gyrus.state.sql.dialects import create_engine
 from gyrus.state.sql.migration import upgrade
-from gyrus.state.store import KEPT_EVENTS, KEPT_STARTS, SHOWN_ROLLOUTS, Change
+from gyrus.state.store import KEPT_EVENTS, KEPT_REVOKED, KEPT_STARTS, SHOWN_ROLLOUTS, Change
 
 SPARE_EVENTS = 100
 """Surplus events of an API that may be stored until the oldest are deleted. Readers do not get them."""
@@ -174,6 +184,27 @@ class SqlStore:
     async def forget_packages(self, unused_since: datetime) -> tuple[str, ...]:
         async with self._database.writing() as connection:
             return await queries.delete_unused_packages(connection, unused_since)
+
+    # Tokens
+
+    async def create_token(self, token: Token) -> None:
+        async with self._database.writing() as connection:
+            if await queries.active_token(connection, token.name):
+                raise Conflict(transitions.token_taken(token))
+            await queries.insert_token(connection, token)
+
+    async def revoke_token(self, name: str, at: datetime) -> Token:
+        async with self._database.writing() as connection:
+            token = await queries.active_token(connection, name)
+            if token is None:
+                raise UnknownToken(name)
+            await queries.revoke_token(connection, token.digest, at)
+            await queries.prune_tokens(connection, KEPT_REVOKED)
+        return replace(token, revoked_at=at)
+
+    async def tokens(self) -> tuple[Token, ...]:
+        async with self._database.reading() as connection:
+            return await queries.all_tokens(connection)
 
     # Steps
 
