@@ -13,8 +13,16 @@ import pytest
 from gyrus.contract.operator import Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec.realtime import RealtimeSpec
-from gyrus.state.errors import Conflict, StaleVersion, UnknownApi, UnknownPackage, UnknownRevision
-from gyrus.state.records import Api, Event, Package, ScalingMemory, StartupTime
+from gyrus.state.errors import (
+    Conflict,
+    LeaderReplaced,
+    StaleVersion,
+    UnknownApi,
+    UnknownPackage,
+    UnknownRevision,
+    UnknownToken,
+)
+from gyrus.state.records import Api, Event, Package, ScalingMemory, StartupTime, Token
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import KEPT_STARTS, Store
 
@@ -645,6 +653,78 @@ class TestPackages:
         await store.mark_deleting("iris", at(9))
         await store.remove("iris")
         assert await store.forget_packages(at(9)) == ("used",)
+
+
+def token(name: str, number: int = 1, **fields: Any) -> Token:
+    settings = {"digest": f"{number:064}", "read_only": False, "created_at": at(number), "created_by": "me"}
+    return Token(name=name, **settings | fields)
+
+
+class TestTokens:
+    async def test_they_are_kept_by_name(self, store: Store) -> None:
+        reader = token("reader", 1, read_only=True, created_by="token é")
+        await store.create_token(reader)
+        await store.create_token(token("ci", 2))
+        assert await store.tokens() == (token("ci", 2), reader)
+
+    async def test_a_name_is_free_again_once_its_token_is_revoked(self, store: Store) -> None:
+        await store.create_token(token("ci", 1))
+        with pytest.raises(Conflict) as refused:
+            await store.create_token(token("ci", 2))
+        assert str(refused.value) == (
+            "There is a token named ci already. Choose another name, or revoke it first: "
+            "gyrus token revoke ci"
+        )
+        revoked = await store.revoke_token("ci", at(3))
+        assert revoked == replace(token("ci", 1), revoked_at=at(3))
+        await store.create_token(token("ci", 4))
+        assert await store.tokens() == (revoked, token("ci", 4))
+
+    async def test_one_that_is_unknown_or_revoked_cannot_be_revoked(self, store: Store) -> None:
+        await store.create_token(token("ci"))
+        await store.revoke_token("ci", at(3))
+        for name in ("ci", "other"):
+            with pytest.raises(UnknownToken) as refused:
+                await store.revoke_token(name, at(4))
+            assert str(refused.value) == (
+                f"There is no token named {name}; `gyrus token list` lists those that exist."
+            )
+
+    async def test_the_latest_revoked_ones_are_kept(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in ("gyrus.state.memory", "gyrus.state.sql.store"):
+            monkeypatch.setattr(f"{module}.KEPT_REVOKED", 2)
+        await store.create_token(token("kept", 9))
+        for number in range(4):
+            await store.create_token(token("ci", number))
+            await store.revoke_token("ci", at(10 + number))
+        assert [found.digest for found in await store.tokens()] == [
+            token("", number).digest for number in (2, 3, 9)
+        ]
+
+
+class TestLeader:
+    """Several operators reach one database, and only the last one that opened it writes."""
+
+    async def test_an_earlier_one_writes_nothing_any_more(self, database: str) -> None:
+        async with open_store(database, "a/1") as one:
+            api = await deploy(one, spec())
+            async with open_store(database, "b/2") as other:
+                for write in (
+                    one.scale(api, 2),
+                    one.record(event("iris", 1)),
+                    one.create_token(token("ci")),
+                    one.save_memories([]),
+                ):
+                    with pytest.raises(LeaderReplaced) as refused:
+                        await write
+                    assert str(refused.value) == (
+                        "Another operator leads (b/2): this one writes nothing any more."
+                    )
+                assert await one.apis() == await other.apis()
+                assert (await other.scale(api, 2)).replicas == 2
+                assert await other.events("iris") == ()
 
 
 class TestConcurrency:

@@ -43,8 +43,8 @@ SILENCE = 60.0
 
 _BY_STATUS: dict[int, type[Refused]] = {403: Forbidden, 404: NotFound, 409: Conflict}
 _TOKEN_REMEDY = (
-    "The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; `gyrus token "
-    "create` makes named ones, which stay. Set one with: gyrus env add"
+    "The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; `gyrus "
+    "token create` makes named ones, which stay. Set one with: gyrus env add"
 )
 
 

@@ -108,14 +108,12 @@ class StoreSecret(Model):
     key: Annotated[str, _matches(_KEY, "is not a key of a Secret; write letters, digits, -, _ and .")] = "url"
 
 
-def _by_secret(value: object) -> object:
-    """Refuse a URL: each reader of the values file or of the pod would know its password."""
-    if isinstance(value, str):
-        raise ValueError(
-            "must name a Secret, since the URL has a password; create one with: kubectl create secret "
-            "generic gyrus-store --from-literal=url=postgresql://…, and write store: {secret: gyrus-store}"
-        )
-    return value
+_URL = StoreSecret.model_construct(secret="", key="")
+"""In place of a URL, so that no message cites its password."""
+
+
+def _without_url(value: object) -> object:
+    return _URL if isinstance(value, str) else value
 
 
 class OperatorPod(Model):
@@ -126,7 +124,7 @@ class OperatorPod(Model):
     """Size of the operator's volume, or none: then its state ends with its pod."""
     storage_class: str | None = None
     """Default: the cluster's default class."""
-    store: Annotated[StoreSecret, BeforeValidator(_by_secret)] | None = None
+    store: Annotated[StoreSecret, BeforeValidator(_without_url)] | None = None
     """PostgreSQL, for two operators (default: SQLite on the operator's volume, for one)."""
     api: ExternalApi = ExternalApi()
 
@@ -141,6 +139,13 @@ class OperatorPod(Model):
         return self.store is None and self.storage != NO_STORAGE
 
     def contradictions(self) -> Iterator[Contradiction]:
+        if self.store is _URL:
+            yield Contradiction(
+                path=("store",),
+                message="must name a Secret, since the URL has a password",
+                remedy="create one with: kubectl create secret generic gyrus-store "
+                "--from-literal=url=postgresql://…, and write store: {secret: gyrus-store}",
+            )
         if self.store and self.storage != NO_STORAGE and "storage" in self.model_fields_set:
             yield Contradiction(
                 path=("storage",),

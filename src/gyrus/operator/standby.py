@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import SystemClock
 from gyrus.aio.tasks import persist
 from gyrus.contract import cluster
-from gyrus.kubernetes.client import ClusterClient
+from gyrus.kubernetes.client import ClusterClient, Listed
 from gyrus.kubernetes.errors import ObjectNotFound
-from gyrus.kubernetes.resources import PODS, name_of
+from gyrus.kubernetes.resources import PODS, Manifest, ResourceKind, name_of
 from gyrus.operator.errors import StandbyStopped
 from gyrus.operator.leadership import Leadership
 from gyrus.operator.pod_place import PodPlace
@@ -80,19 +82,31 @@ class Standby:
 
     async def _mark(self) -> None:
         """Give the leader's label to this pod alone, and try until it has it."""
-        await persist("the leader's label", self._mark_once, backoff=RETRY, clock=SystemClock())
+        mark = partial(mark_leader, self.client, self.place.namespace, self.place.pod)
+        await persist("the leader's label", mark, backoff=RETRY, clock=SystemClock())
 
-    async def _mark_once(self) -> None:
-        await self._label(self.place.pod, cluster.IS_LEADER)
-        labels = f"{cluster.ROLE_LABEL}={cluster.OPERATOR_ROLE},{cluster.LEADER_LABEL}"
-        for pod in (await self.client.list(PODS, self.place.namespace, labels=labels)).items:
-            if name_of(pod) != self.place.pod:
-                await self._label(name_of(pod), None)
 
-    async def _label(self, pod: str, value: str | None) -> None:
-        change = {"metadata": {"labels": {cluster.LEADER_LABEL: value}}}
-        try:
-            await self.client.patch(PODS, pod, change, self.place.namespace)
-        except ObjectNotFound:  # it is gone since it was listed
-            if value is not None:
-                raise
+class Pods(Protocol):
+    """The pods of a cluster."""
+
+    async def list(
+        self, resource: ResourceKind, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> Listed: ...
+
+    async def patch(
+        self, resource: ResourceKind, name: str, change: Mapping[str, Any], namespace: str | None = None
+    ) -> Manifest: ...
+
+
+async def mark_leader(pods: Pods, namespace: str, leader: str) -> None:
+    """Give the leader's label to this pod, and take it from all others. Raises KubernetesError."""
+    await pods.patch(PODS, leader, _label(cluster.IS_LEADER), namespace)
+    labels = f"{cluster.ROLE_LABEL}={cluster.OPERATOR_ROLE}"
+    for pod in (await pods.list(PODS, namespace, labels=labels)).items:
+        if name_of(pod) != leader and cluster.LEADER_LABEL in pod["metadata"]["labels"]:
+            with suppress(ObjectNotFound):  # it is gone since it was listed
+                await pods.patch(PODS, name_of(pod), _label(None), namespace)
+
+
+def _label(value: str | None) -> Manifest:
+    return {"metadata": {"labels": {cluster.LEADER_LABEL: value}}}

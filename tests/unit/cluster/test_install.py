@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gyrus.cluster.changes import ObjectChange
-from gyrus.cluster.errors import ClusterTooOld, FieldConflict, MissingRights, NotInstalled
+from gyrus.cluster.errors import ClusterTooOld, FieldConflict, MissingRights, MissingStore, NotInstalled
 from gyrus.cluster.install import Installer
 from gyrus.cluster.manifests.objects import Installation
 from gyrus.cluster.overview import overview
@@ -177,3 +177,39 @@ async def test_the_overview_has_what_a_client_needs() -> None:
     assert found.gateway.missing == "no node has an address"
     assert not found.healthy
     assert not found.expiring(NOW)
+
+
+async def test_the_secret_of_the_store_must_be_there() -> None:
+    cluster = MemoryCluster()
+    known = wanted(operator={"store": {"secret": "gyrus-store"}})
+    with pytest.raises(MissingStore) as missing:
+        await installed(cluster, known)
+    create = (
+        "kubectl create secret generic gyrus-store --namespace ml "
+        "--from-literal=url=postgresql://USER:PASSWORD@HOST/DATABASE"
+    )
+    assert missing.value.message == (
+        "The Secret gyrus-store of operator.store does not exist in the namespace ml."
+    )
+    assert missing.value.remedy == f"Run: kubectl create namespace ml, unless it exists, and then: {create}"
+    assert not cluster.objects
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "gyrus-store", "namespace": "ml"}}
+    cluster.put(secret | {"data": {"uri": "eA=="}})
+    with pytest.raises(MissingStore) as missing:
+        await installed(cluster, known)
+    assert missing.value.message == (
+        "The Secret gyrus-store of operator.store lacks the key url in the namespace ml."
+    )
+    assert missing.value.remedy == f"Run: {create}"
+    cluster.put(secret | {"data": {"url": "eA=="}})
+    await installed(cluster, known)
+
+
+async def test_without_its_store_the_second_operator_has_no_budget() -> None:
+    cluster = MemoryCluster()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "gyrus-store", "namespace": "ml"}}
+    cluster.put(secret | {"data": {"url": "eA=="}})
+    await installed(cluster, wanted(operator={"store": {"secret": "gyrus-store"}}))
+    changes = await installed(cluster, wanted(operator={"storage": "none"}))
+    deleted = [f"{change.kind} {change.name}" for change in changes if change.outcome == "deleted"]
+    assert deleted == ["PodDisruptionBudget gyrus-operator"]

@@ -27,6 +27,7 @@ SETTINGS = {
         "images": {"pull_secrets": ["registry"]},
         "network_policies": False,
     },
+    "store": {"operator": {"store": {"secret": "gyrus-store", "key": "uri"}}},
     "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}},
 }
 
@@ -142,3 +143,30 @@ def pods() -> list[Manifest]:
 def test_the_guide_lists_the_rights_of_the_operator() -> None:
     guide = Path(__file__).parents[3] / "docs" / "guides" / "kubernetes.md"
     assert access.rights_table() in guide.read_text()
+
+
+def test_with_a_store_there_are_two_operators_without_a_volume() -> None:
+    found = {(each["kind"], each["metadata"]["name"]): each for each in rendered(SETTINGS["store"])}
+    assert ("PersistentVolumeClaim", names.DATA) not in found
+    deployment = found["Deployment", names.OPERATOR]["spec"]
+    assert (deployment["replicas"], deployment["strategy"]["type"]) == (2, "RollingUpdate")
+    pod = deployment["template"]["spec"]
+    assert {each["topologyKey"] for each in pod["topologySpreadConstraints"]} == {
+        "topology.kubernetes.io/zone",
+        "kubernetes.io/hostname",
+    }
+    assert pod["containers"][0]["args"][-2:] == ["--store-file", "/etc/gyrus/store/uri"]
+    assert {"name": "store", "secret": {"secretName": "gyrus-store", "defaultMode": 0o440}} in pod["volumes"]
+    assert found["PodDisruptionBudget", names.OPERATOR]["spec"]["minAvailable"] == 1
+
+
+def test_one_operator_has_no_budget_that_would_block_drains() -> None:
+    found = {(each["kind"], each["metadata"]["name"]): each for each in rendered()}
+    assert ("PodDisruptionBudget", names.OPERATOR) not in found
+    assert found["Deployment", names.OPERATOR]["spec"]["replicas"] == 1
+
+
+def test_the_operators_services_reach_the_leader_alone() -> None:
+    for service in services(installation(SETTINGS["node ports"])):
+        if service["metadata"]["name"] != names.GATEWAY:
+            assert service["spec"]["selector"] == {names.ROLE_LABEL: "operator", names.LEADER_LABEL: "true"}

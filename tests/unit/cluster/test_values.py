@@ -49,6 +49,21 @@ def test_an_empty_file_means_the_defaults(text: str) -> None:
             "images: {gyrus: 'A B'}\n",
             'v:1:17: images.gyrus: "A B" is not an image; write for example registry.example.com/gyrus:0.1.0',
         ),
+        (
+            "operator: {store: postgresql://me:secret@db/gyrus}\n",
+            "v:1:19: operator.store: must name a Secret, since the URL has a password; create one with: "
+            "kubectl create secret generic gyrus-store --from-literal=url=postgresql://…, and write "
+            "store: {secret: gyrus-store}",
+        ),
+        (
+            "operator: {store: {secret: gyrus-store}, storage: 5Gi}\n",
+            "v:1:42: operator.storage: with a store, the state is in PostgreSQL, and the operators have no "
+            "volume; leave storage out",
+        ),
+        (
+            "operator: {store: {secret: gyrus-store, key: a/b}}\n",
+            'v:1:46: operator.store.key: "a/b" is not a key of a Secret; write letters, digits, -, _ and .',
+        ),
         ("- a\n", "v:1:1: the file must be a mapping; write for example gateway: {replicas: 2}"),
         ("a: [\n", "v:1:1: a bracket is not closed; add the ] or } that is missing"),
     ],

@@ -359,7 +359,11 @@ class TestDeploy:
     ) -> None:
         await deploy(client, process())
         (event,) = await recorded(events, store)
-        assert (event.reason, event.message, event.type) == ("Deployed", "Revision 1 deployed", "normal")
+        assert (event.reason, event.message, event.type) == (
+            "Deployed",
+            "Revision 1 deployed by token admin",
+            "normal",
+        )
 
     async def test_every_fault_is_named(self, client: httpx.AsyncClient, store: SqlStore) -> None:
         response = await deploy(
@@ -485,7 +489,7 @@ class TestActs:
             "changed": True,
             "endpoint": "http://127.0.0.1:8080/v1",
         }
-        assert (await recorded(events, store))[-1].message == "Rolled back to revision 1"
+        assert (await recorded(events, store))[-1].message == "Rolled back to revision 1 by token admin"
 
     async def test_rollback_without_a_body(self, client: httpx.AsyncClient) -> None:
         assert (await client.post("/apis/iris/rollback")).json()["revision"] == 1
