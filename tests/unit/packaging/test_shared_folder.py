@@ -135,3 +135,27 @@ async def test_a_use_is_passed_on(files: MemoryFiles, tmp_path: Path) -> None:
     os.utime((await store.environment(KEY)).path, (4e9, 4e9))
     await store.sweep(0.0)
     assert [file.used_at for file, _ in files.files.values()] == [4e9]
+
+
+async def test_the_next_operator_has_the_locks_of_environments(files: MemoryFiles, tmp_path: Path) -> None:
+    first = await environments(files, tmp_path / "first")
+    await first.add(KEY, digest_of(b"a"), chunks(b"a"))
+    await first.keep_lock(KEY, LOCK, b"{}")
+    second = await environments(files, tmp_path / "second")
+    assert second.lock(KEY) == (LOCK, b"{}")
+    await second.sweep(4e9)
+    assert files.files == {}
+
+
+async def test_the_next_operator_has_what_was_written_beside_a_package(
+    files: MemoryFiles, package: bytes, tmp_path: Path
+) -> None:
+    digest = digest_of(package)
+    first = await packages(files, tmp_path / "first")
+    await first.add(digest, chunks(package))
+    first.locks(digest).mkdir()
+    (first.locks(digest) / "1.environment").write_text(KEY)
+    await first.publish_locks(digest)
+    second = await packages(files, tmp_path / "second")
+    await second.fetch_locks(digest)
+    assert (second.locks(digest) / "1.environment").read_text() == KEY
