@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,9 +97,8 @@ def _without_version(item: Manifest) -> Manifest:
 def _selected(item: Manifest, labels: str) -> bool:
     """Return whether an object has these labels. Knows ``a=b,c=d`` and ``a in (b,c)``."""
     present: dict[str, str] = item["metadata"].get("labels") or {}
-    if " in (" in labels:
-        key, _, values = labels.partition(" in (")
-        return present.get(key) in values.rstrip(")").split(",")
-    return all(
-        present.get(key) == value for key, _, value in (p.partition("=") for p in labels.split(",") if p)
-    )
+    allowed = {
+        key.strip(): (one.split(",") if one else several.split(","))
+        for key, several, one in re.findall(r"([^,=()]+?)(?: in \(([^)]*)\)|=([^,]*))(?:,|$)", labels)
+    }
+    return all(present.get(key) in values for key, values in allowed.items())

@@ -10,6 +10,7 @@ from gyrus.cluster import secrets
 from gyrus.cluster.addresses import address_of
 from gyrus.cluster.changes import ObjectChange, applied, deleted, kept
 from gyrus.cluster.errors import FieldConflict, MissingStore
+from gyrus.cluster.manifests import definition, foundation
 from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import Installation, is_own, selector
 from gyrus.cluster.ports import ClusterWriter
@@ -55,9 +56,8 @@ class Installer:
         known = await adapted(self.cluster, wanted)
         await self._check_rights(known)
         await self._check_store(known)
-        await self._apply_foundations(known)
-        data = await self._planned_secrets(known, now)
-        await self._apply(secrets.manifests(known, data))
+        await self._apply_namespace(known)
+        data = await self.prepare(known, now)
         await self._apply(services(known))
         complete = replace(
             known,
@@ -66,6 +66,16 @@ class Installer:
         )
         await self._apply(platform(complete))
         await self._prune(complete)
+
+    async def prepare(self, known: Installation, now: datetime) -> dict[str, secrets.SecretData]:
+        """Apply what comes before everything else in a namespace: the definition and the Secrets.
+
+        Returns the data of the Secrets. Raises ClusterError and KubernetesError.
+        """
+        await self._apply([definition.custom_resource_definition(known)])
+        data = secrets.planned(await secrets.present(self.cluster, known.namespace), known.namespace, now)
+        await self._apply(secrets.manifests(known, data))
+        return data
 
     async def _check_rights(self, known: Installation) -> None:
         empty: dict[str, dict[str, str]] = {name: {} for name in secrets.SECRETS}
@@ -96,11 +106,6 @@ class Installer:
             f"--from-literal={store.key}=postgresql://USER:PASSWORD@HOST/DATABASE",
         )
 
-    async def _planned_secrets(self, known: Installation, now: datetime) -> dict[str, secrets.SecretData]:
-        found = [await self.cluster.find(SECRETS, name, known.namespace) for name in secrets.SECRETS]
-        present = {name_of(secret): secrets.decoded(secret) for secret in found if secret}
-        return secrets.planned(present, known.namespace, now)
-
     async def _gateway_url(self, known: Installation) -> str:
         """Return the URL of the gateways' Service. Empty if it has no address yet."""
         service = await self.cluster.find(SERVICES, names.GATEWAY, known.namespace)
@@ -108,15 +113,13 @@ class Installer:
         address = address_of(service, nodes) if service else None
         return address.url("http") if address and not address.missing else ""
 
-    async def _apply_foundations(self, known: Installation) -> None:
-        """Apply the namespace and the definition. A namespace that was there before stays as it is."""
-        namespace, *others = foundations(known)
+    async def _apply_namespace(self, known: Installation) -> None:
+        """Apply the namespace. One that was there before stays as it is."""
         before = await self.cluster.find(NAMESPACES, known.namespace)
         if before is None or is_own(before, known):
-            await self._apply([namespace])
+            await self._apply([foundation.namespace(known)])
         else:
             self.report(kept(NAMESPACES, known.namespace, "it was there before"))
-        await self._apply(others)
 
     async def _apply(self, manifests: Sequence[Manifest]) -> None:
         for manifest in manifests:

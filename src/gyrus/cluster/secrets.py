@@ -10,7 +10,9 @@ from datetime import datetime
 from gyrus.cluster import certificates
 from gyrus.cluster.certificates import KeyPair
 from gyrus.cluster.manifests.objects import Installation, metadata
+from gyrus.cluster.ports import ClusterReader
 from gyrus.contract import cluster as names
+from gyrus.kubernetes import resources
 from gyrus.kubernetes.resources import Manifest
 
 CA, CERTIFICATE, KEY = "ca.crt", "tls.crt", "tls.key"
@@ -20,6 +22,12 @@ SECRETS = (names.AUTHORITY, names.OPERATOR_TLS, names.GATEWAY_TLS, names.OPERATO
 
 SecretData = dict[str, str]
 """The data of a Secret, decoded."""
+
+
+async def present(cluster: ClusterReader, namespace: str) -> dict[str, SecretData]:
+    """Return the data of the Secrets that exist, by name. Raises KubernetesError."""
+    found = [await cluster.find(resources.SECRETS, name, namespace) for name in SECRETS]
+    return {resources.name_of(secret): decoded(secret) for secret in found if secret}
 
 
 def planned(present: Mapping[str, Mapping[str, str]], namespace: str, now: datetime) -> dict[str, SecretData]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from gyrus.cluster.changes import ObjectChange, deleted, kept
 from gyrus.cluster.errors import NotInstalled
 from gyrus.cluster.fields import section
-from gyrus.cluster.manifests.objects import INSTANCE, Installation, is_own, selector
+from gyrus.cluster.manifests.objects import HELM, INSTANCE, Installation, is_own, selector
 from gyrus.cluster.ports import ClusterReader, ClusterWriter
+from gyrus.cluster.secrets import SECRETS as CREATED_SECRETS
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.errors import ObjectNotFound
 from gyrus.kubernetes.reflector import Selection
@@ -48,7 +49,7 @@ NAMESPACED = (
 )
 """Kinds to delete in a namespace that stays."""
 CLUSTER_WIDE = (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, PRIORITY_CLASSES)
-ALL = f"app.kubernetes.io/name=gyrus,app.kubernetes.io/managed-by={names.MANAGER}"
+ALL = f"app.kubernetes.io/name=gyrus,app.kubernetes.io/managed-by in ({names.MANAGER},{HELM})"
 """Selector of the objects of every installation."""
 DEFINITION = f"{names.PLURAL}.{names.GROUP}"
 
@@ -106,6 +107,19 @@ class Uninstaller:
         await self._empty(known)
         await self._delete_outside(known)
 
+    async def remove_created(self, known: Installation) -> None:
+        """Delete what an installation by Helm has created: Helm has deleted the objects of its chart.
+
+        Waits until no operator is left, which would replace the replicas. Raises ClusterError and
+        KubernetesError.
+        """
+        await self._await_pods(known, f"{names.ROLE_LABEL} in (operator,gateway)")
+        await self._stop_replicas(known)
+        for name in CREATED_SECRETS:
+            await self._delete(SECRETS, name, known.namespace)
+        await self._delete(LEASES, names.OPERATOR, known.namespace)
+        await self._delete_definition(known)
+
     async def _stop_platform(self, known: Installation) -> None:
         """End the operator before the replicas, since it would replace them, and the gateways."""
         await self._delete_marked(DEPLOYMENTS, known.namespace, selector(known))
@@ -149,7 +163,7 @@ class Uninstaller:
         budgets = DISRUPTION_BUDGETS if has_budgets else DISRUPTION_BUDGETS_BETA
         for resource in (*NAMESPACED, budgets):
             await self._delete_marked(resource, place, selector(known))
-        await self._delete_marked(LEASES, place, selector(known))
+        await self._delete(LEASES, names.OPERATOR, place)
         self.report(kept(NAMESPACES, place, "it was there before"))
 
     async def _delete_definition(self, known: Installation) -> None:
@@ -157,10 +171,10 @@ class Uninstaller:
         others = [
             role["metadata"]["labels"][INSTANCE]
             for role in (await self.cluster.list(CLUSTER_ROLES, labels=ALL)).items
-            if not is_own(role, known)
+            if role["metadata"]["labels"].get(INSTANCE) != known.namespace
         ]
         if others:
-            self.report(kept(DEFINITIONS, DEFINITION, f"in use by gyrus in {', '.join(sorted(others))}"))
+            self.report(kept(DEFINITIONS, DEFINITION, f"in use by gyrus in {', '.join(sorted(set(others)))}"))
         elif left := await self._apis_elsewhere():
             self.report(kept(DEFINITIONS, DEFINITION, f"there are APIs in {', '.join(left)}"))
         else:

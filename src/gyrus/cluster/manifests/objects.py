@@ -14,6 +14,8 @@ USER = 65532
 """The user and the group of all processes of the images."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+HELM = "Helm"
+"""The manager of an installation by the Helm chart, which Helm sets itself."""
 INSTANCE = "app.kubernetes.io/instance"
 """Label with the namespace of the installation."""
 

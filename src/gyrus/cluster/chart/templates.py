@@ -1,0 +1,149 @@
+"""The chart's templates, from the manifests of an installation whose settings are expressions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from gyrus.cluster.chart.merging import Tree, under_conditions
+from gyrus.cluster.chart.printing import Raw, documents, number, value
+from gyrus.cluster.manifests import access, chart_jobs, definition, foundation, gateway, network, operator
+from gyrus.cluster.manifests.objects import MANAGED_BY, Installation
+from gyrus.cluster.settings import (
+    NO_STORAGE,
+    ClusterSettings,
+    ExternalApi,
+    GatewayPods,
+    Images,
+    OperatorPod,
+    PodResources,
+)
+from gyrus.kubernetes.resources import Manifest
+
+NAMESPACE = "{{ .Release.Namespace }}"
+CONDITIONS = {
+    "stored": f'ne .Values.operator.storage "{NO_STORAGE}"',
+    "storage class": ".Values.operator.storage_class",
+    "external API": 'ne .Values.operator.api.service "ClusterIP"',
+    "API's node port": ".Values.operator.api.node_port",
+    "node port": ".Values.gateway.node_port",
+    "annotations": ".Values.gateway.annotations",
+    "URL": ".Values.gateway.url",
+    "pull secrets": ".Values.images.pull_secrets",
+    "policies": ".Values.network_policies",
+    "budgets": '.Capabilities.APIVersions.Has "policy/v1"',
+}
+"""All conditions on which the manifests depend."""
+
+_SECRET = "PULL-SECRET"
+_REPLACED: list[tuple[Any, Raw]] = [
+    ([{"name": _SECRET}], Raw('{{ include "gyrus.pull-secrets" . }}')),
+    (_SECRET, Raw('{{ join "," .Values.images.pull_secrets | quote }}')),
+]
+"""Results of the stand-in for a list, and the expressions in their place."""
+
+HELPERS = """\
+{{- define "gyrus.pull-secrets" -}}
+{{- $secrets := list }}
+{{- range .Values.images.pull_secrets }}{{ $secrets = append $secrets (dict "name" .) }}{{ end }}
+{{- toJson $secrets }}
+{{- end }}
+"""
+HEADER = "{{- /* Written by scripts/chart from src/gyrus/cluster/manifests. Do not edit it here. */ -}}\n"
+
+PARTS: Mapping[str, Callable[[Installation], list[Manifest]]] = {
+    "priorities": foundation.priority_classes,
+    "access": lambda known: [*access.service_accounts(known), *access.roles(known)],
+    "operator": lambda known: [
+        *operator.services(known),
+        *operator.volume_claims(known),
+        operator.deployment(known),
+    ],
+    "gateway": lambda known: [
+        gateway.service(known),
+        gateway.disruption_budget(known),
+        gateway.deployment(known),
+    ],
+    "network": network.network_policies,
+    "jobs": chart_jobs.jobs,
+}
+"""The objects of each file of templates."""
+
+
+def templates() -> dict[str, str]:
+    """Return the content of each file of the folder ``templates``, by its name."""
+    files = {"_helpers.tpl": HEADER + HELPERS}
+    for name, part in PARTS.items():
+        tree = under_conditions(CONDITIONS, lambda holds, part=part: _rendered(part, holds))
+        files[f"{name}.yaml"] = HEADER + documents(tree)
+    return files
+
+
+def definitions() -> Manifest:
+    """Return the custom resource's definition. Helm installs it before the templates, as it is."""
+    return definition.custom_resource_definition(Installation())
+
+
+def _rendered(part: Callable[[Installation], list[Manifest]], holds: Mapping[str, bool]) -> Tree:
+    return [_finished(manifest) for manifest in part(_installation(holds))]
+
+
+def _installation(holds: Mapping[str, bool]) -> Installation:
+    return Installation(
+        NAMESPACE,
+        settings(holds),
+        budget_version="policy/v1" if holds["budgets"] else "policy/v1beta1",
+        gateway_url=value("gateway.url") if holds["URL"] else "",
+    )
+
+
+def settings(holds: Mapping[str, bool]) -> ClusterSettings:
+    """Return settings with an expression for each value, without a check of their types."""
+    return ClusterSettings.model_construct(
+        images=Images.model_construct(
+            gyrus=value("images.gyrus"),
+            runtime=value("images.runtime"),
+            pull_policy=cast(Any, value("images.pull_policy")),
+            pull_secrets=[_SECRET] if holds["pull secrets"] else [],
+        ),
+        operator=OperatorPod.model_construct(
+            resources=_resources("operator.resources"),
+            storage=value("operator.storage") if holds["stored"] else NO_STORAGE,
+            storage_class=value("operator.storage_class") if holds["storage class"] else None,
+            api=ExternalApi.model_construct(
+                service=cast(Any, value("operator.api.service") if holds["external API"] else "ClusterIP"),
+                node_port=cast(Any, number("operator.api.node_port") if holds["API's node port"] else None),
+            ),
+        ),
+        gateway=GatewayPods.model_construct(
+            replicas=cast(Any, number("gateway.replicas")),
+            resources=_resources("gateway.resources"),
+            service=cast(Any, value("gateway.service")),
+            port=cast(Any, number("gateway.port")),
+            node_port=cast(Any, number("gateway.node_port") if holds["node port"] else None),
+            annotations=cast(
+                Any, Raw("{{ toJson .Values.gateway.annotations }}") if holds["annotations"] else {}
+            ),
+        ),
+        network_policies=holds["policies"],
+    )
+
+
+def _resources(path: str) -> PodResources:
+    return PodResources.model_construct(cpu=value(f"{path}.cpu"), memory=value(f"{path}.memory"))
+
+
+def _finished(tree: Tree) -> Tree:
+    """Return a manifest with Helm as its manager, and expressions for lists."""
+    for found, expression in _REPLACED:
+        if tree == found:
+            return expression
+    if isinstance(tree, dict):
+        fields = cast("dict[str, Tree]", tree)
+        return {
+            key: "{{ .Release.Service }}" if key == MANAGED_BY else _finished(item)
+            for key, item in fields.items()
+        }
+    if isinstance(tree, list):
+        return [_finished(item) for item in cast("list[Tree]", tree)]
+    return tree
