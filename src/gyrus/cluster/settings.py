@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 
 from gyrus import __version__
 from gyrus.contract import cluster as names
@@ -22,16 +24,28 @@ NodePort = Annotated[int, Field(ge=30000, le=32767)]
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _QUANTITY = re.compile(r"\d{1,18}(\.\d{1,9})?(m|k|[MGTPE]i?|Ki)?")
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-_IMAGE = re.compile(r"[a-z0-9][\w./:@-]{0,500}", re.ASCII)
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9_./:@-]{0,500}")
 
 
-def _matches(pattern: re.Pattern[str], fault: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise ValueError(fault)
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    """A check of a text, with a message of its own. The JSON Schema has the pattern."""
+
+    pattern: re.Pattern[str]
+    fault: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^({self.pattern.pattern})$"}
+
+    def _check(self, value: str) -> str:
+        if not self.pattern.fullmatch(value):
+            raise ValueError(self.fault)
         return value
-
-    return AfterValidator(check)
 
 
 def is_namespace(name: str) -> bool:
@@ -40,24 +54,24 @@ def is_namespace(name: str) -> bool:
 
 
 Image = Annotated[
-    str, _matches(_IMAGE, "is not an image; write for example registry.example.com/gyrus:0.1.0")
+    str, _Matches(_IMAGE, "is not an image; write for example registry.example.com/gyrus:0.1.0")
 ]
-ResourceQuantity = Annotated[str, _matches(_QUANTITY, "is not a quantity; write for example 500m or 1Gi")]
+ResourceQuantity = Annotated[str, _Matches(_QUANTITY, "is not a quantity; write for example 500m or 1Gi")]
 Storage = Annotated[
     str,
-    _matches(
+    _Matches(
         re.compile(f"{NO_STORAGE}|{_QUANTITY.pattern}"),
         "is not the size of a volume; write for example 10Gi, or none",
     ),
 ]
 Url = Annotated[
     str,
-    _matches(
+    _Matches(
         re.compile(r"|https?://[^/?#\s]+"), "is not a base URL; write for example https://models.example.com"
     ),
 ]
 ObjectName = Annotated[
-    str, _matches(_LABEL, "is not the name of an object; write lower-case letters, digits and -")
+    str, _Matches(_LABEL, "is not the name of an object; write lower-case letters, digits and -")
 ]
 
 
@@ -105,7 +119,7 @@ class StoreSecret(Model):
 
     secret: ObjectName
     """Its name. It is in the installation's namespace."""
-    key: Annotated[str, _matches(_KEY, "is not a key of a Secret; write letters, digits, -, _ and .")] = "url"
+    key: Annotated[str, _Matches(_KEY, "is not a key of a Secret; write letters, digits, -, _ and .")] = "url"
 
 
 _URL = StoreSecret.model_construct(secret="", key="")

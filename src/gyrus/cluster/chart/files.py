@@ -7,7 +7,7 @@ import json
 import yaml
 
 from gyrus import __version__
-from gyrus.cluster.chart.templates import definitions, templates
+from gyrus.cluster.chart.templates import templates
 from gyrus.cluster.chart.values import default_values, values_schema
 
 NOTES = """\
@@ -29,7 +29,6 @@ def chart_files() -> dict[str, str]:
         "Chart.yaml": _chart(),
         "values.yaml": default_values(),
         "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
-        "crds/apis.yaml": yaml.safe_dump(definitions(), sort_keys=False, width=110),
         "templates/NOTES.txt": NOTES,
         **rendered,
     }

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from gyrus.cluster.chart.merging import Tree, under_conditions
 from gyrus.cluster.chart.printing import Raw, documents, number, value
-from gyrus.cluster.manifests import access, chart_jobs, definition, foundation, gateway, network, operator
+from gyrus.cluster.manifests import access, chart_jobs, foundation, gateway, network, operator
 from gyrus.cluster.manifests.objects import MANAGED_BY, Installation
 from gyrus.cluster.settings import (
     NO_STORAGE,
@@ -77,11 +77,6 @@ def templates() -> dict[str, str]:
         tree = under_conditions(CONDITIONS, lambda holds, part=part: _rendered(part, holds))
         files[f"{name}.yaml"] = HEADER + documents(tree)
     return files
-
-
-def definitions() -> Manifest:
-    """Return the custom resource's definition. Helm installs it before the templates, as it is."""
-    return definition.custom_resource_definition(Installation())
 
 
 def _rendered(part: Callable[[Installation], list[Manifest]], holds: Mapping[str, bool]) -> Tree:

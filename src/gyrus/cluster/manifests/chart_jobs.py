@@ -1,6 +1,7 @@
 """The jobs of the Helm chart: they do what templates cannot do, with the code of ``gyrus cluster``.
 
-``prepare`` runs before an installation and before an upgrade: it creates the Secrets and renews certificates.
+``prepare`` runs before an installation and before an upgrade: it applies the definition of the custom resource,
+creates the Secrets, and renews certificates.
 ``remove`` runs after the removal of the chart's objects: it deletes what the operator and ``prepare`` created.
 """
 
@@ -67,6 +68,12 @@ NAMESPACE_RULES = (
 """The jobs' rights in the namespace of the installation."""
 
 CLUSTER_RULES = (
+    AccessRule(
+        group="apiextensions.k8s.io",
+        resources=("customresourcedefinitions",),
+        verbs=("create",),
+        reason="The job creates the definition of the APIs' objects.",
+    ),
     AccessRule(
         group="apiextensions.k8s.io",
         resources=("customresourcedefinitions",),

@@ -1,0 +1,101 @@
+"""The chart has the objects of ``gyrus cluster install``, whatever the values."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gyrus.cluster.chart.files import chart_files
+from gyrus.cluster.chart.values import default_values
+from gyrus.cluster.manifests import chart_jobs
+from gyrus.cluster.manifests.installation import platform, services
+from gyrus.cluster.manifests.objects import HELM, MANAGED_BY, Installation
+from gyrus.cluster.settings import ClusterSettings
+from gyrus.cluster.values import parse_values
+from gyrus.kubernetes.resources import Manifest, name_of
+from support.helm import CHART, helm, needs_helm, templated
+
+ROOT = Path(__file__).parents[4]
+VALUES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "node ports": {
+        "gateway": {"service": "NodePort", "node_port": 30080, "replicas": 3, "annotations": {"a": 'b"c'}},
+        "operator": {"api": {"service": "NodePort", "node_port": 30443}, "storage": "none"},
+        "images": {"pull_secrets": ["registry", "mirror"], "gyrus": "r.example.com/g:1", "pull_policy": "Always"},
+        "network_policies": False,
+    },
+    "free node ports": {
+        "gateway": {"service": "NodePort", "port": 8080},
+        "operator": {"api": {"service": "NodePort"}, "resources": {"cpu": "1", "memory": "1Gi"}},
+    },
+    "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}},
+    "class without storage": {"operator": {"storage": "none", "storage_class": "fast"}},
+    "url": {"gateway": {"url": "https://models.example.com", "service": "ClusterIP"}},
+}
+
+
+def installed(values: dict[str, Any]) -> list[Manifest]:
+    """The objects that the command applies, with jobs for those that no template can have."""
+    settings = ClusterSettings.model_validate(values)
+    known = Installation("ml", settings, gateway_url=settings.gateway.url)
+    return [*services(known), *platform(known), *chart_jobs.jobs(known)]
+
+
+def by_name(manifests: list[Manifest]) -> dict[str, Manifest]:
+    """The objects by kind and name, with the label of the command's manager."""
+    text = json.dumps(manifests).replace(f'"{MANAGED_BY}": "{HELM}"', f'"{MANAGED_BY}": "gyrus"')
+    return {f"{each['kind']} {name_of(each)}": each for each in json.loads(text)}
+
+
+@needs_helm
+@pytest.mark.parametrize("name", VALUES)
+def test_the_chart_equals_the_manifests_of_the_command(tmp_path: Path, name: str) -> None:
+    found = by_name(templated(tmp_path, VALUES[name], "ml"))
+    assert found == by_name(installed(VALUES[name]))
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"gateway": {"replica": 3}}, "replica"),
+        ({"gateway": {"replicas": "3"}}, "replicas"),
+        ({"images": {"gyrus": "a b"}}, "gyrus"),
+        ({"operator": {"storage": "many"}}, "storage"),
+    ],
+)
+def test_wrong_values_are_refused(tmp_path: Path, values: dict[str, Any], fault: str) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    refused = helm("template", "gyrus", CHART, "--values", file, check=False)
+    assert refused.returncode == 1
+    assert "values don't meet the specifications of the schema" in refused.stderr
+    assert fault in refused.stderr
+
+
+@needs_helm
+def test_the_chart_has_no_faults() -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", CHART).stdout
+
+
+def test_the_default_values_are_those_of_the_command() -> None:
+    assert parse_values(default_values(), "values.yaml") == ClusterSettings()
+
+
+def test_the_files_of_the_chart_are_current() -> None:
+    ran = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "chart.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
+def test_the_version_is_that_of_gyrus() -> None:
+    from gyrus import __version__
+
+    assert yaml.safe_load(chart_files()["Chart.yaml"])["appVersion"] == __version__
