@@ -48,6 +48,8 @@ ACTIVATOR_PORT = 18001
 """The activator, for gateways: HTTP/1.1."""
 FILES_PORT = 18002
 """Packages and environments, for replicas and builders: TLS, and the secret of the pod."""
+MONITORING_PORT = 18004
+"""Metrics and health of the operator (``/metrics``, ``/healthz``, ``/readyz``): HTTP without a token."""
 GATEWAY_PORT = 8080
 """Requests of clients, at the gateways' pods."""
 ANY_HOST = "0.0.0.0"

@@ -19,6 +19,7 @@ from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import PODS, Manifest
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.file_limit import hold_limits
+from gyrus.operator.gateway_address import GatewayAddress
 from gyrus.operator.platform import OperatorSettings, Platform
 from gyrus.operator.pod_place import PodPlace
 from gyrus.packaging.environment_store import EnvironmentStore
@@ -74,21 +75,25 @@ def cluster_platform(
     served = FilesContext(
         packages=packages, environments=environments, builds=backend.environments, secret=replicas_secret
     )
+    service = GatewayAddress(client, place.namespace, clock)
     tasks: dict[str, Callable[[], Awaitable[object]]] = {
         "files server": partial(_serve_files, served, place),
         "unused environments": partial(_remove_unused, environments, clock),
         "gateway pods": partial(_follow_gateways, client, place.namespace, gateway, clock),
     }
+    if not place.gateway_url:
+        tasks["gateway address"] = service.follow
     return Platform(
         backend=backend,
         gateway=gateway,
         activator=activator,
         packages=packages,
-        gateway_url=place.gateway_url,
+        gateway_url=lambda: place.gateway_url or service.url,
         token=place.secret("token"),
         token_place=f"the token of the Secret {cluster.OPERATOR_SECRETS}, or one of gyrus token create",
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),
+        listen_for_monitoring=partial(listen_on_port, cluster.ANY_HOST, cluster.MONITORING_PORT, None),
         tasks=tasks,
     )
 

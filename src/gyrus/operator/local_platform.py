@@ -37,7 +37,7 @@ def local_platform(settings: OperatorSettings, board: Board) -> Platform:
         gateway=LocalGateway(board, home, gateway_settings),
         activator=Activator(board, home.activator_socket, clock, hold_limits(), requeue_secret=secret),
         packages=packages,
-        gateway_url=f"http://{LOOPBACK}:{settings.gateway_port}",
+        gateway_url=lambda: f"http://{LOOPBACK}:{settings.gateway_port}",
         token=_token(settings),
         token_place="",
         listen=partial(_listen, settings),

@@ -41,6 +41,7 @@ from gyrus.routing.errors import GatewayError
 from gyrus.routing.local_gateway import LocalGateway
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.listening import ApiListener, CannotListen
+from gyrus.server.monitoring import MonitoringContext, build_monitoring_app
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.errors import StateError
@@ -81,6 +82,7 @@ class Operator:
     controller: Controller
     autoscaler: Autoscaler
     app: FastAPI
+    monitoring: FastAPI
 
 
 async def operate(
@@ -178,6 +180,7 @@ def _wire(
         ),
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend),
         app=build_app(context),
+        monitoring=build_monitoring_app(MonitoringContext(store, board)),
     )
 
 
@@ -185,7 +188,7 @@ def _info(settings: OperatorSettings, platform: Platform, board: Board) -> Opera
     return OperatorInfo(
         max_package=settings.max_package,
         version=__version__,
-        gateway=platform.gateway_url,
+        gateway=platform.gateway_url(),
         gateway_state=board.gateway,
         backend=platform.backend.name,
         pid=os.getpid(),
@@ -215,6 +218,9 @@ async def _run(
         more = [
             group.create_task(keep(name, body), name=name) for name, body in operator.platform.tasks.items()
         ]
+        if listen := operator.platform.listen_for_monitoring:
+            serving = keep("monitoring", partial(_serve_monitoring, operator.monitoring, listen))
+            more.append(group.create_task(serving, name="monitoring"))
         api = ApiServer(operator.app, listeners, operator.platform.listen)
         deciding = run_until(
             ending.asked,
@@ -236,6 +242,11 @@ async def _run(
     if ending.everything:
         await operator.gateway.stop()
         remove_run_folder(operator.settings.home)
+
+
+async def _serve_monitoring(app: FastAPI, listen: Callable[[], ApiListener]) -> None:
+    """Serve metrics and health until cancelled."""
+    await serve(app, [listen()], started=asyncio.Event())
 
 
 async def _save_memories(autoscaler: Autoscaler) -> None:

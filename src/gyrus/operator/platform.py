@@ -66,8 +66,8 @@ class Platform:
     gateway: Gateway
     activator: Activator
     packages: PackageStore
-    gateway_url: str
-    """Base URL of the endpoints."""
+    gateway_url: Callable[[], str]
+    """Returns the base URL of the endpoints, as it is known now."""
     token: str | None
     """The token of the API's port. None if there is no port."""
     token_place: str
@@ -76,6 +76,8 @@ class Platform:
     """Listens where the API is served. Raises CannotListen."""
     load: Callable[[], Awaitable[None]]
     """Reads what earlier operators have stored, once the store is open. Raises StateError."""
+    listen_for_monitoring: Callable[[], ApiListener] | None = None
+    """Listens where metrics and health are served without a token. None to serve them nowhere."""
     tasks: Mapping[str, Callable[[], Awaitable[object]]] = field(
         default_factory=dict[str, Callable[[], Awaitable[object]]]
     )

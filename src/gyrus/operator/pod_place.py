@@ -21,7 +21,7 @@ class PodPlace:
     """Its IP address."""
     runtime_image: str
     gateway_url: str
-    """Base URL of the endpoints, as clients outside the cluster see it."""
+    """Base URL of the endpoints, as clients outside the cluster see it. Empty if the Service has it."""
     tls: Path = Path(cluster.TLS_FOLDER)
     secrets: Path = Path(cluster.SECRETS_FOLDER)
 
@@ -35,8 +35,7 @@ class PodPlace:
                 pod=environ[cluster.POD_NAME_VARIABLE],
                 address=environ[cluster.POD_ADDRESS_VARIABLE],
                 runtime_image=environ[cluster.RUNTIME_IMAGE_VARIABLE],
-                gateway_url=environ.get(cluster.GATEWAY_URL_VARIABLE)
-                or f"http://{cluster.GATEWAY}.{namespace}.svc",
+                gateway_url=environ.get(cluster.GATEWAY_URL_VARIABLE, ""),
             )
         except KeyError as error:
             raise StartError(

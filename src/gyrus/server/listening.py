@@ -79,8 +79,8 @@ def listen_in_home_and(path: Path, port: Callable[[], ApiListener]) -> list[ApiL
         raise
 
 
-def listen_on_port(host: str, port: int, tls: ssl.SSLContext) -> ApiListener:
-    """Listen on this address with TLS. Port 0 is any free port. Raises CannotListen."""
+def listen_on_port(host: str, port: int, tls: ssl.SSLContext | None) -> ApiListener:
+    """Listen on this address, with TLS if given. Port 0 is any free port. Raises CannotListen."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,7 +98,7 @@ def listen_on_port(host: str, port: int, tls: ssl.SSLContext) -> ApiListener:
             "Choose another port with --operator-port."
         ) from error
     bound.setblocking(False)
-    return ApiListener(bound, f"https://{host}:{bound.getsockname()[1]}", tls)
+    return ApiListener(bound, f"{'https' if tls else 'http'}://{host}:{bound.getsockname()[1]}", tls)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

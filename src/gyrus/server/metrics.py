@@ -19,6 +19,7 @@ from gyrus.state.board import Board
 from gyrus.state.gateway_load import LimitUse
 from gyrus.state.records import Api
 from gyrus.state.status import count, pool_views
+from gyrus.state.store import Store
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,8 +33,13 @@ router = APIRouter()
 )
 async def get_metrics(context: ContextDep) -> Response:
     """Return the metrics of all APIs, in Prometheus's text format."""
-    collector = BoardCollector(await context.store.apis(), snapshot_of(context.board))
-    return Response(await asyncio.to_thread(_rendered, collector), media_type=MEDIA_TYPE)
+    return Response(await exposition(context.store, context.board), media_type=MEDIA_TYPE)
+
+
+async def exposition(store: Store, board: Board) -> bytes:
+    """Return the metrics of all APIs, in Prometheus's text format. Raises StateError."""
+    collector = BoardCollector(await store.apis(), snapshot_of(board))
+    return await asyncio.to_thread(_rendered, collector)
 
 
 def snapshot_of(board: Board) -> Board:

@@ -80,21 +80,33 @@ def install(
     is given; Secrets are left out.
     """
     wanted = _installation(namespace, values)
-    if operator_url is not None and not is_safe(operator_url):
-        raise WrongInput(
-            refusal(operator_url), remedy="Write an https:// URL: --operator-url https://HOST:PORT"
-        )
+    _check_url(operator_url)
     if dry_run:
         _print_manifests(session, context, wanted)
         return
     changes, found, context = with_cluster(
         context, lambda client: _install(client, wanted, force, timeout if wait else None)
     )
-    name = environment_name(context, namespace)
-    if found.credentials is None:
-        raise CommandFailure("The installation has lost its Secrets.", remedy="Run the command again.")
-    remember_operator(session.home, name, operator_url or found.operator.url("https"), found.credentials)
+    name = _remember(session, context, found, operator_url)
     _show_installed(session, name, found, changes)
+
+
+@command.command("connect", cls=Command)
+@cluster_options
+@click.option(
+    "--operator-url", help="URL at which this machine reaches the operator (default: its Service's)."
+)
+@pass_session
+def connect(session: CliSession, context: str | None, namespace: str, operator_url: str | None) -> None:
+    """Add the operator of an installation to the command line, for example of one by Helm."""
+    _check_url(operator_url)
+    found, _, context = with_cluster(context, lambda client: _overview(client, namespace))
+    name = _remember(session, context, found, operator_url)
+    url = operator_url or found.operator.url("https")
+    if session.json:
+        print_json({"environment": name, "url": url})
+        return
+    print_result(f"{name} is {url}. Use it once with -e {name}, or by default with: gyrus env use {name}")
 
 
 @command.command("info", cls=Command)
@@ -169,6 +181,22 @@ def uninstall(session: CliSession, context: str | None, namespace: str, yes: boo
     print_result(f"gyrus is removed from the namespace {namespace} of {name}.")
     if forgotten:
         print_result(f"The environment {environment_name(name, namespace)} is removed, too.")
+
+
+def _check_url(operator_url: str | None) -> None:
+    if operator_url is not None and not is_safe(operator_url):
+        raise WrongInput(
+            refusal(operator_url), remedy="Write an https:// URL: --operator-url https://HOST:PORT"
+        )
+
+
+def _remember(session: CliSession, context: str, found: Overview, operator_url: str | None) -> str:
+    """Add the operator to the environments, and return the environment's name. Raises CommandFailure."""
+    name = environment_name(context, found.namespace)
+    if found.credentials is None:
+        raise CommandFailure("The installation has lost its Secrets.", remedy="Run: gyrus cluster install")
+    remember_operator(session.home, name, operator_url or found.operator.url("https"), found.credentials)
+    return name
 
 
 def _installation(namespace: str, values: Path | None) -> Installation:
