@@ -1,4 +1,4 @@
-"""``python -m gyrus.cluster.chart_job prepare|remove``: the jobs of the Helm chart, in a pod of the cluster."""
+"""``python -m gyrus.cluster.chart_job prepare|remove``: the jobs of the Helm chart, in pods."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def main(arguments: list[str]) -> int:
     namespace = os.environ.get(names.POD_NAMESPACE_VARIABLE)
     if not namespace:
         sys.stderr.write(
-            f"error: The variable {names.POD_NAMESPACE_VARIABLE} is missing: this program is for a job of the "
-            "Helm chart.\n"
+            f"error: The variable {names.POD_NAMESPACE_VARIABLE} is missing: this program is for a job of "
+            "the Helm chart.\n"
         )
         return 2
     try:

@@ -3,6 +3,7 @@
 ClusterError
 ├── ClusterTooOld       the cluster's version of Kubernetes is not supported
 ├── MissingRights       the credentials may not install; names each verb and resource
+├── MissingDefinition   a setting asks for a kind of objects that the cluster does not have
 ├── FieldConflict       another manager owns a field of an object
 ├── MissingStore        the Secret of the operators' database does not exist, or lacks its key
 ├── NotInstalled        the namespace has no installation
@@ -29,6 +30,10 @@ class ClusterTooOld(ClusterError):
 
 
 class MissingRights(ClusterError):
+    pass
+
+
+class MissingDefinition(ClusterError):
     pass
 
 

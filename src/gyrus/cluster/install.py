@@ -9,7 +9,7 @@ from datetime import datetime
 from gyrus.cluster import secrets
 from gyrus.cluster.addresses import address_of
 from gyrus.cluster.changes import ObjectChange, applied, deleted, kept
-from gyrus.cluster.errors import FieldConflict, MissingStore
+from gyrus.cluster.errors import FieldConflict, MissingDefinition, MissingStore
 from gyrus.cluster.manifests import definition, foundation
 from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import Installation, is_own, selector
@@ -23,6 +23,7 @@ from gyrus.kubernetes.resources import (
     NAMESPACES,
     NETWORK_POLICIES,
     NODES,
+    POD_MONITORS,
     SECRETS,
     SERVICES,
     Manifest,
@@ -54,6 +55,7 @@ class Installer:
         """
         await check_version(self.cluster)
         known = await adapted(self.cluster, wanted)
+        await self._check_monitoring(known)
         await self._check_rights(known)
         await self._check_store(known)
         await self._apply_namespace(known)
@@ -66,6 +68,14 @@ class Installer:
         )
         await self._apply(platform(complete))
         await self._prune(complete)
+
+    async def _check_monitoring(self, known: Installation) -> None:
+        if known.settings.pod_monitor and not await self.cluster.has(POD_MONITORS):
+            raise MissingDefinition(
+                f"The cluster does not know {POD_MONITORS.full_name}, which pod_monitor: true asks for.",
+                remedy="Install the Prometheus Operator first, or remove pod_monitor from the values file: "
+                "the pods have the annotations prometheus.io/scrape, too.",
+            )
 
     async def prepare(self, known: Installation, now: datetime) -> dict[str, secrets.SecretData]:
         """Apply what comes before everything else in a namespace: the definition and the Secrets.
@@ -85,7 +95,7 @@ class Installer:
             *services(known),
             *platform(known),
         ]
-        pruned = (*PRUNED, _budgets(known))
+        pruned = (*await self._pruned(), _budgets(known))
         pruning = [Right(verb, kind, known.namespace) for kind in pruned for verb in ("list", "delete")]
         rights = [*rights_to_apply(manifests), *pruning, Right("list", NODES, None)]
         await check_rights(self.cluster, rights, "the installation")
@@ -136,11 +146,14 @@ class Installer:
                 ) from error
             self.report(applied(before, after))
 
+    async def _pruned(self) -> tuple[ResourceKind, ...]:
+        return (*PRUNED, POD_MONITORS) if await self.cluster.has(POD_MONITORS) else PRUNED
+
     async def _prune(self, known: Installation) -> None:
         """Delete the objects of an earlier installation that this one lacks."""
         desired = {(each["kind"], each["metadata"]["name"]) for each in (*services(known), *platform(known))}
         operators = f"{names.ROLE_LABEL}={names.OPERATOR_ROLE}"
-        for resource, labels in (*((each, "") for each in PRUNED), (_budgets(known), operators)):
+        for resource, labels in (*((each, "") for each in await self._pruned()), (_budgets(known), operators)):
             selected = ",".join(filter(None, (selector(known), labels)))
             listed = await self.cluster.list(resource, known.namespace, labels=selected)
             for item in listed.items:

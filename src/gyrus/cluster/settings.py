@@ -195,3 +195,5 @@ class ClusterSettings(Model):
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
     """The Pod Security Standard that the namespace enforces."""
     network_policies: bool = True
+    pod_monitor: bool = False
+    """Create PodMonitors, by which the Prometheus Operator scrapes all pods. It must be installed."""

@@ -25,6 +25,7 @@ from gyrus.kubernetes.resources import (
     LEASES,
     NAMESPACES,
     NETWORK_POLICIES,
+    POD_MONITORS,
     PODS,
     PRIORITY_CLASSES,
     ROLE_BINDINGS,
@@ -161,7 +162,8 @@ class Uninstaller:
         place = known.namespace
         has_budgets = await self.cluster.has(DISRUPTION_BUDGETS)
         budgets = DISRUPTION_BUDGETS if has_budgets else DISRUPTION_BUDGETS_BETA
-        for resource in (*NAMESPACED, budgets):
+        monitors = (POD_MONITORS,) if await self.cluster.has(POD_MONITORS) else ()
+        for resource in (*NAMESPACED, *monitors, budgets):
             await self._delete_marked(resource, place, selector(known))
         await self._delete(LEASES, names.OPERATOR, place)
         self.report(kept(NAMESPACES, place, "it was there before"))

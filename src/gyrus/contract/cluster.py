@@ -55,7 +55,8 @@ GATEWAY_PORT = 8080
 ANY_HOST = "0.0.0.0"
 """Address on which the ports of a pod listen: kubelet, gateways and clients use the pod's own."""
 ADMIN_PORT = 9901
-"""Envoy's readiness and statistics (``/ready``, ``/stats/prometheus``), at the gateways' pods."""
+"""Envoy's readiness and statistics (``/ready``, :data:`ADMIN_METRICS`), at the gateways' pods."""
+ADMIN_METRICS = "/stats/prometheus"
 REPLICA_PORT = 8000
 """The first process of a replica; process n listens on this port + n."""
 
@@ -107,6 +108,11 @@ ORDER_ANNOTATION = f"{GROUP}/order"
 def operator_host(namespace: str) -> str:
     """Return the name by which pods of the cluster reach the operator of this namespace."""
     return f"{OPERATOR}.{namespace}.svc"
+
+
+def scrape_annotations(port: int, path: str) -> dict[str, str]:
+    """Return the annotations by which Prometheus usually finds the metrics of a pod."""
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/path": path}
 
 
 def replica_secret(installation: str, pod: str) -> str:

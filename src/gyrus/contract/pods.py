@@ -34,6 +34,8 @@ CA_FILE = f"{TLS_FOLDER}/ca.crt"
 
 STATUS_PORT = 18003
 """The supervisor's own port in a pod: ``/status`` and ``/readyz``."""
+METRICS_PORT = 18005
+"""The supervisor's port for Prometheus in a pod: ``/metrics``, with the metrics of all its processes."""
 
 PROJECT_FOLDER = f"{POD_FOLDER}/project"
 ENVIRONMENTS_FOLDER = f"{POD_FOLDER}/environments"

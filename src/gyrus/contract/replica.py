@@ -294,6 +294,9 @@ class ReplicaConfig:
 
     status_address: str | None = None
     """``host:port`` on which the supervisor itself serves the replica's status; None: nowhere."""
+    metrics_address: str | None = None
+    """``host:port`` on which the supervisor serves the metrics of its processes, which must have TCP
+    addresses in ``listen``; None: nowhere."""
     log_to_stdout: bool = False
     """True to write the lines of the log to the supervisor's stdout, as in a container, and to no file."""
 

@@ -59,6 +59,7 @@ QUOTAS = ResourceKind("", "v1", "resourcequotas", "ResourceQuota")
 PERSISTENT_VOLUMES = ResourceKind("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 DEPLOYMENTS = ResourceKind("apps", "v1", "deployments", "Deployment")
 REPLICA_SETS = ResourceKind("apps", "v1", "replicasets", "ReplicaSet")
+JOBS = ResourceKind("batch", "v1", "jobs", "Job")
 ROLES = ResourceKind("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDINGS = ResourceKind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 CLUSTER_ROLES = ResourceKind(
@@ -77,6 +78,8 @@ DISRUPTION_BUDGETS_BETA = ResourceKind("policy", "v1beta1", "poddisruptionbudget
 DEFINITIONS = ResourceKind(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
+POD_MONITORS = ResourceKind("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
+"""Of the Prometheus Operator: not every cluster has them."""
 APIS = ResourceKind("gyrus.dev", "v1", "apis", "API")
 
 _KNOWN = {
@@ -86,7 +89,7 @@ _KNOWN = {
         PERSISTENT_VOLUMES,
         ENDPOINTS, QUOTAS, DEPLOYMENTS, REPLICA_SETS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES,
         CLUSTER_ROLE_BINDINGS, NETWORK_POLICIES, LEASES, PRIORITY_CLASSES, DISRUPTION_BUDGETS,
-        DISRUPTION_BUDGETS_BETA, DEFINITIONS, APIS,
+        DISRUPTION_BUDGETS_BETA, DEFINITIONS, APIS, POD_MONITORS, JOBS,
     )
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The base URL of the endpoints in a cluster: that of the settings, or the address of the gateways' Service."""
+"""The base URL of the endpoints in a cluster, from the address of the gateways' Service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 PAUSE = 5.0
 """Seconds between two looks at the Service while it has no address."""
 PAUSE_KNOWN = 300.0
-"""Seconds between two looks at a Service whose address is known. It changes only with its type or its nodes."""
+"""Seconds between two looks at a Service with an address, which changes with its type or its nodes."""
 
 
 class GatewayAddress:

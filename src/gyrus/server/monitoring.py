@@ -1,7 +1,7 @@
 """The operator's port for Prometheus and probes: ``/metrics``, ``/healthz`` and ``/readyz``.
 
-It is an application of its own on a port of its own, since it demands no token: nothing that it answers changes
-anything, or shows more than the names and the counts of APIs.
+It is an application of its own on a port of its own, since it demands no token: its answers have nothing but
+names and counts of APIs, and no request changes anything.
 """
 
 from __future__ import annotations

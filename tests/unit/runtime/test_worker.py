@@ -214,7 +214,7 @@ def test_a_drain(start: Start, tmp_path: Path) -> None:
         worker.until(message="began")
         waiting.sendall(request('"waiting"'))
         idle.sendall(request(path="/metrics", method="GET"))
-        while b"gyrus_queued 1.0\n" not in receive(idle, b"gyrus_slots_overdue 0.0\n"):
+        while b"gyrus_replica_queued 1.0\n" not in receive(idle, b"gyrus_replica_slots_overdue 0.0\n"):
             idle.sendall(request(path="/metrics", method="GET"))
         worker.stop()
         (requeued,) = read_replies(receive(waiting))

@@ -6,6 +6,7 @@ from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.cluster import REPLICA_PORT
 from gyrus.contract.pods import (
     LOG_FOLDER,
+    METRICS_PORT,
     PROJECT_FOLDER,
     RUN_FOLDER,
     STATUS_PORT,
@@ -21,6 +22,11 @@ def ports(order: ReplicaOrder) -> tuple[int, ...]:
     if code.process is not None:
         return (REPLICA_PORT,) if code.process.serves else ()
     return tuple(REPLICA_PORT + index for index in range(code.processes))
+
+
+def has_metrics(order: ReplicaOrder) -> bool:
+    """Return whether gyrus's processes serve the order: a server of the user's has metrics of its own."""
+    return order.workload.code.process is None or order.workload.queue_proxy
 
 
 def configure(order: ReplicaOrder, environment: str) -> ReplicaConfig:
@@ -47,5 +53,6 @@ def configure(order: ReplicaOrder, environment: str) -> ReplicaConfig:
         queue_proxy=workload.queue_proxy,
         listen=tuple(f"0.0.0.0:{port}" for port in ports(order)),
         status_address=f"0.0.0.0:{STATUS_PORT}",
+        metrics_address=f"0.0.0.0:{METRICS_PORT}" if has_metrics(order) else None,
         log_to_stdout=True,
     )

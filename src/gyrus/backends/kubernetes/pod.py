@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gyrus.backends.kubernetes.programs import STATUS_PORT_NAME
+from gyrus.backends.kubernetes.programs import METRICS_PORT_NAME, STATUS_PORT_NAME
 from gyrus.backends.kubernetes.resources import FETCH, MAIN
 from gyrus.kubernetes.resources import Manifest
 
@@ -128,7 +128,8 @@ class Pod:
     @property
     def serving_ports(self) -> tuple[int, ...]:
         """Return the ports of its processes, in their order."""
-        return tuple(p["containerPort"] for p in self._ports if p.get("name") != STATUS_PORT_NAME)
+        own = (STATUS_PORT_NAME, METRICS_PORT_NAME)
+        return tuple(p["containerPort"] for p in self._ports if p.get("name") not in own)
 
     def image(self, container: str) -> str:
         spec = self.manifest["spec"]

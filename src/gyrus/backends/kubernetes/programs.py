@@ -28,6 +28,8 @@ from gyrus.kubernetes.resources import Manifest
 
 STATUS_PORT_NAME = "status"
 """Name of the port at which a supervisor reports its status. A container without it has no supervisor."""
+METRICS_PORT_NAME = "metrics"
+"""Name of the port at which a supervisor serves the metrics of its processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

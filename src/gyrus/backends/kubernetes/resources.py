@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from gyrus.backends.kubernetes.programs import STATUS_PORT_NAME, Program, access
+from gyrus.backends.kubernetes.configuration import has_metrics
+from gyrus.backends.kubernetes.programs import METRICS_PORT_NAME, STATUS_PORT_NAME, Program, access
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.cluster import (
@@ -24,9 +25,10 @@ from gyrus.contract.cluster import (
     REVISION_LABEL,
     ROLE_LABEL,
     TLS_FOLDER,
+    scrape_annotations,
 )
-from gyrus.contract.pods import BUILD_COMMAND, FETCH_COMMAND, STATUS_PORT, BuildOrder
-from gyrus.contract.replica import RestartPolicy
+from gyrus.contract.pods import BUILD_COMMAND, FETCH_COMMAND, METRICS_PORT, STATUS_PORT, BuildOrder
+from gyrus.contract.replica import METRICS_PATH, RestartPolicy
 from gyrus.contract.workload import ComputeResources
 from gyrus.kubernetes.resources import Manifest
 
@@ -63,7 +65,7 @@ def replica_pod(
             "app.kubernetes.io/name": order.api,
             "app.kubernetes.io/managed-by": "gyrus",
         },
-        "annotations": {ORDER_ANNOTATION: encode_order(order)},
+        "annotations": {ORDER_ANNOTATION: encode_order(order), **_scraping(order, program)},
     }
     if owner:
         metadata["ownerReferences"] = [owner]
@@ -151,6 +153,7 @@ def _serving(order: ReplicaOrder, program: Program, settings: KubernetesSettings
         "ports": [
             *(_port(f"http-{index}", port) for index, port in enumerate(program.ports)),
             *([_port(STATUS_PORT_NAME, STATUS_PORT)] if program.supervised else []),
+            *([_port(METRICS_PORT_NAME, METRICS_PORT)] if _serves_metrics(order, program) else []),
         ],
     }
     if program.readiness:
@@ -170,6 +173,14 @@ def _serving(order: ReplicaOrder, program: Program, settings: KubernetesSettings
     if program.pre_stop:
         container["lifecycle"] = {"preStop": {"exec": {"command": [*program.pre_stop]}}}
     return container
+
+
+def _serves_metrics(order: ReplicaOrder, program: Program) -> bool:
+    return program.supervised and has_metrics(order)
+
+
+def _scraping(order: ReplicaOrder, program: Program) -> dict[str, str]:
+    return scrape_annotations(METRICS_PORT, METRICS_PATH) if _serves_metrics(order, program) else {}
 
 
 def _fetching(variables: Mapping[str, str], settings: KubernetesSettings) -> Manifest:

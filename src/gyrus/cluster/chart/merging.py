@@ -44,9 +44,7 @@ def under_conditions(
     name = next((name for name in conditions if name not in known), None)
     if name is None:
         return render(known)
-    fails, holds = (
-        under_conditions(conditions, render, {**known, name: value}) for value in (False, True)
-    )
+    fails, holds = (under_conditions(conditions, render, {**known, name: value}) for value in (False, True))
     return merged(conditions[name], holds, fails)
 
 

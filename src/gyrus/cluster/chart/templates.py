@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from gyrus.cluster.chart.merging import Tree, under_conditions
 from gyrus.cluster.chart.printing import Raw, documents, number, value
-from gyrus.cluster.manifests import access, chart_jobs, foundation, gateway, network, operator
+from gyrus.cluster.manifests import access, chart_jobs, foundation, gateway, monitoring, network, operator
 from gyrus.cluster.manifests.objects import MANAGED_BY, Installation
 from gyrus.cluster.settings import (
     NO_STORAGE,
@@ -31,6 +31,7 @@ CONDITIONS = {
     "URL": ".Values.gateway.url",
     "pull secrets": ".Values.images.pull_secrets",
     "policies": ".Values.network_policies",
+    "pod monitors": ".Values.pod_monitor",
     "budgets": '.Capabilities.APIVersions.Has "policy/v1"',
 }
 """All conditions on which the manifests depend."""
@@ -65,6 +66,7 @@ PARTS: Mapping[str, Callable[[Installation], list[Manifest]]] = {
         gateway.deployment(known),
     ],
     "network": network.network_policies,
+    "monitoring": monitoring.pod_monitors,
     "jobs": chart_jobs.jobs,
 }
 """The objects of each file of templates."""
@@ -121,6 +123,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
             ),
         ),
         network_policies=holds["policies"],
+        pod_monitor=holds["pod monitors"],
     )
 
 

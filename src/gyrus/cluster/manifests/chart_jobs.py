@@ -1,8 +1,8 @@
 """The jobs of the Helm chart: they do what templates cannot do, with the code of ``gyrus cluster``.
 
-``prepare`` runs before an installation and before an upgrade: it applies the definition of the custom resource,
+``prepare`` runs before an installation and before an upgrade: it applies the custom resource's definition,
 creates the Secrets, and renews certificates.
-``remove`` runs after the removal of the chart's objects: it deletes what the operator and ``prepare`` created.
+``remove`` runs after the removal of the chart's objects: it deletes what operator and ``prepare`` created.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ NAMESPACE_RULES = (
         resources=("secrets",),
         verbs=("get", "patch", "delete"),
         objects=SECRETS,
-        reason="The job keeps tokens and valid certificates, replaces certificates before they end, and deletes "
-        "the Secrets at the end.",
+        reason="The job keeps tokens and valid certificates, replaces certificates before they end, and "
+        "deletes the Secrets at the end.",
     ),
     AccessRule(
         group="apps",

@@ -21,6 +21,8 @@ from gyrus.kubernetes.resources import Manifest
 ROLE = names.GATEWAY_ROLE
 GRACE = 90
 """Seconds to stop: requests in flight are finished."""
+ADMIN = "admin"
+"""Name of the port with readiness and statistics."""
 
 
 def service(installation: Installation) -> Manifest:
@@ -75,9 +77,7 @@ def _annotations(installation: Installation) -> dict[str, str]:
     """Return what Prometheus reads, and the certificate's digest."""
     digest = installation.certificates.get(names.GATEWAY_TLS)
     return {
-        "prometheus.io/scrape": "true",
-        "prometheus.io/port": str(names.ADMIN_PORT),
-        "prometheus.io/path": "/stats/prometheus",
+        **names.scrape_annotations(names.ADMIN_PORT, names.ADMIN_METRICS),
         **({f"{names.GROUP}/certificate": digest} if digest else {}),
     }
 
@@ -110,7 +110,7 @@ def _container(installation: Installation) -> Manifest:
         "env": identity_variables(),
         "ports": [
             {"name": "http", "containerPort": names.GATEWAY_PORT, "protocol": "TCP"},
-            {"name": "admin", "containerPort": names.ADMIN_PORT, "protocol": "TCP"},
+            {"name": ADMIN, "containerPort": names.ADMIN_PORT, "protocol": "TCP"},
         ],
         "resources": {
             "requests": {"cpu": resources.cpu, "memory": resources.memory},

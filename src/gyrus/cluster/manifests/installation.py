@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gyrus.cluster.manifests import access, definition, foundation, gateway, network, operator
+from gyrus.cluster.manifests import access, definition, foundation, gateway, monitoring, network, operator
 from gyrus.cluster.manifests.objects import Installation
 from gyrus.kubernetes.resources import Manifest
 
@@ -25,6 +25,7 @@ def platform(installation: Installation) -> list[Manifest]:
         *access.roles(installation),
         *operator.volume_claims(installation),
         *network.network_policies(installation),
+        *monitoring.pod_monitors(installation),
         gateway.disruption_budget(installation),
         *operator.disruption_budgets(installation),
         operator.deployment(installation),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gyrus.cluster.manifests.objects import Installation, metadata, role_selector
 from gyrus.contract import cluster as names
+from gyrus.contract.pods import METRICS_PORT
 from gyrus.kubernetes.resources import Manifest
 
 REPLICA, BUILDER, OPERATOR, GATEWAY = "replica", "builder", "operator", "gateway"
@@ -18,12 +19,18 @@ def network_policies(installation: Installation) -> list[Manifest]:
             installation,
             names.OPERATOR,
             OPERATOR,
-            _ingress([names.API_PORT]),  # TLS and a token guard it
+            _ingress([names.API_PORT, names.MONITORING_PORT]),  # a token, or counts alone
             _ingress([names.XDS_PORT, names.ACTIVATOR_PORT], GATEWAY),
             _ingress([names.FILES_PORT], REPLICA, BUILDER),
         ),
         _policy(installation, names.GATEWAY, GATEWAY, _ingress([names.GATEWAY_PORT, names.ADMIN_PORT])),
-        _policy(installation, names.REPLICA, REPLICA, _ingress([], GATEWAY, OPERATOR)),
+        _policy(
+            installation,
+            names.REPLICA,
+            REPLICA,
+            _ingress([], GATEWAY, OPERATOR),
+            _ingress([METRICS_PORT]),
+        ),
         _policy(installation, "gyrus-builder", BUILDER),
     ]
 

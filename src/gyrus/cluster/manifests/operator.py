@@ -16,6 +16,7 @@ from gyrus.cluster.manifests.objects import (
     spread_constraints,
 )
 from gyrus.contract import cluster as names
+from gyrus.contract.replica import METRICS_PATH
 from gyrus.kubernetes.resources import Manifest
 
 ROLE = names.OPERATOR_ROLE
@@ -23,6 +24,8 @@ GRACE = 60
 """Seconds to stop: the store is closed in order."""
 PERSISTENT, EPHEMERAL = "state", "state-of-pod"
 """Names of the state's volume. With one name for both, an apply could not change the type of the volume."""
+MONITORING = "monitoring"
+"""Name of the port with metrics and health. Only its pods are asked, so its Service lacks it."""
 PORTS = {
     "api": names.API_PORT,
     "xds": names.XDS_PORT,
@@ -119,8 +122,12 @@ def _service(installation: Installation, name: str, kind: str, ports: list[Manif
 
 
 def _annotations(installation: Installation) -> dict[str, str]:
+    """Return what Prometheus reads, and the certificate's digest."""
     digest = installation.certificates.get(names.OPERATOR_TLS)
-    return {f"{names.GROUP}/certificate": digest} if digest else {}
+    return {
+        **names.scrape_annotations(names.MONITORING_PORT, METRICS_PATH),
+        **({f"{names.GROUP}/certificate": digest} if digest else {}),
+    }
 
 
 def _pod(installation: Installation) -> Manifest:
@@ -155,7 +162,8 @@ def _container(installation: Installation) -> Manifest:
         "args": ["--cluster", "--home", names.HOME_FOLDER, *store_file],
         "env": _environment(installation),
         "ports": [
-            {"name": name, "containerPort": number, "protocol": "TCP"} for name, number in PORTS.items()
+            {"name": name, "containerPort": number, "protocol": "TCP"}
+            for name, number in {**PORTS, MONITORING: names.MONITORING_PORT}.items()
         ],
         "resources": {
             "requests": {"cpu": resources.cpu, "memory": resources.memory},

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gyrus.contract.cluster import ANY_HOST
+from gyrus.contract.cluster import ADMIN_METRICS, ANY_HOST
 from gyrus.routing.resources.kinds import Json, extension
 from gyrus.routing.resources.listener import MANAGER, router
 
 NAME = "gyrus.readiness"
-PATHS = ("/ready", "/stats", "/stats/prometheus")
+PATHS = ("/ready", "/stats", ADMIN_METRICS)
 
 
 def readiness(admin: Path, port: int, clusters: list[Json]) -> Json:

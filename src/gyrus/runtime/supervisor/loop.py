@@ -22,6 +22,7 @@ from gyrus.runtime.supervisor.environment import environment_of
 from gyrus.runtime.supervisor.logfile import Log, new_log
 from gyrus.runtime.supervisor.managed_process import ManagedProcess
 from gyrus.runtime.supervisor.memory import MemoryWatch
+from gyrus.runtime.supervisor.metrics_server import MetricsServer
 from gyrus.runtime.supervisor.port import pick_port
 from gyrus.runtime.supervisor.process_state import Want
 from gyrus.runtime.supervisor.report import Origin, Reporter
@@ -83,6 +84,7 @@ class Supervisor:
         self._memory = MemoryWatch(config.memory) if config.memory else None
         self._reporter = Reporter(config, _origin())
         self._status_server = StatusServer(config.status_address) if config.status_address else None
+        self._metrics_server = _metrics_server(config)
         self._stop_requested = False
         self._ending: ShutdownState | None = None
         self._done = False
@@ -110,6 +112,8 @@ class Supervisor:
             self._log.close()
             if self._status_server:
                 self._status_server.close()
+            if self._metrics_server:
+                self._metrics_server.close()
 
     def stop(self) -> None:
         """Begin to stop. Idempotent, and safe in a signal handler."""
@@ -146,6 +150,8 @@ class Supervisor:
         yield self._alarm.fileno(), select.POLLIN, self._silence
         if self._status_server:
             yield from self._status_server.sources()
+        if self._metrics_server:
+            yield from self._metrics_server.sources()
         for process in self._processes:
             for pipe in process.pipes:
                 if pipe.open:
@@ -163,6 +169,8 @@ class Supervisor:
         yield self._status.wakes_at
         if self._status_server:
             yield from self._status_server.wakes_at()
+        if self._metrics_server:
+            yield from self._metrics_server.wakes_at()
         if self._ending:
             looks_again = self._ending.awaits_callers or self._ending.strays_kill_at is not None
             yield now + LOOK_AGAIN if looks_again else self._ending.kill_at
@@ -188,6 +196,8 @@ class Supervisor:
         self._watch_memory(now)
         if self._status_server:
             self._status_server.expire(now)
+        if self._metrics_server:
+            self._metrics_server.expire(now)
 
     def _reap(self, now: float) -> None:
         """Reap every dead child, including adopted orphans."""
@@ -344,6 +354,13 @@ class Supervisor:
         if all(process.forks for process in self._processes):
             return replace(status, start=StartKind.WARM)
         return replace(status, cold_because=FORK_DIED)
+
+
+def _metrics_server(config: ReplicaConfig) -> MetricsServer | None:
+    if config.metrics_address is None:
+        return None
+    labels = {"api": config.api, "revision": str(config.revision)}
+    return MetricsServer(config.metrics_address, config.listen, labels)
 
 
 def _processes(

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "gyrus_replica_"
+"""Prefix of the names, since the operator has counts of its own for the same requests."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds; upper bounds."""
 
@@ -36,12 +38,12 @@ class Metrics:
         """Format the metrics. ``gauges``: help text and value of further metrics by name."""
         lines = [*self._counters(), *self._histogram()]
         for name, (help_text, value) in gauges.items():
-            lines += _metric(f"gyrus_{name}", "gauge", help_text, [("", value)])
+            lines += _metric(f"{PREFIX}{name}", "gauge", help_text, [("", value)])
         return ("\n".join(lines) + "\n").encode()
 
     def _counters(self) -> Iterator[str]:
         codes = ((f'{{code="{code}"}}', count) for code, count in sorted(self.by_status.items()))
-        yield from _metric("gyrus_requests_total", "counter", "Answers by status.", codes)
+        yield from _metric(f"{PREFIX}requests_total", "counter", "Answers by status.", codes)
         for name, help_text, value in (
             ("rejected", "Requests refused because the queue was full.", self.rejected),
             ("requeued", "Requests requeued before they were started.", self.requeued),
@@ -50,10 +52,10 @@ class Metrics:
             ("poisoned", "Requests refused because they took down two workers.", self.poisoned),
             ("batches", "Batches that the handler was called with.", self.batches),
         ):
-            yield from _metric(f"gyrus_{name}_total", "counter", help_text, [("", value)])
+            yield from _metric(f"{PREFIX}{name}_total", "counter", help_text, [("", value)])
 
     def _histogram(self) -> Iterator[str]:
-        name, cumulated = "gyrus_request_seconds", 0
+        name, cumulated = f"{PREFIX}request_duration_seconds", 0
         yield f"# HELP {name} Seconds from a complete request to the start of its answer."
         yield f"# TYPE {name} histogram"
         for end, count in zip((*map(str, BUCKETS), "+Inf"), self.buckets, strict=True):

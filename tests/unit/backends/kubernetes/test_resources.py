@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
+from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import ImagePrograms, RuntimePrograms
 from gyrus.backends.kubernetes.resources import builder_pod, decode_order, replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract.cluster import ORDER_ANNOTATION, replica_secret
 from gyrus.contract.pods import BuildOrder
-from gyrus.contract.replica import RestartPolicy
+from gyrus.contract.replica import ProcessConfig, RestartPolicy
 from gyrus.contract.workload import ComputeResources
 from gyrus.kubernetes.resources import Manifest
 from support.backends import OneEnvironment, order
+from support.manifest_schemas import VERSIONS, check_manifest
 
 SETTINGS = KubernetesSettings(image="localhost/gyrus-runtime:1", secret="s", runtime="r", serving_on=5)
 ORDER = replace(
@@ -32,6 +36,41 @@ PROGRAMS = RuntimePrograms(SETTINGS, OneEnvironment())
 
 def made() -> Manifest:
     return replica_pod(ORDER, PROGRAMS.program(ORDER, KEY), SETTINGS)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kubernetes_accepts_every_pod(version: str) -> None:
+    served = ProcessConfig(command=("serve",), ready_path="/health")
+    process = replace(
+        ORDER, workload=replace(ORDER.workload, code=replace(ORDER.workload.code, process=served))
+    )
+    owner: Manifest = {
+        "apiVersion": "gyrus.dev/v1",
+        "kind": "API",
+        "name": "iris",
+        "uid": "u",
+        "controller": True,
+    }
+    settings = replace(SETTINGS, builder_variables={"PIP_INDEX_URL": "https://pypi.example.com"})
+    for pod in (
+        made(),
+        replica_pod(process, ImagePrograms("i").program(process), settings, owner),
+        replica_pod(process, RuntimePrograms(settings).program(process), settings, owner),
+        builder_pod("b", BuildOrder(environment="e", package=None), settings),
+    ):
+        check_manifest(pod, version)
+
+
+def test_prometheus_finds_the_metrics_of_gyrus_alone() -> None:
+    annotations = made()["metadata"]["annotations"]
+    assert (annotations["prometheus.io/port"], annotations["prometheus.io/path"]) == ("18005", "/metrics")
+    ports = {port["name"]: port["containerPort"] for port in made()["spec"]["containers"][0]["ports"]}
+    assert ports["metrics"] == 18005
+    assert Pod(made()).serving_ports == (8000,)
+    own = ProcessConfig(command=("serve",))
+    order = replace(ORDER, workload=replace(ORDER.workload, code=replace(ORDER.workload.code, process=own)))
+    pod = replica_pod(order, RuntimePrograms(SETTINGS).program(order), SETTINGS)
+    assert "prometheus.io/scrape" not in pod["metadata"]["annotations"]
 
 
 def test_name_and_labels() -> None:

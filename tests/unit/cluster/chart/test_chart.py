@@ -27,7 +27,11 @@ VALUES: dict[str, dict[str, Any]] = {
     "node ports": {
         "gateway": {"service": "NodePort", "node_port": 30080, "replicas": 3, "annotations": {"a": 'b"c'}},
         "operator": {"api": {"service": "NodePort", "node_port": 30443}, "storage": "none"},
-        "images": {"pull_secrets": ["registry", "mirror"], "gyrus": "r.example.com/g:1", "pull_policy": "Always"},
+        "images": {
+            "pull_secrets": ["registry", "mirror"],
+            "gyrus": "r.example.com/g:1",
+            "pull_policy": "Always",
+        },
         "network_policies": False,
     },
     "free node ports": {
@@ -90,7 +94,10 @@ def test_the_default_values_are_those_of_the_command() -> None:
 
 def test_the_files_of_the_chart_are_current() -> None:
     ran = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "chart.py", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "scripts" / "chart.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (ran.returncode, ran.stdout) == (0, "")
 

@@ -141,8 +141,8 @@ async def test_the_loop_answers_while_threads_are_busy(tmp_path: Path) -> None:
         tasks = await fill(server, gate, 1)
         assert json.loads((await server.ask(path="/readyz", method="GET")).body) == {"ready": True}
         metrics = (await server.ask(path="/metrics", method="GET")).body.decode().splitlines()
-        assert "gyrus_in_flight 2.0" in metrics
-        assert "gyrus_queued 1.0" in metrics
+        assert "gyrus_replica_in_flight 2.0" in metrics
+        assert "gyrus_replica_queued 1.0" in metrics
         gate.opened.set()
         await asyncio.gather(*tasks)
 

@@ -482,8 +482,8 @@ async def test_its_own_paths() -> None:
             ).endswith(b"\r\n\r\nok\n")
         await staged.ask(get(0))
         metrics = await staged.ask(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        assert b'gyrus_requests_total{code="200"} 1\n' in metrics
-        assert b"gyrus_queued 0.0\n" in metrics
+        assert b'gyrus_replica_requests_total{code="200"} 1\n' in metrics
+        assert b"gyrus_replica_queued 0.0\n" in metrics
 
 
 def get(number: int) -> bytes:
