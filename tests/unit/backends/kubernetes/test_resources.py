@@ -61,16 +61,19 @@ def test_kubernetes_accepts_every_pod(version: str) -> None:
         check_manifest(pod, version)
 
 
-def test_prometheus_finds_the_metrics_of_gyrus_alone() -> None:
-    annotations = made()["metadata"]["annotations"]
+def test_prometheus_finds_the_metrics_of_processes_of_gyrus() -> None:
+    workload = ORDER.workload
+    handler = replace(
+        ORDER, workload=replace(workload, code=replace(workload.code, process=None, processes=2))
+    )
+    pod = replica_pod(handler, RuntimePrograms(SETTINGS).program(handler), SETTINGS)
+    annotations = pod["metadata"]["annotations"]
     assert (annotations["prometheus.io/port"], annotations["prometheus.io/path"]) == ("18005", "/metrics")
-    ports = {port["name"]: port["containerPort"] for port in made()["spec"]["containers"][0]["ports"]}
+    ports = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}
     assert ports["metrics"] == 18005
-    assert Pod(made()).serving_ports == (8000,)
-    own = ProcessConfig(command=("serve",))
-    order = replace(ORDER, workload=replace(ORDER.workload, code=replace(ORDER.workload.code, process=own)))
-    pod = replica_pod(order, RuntimePrograms(SETTINGS).program(order), SETTINGS)
-    assert "prometheus.io/scrape" not in pod["metadata"]["annotations"]
+    assert Pod(pod).serving_ports == (8000, 8001)
+    assert workload.code.process is not None  # a server of the user's, without the queue proxy
+    assert "prometheus.io/scrape" not in made()["metadata"]["annotations"]
 
 
 def test_name_and_labels() -> None:
