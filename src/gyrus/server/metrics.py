@@ -104,7 +104,7 @@ class BoardCollector(Collector):
     def _pools(self) -> Iterator[Metric]:
         """Build the metrics by revision. ``generation`` changes when a refresh replaces its replicas."""
         labels = ["api", "revision", "generation"]
-        shares = GaugeMetricFamily("gyrus_share", "Part of new requests, 0 to 1", labels=labels)
+        shares = GaugeMetricFamily("gyrus_share_ratio", "Part of new requests, 0 to 1", labels=labels)
         in_flight = GaugeMetricFamily(
             "gyrus_revision_in_flight", "Requests in flight, by revision", labels=labels
         )

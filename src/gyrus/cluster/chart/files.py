@@ -7,6 +7,7 @@ import json
 import yaml
 
 from gyrus import __version__
+from gyrus.cluster.chart.dashboard import dashboard
 from gyrus.cluster.chart.templates import templates
 from gyrus.cluster.chart.values import default_values, values_schema
 
@@ -30,6 +31,7 @@ def chart_files() -> dict[str, str]:
         "values.yaml": default_values(),
         "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
         "templates/NOTES.txt": NOTES,
+        "dashboards/gyrus.json": json.dumps(dashboard(), indent=2) + "\n",
         **rendered,
     }
 

@@ -6,7 +6,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -18,7 +18,7 @@ SCRAPE = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"
 
 
 @contextmanager
-def process(answer: bytes | None) -> Iterator[str]:
+def process(answer: bytes | None) -> Generator[str]:
     """A process that answers each connection so. None: it accepts and is silent."""
     listener = socket.create_server(("127.0.0.1", 0))
     kept: list[socket.socket] = []
@@ -46,7 +46,7 @@ def process(answer: bytes | None) -> Iterator[str]:
 
 
 @contextmanager
-def serving(*processes: str) -> Iterator[MetricsServer]:
+def serving(*processes: str) -> Generator[MetricsServer]:
     server = MetricsServer("127.0.0.1:0", processes, {"api": "iris"})
     yield server
     server.close()
