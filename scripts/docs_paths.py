@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("*.md", "docs/**/*.md", "examples/*/README.md")
-FOLDERS = ("src/", "tests/", "docs/", "scripts/", "examples/", "bench/", "requirements/", ".ci/")
+FOLDERS = ("src/", "tests/", "docs/", "scripts/", "examples/", "bench/", "requirements/", "charts/", ".ci/")
 
 _LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
 _CODE = re.compile(r"`([^`\s]+)`")

@@ -79,7 +79,7 @@ DEFINITIONS = ResourceKind(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
 POD_MONITORS = ResourceKind("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
-"""Of the Prometheus Operator: not every cluster has them."""
+"""Objects of the Prometheus Operator, which not every cluster has."""
 APIS = ResourceKind("gyrus.dev", "v1", "apis", "API")
 
 _KNOWN = {

@@ -129,9 +129,10 @@ def pods() -> list[Manifest]:
     return [each["spec"]["template"]["spec"] for each in rendered() if each["kind"] == "Deployment"]
 
 
-def test_the_guide_lists_the_rights_of_the_operator() -> None:
-    guide = Path(__file__).parents[3] / "docs" / "guides" / "kubernetes.md"
-    assert access.rights_table() in guide.read_text()
+def test_the_guide_lists_the_rights_of_the_operator_and_of_the_charts_jobs() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "kubernetes.md").read_text()
+    assert access.rights_table() in guide
+    assert access.rights_table(chart_jobs.NAMESPACE_RULES, chart_jobs.CLUSTER_RULES) in guide
 
 
 def test_with_a_store_there_are_two_operators_without_a_volume() -> None:

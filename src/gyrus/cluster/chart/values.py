@@ -20,7 +20,7 @@ HEAD = """\
 CHART_ONLY = {
     "pod_security": "Of no effect in the chart, which leaves the namespace as it is: label it yourself.",
 }
-"""What the chart does with a setting if it differs from the command, by its path."""
+"""Differences of the chart from the command, by the path of a setting."""
 
 
 def default_values() -> str:

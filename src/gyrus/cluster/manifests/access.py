@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gyrus.cluster.manifests.objects import Installation, metadata
@@ -141,10 +142,12 @@ def roles(installation: Installation) -> list[Manifest]:
     ]
 
 
-def rights_table() -> str:
-    """Return the operator's rights as a table of Markdown, for the guide."""
+def rights_table(
+    in_namespace: Sequence[AccessRule] = NAMESPACE_RULES, in_cluster: Sequence[AccessRule] = CLUSTER_RULES
+) -> str:
+    """Return rights, by default the operator's, as a table of Markdown, for the guide."""
     lines = ["Resource | Verbs | Where | Reason", "---|---|---|---"]
-    for where, rules in (("its namespace", NAMESPACE_RULES), ("the cluster", CLUSTER_RULES)):
+    for where, rules in (("its namespace", in_namespace), ("the cluster", in_cluster)):
         for rule in rules:
             objects = f" ({', '.join(f'`{name}`' for name in rule.objects)})" if rule.objects else ""
             kinds = ", ".join(f"`{_full_name(kind, rule.group)}`" for kind in rule.resources)
