@@ -13,6 +13,7 @@ from gyrus.cluster.chart.dashboard import dashboard, expressions
 from gyrus.runtime.telemetry.metrics import Metrics
 from gyrus.server.metrics import BoardCollector
 from gyrus.state.board import Board
+from support.metrics import names_in, series
 
 OF_GATEWAYS = {"envoy_http_downstream_cx_active", "envoy_server_memory_allocated"}
 """Metrics of Envoy. ``tests/kubernetes/test_chart.py`` checks them on gateways that run."""
@@ -28,15 +29,6 @@ def operators() -> list[Metric]:
 
 def replicas() -> list[Metric]:
     return list(text_string_to_metric_families(Metrics().exposition(GAUGES).decode()))
-
-
-def series(metric: Metric) -> set[str]:
-    ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(metric.type, ("",))
-    return {f"{metric.name}{end}" for end in ends}
-
-
-def names_in(expression: str) -> set[str]:
-    return set(re.findall(r"\b(?:gyrus|envoy)_\w+", expression))
 
 
 @pytest.mark.parametrize("expression", expressions())
