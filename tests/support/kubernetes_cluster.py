@@ -11,6 +11,7 @@ from gyrus.kubernetes.client import Listed
 from gyrus.kubernetes.errors import ObjectConflict, ObjectNotFound
 from gyrus.kubernetes.resources import (
     DISRUPTION_BUDGETS,
+    POD_MONITORS,
     Manifest,
     ResourceKind,
     name_of,
@@ -28,6 +29,8 @@ class MemoryCluster:
     version: tuple[int, int] = (1, 31)
     budgets: str = "v1"
     """The version of PodDisruptionBudgets."""
+    monitors: bool = False
+    """True if it has the Prometheus Operator's PodMonitors."""
     forbidden: frozenset[tuple[str, str]] = frozenset()
     """Verbs on resources that these credentials may not."""
     conflicts: frozenset[str] = frozenset()
@@ -79,6 +82,8 @@ class MemoryCluster:
         return {}
 
     async def has(self, resource: ResourceKind) -> bool:
+        if resource == POD_MONITORS:
+            return self.monitors
         return resource.plural != DISRUPTION_BUDGETS.plural or resource.version == self.budgets
 
     async def may(self, verb: str, resource: ResourceKind, namespace: str | None = None) -> bool:

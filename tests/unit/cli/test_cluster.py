@@ -71,7 +71,7 @@ def test_a_bad_values_file(gyrus: Gyrus, tmp_path: Path) -> None:
     assert ran.err.startswith(f"error: There is no file {tmp_path / 'none.yaml'}.\n")
 
 
-@pytest.mark.parametrize("command", ["install", "info", "health", "uninstall"])
+@pytest.mark.parametrize("command", ["install", "connect", "info", "health", "uninstall"])
 def test_no_cluster(command: str, gyrus: Gyrus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
     ran = gyrus("cluster", command)
@@ -80,7 +80,7 @@ def test_no_cluster(command: str, gyrus: Gyrus, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("kubeconfig")
-@pytest.mark.parametrize("command", ["install", "info", "health", "uninstall"])
+@pytest.mark.parametrize("command", ["install", "connect", "info", "health", "uninstall"])
 def test_a_cluster_that_does_not_answer(command: str, gyrus: Gyrus) -> None:
     ran = gyrus("cluster", command)
     assert ran.code == 1

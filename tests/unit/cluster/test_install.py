@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from gyrus.cluster.changes import ObjectChange
-from gyrus.cluster.errors import ClusterTooOld, FieldConflict, MissingRights, MissingStore, NotInstalled
+from gyrus.cluster.errors import (
+    ClusterTooOld,
+    FieldConflict,
+    MissingDefinition,
+    MissingRights,
+    MissingStore,
+    NotInstalled,
+)
 from gyrus.cluster.install import Installer
 from gyrus.cluster.manifests.objects import Installation
 from gyrus.cluster.overview import overview
@@ -213,3 +220,26 @@ async def test_without_its_store_the_second_operator_has_no_budget() -> None:
     changes = await installed(cluster, wanted(operator={"storage": "none"}))
     deleted = [f"{change.kind} {change.name}" for change in changes if change.outcome == "deleted"]
     assert deleted == ["PodDisruptionBudget gyrus-operator"]
+
+
+async def test_monitors_need_their_definition() -> None:
+    cluster = MemoryCluster()
+    with pytest.raises(MissingDefinition) as fault:
+        await installed(cluster, wanted(pod_monitor=True))
+    assert fault.value.message == (
+        "The cluster does not know podmonitors.monitoring.coreos.com, which pod_monitor: true asks for."
+    )
+    assert fault.value.remedy == (
+        "Install the Prometheus Operator first, or remove pod_monitor from the values file: the pods have the "
+        "annotations prometheus.io/scrape, too."
+    )
+    assert cluster.objects == {}
+
+
+async def test_monitors_come_and_go_with_their_setting() -> None:
+    cluster = MemoryCluster(monitors=True)
+    await installed(cluster, wanted(pod_monitor=True))
+    monitors = {name for kind, _, name in cluster.objects if kind == "PodMonitor"}
+    assert monitors == {"gyrus-operator", "gyrus-gateway", "gyrus-replica"}
+    await installed(cluster, wanted())
+    assert [name for kind, _, name in cluster.objects if kind == "PodMonitor"] == []

@@ -38,7 +38,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "gateway": {"service": "NodePort", "port": 8080},
         "operator": {"api": {"service": "NodePort"}, "resources": {"cpu": "1", "memory": "1Gi"}},
     },
-    "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}},
+    "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}, "pod_monitor": True},
     "class without storage": {"operator": {"storage": "none", "storage_class": "fast"}},
     "url": {"gateway": {"url": "https://models.example.com", "service": "ClusterIP"}},
 }
