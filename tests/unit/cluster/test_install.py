@@ -230,8 +230,8 @@ async def test_monitors_need_their_definition() -> None:
         "The cluster does not know podmonitors.monitoring.coreos.com, which pod_monitor: true asks for."
     )
     assert fault.value.remedy == (
-        "Install the Prometheus Operator first, or remove pod_monitor from the values file: the pods have the "
-        "annotations prometheus.io/scrape, too."
+        "Install the Prometheus Operator first, or remove pod_monitor from the values file: "
+        "the pods have the annotations prometheus.io/scrape, too."
     )
     assert cluster.objects == {}
 
