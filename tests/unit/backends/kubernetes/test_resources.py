@@ -54,8 +54,10 @@ def test_kubernetes_accepts_every_pod(version: str) -> None:
     settings = replace(SETTINGS, builder_variables={"PIP_INDEX_URL": "https://pypi.example.com"})
     for pod in (
         made(),
-        replica_pod(process, ImagePrograms("i").program(process), settings, owner),
-        replica_pod(process, RuntimePrograms(settings).program(process), settings, owner),
+        replica_pod(process, ImagePrograms("i").program(process, None), settings, owner),
+        replica_pod(
+            process, RuntimePrograms(settings, OneEnvironment()).program(process, KEY), settings, owner
+        ),
         builder_pod("b", BuildOrder(environment="e", package=None), settings),
     ):
         check_manifest(pod, version)
@@ -66,7 +68,7 @@ def test_prometheus_finds_the_metrics_of_processes_of_gyrus() -> None:
     handler = replace(
         ORDER, workload=replace(workload, code=replace(workload.code, process=None, processes=2))
     )
-    pod = replica_pod(handler, RuntimePrograms(SETTINGS).program(handler), SETTINGS)
+    pod = replica_pod(handler, PROGRAMS.program(handler, KEY), SETTINGS)
     annotations = pod["metadata"]["annotations"]
     assert (annotations["prometheus.io/port"], annotations["prometheus.io/path"]) == ("18005", "/metrics")
     ports = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}
