@@ -6,6 +6,7 @@ ClusterError
 ├── MissingDefinition   a setting asks for a kind of objects that the cluster does not have
 ├── FieldConflict       another manager owns a field of an object
 ├── MissingStore        the Secret of the operators' database does not exist, or lacks its key
+├── ManagedByHelm       Helm has installed gyrus in the namespace, so that only Helm may change it
 ├── NotInstalled        the namespace has no installation
 └── NotHealthy          operator or gateways did not become ready in time, or cannot
 """
@@ -42,6 +43,10 @@ class FieldConflict(ClusterError):
 
 
 class MissingStore(ClusterError):
+    pass
+
+
+class ManagedByHelm(ClusterError):
     pass
 
 

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gyrus.cluster.errors import ClusterTooOld, MissingRights
-from gyrus.cluster.ports import ClusterWriter
-from gyrus.kubernetes.resources import Manifest, ResourceKind, resource_of
+from gyrus.cluster.errors import ClusterTooOld, ManagedByHelm, MissingRights
+from gyrus.cluster.fields import section
+from gyrus.cluster.manifests.objects import HELM, MANAGED_BY
+from gyrus.cluster.ports import ClusterReader, ClusterWriter
+from gyrus.contract import cluster as names
+from gyrus.kubernetes.resources import DEPLOYMENTS, Manifest, ResourceKind, resource_of
 
 OLDEST = (1, 20)
 """The oldest supported version of Kubernetes."""
@@ -37,6 +40,18 @@ async def check_version(cluster: ClusterWriter) -> None:
             f"The cluster runs Kubernetes {major}.{minor}, and gyrus needs {oldest} or newer.",
             remedy="Upgrade the cluster, or choose another one with --context.",
         )
+
+
+async def check_manager(cluster: ClusterReader, namespace: str, helm_command: str) -> None:
+    """Raise ManagedByHelm if Helm has installed gyrus here. ``helm_command``: the one to use instead."""
+    operator = await cluster.find(DEPLOYMENTS, names.OPERATOR, namespace)
+    if operator is None or section(operator, "metadata", "labels").get(MANAGED_BY) != HELM:
+        return
+    release = section(operator, "metadata", "annotations").get("meta.helm.sh/release-name", "RELEASE")
+    raise ManagedByHelm(
+        f"gyrus in the namespace {namespace} is the release {release} of Helm.",
+        remedy=f"Use Helm for it: helm {helm_command} {release} --namespace {namespace}",
+    )
 
 
 def rights_to_apply(manifests: Iterable[Manifest]) -> list[Right]:

@@ -10,6 +10,7 @@ from gyrus.cluster.errors import NotInstalled
 from gyrus.cluster.fields import section
 from gyrus.cluster.manifests.objects import HELM, INSTANCE, Installation, is_own, selector
 from gyrus.cluster.ports import ClusterReader, ClusterWriter
+from gyrus.cluster.prerequisites import check_manager
 from gyrus.cluster.secrets import SECRETS as CREATED_SECRETS
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.errors import ObjectNotFound
@@ -56,14 +57,15 @@ DEFINITION = f"{names.PLURAL}.{names.GROUP}"
 
 
 async def running_apis(cluster: ClusterReader, known: Installation) -> int:
-    """Return the number of APIs that have replicas now. Raises NotInstalled and KubernetesError."""
+    """Return the number of APIs that have replicas now. Raises ClusterError and KubernetesError."""
     await check_installed(cluster, known)
     replicas = await cluster.list(PODS, known.namespace, labels=f"{names.ROLE_LABEL}=replica")
     return len({section(pod, "metadata", "labels").get(names.API_LABEL) for pod in replicas.items})
 
 
 async def check_installed(cluster: ClusterReader, known: Installation) -> None:
-    """Raise NotInstalled if nothing of the installation is there."""
+    """Raise NotInstalled if nothing of the installation is there, ManagedByHelm if it is one by Helm."""
+    await check_manager(cluster, known.namespace, "uninstall")
     if await _owns_namespace(cluster, known):
         return
     for resource, namespace in ((DEPLOYMENTS, known.namespace), (CLUSTER_ROLES, None)):
@@ -116,6 +118,7 @@ class Uninstaller:
         """
         await self._await_pods(known, f"{names.ROLE_LABEL} in (operator,gateway)")
         await self._stop_replicas(known)
+        await self._delete(VOLUME_CLAIMS, names.DATA, known.namespace)
         for name in CREATED_SECRETS:
             await self._delete(SECRETS, name, known.namespace)
         await self._delete(LEASES, names.OPERATOR, known.namespace)

@@ -10,10 +10,11 @@ from gyrus.cluster import chart_job
 from gyrus.cluster.certificates import VALID
 from gyrus.cluster.changes import ObjectChange
 from gyrus.cluster.chart_job import prepare, replaced
+from gyrus.cluster.errors import ManagedByHelm
 from gyrus.cluster.install import Installer
 from gyrus.cluster.manifests.installation import platform, services
 from gyrus.cluster.manifests.objects import HELM, MANAGED_BY, Installation
-from gyrus.cluster.uninstall import Uninstaller
+from gyrus.cluster.uninstall import Uninstaller, running_apis
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.reflector import Selection
 from gyrus.kubernetes.resources import DEPLOYMENTS, Manifest, name_of
@@ -101,6 +102,7 @@ async def test_nothing_is_left_after_helm_has_removed_its_objects() -> None:
     for kind, version, name in (
         ("Lease", "coordination.k8s.io/v1", names.OPERATOR),
         ("API", "gyrus.dev/v1", "iris"),
+        ("PersistentVolumeClaim", "v1", names.DATA),
     ):
         cluster.put({"kind": kind, "apiVersion": version, "metadata": {"name": name, "namespace": "ml"}})
     for role in ("replica", "builder"):
@@ -141,6 +143,23 @@ async def test_the_command_keeps_the_definition_for_an_installation_by_helm() ->
     assert "kept" in str(changes[-1])
     assert "CustomResourceDefinition apis.gyrus.dev" in kinds(cluster)
     assert all(name_of(each) for each in cluster.objects.values())
+
+
+async def test_the_command_leaves_an_installation_by_helm_alone() -> None:
+    cluster = MemoryCluster()
+    by_helm(cluster)
+    before = dict(cluster.objects)
+    with pytest.raises(ManagedByHelm) as fault:
+        await Installer(cluster, lambda change: None, force=True).install(KNOWN, NOW)
+    assert fault.value.message == "gyrus in the namespace ml is the release RELEASE of Helm."
+    assert fault.value.remedy == "Use Helm for it: helm upgrade RELEASE --namespace ml"
+    operator = await cluster.find(DEPLOYMENTS, names.OPERATOR, "ml")
+    assert operator is not None
+    operator["metadata"]["annotations"] = {"meta.helm.sh/release-name": "models"}
+    with pytest.raises(ManagedByHelm) as fault:
+        await running_apis(cluster, KNOWN)
+    assert fault.value.remedy == "Use Helm for it: helm uninstall models --namespace ml"
+    assert cluster.objects == before
 
 
 def test_a_wrong_call_is_explained(

@@ -18,7 +18,7 @@ from gyrus.cluster.settings import (
     OperatorPod,
     PodResources,
 )
-from gyrus.kubernetes.resources import Manifest
+from gyrus.kubernetes.resources import VOLUME_CLAIMS, Manifest
 
 NAMESPACE = "{{ .Release.Namespace }}"
 CONDITIONS = {
@@ -42,6 +42,9 @@ _REPLACED: list[tuple[Any, Raw]] = [
     (_SECRET, Raw('{{ join "," .Values.images.pull_secrets | quote }}')),
 ]
 """Results of the stand-in for a list, and the expressions in their place."""
+
+KEEP = "helm.sh/resource-policy"
+"""Annotation of the operator's volume: with it, the data is lost only with the whole release."""
 
 HELPERS = """\
 {{- define "gyrus.pull-secrets" -}}
@@ -82,7 +85,14 @@ def templates() -> dict[str, str]:
 
 
 def _rendered(part: Callable[[Installation], list[Manifest]], holds: Mapping[str, bool]) -> Tree:
-    return [_finished(manifest) for manifest in part(_installation(holds))]
+    return [_finished(_kept(manifest)) for manifest in part(_installation(holds))]
+
+
+def _kept(manifest: Manifest) -> Manifest:
+    """Return a manifest that Helm does not delete when a change of the values leaves out a volume."""
+    if manifest["kind"] != VOLUME_CLAIMS.kind:
+        return manifest
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": {KEEP: "keep"}}}
 
 
 def _installation(holds: Mapping[str, bool]) -> Installation:

@@ -58,6 +58,12 @@ NAMESPACE_RULES = (
         reason="The job deletes the objects of the APIs.",
     ),
     AccessRule(
+        resources=("persistentvolumeclaims",),
+        verbs=("delete",),
+        objects=(names.DATA,),
+        reason="The job deletes the operator's volume, which an upgrade never deletes.",
+    ),
+    AccessRule(
         group="coordination.k8s.io",
         resources=("leases",),
         verbs=("delete",),

@@ -18,6 +18,7 @@ from gyrus.cluster.manifests.installation import platform, services
 from gyrus.cluster.manifests.objects import HELM, MANAGED_BY, Installation
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.cluster.values import parse_values
+from gyrus.contract.cluster import DATA
 from gyrus.kubernetes.resources import Manifest, name_of
 from support.helm import CHART, helm, needs_helm, templated
 
@@ -52,9 +53,12 @@ def installed(values: dict[str, Any]) -> list[Manifest]:
 
 
 def by_name(manifests: list[Manifest]) -> dict[str, Manifest]:
-    """The objects by kind and name, with the label of the command's manager."""
+    """The objects by kind and name, with the label of the command's manager, and no policy of Helm."""
     text = json.dumps(manifests).replace(f'"{MANAGED_BY}": "{HELM}"', f'"{MANAGED_BY}": "gyrus"')
-    return {f"{each['kind']} {name_of(each)}": each for each in json.loads(text)}
+    found = {f"{each['kind']} {name_of(each)}": each for each in json.loads(text)}
+    if volume := found.get(f"PersistentVolumeClaim {DATA}"):
+        volume["metadata"].pop("annotations", None)
+    return found
 
 
 @needs_helm
@@ -62,6 +66,12 @@ def by_name(manifests: list[Manifest]) -> dict[str, Manifest]:
 def test_the_chart_equals_the_manifests_of_the_command(tmp_path: Path, name: str) -> None:
     found = by_name(templated(tmp_path, VALUES[name], "ml"))
     assert found == by_name(installed(VALUES[name]))
+
+
+@needs_helm
+def test_an_upgrade_never_deletes_the_operators_volume(tmp_path: Path) -> None:
+    volume = next(each for each in templated(tmp_path, {}, "ml") if name_of(each) == DATA)
+    assert volume["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
 @needs_helm
