@@ -154,7 +154,10 @@ class Installer:
         """Delete the objects of an earlier installation that this one lacks."""
         desired = {(each["kind"], each["metadata"]["name"]) for each in (*services(known), *platform(known))}
         operators = f"{names.ROLE_LABEL}={names.OPERATOR_ROLE}"
-        for resource, labels in (*((each, "") for each in await self._pruned()), (_budgets(known), operators)):
+        for resource, labels in (
+            *((each, "") for each in await self._pruned()),
+            (_budgets(known), operators),
+        ):
             selected = ",".join(filter(None, (selector(known), labels)))
             listed = await self.cluster.list(resource, known.namespace, labels=selected)
             for item in listed.items:

@@ -68,6 +68,13 @@ def merged(condition: str, holds: Tree, fails: Tree) -> Tree:
     return Choice(condition, holds, fails)
 
 
+def may_be_absent(tree: Tree) -> bool:
+    """Return whether some conditions leave nothing of this tree."""
+    if isinstance(tree, Choice):
+        return may_be_absent(tree.holds) or may_be_absent(tree.fails)
+    return tree is ABSENT
+
+
 def identity(item: Tree) -> str:
     """Return the part of an entry by which two lists are compared: its name, or else all of it."""
     if isinstance(item, Choice):

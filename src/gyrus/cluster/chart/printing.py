@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from gyrus.cluster.chart.merging import ABSENT, Choice, Tree
+from gyrus.cluster.chart.merging import ABSENT, Choice, Tree, may_be_absent
 
 
 class Raw(str):
@@ -48,7 +48,7 @@ def _document(item: Tree) -> Iterator[str]:
 
 
 def _mapping(tree: dict[str, Tree], indent: str) -> Iterator[str]:
-    if all(isinstance(each, Choice) for each in tree.values()):
+    if all(may_be_absent(each) for each in tree.values()):
         raise ValueError(f"a mapping may become empty, which YAML reads as null: {', '.join(tree)}")
     for key, item in tree.items():
         yield from _field(key, item, indent)

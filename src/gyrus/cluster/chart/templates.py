@@ -17,12 +17,14 @@ from gyrus.cluster.settings import (
     Images,
     OperatorPod,
     PodResources,
+    StoreSecret,
 )
 from gyrus.kubernetes.resources import VOLUME_CLAIMS, Manifest
 
 NAMESPACE = "{{ .Release.Namespace }}"
 CONDITIONS = {
     "stored": f'ne .Values.operator.storage "{NO_STORAGE}"',
+    "store": ".Values.operator.store",
     "storage class": ".Values.operator.storage_class",
     "external API": 'ne .Values.operator.api.service "ClusterIP"',
     "API's node port": ".Values.operator.api.node_port",
@@ -61,6 +63,7 @@ PARTS: Mapping[str, Callable[[Installation], list[Manifest]]] = {
     "operator": lambda known: [
         *operator.services(known),
         *operator.volume_claims(known),
+        *operator.disruption_budgets(known),
         operator.deployment(known),
     ],
     "gateway": lambda known: [
@@ -116,6 +119,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
         operator=OperatorPod.model_construct(
             resources=_resources("operator.resources"),
             storage=value("operator.storage") if holds["stored"] else NO_STORAGE,
+            store=_store() if holds["store"] else None,
             storage_class=value("operator.storage_class") if holds["storage class"] else None,
             api=ExternalApi.model_construct(
                 service=cast(Any, value("operator.api.service") if holds["external API"] else "ClusterIP"),
@@ -134,6 +138,13 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
         ),
         network_policies=holds["policies"],
         pod_monitor=holds["pod monitors"],
+    )
+
+
+def _store() -> StoreSecret:
+    key = StoreSecret.model_fields["key"].default
+    return StoreSecret.model_construct(
+        secret=value("operator.store.secret"), key=value(f"operator.store.key | default `{key}`")
     )
 
 

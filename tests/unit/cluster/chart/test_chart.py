@@ -40,6 +40,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "operator": {"api": {"service": "NodePort"}, "resources": {"cpu": "1", "memory": "1Gi"}},
     },
     "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}, "pod_monitor": True},
+    "store": {"operator": {"store": {"secret": "gyrus-store"}, "api": {"service": "LoadBalancer"}}},
+    "store with a key": {"operator": {"store": {"secret": "db", "key": "uri"}, "storage": "none"}},
     "class without storage": {"operator": {"storage": "none", "storage_class": "fast"}},
     "url": {"gateway": {"url": "https://models.example.com", "service": "ClusterIP"}},
 }

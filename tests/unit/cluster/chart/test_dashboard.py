@@ -17,7 +17,9 @@ from support.metrics import names_in, series
 
 OF_GATEWAYS = {"envoy_http_downstream_cx_active", "envoy_server_memory_allocated"}
 """Metrics of Envoy. ``tests/kubernetes/test_chart.py`` checks them on gateways that run."""
-GAUGES = dict.fromkeys(("in_flight", "queued", "slots_busy", "slots_overdue"), ("Help.", 1.0))
+GAUGES: dict[str, tuple[str, float]] = dict.fromkeys(
+    ("in_flight", "queued", "slots_busy", "slots_overdue"), ("Help.", 1.0)
+)
 UNITS = ("_seconds", "_ratio", "_bytes")
 
 

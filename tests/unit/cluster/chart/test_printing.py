@@ -23,6 +23,7 @@ def test_choices() -> None:
     tree = {
         "always": 1,
         "either": Choice("c", {"x": 1}, []),
+        "one of two": {"x": Choice("c", 1, 2)},
         "without": Choice("c", ABSENT, 2),
         "list": ["a", Choice("c", "b", ABSENT)],
     }
@@ -34,6 +35,12 @@ def test_choices() -> None:
         "  x: 1",
         "{{- else }}",
         "either: []",
+        "{{- end }}",
+        '"one of two":',
+        "{{- if c }}",
+        "  x: 1",
+        "{{- else }}",
+        "  x: 2",
         "{{- end }}",
         "{{- if not (c) }}",
         "without: 2",
