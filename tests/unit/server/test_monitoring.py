@@ -39,10 +39,10 @@ async def test_nothing_else_is_there(store: SqlStore) -> None:
 async def test_an_operator_whose_store_fails_is_alive_and_not_ready(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail() -> None:
+    async def fail(_: SqlStore) -> None:
         raise StateError("the disk is full")
 
-    monkeypatch.setattr(SqlStore, "apis", lambda _: fail())
+    monkeypatch.setattr(SqlStore, "apis", fail)
     answered = await asked(store, "/readyz")
     assert (answered.status_code, answered.text) == (503, "the store cannot be read: the disk is full\n")
     assert (await asked(store, "/healthz")).status_code == 200
@@ -51,7 +51,10 @@ async def test_an_operator_whose_store_fails_is_alive_and_not_ready(
 async def test_an_operator_whose_store_hangs_is_not_ready(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def hang(_: SqlStore) -> None:
+        await asyncio.Event().wait()
+
     monkeypatch.setattr(monitoring, "PATIENCE", 0.01)
-    monkeypatch.setattr(SqlStore, "apis", lambda _: asyncio.Event().wait())
+    monkeypatch.setattr(SqlStore, "apis", hang)
     answered = await asked(store, "/readyz")
     assert (answered.status_code, answered.text) == (503, "the store does not answer within 0.01 s\n")
