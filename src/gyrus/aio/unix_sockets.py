@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 import struct
 import sys
@@ -47,14 +46,6 @@ def bind(path: Path) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-def user_name(uid: int) -> str:
-    """Return a user's name; the number if there is none, as in most containers."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def peer_uid(connection: socket.socket) -> int | None:

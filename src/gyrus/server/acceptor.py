@@ -10,12 +10,13 @@ import asyncio
 import errno
 import logging
 import os
+import pwd
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gyrus.aio.unix_sockets import peer_uid, user_name
+from gyrus.aio.unix_sockets import peer_uid
 from gyrus.server.connection import ApiConnection
 from gyrus.server.listening import ApiListener
 
@@ -90,7 +91,7 @@ class Acceptor:
         if not self._listener.local:
             return ""
         uid = peer_uid(accepted)
-        return user_name(os.geteuid() if uid is None else uid)
+        return _user_name(os.geteuid() if uid is None else uid)
 
     def _has_space(self) -> bool:
         """End the oldest connection without a request in work, if there are as many as may be."""
@@ -134,3 +135,11 @@ class Acceptor:
             raise
         with suppress(asyncio.CancelledError):
             await connection.ended.wait()
+
+
+def _user_name(uid: int) -> str:
+    """Return a user's name; the number if there is none, as in most containers."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
