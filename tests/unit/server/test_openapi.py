@@ -30,6 +30,7 @@ def operations(document: Json) -> list[tuple[str, Json]]:
 def test_every_route_is_there(document: Json) -> None:
     assert sorted(name for name, _ in operations(document)) == [
         "DELETE /v1/apis/{name}",
+        "DELETE /v1/tokens/{name}",
         "GET /v1/apis",
         "GET /v1/apis/{name}",
         "GET /v1/apis/{name}/description",
@@ -39,12 +40,14 @@ def test_every_route_is_there(document: Json) -> None:
         "GET /v1/apis/{name}/revisions",
         "GET /v1/info",
         "GET /v1/metrics",
+        "GET /v1/tokens",
         "GET /v1/watch",
         "HEAD /v1/packages/{digest}",
         "POST /v1/apis/{name}/refresh",
         "POST /v1/apis/{name}/rollback",
         "POST /v1/deployments",
         "POST /v1/stop",
+        "POST /v1/tokens",
         "PUT /v1/packages/{digest}",
     ]
 
