@@ -656,8 +656,8 @@ class TestPackages:
 
 
 def token(name: str, number: int = 1, **fields: Any) -> Token:
-    settings = {"digest": f"{number:064}", "read_only": False, "created_at": at(number), "created_by": "me"}
-    return Token(name=name, **settings | fields)
+    settings: dict[str, Any] = {"read_only": False, "created_by": "me", **fields}
+    return Token(name=name, digest=f"{number:064}", created_at=at(number), **settings)
 
 
 class TestTokens:

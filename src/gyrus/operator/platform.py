@@ -71,7 +71,7 @@ class Platform:
     token: str | None
     """The token of the API's port. None if there is no port."""
     token_place: str
-    """Where a client gets a token, for messages. Empty if it is in the home."""
+    """The place of the token, for messages. Empty if it is in the home."""
     listen: Callable[[], list[ApiListener]]
     """Listens where the API is served. Raises CannotListen."""
     load: Callable[[], Awaitable[None]]

@@ -43,7 +43,7 @@ class ServerContext:
     token: str | None
     """The bearer token that requests must have on the TCP port. None if there is no port."""
     token_place: str = ""
-    """Where a client gets a token. Empty if it is in the home."""
+    """The place of the token, for messages. Empty if it is in the home."""
     info: Callable[[], OperatorInfo]
     capacity: Callable[[], CapacityView | None] = lambda: None
     """The machine's capacity for replicas. None if it is unknown."""
@@ -59,5 +59,5 @@ class ServerContext:
 
     @property
     def token_source(self) -> str:
-        """Where a client gets a token, for messages."""
+        """The place of the token, for messages."""
         return self.token_place or f"the token that is in {Home(Path(self.info().home)).token}"

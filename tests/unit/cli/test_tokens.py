@@ -55,7 +55,7 @@ def test_a_read_only_token_cannot_deploy(operator: Operator, gyrus: Gyrus) -> No
     )
 
 
-def test_a_revoked_token_says_so(operator: Operator, gyrus: Gyrus) -> None:
+def test_a_revoked_token_is_reported(operator: Operator, gyrus: Gyrus) -> None:
     token = gyrus("token", "create", "ci", "-o", "json").json["token"]
     assert gyrus("token", "revoke", "ci").out == "The token ci is revoked.\n"
     with far(operator, token) as client, pytest.raises(Unauthorized) as refused:

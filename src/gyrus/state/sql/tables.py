@@ -190,5 +190,4 @@ tokens = Table(
     Column("created_by", Prose, nullable=False),
     Column("revoked_at", Instant),
 )
-"""``digest`` is the token's SHA-256: nobody can get a token back from here. Of each name, at most one is not
-revoked."""
+"""``digest`` is the token's SHA-256: the token cannot be read back. Of each name, at most one is not revoked."""
