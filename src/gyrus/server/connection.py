@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 HEADER_TIMEOUT = 10.0
 """Seconds from a connection's start, or its last answer, until the whole header of a request is there."""
 USER = "user"
-"""Key in a request's ASGI state: the user at the other end of the Unix socket, where no token is needed. Empty
-over TCP."""
+"""Key in a request's ASGI state: the user at the other end of the Unix socket, where no token is needed.
+Empty over TCP."""
 
 
 class ApiConnection(H11Protocol):

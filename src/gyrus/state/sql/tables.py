@@ -190,4 +190,4 @@ tokens = Table(
     Column("created_by", Prose, nullable=False),
     Column("revoked_at", Instant),
 )
-"""``digest`` is the token's SHA-256: the token cannot be read back. Of each name, at most one is not revoked."""
+"""``digest`` is the token's SHA-256. Of each name, at most one token is not revoked."""
