@@ -9,7 +9,7 @@ ClientError
 ├── UnexpectedAnswer         the answer does not come from an operator of this version
 ├── Refused                  the operator refused the request; has the problem document
 │   ├── Unauthorized         the token is missing, wrong or revoked
-│   ├── Forbidden            the token may only read
+│   ├── ReadOnlyToken        the token may only read
 │   ├── UnknownApi           no API of that name
 │   ├── NotFound             another thing does not exist (a revision)
 │   ├── Conflict             the API's state does not allow it now
@@ -75,7 +75,7 @@ class Unauthorized(Refused):
     pass
 
 
-class Forbidden(Refused):
+class ReadOnlyToken(Refused):
     pass
 
 

@@ -19,11 +19,11 @@ from gyrus.client.environments import Environment
 from gyrus.client.errors import (
     ClientError,
     Conflict,
-    Forbidden,
     Invalid,
     NotFound,
     OperatorFailed,
     OperatorUnreachable,
+    ReadOnlyToken,
     Refused,
     Unauthorized,
     UnexpectedAnswer,
@@ -41,7 +41,7 @@ USER_AGENT = f"gyrus/{__version__}"
 SILENCE = 60.0
 """Seconds without a byte after which a stream counts as broken; the operator sends bytes more often."""
 
-_BY_STATUS: dict[int, type[Refused]] = {403: Forbidden, 404: NotFound, 409: Conflict}
+_BY_STATUS: dict[int, type[Refused]] = {403: ReadOnlyToken, 404: NotFound, 409: Conflict}
 _TOKEN_REMEDY = (
     "The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; `gyrus "
     "token create` makes named ones, which stay. Set one with: gyrus env add"

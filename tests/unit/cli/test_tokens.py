@@ -6,7 +6,7 @@ import pytest
 
 from gyrus.client.client import Client
 from gyrus.client.environments import Environment
-from gyrus.client.errors import Forbidden, Unauthorized
+from gyrus.client.errors import ReadOnlyToken, Unauthorized
 from support.command_line import Gyrus
 from support.operator_thread import Operator
 
@@ -47,7 +47,7 @@ def test_a_read_only_token_cannot_deploy(operator: Operator, gyrus: Gyrus) -> No
     token = gyrus("token", "create", "reader", "--read-only", "-o", "json").json["token"]
     with far(operator, token) as client:
         assert client.apis() == []
-        with pytest.raises(Forbidden) as refused:
+        with pytest.raises(ReadOnlyToken) as refused:
             client.deploy([{"name": "iris", "process": {"command": ["serve"]}}])
     assert str(refused.value) == (
         "The token reader may only read, and POST /v1/deployments changes something. Use a token that was "
