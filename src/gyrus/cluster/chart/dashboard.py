@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
+GrafanaObject = dict[str, Any]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 RATE = "[$__rate_interval]"
 CHOSEN = '{api=~"$api"}'
@@ -155,9 +155,9 @@ ROWS: dict[str, Sequence[Panel]] = {
 }
 
 
-def dashboard() -> Json:
+def dashboard() -> GrafanaObject:
     """Return the dashboard, as Grafana imports it."""
-    panels: list[Json] = []
+    panels: list[GrafanaObject] = []
     top = 0
     for row, contents in ROWS.items():
         panels.append(_row(row, top, len(panels) + 1))
@@ -186,7 +186,7 @@ def expressions() -> list[str]:
     return [query.expression for row in ROWS.values() for panel in row for query in panel.queries]
 
 
-def _row(title: str, top: int, number: int) -> Json:
+def _row(title: str, top: int, number: int) -> GrafanaObject:
     place = {"x": 0, "y": top, "w": COLUMNS, "h": 1}
     return {
         "id": number,
@@ -198,8 +198,8 @@ def _row(title: str, top: int, number: int) -> Json:
     }
 
 
-def _panel(panel: Panel, place: Json, number: int) -> Json:
-    custom: Json = {"fillOpacity": 10, "showPoints": "never"}
+def _panel(panel: Panel, place: GrafanaObject, number: int) -> GrafanaObject:
+    custom: GrafanaObject = {"fillOpacity": 10, "showPoints": "never"}
     if panel.stacked:
         custom["stacking"] = {"mode": "normal"}
     return {
@@ -222,11 +222,11 @@ def _panel(panel: Panel, place: Json, number: int) -> Json:
     }
 
 
-def _source() -> Json:
+def _source() -> GrafanaObject:
     return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
 
 
-def _apis() -> Json:
+def _apis() -> GrafanaObject:
     return {
         "name": "api",
         "label": "API",
