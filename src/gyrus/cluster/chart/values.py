@@ -9,7 +9,7 @@ from typing import Any, cast
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.spec.api import Model
 
-JsonSchema = dict[str, Any]
+SchemaObject = dict[str, Any]
 WIDTH = 110
 """Characters of a line, at most."""
 
@@ -29,15 +29,15 @@ def default_values() -> str:
     return HEAD + "\n".join(_lines(ClusterSettings(), schema, schema["$defs"])) + "\n"
 
 
-def values_schema() -> JsonSchema:
+def values_schema() -> SchemaObject:
     """Return the file ``values.schema.json``. Helm adds ``global`` to the values of every chart."""
-    schema = cast(JsonSchema, _plain(ClusterSettings.model_json_schema()))
+    schema = cast(SchemaObject, _plain(ClusterSettings.model_json_schema()))
     schema["$schema"] = "http://json-schema.org/draft-07/schema#"
     schema["properties"]["global"] = {"type": "object", "description": "Helm's own."}
     return schema
 
 
-def _lines(settings: Model, schema: JsonSchema, definitions: JsonSchema, path: str = "") -> Iterator[str]:
+def _lines(settings: Model, schema: SchemaObject, definitions: SchemaObject, path: str = "") -> Iterator[str]:
     for name, item in settings:
         field = schema["properties"][name]
         here = f"{path}.{name}".removeprefix(".")
@@ -62,7 +62,7 @@ def _written(item: object) -> str:
 def _plain(schema: object) -> object:
     """Return a schema without the titles that pydantic derives from names."""
     if isinstance(schema, dict):
-        fields = cast(JsonSchema, schema)
+        fields = cast(SchemaObject, schema)
         return {
             key: _plain(item)
             for key, item in fields.items()
