@@ -27,6 +27,15 @@ class Status(StrEnum):
     DELETING = "deleting"
 
 
+class Owner(StrEnum):
+    """What an API was deployed by. Only that may change it."""
+
+    CLI = "cli"
+    """``gyrus deploy`` or another client of the operator's API."""
+    MANIFEST = "manifest"
+    """An object of the cluster, applied with kubectl or by a tool such as Argo CD."""
+
+
 class Cause(StrEnum):
     """The cause of a rollout."""
 
@@ -79,6 +88,7 @@ class ApiView:
     updated_at: str
     message: str
     """The reason if the API is not live; else empty."""
+    owner: Owner = Owner.CLI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

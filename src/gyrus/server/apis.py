@@ -12,12 +12,14 @@ from gyrus.contract.operator import (
     ApiView,
     Deployed,
     EventView,
+    Owner,
     RevisionView,
     RollbackRequest,
 )
 from gyrus.server import audit, replica_documents
 from gyrus.server.dependencies import CallerDep, ContextDep, ViewsDep
 from gyrus.server.problems import responses
+from gyrus.state import transitions
 from gyrus.state.store import KEPT_EVENTS
 
 LAST_ID = 2**63 - 1
@@ -96,6 +98,7 @@ async def roll_back(
     request: RollbackRequest | None = None,
 ) -> Deployed:
     """Roll back to an earlier revision."""
+    transitions.require_owner(await views.api(name), Owner.CLI)
     to = request.to if request else None
     api = await context.store.rollback(name, to, context.clock.now())
     audit.begun(context, caller, api)
@@ -113,8 +116,9 @@ async def refresh(name: str, context: ContextDep, views: ViewsDep, caller: Calle
 @router.delete("/{name}", status_code=202, responses=_OF_AN_ACT)
 async def delete_api(name: str, context: ContextDep, views: ViewsDep, caller: CallerDep) -> ApiView:
     """Delete the API: its replicas drain, and then it is removed. Safe to repeat."""
-    was_deleting = (await views.api(name)).deleting
+    before = await views.api(name)
+    transitions.require_owner(before, Owner.CLI)
     api = await context.store.mark_deleting(name, context.clock.now())
-    if not was_deleting:
+    if not before.deleting:
         audit.deleted(context, caller, api)
     return await views.see(api)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome, Owner
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision, UnknownToken
@@ -60,12 +60,14 @@ class MemoryStore:
 
     # Intent
 
-    async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
+    async def deploy(
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: Owner = Owner.CLI
+    ) -> tuple[Change, ...]:
         if package is not None and package not in self._packages:
             raise UnknownPackage(package)
         before = {name: _copy(entry) for name, entry in self._entries.items()}
         try:
-            return tuple([self._deploy(spec, package, at) for spec in specs])
+            return tuple([self._deploy(spec, package, at, owner) for spec in specs])
         except Conflict:
             self._entries = before
             raise
@@ -111,6 +113,9 @@ class MemoryStore:
 
     async def revision(self, name: str, number: int) -> Revision | None:
         return self._entries[name].revision(number) if name in self._entries else None
+
+    async def latest_revision(self, name: str) -> Revision | None:
+        return self._entries[name].revisions[-1] if name in self._entries else None
 
     async def revisions(self, name: str) -> tuple[Revision, ...]:
         return tuple(self._entries[name].revisions[::-1]) if name in self._entries else ()
@@ -203,10 +208,11 @@ class MemoryStore:
             del kept[next(iter(kept))]
         return stored
 
-    def _deploy(self, spec: ApiSpec, package: str | None, at: datetime) -> Change:
+    def _deploy(self, spec: ApiSpec, package: str | None, at: datetime, owner: Owner) -> Change:
         entry = self._entries.get(spec.name)
         if entry is None:
-            return Change(self._create(spec, package, at), changed=True)
+            return Change(self._create(spec, package, at, owner), changed=True)
+        transitions.require_owner(entry.api, owner)
         transitions.require_kept(entry.api)
         latest = entry.revisions[-1]
         if transitions.is_wanted(entry.api, latest, spec, package):
@@ -215,9 +221,9 @@ class MemoryStore:
             entry.revisions.append(transitions.snapshot(spec, latest.number + 1, package, at))
         return Change(self._begin(entry, entry.revisions[-1].number, Cause.DEPLOY, at), changed=True)
 
-    def _create(self, spec: ApiSpec, package: str | None, at: datetime) -> Api:
+    def _create(self, spec: ApiSpec, package: str | None, at: datetime, owner: Owner) -> Api:
         self._require_free(spec)
-        api = transitions.create(spec, at)
+        api = transitions.create(spec, at, owner)
         revision = transitions.snapshot(spec, 1, package, at)
         self._entries[spec.name] = _Entry(api, [revision], [_progressing(api.name, api.target)])
         return api

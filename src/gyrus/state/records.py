@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome, Owner
 from gyrus.contract.replica import StartKind
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.stored import StoredSpec
@@ -47,6 +47,7 @@ class Api:
     created_at: datetime
     updated_at: datetime
     """Time of the user's last change: a deploy, a rollback, a refresh, a deletion."""
+    owner: Owner = Owner.CLI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

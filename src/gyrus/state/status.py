@@ -117,6 +117,7 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
         created_at=rfc3339(api.created_at),
         updated_at=rfc3339(api.updated_at),
         message=message,
+        owner=api.owner,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gyrus.contract.operator import Outcome
+from gyrus.contract.operator import Outcome, Owner
 from gyrus.spec.api import ApiSpec
 from gyrus.state.records import (
     Api,
@@ -44,8 +44,10 @@ class Store(Protocol):
     the other errors.
     """
 
-    async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
-        """Make these specifications the APIs' targets, all or none.
+    async def deploy(
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: Owner = Owner.CLI
+    ) -> tuple[Change, ...]:
+        """Make these specifications the APIs' targets, all or none. New APIs get this owner.
 
         For each API: if the latest revision has the same digest and is the target, and its rollout has not
         failed, nothing changes. If the latest revision has the same digest otherwise (its rollout failed, or
@@ -55,7 +57,7 @@ class Store(Protocol):
         minimum (at least 1, unless ``init_replicas`` is 0) and maximum.
 
         Raises UnknownPackage if ``package`` was never recorded, and Conflict if one of the APIs is being
-        deleted or another API has its endpoint.
+        deleted, has another owner, or if another API has its endpoint.
         """
         ...
 
@@ -105,6 +107,10 @@ class Store(Protocol):
         ...
 
     async def revision(self, name: str, number: int) -> Revision | None: ...
+
+    async def latest_revision(self, name: str) -> Revision | None:
+        """Return the newest revision, which may not be the target. Returns None if there is no such API."""
+        ...
 
     async def revisions(self, name: str) -> tuple[Revision, ...]:
         """Return all revisions, newest first."""

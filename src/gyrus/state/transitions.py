@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome, Owner
 from gyrus.spec.api import ApiSpec
 from gyrus.state.errors import Conflict, StaleVersion
 from gyrus.state.records import Api, Generation, Revision, Rollout, Token
 
 
-def create(spec: ApiSpec, at: datetime) -> Api:
+def create(spec: ApiSpec, at: datetime, owner: Owner = Owner.CLI) -> Api:
     """Return a new API whose first rollout is progressing."""
     return Api(
         name=spec.name,
@@ -26,6 +26,7 @@ def create(spec: ApiSpec, at: datetime) -> Api:
         deleting=False,
         created_at=at,
         updated_at=at,
+        owner=owner,
     )
 
 
@@ -134,6 +135,21 @@ def rollback_revision(api: Api, rollouts: Sequence[Rollout], to: int | None) -> 
 def require_kept(api: Api) -> None:
     if api.deleting:
         raise Conflict(f"{api.name} is being deleted; try again when `gyrus get` no longer shows it.")
+
+
+def require_owner(api: Api, owner: Owner) -> None:
+    """Raise Conflict if something else deployed the API."""
+    if api.owner is owner:
+        return
+    if api.owner is Owner.MANIFEST:
+        raise Conflict(
+            f"A manifest deployed {api.name}. Change the manifest and apply it again, or delete its object "
+            f"(kubectl delete apis.gyrus.dev {api.name}), which deletes the API."
+        )
+    raise Conflict(
+        f"`gyrus deploy` deployed {api.name}. Delete that API first (gyrus delete {api.name}), "
+        "or give the manifest another name."
+    )
 
 
 def require_same(current: Api, read: Api) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome, Owner
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision, UnknownToken
@@ -64,11 +64,13 @@ class SqlStore:
 
     # Intent
 
-    async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
+    async def deploy(
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: Owner = Owner.CLI
+    ) -> tuple[Change, ...]:
         async with self._database.writing() as connection:
             if package is not None and await queries.find_package(connection, package) is None:
                 raise UnknownPackage(package)
-            return tuple([await _deploy(connection, spec, package, at) for spec in specs])
+            return tuple([await _deploy(connection, spec, package, at, owner) for spec in specs])
 
     async def rollback(self, name: str, to: int | None, at: datetime) -> Api:
         async with self._database.writing() as connection:
@@ -120,6 +122,10 @@ class SqlStore:
     async def revision(self, name: str, number: int) -> Revision | None:
         async with self._database.reading() as connection:
             return await queries.find_revision(connection, name, number)
+
+    async def latest_revision(self, name: str) -> Revision | None:
+        async with self._database.reading() as connection:
+            return await queries.latest_revision(connection, name)
 
     async def revisions(self, name: str) -> tuple[Revision, ...]:
         async with self._database.reading() as connection:
@@ -217,11 +223,14 @@ class SqlStore:
                 self._unpruned[name] = 0
 
 
-async def _deploy(connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime) -> Change:
+async def _deploy(
+    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, owner: Owner
+) -> Change:
     api = await queries.find_api(connection, spec.name)
     latest = await queries.latest_revision(connection, spec.name)
     if api is None or latest is None:
-        return Change(await _create(connection, spec, package, at), changed=True)
+        return Change(await _create(connection, spec, package, at, owner), changed=True)
+    transitions.require_owner(api, owner)
     transitions.require_kept(api)
     if transitions.is_wanted(api, latest, spec, package):
         return Change(api, changed=False)
@@ -232,9 +241,11 @@ async def _deploy(connection: AsyncConnection, spec: ApiSpec, package: str | Non
     return Change(await _begin(connection, api, number, Cause.DEPLOY, at), changed=True)
 
 
-async def _create(connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime) -> Api:
+async def _create(
+    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, owner: Owner
+) -> Api:
     await _require_free(connection, spec)
-    api = transitions.create(spec, at)
+    api = transitions.create(spec, at, owner)
     await queries.insert_api(connection, api)
     await queries.insert_revision(connection, transitions.snapshot(spec, 1, package, at))
     await queries.insert_rollout(connection, api.name, api.target)

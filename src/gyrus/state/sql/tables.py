@@ -80,6 +80,7 @@ apis = Table(
     Column("deleting", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("owner", Text, nullable=False),
 )
 """``target`` and ``live`` are numbers of rollouts."""
 
