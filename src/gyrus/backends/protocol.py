@@ -41,6 +41,8 @@ class Observation:
 
     generation: int
     status: ReplicaStatus
+    evacuation: str = ""
+    """The reason why a replica elsewhere must replace it: its node is drained or lost. Empty if none must."""
 
 
 class ReplicaRunner(Protocol):

@@ -75,7 +75,10 @@ class ApiObserver:
     def replicas(self, api: str) -> tuple[Replica, ...]:
         """Return the API's replicas, oldest first."""
         observed = self.backend.observe(api).values()
-        replicas = (Replica(status=each.status, generation=each.generation) for each in observed)
+        replicas = (
+            Replica(status=each.status, generation=each.generation, evacuation=each.evacuation)
+            for each in observed
+        )
         return tuple(sorted(replicas, key=lambda r: (r.generation, r.status.started_at or 0.0, r.id)))
 
     async def revision(self, api: str, generation: Generation) -> Revision:

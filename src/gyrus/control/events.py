@@ -23,8 +23,14 @@ def replica_events(
 ) -> Iterator[Event]:
     """Yield the events of replicas that were started, became ready, failed, restarted, drain or ended."""
     earlier = {replica.id: replica.status for replica in before}
+    evacuated = {replica.id: replica.evacuation for replica in before}
     for replica in after:
         replica_id, status_before = replica.id, earlier.pop(replica.id, None)
+        if replica.evacuation and replica.evacuation != evacuated.get(replica_id):
+            message = f"Replica {replica_id} is replaced on another node: {replica.evacuation}"
+            yield Event(
+                api=api, time=now, type=NORMAL, reason="Evacuating", message=message, replica=replica_id
+            )
         if status_before == replica.status:
             continue
         changes = (

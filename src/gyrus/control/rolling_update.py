@@ -51,18 +51,21 @@ def to_revive(situation: Situation, margins: Margins) -> int:
 def to_start(situation: Situation, margins: Margins) -> int:
     """Return the number of replicas of the target generation to start now."""
     wanted = situation.api.replicas
-    missing = wanted - len(situation.current)
-    most = wanted + margins.surge - len(situation.kept) - to_revive(situation, margins)
+    missing = wanted - len(situation.staying)
+    evacuated = sum(bool(replica.evacuation) for replica in situation.kept)
+    most = wanted + margins.surge + evacuated - len(situation.kept) - to_revive(situation, margins)
     return max(0, min(missing, most))
 
 
 def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
     """Return the replicas to take out of traffic now: those beyond the requested number, and outdated ones.
 
-    An outdated replica that serves leaves only while enough others are available.
+    An outdated replica that serves leaves only while enough others are available, and one that is evacuated
+    only once it is replaced.
     """
     wanted = situation.api.replicas
-    surplus = _expendable_first(situation, situation.current)[: max(0, len(situation.current) - wanted)]
+    staying = situation.staying
+    surplus = _expendable_first(situation, staying)[: max(0, len(staying) - wanted)]
     standing_in = _standing_in(situation, margins)
     useless = tuple(
         r for r in situation.outdated if r.status.phase is not Phase.READY and r.id not in standing_in
@@ -71,7 +74,21 @@ def to_retire(situation: Situation, margins: Margins) -> tuple[Replica, ...]:
     gone = {replica.id for replica in surplus}
     available = sum(situation.available(replica) for replica in situation.kept if replica.id not in gone)
     spare = max(0, available - max(0, wanted - margins.unavailable))
-    return (*surplus, *useless, *serving[:spare])
+    replaced = _replaced(situation, available - len(serving[:spare]))
+    return (*surplus, *useless, *serving[:spare], *replaced)
+
+
+def _replaced(situation: Situation, available: int) -> tuple[Replica, ...]:
+    """Return the evacuated replicas without which enough others are available.
+
+    ``available``: the available replicas that nothing else retires now.
+    """
+    evacuated = [replica for replica in situation.current if replica.evacuation]
+    serving = [replica for replica in evacuated if situation.available(replica)]
+    if available < situation.api.replicas:
+        return ()
+    spare = available - situation.api.replicas
+    return (*(replica for replica in evacuated if replica not in serving), *serving[:spare])
 
 
 def to_preempt(situation: Situation[ServingSpec]) -> Replica | None:

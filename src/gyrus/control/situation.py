@@ -78,6 +78,11 @@ class Situation(Generic[SpecT_co]):
         """The kept replicas of the target generation."""
         return tuple(replica for replica in self.kept if replica.generation == self.api.target.number)
 
+    @property
+    def staying(self) -> tuple[Replica, ...]:
+        """The current replicas that need not be evacuated from their nodes."""
+        return tuple(replica for replica in self.current if not replica.evacuation)
+
     @cached_property
     def outdated(self) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.kept if replica.generation != self.api.target.number)

@@ -174,6 +174,8 @@ class Replica:
 
     status: ReplicaStatus
     generation: int
+    evacuation: str = ""
+    """The reason why a replica elsewhere must replace it: its node is drained or lost. Empty if none must."""
 
     @property
     def id(self) -> str:

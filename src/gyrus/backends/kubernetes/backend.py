@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -15,6 +15,7 @@ from gyrus.aio.signals import Listener, Signals
 from gyrus.aio.ticks import ticks
 from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.logs import read_logs
+from gyrus.backends.kubernetes.nodes import evacuations
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import Programs
 from gyrus.backends.kubernetes.replica import PodReplica
@@ -45,7 +46,7 @@ from gyrus.kubernetes.errors import (
     ObjectRefused,
 )
 from gyrus.kubernetes.reflector import Reflector, Selection
-from gyrus.kubernetes.resources import EVENTS, PODS, Manifest
+from gyrus.kubernetes.resources import EVENTS, NODES, PODS, Manifest
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +60,11 @@ READY_EVERY = 5
 """A ready replica's report is read this many times less often than that of another."""
 RETRY = Backoff(0.5, 30.0)
 """Delays between attempts to create or delete a pod."""
-OwnerOf = Callable[[str], Manifest | None]
-"""Returns the reference to an API's custom resource. Returns None if the API has none."""
+OwnerOf = Callable[[str], Awaitable[Manifest | None]]
+"""Returns the reference to an API's custom resource. Returns None if the API has none. Raises KubernetesError."""
 
 
-def no_owner(api: str) -> None:
+async def no_owner(api: str) -> None:
     return None
 
 
@@ -96,6 +97,9 @@ class KubernetesBackend:
         self._events = Reflector(
             client, Selection(resource=EVENTS, namespace=namespace, fields=about_pods), clock
         )
+        self._nodes = Reflector(client, Selection(resource=NODES), clock)
+        self._evacuations: Mapping[str, str] = {}
+        """Why pods must leave their node, by node."""
         self._warnings = PodWarnings()
         self._reports = StatusReports(self._to_read, self._reported, clock)
         self.environments = EnvironmentBuilds(client, self._pods.objects, settings, clock, is_built)
@@ -113,17 +117,26 @@ class KubernetesBackend:
         await self._pods.list()
         with suppress(Forbidden):
             await self._events.list()
+        with suppress(Forbidden):
+            await self._nodes.list()
+        self._evacuations = evacuations(self._nodes.objects)
         self._take_events(self._events.objects)
         for name in tuple(self._pods.objects):
             self._notice(name)
 
     async def run(self) -> None:
-        with self._pods.changes.listen() as pods, self._events.changes.listen() as events:
+        with (
+            self._pods.changes.listen() as pods,
+            self._events.changes.listen() as events,
+            self._nodes.changes.listen() as nodes,
+        ):
             try:
                 async with asyncio.TaskGroup() as self._tasks:
                     self._tasks.create_task(self._follow_pods(pods), name="pods")
                     self._tasks.create_task(self._follow_events(events), name="pod events")
+                    self._tasks.create_task(self._follow_nodes(nodes), name="nodes")
                     self._tasks.create_task(self._pods.run(), name="watch of pods")
+                    self._tasks.create_task(self._nodes.run(), name="watch of nodes")
                     self._tasks.create_task(self._events.run(), name="watch of pod events")
                     self._tasks.create_task(self._reports.run(), name="status reports")
                     self._tasks.create_task(self._remove_overdue(), name="pods of lost nodes")
@@ -208,6 +221,19 @@ class KubernetesBackend:
         async for names in changes:
             self._take_events(names)
 
+    async def _follow_nodes(self, changes: Listener) -> None:
+        self._take_nodes()
+        async for _ in changes:
+            self._take_nodes()
+
+    def _take_nodes(self) -> None:
+        before, self._evacuations = self._evacuations, evacuations(self._nodes.objects)
+        if before == self._evacuations:
+            return
+        for replica in tuple(self._replicas):
+            if replica.pod and before.get(replica.pod.node) != self._evacuations.get(replica.pod.node):
+                self._look(replica)
+
     def _take_events(self, names: Collection[str]) -> None:
         for name in names:
             pod = self._warnings.take(name, self._events.objects.get(name))
@@ -247,7 +273,8 @@ class KubernetesBackend:
 
     def _look(self, replica: PodReplica) -> None:
         uid = replica.pod.uid if replica.pod else ""
-        if replica.look(self._reports.get(replica.id), self._warnings.of(uid)):
+        evacuation = self._evacuations.get(replica.pod.node, "") if replica.pod else ""
+        if replica.look(self._reports.get(replica.id), self._warnings.of(uid), evacuation):
             self.changes.notify(replica.order.api)
         if replica.unshown and self._tasks:
             self._tasks.create_task(self._look_again(replica), name=f"recovery of {replica.id}")
@@ -340,10 +367,10 @@ class KubernetesBackend:
     async def _create(self, replica: PodReplica, environment: str | None) -> None:
         """Create the pod. An earlier attempt may have created it. Raises KubernetesError."""
         order = replica.order
-        pod = replica_pod(
-            order, self._programs.program(order, environment), self._settings, self._owner(order.api)
-        )
+        program = self._programs.program(order, environment)
         try:
+            owner = await self._owner(order.api)
+            pod = replica_pod(order, program, self._settings, owner)
             try:
                 answer = await self._client.create(pod)
             except AlreadyExists:

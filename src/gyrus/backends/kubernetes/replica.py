@@ -77,15 +77,18 @@ class PodReplica:
         )
         return self._observe(status)
 
-    def look(self, report: ReplicaStatus | None, warnings: Warnings) -> bool:
-        """Derive the status from the pod; return True if it differs from before."""
+    def look(self, report: ReplicaStatus | None, warnings: Warnings, evacuation: str = "") -> bool:
+        """Derive the status from the pod; return True if it differs from before.
+
+        ``evacuation``: the reason why pods must leave its node; empty if they may stay.
+        """
         if self.pod is None:
             return self.report(Phase.DRAINING, "") if self.stopping else False
         status = observe(self.order, self.pod, stopping=self.stopping, report=report, warnings=warnings)
         before = self.observation.status if self.observation else None
         failure = missed_failure(before, status, self.pod) if before else None
         self.unshown = failure is not None
-        return self._observe(failure or status)
+        return self._observe(failure or status, evacuation)
 
     @property
     def status_address(self) -> str | None:
@@ -95,8 +98,9 @@ class PodReplica:
             return None
         return pod.address(STATUS_PORT)
 
-    def _observe(self, status: ReplicaStatus) -> bool:
-        if self.observation and self.observation.status == status:
+    def _observe(self, status: ReplicaStatus, evacuation: str = "") -> bool:
+        seen = Observation(generation=self.order.generation, status=status, evacuation=evacuation)
+        if self.observation == seen:
             return False
-        self.observation = Observation(generation=self.order.generation, status=status)
+        self.observation = seen
         return True

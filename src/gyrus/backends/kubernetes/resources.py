@@ -45,6 +45,9 @@ EVICTED_AFTER = 30
 ENVIRONMENT_ANNOTATION = f"{GROUP}/environment"
 """Key of the environment that a builder builds."""
 
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+"""Annotation for the cluster autoscaler, which else keeps every node that has a pod with a volume of its own."""
+
 
 def replica_pod(
     order: ReplicaOrder, program: Program, settings: KubernetesSettings, owner: Manifest | None = None
@@ -65,7 +68,11 @@ def replica_pod(
             "app.kubernetes.io/name": order.api,
             "app.kubernetes.io/managed-by": "gyrus",
         },
-        "annotations": {ORDER_ANNOTATION: encode_order(order), **_scraping(order, program)},
+        "annotations": {
+            ORDER_ANNOTATION: encode_order(order),
+            SAFE_TO_EVICT: "true",
+            **_scraping(order, program),
+        },
     }
     if owner:
         metadata["ownerReferences"] = [owner]
@@ -94,7 +101,7 @@ def builder_pod(name: str, order: BuildOrder, settings: KubernetesSettings) -> M
             "name": name,
             "namespace": settings.namespace,
             "labels": {ROLE_LABEL: BUILDER_ROLE, "app.kubernetes.io/managed-by": "gyrus"},
-            "annotations": {ENVIRONMENT_ANNOTATION: order.environment},
+            "annotations": {ENVIRONMENT_ANNOTATION: order.environment, SAFE_TO_EVICT: "false"},
         },
         "spec": _spec(settings)
         | {
