@@ -12,6 +12,8 @@ from gyrus.backends.kubernetes.backend import KubernetesBackend
 from gyrus.backends.kubernetes.programs import RuntimePrograms
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract import cluster
+from gyrus.custom_resource.controller import ObjectController
+from gyrus.custom_resource.objects import ApiObjects
 from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.gate.activator import Activator, TcpAddress
 from gyrus.kubernetes.client import ClusterClient
@@ -20,7 +22,7 @@ from gyrus.kubernetes.resources import PODS, Manifest
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.gateway_address import GatewayAddress
-from gyrus.operator.platform import OperatorSettings, Platform
+from gyrus.operator.platform import OperatorSettings, Platform, Tasks
 from gyrus.operator.pod_place import PodPlace
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.packaging.shared_folder import SharedFolder
@@ -32,7 +34,9 @@ from gyrus.server.files import FilesContext, build_files_app
 from gyrus.server.listening import ApiListener, listen_in_home_and, listen_on_port
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
+from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.sql.files import open_files
+from gyrus.state.store import Store
 
 DAY = 24 * 3600.0
 
@@ -63,7 +67,15 @@ def cluster_platform(
         runtime=RuntimeCode.installed().digest,
     )
     choice = EnvironmentChoice(packages, environments, image=pods.image, runtime=pods.runtime)
-    backend = KubernetesBackend(client, pods, RuntimePrograms(pods, choice), clock, is_built=environments.has)
+    objects = ApiObjects(client, place.namespace, clock)
+    backend = KubernetesBackend(
+        client,
+        pods,
+        RuntimePrograms(pods, choice),
+        clock,
+        is_built=environments.has,
+        owner=objects.owner,
+    )
     address = TcpAddress(host=place.address, port=cluster.ACTIVATOR_PORT)
     activator = Activator(board, address, clock, hold_limits(), requeue_secret=requeue_secret)
     gateway = ClusterGateway(
@@ -76,6 +88,24 @@ def cluster_platform(
         packages=packages, environments=environments, builds=backend.environments, secret=replicas_secret
     )
     service = GatewayAddress(client, place.namespace, clock)
+
+    def gateway_url() -> str:
+        return place.gateway_url or service.url
+
+    def deciders(store: Store, events: EventRecorder) -> Tasks:
+        controller = ObjectController(
+            client=client,
+            namespace=place.namespace,
+            objects=objects,
+            packages=packages,
+            store=store,
+            board=board,
+            events=events,
+            clock=clock,
+            gateway=gateway_url,
+        )
+        return {"objects": controller.run}
+
     tasks: dict[str, Callable[[], Awaitable[object]]] = {
         "files server": partial(_serve_files, served, place),
         "unused environments": partial(_remove_unused, environments, clock),
@@ -88,13 +118,14 @@ def cluster_platform(
         gateway=gateway,
         activator=activator,
         packages=packages,
-        gateway_url=lambda: place.gateway_url or service.url,
+        gateway_url=gateway_url,
         token=place.secret("token"),
         token_place=f"the token of the Secret {cluster.OPERATOR_SECRETS}, or one of gyrus token create",
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),
         listen_for_monitoring=partial(listen_on_port, cluster.ANY_HOST, cluster.MONITORING_PORT, None),
         tasks=tasks,
+        deciders=deciders,
     )
 
 

@@ -32,7 +32,7 @@ from gyrus.operator.database_file import check_database
 from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
 from gyrus.operator.home_folder import remove_run_folder
-from gyrus.operator.platform import Gateway, OperatorSettings, Platform
+from gyrus.operator.platform import Gateway, OperatorSettings, Platform, Tasks
 from gyrus.operator.readiness import ReadyNotification
 from gyrus.operator.stopping import StopRequest
 from gyrus.operator.supervision import Supervision
@@ -81,6 +81,7 @@ class Operator:
     rebalancer: Rebalancer
     controller: Controller
     autoscaler: Autoscaler
+    deciders: Tasks
     app: FastAPI
     monitoring: FastAPI
 
@@ -179,6 +180,7 @@ def _wire(
             Reconciler(store, board, backend, clock, events, activator.endpoint, count_in_flight)
         ),
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend),
+        deciders=platform.deciders(store, events),
         app=build_app(context),
         monitoring=build_monitoring_app(MonitoringContext(store, board)),
     )
@@ -228,6 +230,7 @@ async def _run(
             keep("autoscaler", operator.autoscaler.run),
             keep("garbage", partial(collect_garbage, clock, operator.board.no_request_is_held)),
             keep("operator API", api.run),
+            *(keep(name, body) for name, body in operator.deciders.items()),
             _announce(operator, api.started, ready_notification, supervision),
         )
         # A task, so that a cancellation reaches all parts at once, even if one of them ends slowly.

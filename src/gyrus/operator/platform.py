@@ -12,6 +12,8 @@ from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.gate.activator import Activator
 from gyrus.packaging.store import PackageStore
 from gyrus.server.listening import ApiListener
+from gyrus.state.events.recorder import EventRecorder
+from gyrus.state.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,14 @@ class Gateway(Protocol):
         ...
 
 
+Tasks = Mapping[str, Callable[[], Awaitable[object]]]
+"""Parts to run until the operator ends, by name."""
+
+
+def no_deciders(store: Store, events: EventRecorder) -> Tasks:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """The parts of one operator that depend on where it runs."""
@@ -78,7 +88,7 @@ class Platform:
     """Reads what earlier operators have stored, once the store is open. Raises StateError."""
     listen_for_monitoring: Callable[[], ApiListener] | None = None
     """Listens where metrics and health are served without a token. None to serve them nowhere."""
-    tasks: Mapping[str, Callable[[], Awaitable[object]]] = field(
-        default_factory=dict[str, Callable[[], Awaitable[object]]]
-    )
+    tasks: Tasks = field(default_factory=dict[str, Callable[[], Awaitable[object]]])
     """Further parts to run until the operator ends, by name."""
+    deciders: Callable[[Store, EventRecorder], Tasks] = no_deciders
+    """Returns further parts that write to the store. They end before the parts that carry traffic."""

@@ -61,7 +61,7 @@ READY_EVERY = 5
 RETRY = Backoff(0.5, 30.0)
 """Delays between attempts to create or delete a pod."""
 OwnerOf = Callable[[str], Awaitable[Manifest | None]]
-"""Returns the reference to an API's custom resource. Returns None if the API has none. Raises KubernetesError."""
+"""Returns the reference to an API's custom resource, or None if it has none. Raises KubernetesError."""
 
 
 async def no_owner(api: str) -> None:

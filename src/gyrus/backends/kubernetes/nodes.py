@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gyrus.kubernetes.resources import Manifest
@@ -28,8 +28,8 @@ LEAVING: Mapping[str, str] = {
 def evacuations(nodes: Mapping[str, Manifest]) -> dict[str, str]:
     """Return why pods must leave their node, by node. Nodes that pods may stay on are left out.
 
-    If no node is ready, those that do not report are not counted as lost: it is more likely that the cluster's
-    control plane does not reach them, and no other node could take their pods.
+    If no node is ready, those that do not report are not counted as lost: more likely, the control plane does
+    not reach them, and no other node could take their pods.
     """
     some_ready = any(_is_ready(node) for node in nodes.values())
     reasons = {name: _reason(name, node, lost_counts=some_ready) for name, node in nodes.items()}
@@ -50,5 +50,6 @@ def _reason(name: str, node: Manifest, *, lost_counts: bool) -> str:
 
 
 def _is_ready(node: Manifest) -> bool:
-    conditions: list[Mapping[str, Any]] = (node.get("status") or {}).get("conditions") or []
+    status: Mapping[str, Any] = node.get("status") or {}
+    conditions: Sequence[Mapping[str, Any]] = status.get("conditions") or ()
     return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)

@@ -46,7 +46,7 @@ ENVIRONMENT_ANNOTATION = f"{GROUP}/environment"
 """Key of the environment that a builder builds."""
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-"""Annotation for the cluster autoscaler, which else keeps every node that has a pod with a volume of its own."""
+"""Annotation for the cluster autoscaler, which else keeps each node that has a pod with an own volume."""
 
 
 def replica_pod(

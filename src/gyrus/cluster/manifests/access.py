@@ -77,6 +77,12 @@ NAMESPACE_RULES = (
         reason="Operators elect their leader by a Lease.",
     ),
     AccessRule(
+        group="policy",
+        resources=("poddisruptionbudgets",),
+        verbs=("get", "list", "watch", "create", "patch"),
+        reason="Each API has a disruption budget, so that a drain ends no replica before it is replaced.",
+    ),
+    AccessRule(
         resources=("services",),
         verbs=("get",),
         objects=(names.GATEWAY,),

@@ -9,6 +9,7 @@ from gyrus.kubernetes.resources import Manifest
 COLUMNS = (
     ("Kind", "string", ".spec.kind"),
     ("Status", "string", ".status.status"),
+    ("Owner", "string", ".status.owner"),
     ("Revision", "integer", ".status.revision"),
     ("Ready", "integer", ".status.replicas.ready"),
     ("Requested", "integer", ".status.replicas.requested"),
@@ -68,7 +69,9 @@ def _schema() -> Manifest:
                 "type": "object",
                 "x-kubernetes-preserve-unknown-fields": True,
                 "properties": {
+                    "observedGeneration": {"type": "integer"},
                     "status": {"type": "string"},
+                    "owner": {"type": "string"},
                     "revision": {"type": "integer"},
                     "endpoint": {"type": "string"},
                     "in_flight": {"type": "integer"},
@@ -81,7 +84,30 @@ def _schema() -> Manifest:
                             "up_to_date": {"type": "integer"},
                         },
                     },
+                    "conditions": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["type"],
+                        "items": _condition(),
+                    },
                 },
             },
+        },
+    }
+
+
+def _condition() -> Manifest:
+    """Return the schema of Kubernetes' own conditions."""
+    text: Manifest = {"type": "string"}
+    return {
+        "type": "object",
+        "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+        "properties": {
+            "type": text,
+            "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+            "reason": text,
+            "message": text,
+            "observedGeneration": {"type": "integer"},
+            "lastTransitionTime": {"type": "string", "format": "date-time"},
         },
     }
