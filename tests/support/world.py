@@ -152,7 +152,13 @@ class World:
 
     def become(self, name: str, phase: Phase, reason: Reason | None = None, restarts: int = 0) -> None:
         old = self.replicas[name]
-        self.replicas[name] = replica(name, old.generation, phase, reason, restarts=restarts)
+        changed = replica(name, old.generation, phase, reason, restarts=restarts)
+        self.replicas[name] = dataclasses.replace(changed, evacuation=old.evacuation)
+
+    def evacuate(self, *names: str) -> None:
+        """Drain the nodes of these replicas."""
+        for name in names:
+            self.replicas[name] = dataclasses.replace(self.replicas[name], evacuation="node a is cordoned")
 
     def push(self) -> None:
         self.pushed = self.routed

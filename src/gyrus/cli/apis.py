@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gyrus.cli.output import age, dim, status_styled, table
-from gyrus.contract.operator import ApiView
+from gyrus.contract.operator import ApiView, Owner
 from gyrus.contract.visible import shown
 
 HEADERS = ("NAME", "STATUS", "REVISION", "READY", "IN FLIGHT", "UPDATED", "ENDPOINT")
+OWNER = "OWNER"
+"""Another column, if a manifest deployed one of the APIs."""
 
 
 def listing(apis: Sequence[ApiView]) -> str:
@@ -17,8 +19,16 @@ def listing(apis: Sequence[ApiView]) -> str:
         return dim("Nothing is deployed.")
     apis = shown(apis)
     reasons = [f"{api.name}: {first_line(api.message)}" for api in apis if api.message]
-    text = table(HEADERS, [row(api) for api in apis])
+    text = table(*_columns(apis))
     return "\n".join([text, "", *(dim(reason) for reason in reasons)]) if reasons else text
+
+
+def _columns(apis: Sequence[ApiView]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    rows = [row(api) for api in apis]
+    if all(api.owner is Owner.CLI for api in apis):
+        return HEADERS, rows
+    owners = {Owner.CLI: "CLI", Owner.MANIFEST: "manifest"}
+    return (*HEADERS, OWNER), [(*cells, owners[api.owner]) for cells, api in zip(rows, apis, strict=True)]
 
 
 def row(api: ApiView) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Kubernetes": {
         "cluster": "Install gyrus on a cluster, show it, check it, remove it",
+        "package": "Upload or write the files of a project, for a manifest",
     },
     "APIs": {
         "deploy": "Deploy the APIs of a YAML file, and wait until they are live",

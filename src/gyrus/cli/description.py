@@ -28,6 +28,7 @@ from gyrus.contract.operator import (
     Cause,
     EventView,
     ForkServerView,
+    Owner,
     PoolView,
     ReplicaView,
     RolloutView,
@@ -86,6 +87,8 @@ def _summary(description: ApiDescription) -> str:
         "in flight": str(api.in_flight),
         "rollout": _rollout(description.rollout),
     }
+    if api.owner is Owner.MANIFEST:
+        lines["owner"] = f"a manifest: the object {api.name} of apis.gyrus.dev"
     title = bold(f"{api.name} ({api.kind})")
     return "\n".join([title, *(f"  {key:<10} {text}" for key, text in lines.items())])
 

@@ -145,7 +145,7 @@ class Client:
             with Project.read(Path(source), self.info().max_package) as project:
                 return self.deploy(project, on_upload=on_upload)
         if isinstance(source, Project):
-            package = self._ensure_uploaded(source.package, on_upload)
+            package = self.upload_package(source.package, on_upload)
             source = source.specs
         wanted = DeployRequest(apis=tuple(dict(spec) for spec in source), package=package)
         return self._operator.decode(self._operator.send("POST", "/deployments", json=wanted), list[Deployed])
@@ -277,8 +277,8 @@ class Client:
         headers = {"content-type": "application/x-tar", "content-length": str(size)}
         self._operator.send("PUT", f"/packages/{digest}", body=content, headers=headers)
 
-    def _ensure_uploaded(
-        self, package: ProjectArchive, on_progress: Callable[[int, int], None] | None
+    def upload_package(
+        self, package: ProjectArchive, on_progress: Callable[[int, int], None] | None = None
     ) -> str:
         """Upload a package if the operator lacks it, and return its digest."""
         if not self.has_package(package.digest):
