@@ -29,10 +29,13 @@ class Acceptance:
 
     accepted: bool | None = True
     reason: str = "Accepted"
-    message: str = ""
+    message: str = "The specification is deployed"
+    """Never empty: Kubernetes 1.20 refuses an empty text in a typed field."""
 
 
 ACCEPTED = Acceptance()
+SETTLED = ("Settled", "Nothing is under way")
+"""Reason and message of a condition that is not the case."""
 
 
 def status_of(
@@ -52,7 +55,7 @@ def status_of(
     """
     status: Manifest = {"observedGeneration": generation}
     if view is not None:
-        status |= {name: _plain(getattr(view, name)) for name in SHOWN}
+        status |= {name: value for name in SHOWN if (value := _plain(getattr(view, name))) != ""}
         status["replicas"] = asdict(view.replicas)
     elif acceptance.accepted is False:
         status |= {"status": REFUSED, "owner": str(owner)}
@@ -85,11 +88,12 @@ def _conditions(acceptance: Acceptance, view: ApiView | None, outcome: Outcome |
     under_way = accepted is None or (view is not None and view.status in (Status.CREATING, Status.UPDATING))
     stalled = accepted is False or failed
     ready, reason, message = _readiness(acceptance, view, failed=failed)
+    progress = (reason, message) if under_way and not stalled else SETTLED
     return [
         _condition("Accepted", accepted, acceptance.reason, acceptance.message),
         _condition("Ready", ready, reason, message),
-        _condition("Reconciling", under_way and not stalled, reason if under_way else "Settled", ""),
-        _condition("Stalled", stalled, reason if stalled else "Settled", message if stalled else ""),
+        _condition("Reconciling", under_way and not stalled, *progress),
+        _condition("Stalled", stalled, *((reason, message) if stalled else SETTLED)),
     ]
 
 
@@ -97,10 +101,11 @@ def _readiness(acceptance: Acceptance, view: ApiView | None, *, failed: bool) ->
     if acceptance.accepted is not True:
         return False, acceptance.reason, acceptance.message
     if view is None:
-        return False, "Creating", ""
+        return False, "Creating", "The API is about to be created"
     if failed:
-        return False, "RolloutFailed", view.message
-    return view.status in (Status.LIVE, Status.IDLE), view.status.value.capitalize(), view.message
+        return False, "RolloutFailed", view.message or "The rollout failed"
+    message = view.message or f"The API is {view.status}"
+    return view.status in (Status.LIVE, Status.IDLE), view.status.value.capitalize(), message
 
 
 def _condition(type: str, status: bool | None, reason: str, message: str) -> Manifest:

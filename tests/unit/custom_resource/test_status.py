@@ -54,7 +54,6 @@ def test_the_status_has_what_gyrus_get_shows() -> None:
         "revision": 3,
         "endpoint": "http://gateway/iris",
         "in_flight": 4,
-        "message": "",
         "owner": "manifest",
         "replicas": {"requested": 2, "ready": 1, "up_to_date": 1},
     }
@@ -116,3 +115,13 @@ def test_a_change_removes_fields_that_are_gone() -> None:
     change = change_of(live, gone)
     assert (change["endpoint"], change["replicas"]) == (None, None)
     assert change_of(gone, gone) == {}
+
+
+def test_no_text_is_empty() -> None:
+    """Kubernetes 1.20 takes an empty text for null, and refuses it."""
+    for acceptance in (ACCEPTED, Acceptance(None, "FetchingPackage", "fetching the package")):
+        for seen in (None, *map(view, Status)):
+            for outcome in (None, *Outcome):
+                status = reported(acceptance, seen, outcome)
+                assert all(each["message"] and each["reason"] for each in status["conditions"])
+                assert "" not in status.values()
