@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gyrus.contract.operator import Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome, Owner
 from gyrus.contract.replica import StartKind
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.errors import (
@@ -198,6 +198,30 @@ class TestDeploy:
         assert revision.spec == wanted
         assert isinstance(revision.spec, RealtimeSpec)
         assert revision.spec.digest(None) == revision.digest
+
+
+class TestOwner:
+    async def test_an_api_keeps_the_owner_that_deployed_it_first(self, store: Store) -> None:
+        await store.deploy([spec()], None, at(0), owner=Owner.MANIFEST)
+        assert (await get(store)).owner is Owner.MANIFEST
+        await store.deploy([changed(2)], None, at(1), owner=Owner.MANIFEST)
+        assert (await get(store)).owner is Owner.MANIFEST
+        assert (await deploy(store, spec("text"))).owner is Owner.CLI
+
+    async def test_another_owner_cannot_deploy_it(self, store: Store) -> None:
+        await store.deploy([spec()], None, at(0), owner=Owner.MANIFEST)
+        before = await get(store)
+        with pytest.raises(Conflict, match=r"^A manifest deployed iris\."):
+            await deploy(store, spec("text", networking={"endpoint": "t"}), spec())
+        assert await store.apis() == (before,)
+
+    async def test_the_newest_revision(self, store: Store) -> None:
+        assert await store.latest_revision("iris") is None
+        await go_live(store, spec())
+        await store.finish(await deploy(store, changed(2)), Outcome.FAILED, "", at(2))
+        latest = await store.latest_revision("iris")
+        assert latest is not None
+        assert (latest.number, (await get(store)).target.revision) == (2, 1)
 
 
 class TestEndpoints:

@@ -19,11 +19,12 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from gyrus.aio.clock import SystemClock
-from gyrus.contract.operator import Outcome, ScalingView, StartupTimes, TrafficView
+from gyrus.contract.operator import Outcome, Owner, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
 from gyrus.spec.api import ApiSpec
+from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board, PoolTraffic, Replica, Traffic
 from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
@@ -491,6 +492,24 @@ class TestActs:
         }
         assert (await recorded(events, store))[-1].message == "Rolled back to revision 1 by token admin"
 
+    async def test_an_api_of_a_manifest_is_changed_there(
+        self, client: httpx.AsyncClient, store: SqlStore
+    ) -> None:
+        text = RealtimeSpec.model_validate(process("text"))
+        await store.deploy([text], None, datetime.now(UTC), owner=Owner.MANIFEST)
+        refusal = (
+            "A manifest deployed text. Change the manifest and apply it again, or delete its object "
+            "(kubectl delete apis.gyrus.dev text), which deletes the API."
+        )
+        answers = (
+            await client.post("/apis/text/rollback"),
+            await client.delete("/apis/text"),
+            await deploy(client, process("text")),
+        )
+        assert [problem(answer, 409, "conflict") for answer in answers] == [refusal] * 3
+        assert (await client.get("/apis/text")).json()["owner"] == "manifest"
+        assert (await client.post("/apis/text/refresh")).status_code == 200
+
     async def test_rollback_without_a_body(self, client: httpx.AsyncClient) -> None:
         assert (await client.post("/apis/iris/rollback")).json()["revision"] == 1
 
@@ -531,9 +550,11 @@ class FragileStore(MemoryStore):
         if self.fault:
             raise self.fault
 
-    async def deploy(self, specs: Sequence[ApiSpec], package: str | None, at: datetime) -> tuple[Change, ...]:
+    async def deploy(
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: Owner = Owner.CLI
+    ) -> tuple[Change, ...]:
         self._stumble()
-        return await super().deploy(specs, package, at)
+        return await super().deploy(specs, package, at, owner=owner)
 
     async def record(self, *events: Event) -> tuple[Event, ...]:
         self._stumble()
