@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gyrus.contract.operator import Cause, Outcome, Owner
+from gyrus.contract.operator import ApiOwner, Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.errors import (
@@ -202,14 +202,14 @@ class TestDeploy:
 
 class TestOwner:
     async def test_an_api_keeps_the_owner_that_deployed_it_first(self, store: Store) -> None:
-        await store.deploy([spec()], None, at(0), owner=Owner.MANIFEST)
-        assert (await get(store)).owner is Owner.MANIFEST
-        await store.deploy([changed(2)], None, at(1), owner=Owner.MANIFEST)
-        assert (await get(store)).owner is Owner.MANIFEST
-        assert (await deploy(store, spec("text"))).owner is Owner.CLI
+        await store.deploy([spec()], None, at(0), owner=ApiOwner.MANIFEST)
+        assert (await get(store)).owner is ApiOwner.MANIFEST
+        await store.deploy([changed(2)], None, at(1), owner=ApiOwner.MANIFEST)
+        assert (await get(store)).owner is ApiOwner.MANIFEST
+        assert (await deploy(store, spec("text"))).owner is ApiOwner.CLI
 
     async def test_another_owner_cannot_deploy_it(self, store: Store) -> None:
-        await store.deploy([spec()], None, at(0), owner=Owner.MANIFEST)
+        await store.deploy([spec()], None, at(0), owner=ApiOwner.MANIFEST)
         before = await get(store)
         with pytest.raises(Conflict, match=r"^A manifest deployed iris\."):
             await deploy(store, spec("text", networking={"endpoint": "t"}), spec())

@@ -38,7 +38,7 @@ def manifest(name: str, **changes: object) -> Manifest:
 
 
 async def pushed(platform: Installed, name: str, version: int = 1) -> dict[str, str]:
-    """Upload a project; return what its manifest says about the package."""
+    """Upload a project; return the package as its manifest names it."""
     return {"sha256": (await platform.gyrus("package", "push", platform.project(name, version)))["sha256"]}
 
 

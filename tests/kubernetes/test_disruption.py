@@ -69,9 +69,11 @@ async def test_a_drain_fails_no_request_and_the_replacement_serves_first(platfor
         await platform.kubectl("uncordon", node)
     assert load.result.failed == (), str(load.result)
     events = await platform.gyrus("events", API)
-    told = [(event["reason"], event["replica"]) for event in events]
-    assert told.index(("Evacuating", name_of(before))) < told.index(("ReplicaReady", name_of(after)))
-    assert told.index(("ReplicaReady", name_of(after))) < told.index(("ReplicaDraining", name_of(before)))
+    recorded = [(event["reason"], event["replica"]) for event in events]
+    assert recorded.index(("Evacuating", name_of(before))) < recorded.index(("ReplicaReady", name_of(after)))
+    assert recorded.index(("ReplicaReady", name_of(after))) < recorded.index(
+        ("ReplicaDraining", name_of(before))
+    )
 
 
 async def test_the_budget_follows_the_number_of_replicas(platform: Installed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gyrus.cli.output import age, dim, status_styled, table
-from gyrus.contract.operator import ApiView, Owner
+from gyrus.contract.operator import ApiOwner, ApiView
 from gyrus.contract.visible import shown
 
 HEADERS = ("NAME", "STATUS", "REVISION", "READY", "IN FLIGHT", "UPDATED", "ENDPOINT")
@@ -25,9 +25,9 @@ def listing(apis: Sequence[ApiView]) -> str:
 
 def _columns(apis: Sequence[ApiView]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows = [row(api) for api in apis]
-    if all(api.owner is Owner.CLI for api in apis):
+    if all(api.owner is ApiOwner.CLI for api in apis):
         return HEADERS, rows
-    owners = {Owner.CLI: "CLI", Owner.MANIFEST: "manifest"}
+    owners = {ApiOwner.CLI: "CLI", ApiOwner.MANIFEST: "manifest"}
     return (*HEADERS, OWNER), [(*cells, owners[api.owner]) for cells, api in zip(rows, apis, strict=True)]
 
 

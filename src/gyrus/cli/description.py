@@ -24,11 +24,11 @@ from gyrus.cli.output import (
 from gyrus.cli.replicas import doing
 from gyrus.contract.operator import (
     ApiDescription,
+    ApiOwner,
     ApiView,
     Cause,
     EventView,
     ForkServerView,
-    Owner,
     PoolView,
     ReplicaView,
     RolloutView,
@@ -87,7 +87,7 @@ def _summary(description: ApiDescription) -> str:
         "in flight": str(api.in_flight),
         "rollout": _rollout(description.rollout),
     }
-    if api.owner is Owner.MANIFEST:
+    if api.owner is ApiOwner.MANIFEST:
         lines["owner"] = f"a manifest: the object {api.name} of apis.gyrus.dev"
     title = bold(f"{api.name} ({api.kind})")
     return "\n".join([title, *(f"  {key:<10} {text}" for key, text in lines.items())])

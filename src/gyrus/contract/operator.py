@@ -27,8 +27,8 @@ class Status(StrEnum):
     DELETING = "deleting"
 
 
-class Owner(StrEnum):
-    """What an API was deployed by. Only that may change it."""
+class ApiOwner(StrEnum):
+    """The origin of an API: only the same one may change it."""
 
     CLI = "cli"
     """``gyrus deploy`` or another client of the operator's API."""
@@ -88,7 +88,7 @@ class ApiView:
     updated_at: str
     message: str
     """The reason if the API is not live; else empty."""
-    owner: Owner = Owner.CLI
+    owner: ApiOwner = ApiOwner.CLI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gyrus.contract import cluster
-from gyrus.contract.operator import Owner
+from gyrus.contract.operator import ApiOwner
 from gyrus.kubernetes.resources import APIS, Manifest
 
 OWNER_LABEL = f"{cluster.GROUP}/owner"
@@ -48,7 +48,7 @@ class ApiObject:
     def labelled(self) -> bool:
         """True if gyrus created it."""
         labels: Mapping[str, str] = self.manifest["metadata"].get("labels") or {}
-        return labels.get(OWNER_LABEL) == Owner.CLI
+        return labels.get(OWNER_LABEL) == ApiOwner.CLI
 
     @property
     def mirrors(self) -> bool:
@@ -64,7 +64,7 @@ def mirror(name: str, namespace: str, kind: str | None) -> Manifest:
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "labels": {OWNER_LABEL: str(Owner.CLI), "app.kubernetes.io/managed-by": cluster.MANAGER},
+            "labels": {OWNER_LABEL: str(ApiOwner.CLI), "app.kubernetes.io/managed-by": cluster.MANAGER},
         },
         "spec": {"kind": kind} if kind else {},
     }

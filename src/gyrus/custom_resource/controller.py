@@ -13,7 +13,7 @@ from gyrus.aio.signals import Signals
 from gyrus.aio.ticks import ticks
 from gyrus.aio.workqueue import WorkQueue
 from gyrus.contract.cluster import API_LABEL, MANAGER
-from gyrus.contract.operator import Owner
+from gyrus.contract.operator import ApiOwner
 from gyrus.custom_resource.api_object import OWNER_LABEL, ApiObject, mirror
 from gyrus.custom_resource.budgets import budget_name, needed_budget
 from gyrus.custom_resource.download import DownloadFailed, PackageDownloads
@@ -23,10 +23,10 @@ from gyrus.custom_resource.plan import (
     Deploy,
     Fetch,
     Mirror,
+    ObjectStep,
     Refuse,
     RemoveMirror,
     Rest,
-    Step,
     plan,
 )
 from gyrus.custom_resource.status import ACCEPTED, Acceptance, change_of, status_of, was_refused
@@ -150,7 +150,9 @@ class ObjectController:
 
     # Act
 
-    async def _act(self, name: str, object: ApiObject | None, step: Step) -> tuple[Acceptance, float | None]:
+    async def _act(
+        self, name: str, object: ApiObject | None, step: ObjectStep
+    ) -> tuple[Acceptance, float | None]:
         """Take the step. Returns what became of the manifest, and when to try again."""
         failed = self._failed_attempt(object)
         if failed and isinstance(step, Fetch | Deploy) and (wait := self._wait(failed)) > 0:
@@ -212,7 +214,7 @@ class ObjectController:
         assert object is not None
         now = self.clock.now()
         try:
-            (change,) = await self.store.deploy([step.spec], step.package, now, owner=Owner.MANIFEST)
+            (change,) = await self.store.deploy([step.spec], step.package, now, owner=ApiOwner.MANIFEST)
         except (Conflict, UnknownPackage) as error:
             return self._fail(object, "Refused", str(error))
         self._failed.pop(name, None)
@@ -264,7 +266,7 @@ class ObjectController:
     async def _report(self, object: ApiObject | None, api: Api | None, acceptance: Acceptance) -> None:
         if object is None or object.deleted:
             return
-        own = api if api and (object.mirrors or api.owner is Owner.MANIFEST) else None
+        own = api if api and (object.mirrors or api.owner is ApiOwner.MANIFEST) else None
         wanted = await self.store.revision(own.name, own.target.revision) if own else None
         view = None
         if own and wanted:
@@ -273,7 +275,7 @@ class ObjectController:
             acceptance,
             view,
             own.outcome if own else None,
-            owner=api.owner if api else Owner.MANIFEST,
+            owner=api.owner if api else ApiOwner.MANIFEST,
             generation=object.generation,
             before=object.status,
             now=self.clock.now(),

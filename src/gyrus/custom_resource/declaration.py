@@ -23,7 +23,7 @@ _FIELDS = frozenset({"sha256", "url"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSource:
-    """Where the files of an API come from."""
+    """The origin of an API's files."""
 
     digest: str
     """SHA-256 of the package, in hexadecimal digits."""
@@ -33,7 +33,7 @@ class PackageSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """What a manifest asks for."""
+    """The content of a manifest without faults."""
 
     spec: ApiSpec
     package: PackageSource | None
@@ -41,7 +41,7 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """The reasons why a manifest asks for nothing that could be deployed."""
+    """The reasons why a manifest cannot be deployed."""
 
     lines: tuple[str, ...]
 

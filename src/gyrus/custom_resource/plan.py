@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gyrus.contract.operator import Owner
+from gyrus.contract.operator import ApiOwner
 from gyrus.custom_resource.api_object import ApiObject
 from gyrus.custom_resource.declaration import Declaration, Faults, PackageSource, read_declaration
 from gyrus.spec.api import ApiSpec
@@ -81,12 +81,12 @@ class Deploy:
     """Digest of its files. None if it has none."""
 
 
-Step = Rest | Mirror | RemoveMirror | DeleteApi | Refuse | Fetch | Deploy
+ObjectStep = Rest | Mirror | RemoveMirror | DeleteApi | Refuse | Fetch | Deploy
 
 
 def plan(
     object: ApiObject | None, api: Api | None, latest: Revision | None, has_package: Callable[[str], bool]
-) -> Step:
+) -> ObjectStep:
     """Decide the next step.
 
     ``latest``: the API's newest revision. ``has_package``: returns True if the package with this digest is
@@ -99,10 +99,10 @@ def plan(
     return _with_manifest(object, api, latest, has_package)
 
 
-def _without_manifest(object: ApiObject | None, api: Api | None) -> Step:
+def _without_manifest(object: ApiObject | None, api: Api | None) -> ObjectStep:
     if api is None or api.deleting:
         return Rest()
-    if api.owner is Owner.MANIFEST:
+    if api.owner is ApiOwner.MANIFEST:
         return DeleteApi()
     if object is None or (not object.deleted and object.spec.get("kind") != api.kind):
         return Mirror(api.kind)
@@ -111,7 +111,7 @@ def _without_manifest(object: ApiObject | None, api: Api | None) -> Step:
 
 def _with_manifest(
     object: ApiObject, api: Api | None, latest: Revision | None, has_package: Callable[[str], bool]
-) -> Step:
+) -> ObjectStep:
     declaration = read_declaration(object.name, object.spec)
     if api is not None and (refusal := _other_owner(api)):
         return refusal
@@ -124,14 +124,16 @@ def _with_manifest(
 
 def _other_owner(api: Api) -> Refuse | None:
     try:
-        transitions.require_owner(api, Owner.MANIFEST)
+        transitions.require_owner(api, ApiOwner.MANIFEST)
     except Conflict as conflict:
         return Refuse(OTHER_OWNER, str(conflict))
     return None
 
 
-def _deploy(declaration: Declaration, latest: Revision | None, has_package: Callable[[str], bool]) -> Step:
-    """Deploy what differs from the newest revision, be it live or not.
+def _deploy(
+    declaration: Declaration, latest: Revision | None, has_package: Callable[[str], bool]
+) -> ObjectStep:
+    """Deploy what differs from the newest revision, even if that is not live.
 
     A manifest whose rollout failed is not deployed again until it changes.
     """
@@ -143,7 +145,7 @@ def _deploy(declaration: Declaration, latest: Revision | None, has_package: Call
     return _fetch(source)
 
 
-def _fetch(source: PackageSource) -> Step:
+def _fetch(source: PackageSource) -> ObjectStep:
     if source.url is not None:
         return Fetch(source.url, source.digest)
     return Refuse(

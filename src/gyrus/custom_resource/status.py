@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gyrus.contract.operator import ApiView, Outcome, Owner, Status
+from gyrus.contract.operator import ApiOwner, ApiView, Outcome, Status
 from gyrus.kubernetes.resources import Manifest
 
 LONGEST = 32_000
@@ -25,7 +25,7 @@ REFUSED = "refused"
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What became of a manifest. ``accepted``: None while its package is being fetched."""
+    """The fate of a manifest. ``accepted``: None while its package is being fetched."""
 
     accepted: bool | None = True
     reason: str = "Accepted"
@@ -43,7 +43,7 @@ def status_of(
     view: ApiView | None,
     outcome: Outcome | None,
     *,
-    owner: Owner = Owner.MANIFEST,
+    owner: ApiOwner = ApiOwner.MANIFEST,
     generation: int,
     before: Mapping[str, Any],
     now: datetime,

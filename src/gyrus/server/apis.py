@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query
 from gyrus.contract import problem
 from gyrus.contract.operator import (
     ApiDescription,
+    ApiOwner,
     ApiView,
     Deployed,
     EventView,
-    Owner,
     RevisionView,
     RollbackRequest,
 )
@@ -98,7 +98,7 @@ async def roll_back(
     request: RollbackRequest | None = None,
 ) -> Deployed:
     """Roll back to an earlier revision."""
-    transitions.require_owner(await views.api(name), Owner.CLI)
+    transitions.require_owner(await views.api(name), ApiOwner.CLI)
     to = request.to if request else None
     api = await context.store.rollback(name, to, context.clock.now())
     audit.begun(context, caller, api)
@@ -117,7 +117,7 @@ async def refresh(name: str, context: ContextDep, views: ViewsDep, caller: Calle
 async def delete_api(name: str, context: ContextDep, views: ViewsDep, caller: CallerDep) -> ApiView:
     """Delete the API: its replicas drain, and then it is removed. Safe to repeat."""
     before = await views.api(name)
-    transitions.require_owner(before, Owner.CLI)
+    transitions.require_owner(before, ApiOwner.CLI)
     api = await context.store.mark_deleting(name, context.clock.now())
     if not before.deleting:
         audit.deleted(context, caller, api)

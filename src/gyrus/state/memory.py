@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gyrus.contract.operator import Cause, Outcome, Owner
+from gyrus.contract.operator import ApiOwner, Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision, UnknownToken
@@ -61,7 +61,7 @@ class MemoryStore:
     # Intent
 
     async def deploy(
-        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: Owner = Owner.CLI
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: ApiOwner = ApiOwner.CLI
     ) -> tuple[Change, ...]:
         if package is not None and package not in self._packages:
             raise UnknownPackage(package)
@@ -208,7 +208,7 @@ class MemoryStore:
             del kept[next(iter(kept))]
         return stored
 
-    def _deploy(self, spec: ApiSpec, package: str | None, at: datetime, owner: Owner) -> Change:
+    def _deploy(self, spec: ApiSpec, package: str | None, at: datetime, owner: ApiOwner) -> Change:
         entry = self._entries.get(spec.name)
         if entry is None:
             return Change(self._create(spec, package, at, owner), changed=True)
@@ -221,7 +221,7 @@ class MemoryStore:
             entry.revisions.append(transitions.snapshot(spec, latest.number + 1, package, at))
         return Change(self._begin(entry, entry.revisions[-1].number, Cause.DEPLOY, at), changed=True)
 
-    def _create(self, spec: ApiSpec, package: str | None, at: datetime, owner: Owner) -> Api:
+    def _create(self, spec: ApiSpec, package: str | None, at: datetime, owner: ApiOwner) -> Api:
         self._require_free(spec)
         api = transitions.create(spec, at, owner)
         revision = transitions.snapshot(spec, 1, package, at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from gyrus.contract.operator import Cause, Outcome, Owner
+from gyrus.contract.operator import ApiOwner, Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.stored import StoredSpec
@@ -47,7 +47,7 @@ class Api:
     created_at: datetime
     updated_at: datetime
     """Time of the user's last change: a deploy, a rollback, a refresh, a deletion."""
-    owner: Owner = Owner.CLI
+    owner: ApiOwner = ApiOwner.CLI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

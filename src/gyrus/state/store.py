@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gyrus.contract.operator import Outcome, Owner
+from gyrus.contract.operator import ApiOwner, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state.records import (
     Api,
@@ -45,7 +45,7 @@ class Store(Protocol):
     """
 
     async def deploy(
-        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: Owner = Owner.CLI
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: ApiOwner = ApiOwner.CLI
     ) -> tuple[Change, ...]:
         """Make these specifications the APIs' targets, all or none. New APIs get this owner.
 

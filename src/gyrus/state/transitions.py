@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from gyrus.contract.operator import Cause, Outcome, Owner
+from gyrus.contract.operator import ApiOwner, Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state.errors import Conflict, StaleVersion
 from gyrus.state.records import Api, Generation, Revision, Rollout, Token
 
 
-def create(spec: ApiSpec, at: datetime, owner: Owner = Owner.CLI) -> Api:
+def create(spec: ApiSpec, at: datetime, owner: ApiOwner = ApiOwner.CLI) -> Api:
     """Return a new API whose first rollout is progressing."""
     return Api(
         name=spec.name,
@@ -137,11 +137,11 @@ def require_kept(api: Api) -> None:
         raise Conflict(f"{api.name} is being deleted; try again when `gyrus get` no longer shows it.")
 
 
-def require_owner(api: Api, owner: Owner) -> None:
+def require_owner(api: Api, owner: ApiOwner) -> None:
     """Raise Conflict if something else deployed the API."""
     if api.owner is owner:
         return
-    if api.owner is Owner.MANIFEST:
+    if api.owner is ApiOwner.MANIFEST:
         raise Conflict(
             f"A manifest deployed {api.name}. Change the manifest and apply it again, or delete its object "
             f"(kubectl delete apis.gyrus.dev {api.name}), which deletes the API."

@@ -12,7 +12,7 @@ import pytest
 from gyrus.cli.apis import listing
 from gyrus.cli.description import described
 from gyrus.client.client import Client
-from gyrus.contract.operator import ApiDescription, ApiView, Owner, ReplicaCounts, Status
+from gyrus.contract.operator import ApiDescription, ApiOwner, ApiView, ReplicaCounts, Status
 from support.command_line import Gyrus
 from support.operator_thread import Operator
 
@@ -46,7 +46,7 @@ def test_build_writes_the_bytes_that_push_sends(
     assert gyrus("package", "push", project, "-o", "json").json == built
 
 
-def view(name: str, owner: Owner) -> ApiView:
+def view(name: str, owner: ApiOwner) -> ApiView:
     return ApiView(
         name=name,
         kind="RealtimeAPI",
@@ -63,9 +63,9 @@ def view(name: str, owner: Owner) -> ApiView:
 
 
 def test_the_list_shows_owners_if_one_is_a_manifest() -> None:
-    both = click.unstyle(listing([view("iris", Owner.CLI), view("text", Owner.MANIFEST)])).splitlines()
+    both = click.unstyle(listing([view("iris", ApiOwner.CLI), view("text", ApiOwner.MANIFEST)])).splitlines()
     assert [line.split()[-1] for line in both] == ["OWNER", "CLI", "manifest"]
-    assert "OWNER" not in listing([view("iris", Owner.CLI)])
+    assert "OWNER" not in listing([view("iris", ApiOwner.CLI)])
 
 
 def test_a_description_names_the_manifest(operator: Operator) -> None:
@@ -78,5 +78,5 @@ def test_a_description_names_the_manifest(operator: Operator) -> None:
 
 
 def _owned(description: ApiDescription) -> ApiDescription:
-    api = dataclasses.replace(description.api, owner=Owner.MANIFEST)
+    api = dataclasses.replace(description.api, owner=ApiOwner.MANIFEST)
     return dataclasses.replace(description, api=api)

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.contract.operator import Outcome, Owner
+from gyrus.contract.operator import ApiOwner, Outcome
 from gyrus.custom_resource.api_object import OWNER_LABEL, ApiObject, mirror
 from gyrus.custom_resource.plan import (
     DeleteApi,
     Deploy,
     Fetch,
     Mirror,
+    ObjectStep,
     Refuse,
     RemoveMirror,
     Rest,
-    Step,
     plan,
 )
 from gyrus.kubernetes.resources import Manifest
@@ -30,7 +30,7 @@ from support.world import NOW, api, spec
 A, B = "a" * 64, "b" * 64
 URL = "https://example.com/iris.tar"
 CLI_OWNED = api()
-OWNED = api(owner=Owner.MANIFEST)
+OWNED = api(owner=ApiOwner.MANIFEST)
 
 
 def manifest(digest: str = A, url: str | None = None, labels: dict[str, str] | None = None) -> ApiObject:
@@ -50,7 +50,9 @@ def latest(digest: str = A) -> Revision:
     return transitions.snapshot(spec(), 1, digest, NOW)
 
 
-def decide(object: ApiObject | None, known: Api | None, newest: Revision | None = None, *stored: str) -> Step:
+def decide(
+    object: ApiObject | None, known: Api | None, newest: Revision | None = None, *stored: str
+) -> ObjectStep:
     return plan(object, known, newest, stored.__contains__)
 
 
@@ -76,7 +78,7 @@ def deleted(object: ApiObject) -> ApiObject:
         (None, dataclasses.replace(OWNED, deleting=True), Rest()),
     ],
 )
-def test_without_a_manifest(object: ApiObject | None, known: Api | None, step: Step) -> None:
+def test_without_a_manifest(object: ApiObject | None, known: Api | None, step: ObjectStep) -> None:
     assert decide(object, known, latest() if known else None) == step
 
 
@@ -141,6 +143,6 @@ def test_no_step_touches_what_another_owns(
 ) -> None:
     step = plan(object, known, newest if known else None, stored.__contains__)
     if isinstance(step, Deploy | DeleteApi):
-        assert known is None or known.owner is Owner.MANIFEST
+        assert known is None or known.owner is ApiOwner.MANIFEST
     if isinstance(step, RemoveMirror | Mirror):
         assert object is None or object.mirrors

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gyrus.contract.operator import ApiView, Outcome, Owner, ReplicaCounts, Status
+from gyrus.contract.operator import ApiOwner, ApiView, Outcome, ReplicaCounts, Status
 from gyrus.custom_resource.status import ACCEPTED, Acceptance, change_of, status_of, was_refused
 from gyrus.kubernetes.resources import Manifest
 
@@ -27,7 +27,7 @@ def view(status: Status, message: str = "") -> ApiView:
         created_at="2026-01-01T00:00:00Z",
         updated_at="2026-01-01T00:00:00Z",
         message=message,
-        owner=Owner.MANIFEST,
+        owner=ApiOwner.MANIFEST,
     )
 
 

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from gyrus.aio.clock import SystemClock
-from gyrus.contract.operator import Outcome, Owner, ScalingView, StartupTimes, TrafficView
+from gyrus.contract.operator import ApiOwner, Outcome, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
@@ -496,7 +496,7 @@ class TestActs:
         self, client: httpx.AsyncClient, store: SqlStore
     ) -> None:
         text = RealtimeSpec.model_validate(process("text"))
-        await store.deploy([text], None, datetime.now(UTC), owner=Owner.MANIFEST)
+        await store.deploy([text], None, datetime.now(UTC), owner=ApiOwner.MANIFEST)
         refusal = (
             "A manifest deployed text. Change the manifest and apply it again, or delete its object "
             "(kubectl delete apis.gyrus.dev text), which deletes the API."
@@ -551,7 +551,7 @@ class FragileStore(MemoryStore):
             raise self.fault
 
     async def deploy(
-        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: Owner = Owner.CLI
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: ApiOwner = ApiOwner.CLI
     ) -> tuple[Change, ...]:
         self._stumble()
         return await super().deploy(specs, package, at, owner=owner)

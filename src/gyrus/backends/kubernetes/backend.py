@@ -99,7 +99,7 @@ class KubernetesBackend:
         )
         self._nodes = Reflector(client, Selection(resource=NODES), clock)
         self._evacuations: Mapping[str, str] = {}
-        """Why pods must leave their node, by node."""
+        """The reasons why pods must leave their node, by node."""
         self._warnings = PodWarnings()
         self._reports = StatusReports(self._to_read, self._reported, clock)
         self.environments = EnvironmentBuilds(client, self._pods.objects, settings, clock, is_built)

@@ -22,11 +22,11 @@ LEAVING: Mapping[str, str] = {
     "node.cloudprovider.kubernetes.io/shutdown": "its instance is shut down",
     "node.kubernetes.io/out-of-service": "it is out of service",
 }
-"""Why a node with this taint will be gone soon, by the taint's key."""
+"""The reasons why a node with such a taint will be gone soon, by the taint's key."""
 
 
 def evacuations(nodes: Mapping[str, Manifest]) -> dict[str, str]:
-    """Return why pods must leave their node, by node. Nodes that pods may stay on are left out.
+    """Return the reasons why pods must leave their node, by node. Nodes that pods may stay on are left out.
 
     If no node is ready, those that do not report are not counted as lost: more likely, the control plane does
     not reach them, and no other node could take their pods.

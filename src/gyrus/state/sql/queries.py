@@ -11,7 +11,7 @@ from sqlalchemy import Row, delete, exists, func, insert, literal, or_, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gyrus.aio.slices import slices
-from gyrus.contract.operator import Cause, Outcome, Owner
+from gyrus.contract.operator import ApiOwner, Cause, Outcome
 from gyrus.contract.replica import StartKind
 from gyrus.spec import stored
 from gyrus.spec.upgrades import current_version
@@ -385,7 +385,7 @@ def _api(row: Row[Any]) -> Api:
         deleting=row.deleting,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        owner=Owner(row.owner),
+        owner=ApiOwner(row.owner),
     )
 
 

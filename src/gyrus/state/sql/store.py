@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gyrus.contract.operator import Cause, Outcome, Owner
+from gyrus.contract.operator import ApiOwner, Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision, UnknownToken
@@ -65,7 +65,7 @@ class SqlStore:
     # Intent
 
     async def deploy(
-        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: Owner = Owner.CLI
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: ApiOwner = ApiOwner.CLI
     ) -> tuple[Change, ...]:
         async with self._database.writing() as connection:
             if package is not None and await queries.find_package(connection, package) is None:
@@ -224,7 +224,7 @@ class SqlStore:
 
 
 async def _deploy(
-    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, owner: Owner
+    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, owner: ApiOwner
 ) -> Change:
     api = await queries.find_api(connection, spec.name)
     latest = await queries.latest_revision(connection, spec.name)
@@ -242,7 +242,7 @@ async def _deploy(
 
 
 async def _create(
-    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, owner: Owner
+    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, owner: ApiOwner
 ) -> Api:
     await _require_free(connection, spec)
     api = transitions.create(spec, at, owner)
