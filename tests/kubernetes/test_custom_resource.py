@@ -126,7 +126,7 @@ async def test_a_manifest_deploys_updates_and_deletes(platform: Installed) -> No
 
     await platform.kubectl("delete", "apis.gyrus.dev", "declared")
     await eventually(lambda: _is_gone(platform, "declared"))
-    assert await platform.gyrus("get") == []
+    await eventually(lambda: _lists_nothing(platform))
 
 
 async def test_faults_are_conditions_and_a_corrected_manifest_is_deployed(platform: Installed) -> None:
@@ -163,6 +163,10 @@ async def test_a_package_comes_from_the_web_if_its_digest_is_right(platform: Ins
         status = await until(platform, "fetched", is_ready)
     assert await platform.ask(status["endpoint"]) == {"version": 1}
     await platform.kubectl("delete", "apis.gyrus.dev", "fetched")
+
+
+async def _lists_nothing(platform: Installed) -> bool:
+    return await platform.gyrus("get") == []
 
 
 async def _is_gone(platform: Installed, name: str) -> bool:
