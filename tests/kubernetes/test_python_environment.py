@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.kubernetes.backend import KubernetesBackend
-from gyrus.backends.kubernetes.programs import RuntimePrograms
+from gyrus.backends.kubernetes.programs import ReplicaPrograms
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.cluster import FILES_PORT, OPERATOR, OPERATOR_TLS
@@ -113,7 +113,7 @@ async def operator(client: ClusterClient, namespace: str, tmp_path: Path) -> Asy
     )
     choice = EnvironmentChoice(packages, environments, image=settings.image, runtime=settings.runtime)
     backend = KubernetesBackend(
-        client, settings, RuntimePrograms(settings, choice), SystemClock(), is_built=environments.has
+        client, settings, ReplicaPrograms(settings, choice), SystemClock(), is_built=environments.has
     )
     context = FilesContext(
         packages=packages, environments=environments, builds=backend.environments, secret=SECRET

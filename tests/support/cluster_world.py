@@ -41,7 +41,9 @@ class Programs(ImagePrograms):
 
     def program(self, order: ReplicaOrder, environment: str | None = None) -> Program:
         made = ImagePrograms.program(self, order)
-        return replace(made, variables={**made.variables, MARK: f"{self.namespace}/{order.id}"})
+        (server,) = made.containers
+        marked = replace(server, variables={**server.variables, MARK: f"{self.namespace}/{order.id}"})
+        return replace(made, containers=(marked,))
 
 
 @dataclass(slots=True)

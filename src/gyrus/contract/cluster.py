@@ -103,6 +103,14 @@ LEADER_LABEL = f"{GROUP}/leader"
 IS_LEADER = "true"
 ORDER_ANNOTATION = f"{GROUP}/order"
 """The order of a replica, as JSON, on its pod."""
+NODE_GROUP_LABELS = (
+    f"{GROUP}/node-group",
+    "eks.amazonaws.com/nodegroup",
+    "alpha.eksctl.io/nodegroup-name",
+    "cloud.google.com/gke-nodepool",
+    "kubernetes.azure.com/agentpool",
+)
+"""Labels of nodes with the name of their node group: gyrus's own, and those of managed clusters."""
 
 
 def operator_host(namespace: str) -> str:

@@ -3,15 +3,16 @@
 The operator writes an order into the pod's manifest. The *fetcher*, the init container of a replica, brings
 the project and the Python environment into the pod and writes the replica's configuration. The *builder*, the
 only container of its pod, builds an environment and uploads it. Both reach only the operator's files server.
+The *sidecar*, beside containers of the user's own, reaches only these.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gyrus.contract.cluster import CONFIG_FILE, POD_FOLDER, TLS_FOLDER
-from gyrus.contract.replica import Reason, ReplicaConfig
+from gyrus.contract.replica import Limits, Reason, ReplicaConfig
 
 PYTHON = "/opt/gyrus/bin/python"
 """gyrus's own interpreter, in both images."""
@@ -33,9 +34,23 @@ CA_FILE = f"{TLS_FOLDER}/ca.crt"
 """The default of that path."""
 
 STATUS_PORT = 18003
-"""The supervisor's own port in a pod: ``/status`` and ``/readyz``."""
+"""The supervisor's own port in a pod: ``/status`` and ``/readyz``. Likewise the sidecar's: ``/readyz`` and
+``/drained``."""
 METRICS_PORT = 18005
 """The supervisor's port for Prometheus in a pod: ``/metrics``, with the metrics of all its processes."""
+PROXY_PORT = 18004
+"""The queue proxy's port in a pod with containers of the user's own."""
+DRAINED_PATH = "/drained"
+"""GET: is answered when the sidecar's last request has ended, so that a container's pre-stop hook can wait
+for it; soon if the pod is not being deleted."""
+SIDECAR_COMMAND = (PYTHON, "-I", "-m", "gyrus.pods.sidecar")
+START_FILE = f"{POD_FOLDER}/start.py"
+"""The program that starts the runtime in an image of the user's own: a copy of ``gyrus.pods.start``."""
+START_SETTINGS = f"{POD_FOLDER}/start.json"
+"""Its settings: what the runtime's compiled packages require of the image's Python."""
+START_COMMAND = ("python3", "-I", START_FILE, CONFIG_FILE)
+IMAGE_ENVIRONMENT = "image"
+"""Stands for the key of the Python environment of an image."""
 
 PROJECT_FOLDER = f"{POD_FOLDER}/project"
 ENVIRONMENTS_FOLDER = f"{POD_FOLDER}/environments"
@@ -65,7 +80,9 @@ class FetchOrder:
     package: str | None
     """Digest of the project's archive. None means that the project is empty."""
     environment: str
-    """Key of the Python environment."""
+    """Key of the Python environment; :data:`IMAGE_ENVIRONMENT` to bring the runtime alone."""
+    image: str = ""
+    """The image that has the Python packages then, for messages."""
     config: ReplicaConfig
 
 
@@ -79,6 +96,26 @@ class BuildOrder:
     """Digest of the project's archive. None means that the project is empty."""
     requirements: str | None = None
     """The requirements file that the specification names. None means the first of the usual ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarOrder:
+    """The work of the container beside the user's own. Times in seconds."""
+
+    api: str
+    upstream: int
+    """The port on which the user's container answers."""
+    limits: Limits = field(default_factory=Limits)
+    probe: bool = True
+    """True to be ready only while that port accepts connections."""
+    proxy: bool = True
+    """True to put the queue proxy before that port."""
+    serving_on: float = 5.0
+    """How long the pod serves on after its deletion was requested."""
+    grace: float = 60.0
+    """From then on, the longest time for the requests that it has started."""
+    origin: bool = False
+    """True to name Cortex's origin in each answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

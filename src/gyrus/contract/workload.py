@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gyrus.contract.compute import ComputeResources as ComputeResources
+from gyrus.contract.containers import ContainerGroup
 from gyrus.contract.fork_server import Preload
 from gyrus.contract.replica import HandlerConfig, Limits, ProcessConfig, RestartPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """The program. Exactly one of ``handler`` and ``process`` is given."""
+    """The program. Exactly one of ``handler``, ``process`` and ``group`` is given."""
 
     package: str | None = None
     """Digest of the archive of the project's files; None: there are none."""
     handler: HandlerConfig | None = None
     process: ProcessConfig | None = None
+    group: ContainerGroup | None = None
+    """Containers of images that have all they need."""
+    image: str | None = None
+    """The image with the Python packages of a handler; None: gyrus installs them."""
     processes: int = 1
     """Processes that load the handler."""
     preload: Preload | None = None
@@ -27,14 +33,27 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComputeResources:
-    """The part of a machine that one replica requires."""
+class Toleration:
+    """A taint of nodes that a replica accepts, as Kubernetes writes it."""
 
-    cpu: float = 0.0
-    """Cores."""
-    mem: int | None = None
-    """Bytes of resident memory, beyond which the replica is killed; None: no limit."""
-    gpu: int = 0
+    key: str | None = None
+    operator: str = "Equal"
+    value: str | None = None
+    effect: str | None = None
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """The nodes on which replicas may run."""
+
+    node_groups: tuple[str, ...] = ()
+    """Names of node groups, in order of preference. Empty: any."""
+    node_selector: dict[str, str] = field(default_factory=dict[str, str])
+    """Labels that a node must have."""
+    tolerations: tuple[Toleration, ...] = ()
+    priority: str | None = None
+    """The priority class of the replicas; None: the installation's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +70,7 @@ class Workload:
     """Two replicas with equal workloads behave alike. Times in seconds."""
 
     code: Code
-    compute: ComputeResources = ComputeResources()
+    compute: ComputeResources = field(default_factory=ComputeResources)
     environment: WorkloadEnvironment = WorkloadEnvironment()
     limits: Limits = field(default_factory=Limits)
     """Limits of one process: the replica's slots and queue are divided among its processes."""
@@ -60,6 +79,7 @@ class Workload:
     grace: float = 60.0
     """From SIGTERM to a process until it is killed."""
     restart: RestartPolicy = RestartPolicy.ALWAYS
+    placement: Placement = field(default_factory=Placement)
 
     @property
     def queue_proxy(self) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.ticks import ticks
 from gyrus.backends.kubernetes.backend import KubernetesBackend
-from gyrus.backends.kubernetes.programs import RuntimePrograms
+from gyrus.backends.kubernetes.programs import ReplicaPrograms
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract import cluster
 from gyrus.custom_resource.controller import ObjectController
@@ -65,13 +65,16 @@ def cluster_platform(
         image=place.runtime_image,
         secret=replicas_secret,
         runtime=RuntimeCode.installed().digest,
+        pull_policy=place.pull_policy,
+        pull_secrets=place.pull_secrets,
+        priority_class=place.priority_class,
     )
     choice = EnvironmentChoice(packages, environments, image=pods.image, runtime=pods.runtime)
     objects = ApiObjects(client, place.namespace, clock)
     backend = KubernetesBackend(
         client,
         pods,
-        RuntimePrograms(pods, choice),
+        ReplicaPrograms(pods, choice),
         clock,
         is_built=environments.has,
         owner=objects.owner,
@@ -121,6 +124,7 @@ def cluster_platform(
         gateway_url=gateway_url,
         token=place.secret("token"),
         token_place=f"the token of the Secret {cluster.OPERATOR_SECRETS}, or one of gyrus token create",
+        containers=True,
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),
         listen_for_monitoring=partial(listen_on_port, cluster.ANY_HOST, cluster.MONITORING_PORT, None),

@@ -164,6 +164,7 @@ def _wire(
         token=platform.token,
         token_place=platform.token_place,
         info=lambda: _info(settings, platform, board),
+        containers=platform.containers,
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )

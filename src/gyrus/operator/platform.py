@@ -82,6 +82,8 @@ class Platform:
     """The token of the API's port. None if there is no port."""
     token_place: str
     """The place of the token, for messages. Empty if it is in the home."""
+    containers: bool = False
+    """True if replicas are containers, so that they can run images of the user's own."""
     listen: Callable[[], list[ApiListener]]
     """Listens where the API is served. Raises CannotListen."""
     load: Callable[[], Awaitable[None]]

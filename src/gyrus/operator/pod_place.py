@@ -22,6 +22,11 @@ class PodPlace:
     runtime_image: str
     gateway_url: str
     """Base URL of the endpoints, as clients outside the cluster see it. Empty if the Service has it."""
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets with the credentials of registries."""
+    priority_class: str = ""
+    """The PriorityClass of replicas and builders; "" for the cluster's default."""
     tls: Path = Path(cluster.TLS_FOLDER)
     secrets: Path = Path(cluster.SECRETS_FOLDER)
 
@@ -36,6 +41,9 @@ class PodPlace:
                 address=environ[cluster.POD_ADDRESS_VARIABLE],
                 runtime_image=environ[cluster.RUNTIME_IMAGE_VARIABLE],
                 gateway_url=environ.get(cluster.GATEWAY_URL_VARIABLE, ""),
+                pull_policy=environ.get(cluster.PULL_POLICY_VARIABLE, "IfNotPresent"),
+                pull_secrets=tuple(filter(None, environ.get(cluster.PULL_SECRETS_VARIABLE, "").split(","))),
+                priority_class=environ.get(cluster.PRIORITY_CLASS_VARIABLE, ""),
             )
         except KeyError as error:
             raise StartError(

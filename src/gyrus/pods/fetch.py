@@ -6,9 +6,12 @@ last. What is there already, it leaves: after a failure, Kubernetes runs it agai
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import sys
+import sysconfig
 import time
 from functools import partial
 from pathlib import Path
@@ -18,15 +21,19 @@ from gyrus.contract import pods
 from gyrus.contract.cluster import CONFIG_FILE, POD_FOLDER
 from gyrus.contract.pods import FetchOrder
 from gyrus.contract.replica import Reason
+from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.packaging import unpacking
 from gyrus.packaging.errors import BrokenArchive
 from gyrus.packaging.folder_archive import unpack_folders
+from gyrus.pods import start
 from gyrus.pods.failure import PodFailed, run
 from gyrus.pods.files_client import FilesClient
 from gyrus.pods.order import read_access, read_order
 from gyrus.runtime.codec import encode
 
 CHUNK = 1024 * 1024
+_OF_PODS_ALONE = frozenset({"__pycache__", "_virtualenv", "gyrus", "urllib3", "uv"})
+_SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 _NEW = ".new"
 """Folder for what is not complete yet."""
 
@@ -35,7 +42,10 @@ def fetch(order: FetchOrder, files: FilesClient, root: Path = Path(POD_FOLDER)) 
     """Carry out an order. ``root``: the pod's volume. Raises PodFailed."""
     try:
         fetch_project(order.package, files, root)
-        fetch_environment(order.environment, files, root)
+        if order.environment == pods.IMAGE_ENVIRONMENT:
+            bring_runtime(order.image, root)
+        else:
+            fetch_environment(order.environment, files, root)
         _write_config(order, root)
     except OSError as error:
         place = error.filename or root
@@ -79,6 +89,34 @@ def fetch_environment(environment: str, files: FilesClient, root: Path) -> None:
     _in(fresh, pods.environment_folder(environment)).rename(folder)  # last: it makes all complete
     shutil.rmtree(fresh)
     print(f"fetched the environment in {time.monotonic() - began:.1f} s", file=sys.stderr)  # noqa: T201
+
+
+def bring_runtime(image: str, root: Path, packages: Path | None = None) -> None:
+    """Copy the runtime and the packages that it needs, for an image with the user's own. Raises OSError.
+
+    ``packages``: the folder with these packages; None: that of this image.
+    """
+    place = RuntimeCode.installed().place(_in(root, pods.RUNTIMES_FOLDER))
+    folder = _in(root, pods.environment_folder(pods.IMAGE_ENVIRONMENT)) / _SITE_PACKAGES
+    fresh = _empty(root) / "site-packages"
+    source = packages or Path(sysconfig.get_path("purelib"))
+    shutil.copytree(source, fresh, ignore=_not_for_replicas)
+    (fresh / "gyrus.pth").write_text(f"{pods.RUNTIMES_FOLDER}/{place.name}\n")
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh.rename(folder)
+    settings = {
+        "image": image,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "soabi": sysconfig.get_config_var("SOABI"),
+    }
+    _in(root, pods.START_SETTINGS).write_text(json.dumps(settings))
+    shutil.copyfile(start.__file__, _in(root, pods.START_FILE))
+
+
+def _not_for_replicas(_folder: str, names: list[str]) -> list[str]:
+    """Return the packages of the image that only gyrus's own programs need."""
+    return [name for name in names if re.split(r"[-.]", name)[0] in _OF_PODS_ALONE]
 
 
 def _unpack_environment(environment: str, root: Path, content: IO[bytes]) -> Path:

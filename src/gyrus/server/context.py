@@ -45,6 +45,8 @@ class ServerContext:
     token_place: str = ""
     """The place of the token, for messages. Empty if it is in the home."""
     info: Callable[[], OperatorInfo]
+    containers: bool = False
+    """True if replicas are containers, so that they can run images of the user's own."""
     capacity: Callable[[], CapacityView | None] = lambda: None
     """The machine's capacity for replicas. None if it is unknown."""
     stop: Callable[[], Awaitable[None]]

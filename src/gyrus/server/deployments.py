@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -47,6 +48,8 @@ async def deploy(request: Request, context: ContextDep, caller: CallerDep) -> li
     content = await request.body()
     async with context.checking:
         asked, specs = await asyncio.to_thread(checked, content)
+    if not context.containers:
+        _refuse_images(specs)
     if asked.package is not None and not context.packages.has(asked.package):
         raise UnknownPackage(asked.package)
     changes = await context.store.deploy(specs, asked.package, context.clock.now())
@@ -90,6 +93,21 @@ def _specs(request: DeployRequest) -> tuple[ApiSpec, ...]:
             _fault(f"{SOURCE}: {name}", "its files are missing", remedy) for name in without_package
         )
     return specs
+
+
+def _refuse_images(specs: Iterable[ApiSpec]) -> None:
+    """Refuse specifications that need containers. Raises SpecError if there are any."""
+    faults = [_needs_containers(spec) for spec in specs if spec.needs_containers]
+    if faults:
+        raise SpecError(faults)
+
+
+def _needs_containers(spec: ApiSpec) -> SpecFault:
+    field = spec.needs_containers
+    message = "works on Kubernetes only, and this platform runs on one machine"
+    remedy = "deploy it with -e to an environment of gyrus cluster install, or "
+    remedy += "write a process or a handler" if field == "pod" else f"remove {field}"
+    return SpecFault(file=f"{SOURCE}: {spec.name}", mark=None, field=field, message=message, remedy=remedy)
 
 
 def _fault(where: str, message: str, remedy: str) -> SpecFault:

@@ -41,6 +41,7 @@ from gyrus.spec.quantities import (
 from gyrus.spec.words import (
     Config,
     CronLine,
+    ImageName,
     Name,
     ProjectFile,
     PythonFile,
@@ -125,6 +126,12 @@ class Handler(Model):
     """The part that is loaded in advance, so that a replica starts as a fork. off: nothing. module: the
     imported module of the handler. model: also an instance of the handler, whose memory all replicas share.
     By default module if autoscaling.min_replicas is 0, else off."""
+    image: ImageName | None = Field(default=None, examples=["registry.example.com/iris:1"])
+    """A container image that has the Python packages, on Kubernetes. By default gyrus installs the
+    requirements."""
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from _needless_requirements(self.image, self.requirements)
 
     @property
     def smallest_slots(self) -> int:
@@ -142,10 +149,10 @@ class Ready(Model):
 class Process(Model):
     """Any HTTP server that listens on ``$PORT``."""
 
-    command: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] = Field(
-        examples=[["vllm", "serve", "my-model"]]
+    command: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+        default=(), examples=[["vllm", "serve", "my-model"]], json_schema_extra={"minItems": 1}
     )
-    """The program and its arguments."""
+    """The program and its arguments. Required, unless there is an image: by default its entry point."""
     ready: Ready | None = None
     """The readiness check. By default the server is ready when it accepts connections."""
     protocol: Literal["http1", "http2"] = "http1"
@@ -153,10 +160,23 @@ class Process(Model):
     requirements: ProjectFile | None = Field(default=None, examples=["requirements.txt"])
     """The file of Python dependencies. By default requirements.txt or pyproject.toml beside this file, if it
     exists."""
+    image: ImageName | None = Field(default=None, examples=["registry.example.com/chat:1"])
+    """A container image that has the server and all its files, on Kubernetes."""
 
     def contradictions(self) -> Iterator[Contradiction]:
-        if not self.command[0].strip():
+        yield from _needless_requirements(self.image, self.requirements)
+        if not self.command and self.image is None:
+            example = "write for example command: [vllm, serve, my-model]"
+            yield Contradiction(path=("command",), message="is missing", remedy=example)
+        elif self.command and not self.command[0].strip():
             yield Contradiction(path=("command", 0), message="is empty", remedy="name the program to run")
+
+
+def _needless_requirements(image: str | None, requirements: str | None) -> Iterator[Contradiction]:
+    if image is not None and requirements is not None:
+        message = "is given beside image, and nothing is installed into an image"
+        remedy = "install the packages when the image is built, or remove image"
+        yield Contradiction(path=("requirements",), message=message, remedy=remedy, at_key=True)
 
 
 class Compute(Model):
@@ -296,6 +316,16 @@ class ApiSpec(Model, ABC):
         return "-"
 
     @property
+    def needs_containers(self) -> str:
+        """The field for which replicas must be containers; "" if they may be processes of one machine."""
+        return ""
+
+    @property
+    def uses_package(self) -> bool:
+        """True if replicas have the project's files."""
+        return True
+
+    @property
     def needs_package(self) -> bool:
         """True if the API cannot be deployed without the project's files."""
         return bool(self.files)
@@ -321,5 +351,5 @@ class ApiSpec(Model, ABC):
         """
         dumped = self.model_dump(mode="json", exclude_defaults=True, context=DIGESTED)
         written = dumped | {"kind": self.kind}
-        content = json.dumps([written, package], sort_keys=True)
+        content = json.dumps([written, package if self.uses_package else None], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()

@@ -19,7 +19,6 @@ from gyrus.spec.kinds import DEFAULT_KIND, KINDS, LATER_KINDS, model_of
 
 ELSEWHERE = {
     "model": ("is not available yet: this version serves no model without code", "write a handler"),
-    "pod": ("works on Kubernetes only, and this platform runs on one machine", "write a process"),
 }
 
 _WANTED = {

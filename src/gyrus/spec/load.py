@@ -167,13 +167,22 @@ def _doubts(value: Value, path: faults.Path) -> Iterator[Contradiction]:
 
     Texts are taken as they are written. Fields that are booleans may be written as yes, no, on or off.
     """
-    if path[:1] == ("env",) or path[:2] == ("process", "command"):
+    if _is_text(path):
         return
     if value.doubt and ("config" in path or not isinstance(value.data, bool)):
         message, remedy = value.doubt
         yield Contradiction(path=path, message=message, remedy=remedy)
     for key, child in value.children.items():
         yield from _doubts(child, (*path, key))
+
+
+def _is_text(path: faults.Path) -> bool:
+    """Return True for a section in which every value is text, as it is written."""
+    if path[:1] == ("env",) or path[:2] == ("process", "command"):
+        return True
+    if path[:2] != ("pod", "containers") or len(path) < 4:
+        return False
+    return path[3] in ("env", "command", "args") or path[4:6] == ("exec", "command")
 
 
 def _as_written(item: Value) -> Any:
@@ -187,7 +196,18 @@ def _as_written(item: Value) -> Any:
     if isinstance(process.get("command"), list):
         words = item.at(("process", "command")).children.values()
         data["process"] = {**process, "command": [_text_of(word) for word in words]}
+    if "pod" in data:
+        data["pod"] = _texts_of(item.at(("pod",)), ("pod",))
     return data
+
+
+def _texts_of(value: Value, path: faults.Path) -> Any:
+    """Return the data below a path, with numbers as text where text is required."""
+    if isinstance(value.data, dict):
+        return {key: _texts_of(child, (*path, key)) for key, child in value.children.items()}
+    if isinstance(value.data, list):
+        return [_texts_of(child, (*path, key)) for key, child in value.children.items()]
+    return _text_of(value) if _is_text(path) else value.data
 
 
 def _text_of(value: Value) -> Any:

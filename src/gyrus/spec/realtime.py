@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from gyrus.contract.workload import Workload, WorkloadEnvironment
+from gyrus.contract.containers import ContainerGroup
+from gyrus.contract.workload import Placement, Workload, WorkloadEnvironment
 from gyrus.spec.api import (
     Autoscaling,
     Compute,
@@ -17,15 +18,29 @@ from gyrus.spec.api import (
     Process,
     UpdateStrategy,
 )
+from gyrus.spec.containers import PodSpec
 from gyrus.spec.faults import Contradiction, nearest
 from gyrus.spec.networking import Networking
+from gyrus.spec.placement import TaintToleration, toleration_of
 from gyrus.spec.quantities import BodySize, Duration, between
 from gyrus.spec.replicated import Scaling, Serving, ServingSpec
-from gyrus.spec.words import Text, Variable, check_endpoint
-from gyrus.spec.workload import DRAIN_ALLOWANCE, START_TIMEOUT, WarmStart, code_of, compute_of, limits_of
+from gyrus.spec.words import LabelKey, LabelName, LabelValue, Text, Variable, check_endpoint
+from gyrus.spec.workload import (
+    DRAIN_ALLOWANCE,
+    START_TIMEOUT,
+    WarmStart,
+    code_of,
+    compute_of,
+    group_of,
+    limits_of,
+    pod_group,
+    total,
+)
 
 MAX_BODY = 32 * 2**20
 """Bytes of a request's body, by default."""
+MAX_QUEUE_LENGTH = 100
+"""Requests that wait at a replica, by default."""
 SOURCES = ("handler", "model", "process", "pod")
 """Fields that name what answers requests, those of later versions included."""
 
@@ -39,19 +54,21 @@ class RealtimeSpec(ServingSpec):
     """One API that answers each request at once."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["handler"]}, {"required": ["process"]}]}
+        json_schema_extra={"oneOf": [{"required": [name]} for name in ("handler", "process", "pod")]}
     )
 
     kind: Literal["RealtimeAPI"] = "RealtimeAPI"  # pyright: ignore[reportIncompatibleVariableOverride] -- frozen
     """The kind of the API. A RealtimeAPI answers each request at once."""
     handler: Handler | None = None
-    """A Python class that answers requests. Exactly one of handler and process is required."""
+    """A Python class that answers requests. Exactly one of handler, process and pod is required."""
     process: Process | None = None
-    """Any HTTP server that listens on $PORT. Exactly one of handler and process is required."""
+    """Any HTTP server that listens on $PORT. Exactly one of handler, process and pod is required."""
+    pod: PodSpec | None = None
+    """Containers, on Kubernetes. Exactly one of handler, process and pod is required."""
     max_concurrency: int | None = Field(default_factory=_default_concurrency, ge=1, le=100_000)
     """Requests that a replica processes at the same time; null means no limit. By default one for each
     process of a handler (with batching, one batch for each), and no limit for a process."""
-    max_queue_length: int = Field(default=100, ge=0, le=100_000)
+    max_queue_length: int = Field(default=MAX_QUEUE_LENGTH, ge=0, le=100_000)
     """The most requests that wait at a replica. The next one is refused with 503."""
     timeout: Annotated[Duration, between("1ms", "24h")] = timedelta(seconds=60)
     """Time from a request's arrival until its answer starts. After it, the request is refused with 504."""
@@ -76,6 +93,19 @@ class RealtimeSpec(ServingSpec):
     """Limits of an update."""
     networking: Networking = Networking()
     """The address of the API."""
+    node_groups: (
+        Annotated[tuple[LabelName, ...], Field(strict=False, min_length=1, max_length=100)] | None
+    ) = Field(default=None, examples=[["spot", "on-demand"]])
+    """Names of the cluster's node groups on which replicas may run, the preferred ones first. By default on
+    all nodes."""
+    node_selector: dict[LabelKey, LabelValue] = Field(default_factory=dict, examples=[{"disktype": "ssd"}])
+    """Labels that a node of the cluster must have to run replicas."""
+    tolerations: Annotated[tuple[TaintToleration, ...], Field(strict=False, max_length=100)] = Field(
+        default=(), examples=[[{"key": "nvidia.com/gpu", "operator": "Exists"}]]
+    )
+    """Taints of the cluster's nodes that replicas accept."""
+    priority: LabelName | None = None
+    """The PriorityClass of the replicas in a cluster. By default the installation's."""
 
     @classmethod
     def missing(cls, fields: Mapping[str, Any]) -> Iterator[Contradiction]:
@@ -85,7 +115,7 @@ class RealtimeSpec(ServingSpec):
             yield fault
 
     def contradictions(self) -> Iterator[Contradiction]:
-        sources = [name for name in ("handler", "process") if getattr(self, name) is not None]
+        sources = [name for name in ("handler", "process", "pod") if getattr(self, name) is not None]
         if fault := _source_fault(sources):
             yield fault
         if self.handler:
@@ -102,8 +132,23 @@ class RealtimeSpec(ServingSpec):
             message = f"is {self.max_concurrency}, but requests cannot be counted in http2"
             remedy = "remove it, or write process.protocol: http1"
             yield Contradiction(path=("max_concurrency",), message=message, remedy=remedy)
+        if self.pod:
+            yield from self._misplaced()
         if self.networking.endpoint is None:
             yield from _reserved_name(self.name)
+
+    def _misplaced(self) -> Iterator[Contradiction]:
+        """Yield the fields that the section ``pod`` has itself."""
+        homes = {
+            "max_concurrency": (self.max_concurrency is not None, "pod.max_concurrency"),
+            "max_queue_length": (self.max_queue_length != MAX_QUEUE_LENGTH, "pod.max_queue_length"),
+            "compute": (self.compute != Compute(), "compute of each container"),
+            "env": (bool(self.env), "env of each container"),
+        }
+        for field, (given, home) in homes.items():
+            if given:
+                message = "is given beside pod"
+                yield Contradiction(path=(field,), message=message, remedy=f"write {home}", at_key=True)
 
     def _too_few_slots(self, handler: Handler) -> Iterator[Contradiction]:
         given, processes = self.max_concurrency, handler.processes
@@ -129,6 +174,8 @@ class RealtimeSpec(ServingSpec):
 
         With batching, slots count requests, not batches. They suffice for one batch in each process.
         """
+        if self.pod:
+            return self.pod.max_concurrency
         if self.max_concurrency is None or not self.handler:
             return self.max_concurrency
         return max(self.max_concurrency, self.handler.smallest_slots)
@@ -162,7 +209,27 @@ class RealtimeSpec(ServingSpec):
 
     @property
     def runs(self) -> str:
-        return self.handler.path if self.handler else " ".join(self.process.command) if self.process else ""
+        if self.handler:
+            return self.handler.path
+        if self.pod:
+            return ", ".join(container.image for container in self.pod.containers)
+        return " ".join(self.process.command) or self.process.image or "" if self.process else ""
+
+    @property
+    def needs_containers(self) -> str:
+        if self.pod:
+            return "pod"
+        named = (("handler", self.handler), ("process", self.process))
+        return next((f"{name}.image" for name, source in named if source and source.image), "")
+
+    @property
+    def uses_package(self) -> bool:
+        return self.handler is not None or (self.process is not None and self.process.image is None)
+
+    @property
+    def queue(self) -> int:
+        """Requests that may wait at one replica."""
+        return self.pod.max_queue_length if self.pod else self.max_queue_length
 
     @property
     def scaling(self) -> Scaling:
@@ -174,9 +241,9 @@ class RealtimeSpec(ServingSpec):
             timeout=self.timeout,
             idempotent=self.idempotent,
             protocol=self.process.protocol if self.process else "http1",
-            runtime_answers=self.process is None or self.slots is not None,
+            runtime_answers=self.handler is not None or self.slots is not None,
             slots=self.slots,
-            longest_queue=self.max_queue_length,
+            longest_queue=self.queue,
             processes=self.processes,
             hold=self.hold,
             max_body=self.max_body,
@@ -194,19 +261,37 @@ class RealtimeSpec(ServingSpec):
 
     def workload(self, package: str | None) -> Workload:
         source = self.handler or self.process
+        group = self._group()
         return Workload(
-            code=code_of(package, handler=self.handler, process=self.process, warm_start=self.warm_start),
-            compute=compute_of(self.compute),
+            code=code_of(
+                package,
+                handler=self.handler,
+                process=self.process,
+                group=group,
+                warm_start=self.warm_start,
+            ),
+            compute=total(group) if group else compute_of(self.compute),
             environment=WorkloadEnvironment(
                 requirements=source.requirements if source else None, variables=dict(self.env)
             ),
             limits=replace(
-                limits_of(self.slots, self.max_queue_length, self.timeout, self.processes),
+                limits_of(self.slots, self.queue, self.timeout, self.processes),
                 max_body=self.max_body,
             ),
             start_timeout=START_TIMEOUT,
             grace=self.timeout.total_seconds() + DRAIN_ALLOWANCE,
+            placement=Placement(
+                node_groups=self.node_groups or (),
+                node_selector=dict(self.node_selector),
+                tolerations=tuple(map(toleration_of, self.tolerations)),
+                priority=self.priority,
+            ),
         )
+
+    def _group(self) -> ContainerGroup | None:
+        if self.pod:
+            return pod_group(self.pod)
+        return group_of(self.process, self.compute, self.env) if self.process else None
 
 
 def _source_fault(given: list[str]) -> Contradiction | None:

@@ -25,6 +25,16 @@ RESERVED_VARIABLES = "GYRUS_"
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SEGMENT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IMAGE = re.compile(
+    r"[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LABEL_KEY = re.compile(
+    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+LONGEST_IMAGE = 500
 
 
 def check_name(value: str) -> str:
@@ -99,6 +109,34 @@ def check_route(value: str) -> str:
     return value
 
 
+def check_image(value: str) -> str:
+    """Check the name of a container image."""
+    if len(value) > LONGEST_IMAGE or not _IMAGE.fullmatch(value):
+        raise ValueError("is not the name of an image; write for example registry.example.com/iris:1")
+    return value
+
+
+def check_label_name(value: str) -> str:
+    """Check a name that Kubernetes allows for a container or a node group."""
+    if not _LABEL.fullmatch(value):
+        raise ValueError("is not a name: small letters, digits and hyphens, at most 63; "
+                         f"write for example {suggest_name(value)}")  # fmt: skip
+    return value
+
+
+def check_label_key(value: str) -> str:
+    if not _LABEL_KEY.fullmatch(value):
+        raise ValueError("is not a label's key; write for example disktype or example.com/disktype")
+    return value
+
+
+def check_label_value(value: str) -> str:
+    if not _LABEL_VALUE.fullmatch(value):
+        raise ValueError("is not a label's value: letters, digits, - _ and ., at most 63; "
+                         "write for example ssd")  # fmt: skip
+    return value
+
+
 def check_cron(value: str) -> str:
     """Check a cron line of five fields, as Debian's cron reads it."""
     from cronsim import CronSim, CronSimError  # imported late: only a few specifications have a schedule
@@ -142,6 +180,10 @@ Text = Annotated[str, AfterValidator(check_text)]
 ProjectFile = Annotated[str, AfterValidator(check_file)]
 PythonFile = Annotated[str, AfterValidator(check_python_file)]
 RoutePath = Annotated[str, AfterValidator(check_route)]
+ImageName = Annotated[str, AfterValidator(check_image)]
+LabelName = Annotated[str, AfterValidator(check_label_name)]
+LabelKey = Annotated[str, AfterValidator(check_label_key)]
+LabelValue = Annotated[str, AfterValidator(check_label_value)]
 Config = Annotated[dict[str, JsonValue], AfterValidator(check_finite)]
 CronLine = Annotated[str, AfterValidator(check_cron)]
 TimeZone = Annotated[str, AfterValidator(check_time_zone)]

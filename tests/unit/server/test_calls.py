@@ -608,3 +608,40 @@ class TestFailures:
         assert "1 events are not stored yet: the disk is full" in caplog.text
         metrics = (await client.get("/metrics")).text
         assert 'gyrus_events_dropped_total{api="iris"} 1.0' in metrics
+
+
+IMAGES = {
+    "pod": {"pod": {"containers": [{"name": "api", "image": "localhost/words:1"}]}},
+    "process.image": {"process": {"image": "localhost/words:1"}},
+    "handler.image": {"handler": {"path": "handler.py", "image": "localhost/words:1"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "otherwise"),
+    [
+        ("pod", "write a process or a handler"),
+        ("process.image", "remove process.image"),
+        ("handler.image", "remove handler.image"),
+    ],
+)
+async def test_one_machine_refuses_images(client: httpx.AsyncClient, field: str, otherwise: str) -> None:
+    answer = await deploy(client, {"name": "words", **IMAGES[field]}, package="d" * 64)
+    assert answer.status_code == 422
+    assert (
+        f"apis: words: {field}: works on Kubernetes only, and this platform runs on one machine; deploy it "
+        f"with -e to an environment of gyrus cluster install, or {otherwise}"
+    ) in answer.text
+
+
+async def test_a_cluster_takes_images(context: ServerContext) -> None:
+    app = build_app(replace(context, containers=True))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"authorization": f"Bearer {context.token}"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://operator/v1", headers=headers
+    ) as client:
+        answer = await client.post(
+            "/deployments", json={"apis": [{"name": "words", **IMAGES["pod"]}], "package": None}
+        )
+    assert answer.status_code == 200, answer.text

@@ -23,7 +23,7 @@ def test_a_file_is_a_list_of_apis():
     assert (schema["type"], schema["items"]) == ("array", {"$ref": "#/$defs/RealtimeAPI"})
     api = schema["$defs"]["RealtimeAPI"]
     assert api["required"] == ["name"]
-    assert api["oneOf"] == [{"required": ["handler"]}, {"required": ["process"]}]
+    assert api["oneOf"] == [{"required": [name]} for name in ("handler", "process", "pod")]
     assert api["additionalProperties"] is False
     assert json.loads(json.dumps(schema)) == schema
 

@@ -81,3 +81,60 @@ def test_a_batch_waits_as_long_as_it_pays_unless_a_time_is_set() -> None:
         0.0,
         1.0,
     )
+
+
+CONTAINERS = [
+    {"name": "api", "image": "words:1", "args": ["--port", "$(CORTEX_PORT)"], "compute": {"mem": "1Gi"}},
+    {"name": "cache", "image": "cache:1", "compute": {"cpu": "100m", "mem": "512Mi", "gpu": 1}},
+]
+
+
+def test_a_pod() -> None:
+    found = workload(pod={"port": 9000, "max_queue_length": 7, "containers": CONTAINERS})
+    group = found.code.group
+    assert group is not None
+    assert (group.port, group.cortex, [one.name for one in group.containers]) == (
+        9000,
+        True,
+        ["api", "cache"],
+    )
+    assert group.containers[0].args == ("--port", "$(CORTEX_PORT)")
+    assert found.compute == ComputeResources(cpu=0.3, mem=1536 * 2**20, gpu=1)
+    assert (found.limits.max_concurrency, found.limits.max_queue_length) == (1, 7)
+    assert (found.code.package, found.code.handler, found.code.process) == (None, None, None)
+
+
+def test_memory_has_no_limit_if_one_containers_has_none() -> None:
+    without = [CONTAINERS[0], {"name": "cache", "image": "cache:1"}]
+    assert workload(pod={"containers": without}).compute.mem is None
+
+
+def test_a_process_with_an_image_is_a_container() -> None:
+    found = workload(process={"image": "chat:1", "command": ["serve", "$PORT", "$(date)"]}, env={"A": "$(B)"})
+    group = found.code.group
+    assert group is not None
+    (server,) = group.containers
+    assert (group.port, group.cortex, server.command) == (8000, False, ("serve", "8000", "$$(date)"))
+    assert server.variables == {"A": "$$(B)", "PORT": "8000"}
+    assert found.code.process is None
+
+
+def test_files_of_the_project_change_no_revision_of_an_image() -> None:
+    for source in ({"process": {"image": "chat:1"}}, {"pod": {"containers": CONTAINERS}}):
+        spec = RealtimeSpec.model_validate({"name": "iris", **source})
+        assert spec.digest("one") == spec.digest("another")
+    handler = RealtimeSpec.model_validate({"name": "iris", "handler": {"path": "h.py", "image": "iris:1"}})
+    assert handler.digest("one") != handler.digest("another")
+
+
+def test_placement() -> None:
+    found = workload(
+        process={"command": ["serve"]},
+        node_groups=["spot", "on-demand"],
+        node_selector={"disktype": "ssd"},
+        tolerations=[{"key": "gpu", "operator": "Exists"}],
+        priority="high",
+    ).placement
+    assert (found.node_groups, found.node_selector) == (("spot", "on-demand"), {"disktype": "ssd"})
+    assert (found.tolerations[0].key, found.tolerations[0].operator) == ("gpu", "Exists")
+    assert found.priority == "high"

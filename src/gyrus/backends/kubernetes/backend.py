@@ -398,8 +398,8 @@ class KubernetesBackend:
     async def _delete(self, replica: PodReplica, *, now: bool = False) -> None:
         """Delete the pod, and take over how it is shown from then on. Raises KubernetesError."""
         now = now or replica.phase is Phase.GONE
-        supervised = replica.pod is None or replica.pod.supervised
-        grace = 0 if now else termination(replica.grace or 0.0, self._settings, supervised=supervised)
+        graceful = replica.pod is None or replica.pod.graceful
+        grace = 0 if now else termination(replica.grace or 0.0, self._settings, graceful=graceful)
         uid = replica.pod.uid if replica.pod else None
         try:
             answer = await self._client.delete(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from gyrus.aio.signals import Signals
-from gyrus.backends.kubernetes.pod import Pod, seconds
-from gyrus.backends.kubernetes.resources import MAIN
+from gyrus.backends.kubernetes.pod import ContainerState, Pod, seconds
 from gyrus.contract.operator import LogLine, LogQuery
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.errors import KubernetesError, ObjectInvalid, ObjectNotFound
@@ -45,28 +44,38 @@ async def _past(
 ) -> list[LogLine]:
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_of_pod(client, namespace, query, pod), name=f"log of {pod.name}")
+            group.create_task(
+                _of_container(client, namespace, query, pod, container), name=f"log of {pod.name}"
+            )
             for pod in pods
             if query.replica in (None, pod.name)
+            for container in pod.talking
         ]
     lines = sorted((line for task in tasks for line in task.result()), key=lambda line: line.time)
     return lines if query.tail is None else lines[len(lines) - min(query.tail, len(lines)) :]
 
 
-async def _of_pod(client: ClusterClient, namespace: str, query: LogQuery, pod: Pod) -> list[LogLine]:
+async def _of_container(
+    client: ClusterClient, namespace: str, query: LogQuery, pod: Pod, container: ContainerState
+) -> list[LogLine]:
     runs = [True] if query.previous else [True, False]
     lines: list[LogLine] = []
     for previous in runs:
-        if previous and not pod.main.restarts:
+        if previous and not container.restarts:
             continue
-        run = pod.main.restarts - int(previous)
+        run = container.restarts - int(previous)
         since = _rfc3339(query.since) if query.since else None
         try:
             output = client.logs(
-                pod.name, namespace, container=MAIN, previous=previous, tail=query.tail, since=since
+                pod.name,
+                namespace,
+                container=container.name,
+                previous=previous,
+                tail=query.tail,
+                since=since,
             )
             async with aclosing(output) as texts:
-                lines.extend([line async for text in texts if (line := _line(pod.name, text, run))])
+                lines.extend([line async for text in texts if (line := _line(pod, container, text, run))])
         except (
             ObjectNotFound,
             ObjectInvalid,
@@ -84,15 +93,19 @@ async def _follow(
     last: dict[str, float],
 ) -> AsyncGenerator[LogLine]:
     lines = asyncio.Queue[LogLine](BUFFERED)
+    began = dict(last)
+    """By pod: the time of its last past line."""
     following: dict[str, asyncio.Task[None]] = {}
 
     async def follow_new_pods() -> None:
         with changes.listen() as listener:
             while True:
-                for pod in pods_of(query.api):
-                    if _runs(pod) and query.replica in (None, pod.name) and _free(following, pod.name):
-                        work = _copy(client, namespace, pod, last, lines)
-                        following[pod.name] = group.create_task(work, name=f"log of {pod.name}")
+                for pod, container in _running(pods_of(query.api), query.replica):
+                    key = f"{pod.name}/{container.name}"
+                    if _free(following, key):
+                        known = max(began.get(pod.name, 0.0), last.get(key, 0.0))
+                        work = _copy(client, namespace, pod, container, known, last, lines)
+                        following[key] = group.create_task(work, name=f"log of {key}")
                 await listener.wait()
 
     async with asyncio.TaskGroup() as group:
@@ -105,8 +118,11 @@ async def _follow(
                 task.cancel()
 
 
-def _runs(pod: Pod) -> bool:
-    return pod.main.running is not None
+def _running(pods: Iterable[Pod], replica: str | None) -> Iterator[tuple[Pod, ContainerState]]:
+    """Yield the containers that run, with their pods. ``replica``: the only pod to look at; None: all."""
+    for pod in pods:
+        if replica in (None, pod.name):
+            yield from ((pod, container) for container in pod.talking if container.running is not None)
 
 
 def _free(following: dict[str, asyncio.Task[None]], name: str) -> bool:
@@ -114,40 +130,49 @@ def _free(following: dict[str, asyncio.Task[None]], name: str) -> bool:
 
 
 async def _copy(
-    client: ClusterClient, namespace: str, pod: Pod, last: dict[str, float], lines: asyncio.Queue[LogLine]
+    client: ClusterClient,
+    namespace: str,
+    pod: Pod,
+    container: ContainerState,
+    known: float,
+    last: dict[str, float],
+    lines: asyncio.Queue[LogLine],
 ) -> None:
-    """Copy a container's new output until it ends."""
-    known = last.get(pod.name, 0.0)
+    """Copy a container's new output until it ends. ``known``: the time of its last known line."""
     since = _rfc3339(known) if known else None
     try:
-        output = client.logs(pod.name, namespace, container=MAIN, follow=True, since=since)
+        output = client.logs(pod.name, namespace, container=container.name, follow=True, since=since)
         async with aclosing(output) as texts:
             async for text in texts:
-                line = _line(pod.name, text, pod.main.restarts)
+                line = _line(pod, container, text, container.restarts)
                 if line and line.time > known:
-                    last[pod.name] = line.time
+                    last[f"{pod.name}/{container.name}"] = line.time
                     await lines.put(line)
     except KubernetesError as error:  # the pod's next change tries again
         log.debug("The log of %s cannot be followed: %s", pod.name, error)
 
 
-def _line(replica: str, text: str, run: int) -> LogLine | None:
+def _line(pod: Pod, container: ContainerState, text: str, run: int) -> LogLine | None:
     """Return the line that a supervisor wrote as JSON, or that another program wrote as text.
 
-    Returns None for a line without a time, which is no output but the node's own message.
+    In a pod with several containers, the line names its container. Returns None for a line without a time,
+    which is no output but the node's own message.
     """
+    replica = pod.name
     time, _, message = text.partition(" ")
     try:
         at = seconds(time) or 0.0
     except ValueError:
         log.debug("The log of %s: %s", replica, text)
         return None
-    if message.startswith("{"):
+    if pod.supervised and message.startswith("{"):
         try:
             document: dict[str, Any] = msgspec.json.decode(message, type=dict[str, Any])
             return msgspec.convert({**document, "replica": replica}, LogLine)
         except (msgspec.MsgspecError, TypeError):
             pass
+    if len(pod.talking) > 1:
+        message = f"[{container.name}] {message}"
     return LogLine(time=at, replica=replica, message=message, run=run)
 
 

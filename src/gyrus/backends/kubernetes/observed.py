@@ -21,8 +21,8 @@ from typing import Any
 
 import msgspec
 
-from gyrus.backends.kubernetes.pod import ContainerState, Pod, seconds
-from gyrus.backends.kubernetes.resources import FETCH, MAIN
+from gyrus.backends.kubernetes.pod import COMING, ContainerState, Pod, seconds
+from gyrus.backends.kubernetes.programs import SIDECAR
 from gyrus.backends.kubernetes.scheduling import why_unscheduled
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.pods import UNREACHABLE, PodFailure
@@ -32,12 +32,13 @@ ATTEMPTS = 3
 """Failed pulls of an image after which it counts as failed. The node goes on trying."""
 _PULLS = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"})
 _BAD_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
-_COMING = frozenset({"ContainerCreating", "PodInitializing", ""})
 _NO_SUCH_IMAGE = ("not found", "manifest unknown", "does not exist", "denied", "unauthorized")
 """Parts of a registry's answer after which another try would not help."""
 _TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"
 """Warnings that explain why a container is not created."""
 _OOM = "OOMKilled"
+LAST_LINES = 20
+_NO_PROGRAM = re.compile(r'exec: "(?P<program>[^"]+)": (executable file not found|stat [^:]*: no such file)')
 _PULL_STEP = re.compile(r'^(?:failed to (?:pull and unpack image|resolve reference) "[^"]*": )+')
 """The words that containerd puts before the cause."""
 
@@ -90,7 +91,7 @@ def missed_failure(before: ReplicaStatus, now: ReplicaStatus, pod: Pod) -> Repli
         code = died.exit_code
         ended = {"exitCode": code} if code >= 0 else {"exitCode": 0, "signal": -code}
     reason, message = _exit(ended, pod)
-    lines = died.last_lines if died else ()
+    lines = died.last_lines if died else _last_lines(ended)
     return replace(now, phase=Phase.BACKOFF, reason=reason, message=message, last_lines=lines, endpoints=())
 
 
@@ -113,7 +114,7 @@ def waiting_for(pod: Pod) -> str:
         return f"the builder is {why_unscheduled(scheduled.get('message', ''), None)}"
     waiting = state.waiting or {}
     reason, detail = waiting.get("reason", ""), _clause(waiting.get("message", ""))
-    return "" if reason in _COMING else f"the builder's container waits ({reason}): {detail}"
+    return "" if reason in COMING else f"the builder's container waits ({reason}): {detail}"
 
 
 def _phase(order: ReplicaOrder, pod: Pod, report: ReplicaStatus | None, warnings: Warnings) -> ReplicaStatus:
@@ -129,7 +130,7 @@ def _phase(order: ReplicaOrder, pod: Pod, report: ReplicaStatus | None, warnings
             return fetched
     if main.running is None:
         return _not_running(blank, pod, main, warnings)
-    return _running(blank, pod, main, report, warnings)
+    return _running(order, blank, pod, main, report, warnings)
 
 
 def _blank(order: ReplicaOrder, pod: Pod) -> ReplicaStatus:
@@ -138,7 +139,7 @@ def _blank(order: ReplicaOrder, pod: Pod) -> ReplicaStatus:
         api=order.api,
         revision=order.revision,
         phase=Phase.PENDING,
-        restarts=pod.main.restarts,
+        restarts=pod.restarts,
         started_at=pod.created_at,
     )
 
@@ -155,7 +156,10 @@ def _ended(blank: ReplicaStatus, pod: Pod, main: ContainerState) -> ReplicaStatu
     if code == 0:
         return replace(blank, phase=Phase.SUCCEEDED, exit_code=0)
     reason, message = _exit(ended, pod)
-    return replace(blank, phase=Phase.FAILED, reason=reason, message=message, exit_code=code)
+    lines = _last_lines(ended)
+    return replace(
+        blank, phase=Phase.FAILED, reason=reason, message=message, exit_code=code, last_lines=lines
+    )
 
 
 def _unscheduled(blank: ReplicaStatus, pod: Pod, order: ReplicaOrder) -> ReplicaStatus:
@@ -193,14 +197,7 @@ def _fetch_failed(
             reason=reason,
             message=f"the step that fetches its files failed: {message}",
         )
-    final = failure.reason in FATAL and _exit_code(ended) != UNREACHABLE
-    return replace(
-        blank,
-        phase=Phase.FAILED if final else Phase.BACKOFF,
-        reason=failure.reason,
-        message=failure.message,
-        last_lines=failure.lines,
-    )
+    return _own_failure(blank, failure, ended)
 
 
 def _not_running(
@@ -211,22 +208,55 @@ def _not_running(
     if reason in _PULLS | _BAD_IMAGE:
         return _no_image(blank, pod, container, reason, detail, warnings)
     if container.ended is not None:
-        why, message = _exit(container.ended, pod)
-        return replace(
-            blank,
-            phase=Phase.BACKOFF,
-            reason=why,
-            message=message,
-            failures=container.restarts + 1,
-            exit_code=_exit_code(container.ended),
-        )
-    if reason in _COMING:
+        return _crashed(blank, pod, container, container.ended)
+    if reason in COMING:
         step = "creating the container"
         if hindered := _latest(warnings, _TRIED_IN_VAIN):
             step = f"{step}: {_clause(hindered.message)}"
         return replace(blank, message=step)
     message = f"the container cannot be started ({reason}): {detail}" if detail else reason
+    message = _no_program(detail, pod.image(container.name)) or message
+    message = _named(pod, container, message)
     return replace(blank, phase=Phase.BACKOFF, reason=Reason.CONTAINER, message=message, failures=1)
+
+
+def _crashed(
+    blank: ReplicaStatus, pod: Pod, container: ContainerState, ended: Mapping[str, Any]
+) -> ReplicaStatus:
+    """Return the status of a container that ended, and that is started again unless that is in vain."""
+    blank = replace(blank, failures=container.restarts + 1, exit_code=_exit_code(ended))
+    if failure := failure_of(container):
+        return _own_failure(blank, failure, ended)
+    why, message = _exit(ended, pod)
+    return replace(
+        blank,
+        phase=Phase.BACKOFF,
+        reason=why,
+        message=_named(pod, container, message),
+        last_lines=_last_lines(ended),
+    )
+
+
+def _own_failure(blank: ReplicaStatus, failure: PodFailure, ended: Mapping[str, Any]) -> ReplicaStatus:
+    """Return the status after a failure that gyrus's own program in the container has explained."""
+    final = failure.reason in FATAL and _exit_code(ended) != UNREACHABLE
+    return replace(
+        blank,
+        phase=Phase.FAILED if final else Phase.BACKOFF,
+        reason=failure.reason,
+        message=failure.message,
+        last_lines=failure.lines,
+    )
+
+
+def _named(pod: Pod, container: ContainerState, message: str) -> str:
+    """Return a message that names the container, if the pod has several."""
+    return f"container {container.name}: {message}" if len(pod.containers) > 1 else message
+
+
+def _last_lines(ended: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the last lines of a container's output. Kubernetes keeps them if it fails."""
+    return tuple(ended.get("message", "").splitlines())[-LAST_LINES:]
 
 
 def _no_image(
@@ -237,7 +267,7 @@ def _no_image(
     detail: str,
     warnings: Warnings,
 ) -> ReplicaStatus:
-    name = {FETCH: pod.image(FETCH), MAIN: pod.image(MAIN)}.get(container.name, "")
+    name = pod.image(container.name)
     if reason == "InvalidImageName":
         message = f"{name} is not the name of an image"
         return replace(blank, phase=Phase.FAILED, reason=Reason.IMAGE, message=message)
@@ -260,6 +290,7 @@ def _no_image(
 
 
 def _running(
+    order: ReplicaOrder,
     blank: ReplicaStatus,
     pod: Pod,
     main: ContainerState,
@@ -277,17 +308,28 @@ def _running(
     started = seconds(main.running.get("startedAt")) if main.running else None
     probe = warnings.get("Unhealthy")
     fresh = probe if probe and started and probe.at >= started else None
-    message = _clause(fresh.message) if fresh else ""
+    message = _not_listening(order, pod) or (_clause(fresh.message) if fresh else "")
     if changed and started and changed > started:  # before the start it was not ready either
         message = message or "its readiness check fails"
         if main.ready:
             message = f"node {pod.node} does not answer"
         return replace(blank, phase=Phase.UNREADY, reason=Reason.UNRESPONSIVE, message=message)
     if main.restarts and main.last:
-        reason, failure = _exit(main.last, pod)
-        message = f"starting again after a failure: {failure}"
-        return replace(blank, phase=Phase.STARTING, reason=reason, message=message)
+        failed = _crashed(blank, pod, main, main.last)
+        if failed.phase is Phase.FAILED:
+            return failed
+        message = f"starting again after a failure: {failed.message}"
+        return replace(failed, phase=Phase.STARTING, message=message)
     return replace(blank, phase=Phase.STARTING, message=message or "starting")
+
+
+def _not_listening(order: ReplicaOrder, pod: Pod) -> str:
+    """Return the message if only the sidecar, which tries to connect to the server, is not ready."""
+    group = order.workload.code.group
+    waiting = {container.name for container in pod.containers if not container.ready}
+    if group is None or waiting != {SIDECAR}:
+        return ""
+    return f"nothing accepts connections on port {group.port}"
 
 
 def _reported(blank: ReplicaStatus, pod: Pod, report: ReplicaStatus) -> ReplicaStatus:
@@ -320,10 +362,22 @@ def _exit(ended: Mapping[str, Any], pod: Pod) -> tuple[Reason, str]:
         return Reason.OUT_OF_MEMORY, "it was killed, because it used more memory than compute.mem"
     code = _exit_code(ended)
     if ended.get("reason") in ("ContainerCannotRun", "StartError", "RunContainerError"):
-        return Reason.CONTAINER, f"the container cannot be started: {_clause(ended.get('message', ''))}"
+        detail = _clause(ended.get("message", ""))
+        message = _no_program(detail, pod.image(pod.main.name))
+        return Reason.CONTAINER, message or f"the container cannot be started: {detail}"
     if code < 0:
         return Reason.KILLED, f"it was killed by {_signal_name(-code)}"
     return Reason.EXITED, f"it exited with code {code}"
+
+
+def _no_program(detail: str, image: str) -> str:
+    """Return the message if the image lacks the program of its command. Returns "" if that is not it.
+
+    >>> _no_program('starting container process caused: exec: "py": executable file not found in $PATH', "a")
+    'the image a has no program py'
+    """
+    found = _NO_PROGRAM.search(detail)
+    return f"the image {image} has no program {found['program']}" if found else ""
 
 
 def _exit_code(ended: Mapping[str, Any]) -> int:

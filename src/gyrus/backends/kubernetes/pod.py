@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gyrus.backends.kubernetes.programs import METRICS_PORT_NAME, STATUS_PORT_NAME
-from gyrus.backends.kubernetes.resources import FETCH, MAIN
+from gyrus.backends.kubernetes.programs import SERVING, SIDECAR, SIDECAR_PORT_NAME, STATUS_PORT_NAME
+from gyrus.backends.kubernetes.resources import FETCH
 from gyrus.kubernetes.resources import Manifest
 
 EMPTY: Mapping[str, Any] = {}
+COMING = frozenset({"ContainerCreating", "PodInitializing", ""})
+"""Reasons of a container that waits for nothing but its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,14 @@ class ContainerState:
     def ended(self) -> Mapping[str, Any] | None:
         """Return the latest end of a run, that of the run before included."""
         return self.terminated or self.last
+
+    @property
+    def severity(self) -> tuple[int, int]:
+        """Return how much this container hinders its pod, to compare it with others of it."""
+        if self.running is not None:
+            return 0, self.restarts
+        hindered = self.waiting is not None and self.waiting.get("reason", "") not in COMING
+        return 3 if hindered else 2 if self.terminated is not None else 1, self.restarts
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +114,26 @@ class Pod:
         return self.manifest["spec"].get("restartPolicy") == "Never"
 
     @property
+    def containers(self) -> tuple[ContainerState, ...]:
+        """Return the states of its containers, without the init containers."""
+        return tuple(
+            self._state("containerStatuses", container["name"])
+            for container in self.manifest["spec"]["containers"]
+        )
+
+    @property
+    def talking(self) -> tuple[ContainerState, ...]:
+        """Return the containers whose output is that of the replica."""
+        return tuple(container for container in self.containers if container.name != SIDECAR)
+
+    @property
     def main(self) -> ContainerState:
-        return self._state("containerStatuses", MAIN)
+        """Return the container that decides the pod's state: the one that hinders it most."""
+        return max(self.containers, key=lambda container: container.severity)
+
+    @property
+    def restarts(self) -> int:
+        return sum(container.restarts for container in self.containers)
 
     @property
     def fetch(self) -> ContainerState:
@@ -123,13 +151,18 @@ class Pod:
 
     @property
     def supervised(self) -> bool:
+        """True if gyrus's supervisor runs in it, which reports its status."""
         return any(port.get("name") == STATUS_PORT_NAME for port in self._ports)
+
+    @property
+    def graceful(self) -> bool:
+        """True if gyrus's own code in it ends its requests in order."""
+        return self.supervised or any(port.get("name") == SIDECAR_PORT_NAME for port in self._ports)
 
     @property
     def serving_ports(self) -> tuple[int, ...]:
         """Return the ports of its processes, in their order."""
-        own = (STATUS_PORT_NAME, METRICS_PORT_NAME)
-        return tuple(p["containerPort"] for p in self._ports if p.get("name") not in own)
+        return tuple(p["containerPort"] for p in self._ports if p.get("name", "").startswith(SERVING))
 
     def image(self, container: str) -> str:
         spec = self.manifest["spec"]
@@ -149,8 +182,7 @@ class Pod:
 
     @property
     def _ports(self) -> list[Mapping[str, Any]]:
-        main = next((c for c in self.manifest["spec"]["containers"] if c["name"] == MAIN), EMPTY)
-        return main.get("ports") or []
+        return [port for c in self.manifest["spec"]["containers"] for port in c.get("ports") or ()]
 
     def _state(self, part: str, name: str) -> ContainerState:
         status = next((s for s in self._status.get(part, ()) if s.get("name") == name), EMPTY)

@@ -5,48 +5,96 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
 
-from gyrus.backends.kubernetes.configuration import configure, ports
+from gyrus.backends.kubernetes.configuration import configure, has_metrics, ports
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import ReplicaOrder
-from gyrus.contract.cluster import REPLICA_PORT, replica_secret
+from gyrus.contract.cluster import (
+    API_PORT,
+    GROUP,
+    REPLICA_PORT,
+    operator_host,
+    replica_secret,
+    scrape_annotations,
+)
+from gyrus.contract.compute import ComputeResources
+from gyrus.contract.containers import Container, ContainerGroup, ContainerHook, ContainerProbe
 from gyrus.contract.pods import (
+    DRAINED_PATH,
     FILES,
+    IMAGE_ENVIRONMENT,
+    METRICS_PORT,
     ORDER,
     POD,
+    PROXY_PORT,
     PYTHON,
     SECRET,
+    SIDECAR_COMMAND,
+    START_COMMAND,
+    STATUS_PORT,
     FetchOrder,
+    SidecarOrder,
     serve_command,
 )
+from gyrus.contract.replica import METRICS_PATH
 from gyrus.kubernetes.resources import Manifest
 
+MAIN = "replica"
+"""Name of the container that runs gyrus's runtime."""
+SIDECAR = "sidecar"
+"""Name of gyrus's container beside those of the user."""
 STATUS_PORT_NAME = "status"
-"""Name of the port at which a supervisor reports its status. A container without it has no supervisor."""
+"""Name of the port at which a supervisor reports its status. A pod without it has no supervisor."""
 METRICS_PORT_NAME = "metrics"
 """Name of the port at which a supervisor serves the metrics of its processes."""
+SIDECAR_PORT_NAME = "sidecar"
+SERVING = "http-"
+"""Prefix of the names of ports that answer requests."""
+CORTEX_VERSION = "0.42.1"
+"""The version whose contract the section ``pod`` keeps: ``CORTEX_VERSION`` of each container."""
+CORTEX_FOLDER = "/cortex/client"
+CORTEX_ANNOTATION = f"{GROUP}/cortex-client"
+"""The content of ``cli.yaml`` in that folder."""
+READINESS: Manifest = {"periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 2, "successThreshold": 1}
+LIVENESS: Manifest = {"periodSeconds": 10, "timeoutSeconds": 3, "failureThreshold": 6, "successThreshold": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerPlan:
+    """One container of a replica's pod."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    compute: ComputeResources = field(default_factory=ComputeResources)
+    ports: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By name. Requests go to those that begin with :data:`SERVING`."""
+    readiness: Manifest | None = None
+    liveness: Manifest | None = None
+    pre_stop: Manifest | None = None
+    of_user: bool = False
+    """True for an image of the user's own: it may have to write to its root file system."""
+    mounts: tuple[Manifest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """The program of a replica's pod."""
 
-    image: str
-    command: tuple[str, ...]
-    variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    ports: tuple[int, ...] = ()
+    containers: tuple[ContainerPlan, ...]
     fetch: Mapping[str, str] | None = None
     """Environment variables of the init container that fetches the files. None: nothing is fetched."""
-    supervised: bool = True
-    """True if the container's first process is gyrus's supervisor, which reports its status."""
-    readiness: Manifest | None = None
-    liveness: Manifest | None = None
-    pre_stop: tuple[str, ...] = ()
+    graceful: bool = True
+    """True if gyrus's own code in the pod ends its requests in order, for which it gets more time."""
+    volumes: tuple[Manifest, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Environments(Protocol):
@@ -76,37 +124,55 @@ class Programs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RuntimePrograms:
-    """Programs in gyrus's runtime image."""
+class ReplicaPrograms:
+    """Programs in gyrus's runtime image, or in the images that the order names."""
 
     settings: KubernetesSettings
     environments: Environments
 
-    async def environment(self, order: ReplicaOrder) -> str:
-        workload = order.workload
-        return await self.environments.environment(workload.code.package, workload.environment.requirements)
+    async def environment(self, order: ReplicaOrder) -> str | None:
+        code = order.workload.code
+        if code.group is not None or code.image is not None:
+            return None
+        return await self.environments.environment(code.package, order.workload.environment.requirements)
 
     def program(self, order: ReplicaOrder, environment: str | None) -> Program:
-        assert environment is not None
+        group = order.workload.code.group
+        if group is not None:
+            return group_program(order, group, self.settings)
+        return self._runtime(order, environment or IMAGE_ENVIRONMENT)
+
+    def _runtime(self, order: ReplicaOrder, environment: str) -> Program:
+        """Return the program of gyrus's runtime, with a fetched environment or that of the user's image."""
+        image = order.workload.code.image
         fetch = FetchOrder(
             package=order.workload.code.package,
             environment=environment,
             config=configure(order, environment),
+            image=image or "",
+        )
+        metrics = {METRICS_PORT_NAME: METRICS_PORT} if has_metrics(order) else {}
+        container = ContainerPlan(
+            name=MAIN,
+            image=image or self.settings.image,
+            command=START_COMMAND if image else serve_command(environment),
+            compute=order.workload.compute,
+            ports=serving_ports(ports(order)) | {STATUS_PORT_NAME: STATUS_PORT} | metrics,
+            readiness=http_check("/readyz", STATUS_PORT_NAME),
+            liveness=LIVENESS | {"tcpSocket": {"port": STATUS_PORT_NAME}},
+            pre_stop=_pause(self.settings.serving_on, START_COMMAND[0] if image else PYTHON),
+            of_user=image is not None,
         )
         return Program(
-            image=self.settings.image,
-            command=serve_command(environment),
-            ports=ports(order),
+            containers=(container,),
             fetch=access(order.id, fetch, self.settings),
-            readiness={"httpGet": {"path": "/readyz", "port": STATUS_PORT_NAME, "scheme": "HTTP"}},
-            liveness={"tcpSocket": {"port": STATUS_PORT_NAME}},
-            pre_stop=_pause(self.settings.serving_on),
+            annotations=scrape_annotations(METRICS_PORT, METRICS_PATH) if metrics else {},
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePrograms:
-    """Programs in an image that has all they need. There is no supervisor: Kubernetes restarts them."""
+    """Servers in an image that has all they need, without gyrus's sidecar: Kubernetes restarts them."""
 
     image: str
 
@@ -118,17 +184,155 @@ class ImagePrograms:
         if process is None:
             raise ValueError(f"{order.id} has a handler, and only a process runs in an image of its own")
         path = process.ready_path
-        check: Manifest = {"tcpSocket": {"port": REPLICA_PORT}}
-        if path:
-            check = {"httpGet": {"path": path, "port": REPLICA_PORT, "scheme": "HTTP"}}
-        return Program(
+        check = http_check(path, REPLICA_PORT) if path else READINESS | {"tcpSocket": {"port": REPLICA_PORT}}
+        container = ContainerPlan(
+            name=MAIN,
             image=self.image,
             command=process.command,
-            variables={"PORT": str(REPLICA_PORT)} if process.serves else {},
-            ports=ports(order),
-            supervised=False,
+            variables=as_written(order.workload.environment.variables)
+            | ({"PORT": str(REPLICA_PORT)} if process.serves else {}),
+            compute=order.workload.compute,
+            ports=serving_ports(ports(order)),
             readiness=check if process.serves else None,
         )
+        return Program(containers=(container,), graceful=False)
+
+
+def group_program(order: ReplicaOrder, group: ContainerGroup, settings: KubernetesSettings) -> Program:
+    """Return the program of containers of the user's own, with gyrus's sidecar if one of them serves."""
+    serves = group.port is not None
+    proxied = serves and order.workload.limits.max_concurrency is not None
+    volumes: list[Manifest] = [{"name": "mnt", "emptyDir": {}}]
+    mounts: list[Manifest] = [{"name": "mnt", "mountPath": "/mnt"}]
+    annotations: dict[str, str] = {}
+    if group.cortex:
+        annotations[CORTEX_ANNOTATION] = cortex_configuration(settings.namespace)
+        volumes.append(_annotation_volume("cortex", CORTEX_ANNOTATION, "cli.yaml"))
+        mounts.append({"name": "cortex", "mountPath": CORTEX_FOLDER, "readOnly": True})
+    containers: list[ContainerPlan] = []
+    for container in group.containers:
+        plan = _of_user(container, order, group, serves=serves, mounts=mounts)
+        if container.compute.shm is not None:
+            name = f"shm-{len(volumes)}"
+            size = str(container.compute.shm)
+            volumes.append({"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": size}})
+            plan = replace(plan, mounts=(*plan.mounts, {"name": name, "mountPath": "/dev/shm"}))
+        if serves and not proxied and not containers:
+            plan = replace(plan, ports=serving_ports((group.port or 0,)))
+        containers.append(plan)
+    if serves:
+        containers.append(_sidecar(order, group, settings, proxied=proxied))
+    return Program(
+        containers=tuple(containers), graceful=serves, volumes=tuple(volumes), annotations=annotations
+    )
+
+
+def _of_user(
+    container: Container,
+    order: ReplicaOrder,
+    group: ContainerGroup,
+    *,
+    serves: bool,
+    mounts: list[Manifest],
+) -> ContainerPlan:
+    variables = {
+        "GYRUS_API": order.api,
+        "GYRUS_REPLICA": order.id,
+        "GYRUS_REVISION": str(order.revision),
+    }
+    if group.cortex:
+        variables |= {"CORTEX_VERSION": CORTEX_VERSION, "CORTEX_CLI_CONFIG_DIR": CORTEX_FOLDER}
+        variables |= {"CORTEX_PORT": str(group.port)} if serves else {}
+    hook = _hook(container.pre_stop) if container.pre_stop else None
+    drained: Manifest = {"httpGet": {"path": DRAINED_PATH, "port": STATUS_PORT, "scheme": "HTTP"}}
+    return ContainerPlan(
+        name=container.name,
+        image=container.image,
+        command=container.command,
+        args=container.args,
+        variables=variables | container.variables,
+        compute=container.compute,
+        readiness=_probe(container.readiness) if container.readiness else None,
+        liveness=_probe(container.liveness) if container.liveness else None,
+        pre_stop=hook or (drained if serves else None),
+        of_user=True,
+        mounts=tuple(mounts),
+    )
+
+
+def _sidecar(
+    order: ReplicaOrder, group: ContainerGroup, settings: KubernetesSettings, *, proxied: bool
+) -> ContainerPlan:
+    work = SidecarOrder(
+        api=order.api,
+        upstream=group.port or 0,
+        limits=order.workload.limits,
+        probe=not any(container.readiness for container in group.containers),
+        proxy=proxied,
+        serving_on=settings.serving_on,
+        grace=order.workload.grace,
+        origin=group.cortex,
+    )
+    return ContainerPlan(
+        name=SIDECAR,
+        image=settings.image,
+        command=SIDECAR_COMMAND,
+        variables=as_written({ORDER: msgspec.json.encode(work).decode()}),
+        compute=ComputeResources(cpu=settings.sidecar_cpu, mem=settings.sidecar_mem),
+        ports=(serving_ports((PROXY_PORT,)) if proxied else {}) | {SIDECAR_PORT_NAME: STATUS_PORT},
+        readiness=http_check("/readyz", STATUS_PORT),
+    )
+
+
+def _probe(probe: ContainerProbe) -> Manifest:
+    return _action(probe.http_path, probe.port, probe.command) | {
+        "initialDelaySeconds": probe.initial_delay,
+        "timeoutSeconds": probe.timeout,
+        "periodSeconds": probe.period,
+        "successThreshold": probe.success_threshold,
+        "failureThreshold": probe.failure_threshold,
+    }
+
+
+def _hook(hook: ContainerHook) -> Manifest:
+    return _action(hook.http_path, hook.port, hook.command)
+
+
+def _action(path: str | None, port: int | None, command: tuple[str, ...]) -> Manifest:
+    if command:
+        return {"exec": {"command": [*command]}}
+    if path is not None:
+        return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}}
+    return {"tcpSocket": {"port": port}}
+
+
+def _annotation_volume(name: str, annotation: str, file: str) -> Manifest:
+    """Return a volume with one file, whose content is an annotation of the pod."""
+    path = {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{annotation}']"}
+    return {"name": name, "downwardAPI": {"items": [{"path": file, "fieldRef": path}]}}
+
+
+def cortex_configuration(namespace: str) -> str:
+    """Return the configuration of Cortex's clients: the operator is the only environment."""
+    url = f"https://{operator_host(namespace)}:{API_PORT}"
+    return (
+        "telemetry: false\ndefault_environment: cortex\nenvironments:\n"
+        f"- name: cortex\n  operator_endpoint: {url}\n"
+    )
+
+
+def http_check(path: str, port: str | int) -> Manifest:
+    return READINESS | {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}}
+
+
+def serving_ports(numbers: Iterable[int]) -> dict[str, int]:
+    """Return the ports of a container to which requests go, by name."""
+    return {f"{SERVING}{index}": port for index, port in enumerate(numbers)}
+
+
+def as_written(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables whose references as ``$(NAME)`` stay as they are."""
+    return {name: value.replace("$(", "$$(") for name, value in variables.items()}
 
 
 def access(pod: str, order: object, settings: KubernetesSettings) -> dict[str, str]:
@@ -141,6 +345,7 @@ def access(pod: str, order: object, settings: KubernetesSettings) -> dict[str, s
     }
 
 
-def _pause(seconds: float) -> tuple[str, ...]:
+def _pause(seconds: float, python: str) -> Manifest | None:
     """Return a command that takes so long. No shell and no ``sleep`` are required in the image."""
-    return (PYTHON, "-I", "-c", f"import time; time.sleep({seconds:g})") if seconds else ()
+    code = f"import time; time.sleep({seconds:g})"
+    return {"exec": {"command": [python, "-I", "-c", code]}} if seconds else None

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from gyrus.backends.kubernetes.configuration import has_metrics
-from gyrus.backends.kubernetes.programs import METRICS_PORT_NAME, STATUS_PORT_NAME, Program, access
+from gyrus.backends.kubernetes.placement import place
+from gyrus.backends.kubernetes.programs import ContainerPlan, Program, access, as_written
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.cluster import (
@@ -25,15 +25,12 @@ from gyrus.contract.cluster import (
     REVISION_LABEL,
     ROLE_LABEL,
     TLS_FOLDER,
-    scrape_annotations,
 )
-from gyrus.contract.pods import BUILD_COMMAND, FETCH_COMMAND, METRICS_PORT, STATUS_PORT, BuildOrder
-from gyrus.contract.replica import METRICS_PATH, RestartPolicy
+from gyrus.contract.pods import BUILD_COMMAND, FETCH_COMMAND, BuildOrder
+from gyrus.contract.replica import RestartPolicy
 from gyrus.contract.workload import ComputeResources
 from gyrus.kubernetes.resources import Manifest
 
-MAIN = "replica"
-"""Name of the container that serves."""
 FETCH = "fetch"
 BUILD = "build"
 
@@ -71,17 +68,18 @@ def replica_pod(
         "annotations": {
             ORDER_ANNOTATION: encode_order(order),
             SAFE_TO_EVICT: "true",
-            **_scraping(order, program),
+            **program.annotations,
         },
     }
     if owner:
         metadata["ownerReferences"] = [owner]
     spec = _spec(settings) | {
         "restartPolicy": "Never" if workload.restart is RestartPolicy.NEVER else "Always",
-        "terminationGracePeriodSeconds": termination(workload.grace, settings, supervised=program.supervised),
-        "containers": [_serving(order, program, settings)],
-        "volumes": _volumes(authority=program.fetch is not None),
+        "terminationGracePeriodSeconds": termination(workload.grace, settings, graceful=program.graceful),
+        "containers": [_planned(plan, settings) for plan in program.containers],
+        "volumes": [*_volumes(authority=program.fetch is not None), *program.volumes],
     }
+    place(spec, order)
     if program.fetch is not None:
         spec["initContainers"] = [_fetching(program.fetch, settings)]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
@@ -91,7 +89,7 @@ def builder_pod(name: str, order: BuildOrder, settings: KubernetesSettings) -> M
     """Return the pod that builds an environment and uploads it."""
     request = ComputeResources(cpu=settings.builder_cpu, mem=settings.builder_mem)
     container = _container(BUILD, settings.image, BUILD_COMMAND, settings)
-    container["env"] = _variables({**settings.builder_variables, **access(name, order, settings)})
+    container["env"] = _variables(as_written({**settings.builder_variables, **access(name, order, settings)}))
     container["resources"] = {"requests": _amounts(request)}
     container["volumeMounts"] += _authority_mount()
     return {
@@ -122,13 +120,16 @@ def decode_order(text: str) -> ReplicaOrder:
     return msgspec.json.decode(text, type=ReplicaOrder)
 
 
-def termination(grace: float, settings: KubernetesSettings, *, supervised: bool) -> int:
+def termination(grace: float, settings: KubernetesSettings, *, graceful: bool) -> int:
     """Return the seconds after which Kubernetes kills a replica with this grace."""
-    return math.ceil(grace + settings.serving_on) + ENDING if supervised else max(1, math.ceil(grace))
+    return math.ceil(grace + settings.serving_on) + ENDING if graceful else max(1, math.ceil(grace))
 
 
 def _spec(settings: KubernetesSettings) -> Manifest:
+    secrets = [{"name": name} for name in settings.pull_secrets]
     return {
+        **({"imagePullSecrets": secrets} if secrets else {}),
+        **({"priorityClassName": settings.priority_class} if settings.priority_class else {}),
         "serviceAccountName": REPLICA,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -151,48 +152,32 @@ def _spec(settings: KubernetesSettings) -> Manifest:
     }
 
 
-def _serving(order: ReplicaOrder, program: Program, settings: KubernetesSettings) -> Manifest:
-    compute = order.workload.compute
-    variables = {**order.workload.environment.variables, **program.variables}
-    container = _container(MAIN, program.image, program.command, settings) | {
-        "env": _variables({} if program.supervised else variables),
-        "resources": _resources(compute),
-        "ports": [
-            *(_port(f"http-{index}", port) for index, port in enumerate(program.ports)),
-            *([_port(STATUS_PORT_NAME, STATUS_PORT)] if program.supervised else []),
-            *([_port(METRICS_PORT_NAME, METRICS_PORT)] if _serves_metrics(order, program) else []),
-        ],
+def _planned(plan: ContainerPlan, settings: KubernetesSettings) -> Manifest:
+    container: Manifest = _container(plan.name, plan.image, plan.command, settings) | {
+        "env": _variables(plan.variables),
+        "resources": _resources(plan.compute),
+        "ports": [_port(name, port) for name, port in plan.ports.items()],
     }
-    if program.readiness:
-        container["readinessProbe"] = program.readiness | {
-            "periodSeconds": 1,
-            "timeoutSeconds": 3,
-            "failureThreshold": 2,
-            "successThreshold": 1,
-        }
-    if program.liveness:
-        container["livenessProbe"] = program.liveness | {
-            "periodSeconds": 10,
-            "timeoutSeconds": 3,
-            "failureThreshold": 6,
-            "successThreshold": 1,
-        }
-    if program.pre_stop:
-        container["lifecycle"] = {"preStop": {"exec": {"command": [*program.pre_stop]}}}
+    if plan.of_user:
+        container["securityContext"]["readOnlyRootFilesystem"] = False
+        container["terminationMessagePolicy"] = "FallbackToLogsOnError"
+    container["volumeMounts"] += [*plan.mounts]
+    if not plan.command:
+        del container["command"]
+    if plan.args:
+        container["args"] = [*plan.args]
+    if plan.readiness:
+        container["readinessProbe"] = plan.readiness
+    if plan.liveness:
+        container["livenessProbe"] = plan.liveness
+    if plan.pre_stop:
+        container["lifecycle"] = {"preStop": plan.pre_stop}
     return container
-
-
-def _serves_metrics(order: ReplicaOrder, program: Program) -> bool:
-    return program.supervised and has_metrics(order)
-
-
-def _scraping(order: ReplicaOrder, program: Program) -> dict[str, str]:
-    return scrape_annotations(METRICS_PORT, METRICS_PATH) if _serves_metrics(order, program) else {}
 
 
 def _fetching(variables: Mapping[str, str], settings: KubernetesSettings) -> Manifest:
     container = _container(FETCH, settings.image, FETCH_COMMAND, settings)
-    container["env"] = _variables(variables)
+    container["env"] = _variables(as_written(variables))
     container["volumeMounts"] += _authority_mount()
     return container
 
@@ -229,9 +214,8 @@ def _authority_mount() -> list[Manifest]:
 
 
 def _variables(variables: Mapping[str, str]) -> list[Manifest]:
-    """Return the variables, and a home that can be written. References as ``$(NAME)`` stay as they are."""
-    escaped = {name: value.replace("$(", "$$(") for name, value in variables.items()}
-    return [{"name": name, "value": value} for name, value in ({"HOME": "/tmp"} | escaped).items()]
+    """Return the variables, and a home that can be written."""
+    return [{"name": name, "value": value} for name, value in ({"HOME": "/tmp"} | {**variables}).items()]
 
 
 def _resources(compute: ComputeResources) -> Manifest:
@@ -249,6 +233,8 @@ def _amounts(compute: ComputeResources) -> Manifest:
         amounts["memory"] = str(compute.mem)
     if compute.gpu:
         amounts["nvidia.com/gpu"] = str(compute.gpu)
+    if compute.inf:
+        amounts["aws.amazon.com/neuron"] = str(compute.inf)
     return amounts
 
 

@@ -20,12 +20,20 @@ class KubernetesSettings:
     runtime: str
     """Digest of the runtime's code in the image: it is part of an environment's identity."""
     pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets with the credentials of registries."""
+    priority_class: str = ""
+    """The PriorityClass of replicas that name none, and of builders. Empty: the cluster's default."""
     serving_on: float = 5.0
     """How long a pod serves on after its deletion was requested, so that all gateways can leave it."""
     builder_cpu: float = 0.5
     """Cores that a builder requests."""
     builder_mem: int = 512 * 2**20
     """Bytes that a builder requests."""
+    sidecar_cpu: float = 0.05
+    """Cores that the container beside images of the user's own requests."""
+    sidecar_mem: int = 48 * 2**20
+    """Bytes that it requests."""
     builder_variables: Mapping[str, str] = field(default_factory=dict[str, str])
     """Settings of package indexes and proxies: ``PIP_*``, ``UV_*``, ``HTTPS_PROXY``."""
 

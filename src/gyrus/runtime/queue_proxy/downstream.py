@@ -185,6 +185,7 @@ class Downstream:
             raise tries_used_up()
         proxy = self._proxy
         arrived = arrival(request.get(ARRIVED), came)
+        proxied.added = proxy.answer_headers(arrived)
         left = proxy.limits.timeout - (monotonic() - arrived)
         place = proxy.limiter.slot(arrived, movable=_is_movable(request))
         try:

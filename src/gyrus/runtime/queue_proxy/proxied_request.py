@@ -16,7 +16,14 @@ from time import monotonic
 from gyrus.contract.problem import BODY_TIMEOUT, NO_REPLICA, UPSTREAM_FAILED, ProblemType
 from gyrus.contract.replica import REQUEUE_HEADER, Limits
 from gyrus.runtime.queue_proxy import wire
-from gyrus.runtime.queue_proxy.message import Answers, Ended, MalformedMessage, MessageHead, Requests
+from gyrus.runtime.queue_proxy.message import (
+    Answers,
+    Ended,
+    HeaderList,
+    MalformedMessage,
+    MessageHead,
+    Requests,
+)
 from gyrus.runtime.queue_proxy.upstream import ConnectionPool, Upstream
 from gyrus.runtime.server.bodies import READING_GRACE, is_too_slow
 from gyrus.runtime.server.problems import RequestRefused, body_too_large, too_slow
@@ -49,6 +56,8 @@ class ProxiedRequest:
         self._client = client
         self._limits = limits
         self._closing = closing
+        self.added: HeaderList = []
+        """Further headers of the answer."""
         self.begun = False
         """True once the head of an answer was sent to the client."""
         self.status = 0
@@ -133,6 +142,7 @@ class ProxiedRequest:
         head = await self._answer_head(upstream.answers)
         deadline.reschedule(None)  # the timeout ends with the answer's head: a body may be a long stream
         self.begun, self.status = True, head.status
+        head.headers.extend(self.added)
         if head.status == 101:
             await self._tunnel(upstream, head)
             return False, False

@@ -10,17 +10,32 @@ from collections.abc import Callable
 from gyrus.contract.replica import Limits
 from gyrus.runtime.queue_proxy.downstream import Downstream, DownstreamProtocol
 from gyrus.runtime.queue_proxy.limiter import ConcurrencyLimiter
+from gyrus.runtime.queue_proxy.message import HeaderList
 from gyrus.runtime.queue_proxy.upstream import ConnectionPool
 from gyrus.runtime.server.server import BACKLOG
 from gyrus.runtime.telemetry.backlog_signal import BacklogSignal
 from gyrus.runtime.telemetry.metrics import Metrics
 
+ExtraHeaders = Callable[[float], HeaderList]
+"""Returns further headers of the answer to a request that arrived at this time (monotonic seconds)."""
+
+
+def no_headers(arrived: float) -> HeaderList:
+    return []
+
 
 class QueueProxy:
     """The queue proxy of one replica."""
 
-    def __init__(self, limits: Limits, pool: ConnectionPool, backlog_signal: BacklogSignal) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        pool: ConnectionPool,
+        backlog_signal: BacklogSignal,
+        answer_headers: ExtraHeaders = no_headers,
+    ) -> None:
         """Notify ``backlog_signal`` when a request has to wait."""
+        self.answer_headers = answer_headers
         self.limits = limits
         self.pool = pool
         self.limiter = ConcurrencyLimiter(limits.max_concurrency, limits.max_queue_length, backlog_signal)

@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from gyrus.backends.kubernetes.observed import PodWarning, missed_failure, observe
 from gyrus.backends.kubernetes.pod import Pod
-from gyrus.backends.kubernetes.programs import ImagePrograms, RuntimePrograms
-from gyrus.backends.kubernetes.resources import FETCH, MAIN, replica_pod
+from gyrus.backends.kubernetes.programs import MAIN, ImagePrograms, ReplicaPrograms
+from gyrus.backends.kubernetes.resources import FETCH, replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
+from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.pods import PodFailure
 from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus, RestartPolicy
 from gyrus.kubernetes.resources import Manifest
-from support.backends import OneEnvironment, order
+from gyrus.spec.realtime import RealtimeSpec
+from support.backends import OneEnvironment, order, order_of
 
 SETTINGS = KubernetesSettings(image="localhost/gyrus-runtime:1", secret="s", runtime="r")
-PROGRAMS = RuntimePrograms(SETTINGS, OneEnvironment())
+PROGRAMS = ReplicaPrograms(SETTINGS, OneEnvironment())
 ORDER = order()
 ONCE = replace(ORDER, workload=replace(ORDER.workload, restart=RestartPolicy.NEVER))
 SCHEDULED = {"type": "PodScheduled", "status": "True"}
@@ -388,3 +390,72 @@ def test_a_stopping_replica_has_no_endpoints(
     assert status.endpoints == ()
     free = observe(ORDER, seen)
     assert bool(free.endpoints) == (free.phase is Phase.READY)
+
+
+def group_pod(
+    api: dict[str, Any], cache: dict[str, Any], sidecar: dict[str, Any]
+) -> tuple[ReplicaOrder, Pod]:
+    """A replica of two containers and the sidecar, with their states."""
+    containers = [{"name": name, "image": f"localhost/{name}:1"} for name in ("api", "cache")]
+    spec = RealtimeSpec.model_validate({"name": "words", "pod": {"port": 9000, "containers": containers}})
+    made = order_of(spec, id="words-1-aaaaa")
+    manifest = replica_pod(made, PROGRAMS.program(made, None), SETTINGS)
+    manifest["metadata"] |= {"uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    manifest["spec"]["nodeName"] = "n1"
+    states = {"api": api, "cache": cache, "sidecar": sidecar}
+    manifest["status"] = {
+        "phase": "Running",
+        "conditions": [SCHEDULED],
+        "podIP": "10.1.0.5",
+        "containerStatuses": [container(name, state) for name, state in states.items()],
+    }
+    return made, Pod(manifest)
+
+
+UP = {**RUNNING, "ready": True}
+
+
+def test_of_several_containers_the_failing_one_counts_and_is_named() -> None:
+    ended = {"exitCode": 3, "reason": "Error", "message": "loading\nno such table\n"}
+    crashed = {
+        "waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"},
+        "lastState": {"terminated": ended},
+        "restartCount": 2,
+    }
+    status = observe(*group_pod(UP, crashed, UP))
+    assert (status.phase, status.reason) == (Phase.BACKOFF, Reason.EXITED)
+    assert status.message == "container cache: it exited with code 3"
+    assert (status.last_lines, status.restarts) == (("loading", "no such table"), 2)
+
+
+def test_of_several_images_the_missing_one_is_named() -> None:
+    missing = {
+        "waiting": {
+            "reason": "ErrImagePull",
+            "message": "rpc error: code = NotFound desc = localhost/cache:1: not found",
+        }
+    }
+    status = observe(*group_pod(UP, missing, UP))
+    assert (status.phase, status.reason) == (Phase.FAILED, Reason.IMAGE)
+    assert status.message == "the image localhost/cache:1 cannot be pulled: localhost/cache:1: not found"
+
+
+def test_a_program_that_the_image_lacks_is_named() -> None:
+    cause = 'OCI runtime create failed: exec: "serve": executable file not found in $PATH: unknown'
+    ended = {"exitCode": 128, "reason": "StartError", "message": cause}
+    crashed = {"waiting": {"reason": "CrashLoopBackOff"}, "lastState": {"terminated": ended}}
+    status = observe(*group_pod(crashed, UP, UP))
+    assert status.reason is Reason.CONTAINER
+    assert status.message == "container api: the image localhost/api:1 has no program serve"
+
+
+def test_a_server_that_does_not_listen_is_explained() -> None:
+    status = observe(*group_pod(UP, UP, {**RUNNING, "ready": False}))
+    assert (status.phase, status.message) == (Phase.STARTING, "nothing accepts connections on port 9000")
+
+
+def test_requests_go_to_the_queue_proxy() -> None:
+    made, pod = group_pod(UP, UP, UP)
+    pod.manifest["status"]["conditions"].append({"type": "Ready", "status": "True"})
+    assert observe(made, pod).endpoints == ("10.1.0.5:18004",)
+    assert (pod.graceful, pod.supervised) == (True, False)

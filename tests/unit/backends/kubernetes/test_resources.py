@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gyrus.backends.kubernetes.pod import Pod
-from gyrus.backends.kubernetes.programs import ImagePrograms, RuntimePrograms
+from gyrus.backends.kubernetes.programs import ImagePrograms, ReplicaPrograms
 from gyrus.backends.kubernetes.resources import builder_pod, decode_order, replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract.cluster import ORDER_ANNOTATION, replica_secret
@@ -31,7 +31,7 @@ ORDER = replace(
 
 
 KEY = OneEnvironment.KEY
-PROGRAMS = RuntimePrograms(SETTINGS, OneEnvironment())
+PROGRAMS = ReplicaPrograms(SETTINGS, OneEnvironment())
 
 
 def made() -> Manifest:
@@ -56,7 +56,7 @@ def test_kubernetes_accepts_every_pod(version: str) -> None:
         made(),
         replica_pod(process, ImagePrograms("i").program(process, None), settings, owner),
         replica_pod(
-            process, RuntimePrograms(settings, OneEnvironment()).program(process, KEY), settings, owner
+            process, ReplicaPrograms(settings, OneEnvironment()).program(process, KEY), settings, owner
         ),
         builder_pod("b", BuildOrder(environment="e", package=None), settings),
     ):
