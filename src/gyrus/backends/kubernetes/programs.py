@@ -97,7 +97,7 @@ class Program:
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class Environments(Protocol):
+class EnvironmentKeys(Protocol):
     """The choice of a package's Python environment."""
 
     async def environment(self, package: str | None, requirements: str | None) -> str:
@@ -128,7 +128,7 @@ class ReplicaPrograms:
     """Programs in gyrus's runtime image, or in the images that the order names."""
 
     settings: KubernetesSettings
-    environments: Environments
+    environments: EnvironmentKeys
 
     async def environment(self, order: ReplicaOrder) -> str | None:
         code = order.workload.code
