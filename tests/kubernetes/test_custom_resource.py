@@ -50,7 +50,9 @@ async def until(
 
     async def look() -> bool:
         nonlocal status
-        object = await platform.client.get(APIS, name, platform.namespace)
+        object = await platform.client.find(APIS, name, platform.namespace)
+        if object is None:  # one that was deleted comes back a little later
+            return False
         status = object.get("status") or {}
         return status.get("observedGeneration") == object["metadata"]["generation"] and bool(reached(status))
 
