@@ -114,6 +114,11 @@ class Platform:
         os.kill(process_of(pod), signal.SIGKILL)
         await self.delete(pod)
 
+    async def answers(self) -> bool:
+        """Return True if the operator's API answers."""
+        ran = await asyncio.to_thread(self.installation.run, "-e", self.environment, "get", "tiny")
+        return ran.code == 0
+
     async def is_healthy(self) -> bool:
         return (await asyncio.to_thread(self.installation.cluster, "health")).code == 0
 
@@ -227,7 +232,7 @@ async def test_the_standby_takes_over_from_a_killed_leader(platform: Platform) -
 
         await eventually(replaced)
         took = time.monotonic() - began
-        await platform.gyrus("get", "tiny")  # the Service reaches the new leader
+        await eventually(platform.answers)  # the Service reaches the new leader
         await eventually(platform.is_healthy)
 
     result = await platform.under_load(kill)
@@ -266,7 +271,13 @@ async def test_the_end_of_the_standby_costs_nothing(platform: Platform) -> None:
 
 async def test_a_new_leader_has_packages_and_environments(platform: Platform) -> None:
     """The next leader has never seen an upload: replicas start from the files that it fetches."""
-    await platform.kill(await platform.leader())
-    await eventually(platform.is_healthy)
+    killed = await platform.leader()
+    await platform.kill(killed)
+
+    async def replaced() -> bool:
+        return await platform.leader() not in (killed, "")
+
+    await eventually(replaced)
+    await eventually(platform.answers)
     await platform.gyrus("refresh", "tiny")
     assert await platform.pods(f"{names.ROLE_LABEL}={names.BUILDER_ROLE}") == []
