@@ -91,8 +91,11 @@ API = "- name: flats\n  kind: RealtimeAPI\n  handler: {path: handler.py}\n"
         ),
         pytest.param(
             "- name: flats\n  kind: RealtimeAPI\n  pod: {containers: []}\n",
-            ["3:3: pod: works on Kubernetes only, and this platform runs on one machine; write a process"],
-            id="a pod",
+            [
+                "3:21: pod.containers: must not be empty; write for example "
+                "containers: [{name: api, image: iris:1}]"
+            ],
+            id="a pod without containers",
         ),
         pytest.param("", ["1:1: the file is empty; begin with: - name: my-api"], id="an empty file"),
     ],
@@ -102,6 +105,16 @@ def test_a_faulty_specification(served: Platform, project: Project, text: str, r
     (folder / "gyrus.yaml").write_text(text)
     assert refusal(served, folder) == faults(*(f"{folder}/gyrus.yaml:{line}" for line in reported))
     assert [api["name"] for api in served.json("get")].count("flats") == 0
+
+
+def test_a_pod_on_one_machine(served: Platform, project: Project) -> None:
+    folder = project.write(handler=ECHO)
+    (folder / "gyrus.yaml").write_text("name: flats\npod: {containers: [{name: api, image: iris:1}]}\n")
+    assert refusal(served, folder) == (
+        "error: The specification is not valid.\n\n"
+        "  apis: flats: pod: works on Kubernetes only, and this platform runs on one machine; "
+        "deploy it with -e to an environment of gyrus cluster install, or write a process or a handler\n"
+    )
 
 
 def test_a_folder_without_a_specification(served: Platform, project: Project) -> None:

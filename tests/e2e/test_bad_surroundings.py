@@ -175,8 +175,8 @@ def test_a_wrong_token(served: Platform) -> None:
     )
     assert served.failure("-e", "far", "get") == (
         f"error: The operator at {url} does not accept the token of environment far.\n"
-        "  Each start of the operator changes its token. It is in the file token of the operator's "
-        "GYRUS_HOME. Set it with: gyrus env add\n"
+        "  The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; "
+        "`gyrus token create` makes named ones, which stay. Set one with: gyrus env add\n"
     )
     assert serves(served)
     assert served.json("get", "echo")["status"] == "live"
