@@ -14,16 +14,13 @@ from functools import partial
 
 from gyrus.contract.replica import METRICS_PATH
 from gyrus.runtime.supervisor.exposition import combined
+from gyrus.runtime.supervisor.small_http import HttpPort, RequestReader, endpoint, response
 from gyrus.runtime.telemetry.metrics import MEDIA_TYPE
 
-LONGEST_REQUEST = 8192
-"""Bytes."""
 LONGEST_ANSWER = 1024 * 1024
 """Bytes of the metrics of one process."""
 MOST_SCRAPES = 8
 """Scrapes at a time. The oldest one ends for each new one."""
-TIMEOUT = 5.0
-"""Seconds of one scrape."""
 PROCESS_TIMEOUT = 2.0
 """Seconds in which each process must answer."""
 _QUESTION = f"GET {METRICS_PATH} HTTP/1.1\r\nhost: replica\r\nconnection: close\r\n\r\n".encode()
@@ -37,64 +34,38 @@ class MetricsServer:
 
         ``processes``: the addresses of the replica's processes, each ``host:port``.
         """
-        self._listener = socket.create_server(_endpoint(address), backlog=64)
-        self._listener.setblocking(False)
-        self._processes = [_endpoint(process) for process in processes]
-        self._labels = labels
-        self._scrapes: list[_Scrape] = []
+        asked = [endpoint(process) for process in processes]
+        self._http = HttpPort(
+            address, MOST_SCRAPES, lambda client, deadline: _Scrape(client, asked, labels, deadline)
+        )
 
     @property
     def port(self) -> int:
-        return self._listener.getsockname()[1]
+        return self._http.port
 
     def sources(self) -> Iterator[tuple[int, int, Callable[[float], None]]]:
         """Yield each descriptor to wait for, its events, and the callback for them."""
-        yield self._listener.fileno(), select.POLLIN, self._accept
-        for scrape in self._scrapes:
+        yield self._http.fileno(), select.POLLIN, self._http.accept
+        for scrape in self._http.clients:
             for fd, events, advance in scrape.sources():
                 yield fd, events, partial(self._advance, scrape, advance)
 
     def wakes_at(self) -> Iterator[float]:
         """Yield the times (monotonic seconds) at which :meth:`expire` must be called."""
-        for scrape in self._scrapes:
+        for scrape in self._http.clients:
             yield from scrape.deadlines()
 
     def expire(self, now: float) -> None:
         """End what is past its time: scrapes, and the wait for processes that do not answer."""
-        for scrape in tuple(self._scrapes):
+        for scrape in self._http.clients:
             scrape.expire(now)
-            if now >= scrape.deadline:
-                self._end(scrape)
+        self._http.expire(now)
 
     def close(self) -> None:
-        for scrape in tuple(self._scrapes):
-            self._end(scrape)
-        self._listener.close()
-
-    def _accept(self, now: float) -> None:
-        try:
-            accepted, _ = self._listener.accept()
-        except OSError:  # the client has gone, or there is no descriptor for it
-            return
-        accepted.setblocking(False)
-        if len(self._scrapes) >= MOST_SCRAPES:
-            self._end(self._scrapes[0])
-        self._scrapes.append(_Scrape(accepted, self._processes, self._labels, now + TIMEOUT))
+        self._http.close()
 
     def _advance(self, scrape: _Scrape, advance: Callable[[], bool], _now: float) -> None:
-        try:
-            done = advance()
-        except BlockingIOError:
-            return
-        except OSError:
-            done = True
-        if done:
-            self._end(scrape)
-
-    def _end(self, scrape: _Scrape) -> None:
-        if scrape in self._scrapes:
-            self._scrapes.remove(scrape)
-        scrape.close()
+        self._http.advance(scrape, advance)
 
 
 class _Scrape:
@@ -111,7 +82,7 @@ class _Scrape:
         self._client = client
         self._processes = processes
         self._labels = labels
-        self._request = b""
+        self._request = RequestReader()
         self._questions: list[_Question] = []
         self._texts: dict[int, str] = {}
         self._answer = b""
@@ -139,17 +110,15 @@ class _Scrape:
         self._client.close()
 
     def _read(self) -> bool:
-        data = self._client.recv(LONGEST_REQUEST)
-        self._request += data
-        if not data or len(self._request) > LONGEST_REQUEST:
+        if not self._request.read(self._client):
             return True
-        if b"\r\n\r\n" in self._request:
-            self._begin(self._request.split(b"\r\n", 1)[0].decode("latin-1").split(" "))
+        if self._request.path is not None:
+            self._begin(self._request.path)
         return False
 
-    def _begin(self, words: Sequence[str]) -> None:
-        if len(words) != 3 or words[0] != "GET" or words[1].partition("?")[0] != METRICS_PATH:
-            self._answer = _response("404 Not Found", b"")
+    def _begin(self, path: str) -> None:
+        if path.partition("?")[0] != METRICS_PATH:
+            self._answer = response("404 Not Found", MEDIA_TYPE, b"")
             return
         deadline = time.monotonic() + PROCESS_TIMEOUT
         self._questions = [
@@ -180,7 +149,7 @@ class _Scrape:
     def _answer_if_complete(self) -> None:
         if not self._questions:
             texts = {index: self._texts[index] for index in sorted(self._texts)}
-            self._answer = _response("200 OK", combined(texts, self._labels).encode())
+            self._answer = response("200 OK", MEDIA_TYPE, combined(texts, self._labels).encode())
 
     def _write(self) -> bool:
         self._answer = self._answer[self._client.send(self._answer) :]
@@ -220,16 +189,3 @@ class _Question:
         self._answer += data
         self._complete = not data
         return self._complete or len(self._answer) > LONGEST_ANSWER
-
-
-def _endpoint(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)
-
-
-def _response(status: str, body: bytes) -> bytes:
-    head = (
-        f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode() + body

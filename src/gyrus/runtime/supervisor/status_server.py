@@ -14,14 +14,11 @@ from functools import partial
 
 from gyrus.contract.replica import READY_PATH, STATUS_PATH, Phase, ReplicaStatus
 from gyrus.runtime.codec import encode
+from gyrus.runtime.supervisor.small_http import HttpPort, RequestReader, response
 
-LONGEST_REQUEST = 8192
-"""Bytes."""
 MOST_CONNECTIONS = 32
 """Open connections at a time. The oldest one ends for each new one."""
-TIMEOUT = 5.0
-"""Seconds of one connection."""
-_REASONS = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
+_PHRASES = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
 
 
 class StatusServer:
@@ -29,16 +26,12 @@ class StatusServer:
 
     def __init__(self, address: str) -> None:
         """Listen on this address, ``host:port``. Raises OSError."""
-        host, _, port = address.rpartition(":")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=64)
-        self._listener.setblocking(False)
-        self._connections: list[_Connection] = []
+        self._http = HttpPort(address, MOST_CONNECTIONS, _Connection)
         self._status: ReplicaStatus | None = None
 
     @property
     def port(self) -> int:
-        return self._listener.getsockname()[1]
+        return self._http.port
 
     def show(self, status: ReplicaStatus) -> None:
         """Answer with this status from now on."""
@@ -46,48 +39,23 @@ class StatusServer:
 
     def sources(self) -> Iterator[tuple[int, int, Callable[[float], None]]]:
         """Yield each descriptor to wait for, its events, and the callback for them."""
-        yield self._listener.fileno(), select.POLLIN, self._accept
-        for connection in self._connections:
+        yield self._http.fileno(), select.POLLIN, self._http.accept
+        for connection in self._http.clients:
             yield connection.socket.fileno(), connection.events, partial(self._advance, connection)
 
     def wakes_at(self) -> Iterator[float]:
         """Yield the times (monotonic seconds) at which :meth:`expire` must be called."""
-        return (connection.deadline for connection in self._connections)
+        return (connection.deadline for connection in self._http.clients)
 
     def expire(self, now: float) -> None:
         """End the connections that are past their time."""
-        for connection in [one for one in self._connections if now >= one.deadline]:
-            self._end(connection)
+        self._http.expire(now)
 
     def close(self) -> None:
-        for connection in tuple(self._connections):
-            self._end(connection)
-        self._listener.close()
-
-    def _accept(self, now: float) -> None:
-        try:
-            accepted, _ = self._listener.accept()
-        except OSError:  # the client has gone, or there is no descriptor for it
-            return
-        accepted.setblocking(False)
-        if len(self._connections) >= MOST_CONNECTIONS:
-            self._end(self._connections[0])
-        self._connections.append(_Connection(accepted, now + TIMEOUT))
+        self._http.close()
 
     def _advance(self, connection: _Connection, _now: float) -> None:
-        try:
-            done = connection.advance(self._answer)
-        except BlockingIOError:
-            return
-        except OSError:
-            done = True
-        if done:
-            self._end(connection)
-
-    def _end(self, connection: _Connection) -> None:
-        if connection in self._connections:
-            self._connections.remove(connection)
-        connection.socket.close()
+        self._http.advance(connection, lambda: connection.advance(self._answer))
 
     def _answer(self, path: str) -> bytes:
         return answer(path, self._status)
@@ -99,24 +67,24 @@ class _Connection:
     def __init__(self, accepted: socket.socket, deadline: float) -> None:
         self.socket = accepted
         self.deadline = deadline
-        self._request = b""
+        self._request = RequestReader()
         self._answer = b""
 
     @property
     def events(self) -> int:
         return select.POLLOUT if self._answer else select.POLLIN
 
+    def close(self) -> None:
+        self.socket.close()
+
     def advance(self, respond: Callable[[str], bytes]) -> bool:
         """Read the request or write the answer. Return True once it is done. Raises OSError."""
         if not self._answer:
-            data = self.socket.recv(LONGEST_REQUEST)
-            self._request += data
-            if not data or len(self._request) > LONGEST_REQUEST:
+            if not self._request.read(self.socket):
                 return True
-            if b"\r\n\r\n" not in self._request:
+            if self._request.path is None:
                 return False
-            words = self._request.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-            self._answer = respond(words[1] if len(words) == 3 and words[0] == "GET" else "")
+            self._answer = respond(self._request.path)
         self._answer = self._answer[self.socket.send(self._answer) :]
         return not self._answer
 
@@ -133,8 +101,4 @@ def answer(path: str, status: ReplicaStatus | None) -> bytes:
 
 
 def _response(code: int, body: bytes) -> bytes:
-    head = (
-        f"HTTP/1.1 {code} {_REASONS[code]}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+    return response(f"{code} {_PHRASES[code]}", "application/json", body)

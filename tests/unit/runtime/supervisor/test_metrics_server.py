@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from gyrus.runtime.supervisor.metrics_server import MOST_SCRAPES, PROCESS_TIMEOUT, TIMEOUT, MetricsServer
+from gyrus.runtime.supervisor.metrics_server import MOST_SCRAPES, PROCESS_TIMEOUT, MetricsServer
+from gyrus.runtime.supervisor.small_http import TIMEOUT
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nqueued 2\n"
 SCRAPE = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"

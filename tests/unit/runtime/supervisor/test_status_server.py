@@ -10,7 +10,8 @@ import pytest
 
 from gyrus.contract.replica import Phase, ReplicaStatus
 from gyrus.runtime.codec import decode
-from gyrus.runtime.supervisor.status_server import MOST_CONNECTIONS, TIMEOUT, StatusServer, answer
+from gyrus.runtime.supervisor.small_http import TIMEOUT
+from gyrus.runtime.supervisor.status_server import MOST_CONNECTIONS, StatusServer, answer
 
 STATUS = ReplicaStatus(
     id="a-1-00000", api="a", revision=1, phase=Phase.STARTING, message="loading handler.py"
