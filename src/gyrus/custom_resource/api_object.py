@@ -8,33 +8,18 @@ from typing import Any
 
 from gyrus.contract import cluster
 from gyrus.contract.operator import ApiOwner
-from gyrus.kubernetes.resources import APIS, Manifest
+from gyrus.kubernetes.resources import APIS, KubernetesObject, Manifest
 
 OWNER_LABEL = f"{cluster.GROUP}/owner"
 """``cli`` on an object that mirrors an API of the CLI. Manifests need no label."""
 
 
 @dataclass(frozen=True, slots=True)
-class ApiObject:
-    manifest: Manifest
-
-    @property
-    def name(self) -> str:
-        return self.manifest["metadata"]["name"]
-
-    @property
-    def uid(self) -> str:
-        return self.manifest["metadata"].get("uid", "")
-
+class ApiObject(KubernetesObject):
     @property
     def generation(self) -> int:
         """The number of the specification: every change of ``spec`` raises it."""
         return self.manifest["metadata"].get("generation", 0)
-
-    @property
-    def deleted(self) -> bool:
-        """True if its deletion has been requested."""
-        return bool(self.manifest["metadata"].get("deletionTimestamp"))
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -47,8 +32,7 @@ class ApiObject:
     @property
     def labelled(self) -> bool:
         """True if gyrus created it."""
-        labels: Mapping[str, str] = self.manifest["metadata"].get("labels") or {}
-        return labels.get(OWNER_LABEL) == ApiOwner.CLI
+        return self.labels.get(OWNER_LABEL) == ApiOwner.CLI
 
     @property
     def mirrors(self) -> bool:

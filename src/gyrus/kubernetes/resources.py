@@ -103,6 +103,30 @@ def resource_of(manifest: Mapping[str, Any]) -> ResourceKind:
         raise ValueError(f"{key[0]} {key[1]} is no kind of objects that gyrus uses") from None
 
 
+@dataclass(frozen=True, slots=True)
+class KubernetesObject:
+    """An object of the cluster, read from its manifest."""
+
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return self.manifest["metadata"]["name"]
+
+    @property
+    def uid(self) -> str:
+        return self.manifest["metadata"].get("uid", "")
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.manifest["metadata"].get("labels") or {}
+
+    @property
+    def deleted(self) -> bool:
+        """True if its deletion has been requested."""
+        return bool(self.manifest["metadata"].get("deletionTimestamp"))
+
+
 def name_of(manifest: Mapping[str, Any]) -> str:
     return manifest["metadata"]["name"]
 

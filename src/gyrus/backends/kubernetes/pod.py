@@ -9,7 +9,7 @@ from typing import Any
 
 from gyrus.backends.kubernetes.programs import SERVING, SIDECAR, SIDECAR_PORT_NAME, STATUS_PORT_NAME
 from gyrus.backends.kubernetes.resources import FETCH
-from gyrus.kubernetes.resources import Manifest
+from gyrus.kubernetes.resources import KubernetesObject
 
 EMPTY: Mapping[str, Any] = {}
 COMING = frozenset({"ContainerCreating", "PodInitializing", ""})
@@ -44,21 +44,7 @@ class ContainerState:
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
-    manifest: Manifest
-
-    @property
-    def name(self) -> str:
-        return self.manifest["metadata"]["name"]
-
-    @property
-    def uid(self) -> str:
-        return self.manifest["metadata"].get("uid", "")
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return self.manifest["metadata"].get("labels") or {}
-
+class Pod(KubernetesObject):
     @property
     def annotations(self) -> Mapping[str, str]:
         return self.manifest["metadata"].get("annotations") or {}
@@ -66,11 +52,6 @@ class Pod:
     @property
     def created_at(self) -> float | None:
         return seconds(self.manifest["metadata"].get("creationTimestamp"))
-
-    @property
-    def deleted(self) -> bool:
-        """True if its deletion has been requested."""
-        return bool(self.manifest["metadata"].get("deletionTimestamp"))
 
     @property
     def ends_by(self) -> float | None:
