@@ -46,6 +46,16 @@ def test_build_writes_the_bytes_that_push_sends(
     assert gyrus("package", "push", project, "-o", "json").json == built
 
 
+def test_a_package_that_cannot_be_written(gyrus: Gyrus, project: Path, tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "iris.tar"
+    ran = gyrus("package", "build", project, file)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        f"error: The package cannot be written to {file}: No such file or directory.\n"
+        "  Name a file in a folder that exists, on a disk with free space.\n"
+    )
+
+
 def view(name: str, owner: ApiOwner) -> ApiView:
     return ApiView(
         name=name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gyrus.cli.failures import CommandFailure
 from gyrus.cli.output import print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, global_options, pass_session
 
@@ -60,9 +61,19 @@ def build(session: CliSession, path: Path, file: Path) -> None:
 
     with Project.read(path) as project:
         warn(project.left_out)
-        with file.open("wb") as written:
-            written.writelines(project.package.chunks())
+        _write(project.package, file)
         _print(session, project.package)
+
+
+def _write(package: ProjectArchive, file: Path) -> None:
+    try:
+        with file.open("wb") as written:
+            written.writelines(package.chunks())
+    except OSError as fault:
+        raise CommandFailure(
+            f"The package cannot be written to {file}: {fault.strerror}.",
+            remedy="Name a file in a folder that exists, on a disk with free space.",
+        ) from fault
 
 
 def _print(session: CliSession, package: ProjectArchive) -> None:
