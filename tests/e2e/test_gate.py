@@ -9,9 +9,7 @@ import signal
 import time
 from pathlib import Path
 
-import psutil
-
-from support.looking import until
+from support.looking import has_ended, until
 from support.platform import Platform, Reply
 from support.project import Project, handler_api
 
@@ -69,7 +67,7 @@ async def send(platform: Platform, api: str, body: bytes) -> Reply:
 
 async def killed(pid: int, how: signal.Signals) -> None:
     os.kill(pid, how)
-    await until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    await until(lambda: has_ended(pid))
 
 
 def held(platform: Platform, api: str) -> int:

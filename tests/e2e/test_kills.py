@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from support.load import Load
-from support.looking import until
+from support.looking import has_ended, until
 from support.platform import Platform
 from support.project import ECHO_REVISION, Project, handler_api
 
@@ -47,7 +47,7 @@ async def test_a_replica_of_two_is_killed_and_no_idempotent_request_fails(
             await until(lambda: ready(platform) == 2)
         supervisor = process(platform, "gyrus.runtime.supervisor")
         os.killpg(supervisor.pid, signal.SIGKILL)
-        await until(lambda: not supervisor.is_running() or supervisor.status() == psutil.STATUS_ZOMBIE)
+        await until(lambda: has_ended(supervisor))
         await until(lambda: ready(platform) == 2)
         await asyncio.sleep(1)
     assert load.result.failed == (), load.result

@@ -11,8 +11,8 @@ import psutil
 
 from gyrus.operator.leadership import EXIT_CODE
 from support.load import Load
-from support.looking import until
-from support.platform import Platform, free_ports, has_ended
+from support.looking import has_ended, until
+from support.platform import Platform, free_ports
 from support.project import ECHO_REVISION, Project, handler_api
 
 RATE = 100

@@ -12,8 +12,8 @@ import pytest
 
 from support.earlier import command_of, is_known
 from support.load import Load
-from support.looking import until
-from support.platform import GYRUS, Platform, has_ended, platform_of_its_own
+from support.looking import has_ended, until
+from support.platform import GYRUS, Platform, platform_of_its_own
 from support.project import ECHO_REVISION, Project, handler_api
 
 EARLIER = "f4398a2afabb"

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from support.looking import until
+from support.looking import has_ended, until
 from support.platform import Platform
 from support.project import Project, handler_api
 
@@ -78,7 +78,7 @@ async def woken(platform: Platform) -> tuple[list[int], Any]:
 async def killed_operator(platform: Platform) -> None:
     operator = psutil.Process(json.loads(platform.home.operator_file.read_text())["pid"])
     os.kill(operator.pid, signal.SIGKILL)
-    await until(lambda: not operator.is_running() or operator.status() == psutil.STATUS_ZOMBIE)
+    await until(lambda: has_ended(operator))
 
 
 async def test_an_idle_api_is_woken_by_a_fork(platform: Platform, tmp_path: Path) -> None:

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
-
 from gyrus.contract.fork_server import (
     GO,
     ForkReply,
@@ -28,6 +26,7 @@ from gyrus.contract.fork_server import (
 )
 from gyrus.contract.replica import HandlerConfig, Phase, ReplicaConfig, ReplicaStatus
 from gyrus.runtime.codec import decode, encode
+from support.looking import has_ended
 
 WAIT = 20.0
 """Seconds; generous, for the machine may be busy."""
@@ -81,7 +80,7 @@ class Fork:
 
     def end(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
-        look_for(lambda: gone(self.pid), self.reported)
+        look_for(lambda: has_ended(self.pid), self.reported)
 
 
 @dataclass(slots=True)
@@ -205,10 +204,3 @@ def look_for(find: Callable[[], T | None], reported: Callable[[], str]) -> T:
                 return found
         time.sleep(0.01)
     raise AssertionError(f"not seen within {WAIT} s; {reported()}")
-
-
-def gone(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return True

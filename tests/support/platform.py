@@ -175,14 +175,6 @@ def platform_of_its_own(
     assert remains == []
 
 
-def has_ended(process: psutil.Process) -> bool:
-    """Return True once it is gone, or waits for its parent to notice."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def free_ports(number: int) -> list[int]:
     probes = [socket.socket() for _ in range(number)]
     for probe in probes:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from gyrus.environments.uv import Progress, UvFailed, error_message, run_uv
-from support.looking import until
+from support.looking import has_ended, until
 
 
 def progress(*lines: str) -> list[str]:
@@ -90,4 +90,4 @@ async def test_cancelled_it_is_killed_with_all_that_it_started(tmp_path: Path) -
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: not builder.is_running() or builder.status() == psutil.STATUS_ZOMBIE)
+    await until(lambda: has_ended(builder))

@@ -34,6 +34,7 @@ from support.backends import (
     running_once,
     until,
 )
+from support.looking import has_ended
 from support.looking import until as looked
 
 pytestmark = pytest.mark.processes
@@ -286,7 +287,7 @@ async def test_one_that_ended_while_no_operator_ran_has_succeeded(world: LocalWo
         await first.start(running_once(ID, "python", "-c", WAITING))
         group = leader(await ready(first))
     (world.home.replicas / ID / "work" / "0" / "go").write_text("")
-    await looked(lambda: not psutil.pid_exists(group) or psutil.Process(group).status() == "zombie")
+    await looked(lambda: has_ended(group))
     second = world.backend()
     await second.adopt()
     assert second.observe("iris")[ID].status.phase is Phase.SUCCEEDED

@@ -26,6 +26,7 @@ from gyrus.contract.operator import ForkServerView
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.spec.realtime import RealtimeSpec
 from support.backends import LocalWorld, all_of, gone, local_world, observed, order_of, running, until
+from support.looking import has_ended
 from support.looking import until as looked
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")]
@@ -85,10 +86,7 @@ async def warm(backend: LocalBackend, number: int = 0) -> ReplicaStatus:
 
 
 def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    return not has_ended(pid)
 
 
 async def test_what_is_expected_starts_as_a_fork(world: LocalWorld) -> None:

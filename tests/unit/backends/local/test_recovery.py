@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from gyrus.aio.backoff import Backoff
@@ -26,6 +25,7 @@ from gyrus.backends.local.identification import identify
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.contract.replica import LOCK_FILE, Phase, ReplicaStatus
 from support.backends import LocalWorld, all_of, gone, local_world, observed, order, running
+from support.looking import has_ended
 from support.looking import until as looked
 
 pytestmark = pytest.mark.processes
@@ -271,7 +271,7 @@ async def killed(world: LocalWorld) -> None:
     """Leave a replica whose supervisor was killed."""
     pid = await started(world)
     os.kill(pid, signal.SIGKILL)
-    await looked(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    await looked(lambda: has_ended(pid))
 
 
 USERS = [

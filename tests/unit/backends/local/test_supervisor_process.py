@@ -19,7 +19,7 @@ from gyrus.backends.local.supervisor_process import (
     is_supervisor,
     kill_leftovers,
 )
-from support.looking import until
+from support.looking import has_ended, until
 
 pytestmark = pytest.mark.processes
 
@@ -50,7 +50,7 @@ class Group:
 
     @property
     def alive(self) -> bool:
-        return self.orphan.is_running() and self.orphan.status() != psutil.STATUS_ZOMBIE
+        return not has_ended(self.orphan)
 
     def end(self) -> None:
         try:

@@ -12,7 +12,8 @@ import pytest
 
 from gyrus.contract.fork_server import ForkServerPhase, Preload
 from gyrus.contract.replica import Phase, Reason, StartKind
-from support.fork_servers import ForkServerUnderTest, StartForkServer, gone, look_for
+from support.fork_servers import ForkServerUnderTest, StartForkServer, look_for
+from support.looking import has_ended
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")]
 
@@ -148,7 +149,7 @@ def test_it_drains_and_ends_and_leaves_nothing(fork_server: StartForkServer) -> 
     fork.end()
     assert fork.status.phase is Phase.GONE
     assert fork.status.processes[0].exit_code == 0
-    assert gone(worker)
+    assert has_ended(worker)
     assert not psutil.Process(lot.process.pid).children()  # no zombie either
 
 
@@ -174,7 +175,7 @@ def test_a_killed_supervisor_takes_its_worker_along(fork_server: StartForkServer
     assert worker
     other.until_ready()
     os.kill(fork.pid, signal.SIGKILL)
-    look_for(lambda: gone(worker), fork.reported)
+    look_for(lambda: has_ended(worker), fork.reported)
     assert other.ask(ASKED)["count"] == 1
 
 
