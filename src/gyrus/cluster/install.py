@@ -12,7 +12,7 @@ from gyrus.cluster.changes import ObjectChange, applied, deleted, kept
 from gyrus.cluster.errors import FieldConflict, MissingDefinition, MissingStore
 from gyrus.cluster.manifests import definition, foundation
 from gyrus.cluster.manifests.installation import foundations, platform, services
-from gyrus.cluster.manifests.objects import Installation, is_own, selector
+from gyrus.cluster.manifests.objects import SPREADS_BY_TEMPLATE, Installation, is_own, selector
 from gyrus.cluster.ports import ClusterWriter
 from gyrus.cluster.prerequisites import Right, check_manager, check_rights, check_version, rights_to_apply
 from gyrus.contract import cluster as names
@@ -173,6 +173,7 @@ def _budgets(known: Installation) -> ResourceKind:
 
 
 async def adapted(cluster: ClusterWriter, wanted: Installation) -> Installation:
-    """Return the installation with the API versions that this cluster has."""
+    """Return the installation with the API versions and the fields that this cluster has."""
     budgets = DISRUPTION_BUDGETS if await cluster.has(DISRUPTION_BUDGETS) else DISRUPTION_BUDGETS_BETA
-    return replace(wanted, budget_version=budgets.api_version)
+    newer = await cluster.server_version() >= SPREADS_BY_TEMPLATE
+    return replace(wanted, budget_version=budgets.api_version, spreads_by_template=newer)

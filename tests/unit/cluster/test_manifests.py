@@ -13,6 +13,7 @@ from gyrus.cluster.manifests.objects import Installation, is_own
 from gyrus.cluster.secrets import manifests as secret_manifests
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones, tolerations_of_lost_nodes
 from gyrus.kubernetes.resources import Manifest, resource_of
 from support.manifest_schemas import VERSIONS, check_manifest
 
@@ -141,13 +142,20 @@ def test_with_a_store_there_are_two_operators_without_a_volume() -> None:
     deployment = found["Deployment", names.OPERATOR]["spec"]
     assert (deployment["replicas"], deployment["strategy"]["type"]) == (2, "RollingUpdate")
     pod = deployment["template"]["spec"]
-    assert {each["topologyKey"] for each in pod["topologySpreadConstraints"]} == {
-        "topology.kubernetes.io/zone",
-        "kubernetes.io/hostname",
-    }
     assert pod["containers"][0]["args"][-2:] == ["--store-file", "/etc/gyrus/store/uri"]
     assert {"name": "store", "secret": {"secretName": "gyrus-store", "defaultMode": 0o440}} in pod["volumes"]
     assert found["PodDisruptionBudget", names.OPERATOR]["spec"]["minAvailable"] == 1
+
+
+def test_gateways_and_operators_are_spread_and_leave_a_lost_node_soon() -> None:
+    found = {(each["kind"], each["metadata"]["name"]): each for each in rendered(SETTINGS["store"])}
+    for name, role in ((names.OPERATOR, "operator"), (names.GATEWAY, "gateway")):
+        pod = found["Deployment", name]["spec"]["template"]["spec"]
+        labels = {names.ROLE_LABEL: role}
+        alone = ("pod-template-hash",)
+        assert pod["topologySpreadConstraints"] == spread_over_nodes(labels, alike_in=alone)
+        assert pod["affinity"] == spread_over_zones(labels)
+        assert pod["tolerations"] == tolerations_of_lost_nodes()
 
 
 def test_one_operator_has_no_budget_that_would_block_drains() -> None:

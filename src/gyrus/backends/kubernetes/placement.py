@@ -5,37 +5,27 @@ from __future__ import annotations
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.cluster import API_LABEL, GENERATION_LABEL, NODE_GROUP_LABELS
 from gyrus.contract.workload import Toleration
+from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones
 from gyrus.kubernetes.resources import Manifest
 
-ZONE = "topology.kubernetes.io/zone"
-NODE = "kubernetes.io/hostname"
 HIGHEST_WEIGHT = 100
 
 
 def place(spec: Manifest, order: ReplicaOrder) -> None:
     """Add an order's placement to the specification of its pod."""
     placement = order.workload.placement
-    spec["topologySpreadConstraints"] = [_spread(order, key) for key in (ZONE, NODE)]
+    alike = {API_LABEL: order.api, GENERATION_LABEL: str(order.generation)}
+    spec["topologySpreadConstraints"] = spread_over_nodes(alike)
+    spec["affinity"] = spread_over_zones(alike)
     if placement.node_selector:
         spec["nodeSelector"] = dict(placement.node_selector)
     if placement.node_groups:
-        spec["affinity"] = {"nodeAffinity": _affinity(placement.node_groups)}
+        spec["affinity"]["nodeAffinity"] = _affinity(placement.node_groups)
     if placement.priority:
         spec["priorityClassName"] = placement.priority
     own = [_toleration(toleration) for toleration in placement.tolerations]
     kept = [given for given in spec["tolerations"] if given["key"] not in {one.get("key") for one in own}]
     spec["tolerations"] = [*kept, *own]
-
-
-def _spread(order: ReplicaOrder, key: str) -> Manifest:
-    """Return the wish to spread a generation's replicas evenly."""
-    labels = {API_LABEL: order.api, GENERATION_LABEL: str(order.generation)}
-    return {
-        "maxSkew": 1,
-        "topologyKey": key,
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": labels},
-    }
 
 
 def _affinity(groups: tuple[str, ...]) -> Manifest:

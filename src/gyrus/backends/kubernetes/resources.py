@@ -29,6 +29,7 @@ from gyrus.contract.cluster import (
 from gyrus.contract.pods import BUILD_COMMAND, FETCH_COMMAND, BuildOrder
 from gyrus.contract.replica import RestartPolicy
 from gyrus.contract.workload import ComputeResources
+from gyrus.kubernetes.placement import tolerations_of_lost_nodes
 from gyrus.kubernetes.resources import Manifest
 
 FETCH = "fetch"
@@ -37,8 +38,6 @@ BUILD = "build"
 USER = 65532
 ENDING = 15
 """Seconds beyond a replica's grace in which its supervisor ends what is left."""
-EVICTED_AFTER = 30
-"""Seconds after which a pod of a lost node is given up, so that its name is free. It is replaced before."""
 ENVIRONMENT_ANNOTATION = f"{GROUP}/environment"
 """Key of the environment that a builder builds."""
 
@@ -140,15 +139,7 @@ def _spec(settings: KubernetesSettings) -> Manifest:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "tolerations": [
-            {
-                "key": f"node.kubernetes.io/{fault}",
-                "operator": "Exists",
-                "effect": "NoExecute",
-                "tolerationSeconds": EVICTED_AFTER,
-            }
-            for fault in ("not-ready", "unreachable")
-        ],
+        "tolerations": tolerations_of_lost_nodes(),  # a replica is replaced before
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from gyrus.cluster.chart.merging import Tree, under_conditions
 from gyrus.cluster.chart.printing import Raw, documents, number, value
 from gyrus.cluster.manifests import access, chart_jobs, foundation, gateway, monitoring, network, operator
-from gyrus.cluster.manifests.objects import MANAGED_BY, Installation
+from gyrus.cluster.manifests.objects import MANAGED_BY, SPREADS_BY_TEMPLATE, Installation
 from gyrus.cluster.settings import (
     NO_STORAGE,
     ClusterSettings,
@@ -35,6 +35,9 @@ CONDITIONS = {
     "policies": ".Values.network_policies",
     "pod monitors": ".Values.pod_monitor",
     "budgets": '.Capabilities.APIVersions.Has "policy/v1"',
+    "spreads by template": 'semverCompare ">={}.{}-0" .Capabilities.KubeVersion.Version'.format(
+        *SPREADS_BY_TEMPLATE
+    ),
 }
 """All conditions on which the manifests depend."""
 
@@ -103,6 +106,7 @@ def _installation(holds: Mapping[str, bool]) -> Installation:
         NAMESPACE,
         settings(holds),
         budget_version="policy/v1" if holds["budgets"] else "policy/v1beta1",
+        spreads_by_template=holds["spreads by template"],
         gateway_url=value("gateway.url") if holds["URL"] else "",
     )
 

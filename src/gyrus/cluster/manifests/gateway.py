@@ -13,7 +13,7 @@ from gyrus.cluster.manifests.objects import (
     pull_secrets,
     role_selector,
     secret_volume,
-    spread_constraints,
+    scheduling,
 )
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest
@@ -89,7 +89,7 @@ def _pod(installation: Installation) -> Manifest:
         "priorityClassName": installation.cluster_wide(PLATFORM),
         "securityContext": pod_security(),
         "terminationGracePeriodSeconds": GRACE,
-        "topologySpreadConstraints": spread_constraints(ROLE),
+        **scheduling(installation, ROLE),
         **pull_secrets(installation),
         "containers": [_container(installation)],
         "volumes": [

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from gyrus import __version__
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones, tolerations_of_lost_nodes
 from gyrus.kubernetes.resources import Manifest
 
 USER = 65532
 """The user and the group of all processes of the images."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
-SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+POD_TEMPLATE = "pod-template-hash"
+"""Label by which Kubernetes tells the pods of a Deployment's versions apart."""
+SPREADS_BY_TEMPLATE = (1, 27)
+"""The version of Kubernetes from which a spread can be limited to pods with the same value of a label."""
 HELM = "Helm"
 """The manager of an installation by the Helm chart, which Helm sets itself."""
 INSTANCE = "app.kubernetes.io/instance"
@@ -28,6 +32,8 @@ class Installation:
     settings: ClusterSettings = field(default_factory=ClusterSettings)
     budget_version: str = "policy/v1"
     """The API version of PodDisruptionBudgets, ``policy/v1beta1`` before Kubernetes 1.21."""
+    spreads_by_template: bool = True
+    """True if the cluster can spread the pods of one template alone (:data:`SPREADS_BY_TEMPLATE`)."""
     gateway_url: str = ""
     """Base URL of the endpoints, as clients see it. Empty if it is not known yet."""
     certificates: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -75,17 +81,18 @@ def role_selector(role: str) -> dict[str, str]:
     return {names.ROLE_LABEL: role}
 
 
-def spread_constraints(role: str) -> list[Manifest]:
-    """Return the constraints that spread a role's pods over zones and nodes, where that is possible."""
-    return [
-        {
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": role_selector(role)},
-        }
-        for key in SPREAD_OVER
-    ]
+def scheduling(installation: Installation, role: str) -> Manifest:
+    """Return the fields of a role's pods by which they are spread, and replaced soon if a node is lost.
+
+    During an update, new pods are spread among themselves: those that they replace do not count.
+    """
+    labels = role_selector(role)
+    alone = (POD_TEMPLATE,) if installation.spreads_by_template else ()
+    return {
+        "topologySpreadConstraints": spread_over_nodes(labels, alike_in=alone),
+        "affinity": spread_over_zones(labels),
+        "tolerations": tolerations_of_lost_nodes(),
+    }
 
 
 def pod_security() -> Manifest:

@@ -13,7 +13,7 @@ from gyrus.cluster.manifests.objects import (
     pull_secrets,
     role_selector,
     secret_volume,
-    spread_constraints,
+    scheduling,
 )
 from gyrus.contract import cluster as names
 from gyrus.contract.replica import METRICS_PATH
@@ -137,7 +137,7 @@ def _pod(installation: Installation) -> Manifest:
         "priorityClassName": installation.cluster_wide(PLATFORM),
         "securityContext": pod_security(),
         "terminationGracePeriodSeconds": GRACE,
-        **_spread(installation),
+        **scheduling(installation, ROLE),
         **pull_secrets(installation),
         "containers": [_container(installation)],
         "volumes": [
@@ -202,13 +202,6 @@ def _state(installation: Installation) -> Manifest:
     if not installation.settings.operator.has_volume:
         return {"name": EPHEMERAL, "emptyDir": {}}
     return {"name": PERSISTENT, "persistentVolumeClaim": {"claimName": names.DATA}}
-
-
-def _spread(installation: Installation) -> Manifest:
-    """Return the field that spreads two operators over nodes and zones. Empty for one."""
-    if installation.settings.operator.replicas == 1:
-        return {}
-    return {"topologySpreadConstraints": spread_constraints(ROLE)}
 
 
 def _probe(*, period: int, failures: int) -> Manifest:

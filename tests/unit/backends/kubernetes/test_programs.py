@@ -11,6 +11,7 @@ import pytest
 from gyrus.backends.kubernetes.programs import ReplicaPrograms
 from gyrus.backends.kubernetes.resources import replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
+from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones
 from gyrus.kubernetes.resources import Manifest
 from gyrus.spec.realtime import RealtimeSpec
 from support.backends import OneEnvironment, order_of
@@ -197,10 +198,9 @@ def test_placement() -> None:
         for entry in affinity["preferredDuringSchedulingIgnoredDuringExecution"]
     }
     assert weights == {"spot": 100, "on-demand": 50}
-    assert [spread["topologyKey"] for spread in made["topologySpreadConstraints"]] == [
-        "topology.kubernetes.io/zone",
-        "kubernetes.io/hostname",
-    ]
+    alike = {"gyrus.dev/api": "words", "gyrus.dev/generation": "1"}
+    assert made["topologySpreadConstraints"] == spread_over_nodes(alike)
+    assert made["affinity"].items() > spread_over_zones(alike).items()
 
 
 def test_the_installations_priority_is_the_default() -> None:
