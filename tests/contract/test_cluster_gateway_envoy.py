@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import subprocess
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
@@ -15,12 +16,14 @@ import pytest
 import pytest_asyncio
 
 from gyrus.aio.clock import SystemClock
+from gyrus.routing import silent_gateways
 from gyrus.routing.admin import Admin
 from gyrus.routing.cluster_gateway import ClusterGateway
 from gyrus.routing.envoy import locate
 from gyrus.routing.gateway_drain import drain
 from gyrus.routing.gateway_pod import PodFiles, bootstrap_of, gateway_settings
 from gyrus.routing.settings import TlsAddress
+from gyrus.routing.silent_gateways import GatewayPod
 from gyrus.state.board import Board, Traffic
 from support.gateways import tls_files
 from support.routes import route_to
@@ -131,15 +134,15 @@ async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster) 
             slow.go_on.set()
             assert (await asking).status_code == 200
         await until(lambda: cluster.traffic.in_flight == 0)
-        cluster.gateway.exist({"pod-b": None})
+        cluster.gateway.exist({"pod-b": GatewayPod()})
         assert cluster.gateway.serving_nodes == ("pod-a",), "it is connected, and the list may be late"
-        cluster.gateway.exist({"pod-a": f"127.0.0.1:{cluster.ready_port}"})
+        cluster.gateway.exist({"pod-a": GatewayPod(f"127.0.0.1:{cluster.ready_port}")})
         await until(lambda: cluster.traffic.view.by_code == {"2xx": 1})
         await until(lambda: cluster.traffic.view.p50 is not None)  # Envoy adds it every 5 s
         assert await cluster.status("/ready") == 200
         assert await cluster.status("/stats/prometheus") == 200
         assert await cluster.status("/quitquitquit") == 404, "the admin interface itself is not reachable"
-        cluster.gateway.exist({"pod-b": None})
+        cluster.gateway.exist({"pod-b": GatewayPod()})
         await until(lambda: cluster.board.gateway != "running" or not cluster.gateway.serving_nodes)
         assert cluster.board.gateway_message == "no gateway is connected"
 
@@ -162,3 +165,17 @@ async def test_a_pod_that_ends_closes_its_connections_and_finishes_its_requests(
 
 def ready_fails(port: int) -> bool:
     return httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 503
+
+
+async def test_a_gateway_that_hangs_holds_up_rollouts_for_a_bounded_time(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silent_gateways, "GIVEN_UP_AFTER", 0.5)
+    async with slow_api(cluster), Upstream("b", cluster.folder / "b.sock").serving() as other:
+        cluster.gateway.exist({"pod-a": GatewayPod(ready=False)})
+        cluster.pods["pod-a"].send_signal(signal.SIGSTOP)
+        cluster.put_route(other)
+        await until(lambda: not cluster.gateway.serving_nodes)  # its connection breaks only when it is asked
+        cluster.pods["pod-a"].send_signal(signal.SIGCONT)
+        await until(lambda: cluster.gateway.serving_nodes == ("pod-a",))
+        await until(lambda: cluster.board.acknowledged_of("iris") == frozenset({other.endpoint}))

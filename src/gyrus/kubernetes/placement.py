@@ -17,8 +17,9 @@ def spread_over_nodes(labels: Mapping[str, str], *, alike_in: Sequence[str] = ()
 
     ``alike_in``: keys of labels; only pods with the same values as the new one count.
 
-    Zones are no second constraint: the scheduler's score leaves out every node that lacks the label of one of
-    the constraints, so that on a cluster without zones nothing would be spread. See :func:`spread_over_zones`.
+    Zones are no second constraint: the scheduler's score leaves out every node that lacks the label of one
+    of the constraints, so that on a cluster without zones nothing would be spread. See
+    :func:`spread_over_zones`.
     """
     alike = {"matchLabelKeys": [*alike_in]} if alike_in else {}
     return [

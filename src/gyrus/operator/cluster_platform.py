@@ -30,6 +30,7 @@ from gyrus.packaging.store import PackageStore
 from gyrus.routing.cluster_gateway import ClusterGateway
 from gyrus.routing.gateway_pod import gateway_settings, tls_files
 from gyrus.routing.settings import TlsAddress
+from gyrus.routing.silent_gateways import GatewayPod
 from gyrus.server.files import FilesContext, build_files_app
 from gyrus.server.listening import ApiListener, listen_in_home_and, listen_on_port
 from gyrus.server.serving import serve
@@ -170,11 +171,15 @@ async def _follow_gateways(
             group.create_task(pods.run(), name="watch of gateway pods")
             await pods.listed()
             while True:
-                gateway.exist({name: _statistics_of(pod) for name, pod in pods.objects.items()})
+                gateway.exist({name: _gateway_pod(pod) for name, pod in pods.objects.items()})
                 await changes.wait()
 
 
-def _statistics_of(gateway: Manifest) -> str | None:
-    """Return host and port of the statistics of a gateway's pod. Returns None before it has an address."""
-    address = gateway.get("status", {}).get("podIP")
-    return f"{address}:{cluster.ADMIN_PORT}" if address else None
+def _gateway_pod(manifest: Manifest) -> GatewayPod:
+    status = manifest.get("status") or {}
+    address = status.get("podIP")
+    ready = any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in status.get("conditions") or ()
+    )
+    return GatewayPod(statistics=f"{address}:{cluster.ADMIN_PORT}" if address else None, ready=ready)

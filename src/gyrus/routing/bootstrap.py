@@ -11,7 +11,14 @@ from gyrus.routing.resources.clusters import ads, circuit_breakers, http_options
 from gyrus.routing.resources.endpoints import UNIX
 from gyrus.routing.resources.kinds import Json, extension
 from gyrus.routing.resources.overload import overload_manager
-from gyrus.routing.settings import AdsAddress, GatewaySettings, TlsAddress, TlsFiles, UnixAddress
+from gyrus.routing.settings import (
+    ASKS_EVERY,
+    AdsAddress,
+    GatewaySettings,
+    TlsAddress,
+    TlsFiles,
+    UnixAddress,
+)
 
 XDS_CLUSTER = "gyrus.xds"
 """The cluster of the operator. Its dot distinguishes it from pools, whose names have none."""
@@ -106,7 +113,9 @@ def _xds(ads_at: AdsAddress, tls: TlsFiles | None) -> Json:
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "1s",
         "circuit_breakers": circuit_breakers(),
-        "typed_extension_protocol_options": http_options("http2", idle=None),
+        "typed_extension_protocol_options": http_options(
+            "http2", idle=None, asks_every=ASKS_EVERY if tls else None
+        ),
         "load_assignment": {"cluster_name": XDS_CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
         **secured,
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gyrus.aio.clock import Clock, SystemClock
@@ -15,9 +16,12 @@ from gyrus.routing.errors import TrafficUnknown
 from gyrus.routing.gateway_pod import PodFiles
 from gyrus.routing.reported_traffic import ReportedTraffic
 from gyrus.routing.settings import GatewaySettings, TlsAddress
+from gyrus.routing.silent_gateways import GatewayPod, SilentGateways
 from gyrus.routing.traffic import TrafficMeter
 from gyrus.routing.xds.load_reports import LoadReports
 from gyrus.state.board import Board
+
+log = logging.getLogger(__name__)
 
 ACCESS_LOG = "/dev/stdout"
 """The access log of a gateway's pod: the cluster collects it."""
@@ -40,8 +44,9 @@ class ClusterGateway:
         self._clock = clock or SystemClock()
         self._source = ReportedTraffic(board)
         self._meter = TrafficMeter(board, self._source)
-        self._listed: frozenset[str] = frozenset()
+        self._pods: Mapping[str, GatewayPod] = {}
         """The pods that existed when they were last listed."""
+        self._silent = SilentGateways()
         files = files or PodFiles()
         board.bridge = files.bridge
         self._ads = AdsGateway(
@@ -72,20 +77,32 @@ class ClusterGateway:
         """Names of the pods through which requests may come."""
         return self._ads.serving_nodes
 
-    def exist(self, pods: Mapping[str, str | None]) -> None:
-        """Record the gateways' pods that exist, and the addresses of their statistics.
+    def exist(self, pods: Mapping[str, GatewayPod]) -> None:
+        """Record the gateways' pods that exist.
 
-        ``pods``: host and port of the statistics, by pod; None while it is unknown. A pod that is gone sends
-        no requests any more. A connected gateway that is not listed yet counts: the list may be late.
+        A pod that is gone sends no requests any more. A connected gateway that is not listed yet counts: the
+        list may be late.
         """
-        listed = frozenset(pods)
-        unlisted = self._ads.nodes - listed
-        for node in unlisted & (self._listed | (unlisted - self._ads.connected)):
+        unlisted = self._ads.nodes - frozenset(pods)
+        self._gone(unlisted & (frozenset(self._pods) | (unlisted - self._ads.connected)))
+        self._source.counts.exist({name: pod.statistics for name, pod in pods.items() if pod.statistics})
+        self._pods = pods
+        self._report_state()
+
+    def _gone(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
             self._ads.node_gone(node)
             self._source.node_gone(node)
-        self._source.counts.exist({pod: address for pod, address in pods.items() if address})
-        self._listed = listed
-        self._report_state()
+
+    def _give_up_silent(self) -> None:
+        """Leave out gateways that neither the operator nor Kubernetes reaches. They may connect again."""
+        ads, now = self._ads, self._clock.monotonic()
+        given_up = self._silent.given_up(now, ads.nodes, ads.connected, self._pods)
+        for node in given_up:
+            log.warning("The gateway %s does not answer and is not ready: it no longer counts", node)
+        if given_up:
+            self._gone(given_up)
+            self._report_state()
 
     def _report_state(self) -> None:
         """Write the gateways' state to the board. They count as running once one of them serves."""
@@ -100,5 +117,6 @@ class ClusterGateway:
 
     async def _measure(self) -> None:
         async for _ in ticks(self._clock, traffic.EVERY):
+            self._give_up_silent()
             with contextlib.suppress(TrafficUnknown):
                 await self._meter.look()

@@ -69,7 +69,7 @@ class Encoder:
 
     def cluster(self, pool: Pool) -> XdsResource:
         def body() -> bytes:
-            return encode(CLUSTER, clusters.cluster(pool))
+            return encode(CLUSTER, clusters.cluster(pool, across_machines=self._settings.across_machines))
 
         return self._resource(pool.id, CLUSTER, pool.protocol, pool.runtime_answers, body=body)
 

@@ -35,6 +35,7 @@ def gateway_settings(requeue_secret: str = "", hosts: tuple[str, ...] = ()) -> G
         hosts=hosts,
         connections=ConnectionLimits(most=20_000),
         bodies=256 * MIB,
+        across_machines=True,
         requeue_secret=requeue_secret,
     )
 

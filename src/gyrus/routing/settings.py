@@ -12,6 +12,9 @@ from gyrus.contract.home import Home
 
 HIGHEST_BASE_ID = 200_000_000
 """Highest id for hot restart. Envoy multiplies it by ten, in 32 bits."""
+ASKS_EVERY = 5.0
+"""Seconds after which either end of a connection between two machines asks if the other one is still there,
+and seconds to wait for the answer. A machine that is lost closes no connection."""
 MIB = 1024 * 1024
 LEAST_FOR_BODIES = 512 * MIB
 MOST_FILES = 1_048_576
@@ -140,6 +143,8 @@ class GatewaySettings:
     stand_ins: frozenset[str] = frozenset()
     """Endpoints of the platform itself that stand in for replicas: the activator, and the gateway's bridge.
     They get the private headers of requests that others do not get."""
+    across_machines: bool = False
+    """True if replicas run on other machines, which may be lost without a word."""
     requeue_secret: str = ""
     """Value of the platform's own requeue header. Empty: no such header is believed."""
 

@@ -13,6 +13,7 @@ from gyrus.contract.home import Home
 from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
 from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
 from gyrus.routing.config_dump import assigned, listening_ports
+from gyrus.routing.gateway_pod import gateway_settings
 from gyrus.routing.resources import (
     bodies_listener,
     bridge,
@@ -207,6 +208,21 @@ def test_bootstrap_shows_a_certificate_where_the_operator_asks_for_one() -> None
     context = xds["transport_socket"]["typed_config"]["common_tls_context"]
     assert context["tls_certificates"][0]["private_key"] == {"filename": "/k"}
     assert context["validation_context"] == {"trusted_ca": {"filename": "/a"}}
+
+
+def test_a_lost_machine_is_noticed() -> None:
+    """A machine that is lost closes no connection: neither to the operator nor to a replica."""
+    files = TlsFiles(certificate=Path("/c"), key=Path("/k"), authority=Path("/a"))
+    address = TlsAddress(host="10.0.0.1", port=18000, tls=files)
+    far = bootstrap("node", ENVOY_FILES, address, GatewaySettings(), files)
+    near = bootstrap("node", ENVOY_FILES, UnixAddress(Path("/s")), GatewaySettings())
+    for built, asks in ((far, True), (near, False)):
+        [options] = built["static_resources"]["clusters"][0]["typed_extension_protocol_options"].values()
+        assert ("connection_keepalive" in options["explicit_http_config"]["http2_protocol_options"]) == asks
+    assert gateway_settings().across_machines
+    [pool] = ROUTE.pools
+    assert "tcp_keepalive" in clusters.cluster(pool, across_machines=True)["upstream_connection_options"]
+    assert "upstream_connection_options" not in clusters.cluster(pool)
 
 
 def test_what_an_adopted_envoy_reports() -> None:

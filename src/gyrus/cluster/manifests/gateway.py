@@ -12,8 +12,8 @@ from gyrus.cluster.manifests.objects import (
     port,
     pull_secrets,
     role_selector,
-    secret_volume,
     scheduling,
+    secret_volume,
 )
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest

@@ -16,6 +16,13 @@ UPSTREAM_IDLE = 60.0
 It is shorter than a replica's keep-alive (``Limits.keep_alive``, 75 s). The gateway closes first, so it never
 sends a request on a connection that the replica is closing.
 """
+LOST_MACHINE: Json = {"keepalive_time": 6, "keepalive_interval": 3, "keepalive_probes": 3}
+"""A machine that does not answer for 15 s is lost: the first question after 6 s, three questions, 3 s apart.
+
+The questions are the kernel's, so that a busy replica answers them. There is no limit of the time in which
+sent data must be confirmed (``TCP_USER_TIMEOUT``): it would also end long bodies that a busy server does not
+read yet. A request that is sent to a lost machine in its first seconds therefore waits until its timeout.
+"""
 UNLIMITED = 1_000_000_000
 """Limit of circuit breakers. Replicas bound their own queues, and Envoy would count per worker thread."""
 
@@ -24,9 +31,15 @@ _LEAST_REQUEST = "envoy.extensions.load_balancing_policies.least_request.v3.Leas
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def cluster(pool: Pool) -> Json:
-    """Build one pool's cluster. It does not depend on the endpoints, so that replicas do not change it."""
+def cluster(pool: Pool, *, across_machines: bool = False) -> Json:
+    """Build one pool's cluster. It does not depend on the endpoints, so that replicas do not change it.
+
+    ``across_machines``: True if a replica's machine may be lost. A request that waits for its answer then
+    fails, and is tried again where its API allows it, instead of waiting until its timeout.
+    """
+    lost = {"upstream_connection_options": {"tcp_keepalive": LOST_MACHINE}} if across_machines else {}
     return {
+        **lost,
         "name": pool.id,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": ads()},
@@ -54,14 +67,22 @@ def circuit_breakers() -> Json:
 
 
 def http_options(
-    protocol: str, *, idle: float | None = UPSTREAM_IDLE, filters: Sequence[Json] = (), connect: bool = False
+    protocol: str,
+    *,
+    idle: float | None = UPSTREAM_IDLE,
+    filters: Sequence[Json] = (),
+    connect: bool = False,
+    asks_every: float | None = None,
 ) -> Json:
     """Build the options of a protocol: ``http1``, or ``http2`` without TLS and without upgrade.
 
     ``idle``: seconds until an unused connection is closed; None for never. ``filters``: those of each try,
-    the codec last. ``connect``: True to send upgrades over HTTP/2.
+    the codec last. ``connect``: True to send upgrades over HTTP/2. ``asks_every``: seconds between two
+    questions whether the other end of an HTTP/2 connection is there, and to wait for its answer.
     """
     http2: Json = {"allow_connect": True} if connect else {}
+    if asks_every is not None:
+        http2["connection_keepalive"] = {"interval": seconds(asks_every), "timeout": seconds(asks_every)}
     options: Json = (
         {"http2_protocol_options": http2} if protocol == "http2" else {"http_protocol_options": {}}
     )

@@ -13,7 +13,7 @@ import grpc.aio
 
 from gyrus.routing.errors import GatewayPortTaken, TlsUnusable
 from gyrus.routing.resources.kinds import NAMES
-from gyrus.routing.settings import AdsAddress, TlsFiles, UnixAddress
+from gyrus.routing.settings import ASKS_EVERY, AdsAddress, TlsAddress, TlsFiles, UnixAddress
 from gyrus.routing.snapshot import Snapshot
 from gyrus.routing.xds import load_reports
 from gyrus.routing.xds.load_reports import LoadReports
@@ -26,6 +26,17 @@ SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 METHOD = "DeltaAggregatedResources"
 STOP_GRACE = 0.2
 """Seconds that a stream may take to end when the server stops. Envoy keeps its configuration after that."""
+
+_ASKS_EVERY_MS = int(ASKS_EVERY * 1000)
+KEEPALIVE = (
+    ("grpc.keepalive_time_ms", _ASKS_EVERY_MS),
+    ("grpc.keepalive_timeout_ms", _ASKS_EVERY_MS),
+    ("grpc.http2.ping_timeout_ms", _ASKS_EVERY_MS),  # also of pings that measure the connection
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.max_ping_strikes", 0),  # Envoy asks as often; by default it would be refused
+)
+"""Options of a server for other machines. Their source is doc/keepalive.md of gRPC."""
 
 
 class StreamObserver(Protocol):
@@ -140,7 +151,7 @@ def _server(address: AdsAddress, stream: Any, reports: LoadReports | None) -> gr
         )
         methods = {load_reports.METHOD: counting}
         handlers.append(rpc.method_handlers_generic_handler(load_reports.SERVICE, methods))
-    server: Any = rpc.aio.server()
+    server: Any = rpc.aio.server(options=KEEPALIVE if isinstance(address, TlsAddress) else ())
     server.add_generic_rpc_handlers(tuple(handlers))
     try:
         if isinstance(address, UnixAddress):
