@@ -1,17 +1,16 @@
-"""Drained and lost nodes: the replacement serves before the old replica stops."""
+"""Drained nodes: the replacement serves before the old replica stops."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from gyrus.contract.cluster import API_LABEL
-from gyrus.kubernetes.resources import DISRUPTION_BUDGETS, DISRUPTION_BUDGETS_BETA, NODES, name_of
+from gyrus.kubernetes.resources import DISRUPTION_BUDGETS, DISRUPTION_BUDGETS_BETA, name_of
 from support.cluster import eventually
 from support.installed import Installed, installed, needs_kubectl
 from support.load import Load
@@ -27,8 +26,6 @@ RATE = 100
 """Requests a second."""
 API = f"drained-{os.getpid()}"
 """Only its pods are evicted: other pods of the nodes may be those of another test."""
-LOSE = os.environ.get("GYRUS_TEST_NODE_LOSS", "")
-"""A command that makes the node fail that its argument names, until the test has ended."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -83,30 +80,3 @@ async def test_the_budget_follows_the_number_of_replicas(platform: Installed) ->
         return await least_available(platform) == 2
 
     await eventually(follows)
-
-
-@pytest.mark.skipif(not LOSE, reason="set GYRUS_TEST_NODE_LOSS to a command that loses a node")
-async def test_a_lost_node_fails_no_request_later_than_10_s_after(platform: Installed) -> None:
-    endpoint = await deploy(platform, 2)
-    pods = await platform.pods(API)
-    node = pods[0]["spec"]["nodeName"]
-    async with Load(endpoint, RATE, body=b"{}") as load:
-        began = asyncio.get_running_loop().time()
-        process = await asyncio.create_subprocess_shell(f"{LOSE} {node}")
-        assert await process.wait() == 0
-        await eventually(lambda: _is_replaced(platform, node))
-        lasted = asyncio.get_running_loop().time() - began
-        await asyncio.sleep(max(0.0, 20 - lasted))
-    late = [answer for answer in load.result.failed if answer.due > 10]
-    assert late == [], str(load.result)
-    lost = await platform.client.get(NODES, node)
-    assert any(_silent(condition) for condition in lost["status"]["conditions"])
-
-
-async def _is_replaced(platform: Installed, node: str) -> bool:
-    elsewhere = [pod for pod in await platform.pods(API) if pod["spec"].get("nodeName") != node]
-    return len(elsewhere) >= 2 and (await platform.gyrus("get", API))["replicas"]["ready"] >= 2
-
-
-def _silent(condition: dict[str, Any]) -> bool:
-    return condition["type"] == "Ready" and condition["status"] != "True"

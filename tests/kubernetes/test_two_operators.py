@@ -16,6 +16,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -26,7 +27,7 @@ import yaml
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.errors import ObjectNotFound
-from gyrus.kubernetes.resources import LEASES, NAMESPACES, PODS, SERVICES, name_of
+from gyrus.kubernetes.resources import LEASES, NAMESPACES, NODES, PODS, SERVICES, name_of
 from support.cluster import connected, eventually
 from support.installation import Installation
 from support.load import Load, Result
@@ -42,6 +43,8 @@ HOST = os.environ.get("GYRUS_TEST_HOST_ADDRESS", "172.31.255.254")
 """An address of this machine that pods of the cluster reach."""
 RATE = 100
 """Requests a second."""
+LOSE_NODE = os.environ.get("GYRUS_TEST_NODE_LOSS", "")
+"""A program that loses a node and gives it back. Its arguments: ``cut`` or ``join``, and the node's name."""
 TAKEOVER = 15.0
 """Seconds from the end of the leader to the first decision of the next one."""
 HANDLER = """
@@ -121,6 +124,18 @@ class Platform:
 
     async def is_healthy(self) -> bool:
         return (await asyncio.to_thread(self.installation.cluster, "health")).code == 0
+
+    async def node_of(self, pod: str) -> str:
+        """Return the node of a pod. Empty if it has none."""
+        found = await self.client.find(PODS, pod, self.installation.namespace)
+        return found["spec"].get("nodeName", "") if found else ""
+
+    async def beside(self, node: str) -> str:
+        """Return the endpoint of ``tiny`` at another node."""
+        nodes = {name_of(each): each for each in (await self.client.list(NODES)).items}
+        other = next(each for name, each in nodes.items() if name != node)
+        addresses = {each["type"]: each["address"] for each in other["status"]["addresses"]}
+        return f"http://{addresses['InternalIP']}:{urlsplit(self.gateway).port}/tiny"
 
     async def selected(self) -> list[str]:
         """Return the pods behind the operator's Service."""
@@ -281,3 +296,57 @@ async def test_a_new_leader_has_packages_and_environments(platform: Platform) ->
     await eventually(platform.answers)
     await platform.gyrus("refresh", "tiny")
     assert await platform.pods(f"{names.ROLE_LABEL}={names.BUILDER_ROLE}") == []
+
+
+@pytest.mark.skipif(not LOSE_NODE, reason="set GYRUS_TEST_NODE_LOSS to a program that loses a node")
+async def test_the_loss_of_the_leaders_node_fails_no_request_10_s_later(platform: Platform) -> None:
+    """A replica and a gateway are lost with it. Updates go on while the node is gone."""
+    await spread(platform)
+    node = await platform.node_of(await platform.leader())
+    load = Load(await platform.beside(node), RATE, body=b'{"number":7}')
+    try:
+        async with load:
+            began = asyncio.get_running_loop().time()
+            await lose_node("cut", node)
+
+            async def replaced() -> bool:
+                replicas = await platform.pods(f"{names.API_LABEL}=tiny")
+                nodes = [await platform.node_of(pod) for pod in replicas]
+                return sum(found not in (node, "") for found in nodes) >= 2
+
+            await eventually(replaced)
+            await eventually(platform.answers)
+            await platform.gyrus("refresh", "tiny")
+            lasted = asyncio.get_running_loop().time() - began
+            await asyncio.sleep(max(0.0, 20 - lasted))
+    finally:
+        await lose_node("join", node)
+    late = [answer for answer in load.result.failed if answer.due > 10]
+    print(f"node lost: {len(load.result.failed)} of {len(load.result.answers)} failed")  # noqa: T201
+    assert late == [], str(load.result)
+    assert await platform.node_of(await platform.leader()) != node
+    await eventually(platform.is_healthy)
+
+
+async def lose_node(act: str, node: str) -> None:
+    process = await asyncio.create_subprocess_exec(LOSE_NODE, act, node)
+    assert await process.wait() == 0
+
+
+async def spread(platform: Platform) -> None:
+    """Wait until gateways, operators and replicas are each on different nodes. Move those that are not."""
+    for labels in (
+        f"{names.ROLE_LABEL}={names.GATEWAY_ROLE}",
+        f"{names.ROLE_LABEL}={names.OPERATOR_ROLE}",
+        f"{names.API_LABEL}=tiny",
+    ):
+
+        async def is_spread(labels: str = labels) -> bool:
+            pods = await platform.pods(labels)
+            nodes = {await platform.node_of(pod) for pod in pods}
+            if len(pods) == 2 and len(nodes) == 1 and "" not in nodes:
+                await platform.client.delete(PODS, pods[0], platform.installation.namespace)
+            return len(nodes) > 1 and "" not in nodes
+
+        await eventually(is_spread)
+    await eventually(platform.is_healthy)

@@ -1,4 +1,4 @@
-"""Where the scheduler puts pods that do the same work, and when it gives up those of a lost node. Pure."""
+"""Fields of pods for the scheduler: spread over nodes and zones, and the end of pods of a lost node. Pure."""
 
 from __future__ import annotations
 

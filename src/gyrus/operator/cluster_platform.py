@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.ticks import ticks
@@ -176,7 +177,7 @@ async def _follow_gateways(
 
 
 def _gateway_pod(manifest: Manifest) -> GatewayPod:
-    status = manifest.get("status") or {}
+    status: Mapping[str, Any] = manifest.get("status") or {}
     address = status.get("podIP")
     ready = any(
         condition["type"] == "Ready" and condition["status"] == "True"

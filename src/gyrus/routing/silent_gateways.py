@@ -11,7 +11,7 @@ GIVEN_UP_AFTER = 30.0
 
 @dataclass(frozen=True, slots=True)
 class GatewayPod:
-    """What Kubernetes knows of a gateway's pod."""
+    """The state of a gateway's pod in Kubernetes."""
 
     statistics: str | None = None
     """Host and port of its statistics. None while it has no address."""

@@ -10,7 +10,7 @@ from gyrus.routing.silent_gateways import GIVEN_UP_AFTER, GatewayPod, SilentGate
 READY, SILENT = GatewayPod(ready=True), GatewayPod(ready=False)
 
 
-def test_it_is_given_up_once_nobody_has_reached_it_for_long_enough() -> None:
+def test_it_is_given_up_after_long_enough_without_a_sign_of_life() -> None:
     gateways = SilentGateways()
     assert gateways.given_up(100.0, {"a"}, (), {"a": SILENT}) == frozenset()
     assert gateways.given_up(100.0 + GIVEN_UP_AFTER - 0.1, {"a"}, (), {"a": SILENT}) == frozenset()
@@ -18,7 +18,7 @@ def test_it_is_given_up_once_nobody_has_reached_it_for_long_enough() -> None:
     assert gateways.given_up(100.0 + GIVEN_UP_AFTER, (), (), {"a": SILENT}) == frozenset()
 
 
-def test_a_sign_of_life_begins_the_time_anew() -> None:
+def test_a_sign_of_life_begins_the_time_again() -> None:
     gateways = SilentGateways()
     gateways.given_up(0.0, {"a"}, (), {"a": SILENT})
     gateways.given_up(GIVEN_UP_AFTER - 1, {"a"}, {"a"}, {"a": SILENT})

@@ -15,7 +15,7 @@ USER = 65532
 """The user and the group of all processes of the images."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 POD_TEMPLATE = "pod-template-hash"
-"""Label by which Kubernetes tells the pods of a Deployment's versions apart."""
+"""Label with the version of a Deployment's pod template."""
 SPREADS_BY_TEMPLATE = (1, 27)
 """The version of Kubernetes from which a spread can be limited to pods with the same value of a label."""
 HELM = "Helm"
