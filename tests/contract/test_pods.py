@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from typing import Any, cast
 import pytest
 
 from gyrus.contract.cluster import replica_secret
-from gyrus.contract.pods import BuildOrder, FetchOrder, builder_name
+from gyrus.contract.pods import BuildOrder, FetchOrder, builder_name, use_lock
 from gyrus.contract.replica import HandlerConfig, Phase, Reason, ReplicaConfig, ReplicaStatus
 from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.operator.environment_choice import EnvironmentChoice
@@ -301,3 +302,50 @@ async def test_an_operator_that_is_away_is_named_after_some_tries(pod: Pod, tmp_
     order = FetchOrder(package="0" * 64, environment="0" * 32, config=pod.config)
     with pytest.raises(FilesUnreachable, match=f"from the operator at {url} failed: .*refused"):
         await asyncio.to_thread(fetch, order, FilesClient(access, patience=0.5), pod.root)
+
+
+async def test_pods_of_a_node_share_an_environment(
+    operator: Operator, project: Path, environ: dict[str, str], pod: Pod, capfd: pytest.CaptureFixture[str]
+) -> None:
+    package = await operator.upload(project)
+    key = await key_of(operator, package)
+    operator.builds.packages[key] = package
+    await build(
+        BuildOrder(environment=key, package=package), operator.client(builder_name(key)), environ, pod.root
+    )
+    shutil.rmtree(pod.root)
+    pod.root.mkdir()
+    folder = pod.root / "environments"
+    folder.mkdir()
+    pod.config = replace(pod.config, holds=use_lock(str(folder), key))
+    order = replace(order_of(pod, package, key), cached=True)
+    other = pod.root.with_name("other")
+    other.mkdir()
+    (other / "environments").symlink_to(folder)
+
+    async def bring(root: Path) -> str:
+        """Carry out the order in a pod's volume, and return what the fetcher reported."""
+        await asyncio.to_thread(fetch, order, operator.client("iris-1-abcde"), root)
+        return capfd.readouterr().err
+
+    async with asyncio.TaskGroup() as group:
+        both = [group.create_task(bring(root), name=root.name) for root in (pod.root, other)]
+    reported = "".join(task.result() for task in both)
+    assert reported.count("fetched the environment in") == 1
+    assert reported.count("the node has the environment") == 1
+    assert list(other.glob("runtimes/*/gyrus/runtime/supervisor/loop.py"))
+
+    # A newer archive waits until no replica runs with the environment.
+    stored = await operator.environments.environment(key)
+    content = stored.path.read_bytes() + b"\x50\x2a\x4d\x18\x00\x00\x00\x00"  # an empty frame of zstd to skip
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield content
+
+    await operator.environments.add(key, hashlib.sha256(content).hexdigest(), chunks(), replace=True)
+    pod.start()
+    assert (await asyncio.to_thread(pod.until_ready)).phase is Phase.READY
+    assert "the node has the environment" in await bring(other)
+    assert await asyncio.to_thread(pod.stop) == 0
+    assert "fetched the environment in" in await bring(other)
+    assert "the node has the environment" in await bring(other)

@@ -18,6 +18,7 @@ from gyrus.cluster.prerequisites import Right, check_manager, check_rights, chec
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.errors import ObjectConflict
 from gyrus.kubernetes.resources import (
+    DAEMON_SETS,
     DISRUPTION_BUDGETS,
     DISRUPTION_BUDGETS_BETA,
     NAMESPACES,
@@ -32,7 +33,7 @@ from gyrus.kubernetes.resources import (
     resource_of,
 )
 
-PRUNED = (NETWORK_POLICIES, SERVICES)
+PRUNED = (NETWORK_POLICIES, SERVICES, DAEMON_SETS)
 """Kinds of objects that settings turn off. Volumes are not among them: their data would be lost."""
 
 ReportChange = Callable[[ObjectChange], None]

@@ -70,6 +70,13 @@ Url = Annotated[
         re.compile(r"|https?://[^/?#\s]+"), "is not a base URL; write for example https://models.example.com"
     ),
 ]
+FolderOfNodes = Annotated[
+    str,
+    _Matches(
+        re.compile(r"/[-._a-zA-Z0-9]+(/[-._a-zA-Z0-9]+)*"),
+        "is not the path of a folder; write for example /var/lib/gyrus-environments",
+    ),
+]
 ObjectName = Annotated[
     str, _Matches(_LABEL, "is not the name of an object; write lower-case letters, digits and -")
 ]
@@ -186,6 +193,14 @@ class GatewayPods(Model):
         yield from _needless_port(self.service, self.node_port)
 
 
+class NodeCache(Model):
+    """A folder of each node with the Python environments that its pods share."""
+
+    path: FolderOfNodes = "/var/lib/gyrus-environments"
+    size: ResourceQuantity = "20Gi"
+    """Bytes that environments may take there. Those that no replica uses are removed beyond."""
+
+
 class ClusterSettings(Model):
     """All settings of an installation."""
 
@@ -194,6 +209,17 @@ class ClusterSettings(Model):
     gateway: GatewayPods = GatewayPods()
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
     """The Pod Security Standard that the namespace enforces."""
+    node_cache: NodeCache | None = None
+    """Share Python environments between the pods of a node (default: each pod fetches its own)."""
     network_policies: bool = True
     pod_monitor: bool = False
     """Create PodMonitors, by which the Prometheus Operator scrapes all pods. It must be installed."""
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.node_cache and self.pod_security != "privileged":
+            yield Contradiction(
+                path=("node_cache",),
+                message=f"the standard {self.pod_security} allows no volume that is a folder of the node",
+                remedy="write pod_security: privileged; replicas stay restricted but for this volume",
+                at_key=True,
+            )

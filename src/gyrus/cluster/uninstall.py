@@ -19,6 +19,7 @@ from gyrus.kubernetes.resources import (
     APIS,
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
+    DAEMON_SETS,
     DEFINITIONS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
@@ -41,6 +42,7 @@ from gyrus.kubernetes.resources import (
 )
 
 NAMESPACED = (
+    DAEMON_SETS,
     NETWORK_POLICIES,
     SERVICES,
     SECRETS,

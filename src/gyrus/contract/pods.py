@@ -60,6 +60,13 @@ LOG_FOLDER = f"{POD_FOLDER}/log"
 WORK_FOLDER = f"{POD_FOLDER}/work"
 """The working folders of a replica's processes: ``ReplicaConfig.work_dir``."""
 
+POD_USER = 65532
+"""The user and the group of all processes of the images."""
+KEEP_CACHE = (PYTHON, "-I", "-m", "gyrus.pods.keep_cache")
+"""The program that keeps a node's cache; ``prepare`` or ``shrink`` follows."""
+CACHE_LIMIT = "GYRUS_CACHE_LIMIT"
+"""Environment variable of that program: the bytes that unused environments may take."""
+
 DIGEST_HEADER = "x-gyrus-digest"
 """SHA-256 of a file's bytes, in hexadecimal digits, on uploads and downloads."""
 UNREACHABLE = 75
@@ -81,6 +88,8 @@ class FetchOrder:
     """Digest of the project's archive. None means that the project is empty."""
     environment: str
     """Key of the Python environment; :data:`IMAGE_ENVIRONMENT` to bring the runtime alone."""
+    cached: bool = False
+    """True if :data:`ENVIRONMENTS_FOLDER` is a folder of the node, which its pods share."""
     image: str = ""
     """The image that has the Python packages then, for messages."""
     config: ReplicaConfig
@@ -144,6 +153,11 @@ class PodFailure:
 def environment_folder(environment: str) -> str:
     """Return the folder of an environment. Builder and replicas use the same, since it cannot be moved."""
     return f"{ENVIRONMENTS_FOLDER}/{environment}"
+
+
+def use_lock(folder: str, environment: str) -> str:
+    """Return the file that a replica locks while it uses an environment of a node's cache."""
+    return f"{folder}/{environment}.use"
 
 
 def python_of(environment: str) -> str:

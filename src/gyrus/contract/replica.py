@@ -297,6 +297,8 @@ class ReplicaConfig:
     metrics_address: str | None = None
     """``host:port`` on which the supervisor serves the metrics of its processes, which must have TCP
     addresses in ``listen``; None: nowhere."""
+    holds: str | None = None
+    """File on which the supervisor holds a shared lock as long as it runs: what it names is in use."""
     log_to_stdout: bool = False
     """True to write the lines of the log to the supervisor's stdout, as in a container, and to no file."""
 

@@ -58,6 +58,7 @@ VOLUME_CLAIMS = ResourceKind("", "v1", "persistentvolumeclaims", "PersistentVolu
 QUOTAS = ResourceKind("", "v1", "resourcequotas", "ResourceQuota")
 PERSISTENT_VOLUMES = ResourceKind("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 DEPLOYMENTS = ResourceKind("apps", "v1", "deployments", "Deployment")
+DAEMON_SETS = ResourceKind("apps", "v1", "daemonsets", "DaemonSet")
 REPLICA_SETS = ResourceKind("apps", "v1", "replicasets", "ReplicaSet")
 JOBS = ResourceKind("batch", "v1", "jobs", "Job")
 ROLES = ResourceKind("rbac.authorization.k8s.io", "v1", "roles", "Role")

@@ -70,6 +70,7 @@ def cluster_platform(
         pull_policy=place.pull_policy,
         pull_secrets=place.pull_secrets,
         priority_class=place.priority_class,
+        node_cache=place.node_cache,
     )
     choice = EnvironmentChoice(packages, environments, image=pods.image, runtime=pods.runtime)
     objects = ApiObjects(client, place.namespace, clock)

@@ -27,6 +27,8 @@ class PodPlace:
     """Names of Secrets with the credentials of registries."""
     priority_class: str = ""
     """The PriorityClass of replicas and builders; "" for the cluster's default."""
+    node_cache: str = ""
+    """Folder of each node with the environments that its pods share; "" if there is none."""
     tls: Path = Path(cluster.TLS_FOLDER)
     secrets: Path = Path(cluster.SECRETS_FOLDER)
 
@@ -43,6 +45,7 @@ class PodPlace:
                 gateway_url=environ.get(cluster.GATEWAY_URL_VARIABLE, ""),
                 pull_policy=environ.get(cluster.PULL_POLICY_VARIABLE, "IfNotPresent"),
                 pull_secrets=tuple(filter(None, environ.get(cluster.PULL_SECRETS_VARIABLE, "").split(","))),
+                node_cache=environ.get(cluster.NODE_CACHE_VARIABLE, ""),
                 priority_class=environ.get(cluster.PRIORITY_CLASS_VARIABLE, ""),
             )
         except KeyError as error:

@@ -101,6 +101,14 @@ class EnvironmentStore:
         """Return True if the environment is stored. Does no I/O."""
         return key in self._stored
 
+    def digest(self, key: str) -> str | None:
+        """Return the digest of an environment's archive, and record its use. Returns None for none."""
+        if found := self._stored.get(key):
+            with suppress(OSError):
+                os.utime(found.path)
+            return found.digest
+        return None
+
     async def environment(self, key: str) -> StoredEnvironment:
         """Return the archive of an environment, and record its use. Raises UnknownPackage, StorageFull."""
         if found := self._stored.get(key):

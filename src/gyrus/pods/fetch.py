@@ -28,6 +28,7 @@ from gyrus.packaging.folder_archive import unpack_folders
 from gyrus.pods import start
 from gyrus.pods.failure import PodFailed, run
 from gyrus.pods.files_client import FilesClient
+from gyrus.pods.node_cache import NodeCache
 from gyrus.pods.order import read_access, read_order
 from gyrus.runtime.codec import encode
 
@@ -45,7 +46,9 @@ def fetch(order: FetchOrder, files: FilesClient, root: Path = Path(POD_FOLDER)) 
         if order.environment == pods.IMAGE_ENVIRONMENT:
             bring_runtime(order.image, root)
         else:
-            fetch_environment(order.environment, files, root)
+            place = _in(root, pods.ENVIRONMENTS_FOLDER)
+            cache = NodeCache(place) if order.cached else None
+            fetch_environment(order.environment, files, root, cache)
         _write_config(order, root)
     except OSError as error:
         place = error.filename or root
@@ -63,7 +66,7 @@ def fetch_project(package: str | None, files: FilesClient, root: Path) -> Path:
         return folder
     archive = root / f"{_NEW}-project.tar"
     files.download(f"/packages/{package}", partial(_save, archive))
-    fresh = _empty(root)
+    fresh = _empty(root / _NEW)
     try:
         unpacking.unpack(archive, fresh / "project")
     except BrokenArchive as error:
@@ -73,22 +76,71 @@ def fetch_project(package: str | None, files: FilesClient, root: Path) -> Path:
     return folder
 
 
-def fetch_environment(environment: str, files: FilesClient, root: Path) -> None:
-    """Unpack the environment and the runtime's code, unless they are there. Raises PodFailed, OSError."""
+def fetch_environment(
+    environment: str, files: FilesClient, root: Path, cache: NodeCache | None = None
+) -> None:
+    """Unpack the environment and the runtime's code, unless they are there. Raises PodFailed, OSError.
+
+    ``cache``: the folder of the environments, if the node's pods share it.
+    """
+    if cache:
+        _share_environment(environment, files, root, cache)
+        return
     folder = _in(root, pods.environment_folder(environment))
     if folder.is_dir():
         return
-    began = time.monotonic()
-    fresh = files.download(f"/environments/{environment}", partial(_unpack_environment, environment, root))
-    runtimes = _in(root, pods.RUNTIMES_FOLDER)
-    runtimes.mkdir(parents=True, exist_ok=True)
-    for runtime in _in(fresh, pods.RUNTIMES_FOLDER).iterdir():
-        if not (runtimes / runtime.name).is_dir():
-            runtime.rename(runtimes / runtime.name)
+    fresh = _empty(root / _NEW)
+    _download_environment(environment, files, fresh)
+    _take_runtimes(_in(fresh, pods.RUNTIMES_FOLDER), root)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _in(fresh, pods.environment_folder(environment)).rename(folder)  # last: it makes all complete
     shutil.rmtree(fresh)
+
+
+def _share_environment(environment: str, files: FilesClient, root: Path, cache: NodeCache) -> None:
+    """Use the node's copy of the environment, and make one if there is none.
+
+    A copy that the builder has replaced meanwhile, with compiled modules, is replaced once it is not in use.
+    Without an answer of the operator, the node's copy serves.
+    """
+    path = f"/environments/{environment}"
+    with cache.changing(environment) as fresh:
+        entry = cache.entry(environment)
+        newest = files.digest_once(path) if entry else None
+        is_old = entry is not None and newest not in (None, entry.digest)
+        if entry is None or (is_old and cache.discard(environment)):
+            if entry is None and not cache.discard(environment):  # parts of an incomplete one
+                message = (
+                    f"the node's copy of the environment {environment} is damaged and in use; drain the node"
+                )
+                raise PodFailed(Reason.PACKAGE, message)
+            digest = _download_environment(environment, files, fresh)
+            unpacked = _in(fresh, pods.environment_folder(environment))
+            cache.add(environment, unpacked, _in(fresh, pods.RUNTIMES_FOLDER), digest)
+        else:
+            print("the node has the environment", file=sys.stderr)  # noqa: T201
+        _take_runtimes(cache.runtimes(environment), root)
+
+
+def _download_environment(environment: str, files: FilesClient, fresh: Path) -> str:
+    """Unpack the archive into an empty folder, and return its digest."""
+    began = time.monotonic()
+    take = partial(_unpack_environment, environment, fresh)
+    digest = files.download_with_digest(f"/environments/{environment}", take)
     print(f"fetched the environment in {time.monotonic() - began:.1f} s", file=sys.stderr)  # noqa: T201
+    return digest
+
+
+def _take_runtimes(source: Path, root: Path) -> None:
+    """Copy the runtime's code of an environment into the pod, unless it is there."""
+    runtimes = _in(root, pods.RUNTIMES_FOLDER)
+    runtimes.mkdir(parents=True, exist_ok=True)
+    for runtime in source.iterdir():
+        if not (runtimes / runtime.name).is_dir():
+            fresh = runtimes / _NEW
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.copytree(runtime, fresh, symlinks=True)
+            fresh.rename(runtimes / runtime.name)
 
 
 def bring_runtime(image: str, root: Path, packages: Path | None = None) -> None:
@@ -98,7 +150,7 @@ def bring_runtime(image: str, root: Path, packages: Path | None = None) -> None:
     """
     place = RuntimeCode.installed().place(_in(root, pods.RUNTIMES_FOLDER))
     folder = _in(root, pods.environment_folder(pods.IMAGE_ENVIRONMENT)) / _SITE_PACKAGES
-    fresh = _empty(root) / "site-packages"
+    fresh = _empty(root / _NEW) / "site-packages"
     source = packages or Path(sysconfig.get_path("purelib"))
     shutil.copytree(source, fresh, ignore=_not_for_replicas)
     (fresh / "gyrus.pth").write_text(f"{pods.RUNTIMES_FOLDER}/{place.name}\n")
@@ -119,9 +171,9 @@ def _not_for_replicas(_folder: str, names: list[str]) -> list[str]:
     return [name for name in names if re.split(r"[-.]", name)[0] in _OF_PODS_ALONE]
 
 
-def _unpack_environment(environment: str, root: Path, content: IO[bytes]) -> Path:
-    """Unpack into a new folder, and return it."""
-    fresh = _empty(root)
+def _unpack_environment(environment: str, fresh: Path, content: IO[bytes]) -> None:
+    """Unpack into a folder, which is emptied before."""
+    _empty(fresh)
     parents = tuple(
         os.path.relpath(folder, POD_FOLDER)
         for folder in (pods.environment_folder(environment), pods.RUNTIMES_FOLDER)
@@ -131,7 +183,6 @@ def _unpack_environment(environment: str, root: Path, content: IO[bytes]) -> Pat
     except BrokenArchive as error:
         message = f"the environment {environment} could not be unpacked: {error}"
         raise PodFailed(Reason.PACKAGE, message) from error
-    return fresh
 
 
 def _write_config(order: FetchOrder, root: Path) -> None:
@@ -148,9 +199,8 @@ def _save(path: Path, content: IO[bytes]) -> None:
         shutil.copyfileobj(content, file, CHUNK)
 
 
-def _empty(root: Path) -> Path:
-    """Return an empty folder in the volume, from which folders can be renamed."""
-    folder = root / _NEW
+def _empty(folder: Path) -> Path:
+    """Make a folder, without what it had, and return it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

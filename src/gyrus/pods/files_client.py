@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -64,7 +65,13 @@ class FilesClient:
 
         Calls ``take`` again for each try, so it must begin from the start each time. Raises PodFailed.
         """
-        return self._retrying(f"fetching {path}", lambda: self._download(path, take))
+        result, _ = self._retrying(f"fetching {path}", lambda: self._download(path, take))
+        return result
+
+    def download_with_digest(self, path: str, take: Callable[[IO[bytes]], None]) -> str:
+        """Do as :meth:`download`, and return the digest of the content."""
+        _, digest = self._retrying(f"fetching {path}", lambda: self._download(path, take))
+        return digest
 
     def upload(self, path: str, file: Path) -> None:
         """Send the file. Raises PodFailed."""
@@ -89,11 +96,21 @@ class FilesClient:
 
         return self._retrying(f"looking for {path}", ask)
 
+    def digest_once(self, path: str) -> str | None:
+        """Return the digest of the server's file. Returns None if it is not known, without a retry."""
+        try:
+            answer = self._open("HEAD", path)
+        except TemporaryFailure:
+            return None
+        with contextlib.closing(answer):
+            return answer.headers.get(DIGEST_HEADER) if answer.status == HTTPStatus.OK else None
+
     def post_once(self, path: str, text: str) -> None:
         """Send a text without a retry. Raises TemporaryFailure, PodFailed."""
         self._request("POST", path, text.encode(), {"content-type": "text/plain; charset=utf-8"})
 
-    def _download(self, path: str, take: Callable[[IO[bytes]], T]) -> T:
+    def _download(self, path: str, take: Callable[[IO[bytes]], T]) -> tuple[T, str]:
+        """Return what ``take`` returned, and the digest of the content."""
         answer = self._open("GET", path)
         try:
             if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -106,7 +123,7 @@ class FilesClient:
                     content.check(reader)
                     raise
                 content.check(reader)
-            return result
+            return result, content.digest
         except HTTPError as error:
             raise TemporaryFailure(_words(error)) from error
         finally:
@@ -183,12 +200,17 @@ class _CheckedReader(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
+    @property
+    def digest(self) -> str:
+        """Return the digest of what has been read."""
+        return self._hash.hexdigest()
+
     def check(self, rest: IO[bytes]) -> None:
         """Read the rest of the content. Raise TemporaryFailure if all of it is not that of the digest."""
         while rest.read(CHUNK):
             pass
         digest = self._answer.headers.get(DIGEST_HEADER)
-        if digest is not None and self._hash.hexdigest() != digest:
+        if digest is not None and self.digest != digest:
             raise TemporaryFailure(f"{self._path} was damaged on its way: its digest is not {digest}")
 
 

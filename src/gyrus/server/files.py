@@ -175,8 +175,9 @@ async def store_lock(
 
 @router.head("/environments/{key}", response_class=Response)
 async def has_environment(key: EnvironmentKey, context: FilesContextDep) -> Response:
-    """Answer 200 if the environment is stored, else 404."""
-    return Response(status_code=200 if context.environments.has(key) else 404)
+    """Answer 200 with the digest of its archive if the environment is stored, else 404."""
+    digest = context.environments.digest(key)
+    return Response(status_code=200, headers={DIGEST_HEADER: digest}) if digest else Response(status_code=404)
 
 
 @router.get("/environments/{key}", response_class=FileResponse)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.cluster import REPLICA_PORT
 from gyrus.contract.pods import (
+    ENVIRONMENTS_FOLDER,
     LOG_FOLDER,
     METRICS_PORT,
     PROJECT_FOLDER,
@@ -12,6 +13,7 @@ from gyrus.contract.pods import (
     STATUS_PORT,
     WORK_FOLDER,
     python_of,
+    use_lock,
 )
 from gyrus.contract.replica import ReplicaConfig
 
@@ -29,8 +31,11 @@ def has_metrics(order: ReplicaOrder) -> bool:
     return order.workload.code.process is None or order.workload.queue_proxy
 
 
-def configure(order: ReplicaOrder, environment: str) -> ReplicaConfig:
-    """Return the configuration. ``environment``: key of the Python environment."""
+def configure(order: ReplicaOrder, environment: str, *, cached: bool = False) -> ReplicaConfig:
+    """Return the configuration. ``environment``: key of the Python environment.
+
+    ``cached``: True if it is in a folder that the pods of a node share.
+    """
     workload = order.workload
     return ReplicaConfig(
         id=order.id,
@@ -55,4 +60,5 @@ def configure(order: ReplicaOrder, environment: str) -> ReplicaConfig:
         status_address=f"0.0.0.0:{STATUS_PORT}",
         metrics_address=f"0.0.0.0:{METRICS_PORT}" if has_metrics(order) else None,
         log_to_stdout=True,
+        holds=use_lock(ENVIRONMENTS_FOLDER, environment) if cached else None,
     )

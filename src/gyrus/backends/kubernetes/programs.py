@@ -26,6 +26,7 @@ from gyrus.contract.compute import ComputeResources
 from gyrus.contract.containers import Container, ContainerGroup, ContainerHook, ContainerProbe
 from gyrus.contract.pods import (
     DRAINED_PATH,
+    ENVIRONMENTS_FOLDER,
     FILES,
     IMAGE_ENVIRONMENT,
     METRICS_PORT,
@@ -60,6 +61,7 @@ CORTEX_VERSION = "0.42.1"
 CORTEX_FOLDER = "/cortex/client"
 CORTEX_ANNOTATION = f"{GROUP}/cortex-client"
 """The content of ``cli.yaml`` in that folder."""
+CACHE_MOUNT: Manifest = {"name": "environments", "mountPath": ENVIRONMENTS_FOLDER}
 READINESS: Manifest = {"periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 2, "successThreshold": 1}
 LIVENESS: Manifest = {"periodSeconds": 10, "timeoutSeconds": 3, "failureThreshold": 6, "successThreshold": 1}
 
@@ -91,6 +93,8 @@ class Program:
     containers: tuple[ContainerPlan, ...]
     fetch: Mapping[str, str] | None = None
     """Environment variables of the init container that fetches the files. None: nothing is fetched."""
+    fetch_mounts: tuple[Manifest, ...] = ()
+    """What the init container mounts besides."""
     graceful: bool = True
     """True if gyrus's own code in the pod ends its requests in order, for which it gets more time."""
     volumes: tuple[Manifest, ...] = ()
@@ -145,10 +149,12 @@ class ReplicaPrograms:
     def _runtime(self, order: ReplicaOrder, environment: str) -> Program:
         """Return the program of gyrus's runtime, with a fetched environment or that of the user's image."""
         image = order.workload.code.image
+        cached = bool(self.settings.node_cache) and environment != IMAGE_ENVIRONMENT
         fetch = FetchOrder(
             package=order.workload.code.package,
             environment=environment,
-            config=configure(order, environment),
+            config=configure(order, environment, cached=cached),
+            cached=cached,
             image=image or "",
         )
         metrics = {METRICS_PORT_NAME: METRICS_PORT} if has_metrics(order) else {}
@@ -162,10 +168,13 @@ class ReplicaPrograms:
             liveness=LIVENESS | {"tcpSocket": {"port": STATUS_PORT_NAME}},
             pre_stop=_pause(self.settings.serving_on, START_COMMAND[0] if image else PYTHON),
             of_user=image is not None,
+            mounts=(CACHE_MOUNT | {"readOnly": True},) if cached else (),
         )
         return Program(
             containers=(container,),
             fetch=access(order.id, fetch, self.settings),
+            fetch_mounts=(CACHE_MOUNT,) if cached else (),
+            volumes=(cache_volume(self.settings.node_cache),) if cached else (),
             annotations=scrape_annotations(METRICS_PORT, METRICS_PATH) if metrics else {},
         )
 
@@ -343,6 +352,11 @@ def access(pod: str, order: object, settings: KubernetesSettings) -> dict[str, s
         POD: pod,
         SECRET: replica_secret(settings.secret, pod),
     }
+
+
+def cache_volume(folder: str) -> Manifest:
+    """Return the volume of a node's cache. :mod:`gyrus.pods.keep_cache` prepares the folder."""
+    return {"name": "environments", "hostPath": {"path": folder, "type": "Directory"}}
 
 
 def _pause(seconds: float, python: str) -> Manifest | None:

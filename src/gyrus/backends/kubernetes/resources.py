@@ -80,7 +80,7 @@ def replica_pod(
     }
     place(spec, order)
     if program.fetch is not None:
-        spec["initContainers"] = [_fetching(program.fetch, settings)]
+        spec["initContainers"] = [_fetching(program, program.fetch, settings)]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -166,10 +166,10 @@ def _planned(plan: ContainerPlan, settings: KubernetesSettings) -> Manifest:
     return container
 
 
-def _fetching(variables: Mapping[str, str], settings: KubernetesSettings) -> Manifest:
+def _fetching(program: Program, variables: Mapping[str, str], settings: KubernetesSettings) -> Manifest:
     container = _container(FETCH, settings.image, FETCH_COMMAND, settings)
     container["env"] = _variables(as_written(variables))
-    container["volumeMounts"] += _authority_mount()
+    container["volumeMounts"] += [*_authority_mount(), *program.fetch_mounts]
     return container
 
 

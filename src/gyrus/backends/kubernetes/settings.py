@@ -26,6 +26,8 @@ class KubernetesSettings:
     """The PriorityClass of replicas that name none, and of builders. Empty: the cluster's default."""
     serving_on: float = 5.0
     """How long a pod serves on after its deletion was requested, so that all gateways can leave it."""
+    node_cache: str = ""
+    """Folder of each node with the Python environments that its pods share. Empty: each pod has its own."""
     builder_cpu: float = 0.5
     """Cores that a builder requests."""
     builder_mem: int = 512 * 2**20

@@ -7,7 +7,16 @@ from typing import Any, cast
 
 from gyrus.cluster.chart.merging import Tree, under_conditions
 from gyrus.cluster.chart.printing import Raw, documents, number, value
-from gyrus.cluster.manifests import access, chart_jobs, foundation, gateway, monitoring, network, operator
+from gyrus.cluster.manifests import (
+    access,
+    chart_jobs,
+    foundation,
+    gateway,
+    monitoring,
+    network,
+    node_cache,
+    operator,
+)
 from gyrus.cluster.manifests.objects import MANAGED_BY, SPREADS_BY_TEMPLATE, Installation
 from gyrus.cluster.settings import (
     NO_STORAGE,
@@ -15,6 +24,7 @@ from gyrus.cluster.settings import (
     ExternalApi,
     GatewayPods,
     Images,
+    NodeCache,
     OperatorPod,
     PodResources,
     StoreSecret,
@@ -32,6 +42,7 @@ CONDITIONS = {
     "annotations": ".Values.gateway.annotations",
     "URL": ".Values.gateway.url",
     "pull secrets": ".Values.images.pull_secrets",
+    "node cache": ".Values.node_cache",
     "policies": ".Values.network_policies",
     "pod monitors": ".Values.pod_monitor",
     "budgets": '.Capabilities.APIVersions.Has "policy/v1"',
@@ -74,6 +85,7 @@ PARTS: Mapping[str, Callable[[Installation], list[Manifest]]] = {
         gateway.disruption_budget(known),
         gateway.deployment(known),
     ],
+    "node-cache": node_cache.daemon_sets,
     "network": network.network_policies,
     "monitoring": monitoring.pod_monitors,
     "jobs": chart_jobs.jobs,
@@ -140,6 +152,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
                 Any, Raw("{{ toJson .Values.gateway.annotations }}") if holds["annotations"] else {}
             ),
         ),
+        node_cache=_node_cache() if holds["node cache"] else None,
         network_policies=holds["policies"],
         pod_monitor=holds["pod monitors"],
     )
@@ -149,6 +162,14 @@ def _store() -> StoreSecret:
     key = StoreSecret.model_fields["key"].default
     return StoreSecret.model_construct(
         secret=value("operator.store.secret"), key=value(f"operator.store.key | default `{key}`")
+    )
+
+
+def _node_cache() -> NodeCache:
+    cache = NodeCache()
+    return NodeCache.model_construct(
+        path=value(f"node_cache.path | default `{cache.path}`"),
+        size=value(f"node_cache.size | default `{cache.size}`"),
     )
 
 

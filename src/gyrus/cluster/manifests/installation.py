@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from gyrus.cluster.manifests import access, definition, foundation, gateway, monitoring, network, operator
+from gyrus.cluster.manifests import (
+    access,
+    definition,
+    foundation,
+    gateway,
+    monitoring,
+    network,
+    node_cache,
+    operator,
+)
 from gyrus.cluster.manifests.objects import Installation
 from gyrus.kubernetes.resources import Manifest
 
@@ -24,6 +33,7 @@ def platform(installation: Installation) -> list[Manifest]:
         *access.service_accounts(installation),
         *access.roles(installation),
         *operator.volume_claims(installation),
+        *node_cache.daemon_sets(installation),
         *network.network_policies(installation),
         *monitoring.pod_monitors(installation),
         gateway.disruption_budget(installation),

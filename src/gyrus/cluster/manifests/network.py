@@ -8,6 +8,7 @@ from gyrus.contract.pods import METRICS_PORT
 from gyrus.kubernetes.resources import Manifest
 
 REPLICA, BUILDER, OPERATOR, GATEWAY = "replica", "builder", "operator", "gateway"
+CACHE = names.CACHE_ROLE
 
 
 def network_policies(installation: Installation) -> list[Manifest]:
@@ -32,6 +33,7 @@ def network_policies(installation: Installation) -> list[Manifest]:
             _ingress([METRICS_PORT]),
         ),
         _policy(installation, "gyrus-builder", BUILDER),
+        *([_policy(installation, names.NODE_CACHE, CACHE)] if installation.settings.node_cache else []),
     ]
 
 

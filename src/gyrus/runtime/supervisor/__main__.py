@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from gyrus.contract.replica import ReplicaConfig
 from gyrus.runtime.codec import CodecError, decode
@@ -32,8 +35,20 @@ def main(arguments: list[str]) -> int:
     if not prove_identity(path):
         print(f"another supervisor already runs with {path}", file=sys.stderr)  # noqa: T201
         return 2
-    Supervisor(config, path).run()
+    with held(config.holds):
+        Supervisor(config, path).run()
     return 0
+
+
+@contextmanager
+def held(path: str | None) -> Generator[None]:
+    """Hold a shared lock on a file. None: on nothing."""
+    if path is None:
+        yield
+        return
+    with open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
 
 
 if __name__ == "__main__":

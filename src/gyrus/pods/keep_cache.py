@@ -1,0 +1,78 @@
+"""The program of the pods that keep the nodes' caches: ``python -m gyrus.pods.keep_cache prepare|shrink``.
+
+``prepare`` runs once as root: the folder of a node belongs to root, and pods run as another user. ``shrink``
+goes on: it removes unused environments beyond the limit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from gyrus.contract.pods import CACHE_LIMIT, ENVIRONMENTS_FOLDER, POD_USER
+from gyrus.pods.node_cache import NodeCache
+
+log = logging.getLogger(__name__)
+
+EVERY = 300.0
+"""Seconds between two looks."""
+
+
+def prepare(folder: Path, user: int = POD_USER) -> None:
+    """Give the folder to the user of all pods, who alone may enter it. Raises OSError."""
+    os.chown(folder, user, user)
+    folder.chmod(0o700)
+
+
+def shrink(folder: Path, limit: int, ended: threading.Event) -> None:
+    """Keep the folder below its limit until ``ended`` is set."""
+    cache = NodeCache(folder)
+    while True:
+        try:
+            for key in cache.shrink(limit):
+                log.info("Removed the environment %s, which no replica has used for the longest time", key)
+        except OSError as error:
+            log.warning("The cache in %s could not be looked at: %s", folder, error)
+        if ended.wait(EVERY):
+            return
+
+
+def in_bytes(quantity: str) -> int:
+    """Return a quantity of Kubernetes as bytes.
+
+    >>> in_bytes("20Gi"), in_bytes("1.5G"), in_bytes("1024")
+    (21474836480, 1500000000, 1024)
+    """
+    number = quantity.rstrip("kKMGTPEi")
+    unit = quantity[len(number) :]
+    base = 1024 if unit.endswith("i") else 1000
+    return int(float(number) * base ** (" kMGTPE".index(unit[0].replace("K", "k")) if unit else 0))
+
+
+def main(arguments: list[str]) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    folder = Path(ENVIRONMENTS_FOLDER)
+    match arguments:
+        case ["prepare"]:
+            prepare(folder)
+        case ["shrink"]:
+            ended = threading.Event()
+
+            def end(_number: int, _frame: FrameType | None) -> None:
+                ended.set()
+
+            signal.signal(signal.SIGTERM, end)
+            shrink(folder, in_bytes(os.environ[CACHE_LIMIT]), ended)
+        case _:
+            print("usage: python -m gyrus.pods.keep_cache prepare|shrink", file=sys.stderr)  # noqa: T201
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
