@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -26,14 +27,20 @@ class Installation:
         self.namespace = f"{PREFIX}-{uuid.uuid4().hex[:6]}"
         self._folder = folder
 
-    def values(self, image: str = IMAGE, *, storage_class: str | None = None) -> Path:
-        """Write a values file: Services on ports of the nodes, and little of their memory."""
+    def values(
+        self, image: str = IMAGE, *, storage_class: str | None = None, sections: Mapping[str, object] = {}
+    ) -> Path:
+        """Write a values file: Services on ports of the nodes, and little of their memory.
+
+        ``sections``: others of the file.
+        """
         file = self._folder / "values.yaml"
         kept = {"storage": "1Gi", "storage_class": storage_class} if storage_class else {"storage": "none"}
         settings = {
             "images": {"gyrus": image, "runtime": RUNTIME_IMAGE},
             "gateway": {"service": "NodePort", "resources": SMALL},
             "operator": {**kept, "api": {"service": "NodePort"}, "resources": SMALL},
+            **sections,
         }
         file.write_text(yaml.safe_dump(settings))
         return file

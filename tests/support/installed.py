@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,14 +102,20 @@ class Installed:
 
 
 @asynccontextmanager
-async def installed() -> AsyncGenerator[Installed]:
+async def installed(sections: Mapping[str, object] = {}) -> AsyncGenerator[Installed]:
+    """``sections``: further ones of the values file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         installation = Installation(folder)
         async with connected() as client:
             try:
                 made = await asyncio.to_thread(
-                    installation.cluster, "install", "--values", installation.values(), "-o", "json"
+                    installation.cluster,
+                    "install",
+                    "--values",
+                    installation.values(sections=sections),
+                    "-o",
+                    "json",
                 )
                 assert made.code == 0, made.err
                 yield Installed(installation, client, folder, made.json["environment"])

@@ -26,6 +26,7 @@ SETTINGS = {
         "network_policies": False,
     },
     "store": {"operator": {"store": {"secret": "gyrus-store", "key": "uri"}}},
+    "node cache": {"node_cache": {"path": "/var/cache/gyrus"}, "pod_security": "privileged"},
     "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}},
 }
 
