@@ -181,6 +181,24 @@ file_chunks = Table(
 )
 """The bytes of files, in order."""
 
+log_segments = Table(
+    "log_segments",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("api", Text, nullable=False),
+    Column("replica", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("first", Double, nullable=False),
+    Column("last", Double, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("lines", Text, nullable=False),
+    Index("log_segments_api", "api", "last"),
+    Index("log_segments_source", "replica", "source", "id"),
+)
+"""Output of replicas, also of those that are gone; ``number`` is that of the last batch. It has no foreign
+key: it is written without the lock of deploys."""
+
 tokens = Table(
     "tokens",
     metadata,
