@@ -9,10 +9,12 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
+import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,9 +22,19 @@ from typing import Any, cast
 
 import pytest
 
-from gyrus.contract.cluster import replica_secret
+from gyrus.contract.cluster import log_secret, replica_secret
+from gyrus.contract.operator import LogLine
 from gyrus.contract.pods import BuildOrder, FetchOrder, builder_name, use_lock
-from gyrus.contract.replica import HandlerConfig, Phase, Reason, ReplicaConfig, ReplicaStatus
+from gyrus.contract.replica import (
+    BATCH_HEADER,
+    LOGS_PATH,
+    HandlerConfig,
+    LogArchiveAccess,
+    Phase,
+    Reason,
+    ReplicaConfig,
+    ReplicaStatus,
+)
 from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.packaging.archive import pack
@@ -70,6 +82,16 @@ class Builds:
 
 
 @dataclass
+class Logs:
+    """The operator's log archive."""
+
+    lines: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+    async def append(self, replica: str, number: int, lines: Sequence[LogLine]) -> None:
+        self.lines.setdefault(replica, []).extend(line.message for line in lines)
+
+
+@dataclass
 class Operator:
     """A served files server."""
 
@@ -78,6 +100,7 @@ class Operator:
     packages: PackageStore
     environments: EnvironmentStore
     builds: Builds
+    logs: Logs
 
     def client(self, pod: str, *, secret: str | None = None, patience: float = 10.0) -> FilesClient:
         secret = secret or replica_secret(INSTALLATION, pod)
@@ -103,18 +126,20 @@ async def operator(tmp_path: Path) -> AsyncIterator[Operator]:
     environments = EnvironmentStore(tmp_path / "archives")
     packages.clean_up()
     environments.clean_up()
-    builds = Builds()
+    builds, logs = Builds(), Logs()
     authority, started = Authority(), asyncio.Event()
     ca = tmp_path / "ca.crt"
     ca.write_text(authority.certificate)
     app = build_files_app(
-        FilesContext(packages=packages, environments=environments, builds=builds, secret=INSTALLATION)
+        FilesContext(
+            packages=packages, environments=environments, builds=builds, logs=logs, secret=INSTALLATION
+        )
     )
     listener = listen_on_port("127.0.0.1", 0, authority.server("127.0.0.1"))
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(serve(app, [listener], started=started), name="files server")
         await started.wait()
-        yield Operator(listener.name, ca, packages, environments, builds)
+        yield Operator(listener.name, ca, packages, environments, builds, logs)
         serving.cancel()
 
 
@@ -211,9 +236,11 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
         pod.process.wait(10)
 
 
-def order_of(pod: Pod, package: str, key: str) -> FetchOrder:
+def order_of(operator: Operator, pod: Pod, package: str, key: str) -> FetchOrder:
     python = str(pod.root / "environments" / key / "bin/python")
-    pod.config = replace(pod.config, python=python)
+    secret = log_secret(INSTALLATION, pod.config.id)
+    archive = LogArchiveAccess(url=operator.url, secret=secret, ca=str(operator.ca))
+    pod.config = replace(pod.config, python=python, log_archive=archive)
     return FetchOrder(package=package, environment=key, config=pod.config)
 
 
@@ -233,7 +260,9 @@ async def test_what_a_builder_uploads_serves_in_a_pod(
     shutil.rmtree(pod.root)  # another pod, with the same paths
     pod.root.mkdir()
 
-    await asyncio.to_thread(fetch, order_of(pod, package, key), operator.client("iris-1-abcde"), pod.root)
+    await asyncio.to_thread(
+        fetch, order_of(operator, pod, package, key), operator.client("iris-1-abcde"), pod.root
+    )
     assert list(pod.root.glob("environments/*/lib/*/site-packages/__pycache__/flowers.*.pyc"))
     assert list(pod.root.glob("runtimes/*/gyrus/runtime/supervisor/__pycache__/loop.*.pyc"))
     pod.start()
@@ -246,6 +275,7 @@ async def test_what_a_builder_uploads_serves_in_a_pod(
     lines = [json.loads(line) for line in (pod.root / "stdout").read_text().splitlines()]
     assert "loaded 1.2" in [line["message"] for line in lines]
     assert {line["replica"] for line in lines} == {"iris-1-abcde"}
+    assert operator.logs.lines == {"iris-1-abcde": [line["message"] for line in lines]}
 
 
 async def test_a_failed_build_has_the_same_words_as_a_local_one(
@@ -278,6 +308,32 @@ async def test_only_the_builder_of_an_environment_may_store_it(operator: Operato
     with pytest.raises(PodFailed, match="does not know the secret of the pod"):
         await asyncio.to_thread(forged.upload, f"/environments/{key}", file)
     assert not operator.environments.has(key)
+
+
+def post_lines(operator: Operator, pod: str, secret: str, path: str = LOGS_PATH) -> int:
+    """Return the status of the answer."""
+    headers = {"authorization": f"Bearer {pod}.{secret}", BATCH_HEADER: "1"}
+    body = b'{"time": 1.5, "replica": "other-1-aaaaa", "message": "hello"}\nnot a line\n\n'
+    request = urllib.request.Request(operator.url + path, body, headers)
+    try:
+        with urllib.request.urlopen(
+            request, context=ssl.create_default_context(cafile=str(operator.ca))
+        ) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+async def test_a_pod_writes_to_its_own_log_with_a_secret_for_nothing_else(operator: Operator) -> None:
+    pod = "iris-1-abcde"
+    own, other = log_secret(INSTALLATION, pod), log_secret(INSTALLATION, "iris-1-bbbbb")
+    assert await asyncio.to_thread(post_lines, operator, pod, own) == 204
+    assert operator.logs.lines == {pod: ["hello"]}
+    for secret in (other, replica_secret(INSTALLATION, pod), ""):
+        assert await asyncio.to_thread(post_lines, operator, pod, secret) == 401
+    with pytest.raises(PodFailed, match="does not know the secret of the pod"):
+        await asyncio.to_thread(operator.client(pod, secret=own).has, f"/environments/{'0' * 32}")
+    assert operator.logs.lines == {pod: ["hello"]}
 
 
 async def test_the_first_archive_of_an_environment_stays(operator: Operator, tmp_path: Path) -> None:

@@ -136,3 +136,12 @@ def replica_secret(installation: str, pod: str) -> str:
     it: it is an HMAC-SHA256 of the pod's name, in hexadecimal digits.
     """
     return hmac.new(installation.encode(), pod.encode(), hashlib.sha256).hexdigest()
+
+
+def log_secret(installation: str, pod: str) -> str:
+    """Return the secret by which a pod appends to its own log, and which opens nothing else.
+
+    The container with the user's code has it. Its key is another one than that of :func:`replica_secret`.
+    """
+    key = hmac.new(installation.encode(), b"logs", hashlib.sha256).digest()
+    return hmac.new(key, pod.encode(), hashlib.sha256).hexdigest()

@@ -53,6 +53,7 @@ DIGEST_MISMATCH = ProblemType("digest-mismatch", 422, "The upload does not match
 PACKAGE_TOO_LARGE = ProblemType("package-too-large", 413, "The package is too large")
 CONFLICT = ProblemType("conflict", 409, "The API is in a state that does not allow this")
 STORAGE_FULL = ProblemType("storage-full", 507, "The disk is full")
+LOG_ARCHIVE = ProblemType("log-archive", 503, "The log archive cannot be used now")
 STANDBY = ProblemType("standby", 503, "This operator does not lead")
 INTERNAL = ProblemType("internal", 500, "The operator failed")
 

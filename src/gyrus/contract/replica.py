@@ -69,6 +69,14 @@ READY_PATH = "/readyz"
 STATUS_PATH = "/status"
 """GET: the :class:`ReplicaStatus`, from the supervisor's own port (``ReplicaConfig.status_address``)."""
 METRICS_PATH = "/metrics"
+LOGS_PATH = "/logs"
+"""POST to the operator's files server: lines of the replica's log, one ``LogLine`` a line, as JSON. It takes
+the secret of :func:`gyrus.contract.cluster.log_secret`, and no other path does."""
+BATCH_HEADER = "x-gyrus-batch"
+"""Number of these lines, on each try the same: lines with the number of the replica's last ones are stored
+already."""
+LARGEST_LOG_BATCH = 1024 * 1024
+"""Bytes of the lines of one request."""
 OPENAPI_PATH = "/openapi.json"
 REQUEUE_PATH = "/-/requeue"
 """POST ``{"at_most": n, "first": f, "spare": s}``: requeue up to n waiting requests, the earliest arrivals
@@ -245,6 +253,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogArchiveAccess:
+    """The place to which a supervisor sends a copy of its replica's log (:mod:`gyrus.log_archive`)."""
+
+    url: str
+    """URL of the operator's files server, without a slash at its end."""
+    secret: str
+    """The secret that opens the replica's own log, and nothing else."""
+    ca: str
+    """Path of the certificate that the server's is checked against."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaConfig:
     """The configuration with which a supervisor runs one replica."""
 
@@ -301,6 +321,8 @@ class ReplicaConfig:
     """File on which the supervisor holds a shared lock as long as it runs: what it names is in use."""
     log_to_stdout: bool = False
     """True to write the lines of the log to the supervisor's stdout, as in a container, and to no file."""
+    log_archive: LogArchiveAccess | None = None
+    """The archive that gets each line, too; None: none does."""
 
     def working_folder(self, index: int) -> str:
         """Return the working folder of a process."""

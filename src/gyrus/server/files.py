@@ -1,7 +1,8 @@
-"""The files server of a cluster: packages and Python environments, for the pods of replicas and builders.
+"""The files server of a cluster: packages, Python environments and logs, for pods of replicas and builders.
 
 It is an application of its own on a port of its own, so that no pod can reach the operator's API with its
-secret. Any pod of the installation may read; only the builder of an environment may write.
+secret. Any pod of the installation may read files; only the builder of an environment may write it. A replica
+may append to its own log.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import AsyncIterable
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Annotated, Protocol, cast
 
+import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
@@ -21,8 +24,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gyrus import __version__
 from gyrus.contract import problem
-from gyrus.contract.cluster import replica_secret
+from gyrus.contract.cluster import log_secret, replica_secret
+from gyrus.contract.operator import LogLine
 from gyrus.contract.pods import DIGEST_HEADER, builds
+from gyrus.contract.replica import BATCH_HEADER, LARGEST_LOG_BATCH, LOGS_PATH
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.server import bodies, problems
 from gyrus.server.dependencies import Digest
@@ -30,7 +35,11 @@ from gyrus.server.problems import answer, document
 
 LONGEST_MESSAGE = 1000
 """Characters of a progress message that are kept."""
+CLOCKS = 60.0
+"""Seconds by which the clock of a pod's node may be ahead. A line that is later counts as one of now."""
 _LOCK = re.compile(r"/packages/[^/]+/locks/[^/]+")
+
+_line = msgspec.json.Decoder(LogLine)
 
 router = APIRouter()
 
@@ -52,6 +61,17 @@ class Packages(Protocol):
         self, digest: str, name: str, content_digest: str, chunks: AsyncIterable[bytes]
     ) -> None:
         """Keep a lock beside its package. Raises :mod:`gyrus.packaging.errors`."""
+        ...
+
+
+class LineArchive(Protocol):
+    """The log archive."""
+
+    async def append(self, replica: str, number: int, lines: Sequence[LogLine]) -> None:
+        """Store the next lines of a replica; do nothing if its last lines had this number.
+
+        Raises UnknownReplica, ArchiveError.
+        """
         ...
 
 
@@ -78,6 +98,7 @@ class FilesContext:
     packages: Packages
     environments: EnvironmentStore
     builds: Builds
+    logs: LineArchive
     secret: str
     """The installation's secret for replicas, from which that of each pod is derived."""
 
@@ -96,7 +117,10 @@ def build_files_app(context: FilesContext) -> FastAPI:
 
 
 class PodAuthorisation:
-    """Answers only requests that prove which pod they come from. It notes the pod's name for the routes."""
+    """Answers only requests that prove which pod they come from. It notes the pod's name for the routes.
+
+    The path of logs has a secret of its own, which the container with the user's code knows.
+    """
 
     def __init__(self, app: ASGIApp, secret: str) -> None:
         self._app = app
@@ -105,7 +129,7 @@ class PodAuthorisation:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif pod := pod_of(Headers(scope=scope).get("authorization", ""), self._secret):
+        elif pod := pod_of(Headers(scope=scope).get("authorization", ""), self._secret, scope["path"]):
             scope.setdefault("state", {})["pod"] = pod
             await self._app(scope, receive, send)
         else:
@@ -114,11 +138,11 @@ class PodAuthorisation:
             await refusal(scope, receive, send)
 
 
-def pod_of(authorization: str, secret: str) -> str | None:
-    """Return the pod that this header proves. Returns None if it proves nothing. Pure."""
+def pod_of(authorization: str, secret: str, path: str) -> str | None:
+    """Return the pod that this header proves on this path. Returns None if it proves nothing. Pure."""
     scheme, _, token = authorization.partition(" ")
     pod, _, given = token.strip().rpartition(".")
-    right = replica_secret(secret, pod)
+    right = (log_secret if path == LOGS_PATH else replica_secret)(secret, pod)
     same = hmac.compare_digest(given.encode(), right.encode())
     return pod if scheme.lower() == "bearer" and pod and same else None
 
@@ -139,6 +163,7 @@ FilesContextDep = Annotated[FilesContext, Depends(_context)]
 PodDep = Annotated[str, Depends(_pod)]
 EnvironmentKey = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 LockName = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+BatchNumber = Annotated[int, Header(alias=BATCH_HEADER, ge=0, lt=2**63)]
 FileDigest = Annotated[str, Header(alias=DIGEST_HEADER, pattern="^[0-9a-f]{64}$")]
 
 
@@ -214,6 +239,27 @@ async def report_progress(
     return Response(status_code=204)
 
 
+@router.post(LOGS_PATH, status_code=204, response_class=Response)
+async def append_lines(
+    number: BatchNumber, request: Request, context: FilesContextDep, pod: PodDep
+) -> Response:
+    """Archive lines of the replica's log. Lines that cannot be read are left out."""
+    lines = tuple(read_lines(await request.body(), pod, time.time() + CLOCKS))
+    if lines:
+        await context.logs.append(pod, number, lines)
+    return Response(status_code=204)
+
+
+def read_lines(body: bytes, replica: str, latest: float) -> Iterator[LogLine]:
+    """Yield the lines of a body, each as JSON. ``latest``: no line is later, in seconds since the epoch."""
+    for text in body.split(b"\n"):
+        try:
+            line = _line.decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        yield replace(line, replica=replica, time=min(line.time, latest))
+
+
 def _check_builder(pod: str, environment: str) -> None:
     if not builds(pod, environment):
         raise MayNotWrite(f"The pod {pod} does not build the environment {environment}.")
@@ -225,5 +271,7 @@ async def _forbidden(_request: Request, error: Exception) -> Response:
 
 def _limit_of(method: str, path: str) -> int | None:
     """Return the most bytes of a body. An archive's and a lock's bound is that of its store."""
+    if path == LOGS_PATH:
+        return LARGEST_LOG_BATCH
     is_upload = method == "PUT" and (path.startswith("/environments/") or _LOCK.fullmatch(path))
     return None if is_upload else bodies.LARGEST

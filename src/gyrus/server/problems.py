@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from gyrus.contract import problem
 from gyrus.contract.problem import MEDIA_TYPE, FaultsProblem, Problem, ProblemType
+from gyrus.log_archive.archive import ArchiveError, ArchiveFull, UnknownReplica
 from gyrus.packaging import errors as packaging
 from gyrus.spec.faults import SpecError
 from gyrus.state.errors import (
@@ -50,6 +51,9 @@ PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
     packaging.UnknownPackage: problem.NOT_FOUND,
     UnreadableRequest: problem.BAD_REQUEST,
     packaging.StorageFull: problem.STORAGE_FULL,
+    ArchiveFull: problem.STORAGE_FULL,
+    ArchiveError: problem.LOG_ARCHIVE,
+    UnknownReplica: problem.NOT_FOUND,
 }
 """Errors whose messages are for the user."""
 

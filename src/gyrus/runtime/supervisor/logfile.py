@@ -13,7 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gyrus.contract.replica import ReplicaConfig
+from gyrus.contract.replica import LogArchiveAccess, ReplicaConfig
+from gyrus.runtime.supervisor.log_sender import HttpsConnection, LogSender
 
 LOG_FILE = "replica.log"
 SIZE = 16 * 1024 * 1024
@@ -37,22 +38,32 @@ class LogEntry:
 class Log(ABC):
     """A log that loses lines rather than waiting, and notes how many."""
 
-    def __init__(self, replica: str) -> None:
+    def __init__(self, replica: str, copy: LogSender | None = None) -> None:
+        """``copy``: gets each line, too."""
         self._replica = replica
+        self._copy = copy
         self._lost = 0
 
     def write(self, entries: Iterable[LogEntry]) -> None:
         lines = [self._line(entry) for entry in entries]
         if not lines:
             return
+        if self._copy:
+            self._copy.offer(lines)
         notice = [self._line(_lost_entry(self._lost))] if self._lost else []
         if self._append(b"".join(notice + lines)):
             self._lost = 0
         else:
             self._lost += len(lines)
 
+    def close(self) -> None:
+        """Close the log. Nothing may be written to it any more."""
+        self._end()
+        if self._copy:
+            self._copy.close()
+
     @abstractmethod
-    def close(self) -> None: ...
+    def _end(self) -> None: ...
 
     @abstractmethod
     def _append(self, data: bytes) -> bool:
@@ -86,7 +97,7 @@ class LogFile(Log):
         self._fd: int | None = None
         self._written = 0
 
-    def close(self) -> None:
+    def _end(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -98,7 +109,7 @@ class LogFile(Log):
                 os.ftruncate(fd, self._written)
                 return False
         except OSError:
-            self.close()
+            self._end()
             return False
         self._written += len(data)
         return True
@@ -113,7 +124,7 @@ class LogFile(Log):
         return self._fd
 
     def _rotate(self) -> None:
-        self.close()
+        self._end()
         for number in range(self._old_files, 0, -1):
             older = f"{self._path}.{number}"
             newer = f"{self._path}.{number - 1}" if number > 1 else self._path
@@ -124,14 +135,14 @@ class LogFile(Log):
 class LogOutput(Log):
     """The log on a pipe: the container's output, which the node's runtime reads and keeps."""
 
-    def __init__(self, replica: str, fd: int = 1) -> None:
-        super().__init__(replica)
+    def __init__(self, replica: str, fd: int = 1, copy: LogSender | None = None) -> None:
+        super().__init__(replica, copy)
         self._fd = fd
         self._rest = b""
         """The end of a line that the pipe had no space for. It comes before all else."""
         os.set_blocking(fd, False)
 
-    def close(self) -> None:
+    def _end(self) -> None:
         self._write(self._rest)
         self._rest = b""
 
@@ -155,8 +166,12 @@ class LogOutput(Log):
 def new_log(config: ReplicaConfig, folder: str) -> Log:
     """Return the log that the configuration asks for. ``folder``: the replica's own, by default."""
     if config.log_to_stdout:
-        return LogOutput(config.id)
+        return LogOutput(config.id, copy=_sender(config.id, config.log_archive))
     return LogFile(config.log_dir or folder, config.id)
+
+
+def _sender(replica: str, archive: LogArchiveAccess | None) -> LogSender | None:
+    return LogSender(replica, lambda: HttpsConnection(archive, replica)) if archive else None
 
 
 def _lost_entry(count: int) -> LogEntry:
