@@ -391,8 +391,6 @@ async def test_logs_of_all_replicas_are_merged_in_time_order(world: World) -> No
 
 
 async def test_logs_of_a_replica_that_is_gone_are_kept_until_the_api_is_removed(world: World) -> None:
-    if not world.keeps_logs:
-        pytest.xfail("the output of pods is not archived yet")
     backend = world.backend()
     async with running(backend):
         await backend.start(order(ID))

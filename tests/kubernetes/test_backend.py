@@ -21,6 +21,7 @@ from gyrus.kubernetes.resources import PODS, QUOTAS
 from support import backends
 from support.backends import all_of, gone, observed, order, running, until
 from support.cluster import PATIENCE, SERVER_IMAGE, eventually
+from support.log_archive import intake_of
 
 ID = "iris-1-aaaaa"
 
@@ -52,7 +53,12 @@ def once(code: int) -> ReplicaOrder:
 def backend_of(client: ClusterClient, namespace: str, image: str = SERVER_IMAGE) -> KubernetesBackend:
     settings = KubernetesSettings(namespace=namespace, image=image, secret="s", runtime="r", serving_on=0)
     return KubernetesBackend(
-        client, settings, ImagePrograms(image), SystemClock(), is_built=lambda environment: True
+        client,
+        settings,
+        ImagePrograms(image),
+        SystemClock(),
+        is_built=lambda environment: True,
+        intake=intake_of(),
     )
 
 

@@ -38,6 +38,7 @@ from gyrus.spec.realtime import RealtimeSpec
 from support import backends
 from support.backends import all_of, gone, observed, order_of, running, until
 from support.cluster import RUNTIME_IMAGE
+from support.log_archive import intake_of
 from support.tls import Authority
 
 SECRET = "installation"
@@ -113,10 +114,19 @@ async def operator(client: ClusterClient, namespace: str, tmp_path: Path) -> Asy
     )
     choice = EnvironmentChoice(packages, environments, image=settings.image, runtime=settings.runtime)
     backend = KubernetesBackend(
-        client, settings, ReplicaPrograms(settings, choice), SystemClock(), is_built=environments.has
+        client,
+        settings,
+        ReplicaPrograms(settings, choice),
+        SystemClock(),
+        is_built=environments.has,
+        intake=intake_of(),
     )
     context = FilesContext(
-        packages=packages, environments=environments, builds=backend.environments, secret=SECRET
+        packages=packages,
+        environments=environments,
+        builds=backend.environments,
+        logs=backend.replica_logs,
+        secret=SECRET,
     )
     authority, started = Authority(), asyncio.Event()
     listener = listen_on_port("0.0.0.0", 0, authority.server(f"{OPERATOR}.{namespace}.svc"))

@@ -140,7 +140,6 @@ async def gone(backend: Backend, id: str) -> None:
 class World(Protocol):
     """A place where replicas run, whatever backend looks at it."""
 
-    keeps_logs: bool
     """True if the output of replicas that are gone can be read."""
 
     def backend(self, *, cores: float | None = None) -> Backend:
@@ -167,7 +166,6 @@ class World(Protocol):
 @dataclass(slots=True)
 class MemoryWorld:
     machine: MemoryMachine = field(default_factory=MemoryMachine)
-    keeps_logs: bool = True
 
     def backend(self, *, cores: float | None = None) -> MemoryBackend:
         return MemoryBackend(self._script, machine=self.machine, cores=cores)
@@ -199,7 +197,6 @@ class LocalWorld:
     home: Home
     packages: Folder
     settings: LocalSettings = field(default_factory=LocalSettings)
-    keeps_logs: bool = True
 
     @property
     def project(self) -> Path:

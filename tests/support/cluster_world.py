@@ -9,7 +9,7 @@ import signal
 import urllib.request
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psutil
 import pytest
@@ -25,6 +25,7 @@ from gyrus.kubernetes.client import ClusterClient
 from support import backends
 from support.backends import EXIT, all_of, order, running_once
 from support.cluster import PATIENCE, SERVER_IMAGE, connected, eventually, new_namespace
+from support.log_archive import MemorySegments, intake_of
 
 MARK = "GYRUS_TEST_REPLICA"
 """Environment variable by which a replica's process is found."""
@@ -50,7 +51,8 @@ class Programs(ImagePrograms):
 class ClusterWorld:
     client: ClusterClient
     namespace: str
-    keeps_logs: bool = False
+    logs: MemorySegments = field(default_factory=MemorySegments)
+    """The log archive, which outlives a backend."""
 
     def backend(self, *, cores: float | None = None) -> KubernetesBackend:
         if cores is not None:
@@ -64,6 +66,7 @@ class ClusterWorld:
             Programs(SERVER_IMAGE, self.namespace),
             SystemClock(),
             is_built=lambda key: False,
+            intake=intake_of(self.logs),
         )
 
     def broken(self, id: str) -> ReplicaOrder:

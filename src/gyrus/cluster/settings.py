@@ -77,6 +77,12 @@ FolderOfNodes = Annotated[
         "is not the path of a folder; write for example /var/lib/gyrus-environments",
     ),
 ]
+Size = Annotated[
+    str, _Matches(re.compile(r"\d{1,9}(Mi|Gi|Ti|M|G|T)"), "is not a size; write for example 64Mi or 1Gi")
+]
+Age = Annotated[
+    str, _Matches(re.compile(r"\d{1,6}(s|m|h)"), "is not a duration; write for example 168h for a week")
+]
 ObjectName = Annotated[
     str, _Matches(_LABEL, "is not the name of an object; write lower-case letters, digits and -")
 ]
@@ -129,6 +135,17 @@ class StoreSecret(Model):
     key: Annotated[str, _Matches(_KEY, "is not a key of a Secret; write letters, digits, -, _ and .")] = "url"
 
 
+class ArchiveBounds(Model):
+    """The bounds of the archive of replicas' output. Beyond them, the oldest lines go first."""
+
+    per_api: Size = "64Mi"
+    """Bytes of one API."""
+    total: Size = "1Gi"
+    """Bytes of all APIs, on the operator's volume or in its database."""
+    age: Age = "168h"
+    """How long lines are kept."""
+
+
 _URL = StoreSecret.model_construct(secret="", key="")
 """In place of a URL, so that no message cites its password."""
 
@@ -148,6 +165,7 @@ class OperatorPod(Model):
     store: Annotated[StoreSecret, BeforeValidator(_without_url)] | None = None
     """PostgreSQL, for two operators (default: SQLite on the operator's volume, for one)."""
     api: ExternalApi = ExternalApi()
+    log_archive: ArchiveBounds = ArchiveBounds()
 
     @property
     def replicas(self) -> int:

@@ -140,6 +140,11 @@ class Home:
         return self.root / "logs" / "replicas"
 
     @property
+    def log_archive(self) -> Path:
+        """Output of replicas in a cluster, ``<api>/…``, within the limits of the operator."""
+        return self.root / "log-archive"
+
+    @property
     def envoy(self) -> Path:
         """Envoy's bootstrap, pid file and logs."""
         return self.root / "envoy"

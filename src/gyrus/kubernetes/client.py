@@ -172,8 +172,14 @@ class ClusterClient:
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
         timeout = httpx2.Timeout(_STREAMED, read=None if follow else _STREAMED)
         async with self._stream(path, query, timeout) as response:
-            async for line in response.aiter_lines():
-                yield line
+            rest = b""
+            async for data in response.aiter_bytes():
+                # Not aiter_lines: it also ends lines at characters that a line of output may contain.
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace")
+            if rest:
+                yield rest.decode(errors="replace")
 
     # Writing
 

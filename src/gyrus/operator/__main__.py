@@ -8,10 +8,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
@@ -23,8 +24,11 @@ from gyrus.operator.logs import set_up_logging
 from gyrus.operator.readiness import ReadyNotification
 
 if TYPE_CHECKING:
+    from gyrus.log_archive.archive import ArchiveLimits
     from gyrus.operator.platform import OperatorSettings, SharedStore
     from gyrus.operator.stopping import StopRequest
+
+T = TypeVar("T")
 
 log = logging.getLogger("gyrus.operator")
 
@@ -83,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--store-file", type=Path, help="a file with the URL of the database that all operators reach"
     )
+    parser.add_argument("--log-archive-per-api", default="64Mi", help="most output kept of one API")
+    parser.add_argument("--log-archive-total", default="1Gi", help="most output kept of all APIs")
+    parser.add_argument("--log-archive-age", default="168h", help="how long output is kept")
     parser.add_argument("--host", action="append", default=[], help="another name of the gateway")
     parser.add_argument("--ready-fd", type=int, help="file descriptor to notify when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
@@ -155,6 +162,26 @@ def _settings(arguments: argparse.Namespace, home: Home) -> OperatorSettings:
         hosts=tuple(arguments.host),
         new_database=arguments.new_database,
         store=_shared_store(arguments.store_file),
+        log_archive=_archive_limits(arguments),
+    )
+
+
+def _archive_limits(arguments: argparse.Namespace) -> ArchiveLimits:
+    """Return the bounds of the log archive. Raises StartError."""
+    from gyrus.log_archive.archive import ArchiveLimits
+    from gyrus.spec.quantities import parse_duration, parse_memory
+
+    def parsed(parse: Callable[[str], T], name: str) -> T:
+        value: str = getattr(arguments, f"log_archive_{name}")
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise StartError(f"operator.log_archive.{name}: {value} {error}.") from error
+
+    return ArchiveLimits(
+        per_api=parsed(parse_memory, "per_api"),
+        total=parsed(parse_memory, "total"),
+        age=parsed(parse_duration, "age").total_seconds(),
     )
 
 

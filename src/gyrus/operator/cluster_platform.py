@@ -20,6 +20,10 @@ from gyrus.gate.activator import Activator, TcpAddress
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import PODS, Manifest
+from gyrus.log_archive.folder import SegmentFolder
+from gyrus.log_archive.intake import LogIntake
+from gyrus.log_archive.segment import SegmentStore
+from gyrus.log_archive.segmented import SegmentedArchive
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.gateway_address import GatewayAddress
@@ -38,6 +42,7 @@ from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.sql.files import open_files
+from gyrus.state.sql.log_segments import open_log_segments
 from gyrus.state.store import Store
 
 DAY = 24 * 3600.0
@@ -72,6 +77,8 @@ def cluster_platform(
         priority_class=place.priority_class,
         node_cache=place.node_cache,
     )
+    intake = LogIntake(SegmentedArchive(_log_segments(settings)), settings.log_archive, clock)
+    board.log_archive = intake.counts
     choice = EnvironmentChoice(packages, environments, image=pods.image, runtime=pods.runtime)
     objects = ApiObjects(client, place.namespace, clock)
     backend = KubernetesBackend(
@@ -81,6 +88,7 @@ def cluster_platform(
         clock,
         is_built=environments.has,
         owner=objects.owner,
+        intake=intake,
     )
     address = TcpAddress(host=place.address, port=cluster.ACTIVATOR_PORT)
     activator = Activator(board, address, clock, hold_limits(), requeue_secret=requeue_secret)
@@ -91,7 +99,11 @@ def cluster_platform(
         activator.endpoint,
     )
     served = FilesContext(
-        packages=packages, environments=environments, builds=backend.environments, secret=replicas_secret
+        packages=packages,
+        environments=environments,
+        builds=backend.environments,
+        logs=backend.replica_logs,
+        secret=replicas_secret,
     )
     service = GatewayAddress(client, place.namespace, clock)
 
@@ -134,6 +146,13 @@ def cluster_platform(
         tasks=tasks,
         deciders=deciders,
     )
+
+
+def _log_segments(settings: OperatorSettings) -> SegmentStore:
+    """Return the place of the log archive: where the rest of the state is."""
+    if settings.store:
+        return open_log_segments(settings.store.url, settings.store.leader)
+    return SegmentFolder(settings.home.log_archive)
 
 
 async def _load(packages: PackageStore, environments: EnvironmentStore) -> None:

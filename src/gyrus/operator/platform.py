@@ -10,6 +10,7 @@ from gyrus.backends.protocol import Backend
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.gate.activator import Activator
+from gyrus.log_archive.archive import ArchiveLimits
 from gyrus.packaging.store import PackageStore
 from gyrus.server.listening import ApiListener
 from gyrus.state.events.recorder import EventRecorder
@@ -42,6 +43,8 @@ class OperatorSettings:
     """True to begin with an empty database in a home that had one."""
     store: SharedStore | None = None
     """The database that several operators reach. None for the one in the home."""
+    log_archive: ArchiveLimits = field(default_factory=ArchiveLimits)
+    """The bounds of the log archive in a cluster."""
 
 
 class Gateway(Protocol):

@@ -84,6 +84,7 @@ class BoardCollector(Collector):
         yield self._dropped_events()
         yield from self._gateway()
         yield from self._activator()
+        yield from self._log_archive()
 
     def _replicas(self) -> Metric:
         """Count replicas. The label ``state`` is ``requested`` or ``ready``."""
@@ -167,6 +168,17 @@ class BoardCollector(Collector):
     def _activator(self) -> Iterator[Metric]:
         """Build the use of the activator's limits, for requests of APIs without a replica."""
         return iter(_limits("activator", "operator", self.board.hold_load))
+
+    def _log_archive(self) -> Iterator[Metric]:
+        """Build the counts of the log archive. There are none where replicas keep their own logs."""
+        counts = self.board.log_archive
+        if counts is None:
+            return
+        since = "since the operator started"
+        yield GaugeMetricFamily("gyrus_log_archive_bytes", "Size of the log archive", counts.size)
+        yield CounterMetricFamily("gyrus_log_archive_lines", f"Lines archived {since}", counts.lines)
+        meaning = f"Batches of lines that could not be stored {since}, each try counted"
+        yield CounterMetricFamily("gyrus_log_archive_failures", meaning, counts.failures)
 
     def _names(self) -> Iterable[str]:
         return (api.name for api in self.apis)

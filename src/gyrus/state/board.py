@@ -15,6 +15,7 @@ from typing import Literal
 from gyrus.aio.signals import Signals
 from gyrus.contract.operator import ForkServerView, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import ReplicaStatus
+from gyrus.log_archive.intake import ArchiveCounts
 from gyrus.spec.cors import Cors
 from gyrus.state.gateway_load import GatewayLimit, GatewayLoad, LimitUse
 
@@ -278,6 +279,8 @@ class Board:
     """The use of the gateway's own limits. Written by routing."""
     gateway_limit: GatewayLimit | None = None
     """The limit that the gateway has reached, or is about to reach. Written by routing."""
+    log_archive: ArchiveCounts | None = None
+    """The counts of the log archive. None if there is none. Written by it."""
 
     intent_signals: Signals = field(default_factory=Signals)
     """Notified by the server after a write to the store; keys are APIs. Control listens."""

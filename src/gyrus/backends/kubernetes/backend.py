@@ -14,11 +14,13 @@ from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Listener, Signals
 from gyrus.aio.ticks import ticks
 from gyrus.backends.kubernetes.environments import EnvironmentBuilds
-from gyrus.backends.kubernetes.logs import read_logs
+from gyrus.backends.kubernetes.log_copies import LogCopies, OwnPod
+from gyrus.backends.kubernetes.logs import LogSources, RunningPod, read_logs
 from gyrus.backends.kubernetes.nodes import evacuations
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import Programs
 from gyrus.backends.kubernetes.replica import PodReplica
+from gyrus.backends.kubernetes.replica_logs import ReplicaLogs
 from gyrus.backends.kubernetes.resources import (
     decode_order,
     replica_pod,
@@ -47,6 +49,8 @@ from gyrus.kubernetes.errors import (
 )
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import EVENTS, NODES, PODS, Manifest
+from gyrus.log_archive.archive import ArchiveError
+from gyrus.log_archive.intake import LogIntake
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +85,13 @@ class KubernetesBackend:
         clock: Clock,
         *,
         is_built: Callable[[str], bool],
+        intake: LogIntake,
         owner: OwnerOf = no_owner,
     ) -> None:
-        """``is_built``: returns True if the environment with this key is stored."""
+        """``is_built``: returns True if the environment with this key is stored.
+
+        ``intake``: the archive of the replicas' logs, which this backend runs.
+        """
         self.changes = Signals()
         self._client = client
         self._settings = settings
@@ -105,6 +113,9 @@ class KubernetesBackend:
         self.environments = EnvironmentBuilds(client, self._pods.objects, settings, clock, is_built)
         """The builds of Python environments. The files server reports to it."""
         self._replicas = ReplicaIndex[PodReplica]()
+        self._intake = intake
+        self.replica_logs = ReplicaLogs(intake, self._api_of)
+        """The lines that supervisors send. The files server passes them on."""
         self._unsettled: set[str] = set()
         """Ids of replicas whose supervisors' reports may have news."""
         self._looks = 0
@@ -140,6 +151,8 @@ class KubernetesBackend:
                     self._tasks.create_task(self._events.run(), name="watch of pod events")
                     self._tasks.create_task(self._reports.run(), name="status reports")
                     self._tasks.create_task(self._remove_overdue(), name="pods of lost nodes")
+                    self._tasks.create_task(self._intake.run(), name="log archive")
+                    self._tasks.create_task(self._copies().run(), name="copies of logs")
                     for replica in tuple(self._replicas):
                         self._care(replica)
                     self.changes.notify(*self._replicas.apis)
@@ -197,10 +210,18 @@ class KubernetesBackend:
         return None
 
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
-        return read_logs(self._client, self._settings.namespace, query, self._pods_of, self.changes)
+        sources = LogSources(
+            client=self._client,
+            namespace=self._settings.namespace,
+            pods=self._running_pods,
+            changes=self.changes,
+            archive=self._intake,
+        )
+        return read_logs(sources, query)
 
     async def remove(self, api: str) -> None:
-        """Do nothing: nothing of an API outlives its pods."""
+        with suppress(ArchiveError):  # what is left is removed by its age
+            await self.replica_logs.remove(api)
 
     async def forget_packages(self, digests: frozenset[str]) -> None:
         """Do nothing: a pod has its own copy of its package."""
@@ -295,10 +316,34 @@ class KubernetesBackend:
             self._replicas.remove(replica.id)
             self._reports.forget(replica.id)
             self._unsettled.discard(replica.id)
+            self.replica_logs.gone(replica.id, replica.order.api)
             self.changes.notify(replica.order.api)
 
-    def _pods_of(self, api: str) -> tuple[Pod, ...]:
-        return tuple(replica.pod for replica in self._replicas.of(api).values() if replica.pod)
+    # Logs
+
+    def _api_of(self, id: str) -> str | None:
+        replica = self._replicas.get(id)
+        return replica.order.api if replica else None
+
+    def _running_pods(self, api: str) -> tuple[RunningPod, ...]:
+        return tuple(
+            RunningPod(replica.pod, replica.observation.status if replica.observation else None)
+            for replica in self._replicas.of(api).values()
+            if replica.pod
+        )
+
+    def _own_pods(self) -> list[OwnPod]:
+        return [(replica.order.api, replica.pod) for replica in self._replicas if replica.pod]
+
+    def _copies(self) -> LogCopies:
+        return LogCopies(
+            client=self._client,
+            namespace=self._settings.namespace,
+            intake=self._intake,
+            clock=self._clock,
+            pods=self._own_pods,
+            changes=self.changes,
+        )
 
     # What the supervisors report
 

@@ -15,7 +15,7 @@ from gyrus.contract.pods import (
     python_of,
     use_lock,
 )
-from gyrus.contract.replica import ReplicaConfig
+from gyrus.contract.replica import LogArchiveAccess, ReplicaConfig
 
 
 def ports(order: ReplicaOrder) -> tuple[int, ...]:
@@ -31,7 +31,9 @@ def has_metrics(order: ReplicaOrder) -> bool:
     return order.workload.code.process is None or order.workload.queue_proxy
 
 
-def configure(order: ReplicaOrder, environment: str, *, cached: bool = False) -> ReplicaConfig:
+def configure(
+    order: ReplicaOrder, environment: str, archive: LogArchiveAccess, *, cached: bool = False
+) -> ReplicaConfig:
     """Return the configuration. ``environment``: key of the Python environment.
 
     ``cached``: True if it is in a folder that the pods of a node share.
@@ -61,4 +63,5 @@ def configure(order: ReplicaOrder, environment: str, *, cached: bool = False) ->
         metrics_address=f"0.0.0.0:{METRICS_PORT}" if has_metrics(order) else None,
         log_to_stdout=True,
         holds=use_lock(ENVIRONMENTS_FOLDER, environment) if cached else None,
+        log_archive=archive,
     )

@@ -1,180 +1,254 @@
-"""The output of an API's replicas, read from their pods. Output of pods that are gone is not here."""
+"""The output of an API's replicas: of those that exist, and of those that are gone.
+
+The nodes have the output of the pods that exist, and the archive has a copy of it that outlives them. Both
+are read, and each line is shown once: a pod may go at any time, and the archive may lack what the nodes have.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
-from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
+from dataclasses import dataclass, replace
+from time import time
 
 from gyrus.aio.signals import Signals
+from gyrus.backends.kubernetes.log_merge import Copy, LogMerge
+from gyrus.backends.kubernetes.log_output import read_output
 from gyrus.backends.kubernetes.pod import ContainerState, Pod, seconds
 from gyrus.contract.operator import LogLine, LogQuery
+from gyrus.contract.replica import ReplicaStatus
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.errors import KubernetesError, ObjectInvalid, ObjectNotFound
+from gyrus.log_archive.archive import ArchiveError
+from gyrus.log_archive.intake import LogIntake
 
 log = logging.getLogger(__name__)
 
-PodsOf = Callable[[str], tuple[Pod, ...]]
-"""Returns the pods of an API."""
 BUFFERED = 1000
 """Lines that a reader may lag behind."""
 
 
-async def read_logs(
-    client: ClusterClient, namespace: str, query: LogQuery, pods_of: PodsOf, changes: Signals
-) -> AsyncGenerator[LogLine]:
+@dataclass(frozen=True, slots=True)
+class RunningPod:
+    """A replica's pod, with what its supervisor has reported."""
+
+    pod: Pod
+    status: ReplicaStatus | None = None
+
+    def is_running(self, line: LogLine) -> bool:
+        """Return True if the line's process still runs. False: it was written before the last restart."""
+        if not self.pod.supervised:
+            containers = self.pod.talking
+            return line.process >= len(containers) or line.run >= containers[line.process].restarts
+        started = seconds((self.pod.main.running or {}).get("startedAt")) if self.pod.restarts else None
+        processes = self.status.processes if self.status else ()
+        runs = {process.index: process.restarts for process in processes}
+        return line.time >= (started or 0.0) and line.run >= runs.get(line.process, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSources:
+    """Where lines are read from."""
+
+    client: ClusterClient
+    namespace: str
+    pods: Callable[[str], tuple[RunningPod, ...]]
+    """Returns the pods of an API that exist."""
+    changes: Signals
+    """Signals with the names of APIs whose pods changed."""
+    archive: LogIntake
+
+
+async def read_logs(sources: LogSources, query: LogQuery) -> AsyncGenerator[LogLine]:
     """Yield past lines in time order; then, to follow, new lines as they come."""
-    last: dict[str, float] = {}
-    for line in await _past(client, namespace, query, pods_of(query.api)):
-        last[line.replica] = max(last.get(line.replica, 0.0), line.time)
-        yield line
-    if query.follow:
-        async with aclosing(_follow(client, namespace, query, pods_of, changes, last)) as lines:
+    reading = _Reading(sources, query)
+    if not query.follow:
+        async with aclosing(reading.past()) as lines:
             async for line in lines:
                 yield line
+        return
+    with sources.archive.following(query.api) as arriving:  # first, so that no line is in between
+        for part in (reading.past(), reading.follow(arriving)):
+            async with aclosing(part) as lines:
+                async for line in lines:
+                    yield line
 
 
-async def _past(
-    client: ClusterClient, namespace: str, query: LogQuery, pods: tuple[Pod, ...]
-) -> list[LogLine]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(
-                _of_container(client, namespace, query, pod, container), name=f"log of {pod.name}"
-            )
-            for pod in pods
-            if query.replica in (None, pod.name)
-            for container in pod.talking
-        ]
-    lines = sorted((line for task in tasks for line in task.result()), key=lambda line: line.time)
-    return lines if query.tail is None else lines[len(lines) - min(query.tail, len(lines)) :]
+class _Reading:
+    """One query in progress."""
 
+    def __init__(self, sources: LogSources, query: LogQuery) -> None:
+        self._sources = sources
+        self._query = query
+        self._merge = LogMerge()
+        self._last: dict[str, int] = {}
+        """By container: when the node received its last line that was read."""
 
-async def _of_container(
-    client: ClusterClient, namespace: str, query: LogQuery, pod: Pod, container: ContainerState
-) -> list[LogLine]:
-    runs = [True] if query.previous else [True, False]
-    lines: list[LogLine] = []
-    for previous in runs:
-        if previous and not container.restarts:
-            continue
-        run = container.restarts - int(previous)
-        since = _rfc3339(query.since) if query.since else None
-        try:
-            output = client.logs(
-                pod.name,
-                namespace,
-                container=container.name,
+    def _asked(self, line: LogLine) -> bool:
+        query = self._query
+        if query.replica not in (None, line.replica):
+            return False
+        if query.since is not None and line.time < query.since:
+            return False
+        return not (query.previous and self._is_running(line))
+
+    def _is_running(self, line: LogLine) -> bool:
+        pods = self._sources.pods(self._query.api)
+        return any(each.pod.name == line.replica and each.is_running(line) for each in pods)
+
+    # The past
+
+    async def past(self) -> AsyncGenerator[LogLine]:
+        newest: deque[LogLine] = deque(maxlen=self._query.tail)
+        async with aclosing(self._past()) as lines:
+            async for line in lines:
+                if self._query.tail is None:
+                    yield line
+                else:
+                    newest.append(line)
+        for line in newest:
+            yield line
+
+    async def _past(self) -> AsyncGenerator[LogLine]:
+        """Yield the lines of both copies in time order."""
+        cluster = deque(await self._in_cluster())
+        async with aclosing(self._in_archive()) as archive:
+            async for line in archive:
+                while cluster and cluster[0].time <= line.time:
+                    if self._is_new(Copy.CLUSTER, before := cluster.popleft()):
+                        yield before
+                if self._is_new(Copy.ARCHIVE, line):
+                    yield line
+        for line in cluster:
+            if self._is_new(Copy.CLUSTER, line):
+                yield line
+
+    def _is_new(self, copy: Copy, line: LogLine) -> bool:
+        return self._merge.admit(copy, line) and self._asked(line)
+
+    async def _in_cluster(self) -> list[LogLine]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._of_container(pod, container), name=f"log of {pod.name}")
+                for pod in self._pods()
+                for container in pod.talking
+            ]
+        return sorted((line for task in tasks for line in task.result()), key=_time)
+
+    async def _of_container(self, pod: Pod, container: ContainerState) -> list[LogLine]:
+        lines: list[LogLine] = []
+        for previous in (True, False):
+            if previous and not container.restarts:
+                continue
+            output = read_output(
+                self._sources.client,
+                self._sources.namespace,
+                pod,
+                container,
                 previous=previous,
-                tail=query.tail,
-                since=since,
+                tail=None if self._query.previous else self._query.tail,
+                since=self._query.since,
             )
-            async with aclosing(output) as texts:
-                lines.extend([line async for text in texts if (line := _line(pod, container, text, run))])
-        except (
-            ObjectNotFound,
-            ObjectInvalid,
-        ):  # the container has not started, or its earlier output is gone
-            continue
-    return lines
+            try:
+                async with aclosing(output):
+                    async for each in output:
+                        lines.append(each.line)
+                        self._last[_key(pod, container)] = each.at
+            except (ObjectNotFound, ObjectInvalid):
+                continue  # the container has not started, or its earlier output is gone
+        return lines
 
-
-async def _follow(
-    client: ClusterClient,
-    namespace: str,
-    query: LogQuery,
-    pods_of: PodsOf,
-    changes: Signals,
-    last: dict[str, float],
-) -> AsyncGenerator[LogLine]:
-    lines = asyncio.Queue[LogLine](BUFFERED)
-    began = dict(last)
-    """By pod: the time of its last past line."""
-    following: dict[str, asyncio.Task[None]] = {}
-
-    async def follow_new_pods() -> None:
-        with changes.listen() as listener:
-            while True:
-                for pod, container in _running(pods_of(query.api), query.replica):
-                    key = f"{pod.name}/{container.name}"
-                    if _free(following, key):
-                        known = max(began.get(pod.name, 0.0), last.get(key, 0.0))
-                        work = _copy(client, namespace, pod, container, known, last, lines)
-                        following[key] = group.create_task(work, name=f"log of {key}")
-                await listener.wait()
-
-    async with asyncio.TaskGroup() as group:
-        watching = group.create_task(follow_new_pods(), name="pods to follow")
+    async def _in_archive(self) -> AsyncGenerator[LogLine]:
+        query = replace(self._query, tail=None) if self._query.previous else self._query
         try:
-            while True:
-                yield await lines.get()
-        finally:
-            for task in (watching, *following.values()):
-                task.cancel()
+            async with aclosing(self._sources.archive.read(query)) as lines:
+                async for line in lines:
+                    yield line
+        except ArchiveError as error:
+            log.warning("The log archive cannot be read: %s", error)
+            message = f"older lines cannot be read now: {error}"
+            yield LogLine(
+                time=time(), replica=self._query.api, message=message, stream="gyrus", level="warning"
+            )
+
+    # The present
+
+    async def follow(self, arriving: asyncio.Queue[LogLine]) -> AsyncGenerator[LogLine]:
+        """Yield new lines. ``arriving``: those that the archive gets."""
+        lines = asyncio.Queue[tuple[Copy, LogLine]](BUFFERED)
+        following: dict[str, asyncio.Task[None]] = {}
+
+        async def follow_new_pods() -> None:
+            with self._sources.changes.listen() as listener:
+                while True:
+                    for pod, container in _running(self._pods()):
+                        key = _key(pod, container)
+                        if _free(following, key):
+                            work = self._copy(pod, container, lines)
+                            following[key] = group.create_task(work, name=f"log of {key}")
+                    await listener.wait()
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(follow_new_pods(), name="pods to follow"),
+                group.create_task(_pass_on(arriving, lines), name="lines of the archive"),
+            ]
+            try:
+                while True:
+                    copy, line = await lines.get()
+                    if self._is_new(copy, line):
+                        yield line
+            finally:
+                for task in (*tasks, *following.values()):
+                    task.cancel()
+
+    async def _copy(
+        self, pod: Pod, container: ContainerState, lines: asyncio.Queue[tuple[Copy, LogLine]]
+    ) -> None:
+        """Copy a container's new output until it ends."""
+        key = _key(pod, container)
+        output = read_output(
+            self._sources.client,
+            self._sources.namespace,
+            pod,
+            container,
+            follow=True,
+            after=self._last.get(key, 0),
+        )
+        try:
+            async with aclosing(output):
+                async for each in output:
+                    self._last[key] = each.at
+                    await lines.put((Copy.CLUSTER, each.line))
+        except KubernetesError as error:  # the pod's next change tries again
+            log.debug("The log of %s cannot be followed: %s", pod.name, error)
+
+    def _pods(self) -> Iterable[Pod]:
+        pods = (each.pod for each in self._sources.pods(self._query.api))
+        return [pod for pod in pods if self._query.replica in (None, pod.name)]
 
 
-def _running(pods: Iterable[Pod], replica: str | None) -> Iterator[tuple[Pod, ContainerState]]:
-    """Yield the containers that run, with their pods. ``replica``: the only pod to look at; None: all."""
+async def _pass_on(arriving: asyncio.Queue[LogLine], lines: asyncio.Queue[tuple[Copy, LogLine]]) -> None:
+    while True:
+        await lines.put((Copy.ARCHIVE, await arriving.get()))
+
+
+def _running(pods: Iterable[Pod]) -> Iterator[tuple[Pod, ContainerState]]:
+    """Yield the containers that run, with their pods."""
     for pod in pods:
-        if replica in (None, pod.name):
-            yield from ((pod, container) for container in pod.talking if container.running is not None)
+        yield from ((pod, container) for container in pod.talking if container.running is not None)
 
 
 def _free(following: dict[str, asyncio.Task[None]], name: str) -> bool:
     return name not in following or following[name].done()
 
 
-async def _copy(
-    client: ClusterClient,
-    namespace: str,
-    pod: Pod,
-    container: ContainerState,
-    known: float,
-    last: dict[str, float],
-    lines: asyncio.Queue[LogLine],
-) -> None:
-    """Copy a container's new output until it ends. ``known``: the time of its last known line."""
-    since = _rfc3339(known) if known else None
-    try:
-        output = client.logs(pod.name, namespace, container=container.name, follow=True, since=since)
-        async with aclosing(output) as texts:
-            async for text in texts:
-                line = _line(pod, container, text, container.restarts)
-                if line and line.time > known:
-                    last[f"{pod.name}/{container.name}"] = line.time
-                    await lines.put(line)
-    except KubernetesError as error:  # the pod's next change tries again
-        log.debug("The log of %s cannot be followed: %s", pod.name, error)
+def _key(pod: Pod, container: ContainerState) -> str:
+    return f"{pod.name}/{container.name}"
 
 
-def _line(pod: Pod, container: ContainerState, text: str, run: int) -> LogLine | None:
-    """Return the line that a supervisor wrote as JSON, or that another program wrote as text.
-
-    In a pod with several containers, the line names its container. Returns None for a line without a time,
-    which is no output but the node's own message.
-    """
-    replica = pod.name
-    time, _, message = text.partition(" ")
-    try:
-        at = seconds(time) or 0.0
-    except ValueError:
-        log.debug("The log of %s: %s", replica, text)
-        return None
-    if pod.supervised and message.startswith("{"):
-        try:
-            document: dict[str, Any] = msgspec.json.decode(message, type=dict[str, Any])
-            return msgspec.convert({**document, "replica": replica}, LogLine)
-        except (msgspec.MsgspecError, TypeError):
-            pass
-    if len(pod.talking) > 1:
-        message = f"[{container.name}] {message}"
-    return LogLine(time=at, replica=replica, message=message, run=run)
-
-
-def _rfc3339(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
+def _time(line: LogLine) -> float:
+    return line.time

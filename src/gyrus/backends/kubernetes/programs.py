@@ -18,6 +18,7 @@ from gyrus.contract.cluster import (
     API_PORT,
     GROUP,
     REPLICA_PORT,
+    log_secret,
     operator_host,
     replica_secret,
     scrape_annotations,
@@ -25,6 +26,7 @@ from gyrus.contract.cluster import (
 from gyrus.contract.compute import ComputeResources
 from gyrus.contract.containers import Container, ContainerGroup, ContainerHook, ContainerProbe
 from gyrus.contract.pods import (
+    CA_FILE,
     DRAINED_PATH,
     ENVIRONMENTS_FOLDER,
     FILES,
@@ -42,7 +44,7 @@ from gyrus.contract.pods import (
     SidecarOrder,
     serve_command,
 )
-from gyrus.contract.replica import METRICS_PATH
+from gyrus.contract.replica import METRICS_PATH, LogArchiveAccess
 from gyrus.kubernetes.resources import Manifest
 
 MAIN = "replica"
@@ -84,6 +86,8 @@ class ContainerPlan:
     of_user: bool = False
     """True for an image of the user's own: it may have to write to its root file system."""
     mounts: tuple[Manifest, ...] = ()
+    authority: bool = False
+    """True to mount the certificate that the operator's is checked against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +157,7 @@ class ReplicaPrograms:
         fetch = FetchOrder(
             package=order.workload.code.package,
             environment=environment,
-            config=configure(order, environment, cached=cached),
+            config=configure(order, environment, self._archive(order.id), cached=cached),
             cached=cached,
             image=image or "",
         )
@@ -169,6 +173,7 @@ class ReplicaPrograms:
             pre_stop=_pause(self.settings.serving_on, START_COMMAND[0] if image else PYTHON),
             of_user=image is not None,
             mounts=(CACHE_MOUNT | {"readOnly": True},) if cached else (),
+            authority=True,
         )
         return Program(
             containers=(container,),
@@ -177,6 +182,10 @@ class ReplicaPrograms:
             volumes=(cache_volume(self.settings.node_cache),) if cached else (),
             annotations=scrape_annotations(METRICS_PORT, METRICS_PATH) if metrics else {},
         )
+
+    def _archive(self, replica: str) -> LogArchiveAccess:
+        secret = log_secret(self.settings.secret, replica)
+        return LogArchiveAccess(url=self.settings.files, secret=secret, ca=CA_FILE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def _planned(plan: ContainerPlan, settings: KubernetesSettings) -> Manifest:
     if plan.of_user:
         container["securityContext"]["readOnlyRootFilesystem"] = False
         container["terminationMessagePolicy"] = "FallbackToLogsOnError"
-    container["volumeMounts"] += [*plan.mounts]
+    container["volumeMounts"] += [*plan.mounts, *(_authority_mount() if plan.authority else ())]
     if not plan.command:
         del container["command"]
     if plan.args:

@@ -20,6 +20,7 @@ from gyrus.cluster.manifests import (
 from gyrus.cluster.manifests.objects import MANAGED_BY, SPREADS_BY_TEMPLATE, Installation
 from gyrus.cluster.settings import (
     NO_STORAGE,
+    ArchiveBounds,
     ClusterSettings,
     ExternalApi,
     GatewayPods,
@@ -140,6 +141,11 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
             api=ExternalApi.model_construct(
                 service=cast(Any, value("operator.api.service") if holds["external API"] else "ClusterIP"),
                 node_port=cast(Any, number("operator.api.node_port") if holds["API's node port"] else None),
+            ),
+            log_archive=ArchiveBounds.model_construct(
+                per_api=value("operator.log_archive.per_api"),
+                total=value("operator.log_archive.total"),
+                age=value("operator.log_archive.age"),
             ),
         ),
         gateway=GatewayPods.model_construct(

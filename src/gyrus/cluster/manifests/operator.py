@@ -159,7 +159,7 @@ def _container(installation: Installation) -> Manifest:
         "image": settings.images.gyrus,
         "imagePullPolicy": settings.images.pull_policy,
         "command": ["python", "-m", "gyrus.operator"],
-        "args": ["--cluster", "--home", names.HOME_FOLDER, *store_file],
+        "args": ["--cluster", "--home", names.HOME_FOLDER, *store_file, *_log_archive(installation)],
         "env": _environment(installation),
         "ports": [
             {"name": name, "containerPort": number, "protocol": "TCP"}
@@ -182,6 +182,13 @@ def _container(installation: Installation) -> Manifest:
             *([{"name": "store", "mountPath": names.STORE_FOLDER, "readOnly": True}] if store else []),
         ],
     }
+
+
+def _log_archive(installation: Installation) -> list[str]:
+    """Return the arguments for the bounds of the log archive."""
+    limits = installation.settings.operator.log_archive
+    values = {"per-api": limits.per_api, "total": limits.total, "age": limits.age}
+    return [word for name, value in values.items() for word in (f"--log-archive-{name}", value)]
 
 
 def _environment(installation: Installation) -> list[Manifest]:

@@ -11,11 +11,12 @@ from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import ImagePrograms, ReplicaPrograms
 from gyrus.backends.kubernetes.resources import builder_pod, decode_order, replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
-from gyrus.contract.cluster import ORDER_ANNOTATION, replica_secret
-from gyrus.contract.pods import BuildOrder
-from gyrus.contract.replica import ProcessConfig, RestartPolicy
+from gyrus.contract.cluster import ORDER_ANNOTATION, log_secret, replica_secret
+from gyrus.contract.pods import BuildOrder, FetchOrder
+from gyrus.contract.replica import LogArchiveAccess, ProcessConfig, RestartPolicy
 from gyrus.contract.workload import ComputeResources
 from gyrus.kubernetes.resources import Manifest
+from gyrus.runtime.codec import decode
 from support.backends import OneEnvironment, order
 from support.manifest_schemas import VERSIONS, check_manifest
 
@@ -124,7 +125,21 @@ def test_the_secret_reaches_the_fetch_step_alone() -> None:
     secret = replica_secret("s", ORDER.id)
     assert secret in json.dumps(spec["initContainers"])
     assert secret not in json.dumps(spec["containers"])
-    assert "authority" not in [mount["name"] for mount in spec["containers"][0]["volumeMounts"]]
+
+
+def test_the_configuration_has_the_way_to_the_log_archive() -> None:
+    spec = made()["spec"]
+    variables = {each["name"]: each["value"] for each in spec["initContainers"][0]["env"]}
+    config = decode(FetchOrder, variables["GYRUS_ORDER"]).config
+    assert config.log_archive == LogArchiveAccess(
+        url="https://gyrus-operator.gyrus.svc:18002",
+        secret=log_secret("s", ORDER.id),
+        ca="/etc/gyrus/tls/ca.crt",
+    )
+    (mount,) = (each for each in spec["containers"][0]["volumeMounts"] if each["name"] == "authority")
+    assert (mount["mountPath"], mount["readOnly"]) == ("/etc/gyrus/tls", True)
+    (volume,) = (each for each in spec["volumes"] if each["name"] == "authority")
+    assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
 
 
 def test_the_grace_covers_what_the_pod_does_at_its_end() -> None:
