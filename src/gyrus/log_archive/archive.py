@@ -75,7 +75,7 @@ class LogArchive(Protocol):
         """Yield the lines of an API in time order. ``previous`` and ``follow`` are ignored.
 
         A line may be some seconds out of order if its replica wrote it so. A part that is damaged is left
-        out, and a line says so. Raises ArchiveError.
+        out, and a line reports it. Raises ArchiveError.
         """
         ...
 

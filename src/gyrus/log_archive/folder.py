@@ -45,7 +45,7 @@ class _Last:
     """The segment of a source that takes its next batch."""
 
     path: Path | None = None
-    """None: the next batch begins a segment."""
+    """Its file. None if the next batch begins a segment."""
     size: int = 0
     number: int | None = None
     """The number of the last complete batch."""

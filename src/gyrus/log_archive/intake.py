@@ -28,7 +28,7 @@ FOLLOWED = 10_000
 
 @dataclass(slots=True)
 class ArchiveCounts:
-    """What the archive has done since the operator started."""
+    """Counts of the archive since the operator started."""
 
     lines: int = 0
     """Lines that have been stored."""

@@ -69,7 +69,7 @@ def encoded(lines: Iterable[LogLine]) -> bytes:
 
 
 def decoded(segment: Segment, content: Content) -> Iterator[LogLine]:
-    """Yield the lines of a segment; at their end, a line that says how its content is damaged, if it is."""
+    """Yield the lines of a segment; at their end, a line that reports damage of its content."""
     damaged, last = content.damaged, segment.first
     for text in BytesIO(content.data):
         try:

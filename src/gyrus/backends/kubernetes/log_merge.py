@@ -12,7 +12,7 @@ REMEMBERED = 20_000
 
 
 class Copy(IntEnum):
-    """Where a line comes from."""
+    """The origin of a line."""
 
     CLUSTER = 0
     ARCHIVE = 1

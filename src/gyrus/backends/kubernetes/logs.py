@@ -51,7 +51,7 @@ class RunningPod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSources:
-    """Where lines are read from."""
+    """The places that lines are read from."""
 
     client: ClusterClient
     namespace: str

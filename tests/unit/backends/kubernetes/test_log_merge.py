@@ -30,7 +30,7 @@ def test_a_line_is_admitted_as_often_as_the_copy_with_most_of_it_has_it(
     assert admitted == Counter(cluster) | Counter(archive)
 
 
-def test_the_number_of_restarts_does_not_tell_copies_apart() -> None:
+def test_copies_with_other_numbers_of_restarts_are_the_same_line() -> None:
     merge = LogMerge()
     assert merge.admit(Copy.CLUSTER, line("a", run=0))
     assert not merge.admit(Copy.ARCHIVE, line("a", run=1))
