@@ -374,7 +374,7 @@ async def test_pods_of_a_node_share_an_environment(
     folder = pod.root / "environments"
     folder.mkdir()
     pod.config = replace(pod.config, holds=use_lock(str(folder), key))
-    order = replace(order_of(pod, package, key), cached=True)
+    order = replace(order_of(operator, pod, package, key), cached=True)
     other = pod.root.with_name("other")
     other.mkdir()
     (other / "environments").symlink_to(folder)
