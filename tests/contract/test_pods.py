@@ -28,6 +28,7 @@ from gyrus.contract.pods import BuildOrder, FetchOrder, builder_name, use_lock
 from gyrus.contract.replica import (
     BATCH_HEADER,
     LOGS_PATH,
+    PROOF_HEADER,
     HandlerConfig,
     LogArchiveAccess,
     Phase,
@@ -187,9 +188,8 @@ class Pod:
 
     def ask(self, address: str, path: str, payload: object = None) -> Any:
         data = None if payload is None else json.dumps(payload).encode()
-        request = urllib.request.Request(
-            f"http://{address}{path}", data, {"content-type": "application/json"}
-        )
+        headers = {"content-type": "application/json", PROOF_HEADER: self.config.proof}
+        request = urllib.request.Request(f"http://{address}{path}", data, headers)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
@@ -226,6 +226,7 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
         work_dir=str(root / "work"),
         listen=(f"127.0.0.1:{free_port()}",),
         status_address=f"127.0.0.1:{free_port()}",
+        proof="a1b2",
         log_to_stdout=True,
     )
     pod = Pod(root, config)
@@ -242,6 +243,15 @@ def order_of(operator: Operator, pod: Pod, package: str, key: str) -> FetchOrder
     archive = LogArchiveAccess(url=operator.url, secret=secret, ca=str(operator.ca))
     pod.config = replace(pod.config, python=python, log_archive=archive)
     return FetchOrder(package=package, environment=key, config=pod.config)
+
+
+def status_without_proof(url: str) -> int:
+    request = urllib.request.Request(url, headers={"x-gyrus-internal": "1"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 async def test_what_a_builder_uploads_serves_in_a_pod(
@@ -269,6 +279,8 @@ async def test_what_a_builder_uploads_serves_in_a_pod(
     status = await asyncio.to_thread(pod.until_ready)
     assert status.phase is Phase.READY
     assert status.endpoints == pod.config.listen
+    for address, path in ((pod.config.status_address, "/status"), (pod.config.listen[0], "/-/load")):
+        assert await asyncio.to_thread(status_without_proof, f"http://{address}{path}") == 404
     answer = await asyncio.to_thread(pod.ask, pod.config.listen[0], "/", {"a": 1})
     assert answer == {"version": "1.2", "payload": {"a": 1}}
     assert await asyncio.to_thread(pod.stop) == 0

@@ -15,6 +15,7 @@ from gyrus.runtime.calls.admission import Admission
 from gyrus.runtime.calls.wiring import wire
 from gyrus.runtime.handler.loading import make
 from gyrus.runtime.handler.openapi import describe
+from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.server.server import Server, bind_unix
 from gyrus.runtime.service import Service
@@ -95,6 +96,7 @@ async def serving(
     batch_max_wait: float | None = 0.0,
     config: dict[str, Any] | None = None,
     backlog_socket: str | None = None,
+    proof: str = "",
 ) -> AsyncGenerator[Serving]:
     """At its end nothing may be left in the line."""
     settings = HandlerConfig(
@@ -118,6 +120,7 @@ async def serving(
         counted,
         describe=lambda: describe(made, "t", 1),
         answers_get=made.answers_get,
+        private_calls=PrivateCalls(proof.encode()),
     )
     server = Server(replica.limits, service, counted.tally)
     path = str(folder / "s")

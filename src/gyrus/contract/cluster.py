@@ -76,6 +76,9 @@ POD_FOLDER = "/gyrus"
 CONFIG_FILE = f"{POD_FOLDER}/run/config.json"
 """A replica's configuration, which the init step writes."""
 
+CALLS = "calls"
+"""Purpose of the proof of the operator's private calls to a replica: see :func:`replica_proof`."""
+
 POD_NAME_VARIABLE = "POD_NAME"
 POD_NAMESPACE_VARIABLE = "POD_NAMESPACE"
 POD_ADDRESS_VARIABLE = "POD_IP"
@@ -141,7 +144,16 @@ def replica_secret(installation: str, pod: str) -> str:
 def log_secret(installation: str, pod: str) -> str:
     """Return the secret by which a pod appends to its own log, and which opens nothing else.
 
-    The container with the user's code has it. Its key is another one than that of :func:`replica_secret`.
+    The container with the user's code has it.
     """
-    key = hmac.new(installation.encode(), b"logs", hashlib.sha256).digest()
-    return hmac.new(key, pod.encode(), hashlib.sha256).hexdigest()
+    return replica_proof(installation, "logs", pod)
+
+
+def replica_proof(installation: str, purpose: str, replica: str) -> str:
+    """Return the proof for one purpose and one replica. It opens nothing else.
+
+    ``installation``: the installation's secret for replicas. Unlike the pod's secret, the container that runs
+    the user's code may read it. The text of the HMAC has a space, and the name of a pod has none, so that no
+    proof equals a secret.
+    """
+    return hmac.new(installation.encode(), f"{purpose} {replica}".encode(), hashlib.sha256).hexdigest()

@@ -125,6 +125,8 @@ class SidecarOrder:
     """From then on, the longest time for the requests that it has started."""
     origin: bool = False
     """True to name Cortex's origin in each answer."""
+    proof: str = ""
+    """See ``ReplicaConfig.proof``: the queue proxy's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,13 @@ LONGEST_KEPT_BODY = 12 * 1024 * 1024
 """Bytes. The gateway buffers a body up to this length for another try. A request with a longer body can be
 tried only once, and is therefore never requeued."""
 
+INTERNAL_HEADER = "x-gyrus-internal"
+"""Set to ``1`` by the operator on its private calls to a replica's process."""
+
+PROOF_HEADER = "x-gyrus-proof"
+"""Set by the operator to ``ReplicaConfig.proof`` on its private calls to a replica that others can reach.
+Such a replica answers 404 without it. Replicas of earlier releases ignore it."""
+
 PRIVATE_HEADERS = "x-gyrus-"
 """Prefix of the headers between the platform's own parts. The gateway removes them from a client's request;
 neither a handler nor a user's server receives any."""
@@ -67,7 +74,8 @@ neither a handler nor a user's server receives any."""
 HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
 STATUS_PATH = "/status"
-"""GET: the :class:`ReplicaStatus`, from the supervisor's own port (``ReplicaConfig.status_address``)."""
+"""GET: the :class:`ReplicaStatus`, from the supervisor's own port (``ReplicaConfig.status_address``). A
+private call, since it has lines of the log."""
 METRICS_PATH = "/metrics"
 LOGS_PATH = "/logs"
 """POST to the operator's files server: lines of the replica's log, one ``LogLine`` a line, as JSON. It takes
@@ -81,9 +89,9 @@ OPENAPI_PATH = "/openapi.json"
 REQUEUE_PATH = "/-/requeue"
 """POST ``{"at_most": n, "first": f, "spare": s}``: requeue up to n waiting requests, the earliest arrivals
 first, one per millisecond. After the first f of them, s stay (f and s default to 0). The answer
-``{"requeued": m}`` comes at once, with the number that will be requeued. Local to the replica."""
+``{"requeued": m}`` comes at once, with the number that will be requeued. A private call."""
 LOAD_PATH = "/-/load"
-"""GET: a :class:`QueueLoad`. Local to the replica."""
+"""GET: a :class:`QueueLoad`. A private call."""
 
 
 def records_folder(run_dir: str, api: str) -> str:
@@ -312,6 +320,9 @@ class ReplicaConfig:
     """Folder for the working folders of its processes, each a copy of the project, new at each start. Empty:
     the processes work in the project's folder itself."""
 
+    proof: str = ""
+    """The value of :data:`PROOF_HEADER` by which the replica knows the operator's private calls. Empty: only
+    the operator and the gateway reach the replica, as with Unix sockets."""
     status_address: str | None = None
     """``host:port`` on which the supervisor itself serves the replica's status; None: nowhere."""
     metrics_address: str | None = None

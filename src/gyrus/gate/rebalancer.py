@@ -20,7 +20,7 @@ from gyrus.aio.signals import Signals, listen
 from gyrus.aio.tasks import persist
 from gyrus.aio.ticks import ticks
 from gyrus.gate.queue_notifications import receiving
-from gyrus.gate.replicas import Replicas
+from gyrus.gate.replicas import ProofOf, Replicas, no_proof
 from gyrus.queueing.balance import Balancer, RequeueRequest
 from gyrus.queueing.timing import pause_after
 from gyrus.state.board import Board, Endpoints, Pool
@@ -45,6 +45,8 @@ class Rebalancer:
     backlog_socket: Path
     """Path of the socket to which replicas send notifications."""
     clock: Clock
+    proof_of: ProofOf = no_proof
+    """Returns the proof of private calls to a replica's process."""
     _notified: Signals = field(default_factory=Signals)
     _again: dict[str, bool] = field(default_factory=dict[str, bool])
     """By the id of a pool that has a task: True if something has changed since its last observation."""
@@ -107,7 +109,7 @@ class Rebalancer:
 
     async def _even_out(self, api: str, pool: str) -> None:
         """Move requests until none waits or the pool has one process. A failure affects this pool alone."""
-        replicas, balancer = Replicas(), Balancer[str]()
+        replicas, balancer = Replicas(self.proof_of), Balancer[str]()
         try:
             while len((endpoints := self._asked(self._pool(api, pool))) | replicas.silent) > 1 and endpoints:
                 # Before the observation: a notification during it must lead to another one.

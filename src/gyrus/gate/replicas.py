@@ -12,22 +12,27 @@ from typing import Any, cast
 from gyrus.aio.http.client import HttpClient
 from gyrus.aio.http.errors import HttpError
 from gyrus.aio.http.message import HttpRequest
-from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH, QueueLoad
+from gyrus.contract.replica import INTERNAL_HEADER, LOAD_PATH, PROOF_HEADER, REQUEUE_PATH, QueueLoad
 from gyrus.queueing.balance import RequeueRequest
 
 PATIENCE = 0.5
 """Seconds to wait for an answer before going on without it."""
 LONGEST = 90.0
 """Seconds after which a call ends. The supervisor kills a process that is blocked for 60 s."""
-HEADERS = {"x-gyrus-internal": "1", "content-type": "application/json"}
-LOAD_REQUEST = HttpRequest("GET", LOAD_PATH, HEADERS)
+HEADERS = {INTERNAL_HEADER: "1", "content-type": "application/json"}
 ReplicaCall = Callable[[], Coroutine[Any, Any, QueueLoad | int | None]]
 LOAD = frozenset(each.name for each in fields(QueueLoad))
+ProofOf = Callable[[str], str]
+"""Returns the proof of private calls to the process at an endpoint. Empty if it needs none."""
 
 
-async def count_in_flight(endpoints: Iterable[str]) -> dict[str, int]:
+def no_proof(endpoint: str) -> str:
+    return ""
+
+
+async def count_in_flight(endpoints: Iterable[str], proof_of: ProofOf = no_proof) -> dict[str, int]:
     """Return the requests in flight at the processes that answer, by endpoint."""
-    replicas = Replicas()
+    replicas = Replicas(proof_of)
     try:
         loads = await replicas.loads(endpoints)
     finally:
@@ -42,7 +47,8 @@ class Replicas:
     it: so it delays no other process, and is heard in the first pause between two requests that block it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, proof_of: ProofOf = no_proof) -> None:
+        self._proof_of = proof_of
         self._http = HttpClient(connections=1)
         self._open: dict[str, asyncio.Task[QueueLoad | int | None]] = {}
         """The call to each process that has not answered yet."""
@@ -100,19 +106,24 @@ class Replicas:
         Returns None if it does not answer, or if it runs another version of gyrus, which reports too little.
         """
         try:
-            reported = await self._send(endpoint, LOAD_REQUEST)
+            reported = await self._send(endpoint, HttpRequest("GET", LOAD_PATH, self._headers(endpoint)))
             return QueueLoad(**{name: value for name, value in reported.items() if name in LOAD})
         except (HttpError, ValueError, TypeError):
             return None
 
     async def _requeue(self, endpoint: str, request: RequeueRequest) -> int:
         order = {"at_most": request.number, "first": request.first, "spare": request.spare}
-        post = HttpRequest("POST", REQUEUE_PATH, HEADERS, json.dumps(order).encode())
+        post = HttpRequest("POST", REQUEUE_PATH, self._headers(endpoint), json.dumps(order).encode())
         try:
             answer = await self._send(endpoint, post)
         except (HttpError, ValueError):
             return 0
         return int(answer.get("requeued", answer.get("given_back", 0)))  # replicas of earlier versions
+
+    def _headers(self, endpoint: str) -> Mapping[str, str]:
+        """Return the headers of a private call. Replicas of earlier releases know it by the first alone."""
+        proof = self._proof_of(endpoint)
+        return {**HEADERS, PROOF_HEADER: proof} if proof else HEADERS
 
     async def _send(self, endpoint: str, request: HttpRequest) -> dict[str, Any]:
         """Send one request and decode its answer. Raises HttpError or ValueError."""

@@ -139,6 +139,7 @@ def cluster_platform(
         gateway_url=gateway_url,
         token=place.secret("token"),
         token_place=f"the token of the Secret {cluster.OPERATOR_SECRETS}, or one of gyrus token create",
+        proof_of=backend.proof_at,
         containers=True,
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),

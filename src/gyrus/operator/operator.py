@@ -168,6 +168,7 @@ def _wire(
         capacity=backend.capacity,
         stop=ending.stop_everything,
     )
+    in_flight = partial(count_in_flight, proof_of=platform.proof_of)
     return Operator(
         settings=settings,
         platform=platform,
@@ -176,9 +177,9 @@ def _wire(
         backend=backend,
         gateway=platform.gateway,
         activator=activator,
-        rebalancer=Rebalancer(board, settings.home.backlog_socket, clock),
+        rebalancer=Rebalancer(board, settings.home.backlog_socket, clock, platform.proof_of),
         controller=Controller(
-            Reconciler(store, board, backend, clock, events, activator.endpoint, count_in_flight)
+            Reconciler(store, board, backend, clock, events, activator.endpoint, in_flight)
         ),
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend),
         deciders=platform.deciders(store, events),

@@ -10,6 +10,7 @@ from gyrus.backends.protocol import Backend
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.gate.activator import Activator
+from gyrus.gate.replicas import ProofOf, no_proof
 from gyrus.log_archive.archive import ArchiveLimits
 from gyrus.packaging.store import PackageStore
 from gyrus.server.listening import ApiListener
@@ -85,6 +86,8 @@ class Platform:
     """The token of the API's port. None if there is no port."""
     token_place: str
     """The place of the token, for messages. Empty if it is in the home."""
+    proof_of: ProofOf = no_proof
+    """Returns the proof of private calls to a replica's process."""
     containers: bool = False
     """True if replicas are containers, so that they can run images of the user's own."""
     listen: Callable[[], list[ApiListener]]

@@ -23,6 +23,7 @@ from gyrus.contract.cluster import ANY_HOST
 from gyrus.contract.pods import DRAINED_PATH, PROXY_PORT, STATUS_PORT, SidecarOrder
 from gyrus.contract.replica import READY_PATH
 from gyrus.pods.order import read_order
+from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.queue_proxy.message import HeaderList
 from gyrus.runtime.queue_proxy.proxy import QueueProxy, no_headers
 from gyrus.runtime.queue_proxy.upstream import ConnectionPool
@@ -88,7 +89,8 @@ class Sidecar:
         order = self._order
         pool = ConnectionPool(HOST, order.upstream, order.limits.max_header)
         headers = self._origin if order.origin else no_headers
-        proxy = QueueProxy(order.limits, pool, BacklogSignal(None, order.api), headers)
+        private_calls = PrivateCalls(order.proof.encode())
+        proxy = QueueProxy(order.limits, pool, BacklogSignal(None, order.api), headers, private_calls)
 
         async def serve(leave: asyncio.Event) -> None:
             await proxy.run(bind(f"{ANY_HOST}:{port}"), leave, lambda phase: None)

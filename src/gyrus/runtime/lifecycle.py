@@ -16,6 +16,7 @@ from gyrus.runtime.calls.wiring import wire
 from gyrus.runtime.handler.handler import LoadedHandler
 from gyrus.runtime.handler.openapi import describe
 from gyrus.runtime.loop_watch import NOT_BLOCKED, LoopWatch
+from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.server.server import Server
 from gyrus.runtime.service import Service
@@ -53,6 +54,7 @@ async def serve(
         counted,
         describe=cache(lambda: describe(handler, config.api, config.revision)),
         answers_get=handler.answers_get,
+        private_calls=PrivateCalls(config.proof.encode()),
     )
     server = Server(config.limits, service, counted.tally)
     watch = LoopWatch(lambda seconds, place: control.blocked(blockage(handler, seconds, place)))

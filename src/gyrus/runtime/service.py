@@ -16,6 +16,7 @@ from gyrus.contract.replica import (
     REQUEUE_PATH,
 )
 from gyrus.runtime.calls.admission import Admission
+from gyrus.runtime.private_calls import WITHOUT_PROOF, PrivateCalls
 from gyrus.runtime.readiness import Readiness
 from gyrus.runtime.requeue import Requeue
 from gyrus.runtime.server.answer import JSON, Answer
@@ -25,7 +26,6 @@ from gyrus.runtime.server.request import Request
 from gyrus.runtime.telemetry import metrics
 from gyrus.runtime.telemetry.metrics import Metrics
 
-INTERNAL_HEADER = b"x-gyrus-internal"
 READS = (b"GET", b"HEAD")
 
 _encode = json.JSONEncoder().encode
@@ -46,11 +46,13 @@ class Service:
         *,
         describe: Callable[[], bytes],
         answers_get: bool,
+        private_calls: PrivateCalls = WITHOUT_PROOF,
     ) -> None:
         self._admission = admission
         self._readiness = readiness
         self._metrics = counted
         self._describe = describe
+        self._private_calls = private_calls
         self._methods = (b"POST", *READS) if answers_get else (b"POST",)
         self._pages: Mapping[bytes, tuple[tuple[bytes, ...], Page]] = {
             HEALTH_PATH.encode(): (READS, lambda request: _document({"status": "ok"})),
@@ -95,18 +97,17 @@ class Service:
         return Answer(200, metrics.MEDIA_TYPE, self._metrics.exposition(gauges))
 
     def _load(self, request: Request) -> Answer:
-        _check_internal(request, LOAD_PATH)
+        self._check_private(request, LOAD_PATH)
         return _document(asdict(self._admission.load))
 
     def _requeue(self, request: Request) -> Answer:
-        _check_internal(request, REQUEUE_PATH)
+        self._check_private(request, REQUEUE_PATH)
         order = Requeue.read(request.body)
         return _document({"requeued": order.carry_out(self._admission.requeue)})
 
-
-def _check_internal(request: Request, path: str) -> None:
-    if request.headers.get(INTERNAL_HEADER) != b"1":
-        raise RequestRefused(NOT_FOUND, f"{path} is internal to the replica and is not served to clients.")
+    def _check_private(self, request: Request, path: str) -> None:
+        if not self._private_calls.accepts(request.headers.get):
+            raise RequestRefused(NOT_FOUND, f"{path} is private to the platform and not served to clients.")
 
 
 def _answer(request: Request, methods: tuple[bytes, ...], page: Page) -> Answer:

@@ -15,7 +15,8 @@ import pytest_asyncio
 from gyrus.aio.clock import SystemClock
 from gyrus.contract.replica import LOAD_PATH, REQUEUE_PATH
 from gyrus.gate.rebalancer import TRAFFIC_EVERY, Rebalancer
-from gyrus.gate.replicas import PATIENCE
+from gyrus.gate.replicas import PATIENCE, Replicas
+from gyrus.queueing.balance import RequeueRequest
 from gyrus.queueing.timing import pause_after
 from gyrus.state.board import Board, PoolTraffic, QueuePolicy, Traffic
 from support.routes import acknowledge, pools_of, route_to
@@ -35,12 +36,15 @@ class Process:
         self.delay = 0.0
         """Seconds after which it answers."""
         self.asked = 0
+        self.proofs: set[str | None] = set()
+        """The proofs of the calls to it."""
         self.runs = asyncio.Event()
         """Cleared while its event loop is blocked: it answers nothing."""
         self.runs.set()
 
     async def answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         assert request.headers["x-gyrus-internal"] == "1"
+        self.proofs.add(request.headers.get("x-gyrus-proof"))
         self.asked += 1
         await self.runs.wait()
         await asyncio.sleep(self.delay)
@@ -134,6 +138,32 @@ async def test_replica_that_signals_is_looked_at_and_looks_end_with_the_queue(ho
     looks = house.one.looks
     await until(lambda: not rebalancing("a"))
     assert house.one.looks <= looks + 1
+
+
+async def test_calls_carry_the_proof_of_their_replica(house: House) -> None:
+    one, other = house.one.upstream.endpoint, house.other.upstream.endpoint
+    house.one.waiting, house.one.busy = 2, 1
+    replicas = Replicas({one: "a1", other: ""}.__getitem__)
+    assert await replicas.requeue({one: RequeueRequest(1)}) == 1
+    assert (await replicas.loads((one, other))).keys() == {one, other}
+    await replicas.close()
+    assert (house.one.proofs, house.other.proofs) == ({"a1"}, {None})
+
+
+async def test_the_rebalancer_proves_its_calls(tmp_path: Path) -> None:
+    board, path = Board(), tmp_path / "backlog.sock"
+    one, other = Process(tmp_path / "one.sock"), Process(tmp_path / "other.sock")
+    async with one.upstream.serving(), other.upstream.serving():
+        house = House(board, path, one, other)
+        work = Rebalancer(board, path, house.clock, lambda endpoint: f"proof of {endpoint}").run()
+        working = asyncio.create_task(work)
+        await until(path.exists)
+        house.route()
+        await until(lambda: one.looks > 0 and other.looks > 0)
+        working.cancel()
+        await asyncio.wait([working])
+    assert one.proofs == {f"proof of {one.upstream.endpoint}"}
+    assert other.proofs == {f"proof of {other.upstream.endpoint}"}
 
 
 async def test_crowd_in_the_gateway_is_reason_enough(house: House) -> None:

@@ -109,13 +109,15 @@ class KubernetesBackend:
         self._evacuations: Mapping[str, str] = {}
         """The reasons why pods must leave their node, by node."""
         self._warnings = PodWarnings()
-        self._reports = StatusReports(self._to_read, self._reported, clock)
+        self._reports = StatusReports(self._to_read, self._reported, clock, proof=settings.proof)
         self.environments = EnvironmentBuilds(client, self._pods.objects, settings, clock, is_built)
         """The builds of Python environments. The files server reports to it."""
         self._replicas = ReplicaIndex[PodReplica]()
         self._intake = intake
         self.replica_logs = ReplicaLogs(intake, self._api_of)
         """The lines that supervisors send. The files server passes them on."""
+        self._by_address: dict[str, str] = {}
+        """Ids of replicas by the address of their pod."""
         self._unsettled: set[str] = set()
         """Ids of replicas whose supervisors' reports may have news."""
         self._looks = 0
@@ -192,6 +194,11 @@ class KubernetesBackend:
 
     async def expect_no_orders(self) -> None:
         pass
+
+    def proof_at(self, endpoint: str) -> str:
+        """Return the proof of private calls to the replica at an endpoint. Empty if there is none there."""
+        replica = self._by_address.get(endpoint.rpartition(":")[0].strip("[]"))
+        return self._settings.proof(replica) if replica else ""
 
     def observe(self, api: str) -> Mapping[str, Observation]:
         replicas = self._replicas.of(api)
@@ -274,6 +281,9 @@ class KubernetesBackend:
         if replica is None:
             self.environments.notice(name)
         elif replica.see(seen, self._pods.version):
+            if replica.pod and replica.pod.ip:
+                replica.address = replica.pod.ip
+                self._by_address[replica.address] = name
             self._look(replica)
         else:
             self._forget(replica)
@@ -317,6 +327,8 @@ class KubernetesBackend:
             self._reports.forget(replica.id)
             self._unsettled.discard(replica.id)
             self.replica_logs.gone(replica.id, replica.order.api)
+            if self._by_address.get(replica.address) == replica.id:  # a newer pod may have it by now
+                del self._by_address[replica.address]
             self.changes.notify(replica.order.api)
 
     # Logs

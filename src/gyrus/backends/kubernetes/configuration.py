@@ -32,11 +32,12 @@ def has_metrics(order: ReplicaOrder) -> bool:
 
 
 def configure(
-    order: ReplicaOrder, environment: str, archive: LogArchiveAccess, *, cached: bool = False
+    order: ReplicaOrder, environment: str, archive: LogArchiveAccess, proof: str, *, cached: bool = False
 ) -> ReplicaConfig:
-    """Return the configuration. ``environment``: key of the Python environment.
+    """Return the configuration.
 
-    ``cached``: True if it is in a folder that the pods of a node share.
+    ``environment``: key of the Python environment. ``proof``: that of the operator's private calls.
+    ``cached``: True if the environment is in a folder that the pods of a node share.
     """
     workload = order.workload
     return ReplicaConfig(
@@ -59,6 +60,7 @@ def configure(
         work_dir=WORK_FOLDER,
         queue_proxy=workload.queue_proxy,
         listen=tuple(f"0.0.0.0:{port}" for port in ports(order)),
+        proof=proof,
         status_address=f"0.0.0.0:{STATUS_PORT}",
         metrics_address=f"0.0.0.0:{METRICS_PORT}" if has_metrics(order) else None,
         log_to_stdout=True,

@@ -157,7 +157,13 @@ class ReplicaPrograms:
         fetch = FetchOrder(
             package=order.workload.code.package,
             environment=environment,
-            config=configure(order, environment, self._archive(order.id), cached=cached),
+            config=configure(
+                order,
+                environment,
+                self._archive(order.id),
+                self.settings.proof(order.id),
+                cached=cached,
+            ),
             cached=cached,
             image=image or "",
         )
@@ -290,6 +296,7 @@ def _sidecar(
         serving_on=settings.serving_on,
         grace=order.workload.grace,
         origin=group.cortex,
+        proof=settings.proof(order.id) if proxied else "",
     )
     return ContainerPlan(
         name=SIDECAR,

@@ -21,6 +21,8 @@ class PodReplica:
     """Seconds since the epoch."""
     pod: Pod | None = None
     """The pod, as the watch or an own write showed it last. None: it has not been created yet."""
+    address: str = ""
+    """The pod's IP address, also after the pod is gone. Empty until it has one."""
     own: Manifest | None = None
     """The answer to the last own write. None: there was none, or the watch has passed it."""
     grace: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gyrus.contract.cluster import FILES_PORT, NAMESPACE, operator_host
+from gyrus.contract.cluster import CALLS, FILES_PORT, NAMESPACE, operator_host, replica_proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +43,7 @@ class KubernetesSettings:
     def files(self) -> str:
         """The URL of the operator's files server."""
         return f"https://{operator_host(self.namespace)}:{FILES_PORT}"
+
+    def proof(self, replica: str) -> str:
+        """Return the proof of the operator's private calls to a replica."""
+        return replica_proof(self.secret, CALLS, replica)

@@ -13,7 +13,7 @@ from gyrus.aio.http.client import HttpClient
 from gyrus.aio.http.errors import HttpError
 from gyrus.aio.http.message import HttpRequest
 from gyrus.aio.ticks import ticks
-from gyrus.contract.replica import ReplicaStatus
+from gyrus.contract.replica import PROOF_HEADER, STATUS_PATH, ReplicaStatus
 
 log = logging.getLogger(__name__)
 
@@ -21,23 +21,28 @@ EVERY = 1.0
 """Seconds between readings of a replica that is not ready."""
 TIMEOUT = 2.0
 AT_ONCE = 32
-PATH = "/status"
 
 
 class StatusReports:
     """The latest report of each replica whose supervisor can be reached."""
 
     def __init__(
-        self, wanted: Callable[[], Mapping[str, str]], changed: Callable[[str], None], clock: Clock
+        self,
+        wanted: Callable[[], Mapping[str, str]],
+        changed: Callable[[str], None],
+        clock: Clock,
+        *,
+        proof: Callable[[str], str],
     ) -> None:
         """Read reports from now on.
 
         ``wanted``: returns the addresses of the supervisors to read now, by replica. ``changed``: takes the
-        id of a replica whose report has changed.
+        id of a replica whose report has changed. ``proof``: returns the proof of private calls to a replica.
         """
         self._wanted = wanted
         self._changed = changed
         self._clock = clock
+        self._proof = proof
         self._client = HttpClient(keep_alive=False)
         self._reports: dict[str, ReplicaStatus] = {}
         self._permits = asyncio.Semaphore(AT_ONCE)
@@ -74,8 +79,9 @@ class StatusReports:
             self._changed(replica)
 
     async def _ask(self, replica: str, address: str) -> ReplicaStatus | None:
+        request = HttpRequest("GET", STATUS_PATH, {PROOF_HEADER: self._proof(replica)})
         try:
-            answer = await self._client.send(address, HttpRequest("GET", PATH), timeout=TIMEOUT)
+            answer = await self._client.send(address, request, timeout=TIMEOUT)
             return msgspec.json.decode(answer.body, type=ReplicaStatus) if answer.status == 200 else None
         except (HttpError, msgspec.MsgspecError) as error:
             log.debug("The status of %s cannot be read from %s: %s", replica, address, error)

@@ -11,6 +11,7 @@ from functools import partial
 
 from gyrus.contract.replica import ReplicaConfig
 from gyrus.runtime.codec import decode
+from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.queue_proxy.proxy import QueueProxy
 from gyrus.runtime.queue_proxy.upstream import ConnectionPool
 from gyrus.runtime.server.server import bind
@@ -35,9 +36,10 @@ async def _serve(config: ReplicaConfig, host: str, port: int, announce: partial[
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     pool = ConnectionPool(host, port, config.limits.max_header)
-    await QueueProxy(config.limits, pool, BacklogSignal(config.backlog_socket, config.api)).run(
-        bind(config.address(0)), stop, announce
-    )
+    signal_backlog = BacklogSignal(config.backlog_socket, config.api)
+    private_calls = PrivateCalls(config.proof.encode())
+    proxy = QueueProxy(config.limits, pool, signal_backlog, private_calls=private_calls)
+    await proxy.run(bind(config.address(0)), stop, announce)
 
 
 def _announce(control: int, phase: str) -> None:

@@ -108,7 +108,7 @@ class Downstream:
             await self._linger()
             return False
         request_id = request.get(wire.REQUEST_ID) or _new_id()
-        if (page := internal_path(request)) is not None:
+        if (page := internal_path(request, self._proxy.private_calls)) is not None:
             return await self._answer_itself(request, request_id, page)
         return await self._pass_on(request, request_id)
 

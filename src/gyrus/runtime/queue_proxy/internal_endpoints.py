@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gyrus.contract.problem import METHOD_NOT_ALLOWED
 from gyrus.contract.replica import HEALTH_PATH, LOAD_PATH, METRICS_PATH, READY_PATH, REQUEUE_PATH
+from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.queue_proxy.message import MessageHead
 from gyrus.runtime.requeue import Requeue
 from gyrus.runtime.server.answer import JSON, Answer
@@ -18,28 +19,25 @@ from gyrus.runtime.telemetry.metrics import MEDIA_TYPE
 if TYPE_CHECKING:
     from gyrus.runtime.queue_proxy.proxy import QueueProxy
 
-INTERNAL = b"x-gyrus-internal"
-"""Header that must be ``1`` on requests for the load or to requeue."""
-
 InternalPage = Callable[["QueueProxy", bytes], Answer]
 """Function that answers a request with this body."""
 
 
-def internal_path(request: MessageHead) -> InternalPage | None:
+def internal_path(request: MessageHead, private_calls: PrivateCalls) -> InternalPage | None:
     """Return the page that answers the request; it may raise RequestRefused.
 
-    Returns None if the request is for the server.
+    Returns None if the request is for the server: also a private call without its proof.
     """
     path = request.path.decode("latin-1")
     if path in (HEALTH_PATH, READY_PATH):
         return _well
     if path == METRICS_PATH:
         return _metrics
-    if request.get(INTERNAL) != b"1":
+    if path not in (REQUEUE_PATH, LOAD_PATH) or not private_calls.accepts(request.get):
         return None
     if path == REQUEUE_PATH:
         return _requeue if request.method == b"POST" else _only_post
-    return _load if path == LOAD_PATH else None
+    return _load
 
 
 def _well(proxy: QueueProxy, body: bytes) -> Answer:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from gyrus.contract.replica import Limits
+from gyrus.runtime.private_calls import WITHOUT_PROOF, PrivateCalls
 from gyrus.runtime.queue_proxy.downstream import Downstream, DownstreamProtocol
 from gyrus.runtime.queue_proxy.limiter import ConcurrencyLimiter
 from gyrus.runtime.queue_proxy.message import HeaderList
@@ -33,9 +34,11 @@ class QueueProxy:
         pool: ConnectionPool,
         backlog_signal: BacklogSignal,
         answer_headers: ExtraHeaders = no_headers,
+        private_calls: PrivateCalls = WITHOUT_PROOF,
     ) -> None:
         """Notify ``backlog_signal`` when a request has to wait."""
         self.answer_headers = answer_headers
+        self.private_calls = private_calls
         self.limits = limits
         self.pool = pool
         self.limiter = ConcurrencyLimiter(limits.max_concurrency, limits.max_queue_length, backlog_signal)

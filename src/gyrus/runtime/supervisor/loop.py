@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from gyrus.contract.replica import FINAL, Phase, ReplicaConfig, ReplicaStatus, StartKind
+from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.supervisor import kernel, processtable, workspace
 from gyrus.runtime.supervisor.child import StartChild
 from gyrus.runtime.supervisor.configfile import keep_configuration
@@ -83,7 +84,7 @@ class Supervisor:
         self._status = StatusFile(folder, config.notify)
         self._memory = MemoryWatch(config.memory) if config.memory else None
         self._reporter = Reporter(config, _origin())
-        self._status_server = StatusServer(config.status_address) if config.status_address else None
+        self._status_server = _status_server(config)
         self._metrics_server = _metrics_server(config)
         self._stop_requested = False
         self._ending: ShutdownState | None = None
@@ -354,6 +355,14 @@ class Supervisor:
         if all(process.forks for process in self._processes):
             return replace(status, start=StartKind.WARM)
         return replace(status, cold_because=FORK_DIED)
+
+
+def _status_server(config: ReplicaConfig) -> StatusServer | None:
+    """Return the server of the status, if the replica has one. Raises OSError."""
+    if not config.status_address:
+        return None
+    private_calls = PrivateCalls(config.proof.encode()) if config.proof else None
+    return StatusServer(config.status_address, private_calls)
 
 
 def _metrics_server(config: ReplicaConfig) -> MetricsServer | None:

@@ -95,6 +95,7 @@ class RequestReader:
         self._data = b""
         self.path: str | None = None
         """The target of a complete ``GET``. Empty for any other request; None while it is incomplete."""
+        self._headers: dict[bytes, bytes] = {}
 
     def read(self, client: socket.socket) -> bool:
         """Read more. Returns False if the client has gone or sends too much. Raises OSError."""
@@ -103,9 +104,16 @@ class RequestReader:
         if not data or len(self._data) > LONGEST_REQUEST:
             return False
         if b"\r\n\r\n" in self._data:
-            words = self._data.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+            first, *lines = self._data.partition(b"\r\n\r\n")[0].split(b"\r\n")
+            words = first.decode("latin-1").split(" ")
             self.path = words[1] if len(words) == 3 and words[0] == "GET" else ""
+            named = (line.partition(b":") for line in lines)
+            self._headers = {name.lower(): value.strip() for name, _, value in named}
         return True
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return a header of the complete request by its name in lower case. Returns None without it."""
+        return self._headers.get(name)
 
 
 def endpoint(address: str) -> tuple[str, int]:

@@ -11,6 +11,7 @@ import pytest
 from gyrus.backends.kubernetes.programs import ReplicaPrograms
 from gyrus.backends.kubernetes.resources import replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
+from gyrus.contract.cluster import CALLS, replica_proof
 from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones
 from gyrus.kubernetes.resources import Manifest
 from gyrus.spec.realtime import RealtimeSpec
@@ -126,6 +127,14 @@ def test_requests_reach_a_server_without_a_limit_directly() -> None:
     made = pod(pod={**WORDS, "max_concurrency": None})
     assert [port["containerPort"] for port in containers(made)["api"]["ports"]] == [9000]
     assert sidecar_order(made)["proxy"] is False
+
+
+def test_a_replica_has_the_proof_of_private_calls_to_it_alone() -> None:
+    proof = replica_proof("s", CALLS, "words-1-aaaaa")
+    assert sidecar_order(pod(pod=WORDS))["proof"] == proof
+    (fetch,) = pod(handler={"path": "handler.py"})["spec"]["initContainers"]
+    (order,) = (v["value"] for v in fetch["env"] if v["name"] == "GYRUS_ORDER")
+    assert json.loads(order)["config"]["proof"] == proof
 
 
 def test_a_process_with_an_image_runs_its_command_as_on_one_machine() -> None:

@@ -172,6 +172,18 @@ async def test_requeue_is_for_the_platform_alone(tmp_path: Path) -> None:
         assert wrong.status == 400
 
 
+async def test_a_replica_that_others_reach_demands_a_proof(tmp_path: Path) -> None:
+    gate = Gate()
+    async with serving(gate.handler(on_loop=True), tmp_path, proof="a1b2") as server:
+        for headers in ((), ("x-gyrus-internal: 1",), ("x-gyrus-internal: 1", "x-gyrus-proof: a1b3")):
+            for path, method in (("/-/requeue", "POST"), ("/-/load", "GET")):
+                refused = await server.ask({"at_most": 1}, *headers, path=path, method=method)
+                assert refused.status == 404
+        assert detail(refused) == "/-/load is private to the platform and not served to clients."
+        assert (await server.ask(None, "x-gyrus-proof: a1b2", path="/-/load", method="GET")).status == 200
+        assert (await server.ask({"at_most": 1}, "x-gyrus-proof: a1b2", path="/-/requeue")).status == 200
+
+
 async def test_a_drain_requeues_what_waits_and_finishes_what_is_started(
     tmp_path: Path, on_loop: bool
 ) -> None:

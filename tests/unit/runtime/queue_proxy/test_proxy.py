@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gyrus.contract.replica import Limits
+from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.queue_proxy.proxy import QueueProxy
 from gyrus.runtime.queue_proxy.upstream import ConnectionPool
 from gyrus.runtime.server.server import bind_unix
@@ -46,15 +47,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(serve: Serve, limits: Limits | None = None) -> AsyncGenerator[Stage]:
+async def stage(serve: Serve, limits: Limits | None = None, *, proof: bytes = b"") -> AsyncGenerator[Stage]:
     limits = limits or Limits()
     async with asyncio.timeout(WAIT):
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         pool = ConnectionPool("127.0.0.1", server.sockets[0].getsockname()[1], limits.max_header)
         with tempfile.TemporaryDirectory(prefix="g", dir="/tmp") as folder:
-            staged = Stage(
-                str(Path(folder) / "s"), QueueProxy(limits, pool, BacklogSignal(None, "a")), asyncio.Event()
-            )
+            signal, private_calls = BacklogSignal(None, "a"), PrivateCalls(proof)
+            proxy = QueueProxy(limits, pool, signal, private_calls=private_calls)
+            staged = Stage(str(Path(folder) / "s"), proxy, asyncio.Event())
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(
                     staged.proxy.run(bind_unix(staged.path), staged.stop, staged.reported.append)
@@ -273,6 +274,17 @@ async def test_waiting_requests_are_requeued_on_demand_and_only_from_inside() ->
         outside = asyncio.create_task(staged.ask(order % b"" + b'{"at_most": 2}'))
         assert (await backend.answer()).startswith(b"POST /-/requeue ")
         await outside
+
+
+async def test_a_replica_that_others_reach_demands_a_proof() -> None:
+    backend = Backend()
+    load = b"GET /-/load HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx-gyrus-internal: 1\r\n%b\r\n"
+    async with stage(backend.serve, proof=b"a1b2") as staged:
+        assert (await staged.ask(load % b"x-gyrus-proof: a1b2\r\n")).startswith(b"HTTP/1.1 200 ")
+        for headers in (b"", b"x-gyrus-proof: a1b3\r\n"):
+            stranger = asyncio.create_task(staged.ask(load % headers))
+            assert (await backend.answer()).startswith(b"GET /-/load "), "the user's server answers it"
+            await stranger
 
 
 async def test_a_client_that_goes_is_forgotten_waiting_or_served() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from gyrus.contract.replica import Phase, ReplicaStatus
 from gyrus.runtime.codec import decode
+from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.supervisor.small_http import TIMEOUT
 from gyrus.runtime.supervisor.status_server import MOST_CONNECTIONS, StatusServer, answer
 
@@ -56,13 +57,36 @@ def test_the_status_is_served_as_it_is(server: StatusServer) -> None:
 
 
 def test_a_replica_is_ready_in_its_ready_phase_alone() -> None:
-    assert answer("/readyz", READY).startswith(b"HTTP/1.1 200 ")
-    unready = answer("/readyz", STATUS)
+    assert answer("/readyz", READY, private=False).startswith(b"HTTP/1.1 200 ")
+    unready = answer("/readyz", STATUS, private=True)
     assert unready.startswith(b"HTTP/1.1 503 ")
     assert json.loads(unready.partition(b"\r\n\r\n")[2]) == {"message": "loading handler.py"}
-    assert answer("/readyz", None).startswith(b"HTTP/1.1 503 ")
-    assert answer("/status", None).startswith(b"HTTP/1.1 404 ")
-    assert answer("/else", READY).startswith(b"HTTP/1.1 404 ")
+    assert answer("/readyz", None, private=True).startswith(b"HTTP/1.1 503 ")
+    assert answer("/status", None, private=True).startswith(b"HTTP/1.1 404 ")
+    assert answer("/else", READY, private=True).startswith(b"HTTP/1.1 404 ")
+
+
+def test_only_the_operator_reads_messages_and_the_status() -> None:
+    assert answer("/status", STATUS, private=False).startswith(b"HTTP/1.1 404 ")
+    assert answer("/readyz", STATUS, private=False).partition(b"\r\n\r\n")[2] == b'{"message": ""}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"", b"404"),
+        (b"x-gyrus-proof: a1b3\r\n", b"404"),
+        (b"x-gyrus-internal: 1\r\n", b"404"),
+        (b"X-Gyrus-Proof:  a1b2\r\n", b"200"),
+    ],
+)
+def test_the_operator_is_known_by_its_proof(headers: bytes, status: bytes) -> None:
+    server = StatusServer("127.0.0.1:0", PrivateCalls(b"a1b2"))
+    server.show(STATUS)
+    try:
+        assert asked(server, b"GET /status HTTP/1.1\r\nHost: a\r\n" + headers + b"\r\n").split()[1] == status
+    finally:
+        server.close()
 
 
 def test_other_requests_get_nothing_of_it(server: StatusServer) -> None:
