@@ -122,6 +122,23 @@ async def slow_api(cluster: Cluster) -> AsyncGenerator[SlowApi]:
         yield SlowApi(upstream, begun, go_on)
 
 
+async def test_all_is_known_once_each_gateway_that_may_serve_has_reported(cluster: Cluster) -> None:
+    gateway, here = cluster.gateway, GatewayPod("127.0.0.1:1")
+    async with slow_api(cluster):
+        assert not gateway.complete, "the gateways' pods have not been listed"
+        gateway.exist({"pod-a": here})
+        assert gateway.complete
+        for pod in (GatewayPod(), GatewayPod("127.0.0.1:1", ready=False)):
+            gateway.exist({"pod-a": here, "pod-b": pod})
+            assert gateway.complete, "no new connection reaches it"
+        with cluster.board.gateway_signals.listen() as changes:
+            gateway.exist({"pod-a": here, "pod-b": here})
+            assert not gateway.complete
+            assert changes.take()
+        gateway.exist({"pod-a": here})
+        assert gateway.complete
+
+
 async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster) -> None:
     async with slow_api(cluster) as slow:
         assert cluster.gateway.serving_nodes == ("pod-a",)

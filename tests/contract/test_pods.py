@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,9 +23,9 @@ from typing import Any, cast
 
 import pytest
 
-from gyrus.contract.cluster import log_secret, replica_secret
+from gyrus.contract.cluster import PRE_STOP, log_secret, replica_proof, replica_secret
 from gyrus.contract.operator import LogLine
-from gyrus.contract.pods import BuildOrder, FetchOrder, builder_name, use_lock
+from gyrus.contract.pods import UNROUTED_PATH, BuildOrder, FetchOrder, builder_name, use_lock
 from gyrus.contract.replica import (
     BATCH_HEADER,
     LOGS_PATH,
@@ -41,6 +42,7 @@ from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.packaging.archive import pack
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.packaging.store import PackageStore
+from gyrus.pods import pre_stop
 from gyrus.pods.build import build
 from gyrus.pods.failure import FilesUnreachable, PodFailed
 from gyrus.pods.fetch import fetch
@@ -50,6 +52,7 @@ from gyrus.runtime.codec import decode
 from gyrus.server.files import FilesContext, build_files_app
 from gyrus.server.listening import listen_on_port
 from gyrus.server.serving import serve
+from support.cluster import eventually
 from support.tls import Authority
 from support.wheels import make_wheel
 
@@ -93,6 +96,18 @@ class Logs:
 
 
 @dataclass
+class Routes:
+    """Gateways that leave each replica when the test lets them."""
+
+    asked: list[str] = field(default_factory=list[str])
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def unrouted(self, replica: str) -> None:
+        self.asked.append(replica)
+        await self.left.wait()
+
+
+@dataclass
 class Operator:
     """A served files server."""
 
@@ -102,6 +117,7 @@ class Operator:
     environments: EnvironmentStore
     builds: Builds
     logs: Logs
+    routes: Routes
 
     def client(self, pod: str, *, secret: str | None = None, patience: float = 10.0) -> FilesClient:
         secret = secret or replica_secret(INSTALLATION, pod)
@@ -127,20 +143,25 @@ async def operator(tmp_path: Path) -> AsyncIterator[Operator]:
     environments = EnvironmentStore(tmp_path / "archives")
     packages.clean_up()
     environments.clean_up()
-    builds, logs = Builds(), Logs()
+    builds, logs, routes = Builds(), Logs(), Routes()
     authority, started = Authority(), asyncio.Event()
     ca = tmp_path / "ca.crt"
     ca.write_text(authority.certificate)
     app = build_files_app(
         FilesContext(
-            packages=packages, environments=environments, builds=builds, logs=logs, secret=INSTALLATION
+            packages=packages,
+            environments=environments,
+            builds=builds,
+            logs=logs,
+            unrouted=routes.unrouted,
+            secret=INSTALLATION,
         )
     )
     listener = listen_on_port("127.0.0.1", 0, authority.server("127.0.0.1"))
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(serve(app, [listener], started=started), name="files server")
         await started.wait()
-        yield Operator(listener.name, ca, packages, environments, builds, logs)
+        yield Operator(listener.name, ca, packages, environments, builds, logs, routes)
         serving.cancel()
 
 
@@ -417,3 +438,49 @@ async def test_pods_of_a_node_share_an_environment(
     assert await asyncio.to_thread(pod.stop) == 0
     assert "fetched the environment in" in await bring(other)
     assert "the node has the environment" in await bring(other)
+
+
+async def hook(operator: Operator, proof: str, *, pause: float = 10.0, longest: float = 20.0) -> float:
+    """Run the pre-stop hook as a pod does. Return its seconds."""
+    order = {
+        "url": operator.url + UNROUTED_PATH,
+        "pod": "iris-1-abcde",
+        "proof": proof,
+        "ca": str(operator.ca),
+        "pause": pause,
+        "longest": longest,
+    }
+    began = time.monotonic()
+    command = (sys.executable, "-I", "-S", pre_stop.__file__, json.dumps(order))
+    running = await asyncio.create_subprocess_exec(*command)
+    assert await running.wait() == 0
+    return time.monotonic() - began
+
+
+async def test_a_pod_leaves_as_soon_as_no_gateway_routes_to_it(operator: Operator) -> None:
+    proof = replica_proof(INSTALLATION, PRE_STOP, "iris-1-abcde")
+    leaving = asyncio.create_task(hook(operator, proof), name="hook")
+    await eventually(lambda: operator.routes.asked)
+    assert operator.routes.asked == ["iris-1-abcde"]
+    assert not leaving.done()
+    operator.routes.left.set()
+    assert await leaving < 10
+    assert await hook(operator, proof) < 10, "the operator stops the pod itself"
+
+
+async def test_a_pod_whose_gateways_stay_leaves_in_the_end(operator: Operator) -> None:
+    proof = replica_proof(INSTALLATION, PRE_STOP, "iris-1-abcde")
+    assert 1.0 <= await hook(operator, proof, pause=1.0, longest=2.0) < 10
+    assert operator.routes.asked
+
+
+@pytest.mark.parametrize("purpose", ["secret", "calls"])
+async def test_the_question_needs_its_own_proof(operator: Operator, purpose: str) -> None:
+    pod = "iris-1-abcde"
+    secret = replica_secret(INSTALLATION, pod)
+    other = secret if purpose == "secret" else replica_proof(INSTALLATION, purpose, pod)
+    assert await hook(operator, other, pause=0.5) >= 0.5
+    assert not operator.routes.asked
+    answered = operator.client(pod, secret=replica_proof(INSTALLATION, PRE_STOP, pod))
+    with pytest.raises(PodFailed, match="does not know the secret of the pod"):
+        await asyncio.to_thread(answered.has, f"/environments/{'0' * 32}")

@@ -28,6 +28,7 @@ from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import PODS, Manifest
 from gyrus.operator.environment_choice import EnvironmentChoice
+from gyrus.operator.unrouted import UnroutedReplicas
 from gyrus.packaging.archive import pack
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.packaging.store import PackageStore
@@ -35,6 +36,7 @@ from gyrus.server.files import FilesContext, build_files_app
 from gyrus.server.listening import listen_on_port
 from gyrus.server.serving import serve
 from gyrus.spec.realtime import RealtimeSpec
+from gyrus.state.board import Board
 from support import backends
 from support.backends import all_of, gone, observed, order_of, running, until
 from support.cluster import RUNTIME_IMAGE
@@ -126,6 +128,7 @@ async def operator(client: ClusterClient, namespace: str, tmp_path: Path) -> Asy
         environments=environments,
         builds=backend.environments,
         logs=backend.replica_logs,
+        unrouted=UnroutedReplicas(Board(), backend, lambda: True).wait,
         secret=SECRET,
     )
     authority, started = Authority(), asyncio.Event()

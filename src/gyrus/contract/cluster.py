@@ -78,6 +78,8 @@ CONFIG_FILE = f"{POD_FOLDER}/run/config.json"
 
 CALLS = "calls"
 """Purpose of the proof of the operator's private calls to a replica: see :func:`replica_proof`."""
+PRE_STOP = "pre-stop"
+"""Purpose of the proof by which a pod that is being deleted asks whether a gateway routes to it."""
 
 POD_NAME_VARIABLE = "POD_NAME"
 POD_NAMESPACE_VARIABLE = "POD_NAMESPACE"

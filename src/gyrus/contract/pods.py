@@ -49,6 +49,10 @@ START_FILE = f"{POD_FOLDER}/start.py"
 START_SETTINGS = f"{POD_FOLDER}/start.json"
 """Its settings: what the runtime's compiled packages require of the image's Python."""
 START_COMMAND = ("python3", "-I", START_FILE, CONFIG_FILE)
+PRE_STOP_FILE = f"{POD_FOLDER}/pre_stop.py"
+"""The program of a replica's pre-stop hook: a copy of ``gyrus.pods.pre_stop``, so that all images have it."""
+UNROUTED_PATH = "/unrouted"
+"""GET, at the files server: 204 as soon as no gateway routes to the pod that asks, or 202 after a while."""
 IMAGE_ENVIRONMENT = "image"
 """Stands for the key of the Python environment of an image."""
 
@@ -108,6 +112,21 @@ class BuildOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreStopOrder:
+    """The arguments of :func:`gyrus.pods.pre_stop.wait`. Times in seconds."""
+
+    url: str
+    """Of :data:`UNROUTED_PATH` at the operator's files server."""
+    pod: str
+    proof: str
+    ca: str = CA_FILE
+    pause: float = 5.0
+    """How long the pod serves on if the operator does not answer."""
+    longest: float = 15.0
+    """How long it serves on if the operator answers that a gateway may still route to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarOrder:
     """The work of the container beside the user's own. Times in seconds."""
 
@@ -119,8 +138,8 @@ class SidecarOrder:
     """True to be ready only while that port accepts connections."""
     proxy: bool = True
     """True to put the queue proxy before that port."""
-    serving_on: float = 5.0
-    """How long the pod serves on after its deletion was requested."""
+    pre_stop: PreStopOrder | None = None
+    """How the pod serves on after its deletion was requested. None: not at all."""
     grace: float = 60.0
     """From then on, the longest time for the requests that it has started."""
     origin: bool = False

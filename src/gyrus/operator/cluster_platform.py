@@ -29,6 +29,7 @@ from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.gateway_address import GatewayAddress
 from gyrus.operator.platform import OperatorSettings, Platform, Tasks
 from gyrus.operator.pod_place import PodPlace
+from gyrus.operator.unrouted import UnroutedReplicas
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.packaging.shared_folder import SharedFolder
 from gyrus.packaging.store import PackageStore
@@ -103,6 +104,7 @@ def cluster_platform(
         environments=environments,
         builds=backend.environments,
         logs=backend.replica_logs,
+        unrouted=UnroutedReplicas(board, backend, lambda: gateway.complete).wait,
         secret=replicas_secret,
     )
     service = GatewayAddress(client, place.namespace, clock)
@@ -193,8 +195,15 @@ async def _follow_gateways(
             group.create_task(pods.run(), name="watch of gateway pods")
             await pods.listed()
             while True:
-                gateway.exist({name: _gateway_pod(pod) for name, pod in pods.objects.items()})
+                running = {name: pod for name, pod in pods.objects.items() if not _has_ended(pod)}
+                gateway.exist({name: _gateway_pod(pod) for name, pod in running.items()})
                 await changes.wait()
+
+
+def _has_ended(gateway: Manifest) -> bool:
+    """Return True if only the record of a pod is left, such as that of an evicted one."""
+    status: Mapping[str, Any] = gateway.get("status") or {}
+    return status.get("phase") in ("Succeeded", "Failed")
 
 
 def _gateway_pod(manifest: Manifest) -> GatewayPod:

@@ -25,7 +25,7 @@ from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.packaging import unpacking
 from gyrus.packaging.errors import BrokenArchive
 from gyrus.packaging.folder_archive import unpack_folders
-from gyrus.pods import start
+from gyrus.pods import pre_stop, start
 from gyrus.pods.failure import PodFailed, run
 from gyrus.pods.files_client import FilesClient
 from gyrus.pods.node_cache import NodeCache
@@ -188,6 +188,7 @@ def _unpack_environment(environment: str, fresh: Path, content: IO[bytes]) -> No
 def _write_config(order: FetchOrder, root: Path) -> None:
     for folder in (pods.RUN_FOLDER, pods.LOG_FOLDER, pods.WORK_FOLDER):
         _in(root, folder).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(pre_stop.__file__, _in(root, pods.PRE_STOP_FILE))
     path = _in(root, CONFIG_FILE)
     fresh = path.with_suffix(_NEW)
     fresh.write_bytes(encode(order.config))

@@ -1,10 +1,10 @@
 """The container beside those of the user: ``python -m gyrus.pods.sidecar``.
 
 It puts the queue proxy before the server if the order asks for it, and ends the replica's requests in order.
-SIGTERM comes when the pod's deletion is requested. The sidecar serves on until all gateways have left the
-pod, then finishes the requests that have started. The other containers wait for that in their pre-stop hooks,
-which send ``GET /drained``, so that no server ends before its last answer. No program in their images is
-needed for this.
+SIGTERM comes when the pod's deletion is requested. The sidecar serves on until no gateway routes to the pod
+(:mod:`gyrus.pods.pre_stop`), then finishes the requests that have started. The other containers wait for
+that in their pre-stop hooks, which send ``GET /drained``, so that no server ends before its last answer. No
+program in their images is needed for this.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import asdict
 from time import monotonic
 
 from gyrus.aio.clock import SystemClock
@@ -22,6 +23,7 @@ from gyrus.aio.ticks import ticks
 from gyrus.contract.cluster import ANY_HOST
 from gyrus.contract.pods import DRAINED_PATH, PROXY_PORT, STATUS_PORT, SidecarOrder
 from gyrus.contract.replica import READY_PATH
+from gyrus.pods import pre_stop
 from gyrus.pods.order import read_order
 from gyrus.runtime.private_calls import PrivateCalls
 from gyrus.runtime.queue_proxy.message import HeaderList
@@ -76,7 +78,8 @@ class Sidecar:
         async def count_down() -> None:
             await stop.wait()
             self._deleted.set()
-            await asyncio.sleep(self._order.serving_on)
+            if order := self._order.pre_stop:
+                await asyncio.to_thread(pre_stop.wait, **asdict(order))
             leave.set()
             limit.reschedule(asyncio.get_running_loop().time() + self._order.grace)
 

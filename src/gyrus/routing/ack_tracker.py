@@ -81,6 +81,11 @@ class AckTracker:
             for one in self.streams
         )
 
+    @property
+    def known(self) -> bool:
+        """True if Envoy has reported everything that it has."""
+        return self._newest is not None
+
     def clusters(self) -> frozenset[str]:
         """Return all pools that Envoy may have."""
         names = frozenset[str]().union(*(stream.names(CLUSTER) for stream in self.streams))

@@ -145,6 +145,11 @@ class AdsGateway:
         return self._nodes.ids
 
     @property
+    def known_nodes(self) -> frozenset[str]:
+        """Ids of the nodes that have reported everything that they have."""
+        return self._nodes.known()
+
+    @property
     def connected(self) -> frozenset[str]:
         """Ids of the nodes with an open stream."""
         return frozenset(stream.node for stream in self._streams)

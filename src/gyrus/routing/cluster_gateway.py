@@ -47,6 +47,9 @@ class ClusterGateway:
         self._pods: Mapping[str, GatewayPod] = {}
         """The pods that existed when they were last listed."""
         self._silent = SilentGateways()
+        self._listed = False
+        """True once the pods have been listed."""
+        self._complete = False
         files = files or PodFiles()
         board.bridge = files.bridge
         self._ads = AdsGateway(
@@ -77,6 +80,14 @@ class ClusterGateway:
         """Names of the pods through which requests may come."""
         return self._ads.serving_nodes
 
+    @property
+    def complete(self) -> bool:
+        """True if every gateway that may serve has reported what it has, so that the board shows all of it.
+
+        A new operator waits for this. A change is notified by the board's ``gateway_signals``.
+        """
+        return self._complete
+
     def exist(self, pods: Mapping[str, GatewayPod]) -> None:
         """Record the gateways' pods that exist.
 
@@ -86,7 +97,7 @@ class ClusterGateway:
         unlisted = self._ads.nodes - frozenset(pods)
         self._gone(unlisted & (frozenset(self._pods) | (unlisted - self._ads.connected)))
         self._source.counts.exist({name: pod.statistics for name, pod in pods.items() if pod.statistics})
-        self._pods = pods
+        self._pods, self._listed = pods, True
         self._report_state()
 
     def _gone(self, nodes: Iterable[str]) -> None:
@@ -114,6 +125,11 @@ class ClusterGateway:
             runs = board.gateway == "running" or self._ads.settled()
             state = "running" if runs else "starting"
         board.set_gateway(state)
+        serving = frozenset(name for name, pod in self._pods.items() if pod.statistics and pod.ready)
+        complete = self._listed and serving <= self._ads.known_nodes
+        if complete is not self._complete:
+            self._complete = complete
+            board.gateway_signals.notify(state)
 
     async def _measure(self) -> None:
         async for _ in ticks(self._clock, traffic.EVERY):

@@ -67,6 +67,10 @@ class GatewayNodes:
         """Ids of all nodes that count."""
         return frozenset(self._trackers)
 
+    def known(self) -> frozenset[str]:
+        """Return the nodes that have reported everything that they have."""
+        return frozenset(node for node, tracker in self._trackers.items() if tracker.known)
+
     def serving(self) -> tuple[str, ...]:
         return tuple(node for node, tracker in self._trackers.items() if tracker.serves)
 

@@ -2,7 +2,7 @@
 
 It is an application of its own on a port of its own, so that no pod can reach the operator's API with its
 secret. Any pod of the installation may read files; only the builder of an environment may write it. A replica
-may append to its own log.
+may append to its own log, and learns here when no gateway routes to it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import hmac
 import re
 import time
-from collections.abc import AsyncIterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Annotated, Protocol, cast
@@ -23,20 +23,23 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gyrus import __version__
+from gyrus.aio.tasks import first_of
 from gyrus.contract import problem
-from gyrus.contract.cluster import log_secret, replica_secret
+from gyrus.contract.cluster import PRE_STOP, log_secret, replica_proof, replica_secret
 from gyrus.contract.operator import LogLine
-from gyrus.contract.pods import DIGEST_HEADER, builds
+from gyrus.contract.pods import DIGEST_HEADER, UNROUTED_PATH, builds
 from gyrus.contract.replica import BATCH_HEADER, LARGEST_LOG_BATCH, LOGS_PATH
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.server import bodies, problems
-from gyrus.server.dependencies import Digest
+from gyrus.server.dependencies import ClosingDep, Digest
 from gyrus.server.problems import answer, document
 
 LONGEST_MESSAGE = 1000
 """Characters of a progress message that are kept."""
 CLOCKS = 60.0
 """Seconds by which the clock of a pod's node may be ahead. A line that is later counts as one of now."""
+LONGEST_WAIT = 5.0
+"""Seconds after which a pod that waits for the gateways gets an answer, and asks again."""
 _LOCK = re.compile(r"/packages/[^/]+/locks/[^/]+")
 
 _line = msgspec.json.Decoder(LogLine)
@@ -99,6 +102,8 @@ class FilesContext:
     environments: EnvironmentStore
     builds: Builds
     logs: LineArchive
+    unrouted: Callable[[str], Awaitable[None]]
+    """Returns as soon as no gateway routes to the replica with this name."""
     secret: str
     """The installation's secret for replicas, from which that of each pod is derived."""
 
@@ -138,11 +143,24 @@ class PodAuthorisation:
             await refusal(scope, receive, send)
 
 
+def _right(path: str, secret: str, pod: str) -> str:
+    """Return the secret that a path demands."""
+    if path == LOGS_PATH:
+        return log_secret(secret, pod)
+    if path == UNROUTED_PATH:
+        return replica_proof(secret, PRE_STOP, pod)
+    return replica_secret(secret, pod)
+
+
 def pod_of(authorization: str, secret: str, path: str) -> str | None:
-    """Return the pod that this header proves on this path. Returns None if it proves nothing. Pure."""
+    """Return the pod that this header proves on this path. Returns None if it proves nothing. Pure.
+
+    The container of the user's code has no secret that opens files: it has one for its log, and one for its
+    question about routes.
+    """
     scheme, _, token = authorization.partition(" ")
     pod, _, given = token.strip().rpartition(".")
-    right = (log_secret if path == LOGS_PATH else replica_secret)(secret, pod)
+    right = _right(path, secret, pod)
     same = hmac.compare_digest(given.encode(), right.encode())
     return pod if scheme.lower() == "bearer" and pod and same else None
 
@@ -258,6 +276,22 @@ def read_lines(body: bytes, replica: str, latest: float) -> Iterator[LogLine]:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
         yield replace(line, replica=replica, time=min(line.time, latest))
+
+
+@router.get(UNROUTED_PATH, response_class=Response)
+async def unrouted(context: FilesContextDep, pod: PodDep, closing: ClosingDep) -> Response:
+    """Answer 204 as soon as no gateway routes to the pod that asks. 202: some gateway may; ask again."""
+
+    async def known() -> int:
+        await context.unrouted(pod)
+        return 204
+
+    async def unknown(code: int, end: Awaitable[object]) -> int:
+        await end
+        return code
+
+    waits = unknown(202, asyncio.sleep(LONGEST_WAIT)), unknown(503, closing.wait())
+    return Response(status_code=await first_of(known(), *waits))
 
 
 def _check_builder(pod: str, environment: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from gyrus.contract.pods import SidecarOrder
+from gyrus.contract.pods import PreStopOrder, SidecarOrder
 from gyrus.contract.replica import Limits
 from gyrus.pods.sidecar import Sidecar
 from support.cluster import eventually
@@ -89,7 +89,9 @@ async def get(port: int, path: str, *headers: str) -> tuple[int, str]:
     return int(answer.split(" ", 2)[1]), answer
 
 
-ORDER = SidecarOrder(api="words", upstream=0, limits=Limits(max_concurrency=1), serving_on=0.2, grace=10)
+AWAY = PreStopOrder(url="https://127.0.0.1:1/unrouted", pod="words-1-aaaaa", proof="a1b2", ca="", pause=0.2)
+"""No operator answers: the pod serves on for the pause."""
+ORDER = SidecarOrder(api="words", upstream=0, limits=Limits(max_concurrency=1), pre_stop=AWAY, grace=10)
 
 
 async def test_it_is_ready_while_the_server_accepts_connections() -> None:

@@ -200,6 +200,15 @@ class KubernetesBackend:
         replica = self._by_address.get(endpoint.rpartition(":")[0].strip("[]"))
         return self._settings.proof(replica) if replica else ""
 
+    def endpoints_of(self, replica: str) -> tuple[str, frozenset[str]] | None:
+        """Return the API and all endpoints of a replica. Returns None if nothing of it exists."""
+        found = self._replicas.get(replica)
+        if found is None:
+            return None
+        pod = found.pod
+        endpoints = map(pod.address, pod.serving_ports) if pod and pod.ip else ()
+        return found.order.api, frozenset(endpoints)
+
     def observe(self, api: str) -> Mapping[str, Observation]:
         replicas = self._replicas.of(api)
         return {id: replica.observation for id, replica in replicas.items() if replica.observation}

@@ -34,6 +34,7 @@ from gyrus.contract.pods import (
     METRICS_PORT,
     ORDER,
     POD,
+    PRE_STOP_FILE,
     PROXY_PORT,
     PYTHON,
     SECRET,
@@ -41,6 +42,7 @@ from gyrus.contract.pods import (
     START_COMMAND,
     STATUS_PORT,
     FetchOrder,
+    PreStopOrder,
     SidecarOrder,
     serve_command,
 )
@@ -85,9 +87,9 @@ class ContainerPlan:
     pre_stop: Manifest | None = None
     of_user: bool = False
     """True for an image of the user's own: it may have to write to its root file system."""
+    reaches_operator: bool = False
+    """True if it reaches the operator, and has to check its certificate."""
     mounts: tuple[Manifest, ...] = ()
-    authority: bool = False
-    """True to mount the certificate that the operator's is checked against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,11 @@ class Program:
     """True if gyrus's own code in the pod ends its requests in order, for which it gets more time."""
     volumes: tuple[Manifest, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def reaches_operator(self) -> bool:
+        """True if a container of it, the one that fetches files included, reaches the operator."""
+        return self.fetch is not None or any(plan.reaches_operator for plan in self.containers)
 
 
 class EnvironmentKeys(Protocol):
@@ -176,10 +183,10 @@ class ReplicaPrograms:
             ports=serving_ports(ports(order)) | {STATUS_PORT_NAME: STATUS_PORT} | metrics,
             readiness=http_check("/readyz", STATUS_PORT_NAME),
             liveness=LIVENESS | {"tcpSocket": {"port": STATUS_PORT_NAME}},
-            pre_stop=_pause(self.settings.serving_on, START_COMMAND[0] if image else PYTHON),
+            pre_stop=_leave(self.settings.pre_stop(order.id), START_COMMAND[0] if image else PYTHON),
             of_user=image is not None,
             mounts=(CACHE_MOUNT | {"readOnly": True},) if cached else (),
-            authority=True,
+            reaches_operator=True,
         )
         return Program(
             containers=(container,),
@@ -293,7 +300,7 @@ def _sidecar(
         limits=order.workload.limits,
         probe=not any(container.readiness for container in group.containers),
         proxy=proxied,
-        serving_on=settings.serving_on,
+        pre_stop=settings.pre_stop(order.id),
         grace=order.workload.grace,
         origin=group.cortex,
         proof=settings.proof(order.id) if proxied else "",
@@ -306,6 +313,7 @@ def _sidecar(
         compute=ComputeResources(cpu=settings.sidecar_cpu, mem=settings.sidecar_mem),
         ports=(serving_ports((PROXY_PORT,)) if proxied else {}) | {SIDECAR_PORT_NAME: STATUS_PORT},
         readiness=http_check("/readyz", STATUS_PORT),
+        reaches_operator=True,
     )
 
 
@@ -375,7 +383,8 @@ def cache_volume(folder: str) -> Manifest:
     return {"name": "environments", "hostPath": {"path": folder, "type": "Directory"}}
 
 
-def _pause(seconds: float, python: str) -> Manifest | None:
-    """Return a command that takes so long. No shell and no ``sleep`` are required in the image."""
-    code = f"import time; time.sleep({seconds:g})"
-    return {"exec": {"command": [python, "-I", "-c", code]}} if seconds else None
+def _leave(order: PreStopOrder | None, python: str) -> Manifest | None:
+    """Return the hook that ends when no gateway routes to the pod. Returns None if the pod ends at once."""
+    if order is None:
+        return None
+    return {"exec": {"command": [python, "-I", "-S", PRE_STOP_FILE, msgspec.json.encode(order).decode()]}}

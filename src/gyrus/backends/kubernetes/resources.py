@@ -76,7 +76,7 @@ def replica_pod(
         "restartPolicy": "Never" if workload.restart is RestartPolicy.NEVER else "Always",
         "terminationGracePeriodSeconds": termination(workload.grace, settings, graceful=program.graceful),
         "containers": [_planned(plan, settings) for plan in program.containers],
-        "volumes": [*_volumes(authority=program.fetch is not None), *program.volumes],
+        "volumes": [*_volumes(authority=program.reaches_operator), *program.volumes],
     }
     place(spec, order)
     if program.fetch is not None:
@@ -121,7 +121,10 @@ def decode_order(text: str) -> ReplicaOrder:
 
 def termination(grace: float, settings: KubernetesSettings, *, graceful: bool) -> int:
     """Return the seconds after which Kubernetes kills a replica with this grace."""
-    return math.ceil(grace + settings.serving_on) + ENDING if graceful else max(1, math.ceil(grace))
+    if not graceful:
+        return max(1, math.ceil(grace))
+    leave = max(settings.serving_on, settings.longest_leave) if settings.serving_on else 0.0
+    return math.ceil(grace + leave) + ENDING
 
 
 def _spec(settings: KubernetesSettings) -> Manifest:
@@ -149,10 +152,12 @@ def _planned(plan: ContainerPlan, settings: KubernetesSettings) -> Manifest:
         "resources": _resources(plan.compute),
         "ports": [_port(name, port) for name, port in plan.ports.items()],
     }
+    if plan.reaches_operator:
+        container["volumeMounts"] += _authority_mount()
     if plan.of_user:
         container["securityContext"]["readOnlyRootFilesystem"] = False
         container["terminationMessagePolicy"] = "FallbackToLogsOnError"
-    container["volumeMounts"] += [*plan.mounts, *(_authority_mount() if plan.authority else ())]
+    container["volumeMounts"] += [*plan.mounts]
     if not plan.command:
         del container["command"]
     if plan.args:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gyrus.contract.cluster import CALLS, FILES_PORT, NAMESPACE, operator_host, replica_proof
+from gyrus.contract.cluster import CALLS, FILES_PORT, NAMESPACE, PRE_STOP, operator_host, replica_proof
+from gyrus.contract.pods import UNROUTED_PATH, PreStopOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,10 @@ class KubernetesSettings:
     priority_class: str = ""
     """The PriorityClass of replicas that name none, and of builders. Empty: the cluster's default."""
     serving_on: float = 5.0
-    """How long a pod serves on after its deletion was requested, so that all gateways can leave it."""
+    """How long a pod serves on after its deletion was requested, if the operator does not answer when it asks
+    whether a gateway routes to it. 0: it does not ask, and ends at once."""
+    longest_leave: float = 15.0
+    """How long it serves on if the operator answers that a gateway may still route to it."""
     node_cache: str = ""
     """Folder of each node with the Python environments that its pods share. Empty: each pod has its own."""
     builder_cpu: float = 0.5
@@ -43,6 +47,18 @@ class KubernetesSettings:
     def files(self) -> str:
         """The URL of the operator's files server."""
         return f"https://{operator_host(self.namespace)}:{FILES_PORT}"
+
+    def pre_stop(self, replica: str) -> PreStopOrder | None:
+        """Return how a replica's pod leaves. Returns None if it ends at once."""
+        if not self.serving_on:
+            return None
+        return PreStopOrder(
+            url=self.files + UNROUTED_PATH,
+            pod=replica,
+            proof=replica_proof(self.secret, PRE_STOP, replica),
+            pause=self.serving_on,
+            longest=self.longest_leave,
+        )
 
     def proof(self, replica: str) -> str:
         """Return the proof of the operator's private calls to a replica."""

@@ -11,7 +11,7 @@ import pytest
 from gyrus.backends.kubernetes.programs import ReplicaPrograms
 from gyrus.backends.kubernetes.resources import replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
-from gyrus.contract.cluster import CALLS, replica_proof
+from gyrus.contract.cluster import CALLS, PRE_STOP, replica_proof
 from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones
 from gyrus.kubernetes.resources import Manifest
 from gyrus.spec.realtime import RealtimeSpec
@@ -129,6 +129,32 @@ def test_requests_reach_a_server_without_a_limit_directly() -> None:
     assert sidecar_order(made)["proxy"] is False
 
 
+def test_the_hook_of_a_replica_asks_the_operator() -> None:
+    made = pod(handler={"path": "handler.py"}, autoscaling={"min_replicas": 1}, timeout="30s")
+    (replica,) = made["spec"]["containers"]
+    *command, order = replica["lifecycle"]["preStop"]["exec"]["command"]
+    assert command == ["/opt/gyrus/bin/python", "-I", "-S", "/gyrus/pre_stop.py"]
+    assert json.loads(order) == {
+        "url": "https://gyrus-operator.gyrus.svc:18002/unrouted",
+        "pod": "words-1-aaaaa",
+        "proof": replica_proof("s", PRE_STOP, "words-1-aaaaa"),
+        "ca": "/etc/gyrus/tls/ca.crt",
+        "pause": 5.0,
+        "longest": 15.0,
+    }
+    grace = made["spec"]["terminationGracePeriodSeconds"]
+    assert grace >= 30 + 15, "the longest wait is within it"
+
+
+def test_the_sidecar_asks_the_operator() -> None:
+    made = pod(pod=WORDS)
+    assert sidecar_order(made)["pre_stop"]["pod"] == "words-1-aaaaa"
+    mounted = [name for name, c in containers(made).items() if "authority" in str(c["volumeMounts"])]
+    assert mounted == ["sidecar"]
+    (volume,) = (v for v in made["spec"]["volumes"] if v["name"] == "authority")
+    assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}], "without the operator's key"
+
+
 def test_a_replica_has_the_proof_of_private_calls_to_it_alone() -> None:
     proof = replica_proof("s", CALLS, "words-1-aaaaa")
     assert sidecar_order(pod(pod=WORDS))["proof"] == proof
@@ -162,6 +188,7 @@ def test_a_handlers_image_gets_the_runtime_from_the_init_container() -> None:
     assert replica["image"] == "localhost/iris:1"
     assert replica["command"] == ["python3", "-I", "/gyrus/start.py", "/gyrus/run/config.json"]
     assert replica["lifecycle"]["preStop"]["exec"]["command"][0] == "python3"
+    assert {"name": "authority", "mountPath": "/etc/gyrus/tls", "readOnly": True} in replica["volumeMounts"]
     (fetch,) = made["spec"]["initContainers"]
     assert fetch["image"] == "localhost/gyrus-runtime:1"
     (variable,) = (v for v in fetch["env"] if v["name"] == "GYRUS_ORDER")

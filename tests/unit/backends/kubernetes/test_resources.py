@@ -9,7 +9,7 @@ import pytest
 
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import ImagePrograms, ReplicaPrograms
-from gyrus.backends.kubernetes.resources import builder_pod, decode_order, replica_pod
+from gyrus.backends.kubernetes.resources import builder_pod, decode_order, replica_pod, termination
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract.cluster import ORDER_ANNOTATION, log_secret, replica_secret
 from gyrus.contract.pods import BuildOrder, FetchOrder
@@ -143,7 +143,10 @@ def test_the_configuration_has_the_way_to_the_log_archive() -> None:
 
 
 def test_the_grace_covers_what_the_pod_does_at_its_end() -> None:
-    assert made()["spec"]["terminationGracePeriodSeconds"] == 36 + 15
+    longest_leave, grace, ending = 15, 31, 15
+    assert made()["spec"]["terminationGracePeriodSeconds"] == longest_leave + grace + ending
+    assert termination(30.5, replace(SETTINGS, serving_on=0), graceful=True) == grace + ending
+    assert termination(30.5, replace(SETTINGS, serving_on=20), graceful=True) == 20 + grace + ending
 
 
 def test_the_readiness_of_the_runtime_is_that_of_its_supervisor() -> None:
