@@ -40,6 +40,15 @@ class CliSession:
 
         return Environments.load(self.home).choose(self.environment)
 
+    def names_another_operator(self) -> bool:
+        """Return True if the option ``-e`` names an operator other than this machine's.
+
+        Raises UnknownEnvironment and BadEnvironments.
+        """
+        from gyrus.client.environments import LOCAL
+
+        return self.environment is not None and self.chosen() != LOCAL
+
     def client(self) -> Client:
         """Return the client; the first call creates it. Raises what :class:`gyrus.client.Client` raises."""
         from gyrus.client.client import Client

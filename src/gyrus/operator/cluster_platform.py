@@ -39,6 +39,7 @@ from gyrus.routing.settings import TlsAddress
 from gyrus.routing.silent_gateways import GatewayPod
 from gyrus.server.files import FilesContext, build_files_app
 from gyrus.server.listening import ApiListener, listen_in_home_and, listen_on_port
+from gyrus.server.platform import REFUSED_IN_A_CLUSTER
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EventRecorder
@@ -142,6 +143,7 @@ def cluster_platform(
         token=place.secret("token"),
         token_place=f"the token of the Secret {cluster.OPERATOR_SECRETS}, or one of gyrus token create",
         proof_of=backend.proof_at,
+        stop_refusal=REFUSED_IN_A_CLUSTER,
         containers=True,
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),

@@ -167,6 +167,7 @@ def _wire(
         containers=platform.containers,
         capacity=backend.capacity,
         stop=ending.stop_everything,
+        stop_refusal=platform.stop_refusal,
     )
     in_flight = partial(count_in_flight, proof_of=platform.proof_of)
     return Operator(

@@ -88,6 +88,8 @@ class Platform:
     """The place of the token, for messages. Empty if it is in the home."""
     proof_of: ProofOf = no_proof
     """Returns the proof of private calls to a replica's process."""
+    stop_refusal: str = ""
+    """Why requests to stop the whole platform are refused, and the remedy. Empty if they are not."""
     containers: bool = False
     """True if replicas are containers, so that they can run images of the user's own."""
     listen: Callable[[], list[ApiListener]]

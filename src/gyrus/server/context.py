@@ -51,6 +51,8 @@ class ServerContext:
     """The machine's capacity for replicas. None if it is unknown."""
     stop: Callable[[], Awaitable[None]]
     """Request a stop of the whole platform. Returns at once."""
+    stop_refusal: str = ""
+    """Why requests to stop the platform are refused, and the remedy. Empty if they are not."""
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while specifications are checked: one check at a time, since each takes memory and computes."""
 

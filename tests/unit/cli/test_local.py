@@ -16,6 +16,7 @@ import pytest
 from gyrus.cli import local
 from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.cli.local import PlatformSettings
+from gyrus.client.environments import EnvironmentEntry, Environments
 from gyrus.contract.home import Home
 from support.command_line import Gyrus
 from support.operator_thread import Operator
@@ -126,6 +127,28 @@ def test_up_with_overcommit_when_it_is_up_without(operator: Operator, gyrus: Gyr
 def test_down_when_it_is_not_up(gyrus: Gyrus) -> None:
     ran = gyrus("down")
     assert (ran.code, ran.out) == (0, "The local platform is not up.\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "does", "remedy"),
+    [
+        ("down", "stops", "To remove gyrus from a cluster, run: gyrus cluster uninstall"),
+        ("up", "starts", "To put gyrus on a cluster, run: gyrus cluster install"),
+    ],
+)
+def test_a_cluster_is_neither_started_nor_stopped(
+    gyrus: Gyrus, home: Home, command: str, does: str, remedy: str
+) -> None:
+    entry = EnvironmentEntry(url="https://10.0.0.1:8443", token="t")
+    Environments().added("staging", entry).save(home)
+    ran = gyrus("-e", "staging", command)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        f"error: gyrus {command} {does} this machine's platform, and -e staging names another operator.\n"
+        f"  Leave out -e. {remedy}\n"
+    )
+    assert gyrus("-e", "stagign", "down").code == 2
+    assert gyrus("-e", "local", "down").out == "The local platform is not up.\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the local platform needs Linux or macOS")

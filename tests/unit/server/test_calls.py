@@ -23,6 +23,7 @@ from gyrus.contract.operator import ApiOwner, Outcome, ScalingView, StartupTimes
 from gyrus.contract.replica import Phase, ReplicaStatus, StartKind
 from gyrus.server.app import build_app
 from gyrus.server.context import ServerContext
+from gyrus.server.platform import REFUSED_IN_A_CLUSTER
 from gyrus.spec.api import ApiSpec
 from gyrus.spec.realtime import RealtimeSpec
 from gyrus.state.board import Board, PoolTraffic, Replica, Traffic
@@ -116,6 +117,19 @@ class TestPlatform:
     async def test_stop(self, client: httpx.AsyncClient, stopped: asyncio.Event) -> None:
         assert (await client.post("/stop")).status_code == 202
         assert stopped.is_set()
+
+    async def test_a_cluster_refuses_to_stop(self, context: ServerContext, stopped: asyncio.Event) -> None:
+        app = build_app(replace(context, stop_refusal=REFUSED_IN_A_CLUSTER))
+        headers = {"authorization": f"Bearer {context.token}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), headers=headers) as client:
+            answered = await client.post("http://operator/v1/stop")
+        assert answered.status_code == 403
+        assert answered.json()["detail"] == (
+            "A cluster's operator is not stopped by a request, because the cluster would start it again. "
+            "To remove gyrus from the cluster, run `gyrus cluster uninstall`; `gyrus down` stops the platform "
+            "of your own machine."
+        )
+        assert not stopped.is_set()
 
     async def test_unknown_route_and_method(self, client: httpx.AsyncClient) -> None:
         assert "GET /v1/nothing" in problem(await client.get("/nothing"), 404, "not-found")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gyrus.cli.failures import WrongInput
 from gyrus.cli.output import print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 from gyrus.cli.spinner import Spinner
@@ -21,6 +22,11 @@ def command(session: CliSession) -> None:
     """
     from gyrus.cli import local
 
+    if session.names_another_operator():
+        raise WrongInput(
+            f"gyrus down stops this machine's platform, and -e {session.environment} names another operator.",
+            remedy="Leave out -e. To remove gyrus from a cluster, run: gyrus cluster uninstall",
+        )
     operator = local.running(session.home)
     if operator is None:
         _show(session, "The local platform is not up." + _stop_leftovers(session))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gyrus.cli.capacity import OVERCOMMITTED
-from gyrus.cli.failures import CommandFailure
+from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.cli.option_types import HOST, SIZE
 from gyrus.cli.output import bold, print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
@@ -75,6 +75,11 @@ def command(
     """
     from gyrus.cli import local
 
+    if session.names_another_operator():
+        raise WrongInput(
+            f"gyrus up starts this machine's platform, and -e {session.environment} names another operator.",
+            remedy="Leave out -e. To put gyrus on a cluster, run: gyrus cluster install",
+        )
     local.check_system()
     operator = local.running(session.home)
     remembered = local.remembered(session.home)
