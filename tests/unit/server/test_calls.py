@@ -126,8 +126,8 @@ class TestPlatform:
         assert answered.status_code == 403
         assert answered.json()["detail"] == (
             "A cluster's operator is not stopped by a request, because the cluster would start it again. "
-            "To remove gyrus from the cluster, run `gyrus cluster uninstall`; `gyrus down` stops the platform "
-            "of your own machine."
+            "To remove gyrus from the cluster, run `gyrus cluster uninstall`; `gyrus down` stops the "
+            "platform of your own machine."
         )
         assert not stopped.is_set()
 

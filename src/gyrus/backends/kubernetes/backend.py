@@ -34,7 +34,7 @@ from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.cluster import BUILDER_ROLE, ORDER_ANNOTATION, REPLICA_ROLE, ROLE_LABEL
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.pods import BuildOrder
-from gyrus.contract.replica import Phase, Reason
+from gyrus.contract.replica import BECOMING, Phase, Reason
 from gyrus.contract.workload import ComputeResources
 from gyrus.environments.errors import EnvironmentFailure
 from gyrus.kubernetes.client import ClusterClient
@@ -56,10 +56,12 @@ log = logging.getLogger(__name__)
 
 OVERDUE = 30.0
 """Seconds after the end of a pod's grace at which its record is removed: its node is lost."""
-LOOK_FOR_OVERDUE = 10.0
-"""Seconds between two looks."""
+LOOK_AT_TIMES = 10.0
+"""Seconds between two looks for pods that should have ended or should be ready by now."""
 FAILURE_SHOWN = 0.3
 """Seconds for which a failure is shown that was over before it was seen."""
+LATENESS_SHOWN = 5.0
+"""Seconds for which the failure of a pod that was not ready in time is shown, before the pod is replaced."""
 READY_EVERY = 5
 """A ready replica's report is read this many times less often than that of another."""
 RETRY = Backoff(0.5, 30.0)
@@ -152,7 +154,7 @@ class KubernetesBackend:
                     self._tasks.create_task(self._nodes.run(), name="watch of nodes")
                     self._tasks.create_task(self._events.run(), name="watch of pod events")
                     self._tasks.create_task(self._reports.run(), name="status reports")
-                    self._tasks.create_task(self._remove_overdue(), name="pods of lost nodes")
+                    self._tasks.create_task(self._watch_times(), name="overdue pods")
                     self._tasks.create_task(self._intake.run(), name="log archive")
                     self._tasks.create_task(self._copies().run(), name="copies of logs")
                     for replica in tuple(self._replicas):
@@ -314,8 +316,12 @@ class KubernetesBackend:
     def _look(self, replica: PodReplica) -> None:
         uid = replica.pod.uid if replica.pod else ""
         evacuation = self._evacuations.get(replica.pod.node, "") if replica.pod else ""
-        if replica.look(self._reports.get(replica.id), self._warnings.of(uid), evacuation):
+        now = self._clock.now().timestamp()
+        if replica.look(now, self._reports.get(replica.id), self._warnings.of(uid), evacuation):
             self.changes.notify(replica.order.api)
+        if replica.late and not replica.replacing and self._tasks:
+            replica.replacing = True
+            self._tasks.create_task(self._replace_late(replica), name=f"replacement of {replica.id}")
         if replica.unshown and self._tasks:
             self._tasks.create_task(self._look_again(replica), name=f"recovery of {replica.id}")
         if replica.status_address and (replica.stale or replica.phase is not Phase.READY):
@@ -323,6 +329,13 @@ class KubernetesBackend:
         if replica.phase is Phase.GONE and not replica.stopping:
             replica.grace = 0.0  # nothing of it runs: only its pod's record is left
             self._care(replica)
+
+    async def _replace_late(self, replica: PodReplica) -> None:
+        """Stop a replica that was not ready in time, once that has been shown. Control starts another one."""
+        await self._clock.sleep(LATENESS_SHOWN)
+        replica.replacing = False
+        if replica.late:
+            await self.stop(replica.id, grace=0.0)
 
     async def _look_again(self, replica: PodReplica) -> None:
         """Show a replica's recovery, after its failure has been shown."""
@@ -478,19 +491,21 @@ class KubernetesBackend:
             replica.wrote(answer)
         self._notice(replica.id)
 
-    async def _remove_overdue(self) -> None:
-        """Remove pods that should have ended long ago, as long as this runs.
-
-        Their nodes are lost and cannot confirm it. Without this, the pods would be DRAINING for ever.
-        """
-        async for _ in ticks(self._clock, LOOK_FOR_OVERDUE):
-            before = self._clock.now().timestamp() - OVERDUE
+    async def _watch_times(self) -> None:
+        """Look at pods of which no news comes, as long as this runs."""
+        async for _ in ticks(self._clock, LOOK_AT_TIMES):
             for replica in tuple(self._replicas):
-                ends_by = replica.pod.ends_by if replica.pod else None
-                if ends_by is not None and ends_by < before:
-                    log.warning("The pod %s of a lost node is removed", replica.id)
-                    with suppress(KubernetesError):  # the next look tries again
-                        await self._delete(replica, now=True)
+                if replica.pod and replica.phase in BECOMING:
+                    self._look(replica)
+                await self._remove_overdue(replica)
+
+    async def _remove_overdue(self, replica: PodReplica) -> None:
+        """Remove a pod that should have ended long ago. Its node is lost and cannot confirm it."""
+        ends_by = replica.pod.ends_by if replica.pod else None
+        if ends_by is not None and ends_by < self._clock.now().timestamp() - OVERDUE:
+            log.warning("The pod %s of a lost node is removed", replica.id)
+            with suppress(KubernetesError):  # the next look tries again
+                await self._delete(replica, now=True)
 
     def _remove_builders(self) -> None:
         if self._tasks:

@@ -8,7 +8,8 @@ The first rule that fits decides::
     not scheduled                             PENDING
     the fetch step                            PENDING, BACKOFF, FAILED
     the container does not run                PENDING, BACKOFF, FAILED
-    the container runs                        as its supervisor reports, else by its readiness
+    the container runs                        as its supervisor reports, else by its readiness; BACKOFF if it
+                                              was not ready within the start timeout
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gyrus.backends.kubernetes.pod import COMING, ContainerState, Pod, seconds
 from gyrus.backends.kubernetes.programs import SIDECAR
 from gyrus.backends.kubernetes.scheduling import why_unscheduled
 from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.containers import ContainerProbe
 from gyrus.contract.pods import UNREACHABLE, PodFailure
 from gyrus.contract.replica import BECOMING, FATAL, Phase, Reason, ReplicaStatus
 
@@ -62,19 +64,25 @@ def observe(
     order: ReplicaOrder,
     pod: Pod,
     *,
+    now: float,
     stopping: bool = False,
     report: ReplicaStatus | None = None,
     warnings: Warnings | None = None,
 ) -> ReplicaStatus:
     """Return the status of a replica.
 
-    ``stopping``: its deletion has been requested, whether the pod shows it or not. ``report``: what its
-    supervisor has reported; None if nothing is known.
+    ``now``: seconds since the epoch. ``stopping``: its deletion has been requested, whether the pod shows it
+    or not. ``report``: what its supervisor has reported; None if nothing is known.
     """
-    status = _phase(order, pod, report, warnings or {})
+    status = _phase(order, pod, now, report, warnings or {})
     if (stopping or pod.deleted) and status.phase is not Phase.GONE:
         return replace(status, phase=Phase.DRAINING, reason=None, message="", endpoints=(), retry_at=None)
     return status
+
+
+def is_late(status: ReplicaStatus, pod: Pod) -> bool:
+    """Return True if a pod without a supervisor must be replaced, because it was not ready in time."""
+    return status.phase is Phase.BACKOFF and status.reason is Reason.NOT_LISTENING and not pod.supervised
 
 
 def missed_failure(before: ReplicaStatus, now: ReplicaStatus, pod: Pod) -> ReplicaStatus | None:
@@ -117,7 +125,9 @@ def waiting_for(pod: Pod) -> str:
     return "" if reason in COMING else f"the builder's container waits ({reason}): {detail}"
 
 
-def _phase(order: ReplicaOrder, pod: Pod, report: ReplicaStatus | None, warnings: Warnings) -> ReplicaStatus:
+def _phase(
+    order: ReplicaOrder, pod: Pod, now: float, report: ReplicaStatus | None, warnings: Warnings
+) -> ReplicaStatus:
     blank = _blank(order, pod)
     main = pod.main
     if pod.phase in ("Succeeded", "Failed"):
@@ -130,7 +140,7 @@ def _phase(order: ReplicaOrder, pod: Pod, report: ReplicaStatus | None, warnings
             return fetched
     if main.running is None:
         return _not_running(blank, pod, main, warnings)
-    return _running(order, blank, pod, main, report, warnings)
+    return _running(order, blank, pod, main, now, report, warnings)
 
 
 def _blank(order: ReplicaOrder, pod: Pod) -> ReplicaStatus:
@@ -294,6 +304,7 @@ def _running(
     blank: ReplicaStatus,
     pod: Pod,
     main: ContainerState,
+    now: float,
     report: ReplicaStatus | None,
     warnings: Warnings,
 ) -> ReplicaStatus:
@@ -308,12 +319,19 @@ def _running(
     started = seconds(main.running.get("startedAt")) if main.running else None
     probe = warnings.get("Unhealthy")
     fresh = probe if probe and started and probe.at >= started else None
-    message = _not_listening(order, pod) or (_clause(fresh.message) if fresh else "")
+    probed = _clause(fresh.message) if fresh else ""
+    message = _not_listening(order, pod) or probed
     if changed and started and changed > started:  # before the start it was not ready either
         message = message or "its readiness check fails"
         if main.ready:
             message = f"node {pod.node} does not answer"
         return replace(blank, phase=Phase.UNREADY, reason=Reason.UNRESPONSIVE, message=message)
+    if (late := _late(order, pod, now)) is not None:
+        found = f" ({probed})" if probed else ""
+        failures = main.restarts + 1
+        return replace(
+            blank, phase=Phase.BACKOFF, reason=Reason.NOT_LISTENING, message=late + found, failures=failures
+        )
     if main.restarts and main.last:
         failed = _crashed(blank, pod, main, main.last)
         if failed.phase is Phase.FAILED:
@@ -321,6 +339,41 @@ def _running(
         message = f"starting again after a failure: {failed.message}"
         return replace(failed, phase=Phase.STARTING, message=message)
     return replace(blank, phase=Phase.STARTING, message=message or "starting")
+
+
+def _late(order: ReplicaOrder, pod: Pod, now: float) -> str | None:
+    """Return why a pod is late that was never ready within the start timeout. Returns None if it is not.
+
+    A supervisor sees to that itself, and restarts its process.
+    """
+    waiting = tuple(each for each in pod.containers if each.running is not None and not each.ready)
+    starts = [started for each in waiting if (started := seconds((each.running or {}).get("startedAt")))]
+    timeout = order.workload.start_timeout
+    if pod.supervised or not starts or now < max(starts) + timeout:
+        return None
+    return f"{_unanswered(order, waiting)} within {timeout:g} s of its start"
+
+
+def _unanswered(order: ReplicaOrder, waiting: tuple[ContainerState, ...]) -> str:
+    """Return which server does not answer, in the words of a supervisor."""
+    group, process = order.workload.code.group, order.workload.code.process
+    if group is None:
+        path = process.ready_path if process else None
+        subject = process.command[0] if process else "the server"
+        return f"{subject} runs, but {_fault(ContainerProbe(http_path=path), '$PORT')}"
+    names = {state.name for state in waiting}
+    container = next((each for each in group.containers if each.name in names), group.containers[0])
+    subject = f"container {container.name}" if group.cortex else (*container.command, container.name)[0]
+    probe = container.readiness or ContainerProbe(port=group.port)
+    return f"{subject} runs, but {_fault(probe, f'port {probe.port}' if group.cortex else '$PORT')}"
+
+
+def _fault(probe: ContainerProbe, port: str) -> str:
+    if probe.command:
+        return f"its readiness check `{' '.join(probe.command)}` did not succeed"
+    if probe.http_path is not None:
+        return f"GET {probe.http_path} was not answered with 2xx"
+    return f"nothing accepted connections on {port}"
 
 
 def _not_listening(order: ReplicaOrder, pod: Pod) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from gyrus.backends.kubernetes.expectations import newest
-from gyrus.backends.kubernetes.observed import Warnings, missed_failure, observe
+from gyrus.backends.kubernetes.observed import Warnings, is_late, missed_failure, observe
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.pods import STATUS_PORT
@@ -31,6 +31,8 @@ class PodReplica:
     """The task that creates or deletes its pod."""
     stale: bool = True
     """True if its supervisor's report is older than its pod's last change."""
+    replacing: bool = False
+    """True while it is about to be stopped, because it was not ready in time."""
     observation: Observation | None = None
     unshown: bool = False
     """True if the pod has already recovered from the failure that the observation shows."""
@@ -79,18 +81,29 @@ class PodReplica:
         )
         return self._observe(status)
 
-    def look(self, report: ReplicaStatus | None, warnings: Warnings, evacuation: str = "") -> bool:
+    def look(
+        self, now: float, report: ReplicaStatus | None, warnings: Warnings, evacuation: str = ""
+    ) -> bool:
         """Derive the status from the pod; return True if it differs from before.
 
-        ``evacuation``: the reason why pods must leave its node; empty if they may stay.
+        ``now``: seconds since the epoch. ``evacuation``: the reason why pods must leave its node; empty if
+        they may stay.
         """
         if self.pod is None:
             return self.report(Phase.DRAINING, "") if self.stopping else False
-        status = observe(self.order, self.pod, stopping=self.stopping, report=report, warnings=warnings)
+        status = observe(
+            self.order, self.pod, now=now, stopping=self.stopping, report=report, warnings=warnings
+        )
         before = self.observation.status if self.observation else None
         failure = missed_failure(before, status, self.pod) if before else None
         self.unshown = failure is not None
         return self._observe(failure or status, evacuation)
+
+    @property
+    def late(self) -> bool:
+        """True if its pod must be replaced, because it was not ready in time."""
+        seen = self.observation
+        return self.pod is not None and seen is not None and is_late(seen.status, self.pod)
 
     @property
     def status_address(self) -> str | None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.backends.kubernetes.observed import PodWarning, missed_failure, observe
+from gyrus.backends.kubernetes import observed
+from gyrus.backends.kubernetes.observed import PodWarning, is_late, missed_failure
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import MAIN, ImagePrograms, ReplicaPrograms
 from gyrus.backends.kubernetes.resources import FETCH, replica_pod
@@ -27,6 +28,14 @@ ORDER = order()
 ONCE = replace(ORDER, workload=replace(ORDER.workload, restart=RestartPolicy.NEVER))
 SCHEDULED = {"type": "PodScheduled", "status": "True"}
 STARTED = "2026-01-01T00:00:10Z"
+
+
+NOW = 1767225620.0
+"""Ten seconds after the containers have started."""
+
+
+def observe(order: ReplicaOrder, pod: Pod, *, now: float = NOW, **facts: Any) -> ReplicaStatus:
+    return observed.observe(order, pod, now=now, **facts)
 
 
 def pod(
@@ -273,6 +282,91 @@ def test_no_longer_ready() -> None:
         "its readiness check fails",
         (),
     )
+
+
+LATE = NOW + 600 - 10
+"""Ten minutes after the containers have started: the start timeout."""
+NEVER_READY = ready(False, "2026-01-01T00:00:00Z")
+PROCESS = {"image": "localhost/chat:1", "command": ["serve"]}
+WORDS = {
+    "port": 9000,
+    "containers": [
+        {"name": "api", "image": "a", "readiness_probe": {"exec": {"command": ["cat", "/mnt/ready"]}}},
+        {"name": "cache", "image": "b", "readiness_probe": {"tcp_socket": {"port": 6379}}},
+    ],
+}
+PLAIN = {"port": 9000, "containers": [{"name": "api", "image": "a"}, {"name": "cache", "image": "b"}]}
+
+
+def unready_pod(waiting: str, **fields: Any) -> tuple[ReplicaOrder, Pod]:
+    """Return a pod of user images of which one container is not ready."""
+    spec = RealtimeSpec.model_validate({"name": "words", **fields})
+    made = order_of(spec, id="words-1-aaaaa")
+    manifest = replica_pod(made, PROGRAMS.program(made, None), SETTINGS)
+    manifest["metadata"] |= {"uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    manifest["spec"]["nodeName"] = "n1"
+    names = [each["name"] for each in manifest["spec"]["containers"]]
+    states = [container(name, RUNNING | {"ready": name != waiting}) for name in names]
+    conditions = [SCHEDULED, NEVER_READY]
+    manifest["status"] = {"phase": "Running", "conditions": conditions, "containerStatuses": states}
+    return made, Pod(manifest)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "fields", "message"),
+    [
+        (
+            "server",
+            {"process": {**PROCESS, "ready": {"path": "/health"}}},
+            "serve runs, but GET /health was not answered with 2xx",
+        ),
+        ("sidecar", {"process": PROCESS}, "serve runs, but nothing accepted connections on $PORT"),
+        ("sidecar", {"pod": PLAIN}, "container api runs, but nothing accepted connections on port 9000"),
+        (
+            "api",
+            {"pod": WORDS},
+            "container api runs, but its readiness check `cat /mnt/ready` did not succeed",
+        ),
+        ("cache", {"pod": WORDS}, "container cache runs, but nothing accepted connections on port 6379"),
+    ],
+)
+def test_a_server_that_is_not_ready_in_time(waiting: str, fields: dict[str, Any], message: str) -> None:
+    made, seen = unready_pod(waiting, **fields)
+    assert observe(made, seen, now=LATE - 1).phase is Phase.STARTING
+    status = observe(made, seen, now=LATE)
+    assert (status.phase, status.reason, status.failures) == (Phase.BACKOFF, Reason.NOT_LISTENING, 1)
+    assert status.message == f"{message} within 600 s of its start"
+    assert is_late(status, seen)
+    assert observe(made, seen, now=LATE, stopping=True).phase is Phase.DRAINING
+
+
+def test_a_late_server_shows_its_probe() -> None:
+    made, seen = unready_pod("server", process={**PROCESS, "ready": {"path": "/health"}})
+    warning = PodWarning("Unhealthy", "Readiness probe failed: statuscode: 500", 2, 2e9)
+    assert observe(made, seen, now=LATE, warnings={"Unhealthy": warning}).message == (
+        "serve runs, but GET /health was not answered with 2xx within 600 s of its start "
+        "(Readiness probe failed: statuscode: 500)"
+    )
+
+
+def test_only_a_pod_that_was_never_ready_is_late() -> None:
+    once_ready = (SCHEDULED, ready(False, "2026-01-01T00:05:00Z"))
+    assert observe(ORDER, pod(RUNNING, conditions=once_ready, runtime=False), now=LATE).phase is Phase.UNREADY
+    is_ready = pod(RUNNING | {"ready": True}, conditions=(SCHEDULED, ready(True, STARTED)), runtime=False)
+    assert observe(ORDER, is_ready, now=LATE).phase is Phase.READY
+    supervised = observe(ORDER, pod(RUNNING, FETCHED, conditions=(SCHEDULED, NEVER_READY)), now=LATE)
+    assert supervised.phase is Phase.STARTING, "its supervisor sees to it"
+    late = observe(ORDER, pod(RUNNING, conditions=(SCHEDULED, NEVER_READY), runtime=False), now=LATE)
+    assert late.reason is Reason.NOT_LISTENING
+
+
+def test_each_start_of_a_container_has_the_whole_time() -> None:
+    crashed = {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:00:05Z"}}
+    again = {"running": {"startedAt": "2026-01-01T00:10:00Z"}, "lastState": crashed, "restartCount": 1}
+    seen = pod(again, conditions=(SCHEDULED, NEVER_READY), runtime=False)
+    assert observe(ORDER, seen, now=LATE).phase is Phase.STARTING
+    status = observe(ORDER, seen, now=LATE + 600)
+    assert (status.reason, status.failures) == (Reason.NOT_LISTENING, 2)
 
 
 def test_a_lost_node_is_named() -> None:
