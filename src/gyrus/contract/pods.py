@@ -116,7 +116,7 @@ class PreStopOrder:
     """The arguments of :func:`gyrus.pods.pre_stop.wait`. Times in seconds."""
 
     url: str
-    """Of :data:`UNROUTED_PATH` at the operator's files server."""
+    """URL of :data:`UNROUTED_PATH` at the operator's files server."""
     pod: str
     proof: str
     ca: str = CA_FILE

@@ -89,7 +89,7 @@ class Platform:
     proof_of: ProofOf = no_proof
     """Returns the proof of private calls to a replica's process."""
     stop_refusal: str = ""
-    """Why requests to stop the whole platform are refused, and the remedy. Empty if they are not."""
+    """The reason why requests to stop the platform are refused, and the remedy. Empty if they are not."""
     containers: bool = False
     """True if replicas are containers, so that they can run images of the user's own."""
     listen: Callable[[], list[ApiListener]]

@@ -52,7 +52,7 @@ class ServerContext:
     stop: Callable[[], Awaitable[None]]
     """Request a stop of the whole platform. Returns at once."""
     stop_refusal: str = ""
-    """Why requests to stop the platform are refused, and the remedy. Empty if they are not."""
+    """The reason why requests to stop the platform are refused, and the remedy. Empty if they are not."""
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while specifications are checked: one check at a time, since each takes memory and computes."""
 
