@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class Platform:
 
     async def pods(self, labels: str) -> list[str]:
         found = await self.client.list(PODS, self.installation.namespace, labels=labels)
-        return [name_of(pod) for pod in found.items]
+        return [name_of(pod) for pod in found.items if "deletionTimestamp" not in pod["metadata"]]
 
     async def gone(self, pod: str) -> None:
         async def is_gone() -> bool:
@@ -149,12 +150,11 @@ async def test_a_replica_that_was_scaled_down_is_in_the_log_to_its_last_line(pla
     await platform.gone(pod)
     kept = await platform.log("text", "--replica", pod)
     assert kept[: len(living)] == living
-    assert [line["message"] for line in kept][-1] == "worker ended (code 0)"
+    assert [line["message"] for line in kept][-1] == "process 0 ended (code 0)"
     assert await platform.log("text", "--replica", pod, "--previous") == kept
     assert await platform.log("text", "--replica", pod, "--tail", "3") == kept[-3:]
-    since = kept[-2]["time"]
-    later = [line for line in kept if line["time"] >= since]
-    assert await platform.log("text", "--replica", pod, "--since", f"{since:.6f}") == later
+    since = datetime.fromtimestamp(kept[-2]["time"], UTC)
+    assert await platform.log("text", "--replica", pod, "--since", since.isoformat()) == kept[-2:]
 
 
 async def test_lines_before_a_crash_are_those_of_the_previous_run(platform: Platform) -> None:
