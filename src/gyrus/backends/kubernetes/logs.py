@@ -191,19 +191,22 @@ class _Reading:
                             following[key] = group.create_task(work, name=f"log of {key}")
                     await listener.wait()
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(follow_new_pods(), name="pods to follow"),
-                group.create_task(_pass_on(arriving, lines), name="lines of the archive"),
-            ]
-            try:
-                while True:
-                    copy, line = await lines.get()
-                    if self._is_new(copy, line):
-                        yield line
-            finally:
-                for task in (*tasks, *following.values()):
-                    task.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(follow_new_pods(), name="pods to follow"),
+                    group.create_task(_pass_on(arriving, lines), name="lines of the archive"),
+                ]
+                try:
+                    while True:
+                        copy, line = await lines.get()
+                        if self._is_new(copy, line):
+                            yield line
+                finally:
+                    for task in (*tasks, *following.values()):
+                        task.cancel()
+        except* GeneratorExit:  # the group has wrapped it: the reader has closed this generator
+            pass
 
     async def _copy(
         self, pod: Pod, container: ContainerState, lines: asyncio.Queue[tuple[Copy, LogLine]]
