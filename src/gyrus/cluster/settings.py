@@ -78,10 +78,10 @@ FolderOfNodes = Annotated[
     ),
 ]
 Size = Annotated[
-    str, _Matches(re.compile(r"\d{1,9}(Mi|Gi|Ti|M|G|T)"), "is not a size; write for example 64Mi or 1Gi")
+    str, _Matches(re.compile(r"[1-9]\d{0,5}(Mi|Gi)"), "is not a size; write for example 64Mi or 1Gi")
 ]
 Age = Annotated[
-    str, _Matches(re.compile(r"\d{1,6}(s|m|h)"), "is not a duration; write for example 168h for a week")
+    str, _Matches(re.compile(r"[1-9]\d{0,5}(s|m|h)"), "is not a duration; write for example 168h for a week")
 ]
 ObjectName = Annotated[
     str, _Matches(_LABEL, "is not the name of an object; write lower-case letters, digits and -")

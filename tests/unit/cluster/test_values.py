@@ -41,6 +41,14 @@ def test_an_empty_file_means_the_defaults(text: str) -> None:
             'v:2:12: operator.storage: "5 GB" is not the size of a volume; write for example 10Gi, or none',
         ),
         (
+            "operator: {log_archive: {per_api: 0Mi}}\n",
+            'v:1:35: operator.log_archive.per_api: "0Mi" is not a size; write for example 64Mi or 1Gi',
+        ),
+        (
+            "operator: {log_archive: {age: 7d}}\n",
+            'v:1:31: operator.log_archive.age: "7d" is not a duration; write for example 168h for a week',
+        ),
+        (
             "gateway: {service: ClusterIP, node_port: 30080}\n",
             "v:1:31: gateway.node_port: a Service of type ClusterIP has no port on nodes; "
             "write service: NodePort",

@@ -2,8 +2,20 @@ from __future__ import annotations
 
 from collections import Counter
 
-from gyrus.server.metrics import snapshot_of
+from gyrus.log_archive.intake import ArchiveCounts
+from gyrus.server.metrics import exposition, snapshot_of
 from gyrus.state.board import Board, Traffic
+from gyrus.state.memory import MemoryStore
+
+
+async def test_the_log_archive_is_counted_where_there_is_one() -> None:
+    board, store = Board(), MemoryStore()
+    assert b"gyrus_log_archive" not in await exposition(store, board)
+    board.log_archive = ArchiveCounts(lines=3, failures=2, size=100)
+    text = (await exposition(store, board)).decode()
+    assert "gyrus_log_archive_bytes 100.0" in text
+    assert "gyrus_log_archive_lines_total 3.0" in text
+    assert "gyrus_log_archive_failures_total 2.0" in text
 
 
 def test_what_is_rendered_does_not_change_meanwhile() -> None:
