@@ -22,7 +22,7 @@ from gyrus.state.errors import (
     UnknownRevision,
     UnknownToken,
 )
-from gyrus.state.records import Api, Event, Package, ScalingMemory, StartupTime, Token
+from gyrus.state.records import Api, Author, Event, Package, ScalingMemory, StartupTime, Token
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import KEPT_STARTS, Store
 
@@ -202,18 +202,31 @@ class TestDeploy:
 
 class TestOwner:
     async def test_an_api_keeps_the_owner_that_deployed_it_first(self, store: Store) -> None:
-        await store.deploy([spec()], None, at(0), owner=ApiOwner.MANIFEST)
+        await store.deploy([spec()], None, at(0), Author(owner=ApiOwner.MANIFEST))
         assert (await get(store)).owner is ApiOwner.MANIFEST
-        await store.deploy([changed(2)], None, at(1), owner=ApiOwner.MANIFEST)
+        await store.deploy([changed(2)], None, at(1), Author(owner=ApiOwner.MANIFEST))
         assert (await get(store)).owner is ApiOwner.MANIFEST
         assert (await deploy(store, spec("text"))).owner is ApiOwner.CLI
 
     async def test_another_owner_cannot_deploy_it(self, store: Store) -> None:
-        await store.deploy([spec()], None, at(0), owner=ApiOwner.MANIFEST)
+        await store.deploy([spec()], None, at(0), Author(owner=ApiOwner.MANIFEST))
         before = await get(store)
         with pytest.raises(Conflict, match=r"^A manifest deployed iris\."):
             await deploy(store, spec("text", networking={"endpoint": "t"}), spec())
         assert await store.apis() == (before,)
+
+    async def test_the_history_has_the_author_of_each_rollout(self, store: Store) -> None:
+        ci, manifest = Author("token ci"), Author("manifest text", ApiOwner.MANIFEST)
+        await store.deploy([spec()], None, at(0), ci)
+        await store.deploy([changed(2)], None, at(1), Author("token admin"))
+        await store.refresh("iris", at(2), Author("user root"))
+        await store.rollback("iris", 1, at(3), ci)
+        await store.deploy([spec("text")], None, at(0), manifest)
+        begun = [rollout.generation.started_by for rollout in await store.rollouts("iris")]
+        assert begun == ["token ci", "user root", "token admin", "token ci"]
+        assert (await get(store)).target.started_by == "token ci"
+        (text,) = await store.rollouts("text")
+        assert text.generation.started_by == "manifest text"
 
     async def test_the_newest_revision(self, store: Store) -> None:
         assert await store.latest_revision("iris") is None

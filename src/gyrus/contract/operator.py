@@ -70,6 +70,8 @@ class RolloutView:
     message: str
     started_at: str
     finished_at: str | None = None
+    started_by: str = ""
+    """The token, the user or the manifest that began it. Empty if an earlier gyrus began it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

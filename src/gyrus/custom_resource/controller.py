@@ -44,7 +44,7 @@ from gyrus.state import status
 from gyrus.state.board import Board
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage
 from gyrus.state.events.recorder import EventRecorder
-from gyrus.state.records import Api, Event, Package
+from gyrus.state.records import Api, Author, Event, Package
 from gyrus.state.status import ApiObservation
 from gyrus.state.store import Store
 
@@ -212,9 +212,9 @@ class ObjectController:
         self, name: str, object: ApiObject | None, step: Deploy
     ) -> tuple[Acceptance, float | None]:
         assert object is not None
-        now = self.clock.now()
+        now, by = self.clock.now(), Author(f"manifest {name}", ApiOwner.MANIFEST)
         try:
-            (change,) = await self.store.deploy([step.spec], step.package, now, owner=ApiOwner.MANIFEST)
+            (change,) = await self.store.deploy([step.spec], step.package, now, by)
         except (Conflict, UnknownPackage) as error:
             return self._fail(object, "Refused", str(error))
         self._failed.pop(name, None)

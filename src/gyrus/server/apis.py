@@ -20,6 +20,7 @@ from gyrus.server import audit, replica_documents
 from gyrus.server.dependencies import CallerDep, ContextDep, ViewsDep
 from gyrus.server.problems import responses
 from gyrus.state import transitions
+from gyrus.state.records import Author
 from gyrus.state.store import KEPT_EVENTS
 
 LAST_ID = 2**63 - 1
@@ -100,7 +101,7 @@ async def roll_back(
     """Roll back to an earlier revision."""
     transitions.require_owner(await views.api(name), ApiOwner.CLI)
     to = request.to if request else None
-    api = await context.store.rollback(name, to, context.clock.now())
+    api = await context.store.rollback(name, to, context.clock.now(), Author(caller.name))
     audit.begun(context, caller, api)
     return await views.begun(api)
 
@@ -108,7 +109,7 @@ async def roll_back(
 @router.post("/{name}/refresh", responses=_OF_AN_ACT)
 async def refresh(name: str, context: ContextDep, views: ViewsDep, caller: CallerDep) -> Deployed:
     """Replace the API's replicas with new ones of the same revision."""
-    api = await context.store.refresh(name, context.clock.now())
+    api = await context.store.refresh(name, context.clock.now(), Author(caller.name))
     audit.begun(context, caller, api)
     return await views.begun(api)
 

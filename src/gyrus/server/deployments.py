@@ -19,6 +19,7 @@ from gyrus.spec.faults import SpecError, SpecFault
 from gyrus.spec.load import check
 from gyrus.state import status
 from gyrus.state.errors import UnknownPackage
+from gyrus.state.records import Author
 
 router = APIRouter()
 
@@ -52,7 +53,8 @@ async def deploy(request: Request, context: ContextDep, caller: CallerDep) -> li
         _refuse_images(specs)
     if asked.package is not None and not context.packages.has(asked.package):
         raise UnknownPackage(asked.package)
-    changes = await context.store.deploy(specs, asked.package, context.clock.now())
+    by = Author(caller.name)
+    changes = await context.store.deploy(specs, asked.package, context.clock.now(), by)
     audit.begun(context, caller, *(change.api for change in changes if change.changed))
     return [
         status.deployed(change.api, spec, context.gateway, changed=change.changed)

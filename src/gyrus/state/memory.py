@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gyrus.contract.operator import ApiOwner, Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision, UnknownToken
 from gyrus.state.events.folding import combine_repetitions
 from gyrus.state.records import (
+    UNNAMED,
     Api,
+    Author,
     Event,
     Generation,
     Package,
@@ -61,25 +63,25 @@ class MemoryStore:
     # Intent
 
     async def deploy(
-        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: ApiOwner = ApiOwner.CLI
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, by: Author = UNNAMED
     ) -> tuple[Change, ...]:
         if package is not None and package not in self._packages:
             raise UnknownPackage(package)
         before = {name: _copy(entry) for name, entry in self._entries.items()}
         try:
-            return tuple([self._deploy(spec, package, at, owner) for spec in specs])
+            return tuple([self._deploy(spec, package, at, by) for spec in specs])
         except Conflict:
             self._entries = before
             raise
 
-    async def rollback(self, name: str, to: int | None, at: datetime) -> Api:
+    async def rollback(self, name: str, to: int | None, at: datetime, by: Author = UNNAMED) -> Api:
         entry = self._kept(name)
         number = transitions.rollback_revision(entry.api, entry.rollouts[::-1], to)
-        return self._begin(entry, number, Cause.ROLLBACK, at)
+        return self._begin(entry, number, Cause.ROLLBACK, at, by)
 
-    async def refresh(self, name: str, at: datetime) -> Api:
+    async def refresh(self, name: str, at: datetime, by: Author = UNNAMED) -> Api:
         entry = self._kept(name)
-        return self._begin(entry, entry.api.target.revision, Cause.REFRESH, at)
+        return self._begin(entry, entry.api.target.revision, Cause.REFRESH, at, by)
 
     async def mark_deleting(self, name: str, at: datetime) -> Api:
         entry = self._known(name)
@@ -208,32 +210,32 @@ class MemoryStore:
             del kept[next(iter(kept))]
         return stored
 
-    def _deploy(self, spec: ApiSpec, package: str | None, at: datetime, owner: ApiOwner) -> Change:
+    def _deploy(self, spec: ApiSpec, package: str | None, at: datetime, by: Author) -> Change:
         entry = self._entries.get(spec.name)
         if entry is None:
-            return Change(self._create(spec, package, at, owner), changed=True)
-        transitions.require_owner(entry.api, owner)
+            return Change(self._create(spec, package, at, by), changed=True)
+        transitions.require_owner(entry.api, by.owner)
         transitions.require_kept(entry.api)
         latest = entry.revisions[-1]
         if transitions.is_wanted(entry.api, latest, spec, package):
             return Change(entry.api, changed=False)
         if not latest.has(spec, package):
             entry.revisions.append(transitions.snapshot(spec, latest.number + 1, package, at))
-        return Change(self._begin(entry, entry.revisions[-1].number, Cause.DEPLOY, at), changed=True)
+        return Change(self._begin(entry, entry.revisions[-1].number, Cause.DEPLOY, at, by), changed=True)
 
-    def _create(self, spec: ApiSpec, package: str | None, at: datetime, owner: ApiOwner) -> Api:
+    def _create(self, spec: ApiSpec, package: str | None, at: datetime, by: Author) -> Api:
         self._require_free(spec)
-        api = transitions.create(spec, at, owner)
+        api = transitions.create(spec, at, by)
         revision = transitions.snapshot(spec, 1, package, at)
         self._entries[spec.name] = _Entry(api, [revision], [_progressing(api.name, api.target)])
         return api
 
-    def _begin(self, entry: _Entry, number: int, cause: Cause, at: datetime) -> Api:
+    def _begin(self, entry: _Entry, number: int, cause: Cause, at: datetime, by: Author) -> Api:
         wanted = entry.revision(number)
         if wanted is None:
             raise UnknownRevision(entry.api.name, number)
         self._require_free(transitions.readable_spec(wanted))
-        begun = transitions.begin(entry.api, len(entry.rollouts) + 1, wanted, cause, at)
+        begun = transitions.begin(entry.api, len(entry.rollouts) + 1, wanted, cause, at, by)
         if entry.api.outcome is Outcome.PROGRESSING:
             _end_rollout(entry, Outcome.SUPERSEDED, "", at)
         entry.rollouts.append(_progressing(begun.name, begun.target))

@@ -11,6 +11,18 @@ from gyrus.spec.api import ApiSpec
 from gyrus.spec.stored import StoredSpec
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The origin of a change."""
+
+    name: str = ""
+    """For people: ``token ci``, ``user root``, ``manifest iris``."""
+    owner: ApiOwner = ApiOwner.CLI
+
+
+UNNAMED = Author()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """The desired state of an API's replicas: a revision, and a number that a refresh raises too.
@@ -22,6 +34,8 @@ class Generation:
     revision: int
     cause: Cause
     started_at: datetime
+    started_by: str = ""
+    """The token, the user or the manifest that began it. Empty if an earlier gyrus began it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

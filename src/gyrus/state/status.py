@@ -348,6 +348,7 @@ def rollout_view(rollout: Rollout) -> RolloutView:
         outcome=rollout.outcome,
         message=rollout.message,
         started_at=rfc3339(rollout.generation.started_at),
+        started_by=rollout.generation.started_by,
         finished_at=rfc3339(rollout.finished_at) if rollout.finished_at else None,
     )
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gyrus.contract.operator import ApiOwner, Outcome
+from gyrus.contract.operator import Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state.records import (
+    UNNAMED,
     Api,
+    Author,
     Event,
     Package,
     Revision,
@@ -45,9 +47,9 @@ class Store(Protocol):
     """
 
     async def deploy(
-        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: ApiOwner = ApiOwner.CLI
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, by: Author = UNNAMED
     ) -> tuple[Change, ...]:
-        """Make these specifications the APIs' targets, all or none. New APIs get this owner.
+        """Make these specifications the APIs' targets, all or none. New APIs get the author's owner.
 
         For each API: if the latest revision has the same digest and is the target, and its rollout has not
         failed, nothing changes. If the latest revision has the same digest otherwise (its rollout failed, or
@@ -61,7 +63,7 @@ class Store(Protocol):
         """
         ...
 
-    async def rollback(self, name: str, to: int | None, at: datetime) -> Api:
+    async def rollback(self, name: str, to: int | None, at: datetime, by: Author = UNNAMED) -> Api:
         """Begin a new generation of an earlier revision.
 
         If ``to`` is None, that is the revision of the newest rollout that was done, other than the target's.
@@ -71,7 +73,7 @@ class Store(Protocol):
         """
         ...
 
-    async def refresh(self, name: str, at: datetime) -> Api:
+    async def refresh(self, name: str, at: datetime, by: Author = UNNAMED) -> Api:
         """Begin a new generation of the target's revision. Raises UnknownApi, Conflict (being deleted)."""
         ...
 

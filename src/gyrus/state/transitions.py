@@ -9,16 +9,16 @@ from datetime import datetime
 from gyrus.contract.operator import ApiOwner, Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state.errors import Conflict, StaleVersion
-from gyrus.state.records import Api, Generation, Revision, Rollout, Token
+from gyrus.state.records import UNNAMED, Api, Author, Generation, Revision, Rollout, Token
 
 
-def create(spec: ApiSpec, at: datetime, owner: ApiOwner = ApiOwner.CLI) -> Api:
+def create(spec: ApiSpec, at: datetime, by: Author = UNNAMED) -> Api:
     """Return a new API whose first rollout is progressing."""
     return Api(
         name=spec.name,
         kind=spec.kind,
         version=1,
-        target=Generation(number=1, revision=1, cause=Cause.DEPLOY, started_at=at),
+        target=Generation(number=1, revision=1, cause=Cause.DEPLOY, started_at=at, started_by=by.name),
         live=None,
         outcome=Outcome.PROGRESSING,
         message="",
@@ -26,7 +26,7 @@ def create(spec: ApiSpec, at: datetime, owner: ApiOwner = ApiOwner.CLI) -> Api:
         deleting=False,
         created_at=at,
         updated_at=at,
-        owner=owner,
+        owner=by.owner,
     )
 
 
@@ -56,14 +56,16 @@ def readable_spec(revision: Revision) -> ApiSpec:
     raise Conflict(revision.fault)
 
 
-def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime) -> Api:
+def begin(api: Api, number: int, revision: Revision, cause: Cause, at: datetime, by: Author = UNNAMED) -> Api:
     """Begin a rollout of this revision, by a generation of this number. Raises Conflict if unreadable."""
     spec = readable_spec(revision)
     return replace(
         api,
         kind=spec.kind,
         version=api.version + 1,
-        target=Generation(number=number, revision=revision.number, cause=cause, started_at=at),
+        target=Generation(
+            number=number, revision=revision.number, cause=cause, started_at=at, started_by=by.name
+        ),
         outcome=Outcome.PROGRESSING,
         message="",
         replicas=spec.bounded_replicas(api.replicas),

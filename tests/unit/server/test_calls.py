@@ -31,7 +31,7 @@ from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.gateway_load import GatewayLoad, LimitUse
 from gyrus.state.memory import MemoryStore
-from gyrus.state.records import Api, Event
+from gyrus.state.records import UNNAMED, Api, Author, Event
 from gyrus.state.sql.store import SqlStore
 from gyrus.state.store import Change
 from support.recorder import recording
@@ -510,7 +510,7 @@ class TestActs:
         self, client: httpx.AsyncClient, store: SqlStore
     ) -> None:
         text = RealtimeSpec.model_validate(process("text"))
-        await store.deploy([text], None, datetime.now(UTC), owner=ApiOwner.MANIFEST)
+        await store.deploy([text], None, datetime.now(UTC), Author(owner=ApiOwner.MANIFEST))
         refusal = (
             "A manifest deployed text. Change the manifest and apply it again, or delete its object "
             "(kubectl delete apis.gyrus.dev text), which deletes the API."
@@ -565,10 +565,10 @@ class FragileStore(MemoryStore):
             raise self.fault
 
     async def deploy(
-        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: ApiOwner = ApiOwner.CLI
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, by: Author = UNNAMED
     ) -> tuple[Change, ...]:
         self._stumble()
-        return await super().deploy(specs, package, at, owner=owner)
+        return await super().deploy(specs, package, at, by)
 
     async def record(self, *events: Event) -> tuple[Event, ...]:
         self._stumble()

@@ -10,7 +10,7 @@ from gyrus.cli.session import CliSession, Command, api_name, pass_session
 from gyrus.contract.operator import RevisionView
 from gyrus.contract.visible import shown
 
-HEADERS = ("REVISION", "CREATED", "FILES", "LATEST ROLLOUT", "")
+HEADERS = ("REVISION", "CREATED", "FILES", "LATEST ROLLOUT", "BY", "")
 
 
 @click.command("history", cls=Command)
@@ -31,9 +31,9 @@ def _row(revision: RevisionView) -> tuple[str, ...]:
     return (f"{revision.number}{live}", f"{age(revision.created_at)} ago", files, *_latest_rollout(revision))
 
 
-def _latest_rollout(revision: RevisionView) -> tuple[str, str]:
+def _latest_rollout(revision: RevisionView) -> tuple[str, str, str]:
     latest = max(revision.rollouts, key=lambda rollout: rollout.generation, default=None)
     if latest is None:
-        return "-", dim(revision.fault)
+        return "-", "-", dim(revision.fault)
     headline = f"{latest.cause}: {outcome_styled(latest.outcome)}, {age(latest.started_at)} ago"
-    return headline, dim(revision.fault or first_line(latest.message))
+    return headline, latest.started_by or "-", dim(revision.fault or first_line(latest.message))

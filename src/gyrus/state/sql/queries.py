@@ -49,9 +49,11 @@ _APIS = (
         _target.c.revision.label("target_revision"),
         _target.c.cause.label("target_cause"),
         _target.c.started_at.label("target_started_at"),
+        _target.c.started_by.label("target_started_by"),
         _live.c.revision.label("live_revision"),
         _live.c.cause.label("live_cause"),
         _live.c.started_at.label("live_started_at"),
+        _live.c.started_by.label("live_started_by"),
     )
     .join(_target, (_target.c.api == apis.c.name) & (_target.c.number == apis.c.target))
     .outerjoin(_live, (_live.c.api == apis.c.name) & (_live.c.number == apis.c.live))
@@ -165,6 +167,7 @@ async def insert_rollout(connection: AsyncConnection, api: str, generation: Gene
             outcome=Outcome.PROGRESSING,
             message="",
             started_at=generation.started_at,
+            started_by=generation.started_by,
         )
     )
 
@@ -366,12 +369,14 @@ def _api(row: Row[Any]) -> Api:
         revision=row.target_revision,
         cause=Cause(row.target_cause),
         started_at=row.target_started_at,
+        started_by=row.target_started_by,
     )
     live = row.live and Generation(
         number=row.live,
         revision=row.live_revision,
         cause=Cause(row.live_cause),
         started_at=row.live_started_at,
+        started_by=row.live_started_by,
     )
     return Api(
         name=row.name,
@@ -419,7 +424,11 @@ def _revision(row: Row[Any]) -> Revision:
 
 def _rollout(row: Row[Any]) -> Rollout:
     generation = Generation(
-        number=row.number, revision=row.revision, cause=Cause(row.cause), started_at=row.started_at
+        number=row.number,
+        revision=row.revision,
+        cause=Cause(row.cause),
+        started_at=row.started_at,
+        started_by=row.started_by,
     )
     return Rollout(
         api=row.api,

@@ -9,13 +9,15 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gyrus.contract.operator import ApiOwner, Cause, Outcome
+from gyrus.contract.operator import Cause, Outcome
 from gyrus.spec.api import ApiSpec
 from gyrus.state import transitions
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage, UnknownRevision, UnknownToken
 from gyrus.state.events.folding import combine_repetitions
 from gyrus.state.records import (
+    UNNAMED,
     Api,
+    Author,
     Event,
     Package,
     Revision,
@@ -65,24 +67,24 @@ class SqlStore:
     # Intent
 
     async def deploy(
-        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, *, owner: ApiOwner = ApiOwner.CLI
+        self, specs: Sequence[ApiSpec], package: str | None, at: datetime, by: Author = UNNAMED
     ) -> tuple[Change, ...]:
         async with self._database.writing() as connection:
             if package is not None and await queries.find_package(connection, package) is None:
                 raise UnknownPackage(package)
-            return tuple([await _deploy(connection, spec, package, at, owner) for spec in specs])
+            return tuple([await _deploy(connection, spec, package, at, by) for spec in specs])
 
-    async def rollback(self, name: str, to: int | None, at: datetime) -> Api:
+    async def rollback(self, name: str, to: int | None, at: datetime, by: Author = UNNAMED) -> Api:
         async with self._database.writing() as connection:
             api = await _kept(connection, name)
             history = await queries.latest_rollouts(connection, name)
             number = transitions.rollback_revision(api, history, to)
-            return await _begin(connection, api, number, Cause.ROLLBACK, at)
+            return await _begin(connection, api, number, Cause.ROLLBACK, at, by)
 
-    async def refresh(self, name: str, at: datetime) -> Api:
+    async def refresh(self, name: str, at: datetime, by: Author = UNNAMED) -> Api:
         async with self._database.writing() as connection:
             api = await _kept(connection, name)
-            return await _begin(connection, api, api.target.revision, Cause.REFRESH, at)
+            return await _begin(connection, api, api.target.revision, Cause.REFRESH, at, by)
 
     async def mark_deleting(self, name: str, at: datetime) -> Api:
         async with self._database.writing() as connection:
@@ -224,13 +226,13 @@ class SqlStore:
 
 
 async def _deploy(
-    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, owner: ApiOwner
+    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, by: Author
 ) -> Change:
     api = await queries.find_api(connection, spec.name)
     latest = await queries.latest_revision(connection, spec.name)
     if api is None or latest is None:
-        return Change(await _create(connection, spec, package, at, owner), changed=True)
-    transitions.require_owner(api, owner)
+        return Change(await _create(connection, spec, package, at, by), changed=True)
+    transitions.require_owner(api, by.owner)
     transitions.require_kept(api)
     if transitions.is_wanted(api, latest, spec, package):
         return Change(api, changed=False)
@@ -238,28 +240,30 @@ async def _deploy(
     if not latest.has(spec, package):
         number += 1
         await queries.insert_revision(connection, transitions.snapshot(spec, number, package, at))
-    return Change(await _begin(connection, api, number, Cause.DEPLOY, at), changed=True)
+    return Change(await _begin(connection, api, number, Cause.DEPLOY, at, by), changed=True)
 
 
 async def _create(
-    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, owner: ApiOwner
+    connection: AsyncConnection, spec: ApiSpec, package: str | None, at: datetime, by: Author
 ) -> Api:
     await _require_free(connection, spec)
-    api = transitions.create(spec, at, owner)
+    api = transitions.create(spec, at, by)
     await queries.insert_api(connection, api)
     await queries.insert_revision(connection, transitions.snapshot(spec, 1, package, at))
     await queries.insert_rollout(connection, api.name, api.target)
     return api
 
 
-async def _begin(connection: AsyncConnection, api: Api, revision: int, cause: Cause, at: datetime) -> Api:
+async def _begin(
+    connection: AsyncConnection, api: Api, revision: int, cause: Cause, at: datetime, by: Author
+) -> Api:
     """Begin a new generation, which supersedes the progressing one."""
     wanted = await queries.find_revision(connection, api.name, revision)
     if wanted is None:
         raise UnknownRevision(api.name, revision)
     await _require_free(connection, transitions.readable_spec(wanted))
     number = await queries.next_generation(connection, api.name)
-    begun = transitions.begin(api, number, wanted, cause, at)
+    begun = transitions.begin(api, number, wanted, cause, at, by)
     if api.outcome is Outcome.PROGRESSING:
         await queries.end_rollout(connection, api, Outcome.SUPERSEDED, "", at)
     await queries.insert_rollout(connection, api.name, begun.target)

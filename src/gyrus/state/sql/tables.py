@@ -107,6 +107,7 @@ rollouts = Table(
     Column("number", Integer, primary_key=True),
     Column("revision", Integer, nullable=False),
     Column("cause", Text, nullable=False),
+    Column("started_by", Prose, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("message", Prose, nullable=False),
     Column("started_at", Instant, nullable=False),
