@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
@@ -26,6 +26,8 @@ PATIENCE = 30.0
 """Seconds that a watch survives without the operator, which may be restarting."""
 MOST_EVENTS = 1000
 """Events that the operator keeps for each API."""
+OVERLAP = 5.0
+"""Seconds of log lines to read again after a broken stream, since replicas' lines come out of order."""
 PAUSE = 0.5
 """Seconds between attempts to reach the operator again."""
 
@@ -59,6 +61,32 @@ class _Followed:
     def _add(self, events: Sequence[EventView]) -> None:
         self.last = max([self.last, *(event.id for event in events)])
         self._given = [] if self.last else [*self._given, *events][-MOST_EVENTS:]
+
+
+class _SeenLines:
+    """The newest log lines of a follower, so that the next stream begins where the last one ended."""
+
+    def __init__(self, query: LogQuery) -> None:
+        self._query = query
+        self._newest = 0.0
+        self._recent: list[LogLine] = []
+        self._before: Sequence[LogLine] = ()
+        """The recent lines of earlier streams."""
+
+    def next_query(self) -> LogQuery:
+        """Return the query of the next stream."""
+        self._before = tuple(self._recent)
+        if not self._newest:
+            return self._query
+        return replace(self._query, since=self._newest - OVERLAP, tail=None)
+
+    def is_new(self, line: LogLine) -> bool:
+        """Take a line. Returns False if an earlier stream had it."""
+        if line in self._before:
+            return False
+        self._newest = max(self._newest, line.time)
+        self._recent = [each for each in (*self._recent, line) if each.time >= self._newest - OVERLAP]
+        return True
 
 
 class Streams:
@@ -123,11 +151,39 @@ class Streams:
         return self._operator.get(f"{api_path(name)}/events", list[EventView], **query)
 
     def logs(self, query: LogQuery) -> Iterator[LogLine]:
+        """Yield the lines. To follow ends when the API is deleted, and goes on after a broken stream."""
+        if query.follow:
+            yield from self._followed_lines(query)
+            return
+        for lines in self._lines(query):
+            yield from lines
+
+    def _followed_lines(self, query: LogQuery) -> Iterator[LogLine]:
+        """Ask again whenever a stream ends. The answer has the reason if the operator ended it."""
+        seen = _SeenLines(query)
+        heard: float | None = None
+        while True:
+            try:
+                for lines in self._lines(seen.next_query()):
+                    heard = time.monotonic()
+                    yield from filter(seen.is_new, lines)
+                heard = time.monotonic()
+            except UnknownApi:
+                if heard is None:
+                    raise
+                return
+            except OperatorUnreachable:
+                if heard is None or time.monotonic() - heard > PATIENCE:
+                    raise
+            _pause(None)
+
+    def _lines(self, query: LogQuery) -> Iterator[list[LogLine]]:
+        """Yield the lines of each chunk, none for a sign of life."""
         rest = b""
         with self._operator.stream(f"{api_path(query.api)}/logs", _log_fields(query)) as chunks:
             for chunk in chunks:
                 *lines, rest = (rest + chunk).split(b"\n")
-                yield from (self._operator.read(line, LogLine) for line in lines if line)
+                yield [self._operator.read(line, LogLine) for line in lines if line]
 
     def _progress(self, name: str, generation: int, description: ApiDescription | None) -> RolloutProgress:
         rollout = description.rollout if description else None

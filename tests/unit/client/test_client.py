@@ -225,6 +225,22 @@ def test_logs_that_are_followed_go_on(operator: Operator, client: Client) -> Non
     assert next(lines).message == "after"
 
 
+def test_logs_that_are_followed_end_with_the_reason_when_the_token_is_revoked(
+    operator: Operator, client: Client
+) -> None:
+    live(client)
+    [replica] = operator.replica_ids("iris")
+    operator.write(replica, "before")
+    token = client.create_token("ci", read_only=True).token
+    far = Environment("far", operator.url, token, certificate=operator.certificate)
+    with Client(far) as follower:
+        lines = follower.logs("iris", follow=True)
+        assert next(lines).message == "before"
+        client.revoke_token("ci")
+        with pytest.raises(Unauthorized, match=r"^The token ci was revoked on "):
+            next(lines)
+
+
 def test_unknown_names(client: Client) -> None:
     with pytest.raises(UnknownApi) as reported:
         client.describe("irsi")

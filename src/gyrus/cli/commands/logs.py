@@ -52,7 +52,9 @@ def command(
         for line in lines:
             print_json_line(line) if session.json else print_result(shown(line))
             printed = True
-    if replica and not printed:
+        if follow:
+            print_note(f"{name} is deleted.")
+    if replica and not printed and not follow:
         print_note(f"There is no output of a replica {replica}. See the replicas: gyrus describe {name}")
 
 
