@@ -7,17 +7,20 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import click
 
 from gyrus.cli.failures import CommandFailure, WrongInput
-from gyrus.client.environments import LOCAL, EnvironmentEntry, Environments
+from gyrus.cli.session import CliSession, pass_session
+from gyrus.client.environments import LOCAL, ClusterPlace, EnvironmentEntry, Environments
 from gyrus.contract import cluster as names
 from gyrus.contract.home import Home
 
 if TYPE_CHECKING:
+    from gyrus.cluster.addresses import ServiceAddress
     from gyrus.cluster.overview import Credentials
     from gyrus.kubernetes.client import ClusterClient
 
@@ -33,6 +36,22 @@ def cluster_options(command: Callable[P, R]) -> Callable[P, R]:
         help="Namespace of the installation.",
     )  # fmt: skip
     return context(namespace(command))
+
+
+def pass_cluster_session(command: Callable[Concatenate[CliSession, P], R]) -> Callable[P, R]:
+    """Pass the session to a command that acts on a cluster, and refuse the option --env."""
+
+    def checked(session: CliSession, *args: P.args, **kwargs: P.kwargs) -> R:
+        if session.environment is not None:
+            entry = Environments.load(session.home).entries.get(session.environment)
+            options = entry.cluster.options if entry and entry.cluster else "--context NAME"
+            raise WrongInput(
+                "gyrus cluster acts on the cluster of a kubeconfig's context, not on an environment.",
+                remedy=f"Write {options} instead of -e {session.environment}.",
+            )
+        return command(session, *args, **kwargs)
+
+    return pass_session(update_wrapper(checked, command))
 
 
 def with_cluster(context: str | None, act: Callable[[ClusterClient], Awaitable[R]]) -> R:
@@ -82,17 +101,33 @@ def environment_name(context: str, namespace: str) -> str:
     return f"{name}-cluster" if name == LOCAL else name
 
 
-def remember_operator(home: Home, name: str, url: str, credentials: Credentials) -> None:
-    """Add an operator's environment, with its token and its certificate. Raises BadEnvironments."""
+def remember_operator(home: Home, place: ClusterPlace, url: str, credentials: Credentials) -> str:
+    """Add an operator's environment, with its token and its certificate, and return the environment's name.
+
+    Raises BadEnvironments.
+    """
+    name = environment_name(place.context, place.namespace)
     certificate = _certificate_file(home, name)
-    Environments.load(home).added(
-        name, EnvironmentEntry(url=url, token=credentials.token, certificate=str(certificate))
-    ).save(home)
+    entry = EnvironmentEntry(url=url, token=credentials.token, certificate=str(certificate), cluster=place)
+    Environments.load(home).added(name, entry).save(home)
     certificate.parent.mkdir(mode=0o700, exist_ok=True)
     written = certificate.with_suffix(".new")
     with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         out.write(credentials.certificate)
     written.replace(certificate)
+    return name
+
+
+def reachable_url(home: Home, place: ClusterPlace, operator: ServiceAddress, given: str | None) -> str:
+    """Return the URL at which this machine reaches the operator.
+
+    That is the given one, else that of its Service. A Service that is reached inside the cluster only does
+    not replace the URL of a tunnel that an earlier command was given. Raises BadEnvironments.
+    """
+    if given or operator.outside:
+        return given or operator.url("https")
+    known = Environments.load(home).entries.get(environment_name(place.context, place.namespace))
+    return known.url if known else operator.url("https")
 
 
 def forget_operator(home: Home, name: str) -> bool:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from gyrus.client.errors import BadEnvironments, OperatorUnreachable, UnknownEnvironment
+from gyrus.contract.cluster import NAMESPACE
 from gyrus.contract.home import Home
 
 LOCAL = "local"
+_TOKEN_REMEDY = (
+    "The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; `gyrus "
+    "token create` makes named ones, which stay. Set one with: gyrus env add"
+)
+_CERTIFICATE_REMEDY = "Check the URL, and that the certificate of `gyrus env add` is the operator's."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,29 @@ class Environment:
     """The remedy if the operator does not answer."""
     certificate: Path | None = None
     """The only certificate to accept, in a PEM file. None to accept those that this system trusts."""
+    token_remedy: str = _TOKEN_REMEDY
+    """The remedy if the operator does not accept the token."""
+    certificate_remedy: str = _CERTIFICATE_REMEDY
+    """The remedy if the server has another certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlace:
+    """The installation on Kubernetes that an environment is the operator of."""
+
+    context: str
+    """The name of the kubeconfig's context."""
+    namespace: str
+
+    @property
+    def options(self) -> str:
+        """The options by which the commands of ``gyrus cluster`` find it.
+
+        >>> ClusterPlace("staging", "gyrus").options
+        '--context staging'
+        """
+        namespace = f" --namespace {self.namespace}" if self.namespace != NAMESPACE else ""
+        return f"--context {shlex.quote(self.context)}{namespace}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +72,8 @@ class EnvironmentEntry:
     token_file: str | None = None
     certificate: str | None = None
     """The file of the only certificate to accept."""
+    cluster: ClusterPlace | None = None
+    """None if ``gyrus env add`` added it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +162,17 @@ class Environments:
         if name == LOCAL:
             return local_environment(home)
         entry = self.entries[name]
-        remedy = f"Check that the operator runs and that this machine reaches {entry.url}."
-        certificate = Path(entry.certificate) if entry.certificate else None
-        if entry.token_file is None:
-            source = f"the token of environment {name}"
-            return Environment(name, entry.url, entry.token or "", source, remedy, certificate)
-        token = _read_token(Path(entry.token_file))
-        return Environment(name, entry.url, token, f"the token in {entry.token_file}", remedy, certificate)
+        in_file = entry.token_file is not None
+        token = _read_token(Path(entry.token_file)) if entry.token_file else entry.token or ""
+        source = f"the token in {entry.token_file}" if in_file else f"the token of environment {name}"
+        return Environment(
+            name,
+            entry.url,
+            token,
+            source,
+            certificate=Path(entry.certificate) if entry.certificate else None,
+            **_remedies(entry),
+        )
 
     def _check(self, name: str) -> None:
         if name not in self.names():
@@ -143,6 +180,26 @@ class Environments:
             raise UnknownEnvironment(
                 name, known, f"Known are: {', '.join(known)}. Add one with: gyrus env add"
             )
+
+
+def _remedies(entry: EnvironmentEntry) -> dict[str, str]:
+    if entry.cluster is None:
+        return {"remedy": f"Check that the operator runs and that this machine reaches {entry.url}."}
+    options = entry.cluster.options
+    address = urlsplit(entry.url)
+    check = f"Check the operator with: gyrus cluster health {options}"
+    if address.hostname in ("localhost", "127.0.0.1", "::1"):
+        check = (
+            f"Check that the tunnel to it runs: kubectl --context {shlex.quote(entry.cluster.context)} "
+            f"--namespace {entry.cluster.namespace} port-forward service/gyrus-operator "
+            f"{address.port}:8443\n{check}"
+        )
+    connect = f"gyrus cluster connect {options}"
+    return {
+        "remedy": check,
+        "token_remedy": f"Get the installation's present token with: {connect}",
+        "certificate_remedy": f"Get the installation's present certificate with: {connect}",
+    }
 
 
 def local_environment(home: Home) -> Environment:

@@ -42,10 +42,6 @@ SILENCE = 60.0
 """Seconds without a byte after which a stream counts as broken; the operator sends bytes more often."""
 
 _BY_STATUS: dict[int, type[Refused]] = {403: ReadOnlyToken, 404: NotFound, 409: Conflict}
-_TOKEN_REMEDY = (
-    "The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; `gyrus "
-    "token create` makes named ones, which stay. Set one with: gyrus env add"
-)
 
 
 class Transport:
@@ -155,7 +151,7 @@ class Transport:
             return UnprovenOperator(
                 f"The server at {self.environment.url} did not prove that it is the operator: {cause}. "
                 "Nothing was sent to it.",
-                remedy="Check the URL, and that the certificate of `gyrus env add` is the operator's.",
+                remedy=self.environment.certificate_remedy,
             )
         if isinstance(cause, ReadTimeoutError):
             why = f"The operator at {self.environment.url} did not answer in time."
@@ -179,7 +175,7 @@ class Transport:
             message = (
                 f"The operator at {self.environment.url} does not accept {self.environment.token_source}."
             )
-            return Unauthorized(problem, message, remedy=_TOKEN_REMEDY)
+            return Unauthorized(problem, message, remedy=self.environment.token_remedy)
         if problem.type == problems.UNKNOWN_API.type:
             return UnknownApi(problem, unquote(path.split("/")[2]))
         fallback = Invalid if answer.status < 500 else OperatorFailed

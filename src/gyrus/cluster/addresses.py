@@ -19,6 +19,8 @@ class ServiceAddress:
     outside: bool
     """True if clients outside the cluster reach it."""
     missing: str = ""
+    exists: bool = True
+    """False if there is no such Service."""
 
     def url(self, scheme: str) -> str:
         """Return the URL, without the scheme's own port."""

@@ -24,6 +24,7 @@ _ABOUT_IMAGES = re.compile(r"Error: (ErrImage|ImagePull|ErrImageNever)|Failed to
 """Warnings that a container's state has in a better form."""
 LAST_LINES = 10
 """The most lines of output that explain a failure."""
+REPAIR = "Run: gyrus cluster install"
 PARTS = (names.OPERATOR, names.GATEWAY)
 HASH_LABEL = "pod-template-hash"
 STARTING = re.compile(r"(Startup|Readiness) probe failed")
@@ -79,17 +80,15 @@ class Observed:
     events: Sequence[Manifest] = ()
 
 
-def parts(observed: Observed) -> list[PartHealth]:
-    """Return the health of operator and gateways."""
-    return [_part(name, observed) for name in PARTS]
+def parts(observed: Observed, repair: str = REPAIR) -> list[PartHealth]:
+    """Return the health of operator and gateways. ``repair``: how to create a part that is missing."""
+    return [_part(name, observed, repair) for name in PARTS]
 
 
-def _part(name: str, observed: Observed) -> PartHealth:
+def _part(name: str, observed: Observed, repair: str) -> PartHealth:
     deployment = observed.deployments.get(name)
     if deployment is None:
-        missing = PartProblem(
-            message=f"the Deployment {name} does not exist", remedy="Run: gyrus cluster install", final=True
-        )
+        missing = PartProblem(message=f"the Deployment {name} does not exist", remedy=repair, final=True)
         return PartHealth(name=name, ready=0, requested=1, up_to_date=False, problem=missing)
     status, requested = section(deployment, "status"), int(deployment["spec"].get("replicas", 1))
     observed_now = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]

@@ -14,7 +14,14 @@ from gyrus.cluster.manifests import definition, foundation
 from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import SPREADS_BY_TEMPLATE, Installation, is_own, selector
 from gyrus.cluster.ports import ClusterWriter
-from gyrus.cluster.prerequisites import Right, check_manager, check_rights, check_version, rights_to_apply
+from gyrus.cluster.prerequisites import (
+    Right,
+    check_manager,
+    check_rights,
+    check_version,
+    helm_upgrade,
+    rights_to_apply,
+)
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.errors import ObjectConflict
 from gyrus.kubernetes.resources import (
@@ -55,7 +62,7 @@ class Installer:
         Raises ClusterError and KubernetesError.
         """
         await check_version(self.cluster)
-        await check_manager(self.cluster, wanted.namespace, "upgrade")
+        await check_manager(self.cluster, wanted.namespace, helm_upgrade)
         known = await adapted(self.cluster, wanted)
         await self._check_monitoring(known)
         await self._check_rights(known)

@@ -12,6 +12,7 @@ from gyrus.cluster.errors import NotInstalled
 from gyrus.cluster.fields import section
 from gyrus.cluster.health import Observed, PartHealth, PartProblem, parts
 from gyrus.cluster.ports import ClusterReader
+from gyrus.cluster.prerequisites import helm_release, helm_upgrade
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import (
     DEPLOYMENTS,
@@ -54,6 +55,8 @@ class Overview:
     gateway: ServiceAddress
     credentials: Credentials | None
     """The content of the Secrets; None if they do not exist."""
+    repair: str
+    """A sentence with the command that creates what is missing, and renews what ends soon."""
 
     @property
     def healthy(self) -> bool:
@@ -62,14 +65,25 @@ class Overview:
     def problems(self) -> list[PartProblem]:
         """Return what is wrong beside the parts: addresses and Secrets."""
         found = [
-            PartProblem(message=address.missing, remedy=_ADDRESS_REMEDY)
-            for address in (self.operator, self.gateway)
+            PartProblem(message=address.missing, remedy=self.address_remedy(part))
+            for part, address in self._addresses.items()
             if address.missing
         ]
         if self.credentials is None:
             message = "the Secrets with the token and the certificate are missing"
-            found.append(PartProblem(message=message, remedy="Create them with: gyrus cluster install"))
+            found.append(PartProblem(message=message, remedy=self.repair))
         return found
+
+    def address_remedy(self, part: str) -> str:
+        """Return what to do if a part's Service has no address."""
+        if not self._addresses[part].exists:
+            return self.repair
+        setting = f"{_FIELDS[part]}: NodePort"
+        return f"Wait for it. On a cluster without load balancers, set {setting} in a values file."
+
+    @property
+    def _addresses(self) -> dict[str, ServiceAddress]:
+        return {names.OPERATOR: self.operator, names.GATEWAY: self.gateway}
 
     def expiring(self, now: datetime) -> bool:
         """Return whether the certificate ends within the time of its renewal."""
@@ -77,7 +91,8 @@ class Overview:
         return ends_at is not None and now >= ends_at - certificates.RENEWAL
 
 
-_ADDRESS_REMEDY = "Wait for it. On a cluster without load balancers, set service: NodePort in a values file."
+_FIELDS = {names.OPERATOR: "operator.api.service", names.GATEWAY: "gateway.service"}
+"""The setting of each part's Service."""
 
 
 async def overview(cluster: ClusterReader, namespace: str) -> Overview:
@@ -96,22 +111,33 @@ async def overview(cluster: ClusterReader, namespace: str) -> Overview:
         claims=await _by_name(cluster, VOLUME_CLAIMS, namespace),
         events=(await cluster.list(EVENTS, namespace)).items,
     )
+    repair = _repair(operator, namespace)
     services = await _by_name(cluster, SERVICES, namespace)
     nodes = (await cluster.list(NODES)).items
     api = services.get(names.EXTERNAL_API) or services.get(names.OPERATOR)
     return Overview(
         namespace=namespace,
         version=section(operator, "metadata", "labels").get("app.kubernetes.io/version", "unknown"),
-        parts=parts(observed),
+        parts=parts(observed, repair),
         operator=_address(api, names.OPERATOR, nodes),
         gateway=_address(services.get(names.GATEWAY), names.GATEWAY, nodes),
         credentials=await _credentials(cluster, namespace),
+        repair=repair,
     )
+
+
+def _repair(operator: Manifest, namespace: str) -> str:
+    """Return how to apply the installation again: by Helm if Helm has installed it."""
+    release = helm_release(operator)
+    if release is None:
+        return f"Run again, with the same values file: gyrus cluster install --namespace {namespace}"
+    return f"Run again, with the same values: {helm_upgrade(release, namespace)}"
 
 
 def _address(service: Manifest | None, name: str, nodes: Sequence[Manifest]) -> ServiceAddress:
     if service is None:
-        return ServiceAddress("", 0, False, f"the Service {name} does not exist")
+        missing = f"the Service {name} does not exist"
+        return ServiceAddress("", 0, False, missing, exists=False)
     return address_of(service, nodes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gyrus.cluster.errors import ClusterTooOld, ManagedByHelm, MissingRights
@@ -42,16 +42,36 @@ async def check_version(cluster: ClusterWriter) -> None:
         )
 
 
-async def check_manager(cluster: ClusterReader, namespace: str, helm_command: str) -> None:
-    """Raise ManagedByHelm if Helm has installed gyrus here. ``helm_command``: the one to use instead."""
+async def check_manager(
+    cluster: ClusterReader, namespace: str, helm_command: Callable[[str, str], str]
+) -> None:
+    """Raise ManagedByHelm if Helm has installed gyrus here.
+
+    ``helm_command``: takes release and namespace, and returns the command to use instead.
+    """
     operator = await cluster.find(DEPLOYMENTS, names.OPERATOR, namespace)
-    if operator is None or section(operator, "metadata", "labels").get(MANAGED_BY) != HELM:
+    release = helm_release(operator) if operator else None
+    if release is None:
         return
-    release = section(operator, "metadata", "annotations").get("meta.helm.sh/release-name", "RELEASE")
     raise ManagedByHelm(
         f"gyrus in the namespace {namespace} is the release {release} of Helm.",
-        remedy=f"Use Helm for it: helm {helm_command} {release} --namespace {namespace}",
+        remedy=f"Use Helm for it: {helm_command(release, namespace)}",
     )
+
+
+def helm_release(operator: Manifest) -> str | None:
+    """Return the release of Helm that the operator's Deployment is of. Returns None if it is of none."""
+    if section(operator, "metadata", "labels").get(MANAGED_BY) != HELM:
+        return None
+    return section(operator, "metadata", "annotations").get("meta.helm.sh/release-name", "RELEASE")
+
+
+def helm_upgrade(release: str, namespace: str) -> str:
+    return f"helm upgrade {release} CHART --namespace {namespace} --reset-then-reuse-values"
+
+
+def helm_uninstall(release: str, namespace: str) -> str:
+    return f"helm uninstall {release} --namespace {namespace} --wait"
 
 
 def rights_to_apply(manifests: Iterable[Manifest]) -> list[Right]:

@@ -10,7 +10,7 @@ from gyrus.cluster.errors import NotInstalled
 from gyrus.cluster.fields import section
 from gyrus.cluster.manifests.objects import HELM, INSTANCE, Installation, is_own, selector
 from gyrus.cluster.ports import ClusterReader, ClusterWriter
-from gyrus.cluster.prerequisites import check_manager
+from gyrus.cluster.prerequisites import check_manager, helm_uninstall
 from gyrus.cluster.secrets import SECRETS as CREATED_SECRETS
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.errors import ObjectNotFound
@@ -67,7 +67,7 @@ async def running_apis(cluster: ClusterReader, known: Installation) -> int:
 
 async def check_installed(cluster: ClusterReader, known: Installation) -> None:
     """Raise NotInstalled if nothing of the installation is there, ManagedByHelm if it is one by Helm."""
-    await check_manager(cluster, known.namespace, "uninstall")
+    await check_manager(cluster, known.namespace, helm_uninstall)
     if await _owns_namespace(cluster, known):
         return
     for resource, namespace in ((DEPLOYMENTS, known.namespace), (CLUSTER_ROLES, None)):

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from gyrus.cli.cluster import environment_name, forget_operator, remember_operator
-from gyrus.client.environments import Environments
+from gyrus.cli.cluster import environment_name, forget_operator, reachable_url, remember_operator
+from gyrus.client.environments import ClusterPlace, EnvironmentEntry, Environments
+from gyrus.cluster.addresses import ServiceAddress
 from gyrus.cluster.overview import Credentials
 from gyrus.contract.home import Home
 from support.command_line import Gyrus
@@ -109,8 +110,10 @@ def test_the_operator_is_known_by_its_context(tmp_path: Path) -> None:
     assert environment_name("staging", "gyrus") == "staging"
     assert environment_name("local", "gyrus") == "local-cluster"
     home = Home(tmp_path / "home")
-    name = environment_name("arn:aws:eks:eu:1:cluster/a", "ml")
-    remember_operator(home, name, "https://10.0.0.1:8443", Credentials(token="t", certificate="pem"))
+    place = ClusterPlace("arn:aws:eks:eu:1:cluster/a", "ml")
+    credentials = Credentials(token="t", certificate="pem")
+    name = remember_operator(home, place, "https://10.0.0.1:8443", credentials)
+    assert name == "arn:aws:eks:eu:1:cluster/a-ml"
     found = Environments.load(home).resolve(name, home)
     assert (found.url, found.token) == ("https://10.0.0.1:8443", "t")
     assert found.certificate is not None
@@ -118,6 +121,77 @@ def test_the_operator_is_known_by_its_context(tmp_path: Path) -> None:
     assert forget_operator(home, name)
     assert not found.certificate.exists()
     assert not forget_operator(home, name)
+
+
+def test_a_tunnel_stays_known(tmp_path: Path) -> None:
+    """A later run of install or connect does not replace it by an address inside the cluster."""
+    home, place = Home(tmp_path / "home"), ClusterPlace("staging", "gyrus")
+    inside, outside = ServiceAddress("10.96.0.9", 8443, False), ServiceAddress("203.0.113.8", 8443, True)
+    assert reachable_url(home, place, inside, None) == "https://10.96.0.9:8443"
+    tunnel = reachable_url(home, place, inside, "https://127.0.0.1:8443")
+    remember_operator(home, place, tunnel, Credentials(token="t", certificate="pem"))
+    assert reachable_url(home, place, inside, None) == "https://127.0.0.1:8443"
+    assert reachable_url(home, place, outside, None) == "https://203.0.113.8:8443"
+
+
+@pytest.mark.parametrize(
+    ("url", "namespace", "remedy"),
+    [
+        (
+            "https://203.0.113.8:8443",
+            "gyrus",
+            "Check the operator with: gyrus cluster health --context staging",
+        ),
+        (
+            "https://127.0.0.1:9443",
+            "ml",
+            "Check that the tunnel to it runs: kubectl --context staging --namespace ml port-forward "
+            "service/gyrus-operator 9443:8443\n"
+            "Check the operator with: gyrus cluster health --context staging --namespace ml",
+        ),
+    ],
+)
+def test_what_to_do_about_an_installation_that_does_not_answer(
+    url: str, namespace: str, remedy: str, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    name = remember_operator(
+        home, ClusterPlace("staging", namespace), url, Credentials(token="t", certificate="pem")
+    )
+    found = Environments.load(home).resolve(name, home)
+    options = "--context staging" + (" --namespace ml" if namespace == "ml" else "")
+    assert found.remedy == remedy
+    assert found.token_remedy == (
+        f"Get the installation's present token with: gyrus cluster connect {options}"
+    )
+    assert found.certificate_remedy == (
+        f"Get the installation's present certificate with: gyrus cluster connect {options}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "options"),
+    [
+        (EnvironmentEntry(url="https://a:1", token="t"), "--context NAME"),
+        (
+            EnvironmentEntry(url="https://a:1", token="t", cluster=ClusterPlace("eks a", "ml")),
+            "--context 'eks a' --namespace ml",
+        ),
+    ],
+)
+def test_a_command_on_a_cluster_takes_no_environment(
+    entry: EnvironmentEntry, options: str, gyrus: Gyrus, tmp_path: Path
+) -> None:
+    """It would act on the current context, whatever the environment is."""
+    home = Home.default()
+    Environments.load(home).added("prod", entry).save(home)
+    for arguments in (("-e", "prod", "cluster", "uninstall"), ("cluster", "health", "-e", "prod")):
+        ran = gyrus(*arguments)
+        assert ran.code == 2
+        assert ran.err == (
+            "error: gyrus cluster acts on the cluster of a kubeconfig's context, not on an environment.\n"
+            f"  Write {options} instead of -e prod.\n"
+        )
 
 
 @pytest.mark.processes

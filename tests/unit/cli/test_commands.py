@@ -302,7 +302,7 @@ def test_a_rollback_brings_back_the_revision_before(operator: Operator, gyrus: G
     assert newest.startswith("2 (live)")
     assert oldest.startswith("1 ")
     assert DIGEST[:12] in newest
-    assert re.search(r"rollback: (done|progressing), \d+s ago +user \S+$", newest)
+    assert re.search(r"rollback: (done|progressing), \d+s ago +user \S+ *$", newest)
     unknown = gyrus("rollback", "iris", "--to", "7")
     assert unknown.code == 1
     assert "iris has no revision 7" in unknown.err

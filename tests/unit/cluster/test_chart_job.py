@@ -152,13 +152,16 @@ async def test_the_command_leaves_an_installation_by_helm_alone() -> None:
     with pytest.raises(ManagedByHelm) as fault:
         await Installer(cluster, lambda change: None, force=True).install(KNOWN, NOW)
     assert fault.value.message == "gyrus in the namespace ml is the release RELEASE of Helm."
-    assert fault.value.remedy == "Use Helm for it: helm upgrade RELEASE --namespace ml"
+    assert (
+        fault.value.remedy
+        == "Use Helm for it: helm upgrade RELEASE CHART --namespace ml --reset-then-reuse-values"
+    )
     operator = await cluster.find(DEPLOYMENTS, names.OPERATOR, "ml")
     assert operator is not None
     operator["metadata"]["annotations"] = {"meta.helm.sh/release-name": "models"}
     with pytest.raises(ManagedByHelm) as fault:
         await running_apis(cluster, KNOWN)
-    assert fault.value.remedy == "Use Helm for it: helm uninstall models --namespace ml"
+    assert fault.value.remedy == "Use Helm for it: helm uninstall models --namespace ml --wait"
     assert cluster.objects == before
 
 

@@ -12,6 +12,8 @@ from gyrus.cli.cluster import (
     cluster_options,
     environment_name,
     forget_operator,
+    pass_cluster_session,
+    reachable_url,
     remember_operator,
     with_cluster,
 )
@@ -26,8 +28,10 @@ from gyrus.cli.output import (
     warning,
 )
 from gyrus.cli.prompts import confirm
-from gyrus.cli.session import CliSession, Command, global_options, pass_session
+from gyrus.cli.session import CliSession, Command, global_options
 from gyrus.client.connections import is_safe, refusal
+from gyrus.client.environments import ClusterPlace
+from gyrus.contract import cluster as names
 
 if TYPE_CHECKING:
     from gyrus.cluster.changes import ObjectChange
@@ -62,7 +66,7 @@ command.params += global_options()
 @click.option(
     "--operator-url", help="URL at which this machine reaches the operator (default: its Service's)."
 )
-@pass_session
+@pass_cluster_session
 def install(
     session: CliSession,
     context: str | None,
@@ -87,8 +91,10 @@ def install(
     changes, found, context = with_cluster(
         context, lambda client: _install(client, wanted, force, timeout if wait else None)
     )
-    name = _remember(session, context, found, operator_url)
-    _show_installed(session, name, found, changes)
+    name = url = None
+    if operator_url or not found.operator.missing:
+        name, url = _remember(session, context, found, operator_url)
+    _show_installed(session, name, url, found, changes)
 
 
 @command.command("connect", cls=Command)
@@ -96,13 +102,12 @@ def install(
 @click.option(
     "--operator-url", help="URL at which this machine reaches the operator (default: its Service's)."
 )
-@pass_session
+@pass_cluster_session
 def connect(session: CliSession, context: str | None, namespace: str, operator_url: str | None) -> None:
     """Add the operator of an installation to the command line, for example of one by Helm."""
     _check_url(operator_url)
     found, _, context = with_cluster(context, lambda client: _overview(client, namespace))
-    name = _remember(session, context, found, operator_url)
-    url = operator_url or found.operator.url("https")
+    name, url = _remember(session, context, found, operator_url)
     if session.json:
         print_json({"environment": name, "url": url})
         return
@@ -111,7 +116,7 @@ def connect(session: CliSession, context: str | None, namespace: str, operator_u
 
 @command.command("info", cls=Command)
 @cluster_options
-@pass_session
+@pass_cluster_session
 def info(session: CliSession, context: str | None, namespace: str) -> None:
     """Show an installation: its addresses, its version, its parts."""
     found, address, name = with_cluster(context, lambda client: _overview(client, namespace))
@@ -138,7 +143,7 @@ def info(session: CliSession, context: str | None, namespace: str) -> None:
 
 @command.command("health", cls=Command)
 @cluster_options
-@pass_session
+@pass_cluster_session
 def health(session: CliSession, context: str | None, namespace: str) -> None:
     """Check an installation. The exit code is 1 if something is not as it should be."""
     found, _, _ = with_cluster(context, lambda client: _overview(client, namespace))
@@ -150,7 +155,7 @@ def health(session: CliSession, context: str | None, namespace: str) -> None:
             print_result(str(part))
     problems = [part.problem for part in found.parts if part.problem] + found.problems()
     if expiring:
-        print_note(warning("The operator's certificate ends soon. Renew it with: gyrus cluster install"))
+        print_note(warning(f"The operator's certificate ends soon. {found.repair}"))
     if not found.healthy:
         lines = [f"{problem.message}. {problem.remedy}".rstrip() for problem in problems]
         raise CommandFailure(
@@ -166,7 +171,7 @@ def health(session: CliSession, context: str | None, namespace: str) -> None:
 @click.option(
     "--timeout", type=click.IntRange(1), default=TIMEOUT, show_default=True, help="Seconds to wait."
 )
-@pass_session
+@pass_cluster_session
 def uninstall(session: CliSession, context: str | None, namespace: str, yes: bool, timeout: int) -> None:
     """Remove gyrus from a cluster, with its APIs and its state."""
     apis, name = with_cluster(context, lambda client: _running_apis(client, namespace))
@@ -190,13 +195,22 @@ def _check_url(operator_url: str | None) -> None:
         )
 
 
-def _remember(session: CliSession, context: str, found: Overview, operator_url: str | None) -> str:
-    """Add the operator to the environments, and return the environment's name. Raises CommandFailure."""
-    name = environment_name(context, found.namespace)
+def _remember(
+    session: CliSession, context: str, found: Overview, operator_url: str | None
+) -> tuple[str, str]:
+    """Add the operator to the environments. Returns the environment's name and its URL.
+
+    Raises CommandFailure.
+    """
     if found.credentials is None:
-        raise CommandFailure("The installation has lost its Secrets.", remedy="Run: gyrus cluster install")
-    remember_operator(session.home, name, operator_url or found.operator.url("https"), found.credentials)
-    return name
+        message = "The installation has lost its Secrets with the token and the certificate."
+        raise CommandFailure(message, remedy=found.repair)
+    if not operator_url and found.operator.missing:
+        message = f"The operator has no address yet: {found.operator.missing}."
+        raise CommandFailure(message, remedy=found.address_remedy(names.OPERATOR))
+    place = ClusterPlace(context, found.namespace)
+    url = reachable_url(session.home, place, found.operator, operator_url)
+    return remember_operator(session.home, place, url, found.credentials), url
 
 
 def _installation(namespace: str, values: Path | None) -> Installation:
@@ -291,7 +305,13 @@ async def _uninstall(client: ClusterClient, namespace: str, timeout: float) -> l
     return changes
 
 
-def _show_installed(session: CliSession, name: str, found: Overview, changes: list[ObjectChange]) -> None:
+def _show_installed(
+    session: CliSession,
+    name: str | None,
+    url: str | None,
+    found: Overview,
+    changes: list[ObjectChange],
+) -> None:
     if session.json:
         print_json(
             _as_data(found) | {"environment": name, "changes": [_change_data(change) for change in changes]}
@@ -301,9 +321,12 @@ def _show_installed(session: CliSession, name: str, found: Overview, changes: li
     what = f"{counted(changed, 'object')} changed" if changed else "nothing changed"
     print_result(f"gyrus {found.version} is installed in the namespace {found.namespace}: {what}.")
     print_result(f"  APIs:     {found.gateway.missing or found.gateway.url('http') + '/NAME'}")
-    print_result(f"  Operator: {found.operator.missing or found.operator.url('https')}")
+    print_result(f"  Operator: {url or found.operator.missing}")
+    if name is None:
+        print_note(warning("Once the operator has an address, add it with: gyrus cluster connect"))
+        return
     print_result(f"Deploy with: gyrus -e {bold(name)} deploy, or by default after: gyrus env use {name}")
-    if not found.operator.outside:
+    if not found.operator.outside and url == found.operator.url("https"):
         print_note(
             warning(
                 "The operator's address is reachable inside the cluster only. Give this machine another one "
