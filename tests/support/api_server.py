@@ -267,9 +267,10 @@ def _merged(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
         if value is None:
             after.pop(name, None)
         elif isinstance(value, dict) and isinstance(after.get(name), dict):
-            after[name] = _merged(after[name], cast(dict[str, Any], value))
+            inner, changed = cast(Manifest, after[name]), cast(Manifest, value)
+            after[name] = _merged(inner, changed)
         else:
-            after[name] = copy.deepcopy(value)
+            after[name] = copy.deepcopy(cast(object, value))
     return after
 
 

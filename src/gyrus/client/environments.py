@@ -73,7 +73,7 @@ class EnvironmentEntry:
     certificate: str | None = None
     """The file of the only certificate to accept."""
     cluster: ClusterPlace | None = None
-    """None if ``gyrus env add`` added it."""
+    """The installation that ``gyrus cluster`` has added. None if ``gyrus env add`` added it."""
 
 
 @dataclass(frozen=True, slots=True)

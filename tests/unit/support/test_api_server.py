@@ -64,7 +64,7 @@ async def test_a_list_has_the_selected_objects_of_a_namespace(client: ClusterCli
     assert (await client.list(APIS, "other")).items == ()
 
 
-async def test_a_watch_resumes_or_is_told_that_it_cannot(server: ApiServer, client: ClusterClient) -> None:
+async def test_a_watch_resumes_or_fails_with_410(server: ApiServer, client: ClusterClient) -> None:
     await client.create(api("a"))
     listed = await client.list(APIS, "ml")
     await client.create(api("b"))
