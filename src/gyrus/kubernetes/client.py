@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import httpx2
 import msgspec
-from lightkube.core.exceptions import ConfigError
 
 from gyrus.kubernetes.configuration import ClusterConnection
 from gyrus.kubernetes.errors import (
     KubernetesError,
     ObjectNotFound,
     ServerFailure,
+    UnprovenCluster,
     Unreachable,
     error_of,
 )
@@ -315,8 +315,18 @@ class ClusterClient:
             yield
         except httpx2.TimeoutException as error:
             raise Unreachable(self.address, "no answer in time") from error
-        except (httpx2.HTTPError, ConfigError, OSError, ssl.SSLError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            if refused := _refused_certificate(error):
+                raise UnprovenCluster(self.address, refused.verify_message) from error
             raise Unreachable(self.address, " ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _refused_certificate(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Return the failed check of the server's certificate that caused an error. Returns None if none did."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def _selected(labels: str, fields: str) -> dict[str, str]:

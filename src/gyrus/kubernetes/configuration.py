@@ -6,6 +6,7 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -15,6 +16,7 @@ from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
+from gyrus.kubernetes.credentials import Credentials
 from gyrus.kubernetes.errors import NoConfiguration
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -63,13 +65,17 @@ def from_kubeconfig(context: str | None = None, path: Path | None = None) -> Clu
             f"There is no kubeconfig at {file}. Set KUBECONFIG to the path of one, or create it as your "
             "cluster's provider describes"
         ) from error
-    except (OSError, yaml.YAMLError, msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+    except AttributeError as error:  # lightkube reads anything but a mapping like this
+        raise NoConfiguration(f"{file} is not a kubeconfig: it is empty, or no mapping") from error
+    except (OSError, yaml.YAMLError, msgspec.ValidationError, KeyError, TypeError) as error:
         raise NoConfiguration(f"{file} is not a readable kubeconfig: {_one_line(error)}") from error
     chosen = context or config.current_context
     if not chosen:
         raise NoConfiguration(f"{file} has no current context; choose one with --context: {_names(config)}")
     if chosen not in config.contexts:
         raise NoConfiguration(f"{file} has no context named {chosen}; it has {_names(config)}")
+    if fault := _fault_of(config, chosen):
+        raise NoConfiguration(f"The context {chosen} of {file} cannot be used: {fault}")
     try:
         return _connect(config.get(chosen), chosen)
     except (ConfigError, OSError, ssl.SSLError, ValueError, KeyError) as error:
@@ -82,11 +88,36 @@ def kubeconfig_path() -> Path:
     return Path(named or DEFAULT_KUBECONFIG).expanduser()
 
 
+def _fault_of(config: KubeConfig, context: str) -> str:
+    """Return why a context cannot be used, and what to do. Returns "" if nothing is known against it."""
+    named = config.contexts[context]
+    if named.cluster not in config.clusters:
+        return f"it names the cluster {named.cluster}, which the file lacks. Add it, or correct the name"
+    if named.user and named.user not in config.users:
+        return f"it names the user {named.user}, which the file lacks. Add it, or correct the name"
+    found = config.get(context)
+    assert found is not None
+    if urlsplit(found.cluster.server).scheme not in ("https", "http"):
+        return f"{found.cluster.server} is not the URL of a server. Write https://HOST:PORT"
+    user = found.user or User()
+    if user.auth_provider:  # pyright: ignore[reportUnknownMemberType] -- lightkube's type
+        return "gyrus does not know its auth-provider. Use a user with exec, a token or a certificate"
+    files = (found.cluster.certificate_auth, user.client_cert, user.client_key, user.token_file)
+    for file in filter(None, files):
+        if not Path(found.abs_file(file)).is_file():
+            return f"there is no file {found.abs_file(file)}. Create it, or correct its path"
+    return ""
+
+
 def _connect(config: SingleConfig | None, context: str) -> ClusterConnection:
     assert config is not None
-    config = config._replace(user=_usable(config.user))
+    user = _usable(config.user)
+    config = config._replace(user=user)
+    http = AsyncClient(config, ConnectionParams(timeout=TIMEOUT))
+    if http.auth is not None:
+        http.auth = Credentials(http.auth, user, context)
     return ClusterConnection(
-        http=AsyncClient(config, ConnectionParams(timeout=TIMEOUT)),
+        http=http,
         address=config.cluster.server,
         context=context,
         namespace=config.namespace,

@@ -2,6 +2,8 @@
 
 KubernetesError
 ├── NoConfiguration     no cluster is configured: the user has to name one
+├── NoCredentials       the kubeconfig's user has no credentials: its program or its file fails
+├── UnprovenCluster     the server has another certificate than the kubeconfig demands; it got nothing
 ├── Unreachable         no answer: the request may have been carried out
 ├── ServerFailure       the server failed (5xx): the request may have been carried out
 ├── TooManyRequests     the server is busy: try again after ``retry_after`` seconds
@@ -33,6 +35,23 @@ class KubernetesError(Exception):
 
 class NoConfiguration(KubernetesError):
     pass
+
+
+class NoCredentials(KubernetesError):
+    """A kubeconfig's user whose program or file yields no credentials."""
+
+    def __init__(self, context: str, cause: str) -> None:
+        super().__init__(f"The user of the context {context} has no credentials: {cause}")
+
+
+class UnprovenCluster(KubernetesError):
+    """A server that did not prove that it is the cluster."""
+
+    def __init__(self, address: str, cause: str) -> None:
+        super().__init__(
+            f"The server at {address} did not prove that it is the cluster: {cause}. Nothing was sent to it. "
+            "Check certificate-authority-data of the cluster in the kubeconfig, and its address"
+        )
 
 
 class Unreachable(KubernetesError):

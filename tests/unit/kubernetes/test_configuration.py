@@ -61,7 +61,46 @@ def test_no_current_context(file: Path) -> None:
         from_kubeconfig(path=file)
 
 
-@pytest.mark.parametrize("text", ["", "[", "clusters: 3", "just words", "{clusters: [], contexts: [{}]}"])
+@pytest.mark.parametrize("text", ["", "- a", "just words"])
+def test_a_file_that_is_no_kubeconfig(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(NoConfiguration) as fault:
+        from_kubeconfig(path=file)
+    assert str(fault.value) == f"{file} is not a kubeconfig: it is empty, or no mapping"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"clusters": []}, "it names the cluster c, which the file lacks. Add it, or correct the name"),
+        ({"users": []}, "it names the user u, which the file lacks. Add it, or correct the name"),
+        (
+            {"clusters": [{"name": "c", "cluster": {"server": "10.0.0.1:6443"}}]},
+            "10.0.0.1:6443 is not the URL of a server. Write https://HOST:PORT",
+        ),
+        (
+            {"users": [{"name": "u", "user": {"auth-provider": {"name": "oidc"}}}]},
+            "gyrus does not know its auth-provider. Use a user with exec, a token or a certificate",
+        ),
+        (
+            {"users": [{"name": "u", "user": {"client-certificate": "a.crt", "client-key": "a.key"}}]},
+            "there is no file {folder}/a.crt. Create it, or correct its path",
+        ),
+        (
+            {"clusters": [{"name": "c", "cluster": {"server": "https://a", "certificate-authority": "/no"}}]},
+            "there is no file /no. Create it, or correct its path",
+        ),
+    ],
+)
+def test_a_context_that_cannot_be_used(file: Path, change: dict[str, Any], fault: str) -> None:
+    file.write_text(yaml.safe_dump({**CONFIG, **change}))
+    with pytest.raises(NoConfiguration) as refused:
+        from_kubeconfig(path=file)
+    fault = fault.replace("{folder}", str(file.parent))
+    assert str(refused.value) == f"The context one of {file} cannot be used: {fault}"
+
+
+@pytest.mark.parametrize("text", ["[", "clusters: 3", "{clusters: [], contexts: [{}]}"])
 def test_an_unreadable_file(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(NoConfiguration, match="is not a readable kubeconfig"):
