@@ -5,6 +5,7 @@ ClusterError
 ├── MissingRights       the credentials may not install; names each verb and resource
 ├── MissingDefinition   a setting asks for a kind of objects that the cluster does not have
 ├── FieldConflict       another manager owns a field of an object
+├── ObjectNotAccepted   the cluster refuses an object: a quota, a policy, a setting that it cannot have
 ├── MissingStore        the Secret of the operators' database does not exist, or lacks its key
 ├── ManagedByHelm       Helm has installed gyrus in the namespace, so that only Helm may change it
 ├── NotInstalled        the namespace has no installation
@@ -39,6 +40,10 @@ class MissingDefinition(ClusterError):
 
 
 class FieldConflict(ClusterError):
+    pass
+
+
+class ObjectNotAccepted(ClusterError):
     pass
 
 

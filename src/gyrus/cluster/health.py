@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gyrus.cluster.fields import entries, section
+from gyrus.cluster.refusals import pods_remedy
 from gyrus.contract import cluster as names
-from gyrus.kubernetes.resources import Manifest, name_of
+from gyrus.kubernetes.refusals import why_refused
+from gyrus.kubernetes.resources import Manifest, name_of, namespace_of
 
 PULL_FAULTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 PULL_AT_END = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
@@ -216,7 +218,13 @@ def _warnings(item: Manifest, events: Sequence[Manifest]) -> list[str]:
 def _refusal(deployment: Manifest) -> PartProblem | None:
     """Return the reason why a Deployment cannot create pods: a quota or an admission policy."""
     failed = _condition(deployment, "ReplicaFailure", "True")
-    return PartProblem(message=_sentence(str(failed.get("message", "")))) if failed else None
+    if failed is None:
+        return None
+    message, namespace = str(failed.get("message", "")), namespace_of(deployment) or ""
+    return PartProblem(
+        message=f"its pods are refused: {why_refused(message)}",
+        remedy=pods_remedy(message, name_of(deployment), namespace),
+    )
 
 
 def _condition(item: Manifest, kind: str, status: str) -> Mapping[str, Any] | None:

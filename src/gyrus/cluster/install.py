@@ -22,8 +22,9 @@ from gyrus.cluster.prerequisites import (
     helm_upgrade,
     rights_to_apply,
 )
+from gyrus.cluster.refusals import refusal
 from gyrus.contract import cluster as names
-from gyrus.kubernetes.errors import ObjectConflict
+from gyrus.kubernetes.errors import ObjectConflict, ObjectInvalid, ObjectRefused
 from gyrus.kubernetes.resources import (
     DAEMON_SETS,
     DISRUPTION_BUDGETS,
@@ -153,6 +154,8 @@ class Installer:
                     f"{manifest['kind']} {metadata['name']} has fields that another manager owns: {error}.",
                     remedy="Undo the other manager's change, or take the fields over with --force.",
                 ) from error
+            except (ObjectInvalid, ObjectRefused) as error:
+                raise refusal(manifest, error) from error
             self.report(applied(before, after))
 
     async def _pruned(self) -> tuple[ResourceKind, ...]:

@@ -86,9 +86,8 @@ class Forbidden(KubernetesError):
 
     def __init__(self, *, user: str, verb: str, resource: str, namespace: str | None) -> None:
         where = f"in the namespace {namespace}" if namespace else "in the cluster"
-        super().__init__(
-            f"{user} may not {verb} {resource} {where}. Grant it this right, or use other credentials"
-        )
+        self.missing = f"{user} may not {verb} {resource} {where}"
+        super().__init__(f"{self.missing}. Grant it this right, or use other credentials")
         self.user = user
         self.verb = verb
         self.resource = resource

@@ -225,7 +225,16 @@ def test_the_last_warning_explains_a_pod_that_is_not_ready() -> None:
 
 
 def test_a_deployment_that_may_not_create_pods() -> None:
-    failed = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: pods"}
+    message = 'pods "a" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2'
+    failed = {"type": "ReplicaFailure", "status": "True", "message": message}
     refused = deployment(names.OPERATOR, 1, 0, conditions=[failed])
+    refused["metadata"]["namespace"] = "ml"
     [part, _] = parts(Observed(deployments={names.OPERATOR: refused}, replica_sets={}, pods={}, claims={}))
-    assert str(part) == "gyrus-operator: 0 of 1 ready: exceeded quota: pods"
+    assert str(part) == (
+        "gyrus-operator: 0 of 1 ready: its pods are refused: the quota q allows 2 pods; 2 are in use, and "
+        "this needs 1 more"
+    )
+    assert part.problem is not None
+    assert part.problem.remedy == (
+        "Raise the quota (kubectl describe quota --namespace ml), or lower operator.resources."
+    )

@@ -48,6 +48,7 @@ from gyrus.kubernetes.errors import (
     ObjectRefused,
 )
 from gyrus.kubernetes.reflector import Reflector, Selection
+from gyrus.kubernetes.refusals import is_quota, why_refused
 from gyrus.kubernetes.resources import EVENTS, NODES, PODS, Manifest
 from gyrus.log_archive.archive import ArchiveError
 from gyrus.log_archive.intake import LogIntake
@@ -528,12 +529,15 @@ def _hindered(error: KubernetesError, what: str) -> tuple[Phase, str, Reason | N
     """Return how a replica is shown whose pod cannot be created."""
     text = str(error).rstrip(".")
     match error:
-        case ObjectRefused() if "exceeded quota" in text:
-            return Phase.PENDING, f"waiting for capacity: {text}", Reason.CAPACITY
+        case ObjectRefused() if is_quota(text):
+            return Phase.PENDING, f"waiting for capacity: {why_refused(text)}", Reason.CAPACITY
         case ObjectInvalid():
-            return Phase.FAILED, f"{what} is not valid: {text}", Reason.REFUSED
-        case ObjectRefused() | Forbidden() | ObjectNotFound():
-            return Phase.BACKOFF, f"{what} is refused: {text}", Reason.REFUSED
+            return Phase.FAILED, f"{what} is not valid: {why_refused(text)}", Reason.REFUSED
+        case Forbidden():
+            granted = f"{error.missing}. Grant it again: gyrus cluster install"
+            return Phase.BACKOFF, f"{what} is refused: {granted}", Reason.REFUSED
+        case ObjectRefused() | ObjectNotFound():
+            return Phase.BACKOFF, f"{what} is refused: {why_refused(text)}", Reason.REFUSED
         case _:
             return Phase.PENDING, f"{what} cannot be created yet: {text}", None
 
