@@ -10,18 +10,13 @@ from typing import Any
 from gyrus.cluster.fields import entries, section
 from gyrus.cluster.refusals import pods_remedy
 from gyrus.contract import cluster as names
+from gyrus.kubernetes.pulls import pull_cause, pull_remedy
 from gyrus.kubernetes.refusals import why_refused
 from gyrus.kubernetes.resources import Manifest, name_of, namespace_of
 
 PULL_FAULTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 PULL_AT_END = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 """States that no waiting mends: the kubelet has tried again, or does not try."""
-IMAGE_REMEDY = "Push the image, or name another one with images.gyrus in a values file (--values)."
-_PULL_CAUSES = (
-    (r"not found|does not exist|manifest unknown", "it was not found"),
-    (r"unauthorized|denied|authentication", "its registry demands credentials (images.pull_secrets)"),
-    (r"connection refused|no such host|i/o timeout", "its registry does not answer"),
-)
 _ABOUT_IMAGES = re.compile(r"Error: (ErrImage|ImagePull|ErrImageNever)|Failed to pull image|Back-off")
 """Warnings that a container's state has in a better form."""
 LAST_LINES = 10
@@ -159,9 +154,10 @@ def _container_problem(
     waiting = section(container, "state", "waiting")
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in PULL_FAULTS:
+        cause = _pull_cause(pod, message, events)
         return PartProblem(
-            message=f"the image {container['image']} cannot be pulled{_pull_cause(pod, message, events)}",
-            remedy=IMAGE_REMEDY,
+            message=f"the image {container['image']} cannot be pulled{cause and ': '}{cause}",
+            remedy=_with_stop(pull_remedy(cause, "images.gyrus in a values file (--values)")),
             final=reason in PULL_AT_END,
         )
     ended = section(container, "state", "terminated") or section(container, "lastState", "terminated")
@@ -177,11 +173,7 @@ def _pull_cause(pod: Manifest, message: str, events: Sequence[Manifest]) -> str:
     if not message or message.startswith("Back-off"):
         failed = [each for each in _warnings(pod, events) if each.startswith("Failed to pull")]
         message = failed[-1] if failed else ""
-    for pattern, cause in _PULL_CAUSES:
-        if re.search(pattern, message):
-            return f": {cause}"
-    shortened = message.rpartition(" desc = ")[2]
-    return f": {_sentence(shortened)}" if shortened else ""
+    return pull_cause(message)
 
 
 def _ending(pod: Manifest, ended: Mapping[str, Any]) -> str:
@@ -259,6 +251,10 @@ def _owner(item: Manifest) -> str:
 
 def _is_ready(pod: Manifest) -> bool:
     return _condition(pod, "Ready", "True") is not None
+
+
+def _with_stop(text: str) -> str:
+    return text and f"{text}."
 
 
 def _sentence(text: str) -> str:

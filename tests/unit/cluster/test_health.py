@@ -113,8 +113,7 @@ def test_a_missing_deployment() -> None:
         ),
         (
             {"reason": "ErrImagePull", "message": "pull access denied, unauthorized"},
-            "the image localhost/gyrus:1 cannot be pulled: its registry demands credentials "
-            "(images.pull_secrets)",
+            "the image localhost/gyrus:1 cannot be pulled: its registry demands credentials",
             False,
         ),
         (
@@ -144,7 +143,7 @@ def test_an_event_has_the_cause_while_the_kubelet_backs_off() -> None:
     }  # fmt: skip
     problem = operator(pod(container(waiting)), events=(failed,)).problem
     assert problem is not None
-    assert problem.message.endswith("cannot be pulled: its registry does not answer")
+    assert problem.message.endswith("cannot be pulled: its registry's name is unknown")
 
 
 def test_a_container_that_is_being_created_has_no_problem() -> None:

@@ -113,7 +113,9 @@ class KubernetesBackend:
         """The reasons why pods must leave their node, by node."""
         self._warnings = PodWarnings()
         self._reports = StatusReports(self._to_read, self._reported, clock, proof=settings.proof)
-        self.environments = EnvironmentBuilds(client, self._pods.objects, settings, clock, is_built)
+        self.environments = EnvironmentBuilds(
+            client, self._pods.objects, settings, clock, is_built, self._warnings.of
+        )
         """The builds of Python environments. The files server reports to it."""
         self._replicas = ReplicaIndex[PodReplica]()
         self._intake = intake
@@ -279,6 +281,8 @@ class KubernetesBackend:
             pod = self._warnings.take(name, self._events.objects.get(name))
             if pod and (replica := self._replicas.get(pod)):
                 self._look(replica)
+            elif pod:
+                self.environments.notice(pod)
 
     def _notice(self, name: str) -> None:
         """Take over what the watch shows of a pod."""

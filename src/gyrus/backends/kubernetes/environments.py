@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Listener, Signals
 from gyrus.aio.single_flight import Report, SingleFlight
-from gyrus.backends.kubernetes.observed import failure_of, waiting_for
+from gyrus.backends.kubernetes.observed import Warnings, failure_of, waiting_for
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.resources import builder_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
@@ -48,13 +48,19 @@ class EnvironmentBuilds:
         settings: KubernetesSettings,
         clock: Clock,
         is_built: Callable[[str], bool],
+        warnings: Callable[[str], Warnings],
     ) -> None:
-        """``pods``: the pods as the watch shows them. ``is_built``: returns True if the archive is stored."""
+        """Start without a build.
+
+        ``pods``: the pods as the watch shows them. ``is_built``: returns True if the archive is stored.
+        ``warnings``: returns the warnings about the pod of a uid.
+        """
         self._client = client
         self._pods = pods
         self._settings = settings
         self._clock = clock
         self._is_built = is_built
+        self._warnings = warnings
         self._builds = SingleFlight[None]("environment")
         self._changes = Signals()
         """Signals with environments and with names of builders."""
@@ -163,7 +169,7 @@ class EnvironmentBuilds:
                     if self._is_built(environment):
                         return
                     raise _failure(pod)
-                if hindrance := waiting_for(pod):
+                if hindrance := waiting_for(pod, self._warnings(pod.uid)):
                     report(hindrance)
                 elif message := self._progress.get(environment):
                     report(message)

@@ -29,20 +29,17 @@ from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.containers import ContainerProbe
 from gyrus.contract.pods import UNREACHABLE, PodFailure
 from gyrus.contract.replica import BECOMING, FATAL, Phase, Reason, ReplicaStatus
+from gyrus.kubernetes.pulls import is_final, pull_cause, pull_remedy
 
 ATTEMPTS = 3
 """Failed pulls of an image after which it counts as failed. The node goes on trying."""
 _PULLS = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"})
 _BAD_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
-_NO_SUCH_IMAGE = ("not found", "manifest unknown", "does not exist", "denied", "unauthorized")
-"""Parts of a registry's answer after which another try would not help."""
 _TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"
 """Warnings that explain why a container is not created."""
 _OOM = "OOMKilled"
 LAST_LINES = 20
 _NO_PROGRAM = re.compile(r'exec: "(?P<program>[^"]+)": (executable file not found|stat [^:]*: no such file)')
-_PULL_STEP = re.compile(r'^(?:failed to (?:pull and unpack image|resolve reference) "[^"]*": )+')
-"""The words that containerd puts before the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ def failure_of(state: ContainerState) -> PodFailure | None:
         return None
 
 
-def waiting_for(pod: Pod) -> str:
+def waiting_for(pod: Pod, warnings: Warnings) -> str:
     """Return why a builder does not run yet: no capacity, no image. Returns "" if it runs or is about to."""
     state = pod.first
     if state.running or state.terminated:
@@ -122,7 +119,12 @@ def waiting_for(pod: Pod) -> str:
         return f"the builder is {why_unscheduled(scheduled.get('message', ''), None)}"
     waiting = state.waiting or {}
     reason, detail = waiting.get("reason", ""), _clause(waiting.get("message", ""))
-    return "" if reason in COMING else f"the builder's container waits ({reason}): {detail}"
+    if reason in _PULLS | _BAD_IMAGE:
+        return f"the builder waits: {image_fault(pod, state, warnings).message}"
+    if reason in COMING:
+        hindered = _latest(warnings, _TRIED_IN_VAIN)
+        return f"the builder waits: {_clause(hindered.message)}" if hindered else ""
+    return f"the builder's container waits ({reason}): {detail}"
 
 
 def _phase(
@@ -216,7 +218,7 @@ def _not_running(
     waiting = container.waiting or {}
     reason, detail = waiting.get("reason", ""), _clause(waiting.get("message", ""))
     if reason in _PULLS | _BAD_IMAGE:
-        return _no_image(blank, pod, container, reason, detail, warnings)
+        return _no_image(blank, pod, container, warnings)
     if container.ended is not None:
         return _crashed(blank, pod, container, container.ended)
     if reason in COMING:
@@ -273,29 +275,52 @@ def _no_image(
     blank: ReplicaStatus,
     pod: Pod,
     container: ContainerState,
-    reason: str,
-    detail: str,
     warnings: Warnings,
 ) -> ReplicaStatus:
-    name = pod.image(container.name)
-    if reason == "InvalidImageName":
-        message = f"{name} is not the name of an image"
-        return replace(blank, phase=Phase.FAILED, reason=Reason.IMAGE, message=message)
-    if reason == "ErrImageNeverPull":
-        message = f"the image {name} is not on node {pod.node}, and it may not be pulled"
-        return replace(blank, phase=Phase.FAILED, reason=Reason.IMAGE, message=message)
-    failed = warnings.get("Failed")
-    event = failed if failed and name in failed.message else None
-    cause = _pull_error(event.message if event and reason == "ImagePullBackOff" else detail)
-    tries = event.count if event else 1
-    missing = any(part in cause for part in _NO_SUCH_IMAGE)
-    message = f"the image {name} cannot be pulled" + (f": {cause}" if cause else "")
+    fault = image_fault(pod, container, warnings)
     return replace(
         blank,
-        phase=Phase.FAILED if missing or tries >= ATTEMPTS else Phase.BACKOFF,
+        phase=Phase.FAILED if fault.final else Phase.BACKOFF,
         reason=Reason.IMAGE,
-        message=message,
-        failures=tries,
+        message=fault.message,
+        failures=fault.tries,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFault:
+    """The reason why a container has no image."""
+
+    message: str
+    final: bool
+    """True if another try would not help, or enough have failed."""
+    tries: int = 0
+
+
+def image_fault(pod: Pod, container: ContainerState, warnings: Warnings) -> ImageFault:
+    """Return the fault of the image of a container that waits for it."""
+    waiting = container.waiting or {}
+    name, reason = pod.image(container.name), waiting.get("reason", "")
+    setting = "images.runtime in the values file of gyrus cluster install"
+    if not pod.is_runtime(container.name):
+        setting = "image in the specification"
+    if reason == "InvalidImageName":
+        return ImageFault(f"{name} is not the name of an image. Correct {setting}", final=True)
+    if reason == "ErrImageNeverPull":
+        return ImageFault(
+            f"the image {name} is not on node {pod.node}, and it may not be pulled. Load it there, or set "
+            "images.pull_policy in the values file of gyrus cluster install",
+            final=True,
+        )
+    failed = warnings.get("Failed")
+    event = failed if failed and name in failed.message else None
+    detail = str(waiting.get("message", ""))
+    cause = pull_cause(event.message if event and reason == "ImagePullBackOff" else detail)
+    message = f"the image {name} cannot be pulled" + (f": {cause}" if cause else "")
+    remedy = pull_remedy(cause, setting)
+    tries = event.count if event else 1
+    return ImageFault(
+        f"{message}. {remedy}" if remedy else message, is_final(cause) or tries >= ATTEMPTS, tries
     )
 
 
@@ -451,18 +476,6 @@ def _signal_name(number: int) -> str:
 def _latest(warnings: Warnings, reasons: tuple[str, ...]) -> PodWarning | None:
     found = [warnings[reason] for reason in reasons if reason in warnings]
     return max(found, key=lambda warning: warning.at, default=None)
-
-
-def _pull_error(message: str) -> str:
-    """Return the registry's or the node's error without the words around it.
-
-    >>> _pull_error('Failed to pull image "a": rpc error: code = NotFound desc = a: not found')
-    'a: not found'
-    """
-    text = _clause(message)
-    if text.startswith("Back-off"):
-        return ""
-    return _PULL_STEP.sub("", text.rsplit("desc = ", 1)[-1])
 
 
 def _clause(message: str) -> str:

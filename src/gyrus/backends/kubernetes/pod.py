@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gyrus.backends.kubernetes.programs import SERVING, SIDECAR, SIDECAR_PORT_NAME, STATUS_PORT_NAME
-from gyrus.backends.kubernetes.resources import FETCH
+from gyrus.backends.kubernetes.resources import BUILD, FETCH
 from gyrus.kubernetes.resources import KubernetesObject
 
 EMPTY: Mapping[str, Any] = {}
@@ -149,6 +149,10 @@ class Pod(KubernetesObject):
         spec = self.manifest["spec"]
         containers = [*spec.get("initContainers", ()), *spec["containers"]]
         return next((c["image"] for c in containers if c["name"] == container), "")
+
+    def is_runtime(self, container: str) -> bool:
+        """Return True if a container has gyrus's runtime image, not one of the user."""
+        return container in (FETCH, BUILD, SIDECAR) or self.image(container) == self.image(FETCH)
 
     def condition(self, type: str) -> Mapping[str, Any]:
         """Return a condition; empty if it is not known."""

@@ -22,6 +22,7 @@ from gyrus.kubernetes.resources import Manifest
 from gyrus.spec.realtime import RealtimeSpec
 from support.backends import OneEnvironment, order, order_of
 
+PUSH = "Push the image, or name another one with image in the specification"
 SETTINGS = KubernetesSettings(image="localhost/gyrus-runtime:1", secret="s", runtime="r")
 PROGRAMS = ReplicaPrograms(SETTINGS, OneEnvironment())
 ORDER = order()
@@ -136,7 +137,7 @@ def test_a_fetch_that_left_no_reason() -> None:
         (
             {"reason": "ErrImagePull", "message": "rpc error: code = NotFound desc = x:1: not found"},
             Phase.FAILED,
-            "the image localhost/server:1 cannot be pulled: x:1: not found",
+            "the image localhost/server:1 cannot be pulled: it was not found. " + PUSH,
         ),
         (
             {"reason": "ErrImagePull", "message": 'rpc error: code = Unknown desc = dial "r": timeout'},
@@ -151,12 +152,13 @@ def test_a_fetch_that_left_no_reason() -> None:
         (
             {"reason": "InvalidImageName", "message": "could not parse"},
             Phase.FAILED,
-            "localhost/server:1 is not the name of an image",
+            "localhost/server:1 is not the name of an image. Correct image in the specification",
         ),
         (
             {"reason": "ErrImageNeverPull", "message": "m"},
             Phase.FAILED,
-            "the image localhost/server:1 is not on node n1, and it may not be pulled",
+            "the image localhost/server:1 is not on node n1, and it may not be pulled. Load it there, or set "
+            "images.pull_policy in the values file of gyrus cluster install",
         ),
     ],
 )
@@ -172,7 +174,7 @@ def test_the_cause_of_a_failed_pull_comes_from_the_event() -> None:
     for count, phase in ((1, Phase.BACKOFF), (3, Phase.FAILED)):
         status = observe(ORDER, seen, warnings={"Failed": PodWarning("Failed", text, count, 1.0)})
         assert status.phase is phase
-        assert status.message == "the image localhost/server:1 cannot be pulled: no route to host"
+        assert status.message == "the image localhost/server:1 cannot be pulled: its registry does not answer"
         assert status.failures == count
 
 
@@ -183,7 +185,7 @@ def test_the_words_of_containerd_are_left_out() -> None:
     )
     waiting = {"reason": "ErrImagePull", "message": f"rpc error: code = NotFound desc = {text}"}
     status = observe(ORDER, pod({"waiting": waiting}, runtime=False))
-    assert status.message == f"the image {name} cannot be pulled: {name}: not found"
+    assert status.message == f"the image {name} cannot be pulled: it was not found. {PUSH}"
 
 
 def test_a_deleted_pod_is_finished_when_its_containers_are() -> None:
@@ -531,7 +533,7 @@ def test_of_several_images_the_missing_one_is_named() -> None:
     }
     status = observe(*group_pod(UP, missing, UP))
     assert (status.phase, status.reason) == (Phase.FAILED, Reason.IMAGE)
-    assert status.message == "the image localhost/cache:1 cannot be pulled: localhost/cache:1: not found"
+    assert status.message == f"the image localhost/cache:1 cannot be pulled: it was not found. {PUSH}"
 
 
 def test_a_program_that_the_image_lacks_is_named() -> None:
