@@ -1,4 +1,4 @@
-"""What to do about an object of an installation that the cluster refuses. Pure."""
+"""The remedy for an object of an installation that the cluster refuses. Pure."""
 
 from __future__ import annotations
 
