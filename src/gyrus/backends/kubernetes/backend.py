@@ -108,6 +108,10 @@ class KubernetesBackend:
         self._events = Reflector(
             client, Selection(resource=EVENTS, namespace=namespace, fields=about_pods), clock
         )
+        preempted = "involvedObject.kind=Pod,reason=Preempted"  # no warning, by Kubernetes
+        self._preemptions = Reflector(
+            client, Selection(resource=EVENTS, namespace=namespace, fields=preempted), clock
+        )
         self._nodes = Reflector(client, Selection(resource=NODES), clock)
         self._evacuations: Mapping[str, str] = {}
         """The reasons why pods must leave their node, by node."""
@@ -135,10 +139,12 @@ class KubernetesBackend:
         await self._pods.list()
         with suppress(Forbidden):
             await self._events.list()
+            await self._preemptions.list()
         with suppress(Forbidden):
             await self._nodes.list()
         self._evacuations = evacuations(self._nodes.objects)
-        self._take_events(self._events.objects)
+        for source in self._event_sources:
+            self._take_events(source.objects, source)
         for name in tuple(self._pods.objects):
             self._notice(name)
 
@@ -146,16 +152,20 @@ class KubernetesBackend:
         with (
             self._pods.changes.listen() as pods,
             self._events.changes.listen() as events,
+            self._preemptions.changes.listen() as preemptions,
             self._nodes.changes.listen() as nodes,
         ):
             try:
                 async with asyncio.TaskGroup() as self._tasks:
                     self._tasks.create_task(self._follow_pods(pods), name="pods")
-                    self._tasks.create_task(self._follow_events(events), name="pod events")
+                    for source, changes in ((self._events, events), (self._preemptions, preemptions)):
+                        follower = self._follow_events(source, changes)
+                        self._tasks.create_task(follower, name="pod events")
                     self._tasks.create_task(self._follow_nodes(nodes), name="nodes")
                     self._tasks.create_task(self._pods.run(), name="watch of pods")
                     self._tasks.create_task(self._nodes.run(), name="watch of nodes")
-                    self._tasks.create_task(self._events.run(), name="watch of pod events")
+                    for source in self._event_sources:
+                        self._tasks.create_task(source.run(), name="watch of pod events")
                     self._tasks.create_task(self._reports.run(), name="status reports")
                     self._tasks.create_task(self._watch_times(), name="overdue pods")
                     self._tasks.create_task(self._intake.run(), name="log archive")
@@ -258,10 +268,14 @@ class KubernetesBackend:
             for name in names | unconfirmed:
                 self._notice(name)
 
-    async def _follow_events(self, changes: Listener) -> None:
-        self._take_events(self._events.objects)
+    @property
+    def _event_sources(self) -> tuple[Reflector, ...]:
+        return self._events, self._preemptions
+
+    async def _follow_events(self, source: Reflector, changes: Listener) -> None:
+        self._take_events(source.objects, source)
         async for names in changes:
-            self._take_events(names)
+            self._take_events(names, source)
 
     async def _follow_nodes(self, changes: Listener) -> None:
         self._take_nodes()
@@ -276,9 +290,9 @@ class KubernetesBackend:
             if replica.pod and before.get(replica.pod.node) != self._evacuations.get(replica.pod.node):
                 self._look(replica)
 
-    def _take_events(self, names: Collection[str]) -> None:
+    def _take_events(self, names: Collection[str], source: Reflector) -> None:
         for name in names:
-            pod = self._warnings.take(name, self._events.objects.get(name))
+            pod = self._warnings.take(name, source.objects.get(name))
             if pod and (replica := self._replicas.get(pod)):
                 self._look(replica)
             elif pod:
@@ -315,6 +329,8 @@ class KubernetesBackend:
             log.error("The pod %s is left alone: the order in its annotation is damaged: %s", pod.name, error)
             return None
         replica = PodReplica(order, pod.created_at or self._clock.now().timestamp())
+        if pod.deleted:
+            replica.grace = 0.0  # most likely an earlier operator stopped it
         self._replicas.add(order.api, order.id, replica)
         return replica
 

@@ -38,6 +38,12 @@ _BAD_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"
 """Warnings that explain why a container is not created."""
 _OOM = "OOMKilled"
+_DELETED = {
+    "EvictionByEvictionAPI": "its pod was evicted, by a drain or a node autoscaler",
+    "DeletionByTaintManager": "its node has a taint that it does not tolerate",
+    "DeletionByPodGC": "its node is gone",
+}
+"""By the reason of the condition DisruptionTarget."""
 LAST_LINES = 20
 _NO_PROGRAM = re.compile(r'exec: "(?P<program>[^"]+)": (executable file not found|stat [^:]*: no such file)')
 
@@ -72,9 +78,12 @@ def observe(
     or not. ``report``: what its supervisor has reported; None if nothing is known.
     """
     status = _phase(order, pod, now, report, warnings or {})
-    if (stopping or pod.deleted) and status.phase is not Phase.GONE:
-        return replace(status, phase=Phase.DRAINING, reason=None, message="", endpoints=(), retry_at=None)
-    return status
+    if not (stopping or pod.deleted) or status.phase is Phase.GONE:
+        return status
+    draining = replace(status, phase=Phase.DRAINING, reason=None, message="", endpoints=(), retry_at=None)
+    if stopping:
+        return draining
+    return replace(draining, reason=Reason.EVICTED, message=_why_deleted(pod, warnings or {}))
 
 
 def is_late(status: ReplicaStatus, pod: Pod) -> bool:
@@ -125,6 +134,23 @@ def waiting_for(pod: Pod, warnings: Warnings) -> str:
         hindered = _latest(warnings, _TRIED_IN_VAIN)
         return f"the builder waits: {_clause(hindered.message)}" if hindered else ""
     return f"the builder's container waits ({reason}): {detail}"
+
+
+def _why_deleted(pod: Pod, warnings: Warnings) -> str:
+    """Return why a pod is being deleted that gyrus did not delete.
+
+    Kubernetes says it in the condition DisruptionTarget from its version 1.26 on.
+    """
+    disrupted = pod.condition("DisruptionTarget")
+    preempted = warnings.get("Preempted")
+    if preempted or disrupted.get("reason") == "PreemptionByScheduler":
+        detail = _clause(preempted.message if preempted else disrupted.get("message", ""))
+        return f"a pod of higher priority takes its place ({detail})"
+    if disrupted.get("reason") in _DELETED:
+        return _DELETED[disrupted["reason"]]
+    if disrupted:
+        return _clause(disrupted.get("message", "")) or str(disrupted.get("reason"))
+    return "its pod was deleted from outside, by a drain, an eviction or kubectl delete"
 
 
 def _phase(

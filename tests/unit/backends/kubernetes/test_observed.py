@@ -474,6 +474,46 @@ STATES = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize(
+    ("disrupted", "warning", "message"),
+    [
+        ({}, None, "its pod was deleted from outside, by a drain, an eviction or kubectl delete"),
+        (
+            {"reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"},
+            None,
+            "its pod was evicted, by a drain or a node autoscaler",
+        ),
+        (
+            {"reason": "DeletionByTaintManager", "message": "Taint manager: deleting due to NoExecute taint"},
+            None,
+            "its node has a taint that it does not tolerate",
+        ),
+        ({"reason": "DeletionByPodGC", "message": "PodGC: node no longer exists"}, None, "its node is gone"),
+        (
+            {"reason": "PreemptionByScheduler", "message": "preempting to accommodate a higher priority pod"},
+            None,
+            "a pod of higher priority takes its place (preempting to accommodate a higher priority pod)",
+        ),
+        (
+            {},
+            PodWarning("Preempted", "Preempted by ml/big on node n1", 1, 0.0),
+            "a pod of higher priority takes its place (Preempted by ml/big on node n1)",
+        ),
+        ({"reason": "Other", "message": "something else."}, None, "something else"),
+    ],
+)
+def test_a_pod_that_another_one_deletes(
+    disrupted: dict[str, str], warning: PodWarning | None, message: str
+) -> None:
+    found = {"type": "DisruptionTarget", "status": "True", **disrupted}
+    seen = pod(RUNNING, FETCHED, phase="Running", conditions=(SCHEDULED, *([found] if disrupted else ())))
+    seen.manifest["metadata"]["deletionTimestamp"] = STARTED
+    status = observe(ORDER, seen, warnings={"Preempted": warning} if warning else {})
+    assert (status.phase, status.reason, status.message) == (Phase.DRAINING, Reason.EVICTED, message)
+    stopped = observe(ORDER, seen, stopping=True)
+    assert (stopped.phase, stopped.reason, stopped.message) == (Phase.DRAINING, None, "")
+
+
 @given(
     STATES, STATES, st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Unknown"]), st.booleans()
 )
