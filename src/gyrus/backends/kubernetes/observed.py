@@ -23,11 +23,12 @@ from typing import Any
 import msgspec
 
 from gyrus.backends.kubernetes.pod import COMING, ContainerState, Pod, seconds
+from gyrus.backends.kubernetes.probes import is_refusal, probe_words
 from gyrus.backends.kubernetes.programs import SIDECAR
 from gyrus.backends.kubernetes.scheduling import why_unscheduled
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.containers import ContainerProbe
-from gyrus.contract.pods import UNREACHABLE, PodFailure
+from gyrus.contract.pods import PROXY_PORT, STATUS_PORT, UNREACHABLE, PodFailure
 from gyrus.contract.replica import BECOMING, FATAL, Phase, Reason, ReplicaStatus
 from gyrus.kubernetes.pulls import is_final, pull_cause, pull_remedy
 
@@ -37,6 +38,8 @@ _PULLS = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "
 _BAD_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"
 """Warnings that explain why a container is not created."""
+OWN_PORTS = frozenset({STATUS_PORT, PROXY_PORT})
+"""Ports of gyrus's own programs in a pod."""
 _OOM = "OOMKilled"
 _DELETED = {
     "EvictionByEvictionAPI": "its pod was evicted, by a drain or a node autoscaler",
@@ -125,7 +128,7 @@ def waiting_for(pod: Pod, warnings: Warnings) -> str:
         return ""
     scheduled = pod.condition("PodScheduled")
     if scheduled.get("reason") == "Unschedulable":
-        return f"the builder is {why_unscheduled(scheduled.get('message', ''), None)}"
+        return f"the builder is {why_unscheduled(scheduled.get('message', ''))}"
     waiting = state.waiting or {}
     reason, detail = waiting.get("reason", ""), _clause(waiting.get("message", ""))
     if reason in _PULLS | _BAD_IMAGE:
@@ -204,7 +207,8 @@ def _unscheduled(blank: ReplicaStatus, pod: Pod, order: ReplicaOrder) -> Replica
     scheduled = pod.condition("PodScheduled")
     if scheduled.get("reason") != "Unschedulable":
         return replace(blank, message="accepted")
-    message = why_unscheduled(scheduled.get("message", ""), order.workload.compute)
+    workload = order.workload
+    message = why_unscheduled(scheduled.get("message", ""), workload.compute, workload.placement)
     return replace(blank, reason=Reason.CAPACITY, message=message)
 
 
@@ -370,7 +374,8 @@ def _running(
     started = seconds(main.running.get("startedAt")) if main.running else None
     probe = warnings.get("Unhealthy")
     fresh = probe if probe and started and probe.at >= started else None
-    probed = _clause(fresh.message) if fresh else ""
+    own = fresh is not None and is_refusal(fresh.message, OWN_PORTS)  # gyrus's own program starts
+    probed = probe_words(fresh.message) if fresh and not own else ""
     message = _not_listening(order, pod) or probed
     if changed and started and changed > started:  # before the start it was not ready either
         message = message or "its readiness check fails"

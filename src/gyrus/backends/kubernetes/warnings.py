@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from gyrus.backends.kubernetes.observed import PodWarning
 from gyrus.backends.kubernetes.pod import seconds
 from gyrus.kubernetes.resources import Manifest
+
+_REPEATED = re.compile(r"Error: (ErrImage|ImagePull|ErrImageNeverPull)")
+"""Messages of events that repeat a container's state without its cause."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class PodWarnings:
             return None
         pod: Mapping[str, Any] = event.get("involvedObject") or {}
         uid, warning = pod.get("uid", ""), _warning(event)
+        if _REPEATED.match(warning.message):
+            return None  # of the same reason as the event with the cause, which would be lost
         about = self._by_uid.setdefault(uid, _About())
         about.events.add(name)
         self._uid_of[name] = uid

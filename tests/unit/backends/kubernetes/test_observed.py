@@ -89,7 +89,7 @@ def test_unschedulable() -> None:
     }
     status = observe(ORDER, pod(conditions=(condition,), node=""))
     assert (status.phase, status.reason) == (Phase.PENDING, Reason.CAPACITY)
-    assert status.message.endswith("; 1 of 1 nodes has too little CPU free")
+    assert status.message.endswith(": 1 of 1 nodes has too little CPU free (it needs 200m)")
 
 
 @pytest.mark.parametrize("state", [{"waiting": {"reason": "PodInitializing"}}, {}])
@@ -271,7 +271,7 @@ def test_starting_shows_its_probe() -> None:
     status = observe(ORDER, seen, warnings={"Unhealthy": warning})
     assert (status.phase, status.message) == (
         Phase.STARTING,
-        "Readiness probe failed: connection refused",
+        "its readiness check fails: nothing accepts connections",
     )
 
 
