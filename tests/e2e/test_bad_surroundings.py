@@ -175,8 +175,9 @@ def test_a_wrong_token(served: Platform) -> None:
     )
     assert served.failure("-e", "far", "get") == (
         f"error: The operator at {url} does not accept the token of environment far.\n"
-        "  The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; "
-        "`gyrus token create` makes named ones, which stay. Set one with: gyrus env add\n"
+        "  Ask for a token of your own (gyrus token create NAME), and set it with: gyrus env add\n"
+        "  On one machine, the operator's first token is in the file token of its GYRUS_HOME, and each start "
+        "changes it.\n"
     )
     assert serves(served)
     assert served.json("get", "echo")["status"] == "live"

@@ -17,8 +17,9 @@ from gyrus.contract.home import Home
 
 LOCAL = "local"
 _TOKEN_REMEDY = (
-    "The operator's own token is in the file token of its GYRUS_HOME, and each start changes it; `gyrus "
-    "token create` makes named ones, which stay. Set one with: gyrus env add"
+    "Ask for a token of your own (gyrus token create NAME), and set it with: gyrus env add\n"
+    "On one machine, the operator's first token is in the file token of its GYRUS_HOME, and each start "
+    "changes it."
 )
 _CERTIFICATE_REMEDY = "Check the URL, and that the certificate of `gyrus env add` is the operator's."
 

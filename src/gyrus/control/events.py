@@ -65,6 +65,8 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
             yield WARNING, str(status.reason), f"Replica {status.id} is {status.message}"
         case Phase.SUCCEEDED:
             yield NORMAL, "ReplicaSucceeded", f"Replica {status.id} has ended by itself"
+        case Phase.GONE if status.reason:
+            yield WARNING, str(status.reason), f"Replica {status.id} ended: {status.message}"
         case Phase.DRAINING if status.reason is Reason.EVICTED:
             yield WARNING, str(status.reason), f"Replica {status.id} is ending: {status.message}"
         case Phase.DRAINING:

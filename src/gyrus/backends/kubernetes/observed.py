@@ -61,9 +61,15 @@ class PodWarning:
     at: float
     """Seconds since the epoch at the last occurrence."""
 
+    @property
+    def key(self) -> str:
+        """Return its reason, or that it is about a probe whose failure restarts a container."""
+        return RESTARTING if self.message.startswith(("Liveness", "Startup")) else self.reason
 
+
+RESTARTING = "RestartingProbe"
 Warnings = Mapping[str, PodWarning]
-"""The warnings about a pod, by reason."""
+"""The warnings about a pod, by their keys."""
 
 
 def observe(
@@ -94,7 +100,9 @@ def is_late(status: ReplicaStatus, pod: Pod) -> bool:
     return status.phase is Phase.BACKOFF and status.reason is Reason.NOT_LISTENING and not pod.supervised
 
 
-def missed_failure(before: ReplicaStatus, now: ReplicaStatus, pod: Pod) -> ReplicaStatus | None:
+def missed_failure(
+    before: ReplicaStatus, now: ReplicaStatus, pod: Pod, warnings: Warnings | None = None
+) -> ReplicaStatus | None:
     """Return the failure between two statuses that neither of them shows. Returns None if there was none.
 
     A process that is back within a second may never be seen dead, but its failure must be reported.
@@ -107,7 +115,7 @@ def missed_failure(before: ReplicaStatus, now: ReplicaStatus, pod: Pod) -> Repli
     if pod.main.last is None and died is not None and died.exit_code is not None:
         code = died.exit_code
         ended = {"exitCode": code} if code >= 0 else {"exitCode": 0, "signal": -code}
-    reason, message = _exit(ended, pod)
+    reason, message = _end(ended, pod, warnings or {})
     lines = died.last_lines if died else _last_lines(ended)
     return replace(now, phase=Phase.BACKOFF, reason=reason, message=message, last_lines=lines, endpoints=())
 
@@ -250,7 +258,7 @@ def _not_running(
     if reason in _PULLS | _BAD_IMAGE:
         return _no_image(blank, pod, container, warnings)
     if container.ended is not None:
-        return _crashed(blank, pod, container, container.ended)
+        return _crashed(blank, pod, container, container.ended, warnings)
     if reason in COMING:
         step = "creating the container"
         if hindered := _latest(warnings, _TRIED_IN_VAIN):
@@ -263,13 +271,17 @@ def _not_running(
 
 
 def _crashed(
-    blank: ReplicaStatus, pod: Pod, container: ContainerState, ended: Mapping[str, Any]
+    blank: ReplicaStatus,
+    pod: Pod,
+    container: ContainerState,
+    ended: Mapping[str, Any],
+    warnings: Warnings,
 ) -> ReplicaStatus:
     """Return the status of a container that ended, and that is started again unless that is in vain."""
     blank = replace(blank, failures=container.restarts + 1, exit_code=_exit_code(ended))
     if failure := failure_of(container):
         return _own_failure(blank, failure, ended)
-    why, message = _exit(ended, pod)
+    why, message = _end(ended, pod, warnings)
     return replace(
         blank,
         phase=Phase.BACKOFF,
@@ -277,6 +289,22 @@ def _crashed(
         message=_named(pod, container, message),
         last_lines=_last_lines(ended),
     )
+
+
+def _end(ended: Mapping[str, Any], pod: Pod, warnings: Warnings) -> tuple[Reason, str]:
+    """Return the reason and the message for the end of a container that is started again."""
+    if probe := _failed_probe(ended, warnings):
+        return Reason.UNRESPONSIVE, f"it was restarted, because {probe_words(probe.message)}"
+    return _exit(ended, pod)
+
+
+def _failed_probe(ended: Mapping[str, Any], warnings: Warnings) -> PodWarning | None:
+    """Return the failed probe for which the kubelet ended a run. Returns None if it ended by itself."""
+    probe = warnings.get(RESTARTING)
+    since, until = seconds(ended.get("startedAt")), seconds(ended.get("finishedAt"))
+    if probe is None or since is None or until is None or ended.get("reason") == _OOM:
+        return None
+    return probe if since <= probe.at <= until + 1 else None
 
 
 def _own_failure(blank: ReplicaStatus, failure: PodFailure, ended: Mapping[str, Any]) -> ReplicaStatus:
@@ -389,7 +417,7 @@ def _running(
             blank, phase=Phase.BACKOFF, reason=Reason.NOT_LISTENING, message=late + found, failures=failures
         )
     if main.restarts and main.last:
-        failed = _crashed(blank, pod, main, main.last)
+        failed = _crashed(blank, pod, main, main.last, warnings)
         if failed.phase is Phase.FAILED:
             return failed
         message = f"starting again after a failure: {failed.message}"

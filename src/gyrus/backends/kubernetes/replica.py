@@ -95,7 +95,7 @@ class PodReplica:
             self.order, self.pod, now=now, stopping=self.stopping, report=report, warnings=warnings
         )
         before = self.observation.status if self.observation else None
-        failure = missed_failure(before, status, self.pod) if before else None
+        failure = missed_failure(before, status, self.pod, warnings) if before else None
         self.unshown = failure is not None
         return self._observe(failure or status, evacuation)
 

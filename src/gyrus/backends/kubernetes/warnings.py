@@ -50,9 +50,9 @@ class PodWarnings:
         about = self._by_uid.setdefault(uid, _About())
         about.events.add(name)
         self._uid_of[name] = uid
-        known = about.latest.get(warning.reason)
+        known = about.latest.get(warning.key)
         if known is None or warning.at >= known.at:
-            about.latest[warning.reason] = warning
+            about.latest[warning.key] = warning
         return pod.get("name")
 
     def _forget(self, name: str) -> None:

@@ -474,6 +474,44 @@ STATES = st.sampled_from(
 )
 
 
+RESTARTED = "it was restarted, because its liveness check fails: it answers with code 404"
+LIVENESS = "Liveness probe failed: HTTP probe failed with statuscode: 404"
+
+
+@pytest.mark.parametrize(
+    ("at", "reason", "message"),
+    [
+        (
+            20.0,
+            Reason.UNRESPONSIVE,
+            RESTARTED,
+        ),
+        (5.0, Reason.KILLED, "it was killed by SIGKILL"),  # of an earlier run
+        (40.0, Reason.KILLED, "it was killed by SIGKILL"),  # of a later run
+    ],
+)
+def test_a_container_that_its_probe_ended(at: float, reason: Reason, message: str) -> None:
+    ended = {
+        "exitCode": 137,
+        "reason": "Error",
+        "startedAt": "2026-01-01T00:00:10Z",
+        "finishedAt": "2026-01-01T00:00:30Z",
+    }
+    start = 1767225600.0  # 2026-01-01T00:00:00Z
+    warning = PodWarning("Unhealthy", LIVENESS, 3, start + at)
+    last: dict[str, Any] = {"lastState": {"terminated": ended}, "restartCount": 1}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}, **last}
+    status = observe(ORDER, pod(waiting, FETCHED, phase="Running"), warnings={warning.key: warning})
+    assert (status.phase, status.reason, status.message) == (Phase.BACKOFF, reason, message)
+    again = {**RUNNING, **last, "ready": True}
+    ready = {"type": "Ready", "status": "True"}
+    seen = pod(again, FETCHED, phase="Running", conditions=(SCHEDULED, ready))
+    now = observe(ORDER, seen, warnings={warning.key: warning})
+    missed = missed_failure(replace(now, restarts=0), now, seen, {warning.key: warning})
+    assert missed is not None
+    assert (missed.reason, missed.message) == (reason, message)
+
+
 @pytest.mark.parametrize(
     ("disrupted", "warning", "message"),
     [
