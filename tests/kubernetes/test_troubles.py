@@ -133,6 +133,12 @@ class Trouble:
 
 
 SHARED = ["python3", "-c", "import signal; open('/dev/shm/a', 'wb').write(bytes(2**24)); signal.pause()"]
+LOST = {
+    "exec": {"command": ["python3", "-c", "raise SystemExit('the model is lost')"]},
+    "initial_delay_seconds": 5,
+    "period_seconds": 5,
+    "failure_threshold": 1,
+}
 NOWHERE = {"zone": "nowhere"}
 PROBE = {"http_get": {"port": 9000, "path": "/absent"}, "period_seconds": 1, "failure_threshold": 1}
 TROUBLES = {
@@ -199,9 +205,9 @@ TROUBLES = {
         about_events=True,
     ),
     "liveness": Trouble(
-        pod(*FILES, liveness_probe=PROBE),
+        pod("python3", "/server.py", liveness_probe=LOST),
         restarted,
-        "it was restarted, because its liveness check fails: it answers with code 404",
+        "it was restarted, because its liveness check fails: the model is lost",
         reason="Unresponsive",
     ),
 }

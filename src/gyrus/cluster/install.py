@@ -63,10 +63,10 @@ class Installer:
         Raises ClusterError and KubernetesError.
         """
         await check_version(self.cluster)
-        await check_manager(self.cluster, wanted.namespace, helm_upgrade)
         known = await adapted(self.cluster, wanted)
         await self._check_monitoring(known)
         await self._check_rights(known)
+        await check_manager(self.cluster, wanted.namespace, helm_upgrade)
         await self._check_store(known)
         await self._apply_namespace(known)
         data = await self.prepare(known, now)

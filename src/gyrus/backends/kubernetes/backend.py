@@ -349,7 +349,8 @@ class KubernetesBackend:
             self._unsettled.add(replica.id)
         if replica.phase is Phase.GONE and not replica.stopping:
             replica.grace = 0.0  # nothing of it runs: only its pod's record is left
-            self._care(replica)
+            if self._tasks:
+                self._tasks.create_task(self._remove_gone(replica), name=f"end of {replica.id}")
 
     async def _replace_late(self, replica: PodReplica) -> None:
         """Stop a replica that was not ready in time, once that has been shown. Control starts another one."""
@@ -363,6 +364,11 @@ class KubernetesBackend:
         await self._clock.sleep(FAILURE_SHOWN)
         if replica.id in self._replicas:
             self._look(replica)
+
+    async def _remove_gone(self, replica: PodReplica) -> None:
+        """Delete the record of a replica's pod, after its end has been shown with the reason."""
+        await self._clock.sleep(FAILURE_SHOWN)
+        self._care(replica)
 
     def _forget(self, replica: PodReplica) -> None:
         if replica.id in self._replicas:

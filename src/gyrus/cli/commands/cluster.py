@@ -30,12 +30,12 @@ from gyrus.cli.output import (
 from gyrus.cli.prompts import confirm
 from gyrus.cli.session import CliSession, Command, global_options
 from gyrus.client.connections import is_safe, refusal
-from gyrus.client.environments import ClusterPlace
+from gyrus.client.environments import ClusterPlace, Environments
 from gyrus.contract import cluster as names
 
 if TYPE_CHECKING:
     from gyrus.cluster.changes import ObjectChange
-    from gyrus.cluster.health import PartHealth
+    from gyrus.cluster.health import PartHealth, PartProblem
     from gyrus.cluster.manifests.objects import Installation
     from gyrus.cluster.overview import Overview
     from gyrus.kubernetes.client import ClusterClient
@@ -133,7 +133,7 @@ def info(session: CliSession, context: str | None, namespace: str) -> None:
                 ("Version", found.version),
                 ("Operator", found.operator.missing or found.operator.url("https")),
                 ("Gateways", found.gateway.missing or found.gateway.url("http")),
-                ("Environment", environment_name(name, namespace)),
+                ("Environment", _environment(session, environment_name(name, namespace))),
             ],
         ).lstrip("\n")
     )
@@ -153,11 +153,11 @@ def health(session: CliSession, context: str | None, namespace: str) -> None:
     else:
         for part in found.parts:
             print_result(str(part))
-    problems = [part.problem for part in found.parts if part.problem] + found.problems()
     if expiring:
         print_note(warning(f"The operator's certificate ends soon. {found.repair}"))
     if not found.healthy:
-        lines = [f"{problem.message}. {problem.remedy}".rstrip() for problem in problems]
+        lines = [_problem_line(part.problem, f"{part.name}: ") for part in found.parts if part.problem]
+        lines += [_problem_line(problem) for problem in found.problems()]
         raise CommandFailure(
             f"The installation in {namespace} is not healthy.",
             details="\n".join(lines),
@@ -186,6 +186,16 @@ def uninstall(session: CliSession, context: str | None, namespace: str, yes: boo
     print_result(f"gyrus is removed from the namespace {namespace} of {name}.")
     if forgotten:
         print_result(f"The environment {environment_name(name, namespace)} is removed, too.")
+
+
+def _environment(session: CliSession, name: str) -> str:
+    """Return the environment's name, and how to add it if it is missing."""
+    known = name in Environments.load(session.home).entries
+    return name if known else f"{name}, which is not added yet; add it with: gyrus cluster connect"
+
+
+def _problem_line(problem: PartProblem, begin: str = "") -> str:
+    return f"{begin}{problem.message}. {problem.remedy}".rstrip()
 
 
 def _check_url(operator_url: str | None) -> None:
