@@ -90,6 +90,8 @@ class AdsGateway:
         self._serving: tuple[str, ...] = ()
         self._rerouting: dict[StreamState, frozenset[str]] = {}
         """By stream: the clusters that the route table in flight adds or drops."""
+        self._changed_at: dict[str, float] = {}
+        """By pool that some gateway has yet to acknowledge: the time of the first change since all had it."""
         self._due: set[str] = set()
         """Clusters to note on the board soon."""
         self._has_due = asyncio.Event()
@@ -106,6 +108,7 @@ class AdsGateway:
             await self._encode_ahead()
             await self._build_ahead()
             self._publish()
+            self._changed_at.clear()  # the gateways may have all of it: an earlier operator sent it
             async for pool in slices(sorted(self._known()), clock=self._clock):
                 self._acknowledge((pool,))
             async with self._server.serving(), asyncio.TaskGroup() as group:
@@ -234,7 +237,18 @@ class AdsGateway:
         self._encoder.forget()
         self._nodes.wanted(self._snapshot)
         self._server.publish(self._snapshot)
-        self._acknowledge(changed(last, self._snapshot))
+        affected = changed(last, self._snapshot)
+        self._time(affected)
+        self._acknowledge(affected)
+
+    def _time(self, clusters: Iterable[str]) -> None:
+        """Begin to measure the time until every gateway has acknowledged these, if they are pools."""
+        now = self._clock.monotonic()
+        for cluster in clusters:
+            if cluster in self._snapshot.pools:
+                self._changed_at.setdefault(cluster, now)
+            else:  # a leftover stays as long as it has requests, whatever its gateways acknowledge
+                self._changed_at.pop(cluster, None)
 
     def _keep(self) -> dict[str, Endpoints | None]:
         """Return the leftovers that gateways should still have, with their endpoints."""
@@ -373,7 +387,12 @@ class AdsGateway:
         wanted = snapshot.endpoints.get(cluster)
         sure = nodes.acknowledged(cluster, wanted, routed=cluster in snapshot.routed)
         acknowledged = _write(board.acknowledged, cluster, sure)
-        reachable = _write(board.reachable, cluster, nodes.reachable(cluster, wanted))
+        reached = nodes.reachable(cluster, wanted)
+        reachable = _write(board.reachable, cluster, reached)
+        changed_at = self._changed_at.get(cluster)
+        if changed_at is not None and equal(sure, wanted) and equal(reached, wanted):
+            del self._changed_at[cluster]
+            board.acknowledgements.add(self._clock.monotonic() - changed_at)
         return acknowledged or reachable
 
     def _note_refusals(self) -> None:

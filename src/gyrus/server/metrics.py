@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gyrus.contract.operator import TrafficView
@@ -49,6 +49,7 @@ def snapshot_of(board: Board) -> Board:
         replicas=dict(board.replicas),
         traffic=dict(board.traffic),
         held=dict(board.held),
+        acknowledgements=board.acknowledgements.copy(),
         scaling=dict(board.scaling),
         decisions={name: counts.copy() for name, counts in board.decisions.items()},
         starts=dict(board.starts),
@@ -83,6 +84,7 @@ class BoardCollector(Collector):
         yield self._starts()
         yield self._dropped_events()
         yield from self._gateway()
+        yield self._acknowledgements()
         yield from self._activator()
         yield from self._log_archive()
 
@@ -164,6 +166,15 @@ class BoardCollector(Collector):
         used, most, refused = _limits("gateway", "gateway", uses)
         refused.add_metric(["memory"], load.resets)
         return iter((used, most, refused))
+
+    def _acknowledgements(self) -> Metric:
+        known = self.board.acknowledgements
+        return HistogramMetricFamily(
+            "gyrus_gateway_acknowledgement_seconds",
+            "Time from a change of an API's endpoints until every gateway had acknowledged it",
+            buckets=list(known.buckets()),
+            sum_value=known.total,
+        )
 
     def _activator(self) -> Iterator[Metric]:
         """Build the use of the activator's limits, for requests of APIs without a replica."""

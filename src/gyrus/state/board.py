@@ -18,6 +18,7 @@ from gyrus.contract.replica import ReplicaStatus
 from gyrus.log_archive.intake import ArchiveCounts
 from gyrus.spec.cors import Cors
 from gyrus.state.gateway_load import GatewayLimit, GatewayLoad, LimitUse
+from gyrus.state.histogram import Histogram
 
 Endpoints = frozenset[str]
 Protocol = Literal["http1", "http2"]
@@ -238,6 +239,9 @@ class Board:
     reachable: dict[str, ByPool] = field(default_factory=dict[str, ByPool])
     """By API and pool: every endpoint that some gateway may send a request to, now or after it has applied
     the last configuration that it was sent. Written by routing. A missing API receives no request."""
+    acknowledgements: Histogram = field(default_factory=Histogram)
+    """Seconds from a change of a pool's endpoints, or of its place in a route, until every gateway had
+    acknowledged it. Written by routing."""
     refused: dict[str, RouteRefusal] = field(default_factory=dict[str, RouteRefusal])
     """By API: the part of its configuration that a gateway refuses, and the reason. Written by routing."""
     bridge: str | None = None

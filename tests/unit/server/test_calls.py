@@ -30,6 +30,7 @@ from gyrus.state.board import Board, PoolTraffic, Replica, Traffic
 from gyrus.state.errors import StorageFull
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.gateway_load import GatewayLoad, LimitUse
+from gyrus.state.histogram import BOUNDS
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import UNNAMED, Api, Author, Event
 from gyrus.state.sql.store import SqlStore
@@ -201,6 +202,8 @@ class TestMetrics:
             resets=3,
         )
         board.hold_load = {"requests": LimitUse(used=2, most=10, refused=6)}
+        for seconds in (0.002, 0.02, 40.0):
+            board.acknowledgements.add(seconds)
         board.traffic["gone"] = Traffic(in_flight=9)
         board.held["iris"] = 2
         board.scaling["iris"] = ScalingView(time="", was=1, desired=7, replicas=2, rule="r", message="")
@@ -226,6 +229,13 @@ class TestMetrics:
             ("gyrus_gateway_refused_total", "connections"): 2,
             ("gyrus_gateway_refused_total", "large_bodies"): 0,
             ("gyrus_gateway_refused_total", "memory"): 3,
+            ("gyrus_gateway_acknowledgement_seconds_count",): 3,
+            ("gyrus_gateway_acknowledgement_seconds_sum",): pytest.approx(40.022),
+            ("gyrus_gateway_acknowledgement_seconds_bucket", "+Inf"): 3,
+            **{
+                ("gyrus_gateway_acknowledgement_seconds_bucket", str(bound)): 1 if bound < 0.02 else 2
+                for bound in BOUNDS
+            },
             ("gyrus_activator_used", "requests"): 2,
             ("gyrus_activator_limit", "requests"): 10,
             ("gyrus_activator_refused_total", "requests"): 6,

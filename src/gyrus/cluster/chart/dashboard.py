@@ -40,6 +40,11 @@ def _duration(quantile: str) -> Query:
     return Query(f"histogram_quantile({quantile}, {buckets})", f"{{{{api}}}} p{quantile.removeprefix('0.')}")
 
 
+def _acknowledgement(quantile: str) -> Query:
+    buckets = f"sum by (le) (rate(gyrus_gateway_acknowledgement_seconds_bucket{RATE}))"
+    return Query(f"histogram_quantile({quantile}, {buckets})", f"p{quantile.removeprefix('0.')}")
+
+
 ROWS: dict[str, Sequence[Panel]] = {
     "APIs": (
         Panel(
@@ -133,6 +138,12 @@ ROWS: dict[str, Sequence[Panel]] = {
         ),
     ),
     "Operator": (
+        Panel(
+            "Acknowledgement of changes",
+            "From a change of an API's endpoints until every gateway has acknowledged it.",
+            "s",
+            [_acknowledgement("0.5"), _acknowledgement("0.99")],
+        ),
         Panel(
             "Decisions of the autoscaler",
             "Decisions by the rule that limited them.",
