@@ -1,9 +1,14 @@
-"""Times on a real cluster: deploys, a cold request, and the change of the leading operator.
+"""Times on a real cluster: deploys, a cold request, the leader's death, and changes of endpoints.
 
-    KUBECONFIG=... scripts/bench cluster_times ENVIRONMENT [--rounds N]
+    KUBECONFIG=... scripts/bench cluster_times ENVIRONMENT [--namespace N] [--rounds N] [--apis N]
 
-ENVIRONMENT is a fresh installation of ``gyrus cluster install``. It gets two APIs, which are deleted at the
-end. The first deploy is measured once, all other times in each round.
+ENVIRONMENT is a fresh installation of ``gyrus cluster install`` with two operators, on a cluster whose nodes
+run on this machine: the leader is killed by SIGKILL. It gets APIs, which are deleted at the end. The first
+deploy is measured once, all other times in each round.
+
+A change of endpoints is the end of one of two replicas, and its replacement. Its time is that of the
+operator's metric ``gyrus_gateway_acknowledgement_seconds``: from the change of the route until every gateway
+has acknowledged it. It is measured twice: with these APIs alone, and beside idle ones (``--apis`` in all).
 """
 
 from __future__ import annotations
@@ -26,12 +31,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import machine
+from prometheus_client.parser import text_string_to_metric_families
 from table import render
 
-from gyrus.contract.cluster import OPERATOR, OPERATOR_ROLE, ROLE_LABEL
+from gyrus.contract.cluster import API_LABEL, MONITORING_PORT, OPERATOR
 from gyrus.kubernetes.client import ClusterClient
-from gyrus.kubernetes.resources import LEASES, PODS, name_of
+from gyrus.kubernetes.resources import LEASES, PODS, Manifest, name_of
 from support.cluster import connected
+from support.operator_pods import kill
 from support.project import Project, handler_api
 
 IRIS = Path(__file__).resolve().parent.parent / "examples/iris"
@@ -41,6 +48,9 @@ class Handler:
         return {"number": payload["number"]}
 """
 IDLE = {"min_replicas": 0, "window": "1s", "downscale_stabilization_period": "1s", "panic_window": "1s"}
+PAIR = {"min_replicas": 2, "max_replicas": 2}
+SMALL = {"cpu": "50m", "mem": "256Mi"}
+ACKNOWLEDGEMENT = "gyrus_gateway_acknowledgement_seconds"
 POLL = 0.2
 PATIENCE = 300.0
 
@@ -56,7 +66,7 @@ class Times:
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         return [
-            (name, f"{statistics.median(taken):.1f}", f"{max(taken):.1f}", str(len(taken)))
+            (name, f"{statistics.median(taken):.3g}", f"{max(taken):.3g}", str(len(taken)))
             for name, taken in self.taken.items()
         ]
 
@@ -93,15 +103,40 @@ class Cluster:
         lease = await self.client.find(LEASES, OPERATOR, self.namespace)
         return lease["spec"].get("holderIdentity") if lease else None
 
-    async def end_leader(self) -> float:
-        """Delete the leader's pod without grace, and return the seconds until another operator leads."""
-        before = await self.leader()
-        pods = await self.client.list(PODS, self.namespace, labels=f"{ROLE_LABEL}={OPERATOR_ROLE}")
-        leading = [pod for pod in pods.items if name_of(pod) in (before or "")] or pods.items
+    async def pods(self, api: str) -> dict[str, Manifest]:
+        """Return the pods of an API that are not being deleted, by name."""
+        found = await self.client.list(PODS, self.namespace, labels=f"{API_LABEL}={api}")
+        return {name_of(pod): pod for pod in found.items if "deletionTimestamp" not in pod["metadata"]}
+
+    async def kill_leader(self, api: str) -> float:
+        """Kill the leader, and return the seconds until another one replaces a replica that ended then."""
+        leader, replicas = await self.leader(), await self.pods(api)
         began = time.monotonic()
-        await self.client.delete(PODS, name_of(leading[0]), self.namespace, grace=0)
-        await until(self.leader, lambda now: now not in (None, "", before))
+        await kill(self.client, leader or "", self.namespace)
+        await self.client.delete(PODS, next(iter(replicas)), self.namespace)
+        await until(lambda: self.pods(api), lambda now: bool(now.keys() - replicas.keys()))
         return time.monotonic() - began
+
+    async def acknowledgements(self) -> tuple[int, float]:
+        """Return the number of changes that the leader's gateways have acknowledged, and their seconds."""
+        pod = await self.client.get(PODS, await self.leader() or "", self.namespace)
+        text = await asyncio.to_thread(read, f"http://{pod['status']['podIP']}:{MONITORING_PORT}/metrics")
+        samples = {
+            sample.name.removeprefix(ACKNOWLEDGEMENT): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name.startswith(ACKNOWLEDGEMENT)
+        }
+        return int(samples["_count"]), samples["_sum"]
+
+    async def change_endpoints(self, api: str) -> float:
+        """End a replica, and return the mean seconds until all gateways knew of its end and its successor."""
+        before, (count, total) = await self.pods(api), await self.acknowledgements()
+        await self.client.delete(PODS, next(iter(before)), self.namespace)
+        await until(lambda: self.pods(api), lambda now: bool(now.keys() - before.keys()))
+        await until(lambda: self.gyrus("get", api), lambda found: found["replicas"]["ready"] == len(before))
+        more, longer = await until(self.acknowledgements, lambda now: now[0] >= count + 2)
+        return (longer - total) / (more - count)
 
 
 async def until(look: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
@@ -111,6 +146,11 @@ async def until(look: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
             if holds(found := await look()):
                 return found
             await asyncio.sleep(POLL)
+
+
+def read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
 
 
 def ask(endpoint: str) -> float:
@@ -123,23 +163,36 @@ def ask(endpoint: str) -> float:
     return time.monotonic() - began
 
 
-async def measure(cluster: Cluster, folder: Path, rounds: int) -> Times:
+async def measure(cluster: Cluster, folder: Path, rounds: int, apis: int) -> Times:
     times = Times()
     iris = folder / "iris"
     shutil.copytree(IRIS, iris)
     times.add("iris, first deploy until live", await cluster.deploy(iris))
-    cold = Project(folder / "cold").write(handler_api("cold", autoscaling=IDLE), handler=COLD)
-    await cluster.deploy(cold)
+    small = Project(folder / "small").write(
+        handler_api("cold", compute=SMALL, autoscaling=IDLE),
+        handler_api("pair", compute=SMALL, autoscaling=PAIR),
+        handler=COLD,
+    )
+    await cluster.deploy(small)
     handler = iris / "handler.py"
     for number in range(rounds):
         handler.write_text(f"{handler.read_text()}\n# {number}\n")
         times.add("iris, changed code until live", await cluster.deploy(iris))
         endpoint = await cluster.until_idle("cold")
         times.add("request to an idle API", await asyncio.to_thread(ask, endpoint))
-        times.add("end of the leader until the next one leads", await cluster.end_leader())
+        times.add("change of endpoints, 3 APIs", await cluster.change_endpoints("pair"))
+    names = [f"idle-{number}" for number in range(apis - 3)]
+    idle = {"min_replicas": 0, "init_replicas": 0}
+    many = Project(folder / "many").write(
+        *(handler_api(name, compute=SMALL, autoscaling=idle) for name in names), handler=COLD
+    )
+    await cluster.deploy(many)
+    for _ in range(rounds):
+        times.add(f"change of endpoints, {apis} APIs", await cluster.change_endpoints("pair"))
+    for _ in range(rounds):
+        times.add("death of the leader until the next decision", await cluster.kill_leader("pair"))
         await until(lambda: health(cluster), bool)
-    for api in ("iris", "cold"):
-        await cluster.gyrus("delete", api, "--yes")
+    await cluster.gyrus("delete", "iris", "cold", "pair", *names, "--yes")
     return times
 
 
@@ -156,11 +209,12 @@ async def main() -> None:
     parser.add_argument("environment")
     parser.add_argument("--namespace", default="gyrus")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--apis", type=int, default=100)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gyrus-bench-") as name:
         async with connected() as client:
             cluster = Cluster(given.environment, given.namespace, client)
-            times = await measure(cluster, Path(name), given.rounds)
+            times = await measure(cluster, Path(name), given.rounds, given.apis)
     print(machine.description())
     print(render(("seconds", "median", "most", "rounds"), times.rows()))
 

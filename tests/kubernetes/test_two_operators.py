@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import tempfile
 import time
@@ -19,15 +18,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 import pytest
 import pytest_asyncio
 import yaml
 
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.client import ClusterClient
-from gyrus.kubernetes.errors import ObjectNotFound
 from gyrus.kubernetes.resources import LEASES, NAMESPACES, NODES, PODS, SERVICES, name_of
+from support import operator_pods
 from support.cluster import connected, eventually
 from support.installation import Installation
 from support.load import Load, Result
@@ -105,17 +103,12 @@ class Platform:
         (standby,) = (pod for pod in operators if pod != leader)
         return standby
 
-    async def delete(self, pod: str) -> None:
-        """Delete a pod at once: its node does not matter any more."""
-        try:
-            await self.client.delete(PODS, pod, self.installation.namespace, grace=0)
-        except ObjectNotFound:
-            pass
-
     async def kill(self, pod: str) -> None:
         """End an operator by SIGKILL, and its pod, so that it does not start again there."""
-        os.kill(process_of(pod), signal.SIGKILL)
-        await self.delete(pod)
+        try:
+            await operator_pods.kill(self.client, pod, self.installation.namespace)
+        except operator_pods.ProcessNotHere as error:
+            pytest.skip(str(error))
 
     async def answers(self) -> bool:
         """Return True if the operator's API answers."""
@@ -143,17 +136,6 @@ class Platform:
         return await self.pods(
             ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
         )
-
-
-def process_of(pod: str) -> int:
-    """Return the operator of this pod among this machine's processes: the nodes run on it."""
-    for process in psutil.process_iter():
-        try:
-            if "gyrus.operator" in process.cmdline() and process.environ().get("POD_NAME") == pod:
-                return process.pid
-        except psutil.Error:
-            continue
-    pytest.skip("the nodes of the cluster do not run on this machine: no process of a pod can be killed")
 
 
 def free_port() -> int:
