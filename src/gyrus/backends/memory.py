@@ -222,6 +222,9 @@ class MemoryBackend:
         lack = f"needs {compute.cpu:g} CPU, {self._free():g} of {self.cores:g} free"
         return f"there is no capacity: {lack}; delete or scale down other APIs, or request less in compute"
 
+    def preemptable(self, api: str) -> Collection[str] | None:
+        return None  # a replica that ends passes its share on
+
     def capacity(self) -> CapacityView | None:
         if self.cores is None:
             return None

@@ -91,6 +91,9 @@ class CapacitySource(Protocol):
     capacity in the order of their orders. A replica that ends passes its share to a waiting replica of its
     own API that needs no more. When the first is gone from the observation, the second no longer waits. A
     replica that requests more than the total fails with ``Reason.UNSCHEDULABLE``.
+
+    In a cluster, the scheduler decides all of this, and nodes may be added for what waits. A backend of a
+    cluster therefore knows no limit: :meth:`capacity_for` is None.
     """
 
     def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
@@ -105,6 +108,14 @@ class CapacitySource(Protocol):
         """Return why one more replica of this API does not fit: needs, free capacity, remedy. Does no I/O.
 
         Returns "" if it fits.
+        """
+        ...
+
+    def preemptable(self, api: str) -> Collection[str] | None:
+        """Return the replicas of this API whose end would let one run that waits for capacity.
+
+        Only if that is certain as far as it is known. Does no I/O. Returns None if that holds for any of them
+        as long as :meth:`capacity_for` is not exceeded.
         """
         ...
 

@@ -325,8 +325,33 @@ class AmountView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeClassView:
+    """Nodes of a cluster that are alike."""
+
+    group: str
+    """The node group; empty if the nodes name none."""
+    instance_type: str
+    """Empty if the nodes do not name it."""
+    capacity_type: str
+    """``spot`` or ``on-demand``; empty if it is unknown."""
+    taints: tuple[str, ...]
+    """The taints that a replica must tolerate to run here: ``key=value:effect``."""
+    nodes: int
+    closed: int
+    """Number of the nodes that take no new replicas: cordoned, lost, or about to be removed."""
+    total: AmountView
+    """Amount that the nodes offer to pods, without those that are closed."""
+    held: AmountView
+    """Held by replicas on these nodes."""
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityView:
-    """Capacity for replicas, counted by their requests in ``compute``, not by their real use."""
+    """Capacity for replicas, counted by their requests in ``compute``, not by their real use.
+
+    In a cluster, other pods hold a part of the total, too.
+    """
 
     total: AmountView
     held: AmountView
@@ -338,6 +363,8 @@ class CapacityView:
     replicas_waiting: int
     overcommit: bool
     """True if CPU and memory are granted without limit. A GPU is never granted twice."""
+    nodes: tuple[NodeClassView, ...] = ()
+    """The classes of a cluster's nodes. Empty on one machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

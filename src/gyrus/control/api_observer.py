@@ -43,6 +43,7 @@ class ApiObserver:
         replicas = self.replicas(api.name)
         specs = await self._specs(api, replicas)
         self._forget_unused(api, replicas)
+        preemptable = self.backend.preemptable(api.name)
         return Situation(
             api=api,
             target_spec=target.spec,
@@ -58,6 +59,7 @@ class ApiObserver:
             activator=self.activator,
             bridge=self.board.bridge,
             capacity=self._capacity(target),
+            preemptable=None if preemptable is None else frozenset(preemptable),
         )
 
     def _refused(self, api: Api) -> str:

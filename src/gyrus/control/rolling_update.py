@@ -96,7 +96,8 @@ def to_preempt(situation: Situation[ServingSpec]) -> Replica | None:
 
     All new replicas that do not answer yet must wait for capacity, and no other replica may be about to
     release any. Returns None if ``max_unavailable`` was set to 0, instead of being rounded to it. Returns
-    None, too, if fewer new replicas would fit than answer now: preemption would not help then.
+    None, too, if fewer new replicas would fit than answer now, or if no old one would leave enough to a new
+    one: preemption would not help then.
     """
     coming = [replica for replica in situation.current if not situation.available(replica)]
     if not coming or situation.leaving or not all(_waits_for_capacity(replica) for replica in coming):
@@ -104,7 +105,12 @@ def to_preempt(situation: Situation[ServingSpec]) -> Replica | None:
     serving = [replica for replica in situation.kept if situation.available(replica)]
     fits = situation.capacity is None or situation.capacity >= len(serving)
     allowed = share_of(situation.target_spec.update_limits.max_unavailable, 100, up=True) > 0
-    outdated = (replica for replica in situation.outdated if replica in serving)
+    helpful = situation.preemptable
+    outdated = (
+        replica
+        for replica in situation.outdated
+        if replica in serving and (helpful is None or replica.id in helpful)
+    )
     return next(outdated, None) if fits and allowed else None
 
 

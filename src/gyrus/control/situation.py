@@ -63,6 +63,8 @@ class Situation(Generic[SpecT_co]):
     capacity: int | None = None
     """The most replicas of the target for which there would be capacity without any existing one. None if no
     limit is known."""
+    preemptable: frozenset[str] | None = None
+    """Replicas whose end would let one run that waits for capacity. None if that holds for any of them."""
 
     @cached_property
     def kept(self) -> tuple[Replica, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from gyrus.cli.capacity import machine_summary
+from gyrus.cli.capacity import machine_summary, node_summaries
 from gyrus.client.client import Client
 from gyrus.client.streams import Gone
-from gyrus.contract.operator import AmountView, ApiView, CapacityView, Deployed, Status
+from gyrus.contract.operator import AmountView, ApiView, CapacityView, Deployed, NodeClassView, Status
 from support.command_line import Gyrus
 from support.operator_thread import Operator
 
@@ -46,6 +46,46 @@ def test_an_overcommitted_one() -> None:
     assert machine_summary(crowded) == (
         "2 CPU, 23.5Gi memory; 1 replica holds nothing; overcommitted: CPU and memory are not counted"
     )
+
+
+PLAIN = NodeClassView(
+    group="",
+    instance_type="",
+    capacity_type="",
+    taints=(),
+    nodes=1,
+    closed=0,
+    total=AmountView(cpu=2.0, mem=4 * GI, gpu=0),
+    held=AmountView(cpu=0.0, mem=0, gpu=0),
+    replicas=0,
+)
+
+
+def test_classes_of_nodes() -> None:
+    gpu = NodeClassView(
+        group="gpu",
+        instance_type="g5.xlarge",
+        capacity_type="spot",
+        taints=("nvidia.com/gpu:NoSchedule",),
+        nodes=3,
+        closed=1,
+        total=AmountView(cpu=8.0, mem=30 * GI, gpu=2),
+        held=AmountView(cpu=0.0, mem=0, gpu=1),
+        replicas=1,
+    )
+    cluster = dataclasses.replace(
+        EMPTY, nodes=(PLAIN, gpu, dataclasses.replace(gpu, group="", taints=(), closed=0, replicas=0))
+    )
+    assert list(node_summaries(cluster)) == [
+        "1 node, 2 CPU, 4Gi memory",
+        "gpu (g5.xlarge, spot, taint nvidia.com/gpu:NoSchedule): 3 nodes (1 without new replicas), "
+        "8 CPU, 30Gi memory, 2 GPUs; 1 replica holds 1 GPU",
+        "(g5.xlarge, spot): 3 nodes, 8 CPU, 30Gi memory, 2 GPUs",
+    ]
+
+
+def test_one_machine_has_no_classes() -> None:
+    assert list(node_summaries(EMPTY)) == []
 
 
 def deploy(name: str, replicas: int) -> Deployed:

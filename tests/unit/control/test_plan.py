@@ -336,6 +336,15 @@ def test_no_replica_is_preempted_for_replicas_of_which_fewer_fit() -> None:
     assert plan(situation, NOW).preempts is None
 
 
+def test_only_replicas_whose_place_a_new_one_could_take_are_preempted() -> None:
+    world = full_world(2, places=2)
+    world.reconcile()
+    situation = dataclasses.replace(world.situation(), capacity=None)
+    assert plan(situation, NOW).preempts == "r1"
+    assert plan(dataclasses.replace(situation, preemptable=frozenset({"r2"})), NOW).preempts == "r2"
+    assert plan(dataclasses.replace(situation, preemptable=frozenset()), NOW).preempts is None
+
+
 def test_an_update_of_what_never_fitted_whole_goes_through() -> None:
     world = World(api(replicas=5), spec())
     world.settle()

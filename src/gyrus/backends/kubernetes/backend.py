@@ -13,6 +13,7 @@ from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import Listener, Signals
 from gyrus.aio.ticks import ticks
+from gyrus.backends.kubernetes.capacity import capacity_view, preemptable
 from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.log_copies import LogCopies, OwnPod
 from gyrus.backends.kubernetes.logs import LogSources, RunningPod, read_logs
@@ -59,6 +60,8 @@ OVERDUE = 30.0
 """Seconds after the end of a pod's grace at which its record is removed: its node is lost."""
 LOOK_AT_TIMES = 10.0
 """Seconds between two looks for pods that should have ended or should be ready by now."""
+LOOK_FOR_WAITING = 5.0
+"""Seconds between two looks at the replicas that have waited long for capacity."""
 FAILURE_SHOWN = 0.3
 """Seconds for which a failure is shown that was over before it was seen."""
 LATENESS_SHOWN = 5.0
@@ -127,6 +130,9 @@ class KubernetesBackend:
         """The lines that supervisors send. The files server passes them on."""
         self._by_address: dict[str, str] = {}
         """Ids of replicas by the address of their pod."""
+        self._began = clock.now().timestamp()
+        self._freed: dict[str, float] = {}
+        """By API with replicas: the time at which the latest pod of it that held capacity was gone."""
         self._unsettled: set[str] = set()
         """Ids of replicas whose supervisors' reports may have news."""
         self._looks = 0
@@ -170,6 +176,7 @@ class KubernetesBackend:
                     self._tasks.create_task(self._watch_times(), name="overdue pods")
                     self._tasks.create_task(self._intake.run(), name="log archive")
                     self._tasks.create_task(self._copies().run(), name="copies of logs")
+                    self._tasks.create_task(self._look_for_waiting(), name="replicas that wait for capacity")
                     for replica in tuple(self._replicas):
                         self._care(replica)
                     self.changes.notify(*self._replicas.apis)
@@ -232,13 +239,32 @@ class KubernetesBackend:
         return tuple(self._replicas.apis)
 
     def capacity_for(self, api: str, compute: ComputeResources) -> int | None:
-        return None
+        return None  # pods that wait are what makes an autoscaler of nodes add some
 
     def shortage_for(self, api: str, compute: ComputeResources) -> str:
         return ""
 
+    def preemptable(self, api: str) -> Collection[str] | None:
+        own = tuple(self._replicas.of(api).values())
+        if not any(replica.waits_for_capacity for replica in own):
+            return None
+        return preemptable(
+            held={replica.id: place for replica in own if (place := replica.place)},
+            waiting=[each for replica in own if (each := replica.waiting)],
+            others=[
+                each for replica in self._replicas if replica.order.api != api and (each := replica.waiting)
+            ],
+            nodes={name: node for name, node in self._nodes.objects.items() if name not in self._evacuations},
+            now=self._clock.now().timestamp(),
+            freed_at=self._freed.get(api, self._began),
+        )
+
     def capacity(self) -> CapacityView | None:
-        return None
+        if not self._nodes.version:
+            return None  # the nodes may not be listed
+        held = [place for replica in self._replicas if (place := replica.place)]
+        waiting = [replica.requested for replica in self._replicas if replica.waits_for_capacity]
+        return capacity_view(self._nodes.objects, self._evacuations, held, waiting)
 
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         sources = LogSources(
@@ -371,8 +397,12 @@ class KubernetesBackend:
         self._care(replica)
 
     def _forget(self, replica: PodReplica) -> None:
+        api = replica.order.api
         if replica.id in self._replicas:
             self._replicas.remove(replica.id)
+            self._freed[api] = self._clock.now().timestamp()
+            if not self._replicas.of(api):
+                del self._freed[api]
             self._reports.forget(replica.id)
             self._unsettled.discard(replica.id)
             self.replica_logs.gone(replica.id, replica.order.api)
@@ -477,6 +507,7 @@ class KubernetesBackend:
         try:
             owner = await self._owner(order.api)
             pod = replica_pod(order, program, self._settings, owner)
+            replica.refused = pod  # until the cluster has answered
             try:
                 answer = await self._client.create(pod)
             except AlreadyExists:
@@ -533,6 +564,14 @@ class KubernetesBackend:
             log.warning("The pod %s of a lost node is removed", replica.id)
             with suppress(KubernetesError):  # the next look tries again
                 await self._delete(replica, now=True)
+
+    async def _look_for_waiting(self) -> None:
+        """Signal the APIs of which a replica has waited so long that another one may end in its favour."""
+        shown: Mapping[str, Collection[str] | None] = {}
+        async for _ in ticks(self._clock, LOOK_FOR_WAITING):
+            found = {api: ids for api in self.apis() if (ids := self.preemptable(api))}
+            self.changes.notify(*(api for api, ids in found.items() if shown.get(api) != ids))
+            shown = found
 
     def _remove_builders(self) -> None:
         if self._tasks:

@@ -87,6 +87,11 @@ class Pod(KubernetesObject):
         return self.manifest["spec"].get("nodeName", "")
 
     @property
+    def holds_capacity(self) -> bool:
+        """True if it is on a node, and has not ended."""
+        return bool(self.node) and self.phase not in ("Succeeded", "Failed")
+
+    @property
     def ip(self) -> str:
         return self._status.get("podIP", "")
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from gyrus.backends.kubernetes.capacity import Place, WaitingPod
 from gyrus.backends.kubernetes.expectations import newest
 from gyrus.backends.kubernetes.observed import Warnings, is_late, missed_failure, observe
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.contract.pods import STATUS_PORT
 from gyrus.contract.replica import Phase, Reason, ReplicaStatus
+from gyrus.kubernetes.amounts import Amounts, requested
 from gyrus.kubernetes.resources import Manifest
 
 
@@ -23,6 +25,8 @@ class PodReplica:
     """The pod, as the watch or an own write showed it last. None: it has not been created yet."""
     address: str = ""
     """The pod's IP address, also after the pod is gone. Empty until it has one."""
+    refused: Manifest | None = None
+    """The pod that the cluster refused to create at the latest attempt."""
     own: Manifest | None = None
     """The answer to the last own write. None: there was none, or the watch has passed it."""
     grace: float | None = None
@@ -104,6 +108,32 @@ class PodReplica:
         """True if its pod must be replaced, because it was not ready in time."""
         seen = self.observation
         return self.pod is not None and seen is not None and is_late(seen.status, self.pod)
+
+    @property
+    def waits_for_capacity(self) -> bool:
+        status = self.observation.status if self.observation else None
+        return status is not None and status.phase is Phase.PENDING and status.reason is Reason.CAPACITY
+
+    @property
+    def requested(self) -> Amounts:
+        """Return what its pod requests, or the one that the cluster refused to create."""
+        manifest = self.pod.manifest if self.pod else self.refused
+        return requested(manifest) if manifest else {}
+
+    @property
+    def place(self) -> Place | None:
+        """Return the part of a node that its pod holds. Returns None if it holds none."""
+        if self.pod is None or not self.pod.holds_capacity:
+            return None
+        return Place(node=self.pod.node, amounts=self.requested)
+
+    @property
+    def waiting(self) -> WaitingPod | None:
+        """Return its pod if that waits for capacity of a node or of a quota. Returns None otherwise."""
+        pod = self.pod.manifest if self.pod else self.refused
+        if pod is None or not self.waits_for_capacity:
+            return None
+        return WaitingPod(pod=pod, needs=self.requested, since=self.ordered_at)
 
     @property
     def status_address(self) -> str | None:

@@ -127,6 +127,9 @@ class LocalBackend:
     def shortage_for(self, api: str, compute: ComputeResources) -> str:
         return shortage_message(self._services.placement.allocations, api, needs_of(compute))
 
+    def preemptable(self, api: str) -> Collection[str] | None:
+        return None  # a replica that ends passes its share on
+
     def capacity(self) -> CapacityView:
         return capacity_view(self._services.placement.allocations)
 

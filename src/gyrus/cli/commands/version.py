@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gyrus import __version__
-from gyrus.cli.capacity import machine_summary
+from gyrus.cli.capacity import machine_summary, node_summaries
 from gyrus.cli.failures import unreachable
 from gyrus.cli.output import print_json, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
@@ -39,7 +39,10 @@ def command(session: CliSession) -> None:
     if operator:
         print_result(f"gateway   {operator.gateway}, {operator.gateway_state}")
     if operator and operator.capacity:
-        print_result(f"machine   {machine_summary(operator.capacity)}")
+        where = "cluster" if operator.capacity.nodes else "machine"
+        print_result(f"{where}   {machine_summary(operator.capacity)}")
+        for line in node_summaries(operator.capacity):
+            print_result(f"          {line}")
 
 
 def _operator_summary(operator: OperatorInfo) -> str:

@@ -95,8 +95,8 @@ CLUSTER_RULES = (
     AccessRule(
         resources=("nodes",),
         verbs=("get", "list", "watch"),
-        reason="The operator reports capacity by node, and replaces the replicas of a node that is lost or "
-        "drained.",
+        reason="The operator reports capacity by class of nodes, and replaces the replicas of a node that is "
+        "lost or drained.",
     ),
 )
 """The operator's rights outside its namespace."""
