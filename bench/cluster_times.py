@@ -51,6 +51,7 @@ IDLE = {"min_replicas": 0, "window": "1s", "downscale_stabilization_period": "1s
 PAIR = {"min_replicas": 2, "max_replicas": 2}
 SMALL = {"cpu": "50m", "mem": "256Mi"}
 ACKNOWLEDGEMENT = "gyrus_gateway_acknowledgement_seconds"
+NO_OPERATOR = "No operator answers"
 POLL = 0.2
 PATIENCE = 300.0
 
@@ -63,6 +64,7 @@ class Times:
 
     def add(self, name: str, seconds: float) -> None:
         self.taken.setdefault(name, []).append(seconds)
+        print(f"{name}: {seconds:.3g} s", file=sys.stderr, flush=True)
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         return [
@@ -80,13 +82,17 @@ class Cluster:
     client: ClusterClient
 
     async def gyrus(self, *arguments: str | Path) -> Any:
+        """Run a command, and return its JSON. Repeats it until an operator answers: one may take over."""
         command = [sys.executable, "-m", "gyrus.cli.main", "-e", self.environment, *map(str, arguments)]
-        ran = await asyncio.to_thread(
-            subprocess.run, [*command, "-o", "json"], capture_output=True, text=True, check=False
-        )
-        if ran.returncode:
-            sys.exit(f"{' '.join(map(str, arguments))} failed:\n{ran.stderr}")
-        return json.loads(ran.stdout)
+        until = time.monotonic() + PATIENCE
+        while True:
+            ran = await asyncio.to_thread(
+                subprocess.run, [*command, "-o", "json"], capture_output=True, text=True, check=False
+            )
+            if not ran.returncode:
+                return json.loads(ran.stdout)
+            if NO_OPERATOR not in ran.stderr or time.monotonic() > until:
+                sys.exit(f"{' '.join(map(str, arguments))} failed:\n{ran.stderr}")
 
     async def deploy(self, folder: Path) -> float:
         """Deploy, and return the seconds until the API is live."""
