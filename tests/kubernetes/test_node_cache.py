@@ -35,7 +35,7 @@ async def platform() -> AsyncIterator[Installed]:
 async def test_a_second_pod_on_a_node_fetches_no_environment(platform: Installed) -> None:
     async def is_prepared() -> bool:
         found = await platform.client.get(DAEMON_SETS, names.NODE_CACHE, platform.namespace)
-        status = found.get("status") or {}
+        status: dict[str, int] = found.get("status") or {}
         return 0 < status.get("desiredNumberScheduled", 0) == status.get("numberReady", 0)
 
     await eventually(is_prepared)
