@@ -114,6 +114,9 @@ LEADER_LABEL = f"{GROUP}/leader"
 IS_LEADER = "true"
 ORDER_ANNOTATION = f"{GROUP}/order"
 """The order of a replica, as JSON, on its pod."""
+SERVES_ON_ANNOTATION = f"{GROUP}/serves-on"
+"""Annotation of a replica's pod: seconds for which it serves on after its deletion was requested, while a
+gateway routes to it. A pod without it may end at once."""
 NODE_GROUP_LABELS = (
     f"{GROUP}/node-group",
     "eks.amazonaws.com/nodegroup",

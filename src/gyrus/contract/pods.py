@@ -122,7 +122,7 @@ class PreStopOrder:
     ca: str = CA_FILE
     pause: float = 5.0
     """How long the pod serves on if the operator does not answer."""
-    longest: float = 15.0
+    longest: float = 30.0
     """How long it serves on if the operator answers that a gateway may still route to it."""
 
 

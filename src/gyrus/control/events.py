@@ -27,7 +27,7 @@ def replica_events(
     for replica in after:
         replica_id, status_before = replica.id, earlier.pop(replica.id, None)
         if replica.evacuation and replica.evacuation != evacuated.get(replica_id):
-            message = f"Replica {replica_id} is replaced on another node: {replica.evacuation}"
+            message = f"Replica {replica_id} is being replaced: {replica.evacuation}"
             yield Event(
                 api=api, time=now, type=NORMAL, reason="Evacuating", message=message, replica=replica_id
             )

@@ -128,5 +128,5 @@ def test_an_evacuation_is_an_event() -> None:
     after = dataclasses.replace(before, evacuation="node a is cordoned")
     [event] = replica_events("iris", [before], [after], NOW)
     assert event.reason == "Evacuating"
-    assert event.message == "Replica r1 is replaced on another node: node a is cordoned"
+    assert event.message == "Replica r1 is being replaced: node a is cordoned"
     assert not list(replica_events("iris", [after], [after], NOW))

@@ -18,7 +18,7 @@ from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.log_copies import LogCopies, OwnPod
 from gyrus.backends.kubernetes.logs import LogSources, RunningPod, read_logs
 from gyrus.backends.kubernetes.nodes import evacuations
-from gyrus.backends.kubernetes.pod import Pod
+from gyrus.backends.kubernetes.pod import LEAVING, Pod
 from gyrus.backends.kubernetes.programs import Programs
 from gyrus.backends.kubernetes.replica import PodReplica
 from gyrus.backends.kubernetes.replica_logs import ReplicaLogs
@@ -369,6 +369,9 @@ class KubernetesBackend:
         if replica.late and not replica.replacing and self._tasks:
             replica.replacing = True
             self._tasks.create_task(self._replace_late(replica), name=f"replacement of {replica.id}")
+        if replica.serves_on and not replica.leaving and self._tasks:
+            replica.leaving = True
+            self._tasks.create_task(self._leave_in_time(replica), name=f"end of {replica.id}")
         if replica.unshown and self._tasks:
             self._tasks.create_task(self._look_again(replica), name=f"recovery of {replica.id}")
         if replica.status_address and (replica.stale or replica.phase is not Phase.READY):
@@ -377,6 +380,16 @@ class KubernetesBackend:
             replica.grace = 0.0  # nothing of it runs: only its pod's record is left
             if self._tasks:
                 self._tasks.create_task(self._remove_gone(replica), name=f"end of {replica.id}")
+
+    async def _leave_in_time(self, replica: PodReplica) -> None:
+        """Take a replica out of the routes before its pod ends, also if it has not been replaced by then."""
+        if pod := replica.pod:
+            # The bound without the time of the cluster, in case that its clock differs from the operator's.
+            left = min(pod.leaves_at - self._clock.now().timestamp(), pod.serves_on - LEAVING)
+            await self._clock.sleep(max(left, 0.0))
+        replica.must_leave = True
+        if replica.id in self._replicas:
+            self._look(replica)
 
     async def _replace_late(self, replica: PodReplica) -> None:
         """Stop a replica that was not ready in time, once that has been shown. Control starts another one."""

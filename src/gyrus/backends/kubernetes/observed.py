@@ -3,7 +3,7 @@
 The first rule that fits decides::
 
     the pod was ended from outside            GONE
-    deletion requested                        DRAINING
+    deletion requested                        DRAINING; READY for some time if others have requested it
     the pod ended by itself, and runs once    SUCCEEDED, FAILED
     not scheduled                             PENDING
     the fetch step                            PENDING, BACKOFF, FAILED
@@ -87,7 +87,8 @@ def observe(
     or not. ``report``: what its supervisor has reported; None if nothing is known.
     """
     status = _phase(order, pod, now, report, warnings or {})
-    if not (stopping or pod.deleted) or status.phase is Phase.GONE:
+    serves_on = pod.deleted and not stopping and status.phase is Phase.READY and now < pod.leaves_at
+    if not (stopping or pod.deleted) or status.phase is Phase.GONE or serves_on:
         return status
     draining = replace(status, phase=Phase.DRAINING, reason=None, message="", endpoints=(), retry_at=None)
     if stopping:

@@ -9,9 +9,12 @@ from typing import Any
 
 from gyrus.backends.kubernetes.programs import SERVING, SIDECAR, SIDECAR_PORT_NAME, STATUS_PORT_NAME
 from gyrus.backends.kubernetes.resources import BUILD, FETCH
+from gyrus.contract.cluster import SERVES_ON_ANNOTATION
 from gyrus.kubernetes.resources import KubernetesObject
 
 EMPTY: Mapping[str, Any] = {}
+LEAVING = 5.0
+"""Seconds for all gateways to leave a pod."""
 COMING = frozenset({"ContainerCreating", "PodInitializing", ""})
 """Reasons of a container that waits for nothing but its start."""
 
@@ -57,6 +60,23 @@ class Pod(KubernetesObject):
     def ends_by(self) -> float | None:
         """Return the time by which it must have ended, in seconds since the epoch. Returns None if none."""
         return seconds(self.manifest["metadata"].get("deletionTimestamp"))
+
+    @property
+    def serves_on(self) -> float:
+        """Return the seconds for which it serves on after its deletion was requested, if need be."""
+        return float(self.annotations.get(SERVES_ON_ANNOTATION, 0))
+
+    @property
+    def leaves_at(self) -> float:
+        """Return the time until which others may rely on it, although its deletion was requested.
+
+        In seconds since the epoch: early enough for all gateways to leave it before its containers end. 0 if
+        its deletion was not requested, or if it may end at once.
+        """
+        if self.ends_by is None or not self.serves_on:
+            return 0.0
+        grace = float(self.manifest["metadata"].get("deletionGracePeriodSeconds") or 0)
+        return self.ends_by - grace + max(0.0, min(self.serves_on - LEAVING, grace / 2))
 
     @property
     def finished(self) -> bool:

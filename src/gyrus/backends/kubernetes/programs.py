@@ -193,7 +193,8 @@ class ReplicaPrograms:
             fetch=access(order.id, fetch, self.settings),
             fetch_mounts=(CACHE_MOUNT,) if cached else (),
             volumes=(cache_volume(self.settings.node_cache),) if cached else (),
-            annotations=scrape_annotations(METRICS_PORT, METRICS_PATH) if metrics else {},
+            annotations=self.settings.serves_on
+            | (scrape_annotations(METRICS_PORT, METRICS_PATH) if metrics else {}),
         )
 
     def _archive(self, replica: str) -> LogArchiveAccess:
@@ -253,6 +254,8 @@ def group_program(order: ReplicaOrder, group: ContainerGroup, settings: Kubernet
         containers.append(plan)
     if serves:
         containers.append(_sidecar(order, group, settings, proxied=proxied))
+        if not any(container.pre_stop for container in group.containers):
+            annotations |= settings.serves_on
     return Program(
         containers=tuple(containers), graceful=serves, volumes=tuple(volumes), annotations=annotations
     )

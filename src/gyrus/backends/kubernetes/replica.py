@@ -37,6 +37,10 @@ class PodReplica:
     """True if its supervisor's report is older than its pod's last change."""
     replacing: bool = False
     """True while it is about to be stopped, because it was not ready in time."""
+    leaving: bool = False
+    """True once others have requested its pod's deletion while it serves: it serves until it is replaced."""
+    must_leave: bool = False
+    """True once its time to be replaced is over."""
     observation: Observation | None = None
     unshown: bool = False
     """True if the pod has already recovered from the failure that the observation shows."""
@@ -96,12 +100,24 @@ class PodReplica:
         if self.pod is None:
             return self.report(Phase.DRAINING, "") if self.stopping else False
         status = observe(
-            self.order, self.pod, now=now, stopping=self.stopping, report=report, warnings=warnings
+            self.order,
+            self.pod,
+            now=now,
+            stopping=self.stopping or self.must_leave,
+            report=report,
+            warnings=warnings,
         )
         before = self.observation.status if self.observation else None
         failure = missed_failure(before, status, self.pod, warnings) if before else None
         self.unshown = failure is not None
+        if self.pod.deleted and status.phase is Phase.READY:
+            evacuation = "its pod is being deleted"
         return self._observe(failure or status, evacuation)
+
+    @property
+    def serves_on(self) -> bool:
+        """True if others have requested its pod's deletion, and it serves until it is replaced."""
+        return self.pod is not None and self.pod.deleted and self.phase is Phase.READY
 
     @property
     def late(self) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gyrus.contract.cluster import CALLS, FILES_PORT, NAMESPACE, PRE_STOP, operator_host, replica_proof
+from gyrus.contract.cluster import (
+    CALLS,
+    FILES_PORT,
+    NAMESPACE,
+    PRE_STOP,
+    SERVES_ON_ANNOTATION,
+    operator_host,
+    replica_proof,
+)
 from gyrus.contract.pods import UNROUTED_PATH, PreStopOrder
 
 
@@ -28,7 +36,7 @@ class KubernetesSettings:
     serving_on: float = 5.0
     """How long a pod serves on after its deletion was requested, if the operator does not answer when it asks
     whether a gateway routes to it. 0: it does not ask, and ends at once."""
-    longest_leave: float = 15.0
+    longest_leave: float = 30.0
     """How long it serves on if the operator answers that a gateway may still route to it."""
     node_cache: str = ""
     """Folder of each node with the Python environments that its pods share. Empty: each pod has its own."""
@@ -59,6 +67,11 @@ class KubernetesSettings:
             pause=self.serving_on,
             longest=self.longest_leave,
         )
+
+    @property
+    def serves_on(self) -> dict[str, str]:
+        """The annotation of pods whose containers all wait until no gateway routes to them."""
+        return {SERVES_ON_ANNOTATION: f"{self.longest_leave:g}"} if self.serving_on else {}
 
     def proof(self, replica: str) -> str:
         """Return the proof of the operator's private calls to a replica."""

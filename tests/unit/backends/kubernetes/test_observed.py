@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from gyrus.backends.kubernetes import observed
 from gyrus.backends.kubernetes.observed import PodWarning, is_late, missed_failure
 from gyrus.backends.kubernetes.pod import Pod
 from gyrus.backends.kubernetes.programs import MAIN, ImagePrograms, ReplicaPrograms
+from gyrus.backends.kubernetes.replica import PodReplica
 from gyrus.backends.kubernetes.resources import FETCH, replica_pod
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import ReplicaOrder
+from gyrus.contract.cluster import SERVES_ON_ANNOTATION
 from gyrus.contract.pods import PodFailure
 from gyrus.contract.replica import Phase, ProcessStatus, Reason, ReplicaStatus, RestartPolicy
 from gyrus.kubernetes.resources import Manifest
@@ -284,6 +287,59 @@ def test_no_longer_ready() -> None:
         "its readiness check fails",
         (),
     )
+
+
+DELETED = 1767225700.0
+"""The time at which the deletion of a pod was requested."""
+
+
+def deleted_pod(grace: int, *, serves_on: str | None = "30", is_ready: bool = True) -> Pod:
+    """Return a ready pod whose deletion others have requested."""
+    seen = pod(RUNNING | {"ready": True}, FETCHED, conditions=(SCHEDULED, ready(is_ready, STARTED)))
+    seen.manifest["metadata"]["deletionTimestamp"] = time_of(DELETED + grace)
+    seen.manifest["metadata"]["deletionGracePeriodSeconds"] = grace
+    seen.manifest["metadata"]["annotations"].pop(SERVES_ON_ANNOTATION, None)
+    if serves_on:
+        seen.manifest["metadata"]["annotations"][SERVES_ON_ANNOTATION] = serves_on
+    return seen
+
+
+def time_of(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize(
+    ("seen", "serves_for"),
+    [
+        (deleted_pod(90), 25.0),
+        (deleted_pod(10), 5.0),
+        (deleted_pod(0), 0.0),
+        (deleted_pod(90, serves_on=None), 0.0),
+        (deleted_pod(90, serves_on="3"), 0.0),
+    ],
+)
+def test_a_pod_that_others_delete_serves_until_it_is_replaced(seen: Pod, serves_for: float) -> None:
+    if serves_for:
+        status = observe(ORDER, seen, now=DELETED + serves_for - 0.1)
+        assert (status.phase, status.endpoints) == (Phase.READY, ("10.1.0.5:8000",))
+        assert observe(ORDER, seen, now=DELETED, stopping=True).phase is Phase.DRAINING
+    draining = observe(ORDER, seen, now=DELETED + serves_for)
+    assert (draining.phase, draining.endpoints) == (Phase.DRAINING, ())
+
+
+def test_a_pod_that_is_not_ready_leaves_at_once() -> None:
+    assert observe(ORDER, deleted_pod(90, is_ready=False), now=DELETED).phase is Phase.DRAINING
+
+
+def test_a_replica_whose_pod_others_delete_is_to_be_replaced() -> None:
+    replica = PodReplica(ORDER, 0.0, pod=deleted_pod(90))
+    replica.look(DELETED, None, {})
+    assert replica.serves_on
+    assert replica.observation
+    assert replica.observation.evacuation == "its pod is being deleted"
+    replica.must_leave = True
+    replica.look(DELETED, None, {})
+    assert replica.phase is Phase.DRAINING
 
 
 LATE = NOW + 600 - 10

@@ -27,7 +27,7 @@ SETTINGS = KubernetesSettings(
     priority_class="gyrus-replicas",
 )
 PROGRAMS = ReplicaPrograms(SETTINGS, OneEnvironment())
-WORDS = {
+WORDS: dict[str, Any] = {
     "port": 9000,
     "containers": [
         {
@@ -140,10 +140,17 @@ def test_the_hook_of_a_replica_asks_the_operator() -> None:
         "proof": replica_proof("s", PRE_STOP, "words-1-aaaaa"),
         "ca": "/etc/gyrus/tls/ca.crt",
         "pause": 5.0,
-        "longest": 15.0,
+        "longest": 30.0,
     }
     grace = made["spec"]["terminationGracePeriodSeconds"]
-    assert grace >= 30 + 15, "the longest wait is within it"
+    assert grace >= 30 + 30, "the longest wait is within it"
+
+
+def test_only_a_pod_of_which_all_containers_wait_serves_until_it_is_replaced() -> None:
+    waits = {**WORDS, "containers": WORDS["containers"][:1]}
+    assert pod(pod=waits)["metadata"]["annotations"]["gyrus.dev/serves-on"] == "30"
+    assert "gyrus.dev/serves-on" not in pod(pod=WORDS)["metadata"]["annotations"], "a hook of the user's own"
+    assert pod(handler={"path": "handler.py"})["metadata"]["annotations"]["gyrus.dev/serves-on"] == "30"
 
 
 def test_the_sidecar_asks_the_operator() -> None:

@@ -143,10 +143,10 @@ def test_the_configuration_has_the_way_to_the_log_archive() -> None:
 
 
 def test_the_grace_covers_what_the_pod_does_at_its_end() -> None:
-    longest_leave, grace, ending = 15, 31, 15
+    longest_leave, grace, ending = 30, 31, 15
     assert made()["spec"]["terminationGracePeriodSeconds"] == longest_leave + grace + ending
     assert termination(30.5, replace(SETTINGS, serving_on=0), graceful=True) == grace + ending
-    assert termination(30.5, replace(SETTINGS, serving_on=20), graceful=True) == 20 + grace + ending
+    assert termination(30.5, replace(SETTINGS, serving_on=40), graceful=True) == 40 + grace + ending
 
 
 def test_the_readiness_of_the_runtime_is_that_of_its_supervisor() -> None:
