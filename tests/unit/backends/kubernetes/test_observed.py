@@ -403,7 +403,7 @@ def test_a_late_server_shows_its_probe() -> None:
     warning = PodWarning("Unhealthy", "Readiness probe failed: statuscode: 500", 2, 2e9)
     assert observe(made, seen, now=LATE, warnings={"Unhealthy": warning}).message == (
         "serve runs, but GET /health was not answered with 2xx within 600 s of its start "
-        "(Readiness probe failed: statuscode: 500)"
+        "(its readiness check fails: statuscode: 500)"
     )
 
 
