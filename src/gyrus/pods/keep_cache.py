@@ -24,7 +24,7 @@ EVERY = 300.0
 
 
 def prepare(folder: Path, user: int = POD_USER) -> None:
-    """Give the folder to the user of all pods, who alone may enter it. Raises OSError."""
+    """Give the folder to the user of all pods, and let no other user enter it. Raises OSError."""
     os.chown(folder, user, user)
     folder.chmod(0o700)
 

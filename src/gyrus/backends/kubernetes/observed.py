@@ -151,7 +151,7 @@ def waiting_for(pod: Pod, warnings: Warnings) -> str:
 def _why_deleted(pod: Pod, warnings: Warnings) -> str:
     """Return why a pod is being deleted that gyrus did not delete.
 
-    Kubernetes says it in the condition DisruptionTarget from its version 1.26 on.
+    Kubernetes shows it in the condition DisruptionTarget from its version 1.26 on.
     """
     disrupted = pod.condition("DisruptionTarget")
     preempted = warnings.get("Preempted")

@@ -100,7 +100,7 @@ class Program:
     fetch: Mapping[str, str] | None = None
     """Environment variables of the init container that fetches the files. None: nothing is fetched."""
     fetch_mounts: tuple[Manifest, ...] = ()
-    """What the init container mounts besides."""
+    """Further mounts of the init container."""
     graceful: bool = True
     """True if gyrus's own code in the pod ends its requests in order, for which it gets more time."""
     volumes: tuple[Manifest, ...] = ()
