@@ -79,17 +79,17 @@ class Platform:
         (self.folder / "gyrus.yaml").write_text(text)
         await self.gyrus("deploy", self.folder, "-y")
 
-    async def ask(self, api: str, said: str, path: str = "") -> int:
+    async def ask(self, api: str, text: str, path: str = "") -> int:
         """Send a request, whose text its replica prints. Return the status."""
         endpoint = json.loads(await self.gyrus("get", api, "-o", "json"))["endpoint"]
         async with httpx.AsyncClient(timeout=60) as client:
-            return (await client.post(endpoint + path, json=said)).status_code
+            return (await client.post(endpoint + path, json=text)).status_code
 
     async def log(self, api: str, *options: str) -> list[dict[str, Any]]:
         lines = (await self.gyrus("logs", api, *options, "-o", "json")).splitlines()
         return [json.loads(line) for line in lines]
 
-    async def said(self, api: str, *options: str) -> list[str]:
+    async def messages(self, api: str, *options: str) -> list[str]:
         """Return the lines of the replicas' own."""
         return [line["message"] for line in await self.log(api, *options) if line.get("stream") != "gyrus"]
 
@@ -165,10 +165,10 @@ async def test_lines_before_a_crash_are_those_of_the_previous_run(platform: Plat
     (pod,) = await platform.pods(f"{API_LABEL}=text")
 
     async def of_previous_run() -> bool:
-        return (await platform.said("text", "--replica", pod, "--previous"))[-2:] == ["fine", "die"]
+        return (await platform.messages("text", "--replica", pod, "--previous"))[-2:] == ["fine", "die"]
 
     await eventually(of_previous_run)
-    assert (await platform.said("text", "--replica", pod))[-3:] == ["fine", "die", "fine again"]
+    assert (await platform.messages("text", "--replica", pod))[-3:] == ["fine", "die", "fine again"]
 
 
 async def test_a_follower_misses_no_line_and_sees_none_twice_when_pods_go(platform: Platform) -> None:
@@ -203,7 +203,7 @@ async def test_a_follower_misses_no_line_and_sees_none_twice_when_pods_go(platfo
         await following.wait()
         await reading
     assert {number: count for number, count in Counter(seen).items() if count > 1 and number.isdigit()} == {}
-    kept = Counter(await platform.said("text"))
+    kept = Counter(await platform.messages("text"))
     assert {number: kept[number] for number in answered} == dict.fromkeys(answered, 1)
 
 
@@ -228,16 +228,18 @@ async def test_an_image_without_a_supervisor_is_in_the_log_after_its_end(platfor
     await platform.gone(pod)
 
     async def paths() -> list[str]:
-        return [message for message in await platform.said("server") if message.startswith("/line")]
+        return [message for message in await platform.messages("server") if message.startswith("/line")]
 
     assert await paths() == ["/line-0", "/line-1", "/line-2"]
-    assert await platform.said("server", "--tail", "1000") == await platform.said("server", "--previous")
+    assert await platform.messages("server", "--tail", "1000") == await platform.messages(
+        "server", "--previous"
+    )
 
 
 async def test_the_archive_outlives_the_operator_and_goes_on(platform: Platform) -> None:
     await platform.deploy("text", least=1)
     await platform.ask("text", "before the restart")
-    before = await platform.said("text")
+    before = await platform.messages("text")
     (operator,) = await platform.pods(f"{ROLE_LABEL}=operator")
     await platform.client.delete(PODS, operator, platform.installation.namespace)
     await platform.gone(operator)
@@ -251,11 +253,11 @@ async def test_the_archive_outlives_the_operator_and_goes_on(platform: Platform)
     await platform.deploy("text", least=0)
     for pod in pods:
         await platform.gone(pod)
-    assert await platform.said("text") == [*before, "after the restart"]
+    assert await platform.messages("text") == [*before, "after the restart"]
 
 
 async def test_the_log_goes_with_its_api(platform: Platform) -> None:
     await platform.gyrus("delete", "text", "-y")
     await platform.deploy("text")
     await platform.ask("text", "new")
-    assert await platform.said("text") == ["new"]
+    assert await platform.messages("text") == ["new"]

@@ -103,7 +103,7 @@ class Cluster:
         )
         return read_logs(sources, LogQuery(api="iris", **asked))
 
-    async def said(self, **asked: Any) -> list[str]:
+    async def messages(self, **asked: Any) -> list[str]:
         return [line.message async for line in self.read(**asked)]
 
 
@@ -123,21 +123,21 @@ async def test_both_copies_become_one_log(cluster: Cluster) -> None:
     await cluster.write(2, "both")
     await cluster.write(4, "not archived yet")
     everything = ["rotated away", "both", "both", "gone", "not archived yet"]
-    assert await cluster.said() == everything
-    assert await cluster.said(tail=2) == everything[-2:]
-    assert await cluster.said(tail=0) == []
-    assert await cluster.said(since=BASE + 3.0) == everything[-2:]
-    assert await cluster.said(replica=OTHER) == ["gone"]
-    assert await cluster.said(previous=True) == ["gone"]
+    assert await cluster.messages() == everything
+    assert await cluster.messages(tail=2) == everything[-2:]
+    assert await cluster.messages(tail=0) == []
+    assert await cluster.messages(since=BASE + 3.0) == everything[-2:]
+    assert await cluster.messages(replica=OTHER) == ["gone"]
+    assert await cluster.messages(previous=True) == ["gone"]
 
 
 async def test_previous_lines_are_those_before_a_restart(cluster: Cluster) -> None:
     cluster.restarts = 1
     await cluster.archive(line(1, "first run", run=0))
     await cluster.write(2, "second run")
-    assert await cluster.said() == ["first run", "second run"]
-    assert await cluster.said(previous=True) == ["first run"]
-    assert await cluster.said(previous=True, tail=5) == ["first run"]
+    assert await cluster.messages() == ["first run", "second run"]
+    assert await cluster.messages(previous=True) == ["first run"]
+    assert await cluster.messages(previous=True, tail=5) == ["first run"]
 
 
 class Unreadable(MemorySegments):
@@ -148,7 +148,7 @@ class Unreadable(MemorySegments):
 async def test_an_archive_that_cannot_be_read_hides_nothing_else(cluster: Cluster) -> None:
     cluster.intake = intake_of(Unreadable())
     await cluster.write(1, "living")
-    assert sorted(await cluster.said()) == ["living", "older lines cannot be read now: the disk is gone"]
+    assert sorted(await cluster.messages()) == ["living", "older lines cannot be read now: the disk is gone"]
 
 
 async def test_a_follower_sees_each_line_once_though_a_pod_goes(cluster: Cluster) -> None:
@@ -189,4 +189,4 @@ async def test_output_without_a_supervisor_is_copied_once_by_each_operator_in_tu
             await cluster.archive(line(last, "", OTHER))  # after this one, all before it are stored
             task.cancel()
     await cluster.lose()
-    assert await cluster.said(replica=REPLICA) == ["0", "1", "2", "3", "4", "5"]
+    assert await cluster.messages(replica=REPLICA) == ["0", "1", "2", "3", "4", "5"]
