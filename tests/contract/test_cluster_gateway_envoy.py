@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import signal
+import ssl
 import subprocess
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,17 +18,22 @@ import pytest
 import pytest_asyncio
 
 from gyrus.aio.clock import SystemClock
+from gyrus.cluster.certificates import KeyPair, issue, new_authority
 from gyrus.routing import silent_gateways
 from gyrus.routing.admin import Admin
+from gyrus.routing.bootstrap import tls_secrets
 from gyrus.routing.cluster_gateway import ClusterGateway
 from gyrus.routing.envoy import locate
 from gyrus.routing.gateway_drain import drain
 from gyrus.routing.gateway_pod import PodFiles, bootstrap_of, gateway_settings
-from gyrus.routing.settings import TlsAddress
+from gyrus.routing.resources import file_secrets
+from gyrus.routing.resources.tls_listener import EndpointTls
+from gyrus.routing.settings import TlsAddress, TlsFiles
 from gyrus.routing.silent_gateways import GatewayPod
 from gyrus.state.board import Board, Traffic
 from support.gateways import tls_files
 from support.routes import route_to
+from support.secret_volume import SecretVolume
 from support.upstreams import Request, Upstream, answer, free_port, until
 
 pytestmark = pytest.mark.processes
@@ -45,10 +52,13 @@ class Cluster:
         self.address = TlsAddress(
             host="127.0.0.1", port=free_port(), tls=tls_files(folder, "gyrus", "operator")
         )
+        self.tls = tls_files(folder, "gyrus", "gateway")
+        """Of the gateways' pods."""
         self.gateway = ClusterGateway(
             self.board, self.address, self.settings, f"unix:{folder}/activator", self.files
         )
         self.pods: dict[str, subprocess.Popen[bytes]] = {}
+        self.endpoint_tls: EndpointTls | None = None
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[Cluster]:
@@ -64,10 +74,11 @@ class Cluster:
                 await running
 
     def start(self, pod: str) -> None:
-        ads_at = TlsAddress(
-            host="localhost", port=self.address.port, tls=tls_files(self.folder, "gyrus", "gateway")
-        )
-        built = bootstrap_of(pod, ads_at, self.settings, self.files, self.ready_port)
+        ads_at = TlsAddress(host="localhost", port=self.address.port, tls=self.tls)
+        built = bootstrap_of(pod, ads_at, self.settings, self.files, self.ready_port, self.endpoint_tls)
+        endpoint = [self.endpoint_tls.certificate] if self.endpoint_tls else []
+        for secret in (*tls_secrets(self.files.envoy, ads_at.tls), *endpoint):
+            secret.file.write_text(json.dumps(secret.document))
         self.files.envoy.pressure.write_text("0.0")
         file = self.folder / f"{pod}.json"
         file.write_text(json.dumps(built))
@@ -196,3 +207,124 @@ async def test_a_gateway_that_hangs_holds_up_rollouts_for_a_bounded_time(
         cluster.pods["pod-a"].send_signal(signal.SIGCONT)
         await until(lambda: cluster.gateway.serving_nodes == ("pod-a",))
         await until(lambda: cluster.board.acknowledged_of("iris") == frozenset({other.endpoint}))
+
+
+def data_of(pair: KeyPair, *authorities: KeyPair) -> dict[str, str]:
+    """Return the data of a Secret with this certificate, and with the authorities to trust."""
+    trusted = "".join(each.certificate for each in authorities)
+    return {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": trusted}
+
+
+def files_in(folder: Path) -> TlsFiles:
+    return TlsFiles(certificate=folder / "tls.crt", key=folder / "tls.key", authority=folder / "ca.crt")
+
+
+@dataclass
+class SecuredApi:
+    """An API at a gateway with TLS, whose certificate can be replaced."""
+
+    cluster: Cluster
+    tls: EndpointTls
+    certificate: SecretVolume
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.tls.port}/iris"
+
+
+@contextlib.asynccontextmanager
+async def secured_api(cluster: Cluster, first: KeyPair) -> AsyncGenerator[SecuredApi]:
+    volume = SecretVolume(cluster.folder / "endpoint-tls")
+    volume.write({"tls.crt": first.certificate, "tls.key": first.key})
+    folder = volume.folder
+    cluster.endpoint_tls = EndpointTls(
+        port=free_port(),
+        redirect_port=free_port(),
+        https_port=30443,
+        certificate=file_secrets.certificate(
+            "certificate", cluster.folder, folder / "tls.crt", folder / "tls.key"
+        ),
+    )
+    async with Upstream("a", cluster.folder / "a.sock").serving() as upstream:
+        cluster.put_route(upstream)
+        cluster.start("pod-a")
+        await until(lambda: cluster.board.gateway == "running")
+        yield SecuredApi(cluster, cluster.endpoint_tls, volume)
+
+
+async def shown(port: int, *, alpn: str = "http/1.1") -> tuple[str, str | None]:
+    """Return the certificate that a new connection gets, as PEM, and the protocol that was chosen."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([alpn])
+    _, writer = await asyncio.open_connection("localhost", port, ssl=context)
+    try:
+        found: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        der = found.getpeercert(binary_form=True)
+        assert der is not None
+        return ssl.DER_cert_to_PEM_cert(der), found.selected_alpn_protocol()
+    finally:
+        writer.close()
+
+
+async def test_endpoints_have_a_certificate_that_is_replaced_under_requests(cluster: Cluster) -> None:
+    now = datetime.now(UTC)
+    authority = new_authority("authority", now)
+    first, second, third = (issue(authority, ["localhost"], now) for _ in range(3))
+    trusting = ssl.create_default_context(cadata=authority.certificate)
+    async with secured_api(cluster, first) as api:
+        assert await shown(api.tls.port) == (first.certificate, "http/1.1")
+        assert (await shown(api.tls.port, alpn="h2"))[1] == "h2"
+        async with httpx.AsyncClient(verify=trusting) as client:
+            assert (await client.get(api.url)).status_code == 200
+            api.certificate.write({"tls.crt": second.certificate, "tls.key": second.key})
+            async with asyncio.timeout(10):
+                while (await shown(api.tls.port))[0] != second.certificate:
+                    assert (await client.get(api.url)).status_code == 200  # on its first connection
+        async with httpx.AsyncClient(verify=trusting) as client:
+            assert (await client.get(api.url)).status_code == 200
+        api.certificate.write({"tls.crt": first.certificate, "tls.key": second.key})
+        assert (await shown(api.tls.port))[0] == second.certificate, "one that cannot be used changes nothing"
+        api.certificate.write({"tls.crt": third.certificate, "tls.key": third.key})
+        async with asyncio.timeout(10):
+            while (found := await shown(api.tls.port))[0] != third.certificate:
+                assert found[0] == second.certificate
+
+
+async def test_requests_without_tls_are_redirected(cluster: Cluster) -> None:
+    now = datetime.now(UTC)
+    pair = issue(new_authority("authority", now), ["localhost"], now)
+    async with secured_api(cluster, pair) as api, httpx.AsyncClient() as client:
+        answered = await client.post(f"http://localhost:{api.tls.redirect_port}/iris/x?a=b", content=b"{}")
+        assert (answered.status_code, answered.headers["location"]) == (
+            308,
+            "https://localhost:30443/iris/x?a=b",
+        )
+
+
+async def test_operator_and_gateways_take_over_renewed_certificates(cluster: Cluster) -> None:
+    """Their authority changes, too: they connect again when the first one is trusted no more."""
+    now = datetime.now(UTC)
+    old, new = new_authority("gyrus", now), new_authority("gyrus", now)
+    volumes = {name: SecretVolume(cluster.folder / name) for name in ("operator-tls", "gateway-tls")}
+    both = Cluster(cluster.folder)
+
+    def write(signer: KeyPair, *trusted: KeyPair) -> None:
+        for volume in volumes.values():
+            volume.write(data_of(issue(signer, ["localhost", "127.0.0.1"], now), *trusted))
+
+    write(old, old)
+    both.tls = files_in(volumes["gateway-tls"].folder)
+    both.address = replace(both.address, tls=files_in(volumes["operator-tls"].folder))
+    both.gateway = ClusterGateway(
+        both.board, both.address, both.settings, f"unix:{cluster.folder}/activator", both.files
+    )
+    async with both.serving(), Upstream("a", cluster.folder / "a.sock").serving() as upstream:
+        both.put_route(upstream)
+        both.start("pod-a")
+        await until(lambda: both.gateway.serving_nodes == ("pod-a",))
+        for step in ((old, old, new), (new, old, new), (new, new)):
+            write(*step)
+        both.pods["pod-a"].kill()
+        both.start("pod-b")
+        await until(lambda: "pod-b" in both.gateway.serving_nodes)

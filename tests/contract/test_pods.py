@@ -157,7 +157,8 @@ async def operator(tmp_path: Path) -> AsyncIterator[Operator]:
             secret=INSTALLATION,
         )
     )
-    listener = listen_on_port("127.0.0.1", 0, authority.server("127.0.0.1"))
+    tls = authority.server("127.0.0.1")
+    listener = listen_on_port("127.0.0.1", 0, lambda: tls)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(serve(app, [listener], started=started), name="files server")
         await started.wait()

@@ -132,7 +132,8 @@ async def operator(client: ClusterClient, namespace: str, tmp_path: Path) -> Asy
         secret=SECRET,
     )
     authority, started = Authority(), asyncio.Event()
-    listener = listen_on_port("0.0.0.0", 0, authority.server(f"{OPERATOR}.{namespace}.svc"))
+    tls = authority.server(f"{OPERATOR}.{namespace}.svc")
+    listener = listen_on_port("0.0.0.0", 0, lambda: tls)
     port = listener.socket.getsockname()[1]
     for manifest in _service(namespace, _own_address(client.address), port, authority.certificate):
         await client.apply(manifest)

@@ -203,6 +203,18 @@ async def test_one_leads_and_the_other_one_stands_by(platform: Platform) -> None
     assert await platform.selected() == [leader]
 
 
+async def test_both_have_metrics_and_one_of_them_leads(platform: Platform) -> None:
+    leaders = {await platform.leader(): 1.0, await platform.standby(): 0.0}
+    for pod, leads in leaders.items():
+        found = await platform.client.get(PODS, pod, platform.installation.namespace)
+        async with httpx.AsyncClient() as client:
+            url = f"http://{found['status']['podIP']}:{names.MONITORING_PORT}"
+            metrics = (await client.get(f"{url}/metrics")).text
+            assert (await client.get(f"{url}/readyz")).text == "ok\n"
+        assert f"gyrus_operator_leader {leads}\n" in metrics
+        assert "gyrus_operator_store_reachable 1.0\n" in metrics
+
+
 async def test_the_password_of_the_database_is_nowhere(platform: Platform) -> None:
     namespace = platform.installation.namespace
     shown = [await platform.gyrus("get"), (await platform.client.list(PODS, namespace)).items]

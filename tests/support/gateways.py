@@ -16,7 +16,7 @@ import httpx
 
 from gyrus.aio.clock import SystemClock
 from gyrus.routing.ads import AdsGateway
-from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
+from gyrus.routing.bootstrap import EnvoyFiles, bootstrap, tls_secrets
 from gyrus.routing.envoy import locate
 from gyrus.routing.resources import listener
 from gyrus.routing.resources.kinds import Json
@@ -116,6 +116,8 @@ class GatewayNode:
             pressure=self.folder / "pressure",
         )
         config = bootstrap(self.name, files, self.address, self.settings, self.tls)
+        for secret in tls_secrets(files, self.tls) if self.tls else ():
+            secret.file.write_text(json.dumps(secret.document))
         own = listener.listener(replace(self.settings, port=self.port), None)
         config["static_resources"]["listeners"] = [{**own, "name": self.name}]
         return config

@@ -36,6 +36,8 @@ class MemoryCluster:
     conflicts: frozenset[str] = frozenset()
     """Names of objects of which another manager owns a field."""
     objects: dict[Key, Manifest] = field(default_factory=dict[Key, Manifest])
+    answers: dict[str, str] = field(default_factory=dict[str, str])
+    """Answers of pods, by URL without its scheme. Others do not answer."""
     deleted: list[Key] = field(default_factory=list[Key])
     _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -59,6 +61,12 @@ class MemoryCluster:
             if kind == resource.kind and namespace in (None, place) and _selected(item, labels)
         ]
         return Listed(tuple(items), "1")
+
+    async def answer_of(self, pod: str, namespace: str, port: int, path: str) -> str:
+        try:
+            return self.answers[f"{pod}:{port}{path}"]
+        except KeyError as error:
+            raise ObjectNotFound(f"pods {pod!r} not found") from error
 
     async def apply(self, manifest: Manifest, *, force: bool = True, dry_run: bool = False) -> Manifest:
         assert not dry_run

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -155,10 +156,12 @@ class Load:
         body: bytes = b"{}",
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._address = parts.hostname, parts.port or 80
+        self._tls = tls
         self._rate = rate
         self._timeout = timeout
         self._request = _request(method, parts.netloc, parts.path or "/", parts.query, body, headers or {})
@@ -219,7 +222,9 @@ class Load:
             connection = self._idle.pop()
             if connection.reusable:
                 return connection
-        _, connection = await asyncio.get_running_loop().create_connection(Connection, *self._address)
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection, *self._address, ssl=self._tls
+        )
         return connection
 
     def _release(self, connection: Connection | None, *, complete: bool) -> None:

@@ -102,19 +102,24 @@ def environment_name(context: str, namespace: str) -> str:
 
 
 def remember_operator(home: Home, place: ClusterPlace, url: str, credentials: Credentials) -> str:
-    """Add an operator's environment, with its token and its certificate, and return the environment's name.
+    """Add an operator's environment, with its token and the authorities to trust, and return its name.
 
     Raises BadEnvironments.
     """
     name = environment_name(place.context, place.namespace)
-    certificate = _certificate_file(home, name)
-    entry = EnvironmentEntry(url=url, token=credentials.token, certificate=str(certificate), cluster=place)
+    authority, endpoint_authority = _authority_files(home, name)
+    entry = EnvironmentEntry(
+        url=url,
+        token=credentials.token,
+        authority=str(authority),
+        endpoint_authority=str(endpoint_authority) if credentials.endpoint_authority else None,
+        cluster=place,
+    )
     Environments.load(home).added(name, entry).save(home)
-    certificate.parent.mkdir(mode=0o700, exist_ok=True)
-    written = certificate.with_suffix(".new")
-    with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-        out.write(credentials.certificate)
-    written.replace(certificate)
+    authority.parent.mkdir(mode=0o700, exist_ok=True)
+    _write(authority, credentials.authority)
+    if credentials.endpoint_authority:
+        _write(endpoint_authority, credentials.endpoint_authority)
     return name
 
 
@@ -133,15 +138,26 @@ def reachable_url(home: Home, place: ClusterPlace, operator: ServiceAddress, giv
 def forget_operator(home: Home, name: str) -> bool:
     """Remove an operator's environment. Returns False if there was none. Raises BadEnvironments."""
     known = Environments.load(home)
-    _certificate_file(home, name).unlink(missing_ok=True)
+    for file in _authority_files(home, name):
+        file.unlink(missing_ok=True)
     if name not in known.entries:
         return False
     known.removed(name).save(home)
     return True
 
 
-def _certificate_file(home: Home, name: str) -> Path:
-    return home.root.absolute() / "clusters" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.crt"
+def _authority_files(home: Home, name: str) -> tuple[Path, Path]:
+    """Return the files with the authorities of operator and endpoints."""
+    folder = home.root.absolute() / "clusters"
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    return folder / f"{stem}.crt", folder / f"{stem}.endpoints.crt"
+
+
+def _write(file: Path, text: str) -> None:
+    written = file.with_suffix(".new")
+    with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(text)
+    written.replace(file)
 
 
 def _checked_namespace(_: click.Context, __: click.Parameter, value: str) -> str:

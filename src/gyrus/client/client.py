@@ -61,7 +61,7 @@ class Client:
         self.environment = environment
         self._operator = Transport(environment, timeout)
         self._watching = Streams(self._operator)
-        self._endpoints = EndpointCache()
+        self._endpoints = EndpointCache(environment.endpoint_authority)
         self._urls: dict[str, str] = {}
 
     @classmethod
@@ -71,17 +71,32 @@ class Client:
         token: str = "",
         *,
         certificate: str | os.PathLike[str] | None = None,
+        authority: str | os.PathLike[str] | None = None,
+        endpoint_authority: str | os.PathLike[str] | None = None,
         timeout: float = 60.0,
     ) -> Self:
         """Return a client of the operator at this URL.
 
         ``https://HOST:PORT`` requires the token. ``certificate`` is the file of the only certificate to
-        accept; None means those that this system trusts. ``unix://PATH`` is the socket of your own operator
-        on this machine.
+        accept; ``authority`` is that of an installation on Kubernetes; without both, the client accepts those
+        that this system trusts. ``endpoint_authority`` is one that the endpoints' certificate may have, too.
+        ``unix://PATH`` is the socket of your own operator on this machine.
         """
         remedy = f"Check that the operator runs and that this machine reaches {url}."
-        file = None if certificate is None else Path(certificate)
-        return cls(Environment(url, url, token, "this token", remedy, file), timeout=timeout)
+        certificate, authority, endpoint_authority = (
+            None if file is None else Path(file) for file in (certificate, authority, endpoint_authority)
+        )
+        environment = Environment(
+            url,
+            url,
+            token,
+            "this token",
+            remedy,
+            certificate=certificate,
+            authority=authority,
+            endpoint_authority=endpoint_authority,
+        )
+        return cls(environment, timeout=timeout)
 
     def close(self) -> None:
         self._operator.close()

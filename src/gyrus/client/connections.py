@@ -20,6 +20,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from gyrus.aio import unix_sockets
 from gyrus.client.environments import Environment
 from gyrus.client.errors import BadEnvironments, UnprovenOperator
+from gyrus.client.proof import OPERATOR_NAME
 
 MOST = 8
 """Connections to keep open."""
@@ -36,9 +37,7 @@ def connections(environment: Environment) -> urllib3.HTTPConnectionPool:
         raise BadEnvironments(refusal(environment.url), remedy=REMEDY)
     address = urlsplit(environment.url)
     assert address.hostname
-    return urllib3.HTTPSConnectionPool(
-        address.hostname, address.port, maxsize=MOST, **_proof(environment.certificate)
-    )
+    return urllib3.HTTPSConnectionPool(address.hostname, address.port, maxsize=MOST, **_proof(environment))
 
 
 def base_path(environment: Environment) -> str:
@@ -68,12 +67,29 @@ def refusal(url: str) -> str:
     return f"{url} is not the URL of an operator."
 
 
-def _proof(certificate: Path | None) -> dict[str, Any]:
-    """Return the options that accept this certificate only, or those that the system trusts."""
-    if certificate is None:
-        return {"cert_reqs": ssl.CERT_REQUIRED}
-    # The certificate signs itself, so its owner's key proves all: neither issuer nor host name does.
-    return {"cert_reqs": ssl.CERT_NONE, "assert_fingerprint": _fingerprint(certificate)}
+def _proof(environment: Environment) -> dict[str, Any]:
+    """Return the options that accept the environment's certificate only, or those of its authority."""
+    if environment.certificate:
+        # The certificate signs itself, so its owner's key proves all: neither issuer nor host name does.
+        return {"cert_reqs": ssl.CERT_NONE, "assert_fingerprint": _fingerprint(environment.certificate)}
+    if environment.authority:
+        # Clients reach the operator by addresses that no certificate can have: its own name proves it.
+        context = trusting(environment.authority)
+        return {"ssl_context": context, "assert_hostname": OPERATOR_NAME}
+    return {"cert_reqs": ssl.CERT_REQUIRED}
+
+
+def trusting(authority: Path, *, beside_system: bool = False) -> ssl.SSLContext:
+    """Return the settings that trust the authorities of a file. Raises BadEnvironments."""
+    context = ssl.create_default_context() if beside_system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(authority)
+    except OSError as fault:  # ssl.SSLError is one
+        raise BadEnvironments(
+            f"The authority cannot be read from {authority}: {fault.strerror or fault}.",
+            remedy="On Kubernetes, write it again with: gyrus cluster connect",
+        ) from fault
+    return context
 
 
 def _fingerprint(certificate: Path) -> str:

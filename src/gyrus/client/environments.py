@@ -38,7 +38,12 @@ class Environment:
     remedy: str = ""
     """The remedy if the operator does not answer."""
     certificate: Path | None = None
-    """The only certificate to accept, in a PEM file. None to accept those that this system trusts."""
+    """The only certificate to accept, in a PEM file."""
+    authority: Path | None = None
+    """The authority of an installation on Kubernetes, in a PEM file: its certificates for the operator are
+    accepted. Without both files, those that this system trusts are."""
+    endpoint_authority: Path | None = None
+    """An authority of the endpoints' certificate, in a PEM file, beside those that this system trusts."""
     token_remedy: str = _TOKEN_REMEDY
     """The remedy if the operator does not accept the token."""
     certificate_remedy: str = _CERTIFICATE_REMEDY
@@ -73,6 +78,8 @@ class EnvironmentEntry:
     token_file: str | None = None
     certificate: str | None = None
     """The file of the only certificate to accept."""
+    authority: str | None = None
+    endpoint_authority: str | None = None
     cluster: ClusterPlace | None = None
     """The installation that ``gyrus cluster`` has added. None if ``gyrus env add`` added it."""
 
@@ -171,7 +178,9 @@ class Environments:
             entry.url,
             token,
             source,
-            certificate=Path(entry.certificate) if entry.certificate else None,
+            certificate=_path(entry.certificate),
+            authority=_path(entry.authority),
+            endpoint_authority=_path(entry.endpoint_authority),
             **_remedies(entry),
         )
 
@@ -233,6 +242,10 @@ def read_operator_file(home: Home) -> OperatorFile | None:
             f"The operator's file {home.operator_file} cannot be read: {fault}.",
             remedy="Stop the platform and start it again: gyrus down, then gyrus up",
         ) from fault
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _create(folder: Path) -> None:

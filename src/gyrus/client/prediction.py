@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,7 +12,9 @@ import urllib3
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
+from gyrus.client.connections import trusting
 from gyrus.client.errors import EndpointUnreachable, PredictionFailed
+from gyrus.client.proof import certificate_fault, endpoint_unproven
 from gyrus.client.transport import CONNECT_TIMEOUT, USER_AGENT, parse_problem
 
 JSON = "application/json"
@@ -49,8 +53,16 @@ class PredictionAnswer:
 class EndpointCache:
     """A sender of predictions. Several threads may share it."""
 
-    def __init__(self) -> None:
-        self._pool = urllib3.PoolManager(maxsize=8, headers={"user-agent": USER_AGENT})
+    def __init__(self, authority: Path | None = None) -> None:
+        """Create it. Raises BadEnvironments.
+
+        ``authority``: one to trust beside those of this system.
+        """
+        trusted: dict[str, Any] = (
+            {"ssl_context": trusting(authority, beside_system=True)} if authority else {}
+        )
+        self._authority = authority
+        self._pool = urllib3.PoolManager(maxsize=8, headers={"user-agent": USER_AGENT}, **trusted)
 
     def close(self) -> None:
         self._pool.clear()
@@ -73,8 +85,23 @@ class EndpointCache:
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout), **options,
             )  # fmt: skip
         except HTTPError as fault:
-            raise _unreachable(url, fault) from fault
+            raise self._unreachable(url, fault) from fault
         return PredictionAnswer(response)
+
+    def _unreachable(self, url: str, fault: HTTPError) -> EndpointUnreachable:
+        if isinstance(fault, (NewConnectionError, ConnectTimeoutError)):
+            return EndpointUnreachable(
+                f"No gateway answers at {url}.", remedy="Check its state: gyrus version"
+            )
+        if isinstance(fault, ReadTimeoutError):
+            return EndpointUnreachable(f"{url} did not answer in time.")
+        if certificate_fault(fault):
+            unproven = endpoint_unproven(fault, self._authority, datetime.now(UTC))
+            return EndpointUnreachable(
+                f"The server at {url} did not prove itself: {unproven.cause}. Nothing was sent to it.",
+                remedy=unproven.remedy,
+            )
+        return EndpointUnreachable(f"The connection to {url} broke: {fault}")
 
 
 def encode(payload: object) -> tuple[bytes, str]:
@@ -84,14 +111,6 @@ def encode(payload: object) -> tuple[bytes, str]:
     import orjson  # not msgspec: the payload may contain numpy arrays
 
     return orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS), JSON
-
-
-def _unreachable(url: str, fault: HTTPError) -> EndpointUnreachable:
-    if isinstance(fault, (NewConnectionError, ConnectTimeoutError)):
-        return EndpointUnreachable(f"No gateway answers at {url}.", remedy="Check its state: gyrus version")
-    if isinstance(fault, ReadTimeoutError):
-        return EndpointUnreachable(f"{url} did not answer in time.")
-    return EndpointUnreachable(f"The connection to {url} broke: {fault}")
 
 
 def _failure(url: str, answer: PredictionAnswer) -> PredictionFailed:

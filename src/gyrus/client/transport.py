@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -30,6 +31,7 @@ from gyrus.client.errors import (
     UnknownApi,
     UnprovenOperator,
 )
+from gyrus.client.proof import Trust
 from gyrus.contract import problem as problems
 from gyrus.contract.operator import TOKEN_HEADER
 from gyrus.contract.problem import Problem
@@ -148,10 +150,16 @@ class Transport:
     def _unreachable(self, fault: Exception) -> ClientError:
         cause = getattr(fault, "reason", None) or fault
         if isinstance(cause, SSLError):
-            return UnprovenOperator(
-                f"The server at {self.environment.url} did not prove that it is the operator: {cause}. "
-                "Nothing was sent to it.",
+            trust = Trust(
+                certificate=self.environment.certificate,
+                authority=self.environment.authority,
                 remedy=self.environment.certificate_remedy,
+            )
+            unproven = trust.operator_unproven(cause, datetime.now(UTC))
+            return UnprovenOperator(
+                f"The server at {self.environment.url} did not prove that it is the operator: "
+                f"{unproven.cause}. Nothing was sent to it.",
+                remedy=unproven.remedy,
             )
         if isinstance(cause, ReadTimeoutError):
             why = f"The operator at {self.environment.url} did not answer in time."

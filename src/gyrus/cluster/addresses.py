@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gyrus.cluster.fields import entries
+from gyrus.contract.cluster import HTTPS
 from gyrus.kubernetes.resources import Manifest, name_of
 
 
@@ -21,6 +22,17 @@ class ServiceAddress:
     missing: str = ""
     exists: bool = True
     """False if there is no such Service."""
+    secured: bool = False
+    """True if the port is one of HTTPS by its name."""
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.secured else "http"
+
+    @property
+    def endpoints(self) -> str:
+        """The base URL of the APIs, if this is the address of the gateways."""
+        return self.url(self.scheme)
 
     def url(self, scheme: str) -> str:
         """Return the URL, without the scheme's own port."""
@@ -31,7 +43,13 @@ class ServiceAddress:
 
 def address_of(service: Manifest, nodes: Iterable[Manifest]) -> ServiceAddress:
     """Return the address of a Service's first port, by the type of the Service."""
-    spec, first = service["spec"], service["spec"]["ports"][0]
+    first = service["spec"]["ports"][0]
+    found = _address(service, first, nodes)
+    return replace(found, secured=first.get("name") == HTTPS)
+
+
+def _address(service: Manifest, first: Mapping[str, Any], nodes: Iterable[Manifest]) -> ServiceAddress:
+    spec = service["spec"]
     match spec.get("type", "ClusterIP"):
         case "LoadBalancer":
             return _balanced(service, first)

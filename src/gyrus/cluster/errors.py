@@ -7,6 +7,7 @@ ClusterError
 ├── FieldConflict       another manager owns a field of an object
 ├── ObjectNotAccepted   the cluster refuses an object: a quota, a policy, a setting that it cannot have
 ├── MissingStore        the Secret of the operators' database does not exist, or lacks its key
+├── BadEndpointCertificate   the Secret of the endpoints' certificate does not exist, or cannot be used
 ├── ManagedByHelm       Helm has installed gyrus in the namespace, so that only Helm may change it
 ├── NotInstalled        the namespace has no installation
 └── NotHealthy          operator or gateways did not become ready in time, or cannot
@@ -48,6 +49,10 @@ class ObjectNotAccepted(ClusterError):
 
 
 class MissingStore(ClusterError):
+    pass
+
+
+class BadEndpointCertificate(ClusterError):
     pass
 
 

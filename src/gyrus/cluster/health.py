@@ -1,15 +1,19 @@
-"""The health of an installation's parts, from the objects of the cluster. Pure."""
+"""The health of an installation's parts, from the objects of the cluster, and from its pods' own words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from gyrus.cluster.fields import entries, section
+from gyrus.cluster.ports import InstallationReader
 from gyrus.cluster.refusals import pods_remedy
 from gyrus.contract import cluster as names
+from gyrus.contract.replica import READY_PATH
+from gyrus.kubernetes.errors import KubernetesError
 from gyrus.kubernetes.pulls import pull_cause, pull_remedy
 from gyrus.kubernetes.refusals import why_refused
 from gyrus.kubernetes.resources import Manifest, name_of, namespace_of
@@ -75,6 +79,8 @@ class Observed:
     pods: Mapping[str, Manifest]
     claims: Mapping[str, Manifest]
     events: Sequence[Manifest] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The reasons that pods themselves give for not being ready."""
 
 
 def parts(observed: Observed, repair: str = REPAIR) -> list[PartHealth]:
@@ -108,12 +114,29 @@ def _problem(deployment: Manifest, observed: Observed) -> PartProblem | None:
     return found[0] if found else _refusal(deployment)
 
 
+async def reasons_of(
+    cluster: InstallationReader, namespace: str, pods: Mapping[str, Manifest]
+) -> dict[str, str]:
+    """Return the reasons that operators give for not being ready, by their pods. Best effort."""
+    found: dict[str, str] = {}
+    for name, pod in pods.items():
+        role = section(pod, "metadata", "labels").get(names.ROLE_LABEL)
+        if role != names.OPERATOR_ROLE or _is_ready(pod) or not _is_running(pod):
+            continue
+        with suppress(KubernetesError):
+            answer = await cluster.answer_of(name, namespace, names.MONITORING_PORT, READY_PATH)
+            found[name] = _sentence(answer)
+    return {name: reason for name, reason in found.items() if reason not in ("", "ok")}
+
+
 def _pod_problem(pod: Manifest, observed: Observed) -> PartProblem | None:
     if unscheduled := _condition(pod, "PodScheduled", "False"):
         return _unscheduled(pod, str(unscheduled.get("message", "")), observed)
     for container in entries(pod, "status", "containerStatuses"):
         if problem := _container_problem(pod, container, observed.events):
             return problem
+    if reason := observed.reasons.get(name_of(pod)):
+        return PartProblem(message=f"{name_of(pod)}: {reason}")
     return _warned(pod, observed.events)
 
 
@@ -255,6 +278,11 @@ def _is_ready(pod: Manifest) -> bool:
 
 def _with_stop(text: str) -> str:
     return text and f"{text}."
+
+
+def _is_running(pod: Manifest) -> bool:
+    containers = entries(pod, "status", "containerStatuses")
+    return bool(containers) and all("running" in section(each, "state") for each in containers)
 
 
 def _sentence(text: str) -> str:

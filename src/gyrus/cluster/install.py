@@ -9,6 +9,7 @@ from datetime import datetime
 from gyrus.cluster import secrets
 from gyrus.cluster.addresses import address_of
 from gyrus.cluster.changes import ObjectChange, applied, deleted, kept
+from gyrus.cluster.endpoint_certificate import read_endpoint_certificate
 from gyrus.cluster.errors import FieldConflict, MissingDefinition, MissingStore
 from gyrus.cluster.manifests import definition, foundation
 from gyrus.cluster.manifests.installation import foundations, platform, services
@@ -68,12 +69,12 @@ class Installer:
         await self._check_rights(known)
         await check_manager(self.cluster, wanted.namespace, helm_upgrade)
         await self._check_store(known)
+        await self._check_endpoint_certificate(known, now)
         await self._apply_namespace(known)
-        data = await self.prepare(known, now)
+        await self.prepare(known, now)
         await self._apply(services(known))
         complete = replace(
             known,
-            certificates=secrets.certificate_digests(data),
             gateway_url=known.settings.gateway.url or await self._gateway_url(known),
         )
         await self._apply(platform(complete))
@@ -87,15 +88,14 @@ class Installer:
                 "the pods have the annotations prometheus.io/scrape, too.",
             )
 
-    async def prepare(self, known: Installation, now: datetime) -> dict[str, secrets.SecretData]:
+    async def prepare(self, known: Installation, now: datetime) -> None:
         """Apply what comes before everything else in a namespace: the definition and the Secrets.
 
-        Returns the data of the Secrets. Raises ClusterError and KubernetesError.
+        Raises ClusterError and KubernetesError.
         """
         await self._apply([definition.custom_resource_definition(known)])
         data = secrets.planned(await secrets.present(self.cluster, known.namespace), known.namespace, now)
         await self._apply(secrets.manifests(known, data))
-        return data
 
     async def _check_rights(self, known: Installation) -> None:
         empty: dict[str, dict[str, str]] = {name: {} for name in secrets.SECRETS}
@@ -126,12 +126,21 @@ class Installer:
             f"--from-literal={store.key}=postgresql://USER:PASSWORD@HOST/DATABASE",
         )
 
+    async def _check_endpoint_certificate(self, known: Installation, now: datetime) -> None:
+        """Raise BadEndpointCertificate if the gateways cannot use the Secret of their certificate."""
+        tls = known.settings.gateway.tls
+        if tls is None:
+            return
+        found = await read_endpoint_certificate(self.cluster, known.namespace, tls.secret)
+        if fault := found.fault(now):
+            raise fault
+
     async def _gateway_url(self, known: Installation) -> str:
         """Return the URL of the gateways' Service. Empty if it has no address yet."""
         service = await self.cluster.find(SERVICES, names.GATEWAY, known.namespace)
         nodes = sorted((await self.cluster.list(NODES)).items, key=name_of)
         address = address_of(service, nodes) if service else None
-        return address.url("http") if address and not address.missing else ""
+        return address.endpoints if address and not address.missing else ""
 
     async def _apply_namespace(self, known: Installation) -> None:
         """Apply the namespace. One that was there before stays as it is."""

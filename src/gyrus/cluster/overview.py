@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gyrus.cluster import certificates, secrets
 from gyrus.cluster.addresses import ServiceAddress, address_of
+from gyrus.cluster.endpoint_certificate import EndpointCertificate, endpoint_certificate
 from gyrus.cluster.errors import NotInstalled
 from gyrus.cluster.fields import section
-from gyrus.cluster.health import Observed, PartHealth, PartProblem, parts
-from gyrus.cluster.ports import ClusterReader
+from gyrus.cluster.health import Observed, PartHealth, PartProblem, parts, reasons_of
+from gyrus.cluster.ports import ClusterReader, InstallationReader
 from gyrus.cluster.prerequisites import helm_release, helm_upgrade
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import (
@@ -20,7 +21,6 @@ from gyrus.kubernetes.resources import (
     NODES,
     PODS,
     REPLICA_SETS,
-    SECRETS,
     SERVICES,
     VOLUME_CLAIMS,
     Manifest,
@@ -31,16 +31,13 @@ from gyrus.kubernetes.resources import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Token and certificate by which a client uses the operator."""
+    """The token by which a client uses the operator, and the authorities that it trusts, as PEM."""
 
     token: str
-    certificate: str
-    """The operator's certificate, as PEM."""
-
-    @property
-    def ends_at(self) -> datetime | None:
-        """The time at which the certificate ends."""
-        return certificates.end_of(self.certificate)
+    authority: str
+    """The authority of the operator's certificate, and others that it had or will have."""
+    endpoint_authority: str = ""
+    """The authority of the endpoints' certificate, if its Secret has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +54,16 @@ class Overview:
     """The content of the Secrets; None if they do not exist."""
     repair: str
     """A sentence with the command that creates what is missing, and renews what ends soon."""
+    certificates: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The platform's own certificates, as PEM, by their Secrets."""
+    endpoints: EndpointCertificate | None = None
+    """The certificate of the endpoints. None if they have none."""
 
-    @property
-    def healthy(self) -> bool:
-        return all(part.healthy for part in self.parts) and not self.problems()
+    def healthy(self, now: datetime) -> bool:
+        return all(part.healthy for part in self.parts) and not self.problems(now)
 
-    def problems(self) -> list[PartProblem]:
-        """Return what is wrong beside the parts: addresses and Secrets."""
+    def problems(self, now: datetime) -> list[PartProblem]:
+        """Return what is wrong beside the parts: addresses, Secrets, certificates that have ended."""
         found = [
             PartProblem(message=address.missing, remedy=self.address_remedy(part))
             for part, address in self._addresses.items()
@@ -72,7 +72,26 @@ class Overview:
         if self.credentials is None:
             message = "the Secrets with the token and the certificate are missing"
             found.append(PartProblem(message=message, remedy=self.repair))
+        for name, certificate in self.certificates.items():
+            end = certificates.end_of(certificate)
+            if end is not None and end <= now:
+                message = f"the certificate of the Secret {name} ended on {end:%Y-%m-%d}"
+                found.append(PartProblem(message=message, remedy=self.repair))
+        if self.endpoints and (fault := self.endpoints.fault(now)):
+            found.append(PartProblem(message=fault.message.removesuffix("."), remedy=fault.remedy))
         return found
+
+    def warnings(self, now: datetime) -> list[str]:
+        """Return what will be wrong: certificates that end, and should have been renewed."""
+        overdue = [
+            f"The certificate of the Secret {name} ends on {end:%Y-%m-%d}, and the operator has not renewed "
+            f"it. {self.repair}"
+            for name, certificate in self.certificates.items()
+            if (end := certificates.end_of(certificate))
+            and certificates.renewal_is_overdue(certificate, now)
+            and now < end
+        ]
+        return [*overdue, *(self.endpoints.warnings(now) if self.endpoints else ())]
 
     def address_remedy(self, part: str) -> str:
         """Return what to do if a part's Service has no address."""
@@ -85,17 +104,12 @@ class Overview:
     def _addresses(self) -> dict[str, ServiceAddress]:
         return {names.OPERATOR: self.operator, names.GATEWAY: self.gateway}
 
-    def expiring(self, now: datetime) -> bool:
-        """Return whether the certificate ends within the time of its renewal."""
-        ends_at = self.credentials.ends_at if self.credentials else None
-        return ends_at is not None and now >= ends_at - certificates.RENEWAL
-
 
 _FIELDS = {names.OPERATOR: "operator.api.service", names.GATEWAY: "gateway.service"}
 """The setting of each part's Service."""
 
 
-async def overview(cluster: ClusterReader, namespace: str) -> Overview:
+async def overview(cluster: InstallationReader, namespace: str) -> Overview:
     """Read an installation. Raises NotInstalled and KubernetesError."""
     deployments = await _by_name(cluster, DEPLOYMENTS, namespace)
     operator = deployments.get(names.OPERATOR)
@@ -104,10 +118,12 @@ async def overview(cluster: ClusterReader, namespace: str) -> Overview:
             f"gyrus is not installed in the namespace {namespace} of this cluster.",
             remedy="Install it with: gyrus cluster install, or name another namespace with --namespace.",
         )
+    pods = await _by_name(cluster, PODS, namespace)
     observed = Observed(
         deployments=deployments,
         replica_sets=await _by_name(cluster, REPLICA_SETS, namespace),
-        pods=await _by_name(cluster, PODS, namespace),
+        pods=pods,
+        reasons=await reasons_of(cluster, namespace, pods),
         claims=await _by_name(cluster, VOLUME_CLAIMS, namespace),
         events=(await cluster.list(EVENTS, namespace)).items,
     )
@@ -115,13 +131,19 @@ async def overview(cluster: ClusterReader, namespace: str) -> Overview:
     services = await _by_name(cluster, SERVICES, namespace)
     nodes = (await cluster.list(NODES)).items
     api = services.get(names.EXTERNAL_API) or services.get(names.OPERATOR)
+    own = await secrets.present(cluster, namespace)
+    endpoints = await endpoint_certificate(cluster, namespace, deployments.get(names.GATEWAY))
     return Overview(
         namespace=namespace,
         version=section(operator, "metadata", "labels").get("app.kubernetes.io/version", "unknown"),
         parts=parts(observed, repair),
         operator=_address(api, names.OPERATOR, nodes),
         gateway=_address(services.get(names.GATEWAY), names.GATEWAY, nodes),
-        credentials=await _credentials(cluster, namespace),
+        credentials=_credentials(own, endpoints),
+        certificates={
+            name: own[name].get(secrets.CERTIFICATE, "") for name in names.CERTIFIED if name in own
+        },
+        endpoints=endpoints,
         repair=repair,
     )
 
@@ -141,12 +163,16 @@ def _address(service: Manifest | None, name: str, nodes: Sequence[Manifest]) -> 
     return address_of(service, nodes)
 
 
-async def _credentials(cluster: ClusterReader, namespace: str) -> Credentials | None:
-    tokens = await cluster.find(SECRETS, names.OPERATOR_SECRETS, namespace)
-    pair = await cluster.find(SECRETS, names.OPERATOR_TLS, namespace)
-    token = secrets.decoded(tokens).get("token") if tokens else None
-    certificate = secrets.decoded(pair).get(secrets.CERTIFICATE) if pair else None
-    return Credentials(token=token, certificate=certificate) if token and certificate else None
+def _credentials(
+    own: Mapping[str, secrets.SecretData], endpoints: EndpointCertificate | None
+) -> Credentials | None:
+    token = own.get(names.OPERATOR_SECRETS, {}).get("token")
+    authority = own.get(names.OPERATOR_TLS, {}).get(secrets.CA)
+    if not token or not authority:
+        return None
+    return Credentials(
+        token=token, authority=authority, endpoint_authority=endpoints.authority if endpoints else ""
+    )
 
 
 async def _by_name(cluster: ClusterReader, resource: ResourceKind, namespace: str) -> dict[str, Manifest]:

@@ -20,6 +20,12 @@ class ClusterReader(Protocol):
     ) -> Listed: ...
 
 
+class InstallationReader(ClusterReader, Protocol):
+    """Reads objects, and asks pods."""
+
+    async def answer_of(self, pod: str, namespace: str, port: int, path: str) -> str: ...
+
+
 class ClusterWriter(ClusterReader, Protocol):
     """Reads and changes objects, and knows what the cluster offers and allows."""
 

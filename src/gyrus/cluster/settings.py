@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
@@ -20,6 +21,7 @@ NO_STORAGE = "none"
 
 ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer"]
 NodePort = Annotated[int, Field(ge=30000, le=32767)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _QUANTITY = re.compile(r"\d{1,18}(\.\d{1,9})?(m|k|[MGTPE]i?|Ki)?")
@@ -88,10 +90,10 @@ ObjectName = Annotated[
 ]
 
 
-def _needless_port(service: ServiceType, node_port: int | None) -> Iterator[Contradiction]:
+def _needless_port(service: ServiceType, node_port: int | None, *within: str) -> Iterator[Contradiction]:
     if service == "ClusterIP" and node_port is not None:
         yield Contradiction(
-            path=("node_port",),
+            path=(*within, "node_port"),
             message="a Service of type ClusterIP has no port on nodes",
             remedy="write service: NodePort",
             at_key=True,
@@ -194,21 +196,62 @@ class OperatorPod(Model):
             )
 
 
+class EndpointTls(Model):
+    """HTTPS at the endpoints, with a certificate of the installation's namespace."""
+
+    secret: ObjectName
+    """A Secret of the type kubernetes.io/tls, as cert-manager writes it. A renewed one is taken over."""
+    port: Port = 443
+    node_port: NodePort | None = None
+    http: Literal["redirect", "serve"] = "redirect"
+    """The fate of requests without TLS. By default, none of them reaches an API."""
+
+
 class GatewayPods(Model):
     """The gateways' pods and their Service."""
 
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
     resources: PodResources = PodResources(cpu="200m", memory="512Mi")
     service: ServiceType = "LoadBalancer"
-    port: Annotated[int, Field(ge=1, le=65535)] = 80
+    port: Port = 80
     node_port: NodePort | None = None
+    tls: EndpointTls | None = None
+    """HTTPS at the endpoints (default: HTTP alone)."""
     url: Url = ""
     """Base URL of the endpoints, as clients see it (default: the address of the Service)."""
     annotations: dict[str, str] = Field(default_factory=dict[str, str])
     """Annotations of the Service: most clouds configure their load balancer by these."""
 
+    @property
+    def https_port(self) -> int | None:
+        """The port of the endpoints with TLS, as clients see it. None if there is none, or it is unknown."""
+        if self.tls is None:
+            return None
+        if self.url:
+            return urlsplit(self.url).port or 443
+        return self.tls.node_port if self.service == "NodePort" else self.tls.port
+
     def contradictions(self) -> Iterator[Contradiction]:
         yield from _needless_port(self.service, self.node_port)
+        if self.tls is None:
+            return
+        yield from _needless_port(self.service, self.tls.node_port, "tls")
+        if self.tls.port == self.port:
+            yield Contradiction(
+                path=("tls", "port"),
+                message=f"is the port of HTTP, too: {self.port}",
+                remedy="choose another one for tls.port or for port",
+            )
+        if self.url.startswith("http:"):
+            yield Contradiction(
+                path=("url",), message="has no TLS, which tls asks for", remedy="write https://"
+            )
+        elif self.tls.http == "redirect" and self.https_port is None:
+            yield Contradiction(
+                path=("tls",),
+                message="has no node_port, and a redirect must name the port of HTTPS",
+                remedy="write node_port (30000 to 32767), or http: serve, or the url of the endpoints",
+            )
 
 
 class NodeCache(Model):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gyrus.aio.clock import Clock
 from gyrus.aio.signals import listen
 from gyrus.cluster.errors import NotHealthy
-from gyrus.cluster.health import Observed, PartHealth, parts
+from gyrus.cluster.health import Observed, PartHealth, parts, reasons_of
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS, VOLUME_CLAIMS
@@ -41,7 +41,8 @@ async def until_healthy(
             for follower in followers:
                 follower.cancel()
     except TimeoutError:
-        state = parts(_observed(reflectors))
+        observed = _observed(reflectors)
+        state = parts(replace(observed, reasons=await reasons_of(client, namespace, observed.pods)))
     if not all(part.healthy for part in state):
         raise _failure(namespace, state, timeout)
 

@@ -28,6 +28,8 @@ OPERATOR_TLS = "gyrus-operator-tls"
 """Secret of the operator's certificate: ``ca.crt``, ``tls.crt``, ``tls.key``, at :data:`TLS_FOLDER`."""
 GATEWAY_TLS = "gyrus-gateway-tls"
 """Secret of the gateways' certificate, for the configuration port. The same keys, the same folder."""
+CERTIFIED = (AUTHORITY, OPERATOR_TLS, GATEWAY_TLS)
+"""The Secrets with certificates, which the operator renews."""
 OPERATOR_SECRETS = "gyrus-operator-secrets"
 """Secret with ``token`` (the API's first token), ``requeue`` and ``replicas``: see :func:`replica_secret`."""
 
@@ -52,6 +54,12 @@ MONITORING_PORT = 18004
 """Metrics and health of the operator (``/metrics``, ``/healthz``, ``/readyz``): HTTP without a token."""
 GATEWAY_PORT = 8080
 """Requests of clients, at the gateways' pods."""
+GATEWAY_TLS_PORT = 8443
+"""The same with TLS, if the installation has a certificate for its endpoints."""
+HTTPS = "https"
+"""Name of the gateways' port with TLS."""
+REDIRECT_PORT = 8081
+"""Requests of clients without TLS then: they are redirected. At the gateways' pods."""
 ANY_HOST = "0.0.0.0"
 """Address on which the ports of a pod listen: kubelet, gateways and clients use the pod's own."""
 ADMIN_PORT = 9901
@@ -63,6 +71,8 @@ REPLICA_PORT = 8000
 TLS_FOLDER = "/etc/gyrus/tls"
 SECRETS_FOLDER = "/etc/gyrus/secrets"
 """Mount of :data:`OPERATOR_SECRETS` in the operator's pod: one file for each key."""
+ENDPOINT_TLS_FOLDER = "/etc/gyrus/endpoint-tls"
+"""Mount of the Secret with the endpoints' certificate in the gateways' pods: ``tls.crt``, ``tls.key``."""
 STORE_FOLDER = "/etc/gyrus/store"
 """Mount of the Secret with the URL of the operators' database: one file for each key."""
 STATE_FOLDER = "/var/lib/gyrus"
@@ -84,6 +94,9 @@ PRE_STOP = "pre-stop"
 POD_NAME_VARIABLE = "POD_NAME"
 POD_NAMESPACE_VARIABLE = "POD_NAMESPACE"
 POD_ADDRESS_VARIABLE = "POD_IP"
+HTTPS_PORT_VARIABLE = "GYRUS_HTTPS_PORT"
+"""Environment variable of the gateways: the port of the endpoints with TLS, as clients see it. Not set if the
+endpoints have no certificate."""
 GATEWAY_URL_VARIABLE = "GYRUS_GATEWAY_URL"
 """Environment variable of the operator: base URL of the endpoints, as clients see it. Not set if unknown."""
 RUNTIME_IMAGE_VARIABLE = "GYRUS_RUNTIME_IMAGE"

@@ -181,6 +181,18 @@ class ClusterClient:
             if rest:
                 yield rest.decode(errors="replace")
 
+    async def answer_of(self, pod: str, namespace: str, port: int, path: str) -> str:
+        """Return a pod's answer to a GET, whatever its status, by way of the cluster's API.
+
+        Raises KubernetesError if the cluster does not let these credentials, or cannot reach the pod.
+        """
+        full = f"/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy{path}"
+        with self._failures():
+            response = await self._http.request("GET", full)
+        if response.is_error and "json" in response.headers.get("content-type", ""):
+            raise _error(response)  # of the cluster itself
+        return response.text
+
     # Writing
 
     async def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:

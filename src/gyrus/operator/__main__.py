@@ -8,7 +8,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gyrus.log_archive.archive import ArchiveLimits
     from gyrus.operator.platform import OperatorSettings, SharedStore
     from gyrus.operator.stopping import StopRequest
+    from gyrus.server.monitoring import StoreCheck
 
 T = TypeVar("T")
 
@@ -125,18 +127,39 @@ async def _run_in_pod(
     from gyrus.operator.operator import operate
     from gyrus.operator.pod_place import PodPlace
     from gyrus.operator.standby import Standby
+    from gyrus.server.monitoring import OperatorMonitor
 
     place = PodPlace.of(os.environ)
     try:
         connection = in_cluster()
     except NoConfiguration as error:
         raise StartError(f"{error}.") from error
-    async with ClusterClient(connection) as client:
-        platform_of = partial(cluster_platform, client, place)
-        settings, ending = _settings(arguments, home), _ending()
+    settings, ending = _settings(arguments, home), _ending()
+    async with ClusterClient(connection) as client, _store_check(settings) as check:
+        monitor = OperatorMonitor(check)
+        platform_of = partial(cluster_platform, client, place, monitor)
         body = operate(settings, platform_of, ready_notification, ending)
         lease = LeaseLock(client, place.namespace, place.pod)
-        await lead(Standby(lease, client, place, ending), body)
+        await lead(Standby(lease, client, place, ending, monitor), body)
+
+
+@asynccontextmanager
+async def _store_check(settings: OperatorSettings) -> AsyncGenerator[StoreCheck | None]:
+    """Yield the check of the database that several operators reach. Raises StartError."""
+    from gyrus.state.errors import StateError
+    from gyrus.state.sql.store_check import SqlStoreCheck
+
+    if settings.store is None:
+        yield None
+        return
+    try:
+        check = SqlStoreCheck(settings.store.url)
+    except StateError as error:
+        raise StartError(str(error)) from error
+    try:
+        yield check
+    finally:
+        await check.close()
 
 
 def _ending() -> StopRequest:

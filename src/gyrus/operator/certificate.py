@@ -6,7 +6,6 @@ alone. So another process that listens on the port gets no token.
 
 from __future__ import annotations
 
-import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from gyrus.contract.home import Home
 from gyrus.operator.errors import StartError
 from gyrus.operator.secret_file import write_secret
+from gyrus.server.tls_files import TlsFiles
 
 if TYPE_CHECKING:
     from cryptography.x509 import SubjectAlternativeName
@@ -25,7 +25,7 @@ NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
 
 
-def tls_of(home: Home) -> ssl.SSLContext:
+def tls_of(home: Home) -> TlsFiles:
     """Return the TLS settings of the operator's port. The first start creates the certificate.
 
     Raises StartError if its files cannot be used.
@@ -33,14 +33,12 @@ def tls_of(home: Home) -> ssl.SSLContext:
     try:
         if not _is_usable(home):
             _create(home)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(home.certificate, home.certificate_key)
+        return TlsFiles(home.certificate, home.certificate_key)
     except OSError as error:  # ssl.SSLError is one
         raise StartError(
             f"The certificate of the operator's port cannot be used: {error}. Remove {home.certificate} and "
             f"{home.certificate_key}, so that the next start creates others."
         ) from error
-    return context
 
 
 def _is_usable(home: Home) -> bool:

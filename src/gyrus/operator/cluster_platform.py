@@ -24,6 +24,7 @@ from gyrus.log_archive.folder import SegmentFolder
 from gyrus.log_archive.intake import LogIntake
 from gyrus.log_archive.segment import SegmentStore
 from gyrus.log_archive.segmented import SegmentedArchive
+from gyrus.operator.certificate_renewal import CertificateRenewal
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.gateway_address import GatewayAddress
@@ -39,6 +40,7 @@ from gyrus.routing.settings import TlsAddress
 from gyrus.routing.silent_gateways import GatewayPod
 from gyrus.server.files import FilesContext, build_files_app
 from gyrus.server.listening import ApiListener, listen_in_home_and, listen_on_port
+from gyrus.server.monitoring import OperatorMonitor
 from gyrus.server.platform import REFUSED_IN_A_CLUSTER
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
@@ -51,7 +53,11 @@ DAY = 24 * 3600.0
 
 
 def cluster_platform(
-    client: ClusterClient, place: PodPlace, settings: OperatorSettings, board: Board
+    client: ClusterClient,
+    place: PodPlace,
+    monitor: OperatorMonitor,
+    settings: OperatorSettings,
+    board: Board,
 ) -> Platform:
     """Build the parts of the operator in this pod. Raises StartError."""
     home, clock = settings.home, SystemClock()
@@ -130,6 +136,7 @@ def cluster_platform(
     tasks: dict[str, Callable[[], Awaitable[object]]] = {
         "files server": partial(_serve_files, served, place),
         "unused environments": partial(_remove_unused, environments, clock),
+        "certificates": CertificateRenewal(client, place.namespace, clock).run,
         "gateway pods": partial(_follow_gateways, client, place.namespace, gateway, clock),
     }
     if not place.gateway_url:
@@ -147,7 +154,7 @@ def cluster_platform(
         containers=True,
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),
-        listen_for_monitoring=partial(listen_on_port, cluster.ANY_HOST, cluster.MONITORING_PORT, None),
+        monitor=monitor,
         tasks=tasks,
         deciders=deciders,
     )

@@ -27,11 +27,12 @@ class GatewayAddress:
         self._namespace = namespace
         self._clock = clock
         self._found = ""
+        self._scheme = "http"
 
     @property
     def url(self) -> str:
         """The base URL. Until the Service has an address, it is the name that pods of the cluster use."""
-        return self._found or f"http://{cluster.GATEWAY}.{self._namespace}.svc"
+        return self._found or f"{self._scheme}://{cluster.GATEWAY}.{self._namespace}.svc"
 
     async def follow(self) -> None:
         """Keep the URL current until cancelled."""
@@ -49,4 +50,5 @@ class GatewayAddress:
             return ""
         nodes = sorted((await self._client.list(NODES)).items, key=name_of)
         address = address_of(service, nodes)
-        return "" if address.missing or not address.host else address.url("http")
+        self._scheme = address.scheme
+        return "" if address.missing or not address.host else address.endpoints

@@ -41,7 +41,7 @@ from gyrus.routing.errors import GatewayError
 from gyrus.routing.local_gateway import LocalGateway
 from gyrus.server.app import ServerContext, build_app
 from gyrus.server.listening import ApiListener, CannotListen
-from gyrus.server.monitoring import MonitoringContext, build_monitoring_app
+from gyrus.server.monitoring import MonitoringContext
 from gyrus.server.serving import serve
 from gyrus.state.board import Board
 from gyrus.state.errors import StateError
@@ -83,7 +83,6 @@ class Operator:
     autoscaler: Autoscaler
     deciders: Tasks
     app: FastAPI
-    monitoring: FastAPI
 
 
 async def operate(
@@ -110,6 +109,8 @@ async def operate(
         await _adopt(operator)
         # Before the gateway can request its configuration: an empty board would remove all routes.
         await operator.controller.restore()
+        if platform.monitor:
+            stack.enter_context(platform.monitor.leading(MonitoringContext(store, board)))
         try:
             await _run(operator, listeners, ready_notification, ending)
         finally:
@@ -185,7 +186,6 @@ def _wire(
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend),
         deciders=platform.deciders(store, events),
         app=build_app(context),
-        monitoring=build_monitoring_app(MonitoringContext(store, board)),
     )
 
 
@@ -223,9 +223,6 @@ async def _run(
         more = [
             group.create_task(keep(name, body), name=name) for name, body in operator.platform.tasks.items()
         ]
-        if listen := operator.platform.listen_for_monitoring:
-            serving = keep("monitoring", partial(_serve_monitoring, operator.monitoring, listen))
-            more.append(group.create_task(serving, name="monitoring"))
         api = ApiServer(operator.app, listeners, operator.platform.listen)
         deciding = run_until(
             ending.asked,
@@ -248,11 +245,6 @@ async def _run(
     if ending.everything:
         await operator.gateway.stop()
         remove_run_folder(operator.settings.home)
-
-
-async def _serve_monitoring(app: FastAPI, listen: Callable[[], ApiListener]) -> None:
-    """Serve metrics and health until cancelled."""
-    await serve(app, [listen()], started=asyncio.Event())
 
 
 async def _save_memories(autoscaler: Autoscaler) -> None:

@@ -14,6 +14,7 @@ from gyrus.gate.replicas import ProofOf, no_proof
 from gyrus.log_archive.archive import ArchiveLimits
 from gyrus.packaging.store import PackageStore
 from gyrus.server.listening import ApiListener
+from gyrus.server.monitoring import OperatorMonitor
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.store import Store
 
@@ -96,8 +97,8 @@ class Platform:
     """Listens where the API is served. Raises CannotListen."""
     load: Callable[[], Awaitable[None]]
     """Reads what earlier operators have stored, once the store is open. Raises StateError."""
-    listen_for_monitoring: Callable[[], ApiListener] | None = None
-    """Listens where metrics and health are served without a token. None to serve them nowhere."""
+    monitor: OperatorMonitor | None = None
+    """The operator's state, for probes and Prometheus. None if metrics and health have no port."""
     tasks: Tasks = field(default_factory=dict[str, Callable[[], Awaitable[object]]])
     """Further parts to run until the operator ends, by name."""
     deciders: Callable[[Store, EventRecorder], Tasks] = no_deciders

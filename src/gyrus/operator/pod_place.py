@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gyrus.contract import cluster
 from gyrus.operator.errors import StartError
+from gyrus.server.tls_files import TlsFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +68,12 @@ class PodPlace:
                 f"again, which restores the Secret {cluster.OPERATOR_SECRETS}."
             ) from error
 
-    def server_tls(self) -> ssl.SSLContext:
+    def server_tls(self) -> TlsFiles:
         """Return the TLS settings of the operator's ports. Raises StartError if they cannot be used."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            context.load_cert_chain(self.tls / "tls.crt", self.tls / "tls.key")
+            return TlsFiles(self.tls / "tls.crt", self.tls / "tls.key")
         except OSError as error:  # ssl.SSLError is one
             raise StartError(
                 f"The certificate in {self.tls} cannot be used: {error}. Run `gyrus cluster install` again, "
                 f"which restores the Secret {cluster.OPERATOR_TLS}."
             ) from error
-        return context

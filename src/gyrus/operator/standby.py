@@ -1,4 +1,6 @@
-"""An operator on standby: it waits for the Lease, answers probes, and marks its pod once it leads.
+"""An operator on standby: it waits for the Lease, and marks its pod once it leads.
+
+Probes and metrics are served from the process's start to its end.
 
 The Services of the operator select the pod with the leader's label. The new leader takes the label from all
 other pods, so that a pod of a lost node does not stay behind its Service.
@@ -21,11 +23,12 @@ from gyrus.contract import cluster
 from gyrus.kubernetes.client import ClusterClient, Listed
 from gyrus.kubernetes.errors import ObjectNotFound
 from gyrus.kubernetes.resources import PODS, Manifest, ResourceKind, name_of
-from gyrus.operator.errors import StandbyStopped
+from gyrus.operator.errors import StandbyStopped, StartError
 from gyrus.operator.leadership import Leadership
 from gyrus.operator.pod_place import PodPlace
 from gyrus.operator.stopping import StopRequest
-from gyrus.server.listening import listen_on_port
+from gyrus.server.listening import CannotListen, listen_on_port
+from gyrus.server.monitoring import OperatorMonitor, build_monitoring_app
 from gyrus.server.serving import serve
 from gyrus.server.standby import build_standby_app
 
@@ -45,14 +48,17 @@ class Standby:
     client: ClusterClient
     place: PodPlace
     ending: StopRequest
+    monitor: OperatorMonitor
 
     @asynccontextmanager
     async def acquire(self) -> AsyncGenerator[None]:
         """Wait until this operator leads, then give its pod the leader's label.
 
-        Raises StandbyStopped, in a group, if it is asked to stop before that.
+        Metrics and health are served from here to the end of the block. Raises StandbyStopped, in a group, if
+        it is asked to stop before it leads.
         """
         async with asyncio.TaskGroup() as group:
+            watched = group.create_task(self._serve_monitoring(), name="monitoring")
             waiting = [
                 group.create_task(self._answer(), name="standby API"),
                 group.create_task(self._stop_if_asked(), name="stop of the standby"),
@@ -62,19 +68,29 @@ class Standby:
                     task.cancel()
                 await asyncio.wait(waiting)
                 log.info("This operator leads.")
+                self.monitor.begin()
                 marking = group.create_task(self._mark(), name="leader's label")
                 try:
                     yield
                 finally:
                     marking.cancel()
+                    watched.cancel()
 
     async def lost(self) -> str:
         return await self.leadership.lost()
 
     async def _answer(self) -> None:
-        """Answer probes, and refuse other requests, until cancelled."""
+        """Refuse requests until cancelled."""
         listener = listen_on_port(cluster.ANY_HOST, cluster.API_PORT, self.place.server_tls())
         await serve(build_standby_app(), [listener], started=asyncio.Event())
+
+    async def _serve_monitoring(self) -> None:
+        """Serve metrics and health until cancelled. Raises StartError if the port is taken."""
+        try:
+            listener = listen_on_port(cluster.ANY_HOST, cluster.MONITORING_PORT, None)
+        except CannotListen as error:
+            raise StartError(str(error)) from error
+        await serve(build_monitoring_app(self.monitor), [listener], started=asyncio.Event(), grace=0)
 
     async def _stop_if_asked(self) -> None:
         await self.ending.asked.wait()

@@ -6,9 +6,10 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gyrus.routing.resources import bodies
+from gyrus.routing.resources import bodies, file_secrets
 from gyrus.routing.resources.clusters import ads, circuit_breakers, http_options
 from gyrus.routing.resources.endpoints import UNIX
+from gyrus.routing.resources.file_secrets import FileSecret
 from gyrus.routing.resources.kinds import Json, extension
 from gyrus.routing.resources.overload import overload_manager
 from gyrus.routing.settings import (
@@ -62,8 +63,9 @@ def bootstrap(
 ) -> Json:
     """Build the bootstrap. It is the same for the same home: an Envoy with another bootstrap is replaced.
 
-    ``tls``: the files that Envoy shows to the operator; required if ``ads_at`` has TLS. ``reports``: True to
-    report the load of its clusters to the operator.
+    ``tls``: the files that Envoy shows to the operator; required if ``ads_at`` has TLS. Then the resources of
+    :func:`tls_secrets` must be in their files. ``reports``: True to report the load of its clusters to the
+    operator.
     """
     reporting = {"cluster_manager": {"load_stats_config": _load_reports()}} if reports else {}
     own = f"{UNIX}{files.bodies}"
@@ -75,7 +77,10 @@ def bootstrap(
         },
         "dynamic_resources": {"ads_config": _ads(), "cds_config": ads(), "lds_config": ads()},
         "static_resources": {
-            "clusters": [_xds(ads_at, tls), *bodies.clusters(settings, own)],
+            "clusters": [
+                _xds(ads_at, tls_secrets(files, tls) if tls else None),
+                *bodies.clusters(settings, own),
+            ],
         },
         "overload_manager": overload_manager(settings, files.pressure),
         "layered_runtime": {"layers": [{"name": "gyrus", "static_layer": FEATURES}]},
@@ -103,10 +108,10 @@ def _ads() -> Json:
     }
 
 
-def _xds(ads_at: AdsAddress, tls: TlsFiles | None) -> Json:
+def _xds(ads_at: AdsAddress, secrets: tuple[FileSecret, FileSecret] | None) -> Json:
     endpoint = {"endpoint": {"address": _address(ads_at)}}
     name = ads_at.host if isinstance(ads_at, TlsAddress) and not _is_ip(ads_at.host) else None
-    secured = {"transport_socket": _tls(tls, name)} if tls else {}
+    secured = {"transport_socket": _tls(secrets, name)} if secrets else {}
     return {
         "name": XDS_CLUSTER,
         "type": "STRICT_DNS" if name else "STATIC",
@@ -114,7 +119,7 @@ def _xds(ads_at: AdsAddress, tls: TlsFiles | None) -> Json:
         "connect_timeout": "1s",
         "circuit_breakers": circuit_breakers(),
         "typed_extension_protocol_options": http_options(
-            "http2", idle=None, asks_every=ASKS_EVERY if tls else None
+            "http2", idle=None, asks_every=ASKS_EVERY if secrets else None
         ),
         "load_assignment": {"cluster_name": XDS_CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
         **secured,
@@ -135,14 +140,26 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _tls(tls: TlsFiles, name: str | None) -> Json:
+def tls_secrets(files: EnvoyFiles, tls: TlsFiles) -> tuple[FileSecret, FileSecret]:
+    """Return the resources with Envoy's own certificate and with the operator's authority."""
+    folder = files.admin.parent
+    return (
+        file_secrets.certificate("gyrus.own-certificate", folder, tls.certificate, tls.key),
+        file_secrets.authority("gyrus.operator-authority", folder, tls.authority),
+    )
+
+
+def _tls(secrets: tuple[FileSecret, FileSecret], name: str | None) -> Json:
     """Build the transport. ``name``: the DNS name that the operator's certificate must have, if known."""
+    own, authority = secrets
     matcher = {"san_type": "DNS", "matcher": {"exact": name}}
     named: Json = {"match_typed_subject_alt_names": [matcher]} if name else {}
-    chain = {"filename": str(tls.certificate)}
     context: Json = {
-        "tls_certificates": [{"certificate_chain": chain, "private_key": {"filename": str(tls.key)}}],
-        "validation_context": {"trusted_ca": {"filename": str(tls.authority)}, **named},
+        "tls_certificate_sds_secret_configs": [own.reference],
+        "combined_validation_context": {
+            "default_validation_context": named,
+            "validation_context_sds_secret_config": authority.reference,
+        },
         "alpn_protocols": ["h2"],
     }
     indication: Json = {"sni": name} if name else {}

@@ -121,7 +121,11 @@ class Acceptor:
         """Establish the connection, which includes the TLS handshake, and wait for its end."""
         loop, tls = asyncio.get_running_loop(), self._listener.tls
         security: dict[str, Any] = (
-            {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT, "ssl_shutdown_timeout": FAREWELL_TIMEOUT}
+            {
+                "ssl": tls(),
+                "ssl_handshake_timeout": HANDSHAKE_TIMEOUT,
+                "ssl_shutdown_timeout": FAREWELL_TIMEOUT,
+            }
             if tls
             else {}
         )

@@ -18,6 +18,10 @@ BACKLOG = 1024
 """Connections that the system keeps until the API accepts them."""
 
 
+TlsSettings = Callable[[], ssl.SSLContext]
+"""Returns the TLS settings of the next connection."""
+
+
 class CannotListen(Exception):
     """The operator cannot listen on its address. The message is for the user.
 
@@ -36,8 +40,8 @@ class ApiListener:
     socket: socket.socket
     name: str
     """Its address, for messages."""
-    tls: ssl.SSLContext | None = None
-    """The TLS settings. None on the Unix socket, where the system proves both ends."""
+    tls: TlsSettings | None = None
+    """The TLS settings. None without TLS, as on the Unix socket, where the system proves both ends."""
     most: int = 256
     """Open connections at a time. The listeners do not share them: each has its reserve."""
     file: tuple[int, int] | None = None
@@ -79,7 +83,7 @@ def listen_in_home_and(path: Path, port: Callable[[], ApiListener]) -> list[ApiL
         raise
 
 
-def listen_on_port(host: str, port: int, tls: ssl.SSLContext | None) -> ApiListener:
+def listen_on_port(host: str, port: int, tls: TlsSettings | None) -> ApiListener:
     """Listen on this address, with TLS if given. Port 0 is any free port. Raises CannotListen."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:

@@ -42,6 +42,23 @@ async def exposition(store: Store, board: Board) -> bytes:
     return await asyncio.to_thread(_rendered, collector)
 
 
+def operator_exposition(*, leads: bool, store_answers: bool) -> bytes:
+    """Return the metrics of the operator itself, in Prometheus's text format."""
+    return _rendered(_OperatorCollector(leads, store_answers))
+
+
+@dataclass(frozen=True, eq=False)
+class _OperatorCollector(Collector):
+    leads: bool
+    store_answers: bool
+
+    def collect(self) -> Iterator[Metric]:
+        leader = "1 if this operator leads, 0 if it stands by"
+        yield GaugeMetricFamily("gyrus_operator_leader", leader, value=float(self.leads))
+        reachable = "1 if the store answers this operator, else 0"
+        yield GaugeMetricFamily("gyrus_operator_store_reachable", reachable, value=float(self.store_answers))
+
+
 def snapshot_of(board: Board) -> Board:
     """Return a copy of the board: a thread reads it while the event loop changes the original."""
     return replace(

@@ -1,4 +1,4 @@
-"""The API of an operator that does not lead: it answers probes alone."""
+"""The API of an operator that does not lead: it refuses all requests."""
 
 from __future__ import annotations
 
@@ -19,15 +19,9 @@ def build_standby_app() -> FastAPI:
     """Build the ASGI application. Serve it with :func:`gyrus.server.serving.serve`."""
     app = FastAPI(title="gyrus standby", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.closing = asyncio.Event()
-    for path in ("/healthz", "/readyz"):
-        app.add_api_route(path, _alive, response_class=Response)
     app.add_api_route("/{path:path}", _refuse, methods=_METHODS, response_class=Response)
     bodies.install(app)
     return app
-
-
-async def _alive() -> Response:
-    return Response("ok")
 
 
 async def _refuse() -> Response:

@@ -111,15 +111,17 @@ def test_the_operator_is_known_by_its_context(tmp_path: Path) -> None:
     assert environment_name("local", "gyrus") == "local-cluster"
     home = Home(tmp_path / "home")
     place = ClusterPlace("arn:aws:eks:eu:1:cluster/a", "ml")
-    credentials = Credentials(token="t", certificate="pem")
+    credentials = Credentials(token="t", authority="pem", endpoint_authority="other pem")
     name = remember_operator(home, place, "https://10.0.0.1:8443", credentials)
     assert name == "arn:aws:eks:eu:1:cluster/a-ml"
     found = Environments.load(home).resolve(name, home)
     assert (found.url, found.token) == ("https://10.0.0.1:8443", "t")
-    assert found.certificate is not None
-    assert found.certificate.read_text() == "pem"
+    assert found.authority is not None
+    assert found.endpoint_authority is not None
+    assert (found.authority.read_text(), found.endpoint_authority.read_text()) == ("pem", "other pem")
     assert forget_operator(home, name)
-    assert not found.certificate.exists()
+    assert not found.authority.exists()
+    assert not found.endpoint_authority.exists()
     assert not forget_operator(home, name)
 
 
@@ -129,7 +131,7 @@ def test_a_tunnel_stays_known(tmp_path: Path) -> None:
     inside, outside = ServiceAddress("10.96.0.9", 8443, False), ServiceAddress("203.0.113.8", 8443, True)
     assert reachable_url(home, place, inside, None) == "https://10.96.0.9:8443"
     tunnel = reachable_url(home, place, inside, "https://127.0.0.1:8443")
-    remember_operator(home, place, tunnel, Credentials(token="t", certificate="pem"))
+    remember_operator(home, place, tunnel, Credentials(token="t", authority="pem"))
     assert reachable_url(home, place, inside, None) == "https://127.0.0.1:8443"
     assert reachable_url(home, place, outside, None) == "https://203.0.113.8:8443"
 
@@ -156,7 +158,7 @@ def test_what_to_do_about_an_installation_that_does_not_answer(
 ) -> None:
     home = Home(tmp_path / "home")
     name = remember_operator(
-        home, ClusterPlace("staging", namespace), url, Credentials(token="t", certificate="pem")
+        home, ClusterPlace("staging", namespace), url, Credentials(token="t", authority="pem")
     )
     found = Environments.load(home).resolve(name, home)
     options = "--context staging" + (" --namespace ml" if namespace == "ml" else "")

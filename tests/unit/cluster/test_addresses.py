@@ -60,6 +60,17 @@ def test_addresses_that_are_not_there_yet() -> None:
     assert address_of(on_nodes, []).missing == "no node has an address"
 
 
+def test_the_scheme_of_the_endpoints_is_that_of_the_first_port() -> None:
+    ports = [{"name": "https", "port": 443, "nodePort": 30443}, {"name": "http", "port": 80}]
+    assert address_of(service({"type": "NodePort", "ports": ports}), NODES).endpoints == (
+        "https://10.0.0.1:30443"
+    )
+    balanced = service(
+        {"type": "LoadBalancer", "ports": ports}, loadBalancer={"ingress": [{"ip": "1.2.3.4"}]}
+    )
+    assert address_of(balanced, NODES).endpoints == "https://1.2.3.4"
+
+
 def test_an_external_address_of_a_node_comes_first() -> None:
     addresses = [{"type": "InternalIP", "address": "10.0.0.1"}, {"type": "ExternalIP", "address": "5.6.7.8"}]
     node = {"status": {"addresses": addresses}}

@@ -9,7 +9,6 @@ import pytest
 from gyrus.cluster import chart_job
 from gyrus.cluster.certificates import VALID
 from gyrus.cluster.changes import ObjectChange
-from gyrus.cluster.chart_job import prepare, replaced
 from gyrus.cluster.errors import ManagedByHelm
 from gyrus.cluster.install import Installer
 from gyrus.cluster.manifests.installation import platform, services
@@ -26,7 +25,7 @@ KNOWN = Installation("ml")
 
 async def prepared(cluster: MemoryCluster, now: datetime = NOW) -> list[str]:
     changes: list[ObjectChange] = []
-    await prepare(Installer(cluster, changes.append, force=True), KNOWN, now)
+    await Installer(cluster, changes.append, force=True).prepare(KNOWN, now)
     return [str(change) for change in changes if change.outcome != "unchanged"]
 
 
@@ -64,36 +63,14 @@ async def test_definition_and_secrets_come_first() -> None:
     assert await prepared(cluster) == []
 
 
-async def test_pods_start_again_when_their_certificate_is_replaced() -> None:
+async def test_certificates_are_replaced_before_they_end() -> None:
     cluster = MemoryCluster()
     await prepared(cluster)
     by_helm(cluster)
-    changes = await prepared(cluster, NOW + VALID - timedelta(days=30))
-    assert changes == [
+    assert await prepared(cluster, NOW + VALID - timedelta(days=30)) == [
         "changed   Secret gyrus-operator-tls",
         "changed   Secret gyrus-gateway-tls",
-        "changed   Deployment gyrus-operator",
-        "changed   Deployment gyrus-gateway",
     ]
-    operator = await cluster.find(DEPLOYMENTS, names.OPERATOR, "ml")
-    assert operator is not None
-    assert f"{names.GROUP}/certificate" in operator["spec"]["template"]["metadata"]["annotations"]
-
-
-async def test_a_removed_deployment_is_not_created() -> None:
-    cluster = MemoryCluster()
-    await prepared(cluster)
-    changes = await prepared(cluster, NOW + VALID)
-    assert [change for change in changes if "Deployment" in change] == []
-
-
-def test_only_a_certificate_that_was_there_is_replaced() -> None:
-    pair = {"tls.crt": "a"}
-    after = {names.OPERATOR_TLS: pair, names.GATEWAY_TLS: pair}
-    assert replaced({}, after) == {}
-    assert replaced({names.OPERATOR_TLS: pair, names.GATEWAY_TLS: {"tls.crt": "b"}}, after).keys() == {
-        names.GATEWAY
-    }
 
 
 async def test_nothing_is_left_after_helm_has_removed_its_objects() -> None:

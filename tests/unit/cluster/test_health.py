@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from gyrus.cluster.health import HASH_LABEL, Observed, PartHealth, parts
+from gyrus.cluster.health import HASH_LABEL, Observed, PartHealth, parts, reasons_of
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.resources import Manifest
+from support.kubernetes_cluster import MemoryCluster
 
 
 def template(image: str) -> dict[str, Any]:
@@ -237,3 +238,28 @@ def test_a_deployment_that_may_not_create_pods() -> None:
     assert part.problem.remedy == (
         "Raise the quota (kubectl describe quota --namespace ml), or lower operator.resources."
     )
+
+
+async def test_operators_that_are_not_ready_are_asked_for_the_reason() -> None:
+    running = container({"running": {}})
+    not_ready = {**pod(running), "metadata": {**pod(running)["metadata"], "labels": OPERATOR}}
+    ready = {**not_ready, "status": {**running, "conditions": [{"type": "Ready", "status": "True"}]}}
+    ended = {**not_ready, "status": container({"terminated": {"exitCode": 1}})}
+    pods = {"a": not_ready, "b": ready, "c": ended, "silent": not_ready, "gateway": pod(running)}
+    url = f"{names.MONITORING_PORT}/readyz"
+    answers = {f"{name}:{url}": f"{name} has lost its store\n" for name in ("a", "b", "c", "gateway")}
+    found = await reasons_of(MemoryCluster(answers=answers), "ml", pods)
+    assert found == {"a": "a has lost its store"}
+    observed = Observed(
+        deployments={names.OPERATOR: deployment(names.OPERATOR, 1, 0)},
+        replica_sets=REPLICA_SETS,
+        pods={"gyrus-operator-x": not_ready},
+        claims={},
+        reasons={"gyrus-operator-x": "the store cannot be read: connection refused"},
+    )
+    assert str(parts(observed)[0]) == (
+        "gyrus-operator: 0 of 1 ready: gyrus-operator-x: the store cannot be read: connection refused"
+    )
+
+
+OPERATOR = {names.ROLE_LABEL: names.OPERATOR_ROLE}

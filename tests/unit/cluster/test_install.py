@@ -176,14 +176,14 @@ async def test_the_overview_has_what_a_client_needs() -> None:
     await installed(cluster, wanted(gateway={"service": "NodePort"}))
     found = await overview(cluster, "ml")
     assert found.credentials is not None
-    assert found.credentials.ends_at is not None
+    assert found.credentials.authority.startswith("-----BEGIN CERTIFICATE-----")
     assert [str(part) for part in found.parts] == [
         "gyrus-operator: 0 of 1 ready: starting",
         "gyrus-gateway: 0 of 2 ready: starting",
     ]
     assert found.gateway.missing == "no node has an address"
-    assert not found.healthy
-    assert not found.expiring(NOW)
+    assert not found.healthy(NOW)
+    assert found.warnings(NOW) == []
 
 
 async def test_the_secret_of_the_store_must_be_there() -> None:

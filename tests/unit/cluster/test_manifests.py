@@ -25,6 +25,7 @@ SETTINGS = {
         "images": {"pull_secrets": ["registry"]},
         "network_policies": False,
     },
+    "https": {"gateway": {"tls": {"secret": "models-tls"}}},
     "store": {"operator": {"store": {"secret": "gyrus-store", "key": "uri"}}},
     "node cache": {"node_cache": {"path": "/var/cache/gyrus"}, "pod_security": "privileged"},
     "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}},
@@ -38,8 +39,7 @@ def rendered(settings: dict[str, Any] | None = None) -> list[Manifest]:
 
 
 def installation(settings: dict[str, Any] | None = None) -> Installation:
-    certificates = {names.OPERATOR_TLS: "abc", names.GATEWAY_TLS: "def"}
-    return Installation("ml", ClusterSettings.model_validate(settings or {}), certificates=certificates)
+    return Installation("ml", ClusterSettings.model_validate(settings or {}))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -118,13 +118,58 @@ def test_without_storage_the_state_ends_with_the_pod() -> None:
     assert state({"operator": {"storage": "none"}}) == ({"name": "state-of-pod", "emptyDir": {}}, 0)
 
 
-def test_a_new_certificate_starts_the_pods_again() -> None:
-    annotations = [
-        each["spec"]["template"]["metadata"]["annotations"][f"{names.GROUP}/certificate"]
-        for each in rendered()
-        if each["kind"] == "Deployment"
+def test_https_opens_its_port_and_that_of_the_redirect_alone() -> None:
+    found = {(each["kind"], each["metadata"]["name"]): each for each in rendered(SETTINGS["https"])}
+    ports = found["Service", names.GATEWAY]["spec"]["ports"]
+    assert [(each["name"], each["port"], each["targetPort"]) for each in ports] == [
+        ("https", 443, "https"),
+        ("http", 80, "http"),
     ]
-    assert annotations == ["abc", "def"]
+    [pod] = found["Deployment", names.GATEWAY]["spec"]["template"]["spec"]["containers"]
+    assert {each["name"]: each["containerPort"] for each in pod["ports"]} == {
+        "http": names.REDIRECT_PORT,
+        "https": names.GATEWAY_TLS_PORT,
+        "admin": names.ADMIN_PORT,
+    }
+    assert {"name": names.HTTPS_PORT_VARIABLE, "value": "443"} in pod["env"]
+    [rule] = found["NetworkPolicy", names.GATEWAY]["spec"]["ingress"]
+    assert [each["port"] for each in rule["ports"]] == [
+        names.GATEWAY_TLS_PORT,
+        names.REDIRECT_PORT,
+        names.ADMIN_PORT,
+    ]
+
+
+def test_http_may_be_served_beside_https() -> None:
+    settings = {"gateway": {"tls": {"secret": "models-tls", "http": "serve"}}}
+    found = {(each["kind"], each["metadata"]["name"]): each for each in rendered(settings)}
+    [pod] = found["Deployment", names.GATEWAY]["spec"]["template"]["spec"]["containers"]
+    assert {"name": "http", "containerPort": names.GATEWAY_PORT, "protocol": "TCP"} in pod["ports"]
+    [rule] = found["NetworkPolicy", names.GATEWAY]["spec"]["ingress"]
+    assert {"port": names.GATEWAY_PORT, "protocol": "TCP"} in rule["ports"]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "port"),
+    [
+        ({}, None),
+        ({"tls": {"secret": "s"}}, 443),
+        ({"tls": {"secret": "s", "port": 8443}}, 8443),
+        ({"tls": {"secret": "s", "node_port": 30443}, "service": "NodePort"}, 30443),
+        ({"tls": {"secret": "s"}, "service": "NodePort", "url": "https://models.example.com"}, 443),
+        ({"tls": {"secret": "s"}, "url": "https://models.example.com:444"}, 444),
+    ],
+)
+def test_redirects_name_the_port_that_clients_see(gateway: dict[str, Any], port: int | None) -> None:
+    assert ClusterSettings.model_validate({"gateway": gateway}).gateway.https_port == port
+
+
+def test_probes_ask_the_operator_and_its_services_reach_a_leader_whose_store_is_away() -> None:
+    found = {(each["kind"], each["metadata"]["name"]): each for each in rendered()}
+    [pod] = found["Deployment", names.OPERATOR]["spec"]["template"]["spec"]["containers"]
+    probes = {kind: pod[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")}
+    assert probes == {"startup": "/healthz", "readiness": "/readyz", "liveness": "/healthz"}
+    assert found["Service", names.OPERATOR]["spec"]["publishNotReadyAddresses"] is True
 
 
 def pods() -> list[Manifest]:

@@ -37,7 +37,7 @@ async def found(cluster: MemoryCluster) -> Manifest:
 
 
 def problems(seen: Overview) -> list[tuple[str, str]]:
-    return [(problem.message, problem.remedy) for problem in seen.problems()]
+    return [(problem.message, problem.remedy) for problem in seen.problems(NOW)]
 
 
 @pytest.mark.parametrize(("manager", "remedy"), [(names.MANAGER, COMMAND), (HELM, HELM_COMMAND)])

@@ -9,10 +9,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gyrus.cluster import certificates
+from gyrus.cluster.certificates import KeyPair
 from gyrus.cluster.manifests.objects import Installation
-from gyrus.cluster.secrets import CA, CERTIFICATE, KEY, certificate_digests, decoded, manifests, planned
+from gyrus.cluster.secrets import (
+    CA,
+    CERTIFICATE,
+    KEY,
+    NEXT_CERTIFICATE,
+    certified,
+    decoded,
+    manifests,
+    planned,
+)
 from gyrus.contract import cluster as names
 from support.tls import Authority
 
@@ -20,29 +32,82 @@ NOW = datetime(2026, 11, 28, tzinfo=UTC)
 HALF = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
+AUTHORITY_LIFE = certificates.AUTHORITY_VALID + certificates.CLOCK_SKEW
+RENEWED_FROM = (
+    NOW + certificates.VALID - (certificates.VALID + certificates.CLOCK_SKEW) * certificates.RENEWAL
+)
+SUCCESSOR_FROM = NOW + certificates.AUTHORITY_VALID - AUTHORITY_LIFE * certificates.RENEWAL
+TLS = (names.OPERATOR_TLS, names.GATEWAY_TLS)
+SECOND = timedelta(seconds=1)
+
+
 def test_a_second_plan_keeps_everything() -> None:
     first = planned({}, "ml", NOW)
-    assert planned(first, "ml", NOW + timedelta(days=600)) == first
+    assert planned(first, "ml", RENEWED_FROM - SECOND) == first
 
 
 def test_certificates_are_renewed_before_they_end_and_tokens_stay() -> None:
     first = planned({}, "ml", NOW)
-    later = planned(first, "ml", NOW + certificates.VALID - certificates.RENEWAL)
+    later = planned(first, "ml", RENEWED_FROM)
     assert later[names.AUTHORITY] == first[names.AUTHORITY]
     assert later[names.OPERATOR_SECRETS] == first[names.OPERATOR_SECRETS]
-    assert later[names.OPERATOR_TLS][CERTIFICATE] != first[names.OPERATOR_TLS][CERTIFICATE]
-    assert certificate_digests(later) != certificate_digests(first)
+    for name in TLS:
+        assert later[name][CERTIFICATE] != first[name][CERTIFICATE]
+    assert planned(later, "ml", RENEWED_FROM) == later
 
 
-def test_an_authority_that_is_renewed_renews_its_certificates() -> None:
+def test_an_authority_is_replaced_with_an_overlap() -> None:
+    first = planned({}, "ml", SUCCESSOR_FROM - certificates.VALID / 2)
+    authority = planned({}, "ml", NOW)[names.AUTHORITY]
+    before = certified({**first, names.AUTHORITY: authority}, "ml", SUCCESSOR_FROM - SECOND)
+    assert before[names.AUTHORITY][CERTIFICATE] == authority[CERTIFICATE]
+
+    prepared = certified(before, "ml", SUCCESSOR_FROM)
+    successor = prepared[names.AUTHORITY][NEXT_CERTIFICATE]
+    assert prepared[names.AUTHORITY][CERTIFICATE] == authority[CERTIFICATE]
+    for name in TLS:
+        assert prepared[name][CERTIFICATE] == before[name][CERTIFICATE]
+        assert prepared[name][CA] == authority[CERTIFICATE] + successor
+
+    switch = SUCCESSOR_FROM + AUTHORITY_LIFE * certificates.OVERLAP
+    assert certified(prepared, "ml", switch - SECOND)[names.AUTHORITY] == prepared[names.AUTHORITY]
+    switched = certified(prepared, "ml", switch)
+    assert switched[names.AUTHORITY][CERTIFICATE] == successor
+    assert NEXT_CERTIFICATE not in switched[names.AUTHORITY]
+    for name in TLS:
+        assert switched[name][CA] == successor + authority[CERTIFICATE]
+
+    ended = certified(switched, "ml", NOW + certificates.AUTHORITY_VALID)
+    for name in TLS:
+        assert ended[name][CA] == successor
+
+
+def test_an_authority_whose_operator_was_away_is_replaced_at_once() -> None:
     first = planned({}, "ml", NOW)
-    then = NOW + certificates.AUTHORITY_VALID - certificates.AUTHORITY_RENEWAL
-    fresh = {**first, **{n: planned(first, "ml", then)[n] for n in (names.OPERATOR_TLS, names.GATEWAY_TLS)}}
-    later = planned(fresh, "ml", then)
-    assert later[names.AUTHORITY] != first[names.AUTHORITY]
-    for name in (names.OPERATOR_TLS, names.GATEWAY_TLS):
-        assert later[name][CA] == later[names.AUTHORITY][CERTIFICATE]
-        assert later[name][CERTIFICATE] != fresh[name][CERTIFICATE]
+    late = certified(first, "ml", NOW + certificates.AUTHORITY_VALID)
+    assert late[names.AUTHORITY][CERTIFICATE] != first[names.AUTHORITY][CERTIFICATE]
+    assert late[names.OPERATOR_TLS][CA] == late[names.AUTHORITY][CERTIFICATE]
+
+
+@given(st.lists(st.integers(min_value=1, max_value=400), min_size=1, max_size=60))
+@settings(max_examples=30, deadline=None)
+def test_what_is_renewed_in_time_is_always_trusted_by_what_was_before(days: list[int]) -> None:
+    """Each part may have the data of the last step or of this one, and all must accept each other."""
+    now, data = NOW, certified({}, "ml", NOW)
+    for step in days:
+        now += timedelta(days=step)
+        later = certified(data, "ml", now)
+        for name in TLS:
+            pair = KeyPair(later[name][CERTIFICATE], later[name][KEY])
+            for bundle in (data[name][CA], later[name][CA]):
+                assert is_issued(pair, bundle)
+            assert is_issued(KeyPair(data[name][CERTIFICATE], data[name][KEY]), later[name][CA])
+        data = later
+
+
+def is_issued(pair: KeyPair, bundle: str) -> bool:
+    """Return whether an authority of the bundle has issued the certificate, at whatever time."""
+    return certificates.is_usable(pair, certificates.in_bundle(bundle, NOW - timedelta(days=1)), [], NOW)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,26 @@ def test_an_empty_file_means_the_defaults(text: str) -> None:
             "operator: {store: {secret: gyrus-store, key: a/b}}\n",
             'v:1:46: operator.store.key: "a/b" is not a key of a Secret; write letters, digits, -, _ and .',
         ),
+        (
+            "gateway: {service: ClusterIP, tls: {secret: a, node_port: 30443}}\n",
+            "v:1:48: gateway.tls.node_port: a Service of type ClusterIP has no port on nodes; "
+            "write service: NodePort",
+        ),
+        (
+            "gateway: {tls: {secret: a, port: 80}}\n",
+            "v:1:34: gateway.tls.port: is the port of HTTP, too: 80; choose another one for tls.port or for "
+            "port",
+        ),
+        (
+            "gateway: {tls: {secret: a}, url: 'http://models.example.com'}\n",
+            "v:1:34: gateway.url: has no TLS, which tls asks for; write https://",
+        ),
+        (
+            "gateway: {tls: {secret: a}, service: NodePort}\n",
+            "v:1:16: gateway.tls: has no node_port, and a redirect must name the port of HTTPS; write "
+            "node_port (30000 to 32767), or http: serve, or the url of the endpoints",
+        ),
+        ("gateway: {tls: {}}\n", "v:1:16: gateway.tls.secret: is missing"),
         ("- a\n", "v:1:1: the file must be a mapping; write for example gateway: {replicas: 2}"),
         ("a: [\n", "v:1:1: a bracket is not closed; add the ] or } that is missing"),
     ],

@@ -11,7 +11,7 @@ import pytest
 from gyrus.contract import problem
 from gyrus.contract.home import Home
 from gyrus.contract.replica import PRIVATE_HEADERS, REQUEUE_HEADER, Limits
-from gyrus.routing.bootstrap import EnvoyFiles, bootstrap
+from gyrus.routing.bootstrap import EnvoyFiles, bootstrap, tls_secrets
 from gyrus.routing.config_dump import assigned, listening_ports
 from gyrus.routing.gateway_pod import gateway_settings
 from gyrus.routing.resources import (
@@ -206,8 +206,16 @@ def test_bootstrap_shows_a_certificate_where_the_operator_asks_for_one() -> None
     reported = bootstrap("node", ENVOY_FILES, address, GatewaySettings(), files)
     xds = reported["static_resources"]["clusters"][0]
     context = xds["transport_socket"]["typed_config"]["common_tls_context"]
-    assert context["tls_certificates"][0]["private_key"] == {"filename": "/k"}
-    assert context["validation_context"] == {"trusted_ca": {"filename": "/a"}}
+    own, authority = tls_secrets(ENVOY_FILES, files)
+    assert context["tls_certificate_sds_secret_configs"] == [own.reference]
+    assert context["combined_validation_context"]["validation_context_sds_secret_config"] == (
+        authority.reference
+    )
+    [resource] = own.document["resources"]
+    assert resource["tls_certificate"]["private_key"] == {"filename": "/k"}
+    assert resource["tls_certificate"]["watched_directory"] == {"path": "/"}
+    [resource] = authority.document["resources"]
+    assert resource["validation_context"]["trusted_ca"] == {"filename": "/a"}
 
 
 def test_a_lost_machine_is_noticed() -> None:

@@ -114,7 +114,8 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 async def remote(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """Calls the served application."""
     authority, started = Authority(), asyncio.Event()
-    listener = listen_on_port("127.0.0.1", 0, authority.server("127.0.0.1"))
+    tls = authority.server("127.0.0.1")
+    listener = listen_on_port("127.0.0.1", 0, lambda: tls)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(serve(app, [listener], started=started), name="serve")
         await started.wait()

@@ -22,7 +22,8 @@ AUTHORITY = Authority()
 
 
 def listen(host: str, port: int) -> ApiListener:
-    return listen_on_port(host, port, AUTHORITY.server("127.0.0.1"))
+    tls = AUTHORITY.server("127.0.0.1")
+    return listen_on_port(host, port, lambda: tls)
 
 
 def new_client() -> httpx.AsyncClient:

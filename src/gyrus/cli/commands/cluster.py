@@ -132,7 +132,7 @@ def info(session: CliSession, context: str | None, namespace: str) -> None:
                 ("Namespace", found.namespace),
                 ("Version", found.version),
                 ("Operator", found.operator.missing or found.operator.url("https")),
-                ("Gateways", found.gateway.missing or found.gateway.url("http")),
+                ("Gateways", found.gateway.missing or found.gateway.endpoints),
                 ("Environment", _environment(session, environment_name(name, namespace))),
             ],
         ).lstrip("\n")
@@ -147,17 +147,20 @@ def info(session: CliSession, context: str | None, namespace: str) -> None:
 def health(session: CliSession, context: str | None, namespace: str) -> None:
     """Check an installation. The exit code is 1 if something is not as it should be."""
     found, _, _ = with_cluster(context, lambda client: _overview(client, namespace))
-    expiring = found.expiring(datetime.now(UTC))
+    now = datetime.now(UTC)
+    warnings, problems = found.warnings(now), found.problems(now)
     if session.json:
-        print_json(_as_data(found) | {"certificate_expires_soon": expiring})
+        print_json(
+            _as_data(found) | {"problems": [_problem_line(each) for each in problems], "warnings": warnings}
+        )
     else:
         for part in found.parts:
             print_result(str(part))
-    if expiring:
-        print_note(warning(f"The operator's certificate ends soon. {found.repair}"))
-    if not found.healthy:
+    for each in warnings:
+        print_note(warning(each))
+    if not found.healthy(now):
         lines = [_problem_line(part.problem, f"{part.name}: ") for part in found.parts if part.problem]
-        lines += [_problem_line(problem) for problem in found.problems()]
+        lines += [_problem_line(problem) for problem in problems]
         raise CommandFailure(
             f"The installation in {namespace} is not healthy.",
             details="\n".join(lines),
@@ -330,7 +333,7 @@ def _show_installed(
     changed = sum(change.outcome not in ("unchanged", "kept") for change in changes)
     what = f"{counted(changed, 'object')} changed" if changed else "nothing changed"
     print_result(f"gyrus {found.version} is installed in the namespace {found.namespace}: {what}.")
-    print_result(f"  APIs:     {found.gateway.missing or found.gateway.url('http') + '/NAME'}")
+    print_result(f"  APIs:     {found.gateway.missing or found.gateway.endpoints + '/NAME'}")
     print_result(f"  Operator: {url or found.operator.missing}")
     if name is None:
         print_note(warning("Once the operator has an address, add it with: gyrus cluster connect"))
@@ -349,9 +352,9 @@ def _as_data(found: Overview) -> dict[str, Any]:
     return {
         "namespace": found.namespace,
         "version": found.version,
-        "healthy": found.healthy,
+        "healthy": found.healthy(datetime.now(UTC)),
         "operator": found.operator.url("https") if not found.operator.missing else None,
-        "gateway": found.gateway.url("http") if not found.gateway.missing else None,
+        "gateway": found.gateway.endpoints if not found.gateway.missing else None,
         "parts": [
             {
                 "name": part.name,

@@ -53,6 +53,17 @@ def list_environments(session: CliSession) -> None:
     help="A copy of operator.crt in the operator's GYRUS_HOME: the only certificate to accept "
     "(default: any for that host that this system trusts).",
 )
+@click.option(
+    "--authority",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file with the authority of an installation on Kubernetes (ca.crt of the Secret "
+    "gyrus-operator-tls): all its certificates for the operator are accepted.",
+)
+@click.option(
+    "--endpoint-authority",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file with an authority of the endpoints' certificate, beside those that this system trusts.",
+)
 @pass_session
 def add(
     session: CliSession,
@@ -61,6 +72,8 @@ def add(
     token: str | None,
     token_file: Path | None,
     certificate: Path | None,
+    authority: Path | None,
+    endpoint_authority: Path | None,
 ) -> None:
     """Add the operator NAME, or change it."""
     if name == LOCAL:
@@ -69,8 +82,15 @@ def add(
         raise WrongInput(refusal(url), remedy=REMEDY)
     if (token is None) == (token_file is None):
         raise WrongInput("Exactly one of --token and --token-file is required.")
+    if certificate and authority:
+        raise WrongInput("At most one of --certificate and --authority is allowed.")
     entry = EnvironmentEntry(
-        url=url.rstrip("/"), token=token, token_file=_absolute(token_file), certificate=_absolute(certificate)
+        url=url.rstrip("/"),
+        token=token,
+        token_file=_absolute(token_file),
+        certificate=_absolute(certificate),
+        authority=_absolute(authority),
+        endpoint_authority=_absolute(endpoint_authority),
     )
     Environments.load(session.home).added(name, entry).save(session.home)
     print_result(

@@ -50,7 +50,8 @@ def replay(session: CliSession, name: str, wanted: ReplayOptions) -> None:
         check_drawable(wanted.plot)
     plan = _plan(wanted)
     described = session.client().describe(name)
-    ran = _Run(plan, Observer(session.client(), described), described, wanted)
+    client = session.client()
+    ran = _Run(plan, Observer(client, described), described, wanted, client.environment.endpoint_authority)
     interrupted = ran.to_the_end()
     tally = ran.tally()
     _print_report(session, ran, tally)
@@ -86,7 +87,12 @@ class _Run:
     """One replay and its results so far."""
 
     def __init__(
-        self, plan: ReplayPlan, watch: Observer, described: ApiDescription, wanted: ReplayOptions
+        self,
+        plan: ReplayPlan,
+        watch: Observer,
+        described: ApiDescription,
+        wanted: ReplayOptions,
+        authority: Path | None,
     ) -> None:
         self.name = described.api.name
         self.plan = plan
@@ -94,7 +100,8 @@ class _Run:
         self.slots: int | None = described.spec.get("max_concurrency")
         self.wanted = wanted
         self._outcomes: list[RequestResult] = []
-        self._sender = Sender(described.api.endpoint, wanted.timeout, self._outcomes.append)
+        endpoint = described.api.endpoint
+        self._sender = Sender(endpoint, wanted.timeout, self._outcomes.append, authority)
 
     @property
     def under_way(self) -> int:

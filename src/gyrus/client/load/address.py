@@ -5,11 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 import h11
 
+from gyrus.client.connections import trusting
 from gyrus.client.transport import USER_AGENT
 
 
@@ -26,7 +28,11 @@ class Address:
     _heads: dict[int, h11.Request] = field(default_factory=dict[int, h11.Request], compare=False)
 
     @classmethod
-    def of(cls, url: str) -> Self:
+    def of(cls, url: str, authority: Path | None = None) -> Self:
+        """Return the address of a URL. Raises BadEnvironments.
+
+        ``authority``: one to trust beside those of this system.
+        """
         parts = urlsplit(url)
         assert parts.hostname is not None, f"{url} is an endpoint"
         secure = parts.scheme == "https"
@@ -36,7 +42,7 @@ class Address:
             port=parts.port or (443 if secure else 80),
             target=target,
             authority=parts.netloc.rpartition("@")[2],
-            context=ssl.create_default_context() if secure else None,
+            context=_context(authority) if secure else None,
         )
 
     def head(self, length: int) -> h11.Request:
@@ -57,3 +63,7 @@ class Address:
             "content-length": str(length),
         }
         return h11.Request(method="POST", target=self.target, headers=list(fields.items()))
+
+
+def _context(authority: Path | None) -> ssl.SSLContext:
+    return trusting(authority, beside_system=True) if authority else ssl.create_default_context()

@@ -6,6 +6,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gyrus.client.load.address import Address
 from gyrus.client.load.connection import ConnectionBroken, LoadReply
@@ -32,13 +33,20 @@ class Due:
 class Sender:
     """One run of a load against one URL."""
 
-    def __init__(self, url: str, timeout: float, on_result: Callable[[RequestResult], None]) -> None:
-        """Prepare a load.
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        on_result: Callable[[RequestResult], None],
+        authority: Path | None = None,
+    ) -> None:
+        """Prepare a load. Raises BadEnvironments.
 
         ``timeout`` is the number of seconds from a request's due time until it is abandoned. ``on_result`` is
-        called with each result, in the order in which the results become known.
+        called with each result, in the order in which the results become known. ``authority``: one of the
+        server's certificate, to trust beside those of this system.
         """
-        self._address = Address.of(url)
+        self._address = Address.of(url, authority)
         self._connections = Connections(self._address)
         self._timeout = timeout
         self._on_result = on_result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from gyrus.cluster.chart.merging import Tree, under_conditions
@@ -22,6 +23,7 @@ from gyrus.cluster.settings import (
     NO_STORAGE,
     ArchiveBounds,
     ClusterSettings,
+    EndpointTls,
     ExternalApi,
     GatewayPods,
     Images,
@@ -33,6 +35,7 @@ from gyrus.cluster.settings import (
 from gyrus.kubernetes.resources import VOLUME_CLAIMS, Manifest
 
 NAMESPACE = "{{ .Release.Namespace }}"
+_TLS = EndpointTls.model_fields
 CONDITIONS = {
     "stored": f'ne .Values.operator.storage "{NO_STORAGE}"',
     "store": ".Values.operator.store",
@@ -46,6 +49,9 @@ CONDITIONS = {
     "node cache": ".Values.node_cache",
     "policies": ".Values.network_policies",
     "pod monitors": ".Values.pod_monitor",
+    "TLS": ".Values.gateway.tls",
+    "redirect": 'ne (dig "http" "" (.Values.gateway.tls | default dict)) "serve"',
+    "TLS node port": 'dig "node_port" 0 (.Values.gateway.tls | default dict)',
     "budgets": '.Capabilities.APIVersions.Has "policy/v1"',
     "spreads by template": 'semverCompare ">={}.{}-0" .Capabilities.KubeVersion.Version'.format(
         *SPREADS_BY_TEMPLATE
@@ -69,42 +75,88 @@ HELPERS = """\
 {{- range .Values.images.pull_secrets }}{{ $secrets = append $secrets (dict "name" .) }}{{ end }}
 {{- toJson $secrets }}
 {{- end }}
+
+{{- define "gyrus.https-port" -}}
+{{- $gateway := .Values.gateway }}
+{{- if $gateway.url }}
+{{- regexFind ":[0-9]+$" $gateway.url | trimPrefix ":" | default "443" }}
+{{- else if ne $gateway.service "NodePort" }}
+{{- $gateway.tls.port | default 443 }}
+{{- else if $gateway.tls.node_port }}
+{{- $gateway.tls.node_port }}
+{{- else if eq ($gateway.tls.http | default "redirect") "redirect" }}
+{{- fail "gateway.tls: has no node_port, and a redirect must name the port of HTTPS; write node_port \
+(30000 to 32767), or http: serve, or the url of the endpoints" }}
+{{- else }}
+{{- 8443 }}
+{{- end }}
+{{- end }}
 """
+REFUSED = """\
+{{- if hasKey .Values "pod_security" }}
+{{- fail (printf "pod_security: the chart does not label the namespace. Remove it from the values, and run: \
+kubectl label namespace %s pod-security.kubernetes.io/enforce=%v" .Release.Namespace .Values.pod_security) }}
+{{- end }}
+"""
+"""Values of the command that the chart cannot honour."""
 HEADER = "{{- /* Written by scripts/chart from src/gyrus/cluster/manifests. Do not edit it here. */ -}}\n"
 
-PARTS: Mapping[str, Callable[[Installation], list[Manifest]]] = {
-    "priorities": foundation.priority_classes,
-    "access": lambda known: [*access.service_accounts(known), *access.roles(known)],
-    "operator": lambda known: [
-        *operator.services(known),
-        *operator.volume_claims(known),
-        *operator.disruption_budgets(known),
-        operator.deployment(known),
-    ],
-    "gateway": lambda known: [
-        gateway.service(known),
-        gateway.disruption_budget(known),
-        gateway.deployment(known),
-    ],
-    "node-cache": node_cache.daemon_sets,
-    "network": network.network_policies,
-    "monitoring": monitoring.pod_monitors,
-    "jobs": chart_jobs.jobs,
-}
-"""The objects of each file of templates."""
+
+@dataclass(frozen=True, slots=True)
+class TemplatePart:
+    """The objects of one file of templates, and the conditions on which they depend."""
+
+    objects: Callable[[Installation], list[Manifest]]
+    conditions: tuple[str, ...] = ()
+
+
+PARTS: Mapping[str, TemplatePart] = {
+    "priorities": TemplatePart(foundation.priority_classes),
+    "access": TemplatePart(lambda known: [*access.service_accounts(known), *access.roles(known)]),
+    "operator": TemplatePart(
+        lambda known: [
+            *operator.services(known),
+            *operator.volume_claims(known),
+            *operator.disruption_budgets(known),
+            operator.deployment(known),
+        ],
+        (
+            "stored", "store", "storage class", "external API", "API's node port", "URL", "pull secrets",
+            "budgets", "spreads by template", "node cache",
+        ),
+    ),
+    "gateway": TemplatePart(
+        lambda known: [
+            gateway.service(known),
+            gateway.disruption_budget(known),
+            gateway.deployment(known),
+        ],
+        (
+            "node port", "annotations", "pull secrets", "budgets", "TLS", "redirect", "TLS node port",
+            "spreads by template",
+        ),
+    ),
+    "node-cache": TemplatePart(node_cache.daemon_sets, ("node cache", "pull secrets")),
+    "network": TemplatePart(network.network_policies, ("policies", "TLS", "redirect", "node cache")),
+    "monitoring": TemplatePart(monitoring.pod_monitors, ("pod monitors",)),
+    "jobs": TemplatePart(chart_jobs.jobs, ("pull secrets",)),
+}  # fmt: skip
 
 
 def templates() -> dict[str, str]:
     """Return the content of each file of the folder ``templates``, by its name."""
-    files = {"_helpers.tpl": HEADER + HELPERS}
+    files = {"_helpers.tpl": HEADER + HELPERS, "refused.yaml": HEADER + REFUSED}
     for name, part in PARTS.items():
-        tree = under_conditions(CONDITIONS, lambda holds, part=part: _rendered(part, holds))
+        conditions = {each: CONDITIONS[each] for each in part.conditions}
+        tree = under_conditions(conditions, lambda holds, part=part: rendered(part, holds))
         files[f"{name}.yaml"] = HEADER + documents(tree)
     return files
 
 
-def _rendered(part: Callable[[Installation], list[Manifest]], holds: Mapping[str, bool]) -> Tree:
-    return [_finished(_kept(manifest)) for manifest in part(_installation(holds))]
+def rendered(part: TemplatePart, holds: Mapping[str, bool]) -> Tree:
+    """Return the objects of a part under these conditions. Those that are not named do not hold."""
+    every = {name: holds.get(name, False) for name in CONDITIONS}
+    return [_finished(_kept(manifest)) for manifest in part.objects(_installation(every))]
 
 
 def _kept(manifest: Manifest) -> Manifest:
@@ -121,6 +173,7 @@ def _installation(holds: Mapping[str, bool]) -> Installation:
         budget_version="policy/v1" if holds["budgets"] else "policy/v1beta1",
         spreads_by_template=holds["spreads by template"],
         gateway_url=value("gateway.url") if holds["URL"] else "",
+        https_port='{{ include "gyrus.https-port" . }}',
     )
 
 
@@ -154,6 +207,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
             service=cast(Any, value("gateway.service")),
             port=cast(Any, number("gateway.port")),
             node_port=cast(Any, number("gateway.node_port") if holds["node port"] else None),
+            tls=_tls(holds) if holds["TLS"] else None,
             annotations=cast(
                 Any, Raw("{{ toJson .Values.gateway.annotations }}") if holds["annotations"] else {}
             ),
@@ -176,6 +230,16 @@ def _node_cache() -> NodeCache:
     return NodeCache.model_construct(
         path=value(f"node_cache.path | default `{cache.path}`"),
         size=value(f"node_cache.size | default `{cache.size}`"),
+    )
+
+
+def _tls(holds: Mapping[str, bool]) -> EndpointTls:
+    default = _TLS["port"].default
+    return EndpointTls.model_construct(
+        secret=value("gateway.tls.secret"),
+        port=cast(Any, number(f"gateway.tls.port | default {default}")),
+        node_port=cast(Any, number("gateway.tls.node_port") if holds["TLS node port"] else None),
+        http="redirect" if holds["redirect"] else "serve",
     )
 
 

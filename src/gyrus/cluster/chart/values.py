@@ -17,10 +17,8 @@ HEAD = """\
 # The values of the chart: the settings of a values file of `gyrus cluster install`, with the same defaults.
 # Written by scripts/chart from src/gyrus/cluster/settings.py. Do not edit it here.
 """
-CHART_ONLY = {
-    "pod_security": "Of no effect in the chart, which leaves the namespace as it is: label it yourself.",
-}
-"""Differences of the chart from the command, by the path of a setting."""
+REFUSED = frozenset({"pod_security"})
+"""Settings that the chart refuses, with the reason: see ``refused.yaml`` of the templates."""
 
 
 def default_values() -> str:
@@ -43,9 +41,10 @@ def _lines(settings: Model, schema: SchemaObject, definitions: SchemaObject, pat
         here = f"{path}.{name}".removeprefix(".")
         indent = "  " * path.count(".") + ("  " if path else "")
         inner = definitions.get(str(field.get("$ref", "")).rpartition("/")[2], {})
-        text = field.get("description") or (inner.get("description") if inner else "")
-        for note in filter(None, (text, CHART_ONLY.get(here))):
-            yield f"{indent}# {' '.join(str(note).split())}"
+        if here in REFUSED:
+            continue
+        if text := field.get("description") or (inner.get("description") if inner else ""):
+            yield f"{indent}# {' '.join(str(text).split())}"
         if isinstance(item, Model):
             yield f"{indent}{name}:"
             yield from _lines(item, inner, definitions, here)

@@ -88,6 +88,12 @@ NAMESPACE_RULES = (
         objects=(names.GATEWAY,),
         reason="The gateways' Service has the address of the APIs' endpoints.",
     ),
+    AccessRule(
+        resources=("secrets",),
+        verbs=("get", "patch"),
+        objects=names.CERTIFIED,
+        reason="The operator renews the certificates of operator and gateways before they end.",
+    ),
 )
 """The operator's rights in its own namespace."""
 

@@ -40,13 +40,6 @@ NAMESPACE_RULES = (
         "deletes the Secrets at the end.",
     ),
     AccessRule(
-        group="apps",
-        resources=("deployments",),
-        verbs=("get", "patch"),
-        objects=(names.OPERATOR, names.GATEWAY),
-        reason="Pods start again when their certificate has been replaced.",
-    ),
-    AccessRule(
         resources=("pods",),
         verbs=("list", "watch", "delete"),
         reason="The job deletes replicas and builders once there is no operator, and waits for their end.",

@@ -21,6 +21,10 @@ from gyrus.kubernetes.resources import Manifest
 ROLE = names.GATEWAY_ROLE
 GRACE = 90
 """Seconds to stop: requests in flight are finished."""
+ENDPOINT_TLS = "endpoint-tls"
+"""Name of the volume with the endpoints' certificate."""
+HTTP = "http"
+"""Name of the port without TLS."""
 ADMIN = "admin"
 """Name of the port with readiness and statistics."""
 
@@ -36,9 +40,22 @@ def service(installation: Installation) -> Manifest:
         "spec": {
             "type": settings.service,
             "selector": role_selector(ROLE),
-            "ports": [port("http", settings.port, target=names.GATEWAY_PORT, node_port=settings.node_port)],
+            "ports": _ports(installation),
         },
     }
+
+
+def _ports(installation: Installation) -> list[Manifest]:
+    """Return the Service's ports: that of the endpoints' URL first.
+
+    Their targets are names: while TLS is turned on or off, pods of both kinds serve, and differ in numbers.
+    """
+    settings = installation.settings.gateway
+    tls = settings.tls
+    http = port(HTTP, settings.port, target=HTTP, node_port=settings.node_port)
+    if tls is None:
+        return [http]
+    return [port(names.HTTPS, tls.port, target=names.HTTPS, node_port=tls.node_port), http]
 
 
 def disruption_budget(installation: Installation) -> Manifest:
@@ -65,7 +82,7 @@ def deployment(installation: Installation) -> Manifest:
             "template": {
                 "metadata": {
                     "labels": metadata(installation, names.GATEWAY, role=ROLE)["labels"],
-                    "annotations": _annotations(installation),
+                    "annotations": names.scrape_annotations(names.ADMIN_PORT, names.ADMIN_METRICS),
                 },
                 "spec": _pod(installation),
             },
@@ -73,16 +90,8 @@ def deployment(installation: Installation) -> Manifest:
     }
 
 
-def _annotations(installation: Installation) -> dict[str, str]:
-    """Return what Prometheus reads, and the certificate's digest."""
-    digest = installation.certificates.get(names.GATEWAY_TLS)
-    return {
-        **names.scrape_annotations(names.ADMIN_PORT, names.ADMIN_METRICS),
-        **({f"{names.GROUP}/certificate": digest} if digest else {}),
-    }
-
-
 def _pod(installation: Installation) -> Manifest:
+    tls = installation.settings.gateway.tls
     return {
         "serviceAccountName": names.GATEWAY,
         "automountServiceAccountToken": False,
@@ -96,21 +105,23 @@ def _pod(installation: Installation) -> Manifest:
             {"name": "tmp", "emptyDir": {}},
             {"name": "run", "emptyDir": {}},
             secret_volume("tls", names.GATEWAY_TLS),
+            *([secret_volume(ENDPOINT_TLS, tls.secret)] if tls else []),
         ],
     }
 
 
 def _container(installation: Installation) -> Manifest:
-    images, resources = installation.settings.images, installation.settings.gateway.resources
+    images, settings = installation.settings.images, installation.settings.gateway
+    resources, tls = settings.resources, settings.tls
     return {
         "name": ROLE,
         "image": images.gyrus,
         "imagePullPolicy": images.pull_policy,
         "command": ["python", "-m", "gyrus.routing.gateway_pod"],
-        "env": identity_variables(),
+        "env": [*identity_variables(), *(_https_port(installation) if tls else [])],
         "ports": [
-            {"name": "http", "containerPort": names.GATEWAY_PORT, "protocol": "TCP"},
-            {"name": ADMIN, "containerPort": names.ADMIN_PORT, "protocol": "TCP"},
+            {"name": name, "containerPort": number, "protocol": "TCP"}
+            for name, number in _container_ports(installation).items()
         ],
         "resources": {
             "requests": {"cpu": resources.cpu, "memory": resources.memory},
@@ -125,8 +136,27 @@ def _container(installation: Installation) -> Manifest:
             {"name": "tmp", "mountPath": "/tmp"},
             {"name": "run", "mountPath": names.GATEWAY_FOLDER},
             {"name": "tls", "mountPath": names.TLS_FOLDER, "readOnly": True},
+            *(
+                [{"name": ENDPOINT_TLS, "mountPath": names.ENDPOINT_TLS_FOLDER, "readOnly": True}]
+                if tls
+                else []
+            ),
         ],
     }
+
+
+def _container_ports(installation: Installation) -> dict[str, int]:
+    tls = installation.settings.gateway.tls
+    if tls is None:
+        return {HTTP: names.GATEWAY_PORT, ADMIN: names.ADMIN_PORT}
+    http = names.REDIRECT_PORT if tls.http == "redirect" else names.GATEWAY_PORT
+    return {HTTP: http, names.HTTPS: names.GATEWAY_TLS_PORT, ADMIN: names.ADMIN_PORT}
+
+
+def _https_port(installation: Installation) -> list[Manifest]:
+    # Without a redirect, no gateway has to know the port: any number shows that there is a certificate.
+    number = installation.settings.gateway.https_port or names.GATEWAY_TLS_PORT
+    return [{"name": names.HTTPS_PORT_VARIABLE, "value": installation.https_port or str(number)}]
 
 
 def _probe(*, period: int, failures: int) -> Manifest:

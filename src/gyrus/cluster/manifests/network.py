@@ -24,7 +24,7 @@ def network_policies(installation: Installation) -> list[Manifest]:
             _ingress([names.XDS_PORT, names.ACTIVATOR_PORT], GATEWAY),
             _ingress([names.FILES_PORT], REPLICA, BUILDER),
         ),
-        _policy(installation, names.GATEWAY, GATEWAY, _ingress([names.GATEWAY_PORT, names.ADMIN_PORT])),
+        _policy(installation, names.GATEWAY, GATEWAY, _ingress([*_requests(installation), names.ADMIN_PORT])),
         _policy(
             installation,
             names.REPLICA,
@@ -35,6 +35,14 @@ def network_policies(installation: Installation) -> list[Manifest]:
         _policy(installation, "gyrus-builder", BUILDER),
         *([_policy(installation, names.NODE_CACHE, CACHE)] if installation.settings.node_cache else []),
     ]
+
+
+def _requests(installation: Installation) -> list[int]:
+    """Return the gateways' ports for clients."""
+    tls = installation.settings.gateway.tls
+    if tls is None:
+        return [names.GATEWAY_PORT]
+    return [names.GATEWAY_TLS_PORT, names.REDIRECT_PORT if tls.http == "redirect" else names.GATEWAY_PORT]
 
 
 def _policy(installation: Installation, name: str, role: str, *ingress: Manifest) -> Manifest:

@@ -36,8 +36,9 @@ class Installation:
     """True if the cluster can spread the pods of one template alone (:data:`SPREADS_BY_TEMPLATE`)."""
     gateway_url: str = ""
     """Base URL of the endpoints, as clients see it. Empty if it is not known yet."""
-    certificates: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Digests of the certificates by their Secret: a pod starts again when its certificate changes."""
+
+    https_port: str = ""
+    """Port of the endpoints with TLS, as clients see it. Empty for that of the settings."""
 
     def cluster_wide(self, name: str) -> str:
         """Return the name of an object outside namespaces, of which each installation has its own."""
@@ -140,7 +141,12 @@ def secret_volume(name: str, secret: str, keys: Sequence[str] = ()) -> Manifest:
     return {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440, **items}}
 
 
-def port(name: str, number: int, *, target: int | None = None, node_port: int | None = None) -> Manifest:
-    """Return a Service's port. Server-side apply of Kubernetes 1.20 requires the protocol."""
+def port(
+    name: str, number: int, *, target: int | str | None = None, node_port: int | None = None
+) -> Manifest:
+    """Return a Service's port. Server-side apply of Kubernetes 1.20 requires the protocol.
+
+    ``target``: the pods' port, or its name, if it is not the same number.
+    """
     fixed = {"nodePort": node_port} if node_port else {}
     return {"name": name, "port": number, "targetPort": target or number, "protocol": "TCP", **fixed}

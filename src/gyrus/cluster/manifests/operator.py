@@ -16,7 +16,7 @@ from gyrus.cluster.manifests.objects import (
     secret_volume,
 )
 from gyrus.contract import cluster as names
-from gyrus.contract.replica import METRICS_PATH
+from gyrus.contract.replica import HEALTH_PATH, METRICS_PATH, READY_PATH
 from gyrus.kubernetes.resources import Manifest
 
 ROLE = names.OPERATOR_ROLE
@@ -89,7 +89,7 @@ def deployment(installation: Installation) -> Manifest:
             "template": {
                 "metadata": {
                     "labels": metadata(installation, names.OPERATOR, role=ROLE)["labels"],
-                    "annotations": _annotations(installation),
+                    "annotations": names.scrape_annotations(names.MONITORING_PORT, METRICS_PATH),
                 },
                 "spec": _pod(installation),
             },
@@ -117,16 +117,13 @@ def _service(installation: Installation, name: str, kind: str, ports: list[Manif
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": metadata(installation, name, role=ROLE),
-        "spec": {"type": kind, "selector": selected, "ports": ports},
-    }
-
-
-def _annotations(installation: Installation) -> dict[str, str]:
-    """Return what Prometheus reads, and the certificate's digest."""
-    digest = installation.certificates.get(names.OPERATOR_TLS)
-    return {
-        **names.scrape_annotations(names.MONITORING_PORT, METRICS_PATH),
-        **({f"{names.GROUP}/certificate": digest} if digest else {}),
+        "spec": {
+            "type": kind,
+            "selector": selected,
+            # The leader answers although its store does not, so that clients learn the reason.
+            "publishNotReadyAddresses": True,
+            "ports": ports,
+        },
     }
 
 
@@ -171,9 +168,9 @@ def _container(installation: Installation) -> Manifest:
         },
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "startupProbe": _probe(period=2, failures=60),  # migrations of the store included
-        "readinessProbe": _probe(period=5, failures=2),
-        "livenessProbe": _probe(period=10, failures=6),
+        "startupProbe": _probe(HEALTH_PATH, period=2, failures=60),
+        "readinessProbe": _probe(READY_PATH, period=5, failures=2),
+        "livenessProbe": _probe(HEALTH_PATH, period=10, failures=6),
         "volumeMounts": [
             {"name": _state(installation)["name"], "mountPath": names.STATE_FOLDER},
             {"name": "tmp", "mountPath": "/tmp"},
@@ -212,9 +209,9 @@ def _state(installation: Installation) -> Manifest:
     return {"name": PERSISTENT, "persistentVolumeClaim": {"claimName": names.DATA}}
 
 
-def _probe(*, period: int, failures: int) -> Manifest:
+def _probe(path: str, *, period: int, failures: int) -> Manifest:
     return {
-        "tcpSocket": {"port": names.API_PORT},
+        "httpGet": {"path": path, "port": names.MONITORING_PORT, "scheme": "HTTP"},
         "periodSeconds": period,
         "timeoutSeconds": 5,
         "failureThreshold": failures,

@@ -39,7 +39,7 @@ _POOL = {"operators": [{"command": "REQ", "param": POOL_HEADER}, {"command": "UP
 
 def listener(settings: GatewaySettings, access_log: str | None) -> Json:
     socket = {"address": settings.address, "port_value": settings.port}
-    manager = extension("gyrus.http", MANAGER, **_connection_manager(settings, access_log))
+    manager = extension("gyrus.http", MANAGER, **processing(settings, access_log))
     return {
         "name": NAME,
         "address": {"socket_address": socket},
@@ -48,7 +48,8 @@ def listener(settings: GatewaySettings, access_log: str | None) -> Json:
     }
 
 
-def _connection_manager(settings: GatewaySettings, access_log: str | None) -> Json:
+def processing(settings: GatewaySettings, access_log: str | None) -> Json:
+    """Build the processing of clients' requests."""
     limits = settings.connections
     return {
         "stat_prefix": "gyrus",

@@ -166,16 +166,56 @@ def _server(address: AdsAddress, stream: Any, reports: LoadReports | None) -> gr
 
 
 def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
-    """Load credentials that refuse an Envoy without a certificate of the authority. Raises TlsUnusable."""
+    """Load credentials that refuse an Envoy without a certificate of the authority. Raises TlsUnusable.
+
+    Each new connection gets those that are in the files then.
+    """
     rpc: Any = grpc
-    try:
-        pair = tls.key.read_bytes(), tls.certificate.read_bytes()
-        authority = tls.authority.read_bytes()
-    except OSError as error:
-        raise TlsUnusable(
-            f"The gateways' configuration port needs {error.filename}, which cannot be read: {error.strerror}"
-        ) from error
-    return rpc.ssl_server_credentials([pair], root_certificates=authority, require_client_auth=True)
+    files = CredentialFiles(tls)
+    first = files.read()
+    return rpc.dynamic_ssl_server_credentials(_configuration(first), files.changed, True)
+
+
+class CredentialFiles:
+    """The certificate, its key and the authority of the port, in files that are replaced while it serves."""
+
+    def __init__(self, tls: TlsFiles) -> None:
+        self._tls = tls
+        self._last: tuple[bytes, bytes, bytes] | None = None
+
+    def read(self) -> tuple[bytes, bytes, bytes]:
+        """Return key, certificate and authority. Raises TlsUnusable."""
+        try:
+            self._last = (
+                self._tls.key.read_bytes(),
+                self._tls.certificate.read_bytes(),
+                self._tls.authority.read_bytes(),
+            )
+        except OSError as error:
+            raise TlsUnusable(
+                f"The gateways' configuration port needs {error.filename}, which cannot be read: "
+                f"{error.strerror}"
+            ) from error
+        return self._last
+
+    def changed(self) -> Any:
+        """Return the configuration of the files. Returns None, for the former one, if they are unchanged.
+
+        gRPC calls this before each handshake, in a thread of its own.
+        """
+        before = self._last
+        try:
+            found = self.read()
+        except TlsUnusable as error:
+            log.error("%s. The former certificate stays.", error)
+            return None
+        return None if found == before else _configuration(found)
+
+
+def _configuration(files: tuple[bytes, bytes, bytes]) -> Any:
+    rpc: Any = grpc
+    key, certificate, authority = files
+    return rpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authority)
 
 
 def _response(node: str, push: Push, snapshot: Snapshot) -> bytes:

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gyrus.cluster.chart.files import chart_files
-from gyrus.cluster.chart.values import default_values
+from gyrus.cluster.chart.templates import CONDITIONS, PARTS, rendered
+from gyrus.cluster.chart.values import REFUSED, default_values
 from gyrus.cluster.manifests import chart_jobs
 from gyrus.cluster.manifests.installation import platform, services
 from gyrus.cluster.manifests.objects import HELM, MANAGED_BY, Installation
@@ -44,14 +47,32 @@ VALUES: dict[str, dict[str, Any]] = {
     "node cache": {"node_cache": {"size": "1Gi"}, "pod_security": "privileged"},
     "store with a key": {"operator": {"store": {"secret": "db", "key": "uri"}, "storage": "none"}},
     "class without storage": {"operator": {"storage": "none", "storage_class": "fast"}},
+    "HTTPS": {"gateway": {"tls": {"secret": "models-tls"}}},
+    "HTTPS beside HTTP": {
+        "gateway": {"service": "NodePort", "tls": {"secret": "models-tls", "http": "serve", "port": 8443}},
+    },
+    "HTTPS at a port of nodes": {
+        "gateway": {"service": "NodePort", "tls": {"secret": "models-tls", "node_port": 30443}},
+    },
+    "HTTPS at a URL": {
+        "gateway": {
+            "service": "NodePort",
+            "url": "https://models.example.com:8443",
+            "tls": {"secret": "models-tls"},
+        },
+        "network_policies": False,
+    },
+    "HTTPS at a URL without a port": {
+        "gateway": {"url": "https://models.example.com", "tls": {"secret": "models-tls", "port": 8443}},
+    },
     "url": {"gateway": {"url": "https://models.example.com", "service": "ClusterIP"}},
 }
 
 
 def installed(values: dict[str, Any]) -> list[Manifest]:
     """The objects that the command applies, with jobs for those that no template can have."""
-    settings = ClusterSettings.model_validate(values)
-    known = Installation("ml", settings, gateway_url=settings.gateway.url)
+    chosen = ClusterSettings.model_validate(values)
+    known = Installation("ml", chosen, gateway_url=chosen.gateway.url)
     return [*services(known), *platform(known), *chart_jobs.jobs(known)]
 
 
@@ -67,7 +88,8 @@ def by_name(manifests: list[Manifest]) -> dict[str, Manifest]:
 @needs_helm
 @pytest.mark.parametrize("name", VALUES)
 def test_the_chart_equals_the_manifests_of_the_command(tmp_path: Path, name: str) -> None:
-    found = by_name(templated(tmp_path, VALUES[name], "ml"))
+    accepted = {key: value for key, value in VALUES[name].items() if key not in REFUSED}
+    found = by_name(templated(tmp_path, accepted, "ml"))
     assert found == by_name(installed(VALUES[name]))
 
 
@@ -94,6 +116,40 @@ def test_wrong_values_are_refused(tmp_path: Path, values: dict[str, Any], fault:
     assert refused.returncode == 1
     assert "values don't meet the specifications of the schema" in refused.stderr
     assert fault in refused.stderr
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        (
+            {"pod_security": "baseline"},
+            "pod_security: the chart does not label the namespace. Remove it from the values, and run: "
+            "kubectl label namespace ml pod-security.kubernetes.io/enforce=baseline",
+        ),
+        (
+            {"gateway": {"service": "NodePort", "tls": {"secret": "models-tls"}}},
+            "gateway.tls: has no node_port, and a redirect must name the port of HTTPS; write node_port "
+            "(30000 to 32767), or http: serve, or the url of the endpoints",
+        ),
+    ],
+)
+def test_values_that_the_chart_cannot_honour_are_refused(
+    tmp_path: Path, values: dict[str, Any], fault: str
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    refused = helm("template", "gyrus", CHART, "--namespace", "ml", "--values", file, check=False)
+    assert refused.returncode == 1
+    assert fault in refused.stderr
+
+
+@given(st.fixed_dictionaries({name: st.booleans() for name in CONDITIONS}))
+@settings(deadline=None)
+def test_each_part_depends_on_its_conditions_alone(holds: dict[str, bool]) -> None:
+    for part in PARTS.values():
+        own = {name: holds[name] for name in part.conditions}
+        assert rendered(part, holds) == rendered(part, own)
 
 
 @needs_helm
