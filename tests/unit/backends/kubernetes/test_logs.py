@@ -48,7 +48,11 @@ class Cluster:
         return [self._pod(name) for name in self.output]
 
     def _pod(self, name: str) -> Pod:
-        state = {"name": "server", "state": {"running": {}}, "restartCount": self.restarts}
+        state: dict[str, Any] = {
+            "name": "server",
+            "state": {"running": {}},
+            "restartCount": self.restarts,
+        }
         manifest: dict[str, Any] = {
             "kind": "Pod",
             "metadata": {"name": name},
