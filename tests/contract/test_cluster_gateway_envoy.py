@@ -27,7 +27,7 @@ from gyrus.routing.envoy import locate
 from gyrus.routing.gateway_drain import drain
 from gyrus.routing.gateway_pod import PodFiles, bootstrap_of, gateway_settings
 from gyrus.routing.resources import file_secrets
-from gyrus.routing.resources.tls_listener import EndpointTls
+from gyrus.routing.resources.tls_listener import TlsListener
 from gyrus.routing.settings import TlsAddress, TlsFiles
 from gyrus.routing.silent_gateways import GatewayPod
 from gyrus.state.board import Board, Traffic
@@ -58,7 +58,7 @@ class Cluster:
             self.board, self.address, self.settings, f"unix:{folder}/activator", self.files
         )
         self.pods: dict[str, subprocess.Popen[bytes]] = {}
-        self.endpoint_tls: EndpointTls | None = None
+        self.endpoint_tls: TlsListener | None = None
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[Cluster]:
@@ -224,7 +224,7 @@ class SecuredApi:
     """An API at a gateway with TLS, whose certificate can be replaced."""
 
     cluster: Cluster
-    tls: EndpointTls
+    tls: TlsListener
     certificate: SecretVolume
 
     @property
@@ -237,7 +237,7 @@ async def secured_api(cluster: Cluster, first: KeyPair) -> AsyncGenerator[Secure
     volume = SecretVolume(cluster.folder / "endpoint-tls")
     volume.write({"tls.crt": first.certificate, "tls.key": first.key})
     folder = volume.folder
-    cluster.endpoint_tls = EndpointTls(
+    cluster.endpoint_tls = TlsListener(
         port=free_port(),
         redirect_port=free_port(),
         https_port=30443,

@@ -170,11 +170,10 @@ async def test_the_cluster_accepts_every_object_of_the_chart(
     """Of its own versions: this cluster may not have the newest disruption budgets."""
     values = yaml.safe_load(Installation(tmp_path).values().read_text())
     refused: list[str] = []
-    for manifest in templated(tmp_path, values, namespace):
+    version = await client.server_version()
+    for manifest in templated(tmp_path, values, namespace, version=version):
         if manifest["apiVersion"] == "policy/v1":
-            manifest["apiVersion"] = (
-                "policy/v1beta1" if await client.server_version() < (1, 21) else "policy/v1"
-            )
+            manifest["apiVersion"] = "policy/v1beta1" if version < (1, 21) else "policy/v1"
         try:
             await client.apply(manifest, dry_run=True)
         except KubernetesError as error:

@@ -31,9 +31,12 @@ def helm(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProc
     return ran
 
 
-def templated(folder: Path, values: Mapping[str, Any], namespace: str) -> list[Manifest]:
-    """Return the objects that the chart has with these values."""
+def templated(
+    folder: Path, values: Mapping[str, Any], namespace: str, *, version: tuple[int, int] | None = None
+) -> list[Manifest]:
+    """Return the objects that the chart has with these values. ``version``: that of Kubernetes."""
     file = folder / "values.yaml"
     file.write_text(yaml.safe_dump(dict(values)))
-    ran = helm("template", "gyrus", CHART, "--namespace", namespace, "--values", file)
+    given = ("--kube-version", "{}.{}.0".format(*version)) if version else ()
+    ran = helm("template", "gyrus", CHART, "--namespace", namespace, "--values", file, *given)
     return [manifest for manifest in yaml.safe_load_all(ran.stdout) if manifest]

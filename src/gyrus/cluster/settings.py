@@ -21,7 +21,7 @@ NO_STORAGE = "none"
 
 ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer"]
 NodePort = Annotated[int, Field(ge=30000, le=32767)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+ServicePort = Annotated[int, Field(ge=1, le=65535)]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _QUANTITY = re.compile(r"\d{1,18}(\.\d{1,9})?(m|k|[MGTPE]i?|Ki)?")
@@ -201,7 +201,7 @@ class EndpointTls(Model):
 
     secret: ObjectName
     """A Secret of the type kubernetes.io/tls, as cert-manager writes it. A renewed one is taken over."""
-    port: Port = 443
+    port: ServicePort = 443
     node_port: NodePort | None = None
     http: Literal["redirect", "serve"] = "redirect"
     """The fate of requests without TLS. By default, none of them reaches an API."""
@@ -213,7 +213,7 @@ class GatewayPods(Model):
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
     resources: PodResources = PodResources(cpu="200m", memory="512Mi")
     service: ServiceType = "LoadBalancer"
-    port: Port = 80
+    port: ServicePort = 80
     node_port: NodePort | None = None
     tls: EndpointTls | None = None
     """HTTPS at the endpoints (default: HTTP alone)."""

@@ -16,7 +16,7 @@ from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
-from gyrus.kubernetes.credentials import Credentials
+from gyrus.kubernetes.credentials import UserCredentials
 from gyrus.kubernetes.errors import NoConfiguration
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -115,7 +115,7 @@ def _connect(config: SingleConfig | None, context: str) -> ClusterConnection:
     config = config._replace(user=user)
     http = AsyncClient(config, ConnectionParams(timeout=TIMEOUT))
     if http.auth is not None:
-        http.auth = Credentials(http.auth, user, context)
+        http.auth = UserCredentials(http.auth, user, context)
     return ClusterConnection(
         http=http,
         address=config.cluster.server,

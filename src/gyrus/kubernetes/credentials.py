@@ -14,7 +14,7 @@ _FAULTS = (ConfigError, OSError, ValueError, KeyError, TypeError)
 """Errors of an exec plugin or of a file with a token: it is missing, fails, or prints something else."""
 
 
-class Credentials(httpx2.Auth):
+class UserCredentials(httpx2.Auth):
     """Adds the credentials of another authentication to each request."""
 
     def __init__(self, inner: httpx2.Auth, user: User, context: str) -> None:

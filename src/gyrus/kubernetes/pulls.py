@@ -9,15 +9,17 @@ _STEP = re.compile(r'^(?:failed to (?:pull and unpack image|resolve reference) "
 _ABSENT = "it was not found"
 _PRIVATE = "its registry demands credentials"
 _ABSENT_OR_PRIVATE = "it does not exist, or its registry demands credentials"
+_NO_REGISTRY = "its registry's name is unknown"
+_SILENT_REGISTRY = "its registry does not answer"
 _OTHER_PROCESSOR = "it has no variant for the node's processor"
 _CAUSES = (
     (r"may require|insufficient_scope", _ABSENT_OR_PRIVATE),
     (r"[Uu]nauthorized|denied|authentication|no basic auth|403 Forbidden", _PRIVATE),
     (r"no match for platform", _OTHER_PROCESSOR),
     (r"not found|does not exist|manifest unknown", _ABSENT),
-    (r"no such host", "its registry's name is unknown"),
+    (r"no such host", _NO_REGISTRY),
     (r"x509|tls: ", "its registry's certificate is not trusted"),
-    (r"connection refused|i/o timeout|no route to host|deadline exceeded", "its registry does not answer"),
+    (r"connection refused|i/o timeout|no route to host|deadline exceeded", _SILENT_REGISTRY),
     (r"toomanyrequests|\b429\b", "its registry limits the number of pulls"),
     (r"no space left", "the node's disk is full"),
 )
@@ -52,6 +54,8 @@ def pull_remedy(cause: str, setting: str) -> str:
         "create a Secret with credentials (kubectl create secret docker-registry), and name it with "
         "images.pull_secrets in the values file of gyrus cluster install"
     )
+    if cause in (_NO_REGISTRY, _SILENT_REGISTRY):
+        return f"Check that the nodes reach the registry, or name another image with {setting}"
     if cause == _PRIVATE:
         return log_in[:1].upper() + log_in[1:]
     if cause == _ABSENT_OR_PRIVATE:

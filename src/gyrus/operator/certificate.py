@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gyrus.contract.home import Home
 from gyrus.operator.errors import StartError
 from gyrus.operator.secret_file import write_secret
-from gyrus.server.tls_files import TlsFiles
+from gyrus.server.tls_files import ServerCertificate
 
 if TYPE_CHECKING:
     from cryptography.x509 import SubjectAlternativeName
@@ -25,7 +25,7 @@ NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
 
 
-def tls_of(home: Home) -> TlsFiles:
+def tls_of(home: Home) -> ServerCertificate:
     """Return the TLS settings of the operator's port. The first start creates the certificate.
 
     Raises StartError if its files cannot be used.
@@ -33,7 +33,7 @@ def tls_of(home: Home) -> TlsFiles:
     try:
         if not _is_usable(home):
             _create(home)
-        return TlsFiles(home.certificate, home.certificate_key)
+        return ServerCertificate(home.certificate, home.certificate_key)
     except OSError as error:  # ssl.SSLError is one
         raise StartError(
             f"The certificate of the operator's port cannot be used: {error}. Remove {home.certificate} and "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gyrus.contract import cluster
 from gyrus.operator.errors import StartError
-from gyrus.server.tls_files import TlsFiles
+from gyrus.server.tls_files import ServerCertificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +68,10 @@ class PodPlace:
                 f"again, which restores the Secret {cluster.OPERATOR_SECRETS}."
             ) from error
 
-    def server_tls(self) -> TlsFiles:
+    def server_tls(self) -> ServerCertificate:
         """Return the TLS settings of the operator's ports. Raises StartError if they cannot be used."""
         try:
-            return TlsFiles(self.tls / "tls.crt", self.tls / "tls.key")
+            return ServerCertificate(self.tls / "tls.crt", self.tls / "tls.key")
         except OSError as error:  # ssl.SSLError is one
             raise StartError(
                 f"The certificate in {self.tls} cannot be used: {error}. Run `gyrus cluster install` again, "

@@ -28,7 +28,7 @@ from gyrus.packaging.folder_archive import unpack_folders
 from gyrus.pods import pre_stop, start
 from gyrus.pods.failure import PodFailed, run
 from gyrus.pods.files_client import FilesClient
-from gyrus.pods.node_cache import NodeCache
+from gyrus.pods.node_cache import EnvironmentsOfNode
 from gyrus.pods.order import read_access, read_order
 from gyrus.runtime.codec import encode
 
@@ -47,7 +47,7 @@ def fetch(order: FetchOrder, files: FilesClient, root: Path = Path(POD_FOLDER)) 
             bring_runtime(order.image, root)
         else:
             place = _in(root, pods.ENVIRONMENTS_FOLDER)
-            cache = NodeCache(place) if order.cached else None
+            cache = EnvironmentsOfNode(place) if order.cached else None
             fetch_environment(order.environment, files, root, cache)
         _write_config(order, root)
     except OSError as error:
@@ -77,7 +77,7 @@ def fetch_project(package: str | None, files: FilesClient, root: Path) -> Path:
 
 
 def fetch_environment(
-    environment: str, files: FilesClient, root: Path, cache: NodeCache | None = None
+    environment: str, files: FilesClient, root: Path, cache: EnvironmentsOfNode | None = None
 ) -> None:
     """Unpack the environment and the runtime's code, unless they are there. Raises PodFailed, OSError.
 
@@ -97,7 +97,7 @@ def fetch_environment(
     shutil.rmtree(fresh)
 
 
-def _share_environment(environment: str, files: FilesClient, root: Path, cache: NodeCache) -> None:
+def _share_environment(environment: str, files: FilesClient, root: Path, cache: EnvironmentsOfNode) -> None:
     """Use the node's copy of the environment, and make one if there is none.
 
     A copy that the builder has replaced meanwhile, with compiled modules, is replaced once it is not in use.

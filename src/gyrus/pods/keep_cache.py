@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from gyrus.contract.pods import CACHE_LIMIT, ENVIRONMENTS_FOLDER, POD_USER
-from gyrus.pods.node_cache import NodeCache
+from gyrus.pods.node_cache import EnvironmentsOfNode
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def prepare(folder: Path, user: int = POD_USER) -> None:
 
 def shrink(folder: Path, limit: int, ended: threading.Event) -> None:
     """Keep the folder below its limit until ``ended`` is set."""
-    cache = NodeCache(folder)
+    cache = EnvironmentsOfNode(folder)
     while True:
         try:
             for key in cache.shrink(limit):

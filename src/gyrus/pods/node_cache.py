@@ -63,7 +63,7 @@ def to_remove(cached: Iterable[Cached], limit: int, now: float) -> list[str]:
     return removed
 
 
-class NodeCache:
+class EnvironmentsOfNode:
     """The folder, for the fetchers of several pods and for the process that keeps it small. Calls block."""
 
     def __init__(self, folder: Path) -> None:

@@ -21,7 +21,7 @@ from gyrus.routing.errors import EnvoyFailed
 from gyrus.routing.resources import file_secrets, tls_listener
 from gyrus.routing.resources.kinds import Json
 from gyrus.routing.resources.readiness import readiness
-from gyrus.routing.resources.tls_listener import EndpointTls
+from gyrus.routing.resources.tls_listener import TlsListener
 from gyrus.routing.settings import ConnectionLimits, GatewaySettings, TlsAddress, TlsFiles
 
 FOLDER = Path(cluster.GATEWAY_FOLDER)
@@ -82,7 +82,7 @@ def bootstrap_of(
     settings: GatewaySettings,
     files: PodFiles,
     readiness_port: int = cluster.ADMIN_PORT,
-    endpoint_tls: EndpointTls | None = None,
+    endpoint_tls: TlsListener | None = None,
 ) -> Json:
     """Build the bootstrap of a gateway's pod. ``node``: the pod's name."""
     built = bootstrap(node, files.envoy, ads_at, settings, ads_at.tls, reports=True)
@@ -96,13 +96,13 @@ def bootstrap_of(
     return {**built, "static_resources": {**static, **ready}}
 
 
-def endpoint_tls_of(environ: Mapping[str, str], files: PodFiles) -> EndpointTls | None:
+def endpoint_tls_of(environ: Mapping[str, str], files: PodFiles) -> TlsListener | None:
     """Return the TLS settings of the endpoints. Returns None if they have no certificate."""
     https_port = environ.get(cluster.HTTPS_PORT_VARIABLE)
     if not https_port:
         return None
     folder = Path(cluster.ENDPOINT_TLS_FOLDER)
-    return EndpointTls(
+    return TlsListener(
         port=cluster.GATEWAY_TLS_PORT,
         redirect_port=cluster.REDIRECT_PORT,
         https_port=int(https_port),

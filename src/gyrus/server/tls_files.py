@@ -9,11 +9,11 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-Sighting = tuple[tuple[int, int, int], ...]
+TlsSighting = tuple[tuple[int, int, int], ...]
 """Device, inode and time of change of each file."""
 
 
-class TlsFiles:
+class ServerCertificate:
     """The TLS settings of a server. Each new connection gets the certificate that is in the files then."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -34,7 +34,7 @@ class TlsFiles:
             log.error("The certificate %s cannot be used, so the former one stays: %s", self._files[0], error)
         return self._context
 
-    def _look(self) -> Sighting:
+    def _look(self) -> TlsSighting:
         found = [os.stat(file) for file in self._files]
         return tuple((each.st_dev, each.st_ino, each.st_mtime_ns) for each in found)
 

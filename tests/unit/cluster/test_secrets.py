@@ -39,6 +39,8 @@ RENEWED_FROM = (
 SUCCESSOR_FROM = NOW + certificates.AUTHORITY_VALID - AUTHORITY_LIFE * certificates.RENEWAL
 TLS = (names.OPERATOR_TLS, names.GATEWAY_TLS)
 SECOND = timedelta(seconds=1)
+IN_TIME = 240
+"""Days between two looks, within which each certificate is renewed before it ends."""
 
 
 def test_a_second_plan_keeps_everything() -> None:
@@ -89,7 +91,7 @@ def test_an_authority_whose_operator_was_away_is_replaced_at_once() -> None:
     assert late[names.OPERATOR_TLS][CA] == late[names.AUTHORITY][CERTIFICATE]
 
 
-@given(st.lists(st.integers(min_value=1, max_value=400), min_size=1, max_size=60))
+@given(st.lists(st.integers(min_value=1, max_value=IN_TIME), min_size=1, max_size=60))
 @settings(max_examples=30, deadline=None)
 def test_what_is_renewed_in_time_is_always_trusted_by_what_was_before(days: list[int]) -> None:
     """Each part may have the data of the last step or of this one, and all must accept each other."""

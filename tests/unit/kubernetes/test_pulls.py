@@ -10,6 +10,7 @@ SECRET = (
     "reate a Secret with credentials (kubectl create secret docker-registry), and name it with "
     "images.pull_secrets in the values file of gyrus cluster install"
 )
+REACH = "Check that the nodes reach the registry, or name another image with images.gyrus"
 PUSH = "Push the image, or name another one with images.gyrus"
 
 
@@ -28,8 +29,8 @@ PUSH = "Push the image, or name another one with images.gyrus"
             "it has no variant for the node's processor",
             PUSH,
         ),
-        ("dial tcp: lookup r on 10.96.0.10:53: no such host", "its registry's name is unknown", ""),
-        ("dial tcp 10.0.0.1:443: connect: connection refused", "its registry does not answer", ""),
+        ("dial tcp: lookup r on 10.96.0.10:53: no such host", "its registry's name is unknown", REACH),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", "its registry does not answer", REACH),
         ("x509: certificate signed by unknown authority", "its registry's certificate is not trusted", ""),
         (
             "toomanyrequests: pull rate limit",
@@ -44,4 +45,4 @@ PUSH = "Push the image, or name another one with images.gyrus"
 def test_cause_and_remedy(message: str, cause: str, remedy: str) -> None:
     assert pull_cause(message) == cause
     assert pull_remedy(cause, "images.gyrus") == remedy
-    assert is_final(cause) == bool(remedy)
+    assert is_final(cause) == (remedy not in ("", REACH))

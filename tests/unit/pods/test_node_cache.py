@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gyrus.contract.pods import use_lock
-from gyrus.pods.node_cache import START, Cached, Entry, NodeCache, to_remove
+from gyrus.pods.node_cache import START, Cached, Entry, EnvironmentsOfNode, to_remove
 
 NOW = 1e9
 CACHED = st.builds(
@@ -22,11 +22,11 @@ CACHED = st.builds(
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> NodeCache:
-    return NodeCache(tmp_path)
+def cache(tmp_path: Path) -> EnvironmentsOfNode:
+    return EnvironmentsOfNode(tmp_path)
 
 
-def add(cache: NodeCache, key: str, *, size: int = 4096, used_at: float = 0.0) -> None:
+def add(cache: EnvironmentsOfNode, key: str, *, size: int = 4096, used_at: float = 0.0) -> None:
     with cache.changing(key) as fresh:
         for folder in ("environment", "runtimes"):
             (fresh / folder).mkdir()
@@ -36,14 +36,14 @@ def add(cache: NodeCache, key: str, *, size: int = 4096, used_at: float = 0.0) -
 
 
 @contextmanager
-def used(cache: NodeCache, key: str) -> Generator[None]:
+def used(cache: EnvironmentsOfNode, key: str) -> Generator[None]:
     """A replica runs with the environment."""
     with Path(use_lock(str(cache.folder), key)).open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
 
-def test_an_environment_is_there_once_it_is_complete(cache: NodeCache) -> None:
+def test_an_environment_is_there_once_it_is_complete(cache: EnvironmentsOfNode) -> None:
     with cache.changing("a") as fresh:
         (fresh / "environment").mkdir()
     assert cache.entry("a") is None
@@ -54,13 +54,13 @@ def test_an_environment_is_there_once_it_is_complete(cache: NodeCache) -> None:
 
 
 @pytest.mark.parametrize("damage", ["a", "a.runtimes", "a.json"])
-def test_an_environment_without_one_of_its_parts_is_not_there(cache: NodeCache, damage: str) -> None:
+def test_an_environment_without_one_of_its_parts_is_not_there(cache: EnvironmentsOfNode, damage: str) -> None:
     add(cache, "a")
     (cache.folder / damage).rename(cache.folder / "elsewhere")
     assert cache.entry("a") is None
 
 
-def test_what_a_replica_uses_is_not_removed(cache: NodeCache) -> None:
+def test_what_a_replica_uses_is_not_removed(cache: EnvironmentsOfNode) -> None:
     add(cache, "a")
     with used(cache, "a"), used(cache, "a"):
         assert cache.shrink(0) == []
@@ -72,14 +72,14 @@ def test_what_a_replica_uses_is_not_removed(cache: NodeCache) -> None:
     assert not cache.environment("a").exists()
 
 
-def test_what_a_replica_is_starting_with_is_not_removed(cache: NodeCache) -> None:
+def test_what_a_replica_is_starting_with_is_not_removed(cache: EnvironmentsOfNode) -> None:
     add(cache, "a")
     with cache.changing("a"):
         pass
     assert cache.shrink(0) == []
 
 
-def test_the_longest_unused_are_removed_first(cache: NodeCache) -> None:
+def test_the_longest_unused_are_removed_first(cache: EnvironmentsOfNode) -> None:
     for key, used_at in (("a", 2.0), ("b", 1.0), ("c", 3.0)):
         add(cache, key, used_at=used_at)
     assert cache.shrink(2 * 4096) == ["b"]

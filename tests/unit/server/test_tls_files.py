@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gyrus.cluster.certificates import KeyPair, issue, new_authority
-from gyrus.server.tls_files import TlsFiles
+from gyrus.server.tls_files import ServerCertificate
 from support.secret_volume import SecretVolume
 
 NOW = datetime.now(UTC)
@@ -26,15 +26,15 @@ def volume(tmp_path: Path) -> SecretVolume:
     return SecretVolume(tmp_path / "tls")
 
 
-def files(volume: SecretVolume) -> TlsFiles:
-    return TlsFiles(volume.folder / "tls.crt", volume.folder / "tls.key")
+def files(volume: SecretVolume) -> ServerCertificate:
+    return ServerCertificate(volume.folder / "tls.crt", volume.folder / "tls.key")
 
 
 def write(volume: SecretVolume, certificate: KeyPair, key: KeyPair) -> None:
     volume.write({"tls.crt": certificate.certificate, "tls.key": key.key})
 
 
-async def shown(tls: TlsFiles) -> str:
+async def shown(tls: ServerCertificate) -> str:
     """The certificate that a connection of this moment gets, as PEM."""
     server = await asyncio.start_server(lambda _, writer: writer.close(), "localhost", 0, ssl=tls())
     async with server:

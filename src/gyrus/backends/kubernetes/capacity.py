@@ -35,7 +35,7 @@ is 10 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class HeldPlace:
     """The part of a node that a replica holds."""
 
     node: str
@@ -55,7 +55,7 @@ class WaitingPod:
 def capacity_view(
     nodes: Mapping[str, Manifest],
     closed: Iterable[str],
-    held: Sequence[Place],
+    held: Sequence[HeldPlace],
     waiting: Sequence[Amounts],
 ) -> CapacityView:
     """Return the capacity. ``closed``: names of nodes that take no new replicas."""
@@ -79,7 +79,7 @@ def capacity_view(
 
 def preemptable(
     *,
-    held: Mapping[str, Place],
+    held: Mapping[str, HeldPlace],
     waiting: Iterable[WaitingPod],
     others: Iterable[WaitingPod],
     nodes: Mapping[str, Manifest],
@@ -97,7 +97,7 @@ def preemptable(
     patient = [pod for pod in waiting if now - pod.since >= NODES_COME_WITHIN]
     rivals = tuple(others)
 
-    def would_fit(pod: WaitingPod, place: Place) -> bool:
+    def would_fit(pod: WaitingPod, place: HeldPlace) -> bool:
         node = nodes.get(place.node)
         return node is not None and fits_into(pod.needs, place.amounts) and accepts(node, pod.pod)
 
@@ -159,7 +159,7 @@ def _class_view(
     names: Sequence[str],
     nodes: Mapping[str, Manifest],
     closed: frozenset[str],
-    held: Iterable[Place],
+    held: Iterable[HeldPlace],
 ) -> NodeClassView:
     group, instance_type, capacity_type, taints = key
     own = [place.amounts for place in held if place.node in names]

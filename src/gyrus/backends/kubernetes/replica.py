@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from gyrus.backends.kubernetes.capacity import Place, WaitingPod
+from gyrus.backends.kubernetes.capacity import HeldPlace, WaitingPod
 from gyrus.backends.kubernetes.expectations import newest
 from gyrus.backends.kubernetes.observed import Warnings, is_late, missed_failure, observe
 from gyrus.backends.kubernetes.pod import Pod
@@ -137,11 +137,11 @@ class PodReplica:
         return requested(manifest) if manifest else {}
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> HeldPlace | None:
         """Return the part of a node that its pod holds. Returns None if it holds none."""
         if self.pod is None or not self.pod.holds_capacity:
             return None
-        return Place(node=self.pod.node, amounts=self.requested)
+        return HeldPlace(node=self.pod.node, amounts=self.requested)
 
     @property
     def waiting(self) -> WaitingPod | None:

@@ -22,7 +22,7 @@ HANDSHAKE = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointTls:
+class TlsListener:
     """The ports of a gateway whose endpoints have a certificate."""
 
     port: int
@@ -32,7 +32,7 @@ class EndpointTls:
     certificate: FileSecret
 
 
-def listener(settings: GatewaySettings, tls: EndpointTls, access_log: str | None) -> Json:
+def listener(settings: GatewaySettings, tls: TlsListener, access_log: str | None) -> Json:
     """Build the port with TLS. It is ready when it has the routes."""
     routes = {**ads(), "initial_fetch_timeout": "0s"}  # without routes, it would answer 404
     manager = processing(settings, access_log)
@@ -59,7 +59,7 @@ def listener(settings: GatewaySettings, tls: EndpointTls, access_log: str | None
     }
 
 
-def redirecting(settings: GatewaySettings, tls: EndpointTls) -> Json:
+def redirecting(settings: GatewaySettings, tls: TlsListener) -> Json:
     """Build the port that redirects all requests. Clients repeat them with method and body (308)."""
     redirect = {
         "https_redirect": True,

@@ -11,7 +11,7 @@ import pytest
 from gyrus.backends.kubernetes.capacity import (
     NODES_COME_WITHIN,
     RESCHEDULED_WITHIN,
-    Place,
+    HeldPlace,
     WaitingPod,
     accepts,
     capacity_view,
@@ -52,7 +52,7 @@ def test_nodes_that_are_alike_are_one_class() -> None:
         "b": node(labels={GROUP: "cpu"}),
         "c": node("3920m", gpus=1, labels=gpu, taints=[GPU_TAINT]),
     }
-    held = [Place(node="a", amounts=amount(1)), Place(node="c", amounts=amount(0.5, 1))]
+    held = [HeldPlace(node="a", amounts=amount(1)), HeldPlace(node="c", amounts=amount(0.5, 1))]
     view = capacity_view(nodes, (), held, [amount(2, 1)])
     cpu, accelerated = view.nodes
     assert (cpu.group, cpu.nodes, cpu.closed, cpu.replicas) == ("cpu", 2, 0, 1)
@@ -68,7 +68,7 @@ def test_nodes_that_are_alike_are_one_class() -> None:
 def test_a_closed_node_offers_nothing_and_its_replicas_count() -> None:
     cordoned = [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]
     nodes = {"a": node(), "b": node(taints=cordoned)}
-    view = capacity_view(nodes, {"b": "node b is cordoned"}, [Place(node="b", amounts=amount(3))], ())
+    view = capacity_view(nodes, {"b": "node b is cordoned"}, [HeldPlace(node="b", amounts=amount(3))], ())
     (only,) = view.nodes
     assert (only.nodes, only.closed, only.replicas) == (2, 1, 1)
     assert (view.total.cpu, view.held.cpu) == (4.0, 3.0)
@@ -79,7 +79,7 @@ def test_nodes_of_the_control_plane_do_not_count(role: str) -> None:
     taint = {"key": f"node-role.kubernetes.io/{role}", "effect": "NoSchedule"}
     view = capacity_view({"a": node(), "b": node(taints=[taint])}, (), (), ())
     assert sum(each.nodes for each in view.nodes) == 1
-    used = capacity_view({"b": node(taints=[taint])}, (), [Place(node="b", amounts=amount(1))], ())
+    used = capacity_view({"b": node(taints=[taint])}, (), [HeldPlace(node="b", amounts=amount(1))], ())
     assert sum(each.nodes for each in used.nodes) == 1
 
 
@@ -136,7 +136,10 @@ def waiting(cpu: float, seconds: float = NODES_COME_WITHIN, **spec: Any) -> Wait
 def chosen(
     *pods: WaitingPod, others: tuple[WaitingPod, ...] = (), nodes: str = "ab", freed_at: float = 0.0
 ) -> list[str]:
-    held = {"small": Place(node="a", amounts=amount(0.5)), "large": Place(node="b", amounts=amount(2))}
+    held = {
+        "small": HeldPlace(node="a", amounts=amount(0.5)),
+        "large": HeldPlace(node="b", amounts=amount(2)),
+    }
     there = {name: node() for name in nodes}
     return preemptable(held=held, waiting=pods, others=others, nodes=there, now=NOW, freed_at=freed_at)
 
