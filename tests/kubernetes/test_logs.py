@@ -196,6 +196,7 @@ async def test_a_follower_misses_no_line_and_sees_none_twice_when_pods_go(platfo
         first, *_ = await platform.pods(f"{API_LABEL}=text")
         await asyncio.sleep(1.5)  # what a replica prints within a second of its kill may be lost
         await platform.client.delete(PODS, first, platform.installation.namespace, grace=0)
+        await eventually(lambda: _is_replaced(platform, first))
         answered += await _numbers(platform, 100, 200)
         await eventually(lambda: set(answered) <= set(seen))
     finally:
@@ -205,6 +206,12 @@ async def test_a_follower_misses_no_line_and_sees_none_twice_when_pods_go(platfo
     assert {number: count for number, count in Counter(seen).items() if count > 1 and number.isdigit()} == {}
     kept = Counter(await platform.messages("text"))
     assert {number: kept[number] for number in answered} == dict.fromkeys(answered, 1)
+
+
+async def _is_replaced(platform: Platform, pod: str) -> bool:
+    """Return True once a killed pod answers no more requests, whose lines may be lost with it."""
+    state = json.loads(await platform.gyrus("get", "text", "-o", "json"))
+    return state["replicas"]["ready"] >= 2 and pod not in await platform.pods(f"{API_LABEL}=text")
 
 
 async def _numbers(platform: Platform, first: int, last: int) -> list[str]:
