@@ -178,8 +178,8 @@ def test_the_cause_of_a_failed_pull_comes_from_the_event() -> None:
         status = observe(ORDER, seen, warnings={"Failed": PodWarning("Failed", text, count, 1.0)})
         assert status.phase is phase
         assert status.message == (
-            "the image localhost/server:1 cannot be pulled: its registry does not answer. Check that the nodes "
-            "reach the registry, or name another image with image in the specification"
+            "the image localhost/server:1 cannot be pulled: its registry does not answer. Check that the "
+            "nodes reach the registry, or name another image with image in the specification"
         )
         assert status.failures == count
 
