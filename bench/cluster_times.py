@@ -217,6 +217,8 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--apis", type=int, default=100)
     given = parser.parse_args()
+    if given.apis < 4:
+        parser.error("--apis must be at least 4: three APIs are measured alone")
     with tempfile.TemporaryDirectory(prefix="gyrus-bench-") as name:
         async with connected() as client:
             cluster = Cluster(given.environment, given.namespace, client)
