@@ -42,7 +42,6 @@ from gyrus.kubernetes.resources import (
 )
 
 NAMESPACED = (
-    DAEMON_SETS,
     NETWORK_POLICIES,
     SERVICES,
     SECRETS,
@@ -127,9 +126,10 @@ class Uninstaller:
         await self._delete_definition(known)
 
     async def _stop_platform(self, known: Installation) -> None:
-        """End the operator before the replicas, since it would replace them, and the gateways."""
-        await self._delete_marked(DEPLOYMENTS, known.namespace, selector(known))
-        await self._await_pods(known, f"{names.ROLE_LABEL} in (operator,gateway)")
+        """End the operator before the replicas, since it would replace them, and all other pods but these."""
+        for resource in (DEPLOYMENTS, DAEMON_SETS):
+            await self._delete_marked(resource, known.namespace, selector(known))
+        await self._await_pods(known, f"{names.ROLE_LABEL} in (operator,gateway,{names.CACHE_ROLE})")
 
     async def _stop_replicas(self, known: Installation) -> None:
         for item in await _listed_apis(self.cluster, known.namespace):

@@ -96,6 +96,20 @@ async def test_a_namespace_that_was_there_stays_as_it_is() -> None:
     assert list(cluster.objects.values()) == [stored]
 
 
+async def test_the_nodes_cache_ends_with_the_installation_or_when_it_is_turned_off() -> None:
+    cluster = MemoryCluster()
+    cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}})
+    cached = wanted(node_cache={"size": "1Gi"}, pod_security="privileged")
+    daemons = ("DaemonSet", "ml", names.NODE_CACHE)
+    await installed(cluster, cached)
+    assert daemons in cluster.objects
+    await installed(cluster, wanted())
+    assert daemons not in cluster.objects
+    await installed(cluster, cached)
+    await removed(cluster, cached)
+    assert daemons not in cluster.objects
+
+
 async def test_the_version_of_disruption_budgets_is_the_clusters() -> None:
     cluster = MemoryCluster(version=(1, 20), budgets="v1beta1")
     await installed(cluster, wanted())
