@@ -179,12 +179,14 @@ async def test_updates_under_load_lose_no_request(platform: Platform) -> None:
     assert await platform.interpreters() == before  # the code alone has changed: nothing is built again
 
 
-@pytest.mark.parametrize("role", ["replica", "gateway", "operator"])
-async def test_the_deletion_of_a_pod_loses_no_request(platform: Platform, role: str) -> None:
-    await platform.deploy(least=2)
+@pytest.mark.parametrize(("role", "least"), [("replica", 2), ("replica", 1), ("gateway", 2), ("operator", 2)])
+async def test_the_deletion_of_a_pod_loses_no_request(platform: Platform, role: str, least: int) -> None:
+    """The only replica, too: its replacement serves before it leaves the routes."""
+    await platform.deploy(least=least)
+    await platform.replicas(least)
     result = await platform.under_load(lambda: platform.delete(role))
     assert result.failed == (), str(result)
-    await platform.replicas(2)
+    await platform.replicas(least)
 
 
 async def test_an_api_scales_out_and_to_zero_and_answers_again(platform: Platform) -> None:
