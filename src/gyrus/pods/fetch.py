@@ -89,7 +89,7 @@ def fetch_environment(
     folder = _in(root, pods.environment_folder(environment))
     if folder.is_dir():
         return
-    fresh = _empty(root / _NEW)
+    fresh = root / _NEW
     _download_environment(environment, files, fresh)
     _take_runtimes(_in(fresh, pods.RUNTIMES_FOLDER), root)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -106,24 +106,23 @@ def _share_environment(environment: str, files: FilesClient, root: Path, cache: 
     path = f"/environments/{environment}"
     with cache.changing(environment) as fresh:
         entry = cache.entry(environment)
-        newest = files.digest_once(path) if entry else None
-        is_old = entry is not None and newest not in (None, entry.digest)
-        if entry is None or (is_old and cache.discard(environment)):
-            if entry is None and not cache.discard(environment):  # parts of an incomplete one
-                message = (
-                    f"the node's copy of the environment {environment} is damaged and in use; drain the node"
-                )
-                raise PodFailed(Reason.PACKAGE, message)
+        serves = entry is not None and files.digest_once(path) in (None, entry.digest)
+        if not serves and cache.discard(environment):  # parts of an incomplete one, too
             digest = _download_environment(environment, files, fresh)
             unpacked = _in(fresh, pods.environment_folder(environment))
             cache.add(environment, unpacked, _in(fresh, pods.RUNTIMES_FOLDER), digest)
+        elif entry is None:
+            message = (
+                f"the node's copy of the environment {environment} is damaged and in use; drain the node"
+            )
+            raise PodFailed(Reason.PACKAGE, message)
         else:
             print("the node has the environment", file=sys.stderr)  # noqa: T201
         _take_runtimes(cache.runtimes(environment), root)
 
 
 def _download_environment(environment: str, files: FilesClient, fresh: Path) -> str:
-    """Unpack the archive into an empty folder, and return its digest."""
+    """Unpack the archive into a folder, which is emptied before, and return its digest."""
     began = time.monotonic()
     take = partial(_unpack_environment, environment, fresh)
     digest = files.download_with_digest(f"/environments/{environment}", take)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from gyrus.contract.pods import CACHE_LIMIT, ENVIRONMENTS_FOLDER, POD_USER
+from gyrus.kubernetes.amounts import quantity
 from gyrus.pods.node_cache import EnvironmentsOfNode
 
 log = logging.getLogger(__name__)
@@ -42,18 +43,6 @@ def shrink(folder: Path, limit: int, ended: threading.Event) -> None:
             return
 
 
-def in_bytes(quantity: str) -> int:
-    """Return a quantity of Kubernetes as bytes.
-
-    >>> in_bytes("20Gi"), in_bytes("1.5G"), in_bytes("1024")
-    (21474836480, 1500000000, 1024)
-    """
-    number = quantity.rstrip("kKMGTPEi")
-    unit = quantity[len(number) :]
-    base = 1024 if unit.endswith("i") else 1000
-    return int(float(number) * base ** (" kMGTPE".index(unit[0].replace("K", "k")) if unit else 0))
-
-
 def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = Path(ENVIRONMENTS_FOLDER)
@@ -67,7 +56,7 @@ def main(arguments: list[str]) -> int:
                 ended.set()
 
             signal.signal(signal.SIGTERM, end)
-            shrink(folder, in_bytes(os.environ[CACHE_LIMIT]), ended)
+            shrink(folder, int(quantity(os.environ[CACHE_LIMIT])), ended)
         case _:
             print("usage: python -m gyrus.pods.keep_cache prepare|shrink", file=sys.stderr)  # noqa: T201
             return 2

@@ -19,6 +19,7 @@ import time
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from gyrus.contract.pods import use_lock
 
@@ -113,9 +114,7 @@ class EnvironmentsOfNode:
         Returns True if it is gone.
         """
         with Path(use_lock(str(self.folder), key)).open() as use:
-            try:
-                fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locks(use):
                 return False
             (self.folder / f"{key}{_ENTRY}").unlink(missing_ok=True)  # first: the rest does not count then
             for folder in (self.environment(key), self.runtimes(key)):
@@ -127,11 +126,8 @@ class EnvironmentsOfNode:
         gone: list[str] = []
         for key in to_remove([*self._cached()], limit, time.time()):
             with (self.folder / f"{key}{_CHANGE}").open("w") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue  # a replica is about to use it
-                if self.discard(key):
+                # Another process changes it if it cannot be locked: a replica is about to use it.
+                if _locks(file) and self.discard(key):
                     gone.append(key)
         return gone
 
@@ -146,11 +142,16 @@ class EnvironmentsOfNode:
 def _is_shared(path: Path) -> bool:
     """Return True if another process has locked the file."""
     with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+        return not _locks(file)
+
+
+def _locks(file: IO[str]) -> bool:
+    """Lock a file until it is closed. Return False if another process has locked it, in whatever way."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
+    return True
 
 
 def _size(folder: Path) -> int:

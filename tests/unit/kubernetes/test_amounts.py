@@ -79,3 +79,10 @@ def test_a_part_fits_into_the_whole(first: dict[str, Decimal], second: dict[str,
     whole = total_of((first, second))
     assert fits_into(first, whole)
     assert fits_into(whole, first) == (not any(second.values()))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("20Gi", 20 * 2**30), ("1.5G", 1_500_000_000), ("64Ki", 65536), ("7", 7)]
+)
+def test_a_quantity_in_bytes(text: str, expected: int) -> None:
+    assert int(quantity(text)) == expected

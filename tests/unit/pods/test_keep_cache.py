@@ -11,13 +11,6 @@ import pytest
 from gyrus.pods import keep_cache
 
 
-@pytest.mark.parametrize(
-    ("quantity", "expected"), [("20Gi", 20 * 2**30), ("1.5G", 1_500_000_000), ("64Ki", 65536), ("7", 7)]
-)
-def test_a_quantity_in_bytes(quantity: str, expected: int) -> None:
-    assert keep_cache.in_bytes(quantity) == expected
-
-
 def test_the_folder_belongs_to_the_pods_alone(tmp_path: Path) -> None:
     keep_cache.prepare(tmp_path, os.getuid())
     assert tmp_path.stat().st_mode & 0o777 == 0o700

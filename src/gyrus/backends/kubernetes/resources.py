@@ -26,7 +26,7 @@ from gyrus.contract.cluster import (
     ROLE_LABEL,
     TLS_FOLDER,
 )
-from gyrus.contract.pods import BUILD_COMMAND, FETCH_COMMAND, BuildOrder
+from gyrus.contract.pods import BUILD_COMMAND, FETCH_COMMAND, POD_USER, BuildOrder
 from gyrus.contract.replica import RestartPolicy
 from gyrus.contract.workload import ComputeResources
 from gyrus.kubernetes.placement import tolerations_of_lost_nodes
@@ -35,7 +35,6 @@ from gyrus.kubernetes.resources import Manifest
 FETCH = "fetch"
 BUILD = "build"
 
-USER = 65532
 ENDING = 15
 """Seconds beyond a replica's grace in which its supervisor ends what is left."""
 ENVIRONMENT_ANNOTATION = f"{GROUP}/environment"
@@ -137,9 +136,9 @@ def _spec(settings: KubernetesSettings) -> Manifest:
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
+            "runAsUser": POD_USER,
+            "runAsGroup": POD_USER,
+            "fsGroup": POD_USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "tolerations": tolerations_of_lost_nodes(),  # a replica is replaced before

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from gyrus import __version__
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.contract import cluster as names
+from gyrus.contract.pods import POD_USER
 from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones, tolerations_of_lost_nodes
 from gyrus.kubernetes.resources import Manifest
 
-USER = 65532
-"""The user and the group of all processes of the images."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 POD_TEMPLATE = "pod-template-hash"
 """Label with the version of a Deployment's pod template."""
@@ -100,9 +99,9 @@ def pod_security() -> Manifest:
     """Return a pod's security context: what the Pod Security Standard ``restricted`` demands."""
     return {
         "runAsNonRoot": True,
-        "runAsUser": USER,
-        "runAsGroup": USER,
-        "fsGroup": USER,
+        "runAsUser": POD_USER,
+        "runAsGroup": POD_USER,
+        "fsGroup": POD_USER,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 
