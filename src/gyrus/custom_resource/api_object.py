@@ -26,10 +26,6 @@ class ApiObject(KubernetesObject):
         return self.manifest.get("spec") or {}
 
     @property
-    def status(self) -> Mapping[str, Any]:
-        return self.manifest.get("status") or {}
-
-    @property
     def labelled(self) -> bool:
         """True if gyrus created it."""
         return self.labels.get(OWNER_LABEL) == ApiOwner.CLI

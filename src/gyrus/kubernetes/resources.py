@@ -127,6 +127,21 @@ class KubernetesObject:
         """True if its deletion has been requested."""
         return bool(self.manifest["metadata"].get("deletionTimestamp"))
 
+    @property
+    def status(self) -> Mapping[str, Any]:
+        return self.manifest.get("status") or {}
+
+    @property
+    def ready(self) -> bool:
+        """True if it is a pod or a node that Kubernetes calls ready."""
+        return self.condition("Ready").get("status") == "True"
+
+    def condition(self, type: str) -> Mapping[str, Any]:
+        """Return a condition; empty if it is not known."""
+        nothing: Mapping[str, Any] = {}
+        found: list[Mapping[str, Any]] = self.status.get("conditions") or []
+        return next((each for each in found if each.get("type") == type), nothing)
+
 
 def name_of(manifest: Mapping[str, Any]) -> str:
     return manifest["metadata"]["name"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
 
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.ticks import ticks
@@ -19,7 +18,7 @@ from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.gate.activator import Activator, TcpAddress
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
-from gyrus.kubernetes.resources import PODS, Manifest
+from gyrus.kubernetes.resources import PODS, KubernetesObject, Manifest
 from gyrus.log_archive.folder import SegmentFolder
 from gyrus.log_archive.intake import LogIntake
 from gyrus.log_archive.segment import SegmentStore
@@ -211,15 +210,10 @@ async def _follow_gateways(
 
 def _has_ended(gateway: Manifest) -> bool:
     """Return True if only the record of a pod is left, such as that of an evicted one."""
-    status: Mapping[str, Any] = gateway.get("status") or {}
-    return status.get("phase") in ("Succeeded", "Failed")
+    return KubernetesObject(gateway).status.get("phase") in ("Succeeded", "Failed")
 
 
 def _gateway_pod(manifest: Manifest) -> GatewayPod:
-    status: Mapping[str, Any] = manifest.get("status") or {}
-    address = status.get("podIP")
-    ready = any(
-        condition["type"] == "Ready" and condition["status"] == "True"
-        for condition in status.get("conditions") or ()
-    )
-    return GatewayPod(statistics=f"{address}:{cluster.ADMIN_PORT}" if address else None, ready=ready)
+    pod = KubernetesObject(manifest)
+    address = pod.status.get("podIP")
+    return GatewayPod(statistics=f"{address}:{cluster.ADMIN_PORT}" if address else None, ready=pod.ready)

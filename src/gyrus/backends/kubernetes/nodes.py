@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from gyrus.kubernetes.resources import Manifest
+from gyrus.kubernetes.resources import KubernetesObject, Manifest
 
 CORDONED = "node.kubernetes.io/unschedulable"
 LOST = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
@@ -31,7 +31,7 @@ def evacuations(nodes: Mapping[str, Manifest]) -> dict[str, str]:
     If no node is ready, those that do not report are not counted as lost: more likely, the control plane does
     not reach them, and no other node could take their pods.
     """
-    some_ready = any(_is_ready(node) for node in nodes.values())
+    some_ready = any(KubernetesObject(node).ready for node in nodes.values())
     reasons = {name: _reason(name, node, lost_counts=some_ready) for name, node in nodes.items()}
     return {name: reason for name, reason in reasons.items() if reason}
 
@@ -47,9 +47,3 @@ def _reason(name: str, node: Manifest, *, lost_counts: bool) -> str:
     if spec.get("unschedulable") or CORDONED in keys:
         return f"node {name} is cordoned"
     return ""
-
-
-def _is_ready(node: Manifest) -> bool:
-    status: Mapping[str, Any] = node.get("status") or {}
-    conditions: Sequence[Mapping[str, Any]] = status.get("conditions") or ()
-    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)

@@ -81,26 +81,22 @@ class Pod(KubernetesObject):
     @property
     def finished(self) -> bool:
         """True if it is being deleted and no container of it runs any more: only its record is left."""
-        states: list[Mapping[str, Any]] = self._status.get("containerStatuses") or []
+        states: list[Mapping[str, Any]] = self.status.get("containerStatuses") or []
         ended = [bool(state.get("state", EMPTY).get("terminated")) for state in states]
         return self.deleted and bool(ended) and all(ended)
 
     @property
-    def ready(self) -> bool:
-        return self.condition("Ready").get("status") == "True"
-
-    @property
     def phase(self) -> str:
-        return self._status.get("phase", "Pending")
+        return self.status.get("phase", "Pending")
 
     @property
     def reason(self) -> str:
         """Return Kubernetes' word for why the whole pod ended: ``Evicted``, ``NodeLost``."""
-        return self._status.get("reason", "")
+        return self.status.get("reason", "")
 
     @property
     def message(self) -> str:
-        return self._status.get("message", "")
+        return self.status.get("message", "")
 
     @property
     def node(self) -> str:
@@ -113,7 +109,7 @@ class Pod(KubernetesObject):
 
     @property
     def ip(self) -> str:
-        return self._status.get("podIP", "")
+        return self.status.get("podIP", "")
 
     @property
     def runs_once(self) -> bool:
@@ -179,23 +175,15 @@ class Pod(KubernetesObject):
         """Return True if a container has gyrus's runtime image, not one of the user."""
         return container in (FETCH, BUILD, SIDECAR) or self.image(container) == self.image(FETCH)
 
-    def condition(self, type: str) -> Mapping[str, Any]:
-        """Return a condition; empty if it is not known."""
-        return next((c for c in self._status.get("conditions", ()) if c.get("type") == type), EMPTY)
-
     def address(self, port: int) -> str:
         return f"[{self.ip}]:{port}" if ":" in self.ip else f"{self.ip}:{port}"
-
-    @property
-    def _status(self) -> Mapping[str, Any]:
-        return self.manifest.get("status") or {}
 
     @property
     def _ports(self) -> list[Mapping[str, Any]]:
         return [port for c in self.manifest["spec"]["containers"] for port in c.get("ports") or ()]
 
     def _state(self, part: str, name: str) -> ContainerState:
-        status = next((s for s in self._status.get(part, ()) if s.get("name") == name), EMPTY)
+        status = next((s for s in self.status.get(part, ()) if s.get("name") == name), EMPTY)
         state: Mapping[str, Any] = status.get("state") or {}
         before: Mapping[str, Any] = status.get("lastState") or {}
         return ContainerState(
