@@ -10,6 +10,7 @@ import pytest
 
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.kubernetes.backend import KubernetesBackend
+from gyrus.backends.kubernetes.observed import DELETED
 from gyrus.backends.kubernetes.programs import ImagePrograms
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import ReplicaOrder
@@ -202,6 +203,19 @@ async def test_a_pod_that_others_delete_drains_and_is_gone(client: ClusterClient
         await backend.start(serving())
         await observed(backend, ID, Phase.READY)
         await client.delete(PODS, ID, namespace, grace=1)
+        await gone(backend, ID)
+
+
+async def test_a_pod_that_vanishes_at_once_is_shown_with_the_reason(
+    client: ClusterClient, namespace: str
+) -> None:
+    backend = backend_of(client, namespace)
+    async with running(backend):
+        await backend.start(serving())
+        await observed(backend, ID, Phase.READY)
+        await client.delete(PODS, ID, namespace, grace=0)
+        status = (await observed(backend, ID, Phase.GONE)).status
+        assert (status.reason, status.message) == (Reason.EVICTED, DELETED)
         await gone(backend, ID)
 
 

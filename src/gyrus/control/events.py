@@ -26,7 +26,8 @@ def replica_events(
     evacuated = {replica.id: replica.evacuation for replica in before}
     for replica in after:
         replica_id, status_before = replica.id, earlier.pop(replica.id, None)
-        if replica.evacuation and replica.evacuation != evacuated.get(replica_id):
+        told_by_status = replica.status.reason is Reason.EVICTED
+        if replica.evacuation and replica.evacuation != evacuated.get(replica_id) and not told_by_status:
             message = f"Replica {replica_id} is being replaced: {replica.evacuation}"
             yield Event(
                 api=api, time=now, type=NORMAL, reason="Evacuating", message=message, replica=replica_id
@@ -59,13 +60,15 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
             yield NORMAL, "ReplicaReady", f"Replica {status.id} is ready{cold}"
         case Phase.READY if status.reason is Reason.ORDER:
             yield WARNING, str(status.reason), f"Replica {status.id}: {status.message}"
+        case Phase.READY if status.reason is Reason.EVICTED:
+            yield WARNING, str(status.reason), f"Replica {status.id} is being replaced: {status.message}"
         case Phase.FAILED | Phase.BACKOFF | Phase.UNREADY:
             yield WARNING, str(status.reason or "ReplicaFailed"), f"Replica {status.id}: {status.message}"
         case Phase.PENDING if status.reason is Reason.CAPACITY:
             yield WARNING, str(status.reason), f"Replica {status.id} is {status.message}"
         case Phase.SUCCEEDED:
             yield NORMAL, "ReplicaSucceeded", f"Replica {status.id} has ended by itself"
-        case Phase.GONE if status.reason:
+        case Phase.GONE if status.reason and not (before and before.reason is status.reason):
             yield WARNING, str(status.reason), f"Replica {status.id} ended: {status.message}"
         case Phase.DRAINING if status.reason is Reason.EVICTED:
             yield WARNING, str(status.reason), f"Replica {status.id} is ending: {status.message}"

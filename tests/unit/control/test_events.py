@@ -53,6 +53,21 @@ def test_a_process_that_starts_for_the_first_time_is_no_news() -> None:
     assert reported(beside_another(first), beside_another(READY)) == []
 
 
+def test_a_replica_whose_pod_others_delete_is_reported_with_the_reason() -> None:
+    why = "its pod was deleted from outside"
+    serving = replica("r", reason=Reason.EVICTED, message=why)
+    serving = dataclasses.replace(serving, evacuation=why)
+    stopped = replica("r", phase=Phase.DRAINING)
+    assert reported(replica("r"), serving, stopped) == [
+        ("warning", "Evicted", f"Replica r is being replaced: {why}"),
+        ("normal", "ReplicaDraining", "Replica r is finishing its requests"),
+    ]
+    late = replica("r", phase=Phase.DRAINING, reason=Reason.EVICTED, message=why)
+    gone = replica("r", phase=Phase.GONE, reason=Reason.EVICTED, message=why)
+    assert reported(serving, late, gone) == [("warning", "Evicted", f"Replica r is ending: {why}")]
+    assert reported(replica("r"), gone) == [("warning", "Evicted", f"Replica r ended: {why}")]
+
+
 def test_the_only_process_is_reported_once() -> None:
     alone = replica("r", phase=Phase.BACKOFF, reason=Reason.KILLED, processes=(KILLED,))
     starting = replica("r", phase=Phase.STARTING, processes=(STARTING,))

@@ -18,6 +18,7 @@ from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.log_copies import LogCopies, OwnPod
 from gyrus.backends.kubernetes.logs import LogSources, RunningPod, read_logs
 from gyrus.backends.kubernetes.nodes import evacuations
+from gyrus.backends.kubernetes.observed import DELETED, why_deleted
 from gyrus.backends.kubernetes.pod import LEAVING, Pod
 from gyrus.backends.kubernetes.programs import Programs
 from gyrus.backends.kubernetes.replica import PodReplica
@@ -331,15 +332,22 @@ class KubernetesBackend:
             self.environments.notice(name)
             self._remove_builders()
             return
-        if seen is not None and Pod(seen).finished:
+        last = Pod(seen) if seen is not None else None
+        if last is not None and last.finished:
             seen = None  # the record of a pod may stay for ten seconds after its last process
         replica = self._replicas.get(name) or self._adopt(seen)
         if replica is None:
             self.environments.notice(name)
-        elif replica.see(seen, self._pods.version):
+            return
+        not_stopped = replica.pod is not None and not replica.stopping
+        if replica.see(seen, self._pods.version):
             if replica.pod and replica.pod.ip:
                 replica.address = replica.pod.ip
                 self._by_address[replica.address] = name
+            self._look(replica)
+        elif not_stopped:
+            message = why_deleted(last, self._warnings.of(last.uid)) if last else DELETED
+            self._report(replica, Phase.GONE, message, Reason.EVICTED)
             self._look(replica)
         else:
             self._forget(replica)

@@ -3,7 +3,8 @@
 The first rule that fits decides::
 
     the pod was ended from outside            GONE
-    deletion requested                        DRAINING; READY for some time if others have requested it
+    deletion requested                        DRAINING; READY for some time if others have requested it,
+                                              with their reason
     the pod ended by itself, and runs once    SUCCEEDED, FAILED
     not scheduled                             PENDING
     the fetch step                            PENDING, BACKOFF, FAILED
@@ -41,7 +42,8 @@ _TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", 
 OWN_PORTS = frozenset({STATUS_PORT, PROXY_PORT})
 """Ports of gyrus's own programs in a pod."""
 _OOM = "OOMKilled"
-_DELETED = {
+DELETED = "its pod was deleted from outside, by a drain, an eviction or kubectl delete"
+_WHY_DELETED = {
     "EvictionByEvictionAPI": "its pod was evicted, by a drain or a node autoscaler",
     "DeletionByTaintManager": "its node has a taint that it does not tolerate",
     "DeletionByPodGC": "its node is gone",
@@ -78,22 +80,25 @@ def observe(
     *,
     now: float,
     stopping: bool = False,
+    must_leave: bool = False,
     report: ReplicaStatus | None = None,
     warnings: Warnings | None = None,
 ) -> ReplicaStatus:
     """Return the status of a replica.
 
-    ``now``: seconds since the epoch. ``stopping``: its deletion has been requested, whether the pod shows it
-    or not. ``report``: what its supervisor has reported; None if nothing is known.
+    ``now``: seconds since the epoch. ``stopping``: gyrus has requested its deletion, whether the pod shows it
+    or not. ``must_leave``: it serves no longer, although others have requested its deletion and it is not
+    replaced yet. ``report``: what its supervisor has reported; None if nothing is known.
     """
     status = _phase(order, pod, now, report, warnings or {})
-    serves_on = pod.deleted and not stopping and status.phase is Phase.READY and now < pod.leaves_at
-    if not (stopping or pod.deleted) or status.phase is Phase.GONE or serves_on:
+    if not (stopping or pod.deleted) or status.phase is Phase.GONE:
         return status
     draining = replace(status, phase=Phase.DRAINING, reason=None, message="", endpoints=(), retry_at=None)
     if stopping:
         return draining
-    return replace(draining, reason=Reason.EVICTED, message=_why_deleted(pod, warnings or {}))
+    why = why_deleted(pod, warnings or {})
+    serves_on = status.phase is Phase.READY and now < pod.leaves_at and not must_leave
+    return replace(status if serves_on else draining, reason=Reason.EVICTED, message=why)
 
 
 def is_late(status: ReplicaStatus, pod: Pod) -> bool:
@@ -148,7 +153,7 @@ def waiting_for(pod: Pod, warnings: Warnings) -> str:
     return f"the builder's container waits ({reason}): {detail}"
 
 
-def _why_deleted(pod: Pod, warnings: Warnings) -> str:
+def why_deleted(pod: Pod, warnings: Warnings) -> str:
     """Return why a pod is being deleted that gyrus did not delete.
 
     Kubernetes shows it in the condition DisruptionTarget from its version 1.26 on.
@@ -158,11 +163,11 @@ def _why_deleted(pod: Pod, warnings: Warnings) -> str:
     if preempted or disrupted.get("reason") == "PreemptionByScheduler":
         detail = _clause(preempted.message if preempted else disrupted.get("message", ""))
         return f"a pod of higher priority takes its place ({detail})"
-    if disrupted.get("reason") in _DELETED:
-        return _DELETED[disrupted["reason"]]
+    if disrupted.get("reason") in _WHY_DELETED:
+        return _WHY_DELETED[disrupted["reason"]]
     if disrupted:
         return _clause(disrupted.get("message", "")) or str(disrupted.get("reason"))
-    return "its pod was deleted from outside, by a drain, an eviction or kubectl delete"
+    return DELETED
 
 
 def _phase(

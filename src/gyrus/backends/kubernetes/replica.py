@@ -98,12 +98,14 @@ class PodReplica:
         they may stay.
         """
         if self.pod is None:
-            return self.report(Phase.DRAINING, "") if self.stopping else False
+            ends = self.stopping and self.phase is not Phase.GONE
+            return self.report(Phase.DRAINING, "") if ends else False
         status = observe(
             self.order,
             self.pod,
             now=now,
-            stopping=self.stopping or self.must_leave,
+            stopping=self.stopping,
+            must_leave=self.must_leave,
             report=report,
             warnings=warnings,
         )
@@ -111,7 +113,7 @@ class PodReplica:
         failure = missed_failure(before, status, self.pod, warnings) if before else None
         self.unshown = failure is not None
         if self.pod.deleted and status.phase is Phase.READY:
-            evacuation = "its pod is being deleted"
+            evacuation = status.message
         return self._observe(failure or status, evacuation)
 
     @property

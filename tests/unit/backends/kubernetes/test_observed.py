@@ -294,6 +294,7 @@ def test_no_longer_ready() -> None:
 
 DELETED = 1767225700.0
 """The time at which the deletion of a pod was requested."""
+DELETED_BY_OTHERS = "its pod was deleted from outside, by a drain, an eviction or kubectl delete"
 
 
 def deleted_pod(grace: int, *, serves_on: str | None = "30", is_ready: bool = True) -> Pod:
@@ -325,6 +326,7 @@ def test_a_pod_that_others_delete_serves_until_it_is_replaced(seen: Pod, serves_
     if serves_for:
         status = observe(ORDER, seen, now=DELETED + serves_for - 0.1)
         assert (status.phase, status.endpoints) == (Phase.READY, ("10.1.0.5:8000",))
+        assert (status.reason, status.message) == (Reason.EVICTED, DELETED_BY_OTHERS)
         assert observe(ORDER, seen, now=DELETED, stopping=True).phase is Phase.DRAINING
     draining = observe(ORDER, seen, now=DELETED + serves_for)
     assert (draining.phase, draining.endpoints) == (Phase.DRAINING, ())
@@ -339,10 +341,15 @@ def test_a_replica_whose_pod_others_delete_is_to_be_replaced() -> None:
     replica.look(DELETED, None, {})
     assert replica.serves_on
     assert replica.observation
-    assert replica.observation.evacuation == "its pod is being deleted"
+    assert replica.observation.evacuation == DELETED_BY_OTHERS
     replica.must_leave = True
     replica.look(DELETED, None, {})
-    assert replica.phase is Phase.DRAINING
+    status = replica.observation.status
+    assert (status.phase, status.reason, status.message) == (
+        Phase.DRAINING,
+        Reason.EVICTED,
+        DELETED_BY_OTHERS,
+    )
 
 
 LATE = NOW + 600 - 10
@@ -574,7 +581,7 @@ def test_a_container_that_its_probe_ended(at: float, reason: Reason, message: st
 @pytest.mark.parametrize(
     ("disrupted", "warning", "message"),
     [
-        ({}, None, "its pod was deleted from outside, by a drain, an eviction or kubectl delete"),
+        ({}, None, DELETED_BY_OTHERS),
         (
             {"reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"},
             None,
