@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import json
 import signal
+import socket
 import ssl
 import subprocess
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,6 +174,35 @@ async def test_a_pod_serves_reports_its_load_and_is_forgotten(cluster: Cluster) 
         cluster.gateway.exist({"pod-b": GatewayPod()})
         await until(lambda: cluster.board.gateway != "running" or not cluster.gateway.serving_nodes)
         assert cluster.board.gateway_message == "no gateway is connected"
+
+
+@contextlib.contextmanager
+def full_listen_queue() -> Generator[str]:
+    """The address of a server that accepts nothing, with as many connections as its queue takes."""
+    with socket.socket() as server, contextlib.ExitStack() as fillers:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(server.getsockname())
+        yield "127.0.0.1:{}".format(server.getsockname()[1])
+
+
+async def test_requests_that_wait_for_a_connection_count(cluster: Cluster) -> None:
+    with full_listen_queue() as endpoint:
+        cluster.board.routes["iris"] = route_to("iris", [endpoint], timeout=0.5)
+        cluster.board.route_signals.notify("iris")
+        cluster.start("pod-a")
+        await until(lambda: cluster.board.acknowledged_of("iris") == frozenset({endpoint}))
+        cluster.gateway.exist({"pod-a": GatewayPod(f"127.0.0.1:{cluster.ready_port}")})
+        async with httpx.AsyncClient(timeout=30) as client, asyncio.TaskGroup() as group:
+            url = f"http://127.0.0.1:{cluster.settings.port}/iris"
+            asking = [group.create_task(client.get(url), name=f"request {number}") for number in range(5)]
+            await until(lambda: cluster.traffic.in_flight == 5)
+        assert {task.result().status_code for task in asking} == {504}
+        await until(lambda: cluster.traffic.in_flight == 0)
 
 
 async def test_a_pod_that_ends_closes_its_connections_and_finishes_its_requests(cluster: Cluster) -> None:

@@ -39,6 +39,8 @@ class MemoryCluster:
     answers: dict[str, str] = field(default_factory=dict[str, str])
     """Answers of pods, by URL without its scheme. Others do not answer."""
     deleted: list[Key] = field(default_factory=list[Key])
+    graces: dict[Key, int | None] = field(default_factory=dict[Key, int | None])
+    """Seconds to end, by deleted object."""
     _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def put(self, manifest: Manifest) -> Manifest:
@@ -78,11 +80,14 @@ class MemoryCluster:
             return before
         return self.put(manifest)
 
-    async def delete(self, resource: ResourceKind, name: str, namespace: str | None = None) -> object:
+    async def delete(
+        self, resource: ResourceKind, name: str, namespace: str | None = None, *, grace: int | None = None
+    ) -> object:
         key = (resource.kind, namespace, name)
         if key not in self.objects:
             raise ObjectNotFound(f"{resource.full_name} {name!r} not found")
         self.deleted.append(key)
+        self.graces[key] = grace
         del self.objects[key]
         if resource.kind == "Namespace":
             for inside in [each for each in self.objects if each[1] == name]:

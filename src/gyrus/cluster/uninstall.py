@@ -54,6 +54,8 @@ NAMESPACED = (
 CLUSTER_WIDE = (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, PRIORITY_CLASSES)
 ALL = f"app.kubernetes.io/name=gyrus,app.kubernetes.io/managed-by in ({names.MANAGER},{HELM})"
 """Selector of the objects of every installation."""
+IDLE_GRACE = 5
+"""Seconds for a replica without requests to end."""
 DEFINITION = f"{names.PLURAL}.{names.GROUP}"
 
 
@@ -132,10 +134,14 @@ class Uninstaller:
         await self._await_pods(known, f"{names.ROLE_LABEL} in (operator,gateway,{names.CACHE_ROLE})")
 
     async def _stop_replicas(self, known: Installation) -> None:
+        """End the replicas, which have no requests any more: the gateways have ended before.
+
+        Their APIs' objects go last, since the cluster would then end each pod with its own, longer grace.
+        """
+        replicas = f"{names.ROLE_LABEL} in (replica,builder)"
+        await self._delete_marked(PODS, known.namespace, replicas, grace=IDLE_GRACE)
         for item in await _listed_apis(self.cluster, known.namespace):
             await self._delete(APIS, name_of(item), known.namespace)
-        replicas = f"{names.ROLE_LABEL} in (replica,builder)"
-        await self._delete_marked(PODS, known.namespace, replicas)
         await self._await_pods(known, replicas)
 
     async def _await_pods(self, known: Installation, labels: str) -> None:
@@ -191,14 +197,18 @@ class Uninstaller:
         """Return the namespaces with APIs that no operator serves any more: the definition has their data."""
         return sorted({str(item["metadata"]["namespace"]) for item in await _listed_apis(self.cluster)})
 
-    async def _delete_marked(self, resource: ResourceKind, namespace: str | None, labels: str) -> None:
+    async def _delete_marked(
+        self, resource: ResourceKind, namespace: str | None, labels: str, *, grace: int | None = None
+    ) -> None:
         listed = await self.cluster.list(resource, namespace, labels=labels)
         for item in listed.items:
-            await self._delete(resource, name_of(item), namespace)
+            await self._delete(resource, name_of(item), namespace, grace=grace)
 
-    async def _delete(self, resource: ResourceKind, name: str, namespace: str | None = None) -> None:
+    async def _delete(
+        self, resource: ResourceKind, name: str, namespace: str | None = None, *, grace: int | None = None
+    ) -> None:
         try:
-            await self.cluster.delete(resource, name, namespace)
+            await self.cluster.delete(resource, name, namespace, grace=grace)
         except ObjectNotFound:
             return
         self.report(deleted(resource, name, namespace))

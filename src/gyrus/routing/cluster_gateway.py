@@ -14,6 +14,7 @@ from gyrus.routing import traffic
 from gyrus.routing.ads import AdsGateway
 from gyrus.routing.errors import TrafficUnknown
 from gyrus.routing.gateway_pod import PodFiles
+from gyrus.routing.gateway_statistics import GatewayStatistics
 from gyrus.routing.reported_traffic import ReportedTraffic
 from gyrus.routing.settings import GatewaySettings, TlsAddress
 from gyrus.routing.silent_gateways import GatewayPod, SilentGateways
@@ -42,7 +43,7 @@ class ClusterGateway:
         """Create it. ``address``: that of the configuration port. ``activator``: the activator's endpoint."""
         self._board = board
         self._clock = clock or SystemClock()
-        self._source = ReportedTraffic(board)
+        self._source = ReportedTraffic(board, GatewayStatistics(self._clock))
         self._meter = TrafficMeter(board, self._source)
         self._pods: Mapping[str, GatewayPod] = {}
         """The pods that existed when they were last listed."""
@@ -70,6 +71,7 @@ class ClusterGateway:
     async def run(self) -> None:
         """Serve until cancelled. The board must hold all routes when this begins."""
         async with self._ads.serving(), asyncio.TaskGroup() as group:
+            group.create_task(self._source.statistics.run(), name="gateway-statistics")
             group.create_task(self._measure(), name="gateway-traffic")
 
     async def stop(self) -> None:
@@ -96,7 +98,7 @@ class ClusterGateway:
         """
         unlisted = self._ads.nodes - frozenset(pods)
         self._gone(unlisted & (frozenset(self._pods) | (unlisted - self._ads.connected)))
-        self._source.counts.exist({name: pod.statistics for name, pod in pods.items() if pod.statistics})
+        self._source.statistics.exist({name: pod.statistics for name, pod in pods.items() if pod.statistics})
         self._pods, self._listed = pods, True
         self._report_state()
 

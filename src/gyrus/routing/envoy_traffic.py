@@ -17,14 +17,21 @@ class EnvoyTraffic:
         self._admin = admin
 
     async def in_flight(self) -> Mapping[str, int]:
-        try:
-            return stats.in_flight((await self._admin.request("GET", stats.IN_FLIGHT)).decode())
-        except AdminError as error:
-            raise TrafficUnknown(str(error)) from error
+        return await self._requests(stats.IN_FLIGHT)
+
+    async def waiting(self) -> Mapping[str, int]:
+        """Return the requests that wait for a connection, by cluster. Raises TrafficUnknown."""
+        return await self._requests(stats.WAITING)
 
     async def answered(self) -> Mapping[str, Answered]:
         try:
             codes = await self._admin.request("GET", stats.COUNTS)
             return stats.answered(codes.decode(), await self._admin.json(stats.LATENCIES))
+        except AdminError as error:
+            raise TrafficUnknown(str(error)) from error
+
+    async def _requests(self, target: str) -> Mapping[str, int]:
+        try:
+            return stats.in_flight((await self._admin.request("GET", target)).decode())
         except AdminError as error:
             raise TrafficUnknown(str(error)) from error

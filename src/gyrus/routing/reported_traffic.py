@@ -1,4 +1,4 @@
-"""Requests of several gateways: those in progress as the gateways report them, and their counts."""
+"""Requests of several gateways: as they report them, and as their statistics show them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gyrus.routing.errors import TrafficUnknown
-from gyrus.routing.gateway_counts import GatewayCounts
+from gyrus.routing.gateway_statistics import GatewayStatistics
 from gyrus.routing.traffic import Answered
 from gyrus.routing.xds.load_reports import LoadReport
 from gyrus.state.board import Board, is_pool
@@ -21,7 +21,7 @@ class ReportedTraffic:
     """
 
     board: Board
-    counts: GatewayCounts = field(default_factory=GatewayCounts)
+    statistics: GatewayStatistics
     _in_progress: dict[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     """By node: its requests in progress by cluster."""
 
@@ -35,6 +35,7 @@ class ReportedTraffic:
     def node_gone(self, node: str) -> None:
         """Forget a gateway that has ended: it has no requests any more."""
         self._in_progress.pop(node, None)
+        self.statistics.given_up(node)
 
     # Known facts
 
@@ -42,13 +43,13 @@ class ReportedTraffic:
         if not self._in_progress:
             raise TrafficUnknown("No gateway has reported its load yet.")
         total: Counter[str] = Counter()
-        for each in self._in_progress.values():
+        for each in (*self._in_progress.values(), self.statistics.waiting()):
             total.update(each)
         return total
 
     async def answered(self) -> Mapping[str, Answered]:
         """Return the counts of the pools that routes have."""
         kept = frozenset(pool.id for route in self.board.routes.values() for pool in route.pools)
-        counts = await self.counts.read()
-        self.counts.keep_only(kept)
+        counts = self.statistics.answered()
+        self.statistics.keep_only(kept)
         return {name: answered for name, answered in counts.items() if name in kept}

@@ -9,6 +9,7 @@ from gyrus.routing.latencies import Latencies
 from gyrus.routing.traffic import Answered
 
 IN_FLIGHT = r"/stats?filter=^cluster\.[^.]%2B\.upstream_rq_(active|pending_active)$&type=Gauges&usedonly"
+WAITING = r"/stats?filter=^cluster\.[^.]%2B\.upstream_rq_pending_active$&type=Gauges&usedonly"
 COUNTS = r"/stats?filter=^cluster\.[^.]%2B\.upstream_rq_[1-5]xx$&type=Counters&usedonly"
 LATENCIES = r"/stats?filter=^cluster\.[^.]%2B\.upstream_rq_time$&type=Histograms&usedonly&format=json"
 
@@ -16,7 +17,10 @@ _LINE = re.compile(r"^cluster\.([^.]+)\.upstream_rq_(\w+): (\d+)$", re.MULTILINE
 
 
 def in_flight(text: str) -> dict[str, int]:
-    """Return the requests by cluster: those at a replica, and those that wait for a connection."""
+    """Return the requests by cluster, from the answer to :data:`IN_FLIGHT` or :data:`WAITING`.
+
+    Those at a replica, and those that wait for a connection.
+    """
     sums: dict[str, int] = {}
     for cluster, _, value in _LINE.findall(text):
         sums[cluster] = sums.get(cluster, 0) + int(value)

@@ -21,12 +21,15 @@ from gyrus.cluster.install import Installer
 from gyrus.cluster.manifests.objects import Installation
 from gyrus.cluster.overview import overview
 from gyrus.cluster.settings import ClusterSettings
-from gyrus.cluster.uninstall import Uninstaller
+from gyrus.cluster.uninstall import IDLE_GRACE, Uninstaller
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.reflector import Selection
 from support.kubernetes_cluster import MemoryCluster
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
+
+IRIS = {"name": "iris", "namespace": "ml"}
+REPLICA = {names.ROLE_LABEL: "replica"}
 
 
 def wanted(namespace: str = "ml", **settings: Any) -> Installation:
@@ -153,6 +156,17 @@ async def test_uninstall_leaves_the_cluster_as_before() -> None:
     changes = await removed(cluster, wanted())
     assert cluster.objects == {}
     assert outcomes(changes) == {"deleted": len(changes)}
+
+
+async def test_uninstall_gives_replicas_little_time_since_they_have_no_requests() -> None:
+    cluster = MemoryCluster()
+    await installed(cluster, wanted())
+    cluster.put({"apiVersion": f"{names.GROUP}/v1", "kind": "API", "metadata": IRIS})
+    cluster.put({"kind": "Pod", "apiVersion": "v1", "metadata": IRIS | {"labels": REPLICA}})
+    await removed(cluster, wanted())
+    pod, api = ("Pod", "ml", "iris"), ("API", "ml", "iris")
+    assert cluster.graces[pod] == IDLE_GRACE
+    assert cluster.deleted.index(pod) < cluster.deleted.index(api), "else the cluster would end it, slowly"
 
 
 async def test_the_definition_stays_while_another_installation_uses_it() -> None:
