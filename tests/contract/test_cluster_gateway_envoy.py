@@ -187,7 +187,7 @@ def full_listen_queue() -> Generator[str]:
             filler.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 filler.connect(server.getsockname())
-        yield "127.0.0.1:{}".format(server.getsockname()[1])
+        yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 async def test_requests_that_wait_for_a_connection_count(cluster: Cluster) -> None:

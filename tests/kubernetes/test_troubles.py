@@ -251,7 +251,7 @@ class Platform:
         )
         async with aclosing(watch) as changes:
             async for change in changes:
-                about = change.object.get("involvedObject", change.object["metadata"])["name"]
+                about = change.object.get("involvedObject", change.object["metadata"]).get("name", "")
                 if about.startswith(f"{name}-") and trouble.knows(change.object):
                     return time.monotonic()
         raise AssertionError(f"the cluster never showed the trouble of {name}")

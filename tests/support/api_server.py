@@ -96,6 +96,11 @@ class ApiServer(httpx2.AsyncBaseTransport):
         """Refuse the next requests of this method for this resource."""
         self.refusals.setdefault((method, resource.plural), []).extend(answers)
 
+    @property
+    def watched(self) -> bool:
+        """True while somebody watches."""
+        return bool(self._watches)
+
     def end_watches(self) -> None:
         for watch in self._watches:
             watch.put_nowait(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gyrus.cluster.changes import ObjectChange, deleted, kept
@@ -100,7 +101,7 @@ class Uninstaller:
     cluster: ClusterWriter
     report: Callable[[ObjectChange], None]
     until_gone: Callable[[Selection], Awaitable[None]]
-    """Returns when no object of a selection is left."""
+    """Returns when no object of a selection is left, but for pods of which only the record is left."""
 
     async def uninstall(self, known: Installation) -> None:
         """Delete all objects of the installation, and wait until they are gone.
@@ -145,7 +146,11 @@ class Uninstaller:
         await self._await_pods(known, replicas)
 
     async def _await_pods(self, known: Installation, labels: str) -> None:
+        """Wait until nothing of these pods runs, and remove the records, which some nodes keep for long."""
         await self.until_gone(Selection(resource=PODS, namespace=known.namespace, labels=labels))
+        for record in (await self.cluster.list(PODS, known.namespace, labels=labels)).items:
+            with suppress(ObjectNotFound):
+                await self.cluster.delete(PODS, name_of(record), known.namespace, grace=0)
 
     async def _empty(self, known: Installation) -> None:
         """Delete the namespace, or the rest of what is gyrus's own in it.

@@ -12,7 +12,14 @@ from gyrus.cluster.errors import NotHealthy
 from gyrus.cluster.health import Observed, PartHealth, parts, reasons_of
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
-from gyrus.kubernetes.resources import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS, VOLUME_CLAIMS
+from gyrus.kubernetes.resources import (
+    DEPLOYMENTS,
+    EVENTS,
+    PODS,
+    REPLICA_SETS,
+    VOLUME_CLAIMS,
+    KubernetesObject,
+)
 
 FOLLOWED = (DEPLOYMENTS, REPLICA_SETS, PODS, VOLUME_CLAIMS, EVENTS)
 ReportPart = Callable[[PartHealth], None]
@@ -92,7 +99,7 @@ def _failure(namespace: str, state: Sequence[PartHealth], timeout: float) -> Not
 
 @dataclass(frozen=True, slots=True)
 class UntilGone:
-    """Waits until no object of a selection is left."""
+    """Waits until no object of a selection is left. Pods of which only the record is left count as gone."""
 
     client: ClusterClient
     clock: Clock
@@ -107,13 +114,18 @@ class UntilGone:
             async with asyncio.timeout(self.timeout), asyncio.TaskGroup() as tasks:
                 follower = tasks.create_task(left.run(), name=f"follow {selection}")
                 with left.changes.listen() as changes:
-                    while left.objects:
+                    while _existing(left):
                         await changes.wait()
                 follower.cancel()
         except TimeoutError:
             kind = selection.resource.kind
             raise NotHealthy(
-                f"{kind} {', '.join(sorted(left.objects))} is still there after {self.timeout:.0f} s.",
+                f"{kind} {', '.join(_existing(left))} is still there after {self.timeout:.0f} s.",
                 remedy=f"See: kubectl describe {selection.resource.plural}"
                 + (f" --namespace {selection.namespace}" if selection.namespace else ""),
             ) from None
+
+
+def _existing(reflector: Reflector) -> list[str]:
+    """Return the names of the objects that exist, without the pods that have finished."""
+    return sorted(name for name, found in reflector.objects.items() if not KubernetesObject(found).finished)

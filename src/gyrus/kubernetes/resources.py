@@ -136,6 +136,14 @@ class KubernetesObject:
         """True if it is a pod or a node that Kubernetes calls ready."""
         return self.condition("Ready").get("status") == "True"
 
+    @property
+    def finished(self) -> bool:
+        """True if it is a pod that is being deleted and no container of it runs: only its record is left."""
+        states: list[Mapping[str, Any]] = self.status.get("containerStatuses") or []
+        nothing: Mapping[str, Any] = {}
+        ended = [bool((each.get("state") or nothing).get("terminated")) for each in states]
+        return self.deleted and bool(ended) and all(ended)
+
     def condition(self, type: str) -> Mapping[str, Any]:
         """Return a condition; empty if it is not known."""
         nothing: Mapping[str, Any] = {}

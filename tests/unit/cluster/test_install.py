@@ -24,6 +24,7 @@ from gyrus.cluster.settings import ClusterSettings
 from gyrus.cluster.uninstall import IDLE_GRACE, Uninstaller
 from gyrus.contract import cluster as names
 from gyrus.kubernetes.reflector import Selection
+from gyrus.kubernetes.resources import Manifest
 from support.kubernetes_cluster import MemoryCluster
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -167,6 +168,22 @@ async def test_uninstall_gives_replicas_little_time_since_they_have_no_requests(
     pod, api = ("Pod", "ml", "iris"), ("API", "ml", "iris")
     assert cluster.graces[pod] == IDLE_GRACE
     assert cluster.deleted.index(pod) < cluster.deleted.index(api), "else the cluster would end it, slowly"
+
+
+async def test_uninstall_removes_the_records_of_pods_that_have_ended() -> None:
+    cluster, own = MemoryCluster(), wanted()
+    cluster.put({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "ml"}})
+    await installed(cluster, own)
+    record: Manifest = {"kind": "Pod", "apiVersion": "v1", "metadata": IRIS | {"labels": REPLICA}}
+    cluster.put(record)
+
+    async def until_gone(selection: Selection) -> None:
+        if "replica" in selection.labels:
+            cluster.put(record)  # its node keeps it
+
+    await Uninstaller(cluster, lambda change: None, until_gone).uninstall(own)
+    assert cluster.graces["Pod", "ml", "iris"] == 0
+    assert not any(kind == "Pod" for kind, _, _ in cluster.objects)
 
 
 async def test_the_definition_stays_while_another_installation_uses_it() -> None:

@@ -79,13 +79,6 @@ class Pod(KubernetesObject):
         return self.ends_by - grace + max(0.0, min(self.serves_on - LEAVING, grace / 2))
 
     @property
-    def finished(self) -> bool:
-        """True if it is being deleted and no container of it runs any more: only its record is left."""
-        states: list[Mapping[str, Any]] = self.status.get("containerStatuses") or []
-        ended = [bool(state.get("state", EMPTY).get("terminated")) for state in states]
-        return self.deleted and bool(ended) and all(ended)
-
-    @property
     def phase(self) -> str:
         return self.status.get("phase", "Pending")
 
