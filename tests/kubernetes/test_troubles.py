@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,8 @@ LOST = {
     "period_seconds": 5,
     "failure_threshold": 1,
 }
+EVICTION = "eviction"
+"""The trouble that takes longest: the kubelet measures volumes once a minute."""
 NOWHERE = {"zone": "nowhere"}
 PROBE = {"http_get": {"port": 9000, "path": "/absent"}, "period_seconds": 1, "failure_threshold": 1}
 TROUBLES = {
@@ -192,7 +194,7 @@ TROUBLES = {
         "other labels than those that the API selects (node_selector zone=nowhere)",
         reason="WaitingForCapacity",
     ),
-    "eviction": Trouble(
+    EVICTION: Trouble(
         pod(*SHARED, compute={"cpu": "20m", "mem": "64Mi", "shm": "4Mi"}),
         evicted,
         "it was evicted on node",
@@ -219,6 +221,8 @@ class Platform:
     folder: Path
     seen: Sequence[str] = ()
     """What the operator has described so far, for the report of a failed test."""
+    early: Mapping[str, asyncio.Task[float]] = field(default_factory=dict[str, asyncio.Task[float]])
+    """The measurements that began with the module, by name."""
 
     def client(self) -> Client:
         home = Home(self.folder / "home")
@@ -231,6 +235,11 @@ class Platform:
 
     async def deploy(self, name: str, spec: dict[str, Any]) -> None:
         await self.installed.gyrus("deploy", self.write(name, spec), "--no-wait")
+
+    async def measured(self, name: str) -> float:
+        """Deploy an API with a trouble. Return the seconds from the cluster's knowledge to the description."""
+        trouble = TROUBLES[name]
+        return await self.measure(name, trouble, partial(self.deploy, name, trouble.spec))
 
     async def measure(self, name: str, trouble: Trouble, cause: Callable[[], Awaitable[object]]) -> float:
         """Cause a trouble. Return the seconds from the cluster's knowledge to the description."""
@@ -278,17 +287,22 @@ async def _awaited(what: Awaitable[object]) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+async def platform() -> AsyncIterator[Platform]:
     async with installed() as made:
-        yield Platform(made, made.folder)
+        platform = Platform(made, made.folder)
+        slow = asyncio.create_task(platform.measured(EVICTION), name=EVICTION)
+        platform.early = {EVICTION: slow}
+        yield platform
+        slow.cancel()
+        await asyncio.wait((slow,))
 
 
-@pytest.mark.parametrize("name", TROUBLES)
+@pytest.mark.parametrize("name", sorted(TROUBLES, key=lambda name: name == EVICTION))
 async def test_a_trouble_of_a_pod_is_described_in_time(
     name: str, platform: Platform, record_property: Callable[[str, object], None]
 ) -> None:
-    trouble = TROUBLES[name]
-    delay = await platform.measure(name, trouble, partial(platform.deploy, name, trouble.spec))
+    begun = platform.early.get(name)
+    delay = await (begun or platform.measured(name))
     record_property("seconds", round(delay, 2))
     assert delay < LATEST
 

@@ -12,6 +12,7 @@ from gyrus.cluster.waiting import UntilGone
 from gyrus.kubernetes.reflector import Selection
 from gyrus.kubernetes.resources import PODS, Manifest
 from support.api_server import ApiServer
+from support.upstreams import until
 
 REPLICAS = Selection(resource=PODS, namespace="ml")
 RUNNING: Manifest = {"running": {}}
@@ -34,8 +35,7 @@ async def test_it_ends_with_the_last_object_and_a_record_counts_as_gone() -> Non
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         until_gone = UntilGone(server.client(), SystemClock(), 9.0)
         waiting = group.create_task(until_gone(REPLICAS), name="wait")
-        while not server.watched:
-            await asyncio.sleep(0)
+        await until(lambda: server.watched)
         server.remove(PODS, "first", "ml")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 0.05)
