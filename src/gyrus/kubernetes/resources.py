@@ -138,17 +138,25 @@ class KubernetesObject:
 
     @property
     def finished(self) -> bool:
-        """True if it is a pod that is being deleted and no container of it runs: only its record is left."""
+        """True if it is a pod that is being deleted and no container of it runs: only its record is left.
+
+        A node may show a container that it has removed as one that waits, after a run that has ended.
+        """
         states: list[Mapping[str, Any]] = self.status.get("containerStatuses") or []
-        nothing: Mapping[str, Any] = {}
-        ended = [bool((each.get("state") or nothing).get("terminated")) for each in states]
-        return self.deleted and bool(ended) and all(ended)
+        return self.deleted and bool(states) and all(map(_has_ended, states))
 
     def condition(self, type: str) -> Mapping[str, Any]:
         """Return a condition; empty if it is not known."""
         nothing: Mapping[str, Any] = {}
         found: list[Mapping[str, Any]] = self.status.get("conditions") or []
         return next((each for each in found if each.get("type") == type), nothing)
+
+
+def _has_ended(container: Mapping[str, Any]) -> bool:
+    """Return True if a container has run and runs no more."""
+    nothing: Mapping[str, Any] = {}
+    state, before = (container.get(key) or nothing for key in ("state", "lastState"))
+    return "terminated" in state or ("running" not in state and "terminated" in before)
 
 
 def name_of(manifest: Mapping[str, Any]) -> str:

@@ -1,8 +1,12 @@
+"""Paths of objects, and what a manifest says."""
+
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
-from gyrus.kubernetes.resources import DEPLOYMENTS, NODES, PODS, resource_of
+from gyrus.kubernetes.resources import DEPLOYMENTS, NODES, PODS, KubernetesObject, resource_of
 
 
 def test_paths() -> None:
@@ -17,3 +21,34 @@ def test_the_resource_of_a_manifest() -> None:
     assert resource_of({"apiVersion": "apps/v1", "kind": "Deployment"}) is DEPLOYMENTS
     with pytest.raises(ValueError, match="v1 Banana is no kind"):
         resource_of({"apiVersion": "v1", "kind": "Banana"})
+
+
+RUNS = {"state": {"running": {}}}
+HAS_ENDED = {"state": {"terminated": {"exitCode": 0}}}
+RUNS_AGAIN = {"state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}
+REMOVED = {
+    "state": {"waiting": {"reason": "ContainerCreating"}},
+    "lastState": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}},
+}
+"""As the kubelet of 1.20 shows a container that it has removed."""
+NOT_STARTED = {"state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}
+
+
+@pytest.mark.parametrize(
+    ("states", "finished"),
+    [
+        ([HAS_ENDED], True),
+        ([HAS_ENDED, REMOVED], True),
+        ([HAS_ENDED, RUNS], False),
+        ([RUNS_AGAIN], False),
+        ([NOT_STARTED], False),
+        ([], False),
+    ],
+)
+def test_a_deleted_pod_has_finished_when_its_containers_have(
+    states: list[dict[str, Any]], finished: bool
+) -> None:
+    pod = {"metadata": {"name": "p"}, "status": {"containerStatuses": states}}
+    assert not KubernetesObject(pod).finished
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert KubernetesObject(pod).finished is finished
