@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from gyrus.kubernetes.resources import DEPLOYMENTS, NODES, PODS, KubernetesObject, resource_of
+from gyrus.kubernetes.resources import DEPLOYMENTS, NODES, PODS, KubernetesObject, Manifest, resource_of
 
 
 def test_paths() -> None:
@@ -23,15 +21,15 @@ def test_the_resource_of_a_manifest() -> None:
         resource_of({"apiVersion": "v1", "kind": "Banana"})
 
 
-RUNS = {"state": {"running": {}}}
-HAS_ENDED = {"state": {"terminated": {"exitCode": 0}}}
-RUNS_AGAIN = {"state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}
-REMOVED = {
+RUNS: Manifest = {"state": {"running": {}}}
+HAS_ENDED: Manifest = {"state": {"terminated": {"exitCode": 0}}}
+RUNS_AGAIN: Manifest = {"state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}
+REMOVED: Manifest = {
     "state": {"waiting": {"reason": "ContainerCreating"}},
     "lastState": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}},
 }
 """As the kubelet of 1.20 shows a container that it has removed."""
-NOT_STARTED = {"state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}
+NOT_STARTED: Manifest = {"state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}
 
 
 @pytest.mark.parametrize(
@@ -45,10 +43,9 @@ NOT_STARTED = {"state": {"waiting": {"reason": "ContainerCreating"}}, "lastState
         ([], False),
     ],
 )
-def test_a_deleted_pod_has_finished_when_its_containers_have(
-    states: list[dict[str, Any]], finished: bool
-) -> None:
-    pod = {"metadata": {"name": "p"}, "status": {"containerStatuses": states}}
+def test_a_deleted_pod_has_finished_when_its_containers_have(states: list[Manifest], finished: bool) -> None:
+    metadata = {"name": "p"}
+    pod: Manifest = {"metadata": metadata, "status": {"containerStatuses": states}}
     assert not KubernetesObject(pod).finished
-    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert KubernetesObject(pod).finished is finished
