@@ -237,7 +237,7 @@ class Platform:
         await self.installed.gyrus("deploy", self.write(name, spec), "--no-wait")
 
     async def measured(self, name: str) -> float:
-        """Deploy an API with a trouble. Return the seconds from the cluster's knowledge to the description."""
+        """Deploy an API with a trouble. Return the seconds until it is described."""
         trouble = TROUBLES[name]
         return await self.measure(name, trouble, partial(self.deploy, name, trouble.spec))
 

@@ -26,7 +26,8 @@ from gyrus.contract import cluster as names
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import LEASES, NAMESPACES, NODES, PODS, SERVICES, name_of
 from support import operator_pods
-from support.cluster import connected, eventually
+from support.cluster import PATIENCE, connected, eventually
+from support.command_line import Ran
 from support.installation import Installation
 from support.load import Load, Result
 from support.postgresql import PASSWORD, binaries, started
@@ -72,6 +73,8 @@ class Platform:
     client: ClusterClient
     environment: str
     gateway: str
+    said: str = ""
+    """The answer of the last command that was awaited, for the report of a failed test."""
 
     async def gyrus(self, *arguments: str | Path) -> Any:
         """Run a command in this environment, and return its JSON. It must succeed."""
@@ -112,11 +115,16 @@ class Platform:
 
     async def answers(self) -> bool:
         """Return True if the operator's API answers."""
-        ran = await asyncio.to_thread(self.installation.run, "-e", self.environment, "get", "tiny")
-        return ran.code == 0
+        return self._succeeded(
+            await asyncio.to_thread(self.installation.run, "-e", self.environment, "get", "tiny")
+        )
 
     async def is_healthy(self) -> bool:
-        return (await asyncio.to_thread(self.installation.cluster, "health")).code == 0
+        return self._succeeded(await asyncio.to_thread(self.installation.cluster, "health"))
+
+    def _succeeded(self, ran: Ran) -> bool:
+        self.said = ran.out + ran.err
+        return ran.code == 0
 
     async def node_of(self, pod: str) -> str:
         """Return the node of a pod. Empty if it has none."""
@@ -300,12 +308,7 @@ async def test_a_new_leader_has_packages_and_environments(platform: Platform) ->
 @pytest.mark.skipif(not LOSE_NODE, reason="set GYRUS_TEST_NODE_LOSS to a program that loses a node")
 async def test_the_loss_of_the_leaders_node_fails_no_request_10_s_later(platform: Platform) -> None:
     """A replica and a gateway are lost with it. Updates go on while the node is gone."""
-    await spread(platform)
-    if await platform.leads_at_the_address():
-        await platform.client.delete(PODS, await platform.leader(), platform.installation.namespace)
-        await eventually(platform.is_healthy)
-        await spread(platform)
-    node = await platform.node_of(await platform.leader())
+    node = await spread_with_the_leader_elsewhere(platform)
     load = Load(await platform.beside(node), RATE, body=b'{"number":7}')
     try:
         async with load:
@@ -329,6 +332,22 @@ async def test_the_loss_of_the_leaders_node_fails_no_request_10_s_later(platform
     assert late == [], str(load.result)
     assert await platform.node_of(await platform.leader()) != node
     await eventually(platform.is_healthy)
+
+
+async def spread_with_the_leader_elsewhere(platform: Platform) -> str:
+    """Spread the pods so that the leader is not on the node of the platform's address. Return its node."""
+    async with asyncio.timeout(3 * PATIENCE):
+        while True:
+            await spread(platform)
+            leader = await platform.leader()
+            if not await platform.leads_at_the_address():
+                return await platform.node_of(leader)
+            await platform.client.delete(PODS, leader, platform.installation.namespace)
+
+            async def is_replaced(before: str = leader) -> bool:
+                return await platform.leader() not in (before, "")
+
+            await eventually(is_replaced)
 
 
 async def lose_node(act: str, node: str) -> None:

@@ -5,6 +5,7 @@ Pure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -67,7 +68,16 @@ CORTEX_ANNOTATION = f"{GROUP}/cortex-client"
 """The content of ``cli.yaml`` in that folder."""
 CACHE_MOUNT: Manifest = {"name": "environments", "mountPath": ENVIRONMENTS_FOLDER}
 READINESS: Manifest = {"periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 2, "successThreshold": 1}
-LIVENESS: Manifest = {"periodSeconds": 10, "timeoutSeconds": 3, "failureThreshold": 6, "successThreshold": 1}
+STARTUP_MARGIN = 60
+"""Seconds by which the operator notices a start that takes too long before the node does."""
+UNRESPONSIVE: Manifest = {"terminationGracePeriodSeconds": 10}
+"""Seconds for a container to end whose liveness check fails. Clusters before 1.22 give it the pod's, longer."""
+LIVENESS: Manifest = UNRESPONSIVE | {
+    "periodSeconds": 10,
+    "timeoutSeconds": 3,
+    "failureThreshold": 6,
+    "successThreshold": 1,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +94,8 @@ class ContainerPlan:
     """By name. Requests go to those that begin with :data:`SERVING`."""
     readiness: Manifest | None = None
     liveness: Manifest | None = None
+    startup: Manifest | None = None
+    """The check before whose first success the others are not made."""
     pre_stop: Manifest | None = None
     of_user: bool = False
     """True for an image of the user's own: it may have to write to its root file system."""
@@ -244,6 +256,8 @@ def group_program(order: ReplicaOrder, group: ContainerGroup, settings: Kubernet
     containers: list[ContainerPlan] = []
     for container in group.containers:
         plan = _of_user(container, order, group, serves=serves, mounts=mounts)
+        if container.readiness and not group.cortex:
+            plan = _restarted(plan, container.readiness, order.workload.start_timeout)
         if container.compute.shm is not None:
             name = f"shm-{len(volumes)}"
             size = str(container.compute.shm)
@@ -259,6 +273,16 @@ def group_program(order: ReplicaOrder, group: ContainerGroup, settings: Kubernet
     return Program(
         containers=tuple(containers), graceful=serves, volumes=tuple(volumes), annotations=annotations
     )
+
+
+def _restarted(plan: ContainerPlan, check: ContainerProbe, start_timeout: float) -> ContainerPlan:
+    """Return a server's container that is started again after a minute without an answer, as on one machine.
+
+    Before its first answer only the start timeout counts, to which the operator sees.
+    """
+    action = _action(check.http_path, check.port, check.command)
+    longest = {"failureThreshold": math.ceil(start_timeout) + STARTUP_MARGIN}
+    return replace(plan, liveness=LIVENESS | action, startup=READINESS | action | longest)
 
 
 def _of_user(
@@ -287,7 +311,7 @@ def _of_user(
         variables=variables | container.variables,
         compute=container.compute,
         readiness=_probe(container.readiness) if container.readiness else None,
-        liveness=_probe(container.liveness) if container.liveness else None,
+        liveness=UNRESPONSIVE | _probe(container.liveness) if container.liveness else None,
         pre_stop=hook or (drained if serves else None),
         of_user=True,
         mounts=tuple(mounts),

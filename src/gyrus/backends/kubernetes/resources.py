@@ -165,6 +165,8 @@ def _planned(plan: ContainerPlan, settings: KubernetesSettings) -> Manifest:
         container["readinessProbe"] = plan.readiness
     if plan.liveness:
         container["livenessProbe"] = plan.liveness
+    if plan.startup:
+        container["startupProbe"] = plan.startup
     if plan.pre_stop:
         container["lifecycle"] = {"preStop": plan.pre_stop}
     return container

@@ -14,7 +14,7 @@ from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract.cluster import CALLS, PRE_STOP, replica_proof
 from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones
 from gyrus.kubernetes.resources import Manifest
-from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.realtime import START_TIMEOUT, RealtimeSpec
 from support.backends import OneEnvironment, order_of
 
 SETTINGS = KubernetesSettings(
@@ -187,6 +187,29 @@ def test_a_process_with_an_image_runs_its_command_as_on_one_machine() -> None:
     assert server["readinessProbe"]["httpGet"]["path"] == "/health"
     assert "initContainers" not in made["spec"]
     assert sidecar_order(made)["origin"] is False
+
+
+@pytest.mark.parametrize(
+    ("ready", "check"),
+    [
+        ({"ready": {"path": "/health"}}, ("httpGet", {"path": "/health", "port": 8000, "scheme": "HTTP"})),
+        ({}, ("tcpSocket", {"port": 8000})),
+    ],
+)
+def test_a_server_that_does_not_answer_for_a_minute_is_started_again(
+    ready: dict[str, Any], check: tuple[str, Manifest]
+) -> None:
+    """But not while it starts: the operator sees to its start timeout, before the node would."""
+    source = {"image": "localhost/chat:1", "command": ["serve"], **ready}
+    server = containers(pod(process=source))["server"]
+    liveness, startup, (action, target) = server["livenessProbe"], server["startupProbe"], check
+    assert liveness[action] == startup[action] == target
+    assert liveness["periodSeconds"] * liveness["failureThreshold"] == 60
+    assert startup["periodSeconds"] * startup["failureThreshold"] > START_TIMEOUT
+
+
+def test_a_container_of_a_pod_is_started_again_only_for_its_own_probe() -> None:
+    assert not {"livenessProbe", "startupProbe"} & containers(pod(pod=WORDS))["cache"].keys()
 
 
 def test_a_handlers_image_gets_the_runtime_from_the_init_container() -> None:
