@@ -18,7 +18,8 @@ from gyrus.contract.operator import LogQuery
 from gyrus.contract.replica import Phase, ProcessConfig, Reason, RestartPolicy
 from gyrus.contract.workload import ComputeResources
 from gyrus.kubernetes.client import ClusterClient
-from gyrus.kubernetes.resources import PODS, QUOTAS
+from gyrus.kubernetes.errors import ObjectRefused
+from gyrus.kubernetes.resources import PODS, QUOTAS, Manifest
 from support import backends
 from support.backends import all_of, gone, observed, order, running, until
 from support.cluster import PATIENCE, SERVER_IMAGE, eventually
@@ -174,6 +175,18 @@ async def test_a_quota_is_waited_for(client: ClusterClient, namespace: str) -> N
         "spec": {"hard": {"pods": "0"}},
     }
     await client.create(quota)
+
+    async def applies() -> bool:
+        """Return True if the cluster refuses a pod. A new quota takes a moment."""
+        pod: Manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": namespace}}
+        pod["spec"] = {"containers": [{"name": "x", "image": SERVER_IMAGE}]}
+        try:
+            await client.apply(pod, dry_run=True)
+        except ObjectRefused as refused:
+            return "exceeded quota" in str(refused)
+        return False
+
+    await eventually(applies)
     backend = backend_of(client, namespace)
     async with running(backend):
         await backend.start(serving())

@@ -64,7 +64,9 @@ LOOK_AT_TIMES = 10.0
 LOOK_FOR_WAITING = 5.0
 """Seconds between two looks at the replicas that have waited long for capacity."""
 FAILURE_SHOWN = 0.3
-"""Seconds for which a failure is shown that was over before it was seen."""
+"""Seconds for which a failure is shown, after it was read, that was over before it was seen."""
+READ_WITHIN = 5.0
+"""Seconds for which such a failure waits to be read."""
 LATENESS_SHOWN = 5.0
 """Seconds for which the failure of a pod that was not ready in time is shown, before the pod is replaced."""
 READY_EVERY = 5
@@ -234,6 +236,8 @@ class KubernetesBackend:
 
     def observe(self, api: str) -> Mapping[str, Observation]:
         replicas = self._replicas.of(api)
+        for replica in replicas.values():
+            replica.shown.set()
         return {id: replica.observation for id, replica in replicas.items() if replica.observation}
 
     def apis(self) -> Collection[str]:
@@ -408,14 +412,21 @@ class KubernetesBackend:
 
     async def _look_again(self, replica: PodReplica) -> None:
         """Show a replica's recovery, after its failure has been shown."""
-        await self._clock.sleep(FAILURE_SHOWN)
+        await self._until_shown(replica)
         if replica.id in self._replicas:
             self._look(replica)
 
     async def _remove_gone(self, replica: PodReplica) -> None:
         """Delete the record of a replica's pod, after its end has been shown with the reason."""
-        await self._clock.sleep(FAILURE_SHOWN)
+        await self._until_shown(replica)
         self._care(replica)
+
+    async def _until_shown(self, replica: PodReplica) -> None:
+        """Wait until the latest observation has been read, and for as long as people may see it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READ_WITHIN):
+                await replica.shown.wait()
+        await self._clock.sleep(FAILURE_SHOWN)
 
     def _forget(self, replica: PodReplica) -> None:
         api = replica.order.api

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gyrus.backends.kubernetes.capacity import HeldPlace, WaitingPod
 from gyrus.backends.kubernetes.expectations import newest
@@ -42,6 +42,8 @@ class PodReplica:
     must_leave: bool = False
     """True once its time to be replaced is over."""
     observation: Observation | None = None
+    shown: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the observation has been read."""
     unshown: bool = False
     """True if the pod has already recovered from the failure that the observation shows."""
 
@@ -166,4 +168,5 @@ class PodReplica:
         if self.observation == seen:
             return False
         self.observation = seen
+        self.shown.clear()
         return True
