@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ from gyrus.cluster.fields import section
 from gyrus.contract.home import Home
 from gyrus.contract.operator import ApiDescription
 from gyrus.contract.replica import ReplicaStatus
-from gyrus.kubernetes.resources import EVENTS, PODS, Manifest
+from gyrus.kubernetes.amounts import CPU, allocatable, requested, total_of
+from gyrus.kubernetes.resources import EVENTS, NODES, PODS, Manifest
+from support.admission import refusing
 from support.cluster import PATIENCE, SERVER_IMAGE
 from support.installed import Installed, installed, needs_kubectl
 
@@ -37,6 +41,7 @@ LATEST = 5.0
 """Seconds from the cluster's knowledge to the description."""
 POLL = 0.1
 SMALL = {"cpu": "20m", "mem": "32Mi"}
+LARGE = {"cpu": "300m", "mem": "32Mi"}
 SERVE = ["python3", "/server.py", "$PORT"]
 FAIL = [
     "python3",
@@ -346,3 +351,55 @@ async def test_a_pod_that_the_cluster_refuses_is_described(
         assert described - began < LATEST
     finally:
         await platform.installed.kubectl("delete", limit["kind"], "limit")
+
+
+async def test_a_pod_that_a_policy_refuses_is_described(platform: Platform) -> None:
+    name = f"refused-{secrets.token_hex(3)}"
+    words = "the pod is refused: the policy policy.example.com refuses it: our registry only"
+    async with refusing(name, "our registry only") as webhook:
+        await platform.installed.kubectl("apply", "-f", "-", manifest=webhook)
+        try:
+            await platform.deploy(name, process(*SERVE))
+            began = time.monotonic()
+            async with asyncio.timeout(PATIENCE):
+                described = await platform.described(name, Trouble({}, deleted, words, reason="Refused"))
+            assert described - began < LATEST
+        finally:
+            await platform.installed.kubectl("delete", webhook["kind"], name)
+
+
+async def test_a_pod_that_gives_way_to_a_more_important_one_is_described(platform: Platform) -> None:
+    name = f"preempted-{secrets.token_hex(3)}"
+    await platform.installed.gyrus("deploy", platform.write(name, process(*SERVE, compute=LARGE)))
+    (found,) = await platform.installed.pods(name)
+    node = found["spec"]["nodeName"]
+    important = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1_000_000}
+    important |= {"metadata": {"name": name}}
+    spec = {
+        "priorityClassName": name,
+        "nodeSelector": {"kubernetes.io/hostname": node},
+        "containers": [
+            {
+                "name": "important",
+                "image": SERVER_IMAGE,
+                "resources": {"requests": {"cpu": str(await free_cpu(platform, node) + Decimal("0.1"))}},
+            }
+        ],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    await platform.installed.kubectl("apply", "-f", "-", manifest=important)
+    try:
+        preempted = Trouble({}, deleted, "a pod of higher priority takes its place", reason="Evicted")
+        cause = partial(platform.installed.kubectl, "apply", "-f", "-", manifest=pod)
+        assert await platform.measure(name, preempted, cause) < LATEST
+    finally:
+        await platform.installed.kubectl("delete", "priorityclass", name)
+        await platform.installed.kubectl("delete", "pod", name, "--wait=false", "--ignore-not-found")
+
+
+async def free_cpu(platform: Platform, node: str) -> Decimal:
+    """Return the cores of a node that no pod holds."""
+    offers = allocatable(await platform.installed.client.get(NODES, node))
+    pods = (await platform.installed.client.list(PODS, fields=f"spec.nodeName={node}")).items
+    held = [requested(pod) for pod in pods if pod["status"]["phase"] not in ("Succeeded", "Failed")]
+    return offers[CPU] - total_of(held)[CPU]

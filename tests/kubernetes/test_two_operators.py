@@ -26,7 +26,7 @@ from gyrus.contract import cluster as names
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import LEASES, NAMESPACES, NODES, PODS, SERVICES, name_of
 from support import operator_pods
-from support.cluster import PATIENCE, connected, eventually
+from support.cluster import HOST_ADDRESS, PATIENCE, connected, eventually
 from support.command_line import Ran
 from support.installation import Installation
 from support.load import Load, Result
@@ -38,8 +38,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-HOST = os.environ.get("GYRUS_TEST_HOST_ADDRESS", "172.31.255.254")
-"""An address of this machine that pods of the cluster reach."""
 RATE = 100
 """Requests a second."""
 LOSE_NODE = os.environ.get("GYRUS_TEST_NODE_LOSS", "")
@@ -153,7 +151,7 @@ class Platform:
 
 def free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((HOST_ADDRESS, 0))
         return probe.getsockname()[1]
 
 
@@ -165,13 +163,15 @@ async def platform() -> AsyncIterator[Platform]:
     try:
         port = free_port()
     except OSError:
-        pytest.skip(f"this machine has no address {HOST}: set GYRUS_TEST_HOST_ADDRESS to one that pods reach")
-    with tempfile.TemporaryDirectory() as name, started(programs, HOST, port):
+        pytest.skip(
+            f"this machine has no address {HOST_ADDRESS}: set GYRUS_TEST_HOST_ADDRESS to one that pods reach"
+        )
+    with tempfile.TemporaryDirectory() as name, started(programs, HOST_ADDRESS, port):
         folder = Path(name)
         (folder / "handler.py").write_text(HANDLER)
         (folder / "gyrus.yaml").write_text(SPEC)
         installation = Installation(folder)
-        url = f"postgresql://postgres:{PASSWORD}@{HOST}:{port}/postgres"
+        url = f"postgresql://postgres:{PASSWORD}@{HOST_ADDRESS}:{port}/postgres"
         async with connected() as client:
             try:
                 await create_store(client, installation.namespace, url)

@@ -21,6 +21,8 @@ SERVER_IMAGE = os.environ.get("GYRUS_TEST_IMAGE", "localhost/gyrus-test-server:1
 """The image of the folder tests/kubernetes/server."""
 RUNTIME_IMAGE = os.environ.get("GYRUS_TEST_RUNTIME_IMAGE", "localhost/gyrus-runtime:0.1.0")
 """The runtime image, as ``scripts/images`` builds it."""
+HOST_ADDRESS = os.environ.get("GYRUS_TEST_HOST_ADDRESS", "172.31.255.254")
+"""An address of this machine that the cluster and its pods reach."""
 PREFIX = os.environ.get("GYRUS_TEST_PREFIX", "gyrus-test")
 
 needs_cluster = pytest.mark.skipif(

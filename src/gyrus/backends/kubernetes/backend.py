@@ -4,54 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
 
 import msgspec
 
-from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
-from gyrus.aio.signals import Listener, Signals
+from gyrus.aio.signals import Signals
 from gyrus.aio.ticks import ticks
 from gyrus.backends.kubernetes.capacity import capacity_view, preemptable
+from gyrus.backends.kubernetes.cluster_watches import ClusterWatches
 from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.log_copies import LogCopies, OwnPod
 from gyrus.backends.kubernetes.logs import LogSources, RunningPod, read_logs
-from gyrus.backends.kubernetes.nodes import evacuations
 from gyrus.backends.kubernetes.observed import DELETED, why_deleted
 from gyrus.backends.kubernetes.pod import LEAVING, Pod
+from gyrus.backends.kubernetes.pod_writer import OwnerOf, PodWriter, no_owner
 from gyrus.backends.kubernetes.programs import Programs
 from gyrus.backends.kubernetes.replica import PodReplica
 from gyrus.backends.kubernetes.replica_logs import ReplicaLogs
 from gyrus.backends.kubernetes.resources import (
     decode_order,
-    replica_pod,
-    termination,
 )
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.kubernetes.status_reports import StatusReports
-from gyrus.backends.kubernetes.warnings import PodWarnings
 from gyrus.backends.protocol import Observation, ReplicaOrder
 from gyrus.backends.replica_index import ReplicaIndex
-from gyrus.contract.cluster import BUILDER_ROLE, ORDER_ANNOTATION, REPLICA_ROLE, ROLE_LABEL
+from gyrus.contract.cluster import BUILDER_ROLE, ORDER_ANNOTATION, ROLE_LABEL
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
-from gyrus.contract.pods import BuildOrder
 from gyrus.contract.replica import BECOMING, Phase, Reason
 from gyrus.contract.workload import ComputeResources
-from gyrus.environments.errors import EnvironmentFailure
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.errors import (
-    AlreadyExists,
-    Forbidden,
     KubernetesError,
-    ObjectConflict,
-    ObjectInvalid,
-    ObjectNotFound,
-    ObjectRefused,
 )
-from gyrus.kubernetes.reflector import Reflector, Selection
-from gyrus.kubernetes.refusals import is_quota, why_refused
-from gyrus.kubernetes.resources import EVENTS, NODES, PODS, Manifest
+from gyrus.kubernetes.resources import Manifest
 from gyrus.log_archive.archive import ArchiveError
 from gyrus.log_archive.intake import LogIntake
 
@@ -71,14 +58,6 @@ LATENESS_SHOWN = 5.0
 """Seconds for which the failure of a pod that was not ready in time is shown, before the pod is replaced."""
 READY_EVERY = 5
 """A ready replica's report is read this many times less often than that of another."""
-RETRY = Backoff(0.5, 30.0)
-"""Delays between attempts to create or delete a pod."""
-OwnerOf = Callable[[str], Awaitable[Manifest | None]]
-"""Returns the reference to an API's custom resource, or None if it has none. Raises KubernetesError."""
-
-
-async def no_owner(api: str) -> None:
-    return None
 
 
 class KubernetesBackend:
@@ -104,29 +83,22 @@ class KubernetesBackend:
         self.changes = Signals()
         self._client = client
         self._settings = settings
-        self._programs = programs
         self._clock = clock
-        self._owner = owner
-        namespace = settings.namespace
-        roles = f"{ROLE_LABEL} in ({REPLICA_ROLE},{BUILDER_ROLE})"
-        self._pods = Reflector(client, Selection(resource=PODS, namespace=namespace, labels=roles), clock)
-        about_pods = "involvedObject.kind=Pod,type=Warning"
-        self._events = Reflector(
-            client, Selection(resource=EVENTS, namespace=namespace, fields=about_pods), clock
-        )
-        preempted = "involvedObject.kind=Pod,reason=Preempted"  # no warning, by Kubernetes
-        self._preemptions = Reflector(
-            client, Selection(resource=EVENTS, namespace=namespace, fields=preempted), clock
-        )
-        self._nodes = Reflector(client, Selection(resource=NODES), clock)
-        self._evacuations: Mapping[str, str] = {}
-        """The reasons why pods must leave their node, by node."""
-        self._warnings = PodWarnings()
+        self._watches = ClusterWatches(client, settings.namespace, clock)
         self._reports = StatusReports(self._to_read, self._reported, clock, proof=settings.proof)
         self.environments = EnvironmentBuilds(
-            client, self._pods.objects, settings, clock, is_built, self._warnings.of
+            client, self._watches.pods, settings, clock, is_built, self._watches.warnings
         )
         """The builds of Python environments. The files server reports to it."""
+        self._writer = PodWriter(
+            client=client,
+            settings=settings,
+            programs=programs,
+            environments=self.environments,
+            owner=owner,
+            clock=clock,
+            records=self,
+        )
         self._replicas = ReplicaIndex[PodReplica]()
         self._intake = intake
         self.replica_logs = ReplicaLogs(intake, self._api_of)
@@ -145,46 +117,24 @@ class KubernetesBackend:
     # The protocol
 
     async def adopt(self) -> None:
-        await self._pods.list()
-        with suppress(Forbidden):
-            await self._events.list()
-            await self._preemptions.list()
-        with suppress(Forbidden):
-            await self._nodes.list()
-        self._evacuations = evacuations(self._nodes.objects)
-        for source in self._event_sources:
-            self._take_events(source.objects, source)
-        for name in tuple(self._pods.objects):
-            self._notice(name)
+        await self._watches.list()
+        for name in tuple(self._watches.pods):
+            self.notice(name)
 
     async def run(self) -> None:
-        with (
-            self._pods.changes.listen() as pods,
-            self._events.changes.listen() as events,
-            self._preemptions.changes.listen() as preemptions,
-            self._nodes.changes.listen() as nodes,
-        ):
-            try:
-                async with asyncio.TaskGroup() as self._tasks:
-                    self._tasks.create_task(self._follow_pods(pods), name="pods")
-                    for source, changes in ((self._events, events), (self._preemptions, preemptions)):
-                        follower = self._follow_events(source, changes)
-                        self._tasks.create_task(follower, name="pod events")
-                    self._tasks.create_task(self._follow_nodes(nodes), name="nodes")
-                    self._tasks.create_task(self._pods.run(), name="watch of pods")
-                    self._tasks.create_task(self._nodes.run(), name="watch of nodes")
-                    for source in self._event_sources:
-                        self._tasks.create_task(source.run(), name="watch of pod events")
-                    self._tasks.create_task(self._reports.run(), name="status reports")
-                    self._tasks.create_task(self._watch_times(), name="overdue pods")
-                    self._tasks.create_task(self._intake.run(), name="log archive")
-                    self._tasks.create_task(self._copies().run(), name="copies of logs")
-                    self._tasks.create_task(self._look_for_waiting(), name="replicas that wait for capacity")
-                    for replica in tuple(self._replicas):
-                        self._care(replica)
-                    self.changes.notify(*self._replicas.apis)
-            finally:
-                self._tasks = None
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._watches.run(self), name="cluster")
+                self._tasks.create_task(self._reports.run(), name="status reports")
+                self._tasks.create_task(self._watch_times(), name="overdue pods")
+                self._tasks.create_task(self._intake.run(), name="log archive")
+                self._tasks.create_task(self._copies().run(), name="copies of logs")
+                self._tasks.create_task(self._look_for_waiting(), name="replicas that wait for capacity")
+                for replica in tuple(self._replicas):
+                    self._care(replica)
+                self.changes.notify(*self._replicas.apis)
+        finally:
+            self._tasks = None
 
     async def start(self, order: ReplicaOrder) -> None:
         if order.id in self._replicas:
@@ -194,10 +144,7 @@ class KubernetesBackend:
         self._replicas.add(order.api, order.id, replica)
         self.changes.notify(order.api)
         # An attempt without a build is awaited, so that the pod carries the order when the caller goes on.
-        with suppress(KubernetesError, EnvironmentFailure):
-            environment = await self._programs.environment(order)
-            if environment is None or self.environments.is_built(environment):
-                await self._create(replica, environment)
+        await self._writer.try_now(replica)
         self._care(replica)
 
     async def stop(self, replica: str, *, grace: float) -> None:
@@ -208,7 +155,7 @@ class KubernetesBackend:
         await _end(found.task)
         self._look(found)
         with suppress(KubernetesError):
-            await self._delete(found)
+            await self._writer.delete(found)
         self._care(found)
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
@@ -259,17 +206,21 @@ class KubernetesBackend:
             others=[
                 each for replica in self._replicas if replica.order.api != api and (each := replica.waiting)
             ],
-            nodes={name: node for name, node in self._nodes.objects.items() if name not in self._evacuations},
+            nodes={
+                name: node
+                for name, node in (self._watches.nodes or {}).items()
+                if name not in self._watches.evacuations
+            },
             now=self._clock.now().timestamp(),
             freed_at=self._freed.get(api, self._began),
         )
 
     def capacity(self) -> CapacityView | None:
-        if not self._nodes.version:
-            return None  # the nodes may not be listed
+        if self._watches.nodes is None:
+            return None
         held = [place for replica in self._replicas if (place := replica.place)]
         waiting = [replica.requested for replica in self._replicas if replica.waits_for_capacity]
-        return capacity_view(self._nodes.objects, self._evacuations, held, waiting)
+        return capacity_view(self._watches.nodes, self._watches.evacuations, held, waiting)
 
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         sources = LogSources(
@@ -290,48 +241,26 @@ class KubernetesBackend:
 
     # What the cluster shows
 
-    async def _follow_pods(self, changes: Listener) -> None:
-        for name in {*self._pods.objects, *(replica.id for replica in self._replicas)}:
-            self._notice(name)
-        async for names in changes:
-            # A pod that came and went between two lists is in no signal.
-            unconfirmed = {replica.id for replica in self._replicas if replica.own}
-            for name in names | unconfirmed:
-                self._notice(name)
+    def pods_changed(self, names: Collection[str]) -> None:
+        # A pod that came and went between two lists is in no signal.
+        unconfirmed = {replica.id for replica in self._replicas if replica.own}
+        for name in unconfirmed.union(names):
+            self.notice(name)
 
-    @property
-    def _event_sources(self) -> tuple[Reflector, ...]:
-        return self._events, self._preemptions
+    def pod_warned(self, name: str) -> None:
+        if replica := self._replicas.get(name):
+            self._look(replica)
+        else:
+            self.environments.notice(name)
 
-    async def _follow_events(self, source: Reflector, changes: Listener) -> None:
-        self._take_events(source.objects, source)
-        async for names in changes:
-            self._take_events(names, source)
-
-    async def _follow_nodes(self, changes: Listener) -> None:
-        self._take_nodes()
-        async for _ in changes:
-            self._take_nodes()
-
-    def _take_nodes(self) -> None:
-        before, self._evacuations = self._evacuations, evacuations(self._nodes.objects)
-        if before == self._evacuations:
-            return
+    def nodes_changed(self, names: Collection[str]) -> None:
         for replica in tuple(self._replicas):
-            if replica.pod and before.get(replica.pod.node) != self._evacuations.get(replica.pod.node):
+            if replica.pod and replica.pod.node in names:
                 self._look(replica)
 
-    def _take_events(self, names: Collection[str], source: Reflector) -> None:
-        for name in names:
-            pod = self._warnings.take(name, source.objects.get(name))
-            if pod and (replica := self._replicas.get(pod)):
-                self._look(replica)
-            elif pod:
-                self.environments.notice(pod)
-
-    def _notice(self, name: str) -> None:
+    def notice(self, name: str) -> None:
         """Take over what the watch shows of a pod."""
-        seen = self._pods.objects.get(name)
+        seen = self._watches.pods.get(name)
         if seen is not None and Pod(seen).labels.get(ROLE_LABEL) == BUILDER_ROLE:
             self.environments.notice(name)
             self._remove_builders()
@@ -344,17 +273,17 @@ class KubernetesBackend:
             self.environments.notice(name)
             return
         not_stopped = replica.pod is not None and not replica.stopping
-        if replica.see(seen, self._pods.version):
+        if replica.see(seen, self._watches.version):
             if replica.pod and replica.pod.ip:
                 replica.address = replica.pod.ip
                 self._by_address[replica.address] = name
             self._look(replica)
         elif not_stopped:
-            message = why_deleted(last, self._warnings.of(last.uid)) if last else DELETED
-            self._report(replica, Phase.GONE, message, Reason.EVICTED)
+            message = why_deleted(last, self._watches.warnings(last.uid)) if last else DELETED
+            self.report(replica, Phase.GONE, message, Reason.EVICTED)
             self._look(replica)
         else:
-            self._forget(replica)
+            self.forget(replica)
 
     def _adopt(self, seen: Manifest | None) -> PodReplica | None:
         """Add the replica of a pod that an earlier operator created. Returns None if its order is damaged."""
@@ -374,9 +303,9 @@ class KubernetesBackend:
 
     def _look(self, replica: PodReplica) -> None:
         uid = replica.pod.uid if replica.pod else ""
-        evacuation = self._evacuations.get(replica.pod.node, "") if replica.pod else ""
+        evacuation = self._watches.evacuations.get(replica.pod.node, "") if replica.pod else ""
         now = self._clock.now().timestamp()
-        if replica.look(now, self._reports.get(replica.id), self._warnings.of(uid), evacuation):
+        if replica.look(now, self._reports.get(replica.id), self._watches.warnings(uid), evacuation):
             self.changes.notify(replica.order.api)
         if replica.late and not replica.replacing and self._tasks:
             replica.replacing = True
@@ -428,7 +357,7 @@ class KubernetesBackend:
                 await replica.shown.wait()
         await self._clock.sleep(FAILURE_SHOWN)
 
-    def _forget(self, replica: PodReplica) -> None:
+    def forget(self, replica: PodReplica) -> None:
         api = replica.order.api
         if replica.id in self._replicas:
             self._replicas.remove(replica.id)
@@ -440,6 +369,22 @@ class KubernetesBackend:
             self.replica_logs.gone(replica.id, replica.order.api)
             if self._by_address.get(replica.address) == replica.id:  # a newer pod may have it by now
                 del self._by_address[replica.address]
+            self.changes.notify(replica.order.api)
+
+    # What the pods' writer calls
+
+    def exists(self, replica: PodReplica) -> bool:
+        return replica.id in self._replicas
+
+    def report(
+        self,
+        replica: PodReplica,
+        phase: Phase,
+        message: str,
+        reason: Reason | None = None,
+        lines: tuple[str, ...] = (),
+    ) -> None:
+        if not replica.stopping and replica.report(phase, message, reason, lines):
             self.changes.notify(replica.order.api)
 
     # Logs
@@ -492,94 +437,8 @@ class KubernetesBackend:
     # What the backend does
 
     def _care(self, replica: PodReplica) -> None:
-        """See to it that a replica's pod is created, or deleted if it is being stopped."""
-        done = replica.pod is not None if not replica.stopping else replica.pod and replica.pod.deleted
-        running = replica.task is not None and not replica.task.done()
-        if self._tasks and not done and not running and replica.id in self._replicas:
-            work = self._see_deleted(replica) if replica.stopping else self._see_created(replica)
-            replica.task = self._tasks.create_task(work, name=f"replica {replica.id}")
-
-    async def _see_created(self, replica: PodReplica) -> None:
-        failures = 0
-        while replica.pod is None and replica.phase is not Phase.FAILED:
-            try:
-                environment = await self._programs.environment(replica.order)
-                await self._build(replica, environment)
-                await self._create(replica, environment)
-            except EnvironmentFailure as failure:
-                self._report(replica, Phase.FAILED, str(failure), Reason.DEPENDENCIES, failure.lines)
-            except KubernetesError:  # it has been reported
-                await self._clock.sleep(RETRY.delay(failures))
-                failures += 1
-
-    async def _build(self, replica: PodReplica, environment: str | None) -> None:
-        """Wait for the replica's environment. Raises EnvironmentFailure, KubernetesError."""
-        order = replica.order
-        if environment is None:
-            return
-        build = BuildOrder(
-            environment=environment,
-            package=order.workload.code.package,
-            requirements=order.workload.environment.requirements,
-        )
-
-        def report(message: str) -> None:
-            self._report(replica, Phase.BUILDING, message)
-
-        try:
-            await self.environments.ensure(build, f"{order.api}/{order.generation}", report)
-        except KubernetesError as error:
-            self._report(replica, *_hindered(error, "the builder's pod"))
-            raise
-
-    async def _create(self, replica: PodReplica, environment: str | None) -> None:
-        """Create the pod. An earlier attempt may have created it. Raises KubernetesError."""
-        order = replica.order
-        program = self._programs.program(order, environment)
-        try:
-            owner = await self._owner(order.api)
-            pod = replica_pod(order, program, self._settings, owner)
-            replica.refused = pod  # until the cluster has answered
-            try:
-                answer = await self._client.create(pod)
-            except AlreadyExists:
-                answer = await self._client.get(PODS, order.id, self._settings.namespace)
-        except KubernetesError as error:
-            self._report(replica, *_hindered(error, "the pod"))
-            raise
-        replica.wrote(answer)
-        self._notice(order.id)
-
-    async def _see_deleted(self, replica: PodReplica) -> None:
-        failures = 0
-        while replica.id in self._replicas and not (replica.pod and replica.pod.deleted):
-            try:
-                await self._delete(replica)
-                return
-            except KubernetesError as error:
-                delay = RETRY.delay(failures)
-                log.warning(
-                    "Deleting the pod %s failed; trying again in %.1f s: %s", replica.id, delay, error
-                )
-                await self._clock.sleep(delay)
-                failures += 1
-
-    async def _delete(self, replica: PodReplica, *, now: bool = False) -> None:
-        """Delete the pod, and take over how it is shown from then on. Raises KubernetesError."""
-        now = now or replica.phase is Phase.GONE
-        graceful = replica.pod is None or replica.pod.graceful
-        grace = 0 if now else termination(replica.grace or 0.0, self._settings, graceful=graceful)
-        uid = replica.pod.uid if replica.pod else None
-        try:
-            answer = await self._client.delete(
-                PODS, replica.id, self._settings.namespace, grace=grace, uid=uid or None
-            )
-        except (ObjectNotFound, ObjectConflict):
-            self._forget(replica)
-            return
-        if answer.get("kind") == "Pod":
-            replica.wrote(answer)
-        self._notice(replica.id)
+        if self._tasks:
+            self._writer.care(replica, self._tasks)
 
     async def _watch_times(self) -> None:
         """Look at pods of which no news comes, as long as this runs."""
@@ -595,7 +454,7 @@ class KubernetesBackend:
         if ends_by is not None and ends_by < self._clock.now().timestamp() - OVERDUE:
             log.warning("The pod %s of a lost node is removed", replica.id)
             with suppress(KubernetesError):  # the next look tries again
-                await self._delete(replica, now=True)
+                await self._writer.delete(replica, now=True)
 
     async def _look_for_waiting(self) -> None:
         """Signal the APIs of which a replica has waited so long that another one may end in its favour."""
@@ -609,34 +468,6 @@ class KubernetesBackend:
         if self._tasks:
             for pod in self.environments.left_over():
                 self._tasks.create_task(self.environments.remove(pod), name=f"removal of {pod.name}")
-
-    def _report(
-        self,
-        replica: PodReplica,
-        phase: Phase,
-        message: str,
-        reason: Reason | None = None,
-        lines: tuple[str, ...] = (),
-    ) -> None:
-        if not replica.stopping and replica.report(phase, message, reason, lines):
-            self.changes.notify(replica.order.api)
-
-
-def _hindered(error: KubernetesError, what: str) -> tuple[Phase, str, Reason | None]:
-    """Return how a replica is shown whose pod cannot be created."""
-    text = str(error).rstrip(".")
-    match error:
-        case ObjectRefused() if is_quota(text):
-            return Phase.PENDING, f"waiting for capacity: {why_refused(text)}", Reason.CAPACITY
-        case ObjectInvalid():
-            return Phase.FAILED, f"{what} is not valid: {why_refused(text)}", Reason.REFUSED
-        case Forbidden():
-            granted = f"{error.missing}. Grant it again: gyrus cluster install"
-            return Phase.BACKOFF, f"{what} is refused: {granted}", Reason.REFUSED
-        case ObjectRefused() | ObjectNotFound():
-            return Phase.BACKOFF, f"{what} is refused: {why_refused(text)}", Reason.REFUSED
-        case _:
-            return Phase.PENDING, f"{what} cannot be created yet: {text}", None
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

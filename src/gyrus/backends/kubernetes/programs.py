@@ -71,7 +71,7 @@ READINESS: Manifest = {"periodSeconds": 1, "timeoutSeconds": 3, "failureThreshol
 STARTUP_MARGIN = 60
 """Seconds by which the operator notices a start that takes too long before the node does."""
 UNRESPONSIVE: Manifest = {"terminationGracePeriodSeconds": 10}
-"""Seconds for a container to end whose liveness check fails. Clusters before 1.22 give it the pod's, longer."""
+"""Seconds for a container to end whose liveness check fails. Before 1.22, Kubernetes gives it the pod's."""
 LIVENESS: Manifest = UNRESPONSIVE | {
     "periodSeconds": 10,
     "timeoutSeconds": 3,
