@@ -71,7 +71,7 @@ class Platform:
     client: ClusterClient
     environment: str
     gateway: str
-    said: str = ""
+    printed: str = ""
     """The answer of the last command that was awaited, for the report of a failed test."""
 
     async def gyrus(self, *arguments: str | Path) -> Any:
@@ -121,7 +121,7 @@ class Platform:
         return self._succeeded(await asyncio.to_thread(self.installation.cluster, "health"))
 
     def _succeeded(self, ran: Ran) -> bool:
-        self.said = ran.out + ran.err
+        self.printed = ran.out + ran.err
         return ran.code == 0
 
     async def node_of(self, pod: str) -> str:

@@ -98,7 +98,7 @@ class ApiServer(httpx2.AsyncBaseTransport):
 
     @property
     def watched(self) -> bool:
-        """True while somebody watches."""
+        """True while a client watches."""
         return bool(self._watches)
 
     def end_watches(self) -> None:

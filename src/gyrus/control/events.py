@@ -26,8 +26,8 @@ def replica_events(
     evacuated = {replica.id: replica.evacuation for replica in before}
     for replica in after:
         replica_id, status_before = replica.id, earlier.pop(replica.id, None)
-        told_by_status = replica.status.reason is Reason.EVICTED
-        if replica.evacuation and replica.evacuation != evacuated.get(replica_id) and not told_by_status:
+        is_evicted = replica.status.reason is Reason.EVICTED
+        if replica.evacuation and replica.evacuation != evacuated.get(replica_id) and not is_evicted:
             message = f"Replica {replica_id} is being replaced: {replica.evacuation}"
             yield Event(
                 api=api, time=now, type=NORMAL, reason="Evacuating", message=message, replica=replica_id

@@ -1,4 +1,4 @@
-"""What load reports miss: requests that wait at a gateway for a connection, and the answers by code.
+"""The part of the traffic that load reports miss: requests that wait for a connection, and answers by code.
 
 Each gateway is asked for its statistics, and those of all gateways are summed.
 """

@@ -1,4 +1,4 @@
-"""Paths of objects, and what a manifest says."""
+"""Paths of objects, and the facts in a manifest."""
 
 from __future__ import annotations
 

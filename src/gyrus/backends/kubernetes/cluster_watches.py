@@ -1,4 +1,4 @@
-"""What the backend follows of the cluster: its pods, the warnings about them, and the nodes."""
+"""The watches of the Kubernetes backend: its pods, the warnings about them, and the nodes."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.contract.cluster import CALLS, PRE_STOP, replica_proof
 from gyrus.kubernetes.placement import spread_over_nodes, spread_over_zones
 from gyrus.kubernetes.resources import Manifest
-from gyrus.spec.realtime import START_TIMEOUT, RealtimeSpec
+from gyrus.spec.realtime import RealtimeSpec
+from gyrus.spec.workload import START_TIMEOUT
 from support.backends import OneEnvironment, order_of
 
 SETTINGS = KubernetesSettings(
