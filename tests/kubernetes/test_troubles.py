@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -251,11 +251,20 @@ class Platform:
         client, namespace = self.installed.client, self.installed.namespace
         resource = EVENTS if trouble.about_events else PODS
         version = (await client.list(resource, namespace)).version
-        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        async with self.in_time(), asyncio.TaskGroup() as group:
             known = group.create_task(self._known(name, trouble, version), name=f"{name} is known")
             described = group.create_task(self.described(name, trouble), name=f"{name} is described")
             group.create_task(_awaited(cause()), name=f"cause of {name}")
         return described.result() - known.result()
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncGenerator[None]:
+        """Bound the time of the block. A failure shows what was described until then."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                yield
+        except TimeoutError:
+            raise AssertionError(f"in {PATIENCE:g} s, only this was described: {self.seen}") from None
 
     async def _known(self, name: str, trouble: Trouble, version: str) -> float:
         """Return the time at which the cluster shows the trouble."""
@@ -361,7 +370,7 @@ async def test_a_pod_that_a_policy_refuses_is_described(platform: Platform) -> N
         try:
             await platform.deploy(name, process(*SERVE))
             began = time.monotonic()
-            async with asyncio.timeout(PATIENCE):
+            async with platform.in_time():
                 described = await platform.described(name, Trouble({}, deleted, words, reason="Refused"))
             assert described - began < LATEST
         finally:

@@ -23,6 +23,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+_POLICY = re.compile(r'admission webhook "[^"]+" denied the request')
 _LACKS_RIGHT = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" '
     r'in API group "(?P<group>[^"]*)"(?: in the namespace "(?P<namespace>[^"]*)")?'
@@ -122,6 +123,8 @@ class VersionGone(KubernetesError):
 def error_of(code: int, status: Mapping[str, Any], *, retry_after: float = 1.0) -> KubernetesError:
     """Return the error for a response with this code and ``Status``, which may be empty."""
     message = str(status.get("message") or f"the server answered with code {code}")
+    if _POLICY.search(message):
+        return ObjectRefused(message)  # with any code that the policy has chosen: 400 if it has chosen none
     match code, status.get("reason"):
         case 401, _:
             return CredentialsRefused(

@@ -59,6 +59,12 @@ def test_a_quota_is_no_missing_right() -> None:
     assert str(error) == message
 
 
+@pytest.mark.parametrize("code", [400, 403, 409, 422, 429, 500])
+def test_a_policy_refuses_with_any_code(code: int) -> None:
+    message = 'admission webhook "policy.example.com" denied the request: no'
+    assert isinstance(error_of(code, {"message": message}), errors.ObjectRefused)
+
+
 def test_a_busy_server_sets_the_time_of_the_next_try() -> None:
     error = error_of(429, {"message": "busy"}, retry_after=7)
     assert isinstance(error, TooManyRequests)
