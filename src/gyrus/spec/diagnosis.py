@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +19,19 @@ from gyrus.spec.kinds import DEFAULT_KIND, KINDS, LATER_KINDS, model_of
 
 ELSEWHERE = {
     "model": ("is not available yet: this version serves no model without code", "write a handler"),
+    "cluster_name": (
+        "is a field of cluster.yaml, not of an API",
+        "check it with: gyrus cluster validate FILE",
+    ),
 }
+
+Elsewhere = Callable[[str], tuple[str, str] | None]
+"""Returns the message and the remedy for a top-level field that a model does not have, by its name."""
+
+
+def elsewhere_in_an_api(name: str) -> tuple[str, str] | None:
+    return ELSEWHERE.get(name)
+
 
 _WANTED = {
     "int_type": "a whole number",
@@ -56,11 +68,14 @@ def validate(data: Any, written: Value | None = None) -> ApiSpec | list[Contradi
 
 
 def translated(
-    error: ValidationError, model: type[BaseModel], written: Value | None = None
+    error: ValidationError,
+    model: type[BaseModel],
+    written: Value | None = None,
+    elsewhere: Elsewhere = elsewhere_in_an_api,
 ) -> list[Contradiction]:
     """Return the faults that pydantic found in data of any model, in the words of the YAML."""
     known = Fields(model)
-    return [fault for line in error.errors() for fault in _translate(line, known, written)]
+    return [fault for line in error.errors() for fault in _translate(line, known, written, elsewhere)]
 
 
 def _not_a_mapping(data: Any, written: Value | None) -> Contradiction:
@@ -73,7 +88,9 @@ def _later_kind(kind: str) -> Contradiction:
     return Contradiction(path=("kind",), message=message, remedy=f"write {DEFAULT_KIND}")
 
 
-def _translate(line: ErrorDetails, fields: Fields, root: Value | None) -> Iterator[Contradiction]:
+def _translate(
+    line: ErrorDetails, fields: Fields, root: Value | None, elsewhere: Elsewhere
+) -> Iterator[Contradiction]:
     kind, path = line["type"], line["loc"]
     at_key = path[-1:] == ("[key]",)
     path = path[:-1] if at_key else path
@@ -86,8 +103,10 @@ def _translate(line: ErrorDetails, fields: Fields, root: Value | None) -> Iterat
                 path=(*path, *fault.path), message=fault.message, remedy=fault.remedy, at_key=fault.at_key
             )
         return
+    if kind == "too_short" and line["input"]:  # its entries are wrong, and are reported
+        return
     if kind == "extra_forbidden":
-        yield _unknown_field(fields, path)
+        yield _unknown_field(fields, path, elsewhere)
         return
     cited = _cite(line["input"], root.at(path) if root and not at_key else None)
     message, remedy = _explain(line, fields, path, cited, context)
@@ -122,7 +141,7 @@ def _retype(fields: Fields, kind: str, path: Path, found: Any, cited: str) -> st
         return 'write "" for an empty text'
     if kind in {"tuple_type", "list_type"} and isinstance(found, str):
         try:
-            return f"write {path[-1]}: {_flow(shlex.split(found))}"
+            return f"write {path[-1]}: {flow(shlex.split(found))}"
         except ValueError:
             return _example(fields, path)
     if (
@@ -141,10 +160,10 @@ def _no_choice(fields: Fields, path: Path, found: Any, cited: str) -> tuple[str,
     return f"{cited} is not a {path[-1]}", remedy
 
 
-def _unknown_field(fields: Fields, path: Path) -> Contradiction:
+def _unknown_field(fields: Fields, path: Path, elsewhere: Elsewhere) -> Contradiction:
     name = str(path[-1])
-    if len(path) == 1 and name in ELSEWHERE:
-        message, remedy = ELSEWHERE[name]
+    if len(path) == 1 and (found := elsewhere(name)):
+        message, remedy = found
         return Contradiction(path=path, message=message, remedy=remedy, at_key=True)
     model = fields.model_at(path[:-1])
     known = list(model.model_fields) if model else []
@@ -158,17 +177,17 @@ def _unknown_field(fields: Fields, path: Path) -> Contradiction:
 
 def _example(fields: Fields, path: Path) -> str:
     value = fields.example(path)
-    return "" if value is None else f"write for example {path[-1]}: {_flow(value)}"
+    return "" if value is None else f"write for example {path[-1]}: {flow(value)}"
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """Return a value as YAML writes it in one line."""
     if isinstance(value, dict):
         items: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in items.items()) + "}"
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in items.items()) + "}"
     if isinstance(value, (list, tuple)):
         entries: list[Any] = list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return "[" + ", ".join(map(_flow, entries)) + "]"
+        return "[" + ", ".join(map(flow, entries)) + "]"
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z./$_][-\w./%$]*|\d+%", value):
         return value
     return json.dumps(value, ensure_ascii=False)
