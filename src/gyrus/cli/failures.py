@@ -25,7 +25,7 @@ from gyrus.contract.visible import escaped, escaped_lines
 
 if TYPE_CHECKING:
     from gyrus.client.errors import OperatorUnreachable, RolloutFailed
-    from gyrus.spec.faults import SpecError
+    from gyrus.spec.faults import SpecError, SpecFault
 
 INTERRUPTED = 130
 
@@ -171,6 +171,14 @@ def specification_failure(error: SpecError, what: str) -> WrongInput:
         return WrongInput(_sentence(fault.message), remedy=_sentence(fault.remedy))
     count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
     return WrongInput(f"{what} has {count}.", details=str(error))
+
+
+def fault_document(fault: SpecFault) -> dict[str, object]:
+    """Return a fault of a specification as ``-o json`` prints it."""
+    return {
+        "file": fault.file, "line": fault.line, "column": fault.column, "field": fault.field,
+        "message": fault.message, "remedy": fault.remedy,
+    }  # fmt: skip
 
 
 def _sentence(clause: str) -> str:

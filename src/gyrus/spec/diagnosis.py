@@ -19,11 +19,9 @@ from gyrus.spec.kinds import DEFAULT_KIND, KINDS, LATER_KINDS, model_of
 
 ELSEWHERE = {
     "model": ("is not available yet: this version serves no model without code", "write a handler"),
-    "cluster_name": (
-        "is a field of cluster.yaml, not of an API",
-        "check it with: gyrus cluster validate FILE",
-    ),
 }
+CLUSTER_FIELDS = ("cluster_name", "region")
+"""Fields that only the file of a cluster on AWS has."""
 
 Elsewhere = Callable[[str], tuple[str, str] | None]
 """Returns the message and the remedy for a top-level field that a model does not have, by its name."""
@@ -59,6 +57,8 @@ def validate(data: Any, written: Value | None = None) -> ApiSpec | list[Contradi
     fields = fields_of(data)  # pyright: ignore[reportUnknownArgumentType] -- it may hold anything
     if fields.get("kind") in LATER_KINDS and fields["kind"] not in KINDS:
         return [_later_kind(fields["kind"])]
+    if "name" not in fields and (name := next((name for name in CLUSTER_FIELDS if name in fields), None)):
+        return [_cluster_file(name)]
     model = model_of(fields.get("kind"))
     try:
         return model.model_validate(data)
@@ -86,6 +86,11 @@ def _not_a_mapping(data: Any, written: Value | None) -> Contradiction:
 def _later_kind(kind: str) -> Contradiction:
     message = f"{kind} is not supported yet by this version"
     return Contradiction(path=("kind",), message=message, remedy=f"write {DEFAULT_KIND}")
+
+
+def _cluster_file(name: str) -> Contradiction:
+    message, remedy = "is a field of cluster.yaml, not of an API", "run: gyrus cluster validate FILE"
+    return Contradiction(path=(name,), message=message, remedy=remedy, at_key=True)
 
 
 def _translate(

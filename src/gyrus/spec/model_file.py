@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from gyrus.spec.characters import unsuitable_texts
 from gyrus.spec.diagnosis import Elsewhere, elsewhere_in_an_api, translated
 from gyrus.spec.document import Value, fields_of, read
 from gyrus.spec.faults import START, Contradiction, Mark, NoSpecification, Path, SpecError, SpecFault, dotted
@@ -31,6 +32,8 @@ class ModelFile(Generic[M]):
     model: type[M]
     example: str
     """The remedy for a file that is no mapping."""
+    missing: str = "check the path"
+    """The remedy for a file that does not exist."""
     is_text: Callable[[Path], bool] = _no_text
     """True for a path whose scalar is text, as it is written: ``1.30`` is no number there."""
     elsewhere: Elsewhere = elsewhere_in_an_api
@@ -38,7 +41,7 @@ class ModelFile(Generic[M]):
 
     def load(self, path: FilePath) -> M:
         """Read a file. Raises SpecError, and NoSpecification if there is none."""
-        return self.parse(read_text(path), str(path))
+        return self.parse(read_text(path, self.missing), str(path))
 
     def parse(self, text: str, file: str) -> M:
         """Check a text, which the faults call ``file``. Raises SpecError."""
@@ -46,12 +49,10 @@ class ModelFile(Generic[M]):
             return self._checked({}, None, [], file)
         root, found = read(text.removeprefix("\ufeff"), file)
         if not fields_of(root.data):
-            message = "the file must be a mapping"
-            raise SpecError(
-                [SpecFault(file=file, mark=START, field="", message=message, remedy=self.example)]
-            )
-        doubts = tuple(self._doubts(root, ()))
-        found += [_placed(doubt, root, file) for doubt in doubts]
+            whole = Contradiction(path=(), message="the file must be a mapping", remedy=self.example)
+            raise SpecError([_placed(whole, None, file)])
+        found += [_placed(fault, root, file) for fault in unsuitable_texts(root.data)]
+        found += [_placed(fault, root, file) for fault in self._doubts(root, ())]
         return self._checked(self._as_written(root, ()), root, found, file)
 
     def _checked(self, data: Any, root: Value | None, found: list[SpecFault], file: str) -> M:
@@ -84,12 +85,15 @@ class ModelFile(Generic[M]):
             yield from self._doubts(child, (*path, key))
 
 
-def read_text(path: FilePath) -> str:
-    """Return the text of a file that the user names. Raises SpecError, and NoSpecification."""
+def read_text(path: FilePath, missing: str) -> str:
+    """Return the text of a file that the user names. Raises SpecError, and NoSpecification.
+
+    ``missing``: the remedy for a file that does not exist.
+    """
     try:
         content = read_plain_file(path, LARGEST)
     except FileNotFoundError as error:
-        fault = _whole(path, f"there is no file {path}", "check the path")
+        fault = _whole(path, f"there is no file {path}", missing)
         raise NoSpecification([fault]) from error
     except (NotPlain, OSError) as error:
         why = str(error) if isinstance(error, NotPlain) else f"cannot be read: {error.strerror}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, cast
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from gyrus.spec.api import ApiSpec
 from gyrus.spec.kinds import KINDS
 from gyrus.spec.quantities import format_duration
 
@@ -18,7 +18,7 @@ def json_schema() -> dict[str, Any]:
     """Return the schema of a whole file, which is a list of APIs."""
     definitions: dict[str, Any] = {}
     for kind, model in KINDS.items():
-        definitions |= _definitions(kind, model)
+        definitions |= definitions_of(kind, model)
     choices = [{"$ref": f"#/$defs/{kind}"} for kind in KINDS]
     return {
         "$schema": DIALECT,
@@ -31,11 +31,11 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _definitions(kind: str, model: type[ApiSpec]) -> dict[str, Any]:
-    """Return the schemas of one kind's model, under the kind's name, and of its sections."""
-    api: dict[str, Any] = _tidy(model.model_json_schema(schema_generator=_Generator))
-    sections = api.pop("$defs", {})
-    return {kind: api} | sections
+def definitions_of(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a model, under this name, and those of its sections."""
+    whole: dict[str, Any] = _tidy(model.model_json_schema(schema_generator=_Generator))
+    sections = whole.pop("$defs", {})
+    return {name: whole} | sections
 
 
 class _Generator(GenerateJsonSchema):

@@ -17,6 +17,7 @@ from gyrus.cli.cluster import (
     remember_operator,
     with_cluster,
 )
+from gyrus.cli.cluster_yaml import init, validate
 from gyrus.cli.failures import CommandFailure, WrongInput, specification_failure
 from gyrus.cli.output import (
     bold,
@@ -50,6 +51,8 @@ def command() -> None:
 
 
 command.params += global_options()
+command.add_command(init)
+command.add_command(validate)
 
 
 @command.command("install", cls=Command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gyrus.cli.failures import specification_failure
+from gyrus.cli.failures import fault_document, specification_failure
 from gyrus.cli.output import print_json, print_result, table
 from gyrus.cli.sample_file import usable_samples
 from gyrus.cli.session import CliSession, Command, pass_session
@@ -16,7 +16,6 @@ from gyrus.cli.session import CliSession, Command, pass_session
 if TYPE_CHECKING:
     from gyrus.packaging.left_out import LeftOutFile
     from gyrus.spec.api import ApiSpec
-    from gyrus.spec.faults import SpecFault
     from gyrus.spec.load import SpecFile
 
 HEADERS = ("NAME", "KIND", "PROGRAM", "REPLICAS", "ENDPOINT")
@@ -42,7 +41,7 @@ def command(session: CliSession, path: Path) -> None:
         whole = SpecFault(file=str(path), mark=None, field="", message=str(error))
         faults = error.faults if isinstance(error, SpecError) else [whole]
         if session.json:
-            print_json({"valid": False, "faults": [_as_data(fault) for fault in faults]})
+            print_json({"valid": False, "faults": [fault_document(fault) for fault in faults]})
         if isinstance(error, FolderRefused):
             raise
         raise specification_failure(error, str(path)) from error
@@ -64,10 +63,3 @@ def _show(session: CliSession, read: SpecFile, left_out: Sequence[LeftOutFile]) 
 
 def _row(spec: ApiSpec) -> tuple[str, ...]:
     return spec.name, spec.kind, spec.runs, spec.replica_range, spec.endpoint_path
-
-
-def _as_data(fault: SpecFault) -> dict[str, object]:
-    return {
-        "file": fault.file, "line": fault.line, "column": fault.column, "field": fault.field,
-        "message": fault.message, "remedy": fault.remedy,
-    }  # fmt: skip

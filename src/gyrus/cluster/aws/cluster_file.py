@@ -46,5 +46,9 @@ def _elsewhere(name: str) -> tuple[str, str] | None:
 
 
 CLUSTER = ModelFile(
-    model=ClusterSpec, example="begin with region: us-east-1", is_text=_is_text, elsewhere=_elsewhere
+    model=ClusterSpec,
+    example="begin with region: us-east-1",
+    missing="write one with: gyrus cluster init",
+    is_text=_is_text,
+    elsewhere=_elsewhere,
 )

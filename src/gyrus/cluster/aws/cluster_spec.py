@@ -41,6 +41,7 @@ NatChoice = Literal["none", "single", "highly_available"]
 Scheme = Literal["internet-facing", "internal"]
 AddressRanges = Annotated[tuple[AddressRange, ...], Field(strict=False, min_length=1)]
 EVERYWHERE = ("0.0.0.0/0",)
+DEFAULT_NETWORK = "192.168.0.0/16"
 
 
 class Subnet(Model):
@@ -70,7 +71,7 @@ class GyrusSection(Model):
 
 
 def _url_fault(url: str) -> tuple[str, str] | None:
-    """Return the fault of a database's URL and its remedy. Neither cites the URL, which may have a password."""
+    """Return the fault of a database's URL and its remedy. Neither cites the URL: it may have a password."""
     example = f"write {VOLUME}, or for example postgresql://gyrus@db.example.com/gyrus"
     try:
         parts = urlsplit(url)
@@ -90,7 +91,7 @@ class ClusterSpec(Model):
     """A cluster on AWS."""
 
     cluster_name: ClusterName = Field(default="cortex", examples=["gyrus"])
-    """The cluster's name, unique in its region and account."""
+    """The cluster's name, unique in its region and account. By default cortex, as in files of Cortex."""
     region: Region = Field(examples=["us-east-1"])
     """The AWS region."""
     kubernetes_version: KubernetesVersion = NEWEST_KUBERNETES
@@ -105,7 +106,7 @@ class ClusterSpec(Model):
         default=(), examples=[["us-east-1a", "us-east-1b", "us-east-1c"]]
     )
     """At least two zones. By default three of the region that offer the instance types."""
-    vpc_cidr: VpcNetwork = "192.168.0.0/16"
+    vpc_cidr: VpcNetwork = DEFAULT_NETWORK
     """The addresses of the cluster's VPC, /16 to /24. It must not overlap networks that the VPC reaches."""
     vpc_id: VpcId | None = Field(default=None, examples=["vpc-0a1b2c3d4e5f60718"])
     """A VPC of your own, with subnets. By default a new one."""
@@ -127,9 +128,9 @@ class ClusterSpec(Model):
     api_load_balancer_type: Literal["nlb", "elb"] = "nlb"
     """The load balancer of the APIs: a network or a classic one."""
     api_load_balancer_scheme: Scheme = "internet-facing"
-    """Whether the load balancer of the APIs has public addresses."""
+    """The addresses of the load balancer of the APIs: public ones, or those of the VPC alone."""
     operator_load_balancer_scheme: Scheme = "internet-facing"
-    """Whether the load balancer of the operator has public addresses."""
+    """The addresses of the load balancer of the operator: public ones, or those of the VPC alone."""
     api_load_balancer_cidr_white_list: AddressRanges = EVERYWHERE
     """The addresses from which clients may call APIs."""
     operator_load_balancer_cidr_white_list: AddressRanges = EVERYWHERE
@@ -202,7 +203,7 @@ class ClusterSpec(Model):
             message = "is given without subnets"
             remedy = "add subnets of this VPC, in at least two zones"
             yield Contradiction(path=("vpc_id",), message=message, remedy=remedy, at_key=True)
-        if self.subnets and "vpc_cidr" in self.model_fields_set:
+        if self.subnets and self.vpc_cidr != DEFAULT_NETWORK:
             message = "is given beside subnets, whose VPC has its addresses"
             yield Contradiction(path=("vpc_cidr",), message=message, remedy="remove it", at_key=True)
         yield from repeated(("subnets",), tuple(subnet.subnet_id for subnet in self.subnets), "subnet_id")

@@ -107,7 +107,8 @@ def check_certificate(value: str) -> str:
 def check_policy(value: str) -> str:
     if not _POLICY.fullmatch(value):
         raise ValueError(
-            "is not the ARN of an IAM policy; write for example arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+            "is not the ARN of an IAM policy; "
+            "write for example arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
         )
     return value
 

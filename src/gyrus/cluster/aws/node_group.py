@@ -104,9 +104,8 @@ class NodeGroup(Model):
     def _volume_faults(self) -> Iterator[Contradiction]:
         kind, size = self.instance_volume_type, self.instance_volume_size
         if kind in ("st1", "sc1") and size < SMALLEST_DISK:
-            message = (
-                f"is {self._shown('instance_volume_size')}; a volume of the type {kind} has from 125 GiB"
-            )
+            shown = self._shown("instance_volume_size")
+            message = f"is {shown}, and a volume of the type {kind} has at least {SMALLEST_DISK} GiB"
             remedy = "write instance_volume_size: 125, or another type"
             yield Contradiction(path=("instance_volume_size",), message=message, remedy=remedy)
         if self.instance_volume_iops is not None:
@@ -175,7 +174,7 @@ class NodeGroup(Model):
 
 
 def repeated(path: tuple[str | int, ...], names: tuple[str, ...], *more: str) -> Iterator[Contradiction]:
-    """Yield a fault for each entry of a list that is an earlier one again; ``more``: the field of an entry."""
+    """Yield a fault for each entry that equals an earlier one. ``more``: the path within an entry."""
     for number, name in enumerate(names):
         if name in names[:number]:
             message = f"{name} is given twice, first as number {names.index(name) + 1}"
