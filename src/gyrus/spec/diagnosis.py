@@ -162,7 +162,8 @@ def _no_choice(fields: Fields, path: Path, found: Any, cited: str) -> tuple[str,
     choices = list(KINDS) if path == ("kind",) else fields.choices(path)
     close = nearest(found, choices) if isinstance(found, str) else None
     remedy = f'did you mean "{close}"?' if close else f"write {' or '.join(choices)}"
-    return f"{cited} is not a {path[-1]}", remedy
+    article = "an" if str(path[-1]).startswith(tuple("aeio")) else "a"
+    return f"{cited} is not {article} {path[-1]}", remedy
 
 
 def _unknown_field(fields: Fields, path: Path, elsewhere: Elsewhere) -> Contradiction:

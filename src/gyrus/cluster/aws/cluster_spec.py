@@ -131,9 +131,9 @@ class ClusterSpec(Model):
     """The addresses of the load balancer of the APIs: public ones, or those of the VPC alone."""
     operator_load_balancer_scheme: Scheme = "internet-facing"
     """The addresses of the load balancer of the operator: public ones, or those of the VPC alone."""
-    api_load_balancer_cidr_white_list: AddressRanges = EVERYWHERE
+    api_load_balancer_cidr_white_list: AddressRanges = Field(default=EVERYWHERE, examples=[EVERYWHERE])
     """The addresses from which clients may call APIs."""
-    operator_load_balancer_cidr_white_list: AddressRanges = EVERYWHERE
+    operator_load_balancer_cidr_white_list: AddressRanges = Field(default=EVERYWHERE, examples=[EVERYWHERE])
     """The addresses from which the command line may reach the operator."""
     tags: dict[TagKey, TagValue] = Field(
         default_factory=dict[TagKey, TagValue], examples=[{"team": "vision"}]

@@ -134,7 +134,10 @@ def check_network(value: str) -> str:
 
 
 def check_vpc_network(value: str) -> str:
-    network = IPv4Network(check_network(value))
+    try:
+        network = IPv4Network(check_network(value))
+    except ValueError as error:
+        raise ValueError(str(error).partition(", or ")[0]) from None
     if not LARGEST_VPC <= network.prefixlen <= SMALLEST_VPC:
         size = "larger" if network.prefixlen < LARGEST_VPC else "smaller"
         raise ValueError(

@@ -95,7 +95,8 @@ def _entry(lines: Iterator[str], dash: str) -> Iterator[str]:
 
 def _comment(field: FieldInfo, choices: Sequence[str], indent: str) -> Iterator[str]:
     text = " ".join(str(field.description).split()).replace("``", "")
-    text += f" One of {', '.join(choices)}." if choices else ""
+    if not all(choice in text for choice in choices):
+        text += f" One of {', '.join(choices)}."
     start = f"{indent}# "
     yield from textwrap.wrap(
         text,

@@ -69,18 +69,31 @@ def check_instance_type(value: str) -> str:
 
 
 def less_than(kind: InstanceType, primary: InstanceType) -> str:
-    """Return what a type has less of than the primary type of its node group. Returns "" if nothing."""
-    if bool(kind.inferentia) != bool(primary.inferentia):
-        return "and only one of them has Inferentia chips"
+    """Return what a type has less of than the primary type of its node group. Returns "" if nothing.
+
+    A type with Inferentia chips stands in only for one that has some, too.
+    """
     pairs = (
-        (kind.inferentia, primary.inferentia, "Inferentia chips"),
-        (kind.gpus, primary.gpus, "GPUs"),
-        (kind.vcpu, primary.vcpu, "vCPUs"),
-        (kind.memory_mib / 1024, primary.memory_mib / 1024, "GiB of memory"),
+        ("Inferentia chip", kind.inferentia, primary.inferentia),
+        ("GPU", kind.gpus, primary.gpus),
+        ("vCPU", kind.vcpu, primary.vcpu),
+        ("GiB", kind.memory_mib / 1024, primary.memory_mib / 1024),
     )
-    return next(
-        (f"which has {most:g} {what}, not {least:g}" for least, most, what in pairs if least < most), ""
-    )
+    for what, has, least in pairs:
+        if has < least or (what == "Inferentia chip" and has and not least):
+            return f"{kind.name} has {_counted(has, what)}, and {primary.name} has {_counted(least, what)}"
+    return ""
+
+
+def _counted(number: float, what: str) -> str:
+    """Return a number with its unit.
+
+    >>> _counted(1, "GPU"), _counted(0, "GPU"), _counted(8, "GiB")
+    ('1 GPU', 'no GPU', '8 GiB of memory')
+    """
+    if what == "GiB":
+        return f"{number:g} GiB of memory"
+    return f"{number:g} {what}{'s' if number > 1 else ''}" if number else f"no {what}"
 
 
 def _unusable(family: str, size: str) -> str:

@@ -164,7 +164,7 @@ class NodeGroup(Model):
             if primary and kind and (why := less_than(kind, primary)):
                 yield Contradiction(
                     path=("spot_config", "instance_distribution", number),
-                    message=f"is {name}, less than instance_type {primary.name}, {why}",
+                    message=f"cannot replace instance_type: {why}",
                     remedy="choose a type that has at least as much",
                 )
 
