@@ -1,7 +1,7 @@
-"""Write docs/guides/yaml-reference.md from the specification's own descriptions.
+"""Write the references of gyrus.yaml and cluster.yaml from the models' own descriptions.
 
-scripts/yaml_reference.py            writes the file
-scripts/yaml_reference.py --check    fails if the file is not current
+scripts/yaml_reference.py            writes docs/guides/yaml-reference.md and docs/guides/cluster-yaml.md
+scripts/yaml_reference.py --check    fails if one of them is not current
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gyrus.cluster.aws.schema import ROOT as CLUSTER
+from gyrus.cluster.aws.schema import cluster_schema
 from gyrus.spec.kinds import KINDS
 from gyrus.spec.schema import json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "docs" / "guides" / "yaml-reference.md"
+GUIDES = ROOT / "docs" / "guides"
 
 Json = dict[str, Any]
 
@@ -56,29 +59,90 @@ On one machine, `compute.cpu` is a share for planning: replicas wait until that 
 more. `compute.mem` and `compute.gpu` also limit a replica.
 """
 
-SECTIONS = {"RealtimeAPI": "An API"}
-"""Titles of definitions; the others have their place in the YAML as their title."""
+CLUSTER_HEAD = """\
+# cluster.yaml
+
+<!-- Written by scripts/yaml_reference.py from the models in src/gyrus/cluster/aws. Do not edit it here. -->
+
+`cluster.yaml` describes a cluster on AWS (see [gyrus on AWS](aws.md) for what reads it so far). `gyrus cluster
+init` writes one with every field, `gyrus cluster validate` checks it without AWS, and `gyrus schema --cluster`
+prints this reference as a JSON Schema, for editors. Names, ranges and defaults are those of Cortex 0.42 where
+Cortex had the field ([differences](../decisions/0077-cluster-yaml.md)).
+
+```yaml
+cluster_name: gyrus
+region: us-east-1
+node_groups:
+  - name: cpu-spot
+    instance_type: m5.large
+    max_instances: 10
+    priority: 10
+    spot: true
+    spot_config: {instance_distribution: [m5.large, m5.xlarge], on_demand_base_capacity: 1}
+  - name: gpu
+    instance_type: g5.xlarge
+    min_instances: 0
+```
+
+An unknown field, a value of the wrong type and a contradiction between fields are errors, which name
+`file:line:column`, the cause and the remedy. Only AWS knows whether an instance type is offered in a region,
+whether quotas suffice, and whether subnets, certificates and policies exist: these are not checked here.
+
+- **Instance types.** gyrus has a table of common families (`src/gyrus/cluster/aws/instance_types.csv`). A
+  size that one of these families does not have is an error, and so are types with ARM processors, since images
+  are built for amd64. A well-formed type of another family is accepted, and `gyrus cluster validate` names it.
+- **Types of a spot group** need at least the vCPUs, memory and GPUs of `instance_type`, as far as the table
+  has both.
+- **Volumes.** `instance_volume_iops` is for gp3 and io1, `instance_volume_throughput` for gp3 alone; st1 and
+  sc1 have at least 125 GiB.
+- **Networks.** `subnets` take the place of `availability_zones`, and need no `nat_gateway`. New private subnets
+  need one.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One document: what stands first, the schema, and its roots with their titles.
+
+    The other definitions have their place in the YAML as their title.
+    """
+
+    target: Path
+    head: str
+    schema: Json
+    roots: dict[str, str]
+
+
+def references() -> list[Reference]:
+    kinds = {kind: f"A `{kind}`" for kind in KINDS} | {"RealtimeAPI": "An API"}
+    return [
+        Reference(GUIDES / "yaml-reference.md", HEAD, json_schema(), kinds),
+        Reference(GUIDES / "cluster-yaml.md", CLUSTER_HEAD, cluster_schema(), {CLUSTER: "A cluster"}),
+    ]
 
 
 def main(arguments: list[str]) -> int:
-    text = rendered(json_schema())
-    if arguments != ["--check"]:
-        TARGET.write_text(text, "utf-8")
-        return 0
-    if TARGET.exists() and TARGET.read_text("utf-8") == text:
-        return 0
-    remedy = "write it again: .venv/bin/python scripts/yaml_reference.py"
-    print(f"{TARGET.relative_to(ROOT)} is not current; {remedy}")  # noqa: T201
-    return 1
+    old = [reference for reference in references() if not _is_current(reference)]
+    for reference in old:
+        if arguments != ["--check"]:
+            reference.target.write_text(rendered(reference), "utf-8")
+            continue
+        remedy = "write it again: .venv/bin/python scripts/yaml_reference.py"
+        print(f"{reference.target.relative_to(ROOT)} is not current; {remedy}")  # noqa: T201
+    return 1 if old and arguments == ["--check"] else 0
 
 
-def rendered(schema: Json) -> str:
-    definitions: dict[str, Json] = schema["$defs"]
+def _is_current(reference: Reference) -> bool:
+    return reference.target.exists() and reference.target.read_text("utf-8") == rendered(reference)
+
+
+def rendered(reference: Reference) -> str:
+    definitions: dict[str, Json] = reference.schema["$defs"]
     places: dict[str, str] = {}
-    for kind in KINDS:
-        places |= _places(kind, definitions, SECTIONS.get(kind, f"A `{kind}`"))
+    for root, title in reference.roots.items():
+        places |= _places(root, definitions, title)
     sections = (_section(place, name, definitions, places) for name, place in places.items())
-    return "\n".join([HEAD, *sections])
+    return "\n".join([reference.head, *sections])
 
 
 def _places(root: str, definitions: dict[str, Json], title: str) -> dict[str, str]:

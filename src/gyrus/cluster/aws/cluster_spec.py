@@ -94,7 +94,7 @@ class ClusterSpec(Model):
     """The cluster's name, unique in its region and account. By default cortex, as in files of Cortex."""
     region: Region = Field(examples=["us-east-1"])
     """The AWS region."""
-    kubernetes_version: KubernetesVersion = NEWEST_KUBERNETES
+    kubernetes_version: KubernetesVersion = Field(default=NEWEST_KUBERNETES, examples=[NEWEST_KUBERNETES])
     """The version of Kubernetes. EKS charges more for versions out of standard support."""
     scaler: Literal["gyrus", "karpenter", "none"] = "gyrus"
     """The program that adds and removes nodes. none: groups keep their size."""
