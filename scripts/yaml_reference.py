@@ -64,10 +64,10 @@ CLUSTER_HEAD = """\
 
 <!-- Written by scripts/yaml_reference.py from the models in src/gyrus/cluster/aws. Do not edit it here. -->
 
-`cluster.yaml` describes a cluster on AWS (see [gyrus on AWS](aws.md) for what reads it so far). `gyrus cluster
-init` writes one with every field, `gyrus cluster validate` checks it without AWS, and `gyrus schema --cluster`
-prints this reference as a JSON Schema, for editors. Names, ranges and defaults are those of Cortex 0.42 where
-Cortex had the field ([differences](../decisions/0077-cluster-yaml.md)).
+`cluster.yaml` describes a cluster on AWS (see [gyrus on AWS](aws.md) for what reads it so far).
+`gyrus cluster init` writes one with every field, `gyrus cluster validate` checks it without AWS, and
+`gyrus schema --cluster` prints this reference as a JSON Schema, for editors. Names, ranges and defaults are
+those of Cortex 0.42 where Cortex had the field ([differences](../decisions/0077-cluster-yaml.md)).
 
 ```yaml
 cluster_name: gyrus
@@ -89,14 +89,15 @@ An unknown field, a value of the wrong type and a contradiction between fields a
 whether quotas suffice, and whether subnets, certificates and policies exist: these are not checked here.
 
 - **Instance types.** gyrus has a table of common families (`src/gyrus/cluster/aws/instance_types.csv`). A
-  size that one of these families does not have is an error, and so are types with ARM processors, since images
-  are built for amd64. A well-formed type of another family is accepted, and `gyrus cluster validate` names it.
+  size that one of these families does not have is an error, and so are types with ARM processors, since
+  images are built for amd64. A well-formed type of another family is accepted, and `gyrus cluster validate`
+  names it.
 - **Types of a spot group** need at least the vCPUs, memory and GPUs of `instance_type`, as far as the table
   has both.
 - **Volumes.** `instance_volume_iops` is for gp3 and io1, `instance_volume_throughput` for gp3 alone; st1 and
   sc1 have at least 125 GiB.
-- **Networks.** `subnets` take the place of `availability_zones`, and need no `nat_gateway`. New private subnets
-  need one.
+- **Networks.** `subnets` take the place of `availability_zones`, and have no `nat_gateway`. New private
+  subnets need one.
 """
 
 
