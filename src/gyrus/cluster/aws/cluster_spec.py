@@ -22,6 +22,7 @@ from gyrus.cluster.aws.identifiers import (
     VpcId,
     VpcNetwork,
     Zone,
+    null_means,
 )
 from gyrus.cluster.aws.node_group import NodeGroup, repeated
 from gyrus.cluster.aws.regions import partition_of, region_of
@@ -102,7 +103,7 @@ class ClusterSpec(Model):
         examples=[[{"name": "cpu", "instance_type": "m5.large"}]]
     )
     """The node groups, at most 100."""
-    availability_zones: Annotated[tuple[Zone, ...], Field(strict=False)] = Field(
+    availability_zones: Annotated[tuple[Zone, ...], Field(strict=False), null_means(())] = Field(
         default=(), examples=[["us-east-1a", "us-east-1b", "us-east-1c"]]
     )
     """At least two zones. By default three of the region that offer the instance types."""
@@ -110,7 +111,7 @@ class ClusterSpec(Model):
     """The addresses of the cluster's VPC, /16 to /24. It must not overlap networks that the VPC reaches."""
     vpc_id: VpcId | None = Field(default=None, examples=["vpc-0a1b2c3d4e5f60718"])
     """A VPC of your own, with subnets. By default a new one."""
-    subnets: Annotated[tuple[Subnet, ...], Field(strict=False)] = Field(
+    subnets: Annotated[tuple[Subnet, ...], Field(strict=False), null_means(())] = Field(
         default=(),
         examples=[
             [
@@ -135,7 +136,7 @@ class ClusterSpec(Model):
     """The addresses from which clients may call APIs."""
     operator_load_balancer_cidr_white_list: AddressRanges = Field(default=EVERYWHERE, examples=[EVERYWHERE])
     """The addresses from which the command line may reach the operator."""
-    tags: dict[TagKey, TagValue] = Field(
+    tags: Annotated[dict[TagKey, TagValue], null_means({})] = Field(
         default_factory=dict[TagKey, TagValue], examples=[{"team": "vision"}]
     )
     """Tags of all AWS resources."""
@@ -143,7 +144,7 @@ class ClusterSpec(Model):
         default=None, examples=["arn:aws:acm:us-east-1:123456789012:certificate/1a2b3c4d"]
     )
     """A certificate of ACM in the same region, for HTTPS of the APIs. By default HTTP alone."""
-    iam_policy_arns: Annotated[tuple[PolicyArn, ...], Field(strict=False)] = Field(
+    iam_policy_arns: Annotated[tuple[PolicyArn, ...], Field(strict=False), null_means(())] = Field(
         default=(), examples=[["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]]
     )
     """IAM policies that replicas get beside those that gyrus needs. By default none."""

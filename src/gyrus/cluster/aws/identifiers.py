@@ -9,7 +9,7 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gyrus.cluster.aws.instance_types import check_instance_type
 from gyrus.cluster.aws.regions import check_region, check_zone
@@ -25,11 +25,11 @@ LARGEST_VPC, SMALLEST_VPC = 16, 24
 
 _CLUSTER_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _GROUP_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_VERSION = re.compile(r"1\.\d{2}")
+_VERSION = re.compile(r"1\.\d{2}", re.ASCII)
 _SUBNET = re.compile(r"subnet-([0-9a-f]{8}|[0-9a-f]{17})")
 _VPC = re.compile(r"vpc-([0-9a-f]{8}|[0-9a-f]{17})")
-_CERTIFICATE = re.compile(r"arn:aws(-cn|-us-gov)?:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+")
-_POLICY = re.compile(r"arn:aws(-cn|-us-gov)?:iam::(aws|\d{12}):policy/[A-Za-z0-9+=,.@_/-]+")
+_CERTIFICATE = re.compile(r"arn:aws(-cn|-us-gov)?:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+", re.ASCII)
+_POLICY = re.compile(r"arn:aws(-cn|-us-gov)?:iam::(aws|\d{12}):policy/[A-Za-z0-9+=,.@_/-]+", re.ASCII)
 _TAG = re.compile(r"[\w +\-=.:/@]+")
 RESERVED_TAGS = (
     "aws:",
@@ -172,6 +172,11 @@ def _tag(value: str, longest: int, what: str) -> str:
 
 def _plain_tag(value: str) -> str:
     return re.sub(r"[^\w +\-=.:/@]+", "-", value).strip("- ") or "my-team"
+
+
+def null_means(value: object) -> BeforeValidator:
+    """Return a validator that reads null as this value, where files of Cortex may have null."""
+    return BeforeValidator(lambda found: value if found is None else found)
 
 
 ClusterName = Annotated[

@@ -20,7 +20,8 @@ Architecture = Literal["amd64", "arm64"]
 
 _TYPE = re.compile(
     r"(?P<family>u7[a-z]*-\d+tb|u-\d+tb\d|[a-z]+\d+[a-z]*(-[a-z0-9]+)?)"
-    r"\.(?P<size>nano|micro|small|medium|(\d+)?x?large|metal(-\d+xl)?)"
+    r"\.(?P<size>nano|micro|small|medium|(\d+)?x?large|metal(-\d+xl)?)",
+    re.ASCII,
 )
 _GRAVITON = re.compile(r"a1|[a-z]+\d+[a-z]*g[a-z]*|[a-z]+\d+[a-z]*-gb\d+")
 """Families of ARM processors: a g among the letters after the generation."""

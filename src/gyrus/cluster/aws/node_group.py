@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gyrus.cluster.aws.identifiers import GroupName, TypeName
+from gyrus.cluster.aws.identifiers import GroupName, TypeName, null_means
 from gyrus.cluster.aws.instance_types import known_types, less_than
 from gyrus.spec.api import Model
 from gyrus.spec.faults import Contradiction
@@ -27,13 +27,13 @@ SMALLEST_DISK = 125
 class SpotConfig(Model):
     """The choice between spot and on-demand instances."""
 
-    instance_distribution: Annotated[tuple[TypeName, ...], Field(strict=False)] = Field(
+    instance_distribution: Annotated[tuple[TypeName, ...], Field(strict=False), null_means(())] = Field(
         default=(), examples=[["m5.large", "m5.xlarge"]]
     )
     """Instance types that nodes may have. By default instance_type alone, which is always among them."""
-    on_demand_base_capacity: int = Field(default=0, ge=0)
+    on_demand_base_capacity: Annotated[int, null_means(0)] = Field(default=0, ge=0)
     """Instances that are on demand before any are spot."""
-    on_demand_percentage_above_base_capacity: int = Field(default=0, ge=0, le=100)
+    on_demand_percentage_above_base_capacity: Annotated[int, null_means(0)] = Field(default=0, ge=0, le=100)
     """The share of on-demand instances above the base, in percent."""
     max_price: float | None = Field(default=None, gt=0, examples=[0.1])
     """The highest price of a spot instance, in USD an hour. By default the price on demand."""

@@ -20,8 +20,8 @@ REGIONS = (
 )  # fmt: skip
 """Regions with EKS. One that is not here may exist all the same."""
 
-_REGION = re.compile(r"[a-z]{2}(-gov|-iso[a-z]?)?-(central|(north|south)(east|west)?|east|west)-\d")
-_ZONE = re.compile(r"(?P<region>.+-\d)[a-z]")
+_REGION = re.compile(r"[a-z]{2}(-gov|-iso[a-z]?)?-(central|(north|south)(east|west)?|east|west)-\d", re.ASCII)
+_ZONE = re.compile(r"(?P<region>.+-\d)[a-z]", re.ASCII)
 
 
 def check_region(value: str) -> str:

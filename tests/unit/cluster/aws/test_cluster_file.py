@@ -133,6 +133,21 @@ def test_no_message_shows_the_password_of_a_database(url: str) -> None:
     assert "hidden" not in str(caught.value)
 
 
+def test_null_means_the_default_as_in_files_of_cortex() -> None:
+    fields = ["availability_zones", "subnets", "tags", "iam_policy_arns", "ssl_certificate_arn", "vpc_id"]
+    spot = "instance_distribution: , on_demand_base_capacity: , max_price: , instance_pools: "
+    cluster = with_fields(f"spot: true, spot_config: {{{spot}}}", *(f"{field}:" for field in fields))
+    assert cluster == with_fields("spot: true, spot_config: {}")
+    assert with_fields("spot_config: ") == with_fields("")
+
+
+@pytest.mark.parametrize("field", ["region", "cluster_name", "scaler", "cloudwatch"])
+def test_null_is_no_value_elsewhere(field: str) -> None:
+    lines = {"region": "us-east-1", "node_groups": "[{name: cpu, instance_type: m5.large}]", field: ""}
+    with pytest.raises(SpecError, match=f"{field}: .*nothing"):
+        parse_cluster("".join(f"{name}: {value}\n" for name, value in lines.items()), "c")
+
+
 def test_a_database_means_two_operators() -> None:
     assert with_fields("", "gyrus: {store: postgresql://gyrus@db.example.com/gyrus}").two_operators
 
