@@ -26,10 +26,10 @@ from gyrus.cluster.aws.identifiers import (
 )
 from gyrus.cluster.aws.node_group import NodeGroup, repeated
 from gyrus.cluster.aws.regions import partition_of, region_of
-from gyrus.cluster.settings import is_namespace
 from gyrus.contract import cluster as names
 from gyrus.spec.api import Model
 from gyrus.spec.faults import Contradiction
+from gyrus.spec.words import LabelName
 
 VOLUME: Literal["volume"] = "volume"
 """The value of ``gyrus.store`` for which the operator's state is on a volume of its own."""
@@ -57,16 +57,13 @@ class Subnet(Model):
 class GyrusSection(Model):
     """gyrus on the cluster."""
 
-    namespace: str = Field(default=names.NAMESPACE, examples=[names.NAMESPACE])
+    namespace: LabelName = Field(default=names.NAMESPACE, examples=[names.NAMESPACE])
     """The namespace of operator, gateways and replicas."""
     store: str = Field(default=VOLUME, examples=["postgresql://gyrus@db.example.com/gyrus"])
     """The operator's state: volume, for one operator and a volume of its own, or the URL of a PostgreSQL
     database such as one of RDS, for two operators. The URL has no password."""
 
     def contradictions(self) -> Iterator[Contradiction]:
-        if not is_namespace(self.namespace):
-            message = "is not the name of a namespace: small letters, digits and hyphens, at most 63"
-            yield Contradiction(path=("namespace",), message=message, remedy="write for example gyrus")
         if self.store != VOLUME and (fault := _url_fault(self.store)):
             yield Contradiction(path=("store",), message=fault[0], remedy=fault[1])
 
