@@ -20,7 +20,7 @@ import pytest_asyncio
 
 from gyrus.aio.clock import SystemClock
 from gyrus.cluster.certificates import KeyPair, issue, new_authority
-from gyrus.routing import silent_gateways
+from gyrus.routing import gateway_statistics, silent_gateways
 from gyrus.routing.admin import Admin
 from gyrus.routing.bootstrap import tls_secrets
 from gyrus.routing.cluster_gateway import ClusterGateway
@@ -190,9 +190,12 @@ def full_listen_queue() -> Generator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-async def test_requests_that_wait_for_a_connection_count(cluster: Cluster) -> None:
+async def test_requests_that_wait_for_a_connection_count(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_statistics, "EVERY", 0.05)
     with full_listen_queue() as endpoint:
-        cluster.board.routes["iris"] = route_to("iris", [endpoint], timeout=0.5)
+        cluster.board.routes["iris"] = route_to("iris", [endpoint], timeout=1.0)
         cluster.board.route_signals.notify("iris")
         cluster.start("pod-a")
         await until(lambda: cluster.board.acknowledged_of("iris") == frozenset({endpoint}))

@@ -10,7 +10,7 @@ import pytest
 
 from gyrus.aio.clock import SystemClock
 from gyrus.backends.kubernetes.backend import KubernetesBackend
-from gyrus.backends.kubernetes.observed import DELETED
+from gyrus.backends.kubernetes.observed import DELETED_OUTSIDE
 from gyrus.backends.kubernetes.programs import ImagePrograms
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.protocol import ReplicaOrder
@@ -228,7 +228,7 @@ async def test_a_pod_that_vanishes_at_once_is_shown_with_the_reason(
         await observed(backend, ID, Phase.READY)
         await client.delete(PODS, ID, namespace, grace=0)
         status = (await observed(backend, ID, Phase.GONE)).status
-        assert (status.reason, status.message) == (Reason.EVICTED, DELETED)
+        assert (status.reason, status.message) == (Reason.EVICTED, DELETED_OUTSIDE)
         await gone(backend, ID)
 
 

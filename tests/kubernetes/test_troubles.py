@@ -27,7 +27,7 @@ from gyrus.contract.replica import ReplicaStatus
 from gyrus.kubernetes.amounts import CPU, allocatable, requested, total_of
 from gyrus.kubernetes.resources import EVENTS, NODES, PODS, Manifest
 from support.admission import refusing
-from support.cluster import PATIENCE, SERVER_IMAGE
+from support.cluster import PATIENCE, SERVER_IMAGE, eventually
 from support.installed import Installed, installed, needs_kubectl
 
 pytestmark = [
@@ -224,8 +224,8 @@ TROUBLES = {
 class Platform:
     installed: Installed
     folder: Path
-    seen: Sequence[str] = ()
-    """What the operator has described so far, for the report of a failed test."""
+    seen: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """What the operator has described of each API so far, for the report of a failed test."""
     early: Mapping[str, asyncio.Task[float]] = field(default_factory=dict[str, asyncio.Task[float]])
     """The measurements that began with the module, by name."""
 
@@ -291,7 +291,7 @@ class Platform:
                     continue
                 for replica in description.replicas:
                     seen[f"{replica.status.phase} {replica.status.reason}: {replica.status.message}"] = None
-                self.seen = list(seen)
+                self.seen[name] = list(seen)
                 if trouble.is_described(description):
                     return time.monotonic()
 
@@ -391,7 +391,7 @@ async def test_a_pod_that_gives_way_to_a_more_important_one_is_described(platfor
             {
                 "name": "important",
                 "image": SERVER_IMAGE,
-                "resources": {"requests": {"cpu": str(await free_cpu(platform, node) + Decimal("0.1"))}},
+                "resources": {"requests": {"cpu": str(await free_cpu(platform, node) + Decimal("0.25"))}},
             }
         ],
     }
@@ -406,9 +406,18 @@ async def test_a_pod_that_gives_way_to_a_more_important_one_is_described(platfor
         await platform.installed.kubectl("delete", "pod", name, "--wait=false", "--ignore-not-found")
 
 
+async def pods_on(platform: Platform, node: str) -> Sequence[Manifest]:
+    return (await platform.installed.client.list(PODS, fields=f"spec.nodeName={node}")).items
+
+
 async def free_cpu(platform: Platform, node: str) -> Decimal:
     """Return the cores of a node that no pod holds."""
     offers = allocatable(await platform.installed.client.get(NODES, node))
-    pods = (await platform.installed.client.list(PODS, fields=f"spec.nodeName={node}")).items
+
+    async def nothing_ends() -> bool:
+        return all("deletionTimestamp" not in pod["metadata"] for pod in await pods_on(platform, node))
+
+    await eventually(nothing_ends)
+    pods = await pods_on(platform, node)
     held = [requested(pod) for pod in pods if pod["status"]["phase"] not in ("Succeeded", "Failed")]
     return offers[CPU] - total_of(held)[CPU]

@@ -81,7 +81,13 @@ class MemoryCluster:
         return self.put(manifest)
 
     async def delete(
-        self, resource: ResourceKind, name: str, namespace: str | None = None, *, grace: int | None = None
+        self,
+        resource: ResourceKind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        grace: int | None = None,
+        uid: str | None = None,
     ) -> object:
         key = (resource.kind, namespace, name)
         if key not in self.objects:

@@ -32,7 +32,13 @@ class ClusterWriter(ClusterReader, Protocol):
     async def apply(self, manifest: Manifest, *, force: bool = True, dry_run: bool = False) -> Manifest: ...
 
     async def delete(
-        self, resource: ResourceKind, name: str, namespace: str | None = None, *, grace: int | None = None
+        self,
+        resource: ResourceKind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        grace: int | None = None,
+        uid: str | None = None,
     ) -> object: ...
 
     async def has(self, resource: ResourceKind) -> bool: ...

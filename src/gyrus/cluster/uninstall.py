@@ -14,7 +14,7 @@ from gyrus.cluster.ports import ClusterReader, ClusterWriter
 from gyrus.cluster.prerequisites import check_manager, helm_uninstall
 from gyrus.cluster.secrets import SECRETS as CREATED_SECRETS
 from gyrus.contract import cluster as names
-from gyrus.kubernetes.errors import ObjectNotFound
+from gyrus.kubernetes.errors import ObjectConflict, ObjectNotFound
 from gyrus.kubernetes.reflector import Selection
 from gyrus.kubernetes.resources import (
     APIS,
@@ -37,6 +37,7 @@ from gyrus.kubernetes.resources import (
     SERVICE_ACCOUNTS,
     SERVICES,
     VOLUME_CLAIMS,
+    KubernetesObject,
     Manifest,
     ResourceKind,
     name_of,
@@ -55,8 +56,8 @@ NAMESPACED = (
 CLUSTER_WIDE = (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, PRIORITY_CLASSES)
 ALL = f"app.kubernetes.io/name=gyrus,app.kubernetes.io/managed-by in ({names.MANAGER},{HELM})"
 """Selector of the objects of every installation."""
-IDLE_GRACE = 5
-"""Seconds for a replica without requests to end."""
+IDLE_GRACE = 10
+"""Seconds for a replica without requests to end: its hook waits 5 s for the operator, which is gone."""
 DEFINITION = f"{names.PLURAL}.{names.GROUP}"
 
 
@@ -148,9 +149,11 @@ class Uninstaller:
     async def _await_pods(self, known: Installation, labels: str) -> None:
         """Wait until nothing of these pods runs, and remove the records, which some nodes keep for long."""
         await self.until_gone(Selection(resource=PODS, namespace=known.namespace, labels=labels))
-        for record in (await self.cluster.list(PODS, known.namespace, labels=labels)).items:
-            with suppress(ObjectNotFound):
-                await self.cluster.delete(PODS, name_of(record), known.namespace, grace=0)
+        for found in (await self.cluster.list(PODS, known.namespace, labels=labels)).items:
+            record = KubernetesObject(found)
+            if record.finished:
+                with suppress(ObjectNotFound, ObjectConflict):
+                    await self.cluster.delete(PODS, record.name, known.namespace, grace=0, uid=record.uid)
 
     async def _empty(self, known: Installation) -> None:
         """Delete the namespace, or the rest of what is gyrus's own in it.

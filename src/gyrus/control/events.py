@@ -54,14 +54,14 @@ def _changes(before: ReplicaStatus | None, replica: Replica) -> Iterator[tuple[s
         yield NORMAL, "ReplicaRestarted", f"Replica {status.id} was restarted ({status.restarts} so far)"
     if before and before.phase is status.phase and before.reason is status.reason:
         return
+    if status.phase is Phase.READY and status.reason is Reason.EVICTED:
+        yield WARNING, str(status.reason), f"Replica {status.id} is being replaced: {status.message}"
     match status.phase:
         case Phase.READY if before is None or before.phase is not Phase.READY:
             cold = f"; it started cold: {status.cold_because}" if status.cold_because else ""
             yield NORMAL, "ReplicaReady", f"Replica {status.id} is ready{cold}"
         case Phase.READY if status.reason is Reason.ORDER:
             yield WARNING, str(status.reason), f"Replica {status.id}: {status.message}"
-        case Phase.READY if status.reason is Reason.EVICTED:
-            yield WARNING, str(status.reason), f"Replica {status.id} is being replaced: {status.message}"
         case Phase.FAILED | Phase.BACKOFF | Phase.UNREADY:
             yield WARNING, str(status.reason or "ReplicaFailed"), f"Replica {status.id}: {status.message}"
         case Phase.PENDING if status.reason is Reason.CAPACITY:

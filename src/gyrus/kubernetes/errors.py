@@ -23,7 +23,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_POLICY = re.compile(r'admission webhook "[^"]+" denied the request')
+_POLICY = re.compile(
+    r"admission webhook \"[^\"]+\" denied the request"
+    r"|ValidatingAdmissionPolicy '[^']+' with binding '[^']+' denied request"
+)
 _LACKS_RIGHT = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" '
     r'in API group "(?P<group>[^"]*)"(?: in the namespace "(?P<namespace>[^"]*)")?'

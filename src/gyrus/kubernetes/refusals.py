@@ -14,6 +14,10 @@ _UNSPECIFIED = re.compile(r"failed quota: (?P<quota>[^:]+): must specify (?P<fie
 _RANGE = re.compile(r"(?:minimum|maximum) \S+ usage per (?:Container|Pod) is .+", re.DOTALL)
 _RATIO = re.compile(r"\S+ max limit to request ratio per .+", re.DOTALL)
 _WEBHOOK = re.compile(r'admission webhook "(?P<name>[^"]+)" denied the request: (?P<cause>.+)', re.DOTALL)
+_POLICY = re.compile(
+    r"ValidatingAdmissionPolicy '(?P<name>[^']+)' with binding '[^']+' denied request: (?P<cause>.+)",
+    re.DOTALL,
+)
 _NO_PRIORITY = re.compile(r"no PriorityClass with name (?P<name>\S+) was found")
 _ENDING = re.compile(r"in namespace (?P<name>\S+) because it is being terminated")
 _COUNTED = {"pods": "pods", "services": "Services", "services.nodeports": "node ports"}
@@ -61,6 +65,7 @@ _WORDS: Mapping[re.Pattern[str], Callable[[re.Match[str]], str]] = {
     _RANGE: lambda found: f"the namespace has a LimitRange: {found[0]}",
     _RATIO: lambda found: f"the namespace has a LimitRange: {found[0]}",
     _WEBHOOK: lambda found: f"the policy {found['name']} refuses it: {found['cause']}",
+    _POLICY: lambda found: f"the policy {found['name']} refuses it: {found['cause']}",
     _NO_PRIORITY: lambda found: f"the priority class {found['name']} does not exist",
     _ENDING: lambda found: f"the namespace {found['name']} is being deleted",
 }

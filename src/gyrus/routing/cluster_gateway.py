@@ -98,7 +98,8 @@ class ClusterGateway:
         """
         unlisted = self._ads.nodes - frozenset(pods)
         self._gone(unlisted & (frozenset(self._pods) | (unlisted - self._ads.connected)))
-        self._source.statistics.exist({name: pod.statistics for name, pod in pods.items() if pod.statistics})
+        addresses = {name: pod.statistics for name, pod in pods.items() if pod.statistics}
+        self._source.statistics.set_gateways(addresses)
         self._pods, self._listed = pods, True
         self._report_state()
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from gyrus.aio.clock import Clock
 from gyrus.aio.ticks import ticks
@@ -21,9 +23,26 @@ log = logging.getLogger(__name__)
 
 EVERY = 0.5
 """Seconds between two readings of the requests that wait. As often, gateways report those in progress."""
-ANSWERED_EVERY = 4
-"""Readings of the requests that wait for each reading of counts and latencies."""
+ANSWERED_EVERY = 2.0
+"""Seconds between two readings of counts and latencies."""
 ByCluster = Mapping[str, Answered]
+
+
+@dataclass(slots=True, eq=False)
+class _Gateway:
+    """The latest readings of one gateway."""
+
+    name: str
+    address: str
+    """Host and port of its statistics."""
+    waiting: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The requests that wait for a connection, by cluster. Empty if the last reading failed."""
+    answered: ByCluster | None = None
+    answered_at: float = -math.inf
+    was_read: bool = False
+    """True once a reading has succeeded or failed."""
+    is_read: bool = False
+    """True while it is being read."""
 
 
 class GatewayStatistics:
@@ -31,80 +50,74 @@ class GatewayStatistics:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._addresses: Mapping[str, str] = {}
-        self._reading: set[str] = set()
-        """The gateways that are being read."""
-        self._waiting: dict[str, Mapping[str, int]] = {}
-        """By gateway: the requests that waited for a connection when it was last read, by cluster."""
-        self._last: dict[str, ByCluster] = {}
-        """By gateway: the counts that it had when it was last read."""
+        self._gateways: dict[str, _Gateway] = {}
         self._ended: ByCluster = {}
         """The counts of gateways that have ended."""
 
-    def exist(self, addresses: Mapping[str, str]) -> None:
+    def set_gateways(self, addresses: Mapping[str, str]) -> None:
         """Take the addresses of the gateways that exist, by name."""
-        for gone in self._last.keys() - addresses.keys():
-            self._keep(self._last.pop(gone))
-        for gone in self._waiting.keys() - addresses.keys():
-            self.given_up(gone)
-        self._addresses = addresses
+        for gone in self._gateways.keys() - addresses.keys():
+            self._keep(self._gateways.pop(gone).answered)
+        for name, address in addresses.items():
+            self._gateways.setdefault(name, _Gateway(name, address)).address = address
 
-    def given_up(self, name: str) -> None:
+    def forget_waiting(self, name: str) -> None:
         """Forget the requests that waited at a gateway, until it is read again."""
-        self._waiting.pop(name, None)
+        if gateway := self._gateways.get(name):
+            gateway.waiting = {}
 
     async def run(self) -> None:
         """Read the gateways until cancelled. One that does not answer delays none of the others."""
-        readings = 0
         async with asyncio.TaskGroup() as group:
             async for _ in ticks(self._clock, EVERY):
-                for name in self._addresses.keys() - self._reading:
-                    self._reading.add(name)
-                    reading = self._read(name, with_answered=readings % ANSWERED_EVERY == 0)
-                    group.create_task(reading, name=f"statistics of {name}")
-                readings += 1
+                for gateway in self._gateways.values():
+                    if not gateway.is_read:
+                        gateway.is_read = True
+                        group.create_task(self._read(gateway), name=f"statistics of {gateway.name}")
 
     def waiting(self) -> Mapping[str, int]:
         """Return the requests that wait for a connection, by cluster, as they were last read."""
         total: Counter[str] = Counter()
-        for each in self._waiting.values():
-            total.update(each)
+        for gateway in self._gateways.values():
+            total.update(gateway.waiting)
         return total
 
     def answered(self) -> ByCluster:
-        """Return the sums by cluster, as they were last read. Raises TrafficUnknown if nothing was read."""
-        if not self._last:
-            raise TrafficUnknown("No gateway has reported its counts yet.")
-        return _sums((*self._last.values(), self._ended))
+        """Return the sums by cluster, as they were last read.
+
+        Raises TrafficUnknown before each gateway was read: its counts would look like new requests.
+        """
+        read = [gateway.answered for gateway in self._gateways.values() if gateway.answered is not None]
+        if not all(gateway.was_read for gateway in self._gateways.values()) or not (read or self._ended):
+            raise TrafficUnknown("Not all gateways have reported their counts yet.")
+        return _sums((*read, self._ended))
 
     def keep_only(self, clusters: frozenset[str]) -> None:
         """Forget what ended gateways counted for other clusters."""
         self._ended = {name: answered for name, answered in self._ended.items() if name in clusters}
 
-    async def _read(self, name: str, *, with_answered: bool) -> None:
-        envoy = EnvoyTraffic(Admin(self._addresses[name]))
+    async def _read(self, gateway: _Gateway) -> None:
+        envoy = EnvoyTraffic(Admin(gateway.address))
         try:
-            waiting = await envoy.waiting()
-            counts = await envoy.answered() if with_answered or name not in self._last else None
+            gateway.waiting = await envoy.waiting()
+            if self._clock.monotonic() >= gateway.answered_at + ANSWERED_EVERY:
+                self._take(gateway, await envoy.answered())
         except TrafficUnknown as error:
-            log.debug("the statistics of the gateway %s cannot be read: %s", name, error)
-            return
+            gateway.waiting = {}
+            log.debug("the statistics of the gateway %s cannot be read: %s", gateway.name, error)
         finally:
-            self._reading.discard(name)
-        if name not in self._addresses:  # it has ended meanwhile, and its last counts are kept already
-            return
-        self._waiting[name] = waiting
-        if counts is not None:
-            self._take(name, counts)
+            gateway.is_read, gateway.was_read = False, True
 
-    def _take(self, name: str, counts: ByCluster) -> None:
-        before = self._last.get(name)
-        if before and has_started_again(before, counts):
-            self._keep(before)
-        self._last[name] = counts
+    def _take(self, gateway: _Gateway, counts: ByCluster) -> None:
+        if self._gateways.get(gateway.name) is not gateway:
+            return  # it has ended meanwhile, and its last counts are kept already
+        if gateway.answered and has_started_again(gateway.answered, counts):
+            self._keep(gateway.answered)
+        gateway.answered, gateway.answered_at = counts, self._clock.monotonic()
 
-    def _keep(self, counts: ByCluster) -> None:
-        self._ended = _sums((self._ended, counts))
+    def _keep(self, counts: ByCluster | None) -> None:
+        if counts:
+            self._ended = _sums((self._ended, counts))
 
 
 def has_started_again(before: ByCluster, now: ByCluster) -> bool:

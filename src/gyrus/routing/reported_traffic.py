@@ -35,7 +35,7 @@ class ReportedTraffic:
     def node_gone(self, node: str) -> None:
         """Forget a gateway that has ended: it has no requests any more."""
         self._in_progress.pop(node, None)
-        self.statistics.given_up(node)
+        self.statistics.forget_waiting(node)
 
     # Known facts
 

@@ -174,7 +174,9 @@ async def test_uninstall_removes_the_records_of_pods_that_have_ended() -> None:
     cluster, own = MemoryCluster(), wanted()
     cluster.put({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "ml"}})
     await installed(cluster, own)
-    record: Manifest = {"kind": "Pod", "apiVersion": "v1", "metadata": IRIS | {"labels": REPLICA}}
+    ended = {"containerStatuses": [{"name": "replica", "state": {"terminated": {"exitCode": 0}}}]}
+    metadata = IRIS | {"labels": REPLICA, "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    record: Manifest = {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "status": ended}
     cluster.put(record)
 
     async def until_gone(selection: Selection) -> None:

@@ -60,8 +60,14 @@ def test_a_quota_is_no_missing_right() -> None:
 
 
 @pytest.mark.parametrize("code", [400, 403, 409, 422, 429, 500])
-def test_a_policy_refuses_with_any_code(code: int) -> None:
-    message = 'admission webhook "policy.example.com" denied the request: no'
+@pytest.mark.parametrize(
+    "message",
+    [
+        'admission webhook "policy.example.com" denied the request: no',
+        "pods \"a\" is forbidden: ValidatingAdmissionPolicy 'images' with binding 'all' denied request: no",
+    ],
+)
+def test_a_policy_refuses_with_any_code(code: int, message: str) -> None:
     assert isinstance(error_of(code, {"message": message}), errors.ObjectRefused)
 
 

@@ -34,6 +34,11 @@ from gyrus.kubernetes.refusals import is_quota, why_refused
             "the policy policy.example.com refuses it: images come from our registry only",
         ),
         (
+            "pods \"a\" is forbidden: ValidatingAdmissionPolicy 'images' with binding 'all' denied request: "
+            "images come from our registry only",
+            "the policy images refuses it: images come from our registry only",
+        ),
+        (
             'pods "iris-1-a" is forbidden: no PriorityClass with name gyrus-replicas was found',
             "the priority class gyrus-replicas does not exist",
         ),

@@ -24,6 +24,8 @@ class Gateway:
     def __init__(self, ok: int, failed: int = 0, *, waiting: int = 0) -> None:
         self.counts = {"2xx": ok, "5xx": failed}
         self.waiting = waiting
+        self.asked = 0
+        """Number of requests for statistics."""
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.address = ""
@@ -36,6 +38,7 @@ class Gateway:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await reader.readuntil(b"\r\n\r\n")
+        self.asked += 1
         await self.may_answer.wait()
         numbers = {"pending_active": self.waiting} if b"pending_active" in asked else self.counts
         lines = "".join(f"cluster.iris/1.upstream_rq_{name}: {value}\n" for name, value in numbers.items())
@@ -47,6 +50,7 @@ class Gateway:
 @pytest_asyncio.fixture
 async def statistics(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[GatewayStatistics]:
     monkeypatch.setattr(gateway_statistics, "EVERY", 0.01)
+    monkeypatch.setattr(gateway_statistics, "ANSWERED_EVERY", 0.02)
     made = GatewayStatistics(SystemClock())
     running = asyncio.create_task(made.run(), name="statistics")
     yield made
@@ -64,16 +68,16 @@ def by_code(statistics: GatewayStatistics) -> dict[str, int]:
 
 async def test_gateways_are_added_up_and_one_that_ends_stays_counted(statistics: GatewayStatistics) -> None:
     async with Gateway(3, 1).serving() as first, Gateway(10).serving() as second:
-        statistics.exist({"a": first.address, "b": second.address})
+        statistics.set_gateways({"a": first.address, "b": second.address})
         await until(lambda: by_code(statistics) == {"2xx": 13, "5xx": 1})
-        statistics.exist({"b": second.address})
+        statistics.set_gateways({"b": second.address})
         second.counts["2xx"] = 12
         await until(lambda: by_code(statistics) == {"2xx": 15, "5xx": 1})
 
 
 async def test_one_that_starts_again_counts_on(statistics: GatewayStatistics) -> None:
     async with Gateway(3).serving() as gateway:
-        statistics.exist({"a": gateway.address})
+        statistics.set_gateways({"a": gateway.address})
         await until(lambda: by_code(statistics) == {"2xx": 3, "5xx": 0})
         gateway.counts["2xx"] = 2
         await until(lambda: by_code(statistics) == {"2xx": 5, "5xx": 0})
@@ -81,9 +85,9 @@ async def test_one_that_starts_again_counts_on(statistics: GatewayStatistics) ->
 
 async def test_requests_that_wait_for_a_connection_are_added_up(statistics: GatewayStatistics) -> None:
     async with Gateway(0, waiting=2).serving() as first, Gateway(0, waiting=5).serving() as second:
-        statistics.exist({"a": first.address, "b": second.address})
+        statistics.set_gateways({"a": first.address, "b": second.address})
         await until(lambda: statistics.waiting() == {"iris/1": 7})
-        statistics.exist({"b": second.address})
+        statistics.set_gateways({"b": second.address})
         assert statistics.waiting() == {"iris/1": 5}, "those of a gateway that has ended wait no more"
 
 
@@ -91,28 +95,56 @@ async def test_one_that_does_not_answer_delays_no_other_and_counts_with_what_it_
     statistics: GatewayStatistics,
 ) -> None:
     async with Gateway(3, waiting=1).serving() as first, Gateway(10, waiting=1).serving() as second:
-        statistics.exist({"a": first.address, "b": second.address})
+        statistics.set_gateways({"a": first.address, "b": second.address})
         await until(lambda: by_code(statistics) == {"2xx": 13, "5xx": 0})
         first.may_answer.clear()
         second.counts["2xx"], second.waiting = 12, 4
         await until(lambda: by_code(statistics) == {"2xx": 15, "5xx": 0})
         await until(lambda: statistics.waiting() == {"iris/1": 5})
-        statistics.given_up("a")
+        statistics.forget_waiting("a")
         assert statistics.waiting() == {"iris/1": 4}
         first.may_answer.set()
 
 
-async def test_counts_are_unknown_before_any_gateway_has_answered(statistics: GatewayStatistics) -> None:
-    with pytest.raises(TrafficUnknown, match=r"No gateway has reported its counts yet\."):
+async def test_counts_are_unknown_until_each_gateway_was_read(statistics: GatewayStatistics) -> None:
+    """The counts of a gateway that is read later would look like new requests."""
+    with pytest.raises(TrafficUnknown, match=r"Not all gateways have reported their counts yet\."):
         statistics.answered()
+    async with Gateway(3).serving() as first, Gateway(10).serving() as second:
+        second.may_answer.clear()
+        statistics.set_gateways({"a": first.address, "b": second.address})
+        await until(lambda: bool(first.asked))
+        assert by_code(statistics) == {}
+        second.may_answer.set()
+        await until(lambda: by_code(statistics) == {"2xx": 13, "5xx": 0})
+
+
+async def test_one_that_ends_before_it_is_read_is_left_out(statistics: GatewayStatistics) -> None:
+    async with Gateway(3).serving() as gateway:
+        for _ in range(20):
+            statistics.set_gateways({"a": gateway.address})
+            await asyncio.sleep(0)
+            statistics.set_gateways({})
+            await asyncio.sleep(0)
+        statistics.set_gateways({"a": gateway.address})
+        await until(lambda: by_code(statistics).get("2xx", 0) >= 3)
+
+
+async def test_what_waited_is_unknown_when_a_gateway_does_not_answer(statistics: GatewayStatistics) -> None:
+    async with Gateway(3, waiting=4).serving() as gateway:
+        statistics.set_gateways({"a": gateway.address})
+        await until(lambda: statistics.waiting() == {"iris/1": 4})
+        await until(lambda: by_code(statistics) == {"2xx": 3, "5xx": 0})
+    await until(lambda: statistics.waiting() == {})
+    assert by_code(statistics) == {"2xx": 3, "5xx": 0}
 
 
 async def test_clusters_without_a_route_are_forgotten(statistics: GatewayStatistics) -> None:
     async with Gateway(3).serving() as gateway:
-        statistics.exist({"a": gateway.address})
+        statistics.set_gateways({"a": gateway.address})
         await until(lambda: by_code(statistics) == {"2xx": 3, "5xx": 0})
-        statistics.exist({})
-        assert by_code(statistics) == {}
+        statistics.set_gateways({})
+        assert by_code(statistics) == {"2xx": 3, "5xx": 0}
         statistics.keep_only(frozenset())
-        statistics.exist({"b": gateway.address})
+        statistics.set_gateways({"b": gateway.address})
         await until(lambda: by_code(statistics) == {"2xx": 3, "5xx": 0})

@@ -17,7 +17,7 @@ from gyrus.backends.kubernetes.cluster_watches import ClusterWatches
 from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.log_copies import LogCopies, OwnPod
 from gyrus.backends.kubernetes.logs import LogSources, RunningPod, read_logs
-from gyrus.backends.kubernetes.observed import DELETED, why_deleted
+from gyrus.backends.kubernetes.observed import DELETED_OUTSIDE, why_deleted
 from gyrus.backends.kubernetes.pod import LEAVING, Pod
 from gyrus.backends.kubernetes.pod_writer import OwnerOf, PodWriter, no_owner
 from gyrus.backends.kubernetes.programs import Programs
@@ -131,7 +131,8 @@ class KubernetesBackend:
                 self._tasks.create_task(self._copies().run(), name="copies of logs")
                 self._tasks.create_task(self._look_for_waiting(), name="replicas that wait for capacity")
                 for replica in tuple(self._replicas):
-                    self._care(replica)
+                    self.notice(replica.id)
+                    self._ensure(replica)
                 self.changes.notify(*self._replicas.apis)
         finally:
             self._tasks = None
@@ -145,7 +146,7 @@ class KubernetesBackend:
         self.changes.notify(order.api)
         # An attempt without a build is awaited, so that the pod carries the order when the caller goes on.
         await self._writer.try_now(replica)
-        self._care(replica)
+        self._ensure(replica)
 
     async def stop(self, replica: str, *, grace: float) -> None:
         found = self._replicas.get(replica)
@@ -156,7 +157,7 @@ class KubernetesBackend:
         self._look(found)
         with suppress(KubernetesError):
             await self._writer.delete(found)
-        self._care(found)
+        self._ensure(found)
 
     def expect(self, api: str, order: ReplicaOrder | None) -> None:
         pass  # fork servers need one process tree, which pods do not share
@@ -273,13 +274,14 @@ class KubernetesBackend:
             self.environments.notice(name)
             return
         not_stopped = replica.pod is not None and not replica.stopping
+        last = last or replica.pod
         if replica.see(seen, self._watches.version):
             if replica.pod and replica.pod.ip:
                 replica.address = replica.pod.ip
                 self._by_address[replica.address] = name
             self._look(replica)
         elif not_stopped:
-            message = why_deleted(last, self._watches.warnings(last.uid)) if last else DELETED
+            message = why_deleted(last, self._watches.warnings(last.uid)) if last else DELETED_OUTSIDE
             self.report(replica, Phase.GONE, message, Reason.EVICTED)
             self._look(replica)
         else:
@@ -348,7 +350,7 @@ class KubernetesBackend:
     async def _remove_gone(self, replica: PodReplica) -> None:
         """Delete the record of a replica's pod, after its end has been shown with the reason."""
         await self._until_shown(replica)
-        self._care(replica)
+        self._ensure(replica)
 
     async def _until_shown(self, replica: PodReplica) -> None:
         """Wait until the latest observation has been read, and for as long as people may see it."""
@@ -436,9 +438,9 @@ class KubernetesBackend:
 
     # What the backend does
 
-    def _care(self, replica: PodReplica) -> None:
+    def _ensure(self, replica: PodReplica) -> None:
         if self._tasks:
-            self._writer.care(replica, self._tasks)
+            self._writer.ensure(replica, self._tasks)
 
     async def _watch_times(self) -> None:
         """Look at pods of which no news comes, as long as this runs."""

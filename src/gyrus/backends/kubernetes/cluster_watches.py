@@ -20,7 +20,7 @@ from gyrus.kubernetes.resources import EVENTS, NODES, PODS, Manifest
 
 
 class Follower(Protocol):
-    """Gets the news of a cluster."""
+    """Receives the changes of pods, warnings and nodes."""
 
     def pods_changed(self, names: Collection[str]) -> None:
         """Take over what the cluster shows of these pods."""
@@ -42,14 +42,14 @@ class ClusterWatches:
     """
 
     def __init__(self, client: ClusterClient, namespace: str, clock: Clock) -> None:
-        def follow(fields: str) -> Reflector:
+        def events_of(fields: str) -> Reflector:
             return Reflector(client, Selection(resource=EVENTS, namespace=namespace, fields=fields), clock)
 
         roles = f"{ROLE_LABEL} in ({REPLICA_ROLE},{BUILDER_ROLE})"
         self._pods = Reflector(client, Selection(resource=PODS, namespace=namespace, labels=roles), clock)
         self._nodes = Reflector(client, Selection(resource=NODES), clock)
-        preempted = follow("involvedObject.kind=Pod,reason=Preempted")  # no warning, by Kubernetes
-        self._events = follow("involvedObject.kind=Pod,type=Warning"), preempted
+        preempted = events_of("involvedObject.kind=Pod,reason=Preempted")  # no warning, by Kubernetes
+        self._events = events_of("involvedObject.kind=Pod,type=Warning"), preempted
         self._warnings = PodWarnings()
         self.evacuations: Mapping[str, str] = {}
         """The reasons why pods must leave their node, by node."""

@@ -19,7 +19,7 @@ import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -42,7 +42,8 @@ _TRIED_IN_VAIN = "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", 
 OWN_PORTS = frozenset({STATUS_PORT, PROXY_PORT})
 """Ports of gyrus's own programs in a pod."""
 _OOM = "OOMKilled"
-DELETED = "its pod was deleted from outside, by a drain, an eviction or kubectl delete"
+DELETED_OUTSIDE: Final = "its pod was deleted from outside, by a drain, an eviction or kubectl delete"
+"""The reason for the end of a pod that gyrus did not delete, if nothing else is known."""
 _WHY_DELETED = {
     "EvictionByEvictionAPI": "its pod was evicted, by a drain or a node autoscaler",
     "DeletionByTaintManager": "its node has a taint that it does not tolerate",
@@ -65,8 +66,11 @@ class PodWarning:
 
     @property
     def key(self) -> str:
-        """Return its reason, or that it is about a probe whose failure restarts a container."""
-        return RESTARTING if self.message.startswith(("Liveness", "Startup")) else self.reason
+        """Return its reason, or that it is about a check whose failure restarts a container.
+
+        A start-up check restarts none: the operator replaces the pod before.
+        """
+        return RESTARTING if self.message.startswith("Liveness") else self.reason
 
 
 RESTARTING = "RestartingProbe"
@@ -167,7 +171,7 @@ def why_deleted(pod: Pod, warnings: Warnings) -> str:
         return _WHY_DELETED[disrupted["reason"]]
     if disrupted:
         return _clause(disrupted.get("message", "")) or str(disrupted.get("reason"))
-    return DELETED
+    return DELETED_OUTSIDE
 
 
 def _phase(

@@ -1,4 +1,4 @@
-"""The pods of replicas are created and deleted, again and again until the cluster has done it."""
+"""The creation and deletion of the pods of replicas, tried again until the cluster has done it."""
 
 from __future__ import annotations
 
@@ -47,13 +47,17 @@ async def no_owner(api: str) -> None:
 class ReplicaRecords(Protocol):
     """The replicas that exist, as far as their pods' writer needs them."""
 
-    def exists(self, replica: PodReplica) -> bool: ...
+    def exists(self, replica: PodReplica) -> bool:
+        """Return True until the replica is forgotten."""
+        ...
 
     def notice(self, name: str) -> None:
         """Take over what is known of the pod with this name, its last write included."""
         ...
 
-    def forget(self, replica: PodReplica) -> None: ...
+    def forget(self, replica: PodReplica) -> None:
+        """Remove a replica of which nothing exists any more."""
+        ...
 
     def report(
         self,
@@ -69,6 +73,8 @@ class ReplicaRecords(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodWriter:
+    """Creates and deletes the pods of replicas."""
+
     client: ClusterClient
     settings: KubernetesSettings
     programs: Programs
@@ -84,8 +90,8 @@ class PodWriter:
             if environment is None or self.environments.is_built(environment):
                 await self._create(replica, environment)
 
-    def care(self, replica: PodReplica, tasks: asyncio.TaskGroup) -> None:
-        """See to it that a replica's pod is created, or deleted if it is being stopped."""
+    def ensure(self, replica: PodReplica, tasks: asyncio.TaskGroup) -> None:
+        """Create a replica's pod, or delete it if the replica is being stopped, in a task of its own."""
         done = replica.pod is not None if not replica.stopping else replica.pod and replica.pod.deleted
         running = replica.task is not None and not replica.task.done()
         if not done and not running and self.records.exists(replica):
@@ -105,13 +111,16 @@ class PodWriter:
         except (ObjectNotFound, ObjectConflict):
             self.records.forget(replica)
             return
+        if replica.phase is Phase.GONE:
+            self.records.forget(replica)
+            return
         if answer.get("kind") == "Pod":
             replica.wrote(answer)
         self.records.notice(replica.id)
 
     async def _see_created(self, replica: PodReplica) -> None:
         failures = 0
-        while replica.pod is None and replica.phase is not Phase.FAILED:
+        while replica.pod is None and not replica.stopping and replica.phase is not Phase.FAILED:
             try:
                 environment = await self.programs.environment(replica.order)
                 await self._build(replica, environment)

@@ -8,7 +8,7 @@ _PROBE = re.compile(r"(?P<kind>Readiness|Liveness|Startup) probe (?:failed|error
 _CHECKS = {
     "Readiness": "its readiness check fails",
     "Liveness": "its liveness check fails",
-    "Startup": "its start-up check fails",
+    "Startup": "its readiness check fails",  # it is the same check, made before the first success
 }
 _CODE = re.compile(r"HTTP probe failed with statuscode: (?P<code>\d+)")
 _ADDRESS = re.compile(r"(?:https?://|dial tcp )(?:\[[^]]*\]|[^\s\":/]+):(?P<port>\d+)")

@@ -71,7 +71,7 @@ READINESS: Manifest = {"periodSeconds": 1, "timeoutSeconds": 3, "failureThreshol
 STARTUP_MARGIN = 60
 """Seconds by which the operator notices a start that takes too long before the node does."""
 UNRESPONSIVE: Manifest = {"terminationGracePeriodSeconds": 10}
-"""Seconds for a container to end whose liveness check fails. Before 1.22, Kubernetes gives it the pod's."""
+"""Seconds for a container to end whose liveness check fails. Before 1.25, Kubernetes gives it the pod's."""
 LIVENESS: Manifest = UNRESPONSIVE | {
     "periodSeconds": 10,
     "timeoutSeconds": 3,
@@ -257,7 +257,7 @@ def group_program(order: ReplicaOrder, group: ContainerGroup, settings: Kubernet
     for container in group.containers:
         plan = _of_user(container, order, group, serves=serves, mounts=mounts)
         if container.readiness and not group.cortex:
-            plan = _restarted(plan, container.readiness, order.workload.start_timeout)
+            plan = _with_restarts(plan, container.readiness, order.workload.start_timeout)
         if container.compute.shm is not None:
             name = f"shm-{len(volumes)}"
             size = str(container.compute.shm)
@@ -275,10 +275,10 @@ def group_program(order: ReplicaOrder, group: ContainerGroup, settings: Kubernet
     )
 
 
-def _restarted(plan: ContainerPlan, check: ContainerProbe, start_timeout: float) -> ContainerPlan:
+def _with_restarts(plan: ContainerPlan, check: ContainerProbe, start_timeout: float) -> ContainerPlan:
     """Return a server's container that is started again after a minute without an answer, as on one machine.
 
-    Before its first answer only the start timeout counts, to which the operator sees.
+    Before its first answer, only the start timeout counts, which the operator enforces.
     """
     action = _action(check.http_path, check.port, check.command)
     longest = {"failureThreshold": math.ceil(start_timeout) + STARTUP_MARGIN}

@@ -578,6 +578,28 @@ def test_a_container_that_its_probe_ended(at: float, reason: Reason, message: st
     assert (missed.reason, missed.message) == (reason, message)
 
 
+def test_a_server_that_crashes_while_it_starts_was_not_ended_by_its_start_up_check() -> None:
+    start = 1767225600.0  # 2026-01-01T00:00:00Z
+    refused = "Startup probe failed: dial tcp 10.1.0.5:8000: connect: connection refused"
+    warning = PodWarning("Unhealthy", refused, 3, start + 20)
+    ended = {
+        "exitCode": 1,
+        "reason": "Error",
+        "startedAt": "2026-01-01T00:00:10Z",
+        "finishedAt": "2026-01-01T00:00:30Z",
+    }
+    last: dict[str, Any] = {"lastState": {"terminated": ended}, "restartCount": 1}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}, **last}
+    status = observe(ORDER, pod(waiting, FETCHED, phase="Running"), warnings={warning.key: warning})
+    assert (status.reason, status.message) == (Reason.EXITED, "it exited with code 1")
+    starting = pod(RUNNING, FETCHED, phase="Running", conditions=(SCHEDULED, ready(False, STARTED)))
+    shown = observe(ORDER, starting, warnings={warning.key: warning})
+    assert (shown.phase, shown.message) == (
+        Phase.STARTING,
+        "its readiness check fails: nothing accepts connections on port 8000",
+    )
+
+
 @pytest.mark.parametrize(
     ("disrupted", "warning", "message"),
     [

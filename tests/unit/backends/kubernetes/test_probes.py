@@ -31,7 +31,7 @@ REFUSED = (
         ),
         (
             'Startup probe failed: Get "http://10.1.1.1:80/": EOF',
-            "its start-up check fails: the connection ends without an answer on port 80",
+            "its readiness check fails: the connection ends without an answer on port 80",
         ),
         (
             "Readiness probe failed: cat: /tmp/ready: No such file or directory\n",

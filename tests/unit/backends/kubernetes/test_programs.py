@@ -200,7 +200,7 @@ def test_a_process_with_an_image_runs_its_command_as_on_one_machine() -> None:
 def test_a_server_that_does_not_answer_for_a_minute_is_started_again(
     ready: dict[str, Any], check: tuple[str, Manifest]
 ) -> None:
-    """But not while it starts: the operator sees to its start timeout, before the node would."""
+    """But not while it starts: the operator enforces its start timeout, before the node would."""
     source = {"image": "localhost/chat:1", "command": ["serve"], **ready}
     server = containers(pod(process=source))["server"]
     liveness, startup, (action, target) = server["livenessProbe"], server["startupProbe"], check
