@@ -1,0 +1,125 @@
+"""Cost of a cluster's nodes and waits of its pods: gyrus's planner beside other rules, in virtual time.
+
+    scripts/bench nodes TRACE... [--hours 24] [--seeds 3]
+
+Each trace of requests becomes a curve of required replicas by gyrus's autoscaler. The curve repeats for the given
+hours, on a seeded spot market.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import machine
+from table import render
+
+from gyrus.nodes.resources import GIB, NodeResources
+from gyrus.nodes.state import InstanceType, NodeGroup
+from gyrus.simulator.baselines import PolicyContext, make
+from gyrus.simulator.engine import simulate
+from gyrus.simulator.nodes.comparison import POLICIES, NodesRun, simulate_nodes
+from gyrus.simulator.nodes.demand_curve import DemandCurve
+from gyrus.simulator.nodes.spot_market import MarketRules, SpotMarket
+from gyrus.simulator.nodes.world import WorldRules
+from gyrus.simulator.offered_load import OfferedLoad, ServingRules
+from gyrus.simulator.service import Column, Fixed
+from gyrus.simulator.trace import read
+from gyrus.spec.load import loads
+from gyrus.spec.realtime import RealtimeSpec
+
+YAML = """
+- name: bench
+  kind: RealtimeAPI
+  handler: {path: handler.py}
+  timeout: 600s
+  autoscaling: {max_replicas: 1000}
+"""
+STARTUP = 30.0
+"""Seconds from a pod's order on a ready node until requests reach it."""
+POD = NodeResources(cpu=1000, memory=2 * GIB)
+GROUP = NodeGroup(
+    name="cpu",
+    instance_types=(
+        InstanceType(
+            name="m6i.xlarge",
+            allocatable=NodeResources(cpu=3770, memory=13 * GIB, pods=50),
+            on_demand_price=0.192,
+        ),
+    ),
+    max_nodes=100,
+    spot=True,
+)
+"""Prices of us-east-1 on demand; allocatable without the system's share and daemon sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Averages over the seeds."""
+
+    policy: str
+    runs: list[NodesRun]
+
+    def of(self, name: str) -> float:
+        return sum(float(getattr(run, name)) for run in self.runs) / len(self.runs)
+
+    def total(self, name: str) -> float:
+        return sum(float(getattr(run.totals, name)) for run in self.runs) / len(self.runs)
+
+    def row(self, trace: str) -> tuple[str, ...]:
+        return (
+            trace,
+            self.policy,
+            f"{self.of('dollars_per_hour'):.3f}",
+            f"{self.of('short_minutes'):,.0f}",
+            f"{self.of('short_share'):.2%}",
+            f"{self.of('spot_share'):.0%}",
+            f"{self.total('launches'):.0f}",
+            f"{self.total('interruptions'):.0f}",
+            f"{self.total('lost_pods'):.0f}",
+            f"{self.total('moved_pods'):.0f}",
+        )
+
+
+HEADER = (
+    "trace", "policy", "$ per hour", "pod-minutes short", "share", "spot", "launches", "interrupted", "lost pods",
+    "moved pods",
+)  # fmt: skip
+
+
+def demand_of(path: Path) -> DemandCurve:
+    [spec] = loads(YAML, "bench")
+    assert isinstance(spec, RealtimeSpec)
+    work = OfferedLoad.of(read(path), Column(), 1)
+    context = PolicyContext(spec=spec, offered_load=work, startup=STARTUP)
+    run = simulate(work, ServingRules.of(spec, Fixed(STARTUP)), make("gyrus", context))
+    return DemandCurve.of(run)
+
+
+def rules_of(seed: int, hours: float) -> WorldRules:
+    market = SpotMarket(GROUP.name, hours * 3600 + 3600, MarketRules(), seed)
+    return WorldRules(groups=(GROUP,), requests=POD, pod_startup=STARTUP, markets={GROUP.name: market}, seed=seed)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("traces", nargs="+", type=Path, metavar="TRACE")
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    print(machine.description())
+    rows: list[tuple[str, ...]] = []
+    for path in given.traces:
+        demand = demand_of(path)
+        for policy in POLICIES:
+            seeds = range(1, given.seeds + 1)
+            runs = [simulate_nodes(policy, demand, rules_of(seed, given.hours), given.hours) for seed in seeds]
+            rows.append(Mean(policy, runs).row(path.stem))
+    print(render(HEADER, rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""How many nodes of a group are on demand: EC2 Auto Scaling's rule for mixed instances."""
+
+from __future__ import annotations
+
+from gyrus.nodes.state import CapacityType, NodeGroup
+
+
+def on_demand_nodes(group: NodeGroup, total: int) -> int:
+    """Return how many of a group's nodes must be on demand: the base, and the share above it, rounded up.
+
+    >>> mixed = NodeGroup(
+    ...     name="a", instance_types=(), spot=True, on_demand_base=2, on_demand_percentage=25
+    ... )
+    >>> [on_demand_nodes(mixed, total) for total in (1, 2, 3, 6, 7)]
+    [1, 2, 3, 3, 4]
+    """
+    if not group.spot:
+        return total
+    above = max(0, total - group.on_demand_base)
+    return min(total, group.on_demand_base) + -(-above * group.on_demand_percentage // 100)
+
+
+def preferred_capacity(group: NodeGroup, *, on_demand: int, spot: int) -> tuple[CapacityType, ...]:
+    """Return the capacity types for a group's next node, the preferred one first."""
+    if not group.spot:
+        return (CapacityType.ON_DEMAND,)
+    if on_demand < on_demand_nodes(group, on_demand + spot + 1):
+        return (CapacityType.ON_DEMAND, CapacityType.SPOT)
+    return (CapacityType.SPOT, CapacityType.ON_DEMAND)

@@ -1,0 +1,142 @@
+"""New nodes for pods that fit on none.
+
+The order of choice is that of cluster-autoscaler's priority expander, and among equal priorities that of its
+price expander: the least price for the pods that the node would take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gyrus.nodes.capacity_mix import preferred_capacity
+from gyrus.nodes.draft import NodeDraft
+from gyrus.nodes.node_plan import UnplacedPod
+from gyrus.nodes.packing import NodeBin, PodNeed, decreasing, in_order_of_use, pack
+from gyrus.nodes.resources import NodeResources
+from gyrus.nodes.state import CapacityType, NodeGroup, pool_name
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Option:
+    """A pool that could get the next node. The least one is the best."""
+
+    wastes_gpu: bool
+    preference: int
+    """Place of the group in the pod's own list."""
+    low_priority: int
+    unproven: bool
+    """Spot without a running node, while another spot pool of this priority has failed: it may fail too."""
+    price: float
+    """Price of the node, for each part of the pods that it takes."""
+    group: str
+    capacity: CapacityType
+
+
+def place_needs(draft: NodeDraft, needs: Sequence[PodNeed], reason: str = "") -> list[PodNeed]:
+    """Place the needs on nodes that stay, on those to come, and on new ones. Returns what fits nowhere."""
+    rest = pack(decreasing(needs, draft.whole), in_order_of_use(draft.bins))
+    impossible: list[PodNeed] = []
+    while rest:
+        option = best_option(draft, rest)
+        if option is None:
+            impossible.append(rest[0])
+            rest = rest[1:]
+            continue
+        group = draft.groups[option.group]
+        one = draft.add_node(group, option.capacity, reason or _reason(draft, option, rest))
+        rest = pack(rest, [one])
+    return impossible
+
+
+def report_unplaced(draft: NodeDraft, needs: Sequence[PodNeed]) -> None:
+    """Add why no node can be had for these pods."""
+    draft.unplaced += [UnplacedPod(pod=need.name, reason=_obstacle(draft, need)) for need in needs]
+
+
+def keep_minimum(draft: NodeDraft) -> None:
+    """Add nodes to groups that have fewer than their minimum."""
+    for group in draft.state.groups:
+        while draft.staying(group.name) < group.min_nodes:
+            capacity = usable_capacity(draft, group)
+            if capacity is None:
+                break
+            draft.add_node(group, capacity, f"min_instances is {group.min_nodes}")
+
+
+def usable_capacity(draft: NodeDraft, group: NodeGroup) -> CapacityType | None:
+    """Return the capacity type for a group's next node; None if the group is full or its pools are barred."""
+    if draft.all_desired(group.name) >= group.max_nodes:
+        return None
+    kinds = preferred_capacity(
+        group,
+        on_demand=draft.staying(group.name, CapacityType.ON_DEMAND),
+        spot=draft.staying(group.name, CapacityType.SPOT),
+    )
+    return next((kind for kind in kinds if not draft.is_barred(pool_name(group.name, kind))), None)
+
+
+def best_option(draft: NodeDraft, needs: Sequence[PodNeed]) -> _Option | None:
+    """Return the best pool for a node that takes the first of the needs; None if there is none."""
+    options = (_option(draft, group, needs) for group in draft.state.groups)
+    return min((option for option in options if option is not None), default=None)
+
+
+def _option(draft: NodeDraft, group: NodeGroup, needs: Sequence[PodNeed]) -> _Option | None:
+    first = needs[0]
+    if not _suits(group, first):
+        return None
+    capacity = usable_capacity(draft, group)
+    if capacity is None:
+        return None
+    return _Option(
+        wastes_gpu=bool(group.allocatable.gpu) and not first.requests.gpu,
+        preference=first.groups.index(group.name) if first.groups else 0,
+        low_priority=-group.priority,
+        unproven=capacity is CapacityType.SPOT and _spot_failed_elsewhere(draft, group),
+        price=group.price(capacity) / _used(group, needs, draft.whole),
+        group=group.name,
+        capacity=capacity,
+    )
+
+
+def _suits(group: NodeGroup, need: PodNeed) -> bool:
+    return need.allows(group.name) and need.requests.fits(group.allocatable)
+
+
+def _used(group: NodeGroup, needs: Sequence[PodNeed], whole: NodeResources) -> float:
+    """Return how much of the needs one node of a group would take, as shares of the greatest node."""
+    size = group.allocatable
+    one = NodeBin(name="", group=group.name, pool="", whole=size, free=size, ready=False)
+    pack(needs, [one])
+    return sum(need.requests.share_of(whole) for need in one.needs) or 1e-9
+
+
+def _spot_failed_elsewhere(draft: NodeDraft, group: NodeGroup) -> bool:
+    if draft.existing[pool_name(group.name, CapacityType.SPOT)]:
+        return False
+    return any(
+        draft.is_barred(pool_name(other.name, CapacityType.SPOT))
+        for other in draft.state.groups
+        if other.priority == group.priority and other.name != group.name
+    )
+
+
+def _reason(draft: NodeDraft, option: _Option, rest: Sequence[PodNeed]) -> str:
+    count = len(rest)
+    what = f"{rest[0].name} fits on no node" if count == 1 else f"{count} pods fit on no node"
+    spot = pool_name(option.group, CapacityType.SPOT)
+    if option.capacity is CapacityType.ON_DEMAND and draft.is_barred(spot):
+        return f"{what}; spot is barred"
+    return what
+
+
+def _obstacle(draft: NodeDraft, need: PodNeed) -> str:
+    suitable = [group for group in draft.state.groups if _suits(group, need)]
+    if not suitable:
+        return f"no node group has nodes for {need.requests}; add one, or request less"
+    full = [group.name for group in suitable if draft.all_desired(group.name) >= group.max_nodes]
+    if len(full) == len(suitable):
+        return f"{', '.join(full)}: max_instances is reached; raise it, or request less"
+    names = ", ".join(group.name for group in suitable if group.name not in full)
+    return f"{names}: EC2 has no capacity at present; the next try is at the end of the back-off"

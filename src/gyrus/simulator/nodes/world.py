@@ -1,0 +1,313 @@
+"""A virtual cluster on a virtual EC2: Auto Scaling, nodes, a scheduler and the pods of one API."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from gyrus.nodes.node_plan import NodePlan
+from gyrus.nodes.resources import NodeResources
+from gyrus.nodes.state import (
+    CapacityType,
+    ClusterNode,
+    NodeGroup,
+    NodeNotice,
+    NodePool,
+    NodesMemory,
+    NodesState,
+    NodeState,
+    NoticeKind,
+    PendingPod,
+    PlacedPod,
+    RequiredReplicas,
+    pool_name,
+)
+from gyrus.simulator.nodes.spot_market import InstanceFate, SpotMarket
+
+API = "api"
+WARNING = 120.0
+"""Seconds from EC2's warning to the end of the instance."""
+RETRY = 60.0
+"""Seconds between two tries of Auto Scaling to launch an instance."""
+NEVER = InstanceFate(math.inf, math.inf)
+
+
+@dataclass(slots=True, kw_only=True)
+class VirtualInstance:
+    node: ClusterNode
+    ready_at: float
+    fate: InstanceFate
+
+    @property
+    def ends_at(self) -> float:
+        return self.fate.warned_at + WARNING
+
+
+@dataclass(slots=True, kw_only=True)
+class VirtualPod:
+    name: str
+    since: float
+    """Time of its order."""
+    node: str = ""
+    ready_at: float = math.inf
+    replaces: str = ""
+    """The pod that ends when this one is ready."""
+    retiring: bool = False
+
+
+@dataclass(slots=True)
+class VirtualPool:
+    desired: int = 0
+    launched: int = 0
+    """Instances so far."""
+    waiting_since: float | None = None
+    failed_at: float | None = None
+    tried_at: float = -math.inf
+
+
+@dataclass(slots=True)
+class NodeTotals:
+    """What happened since the count began."""
+
+    dollars: float = 0.0
+    short: float = 0.0
+    """Pod-seconds in which required replicas did not serve."""
+    required: float = 0.0
+    """Pod-seconds that were required."""
+    node_seconds: float = 0.0
+    spot_seconds: float = 0.0
+    launches: int = 0
+    interruptions: int = 0
+    lost_pods: int = 0
+    """Pods that were still on a node when EC2 ended it."""
+    moved_pods: int = 0
+    """Pods that a drain replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldRules:
+    """The surroundings of a simulated cluster. Times in seconds."""
+
+    groups: tuple[NodeGroup, ...]
+    requests: NodeResources
+    """Of one replica."""
+    pod_startup: float = 30.0
+    startup_spread: float = 0.2
+    """Deviation of the logarithm of a node's start-up time."""
+    markets: Mapping[str, SpotMarket] = field(default_factory=dict[str, SpotMarket])
+    """By node group; a group without one always gets spot instances at the price of its types."""
+    seed: int = 1
+
+
+class NodesWorld:
+    """The cluster at one time. :meth:`advance` lets time pass, :meth:`carry_out` does what a plan asks."""
+
+    def __init__(self, rules: WorldRules) -> None:
+        self.rules = rules
+        self.now = 0.0
+        self.required = 0
+        self.totals = NodeTotals()
+        self.memory = NodesMemory()
+        self.instances: dict[str, VirtualInstance] = {}
+        self.pods: dict[str, VirtualPod] = {}
+        self.pools = {
+            pool_name(group.name, capacity): VirtualPool()
+            for group in rules.groups
+            for capacity in CapacityType
+        }
+        self._groups = {group.name: group for group in rules.groups}
+        self._random = Random(f"world {rules.seed}")
+        self._orders = 0
+
+    def observe(self) -> NodesState:
+        return NodesState(
+            now=self.now,
+            groups=tuple(self._priced(group) for group in self.rules.groups),
+            pools=tuple(self._pool(group.name, kind) for group in self.rules.groups for kind in CapacityType),
+            nodes=tuple(one.node for one in self.instances.values()),
+            pods=tuple(
+                PlacedPod(name=pod.name, node=pod.node, requests=self.rules.requests, api=API)
+                for pod in self.pods.values()
+                if pod.node
+            ),
+            pending=tuple(
+                PendingPod(name=pod.name, requests=self.rules.requests, api=API, since=pod.since)
+                for pod in self.pods.values()
+                if not pod.node
+            ),
+            required=(RequiredReplicas(api=API, replicas=self.required, requests=self.rules.requests),),
+            notices=tuple(self._notices()),
+            memory=self.memory,
+        )
+
+    def carry_out(self, plan: NodePlan) -> None:
+        """Do what a plan asks, as the operator does."""
+        self.memory = plan.memory
+        for step in plan.end:
+            self.instances.pop(step.node, None)
+            self._lose_pods(step.node)
+        for target in plan.pools:
+            self.pools[target.pool].desired = target.desired
+        for step in plan.cordon:
+            one = self.instances[step.node]
+            one.node = replace(one.node, cordoned=True)
+        for step in plan.drain:
+            self._drain(step.node)
+
+    def require(self, replicas: int) -> None:
+        """Order missing replicas, or stop the surplus: first those without a node, then the youngest."""
+        self.required = replicas
+        mine = [pod for pod in self.pods.values() if not pod.retiring]
+        for _ in range(replicas - len(mine)):
+            self._order()
+        expendable = sorted(mine, key=lambda pod: (bool(pod.node), -pod.ready_at, pod.name))
+        for pod in expendable[: max(0, len(mine) - replicas)]:
+            del self.pods[pod.name]
+            self.pods.pop(pod.replaces, None)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. Nothing within it is decided anew."""
+        self._count(seconds)
+        self.now += seconds
+        self._interrupt()
+        for pool in self.pools:
+            self._launch(pool)
+        self._become_ready()
+        self._schedule()
+
+    @property
+    def serving(self) -> int:
+        """Replicas that requests reach."""
+        return sum(pod.ready_at <= self.now for pod in self.pods.values())
+
+    def _count(self, seconds: float) -> None:
+        totals = self.totals
+        totals.required += self.required * seconds
+        totals.short += max(0, self.required - self.serving) * seconds
+        for one in self.instances.values():
+            group = self._priced(self._groups[one.node.group])
+            totals.dollars += group.price(one.node.capacity) * seconds / 3600
+            totals.node_seconds += seconds
+            totals.spot_seconds += seconds * (one.node.capacity is CapacityType.SPOT)
+
+    def _interrupt(self) -> None:
+        for name, one in list(self.instances.items()):
+            if one.ends_at <= self.now:
+                self.totals.interruptions += 1
+                self.totals.lost_pods += sum(pod.node == name for pod in self.pods.values())
+                del self.instances[name]
+                self._lose_pods(name)
+
+    def _launch(self, name: str) -> None:
+        """Launch what a pool lacks, unless its market has a shortage."""
+        pool = self.pools[name]
+        missing = pool.desired - sum(one.node.pool == name for one in self.instances.values())
+        if missing <= 0:
+            pool.waiting_since = None
+            return
+        pool.waiting_since = self.now if pool.waiting_since is None else pool.waiting_since
+        group, _, capacity = name.rpartition("/")
+        market = self.rules.markets.get(group) if capacity == CapacityType.SPOT else None
+        shortage = market.shortage(self.now) if market else None
+        if shortage is None:
+            for _ in range(missing):
+                self._start(pool, self._groups[group], CapacityType(capacity), market)
+            pool.waiting_since = None
+        elif not shortage.silent and self.now - pool.tried_at >= RETRY:
+            pool.failed_at = pool.tried_at = self.now
+
+    def _start(
+        self, pool: VirtualPool, group: NodeGroup, capacity: CapacityType, market: SpotMarket | None
+    ) -> None:
+        pool.launched += 1
+        self.totals.launches += 1
+        startup = group.startup * math.exp(self._random.gauss(0.0, self.rules.startup_spread))
+        node = ClusterNode(
+            name=f"{pool_name(group.name, capacity)}/{pool.launched}",
+            group=group.name,
+            capacity=capacity,
+            instance_type=group.instance_types[0].name,
+            zone="a",
+            allocatable=group.allocatable,
+            launched_at=self.now,
+            state=NodeState.STARTING,
+        )
+        fate = market.fate(pool.launched, self.now) if market else NEVER
+        self.instances[node.name] = VirtualInstance(node=node, ready_at=self.now + startup, fate=fate)
+
+    def _become_ready(self) -> None:
+        for one in self.instances.values():
+            if one.node.state is NodeState.STARTING and one.ready_at <= self.now:
+                one.node = replace(one.node, state=NodeState.READY)
+        for pod in list(self.pods.values()):
+            if pod.replaces and pod.ready_at <= self.now:
+                self.pods.pop(pod.replaces, None)
+                pod.replaces = ""
+
+    def _schedule(self) -> None:
+        """Place pods on the open node with the most left, as kube-scheduler does by default."""
+        waiting = sorted((pod for pod in self.pods.values() if not pod.node), key=lambda pod: pod.since)
+        if not waiting:
+            return
+        free = {name: one.node.allocatable for name, one in self.instances.items() if one.node.is_open}
+        for pod in self.pods.values():
+            if pod.node in free:
+                free[pod.node] = free[pod.node].minus(self.rules.requests)
+        for pod in waiting:
+            fitting = [name for name in free if self.rules.requests.fits(free[name])]
+            if not fitting:
+                return
+            pod.node = min(fitting, key=lambda name: (-free[name].cpu, name))
+            pod.ready_at = self.now + self.rules.pod_startup
+            free[pod.node] = free[pod.node].minus(self.rules.requests)
+
+    def _drain(self, node: str) -> None:
+        """Order a replacement for each pod of a node. The pod goes on until that one is ready."""
+        for pod in [pod for pod in self.pods.values() if pod.node == node and not pod.retiring]:
+            pod.retiring = True
+            self.totals.moved_pods += 1
+            self._order(replaces=pod.name)
+
+    def _lose_pods(self, node: str) -> None:
+        for pod in [pod for pod in self.pods.values() if pod.node == node]:
+            del self.pods[pod.name]
+            if not pod.retiring:
+                self._order()
+
+    def _order(self, replaces: str = "") -> None:
+        self._orders += 1
+        name = f"{API}-{self._orders}"
+        self.pods[name] = VirtualPod(name=name, since=self.now, replaces=replaces)
+
+    def _notices(self) -> list[NodeNotice]:
+        found: list[NodeNotice] = []
+        for name, one in self.instances.items():
+            fate = one.fate
+            if fate.warned_at <= self.now:
+                kind, at, ends = NoticeKind.INTERRUPTION, fate.warned_at, one.ends_at
+                found.append(NodeNotice(node=name, kind=kind, at=at, ends_at=ends))
+            elif fate.advised_at <= self.now:
+                found.append(NodeNotice(node=name, kind=NoticeKind.REBALANCE, at=fate.advised_at))
+        return found
+
+    def _pool(self, group: str, capacity: CapacityType) -> NodePool:
+        pool = self.pools[pool_name(group, capacity)]
+        return NodePool(
+            group=group,
+            capacity=capacity,
+            desired=pool.desired,
+            waiting_since=pool.waiting_since,
+            failed_at=pool.failed_at,
+            failure="InsufficientInstanceCapacity" if pool.failed_at is not None else "",
+        )
+
+    def _priced(self, group: NodeGroup) -> NodeGroup:
+        """Return a group with the market's present spot prices."""
+        market = self.rules.markets.get(group.name)
+        if market is None:
+            return group
+        share = market.price_share(self.now)
+        types = tuple(replace(one, spot_price=one.on_demand_price * share) for one in group.instance_types)
+        return replace(group, instance_types=types)
