@@ -3,12 +3,13 @@
     scripts/bench nodes TRACE... [--hours 24] [--seeds 3]
 
 Each trace of requests becomes a curve of required replicas by gyrus's autoscaler. The curve repeats for the given
-hours, on a seeded spot market.
+hours, lower at night, on a seeded spot market.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,13 +90,14 @@ HEADER = (
 )  # fmt: skip
 
 
-def demand_of(path: Path) -> DemandCurve:
+def demand_of(path: Path, night: float) -> DemandCurve:
     [spec] = loads(YAML, "bench")
     assert isinstance(spec, RealtimeSpec)
     work = OfferedLoad.of(read(path), Column(), 1)
     context = PolicyContext(spec=spec, offered_load=work, startup=STARTUP)
-    run = simulate(work, ServingRules.of(spec, Fixed(STARTUP)), make("gyrus", context))
-    return DemandCurve.of(run)
+    busy = sum(work.services) / work.arrivals[-1]
+    rules = replace(ServingRules.of(spec, Fixed(STARTUP)), initial=math.ceil(busy / 0.8))
+    return DemandCurve.of(simulate(work, rules, make("gyrus", context))).with_night(night)
 
 
 def rules_of(seed: int, hours: float) -> WorldRules:
@@ -108,12 +110,14 @@ def main() -> int:
     parser.add_argument("traces", nargs="+", type=Path, metavar="TRACE")
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--night", type=float, default=0.25, help="share of the replicas at the lowest hour")
+    parser.add_argument("--policy", action="append", choices=POLICIES, help="default: all")
     given = parser.parse_args()
     print(machine.description())
     rows: list[tuple[str, ...]] = []
     for path in given.traces:
-        demand = demand_of(path)
-        for policy in POLICIES:
+        demand = demand_of(path, given.night)
+        for policy in given.policy or POLICIES:
             seeds = range(1, given.seeds + 1)
             runs = [simulate_nodes(policy, demand, rules_of(seed, given.hours), given.hours) for seed in seeds]
             rows.append(Mean(policy, runs).row(path.stem))

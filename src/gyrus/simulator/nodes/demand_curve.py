@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from gyrus.simulator.run import Run
+
+DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class DemandCurve:
     """Required from each time on."""
     length: float
     """Seconds after which the curve begins again."""
+    night: float = 1.0
+    """Share of the replicas that is required at the lowest hour of a day, which begins there."""
 
     @classmethod
     def of(cls, run: Run) -> Self:
@@ -38,11 +43,13 @@ class DemandCurve:
         >>> [DemandCurve((0, 10), (1, 3), 20).at(now) for now in (0, 9, 10, 19, 20, 30)]
         [1, 1, 3, 3, 1, 3]
         """
-        return self.replicas[bisect_right(self.times, now % self.length) - 1]
+        replicas = self.replicas[bisect_right(self.times, now % self.length) - 1]
+        return math.ceil(replicas * self._season(now))
 
-    def times_as_many(self, factor: int) -> Self:
-        return type(self)(self.times, [count * factor for count in self.replicas], self.length)
+    def with_night(self, share: float) -> Self:
+        """Return the same curve, lower at night."""
+        return replace(self, night=share)
 
-    def slower(self, factor: float) -> Self:
-        """Return the same curve, stretched."""
-        return type(self)([time * factor for time in self.times], self.replicas, self.length * factor)
+    def _season(self, now: float) -> float:
+        """Return a share between ``night`` and 1, a cosine over the day."""
+        return 1 - (1 - self.night) * (1 + math.cos(2 * math.pi * now / DAY)) / 2
