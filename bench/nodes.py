@@ -2,8 +2,8 @@
 
     scripts/bench nodes TRACE... [--hours 24] [--seeds 3]
 
-Each trace of requests becomes a curve of required replicas by gyrus's autoscaler. The curve repeats for the given
-hours, lower at night, on a seeded spot market.
+Each trace of requests becomes a curve of required replicas by gyrus's autoscaler. The curve repeats for the
+given hours, lower at night, on a seeded spot market.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class Mean:
 
 
 HEADER = (
-    "trace", "policy", "$ per hour", "pod-minutes short", "share", "spot", "launches", "interrupted", "lost pods",
-    "moved pods",
+    "trace", "policy", "$ per hour", "pod-minutes short", "share", "spot", "launches", "interrupted",
+    "lost pods", "moved pods",
 )  # fmt: skip
 
 
@@ -102,11 +102,15 @@ def demand_of(path: Path, night: float) -> DemandCurve:
 
 def rules_of(seed: int, hours: float) -> WorldRules:
     market = SpotMarket(GROUP.name, hours * 3600 + 3600, MarketRules(), seed)
-    return WorldRules(groups=(GROUP,), requests=POD, pod_startup=STARTUP, markets={GROUP.name: market}, seed=seed)
+    return WorldRules(
+        groups=(GROUP,), requests=POD, pod_startup=STARTUP, markets={GROUP.name: market}, seed=seed
+    )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("traces", nargs="+", type=Path, metavar="TRACE")
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--seeds", type=int, default=3)
@@ -119,7 +123,9 @@ def main() -> int:
         demand = demand_of(path, given.night)
         for policy in given.policy or POLICIES:
             seeds = range(1, given.seeds + 1)
-            runs = [simulate_nodes(policy, demand, rules_of(seed, given.hours), given.hours) for seed in seeds]
+            runs = [
+                simulate_nodes(policy, demand, rules_of(seed, given.hours), given.hours) for seed in seeds
+            ]
             rows.append(Mean(policy, runs).row(path.stem))
     print(render(HEADER, rows))
     return 0

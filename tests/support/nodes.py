@@ -67,8 +67,9 @@ def state(*groups: NodeGroup, nodes: Iterable[ClusterNode] = (), **changes: Any)
     nodes = tuple(nodes)
     desired: dict[str, int] = changes.pop("desired", {})
     pools: dict[str, dict[str, Any]] = changes.pop("pools", {})
+    usual: dict[str, Any] = {"now": NOW}
     return NodesState(
-        **{"now": NOW} | changes,
+        **usual | changes,
         groups=groups,
         nodes=nodes,
         pools=tuple(

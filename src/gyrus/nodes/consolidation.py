@@ -35,12 +35,18 @@ def end_unneeded(draft: NodeDraft, below: float = math.inf) -> None:
         since = draft.state.memory.unneeded.get(node.name, draft.state.now)
         draft.unneeded[node.name] = since
         has_pods = bool(draft.pods[node.name])
-        limit = draft.settings.unneeded_for if has_pods else draft.settings.empty_for
+        limit = draft.settings.unneeded_for if has_pods else _empty_limit(draft, node)
         if draft.state.now - since >= limit and (moves > 0 or not has_pods):
             moves -= has_pods
             draft.unneeded.pop(node.name)
             what = "its pods fit on the others" if has_pods else "it has no pods"
             draft.leave(node, f"{what}, for {draft.state.now - since:.0f} s", drain=True)
+
+
+def _empty_limit(draft: NodeDraft, node: ClusterNode) -> float:
+    """Return the seconds for which a node without pods stays."""
+    startup = draft.groups[node.group].startup
+    return max(draft.settings.empty_for, draft.settings.empty_startups * startup)
 
 
 def _allowed_moves(draft: NodeDraft) -> int:

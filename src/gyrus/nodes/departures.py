@@ -19,7 +19,7 @@ def cordon_interrupted(draft: NodeDraft) -> None:
 
 def drop_never_ready(draft: NodeDraft) -> None:
     """End instances that have not become nodes in time."""
-    for node in draft.state.nodes:
+    for node in draft.nodes.values():
         limit = max(draft.settings.join_limit, 3 * draft.groups[node.group].startup)
         age = draft.state.now - node.launched_at
         if node.state is NodeState.STARTING and age >= limit:
@@ -78,7 +78,7 @@ def _return_to_spot(draft: NodeDraft, group: NodeGroup) -> None:
     """Choose on-demand nodes of a group for which spot is to be tried again, the oldest first."""
     going = sum(draft.nodes[name].group == group.name for name in draft.replaced)
     limit = max(1, int(draft.staying(group.name) * draft.settings.most_at_once)) - going
-    oldest = sorted(draft.state.nodes, key=lambda node: (node.launched_at, node.name))
+    oldest = sorted(draft.nodes.values(), key=lambda node: (node.launched_at, node.name))
     for node in oldest:
         if node.group != group.name or limit <= 0 or _surplus(draft, group) <= 0:
             continue

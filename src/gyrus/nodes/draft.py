@@ -31,7 +31,7 @@ class NodeDraft:
         self.groups = {group.name: group for group in state.groups}
         self.whole: NodeResources = greatest(group.allocatable for group in state.groups)
         """The greatest node of all groups, by which pods are compared."""
-        self.nodes = {node.name: node for node in state.nodes}
+        self.nodes: dict[str, ClusterNode] = {node.name: node for node in state.nodes}
         self.pods: defaultdict[str, list[PlacedPod]] = defaultdict(list)
         for pod in state.pods:
             self.pods[pod.node].append(pod)
@@ -64,7 +64,7 @@ class NodeDraft:
         """Return the desired nodes of a group, or of one of its pools, without those that go."""
         kinds = CapacityType if capacity is None else (capacity,)
         pools = {pool_name(group, kind) for kind in kinds}
-        going = sum(node.pool in pools for node in self.state.nodes if self.goes(node.name))
+        going = sum(node.pool in pools for node in self.nodes.values() if self.goes(node.name))
         return sum(self.desired.get(pool, 0) for pool in pools) - going
 
     def all_desired(self, group: str) -> int:
@@ -82,7 +82,7 @@ class NodeDraft:
 
     def place_nodes(self) -> None:
         """Build the bins of the nodes that stay, and of the requested ones that are to come."""
-        self.bins = [self._bin(node) for node in self.state.nodes if self._is_usable(node)]
+        self.bins = [self._bin(node) for node in self.nodes.values() if self._is_usable(node)]
         for name, desired in self.desired.items():
             for _ in range(desired - self.existing[name]):
                 self.bins.append(self._new_bin(name))
@@ -114,8 +114,10 @@ class NodeDraft:
         self.bins = [one for one in self.bins if one.name != node.name]
 
     def end(self, node: ClusterNode, reason: str) -> None:
-        """End a node, and decrement its pool."""
+        """End a leaving node, and decrement its pool."""
         self.ended.append(NodeStep(node=node.name, reason=reason))
+        del self.nodes[node.name], self.leaving[node.name]
+        self.existing[node.pool] -= 1
         self.desired[node.pool] -= 1
         if reason not in self.reasons[node.pool]:
             self.reasons[node.pool].append(reason)

@@ -47,7 +47,7 @@ class UnplacedPod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePlan:
-    """What to do about a cluster's nodes. Carrying it out twice does the same as once."""
+    """The changes to a cluster's nodes. Carrying it out twice does the same as once."""
 
     pools: tuple[PoolTarget, ...] = ()
     cordon: tuple[NodeStep, ...] = ()

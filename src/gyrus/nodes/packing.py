@@ -57,8 +57,8 @@ def decreasing(needs: Iterable[PodNeed], whole: NodeResources) -> list[PodNeed]:
 def in_order_of_use(bins: Iterable[NodeBin]) -> list[NodeBin]:
     """Sort the bins in the order in which they are tried.
 
-    Ready nodes come before starting ones, and those before requested ones; nodes without GPUs before those with GPUs, and full nodes before
-    emptier ones, so that nodes become empty.
+    Ready nodes come before starting ones, and those before requested ones; nodes without GPUs before
+    those with GPUs, and full nodes before emptier ones, so that nodes become empty.
     """
     return sorted(
         bins,

@@ -34,12 +34,13 @@ def plan_nodes(state: NodesState) -> NodePlan:
         draft.reasons[bar.pool].append(f"barred: {bar.reason}")
     cordon_interrupted(draft)
     drop_never_ready(draft)
+    end_empty(draft)
     choose_replaced(draft)
     draft.place_nodes()
+    keep_minimum(draft)
     impossible = place_needs(draft, needs_of(draft))
     report_unplaced(draft, impossible)
     waits = bool(impossible) or any(one.needs for one in draft.bins if not one.ready)
-    keep_minimum(draft)
     replace_chosen(draft)
     drain_leaving(draft, waits=waits)
     withdraw_requests(draft)
@@ -49,9 +50,9 @@ def plan_nodes(state: NodesState) -> NodePlan:
 
 
 def end_empty(draft: NodeDraft) -> None:
-    """End the nodes that leave and have no pods, or none that a drain could move."""
+    """End the nodes that leave and have no pods."""
     for name, record in list(draft.leaving.items()):
-        if record.draining and not draft.pods[name]:
+        if not draft.pods[name]:
             draft.end(draft.nodes[name], record.reason)
 
 
@@ -60,12 +61,10 @@ def finish_plan(
 ) -> NodePlan:
     """Return the plan that a draft has become."""
     leaving = draft.leaving
-    ended = {step.node for step in draft.ended}
-    going = {name: record for name, record in leaving.items() if name not in ended}
     return NodePlan(
         pools=draft.targets(),
-        cordon=_steps({name: record for name, record in going.items() if not draft.nodes[name].cordoned}),
-        drain=_steps({name: record for name, record in going.items() if record.draining}),
+        cordon=_steps({name: record for name, record in leaving.items() if not draft.nodes[name].cordoned}),
+        drain=_steps({name: record for name, record in leaving.items() if record.draining}),
         end=tuple(draft.ended),
         bar=bars,
         unplaced=tuple(draft.unplaced),

@@ -10,7 +10,7 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeResources:
-    """What a pod requests, or what a node offers to pods. Whole numbers, so that sums are exact."""
+    """An amount that a pod requests, or that a node offers to pods. Whole numbers, so that sums are exact."""
 
     cpu: int = 0
     """Thousandths of a CPU."""

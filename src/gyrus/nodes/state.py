@@ -42,7 +42,7 @@ class NoticeKind(StrEnum):
 class InstanceType:
     name: str
     allocatable: NodeResources
-    """What a node of this type offers to pods, without the system's share and daemon sets."""
+    """The amount that a node of this type offers to pods, without the system's share and daemon sets."""
     on_demand_price: float
     spot_price: float | None = None
     """The present price; None if there is no spot price."""
@@ -60,7 +60,7 @@ class NodeGroup:
     min_nodes: int = 0
     max_nodes: int = 5
     spot: bool = False
-    """Whether spot instances are allowed."""
+    """Spot instances are allowed."""
     on_demand_base: int = 0
     """The first so many nodes are on demand, even if spot is allowed."""
     on_demand_percentage: int = 0
@@ -130,7 +130,7 @@ class ClusterNode:
 
     @property
     def is_open(self) -> bool:
-        """Whether pods may be scheduled on it now."""
+        """True if pods may be scheduled on it now."""
         return self.state is NodeState.READY and not self.cordoned
 
 
@@ -208,7 +208,7 @@ class LeavingNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodesMemory:
-    """What a plan hands on to the next one."""
+    """The facts that a plan hands on to the next one."""
 
     pools: Mapping[str, PoolRecord] = field(default_factory=dict[str, PoolRecord])
     unneeded: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -233,11 +233,14 @@ class NodeSettings:
     join_limit: float = 900.0
     """Seconds after which an instance that is still no ready node ends, or three start-up times if longer:
     cluster-autoscaler's ``max-node-provision-time``."""
-    unneeded_for: float = 600.0
-    """Seconds for which the others must be able to take a node's pods before it ends:
-    cluster-autoscaler's ``scale-down-unneeded-time``."""
-    empty_for: float = 300.0
-    """The same for a node without pods, whose end disturbs no replica."""
+    unneeded_for: float = 300.0
+    """Seconds for which the others must be able to take a node's pods before it ends. cluster-autoscaler's
+    ``scale-down-unneeded-time`` is 600; the autoscaler of replicas has waited already."""
+    empty_for: float = 60.0
+    """The least seconds for which a node without pods stays: EC2's least billed time."""
+    empty_startups: float = 1.0
+    """The same in start-up times. A new node is paid for that long before it serves, so an empty one that
+    stays as long costs at most twice what the best choice would have cost: the break-even of ski rental."""
     margin: float = 0.1
     """Share of every other node that stays free when a node's pods move there, against oscillation."""
     return_after: float = 600.0

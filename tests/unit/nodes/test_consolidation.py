@@ -14,27 +14,30 @@ def since(seconds: float, *names: str) -> NodesMemory:
     return NodesMemory(unneeded=dict.fromkeys(names, NOW - seconds))
 
 
-def test_an_empty_node_ends_after_five_minutes() -> None:
+def test_an_empty_node_stays_for_as_long_as_a_new_one_takes_to_start() -> None:
     first = planned(nodes=[node("a")])
     assert first.memory.unneeded == {"a": NOW}
     assert first.end == ()
-    assert planned(nodes=[node("a")], memory=since(299, "a")).end == ()
-    plan = planned(nodes=[node("a")], memory=since(300, "a"))
-    assert [(step.node, step.reason) for step in plan.end] == [("a", "it has no pods, for 300 s")]
+    assert planned(nodes=[node("a")], memory=since(119, "a")).end == ()
+    plan = planned(nodes=[node("a")], memory=since(120, "a"))
+    assert [(step.node, step.reason) for step in plan.end] == [("a", "it has no pods, for 120 s")]
     assert desired(plan) == {}, "a group scales to zero"
+    slow = group(startup=400.0)
+    assert planned(slow, nodes=[node("a")], memory=since(399, "a")).end == ()
+    assert planned(slow, nodes=[node("a")], memory=since(400, "a")).end != ()
 
 
-def test_pods_that_fit_on_the_others_move_after_ten_minutes() -> None:
+def test_pods_that_fit_on_the_others_move_after_five_minutes() -> None:
     known: dict[str, Any] = {
         "nodes": [node("a"), node("b")],
         "pods": (*pods_on("a", 2), *pods_on("b", 1)),
     }
     first = planned(**known)
     assert first.memory.unneeded == {"b": NOW}
-    plan = planned(**known, memory=since(600, "b"))
+    plan = planned(**known, memory=since(300, "b"))
     assert [step.node for step in plan.cordon] == ["b"]
     assert [(step.node, step.reason) for step in plan.drain] == [
-        ("b", "its pods fit on the others, for 600 s")
+        ("b", "its pods fit on the others, for 300 s")
     ]
     assert plan.end == ()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gyrus.nodes.resources import GIB, NodeResources
@@ -105,7 +107,7 @@ def test_the_minimum_is_kept_without_any_pod() -> None:
     ],
 )
 def test_a_pod_that_no_node_can_take_is_reported(
-    requests: NodeResources, changes: dict[str, int], reason: str
+    requests: NodeResources, changes: dict[str, Any], reason: str
 ) -> None:
     plan = planned(group(**changes), pending=pending(1, requests))
     assert desired(plan) == {}

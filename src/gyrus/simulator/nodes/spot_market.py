@@ -1,7 +1,8 @@
 """A seeded spot market: prices, times without capacity, and interruptions.
 
-Its numbers are assumptions, chosen on the unfavourable side: AWS's Spot Instance Advisor shows interruptions of
-less than 5 % to more than 20 % of instances a month, this market interrupts about every tenth in an hour.
+Its numbers are assumptions, chosen on the unfavourable side: AWS's Spot Instance Advisor shows
+interruptions of less than 5 % to more than 20 % of instances a month, this market interrupts about every
+tenth in an hour.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class MarketRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Shortage:
+class SpotShortage:
     start: float
     end: float
     silent: bool
@@ -65,7 +66,7 @@ class SpotMarket:
         self._starts = [one.start for one in self.shortages]
         self._prices = _prices(random, length, rules)
 
-    def shortage(self, now: float) -> Shortage | None:
+    def shortage(self, now: float) -> SpotShortage | None:
         """Return the shortage at a time, if there is one."""
         index = bisect_right(self._starts, now) - 1
         found = self.shortages[index] if index >= 0 else None
@@ -87,12 +88,12 @@ class SpotMarket:
         return InstanceFate(warned, warned - self._rules.advice if advised else math.inf)
 
 
-def _shortages(random: Random, length: float, rules: MarketRules) -> list[Shortage]:
-    found: list[Shortage] = []
+def _shortages(random: Random, length: float, rules: MarketRules) -> list[SpotShortage]:
+    found: list[SpotShortage] = []
     now = random.expovariate(1 / rules.available)
     while now < length:
         end = now + random.expovariate(1 / rules.shortage)
-        found.append(Shortage(now, end, random.random() < rules.silent))
+        found.append(SpotShortage(now, end, random.random() < rules.silent))
         now = end + random.expovariate(1 / rules.available)
     return found
 

@@ -69,7 +69,7 @@ class VirtualPool:
 
 @dataclass(slots=True)
 class NodeTotals:
-    """What happened since the count began."""
+    """Sums since the count began."""
 
     dollars: float = 0.0
     short: float = 0.0
@@ -92,7 +92,7 @@ class WorldRules:
 
     groups: tuple[NodeGroup, ...]
     requests: NodeResources
-    """Of one replica."""
+    """The requests of one replica."""
     pod_startup: float = 30.0
     startup_spread: float = 0.2
     """Deviation of the logarithm of a node's start-up time."""
@@ -168,7 +168,7 @@ class NodesWorld:
             self.pods.pop(pod.replaces, None)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. Nothing within it is decided anew."""
+        """Let time pass, without a decision in it."""
         self._count(seconds)
         self.now += seconds
         self._interrupt()

@@ -1,10 +1,10 @@
 """Karpenter's rules, with its defaults of version 1.
 
-From its documentation: pending pods alone make nodes come; EC2's fleet request answers at once, and a pool without
-capacity is not asked for 3 minutes; a node is consolidated as soon as the others can take its pods
-(``WhenEmptyOrUnderutilized``, ``consolidateAfter: 0s``), or a cheaper node could replace it, which starts before
-the old one is drained; a tenth of the nodes may be disrupted at once; interruption warnings drain the node at once,
-and rebalance recommendations are ignored.
+From its documentation: pending pods alone make nodes come; EC2's fleet request answers at once, and a
+pool without capacity is not asked for 3 minutes; a node is consolidated as soon as the others can take
+its pods (``WhenEmptyOrUnderutilized``, ``consolidateAfter: 0s``), or a cheaper node could replace it,
+which starts before the old one is drained; a tenth of the nodes may be disrupted at once; interruption
+warnings drain the node at once, and rebalance recommendations are ignored.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ SETTINGS = NodeSettings(
     longest_bar=180.0,
     unneeded_for=15.0,
     empty_for=15.0,
+    empty_startups=0.0,
     margin=0.0,
     return_after=15.0,
     least_saving=0.0,
@@ -42,8 +43,8 @@ def plan_as_karpenter(state: NodesState) -> NodePlan:
     cordon_interrupted(draft)
     choose_replaced(draft)
     draft.place_nodes()
-    place_needs(draft, draft.pending_needs())
     keep_minimum(draft)
+    place_needs(draft, draft.pending_needs())
     replace_chosen(draft)
     drain_leaving(draft, waits=False)
     withdraw_requests(draft)

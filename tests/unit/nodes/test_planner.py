@@ -1,0 +1,194 @@
+"""Properties of whole plans, in virtual worlds whose pools answer, fail or are slow at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gyrus.nodes.node_plan import NodePlan
+from gyrus.nodes.planner import plan_nodes
+from gyrus.nodes.state import CapacityType, NodeGroup, NodeScaler, NodesState, NoticeKind, pool_name
+from gyrus.simulator.nodes.comparison import plan_on_demand
+from gyrus.simulator.nodes.spot_market import MarketRules, SpotMarket
+from gyrus.simulator.nodes.world import NodesWorld, WorldRules
+from support.examples import examples
+from support.nodes import SMALL, group, instance_type, node, pending, planned, pods_on, state
+
+STEP = 10.0
+PER_NODE = 3
+"""Pods on each node of the worlds below."""
+
+HARD = MarketRules(lifetime=3000, available=1200, shortage=600)
+"""A market that fails every half hour."""
+
+
+@st.composite
+def groups(draw: st.DrawFn) -> tuple[NodeGroup, ...]:
+    found: list[NodeGroup] = []
+    for name in ("a", "b")[: draw(st.integers(1, 2))]:
+        least = draw(st.integers(0, 2))
+        changes: dict[str, Any] = {
+            "min_nodes": least,
+            "max_nodes": draw(st.integers(max(1, least), 12)),
+            "priority": draw(st.integers(1, 2)),
+            "spot": draw(st.booleans()),
+            "on_demand_base": draw(st.integers(0, 2)),
+            "on_demand_percentage": draw(st.sampled_from([0, 25, 100])),
+        }
+        found.append(group(name, instance_type(price=draw(st.sampled_from([0.2, 0.3]))), **changes))
+    return tuple(found)
+
+
+def world_of(groups: tuple[NodeGroup, ...], seed: int, market: MarketRules = HARD) -> NodesWorld:
+    markets = {one.name: SpotMarket(one.name, 20_000, market, seed) for one in groups}
+    return NodesWorld(WorldRules(groups=groups, requests=SMALL, markets=markets, seed=seed))
+
+
+Watch = Callable[[NodesState, NodePlan], None]
+
+
+def watched(world: NodesWorld, demand: list[int], watch: Watch, every: int = 30) -> None:
+    """Let each number of replicas be required for a while; see all plans."""
+    for replicas in demand:
+        world.require(replicas)
+        for _ in range(every):
+            before = world.observe()
+            plan = plan_nodes(before)
+            watch(before, plan)
+            world.carry_out(plan)
+            world.advance(STEP)
+
+
+WORLDS = {
+    "groups": groups(),
+    "seed": st.integers(0, 1000),
+    "demand": st.lists(st.integers(0, 30), min_size=2, max_size=6),
+}
+
+
+@settings(max_examples=examples(0.1))
+@given(**WORLDS)
+def test_there_is_capacity_for_what_is_required_if_some_pool_has_it(
+    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+) -> None:
+    world = world_of(groups, seed)
+
+    def watch(before: NodesState, plan: NodePlan) -> None:
+        kept = sum(target.desired for target in plan.pools) - len(plan.memory.leaving)
+        full = all(_desired(plan, one) >= one.max_nodes for one in groups)
+        assert kept * PER_NODE >= world.required or full
+        assert not plan.unplaced or full
+
+    watched(world, demand, watch)
+
+
+@settings(max_examples=examples(0.1))
+@given(**WORLDS)
+def test_desired_numbers_are_within_the_bounds(
+    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+) -> None:
+    def watch(before: NodesState, plan: NodePlan) -> None:
+        for one in groups:
+            assert one.min_nodes <= _desired(plan, one) <= one.max_nodes
+            assert one.spot or not plan.desired(pool_name(one.name, CapacityType.SPOT))
+
+    watched(world_of(groups, seed), demand, watch)
+
+
+@settings(max_examples=examples(0.1))
+@given(**WORLDS)
+def test_an_interrupted_node_is_drained_before_its_end(
+    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+) -> None:
+    def watch(before: NodesState, plan: NodePlan) -> None:
+        done = {step.node for step in (*plan.drain, *plan.end)}
+        known = (
+            {step.node for step in plan.cordon} | {one.name for one in before.nodes if one.cordoned} | done
+        )
+        for notice in before.notices:
+            if notice.kind is NoticeKind.INTERRUPTION and notice.ends_at is not None:
+                assert notice.node in known
+                assert notice.node in done or notice.ends_at - before.now > before.settings.drain_before_end
+
+    watched(world_of(groups, seed), demand, watch)
+
+
+@settings(max_examples=examples(0.1))
+@given(**WORLDS)
+def test_a_plan_that_has_been_carried_out_leads_to_no_other(
+    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+) -> None:
+    world = world_of(groups, seed)
+
+    def watch(before: NodesState, plan: NodePlan) -> None:
+        assert plan_nodes(before) == plan
+        world.carry_out(plan)
+        again = plan_nodes(world.observe())
+        assert [(one.pool, one.desired) for one in again.pools] == [
+            (one.pool, one.desired) for one in plan.pools
+        ]
+        assert again.bar == ()
+        assert again.end == ()
+
+    watched(world, demand, watch)
+
+
+@settings(max_examples=examples(0.1))
+@given(groups=groups(), seed=st.integers(0, 1000), replicas=st.integers(0, 30))
+def test_a_constant_load_on_a_calm_market_comes_to_rest(
+    groups: tuple[NodeGroup, ...], seed: int, replicas: int
+) -> None:
+    calm = MarketRules(lifetime=1e12, available=1e12)
+    world = world_of(groups, seed, calm)
+    watched(world, [replicas], lambda before, plan: None, every=360)
+    before = (world.totals.launches, set(world.instances), world.totals.moved_pods)
+    watched(world, [replicas], lambda before, plan: None, every=180)
+    assert (world.totals.launches, set(world.instances), world.totals.moved_pods) == before
+    assert world.serving == min(replicas, PER_NODE * sum(one.max_nodes for one in groups))
+
+
+@settings(max_examples=examples(0.05))
+@given(**WORLDS)
+def test_the_nodes_cost_no_more_than_all_on_demand(
+    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+) -> None:
+    """Replacements overlap with what they replace, for some minutes: 5 % and a dime are allowed for them."""
+    ours, dear = world_of(groups, seed), world_of(groups, seed)
+    for replicas in demand:
+        for world, plan in ((ours, plan_nodes), (dear, plan_on_demand)):
+            world.require(replicas)
+            for _ in range(60):
+                world.carry_out(plan(world.observe()))
+                world.advance(STEP)
+    assert ours.totals.dollars <= dear.totals.dollars * 1.05 + 0.1
+
+
+@pytest.mark.parametrize("scaler", [NodeScaler.KARPENTER, NodeScaler.NONE])
+def test_nothing_is_planned_if_another_component_scales(scaler: NodeScaler) -> None:
+    plan = planned(pending=pending(3), nodes=[node("a")], scaler=scaler)
+    assert plan == NodePlan()
+
+
+def test_a_cluster_without_groups_has_no_plan() -> None:
+    assert plan_nodes(replace(state(), groups=(), pools=())) == NodePlan()
+
+
+def test_a_thousand_pods_on_a_hundred_nodes_are_planned_within_a_second() -> None:
+    import time
+
+    nodes = [node(f"n{number}") for number in range(100)]
+    pods = tuple(pod for one in nodes for pod in pods_on(one.name, 2))
+    world = state(group(max_nodes=500), nodes=nodes, pods=pods, pending=pending(1000))
+    began = time.process_time()
+    plan = plan_nodes(world)
+    assert time.process_time() - began < 1.0
+    assert plan.desired("cpu/spot") == 400
+
+
+def _desired(plan: NodePlan, one: NodeGroup) -> int:
+    return sum(plan.desired(pool_name(one.name, capacity)) for capacity in CapacityType)
