@@ -21,9 +21,13 @@ def on_demand_nodes(group: NodeGroup, total: int) -> int:
 
 
 def preferred_capacity(group: NodeGroup, *, on_demand: int, spot: int) -> tuple[CapacityType, ...]:
-    """Return the capacity types for a group's next node, the preferred one first."""
+    """Return the capacity types for a group's next node, the preferred one first.
+
+    Spot is preferred above the group's share on demand, while it is cheaper.
+    """
     if not group.spot:
         return (CapacityType.ON_DEMAND,)
-    if on_demand < on_demand_nodes(group, on_demand + spot + 1):
+    is_cheaper = group.price(CapacityType.SPOT) < group.price(CapacityType.ON_DEMAND)
+    if on_demand < on_demand_nodes(group, on_demand + spot + 1) or not is_cheaper:
         return (CapacityType.ON_DEMAND, CapacityType.SPOT)
     return (CapacityType.SPOT, CapacityType.ON_DEMAND)

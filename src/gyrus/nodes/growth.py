@@ -36,6 +36,9 @@ class _Option:
 def place_needs(draft: NodeDraft, needs: Sequence[PodNeed], reason: str = "") -> list[PodNeed]:
     """Place the needs on nodes that stay, on those to come, and on new ones. Returns what fits nowhere."""
     rest = pack(decreasing(needs, draft.whole), in_order_of_use(draft.bins))
+    if not rest:
+        return []
+    what = reason or _shortfall(rest)
     impossible: list[PodNeed] = []
     while rest:
         option = best_option(draft, rest)
@@ -44,7 +47,7 @@ def place_needs(draft: NodeDraft, needs: Sequence[PodNeed], reason: str = "") ->
             rest = rest[1:]
             continue
         group = draft.groups[option.group]
-        one = draft.add_node(group, option.capacity, reason or _reason(draft, option, rest))
+        one = draft.add_node(group, option.capacity, what + _fall_back(draft, option))
         rest = pack(rest, [one])
     return impossible
 
@@ -122,13 +125,14 @@ def _spot_failed_elsewhere(draft: NodeDraft, group: NodeGroup) -> bool:
     )
 
 
-def _reason(draft: NodeDraft, option: _Option, rest: Sequence[PodNeed]) -> str:
-    count = len(rest)
-    what = f"{rest[0].name} fits on no node" if count == 1 else f"{count} pods fit on no node"
-    spot = pool_name(option.group, CapacityType.SPOT)
-    if option.capacity is CapacityType.ON_DEMAND and draft.is_barred(spot):
-        return f"{what}; spot is barred"
-    return what
+def _shortfall(rest: Sequence[PodNeed]) -> str:
+    return f"{rest[0].name} fits on no node" if len(rest) == 1 else f"{len(rest)} pods fit on no node"
+
+
+def _fall_back(draft: NodeDraft, option: _Option) -> str:
+    """Return why a node is on demand although spot is allowed; empty if it is not so."""
+    barred = draft.is_barred(pool_name(option.group, CapacityType.SPOT))
+    return "; spot is barred" if barred and option.capacity is CapacityType.ON_DEMAND else ""
 
 
 def _obstacle(draft: NodeDraft, need: PodNeed) -> str:

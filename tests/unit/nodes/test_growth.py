@@ -27,7 +27,7 @@ from support.nodes import (
 def test_pods_share_new_spot_nodes() -> None:
     plan = planned(pending=pending(4))
     assert desired(plan) == {"cpu/spot": 2}
-    assert reasons(plan, "cpu/spot") == ("4 pods fit on no node", "new-3 fits on no node")
+    assert reasons(plan, "cpu/spot") == ("4 pods fit on no node",)
 
 
 def test_free_and_coming_capacity_is_used_first() -> None:
@@ -45,6 +45,11 @@ def test_required_replicas_are_counted_before_their_pods_exist() -> None:
 def test_the_base_is_on_demand_and_the_rest_spot() -> None:
     plan = planned(group(on_demand_base=1, on_demand_percentage=25), pending=pending(15))
     assert desired(plan) == {"cpu/on-demand": 2, "cpu/spot": 3}
+
+
+def test_spot_that_is_not_cheaper_is_not_bought() -> None:
+    dear = group("cpu", instance_type(price=0.2, spot=0.2))
+    assert desired(planned(dear, pending=pending(1))) == {"cpu/on-demand": 1}
 
 
 def test_without_spot_all_is_on_demand() -> None:
