@@ -18,11 +18,11 @@ def needs_of(draft: NodeDraft) -> list[PodNeed]:
     required = {one.api for one in state.required}
     needs = draft.pending_needs()
     have = Counter(pod.api for pod in state.pending)
-    have.update(pod.api for pod in state.pods if pod.node not in draft.leaving)
+    have.update(pod.api for pod in state.pods if draft.keeps_pods(pod.node))
     needs += [
         need_of(pod)
         for pod in state.pods
-        if pod.node in draft.leaving and pod.api not in required and pod.may_move
+        if not draft.keeps_pods(pod.node) and pod.api not in required and pod.may_move
     ]
     for one in state.required:
         for number in range(one.replicas - have[one.api]):

@@ -17,9 +17,12 @@ def cordon_interrupted(draft: NodeDraft) -> None:
             draft.leave(node, "EC2 interrupts this spot instance", drain=False)
 
 
-def drop_never_ready(draft: NodeDraft) -> None:
-    """End instances that have not become nodes in time."""
+def drop_broken(draft: NodeDraft) -> None:
+    """End instances that have not become nodes in time, and nodes that are lost."""
     for node in draft.nodes.values():
+        lost = 0.0 if node.lost_since is None else draft.state.now - node.lost_since
+        if lost >= draft.settings.lost_limit:
+            draft.leave(node, f"Kubernetes has not heard of the node for {lost:.0f} s", drain=True)
         limit = max(draft.settings.join_limit, 3 * draft.groups[node.group].startup)
         age = draft.state.now - node.launched_at
         if node.state is NodeState.STARTING and age >= limit:

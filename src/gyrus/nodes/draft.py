@@ -60,6 +60,13 @@ class NodeDraft:
         """Return whether a node ends, or is to be replaced."""
         return node in self.leaving or node in self.replaced
 
+    def keeps_pods(self, node: str) -> bool:
+        """Return whether the pods of a node go on to serve there. Other nodes than those of groups do."""
+        if node in self.leaving or any(step.node == node for step in self.ended):
+            return False
+        known = self.nodes.get(node)
+        return known is None or known.lost_since is None
+
     def staying(self, group: str, capacity: CapacityType | None = None) -> int:
         """Return the desired nodes of a group, or of one of its pools, without those that go."""
         kinds = CapacityType if capacity is None else (capacity,)
@@ -135,7 +142,7 @@ class NodeDraft:
         )
 
     def _is_usable(self, node: ClusterNode) -> bool:
-        return not self.goes(node.name) and not node.cordoned
+        return not self.goes(node.name) and not node.cordoned and node.lost_since is None
 
     def _bin(self, node: ClusterNode) -> NodeBin:
         free = node.allocatable

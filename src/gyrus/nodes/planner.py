@@ -10,7 +10,7 @@ from gyrus.nodes.departures import (
     choose_replaced,
     cordon_interrupted,
     drain_leaving,
-    drop_never_ready,
+    drop_broken,
     replace_chosen,
 )
 from gyrus.nodes.draft import NodeDraft
@@ -33,7 +33,7 @@ def plan_nodes(state: NodesState) -> NodePlan:
     for bar in bars:
         draft.reasons[bar.pool].append(f"barred: {bar.reason}")
     cordon_interrupted(draft)
-    drop_never_ready(draft)
+    drop_broken(draft)
     end_empty(draft)
     choose_replaced(draft)
     draft.place_nodes()
@@ -50,9 +50,9 @@ def plan_nodes(state: NodesState) -> NodePlan:
 
 
 def end_empty(draft: NodeDraft) -> None:
-    """End the nodes that leave and have no pods."""
+    """End the nodes that leave and have no pods, and lost ones with the pods that are bound to them."""
     for name, record in list(draft.leaving.items()):
-        if not draft.pods[name]:
+        if not draft.pods[name] or draft.nodes[name].lost_since is not None:
             draft.end(draft.nodes[name], record.reason)
 
 

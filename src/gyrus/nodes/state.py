@@ -123,6 +123,8 @@ class ClusterNode:
     launched_at: float
     state: NodeState = NodeState.READY
     cordoned: bool = False
+    lost_since: float | None = None
+    """Time since which Kubernetes has not heard of a node that was ready; None if it does."""
 
     @property
     def pool(self) -> str:
@@ -131,7 +133,7 @@ class ClusterNode:
     @property
     def is_open(self) -> bool:
         """True if pods may be scheduled on it now."""
-        return self.state is NodeState.READY and not self.cordoned
+        return self.state is NodeState.READY and not self.cordoned and self.lost_since is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +235,8 @@ class NodeSettings:
     join_limit: float = 900.0
     """Seconds after which an instance that is still no ready node ends, or three start-up times if longer:
     cluster-autoscaler's ``max-node-provision-time``."""
+    lost_limit: float = 300.0
+    """Seconds after which a node that is lost ends, with the pods that are bound to it."""
     unneeded_for: float = 300.0
     """Seconds for which the others must be able to take a node's pods before it ends. cluster-autoscaler's
     ``scale-down-unneeded-time`` is 600; the autoscaler of replicas has waited already."""

@@ -140,6 +140,15 @@ def test_at_most_a_quarter_of_a_group_returns_at_once() -> None:
     assert desired(plan) == {"cpu/on-demand": 8, "cpu/spot": 2}
 
 
+def test_a_lost_node_is_replaced_at_once_and_ends_later_with_its_pods() -> None:
+    pods = tuple(pods_on("a", 3))
+    plan = planned(nodes=[node("a", lost_since=NOW - 299)], pods=pods)
+    assert (desired(plan), plan.end) == ({"cpu/spot": 2}, ())
+    plan = planned(nodes=[node("a", lost_since=NOW - 300)], pods=pods, desired={"cpu/spot": 2})
+    assert [step.reason for step in plan.end] == ["Kubernetes has not heard of the node for 300 s"]
+    assert desired(plan) == {"cpu/spot": 1}
+
+
 def test_an_instance_that_never_becomes_a_node_ends() -> None:
     stuck = node("a", state=NodeState.STARTING, launched_at=NOW - 900)
     plan = planned(nodes=[stuck])
