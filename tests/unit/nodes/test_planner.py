@@ -12,12 +12,21 @@ from hypothesis import strategies as st
 
 from gyrus.nodes.node_plan import NodePlan
 from gyrus.nodes.planner import plan_nodes
-from gyrus.nodes.state import CapacityType, NodeGroup, NodeScaler, NodesState, NoticeKind, pool_name
+from gyrus.nodes.resources import GIB, NodeResources
+from gyrus.nodes.state import (
+    CapacityType,
+    NodeGroup,
+    NodeScaler,
+    NodesState,
+    NoticeKind,
+    PendingPod,
+    pool_name,
+)
 from gyrus.simulator.nodes.comparison import plan_on_demand
 from gyrus.simulator.nodes.spot_market import MarketRules, SpotMarket
 from gyrus.simulator.nodes.world import NodesWorld, WorldRules
 from support.examples import examples
-from support.nodes import SMALL, group, instance_type, node, pending, planned, pods_on, state
+from support.nodes import SMALL, gpu_group, group, instance_type, node, pending, planned, pods_on, state
 
 STEP = 10.0
 PER_NODE = 3
@@ -166,6 +175,32 @@ def test_the_nodes_cost_no_more_than_all_on_demand(
                 world.carry_out(plan(world.observe()))
                 world.advance(STEP)
     assert ours.totals.dollars <= dear.totals.dollars * 1.05 + 0.1
+
+
+@settings(max_examples=examples(0.5))
+@given(sizes=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 28), st.integers(0, 1)), max_size=20))
+def test_pods_of_any_size_get_nodes_that_fit(sizes: list[tuple[int, int, int]]) -> None:
+    groups = (group(max_nodes=50), gpu_group(max_nodes=50))
+    pods = tuple(
+        PendingPod(
+            name=f"p{number}", requests=NodeResources(cpu=cpu * 100, memory=memory * GIB // 2, gpu=gpu)
+        )
+        for number, (cpu, memory, gpu) in enumerate(sizes)
+    )
+    plan = planned(*groups, pending=pods)
+    too_large = {pod.name for pod in pods if not pod.requests.fits(groups[1].allocatable)}
+    assert {one.pod for one in plan.unplaced} == too_large
+    placed = [pod for pod in pods if pod.name not in too_large]
+    with_gpu = sum(pod.requests.gpu for pod in placed)
+    assert plan.desired("gpu/spot") == with_gpu, "no GPU node for pods without GPUs"
+    nodes = plan.desired("cpu/spot") + with_gpu
+    assert sum(pod.requests.cpu for pod in placed) <= 3800 * nodes
+    assert sum(pod.requests.memory for pod in placed) <= 14 * GIB * nodes
+    assert nodes <= len(placed)
+    desired = {one.pool: one.desired for one in plan.pools}
+    assert plan_nodes(state(*groups, pending=pods, desired=desired, memory=plan.memory)).desired(
+        "cpu/spot"
+    ) == plan.desired("cpu/spot")
 
 
 @pytest.mark.parametrize("scaler", [NodeScaler.KARPENTER, NodeScaler.NONE])
