@@ -155,12 +155,21 @@ class NodeDraft:
             whole=node.allocatable,
             free=free,
             ready=node.state is NodeState.READY,
+            capacity=node.capacity,
         )
 
     def _new_bin(self, pool: str) -> NodeBin:
-        group = pool.rpartition("/")[0]
+        group, _, capacity = pool.rpartition("/")
         whole = self.groups[group].allocatable
-        return NodeBin(name="", group=group, pool=pool, whole=whole, free=whole, ready=False)
+        return NodeBin(
+            name="",
+            group=group,
+            pool=pool,
+            whole=whole,
+            free=whole,
+            ready=False,
+            capacity=CapacityType(capacity),
+        )
 
 
 def need_of(pod: PlacedPod) -> PodNeed:

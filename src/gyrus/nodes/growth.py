@@ -35,7 +35,8 @@ class _Option:
 
 def place_needs(draft: NodeDraft, needs: Sequence[PodNeed], reason: str = "") -> list[PodNeed]:
     """Place the needs on nodes that stay, on those to come, and on new ones. Returns what fits nowhere."""
-    rest = pack(decreasing(needs, draft.whole), in_order_of_use(draft.bins))
+    rest = pack(decreasing(needs, draft.whole), [one for one in in_order_of_use(draft.bins) if one.ready])
+    rest = _place_on_coming(draft, rest)
     if not rest:
         return []
     what = reason or _shortfall(rest)
@@ -49,6 +50,24 @@ def place_needs(draft: NodeDraft, needs: Sequence[PodNeed], reason: str = "") ->
         group = draft.groups[option.group]
         one = draft.add_node(group, option.capacity, what + _fall_back(draft, option))
         rest = pack(rest, [one])
+    return impossible
+
+
+def _place_on_coming(draft: NodeDraft, needs: Sequence[PodNeed]) -> list[PodNeed]:
+    """Fill the nodes to come, one by one in the order in which they would be bought. Returns the rest.
+
+    With another order, mixed sizes might not fit on the nodes that the last plan bought for them.
+    """
+    coming = [one for one in in_order_of_use(draft.bins) if not one.ready]
+    rest, impossible = list(needs), list[PodNeed]()
+    while rest:
+        suitable = [one for one in coming if one.takes(rest[0])]
+        if not suitable:
+            impossible.append(rest.pop(0))
+            continue
+        best = min(suitable, key=lambda one: _option(draft, draft.groups[one.group], one.capacity, rest))
+        coming.remove(best)
+        rest = pack(rest, [best])
     return impossible
 
 
@@ -81,17 +100,14 @@ def usable_capacity(draft: NodeDraft, group: NodeGroup) -> CapacityType | None:
 
 def best_option(draft: NodeDraft, needs: Sequence[PodNeed]) -> _Option | None:
     """Return the best pool for a node that takes the first of the needs; None if there is none."""
-    options = (_option(draft, group, needs) for group in draft.state.groups)
-    return min((option for option in options if option is not None), default=None)
+    suitable = [group for group in draft.state.groups if _suits(group, needs[0])]
+    pools = [(group, usable_capacity(draft, group)) for group in suitable]
+    options = [_option(draft, group, capacity, needs) for group, capacity in pools if capacity is not None]
+    return min(options, default=None)
 
 
-def _option(draft: NodeDraft, group: NodeGroup, needs: Sequence[PodNeed]) -> _Option | None:
+def _option(draft: NodeDraft, group: NodeGroup, capacity: CapacityType, needs: Sequence[PodNeed]) -> _Option:
     first = needs[0]
-    if not _suits(group, first):
-        return None
-    capacity = usable_capacity(draft, group)
-    if capacity is None:
-        return None
     return _Option(
         wastes_gpu=bool(group.allocatable.gpu) and not first.requests.gpu,
         preference=first.groups.index(group.name) if first.groups else 0,
@@ -110,7 +126,15 @@ def _suits(group: NodeGroup, need: PodNeed) -> bool:
 def _used(group: NodeGroup, needs: Sequence[PodNeed], whole: NodeResources) -> float:
     """Return how much of the needs one node of a group would take, as shares of the greatest node."""
     size = group.allocatable
-    one = NodeBin(name="", group=group.name, pool="", whole=size, free=size, ready=False)
+    one = NodeBin(
+        name="",
+        group=group.name,
+        pool="",
+        whole=size,
+        free=size,
+        ready=False,
+        capacity=CapacityType.SPOT,
+    )
     pack(needs, [one])
     return sum(need.requests.share_of(whole) for need in one.needs) or 1e-9
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gyrus.nodes.resources import NodeResources
+from gyrus.nodes.state import CapacityType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class NodeBin:
     whole: NodeResources
     free: NodeResources
     ready: bool
+    capacity: CapacityType
     needs: list[PodNeed] = field(default_factory=list[PodNeed])
     """Pods that have been placed here by the present plan."""
 

@@ -164,8 +164,7 @@ class NodesWorld:
             self._order()
         expendable = sorted(mine, key=lambda pod: (bool(pod.node), -pod.ready_at, pod.name))
         for pod in expendable[: max(0, len(mine) - replicas)]:
-            del self.pods[pod.name]
-            self.pods.pop(pod.replaces, None)
+            self._end(pod.name)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, without a decision in it."""
@@ -243,7 +242,7 @@ class NodesWorld:
                 one.node = replace(one.node, state=NodeState.READY)
         for pod in list(self.pods.values()):
             if pod.replaces and pod.ready_at <= self.now:
-                self.pods.pop(pod.replaces, None)
+                self._end(pod.replaces)
                 pod.replaces = ""
 
     def _schedule(self) -> None:
@@ -274,7 +273,12 @@ class NodesWorld:
         for pod in [pod for pod in self.pods.values() if pod.node == node]:
             del self.pods[pod.name]
             if not pod.retiring:
-                self._order()
+                self._order(replaces=pod.replaces)
+
+    def _end(self, name: str) -> None:
+        """End a pod, and the ones that it was to replace."""
+        while pod := self.pods.pop(name, None):
+            name = pod.replaces
 
     def _order(self, replaces: str = "") -> None:
         self._orders += 1

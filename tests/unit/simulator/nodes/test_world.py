@@ -116,6 +116,28 @@ def test_a_drained_pod_serves_until_its_replacement_does() -> None:
     assert [one.name for one in cluster.observe().nodes] == ["cpu/spot/2"]
 
 
+def test_a_replacement_that_moves_too_leaves_no_pod_behind() -> None:
+    cluster = started(spot=3)
+    for name in ("cpu/spot/1", "cpu/spot/2"):
+        step = (NodeStep(node=name, reason="test"),)
+        want(cluster, 3, cordon=step, drain=step)
+        cluster.advance(10)
+    for _ in range(6):
+        cluster.advance(10)
+    assert [pod.node for pod in cluster.observe().pods] == ["cpu/spot/3"] * 3
+
+
+def test_the_replacement_of_a_lost_pod_still_replaces() -> None:
+    cluster = started(spot=3)
+    step = (NodeStep(node="cpu/spot/1", reason="test"),)
+    want(cluster, 3, cordon=step, drain=step)
+    cluster.advance(10)
+    want(cluster, 2, end=(NodeStep(node="cpu/spot/2", reason="test"),))
+    for _ in range(8):
+        cluster.advance(10)
+    assert {pod.node for pod in cluster.observe().pods} == {"cpu/spot/3"}
+
+
 def test_the_surplus_of_pods_ends() -> None:
     cluster = started(replicas=5)
     cluster.require(2)
