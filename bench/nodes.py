@@ -18,7 +18,7 @@ import machine
 from table import render
 
 from gyrus.nodes.resources import GIB, NodeResources
-from gyrus.nodes.state import InstanceType, NodeGroup
+from gyrus.nodes.state import NodeType, PlannedGroup
 from gyrus.simulator.baselines import PolicyContext, make
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.nodes.comparison import POLICIES, NodesRun, simulate_nodes
@@ -41,10 +41,10 @@ YAML = """
 STARTUP = 30.0
 """Seconds from a pod's order on a ready node until requests reach it."""
 POD = NodeResources(cpu=1000, memory=2 * GIB)
-GROUP = NodeGroup(
+GROUP = PlannedGroup(
     name="cpu",
     instance_types=(
-        InstanceType(
+        NodeType(
             name="m6i.xlarge",
             allocatable=NodeResources(cpu=3770, memory=13 * GIB, pods=50),
             on_demand_price=0.192,

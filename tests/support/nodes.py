@@ -11,12 +11,12 @@ from gyrus.nodes.resources import GIB, NodeResources
 from gyrus.nodes.state import (
     CapacityType,
     ClusterNode,
-    InstanceType,
-    NodeGroup,
     NodePool,
     NodesState,
+    NodeType,
     PendingPod,
     PlacedPod,
+    PlannedGroup,
     pool_name,
 )
 
@@ -29,18 +29,18 @@ NOW = 100_000.0
 
 def instance_type(
     name: str = "m6i.xlarge", price: float = 0.2, spot: float | None = 0.07, **size: Any
-) -> InstanceType:
+) -> NodeType:
     whole: dict[str, Any] = {"cpu": 3800, "memory": 14 * GIB, "pods": 50}
     allocatable = NodeResources(**whole | size)
-    return InstanceType(name=name, allocatable=allocatable, on_demand_price=price, spot_price=spot)
+    return NodeType(name=name, allocatable=allocatable, on_demand_price=price, spot_price=spot)
 
 
-def group(name: str = "cpu", *types: InstanceType, **changes: Any) -> NodeGroup:
+def group(name: str = "cpu", *types: NodeType, **changes: Any) -> PlannedGroup:
     usual: dict[str, Any] = {"spot": True, "max_nodes": 10}
-    return NodeGroup(name=name, instance_types=types or (instance_type(),), **usual | changes)
+    return PlannedGroup(name=name, instance_types=types or (instance_type(),), **usual | changes)
 
 
-def gpu_group(name: str = "gpu", **changes: Any) -> NodeGroup:
+def gpu_group(name: str = "gpu", **changes: Any) -> PlannedGroup:
     return group(name, instance_type("g5.xlarge", 1.0, 0.4, gpu=1), **changes)
 
 
@@ -61,7 +61,7 @@ def pending(count: int, requests: NodeResources = SMALL, **changes: Any) -> tupl
     return tuple(PendingPod(name=f"new-{number}", requests=requests, **changes) for number in range(count))
 
 
-def state(*groups: NodeGroup, nodes: Iterable[ClusterNode] = (), **changes: Any) -> NodesState:
+def state(*groups: PlannedGroup, nodes: Iterable[ClusterNode] = (), **changes: Any) -> NodesState:
     """Pools have the instances that they desire, unless ``desired`` has others by the pool's name."""
     groups = groups or (group(),)
     nodes = tuple(nodes)
@@ -86,7 +86,7 @@ def state(*groups: NodeGroup, nodes: Iterable[ClusterNode] = (), **changes: Any)
     )
 
 
-def planned(*groups: NodeGroup, **changes: Any) -> NodePlan:
+def planned(*groups: PlannedGroup, **changes: Any) -> NodePlan:
     return plan_nodes(state(*groups, **changes))
 
 

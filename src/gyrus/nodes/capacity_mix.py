@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gyrus.nodes.state import CapacityType, NodeGroup
+from gyrus.nodes.state import CapacityType, PlannedGroup
 
 
-def on_demand_nodes(group: NodeGroup, total: int) -> int:
+def on_demand_nodes(group: PlannedGroup, total: int) -> int:
     """Return how many of a group's nodes must be on demand: the base, and the share above it, rounded up.
 
-    >>> mixed = NodeGroup(
+    >>> mixed = PlannedGroup(
     ...     name="a", instance_types=(), spot=True, on_demand_base=2, on_demand_percentage=25
     ... )
     >>> [on_demand_nodes(mixed, total) for total in (1, 2, 3, 6, 7)]
@@ -20,7 +20,7 @@ def on_demand_nodes(group: NodeGroup, total: int) -> int:
     return min(total, group.on_demand_base) + -(-above * group.on_demand_percentage // 100)
 
 
-def preferred_capacity(group: NodeGroup, *, on_demand: int, spot: int) -> tuple[CapacityType, ...]:
+def preferred_capacity(group: PlannedGroup, *, on_demand: int, spot: int) -> tuple[CapacityType, ...]:
     """Return the capacity types for a group's next node, the preferred one first.
 
     Spot is preferred above the group's share on demand, while it is cheaper.

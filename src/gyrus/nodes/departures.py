@@ -6,7 +6,7 @@ from gyrus.nodes.capacity_mix import on_demand_nodes
 from gyrus.nodes.draft import NodeDraft, need_of
 from gyrus.nodes.growth import place_needs, usable_capacity
 from gyrus.nodes.packing import decreasing, in_order_of_use, places
-from gyrus.nodes.state import CapacityType, ClusterNode, NodeGroup, NodeState, NoticeKind, pool_name
+from gyrus.nodes.state import CapacityType, ClusterNode, NodeState, NoticeKind, PlannedGroup, pool_name
 
 
 def cordon_interrupted(draft: NodeDraft) -> None:
@@ -77,7 +77,7 @@ def _goes_on(draft: NodeDraft, name: str, pool: str) -> bool:
     return node is not None and bool(pool) and not draft.is_barred(pool) and _may_be_replaced(draft, node)
 
 
-def _return_to_spot(draft: NodeDraft, group: NodeGroup) -> None:
+def _return_to_spot(draft: NodeDraft, group: PlannedGroup) -> None:
     """Choose on-demand nodes of a group for which spot is to be tried again, the oldest first."""
     going = sum(draft.nodes[name].group == group.name for name in draft.replaced)
     limit = max(1, int(draft.staying(group.name) * draft.settings.most_at_once)) - going
@@ -90,7 +90,7 @@ def _return_to_spot(draft: NodeDraft, group: NodeGroup) -> None:
             limit -= 1
 
 
-def _surplus(draft: NodeDraft, group: NodeGroup) -> int:
+def _surplus(draft: NodeDraft, group: PlannedGroup) -> int:
     """Return how many on-demand nodes a group has beyond those that must be on demand."""
     on_demand = draft.staying(group.name, CapacityType.ON_DEMAND)
     if not group.spot:
@@ -113,7 +113,7 @@ def _may_be_replaced(draft: NodeDraft, node: ClusterNode) -> bool:
     return node.is_open and not draft.goes(node.name) and movable
 
 
-def _is_better(draft: NodeDraft, node: ClusterNode, group: NodeGroup) -> bool:
+def _is_better(draft: NodeDraft, node: ClusterNode, group: PlannedGroup) -> bool:
     """Return whether a group's next node would be a cheaper spot node for the pods of an on-demand node."""
     own = draft.groups[node.group]
     if group.name != own.name and not _is_preferred(draft, group, own):
@@ -128,7 +128,7 @@ def _is_better(draft: NodeDraft, node: ClusterNode, group: NodeGroup) -> bool:
     )
 
 
-def _is_preferred(draft: NodeDraft, group: NodeGroup, own: NodeGroup) -> bool:
+def _is_preferred(draft: NodeDraft, group: PlannedGroup, own: PlannedGroup) -> bool:
     """Return whether a node's pods may move to another group, which its own group can spare."""
     return (
         group.priority > own.priority

@@ -12,10 +12,10 @@ from gyrus.nodes.state import (
     CapacityType,
     ClusterNode,
     LeavingNode,
-    NodeGroup,
     NodesState,
     NodeState,
     PlacedPod,
+    PlannedGroup,
     PoolRecord,
     pool_name,
 )
@@ -94,7 +94,7 @@ class NodeDraft:
             for _ in range(desired - self.existing[name]):
                 self.bins.append(self._new_bin(name))
 
-    def add_node(self, group: NodeGroup, capacity: CapacityType, reason: str) -> NodeBin:
+    def add_node(self, group: PlannedGroup, capacity: CapacityType, reason: str) -> NodeBin:
         """Request one more node. Returns its bin."""
         pool = pool_name(group.name, capacity)
         self.desired[pool] = self.desired.get(pool, 0) + 1

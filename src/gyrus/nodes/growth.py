@@ -14,7 +14,7 @@ from gyrus.nodes.draft import NodeDraft
 from gyrus.nodes.node_plan import UnplacedPod
 from gyrus.nodes.packing import NodeBin, PodNeed, decreasing, in_order_of_use, pack
 from gyrus.nodes.resources import NodeResources
-from gyrus.nodes.state import CapacityType, NodeGroup, pool_name
+from gyrus.nodes.state import CapacityType, PlannedGroup, pool_name
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,7 +86,7 @@ def keep_minimum(draft: NodeDraft) -> None:
             draft.add_node(group, capacity, f"min_instances is {group.min_nodes}")
 
 
-def usable_capacity(draft: NodeDraft, group: NodeGroup) -> CapacityType | None:
+def usable_capacity(draft: NodeDraft, group: PlannedGroup) -> CapacityType | None:
     """Return the capacity type for a group's next node; None if the group is full or its pools are barred."""
     if draft.all_desired(group.name) >= group.max_nodes:
         return None
@@ -106,7 +106,9 @@ def best_option(draft: NodeDraft, needs: Sequence[PodNeed]) -> _Option | None:
     return min(options, default=None)
 
 
-def _option(draft: NodeDraft, group: NodeGroup, capacity: CapacityType, needs: Sequence[PodNeed]) -> _Option:
+def _option(
+    draft: NodeDraft, group: PlannedGroup, capacity: CapacityType, needs: Sequence[PodNeed]
+) -> _Option:
     first = needs[0]
     return _Option(
         wastes_gpu=bool(group.allocatable.gpu) and not first.requests.gpu,
@@ -119,11 +121,11 @@ def _option(draft: NodeDraft, group: NodeGroup, capacity: CapacityType, needs: S
     )
 
 
-def _suits(group: NodeGroup, need: PodNeed) -> bool:
+def _suits(group: PlannedGroup, need: PodNeed) -> bool:
     return need.allows(group.name) and need.requests.fits(group.allocatable)
 
 
-def _used(group: NodeGroup, needs: Sequence[PodNeed], whole: NodeResources) -> float:
+def _used(group: PlannedGroup, needs: Sequence[PodNeed], whole: NodeResources) -> float:
     """Return how much of the needs one node of a group would take, as shares of the greatest node."""
     size = group.allocatable
     one = NodeBin(
@@ -139,7 +141,7 @@ def _used(group: NodeGroup, needs: Sequence[PodNeed], whole: NodeResources) -> f
     return sum(need.requests.share_of(whole) for need in one.needs) or 1e-9
 
 
-def _spot_failed_elsewhere(draft: NodeDraft, group: NodeGroup) -> bool:
+def _spot_failed_elsewhere(draft: NodeDraft, group: PlannedGroup) -> bool:
     if draft.existing[pool_name(group.name, CapacityType.SPOT)]:
         return False
     return any(

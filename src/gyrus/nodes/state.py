@@ -39,7 +39,9 @@ class NoticeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceType:
+class NodeType:
+    """An instance type, as the planner needs it."""
+
     name: str
     allocatable: NodeResources
     """The amount that a node of this type offers to pods, without the system's share and daemon sets."""
@@ -49,11 +51,11 @@ class InstanceType:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeGroup:
-    """A node group of cluster.yaml. Each has one pool per capacity type."""
+class PlannedGroup:
+    """A node group of cluster.yaml, as the planner needs it. Each has one pool per capacity type."""
 
     name: str
-    instance_types: tuple[InstanceType, ...]
+    instance_types: tuple[NodeType, ...]
     """Auto Scaling chooses among them; at least one."""
     priority: int = 1
     """1 to 100; higher ones are preferred."""
@@ -261,7 +263,7 @@ class NodesState:
     """Everything on which a plan depends."""
 
     now: float
-    groups: tuple[NodeGroup, ...]
+    groups: tuple[PlannedGroup, ...]
     pools: tuple[NodePool, ...]
     """A missing pool has no instances and no failures."""
     nodes: tuple[ClusterNode, ...] = ()

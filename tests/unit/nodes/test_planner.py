@@ -15,11 +15,11 @@ from gyrus.nodes.planner import plan_nodes
 from gyrus.nodes.resources import GIB, NodeResources
 from gyrus.nodes.state import (
     CapacityType,
-    NodeGroup,
     NodeScaler,
     NodesState,
     NoticeKind,
     PendingPod,
+    PlannedGroup,
     pool_name,
 )
 from gyrus.simulator.nodes.comparison import plan_on_demand
@@ -37,8 +37,8 @@ HARD = MarketRules(lifetime=3000, available=1200, shortage=600)
 
 
 @st.composite
-def groups(draw: st.DrawFn) -> tuple[NodeGroup, ...]:
-    found: list[NodeGroup] = []
+def groups(draw: st.DrawFn) -> tuple[PlannedGroup, ...]:
+    found: list[PlannedGroup] = []
     for name in ("a", "b")[: draw(st.integers(1, 2))]:
         least = draw(st.integers(0, 2))
         changes: dict[str, Any] = {
@@ -53,7 +53,7 @@ def groups(draw: st.DrawFn) -> tuple[NodeGroup, ...]:
     return tuple(found)
 
 
-def world_of(groups: tuple[NodeGroup, ...], seed: int, market: MarketRules = HARD) -> NodesWorld:
+def world_of(groups: tuple[PlannedGroup, ...], seed: int, market: MarketRules = HARD) -> NodesWorld:
     markets = {one.name: SpotMarket(one.name, 20_000, market, seed) for one in groups}
     return NodesWorld(WorldRules(groups=groups, requests=SMALL, markets=markets, seed=seed))
 
@@ -83,7 +83,7 @@ WORLDS = {
 @settings(max_examples=examples(0.1))
 @given(**WORLDS)
 def test_there_is_capacity_for_what_is_required_if_some_pool_has_it(
-    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+    groups: tuple[PlannedGroup, ...], seed: int, demand: list[int]
 ) -> None:
     world = world_of(groups, seed)
 
@@ -99,7 +99,7 @@ def test_there_is_capacity_for_what_is_required_if_some_pool_has_it(
 @settings(max_examples=examples(0.1))
 @given(**WORLDS)
 def test_desired_numbers_are_within_the_bounds(
-    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+    groups: tuple[PlannedGroup, ...], seed: int, demand: list[int]
 ) -> None:
     def watch(before: NodesState, plan: NodePlan) -> None:
         for one in groups:
@@ -112,7 +112,7 @@ def test_desired_numbers_are_within_the_bounds(
 @settings(max_examples=examples(0.1))
 @given(**WORLDS)
 def test_an_interrupted_node_is_drained_before_its_end(
-    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+    groups: tuple[PlannedGroup, ...], seed: int, demand: list[int]
 ) -> None:
     def watch(before: NodesState, plan: NodePlan) -> None:
         done = {step.node for step in (*plan.drain, *plan.end)}
@@ -130,7 +130,7 @@ def test_an_interrupted_node_is_drained_before_its_end(
 @settings(max_examples=examples(0.1))
 @given(**WORLDS)
 def test_a_plan_that_has_been_carried_out_leads_to_no_other(
-    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+    groups: tuple[PlannedGroup, ...], seed: int, demand: list[int]
 ) -> None:
     world = world_of(groups, seed)
 
@@ -150,7 +150,7 @@ def test_a_plan_that_has_been_carried_out_leads_to_no_other(
 @settings(max_examples=examples(0.1))
 @given(groups=groups(), seed=st.integers(0, 1000), replicas=st.integers(0, 30))
 def test_a_constant_load_on_a_calm_market_comes_to_rest(
-    groups: tuple[NodeGroup, ...], seed: int, replicas: int
+    groups: tuple[PlannedGroup, ...], seed: int, replicas: int
 ) -> None:
     calm = MarketRules(lifetime=1e12, available=1e12)
     world = world_of(groups, seed, calm)
@@ -164,7 +164,7 @@ def test_a_constant_load_on_a_calm_market_comes_to_rest(
 @settings(max_examples=examples(0.05))
 @given(**WORLDS)
 def test_the_nodes_cost_no_more_than_all_on_demand(
-    groups: tuple[NodeGroup, ...], seed: int, demand: list[int]
+    groups: tuple[PlannedGroup, ...], seed: int, demand: list[int]
 ) -> None:
     """Replacements overlap with what they replace, for some minutes: 5 % and a dime are allowed for them."""
     ours, dear = world_of(groups, seed), world_of(groups, seed)
@@ -225,5 +225,5 @@ def test_a_thousand_pods_on_a_hundred_nodes_are_planned_within_a_second() -> Non
     assert plan.desired("cpu/spot") == 400
 
 
-def _desired(plan: NodePlan, one: NodeGroup) -> int:
+def _desired(plan: NodePlan, one: PlannedGroup) -> int:
     return sum(plan.desired(pool_name(one.name, capacity)) for capacity in CapacityType)

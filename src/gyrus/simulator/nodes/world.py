@@ -12,7 +12,6 @@ from gyrus.nodes.resources import NodeResources
 from gyrus.nodes.state import (
     CapacityType,
     ClusterNode,
-    NodeGroup,
     NodeNotice,
     NodePool,
     NodesMemory,
@@ -21,6 +20,7 @@ from gyrus.nodes.state import (
     NoticeKind,
     PendingPod,
     PlacedPod,
+    PlannedGroup,
     RequiredReplicas,
     pool_name,
 )
@@ -90,7 +90,7 @@ class NodeTotals:
 class WorldRules:
     """The surroundings of a simulated cluster. Times in seconds."""
 
-    groups: tuple[NodeGroup, ...]
+    groups: tuple[PlannedGroup, ...]
     requests: NodeResources
     """The requests of one replica."""
     pod_startup: float = 30.0
@@ -218,7 +218,7 @@ class NodesWorld:
             pool.failed_at = pool.tried_at = self.now
 
     def _start(
-        self, pool: VirtualPool, group: NodeGroup, capacity: CapacityType, market: SpotMarket | None
+        self, pool: VirtualPool, group: PlannedGroup, capacity: CapacityType, market: SpotMarket | None
     ) -> None:
         pool.launched += 1
         self.totals.launches += 1
@@ -307,7 +307,7 @@ class NodesWorld:
             failure="InsufficientInstanceCapacity" if pool.failed_at is not None else "",
         )
 
-    def _priced(self, group: NodeGroup) -> NodeGroup:
+    def _priced(self, group: PlannedGroup) -> PlannedGroup:
         """Return a group with the market's present spot prices."""
         market = self.rules.markets.get(group.name)
         if market is None:
