@@ -61,11 +61,15 @@ def _place_on_coming(draft: NodeDraft, needs: Sequence[PodNeed]) -> list[PodNeed
     coming = [one for one in in_order_of_use(draft.bins) if not one.ready]
     rest, impossible = list(needs), list[PodNeed]()
     while rest:
-        suitable = [one for one in coming if one.takes(rest[0])]
-        if not suitable:
+        first_of_pool = {one.pool: one for one in reversed(coming) if one.takes(rest[0])}
+        if not first_of_pool:
             impossible.append(rest.pop(0))
             continue
-        best = min(suitable, key=lambda one: _option(draft, draft.groups[one.group], one.capacity, rest))
+        options = {
+            name: _option(draft, draft.groups[one.group], one.capacity, rest)
+            for name, one in first_of_pool.items()
+        }
+        best = first_of_pool[min(options, key=options.__getitem__)]
         coming.remove(best)
         rest = pack(rest, [best])
     return impossible
