@@ -179,7 +179,8 @@ async def test_a_quota_is_waited_for(client: ClusterClient, namespace: str) -> N
     async def applies() -> bool:
         """Return True if the cluster refuses a pod. A new quota takes a moment."""
         pod: Manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": namespace}}
-        pod["spec"] = {"containers": [{"name": "x", "image": SERVER_IMAGE}]}
+        container = {"name": "x", "image": SERVER_IMAGE}
+        pod["spec"] = {"automountServiceAccountToken": False, "containers": [container]}
         try:
             await client.apply(pod, dry_run=True)
         except ObjectRefused as refused:
