@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,7 +12,9 @@ from gyrus.cluster.aws.instance_types import known_types
 
 REGION = "us-east-1"
 TYPES = [f"m5.{size}" for size in ("large", "xlarge", "2xlarge")]
-names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
+names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True).filter(
+    lambda name: not re.fullmatch(r"[0-9]+(e[0-9]+)?|0[box][0-9a-f]+", name)  # a number unless it is quoted
+)
 zones = st.lists(st.sampled_from([f"{REGION}{letter}" for letter in "abcdef"]), min_size=2, unique=True)
 identifiers = st.text("0123456789abcdef", min_size=17, max_size=17)
 networks = st.tuples(st.integers(16, 24), st.integers(0, 255)).map(lambda pair: f"10.{pair[1]}.0.0/{pair[0]}")

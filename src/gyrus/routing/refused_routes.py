@@ -57,6 +57,12 @@ class RefusedRoutes:
         self._tried: RouteSearch | None = None
         """The state of the search when its present group was sent."""
         self._run: _Run | None = None
+        self._trials: dict[StreamState, Mapping[str, Match]] = {}
+        """The last group that each stream was sent to try, by API."""
+        self._held: dict[StreamState, Mapping[str, Match]] = {}
+        """The last group that each stream's Envoy has accepted: it is not sent to it again."""
+        self._turned_down: dict[StreamState, tuple[Mapping[str, Match], str]] = {}
+        """The last group that each stream's Envoy has refused, and its reason."""
         self._refused: dict[str, RefusedRoute] = {}
 
     # Known facts
@@ -110,6 +116,8 @@ class RefusedRoutes:
         """Record a push of routes. ``table``: the routes of its main table."""
         if routes.NAME in push.versions:
             self._sent[stream] = table
+        if probe.NAME in push.versions:
+            self._trials[stream] = _matches(self.trial)
         if probe.NAME in push.versions and self._run and self._run.stream is stream:
             self._tried = self._run.search
 
@@ -119,6 +127,10 @@ class RefusedRoutes:
         if main == "":
             self._accepted[stream] = self._sent[stream]
         tried = _verdict(stream, push, probe.NAME)
+        if tried:
+            self._turned_down[stream] = self._trials[stream], tried
+        elif tried is not None:
+            self._held[stream] = self._trials[stream]
         if tried is not None and self._run and self._run.stream is stream:
             return self._step(self._run, tried)
         return bool(main) and not self._run and self._begin(stream, main)
@@ -127,6 +139,9 @@ class RefusedRoutes:
         """Forget a stream. Returns whether the tables have to be built again."""
         self._sent.pop(stream, None)
         self._accepted.pop(stream, None)
+        self._trials.pop(stream, None)
+        self._held.pop(stream, None)
+        self._turned_down.pop(stream, None)
         if self._run is None or self._run.stream is not stream:
             return False
         self._run = None
@@ -136,7 +151,7 @@ class RefusedRoutes:
 
     def _begin(self, stream: StreamState, reason: str) -> bool:
         """Search the routes that this Envoy has not accepted before. Returns whether there are any."""
-        known = {api: match_of(route) for api, route in self._accepted.get(stream, {}).items()}
+        known = _matches(self._accepted.get(stream, {}))
         suspects = {
             api: route for api, route in self._sent[stream].items() if known.get(api) != match_of(route)
         }
@@ -153,10 +168,22 @@ class RefusedRoutes:
 
     def _go_on(self, run: _Run) -> None:
         """Try the next group, or end the search."""
+        run = self._judged_before(run)
         self._run = run if run.search.trial else None
         if self._run is None:
             for api, reason in run.search.found.items():
                 self._refused[api] = self._refusal(run.stream, run.suspects[api], reason)
+
+    def _judged_before(self, run: _Run) -> _Run:
+        """Return the search after the groups that this Envoy has judged in the search of another one."""
+        search, held = run.search, self._held.get(run.stream)
+        refused, reason = self._turned_down.get(run.stream, (None, ""))
+        while search.trial:
+            group = _matches({api: run.suspects[api] for api in search.trial})
+            if group not in (held, refused):
+                break
+            search = search.accepted() if group == held else search.refused(reason)
+        return _Run(run.stream, run.suspects, search)
 
     def _refusal(self, stream: StreamState, route: Route, reason: str) -> RefusedRoute:
         before = self._refused.get(route.api)
@@ -165,6 +192,10 @@ class RefusedRoutes:
         stand_in = self._accepted.get(stream, {}).get(route.api)
         usable = stand_in and match_of(stand_in) not in keys
         return RefusedRoute(keys, _clusters(route), reason, stand_in if usable else None)
+
+
+def _matches(routes_by_api: RoutesByApi) -> Mapping[str, Match]:
+    return {api: match_of(route) for api, route in routes_by_api.items()}
 
 
 def _clusters(route: Route) -> frozenset[str]:

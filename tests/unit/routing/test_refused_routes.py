@@ -195,6 +195,20 @@ def test_api_keeps_its_route_while_the_cluster_of_the_next_is_refused() -> None:
     assert operator.refused.table({"a": after}) == {"a": after}
 
 
+def test_two_envoys_that_refuse_different_routes_are_both_searched() -> None:
+    """The second search tries a group that its Envoy has judged last in the first search."""
+    for others in (("c",), ("c", "d"), ("d", "e")):
+        for first, second in (("a", "b"), ("b", "a")):
+            operator = Operator()
+            operator.envoy("x", (first, 1.0))
+            operator.envoy("y", (second, 1.0))
+            for api in ("a", "b", *others):
+                operator.want(api)
+            operator.settle()
+            assert operator.routed("x") == operator.routed("y") == dict.fromkeys(others, 1.0)
+            assert not operator.refused.trial
+
+
 entries = st.tuples(st.sampled_from(APIS), st.sampled_from([1.0, 2.0]))
 steps = st.lists(
     st.one_of(
