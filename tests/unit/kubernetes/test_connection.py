@@ -56,6 +56,7 @@ async def fault(file: Path) -> KubernetesError:
         (plugin("echo", "{}"), f"its program echo printed no credentials. {BY_HAND}"),
     ],
 )
+@pytest.mark.processes
 async def test_no_credentials(user: dict[str, Any], message: str, tmp_path: Path) -> None:
     raised = await fault(kubeconfig(tmp_path / "config", user))
     assert type(raised) is NoCredentials

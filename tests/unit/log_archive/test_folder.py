@@ -89,6 +89,7 @@ async def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "iris").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.processes
 async def test_a_full_disk_stores_nothing_of_a_batch_and_is_reported(tmp_path: Path) -> None:
     with small_disk(256 * 1024) as disk:
         kept = archive(disk)
@@ -105,6 +106,7 @@ async def test_a_full_disk_stores_nothing_of_a_batch_and_is_reported(tmp_path: P
         assert await read(disk) == ["before", "again"]
 
 
+@pytest.mark.processes
 async def test_some_of_the_disk_stays_free_for_the_database(tmp_path: Path) -> None:
     with small_disk(2 * 1024 * 1024) as disk:
         (disk / "filler").write_bytes(bytes(1900 * 1024))

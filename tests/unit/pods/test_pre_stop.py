@@ -58,6 +58,7 @@ def test_waits(answers: list[tuple[int | None, float]], seconds: float) -> None:
     assert operator.asked < 40
 
 
+@pytest.mark.processes
 def test_the_hook_needs_no_package_and_never_fails() -> None:
     order = (
         '{"url": "https://127.0.0.1:1/unrouted", "pod": "a", "proof": "b", "ca": "/none", '

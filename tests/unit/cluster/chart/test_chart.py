@@ -161,6 +161,7 @@ def test_the_default_values_are_those_of_the_command() -> None:
     assert parse_values(default_values(), "values.yaml") == ClusterSettings()
 
 
+@pytest.mark.processes
 def test_the_files_of_the_chart_are_current() -> None:
     ran = subprocess.run(
         [sys.executable, ROOT / "scripts" / "chart.py", "--check"],
