@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 GIB = 2**30
@@ -62,21 +62,19 @@ class NodeResources:
 
 def least(amounts: Iterable[NodeResources]) -> NodeResources:
     """Return the least of each resource: what any one of several instance types offers for sure."""
-    every = list(amounts)
-    return NodeResources(
-        cpu=min(one.cpu for one in every),
-        memory=min(one.memory for one in every),
-        gpu=min(one.gpu for one in every),
-        pods=min(one.pods for one in every),
-    )
+    return _of_each(amounts, min)
 
 
 def greatest(amounts: Iterable[NodeResources]) -> NodeResources:
     """Return the greatest of each resource."""
+    return _of_each(amounts, max)
+
+
+def _of_each(amounts: Iterable[NodeResources], choose: Callable[[Iterable[int]], int]) -> NodeResources:
     every = list(amounts)
     return NodeResources(
-        cpu=max(one.cpu for one in every),
-        memory=max(one.memory for one in every),
-        gpu=max(one.gpu for one in every),
-        pods=max(one.pods for one in every),
+        cpu=choose(one.cpu for one in every),
+        memory=choose(one.memory for one in every),
+        gpu=choose(one.gpu for one in every),
+        pods=choose(one.pods for one in every),
     )

@@ -17,7 +17,7 @@ from gyrus.backends.kubernetes.cluster_watches import ClusterWatches
 from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.log_copies import LogCopies, OwnPod
 from gyrus.backends.kubernetes.logs import LogSources, RunningPod, read_logs
-from gyrus.backends.kubernetes.observed import DELETED_OUTSIDE, why_deleted
+from gyrus.backends.kubernetes.observed import why_deleted
 from gyrus.backends.kubernetes.pod import LEAVING, Pod
 from gyrus.backends.kubernetes.pod_writer import OwnerOf, PodWriter, no_owner
 from gyrus.backends.kubernetes.programs import Programs
@@ -273,15 +273,14 @@ class KubernetesBackend:
         if replica is None:
             self.environments.notice(name)
             return
-        not_stopped = replica.pod is not None and not replica.stopping
-        last = last or replica.pod
+        ended = None if replica.stopping else last or replica.pod
         if replica.see(seen, self._watches.version):
             if replica.pod and replica.pod.ip:
                 replica.address = replica.pod.ip
                 self._by_address[replica.address] = name
             self._look(replica)
-        elif not_stopped:
-            message = why_deleted(last, self._watches.warnings(last.uid)) if last else DELETED_OUTSIDE
+        elif ended:  # by others
+            message = why_deleted(ended, self._watches.warnings(ended.uid))
             self.report(replica, Phase.GONE, message, Reason.EVICTED)
             self._look(replica)
         else:

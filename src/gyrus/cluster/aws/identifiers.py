@@ -83,34 +83,15 @@ def check_kubernetes_version(value: str) -> str:
     return value
 
 
-def check_subnet_id(value: str) -> str:
-    if not _SUBNET.fullmatch(value):
-        raise ValueError("is not the ID of a subnet; write for example subnet-060f3961c876872ae")
-    return value
+def _matches(pattern: re.Pattern[str], what: str, example: str) -> AfterValidator:
+    """Return the check of a text. ``what``: what it must be. ``example``: one that is right."""
 
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"is not {what}; write for example {example}")
+        return value
 
-def check_vpc_id(value: str) -> str:
-    if not _VPC.fullmatch(value):
-        raise ValueError("is not the ID of a VPC; write for example vpc-0a1b2c3d4e5f60718")
-    return value
-
-
-def check_certificate(value: str) -> str:
-    if not _CERTIFICATE.fullmatch(value):
-        raise ValueError(
-            "is not the ARN of a certificate; "
-            "write for example arn:aws:acm:us-east-1:123456789012:certificate/1a2b3c4d"
-        )
-    return value
-
-
-def check_policy(value: str) -> str:
-    if not _POLICY.fullmatch(value):
-        raise ValueError(
-            "is not the ARN of an IAM policy; "
-            "write for example arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
-        )
-    return value
+    return AfterValidator(check)
 
 
 def check_network(value: str) -> str:
@@ -204,13 +185,24 @@ Region = Annotated[str, AfterValidator(check_region)]
 Zone = Annotated[str, AfterValidator(check_zone)]
 TypeName = Annotated[str, AfterValidator(check_instance_type)]
 SubnetId = Annotated[
-    str, AfterValidator(check_subnet_id), Field(json_schema_extra={"pattern": f"^{_SUBNET.pattern}$"})
+    str,
+    _matches(_SUBNET, "the ID of a subnet", "subnet-060f3961c876872ae"),
+    Field(json_schema_extra={"pattern": f"^{_SUBNET.pattern}$"}),
 ]
 VpcId = Annotated[
-    str, AfterValidator(check_vpc_id), Field(json_schema_extra={"pattern": f"^{_VPC.pattern}$"})
+    str,
+    _matches(_VPC, "the ID of a VPC", "vpc-0a1b2c3d4e5f60718"),
+    Field(json_schema_extra={"pattern": f"^{_VPC.pattern}$"}),
 ]
-CertificateArn = Annotated[str, AfterValidator(check_certificate)]
-PolicyArn = Annotated[str, AfterValidator(check_policy)]
+CertificateArn = Annotated[
+    str,
+    _matches(
+        _CERTIFICATE, "the ARN of a certificate", "arn:aws:acm:us-east-1:123456789012:certificate/1a2b3c4d"
+    ),
+]
+PolicyArn = Annotated[
+    str, _matches(_POLICY, "the ARN of an IAM policy", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+]
 AddressRange = Annotated[str, AfterValidator(check_network)]
 VpcNetwork = Annotated[str, AfterValidator(check_vpc_network)]
 TagKey = Annotated[str, AfterValidator(check_tag_key)]
