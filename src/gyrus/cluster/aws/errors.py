@@ -1,0 +1,98 @@
+"""The errors of AWS. Each class is one decision of the caller.
+
+ClusterError
+└── AwsError                    a call, or what it found, prevents the operation
+    ├── NoAwsCredentials        no credentials are configured
+    ├── AwsCredentialsRefused   the credentials have expired, or AWS does not know them
+    ├── AwsUnreachable          no answer: the call may have been carried out
+    ├── AwsThrottled            AWS is busy after all tries, or fails
+    ├── AwsDenied               the credentials lack a right: ``action``
+    ├── AwsNotFound             the thing does not exist
+    └── AwsRejected             any other refusal: ``code`` is the service's own
+"""
+
+from __future__ import annotations
+
+import re
+
+from gyrus.cluster.errors import ClusterError
+
+_DENIED_ACTION = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)")
+
+
+class AwsError(ClusterError):
+    """Base of the errors of AWS."""
+
+
+class NoAwsCredentials(AwsError):
+    def __init__(self, cause: str = "") -> None:
+        super().__init__(
+            f"There are no AWS credentials{f': {cause}' if cause else ''}.",
+            remedy="Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run: aws configure",
+        )
+
+
+class AwsCredentialsRefused(AwsError):
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            f"AWS refuses the credentials: {message}",
+            remedy="Sign in again (for example: aws sso login), or check the keys, and repeat the command",
+        )
+
+
+class AwsUnreachable(AwsError):
+    """A service that does not answer."""
+
+    def __init__(self, service: str, region: str, cause: str) -> None:
+        super().__init__(
+            f"{service} in {region} does not answer: {cause}",
+            remedy="Check the network, a proxy, and that the region exists and is enabled in the account",
+        )
+
+
+class AwsThrottled(AwsError):
+    """A service that is still busy, or still fails, after all tries."""
+
+    def __init__(self, service: str, operation: str, tries: int, message: str) -> None:
+        super().__init__(
+            f"{service} did not carry out {operation} in {tries} tries: {message}",
+            remedy="Repeat the command later: it continues",
+        )
+
+
+class AwsDenied(AwsError):
+    """A call that the credentials do not allow."""
+
+    def __init__(self, action: str, message: str) -> None:
+        super().__init__(
+            f"The credentials lack the right {action}: {message}",
+            remedy="Add it to the role or user, or use others; gyrus cluster template --policies prints all",
+        )
+        self.action = action
+
+
+class AwsNotFound(AwsError):
+    """A thing that does not exist."""
+
+    def __init__(self, service: str, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{service} {operation}: {message} ({code})")
+        self.code = code
+
+
+class AwsRejected(AwsError):
+    """A call that a service refuses for another reason."""
+
+    def __init__(self, service: str, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{service} refuses {operation}: {message} ({code})")
+        self.code = code
+        self.reason = message
+
+
+def denied_action(message: str, service: str, operation: str) -> str:
+    """Return the IAM action that a refusal names, or else the one of the call.
+
+    >>> denied_action("... is not authorized to perform: ec2:RunInstances on ...", "autoscaling", "X")
+    'ec2:RunInstances'
+    """
+    found = _DENIED_ACTION.search(message)
+    return found["action"] if found else f"{service}:{operation}"
