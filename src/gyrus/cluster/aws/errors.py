@@ -8,12 +8,15 @@ ClusterError
     ├── AwsThrottled            AWS is busy after all tries, or fails
     ├── AwsDenied               the credentials lack a right: ``action``
     ├── AwsNotFound             the thing does not exist
-    └── AwsRejected             any other refusal: ``code`` is the service's own
+    ├── AwsRejected             any other refusal: ``code`` is the service's own
+    ├── StackFailed             a stack could not be brought to what is wanted
+    └── StackDeletionFailed     a stack could not be removed
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gyrus.cluster.errors import ClusterError
 
@@ -96,3 +99,26 @@ def denied_action(message: str, service: str, operation: str) -> str:
     """
     found = _DENIED_ACTION.search(message)
     return found["action"] if found else f"{service}:{operation}"
+
+
+class StackFailed(AwsError):
+    """A stack that could not be brought to what is wanted. The details are the resources that failed."""
+
+    def __init__(self, name: str, reason: str, causes: Sequence[str] = ()) -> None:
+        super().__init__(
+            f"The stack {name} failed: {reason}.",
+            details=causes,
+            remedy="Remove the cause, and repeat the command: it continues. "
+            "Remove everything with: gyrus cluster down",
+        )
+
+
+class StackDeletionFailed(AwsError):
+    """A stack that could not be removed. The details are the resources that stay."""
+
+    def __init__(self, name: str, reason: str, causes: Sequence[str]) -> None:
+        super().__init__(
+            f"The stack {name} could not be removed: {reason}.",
+            details=causes,
+            remedy="Remove what uses these resources, and repeat the command",
+        )
