@@ -124,6 +124,8 @@ class ExternalApi(Model):
 
     service: ServiceType = "ClusterIP"
     node_port: NodePort | None = None
+    annotations: dict[str, str] = Field(default_factory=dict[str, str])
+    """Annotations of the Service: most clouds configure their load balancer by these."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         yield from _needless_port(self.service, self.node_port)
@@ -217,6 +219,8 @@ class GatewayPods(Model):
     node_port: NodePort | None = None
     tls: EndpointTls | None = None
     """HTTPS at the endpoints (default: HTTP alone)."""
+    balancer_tls_port: ServicePort | None = None
+    """The port at which the load balancer ends TLS by a certificate of its own (default: none)."""
     url: Url = ""
     """Base URL of the endpoints, as clients see it (default: the address of the Service)."""
     annotations: dict[str, str] = Field(default_factory=dict[str, str])
@@ -233,6 +237,7 @@ class GatewayPods(Model):
 
     def contradictions(self) -> Iterator[Contradiction]:
         yield from _needless_port(self.service, self.node_port)
+        yield from self._balancer_faults()
         if self.tls is None:
             return
         yield from _needless_port(self.service, self.tls.node_port, "tls")
@@ -252,6 +257,20 @@ class GatewayPods(Model):
                 message="has no node_port, and a redirect must name the port of HTTPS",
                 remedy="write node_port (30000 to 32767), or http: serve, or the url of the endpoints",
             )
+
+    def _balancer_faults(self) -> Iterator[Contradiction]:
+        path = ("balancer_tls_port",)
+        if self.balancer_tls_port is None:
+            return
+        if self.service != "LoadBalancer":
+            message = f"is given, and a Service of type {self.service} has no load balancer"
+            yield Contradiction(path=path, message=message, remedy="write service: LoadBalancer", at_key=True)
+        if self.tls is not None:
+            message = "is given beside tls, by which the gateways end TLS themselves"
+            yield Contradiction(path=path, message=message, remedy="remove one of them", at_key=True)
+        if self.balancer_tls_port == self.port:
+            message = f"is the port of HTTP, too: {self.port}"
+            yield Contradiction(path=path, message=message, remedy="choose another one for port")
 
 
 class NodeCache(Model):

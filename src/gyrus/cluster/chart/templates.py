@@ -41,9 +41,11 @@ CONDITIONS = {
     "store": ".Values.operator.store",
     "storage class": ".Values.operator.storage_class",
     "external API": 'ne .Values.operator.api.service "ClusterIP"',
+    "API's annotations": ".Values.operator.api.annotations",
     "API's node port": ".Values.operator.api.node_port",
     "node port": ".Values.gateway.node_port",
     "annotations": ".Values.gateway.annotations",
+    "balancer's TLS": ".Values.gateway.balancer_tls_port",
     "URL": ".Values.gateway.url",
     "pull secrets": ".Values.images.pull_secrets",
     "node cache": ".Values.node_cache",
@@ -121,7 +123,8 @@ PARTS: Mapping[str, TemplatePart] = {
             operator.deployment(known),
         ],
         (
-            "stored", "store", "storage class", "external API", "API's node port", "URL", "pull secrets",
+            "stored", "store", "storage class", "external API", "API's node port",
+            "API's annotations", "URL", "pull secrets",
             "budgets", "spreads by template", "node cache",
         ),
     ),
@@ -132,7 +135,7 @@ PARTS: Mapping[str, TemplatePart] = {
             gateway.deployment(known),
         ],
         (
-            "node port", "annotations", "pull secrets", "budgets", "TLS", "redirect", "TLS node port",
+            "node port", "annotations", "balancer's TLS", "pull secrets", "budgets", "TLS", "redirect", "TLS node port",
             "spreads by template",
         ),
     ),
@@ -194,6 +197,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
             api=ExternalApi.model_construct(
                 service=cast(Any, value("operator.api.service") if holds["external API"] else "ClusterIP"),
                 node_port=cast(Any, number("operator.api.node_port") if holds["API's node port"] else None),
+                annotations=_annotations("operator.api") if holds["API's annotations"] else {},
             ),
             log_archive=ArchiveBounds.model_construct(
                 per_api=value("operator.log_archive.per_api"),
@@ -208,14 +212,19 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
             port=cast(Any, number("gateway.port")),
             node_port=cast(Any, number("gateway.node_port") if holds["node port"] else None),
             tls=_tls(holds) if holds["TLS"] else None,
-            annotations=cast(
-                Any, Raw("{{ toJson .Values.gateway.annotations }}") if holds["annotations"] else {}
+            balancer_tls_port=cast(
+                Any, number("gateway.balancer_tls_port") if holds["balancer's TLS"] else None
             ),
+            annotations=_annotations("gateway") if holds["annotations"] else {},
         ),
         node_cache=_node_cache() if holds["node cache"] else None,
         network_policies=holds["policies"],
         pod_monitor=holds["pod monitors"],
     )
+
+
+def _annotations(path: str) -> Any:
+    return Raw(f"{{{{ toJson .Values.{path}.annotations }}}}")
 
 
 def _store() -> StoreSecret:

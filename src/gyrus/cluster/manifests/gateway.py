@@ -53,6 +53,8 @@ def _ports(installation: Installation) -> list[Manifest]:
     settings = installation.settings.gateway
     tls = settings.tls
     http = port(HTTP, settings.port, target=HTTP, node_port=settings.node_port)
+    if settings.balancer_tls_port is not None:
+        return [port(names.HTTPS, settings.balancer_tls_port, target=HTTP), http]
     if tls is None:
         return [http]
     return [port(names.HTTPS, tls.port, target=names.HTTPS, node_port=tls.node_port), http]

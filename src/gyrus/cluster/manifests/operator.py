@@ -63,7 +63,10 @@ def services(installation: Installation) -> list[Manifest]:
     if api.service == "ClusterIP":
         return [inside]
     ports = [port("api", names.API_PORT, node_port=api.node_port)]
-    return [inside, _service(installation, names.EXTERNAL_API, api.service, ports)]
+    outside = _service(installation, names.EXTERNAL_API, api.service, ports)
+    if api.annotations:
+        outside["metadata"]["annotations"] = api.annotations
+    return [inside, outside]
 
 
 def deployment(installation: Installation) -> Manifest:
