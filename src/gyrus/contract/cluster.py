@@ -138,6 +138,8 @@ NODE_GROUP_LABELS = (
     "kubernetes.azure.com/agentpool",
 )
 """Labels of nodes with the name of their node group: gyrus's own, and those of managed clusters."""
+CAPACITY_LABEL = f"{GROUP}/capacity-type"
+"""Label of the nodes of gyrus's own node groups: ``spot`` or ``on-demand``."""
 
 
 def operator_host(namespace: str) -> str:

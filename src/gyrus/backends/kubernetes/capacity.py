@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gyrus.contract.cluster import NODE_GROUP_LABELS
+from gyrus.contract.cluster import CAPACITY_LABEL, NODE_GROUP_LABELS
 from gyrus.contract.operator import AmountView, CapacityView, NodeClassView
 from gyrus.kubernetes.amounts import CPU, GPU, MEMORY, NONE, Amounts, allocatable, fits_into, total_of
 from gyrus.kubernetes.resources import Manifest
 
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
-CAPACITY_TYPES = ("eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type")
+CAPACITY_TYPES = (CAPACITY_LABEL, "eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type")
 SPOT = {"cloud.google.com/gke-spot": "true", "kubernetes.azure.com/scalesetpriority": "spot"}
 CONTROL_PLANE = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
 """Taints of nodes that are not meant for replicas."""
