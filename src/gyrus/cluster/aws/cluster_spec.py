@@ -61,7 +61,10 @@ class GyrusSection(Model):
     """The namespace of operator, gateways and replicas."""
     store: str = Field(default=VOLUME, examples=["postgresql://gyrus@db.example.com/gyrus"])
     """The operator's state: volume, for one operator and a volume of its own, or the URL of a PostgreSQL
-    database such as one of RDS, for two operators. The URL has no password."""
+    database such as one of RDS, for two operators. The URL has no password: that is in the variable
+    GYRUS_STORE_PASSWORD when the cluster is created."""
+    values: str | None = Field(default=None, min_length=1, examples=["values.yaml"])
+    """A values file with more settings of the installation, relative to this file. By default none."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.store != VOLUME and (fault := _url_fault(self.store)):

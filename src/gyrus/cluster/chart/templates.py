@@ -135,8 +135,8 @@ PARTS: Mapping[str, TemplatePart] = {
             gateway.deployment(known),
         ],
         (
-            "node port", "annotations", "balancer's TLS", "pull secrets", "budgets", "TLS", "redirect", "TLS node port",
-            "spreads by template",
+            "node port", "annotations", "balancer's TLS", "pull secrets", "budgets", "TLS", "redirect",
+            "TLS node port", "spreads by template",
         ),
     ),
     "node-cache": TemplatePart(node_cache.daemon_sets, ("node cache", "pull secrets")),
