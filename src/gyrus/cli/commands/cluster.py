@@ -17,6 +17,7 @@ from gyrus.cli.cluster import (
     remember_operator,
     with_cluster,
 )
+from gyrus.cli.cluster_template import template
 from gyrus.cli.cluster_yaml import init, validate
 from gyrus.cli.failures import CommandFailure, WrongInput, specification_failure
 from gyrus.cli.output import (
@@ -53,6 +54,7 @@ def command() -> None:
 command.params += global_options()
 command.add_command(init)
 command.add_command(validate)
+command.add_command(template)
 
 
 @command.command("install", cls=Command)

@@ -25,6 +25,7 @@ DIGEST = 8
 LONGEST_ROLE = 64
 LONGEST_BUCKET = 63
 LONGEST_QUEUE = 80
+LONGEST_RULE = 64
 ACCOUNT = 12
 """Digits of an account."""
 
@@ -85,6 +86,11 @@ def bucket_name(spec: ClusterSpec, account: str) -> str:
     """
     room = LONGEST_BUCKET - len(f"--{spec.region}") - ACCOUNT
     return f"{shortened(f'gyrus-{spec.cluster_name}', room)}-{account}-{spec.region}"
+
+
+def rule_prefix(cluster: str) -> str:
+    """Return the beginning of the names of the rules of EventBridge."""
+    return shortened(f"gyrus-{cluster}", LONGEST_RULE - len("-SpotInterruption"))
 
 
 def queue_name(cluster: str) -> str:

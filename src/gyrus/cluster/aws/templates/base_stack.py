@@ -7,11 +7,14 @@ from typing import Any
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.resource_names import bucket_name, log_group
 from gyrus.cluster.aws.templates import roles
+from gyrus.cluster.aws.templates.account_facts import AccountFacts, service_range
 from gyrus.cluster.aws.templates.control_plane import CLUSTER, NODES_EXIST, control_plane
 from gyrus.cluster.aws.templates.document import (
     ACCOUNT,
+    LARGEST_BODY,
     StackTemplate,
     attribute,
+    body,
     joined,
     ref,
     substituted,
@@ -19,7 +22,6 @@ from gyrus.cluster.aws.templates.document import (
 )
 from gyrus.cluster.aws.templates.network import Network, network_of
 from gyrus.cluster.aws.templates.notices import QUEUE, notices
-from gyrus.cluster.aws.templates.place import Place, service_range
 from gyrus.cluster.aws.templates.storage import RETENTION, storage
 
 OUTPUTS = {
@@ -45,18 +47,27 @@ OUTPUTS = {
 """The outputs of the base stack, and what they are. One without a value is left out."""
 
 
-def render_base(spec: ClusterSpec, place: Place | None = None) -> StackTemplate:
+def render_base(spec: ClusterSpec, facts: AccountFacts | None = None) -> StackTemplate:
     """Return the template of a cluster's base stack.
 
-    ``place``: facts about the account. By default CloudFormation chooses the zones, and the data is new.
+    ``facts``: facts about the account. By default CloudFormation chooses the zones, and the data is new.
+
+    Resources have the tags of cluster.yaml, unless the template would be too large for CloudFormation: then
+    they get them from the stack, whose tags CloudFormation passes on.
     """
-    place = place or Place()
-    network, services = network_of(spec, place), service_range(spec, place)
+    found = _rendered(spec, facts or AccountFacts())
+    if len(body(found).encode()) <= LARGEST_BODY:
+        return found
+    return _rendered(spec.model_copy(update={"tags": {}}), facts or AccountFacts())
+
+
+def _rendered(spec: ClusterSpec, facts: AccountFacts) -> StackTemplate:
+    network, services = network_of(spec, facts), service_range(spec, facts)
     resources = {
         **network.resources,
         **roles.roles(spec),
         **control_plane(spec, network, services, RETENTION),
-        **storage(spec, place.data),
+        **storage(spec, facts.data),
         **(notices(spec) if spec.scaler == "gyrus" else {}),
     }
     return template(

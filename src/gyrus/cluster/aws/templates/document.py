@@ -11,6 +11,8 @@ StackTemplate: TypeAlias = dict[str, Any]
 StackResource: TypeAlias = dict[str, Any]
 """One resource of a template."""
 FORMAT = "2010-09-09"
+LARGEST_BODY = 51_200
+"""Bytes of a template that CloudFormation takes without an object of S3."""
 ACCOUNT = "${AWS::AccountId}"
 """The account, in a text for :func:`substituted`."""
 
@@ -53,6 +55,11 @@ def template(description: str, **sections: Mapping[str, Any]) -> StackTemplate:
     """Return a template of the sections that are not empty."""
     found = {name: dict(section) for name, section in sections.items() if section}
     return {"AWSTemplateFormatVersion": FORMAT, "Description": description, **found}
+
+
+def body(found: StackTemplate) -> str:
+    """Return the text of a template as CloudFormation gets it, without spaces."""
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False)
 
 
 def rendered(found: StackTemplate) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.resource_names import base_stack, cluster_tags, owner_tag
+from gyrus.cluster.aws.templates.account_facts import AccountFacts, PlacedZone, placed_zones, subnet_ranges
 from gyrus.cluster.aws.templates.document import (
     StackResource,
     attribute,
@@ -20,7 +21,6 @@ from gyrus.cluster.aws.templates.document import (
     substituted,
     tag_list,
 )
-from gyrus.cluster.aws.templates.place import Place, PlacedZone, placed_zones, subnet_ranges
 
 VPC = "Vpc"
 INTERNET = "InternetGateway"
@@ -46,9 +46,9 @@ class Network:
     """The zones of the subnets of nodes."""
 
 
-def network_of(spec: ClusterSpec, place: Place) -> Network:
+def network_of(spec: ClusterSpec, facts: AccountFacts) -> Network:
     """Return the network: a new one, or your own subnets, for which there is nothing to create."""
-    return _own_network(spec) if spec.subnets else _new_network(spec, placed_zones(spec, place))
+    return _own_network(spec) if spec.subnets else _new_network(spec, placed_zones(spec, facts))
 
 
 def _own_network(spec: ClusterSpec) -> Network:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.policies.statement import VERSION
-from gyrus.cluster.aws.resource_names import cluster_tags, group_prefix, queue_name
+from gyrus.cluster.aws.resource_names import cluster_tags, group_prefix, queue_name, rule_prefix
 from gyrus.cluster.aws.templates.document import (
     StackResource,
     attribute,
@@ -35,7 +35,7 @@ def notices(spec: ClusterSpec) -> dict[str, StackResource]:
     return {
         QUEUE: resource("SQS::Queue", queue),
         "NoticeQueuePolicy": resource("SQS::QueuePolicy", policy),
-        **{f"{name}Rule": _rule(spec, pattern) for name, pattern in _patterns(spec).items()},
+        **{f"{name}Rule": _rule(spec, name, pattern) for name, pattern in _patterns(spec).items()},
     }
 
 
@@ -59,9 +59,10 @@ def _pattern(service: str, *kinds: str) -> dict[str, Any]:
     return {"source": [f"aws.{service}"], "detail-type": [*kinds]}
 
 
-def _rule(spec: ClusterSpec, pattern: dict[str, Any]) -> StackResource:
+def _rule(spec: ClusterSpec, name: str, pattern: dict[str, Any]) -> StackResource:
     target = {"Id": "notices", "Arn": attribute("Arn", QUEUE)}
     properties = {
+        "Name": f"{rule_prefix(spec.cluster_name)}-{name}",
         "EventPattern": pattern,
         "State": "ENABLED",
         "Targets": [target],

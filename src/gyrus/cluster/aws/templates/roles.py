@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
+from gyrus.cluster.aws.policies.attached import attached_policies
 from gyrus.cluster.aws.policies.operator import operator_statements
 from gyrus.cluster.aws.policies.statement import VERSION, PolicyScope, policy_document
-from gyrus.cluster.aws.regions import partition_of
 from gyrus.cluster.aws.resource_names import cluster_tags, role_name
 from gyrus.cluster.aws.templates.document import ACCOUNT, StackResource, ref, resource, substituted, tag_list
 
@@ -32,14 +32,6 @@ NODE_PROFILE = "NodeProfile"
 """The instance profile of nodes."""
 PODS = "pods.eks.amazonaws.com"
 
-AWS_POLICIES = {
-    CONTROL_PLANE: ("AmazonEKSClusterPolicy",),
-    NODE: ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"),
-    NETWORK: ("AmazonEKS_CNI_Policy",),
-    VOLUMES: ("service-role/AmazonEBSCSIDriverPolicy",),
-}
-"""The policies of AWS that roles have."""
-
 
 def roles(spec: ClusterSpec) -> dict[str, StackResource]:
     """Return the roles, and the instance profile of nodes."""
@@ -60,10 +52,7 @@ def roles(spec: ClusterSpec) -> dict[str, StackResource]:
 
 
 def _role(spec: ClusterSpec, role: str, service: Any, policy: dict[str, Any] | None = None) -> StackResource:
-    prefix = f"arn:{partition_of(spec.region)}:iam::aws:policy"
-    policies = [f"{prefix}/{name}" for name in AWS_POLICIES.get(role, ())]
-    if role == REPLICA:
-        policies += spec.iam_policy_arns
+    policies = attached_policies(spec, PURPOSES[role])
     inline = [{"PolicyName": "gyrus", "PolicyDocument": substituted(policy)}] if policy else []
     properties = {
         "RoleName": role_name(spec, PURPOSES[role]),

@@ -28,7 +28,7 @@ class DataState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class AccountFacts:
     """The facts, of which each has a default that needs no question to AWS."""
 
     zones: tuple[str, ...] = ()
@@ -47,12 +47,12 @@ class PlacedZone:
     zone: str | StackResource
 
 
-def placed_zones(spec: ClusterSpec, place: Place) -> tuple[PlacedZone, ...]:
+def placed_zones(spec: ClusterSpec, facts: AccountFacts) -> tuple[PlacedZone, ...]:
     """Return the zones of new subnets.
 
     A zone is written as ``${AWS::Region}a``. CloudFormation chooses the zones that nothing names.
     """
-    chosen = place.zones or spec.availability_zones
+    chosen = facts.zones or spec.availability_zones
     if not chosen:
         zones: StackResource = {"Fn::GetAZs": {"Ref": "AWS::Region"}}
         return tuple(PlacedZone(str(number + 1), {"Fn::Select": [number, zones]}) for number in range(ZONES))
@@ -60,9 +60,9 @@ def placed_zones(spec: ClusterSpec, place: Place) -> tuple[PlacedZone, ...]:
     return tuple(PlacedZone(letter.upper(), {"Fn::Sub": f"${{AWS::Region}}{letter}"}) for letter in letters)
 
 
-def service_range(spec: ClusterSpec, place: Place) -> str:
+def service_range(spec: ClusterSpec, facts: AccountFacts) -> str:
     """Return the addresses of Kubernetes Services, which no address of the VPC may have."""
-    taken = [IPv4Network(text) for text in ((spec.vpc_cidr,) if not spec.subnets else place.vpc_ranges)]
+    taken = [IPv4Network(text) for text in ((spec.vpc_cidr,) if not spec.subnets else facts.vpc_ranges)]
     free = (text for text in SERVICE_RANGES if not any(IPv4Network(text).overlaps(each) for each in taken))
     return next(free, SERVICE_RANGES[0])
 
