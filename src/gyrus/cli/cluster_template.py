@@ -28,9 +28,7 @@ BASE = "base.json"
     "--folder", type=click.Path(path_type=Path), help="Folder for the templates (default: templates)."
 )
 @click.option("--group", help="Print the template of this node group, and write nothing.")
-@click.option(
-    "--policies", is_flag=True, help="Print the IAM policies of roles and people, and write nothing."
-)
+@click.option("--policies", is_flag=True, help="Print the IAM policies, and write nothing.")
 @click.option("--account", help="The AWS account that policies name (default: any).")
 @pass_session
 def template(
@@ -43,8 +41,8 @@ def template(
 ) -> None:
     """Write the CloudFormation templates of a cluster, without AWS.
 
-    FILE is the cluster's file (default: cluster.yaml). The folder gets base.json, and group-NAME.json for each
-    node group. With -o json, they are printed, and nothing is written.
+    FILE is the cluster's file (default: cluster.yaml). The folder gets base.json, and group-NAME.json for
+    each node group. With -o json, they are printed, and nothing is written.
     """
     _check_options(folder, group, policies, account)
     spec = _load(file)
@@ -62,9 +60,8 @@ def template(
 
 def _check_options(folder: Path | None, group: str | None, policies: bool, account: str | None) -> None:
     """Check that the options fit together. Raises WrongInput."""
-    given = [
-        name for name, has in (("--folder", folder), ("--group", group), ("--policies", policies)) if has
-    ]
+    choices = {"--folder": folder, "--group": group, "--policies": policies}
+    given = [name for name, chosen in choices.items() if chosen]
     if len(given) > 1:
         raise WrongInput(f"{' and '.join(given)} exclude each other.", remedy="Choose one of them.")
     if account is None:
