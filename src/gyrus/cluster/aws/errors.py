@@ -10,7 +10,8 @@ ClusterError
     ├── AwsNotFound             the thing does not exist
     ├── AwsRejected             any other refusal: ``code`` is the service's own
     ├── StackFailed             a stack could not be brought to what is wanted
-    └── StackDeletionFailed     a stack could not be removed
+    ├── StackDeletionFailed     a stack could not be removed
+    └── NoCluster               there is no such EKS cluster
 """
 
 from __future__ import annotations
@@ -121,4 +122,14 @@ class StackDeletionFailed(AwsError):
             f"The stack {name} could not be removed: {reason}.",
             details=causes,
             remedy="Remove what uses these resources, and repeat the command",
+        )
+
+
+class NoCluster(AwsError):
+    """An EKS cluster that does not exist."""
+
+    def __init__(self, name: str, region: str) -> None:
+        super().__init__(
+            f"There is no EKS cluster {name} in {region}.",
+            remedy="Create it with: gyrus cluster up. If it exists, check cluster_name and region",
         )

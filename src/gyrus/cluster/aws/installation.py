@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec, Scheme
+from gyrus.cluster.aws.resource_names import cluster_tags
 from gyrus.cluster.manifests.objects import Installation
 from gyrus.cluster.settings import ClusterSettings, ExternalApi, GatewayPods, StoreSecret
 
@@ -81,18 +81,16 @@ def _annotations(spec: ClusterSpec, kind: str, scheme: Scheme, ranges: tuple[str
 
     The names are those of https://cloud-provider-aws.sigs.k8s.io/service_controller/.
     """
-    tags: Mapping[str, str] = spec.tags
+    tags = cluster_tags(spec)
+    pairs = ",".join(f"{key}={tags[key]}" for key in sorted(tags))
     found = {
         f"{_BALANCER}-internal": str(scheme == "internal").lower(),
         f"{_BALANCER}-cross-zone-load-balancing-enabled": "true",
+        f"{_BALANCER}-additional-resource-tags": pairs,
         RANGES: ",".join(ranges),
     }
     if kind == "nlb":
         found[f"{_BALANCER}-type"] = "nlb"
-    if tags:
-        found[f"{_BALANCER}-additional-resource-tags"] = ",".join(
-            f"{key}={tags[key]}" for key in sorted(tags)
-        )
     return found
 
 

@@ -23,7 +23,7 @@ def test_the_services_have_network_load_balancers_for_everyone():
         f"{PREFIX}aws-load-balancer-type": "nlb",
         f"{PREFIX}aws-load-balancer-internal": "false",
         f"{PREFIX}aws-load-balancer-cross-zone-load-balancing-enabled": "true",
-        f"{PREFIX}aws-load-balancer-additional-resource-tags": "cost=7,team=vision",
+        f"{PREFIX}aws-load-balancer-additional-resource-tags": "cost=7,gyrus.dev/cluster=cortex,team=vision",
         f"{PREFIX}load-balancer-source-ranges": "0.0.0.0/0",
     }
     assert service["spec"]["type"] == "LoadBalancer"

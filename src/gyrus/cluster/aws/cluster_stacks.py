@@ -1,0 +1,103 @@
+"""The stacks of one cluster: those that its cluster.yaml asks for, and those that exist."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gyrus.cluster.aws.cluster_spec import ClusterSpec
+from gyrus.cluster.aws.node_group import NodeGroup
+from gyrus.cluster.aws.resource_names import base_stack, cluster_tags, group_prefix, group_stack
+from gyrus.cluster.aws.stack_state import StackStatus
+from gyrus.cluster.aws.stacks import Stacks, WantedStack
+from gyrus.cluster.aws.templates.account_facts import AccountFacts
+from gyrus.cluster.aws.templates.base_stack import render_base
+from gyrus.cluster.aws.templates.control_plane import NODES_EXIST
+from gyrus.cluster.aws.templates.group_stack import PARAMETERS, render_group
+
+Zones = Mapping[str, Sequence[str]]
+"""By node group: the zones in which its instance types are offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStacks:
+    """The stacks that exist."""
+
+    base: StackStatus | None
+    groups: Mapping[str, StackStatus]
+    """By node group."""
+
+    @property
+    def any(self) -> bool:
+        return self.base is not None or bool(self.groups)
+
+    @property
+    def have_nodes(self) -> bool:
+        """True if the base stack was once told that nodes run."""
+        return self.base is not None and self.base.parameters.get(NODES_EXIST) == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStacks:
+    """Renders and applies the stacks of a cluster."""
+
+    spec: ClusterSpec
+    stacks: Stacks
+    facts: AccountFacts
+    zones: Zones
+
+    async def found(self) -> FoundStacks:
+        """Return the stacks that exist now. Raises AwsError."""
+        return await found_stacks(self.stacks, self.spec.cluster_name)
+
+    def base(self, *, nodes: bool) -> WantedStack:
+        """Return the base stack. ``nodes``: nodes run, so that add-ons can that need one."""
+        return WantedStack(
+            name=base_stack(self.spec.cluster_name),
+            template=render_base(self.spec, self.facts),
+            parameters={NODES_EXIST: str(nodes).lower()},
+            tags=cluster_tags(self.spec),
+        )
+
+    def group(self, group: NodeGroup, base: Mapping[str, str]) -> WantedStack:
+        """Return the stack of a node group. ``base``: the outputs of the base stack."""
+        parameters = {name: base[name] for name in PARAMETERS}
+        return WantedStack(
+            name=group_stack(self.spec.cluster_name, group.name),
+            template=render_group(self.spec, group),
+            parameters=parameters | {"Subnets": subnets_of(base, self.zones.get(group.name, ()))},
+            tags=cluster_tags(self.spec),
+        )
+
+    async def apply(self, *, nodes: bool) -> StackStatus:
+        """Bring the base stack to what is wanted. Raises AwsError."""
+        return await self.stacks.apply(self.base(nodes=nodes))
+
+    async def apply_groups(self, base: Mapping[str, str]) -> None:
+        """Bring all group stacks to what is wanted, at the same time. Raises AwsError."""
+        async with asyncio.TaskGroup() as tasks:
+            for group in self.spec.node_groups:
+                wanted = self.group(group, base)
+                tasks.create_task(self.stacks.apply(wanted), name=f"apply {wanted.name}")
+
+    def keeping_data(self, state: AccountFacts) -> ClusterStacks:
+        return replace(self, facts=state)
+
+
+def subnets_of(base: Mapping[str, str], zones: Sequence[str]) -> str:
+    """Return the subnets of these zones, joined by commas. All of them if there are none in these zones.
+
+    >>> subnets_of({"Subnets": "s-1,s-2", "Zones": "eu-west-1a,eu-west-1b"}, ["eu-west-1b"])
+    's-2'
+    """
+    subnets, placed = base["Subnets"].split(","), base["Zones"].split(",")
+    chosen = [subnet for subnet, zone in zip(subnets, placed, strict=True) if zone in zones]
+    return ",".join(chosen or subnets)
+
+
+async def found_stacks(stacks: Stacks, cluster: str) -> FoundStacks:
+    """Return the stacks of a cluster that exist now. Raises AwsError."""
+    prefix = group_prefix(cluster)
+    base, groups = await asyncio.gather(stacks.find(base_stack(cluster)), stacks.named(prefix))
+    return FoundStacks(base, {stack.name.removeprefix(prefix): stack for stack in groups})

@@ -1,0 +1,54 @@
+"""The creation of a cluster on AWS: its stacks, its first nodes, gyrus on it.
+
+Each step looks at what is there, so that a creation that was interrupted or that failed goes on when it is
+repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gyrus.cluster.aws.calls import AwsCaller
+from gyrus.cluster.aws.cluster_spec import ClusterSpec
+from gyrus.cluster.aws.cluster_stacks import ClusterStacks
+from gyrus.cluster.aws.eks import EksCluster, find_cluster
+from gyrus.cluster.aws.errors import NoCluster
+from gyrus.cluster.aws.first_nodes import first_sizes
+from gyrus.cluster.aws.scaling_groups import raise_sizes
+from gyrus.cluster.aws.stack_state import StackStatus
+
+ReportLine = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """Creates one cluster, or changes it."""
+
+    aws: AwsCaller
+    parts: ClusterStacks
+    report: ReportLine
+
+    @property
+    def spec(self) -> ClusterSpec:
+        return self.parts.spec
+
+    async def make_stacks(self) -> StackStatus:
+        """Bring all stacks to what is wanted, and begin with the first nodes. Raises AwsError."""
+        found = await self.parts.found()
+        base = await self.parts.apply(nodes=found.have_nodes)
+        await self.parts.apply_groups(base.outputs)
+        for name in await raise_sizes(self.aws, self.spec.cluster_name, first_sizes(self.spec)):
+            self.report(f"The first nodes of {name} start")
+        return base
+
+    async def cluster(self) -> EksCluster:
+        """Return the EKS cluster. Raises AwsError."""
+        found = await find_cluster(self.aws, self.spec.cluster_name, self.spec.region)
+        if found is None:
+            raise NoCluster(self.spec.cluster_name, self.spec.region)
+        return found
+
+    async def finish_stacks(self) -> None:
+        """Add what needs nodes, once nodes run. Raises AwsError."""
+        await self.parts.apply(nodes=True)
