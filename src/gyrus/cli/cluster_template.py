@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path("templates")
 BASE = "base.json"
+WITH_NODES = "base-with-nodes.json"
+"""The base stack when nodes run: with the add-ons that need one."""
 
 
 @click.command("template", cls=Command)
@@ -41,8 +43,9 @@ def template(
 ) -> None:
     """Write the CloudFormation templates of a cluster, without AWS.
 
-    FILE is the cluster's file (default: cluster.yaml). The folder gets base.json, and group-NAME.json for
-    each node group. With -o json, they are printed, and nothing is written.
+    FILE is the cluster's file (default: cluster.yaml). The folder gets base.json, group-NAME.json for each
+    node group, and base-with-nodes.json, with which the base stack is updated when nodes run. With -o json,
+    they are printed, and nothing is written.
     """
     _check_options(folder, group, policies, account)
     spec = _load(file)
@@ -96,11 +99,13 @@ def _known_group(spec: ClusterSpec, name: str, file: Path) -> str:
 
 def _templates(spec: ClusterSpec) -> dict[str, dict[str, Any]]:
     """Return the templates by the names of their files."""
+    from gyrus.cluster.aws.templates.account_facts import AccountFacts
     from gyrus.cluster.aws.templates.base_stack import render_base
     from gyrus.cluster.aws.templates.group_stack import render_group
 
     groups = {_group_file(group.name): render_group(spec, group) for group in spec.node_groups}
-    return {BASE: render_base(spec), **groups}
+    with_nodes = render_base(spec, AccountFacts(nodes_exist=True))
+    return {BASE: render_base(spec), **groups, WITH_NODES: with_nodes}
 
 
 def _group_file(group: str) -> str:

@@ -36,6 +36,10 @@ class AccountFacts:
     vpc_ranges: tuple[str, ...] = ()
     """The address ranges of your own VPC. Not needed for a new one."""
     data: DataState = DataState.OWN
+    nodes_exist: bool = False
+    """True if nodes run, so that add-ons that are pods of a Deployment become ready.
+
+    CloudFormation would wait for these. A base stack is created without them, and updated when nodes run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.resource_names import bucket_name, log_group
 from gyrus.cluster.aws.templates import roles
 from gyrus.cluster.aws.templates.account_facts import AccountFacts, service_range
-from gyrus.cluster.aws.templates.control_plane import CLUSTER, NODES_EXIST, control_plane
+from gyrus.cluster.aws.templates.control_plane import CLUSTER, control_plane
 from gyrus.cluster.aws.templates.document import (
     ACCOUNT,
     LARGEST_BODY,
@@ -66,26 +66,15 @@ def _rendered(spec: ClusterSpec, facts: AccountFacts) -> StackTemplate:
     resources = {
         **network.resources,
         **roles.roles(spec),
-        **control_plane(spec, network, services, RETENTION),
+        **control_plane(spec, facts, network, RETENTION),
         **storage(spec, facts.data),
         **(notices(spec) if spec.scaler == "gyrus" else {}),
     }
     return template(
         f"gyrus cluster {spec.cluster_name}",
-        Parameters={NODES_EXIST: _nodes_exist()},
-        Conditions={NODES_EXIST: {"Fn::Equals": [ref(NODES_EXIST), "true"]}},
         Resources=resources,
         Outputs=_outputs(spec, network, services),
     )
-
-
-def _nodes_exist() -> dict[str, Any]:
-    return {
-        "Type": "String",
-        "AllowedValues": ["false", "true"],
-        "Default": "false",
-        "Description": "Set it to true when nodes run: add-ons that need a node are created then",
-    }
 
 
 def _outputs(spec: ClusterSpec, network: Network, services: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.resource_names import cluster_tags, control_plane_log_group, logical_name
 from gyrus.cluster.aws.templates import roles
+from gyrus.cluster.aws.templates.account_facts import AccountFacts, service_range
 from gyrus.cluster.aws.templates.document import StackResource, attribute, ref, resource, tag_list
 from gyrus.cluster.aws.templates.network import Network
 from gyrus.contract import cluster as names
@@ -18,27 +19,24 @@ LOG_TYPES = ("authenticator", "controllerManager", "scheduler")
 """The logs of the control plane that show why a node does not join, or a load balancer does not come.
 
 Those of the API server and the audit log are many times larger, and CloudWatch charges by size."""
-NODES_EXIST = "NodesExist"
-"""Parameter and condition: nodes run already, so that add-ons that are pods of a Deployment can become
-ready. Until then CloudFormation would wait for them."""
 ON_EACH_NODE = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
 """Add-ons that are ready while there is no node."""
 ON_SOME_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
 
 
 def control_plane(
-    spec: ClusterSpec, network: Network, services: str, retention: int
+    spec: ClusterSpec, facts: AccountFacts, network: Network, retention: int
 ) -> dict[str, StackResource]:
     """Return the resources of EKS.
 
-    ``services``: the range of addresses of Kubernetes Services. ``retention``: days for which logs are kept.
+    ``retention``: days for which logs are kept.
     """
     logs = {CONTROL_PLANE_LOGS: _log_group(spec, retention)} if spec.cloudwatch else {}
     return {
         **logs,
-        CLUSTER: _cluster(spec, network, services),
+        CLUSTER: _cluster(spec, network, service_range(spec, facts)),
         "NodeAccess": _node_access(spec),
-        **_addons(spec),
+        **_addons(spec, facts),
         **_pod_identities(spec),
     }
 
@@ -84,16 +82,12 @@ def _node_access(spec: ClusterSpec) -> StackResource:
     return resource("EKS::AccessEntry", properties)
 
 
-def _addons(spec: ClusterSpec) -> dict[str, StackResource]:
-    found = {_addon_name(name): _addon(spec, name) for name in ON_EACH_NODE}
-    return found | {_addon_name(name): _addon(spec, name, Condition=NODES_EXIST) for name in ON_SOME_NODES}
+def _addons(spec: ClusterSpec, facts: AccountFacts) -> dict[str, StackResource]:
+    names = (*ON_EACH_NODE, *ON_SOME_NODES) if facts.nodes_exist else ON_EACH_NODE
+    return {f"{logical_name(name)}Addon": _addon(spec, name) for name in names}
 
 
-def _addon_name(addon: str) -> str:
-    return f"{logical_name(addon)}Addon"
-
-
-def _addon(spec: ClusterSpec, addon: str, **fields: str) -> StackResource:
+def _addon(spec: ClusterSpec, addon: str) -> StackResource:
     """Return an add-on, in the version that EKS recommends when it is created."""
     properties: dict[str, Any] = {
         "ClusterName": ref(CLUSTER),
@@ -110,7 +104,7 @@ def _addon(spec: ClusterSpec, addon: str, **fields: str) -> StackResource:
             "defaultStorageClass": {"enabled": True},
         }
         properties["ConfigurationValues"] = json.dumps(settings, sort_keys=True, ensure_ascii=False)
-    return resource("EKS::Addon", properties, **fields)
+    return resource("EKS::Addon", properties)
 
 
 def _identity(account: str, role: str) -> StackResource:
