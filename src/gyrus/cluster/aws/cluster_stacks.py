@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.node_group import NodeGroup
 from gyrus.cluster.aws.resource_names import base_stack, cluster_tags, group_prefix, group_stack
-from gyrus.cluster.aws.stack_state import StackStatus
+from gyrus.cluster.aws.stack_state import StackStatus, StackStep, step_to_have
 from gyrus.cluster.aws.stacks import Stacks, WantedStack
-from gyrus.cluster.aws.templates.account_facts import AccountFacts
+from gyrus.cluster.aws.templates.account_facts import AccountFacts, DataState
 from gyrus.cluster.aws.templates.base_stack import render_base
-from gyrus.cluster.aws.templates.control_plane import NODES_EXIST
+from gyrus.cluster.aws.templates.control_plane import ON_SOME_NODES, addon_name
 from gyrus.cluster.aws.templates.group_stack import PARAMETERS, render_group
+from gyrus.cluster.aws.templates.storage import BUCKET
 
 Zones = Mapping[str, Sequence[str]]
 """By node group: the zones in which its instance types are offered."""
@@ -32,11 +33,6 @@ class FoundStacks:
     def any(self) -> bool:
         return self.base is not None or bool(self.groups)
 
-    @property
-    def have_nodes(self) -> bool:
-        """True if the base stack was once told that nodes run."""
-        return self.base is not None and self.base.parameters.get(NODES_EXIST) == "true"
-
 
 @dataclass(frozen=True, slots=True)
 class ClusterStacks:
@@ -51,12 +47,11 @@ class ClusterStacks:
         """Return the stacks that exist now. Raises AwsError."""
         return await found_stacks(self.stacks, self.spec.cluster_name)
 
-    def base(self, *, nodes: bool) -> WantedStack:
-        """Return the base stack. ``nodes``: nodes run, so that add-ons can that need one."""
+    def base(self) -> WantedStack:
+        """Return the base stack."""
         return WantedStack(
             name=base_stack(self.spec.cluster_name),
             template=render_base(self.spec, self.facts),
-            parameters={NODES_EXIST: str(nodes).lower()},
             tags=cluster_tags(self.spec),
         )
 
@@ -70,9 +65,9 @@ class ClusterStacks:
             tags=cluster_tags(self.spec),
         )
 
-    async def apply(self, *, nodes: bool) -> StackStatus:
+    async def apply_base(self) -> StackStatus:
         """Bring the base stack to what is wanted. Raises AwsError."""
-        return await self.stacks.apply(self.base(nodes=nodes))
+        return await self.stacks.apply(self.base())
 
     async def apply_groups(self, base: Mapping[str, str]) -> None:
         """Bring all group stacks to what is wanted, at the same time. Raises AwsError."""
@@ -81,8 +76,27 @@ class ClusterStacks:
                 wanted = self.group(group, base)
                 tasks.create_task(self.stacks.apply(wanted), name=f"apply {wanted.name}")
 
-    def keeping_data(self, state: AccountFacts) -> ClusterStacks:
-        return replace(self, facts=state)
+    def changed(self, facts: AccountFacts) -> ClusterStacks:
+        """Return the stacks with other facts about the account."""
+        return replace(self, facts=facts)
+
+
+async def stack_facts(stacks: Stacks, cluster: str, facts: AccountFacts) -> AccountFacts:
+    """Return the facts of a cluster whose base stack may exist: what it has decided stays. Raises AwsError.
+
+    ``facts`` are those for a new base stack. One that is under way is waited for.
+    """
+    base = await stacks.ready(base_stack(cluster))
+    if base is None or step_to_have(base.status) is StackStep.CREATE:
+        return facts
+    resources = await stacks.resources(base.name)
+    zones = tuple(base.outputs["Zones"].split(",")) if "Zones" in base.outputs else facts.zones
+    return replace(
+        facts,
+        zones=zones,
+        data=DataState.OWN if BUCKET in resources else DataState.FOUND,
+        nodes_exist=any(addon_name(name) in resources for name in ON_SOME_NODES),
+    )
 
 
 def subnets_of(base: Mapping[str, str], zones: Sequence[str]) -> str:

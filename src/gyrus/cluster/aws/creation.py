@@ -7,7 +7,7 @@ repeated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
@@ -35,8 +35,7 @@ class Creation:
 
     async def make_stacks(self) -> StackStatus:
         """Bring all stacks to what is wanted, and begin with the first nodes. Raises AwsError."""
-        found = await self.parts.found()
-        base = await self.parts.apply(nodes=found.have_nodes)
+        base = await self.parts.apply_base()
         await self.parts.apply_groups(base.outputs)
         for name in await raise_sizes(self.aws, self.spec.cluster_name, first_sizes(self.spec)):
             self.report(f"The first nodes of {name} start")
@@ -51,4 +50,4 @@ class Creation:
 
     async def finish_stacks(self) -> None:
         """Add what needs nodes, once nodes run. Raises AwsError."""
-        await self.parts.apply(nodes=True)
+        await self.parts.changed(replace(self.parts.facts, nodes_exist=True)).apply_base()

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gyrus.cluster.aws.bucket import empty_bucket
 from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
-from gyrus.cluster.aws.cluster_stacks import FoundStacks, found_stacks
+from gyrus.cluster.aws.cluster_stacks import ClusterStacks, FoundStacks, found_stacks, stack_facts
 from gyrus.cluster.aws.creation import ReportLine
 from gyrus.cluster.aws.errors import AwsError, AwsNotFound
 from gyrus.cluster.aws.leftovers import leftovers, remove
 from gyrus.cluster.aws.resource_names import bucket_name, control_plane_log_group, log_group
 from gyrus.cluster.aws.scaling_groups import end_groups
-from gyrus.cluster.aws.stack_state import StackStatus, StackStep, step_to_have
-from gyrus.cluster.aws.stacks import Stacks, WantedStack
+from gyrus.cluster.aws.stack_state import StackStep, step_to_have
+from gyrus.cluster.aws.stacks import Stacks
 from gyrus.cluster.aws.templates.account_facts import AccountFacts, DataState
-from gyrus.cluster.aws.templates.base_stack import render_base
 
 TRIES = 40
 """Looks at leftovers that are still in use, with up to 5 s between them."""
@@ -81,17 +80,11 @@ class Removal:
         base = found.base
         if base is None or step_to_have(base.status) in (StackStep.CREATE, StackStep.DELETE):
             return
-        wanted = WantedStack(
-            name=base.name,
-            template=render_base(self.spec, await self._facts(base)),
-            parameters=base.parameters,
-            tags=base.tags,
-        )
-        await self.stacks.apply(wanted)
-
-    async def _facts(self, base: StackStatus) -> AccountFacts:
-        zones = tuple(base.outputs.get("Zones", "").split(",")) if base.outputs.get("Zones") else ()
-        return AccountFacts(zones=zones, data=DataState.KEPT)
+        facts = await stack_facts(self.stacks, self.spec.cluster_name, AccountFacts())
+        if facts.data is DataState.FOUND:
+            return  # an earlier cluster left the data, and the stack does not have it
+        parts = ClusterStacks(self.spec, self.stacks, replace(facts, data=DataState.KEPT), {})
+        await parts.apply_base()
 
     async def _remove_logs_of_control_plane(self) -> None:
         """Delete the log group that EKS writes to: after the stack, EKS may have made it once more."""

@@ -108,12 +108,44 @@ class Stacks:
         found = [_status(stack) for stack in stacks if stack["StackName"].startswith(prefix)]
         return sorted(found, key=lambda stack: stack.name)
 
+    async def resources(self, name: str) -> dict[str, str]:
+        """Return the resources of a stack that exist: their IDs by their names in the template."""
+        entries = await self._aws.pages(
+            CLOUDFORMATION, "list_stack_resources", "StackResourceSummaries", StackName=name
+        )
+        return {
+            entry["LogicalResourceId"]: entry.get("PhysicalResourceId", "")
+            for entry in entries
+            if not entry["ResourceStatus"].startswith("DELETE_COMPLETE")
+        }
+
+    async def ready(self, name: str) -> StackStatus | None:
+        """Wait until a stack can be changed, and return it; None if it is to be created.
+
+        One that failed when it was created blocks its name, and is deleted. Raises AwsError.
+        """
+        while True:
+            status = await self.find(name)
+            match step_to_have(status.status if status else None):
+                case StackStep.WAIT:
+                    assert status is not None
+                    known = {event.event_id for event in await self._events(status.stack_id)}
+                    await self._until(
+                        status.stack_id, known, lambda found: step_to_have(found) is not StackStep.WAIT
+                    )
+                case StackStep.DELETE:
+                    await self.delete(name)
+                case StackStep.CONTINUE_ROLLBACK:
+                    await self._aws.call(CLOUDFORMATION, "continue_update_rollback", StackName=name)
+                case _:
+                    return status
+
     async def prepare(self, wanted: WantedStack) -> PreparedChange | None:
         """Make the change set of a stack, and wait until it is ready. Returns None if nothing changes.
 
         A stack that is under way is waited for; one that blocks its name is removed first. Raises AwsError.
         """
-        status = await self._ready_for_change(wanted.name)
+        status = await self.ready(wanted.name)
         creates = step_to_have(status.status if status else None) is StackStep.CREATE
         described = await self._change_set(wanted, "CREATE" if creates else "UPDATE")
         if described is None:
@@ -186,24 +218,6 @@ class Stacks:
                 failed = causes(await self._events(found.stack_id))
                 raise StackDeletionFailed(name, outcome(status), failed)
         return True
-
-    async def _ready_for_change(self, name: str) -> StackStatus | None:
-        """Wait until a stack can be changed, and return it; None if it is to be created."""
-        while True:
-            status = await self.find(name)
-            match step_to_have(status.status if status else None):
-                case StackStep.WAIT:
-                    assert status is not None
-                    known = {event.event_id for event in await self._events(status.stack_id)}
-                    await self._until(
-                        status.stack_id, known, lambda found: step_to_have(found) is not StackStep.WAIT
-                    )
-                case StackStep.DELETE:
-                    await self.delete(name)
-                case StackStep.CONTINUE_ROLLBACK:
-                    await self._aws.call(CLOUDFORMATION, "continue_update_rollback", StackName=name)
-                case _:
-                    return status
 
     async def _change_set(self, wanted: WantedStack, kind: str) -> Answer | None:
         """Create a change set, or find the one of an earlier try. Returns None if it has no changes."""

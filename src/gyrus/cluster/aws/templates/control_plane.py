@@ -24,6 +24,11 @@ ON_EACH_NODE = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
 ON_SOME_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
 
 
+def addon_name(addon: str) -> str:
+    """Return the name of an add-on's resource in the template."""
+    return f"{logical_name(addon)}Addon"
+
+
 def control_plane(
     spec: ClusterSpec, facts: AccountFacts, network: Network, retention: int
 ) -> dict[str, StackResource]:
@@ -84,7 +89,7 @@ def _node_access(spec: ClusterSpec) -> StackResource:
 
 def _addons(spec: ClusterSpec, facts: AccountFacts) -> dict[str, StackResource]:
     names = (*ON_EACH_NODE, *ON_SOME_NODES) if facts.nodes_exist else ON_EACH_NODE
-    return {f"{logical_name(name)}Addon": _addon(spec, name) for name in names}
+    return {addon_name(name): _addon(spec, name) for name in names}
 
 
 def _addon(spec: ClusterSpec, addon: str) -> StackResource:

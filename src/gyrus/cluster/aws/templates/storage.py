@@ -7,9 +7,10 @@ from typing import Any
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.policies.statement import VERSION
 from gyrus.cluster.aws.regions import partition_of
-from gyrus.cluster.aws.resource_names import GROUP, bucket_name, cluster_tags, log_group
+from gyrus.cluster.aws.resource_names import bucket_name, cluster_tags, log_group
 from gyrus.cluster.aws.templates.account_facts import DataState
 from gyrus.cluster.aws.templates.document import ACCOUNT, StackResource, resource, substituted, tag_list
+from gyrus.contract.cluster import GROUP
 
 BUCKET = "Bucket"
 LOGS = "LogGroup"
