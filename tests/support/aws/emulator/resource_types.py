@@ -11,6 +11,7 @@ from support.aws.emulator.control import FAULTS
 
 # ministack has no types.
 ec2: Any = import_module("ministack.services.ec2")
+ssm: Any = import_module("ministack.services.ssm")
 eks: Any = import_module("ministack.services.eks")
 provisioners: Any = import_module("ministack.services.cloudformation.provisioners")
 stacks: Any = import_module("ministack.services.cloudformation.stacks")
@@ -32,6 +33,8 @@ def add() -> None:
             "AWS::EKS::PodIdentityAssociation": _type(_pod_identity, _delete_pod_identity),
         }
     )
+    public = ssm._public_parameter
+    ssm._public_parameter = lambda name: _image(name) or public(name)
     provision, delete = stacks._provision_resource, stacks._delete_resource
 
     def provisioned(resource_type: str, logical_id: str, props: Properties, stack: str) -> Any:
@@ -46,6 +49,13 @@ def add() -> None:
     stacks._provision_resource = provisioned
     stacks._delete_resource = deleted
     stacks._runs_on_worker_thread = _always
+
+
+def _image(name: str) -> dict[str, Any] | None:
+    """Return the image of nodes that EKS recommends, as each region publishes it."""
+    if not name.startswith("/aws/service/eks/optimized-ami/"):
+        return None
+    return {"Name": name, "Value": "ami-0123456789abcdef0", "Type": "String", "Version": 1}
 
 
 def _always(resource_type: str) -> bool:
