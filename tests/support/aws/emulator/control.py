@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.aws.emulator import actions, service_quotas
+
 PATH = "/_test"
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -31,6 +33,12 @@ class Faults:
     """Share of all calls whose answer is lost after they were carried out."""
     delay: float = 0.0
     """The most seconds by which an answer is delayed, at random."""
+    refusals: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """By action, such as ``ec2:DescribeVpcs``: the code and the message with which it is refused."""
+    quotas: dict[str, float] = field(default_factory=dict[str, float])
+    """Values of quotas by code, in place of the usual ones."""
+    regions: dict[str, str] = field(default_factory=dict[str, str])
+    """The opt-in status of regions, in place of the usual one; "" removes the region."""
     calls: list[str] = field(default_factory=list[str])
     """The actions that were called, by service."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -67,6 +75,15 @@ def wrapped(app: Asgi) -> Asgi:
             await _answer(send, 400, THROTTLED, b"text/xml")
             return
         await asyncio.sleep(random.random() * FAULTS.delay)
+        body = await _read(receive)
+        called = actions.called(scope, body)
+        if refusal := FAULTS.refusals.get(called):
+            await _answer(send, 400, *actions.refused(called, *refusal))
+            return
+        if called.startswith("servicequotas:"):
+            await _answer(send, 200, service_quotas.answer(body, FAULTS.quotas), b"application/json")
+            return
+        receive = _replayed(body, receive)
         if random.random() < FAULTS.failed:
             await app(scope, receive, _discard)
             await _answer(send, 503, THROTTLED.replace(b"Throttling", b"ServiceUnavailable"), b"text/xml")
@@ -80,13 +97,27 @@ async def _discard(message: Any) -> None:
     pass
 
 
-async def _control(receive: Any, send: Any) -> None:
+async def _read(receive: Any) -> bytes:
     body = b""
     more = True
     while more:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
+    return body
+
+
+def _replayed(body: bytes, then: Any) -> Any:
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await then()
+
+    return receive
+
+
+async def _control(receive: Any, send: Any) -> None:
+    body = await _read(receive)
     for name, value in json.loads(body or b"{}").items():
         setattr(FAULTS, name, value)
     await _answer(send, 200, b"{}", b"application/json")

@@ -28,7 +28,7 @@ class CountNeed:
     quota: QuotaId
     count: int
     used: int | None
-    """Those that exist beside them. None if it is not known."""
+    """The number of others in use. None if it is not known."""
     place: str = ""
 
 

@@ -39,7 +39,7 @@ class VcpuQuotas:
 
     on_demand: QuotaId
     spot: QuotaId | None
-    """None if the families have no spot instances, or if the quota is not known."""
+    """The quota of spot instances. None if the families have none, or if the quota is not known."""
 
 
 _CONSOLES = {
