@@ -16,8 +16,16 @@ def on_demand_nodes(group: PlannedGroup, total: int) -> int:
     """
     if not group.spot:
         return total
-    above = max(0, total - group.on_demand_base)
-    return min(total, group.on_demand_base) + -(-above * group.on_demand_percentage // 100)
+    return on_demand_share(total, group.on_demand_base, group.on_demand_percentage)
+
+
+def on_demand_share(total: int, base: int, percentage: int) -> int:
+    """Return how many of ``total`` nodes must be on demand where spot is allowed.
+
+    >>> on_demand_share(10, base=2, percentage=25)
+    4
+    """
+    return min(total, base) + -(-max(0, total - base) * percentage // 100)
 
 
 def preferred_capacity(group: PlannedGroup, *, on_demand: int, spot: int) -> tuple[CapacityType, ...]:
