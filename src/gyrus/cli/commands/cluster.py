@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gyrus.cli.aws.down import down
+from gyrus.cli.aws.token import token
+from gyrus.cli.aws.up import up
 from gyrus.cli.cluster import (
     cluster_options,
     environment_name,
@@ -54,6 +57,8 @@ def command() -> None:
 command.params += global_options()
 command.add_command(init)
 command.add_command(validate)
+for each in (up, down, token):
+    command.add_command(each)
 command.add_command(template)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from support.aws.emulator.control import FAULTS
@@ -35,6 +39,7 @@ def add() -> None:
     )
     public = ssm._public_parameter
     ssm._public_parameter = lambda name: _image(name) or public(name)
+    eks._create_cluster = _with_endpoint(eks._create_cluster)
     provision, delete = stacks._provision_resource, stacks._delete_resource
 
     def provisioned(resource_type: str, logical_id: str, props: Properties, stack: str) -> Any:
@@ -56,6 +61,22 @@ def _image(name: str) -> dict[str, Any] | None:
     if not name.startswith("/aws/service/eks/optimized-ami/"):
         return None
     return {"Name": name, "Value": "ami-0123456789abcdef0", "Type": "String", "Version": 1}
+
+
+def _with_endpoint(create: Callable[..., Any]) -> Callable[..., Any]:
+    """Give clusters the endpoint of the environment, behind which a real Kubernetes is."""
+
+    def created(body: Any, creator_arn: str | None = None) -> Any:
+        answer = create(body, creator_arn)
+        if answer[0] == HTTPStatus.OK and "EKS_ENDPOINT" in os.environ:
+            cluster = eks._clusters[body["name"]]
+            authority = Path(os.environ["EKS_AUTHORITY"]).read_bytes()
+            cluster["endpoint"] = os.environ["EKS_ENDPOINT"]
+            cluster["certificateAuthority"] = {"data": base64.b64encode(authority).decode()}
+            cluster["status"] = "ACTIVE"
+        return answer
+
+    return created
 
 
 def _always(resource_type: str) -> bool:
