@@ -13,7 +13,6 @@ from gyrus.cli.cluster_yaml import FILE
 from gyrus.cli.failures import CommandFailure, WrongInput, specification_failure
 from gyrus.cli.output import print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
-from gyrus.cli.suggestions import nearest
 
 if TYPE_CHECKING:
     from gyrus.cluster.aws.cluster_spec import ClusterSpec
@@ -89,6 +88,8 @@ def _load(file: Path) -> ClusterSpec:
 
 def _known_group(spec: ClusterSpec, name: str, file: Path) -> str:
     """Return the name of a node group. Raises WrongInput if there is none of this name."""
+    from gyrus.spec.faults import nearest
+
     known = [group.name for group in spec.node_groups]
     if name in known:
         return name
