@@ -24,6 +24,7 @@ from support.upstreams import free_port
 REGION = "eu-west-1"
 STARTS_WITHIN = 60
 TESTS = Path(__file__).resolve().parents[2]
+SOURCES = os.pathsep.join((str(TESTS), str(TESTS.parent / "src")))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def aws_account(**environment: str) -> Generator[AwsAccount]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="gyrus-aws-") as folder:
         log = Path(folder) / "log"
-        variables = os.environ | {"PYTHONPATH": str(TESTS), "LOG_LEVEL": "WARNING"} | environment
+        variables = os.environ | {"PYTHONPATH": SOURCES, "LOG_LEVEL": "WARNING"} | environment
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "support.aws.emulator", str(port)],
@@ -86,8 +87,9 @@ def aws_account(**environment: str) -> Generator[AwsAccount]:
             _wait(account, process)
             yield account
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def _wait(account: AwsAccount, process: subprocess.Popen[bytes]) -> None:

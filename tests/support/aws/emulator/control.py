@@ -78,7 +78,8 @@ def wrapped(app: Asgi) -> Asgi:
         body = await _read(receive)
         called = actions.called(scope, body)
         if refusal := FAULTS.refusals.get(called):
-            await _answer(send, 400, *actions.refused(called, *refusal))
+            status = int(refusal[0]) if refusal[0].isdigit() else 400
+            await _answer(send, status, *actions.refused(called, *refusal))
             return
         if called.startswith("servicequotas:"):
             await _answer(send, 200, service_quotas.answer(body, FAULTS.quotas), b"application/json")

@@ -8,7 +8,14 @@ from typing import TypeVar, cast
 
 from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
-from gyrus.cluster.aws.errors import AwsDenied, AwsError, AwsRejected, AwsUnreachable
+from gyrus.cluster.aws.errors import (
+    AwsCredentialsRefused,
+    AwsDenied,
+    AwsError,
+    AwsRejected,
+    AwsUnreachable,
+    NoAwsCredentials,
+)
 from gyrus.cluster.aws.preflight import account_readings, own_readings, usage_readings
 from gyrus.cluster.aws.preflight.facts import CallerIdentity, InUse, ObservedAccount, RegionState
 from gyrus.cluster.aws.preflight.problem import PreflightNote
@@ -44,7 +51,7 @@ class _Reader:
 
     async def read(self, what: str, part: Awaitable[T], *, is_optional: bool = False) -> T | None:
         try:
-            return await part
+            return await _unnested(part)
         except AwsDenied as error:
             self.unchecked.append(PreflightNote(what, f"the credentials lack {error.action}"))
         except AwsRejected as error:
@@ -134,10 +141,23 @@ async def _observe_region(
     )
 
 
+async def _unnested(part: Awaitable[T]) -> T:
+    """Await a part. Of the errors of its own tasks, it raises one."""
+    try:
+        return await part
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+
+
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first error of AWS in a group of failed tasks, or else the first one."""
-    errors = list(_leaves(group))
-    return next((error for error in errors if isinstance(error, AwsError)), errors[0])
+    """Return the error of a group of failed tasks that matters most: a fault of ours, or bad credentials."""
+    return min(_leaves(group), key=_rank)
+
+
+def _rank(error: BaseException) -> int:
+    if not isinstance(error, AwsError):
+        return 0
+    return 1 if isinstance(error, NoAwsCredentials | AwsCredentialsRefused) else 2
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
