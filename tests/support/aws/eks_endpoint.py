@@ -33,8 +33,8 @@ class EksEndpoint:
 
     def __init__(self, kubeconfig: Path, cluster: str, folder: Path) -> None:
         config: Any = yaml.safe_load(kubeconfig.read_text())
-        server = urlsplit(config["clusters"][0]["cluster"]["server"])
-        self._address = (str(server.hostname), server.port or 443)
+        server = urlsplit(str(config["clusters"][0]["cluster"]["server"]))
+        self._host, self._port = str(server.hostname), server.port or 443
         self._upstream = _client_context(kubeconfig.parent, config, folder)
         self._cluster = cluster
         self._authority = trustme.CA()
@@ -43,7 +43,8 @@ class EksEndpoint:
 
     async def start(self) -> int:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._authority.issue_cert("127.0.0.1").configure_cert(context)
+        certificate: Any = self._authority.issue_cert("127.0.0.1")
+        certificate.configure_cert(context)
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context, limit=2**20)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -57,8 +58,7 @@ class EksEndpoint:
                 writer.write(REFUSED)
                 await writer.drain()
                 return
-            host, port = self._address
-            upstream, upwards = await asyncio.open_connection(host, port, ssl=self._upstream)
+            upstream, upwards = await asyncio.open_connection(self._host, self._port, ssl=self._upstream)
             upwards.write(head)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_copy(reader, upwards))

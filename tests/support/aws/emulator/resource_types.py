@@ -38,7 +38,11 @@ def add() -> None:
         }
     )
     public = ssm._public_parameter
-    ssm._public_parameter = lambda name: _image(name) or public(name)
+
+    def parameter(name: str) -> Any:
+        return _image(name) or public(name)
+
+    ssm._public_parameter = parameter
     eks._create_cluster = _with_endpoint(eks._create_cluster)
     provision, delete = stacks._provision_resource, stacks._delete_resource
 
