@@ -40,7 +40,7 @@ def cluster(text: str = CPU, name: str = "vision", region: str = REGION) -> Clus
 
 
 async def seen(account: AwsAccount, spec: ClusterSpec) -> ObservedAccount:
-    return await observe(account.calls(tries=2), spec, bucket=lambda number: f"{spec.cluster_name}-{number}")
+    return await observe(account.calls(tries=2), spec)
 
 
 async def test_an_empty_account_has_no_problem(account: AwsAccount):
@@ -52,7 +52,11 @@ async def test_an_empty_account_has_no_problem(account: AwsAccount):
     assert chosen_zones(spec, facts) == ("eu-west-1a", "eu-west-1b", "eu-west-1c")
     assert facts.types is not None
     assert facts.types["m5.large"].kind.vcpu == 2
-    assert (facts.bucket, facts.bucket_name, facts.cluster) == ("free", "vision-000000000000", "free")
+    assert (facts.bucket, facts.bucket_name, facts.cluster) == (
+        "free",
+        "gyrus-vision-000000000000-eu-west-1",
+        "free",
+    )
     assert facts.quotas["L-1216C47A"] == 256
     assert problems(spec, facts, NOW) == []
     assert notes(spec, facts) == []
@@ -261,13 +265,13 @@ async def test_names_that_others_have(account: AwsAccount):
             tags=tags,
         )
     account.client("s3").create_bucket(
-        Bucket="again-000000000000", CreateBucketConfiguration={"LocationConstraint": REGION}
+        Bucket="gyrus-again-000000000000-eu-west-1", CreateBucketConfiguration={"LocationConstraint": REGION}
     )
     spec = cluster(name="taken")
     account.set(refusals={"s3:HeadBucket": ["403", "Forbidden"]})
     assert [str(problem) for problem in problems(spec, await seen(account, spec), NOW)] == [
-        "bucket taken-000000000000: have a bucket of another account, or one that the credentials may not "
-        "read; need a bucket of the account 000000000000 in eu-west-1, or none. Choose another "
+        "bucket gyrus-taken-000000000000-eu-west-1: have a bucket of another account, or one that the "
+        "credentials may not read; need a bucket of the account 000000000000 in eu-west-1, or none. Choose another "
         "cluster_name, or delete the bucket if it is yours",
         "cluster_name: taken: have an EKS cluster of that name in eu-west-1 that gyrus did not make; need a "
         "free name. Choose another cluster_name, or install gyrus on that cluster: gyrus cluster install",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
-from importlib.resources import files
 from typing import Any
 
+from support.aws.aws_data import instance_types, offerings
 from support.aws.emulator.control import FAULTS
 
 ec2: Any = import_module("ministack.services.ec2")
@@ -25,23 +23,6 @@ def add() -> None:
             "DescribeRegions": _regions(ec2._ACTION_MAP["DescribeRegions"]),
         }
     )
-
-
-@cache
-def instance_types() -> dict[str, Any]:
-    """All instance types by name, as EC2 describes them."""
-    return _read("instance_types.json.gz")
-
-
-@cache
-def offerings(region: str) -> list[dict[str, str]]:
-    """The instance types that each zone of a region offers."""
-    return _read(f"instance_type_offerings/availability-zone/{region}.json.gz")
-
-
-def _read(path: str) -> Any:
-    data = files("moto.ec2").joinpath("resources", path).read_bytes()
-    return json.loads(gzip.decompress(data))
 
 
 def _describe_instance_types(params: Params) -> Any:

@@ -12,7 +12,7 @@ from gyrus.cluster.aws.instance_types import check_instance_type, known_types, l
 def test_the_table_has_the_common_families() -> None:
     families = {name.partition(".")[0] for name in known_types()}
     assert families == {
-        "t3", "m5", "m6i", "m7i", "c5", "c6i", "c7i", "r5", "r6i", "g4dn", "g5", "g6", "p3", "p4d", "p5",
+        "t3", "m5", "m6i", "m7i", "c5", "c6i", "c7i", "r5", "r6i", "g4dn", "g5", "g6", "p4d", "p5",
         "inf1", "inf2", "m6g", "m7g", "c7g",
     }  # fmt: skip
 

@@ -63,7 +63,7 @@ async def types(aws: AwsCaller, spec: ClusterSpec) -> dict[str, OfferedType]:
     offers = [offer for task in offered for offer in task.result()]
     return {
         name: OfferedType(
-            kind=_kind(each),
+            kind=instance_type_of(each),
             is_spot="spot" in each.get("SupportedUsageClasses", []),
             zones=frozenset(offer["Location"] for offer in offers if offer["InstanceType"] == name),
         )
@@ -92,7 +92,8 @@ def _filter(names: tuple[str, ...]) -> list[dict[str, Any]]:
     return [{"Name": "instance-type", "Values": list(names)}]
 
 
-def _kind(answer: Mapping[str, Any]) -> InstanceType:
+def instance_type_of(answer: Mapping[str, Any]) -> InstanceType:
+    """Return a type as EC2 describes it."""
     gpus = answer.get("GpuInfo", {}).get("Gpus", [])
     chips = answer.get("InferenceAcceleratorInfo", {}).get("Accelerators", [])
     architectures = answer.get("ProcessorInfo", {}).get("SupportedArchitectures", [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TypeVar, cast
 
 from gyrus.cluster.aws.calls import AwsCaller
@@ -20,25 +20,23 @@ from gyrus.cluster.aws.preflight import account_readings, own_readings, usage_re
 from gyrus.cluster.aws.preflight.facts import CallerIdentity, InUse, ObservedAccount, RegionState
 from gyrus.cluster.aws.preflight.problem import PreflightNote
 from gyrus.cluster.aws.preflight.quotas import ALL_QUOTAS, quotas_of
+from gyrus.cluster.aws.resource_names import bucket_name
 
 T = TypeVar("T")
 
 
-async def observe(
-    aws: AwsCaller, spec: ClusterSpec, *, bucket: Callable[[str], str], home: AwsCaller | None = None
-) -> ObservedAccount:
+async def observe(aws: AwsCaller, spec: ClusterSpec, *, home: AwsCaller | None = None) -> ObservedAccount:
     """Return the facts of an account and a region for a cluster.
 
-    ``bucket`` returns the name of the cluster's bucket for an account's number. ``home`` calls the region of
-    :func:`gyrus.cluster.aws.regions.home_region`, which answers even if the cluster's region is not enabled;
-    by default ``aws``. A part that the credentials may not read is noted as unchecked. Raises AwsError if the
-    credentials are missing or refused, or if AWS does not answer.
+    ``home`` calls the region of :func:`gyrus.cluster.aws.regions.home_region`, which answers even if the
+    cluster's region is not enabled; by default ``aws``. A part that the credentials may not read is noted as
+    unchecked. Raises AwsError if the credentials are missing or refused, or if AWS does not answer.
     """
     try:
         identity, region, unchecked = await _identify(home or aws, spec)
         if region in ("disabled", "unknown"):
             return ObservedAccount(identity=identity, region=region, unchecked=unchecked)
-        return await _observe_region(aws, spec, identity, region, unchecked, bucket(identity.account))
+        return await _observe_region(aws, spec, identity, region, unchecked)
     except BaseExceptionGroup as group:
         raise _first(group) from None
 
@@ -81,9 +79,9 @@ async def _observe_region(
     identity: CallerIdentity,
     region: RegionState | None,
     unchecked: tuple[PreflightNote, ...],
-    bucket: str,
 ) -> ObservedAccount:
     reader, cluster = _Reader(), spec.cluster_name
+    bucket = bucket_name(spec, identity.account)
     services = tuple(dict.fromkeys(quota.service for quota in ALL_QUOTAS))
     async with asyncio.TaskGroup() as group:
 

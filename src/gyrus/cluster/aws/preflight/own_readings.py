@@ -17,7 +17,7 @@ from gyrus.cluster.aws.preflight.facts import (
     OwnSubnet,
     OwnVpc,
 )
-from gyrus.cluster.aws.preflight.usage_readings import CLUSTER_TAG
+from gyrus.cluster.aws.resource_names import CLUSTER_TAG
 
 DEFAULT_ROUTE = "0.0.0.0/0"
 FORBIDDEN, MOVED = "403", ("301", "PermanentRedirect", "400")

@@ -13,10 +13,8 @@ from typing import Any
 from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.instance_types import known_types
 from gyrus.cluster.aws.preflight.quotas import vcpu_quotas
-from gyrus.contract.cluster import GROUP
+from gyrus.cluster.aws.resource_names import CLUSTER_TAG, owner_tag
 
-CLUSTER_TAG = f"{GROUP}/cluster"
-"""Tag of every AWS resource of a cluster: the cluster's name."""
 COUNTED_NAT_STATES = ("pending", "available", "deleting")
 MOST_INSTANCES = 1000
 """Instances of a page."""
@@ -99,7 +97,7 @@ def _vcpus_of(instance: Mapping[str, Any]) -> int:
 def is_own(resource: Mapping[str, Any], cluster: str) -> bool:
     """Return True if a resource carries a tag of the cluster: gyrus's, or that of EKS for what it creates."""
     tags = {tag["Key"]: tag.get("Value", "") for tag in resource.get("Tags", [])}
-    return tags.get(CLUSTER_TAG) == cluster or tags.get(f"kubernetes.io/cluster/{cluster}") == "owned"
+    return tags.get(CLUSTER_TAG) == cluster or tags.get(owner_tag(cluster)) == "owned"
 
 
 def _others(resources: Iterable[Mapping[str, Any]], cluster: str) -> int:
