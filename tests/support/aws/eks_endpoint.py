@@ -25,17 +25,20 @@ import yaml
 CLUSTER_HEADER = "x-k8s-aws-id"
 PREFIX = "k8s-aws-v1."
 REFUSED = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+END_OF_HEAD = b"\r\n\r\n"
 CHUNK = 65536
 
 
 class EksEndpoint:
     """Accepts connections with a token, and joins each to one of the API."""
 
-    def __init__(self, kubeconfig: Path, cluster: str, folder: Path) -> None:
+    def __init__(self, kubeconfig: Path, cluster: str) -> None:
         config: Any = yaml.safe_load(kubeconfig.read_text())
         server = urlsplit(str(config["clusters"][0]["cluster"]["server"]))
         self._host, self._port = str(server.hostname), server.port or 443
-        self._upstream = _client_context(kubeconfig.parent, config, folder)
+        authority = kubeconfig.parent / config["clusters"][0]["cluster"]["certificate-authority"]
+        self._upstream = ssl.create_default_context(cafile=authority)
+        self._credentials = f"Bearer {config['users'][0]['user']['token']}".encode()
         self._cluster = cluster
         self._authority = trustme.CA()
         self._known: set[str] = set()
@@ -53,20 +56,35 @@ class EksEndpoint:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
+            head = await reader.readuntil(END_OF_HEAD)
             if not await asyncio.to_thread(self._is_known, _token(head)):
                 writer.write(REFUSED)
                 await writer.drain()
                 return
             upstream, upwards = await asyncio.open_connection(self._host, self._port, ssl=self._upstream)
-            upwards.write(head)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_copy(reader, upwards))
+                tasks.create_task(self._requests(head, reader, upwards))
                 tasks.create_task(_copy(upstream, writer))
         except* (OSError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
         finally:
             writer.close()
+
+    async def _requests(
+        self, head: bytes, reader: asyncio.StreamReader, upwards: asyncio.StreamWriter
+    ) -> None:
+        """Pass on the requests of a connection, with the API's own credentials."""
+        try:
+            while True:
+                lines = [line for line in head.split(b"\r\n") if line]
+                kept = [line for line in lines if not line.lower().startswith(b"authorization:")]
+                upwards.write(b"\r\n".join([*kept, b"authorization: " + self._credentials]) + END_OF_HEAD)
+                if length := int(_field(head, "content-length") or 0):
+                    upwards.write(await reader.readexactly(length))
+                await upwards.drain()
+                head = await reader.readuntil(END_OF_HEAD)
+        finally:
+            upwards.close()
 
     def _is_known(self, token: str) -> bool:
         """Return True if STS knows who has signed the token, and it was signed for this cluster."""
@@ -88,12 +106,16 @@ class EksEndpoint:
         return True
 
 
-def _token(head: bytes) -> str:
+def _field(head: bytes, name: str) -> str:
     for line in head.decode("latin-1").split("\r\n")[1:]:
-        name, _, value = line.partition(":")
-        if name.lower() == "authorization":
-            return value.strip().removeprefix("Bearer ")
+        found, _, value = line.partition(":")
+        if found.lower() == name:
+            return value.strip()
     return ""
+
+
+def _token(head: bytes) -> str:
+    return _field(head, "authorization").removeprefix("Bearer ")
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,24 +127,8 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-def _client_context(base: Path, config: Any, folder: Path) -> ssl.SSLContext:
-    """Return the TLS settings of a kubeconfig's first user, who is identified by a certificate."""
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-
-    def file(section: Any, name: str) -> str:
-        if f"{name}-data" in section:
-            written = folder / name
-            written.write_bytes(base64.b64decode(section[f"{name}-data"]))
-            return str(written)
-        return str(base / section[name])
-
-    context = ssl.create_default_context(cafile=file(cluster, "certificate-authority"))
-    context.load_cert_chain(file(user, "client-certificate"), file(user, "client-key"))
-    return context
-
-
 async def main(kubeconfig: Path, cluster: str, folder: Path) -> None:
-    endpoint = EksEndpoint(kubeconfig, cluster, folder)
+    endpoint = EksEndpoint(kubeconfig, cluster)
     port = await endpoint.start()
     (folder / "ca.crt").write_bytes(endpoint.authority)
     sys.stdout.write(f"https://127.0.0.1:{port}\n")

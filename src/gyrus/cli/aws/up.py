@@ -83,13 +83,11 @@ async def check(account: ClusterAccount) -> Checked:
     from gyrus.cluster.aws.preflight.zones import chosen_zones
     from gyrus.cluster.aws.prices.price_list import hourly_prices
     from gyrus.cluster.aws.regions import home_region
-    from gyrus.cluster.aws.resource_names import bucket_name
 
     spec, now = account.spec, datetime.now(UTC)
     observed = await observe(
         account.aws,
         spec,
-        bucket=lambda number: bucket_name(spec, number),
         home=AwsCalls(home_region(spec.region)),
     )
     print_note(f"AWS account {observed.identity.account}, as {observed.identity.arn}")
