@@ -53,10 +53,21 @@ def tags_of(properties: dict[str, Any]) -> dict[str, str]:
 @cache
 def can_bear_tags(kind: str) -> bool:
     """Whether resources of a type have tags, by CloudFormation's own schema."""
+    return "Tags" in schema_of(kind)["properties"]
+
+
+def rights_for(kind: str) -> set[str]:
+    """The actions that CloudFormation may take to create, read and delete a resource, by its own schema."""
+    handlers = schema_of(kind)["handlers"]
+    return {action for name in ("create", "read", "delete") for action in handlers[name]["permissions"]}
+
+
+@cache
+def schema_of(kind: str) -> dict[str, Any]:
+    """CloudFormation's schema of a type of resources, as cfn-lint has it."""
     schemas = Path(cfnlint.__file__).parent / "data" / "schemas"
     digests = json.loads((schemas / "providers" / "us-east-1.json").read_text())
-    schema = json.loads((schemas / "resources" / f"{digests[kind]}.json").read_text())
-    return "Tags" in schema["properties"]
+    return json.loads((schemas / "resources" / f"{digests[kind]}.json").read_text())
 
 
 def references(value: Any) -> Iterator[str]:

@@ -75,6 +75,7 @@ def _stacks(scope: PolicyScope) -> Iterator[PolicyStatement]:
             "cloudformation:DescribeChangeSet",
             "cloudformation:ExecuteChangeSet",
             "cloudformation:DeleteChangeSet",
+            "cloudformation:ListChangeSets",
             "cloudformation:DeleteStack",
             "cloudformation:DescribeStacks",
             "cloudformation:DescribeStackEvents",
@@ -125,20 +126,29 @@ def _network(scope: PolicyScope) -> Iterator[PolicyStatement]:
             "ec2:ReplaceRoute",
             "ec2:DeleteRoute",
             "ec2:AssociateRouteTable",
+            "ec2:ReplaceRouteTableAssociation",
             "ec2:DisassociateRouteTable",
+            "ec2:ModifyVpcEndpoint",
+            "ec2:DisassociateAddress",
+        ),
+        resources=(scope.arn("ec2", "*"),),
+        reason="The parts of the network are joined. AWS may see these actions before a new resource has "
+        "its tags.",
+    )
+    yield PolicyStatement(
+        name="DeleteNetwork",
+        actions=(
             "ec2:DeleteRouteTable",
             "ec2:DeleteSubnet",
             "ec2:DeleteInternetGateway",
-            "ec2:ModifyVpcEndpoint",
             "ec2:DeleteVpcEndpoints",
             "ec2:ReleaseAddress",
-            "ec2:DisassociateAddress",
             "ec2:DeleteNatGateway",
             "ec2:DeleteVpc",
         ),
         resources=(scope.arn("ec2", "*"),),
-        reason="The parts of the network are joined, changed and deleted. CloudFormation tags a resource "
-        "while it creates it, but these actions also name resources that bear no tags.",
+        conditions={"StringEquals": {f"aws:ResourceTag/{aws_names.CLUSTER_TAG}": scope.cluster}},
+        reason="Only the network of this cluster is deleted, by its tag.",
     )
 
 
@@ -148,9 +158,7 @@ def _instances(scope: PolicyScope) -> Iterator[PolicyStatement]:
         actions=(
             "ec2:CreateLaunchTemplate",
             "ec2:CreateLaunchTemplateVersion",
-            "ec2:ModifyLaunchTemplate",
             "ec2:DeleteLaunchTemplate",
-            "ec2:GetLaunchTemplateData",
         ),
         resources=(scope.arn("ec2", "launch-template/*"),),
         reason="Each node group has a launch template for each capacity type.",
@@ -194,12 +202,7 @@ def _scaling(scope: PolicyScope) -> Iterator[PolicyStatement]:
     )
     yield PolicyStatement(
         name="ObserveNodeGroups",
-        actions=(
-            "autoscaling:DescribeAutoScalingGroups",
-            "autoscaling:DescribeAutoScalingInstances",
-            "autoscaling:DescribeScalingActivities",
-            "autoscaling:DescribeTags",
-        ),
+        actions=("autoscaling:Describe*",),
         reason="Progress, and the nodes of `info`. AWS limits these actions to no resource.",
     )
 
@@ -207,12 +210,12 @@ def _scaling(scope: PolicyScope) -> Iterator[PolicyStatement]:
 def _control_plane(scope: PolicyScope) -> Iterator[PolicyStatement]:
     actions = (
         *("CreateCluster", "DescribeCluster", "DeleteCluster", "UpdateClusterConfig", "UpdateClusterVersion"),
-        *("DescribeUpdate", "ListUpdates", "TagResource", "UntagResource", "ListTagsForResource"),
-        *("CreateAddon", "DescribeAddon", "UpdateAddon", "DeleteAddon", "ListAddons"),
+        *("DescribeUpdate", "TagResource", "UntagResource"),
+        *("CreateAddon", "DescribeAddon", "UpdateAddon", "DeleteAddon"),
         *("CreateAccessEntry", "DescribeAccessEntry", "UpdateAccessEntry", "DeleteAccessEntry"),
-        *("ListAccessEntries", "ListAssociatedAccessPolicies"),
+        "ListAssociatedAccessPolicies",
         *("CreatePodIdentityAssociation", "DescribePodIdentityAssociation"),
-        *("UpdatePodIdentityAssociation", "DeletePodIdentityAssociation", "ListPodIdentityAssociations"),
+        *("UpdatePodIdentityAssociation", "DeletePodIdentityAssociation"),
     )
     kinds = ("cluster", "addon", "access-entry", "podidentityassociation")
     owned = (scope.arn("eks", f"{kind}/{scope.cluster}{'' if kind == 'cluster' else '/*'}") for kind in kinds)
@@ -234,8 +237,8 @@ def _roles(scope: PolicyScope) -> Iterator[PolicyStatement]:
     owned = tuple(scope.iam(f"{kind}/{prefix}-*") for kind in ("role", "instance-profile"))
     actions = (
         *("CreateRole", "GetRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy", "TagRole"),
-        *("UntagRole", "ListRoleTags", "PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy"),
-        *("ListRolePolicies", "ListAttachedRolePolicies", "ListInstanceProfilesForRole"),
+        *("UntagRole", "PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy"),
+        *("ListRolePolicies", "ListAttachedRolePolicies"),
         *("CreateInstanceProfile", "GetInstanceProfile", "DeleteInstanceProfile"),
         *("AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile"),
     )
@@ -281,10 +284,13 @@ def _data(scope: PolicyScope) -> Iterator[PolicyStatement]:
             "s3:ListBucket",
             "s3:ListBucketVersions",
             "s3:ListBucketMultipartUploads",
-            *(f"s3:{verb}{name}" for name in owned for verb in ("Get", "Put")),
+            *("s3:TagResource", "s3:UntagResource", "s3:ListTagsForResource"),
+            *(f"s3:Put{name}" for name in owned),
+            *("s3:GetBucket*", "s3:Get*Configuration"),
         ),
         resources=(scope.bucket,),
-        reason="The cluster's bucket, with its encryption, its lifecycle, and no public access.",
+        reason="The cluster's bucket, with its encryption, its lifecycle, and no public access. "
+        "CloudFormation reads all of its settings.",
     )
     yield PolicyStatement(
         name="EmptyBucket",
@@ -314,9 +320,14 @@ def _log_groups(scope: PolicyScope) -> Iterator[PolicyStatement]:
     )
     yield PolicyStatement(
         name="FindLogGroups",
-        actions=("logs:DescribeLogGroups",),
+        actions=(
+            "logs:DescribeLogGroups",
+            "logs:DescribeIndexPolicies",
+            "logs:DescribeResourcePolicies",
+            "logs:GetDataProtectionPolicy",
+        ),
         resources=(scope.arn("logs", "log-group:*"),),
-        reason="CloudFormation finds a log group among all.",
+        reason="CloudFormation finds a log group among all, and reads its settings.",
     )
 
 
@@ -340,7 +351,7 @@ def _notices(scope: PolicyScope) -> Iterator[PolicyStatement]:
         actions=tuple(
             f"events:{action}"
             for action in (
-                *("PutRule", "DescribeRule", "DeleteRule", "EnableRule", "DisableRule"),
+                *("PutRule", "DescribeRule", "DeleteRule"),
                 *("PutTargets", "RemoveTargets", "ListTargetsByRule"),
                 *("TagResource", "UntagResource", "ListTagsForResource"),
             )

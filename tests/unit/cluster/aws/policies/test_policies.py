@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatch
 from typing import Any
 
 from hypothesis import given, settings
@@ -14,11 +15,13 @@ from gyrus.cluster.aws.policies.attached import every_attached_policy
 from gyrus.cluster.aws.policies.documents import LARGEST, documents_of, policy_documents
 from gyrus.cluster.aws.policies.operator import installed_statements, operator_statements
 from gyrus.cluster.aws.policies.statement import PolicyScope, PolicyStatement
+from gyrus.cluster.aws.templates.account_facts import AccountFacts
 from gyrus.cluster.aws.templates.base_stack import render_base
+from gyrus.cluster.aws.templates.group_stack import render_group
 from strategies.clusters import cluster_specs
-from support.cluster_templates import OWN_SUBNETS, cluster, of_type
+from support.cluster_templates import OWN_SUBNETS, SPOT, cluster, of_type, rights_for
 
-ACTION = re.compile(r"[a-z0-9]+:[A-Z][A-Za-z]*\*?")
+ACTION = re.compile(r"[a-z0-9]+:[A-Z][A-Za-z]*(\*[A-Za-z]*)?")
 ARN = re.compile(r"arn:aws:[a-z0-9]+:[a-z0-9-]*:(\*|\d{12}|aws)?:.+")
 UNLIMITED = (
     *("ec2:Describe", "elasticloadbalancing:Describe", "servicequotas:", "pricing:", "autoscaling:Describe"),
@@ -26,6 +29,19 @@ UNLIMITED = (
     *("eks:ListClusters", "eks:DescribeAddonVersions", "eks:DescribeClusterVersions"),
 )
 """The only actions without a resource: those that AWS limits to none, or that only read."""
+UNUSED = (
+    r"(firehose|kms|managed-fleets|s3tables|vpc-lattice|vpce):.*",
+    r"autoscaling:(EnableMetricsCollection|PutNotificationConfiguration)|cloudwatch:PutMetricAlarm",
+    r"ec2:(Get\*|AcceptAddressTransfer|AssociateAddress|CreateVpcEncryptionControl)",
+    r"ec2:(Attach|Detach)VpnGateway|(elasticloadbalancing:Describe|ssm:Get)\*",
+    r"eks:AssociateAccessPolicy|iam:TagInstanceProfile",
+    r"logs:(CreateLogDelivery|DeleteDataProtectionPolicy|PutBearerTokenAuthentication)|s3:REST.PUT.OBJECT",
+    r"logs:Put(DataProtectionPolicy|IndexPolicy|ResourcePolicy)",
+    r"s3:(CreateBucketMetadataTableConfiguration|PutBucket(Abac|CORS|Logging|Notification|Versioning|Website))",
+    r"s3:Put(BucketReplication|ObjectAcl|(BucketObjectLock|ObjectLock|Replication)Configuration)",
+    r"s3:Put(Accelerate|Analytics|IntelligentTiering|Inventory|Metrics)Configuration",
+)
+"""Actions for features that the templates do not use."""
 
 
 def all_statements(spec: ClusterSpec) -> list[PolicyStatement]:
@@ -101,6 +117,20 @@ def test_the_administrator_may_attach_what_the_template_attaches() -> None:
     roles = of_type(render_base(spec), "IAM::Role").values()
     attached = {arn for role in roles for arn in role.get("ManagedPolicyArns", ())}
     assert attached == set(every_attached_policy(spec))
+
+
+def test_the_administrator_has_the_rights_that_cloudformation_needs() -> None:
+    spec = cluster(SPOT, subnet_visibility="private")
+    templates = (render_base(spec, AccountFacts(nodes_exist=True)), render_group(spec, spec.node_groups[0]))
+    kinds = {each["Type"] for template in templates for each in template["Resources"].values()}
+    allowed = [action for each in administrator_statements(PolicyScope(spec)) for action in each.actions]
+    missing = {
+        action
+        for kind in kinds
+        for action in rights_for(kind)
+        if not any(fnmatch(action.lower(), name.lower()) for name in allowed)
+    }
+    assert not [action for action in missing if not any(re.fullmatch(each, action) for each in UNUSED)]
 
 
 def test_policies_of_other_partitions() -> None:
