@@ -59,7 +59,8 @@ def can_bear_tags(kind: str) -> bool:
 def rights_for(kind: str) -> set[str]:
     """The actions that CloudFormation may take to create, read and delete a resource, by its own schema."""
     handlers = schema_of(kind)["handlers"]
-    return {action for name in ("create", "read", "delete") for action in handlers[name]["permissions"]}
+    used = [handlers[name] for name in ("create", "read", "delete") if name in handlers]
+    return {action for each in used for action in each["permissions"]}
 
 
 @cache
