@@ -140,6 +140,8 @@ NODE_GROUP_LABELS = (
 """Labels of nodes with the name of their node group: gyrus's own, and those of managed clusters."""
 CAPACITY_LABEL = f"{GROUP}/capacity-type"
 """Label of the nodes of gyrus's own node groups: ``spot`` or ``on-demand``."""
+CORDON_ANNOTATION = f"{GROUP}/cordoned-because"
+"""Annotation of a node that the operator has cordoned: the reason."""
 
 
 def operator_host(namespace: str) -> str:

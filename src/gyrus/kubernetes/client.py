@@ -22,7 +22,15 @@ from gyrus.kubernetes.errors import (
     Unreachable,
     error_of,
 )
-from gyrus.kubernetes.resources import Manifest, ResourceKind, name_of, namespace_of, resource_of, version_of
+from gyrus.kubernetes.resources import (
+    PODS,
+    Manifest,
+    ResourceKind,
+    name_of,
+    namespace_of,
+    resource_of,
+    version_of,
+)
 
 MANAGER = "gyrus"
 """Field manager of every write."""
@@ -257,6 +265,18 @@ class ClusterClient:
         if uid:
             options["preconditions"] = {"uid": uid}
         return await self._json("DELETE", resource.path(namespace, name), {}, options)
+
+    async def evict(self, pod: str, namespace: str, *, version: str = "policy/v1") -> None:
+        """Delete a pod unless a disruption budget forbids it: then raises TooManyRequests.
+
+        ``version``: of the cluster's kind Eviction. Raises ObjectNotFound, KubernetesError.
+        """
+        eviction = {
+            "apiVersion": version,
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+        }
+        await self._json("POST", PODS.path(namespace, pod, "eviction"), {}, eviction)
 
     # Discovery
 

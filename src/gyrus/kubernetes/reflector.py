@@ -25,7 +25,7 @@ from gyrus.aio.signals import Signals
 from gyrus.kubernetes.client import Listed, WatchEvent
 from gyrus.kubernetes.errors import KubernetesError, TooManyRequests, VersionGone
 from gyrus.kubernetes.object_cache import ObjectCache
-from gyrus.kubernetes.resources import Manifest, ResourceKind
+from gyrus.kubernetes.resources import Manifest, ResourceKind, name_of, namespace_of
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Selection:
 
     resource: ResourceKind
     namespace: str | None = None
-    """Namespace of the objects; None means all. Objects of several namespaces need different names."""
+    """Namespace of the objects; None means all: then an object's name begins with its namespace."""
     labels: str = ""
     fields: str = ""
 
@@ -76,7 +76,8 @@ class Reflector:
         self._selection = selection
         self._clock = clock
         self._backoff = backoff
-        self._cache = ObjectCache()
+        every = selection.resource.namespaced and selection.namespace is None
+        self._cache = ObjectCache(_full_name if every else name_of)
         self._listed = asyncio.Event()
 
     @property
@@ -147,3 +148,8 @@ class Reflector:
     def _notify(self, names: frozenset[str]) -> None:
         if names:
             self.changes.notify(*names)
+
+
+def _full_name(manifest: Manifest) -> str:
+    """Return the name of an object among those of all namespaces: ``kube-system/coredns-1``."""
+    return f"{namespace_of(manifest)}/{name_of(manifest)}"
