@@ -21,7 +21,8 @@ from gyrus.nodes.resources import GIB, NodeResources
 from gyrus.nodes.state import NodeType, PlannedGroup
 from gyrus.simulator.baselines import PolicyContext, make
 from gyrus.simulator.engine import simulate
-from gyrus.simulator.nodes.comparison import POLICIES, NodesRun, simulate_nodes
+from gyrus.simulator.nodes.comparison import NodesRun, simulate_nodes
+from gyrus.simulator.nodes.policies.by_name import POLICIES
 from gyrus.simulator.nodes.demand_curve import DemandCurve
 from gyrus.simulator.nodes.spot_market import MarketRules, SpotMarket
 from gyrus.simulator.nodes.world import WorldRules
@@ -103,7 +104,7 @@ def demand_of(path: Path, night: float) -> DemandCurve:
 def rules_of(seed: int, hours: float) -> WorldRules:
     market = SpotMarket(GROUP.name, hours * 3600 + 3600, MarketRules(), seed)
     return WorldRules(
-        groups=(GROUP,), requests=POD, pod_startup=STARTUP, markets={GROUP.name: market}, seed=seed
+        groups=(GROUP,), requests=POD, pod_startup=Fixed(STARTUP), markets={GROUP.name: market}, seed=seed
     )
 
 

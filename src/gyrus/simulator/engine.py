@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from gyrus.autoscaling.policy import Policy, Sample
 from gyrus.simulator.event_queue import EventQueue
-from gyrus.simulator.fleet import Fleet
+from gyrus.simulator.fleet import Fleet, FleetMaker, FleetObserver
 from gyrus.simulator.gateway import SimulatedGateway
 from gyrus.simulator.idle import IdleSpans
 from gyrus.simulator.offered_load import OfferedLoad, ServingRules
@@ -38,14 +39,25 @@ def simulate(
     policy: Policy,
     name: str = "",
     on_progress: OnProgress = lambda share: None,
+    make_fleet: FleetMaker | None = None,
 ) -> Run:
-    """Simulate the whole offered load. Equal arguments give equal results."""
-    return _SimulationRun(offered_load, rules, policy, on_progress).run(name)
+    """Simulate the whole offered load. Equal arguments give equal results.
+
+    By default, each replica has a place, and is ready after its start-up time.
+    """
+    return _SimulationRun(
+        offered_load, rules, policy, on_progress, make_fleet or partial(Fleet, rules)
+    ).run(name)
 
 
 class _SimulationRun:
     def __init__(
-        self, offered_load: OfferedLoad, rules: ServingRules, policy: Policy, on_progress: OnProgress
+        self,
+        offered_load: OfferedLoad,
+        rules: ServingRules,
+        policy: Policy,
+        on_progress: OnProgress,
+        make_fleet: FleetMaker,
     ) -> None:
         self._workload = offered_load
         self._rules = rules
@@ -54,7 +66,9 @@ class _SimulationRun:
         self._gateway = SimulatedGateway(
             offered_load, rules, self._event_queue, emptied=self._emptied, demanded=self._demanded
         )
-        self._fleet = Fleet(rules, self._event_queue, joined=self._gateway.join, leaves=self._gateway.leave)
+        gateway = self._gateway
+        observer = FleetObserver(joined=gateway.join, leaves=gateway.leave, lost=gateway.lose)
+        self._fleet = make_fleet(self._event_queue, observer)
         self._on_progress = on_progress
         self._idle = IdleSpans.of(policy.every, rules.startup.typical)
         self._active = 0.0

@@ -47,7 +47,7 @@ class Figures:
     refused: int
     timed_out: int
     failed: int = 0
-    """Requests that ended in another way; none in a simulation."""
+    """Requests that ended in another way. In a simulation: those whose replica was lost with its node."""
     slo_misses: int
     """Requests that were refused, timed out, failed, or were later than the objective."""
     wait: Percentiles | None
@@ -107,6 +107,7 @@ def of_run(run: Run, slo: float | None = None, price: float | None = None) -> Fi
         answered=count(SimulatedResult.ANSWERED),
         refused=count(SimulatedResult.REFUSED),
         timed_out=count(SimulatedResult.TIMED_OUT),
+        failed=count(SimulatedResult.LOST),
         slo_misses=missed,
         wait=Percentiles.of(waits),
         latency=Percentiles.of(latencies),
@@ -122,16 +123,17 @@ def misses(run: Run, slo: float | None = None) -> int:
 
 
 def _times(run: Run, slo: float | None) -> tuple[list[float], list[float], int]:
-    """Return the waits and latencies of all requests that were not refused, and the number of misses."""
+    """Return the waits and latencies of the requests that were not refused or lost, and the misses."""
     waits: list[float] = []
     latencies: list[float] = []
     missed = 0
-    refused, answered, timeout = SimulatedResult.REFUSED, SimulatedResult.ANSWERED, run.timeout
+    unserved, answered = (SimulatedResult.REFUSED, SimulatedResult.LOST), SimulatedResult.ANSWERED
+    timeout = run.timeout
     work = run.offered_load
     for outcome, begun, arrival, service in zip(
         run.outcomes, run.begun, work.arrivals, work.services, strict=True
     ):
-        if outcome == refused:
+        if outcome in unserved:
             missed += 1
             continue
         wait = begun - arrival

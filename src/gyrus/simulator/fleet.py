@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
 from gyrus.queueing.slots import SlotQueue
 from gyrus.simulator.event_queue import EventQueue
@@ -11,26 +13,63 @@ from gyrus.simulator.offered_load import ServingRules
 from gyrus.simulator.rotation import SimulatedReplica
 
 
-class Fleet:
+ReplicaChange = Callable[[float, SimulatedReplica], None]
+"""A callback with the time and the replica that has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetObserver:
+    """The part of a simulation that sends requests to replicas."""
+
+    joined: ReplicaChange
+    """Called when a replica becomes ready."""
+    leaves: ReplicaChange
+    """Called when a ready replica must stop. :meth:`ReplicaFleet.gone` is called when it has stopped."""
+    lost: ReplicaChange
+    """Called when a replica is gone, with all its requests."""
+
+
+class ReplicaFleet(Protocol):
     """The replicas of one API, including the leaving ones."""
 
-    def __init__(
-        self,
-        rules: ServingRules,
-        event_queue: EventQueue,
-        *,
-        joined: Callable[[float, SimulatedReplica], None],
-        leaves: Callable[[float, SimulatedReplica], None],
-    ) -> None:
-        """Start without replicas.
+    @property
+    def peak(self) -> int:
+        """Most replicas at one time."""
+        ...
 
-        ``joined`` is called when a replica becomes ready, ``leaves`` when one must stop; the caller then
-        calls :meth:`gone` when that one has stopped.
-        """
+    @property
+    def startup(self) -> float:
+        """Seconds that the last start took."""
+        ...
+
+    def begin(self, number: int) -> None:
+        """Start with ``number`` ready replicas at time 0."""
+        ...
+
+    def scale(self, now: float, number: int) -> None:
+        """Order missing replicas, or stop the surplus."""
+        ...
+
+    def gone(self, now: float, replica: SimulatedReplica) -> None:
+        """Note that a leaving replica has stopped."""
+        ...
+
+    def seconds(self, now: float) -> float:
+        """Return the seconds of all replicas until now, each from its order."""
+        ...
+
+
+FleetMaker = Callable[[EventQueue, FleetObserver], ReplicaFleet]
+
+
+class Fleet:
+    """Replicas that always have a place: each is ready after its start-up time."""
+
+    def __init__(self, rules: ServingRules, event_queue: EventQueue, observer: FleetObserver) -> None:
+        """Start without replicas."""
         self._rules = rules
         self._event_queue = event_queue
-        self._joined = joined
-        self._leaves = leaves
+        self._observer = observer
         self._random = Random(f"startup {rules.seed}")
         self._wanted: list[SimulatedReplica] = []
         """Replicas in the sequence of their orders, without the leaving ones."""
@@ -63,7 +102,7 @@ class Fleet:
         self._wanted = [replica for replica in self._wanted if replica.wanted]
         for replica in expendable:
             if replica.ready:
-                self._leaves(now, replica)
+                self._observer.leaves(now, replica)
             else:
                 self.gone(now, replica)
 
@@ -93,4 +132,4 @@ class Fleet:
 
     def _ready(self, now: float, replica: SimulatedReplica) -> None:
         replica.ready = True
-        self._joined(now, replica)
+        self._observer.joined(now, replica)

@@ -90,6 +90,22 @@ class SimulatedGateway:
         if replica.queue.empty:
             self._emptied(now, replica)
 
+    def lose(self, now: float, replica: SimulatedReplica) -> None:
+        """End all requests of a replica whose node is gone, without an answer."""
+        if replica.routed:
+            self.rotation.remove(replica)
+        replica.lost = True
+        queue = replica.queue
+        for request in queue.to_requeue():
+            queue.leave(request)
+            del self._at[request]
+            self._end(now, request, SimulatedResult.LOST)
+        for request in queue.started:
+            queue.finish(request)
+            self.busy.fall(now)
+            in_time = now < self._arrivals[request] + self._rules.timeout
+            self._end(now, request, SimulatedResult.LOST if in_time else SimulatedResult.TIMED_OUT)
+
     def _route(self, now: float, request: int) -> None:
         if not self.rotation.size:
             self._hold(now, request)
@@ -132,6 +148,8 @@ class SimulatedGateway:
         self._event_queue.enter(done, self._finish, request, replica)
 
     def _finish(self, now: float, request: int, replica: SimulatedReplica) -> None:
+        if replica.lost:
+            return
         queue = replica.queue
         queue.finish(request)
         self.busy.fall(now)

@@ -10,7 +10,7 @@ from gyrus.queueing.slots import SlotQueue
 class SimulatedReplica:
     """One replica, from its order to its end."""
 
-    __slots__ = ("in_flight", "number", "ordered_at", "place", "queue", "ready", "routed", "wanted")
+    __slots__ = ("in_flight", "lost", "number", "ordered_at", "place", "queue", "ready", "routed", "wanted")
 
     def __init__(self, number: int, queue: SlotQueue[int], ordered_at: float) -> None:
         self.number = number
@@ -23,6 +23,8 @@ class SimulatedReplica:
         """False once it must leave."""
         self.routed = False
         """True while requests reach it."""
+        self.lost = False
+        """True once it is gone together with its node and its requests."""
         self.in_flight = 0
         """Unanswered requests from the gateway; counted only while it is routed."""
         self.place = 0

@@ -21,6 +21,8 @@ class SimulatedResult(IntEnum):
     """503: the queue was full, or no replica became ready while the request could be held."""
     TIMED_OUT = 3
     """504: its timeout passed before the answer."""
+    LOST = 4
+    """502: its replica was gone before the answer, together with its node."""
 
 
 class FleetSample(NamedTuple):

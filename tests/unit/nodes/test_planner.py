@@ -22,7 +22,7 @@ from gyrus.nodes.state import (
     PlannedGroup,
     pool_name,
 )
-from gyrus.simulator.nodes.comparison import plan_on_demand
+from gyrus.simulator.nodes.policies.by_name import plan_on_demand
 from gyrus.simulator.nodes.spot_market import MarketRules, SpotMarket
 from gyrus.simulator.nodes.world import NodesWorld, WorldRules
 from support.examples import examples

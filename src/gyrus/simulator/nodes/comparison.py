@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from gyrus.nodes.node_plan import NodePlan
-from gyrus.nodes.planner import plan_nodes
-from gyrus.nodes.state import NodesState
 from gyrus.simulator.nodes.demand_curve import DemandCurve
-from gyrus.simulator.nodes.policies.cluster_autoscaler import plan_as_cluster_autoscaler
-from gyrus.simulator.nodes.policies.karpenter import plan_as_karpenter
+from gyrus.simulator.nodes.node_fleet import STEP, WARM_UP
+from gyrus.simulator.nodes.policies.by_name import POLICIES
 from gyrus.simulator.nodes.world import NodesWorld, NodeTotals, WorldRules
-
-NodePolicy = Callable[[NodesState], NodePlan]
-"""A way to plan nodes. What it remembers is in the plan's memory."""
-
-STEP = 10.0
-"""Seconds between two plans: cluster-autoscaler's ``scan-interval``."""
-WARM_UP = 900.0
-"""Seconds before the count begins, in which the first nodes start."""
-
-
-def plan_on_demand(state: NodesState) -> NodePlan:
-    """Plan as gyrus does, without spot."""
-    return plan_nodes(replace(state, groups=tuple(replace(group, spot=False) for group in state.groups)))
-
-
-POLICIES: dict[str, NodePolicy] = {
-    "gyrus": plan_nodes,
-    "cluster-autoscaler": plan_as_cluster_autoscaler,
-    "karpenter": plan_as_karpenter,
-    "on-demand": plan_on_demand,
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodesRun:
@@ -68,7 +43,8 @@ def simulate_nodes(policy: str, demand: DemandCurve, rules: WorldRules, hours: f
     counting = False
     while world.now < WARM_UP + hours * 3600:
         if not counting and world.now >= WARM_UP:
-            world.totals, counting = NodeTotals(), True
+            counting = True
+            world.start_count()
         world.require(demand.at(world.now))
         world.carry_out(plan(world.observe()))
         world.advance(STEP)

@@ -11,9 +11,14 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol, Self
 
 SECONDS_PER_PRICE = 600.0
 """Seconds for which a price stands."""
+
+
+NO_RATE = 1e-9
+"""A rate of interruptions an hour that is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,19 @@ class MarketRules:
     spread: float = 0.2
     """Deviation of the price's logarithm."""
 
+    @classmethod
+    def at_rate(cls, rate: float) -> Self:
+        """Return rules by which EC2 interrupts about this share of the instances in each hour.
+
+        Half of the interruptions come with shortages, the other half one by one. 0: there are neither.
+
+        >>> MarketRules.at_rate(0.2) == MarketRules()
+        True
+        """
+        usual = cls()
+        half = max(rate, NO_RATE) / 2
+        return cls(lifetime=3600 / half, available=3600 * usual.interrupted / half)
+
 
 @dataclass(frozen=True, slots=True)
 class SpotShortage:
@@ -53,6 +71,22 @@ class InstanceFate:
 
     warned_at: float
     advised_at: float
+
+
+class InstanceMarket(Protocol):
+    """The spot market of one node group, drawn from a seed or read from a file."""
+
+    def shortage(self, now: float) -> SpotShortage | None:
+        """Return the shortage at a time, if there is one."""
+        ...
+
+    def price_share(self, now: float) -> float:
+        """Return the price as a share of the on-demand price."""
+        ...
+
+    def fate(self, number: int, launched_at: float) -> InstanceFate:
+        """Return when the pool's instance of this number is interrupted."""
+        ...
 
 
 class SpotMarket:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Protocol
 
 from gyrus.nodes.node_plan import NodePlan
 from gyrus.nodes.resources import NodeResources
@@ -24,13 +25,17 @@ from gyrus.nodes.state import (
     RequiredReplicas,
     pool_name,
 )
-from gyrus.simulator.nodes.spot_market import InstanceFate, SpotMarket
+from gyrus.simulator.nodes.spot_market import InstanceFate, InstanceMarket
+from gyrus.simulator.service import Fixed, Lognormal, Spread
 
 API = "api"
 WARNING = 120.0
 """Seconds from EC2's warning to the end of the instance."""
 RETRY = 60.0
 """Seconds between two tries of Auto Scaling to launch an instance."""
+LAST_EXIT = 30.0
+"""Seconds before an interrupted instance's end at which its pods leave, even without a replacement. Kubernetes
+gives a pod as long by default (``terminationGracePeriodSeconds``)."""
 NEVER = InstanceFate(math.inf, math.inf)
 
 
@@ -55,6 +60,27 @@ class VirtualPod:
     replaces: str = ""
     """The pod that ends when this one is ready."""
     retiring: bool = False
+    ending: bool = False
+    """True while it only finishes its requests: it takes up its node, and serves nothing new."""
+
+
+class PodObserver(Protocol):
+    """An observer of pods on nodes, which says when a pod that ends has finished its requests.
+
+    Without one, pods end at once.
+    """
+
+    def placed(self, pod: VirtualPod) -> None:
+        """Note a pod that has a node, and that is ready at a known time."""
+        ...
+
+    def ended(self, name: str) -> None:
+        """Note a pod that must stop. The observer calls :meth:`NodesWorld.release` when it has stopped."""
+        ...
+
+    def lost(self, name: str) -> None:
+        """Note a pod that is gone together with its node."""
+        ...
 
 
 @dataclass(slots=True)
@@ -93,19 +119,39 @@ class WorldRules:
     groups: tuple[PlannedGroup, ...]
     requests: NodeResources
     """The requests of one replica."""
-    pod_startup: float = 30.0
-    startup_spread: float = 0.2
-    """Deviation of the logarithm of a node's start-up time."""
-    markets: Mapping[str, SpotMarket] = field(default_factory=dict[str, SpotMarket])
+    allowed: tuple[str, ...] = ()
+    """Node groups on which replicas may run, the preferred one first; empty for any."""
+    pod_startup: Spread = Fixed(30.0)
+    """Time from a pod's place on a ready node until requests reach it."""
+    node_startup: Spread = Lognormal(120.0, 0.2)
+    """Time from an instance's launch until its node is ready. A group's own number is what planners expect."""
+    markets: Mapping[str, InstanceMarket] = field(default_factory=dict[str, InstanceMarket])
     """By node group; a group without one always gets spot instances at the price of its types."""
     seed: int = 1
+
+    @property
+    def preferred(self) -> PlannedGroup:
+        """The group that gets the first node of a replica, as far as its rules say."""
+        suitable = [one for one in self.groups if not self.allowed or one.name in self.allowed]
+        return min(
+            [one for one in suitable if self.requests.fits(one.allocatable)] or suitable,
+            key=lambda one: (self.allowed.index(one.name) if self.allowed else 0, -one.priority, one.name),
+        )
+
+    @property
+    def replicas_per_node(self) -> int:
+        """Replicas that fit on a node of the preferred group; 1 if none does."""
+        whole, one = self.preferred.allocatable, self.requests
+        pairs = ((whole.cpu, one.cpu), (whole.memory, one.memory), (whole.gpu, one.gpu), (whole.pods, one.pods))
+        return max(1, min(has // needs for has, needs in pairs if needs))
 
 
 class NodesWorld:
     """The cluster at one time. :meth:`advance` lets time pass, :meth:`carry_out` does what a plan asks."""
 
-    def __init__(self, rules: WorldRules) -> None:
+    def __init__(self, rules: WorldRules, observer: PodObserver | None = None) -> None:
         self.rules = rules
+        self._observer = observer
         self.now = 0.0
         self.required = 0
         self.totals = NodeTotals()
@@ -119,6 +165,7 @@ class NodesWorld:
         }
         self._groups = {group.name: group for group in rules.groups}
         self._random = Random(f"world {rules.seed}")
+        self._pod_random = Random(f"pods {rules.seed}")
         self._orders = 0
 
     def observe(self) -> NodesState:
@@ -128,16 +175,27 @@ class NodesWorld:
             pools=tuple(self._pool(group.name, kind) for group in self.rules.groups for kind in CapacityType),
             nodes=tuple(one.node for one in self.instances.values()),
             pods=tuple(
-                PlacedPod(name=pod.name, node=pod.node, requests=self.rules.requests, api=API)
-                for pod in self.pods.values()
-                if pod.node
+                self._placed(pod) for pod in self.pods.values() if pod.node
             ),
             pending=tuple(
-                PendingPod(name=pod.name, requests=self.rules.requests, api=API, since=pod.since)
+                PendingPod(
+                    name=pod.name,
+                    requests=self.rules.requests,
+                    api=API,
+                    since=pod.since,
+                    groups=self.rules.allowed,
+                )
                 for pod in self.pods.values()
                 if not pod.node
             ),
-            required=(RequiredReplicas(api=API, replicas=self.required, requests=self.rules.requests),),
+            required=(
+                RequiredReplicas(
+                    api=API,
+                    replicas=self.required,
+                    requests=self.rules.requests,
+                    groups=self.rules.allowed,
+                ),
+            ),
             notices=tuple(self._notices()),
             memory=self.memory,
         )
@@ -159,7 +217,7 @@ class NodesWorld:
     def require(self, replicas: int) -> None:
         """Order missing replicas, or stop the surplus: first those without a node, then the youngest."""
         self.required = replicas
-        mine = [pod for pod in self.pods.values() if not pod.retiring]
+        mine = [pod for pod in self.pods.values() if not (pod.retiring or pod.ending)]
         for _ in range(replicas - len(mine)):
             self._order()
         expendable = sorted(mine, key=lambda pod: (bool(pod.node), -pod.ready_at, pod.name))
@@ -168,18 +226,30 @@ class NodesWorld:
 
     def advance(self, seconds: float) -> None:
         """Let time pass, without a decision in it."""
-        self._count(seconds)
-        self.now += seconds
+        self.advance_to(self.now + seconds)
+
+    def advance_to(self, moment: float) -> None:
+        """Let time pass until a moment, without a decision in it."""
+        self._count(moment - self.now)
+        self.now = moment
         self._interrupt()
         for pool in self.pools:
             self._launch(pool)
         self._become_ready()
-        self._schedule()
+        self.schedule()
+
+    def start_count(self) -> None:
+        """Count cost, interruptions and all other totals from now on."""
+        self.totals = NodeTotals()
+
+    def release(self, name: str) -> None:
+        """Remove a pod that ends and has finished its requests."""
+        del self.pods[name]
 
     @property
     def serving(self) -> int:
         """Replicas that requests reach."""
-        return sum(pod.ready_at <= self.now for pod in self.pods.values())
+        return sum(pod.ready_at <= self.now and not pod.ending for pod in self.pods.values())
 
     def _count(self, seconds: float) -> None:
         totals = self.totals
@@ -198,6 +268,8 @@ class NodesWorld:
                 self.totals.lost_pods += sum(pod.node == name for pod in self.pods.values())
                 del self.instances[name]
                 self._lose_pods(name)
+            elif self._observer is not None and one.ends_at - LAST_EXIT <= self.now:
+                self._evict(name)
 
     def _launch(self, name: str) -> None:
         """Launch what a pool lacks, unless its market has a shortage."""
@@ -222,7 +294,7 @@ class NodesWorld:
     ) -> None:
         pool.launched += 1
         self.totals.launches += 1
-        startup = group.startup * math.exp(self._random.gauss(0.0, self.rules.startup_spread))
+        startup = self.rules.node_startup.draw(self._random)
         node = ClusterNode(
             name=f"{pool_name(group.name, capacity)}/{pool.launched}",
             group=group.name,
@@ -245,12 +317,17 @@ class NodesWorld:
                 self._end(pod.replaces)
                 pod.replaces = ""
 
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
         """Place pods on the open node with the most left, as kube-scheduler does by default."""
         waiting = sorted((pod for pod in self.pods.values() if not pod.node), key=lambda pod: pod.since)
         if not waiting:
             return
-        free = {name: one.node.allocatable for name, one in self.instances.items() if one.node.is_open}
+        allowed = self.rules.allowed
+        free = {
+            name: one.node.allocatable
+            for name, one in self.instances.items()
+            if one.node.is_open and (not allowed or one.node.group in allowed)
+        }
         for pod in self.pods.values():
             if pod.node in free:
                 free[pod.node] = free[pod.node].minus(self.rules.requests)
@@ -259,31 +336,70 @@ class NodesWorld:
             if not fitting:
                 return
             pod.node = min(fitting, key=lambda name: (-free[name].cpu, name))
-            pod.ready_at = self.now + self.rules.pod_startup
+            pod.ready_at = self.now + self.rules.pod_startup.draw(self._pod_random)
             free[pod.node] = free[pod.node].minus(self.rules.requests)
+            if self._observer is not None:
+                self._observer.placed(pod)
 
     def _drain(self, node: str) -> None:
         """Order a replacement for each pod of a node. The pod goes on until that one is ready."""
-        for pod in [pod for pod in self.pods.values() if pod.node == node and not pod.retiring]:
-            pod.retiring = True
-            self.totals.moved_pods += 1
-            self._order(replaces=pod.name)
+        for pod in self._staying_on(node):
+            if not pod.retiring:
+                pod.retiring = True
+                self.totals.moved_pods += 1
+                self._order(replaces=pod.name)
+
+    def _evict(self, node: str) -> None:
+        """End the pods of a node that is about to end. They finish their requests, as far as time allows."""
+        for pod in self._staying_on(node):
+            self._succeed(pod)
+            self._end(pod.name)
+
+    def _staying_on(self, node: str) -> list[VirtualPod]:
+        return [pod for pod in self.pods.values() if pod.node == node and not pod.ending]
 
     def _lose_pods(self, node: str) -> None:
         for pod in [pod for pod in self.pods.values() if pod.node == node]:
             del self.pods[pod.name]
-            if not pod.retiring:
-                self._order(replaces=pod.replaces)
+            if not pod.ending:
+                self._succeed(pod)
+            if self._observer is not None:
+                self._observer.lost(pod.name)
+
+    def _succeed(self, pod: VirtualPod) -> None:
+        """Order the replacement of a pod that ends early, unless there is one, and hand on what it replaces."""
+        replaces, pod.replaces = pod.replaces, ""
+        if not pod.retiring:
+            self._order(replaces=replaces)
+            return
+        for other in self.pods.values():
+            if other.replaces == pod.name:
+                other.replaces = replaces
 
     def _end(self, name: str) -> None:
         """End a pod, and the ones that it was to replace."""
-        while pod := self.pods.pop(name, None):
-            name = pod.replaces
+        while pod := self.pods.get(name):
+            name, pod.replaces = pod.replaces, ""
+            if self._observer is None or not pod.node:
+                del self.pods[pod.name]
+            elif not pod.ending:
+                pod.ending = True
+                self._observer.ended(pod.name)
 
     def _order(self, replaces: str = "") -> None:
         self._orders += 1
         name = f"{API}-{self._orders}"
         self.pods[name] = VirtualPod(name=name, since=self.now, replaces=replaces)
+
+    def _placed(self, pod: VirtualPod) -> PlacedPod:
+        return PlacedPod(
+            name=pod.name,
+            node=pod.node,
+            requests=self.rules.requests,
+            api="" if pod.ending else API,
+            may_move=not pod.ending,
+            groups=self.rules.allowed,
+        )
 
     def _notices(self) -> list[NodeNotice]:
         found: list[NodeNotice] = []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gyrus.simulator.nodes.comparison import POLICIES, compare_nodes, simulate_nodes
+from gyrus.simulator.nodes.comparison import compare_nodes, simulate_nodes
+from gyrus.simulator.nodes.policies.by_name import POLICIES
 from gyrus.simulator.nodes.demand_curve import DemandCurve
 from gyrus.simulator.nodes.spot_market import MarketRules, SpotMarket, SpotShortage
 from gyrus.simulator.nodes.world import WorldRules

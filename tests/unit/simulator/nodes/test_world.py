@@ -10,6 +10,7 @@ from gyrus.nodes.node_plan import NodePlan, NodeStep, PoolTarget
 from gyrus.nodes.state import NodeState, NoticeKind
 from gyrus.simulator.nodes.spot_market import InstanceFate, MarketRules, SpotMarket, SpotShortage
 from gyrus.simulator.nodes.world import NodesWorld, WorldRules
+from gyrus.simulator.service import Fixed
 from support.nodes import SMALL, group
 
 
@@ -33,7 +34,7 @@ def world(market: SpotMarket | None = None, **changes: Any) -> NodesWorld:
     rules: dict[str, Any] = {
         "groups": (group(),),
         "requests": SMALL,
-        "startup_spread": 0.0,
+        "node_startup": Fixed(120.0),
         "markets": markets,
     }
     return NodesWorld(WorldRules(**rules | changes))
