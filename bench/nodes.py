@@ -22,8 +22,8 @@ from gyrus.nodes.state import NodeType, PlannedGroup
 from gyrus.simulator.baselines import PolicyContext, make
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.nodes.comparison import NodesRun, simulate_nodes
-from gyrus.simulator.nodes.policies.by_name import POLICIES
 from gyrus.simulator.nodes.demand_curve import DemandCurve
+from gyrus.simulator.nodes.policies.by_name import COMPARED_SCALERS, POLICIES
 from gyrus.simulator.nodes.spot_market import MarketRules, SpotMarket
 from gyrus.simulator.nodes.world import WorldRules
 from gyrus.simulator.offered_load import OfferedLoad, ServingRules
@@ -122,7 +122,7 @@ def main() -> int:
     rows: list[tuple[str, ...]] = []
     for path in given.traces:
         demand = demand_of(path, given.night)
-        for policy in given.policy or POLICIES:
+        for policy in given.policy or COMPARED_SCALERS:
             seeds = range(1, given.seeds + 1)
             runs = [
                 simulate_nodes(policy, demand, rules_of(seed, given.hours), given.hours) for seed in seeds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gyrus.cli.failures import CommandFailure, WrongInput
-from gyrus.simulator.chart import HEIGHT, WIDTH, Chart, svg
+from gyrus.simulator.panels import WIDTH
 
 SCALE = 2
 """Pixels of the PNG per pixel of the SVG."""
@@ -24,7 +25,7 @@ RENDERERS: Mapping[str, tuple[str, ...]] = {
         ("chromium", "chromium-browser", "google-chrome"),
         (
             "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            f"--force-device-scale-factor={SCALE}", f"--window-size={WIDTH},{HEIGHT}", "--screenshot={png}",
+            f"--force-device-scale-factor={SCALE}", f"--window-size={WIDTH},{{height}}", "--screenshot={png}",
             "{svg}",
         ),
     ),
@@ -47,9 +48,8 @@ def check_drawable(file: Path) -> None:
         )
 
 
-def draw(chart: Chart, file: Path) -> None:
-    """Draw a chart into a file. Raises CommandFailure."""
-    text = svg(chart)
+def draw(text: str, file: Path) -> None:
+    """Draw an SVG document into a file. Raises CommandFailure."""
     try:
         if file.suffix.lower() == ".svg":
             file.write_text(text, encoding="utf-8")
@@ -57,6 +57,12 @@ def draw(chart: Chart, file: Path) -> None:
             _render(text, file)
     except OSError as error:
         raise CommandFailure(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def _height(text: str) -> int:
+    """Return the height of an SVG document in pixels."""
+    found = re.search(r'<svg[^>]* height="(\d+)"', text)
+    return int(found[1]) if found else WIDTH
 
 
 def _renderer() -> str | None:
@@ -68,7 +74,8 @@ def _render(text: str, file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "picture.svg"
         source.write_text(text, encoding="utf-8")
-        arguments = [part.format(svg=source, png=file.absolute()) for part in RENDERERS[name]]
+        values = {"svg": source, "png": file.absolute(), "height": _height(text)}
+        arguments = [part.format(**values) for part in RENDERERS[name]]
         ran = subprocess.run([name, *arguments], capture_output=True, text=True, check=False, timeout=120)
     if ran.returncode or not file.is_file():
         raise CommandFailure(f"{name} failed to render {file}.", details=ran.stderr.strip())

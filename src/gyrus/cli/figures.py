@@ -26,7 +26,7 @@ def figures_table(figures: Sequence[Figures]) -> str:
     if any(each.failed for each in figures):
         failed = ["FAILED", *(f"{each.failed:,}" for each in figures)]
         rows = [[*row[:FAILED], cell, *row[FAILED:]] for row, cell in zip(rows, failed, strict=True)]
-    return table(rows[0], _aligned(rows)[1:])
+    return table(rows[0], aligned(rows)[1:])
 
 
 def distances_table(figures: Sequence[Figures], best: Figures) -> str:
@@ -35,7 +35,7 @@ def distances_table(figures: Sequence[Figures], best: Figures) -> str:
     for each in figures:
         hours = each.replica_seconds / best.replica_seconds if best.replica_seconds else 1.0
         rows.append((each.policy, f"{hours:.2f}", f"{each.slo_misses - best.slo_misses:+,}"))
-    return table(rows[0], _aligned([list(row) for row in rows])[1:])
+    return table(rows[0], aligned([list(row) for row in rows])[1:])
 
 
 def _row(figures: Figures) -> list[str]:
@@ -77,7 +77,7 @@ def span(seconds: float) -> str:
     return f"{text.rstrip('0').rstrip('.') if digits else text} {unit}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """Align all columns but the first to the right: the first is text, the others are figures."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [

@@ -47,6 +47,14 @@ def _policy(text: str) -> str:
     return text
 
 
+def _scaler(text: str) -> str:
+    from gyrus.simulator.nodes.policies.by_name import POLICIES
+
+    if text not in POLICIES:
+        raise ValueError(f"is no policy for nodes; the policies are {', '.join(POLICIES)}")
+    return text
+
+
 def _price(text: str) -> float:
     from gyrus.simulator.figures import parse_price
 
@@ -102,6 +110,7 @@ SIZE = ParsedType("size", _size)
 SERVICE = ParsedType("time", _service)
 SPREAD = ParsedType("time", _spread)
 POLICY = ParsedType("policy", _policy)
+SCALER = ParsedType("policy", _scaler)
 PRICE = ParsedType("price", _price)
 FACTOR = ParsedType("factor", _factor)
 SHARE = ParsedType("share", _share)

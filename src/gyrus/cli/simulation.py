@@ -6,18 +6,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gyrus.autoscaling.policy import Policy
 from gyrus.cli.drawing import check_drawable, draw
 from gyrus.cli.failures import WrongInput
 from gyrus.cli.figures import distances_table, figures_table
+from gyrus.cli.node_simulation import (
+    NodeOptions,
+    VirtualCluster,
+    cluster_chart,
+    cluster_text,
+    virtual_cluster,
+)
 from gyrus.cli.output import counted, duration, print_json, print_note, print_result
 from gyrus.cli.session import CliSession
 from gyrus.cli.suggestions import nearest
 from gyrus.cli.work_progress import WorkProgress
 from gyrus.simulator.baselines import COMPARED, PolicyContext, make
-from gyrus.simulator.chart import PLOT, Chart, Curve
+from gyrus.simulator.chart import PLOT, Chart, Curve, svg
 from gyrus.simulator.engine import simulate
 from gyrus.simulator.figures import SLO_FACTOR, Figures, of_run, report
 from gyrus.simulator.load import concurrency
+from gyrus.simulator.nodes.cluster_chart import cluster_svg
+from gyrus.simulator.nodes.cluster_figures import cluster_figures, cluster_report
+from gyrus.simulator.nodes.cluster_run import ClusterRun, simulate_cluster
 from gyrus.simulator.offered_load import OfferedLoad, ServingRules
 from gyrus.simulator.run import Run
 from gyrus.simulator.service import ServiceTimes, Spread
@@ -52,6 +63,7 @@ class SimulateOptions:
     speed: float
     seed: int
     name: str | None
+    nodes: NodeOptions
 
     @property
     def chosen_policies(self) -> tuple[str, ...]:
@@ -72,18 +84,31 @@ class Simulation:
         return len(self.offered_load) + self.offered_load.arrivals[-1] >= MANY
 
     def run(self, policy: str, on_progress: Callable[[float], None] = lambda share: None) -> Run:
+        return simulate(self.offered_load, self.rules, self._policy(policy), policy, on_progress)
+
+    def run_on_nodes(
+        self, policy: str, cluster: VirtualCluster, scaler: str, on_progress: Callable[[float], None]
+    ) -> ClusterRun:
+        return simulate_cluster(
+            self.offered_load, self.rules, self._policy(policy), cluster.rules, scaler, on_progress
+        )
+
+    def _policy(self, name: str) -> Policy:
         situation = PolicyContext(
             spec=self.spec, offered_load=self.offered_load, startup=self.rules.startup.typical
         )
-        return simulate(self.offered_load, self.rules, make(policy, situation), policy, on_progress)
+        return make(name, situation)
 
 
 def simulate_file(session: CliSession, path: Path, wanted: SimulateOptions) -> None:
     """Run the command. Raises WrongInput and SpecError."""
+    wanted.nodes.check()
     if wanted.plot:
         check_drawable(wanted.plot)
     simulation = _prepared(path, wanted)
-    if wanted.tune:
+    if wanted.nodes.cluster is not None:
+        _simulate_nodes(session, simulation, wanted, wanted.nodes.cluster)
+    elif wanted.tune:
         _tune(session, simulation, wanted)
     else:
         _compare(session, simulation, wanted)
@@ -107,6 +132,8 @@ def traffic(file: Path, *, first: float | None, scale: float, speed: float) -> T
 def _prepared(path: Path, wanted: SimulateOptions) -> Simulation:
     if wanted.tune and (wanted.compare or wanted.policies or wanted.plot):
         raise WrongInput("--tune cannot be combined with --policy, --compare or --plot.")
+    if wanted.nodes.cluster is not None:
+        _check_with_nodes(wanted)
     spec = _chosen(path, wanted.name)
     trace = traffic(wanted.trace, first=wanted.first, scale=wanted.scale, speed=wanted.speed)
     try:
@@ -116,6 +143,19 @@ def _prepared(path: Path, wanted: SimulateOptions) -> Simulation:
     return Simulation(
         spec=spec, offered_load=offered_load, rules=ServingRules.of(spec, wanted.startup, wanted.seed)
     )
+
+
+def _check_with_nodes(wanted: SimulateOptions) -> None:
+    """Check the options beside --cluster. Raises WrongInput."""
+    if wanted.tune or wanted.price is not None:
+        other = "--tune" if wanted.tune else "--price"
+        why = "" if wanted.tune else ": its nodes have prices"
+        raise WrongInput(f"{other} cannot be combined with --cluster{why}.")
+    if len(set(wanted.policies)) > 1:
+        raise WrongInput(
+            "--cluster takes one --policy, which scales the replicas.",
+            remedy="Repeat --scaler for several policies that plan the nodes.",
+        )
 
 
 def _chosen(path: Path, name: str | None) -> RealtimeSpec:
@@ -145,8 +185,43 @@ def _compare(session: CliSession, simulation: Simulation, wanted: SimulateOption
     else:
         _show(simulation, lines, wanted)
     if wanted.plot:
-        draw(_chart(simulation, runs), wanted.plot)
+        draw(svg(_chart(simulation, runs)), wanted.plot)
         print_note(f"The chart of load, replicas and queue is in {wanted.plot}.")
+
+
+def _simulate_nodes(session: CliSession, simulation: Simulation, wanted: SimulateOptions, file: Path) -> None:
+    """Run the command with nodes. Raises WrongInput and SpecError."""
+    load = simulation.offered_load
+    cluster = virtual_cluster(
+        file,
+        wanted.nodes,
+        simulation.spec,
+        load,
+        simulation.rules,
+        compare=wanted.compare,
+    )
+    [policy] = wanted.policies[:1] or COMPARED[:1]
+    runs = list(_runs_on_nodes(simulation, policy, cluster))
+    figures = [cluster_figures(run, wanted.slo) for run in runs]
+    if session.json:
+        print_json(cluster_report(load.name, policy, figures, wanted.slo))
+    else:
+        print_result(_about(simulation) + f"\n\n{cluster_text(figures)}")
+        print_note(f"\nAn SLO miss is an answer later than {_objective(wanted)}, or no answer.")
+        print_note("The cost is that of the nodes' instances alone. EC2 and its spot market are simulated.")
+    if wanted.plot:
+        draw(cluster_svg(cluster_chart(simulation.spec.name, load, cluster.rules, runs)), wanted.plot)
+        print_note(f"The chart of nodes and cost is in {wanted.plot}.")
+
+
+def _runs_on_nodes(simulation: Simulation, policy: str, cluster: VirtualCluster) -> Iterator[ClusterRun]:
+    with WorkProgress(f"Simulating {_amount(simulation)} on nodes") as progress:
+        for number, scaler in enumerate(cluster.scalers):
+
+            def show(share: float, number: int = number, scaler: str = scaler) -> None:
+                progress.show(f"Simulating {scaler}", (number + share) / len(cluster.scalers))
+
+            yield simulation.run_on_nodes(policy, cluster, scaler, show)
 
 
 def _runs(simulation: Simulation, policies: Sequence[str]) -> Iterator[Run]:

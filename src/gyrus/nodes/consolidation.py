@@ -92,7 +92,12 @@ def _found(draft: NodeDraft, group: str, capacity: CapacityType | None = None) -
 def _emptied(draft: NodeDraft, one: NodeBin) -> bool:
     """Move a node's pods to other ready nodes, on paper. Returns False if they do not fit."""
     needs: list[PodNeed] = [*map(need_of, draft.pods[one.name]), *one.needs]
-    others = [other for other in draft.bins if other is not one and other.ready]
+    shapes = {(need.requests, need.groups): need for need in needs}.values()
+    others = [
+        other
+        for other in draft.bins
+        if other is not one and other.ready and any(other.takes(need) for need in shapes)
+    ]
     margin = draft.settings.margin if needs else 0.0
     found = places(decreasing(needs, draft.whole), in_order_of_use(others), margin)
     if found is None:

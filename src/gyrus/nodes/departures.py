@@ -81,10 +81,11 @@ def _return_to_spot(draft: NodeDraft, group: PlannedGroup) -> None:
     """Choose on-demand nodes of a group for which spot is to be tried again, the oldest first."""
     going = sum(draft.nodes[name].group == group.name for name in draft.replaced)
     limit = max(1, int(draft.staying(group.name) * draft.settings.most_at_once)) - going
-    oldest = sorted(draft.nodes.values(), key=lambda node: (node.launched_at, node.name))
-    for node in oldest:
-        if node.group != group.name or limit <= 0 or _surplus(draft, group) <= 0:
-            continue
+    on_demand = pool_name(group.name, CapacityType.ON_DEMAND)
+    mine = (node for node in draft.nodes.values() if node.pool == on_demand)
+    for node in sorted(mine, key=lambda node: (node.launched_at, node.name)):
+        if limit <= 0 or _surplus(draft, group) <= 0:
+            return
         if pool := _better_pool(draft, node):
             draft.replaced[node.name] = pool
             limit -= 1

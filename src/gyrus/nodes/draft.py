@@ -71,7 +71,7 @@ class NodeDraft:
         """Return the desired nodes of a group, or of one of its pools, without those that go."""
         kinds = CapacityType if capacity is None else (capacity,)
         pools = {pool_name(group, kind) for kind in kinds}
-        going = sum(node.pool in pools for node in self.nodes.values() if self.goes(node.name))
+        going = sum(self.nodes[name].pool in pools for name in {*self.leaving, *self.replaced})
         return sum(self.desired.get(pool, 0) for pool in pools) - going
 
     def all_desired(self, group: str) -> int:

@@ -45,9 +45,9 @@ def simulate(
 
     By default, each replica has a place, and is ready after its start-up time.
     """
-    return _SimulationRun(
-        offered_load, rules, policy, on_progress, make_fleet or partial(Fleet, rules)
-    ).run(name)
+    return _SimulationRun(offered_load, rules, policy, on_progress, make_fleet or partial(Fleet, rules)).run(
+        name
+    )
 
 
 class _SimulationRun:

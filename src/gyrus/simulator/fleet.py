@@ -12,7 +12,6 @@ from gyrus.simulator.event_queue import EventQueue
 from gyrus.simulator.offered_load import ServingRules
 from gyrus.simulator.rotation import SimulatedReplica
 
-
 ReplicaChange = Callable[[float, SimulatedReplica], None]
 """A callback with the time and the replica that has changed."""
 

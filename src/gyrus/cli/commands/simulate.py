@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from gyrus.cli.durations import DurationType
-from gyrus.cli.option_types import FACTOR, POLICY, PRICE, SERVICE, SHARE, SPREAD
+from gyrus.cli.option_types import FACTOR, POLICY, PRICE, SCALER, SERVICE, SHARE, SPREAD
 from gyrus.cli.session import CliSession, Command, pass_session
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+NODE_OPTIONS = ("cluster", "scalers", "node_startup", "spot_rate", "spot_file", "spot_seed")
 
 
 @click.command("simulate", cls=Command)
@@ -41,7 +42,11 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     type=POLICY,
     help="gyrus (the default), cortex, kpa, hpa, clairvoyant or fixed:N. Repeat it for several.",
 )
-@click.option("--compare", is_flag=True, help="Run all policies, and show how far each is from clairvoyant.")
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Run all policies, and show how far each is from clairvoyant; with --cluster: from gyrus.",
+)
 @click.option("--price", metavar="PRICE", type=PRICE, help="Price of one replica: 0.526/h.")
 @click.option(
     "--slo",
@@ -68,6 +73,35 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--speed", default="1x", metavar="FACTOR", type=FACTOR, help="Speed the trace up: 10x.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed; equal seeds give equal results.")
+@click.option("--cluster", metavar="FILE", type=FILE, help="Simulate nodes, too: those of a cluster.yaml.")
+@click.option(
+    "--scaler",
+    "scalers",
+    multiple=True,
+    metavar="NAME",
+    type=SCALER,
+    help="With --cluster: gyrus, cluster-autoscaler, karpenter, on-demand or none plans the nodes (default: "
+    "scaler of the cluster.yaml). Repeat it for several.",
+)
+@click.option(
+    "--node-startup",
+    metavar="TIME",
+    type=SPREAD,
+    help="With --cluster: time until a new node is ready (default: lognormal(2m, 0.2)).",
+)
+@click.option(
+    "--spot-rate",
+    metavar="SHARE",
+    type=SHARE,
+    help="With --cluster: share of the spot instances that EC2 interrupts in an hour (default: 20%).",
+)
+@click.option(
+    "--spot-file",
+    metavar="FILE",
+    type=FILE,
+    help="With --cluster: CSV file of spot prices and interruptions.",
+)
+@click.option("--spot-seed", type=int, help="With --cluster: seed of the spot market (default: --seed).")
 @click.option("--api", "name", metavar="NAME", help="The API to simulate, if the YAML has several.")
 @pass_session
 def command(session: CliSession, path: Path, **given: Any) -> None:
@@ -75,8 +109,11 @@ def command(session: CliSession, path: Path, **given: Any) -> None:
 
     PATH is a YAML file, or a folder with a gyrus.yaml (default: this folder). Nothing is run or deployed. The
     simulation uses the API's autoscaling, max_concurrency, max_queue_length and timeout. It can compare the
-    policies of other systems with gyrus's own.
+    policies of other systems with gyrus's own. With --cluster it simulates the nodes of a cluster on AWS,
+    too: their starts, spot interruptions and cost.
     """
+    from gyrus.cli.node_simulation import NodeOptions
     from gyrus.cli.simulation import SimulateOptions, simulate_file
 
-    simulate_file(session, path, SimulateOptions(**given))
+    nodes = NodeOptions(**{name: given.pop(name) for name in NODE_OPTIONS})
+    simulate_file(session, path, SimulateOptions(**given, nodes=nodes))

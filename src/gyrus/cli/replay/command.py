@@ -21,6 +21,7 @@ from gyrus.cli.simulation import traffic
 from gyrus.client.load.result import RequestResult
 from gyrus.client.load.sender import Sender
 from gyrus.contract.operator import ApiDescription
+from gyrus.simulator.chart import svg
 from gyrus.simulator.service import ServiceTimes
 
 
@@ -146,5 +147,5 @@ def _print_report(session: CliSession, ran: _Run, tally: Tally) -> None:
     for note in report.notes(ran.plan, tally, ran.watch, ran.under_way):
         print_note(note)
     if ran.wanted.plot:
-        draw(report.chart(ran.name, ran.plan, tally, ran.slots), ran.wanted.plot)
+        draw(svg(report.chart(ran.name, ran.plan, tally, ran.slots)), ran.wanted.plot)
         print_note(f"The chart of load, replicas and queue is in {ran.wanted.plot}.")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from gyrus.simulator.nodes.demand_curve import DemandCurve
 from gyrus.simulator.nodes.node_fleet import STEP, WARM_UP
-from gyrus.simulator.nodes.policies.by_name import POLICIES
+from gyrus.simulator.nodes.policies.by_name import COMPARED_SCALERS, POLICIES
 from gyrus.simulator.nodes.world import NodesWorld, NodeTotals, WorldRules
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodesRun:
@@ -52,7 +53,7 @@ def simulate_nodes(policy: str, demand: DemandCurve, rules: WorldRules, hours: f
 
 
 def compare_nodes(
-    demand: DemandCurve, rules: WorldRules, hours: float, policies: Sequence[str] = tuple(POLICIES)
+    demand: DemandCurve, rules: WorldRules, hours: float, policies: Sequence[str] = COMPARED_SCALERS
 ) -> list[NodesRun]:
     """Simulate the policies in the same world: the same demand, market and start-up times."""
     return [simulate_nodes(policy, demand, rules, hours) for policy in policies]

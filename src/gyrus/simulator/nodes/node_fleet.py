@@ -21,6 +21,8 @@ NodePolicy = Callable[[NodesState], NodePlan]
 
 STEP = 10.0
 """Seconds between two plans: cluster-autoscaler's ``scan-interval``."""
+QUIET_STEP = 30.0
+"""Seconds between two plans while nothing changes, so that a day takes seconds."""
 WARM_UP = 900.0
 """Seconds before the first request, in which the first nodes and replicas start. They are not counted."""
 
@@ -72,6 +74,8 @@ class NodeFleet:
         self._lived = 0.0
         self._due: list[tuple[float, str]] = []
         """Pods that were placed before the first request, and when they are ready."""
+        self._planned = self._next = 0.0
+        """Times of the last plan and of the next one."""
         self.peak = 0
         self.startup = rules.startup.typical
 
@@ -91,6 +95,9 @@ class NodeFleet:
         self._advance(now)
         self.world.require(number)
         self.world.schedule()
+        steps = max(1, math.ceil((now - self._planned) / STEP))
+        if (soon := self._planned + steps * STEP) < self._next:
+            self._plan_at(soon)
 
     def gone(self, now: float, replica: SimulatedReplica) -> None:
         """Note that a leaving replica has stopped."""
@@ -138,18 +145,27 @@ class NodeFleet:
         return name
 
     def _tick(self, now: float) -> None:
+        if now != self._next:
+            return  # an earlier plan has taken its place
         self._advance(now)
-        self._plan()
-        self._event_queue.enter(now + STEP, self._tick)
+        self._planned = now
+        self._plan_at(now + (STEP if self._plan() else QUIET_STEP))
 
-    def _plan(self) -> None:
+    def _plan_at(self, moment: float) -> None:
+        self._next = moment
+        self._event_queue.enter(moment, self._tick)
+
+    def _plan(self) -> bool:
+        """Plan the nodes. Returns False if nothing is going on."""
         state = self.world.observe()
         if self._now >= 0:
             self._record(state)
-        self.world.carry_out(self._policy(state))
+        plan = self._policy(state)
+        self.world.carry_out(plan)
+        return _is_busy(state, plan)
 
     def _start(self, now: float, name: str) -> None:
-        """Let requests reach a pod's replica, unless it has gone since. The pod that it replaces then ends."""
+        """Let requests reach a pod's replica, unless it is gone. The pod that it replaces then ends."""
         pod, replica = self.world.pods.get(name), self._replicas.get(name)
         if pod is None or replica is None or pod.ending:
             return
@@ -177,6 +193,12 @@ class NodeFleet:
         )
 
 
-def nodes_for(replicas: int, rules: WorldRules) -> int:
-    """Return how many nodes of the preferred group so many replicas fill."""
-    return math.ceil(replicas / rules.replicas_per_node)
+def _is_busy(state: NodesState, plan: NodePlan) -> bool:
+    """Return whether something is going on that needs a plan soon."""
+    memory = plan.memory
+    return (
+        bool(state.pending or state.notices or memory.unneeded or memory.leaving or memory.replaced)
+        or any(pool.waiting_since is not None for pool in state.pools)
+        or any(target.desired != target.was for target in plan.pools)
+        or not all(node.is_open for node in state.nodes)
+    )

@@ -34,8 +34,10 @@ WARNING = 120.0
 RETRY = 60.0
 """Seconds between two tries of Auto Scaling to launch an instance."""
 LAST_EXIT = 30.0
-"""Seconds before an interrupted instance's end at which its pods leave, even without a replacement. Kubernetes
-gives a pod as long by default (``terminationGracePeriodSeconds``)."""
+"""Seconds before an interrupted instance's end at which its pods leave, even without a replacement.
+Kubernetes gives a pod as long by default (``terminationGracePeriodSeconds``)."""
+POD_STARTUP = Fixed(30.0)
+NODE_STARTUP = Lognormal(120.0, 0.2)
 NEVER = InstanceFate(math.inf, math.inf)
 
 
@@ -44,6 +46,7 @@ class VirtualInstance:
     node: ClusterNode
     ready_at: float
     fate: InstanceFate
+    warned: bool = False
 
     @property
     def ends_at(self) -> float:
@@ -65,7 +68,7 @@ class VirtualPod:
 
 
 class PodObserver(Protocol):
-    """An observer of pods on nodes, which says when a pod that ends has finished its requests.
+    """An observer of pods on nodes, which knows when a pod that ends has finished its requests.
 
     Without one, pods end at once.
     """
@@ -105,7 +108,10 @@ class NodeTotals:
     node_seconds: float = 0.0
     spot_seconds: float = 0.0
     launches: int = 0
+    warnings: int = 0
+    """Instances that EC2 was about to interrupt, whether they were gone in time or not."""
     interruptions: int = 0
+    """Instances that EC2 ended."""
     lost_pods: int = 0
     """Pods that were still on a node when EC2 ended it."""
     moved_pods: int = 0
@@ -121,17 +127,17 @@ class WorldRules:
     """The requests of one replica."""
     allowed: tuple[str, ...] = ()
     """Node groups on which replicas may run, the preferred one first; empty for any."""
-    pod_startup: Spread = Fixed(30.0)
+    pod_startup: Spread = POD_STARTUP
     """Time from a pod's place on a ready node until requests reach it."""
-    node_startup: Spread = Lognormal(120.0, 0.2)
-    """Time from an instance's launch until its node is ready. A group's own number is what planners expect."""
+    node_startup: Spread = NODE_STARTUP
+    """Time from an instance's launch until its node is ready. Policies expect the number of the group."""
     markets: Mapping[str, InstanceMarket] = field(default_factory=dict[str, InstanceMarket])
     """By node group; a group without one always gets spot instances at the price of its types."""
     seed: int = 1
 
     @property
     def preferred(self) -> PlannedGroup:
-        """The group that gets the first node of a replica, as far as its rules say."""
+        """The group that gets the first node of a replica by its own order and the priorities."""
         suitable = [one for one in self.groups if not self.allowed or one.name in self.allowed]
         return min(
             [one for one in suitable if self.requests.fits(one.allocatable)] or suitable,
@@ -142,7 +148,12 @@ class WorldRules:
     def replicas_per_node(self) -> int:
         """Replicas that fit on a node of the preferred group; 1 if none does."""
         whole, one = self.preferred.allocatable, self.requests
-        pairs = ((whole.cpu, one.cpu), (whole.memory, one.memory), (whole.gpu, one.gpu), (whole.pods, one.pods))
+        pairs = (
+            (whole.cpu, one.cpu),
+            (whole.memory, one.memory),
+            (whole.gpu, one.gpu),
+            (whole.pods, one.pods),
+        )
         return max(1, min(has // needs for has, needs in pairs if needs))
 
 
@@ -174,9 +185,7 @@ class NodesWorld:
             groups=tuple(self._priced(group) for group in self.rules.groups),
             pools=tuple(self._pool(group.name, kind) for group in self.rules.groups for kind in CapacityType),
             nodes=tuple(one.node for one in self.instances.values()),
-            pods=tuple(
-                self._placed(pod) for pod in self.pods.values() if pod.node
-            ),
+            pods=tuple(self._placed(pod) for pod in self.pods.values() if pod.node),
             pending=tuple(
                 PendingPod(
                     name=pod.name,
@@ -255,14 +264,20 @@ class NodesWorld:
         totals = self.totals
         totals.required += self.required * seconds
         totals.short += max(0, self.required - self.serving) * seconds
+        prices: dict[str, float] = {}
         for one in self.instances.values():
-            group = self._priced(self._groups[one.node.group])
-            totals.dollars += group.price(one.node.capacity) * seconds / 3600
+            node = one.node
+            if (price := prices.get(node.pool)) is None:
+                price = prices[node.pool] = self._priced(self._groups[node.group]).price(node.capacity)
+            totals.dollars += price * seconds / 3600
             totals.node_seconds += seconds
-            totals.spot_seconds += seconds * (one.node.capacity is CapacityType.SPOT)
+            totals.spot_seconds += seconds * (node.capacity is CapacityType.SPOT)
 
     def _interrupt(self) -> None:
         for name, one in list(self.instances.items()):
+            if one.fate.warned_at <= self.now and not one.warned:
+                one.warned = True
+                self.totals.warnings += 1
             if one.ends_at <= self.now:
                 self.totals.interruptions += 1
                 self.totals.lost_pods += sum(pod.node == name for pod in self.pods.values())
@@ -290,7 +305,7 @@ class NodesWorld:
             pool.failed_at = pool.tried_at = self.now
 
     def _start(
-        self, pool: VirtualPool, group: PlannedGroup, capacity: CapacityType, market: SpotMarket | None
+        self, pool: VirtualPool, group: PlannedGroup, capacity: CapacityType, market: InstanceMarket | None
     ) -> None:
         pool.launched += 1
         self.totals.launches += 1
@@ -367,7 +382,7 @@ class NodesWorld:
                 self._observer.lost(pod.name)
 
     def _succeed(self, pod: VirtualPod) -> None:
-        """Order the replacement of a pod that ends early, unless there is one, and hand on what it replaces."""
+        """Order the replacement of a pod that ends early, unless there is one; it replaces the same pods."""
         replaces, pod.replaces = pod.replaces, ""
         if not pod.retiring:
             self._order(replaces=replaces)
