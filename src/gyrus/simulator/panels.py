@@ -31,7 +31,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-seri
 .line { fill: none; stroke-width: 1.5; stroke-linejoin: round }
 .faint { fill: none; stroke-width: 1; stroke-opacity: .45; stroke-dasharray: 3 2 }
 .load { fill: #8b929c; fill-opacity: .5 }
-.area { stroke: none; fill-opacity: .55 }
+.area { stroke: none }
 @media (prefers-color-scheme: dark) { text { fill: #9aa4af } .title, .name { fill: #e6edf3 } }
 """
 

@@ -12,7 +12,7 @@ from gyrus.simulator.panels import area as area_path
 
 PANEL = 110
 """Height of one panel in pixels."""
-SPOT, ON_DEMAND, REQUIRED = "#3a9db5", "#d9a72d", "#c4526b"
+SPOT, ON_DEMAND, REQUIRED = "#8fc1cc", "#e6c67a", "#c4526b"
 CAPACITY = (("spot nodes", SPOT), ("on-demand nodes", ON_DEMAND), ("required capacity", REQUIRED))
 
 
