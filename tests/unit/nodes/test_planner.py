@@ -162,6 +162,26 @@ def test_a_constant_load_on_a_calm_market_comes_to_rest(
 
 
 @settings(max_examples=examples(0.05))
+@given(groups=groups(), seed=st.integers(0, 1000), replicas=st.integers(0, 30))
+def test_under_a_constant_load_each_launch_has_a_cause(
+    groups: tuple[PlannedGroup, ...], seed: int, replicas: int
+) -> None:
+    """A notice of EC2 leads to a replacement, and that one to a return to spot, if it is on demand."""
+    world = world_of(groups, seed)
+    watched(world, [replicas], lambda before, plan: None, every=90)
+    known = set(world.instances)
+    noticed: set[str] = set()
+    launches = world.totals.launches
+
+    def watch(before: NodesState, plan: NodePlan) -> None:
+        noticed.update(notice.node for notice in before.notices)
+
+    watched(world, [replicas], watch, every=360)
+    returns = sum(one.endswith("on-demand") for one in (name.rpartition("/")[0] for name in known))
+    assert world.totals.launches - launches <= 2 * len(noticed) + returns
+
+
+@settings(max_examples=examples(0.05))
 @given(**WORLDS)
 def test_the_nodes_cost_no_more_than_all_on_demand(
     groups: tuple[PlannedGroup, ...], seed: int, demand: list[int]
