@@ -12,6 +12,7 @@ from gyrus.cluster.aws.cluster_file import load_cluster
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.instance_types import known_types
 from gyrus.cluster.aws.planned_groups import UnknownInstanceType, planned_groups
+from gyrus.cluster.aws.prices.table import packaged_prices
 from gyrus.nodes.resources import NodeResources
 from gyrus.nodes.state import PlannedGroup
 from gyrus.simulator.nodes.cluster_chart import ClusterChart, NodesCurve
@@ -123,16 +124,12 @@ def cluster_chart(
 
 def _groups(cluster: ClusterSpec, startup: Spread) -> tuple[PlannedGroup, ...]:
     try:
-        return planned_groups(cluster, known_types(), _price_of, startup.typical)
+        return planned_groups(cluster, known_types(), packaged_prices(cluster.region), startup.typical)
     except UnknownInstanceType as error:
         raise WrongInput(
             f"{error}, so it cannot simulate its nodes.",
             remedy="Choose a type of the same size that it knows.",
         ) from error
-
-
-def _price_of(name: str) -> float | None:
-    return None
 
 
 def _requests(spec: RealtimeSpec) -> NodeResources:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gyrus.simulator.axes import Axis, axis, highest
 from gyrus.simulator.panels import PLOT as PLOT
-from gyrus.simulator.panels import Panel, TimeAxis, coloured, picture, steps
+from gyrus.simulator.panels import ChartPanel, TimeAxis, coloured, picture, steps
 from gyrus.simulator.run import FleetSample
 
 PANEL = 150
@@ -50,9 +50,9 @@ def svg(chart: Chart) -> str:
     """Return the chart as an SVG document."""
     load, replicas, queue = _load_axis(chart), _replica_axis(chart), _queue_axis(chart)
     panels = [
-        Panel("load", "requests in progress if none waited", load, _load(chart, load)),
-        Panel("replicas", "ready (line) and requested (dashes)", replicas, _replicas(chart, replicas)),
-        Panel("queue", "waiting requests", queue, _queue(chart, queue)),
+        ChartPanel("load", "requests in progress if none waited", load, _load(chart, load)),
+        ChartPanel("replicas", "ready (line) and requested (dashes)", replicas, _replicas(chart, replicas)),
+        ChartPanel("queue", "waiting requests", queue, _queue(chart, queue)),
     ]
     return picture(chart.title, chart.legend, chart.time, panels)
 

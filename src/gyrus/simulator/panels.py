@@ -51,7 +51,7 @@ class TimeAxis:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class ChartPanel:
     """One panel. The coordinates of its content begin at its lower left corner, upwards negative."""
 
     name: str
@@ -60,7 +60,7 @@ class Panel:
     content: Iterable[str]
 
 
-def picture(title: str, legend: Iterable[tuple[str, str]], time: TimeAxis, panels: list[Panel]) -> str:
+def picture(title: str, legend: Iterable[tuple[str, str]], time: TimeAxis, panels: list[ChartPanel]) -> str:
     """Return a chart as an SVG document. ``legend``: names and their colours."""
     height = picture_height([panel.scale.length for panel in panels])
     lines = [
@@ -131,7 +131,7 @@ def _heading(title: str, legend: Iterable[tuple[str, str]]) -> Iterator[str]:
         x += 40 + 7.2 * len(name)
 
 
-def _panel(base: float, panel: Panel, time: TimeAxis) -> Iterator[str]:
+def _panel(base: float, panel: ChartPanel, time: TimeAxis) -> Iterator[str]:
     height = panel.scale.length
     yield f'<g transform="translate({LEFT} {base:g})">'
     name = f'<tspan class="name">{escape(panel.name)}</tspan>'

@@ -10,11 +10,12 @@ follow from the addresses of the network interfaces: ENIs x (addresses of each -
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.instance_types import InstanceType
 from gyrus.cluster.aws.node_group import NodeGroup, SpotConfig
+from gyrus.cluster.aws.prices.table import PriceTable, instance
 from gyrus.nodes.resources import NodeResources
 from gyrus.nodes.state import NodeScaler, NodeType, PlannedGroup
 
@@ -38,41 +39,33 @@ PODS_BY_TYPE = {
 }  # fmt: skip
 """Types that deviate from that."""
 
-PRICE_PER_VCPU, PRICE_PER_GIB = 0.0357, 0.0034
-"""US dollars per hour, from the prices of c5, m5 and r5 in us-east-1."""
-PRICES_PER_GPU = {"T4": 0.33, "L4": 0.45, "A10G": 0.81, "V100": 2.57, "A100": 1.9, "H100": 5.0}
-PRICE_PER_GPU, PRICE_PER_INFERENTIA = 1.0, 0.17
-
-PriceOf = Callable[[str], float | None]
-"""The on-demand price of an instance type in US dollars per hour. Returns None if it is not known."""
-
 
 class UnknownInstanceType(Exception):
-    """The resources of an instance type are not known. The message names the group and the type."""
+    """The resources or the price of an instance type are not known. The message names group and type."""
 
-    def __init__(self, group: str, name: str) -> None:
-        super().__init__(f"node group {group}: gyrus does not know the resources of the instance type {name}")
+    def __init__(self, group: str, name: str, what: str) -> None:
+        super().__init__(f"Node group {group}: gyrus does not know the {what} of the instance type {name}")
         self.name = name
 
 
 def planned_groups(
-    spec: ClusterSpec, types: Mapping[str, InstanceType], price_of: PriceOf, startup: float = NODE_STARTUP
+    spec: ClusterSpec, types: Mapping[str, InstanceType], prices: PriceTable, startup: float = NODE_STARTUP
 ) -> tuple[PlannedGroup, ...]:
-    """Return a cluster's node groups for the planner. Raises UnknownInstanceType.
-
-    A price that is not known is estimated, by :func:`estimated_price`.
-    """
-    return tuple(planned_group(group, types, price_of, startup) for group in spec.node_groups)
+    """Return a cluster's node groups for the planner. Raises UnknownInstanceType."""
+    return tuple(planned_group(group, types, prices, startup) for group in spec.node_groups)
 
 
 def planned_group(
-    group: NodeGroup, types: Mapping[str, InstanceType], price_of: PriceOf, startup: float = NODE_STARTUP
+    group: NodeGroup, types: Mapping[str, InstanceType], prices: PriceTable, startup: float = NODE_STARTUP
 ) -> PlannedGroup:
-    """Return one node group for the planner. Raises UnknownInstanceType."""
+    """Return one node group for the planner. Raises UnknownInstanceType.
+
+    ``startup``: the seconds that a new node took last, as far as this has been measured.
+    """
     config = group.spot_config or SpotConfig()
     return PlannedGroup(
         name=group.name,
-        instance_types=tuple(_node_type(group, name, types, price_of) for name in group.instance_types),
+        instance_types=tuple(_node_type(group, name, types, prices) for name in group.instance_types),
         priority=group.priority,
         min_nodes=group.min_instances,
         max_nodes=group.max_instances,
@@ -122,25 +115,19 @@ def most_pods(kind: InstanceType) -> int:
     return PODS_BY_TYPE.get(kind.name, usual)
 
 
-def estimated_price(kind: InstanceType) -> float:
-    """Estimate the on-demand price of a type from its cores, memory, GPUs and chips.
-
-    >>> m5 = InstanceType("m5.xlarge", "amd64", vcpu=4, memory_mib=16384, gpus=0, gpu="", inferentia=0)
-    >>> estimated_price(m5)
-    0.1972
-    """
-    gpus = kind.gpus * PRICES_PER_GPU.get(kind.gpu, PRICE_PER_GPU)
-    memory = kind.memory_mib / 1024 * PRICE_PER_GIB
-    return round(kind.vcpu * PRICE_PER_VCPU + memory + gpus + kind.inferentia * PRICE_PER_INFERENTIA, 4)
-
-
-def _node_type(group: NodeGroup, name: str, types: Mapping[str, InstanceType], price_of: PriceOf) -> NodeType:
+def _node_type(
+    group: NodeGroup, name: str, types: Mapping[str, InstanceType], prices: PriceTable
+) -> NodeType:
     kind = types.get(name)
     if kind is None:
-        raise UnknownInstanceType(group.name, name)
-    price = price_of(name)
+        raise UnknownInstanceType(group.name, name, "resources")
+    price = prices.get(instance(name))
+    if price is None:
+        raise UnknownInstanceType(group.name, name, "price")
+    spot = [one.usd for one in prices.spot_prices(name, ())]
     return NodeType(
         name=name,
         allocatable=allocatable(kind),
-        on_demand_price=estimated_price(kind) if price is None else price,
+        on_demand_price=price.usd,
+        spot_price=sum(spot) / len(spot) if spot else None,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gyrus.simulator.axes import Axis, axis, highest
 from gyrus.simulator.nodes.node_fleet import NodesSample
-from gyrus.simulator.panels import Panel, TimeAxis, coloured, picture, steps
+from gyrus.simulator.panels import ChartPanel, TimeAxis, coloured, picture, steps
 from gyrus.simulator.panels import area as area_path
 
 PANEL = 110
@@ -48,8 +48,8 @@ def cluster_svg(chart: ClusterChart) -> str:
     samples = [one for curve in chart.curves for one in curve.samples]
     nodes = axis(highest([max(one.spot + one.on_demand, _required(chart, one)) for one in samples]), PANEL)
     cost = _cost_axis(highest([one.dollars for one in samples]))
-    panels = [Panel(curve.name, "nodes", nodes, _nodes(chart, curve, nodes)) for curve in chart.curves]
-    panels.append(Panel("cost", "US dollars since the first request", cost, _cost(chart, names, cost)))
+    panels = [ChartPanel(curve.name, "nodes", nodes, _nodes(chart, curve, nodes)) for curve in chart.curves]
+    panels.append(ChartPanel("cost", "US dollars since the first request", cost, _cost(chart, names, cost)))
     legend = [*CAPACITY, *(names if len(names) > 1 else ())]
     return picture(chart.title, legend, chart.time, panels)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from gyrus.cluster.aws.cluster_file import parse_cluster
@@ -15,6 +17,7 @@ from gyrus.cluster.aws.planned_groups import (
     planned_scaler,
     reserved_cpu,
 )
+from gyrus.cluster.aws.prices.table import PriceSource, PriceTable, UnitPrice, packaged_prices, spot
 from gyrus.nodes.resources import NodeResources
 from gyrus.nodes.state import CapacityType, NodeScaler
 
@@ -33,12 +36,12 @@ node_groups:
       on_demand_percentage_above_base_capacity: 25
   - {name: gpu, instance_type: g4dn.xlarge}
 """
-PRICES = {"m5.large": 0.096, "m5.xlarge": 0.192, "g4dn.xlarge": 0.526}
+PRICES = packaged_prices("us-east-1")
 
 
 def test_a_group_has_the_numbers_of_the_file() -> None:
     spec = parse_cluster(CLUSTER, "cluster.yaml")
-    cpu, gpu = planned_groups(spec, known_types(), PRICES.get, startup=150.0)
+    cpu, gpu = planned_groups(spec, known_types(), PRICES, startup=150.0)
     assert (cpu.name, cpu.min_nodes, cpu.max_nodes, cpu.priority) == ("cpu", 2, 9, 7)
     assert (cpu.spot, cpu.on_demand_base, cpu.on_demand_percentage) == (True, 1, 25)
     assert [one.name for one in cpu.instance_types] == ["m5.large", "m5.xlarge"]
@@ -75,17 +78,29 @@ def test_every_known_type_can_be_a_node() -> None:
             assert NodeResources(cpu=100, memory=100 * MIB).fits(allocatable(kind)), name
 
 
-def test_a_price_that_is_not_known_is_estimated() -> None:
+def test_a_spot_price_is_the_mean_of_the_zones() -> None:
+    day = date(2026, 11, 28)
+    newer = {
+        spot("g4dn.xlarge", zone): UnitPrice(usd, PriceSource.SPOT_HISTORY, day)
+        for zone, usd in (("us-east-1a", 0.2), ("us-east-1b", 0.3))
+    }
     spec = parse_cluster(CLUSTER, "cluster.yaml")
-    [cpu, gpu] = planned_groups(spec, known_types(), lambda name: None)
-    assert cpu.instance_types[1].on_demand_price == pytest.approx(0.192, rel=0.05)
-    assert gpu.price(CapacityType.ON_DEMAND) == pytest.approx(0.526, rel=0.05)
+    [cpu, gpu] = planned_groups(spec, known_types(), PRICES.updated(newer))
+    assert gpu.instance_types[0].spot_price == pytest.approx(0.25)
+    assert cpu.instance_types[0].spot_price is None
+
+
+def test_a_type_without_a_price_is_an_error() -> None:
+    spec = parse_cluster(CLUSTER, "cluster.yaml")
+    with pytest.raises(UnknownInstanceType) as caught:
+        planned_groups(spec, known_types(), PriceTable("us-east-1", {}))
+    assert str(caught.value) == "Node group cpu: gyrus does not know the price of the instance type m5.large"
 
 
 def test_a_type_without_known_resources_is_an_error() -> None:
     spec = parse_cluster(CLUSTER.replace("g4dn.xlarge", "z9.large"), "cluster.yaml")
     with pytest.raises(UnknownInstanceType) as caught:
-        planned_groups(spec, known_types(), PRICES.get)
+        planned_groups(spec, known_types(), PRICES)
     assert str(caught.value) == (
-        "node group gpu: gyrus does not know the resources of the instance type z9.large"
+        "Node group gpu: gyrus does not know the resources of the instance type z9.large"
     )
