@@ -49,6 +49,13 @@ class Checked:
     observed: ObservedAccount
     prices: PriceList
 
+    @property
+    def bucket(self) -> str:
+        """The name of the cluster's bucket."""
+        from gyrus.cluster.aws.resource_names import bucket_name
+
+        return bucket_name(self.account.spec, self.observed.identity.account)
+
 
 @click.command("up", cls=Command)
 @file_option
@@ -121,6 +128,7 @@ async def create(session: CliSession, checked: Checked) -> tuple[Overview, str, 
     ClusterError and KubernetesError.
     """
     from gyrus.cluster.aws.creation import Creation
+    from gyrus.cluster.aws.recorded_file import record
 
     account = checked.account
     creation = Creation(account.aws, await cluster_stacks(checked), print_note)
@@ -132,6 +140,7 @@ async def create(session: CliSession, checked: Checked) -> tuple[Overview, str, 
         await creation.finish_stacks()
         await _store(client, account)
         found = await install(client, account)
+    await record(account.aws, checked.bucket, account.file.read_text("utf-8"))
     return found, *_remember(session, context, found)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gyrus.cli.aws.configure import configure
 from gyrus.cli.aws.down import down
 from gyrus.cli.aws.token import token
 from gyrus.cli.aws.up import up
@@ -57,7 +58,7 @@ def command() -> None:
 command.params += global_options()
 command.add_command(init)
 command.add_command(validate)
-for each in (up, down, token):
+for each in (up, configure, down, token):
     command.add_command(each)
 command.add_command(template)
 

@@ -15,7 +15,7 @@ from gyrus.cluster.aws.cluster_stacks import ClusterStacks
 from gyrus.cluster.aws.eks import EksCluster, find_cluster
 from gyrus.cluster.aws.errors import NoCluster
 from gyrus.cluster.aws.first_nodes import first_sizes
-from gyrus.cluster.aws.scaling_groups import raise_sizes
+from gyrus.cluster.aws.group_sizes import raise_sizes
 from gyrus.cluster.aws.stack_state import StackStatus
 
 ReportLine = Callable[[str], None]

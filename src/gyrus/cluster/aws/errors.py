@@ -11,7 +11,9 @@ ClusterError
     ├── AwsRejected             any other refusal: ``code`` is the service's own
     ├── StackFailed             a stack could not be brought to what is wanted
     ├── StackDeletionFailed     a stack could not be removed
-    └── NoCluster               there is no such EKS cluster
+    ├── NoCluster               there is no such EKS cluster
+    ├── ChangeRefused           the change would replace the cluster or its data
+    └── NodesRemain             nodes were not replaced, or not emptied, in time
 """
 
 from __future__ import annotations
@@ -132,4 +134,26 @@ class NoCluster(AwsError):
         super().__init__(
             f"There is no EKS cluster {name} in {region}.",
             remedy="Create it with: gyrus cluster up. If it exists, check cluster_name and region",
+        )
+
+
+class ChangeRefused(AwsError):
+    """A change of cluster.yaml for which the cluster, or its data, would have to be replaced."""
+
+    def __init__(self, name: str, faults: Sequence[str]) -> None:
+        super().__init__(
+            f"The cluster {name} cannot be changed like this.",
+            details=faults,
+            remedy="Undo the change in cluster.yaml, or create a cluster of another name, and move the APIs",
+        )
+
+
+class NodesRemain(AwsError):
+    """Nodes of a group that were not replaced, or not emptied, in time. The details name them."""
+
+    def __init__(self, group: str, what: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"The nodes of the group {group} are not {what} in time.",
+            details=names,
+            remedy="See why: gyrus cluster info. Then repeat the command: it continues",
         )

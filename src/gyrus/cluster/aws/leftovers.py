@@ -19,7 +19,7 @@ TAGGED_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Leftovers:
+class ClusterRemains:
     """What was found."""
 
     balancers: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Leftovers:
         )
 
 
-async def leftovers(aws: AwsCaller, cluster: str) -> Leftovers:
+async def leftovers(aws: AwsCaller, cluster: str) -> ClusterRemains:
     """Return what a cluster's programs have left. Raises AwsError."""
     own = [{"Name": "tag-key", "Values": [owner_tag(cluster)]}]
     async with asyncio.TaskGroup() as tasks:
@@ -64,7 +64,7 @@ async def leftovers(aws: AwsCaller, cluster: str) -> Leftovers:
             ),
             name="find network interfaces",
         )
-    return Leftovers(
+    return ClusterRemains(
         balancers=tuple(balancers.result()),
         classic_balancers=tuple(classic.result()),
         volumes=tuple(volumes.result()),
@@ -75,7 +75,7 @@ async def leftovers(aws: AwsCaller, cluster: str) -> Leftovers:
     )
 
 
-async def remove(aws: AwsCaller, found: Leftovers) -> None:
+async def remove(aws: AwsCaller, found: ClusterRemains) -> None:
     """Remove leftovers. Those that are still in use stay, and are found again. Raises AwsError."""
     calls = [
         *(_gone(aws, "elbv2", "delete_load_balancer", LoadBalancerArn=arn) for arn in found.balancers),

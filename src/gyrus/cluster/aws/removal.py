@@ -12,9 +12,9 @@ from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.cluster_stacks import ClusterStacks, FoundStacks, found_stacks, stack_facts
 from gyrus.cluster.aws.creation import ReportLine
 from gyrus.cluster.aws.errors import AwsError, AwsNotFound
+from gyrus.cluster.aws.group_sizes import end_groups
 from gyrus.cluster.aws.leftovers import leftovers, remove
 from gyrus.cluster.aws.resource_names import bucket_name, control_plane_log_group, log_group
-from gyrus.cluster.aws.scaling_groups import end_groups
 from gyrus.cluster.aws.stack_state import StackStep, step_to_have
 from gyrus.cluster.aws.stacks import Stacks
 from gyrus.cluster.aws.templates.account_facts import AccountFacts, DataState

@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from gyrus.cluster.aws.calls import Answer, AwsCaller
 from gyrus.cluster.aws.errors import AwsNotFound, AwsRejected
+from gyrus.cluster.aws.nodes.scaling_groups import ScalingGroup, scaling_groups
 from gyrus.cluster.aws.resource_names import CLUSTER_TAG
 
 AUTOSCALING = "autoscaling"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScalingGroup:
-    """An Auto Scaling group, as far as a cluster's creation and removal need it."""
-
-    name: str
-    desired: int
-    instances: tuple[str, ...]
-
-
-async def scaling_groups(aws: AwsCaller, cluster: str) -> list[ScalingGroup]:
+async def described_groups(aws: AwsCaller, cluster: str) -> tuple[ScalingGroup, ...]:
     """Return the groups of a cluster, by their tag. Raises AwsError."""
     only = [{"Name": f"tag:{CLUSTER_TAG}", "Values": [cluster]}]
     entries: list[Answer] = await aws.pages(
         AUTOSCALING, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=only
     )
-    return [
-        ScalingGroup(
-            name=entry["AutoScalingGroupName"],
-            desired=entry["DesiredCapacity"],
-            instances=tuple(one["InstanceId"] for one in entry.get("Instances", [])),
-        )
-        for entry in entries
-        if any(tag["Key"] == CLUSTER_TAG and tag["Value"] == cluster for tag in entry.get("Tags", []))
-    ]
+    return scaling_groups(entries, cluster)
 
 
 async def raise_sizes(aws: AwsCaller, cluster: str, sizes: Mapping[str, int]) -> list[str]:
@@ -45,7 +28,7 @@ async def raise_sizes(aws: AwsCaller, cluster: str, sizes: Mapping[str, int]) ->
     Raises AwsError.
     """
     smaller = [
-        group for group in await scaling_groups(aws, cluster) if group.desired < sizes.get(group.name, 0)
+        group for group in await described_groups(aws, cluster) if group.desired < sizes.get(group.name, 0)
     ]
     async with asyncio.TaskGroup() as tasks:
         for group in smaller:
@@ -69,7 +52,7 @@ async def end_groups(
     Raises AwsError.
     """
     number = 0
-    while groups := await scaling_groups(aws, cluster):
+    while groups := await described_groups(aws, cluster):
         async with asyncio.TaskGroup() as tasks:
             for group in groups:
                 tasks.create_task(_end(aws, group.name), name=f"end {group.name}")

@@ -1,0 +1,117 @@
+"""The changes that bring a cluster to its cluster.yaml: prepared, judged, carried out group by group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from gyrus.cluster.aws.cluster_stacks import ClusterStacks
+from gyrus.cluster.aws.errors import ChangeRefused, NoCluster
+from gyrus.cluster.aws.stack_state import ResourceChange, StackStatus
+from gyrus.cluster.aws.stacks import PreparedChange
+
+FIXED: Mapping[str, frozenset[str]] = {
+    "AWS::EKS::Cluster": frozenset({"Name", "RoleArn", "KubernetesNetworkConfig", "EncryptionConfig"}),
+    "AWS::EC2::VPC": frozenset({"CidrBlock"}),
+    "AWS::EC2::Subnet": frozenset({"AvailabilityZone", "CidrBlock", "VpcId"}),
+    "AWS::S3::Bucket": frozenset({"BucketName"}),
+}
+"""By type of a resource: properties whose change would replace it, and with it the cluster or its data."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChange:
+    """A cluster's change, ready to be carried out."""
+
+    base: PreparedChange | None
+    groups: tuple[PreparedChange, ...]
+    """New and changed node groups."""
+    removed: tuple[str, ...]
+    """Node groups that exist and that cluster.yaml lacks."""
+
+    @property
+    def is_empty(self) -> bool:
+        return self.base is None and not self.groups and not self.removed
+
+    @property
+    def changes(self) -> tuple[ResourceChange, ...]:
+        """The changes of all stacks, line by line."""
+        prepared = (*((self.base,) if self.base else ()), *self.groups)
+        return tuple(change for one in prepared for change in one.changes)
+
+
+def refusals(changes: Iterable[ResourceChange]) -> list[str]:
+    """Return the changes that would replace or remove what holds the cluster or its data."""
+    return [
+        f"{change.resource} ({change.type}) would be {_fate(change)}"
+        for change in changes
+        if change.type in FIXED and _fate(change)
+    ]
+
+
+def _fate(change: ResourceChange) -> str:
+    if change.action == "Remove":
+        return "removed"
+    fixed = FIXED[change.type] & set(change.properties)
+    return f"replaced, since {', '.join(sorted(fixed))} changes" if change.replaced and fixed else ""
+
+
+async def prepare_change(parts: ClusterStacks) -> ClusterChange:
+    """Prepare all changes at the same time. Raises AwsError, and ChangeRefused with nothing prepared."""
+    found = await parts.found()
+    if found.base is None:
+        raise NoCluster(parts.spec.cluster_name, parts.spec.region)
+    outputs = found.base.outputs
+    async with asyncio.TaskGroup() as tasks:
+        base = tasks.create_task(parts.stacks.prepare(parts.base()), name="prepare the base stack")
+        groups = [
+            tasks.create_task(parts.stacks.prepare(parts.group(group, outputs)), name=f"prepare {group.name}")
+            for group in parts.spec.node_groups
+        ]
+    wanted = {group.name for group in parts.spec.node_groups}
+    change = ClusterChange(
+        base=base.result(),
+        groups=tuple(filter(None, (task.result() for task in groups))),
+        removed=tuple(sorted(found.groups.keys() - wanted)),
+    )
+    if faults := refusals(change.changes):
+        await discard(parts, change)
+        raise ChangeRefused(parts.spec.cluster_name, faults)
+    return change
+
+
+async def discard(parts: ClusterStacks, change: ClusterChange) -> None:
+    """Remove everything that was prepared. Raises AwsError."""
+    prepared = (*((change.base,) if change.base else ()), *change.groups)
+    async with asyncio.TaskGroup() as tasks:
+        for one in prepared:
+            tasks.create_task(parts.stacks.discard(one), name=f"discard {one.wanted.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeExecution:
+    """Carries out a change."""
+
+    parts: ClusterStacks
+    renew: Callable[[str], Awaitable[None]]
+    """Waits until all nodes of a stack's group are as its template says."""
+    empty: Callable[[str], Awaitable[None]]
+    """Empties the nodes of a group that is about to be removed."""
+
+    async def run(self, change: ClusterChange) -> None:
+        """Carry out a change, one node group after the other. Raises AwsError."""
+        stacks = self.parts.stacks
+        if change.base is not None:
+            await stacks.execute(change.base)
+        for prepared in sorted(change.groups, key=lambda one: not one.creates):
+            await stacks.execute(prepared)
+            await self.renew(prepared.wanted.name)
+        found = await self.parts.found()
+        for name in change.removed:
+            await self._remove(name, found.groups.get(name))
+
+    async def _remove(self, name: str, stack: StackStatus | None) -> None:
+        await self.empty(name)
+        if stack is not None:
+            await self.parts.stacks.delete(stack.name)
