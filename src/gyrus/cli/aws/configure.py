@@ -102,7 +102,7 @@ async def _apply(planned: Planned) -> None:
         # The operator learns of new groups before they need nodes, and of removed ones before they end.
         await install(client, account)
         rollout = NodeRollout(account.aws, client, account.spec, SystemClock(), print_note)
-        await ChangeExecution(parts, rollout.renew, rollout.empty).run(planned.change)
+        await ChangeExecution(account.aws, parts, rollout.renew, rollout.empty).run(planned.change)
     await record(account.aws, planned.checked.bucket, account.file.read_text("utf-8"))
 
 

@@ -193,12 +193,15 @@ async def _store(client: ClusterClient, account: ClusterAccount) -> None:
 async def install(client: ClusterClient, account: ClusterAccount) -> Overview:
     """Install gyrus, and wait until it is healthy. Raises ClusterError and KubernetesError."""
     from gyrus.aio.clock import SystemClock
+    from gyrus.cluster.aws.device_plugins import device_plugins
     from gyrus.cluster.aws.installed import until_reachable
     from gyrus.cluster.install import Installer
     from gyrus.cluster.waiting import until_healthy
 
     wanted, clock = account.installation(), SystemClock()
     installer = Installer(client, _report_change)
+    for plugin in device_plugins(account.spec):
+        await client.apply(plugin)
     await installer.install(wanted, datetime.now(UTC))
     await until_healthy(client, wanted.namespace, report=_report_part, timeout=HEALTHY_WITHIN, clock=clock)
     found = await until_reachable(client, wanted.namespace, timeout=HEALTHY_WITHIN, clock=clock)

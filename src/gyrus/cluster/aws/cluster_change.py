@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.cluster_stacks import ClusterStacks
 from gyrus.cluster.aws.errors import ChangeRefused, NoCluster
+from gyrus.cluster.aws.group_sizes import suspend_rebalance
 from gyrus.cluster.aws.stack_state import ResourceChange, StackStatus
 from gyrus.cluster.aws.stacks import PreparedChange
 
@@ -93,6 +95,7 @@ async def discard(parts: ClusterStacks, change: ClusterChange) -> None:
 class ChangeExecution:
     """Carries out a change."""
 
+    aws: AwsCaller
     parts: ClusterStacks
     renew: Callable[[str], Awaitable[None]]
     """Waits until all nodes of a stack's group are as its template says."""
@@ -106,6 +109,8 @@ class ChangeExecution:
             await stacks.execute(change.base)
         for prepared in sorted(change.groups, key=lambda one: not one.creates):
             await stacks.execute(prepared)
+            if prepared.creates and self.parts.spec.scaler == "gyrus":
+                await suspend_rebalance(self.aws, self.parts.spec.cluster_name)
             await self.renew(prepared.wanted.name)
         found = await self.parts.found()
         for name in change.removed:

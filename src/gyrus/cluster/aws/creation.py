@@ -15,7 +15,7 @@ from gyrus.cluster.aws.cluster_stacks import ClusterStacks
 from gyrus.cluster.aws.eks import EksCluster, find_cluster
 from gyrus.cluster.aws.errors import NoCluster
 from gyrus.cluster.aws.first_nodes import first_sizes
-from gyrus.cluster.aws.group_sizes import raise_sizes
+from gyrus.cluster.aws.group_sizes import raise_sizes, suspend_rebalance
 from gyrus.cluster.aws.stack_state import StackStatus
 
 ReportLine = Callable[[str], None]
@@ -37,6 +37,8 @@ class Creation:
         """Bring all stacks to what is wanted, and begin with the first nodes. Raises AwsError."""
         base = await self.parts.apply_base()
         await self.parts.apply_groups(base.outputs)
+        if self.spec.scaler == "gyrus":
+            await suspend_rebalance(self.aws, self.spec.cluster_name)
         for name in await raise_sizes(self.aws, self.spec.cluster_name, first_sizes(self.spec)):
             self.report(f"The first nodes of {name} start")
         return base

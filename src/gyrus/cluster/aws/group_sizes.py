@@ -43,6 +43,22 @@ async def raise_sizes(aws: AwsCaller, cluster: str, sizes: Mapping[str, int]) ->
     return [group.name for group in smaller]
 
 
+async def suspend_rebalance(aws: AwsCaller, cluster: str) -> None:
+    """Keep Auto Scaling from ending instances to balance zones: gyrus plans which nodes end.
+
+    A template cannot say so. Raises AwsError.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        for group in await described_groups(aws, cluster):
+            call = aws.call(
+                AUTOSCALING,
+                "suspend_processes",
+                AutoScalingGroupName=group.name,
+                ScalingProcesses=["AZRebalance"],
+            )
+            tasks.create_task(call, name=f"suspend AZRebalance of {group.name}")
+
+
 async def end_groups(
     aws: AwsCaller, cluster: str, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:

@@ -89,6 +89,9 @@ def _annotations(spec: ClusterSpec, kind: str, scheme: Scheme, ranges: tuple[str
         f"{_BALANCER}-additional-resource-tags": pairs,
         RANGES: ",".join(ranges),
     }
+    if spec.subnets:
+        # Subnets of your own have no tags by which the controller could find them.
+        found[f"{_BALANCER}-subnets"] = ",".join(subnet.subnet_id for subnet in spec.subnets)
     if kind == "nlb":
         found[f"{_BALANCER}-type"] = "nlb"
     return found

@@ -52,6 +52,17 @@ def test_scheme_type_and_ranges_of_each_load_balancer_are_its_own():
     assert outside[f"{PREFIX}load-balancer-source-ranges"] == "203.0.113.7/32"
 
 
+def test_load_balancers_are_placed_in_subnets_of_your_own():
+    own = [
+        {"availability_zone": f"eu-west-1{zone}", "subnet_id": f"subnet-0123456789abcde{zone}0"}
+        for zone in "ab"
+    ]
+    annotations = gateway.service(installation_of(spec(subnets=own)))["metadata"]["annotations"]
+    assert annotations[f"{PREFIX}aws-load-balancer-subnets"] == (
+        "subnet-0123456789abcdea0,subnet-0123456789abcdeb0"
+    )
+
+
 @pytest.mark.parametrize(("kind", "protocol"), [("nlb", "tcp"), ("elb", "http")])
 def test_a_certificate_of_acm_is_at_the_load_balancer(kind: str, protocol: str):
     known = installation_of(spec(ssl_certificate_arn=CERTIFICATE, api_load_balancer_type=kind))
