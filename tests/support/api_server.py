@@ -24,7 +24,7 @@ from gyrus.kubernetes.resources import APIS, DISRUPTION_BUDGETS, Manifest, Resou
 SERVED = (APIS, DISRUPTION_BUDGETS)
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>v[^/]+)"
-    r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>status))?"
+    r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>status|eviction))?"
 )
 _DISCOVERY = re.compile(r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>v[^/]+)")
 _MERGING = ("application/merge-patch+json", "application/apply-patch+yaml")
@@ -135,6 +135,8 @@ class ApiServer(httpx2.AsyncBaseTransport):
         if name is None and request.method == "GET":
             return _ok(self._list(plural, namespace, query.get("labelSelector", "")))
         key = (plural, namespace, name or name_of(body))
+        if found["part"] == "eviction":
+            return _ok(self._delete(key))
         return _ok(self._act(request, key, body, status=bool(found["part"])))
 
     def _act(self, request: httpx2.Request, key: Key, body: Manifest, *, status: bool) -> Manifest:

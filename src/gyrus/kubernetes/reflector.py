@@ -152,4 +152,5 @@ class Reflector:
 
 def _full_name(manifest: Manifest) -> str:
     """Return the name of an object among those of all namespaces: ``kube-system/coredns-1``."""
-    return f"{namespace_of(manifest)}/{name_of(manifest)}"
+    namespace, name = namespace_of(manifest), name_of(manifest)
+    return f"{namespace}/{name}" if namespace else name

@@ -13,7 +13,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from support.aws.emulator import control, region_data, resource_types
+from support.aws.emulator import control, region_data, resource_types, scaling
 
 
 def main(port: int) -> None:
@@ -22,6 +22,7 @@ def main(port: int) -> None:
     hypercorn: Any = import_module("hypercorn.asyncio")  # its types are incomplete
     resource_types.add()
     region_data.add()
+    scaling.add()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.loglevel = "WARNING"

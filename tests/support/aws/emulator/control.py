@@ -39,6 +39,17 @@ class Faults:
     """Values of quotas by code, in place of the usual ones."""
     regions: dict[str, str] = field(default_factory=dict[str, str])
     """The opt-in status of regions, in place of the usual one; "" removes the region."""
+    launch_seconds: float = 0.0
+    """Time from the launch of an instance of an Auto Scaling group until it is in service, and from the order
+    of its end until it is gone."""
+    launch_retry: float = 1.0
+    """Seconds between two launches that fail."""
+    failing_groups: dict[str, str] = field(default_factory=dict[str, str])
+    """By Auto Scaling group: the message with which its launches fail."""
+    silent_groups: list[str] = field(default_factory=list[str])
+    """Auto Scaling groups that launch nothing, without a failed activity."""
+    spot_prices: dict[str, float] = field(default_factory=dict[str, float])
+    """Spot prices, by ``TYPE:ZONE``."""
     calls: list[str] = field(default_factory=list[str])
     """The actions that were called, by service."""
     lock: threading.Lock = field(default_factory=threading.Lock)
