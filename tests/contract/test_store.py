@@ -355,6 +355,14 @@ def memory(api: Api, document: bytes = b"a\0\xff", version: int = 1, seconds: in
     )
 
 
+class TestNodesRecord:
+    async def test_the_last_one_is_kept(self, store: Store) -> None:
+        assert await store.nodes_record() is None
+        for document in (b"", b"a\0\xff", b"more" * 100_000):
+            await store.save_nodes_record(document)
+            assert await store.nodes_record() == document
+
+
 class TestMemories:
     async def test_the_last_one_is_kept(self, store: Store) -> None:
         iris, wine = await deploy(store, spec()), await deploy(store, spec(name="wine"))
@@ -753,6 +761,7 @@ class TestLeader:
                     one.record(event("iris", 1)),
                     one.create_token(token("ci")),
                     one.save_memories([]),
+                    one.save_nodes_record(b""),
                 ):
                     with pytest.raises(LeaderReplaced) as refused:
                         await write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchema
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 
 from gyrus import __version__
+from gyrus.cluster.aws.identifiers import ClusterName, Region
+from gyrus.cluster.aws.node_group import NodeGroup
 from gyrus.contract import cluster as names
 from gyrus.spec.api import Model
 from gyrus.spec.faults import Contradiction
@@ -70,6 +73,13 @@ Url = Annotated[
     str,
     _Matches(
         re.compile(r"|https?://[^/?#\s]+"), "is not a base URL; write for example https://models.example.com"
+    ),
+]
+QueueUrl = Annotated[
+    str,
+    _Matches(
+        re.compile(r"|https?://[^?#\s]+/[^?#\s]+"),
+        "is not the URL of a queue; write for example https://sqs.eu-west-1.amazonaws.com/123456789012/gyrus",
     ),
 ]
 FolderOfNodes = Annotated[
@@ -281,6 +291,32 @@ class NodeCache(Model):
     """Bytes that environments may take there. Those that no replica uses are removed beyond."""
 
 
+class NodeScaling(Model):
+    """The node groups of a cluster on AWS, and the component that adds and removes nodes."""
+
+    region: Region
+    """The AWS region."""
+    cluster: ClusterName
+    """The name of the EKS cluster."""
+    scaler: Literal["gyrus", "karpenter", "none"] = "gyrus"
+    """The component that adds and removes nodes."""
+    notices: QueueUrl = ""
+    """URL of the queue with EC2's notices (default: no warnings of interruptions are received)."""
+    groups: Annotated[list[NodeGroup], Field(min_length=1)]
+    """The node groups, as in cluster.yaml."""
+
+    @property
+    def planned(self) -> bool:
+        """True if the operator plans the nodes."""
+        return self.scaler == "gyrus"
+
+    @property
+    def document(self) -> str:
+        """The settings as JSON, as the operator's pod gets them."""
+        chosen = self.model_dump(mode="json", exclude_unset=True)
+        return json.dumps(chosen, sort_keys=True, separators=(",", ":"))
+
+
 class ClusterSettings(Model):
     """All settings of an installation."""
 
@@ -291,6 +327,8 @@ class ClusterSettings(Model):
     """The Pod Security Standard that the namespace enforces."""
     node_cache: NodeCache | None = None
     """Share Python environments between the pods of a node (default: each pod fetches its own)."""
+    nodes: NodeScaling | None = None
+    """Let the operator add and remove nodes on AWS (default: the cluster's nodes are left alone)."""
     network_policies: bool = True
     pod_monitor: bool = False
     """Create PodMonitors, by which the Prometheus Operator scrapes all pods. It must be installed."""

@@ -106,6 +106,8 @@ PULL_SECRETS_VARIABLE = "GYRUS_IMAGE_PULL_SECRETS"
 """Environment variable of the operator: names of Secrets, separated by commas. Not set for none."""
 NODE_CACHE_VARIABLE = "GYRUS_NODE_CACHE"
 """Environment variable of the operator: the folder of each node with the environments that its pods share."""
+NODES_VARIABLE = "GYRUS_NODES"
+"""Environment variable of the operator: the node groups on AWS, as JSON. Not set if there are none."""
 PRIORITY_CLASS_VARIABLE = "GYRUS_REPLICA_PRIORITY_CLASS"
 """Environment variable of the operator: the PriorityClass of replicas and builders."""
 

@@ -27,6 +27,7 @@ from gyrus.operator.certificate_renewal import CertificateRenewal
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.gateway_address import GatewayAddress
+from gyrus.operator.planned_nodes import node_scaling, node_tasks
 from gyrus.operator.platform import OperatorSettings, Platform, Tasks
 from gyrus.operator.pod_place import PodPlace
 from gyrus.operator.unrouted import UnroutedReplicas
@@ -60,6 +61,7 @@ def cluster_platform(
 ) -> Platform:
     """Build the parts of the operator in this pod. Raises StartError."""
     home, clock = settings.home, SystemClock()
+    scaling = node_scaling(place.nodes)
     files = open_files(settings.store.url, settings.store.leader) if settings.store else None
     packages = PackageStore(
         home.packages,
@@ -130,7 +132,7 @@ def cluster_platform(
             clock=clock,
             gateway=gateway_url,
         )
-        return {"objects": controller.run}
+        return {"objects": controller.run, **node_tasks(scaling, client, store, board, clock)}
 
     tasks: dict[str, Callable[[], Awaitable[object]]] = {
         "files server": partial(_serve_files, served, place),

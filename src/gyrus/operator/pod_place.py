@@ -29,6 +29,8 @@ class PodPlace:
     """The PriorityClass of replicas and builders; "" for the cluster's default."""
     node_cache: str = ""
     """Folder of each node with the environments that its pods share; "" if there is none."""
+    nodes: str = ""
+    """The node groups on AWS, as JSON; "" if there are none."""
     tls: Path = Path(cluster.TLS_FOLDER)
     secrets: Path = Path(cluster.SECRETS_FOLDER)
 
@@ -46,6 +48,7 @@ class PodPlace:
                 pull_policy=environ.get(cluster.PULL_POLICY_VARIABLE, "IfNotPresent"),
                 pull_secrets=tuple(filter(None, environ.get(cluster.PULL_SECRETS_VARIABLE, "").split(","))),
                 node_cache=environ.get(cluster.NODE_CACHE_VARIABLE, ""),
+                nodes=environ.get(cluster.NODES_VARIABLE, ""),
                 priority_class=environ.get(cluster.PRIORITY_CLASS_VARIABLE, ""),
             )
         except KeyError as error:

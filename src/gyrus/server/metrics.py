@@ -104,6 +104,7 @@ class BoardCollector(Collector):
         yield self._acknowledgements()
         yield from self._activator()
         yield from self._log_archive()
+        yield from self._nodes()
 
     def _replicas(self) -> Metric:
         """Count replicas. The label ``state`` is ``requested`` or ``ready``."""
@@ -207,6 +208,29 @@ class BoardCollector(Collector):
         yield CounterMetricFamily("gyrus_log_archive_lines", f"Lines archived {since}", counts.lines)
         meaning = f"Batches of lines that could not be stored {since}, each try counted"
         yield CounterMetricFamily("gyrus_log_archive_failures", meaning, counts.failures)
+
+    def _nodes(self) -> Iterator[Metric]:
+        """Build the metrics of nodes. There are none where the operator plans none."""
+        view = self.board.nodes
+        if view is None:
+            return
+        labels = ["group", "capacity_type"]
+        desired = GaugeMetricFamily("gyrus_nodes_desired", "Nodes that a group shall have", labels=labels)
+        barred = GaugeMetricFamily("gyrus_nodes_barred", "1 if a group gets no new nodes", labels=labels)
+        for pool in view.pools:
+            desired.add_metric([pool.group, pool.capacity_type], pool.desired)
+            barred.add_metric([pool.group, pool.capacity_type], float(pool.barred_until is not None))
+        states = Counter((node.group, node.capacity_type, node.state) for node in view.nodes)
+        nodes = GaugeMetricFamily("gyrus_nodes", "Nodes", labels=[*labels, "state"])
+        for values, number in sorted(states.items()):
+            nodes.add_metric([*values], number)
+        yield from (desired, barred, nodes)
+        short = "Seconds since the operator started in which a pod waited for capacity that was not to be had"
+        yield CounterMetricFamily("gyrus_nodes_short_seconds", short, view.short_seconds)
+        duration = "Time that the latest plan of nodes took, in seconds"
+        yield GaugeMetricFamily("gyrus_nodes_plan_seconds", duration, view.plan_seconds)
+        failures = "Changes of the latest plan of nodes that failed"
+        yield GaugeMetricFamily("gyrus_nodes_failures", failures, len(view.failures) + bool(view.fault))
 
     def _names(self) -> Iterable[str]:
         return (api.name for api in self.apis)

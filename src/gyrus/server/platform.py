@@ -8,6 +8,7 @@ from dataclasses import replace
 from fastapi import APIRouter, Response
 
 from gyrus.contract import problem
+from gyrus.contract.nodes import NodesView
 from gyrus.contract.operator import OperatorInfo
 from gyrus.server.dependencies import CallerDep, ContextDep
 from gyrus.server.problems import answer, document, responses
@@ -28,6 +29,12 @@ router = APIRouter()
 async def get_info(context: ContextDep) -> OperatorInfo:
     """Return the operator's version and addresses, and its machine's capacity for replicas."""
     return replace(context.info(), capacity=context.capacity())
+
+
+@router.get("/nodes", responses=responses())
+async def get_nodes(context: ContextDep) -> NodesView:
+    """Return the cluster's nodes as the operator plans them. Empty if it plans none."""
+    return context.board.nodes or NodesView(scaler="none")
 
 
 @router.post("/stop", status_code=202, response_class=Response, responses=responses(problem.FORBIDDEN))

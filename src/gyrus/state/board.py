@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from gyrus.aio.signals import Signals
+from gyrus.contract.nodes import NodesView
 from gyrus.contract.operator import ForkServerView, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import ReplicaStatus
 from gyrus.log_archive.intake import ArchiveCounts
@@ -285,6 +286,9 @@ class Board:
     """The limit that the gateway has reached, or is about to reach. Written by routing."""
     log_archive: ArchiveCounts | None = None
     """The counts of the log archive. None if there is none. Written by it."""
+
+    nodes: NodesView | None = None
+    """The nodes of a cluster as they are planned. None if the operator plans none. Written by their driver."""
 
     intent_signals: Signals = field(default_factory=Signals)
     """Notified by the server after a write to the store; keys are APIs. Control listens."""

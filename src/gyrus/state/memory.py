@@ -57,6 +57,7 @@ class MemoryStore:
     _packages: dict[str, Package] = field(default_factory=dict[str, Package])
     _tokens: dict[str, Token] = field(default_factory=dict[str, Token])
     """By digest."""
+    _nodes_record: bytes | None = None
     _last_event: int = 0
     """Id of the newest event of all APIs."""
 
@@ -160,6 +161,12 @@ class MemoryStore:
         return self._entries[name].memory if name in self._entries else None
 
     # Packages
+
+    async def save_nodes_record(self, document: bytes) -> None:
+        self._nodes_record = document
+
+    async def nodes_record(self) -> bytes | None:
+        return self._nodes_record
 
     async def record_package(self, package: Package) -> None:
         known = self._packages.setdefault(package.digest, package)

@@ -160,6 +160,16 @@ class Store(Protocol):
         """Return the stored memory of an API. Returns None if there is none."""
         ...
 
+    async def save_nodes_record(self, document: bytes) -> None:
+        """Store what the driver of nodes must know after a change of the operator, instead of the earlier
+        document. It is on disk when this returns.
+        """
+        ...
+
+    async def nodes_record(self) -> bytes | None:
+        """Return that document. Returns None if there is none."""
+        ...
+
     async def record_package(self, package: Package) -> None:
         """Record an upload. Idempotent: of two uploads of a package, the later one's time is kept."""
         ...

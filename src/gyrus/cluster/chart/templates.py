@@ -28,6 +28,7 @@ from gyrus.cluster.settings import (
     GatewayPods,
     Images,
     NodeCache,
+    NodeScaling,
     OperatorPod,
     PodResources,
     StoreSecret,
@@ -49,6 +50,8 @@ CONDITIONS = {
     "URL": ".Values.gateway.url",
     "pull secrets": ".Values.images.pull_secrets",
     "node cache": ".Values.node_cache",
+    "nodes": ".Values.nodes",
+    "planned nodes": 'and .Values.nodes (eq (dig "scaler" "gyrus" (.Values.nodes | default dict)) "gyrus")',
     "policies": ".Values.network_policies",
     "pod monitors": ".Values.pod_monitor",
     "TLS": ".Values.gateway.tls",
@@ -114,7 +117,7 @@ class TemplatePart:
 
 PARTS: Mapping[str, TemplatePart] = {
     "priorities": TemplatePart(foundation.priority_classes),
-    "access": TemplatePart(lambda known: [*access.service_accounts(known), *access.roles(known)]),
+    "access": TemplatePart(lambda known: [*access.service_accounts(known), *access.roles(known)], ("planned nodes",)),
     "operator": TemplatePart(
         lambda known: [
             *operator.services(known),
@@ -125,7 +128,7 @@ PARTS: Mapping[str, TemplatePart] = {
         (
             "stored", "store", "storage class", "external API", "API's node port",
             "API's annotations", "URL", "pull secrets",
-            "budgets", "spreads by template", "node cache",
+            "budgets", "spreads by template", "node cache", "nodes",
         ),
     ),
     "gateway": TemplatePart(
@@ -218,6 +221,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
             annotations=_annotations("gateway") if holds["annotations"] else {},
         ),
         node_cache=_node_cache() if holds["node cache"] else None,
+        nodes=_nodes(planned=holds["planned nodes"]) if holds["nodes"] or holds["planned nodes"] else None,
         network_policies=holds["policies"],
         pod_monitor=holds["pod monitors"],
     )
@@ -240,6 +244,18 @@ def _node_cache() -> NodeCache:
         path=value(f"node_cache.path | default `{cache.path}`"),
         size=value(f"node_cache.size | default `{cache.size}`"),
     )
+
+
+class _Nodes(NodeScaling):
+    """Node groups whose document is an expression."""
+
+    @property
+    def document(self) -> str:
+        return value("nodes | toJson")
+
+
+def _nodes(*, planned: bool) -> NodeScaling:
+    return _Nodes.model_construct(scaler="gyrus" if planned else "none")
 
 
 def _tls(holds: Mapping[str, bool]) -> EndpointTls:

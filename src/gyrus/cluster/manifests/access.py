@@ -107,6 +107,26 @@ CLUSTER_RULES = (
 )
 """The operator's rights outside its namespace."""
 
+NODE_RULES = (
+    AccessRule(
+        resources=("nodes",),
+        verbs=("patch",),
+        reason="The operator cordons nodes that are to end. It has this right and the following ones only if "
+        "it plans the nodes (`nodes` of the settings).",
+    ),
+    AccessRule(
+        resources=("pods",),
+        verbs=("list", "watch"),
+        reason="The planner counts the requests of all pods, and pods without a node.",
+    ),
+    AccessRule(
+        resources=("pods/eviction",),
+        verbs=("create",),
+        reason="The operator drains nodes before they end, as disruption budgets allow.",
+    ),
+)
+"""The operator's further rights outside its namespace if it plans the nodes."""
+
 
 def service_accounts(installation: Installation) -> list[Manifest]:
     """Return the service accounts. Gateways and replicas have no rights, and no token is mounted for them."""
@@ -135,7 +155,7 @@ def roles(installation: Installation) -> list[Manifest]:
             "apiVersion": f"{GROUP}/v1",
             "kind": "ClusterRole",
             "metadata": metadata(installation, wide, namespaced=False),
-            "rules": [rule.manifest() for rule in CLUSTER_RULES],
+            "rules": [rule.manifest() for rule in cluster_rules(installation)],
         },
         {
             "apiVersion": f"{GROUP}/v1",
@@ -154,8 +174,15 @@ def roles(installation: Installation) -> list[Manifest]:
     ]
 
 
+def cluster_rules(installation: Installation) -> tuple[AccessRule, ...]:
+    """Return the operator's rights outside its namespace."""
+    nodes = installation.settings.nodes
+    return (*CLUSTER_RULES, *NODE_RULES) if nodes and nodes.planned else CLUSTER_RULES
+
+
 def rights_table(
-    in_namespace: Sequence[AccessRule] = NAMESPACE_RULES, in_cluster: Sequence[AccessRule] = CLUSTER_RULES
+    in_namespace: Sequence[AccessRule] = NAMESPACE_RULES,
+    in_cluster: Sequence[AccessRule] = (*CLUSTER_RULES, *NODE_RULES),
 ) -> str:
     """Return rights, by default the operator's, as a table of Markdown, for the guide."""
     lines = ["Resource | Verbs | Where | Reason", "---|---|---|---"]

@@ -199,6 +199,7 @@ def _environment(installation: Installation) -> list[Manifest]:
         names.PULL_POLICY_VARIABLE: images.pull_policy,
         names.PULL_SECRETS_VARIABLE: ",".join(images.pull_secrets),
         names.NODE_CACHE_VARIABLE: cache.path if (cache := installation.settings.node_cache) else "",
+        names.NODES_VARIABLE: nodes.document if (nodes := installation.settings.nodes) else "",
         names.PRIORITY_CLASS_VARIABLE: installation.cluster_wide(REPLICAS),
     }
     # The cluster does not store empty values, so that every later apply would count as a change.

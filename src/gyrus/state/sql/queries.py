@@ -32,6 +32,7 @@ from gyrus.state.sql.tables import (
     events,
     leadership,
     memories,
+    nodes_record,
     packages,
     revisions,
     rollouts,
@@ -282,6 +283,18 @@ async def find_memory(connection: AsyncConnection, api: str) -> ScalingMemory | 
     query = select(memories, apis.c.created_at).join(apis, apis.c.name == memories.c.api)
     row = (await connection.execute(query.where(memories.c.api == api))).one_or_none()
     return _memory(row) if row else None
+
+
+# Nodes
+
+
+async def replace_nodes_record(connection: AsyncConnection, document: bytes) -> None:
+    await connection.execute(delete(nodes_record))
+    await connection.execute(insert(nodes_record).values(id=1, document=document))
+
+
+async def find_nodes_record(connection: AsyncConnection) -> bytes | None:
+    return (await connection.execute(select(nodes_record.c.document))).scalar_one_or_none()
 
 
 # Packages

@@ -175,6 +175,14 @@ class SqlStore:
         async with self._database.reading() as connection:
             return await queries.find_memory(connection, name)
 
+    async def save_nodes_record(self, document: bytes) -> None:
+        async with self._database.writing() as connection:
+            await queries.replace_nodes_record(connection, document)
+
+    async def nodes_record(self) -> bytes | None:
+        async with self._database.reading() as connection:
+            return await queries.find_nodes_record(connection)
+
     # Packages
 
     async def record_package(self, package: Package) -> None:

@@ -140,6 +140,14 @@ memories = Table(
 )
 """``document`` is of the version ``version`` (:mod:`gyrus.autoscaling.memory`)."""
 
+nodes_record = Table(
+    "nodes_record",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""At most one row, with the ID 1 (:mod:`gyrus.cluster.aws.nodes.record`)."""
+
 events = Table(
     "events",
     metadata,

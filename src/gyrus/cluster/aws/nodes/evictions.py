@@ -50,7 +50,7 @@ class Evictions:
         except (ObjectNotFound, ObjectConflict):
             log.debug("the pod %s is gone", pod.name)
         except TooManyRequests as error:
-            if hurried:
+            if hurried and pod.api:
                 await self._delete(name, namespace, failures)
             else:
                 log.debug("the pod %s stays: %s", pod.name, error)

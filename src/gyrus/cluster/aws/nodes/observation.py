@@ -105,7 +105,7 @@ def nodes_state(rules: GroupRules, seen: ObservedCluster, record: NodesRecord) -
             for pod in pods
             if pod.waits
         ),
-        required=seen.required,
+        required=tuple(_with_requests(one, pods) for one in seen.required),
         notices=(*record.notices, *_outdated(seen, nodes, placed, record)),
         memory=record.plan,
     )
@@ -155,6 +155,13 @@ class _Allowed:
 
     def _tolerates(self, pod: ClusterPod, group: str) -> bool:
         return all(pod.tolerates(taint) for taint in self.rules.taints.get(group, ()))
+
+
+def _with_requests(required: RequiredReplicas, pods: Iterable[ClusterPod]) -> RequiredReplicas:
+    """Return required replicas with the requests of the API's latest pod, which has all its containers."""
+    own = [pod for pod in pods if pod.api == required.api]
+    latest = max(own, key=lambda pod: (pod.since, pod.name), default=None)
+    return replace(required, requests=latest.requests) if latest else required
 
 
 def _pool(group: ObservedGroup, record: NodesRecord) -> NodePool:
