@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from gyrus.cluster.aws.calls import Answer, AwsCaller
 from gyrus.cluster.aws.errors import AwsNotFound, AwsRejected
-from gyrus.cluster.aws.nodes.scaling_groups import ScalingGroup, scaling_groups
+from gyrus.cluster.aws.nodes.scaling_groups import ObservedGroup, scaling_groups
 from gyrus.cluster.aws.resource_names import CLUSTER_TAG
 
 AUTOSCALING = "autoscaling"
 
 
-async def described_groups(aws: AwsCaller, cluster: str) -> tuple[ScalingGroup, ...]:
+async def described_groups(aws: AwsCaller, cluster: str) -> tuple[ObservedGroup, ...]:
     """Return the groups of a cluster, by their tag. Raises AwsError."""
     only = [{"Name": f"tag:{CLUSTER_TAG}", "Values": [cluster]}]
     entries: list[Answer] = await aws.pages(

@@ -35,6 +35,7 @@ def add() -> None:
     actions["DescribeScalingActivities"] = _describe_activities
     actions["SetDesiredCapacity"] = _set_desired
     actions["TerminateInstanceInAutoScalingGroup"] = _terminate
+    actions["SuspendProcesses"] = _suspend
     actions["CreateAutoScalingGroup"] = _with_policy(autoscaling._create_asg)
     ec2._ACTION_MAP["DescribeInstances"] = _advancing(ec2._describe_instances)
     ec2._ACTION_MAP["DescribeSpotPriceHistory"] = _spot_prices
@@ -42,6 +43,13 @@ def add() -> None:
     provisioners._asg_fields = _with_instances(provisioners._asg_fields)
     handler = provisioners._RESOURCE_HANDLERS["AWS::AutoScaling::AutoScalingGroup"]
     handler["update"] = _keeping_size(handler["update"])
+
+
+def _suspend(params: Params) -> Any:
+    """Note the processes that a group shall not run. Those of balancing zones are not emulated anyhow."""
+    group = autoscaling._asgs[autoscaling._p(params, "AutoScalingGroupName")]
+    group["_suspended"] = autoscaling._parse_member_list(params, "ScalingProcesses")
+    return autoscaling._xml(200, "SuspendProcessesResponse", "")
 
 
 def advance(group: Group) -> None:
