@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,18 +53,21 @@ class ClusterAccount:
         """Return the account's number. Raises AwsError."""
         return str((await self.aws.call("sts", "get_caller_identity"))["Account"])
 
-    def installation(self) -> Installation:
-        """Return the installation of gyrus on the cluster. Raises CommandFailure."""
+    def installation(self, base: Mapping[str, str] | None = None) -> Installation:
+        """Return the installation of gyrus on the cluster. Raises CommandFailure.
+
+        ``base``: the outputs of the base stack, once it exists.
+        """
         from gyrus.cluster.aws.installation import installation_of
         from gyrus.cluster.values import load_values
         from gyrus.spec.faults import SpecError
 
         named = self.spec.gyrus.values
         if named is None:
-            return installation_of(self.spec)
+            return installation_of(self.spec, None, base)
         values = self.file.parent / named
         try:
-            return installation_of(self.spec, load_values(values))
+            return installation_of(self.spec, load_values(values), base)
         except SpecError as error:
             raise specification_failure(error, f"The values file {values}") from error
 

@@ -100,7 +100,7 @@ async def _apply(planned: Planned) -> None:
     cluster = await Creation(account.aws, parts, print_note).cluster()
     async with connected(remember_cluster(cluster)) as client:
         # The operator learns of new groups before they need nodes, and of removed ones before they end.
-        await install(client, account)
+        await install(client, account, await parts.outputs())
         rollout = NodeRollout(account.aws, client, account.spec, SystemClock(), print_note)
         await ChangeExecution(account.aws, parts, rollout.renew, rollout.empty).run(planned.change)
     await record(account.aws, planned.checked.bucket, account.file.read_text("utf-8"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,14 +132,14 @@ async def create(session: CliSession, checked: Checked) -> tuple[Overview, str, 
 
     account = checked.account
     creation = Creation(account.aws, await cluster_stacks(checked), print_note)
-    await creation.make_stacks()
+    base = await creation.make_stacks()
     context = remember_cluster(await creation.cluster())
     print_note(f"The context {context} is in the kubeconfig")
     async with connected(context) as client:
         await _nodes(client)
         await creation.finish_stacks()
         await _store(client, account)
-        found = await install(client, account)
+        found = await install(client, account, base.outputs)
     await record(account.aws, checked.bucket, account.file.read_text("utf-8"))
     return found, *_remember(session, context, found)
 
@@ -190,15 +190,18 @@ async def _store(client: ClusterClient, account: ClusterAccount) -> None:
         await create_store_secret(client, account.spec, os.environ.get(PASSWORD_VARIABLE))
 
 
-async def install(client: ClusterClient, account: ClusterAccount) -> Overview:
-    """Install gyrus, and wait until it is healthy. Raises ClusterError and KubernetesError."""
+async def install(client: ClusterClient, account: ClusterAccount, base: Mapping[str, str]) -> Overview:
+    """Install gyrus, and wait until it is healthy. ``base``: the outputs of the base stack.
+
+    Raises ClusterError and KubernetesError.
+    """
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.aws.device_plugins import device_plugins
     from gyrus.cluster.aws.installed import until_reachable
     from gyrus.cluster.install import Installer
     from gyrus.cluster.waiting import until_healthy
 
-    wanted, clock = account.installation(), SystemClock()
+    wanted, clock = account.installation(base), SystemClock()
     installer = Installer(client, _report_change)
     for plugin in device_plugins(account.spec):
         await client.apply(plugin)

@@ -47,6 +47,11 @@ class ClusterStacks:
         """Return the stacks that exist now. Raises AwsError."""
         return await found_stacks(self.stacks, self.spec.cluster_name)
 
+    async def outputs(self) -> Mapping[str, str]:
+        """Return the outputs of the base stack as it is now. Raises AwsError."""
+        base = await self.stacks.find(base_stack(self.spec.cluster_name))
+        return base.outputs if base else {}
+
     def base(self) -> WantedStack:
         """Return the base stack."""
         return WantedStack(

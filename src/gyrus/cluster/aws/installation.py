@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec, Scheme
 from gyrus.cluster.aws.resource_names import cluster_tags
 from gyrus.cluster.manifests.objects import Installation
-from gyrus.cluster.settings import ClusterSettings, ExternalApi, GatewayPods, StoreSecret
+from gyrus.cluster.settings import ClusterSettings, ExternalApi, GatewayPods, NodeScaling, StoreSecret
 
 STORE_SECRET = "gyrus-store"
 STORE_KEY = "url"
@@ -17,10 +18,13 @@ _BALANCER = "service.beta.kubernetes.io/aws-load-balancer"
 RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
-def installation_of(spec: ClusterSpec, own: ClusterSettings | None = None) -> Installation:
+def installation_of(
+    spec: ClusterSpec, own: ClusterSettings | None = None, base: Mapping[str, str] | None = None
+) -> Installation:
     """Return the installation that a cluster.yaml describes.
 
     ``own``: the settings of its values file. They win over what follows from cluster.yaml, field by field.
+    ``base``: the outputs of the base stack, once it exists.
     """
     own = own or ClusterSettings()
     operator, gateway = own.operator, own.gateway
@@ -34,6 +38,7 @@ def installation_of(spec: ClusterSpec, own: ClusterSettings | None = None) -> In
                 }
             ),
             "gateway": _chosen(gateway, gateway_service(spec)),
+            "nodes": own.nodes or node_scaling(spec, base or {}),
         }
     )
     return Installation(spec.gyrus.namespace, settings)
@@ -63,6 +68,17 @@ def api_service(spec: ClusterSpec) -> ExternalApi:
         spec, "nlb", spec.operator_load_balancer_scheme, spec.operator_load_balancer_cidr_white_list
     )
     return ExternalApi(service="LoadBalancer", annotations=annotations)
+
+
+def node_scaling(spec: ClusterSpec, base: Mapping[str, str]) -> NodeScaling:
+    """Return the settings of the nodes. ``base``: the outputs of the base stack."""
+    return NodeScaling(
+        region=spec.region,
+        cluster=spec.cluster_name,
+        scaler=spec.scaler,
+        notices=base.get("NoticeQueue", ""),
+        groups=list(spec.node_groups),
+    )
 
 
 def store_url(url: str, password: str) -> str:
