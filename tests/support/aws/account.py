@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gyrus.cluster.aws.calls import AwsCalls, CallRules
+from support.aws.account_resources import account_resources
 from support.aws.emulator.control import PATH
 from support.upstreams import free_port
 
@@ -59,6 +60,10 @@ class AwsAccount:
     def calls(self, **rules: Any) -> AwsCalls:
         """Return gyrus's calls of this account."""
         return AwsCalls(REGION, clients=self.client, rules=CallRules(**rules))
+
+    def resources(self) -> frozenset[str]:
+        """Return everything that costs money or belongs to a cluster, each as ``kind name``."""
+        return account_resources(self.client)
 
     def set(self, **faults: Any) -> None:
         """Set fields of :class:`support.aws.emulator.control.Faults`."""
