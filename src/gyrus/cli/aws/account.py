@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -109,9 +108,9 @@ def report_event(event: StackEvent) -> None:
 
 
 def token_program(cluster: str, region: str) -> tuple[str, ...]:
-    """Return the program that prints a token of a cluster, for its kubeconfig."""
-    gyrus = which("gyrus")
-    words = (gyrus,) if gyrus else (sys.executable, "-m", "gyrus")
+    """Return the program that prints a token of a cluster, for its kubeconfig: this installation's."""
+    beside = Path(sys.executable).with_name("gyrus")
+    words = (str(beside),) if beside.is_file() else (sys.executable, "-m", "gyrus.cli.main")
     return (*words, "cluster", "token", cluster, "--region", region)
 
 

@@ -1,0 +1,104 @@
+"""The command line against an emulated AWS, with the Kubernetes that KUBECONFIG names behind its EKS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from support.aws.account import REGION, TESTS, AwsAccount, aws_account
+from support.cluster import PREFIX, RUNTIME_IMAGE
+from support.command_line import Ran
+from support.installation import IMAGE, SMALL
+
+LONGEST = 500
+"""Seconds for one command."""
+
+
+@dataclass(frozen=True)
+class ClusterOnAws:
+    """One cluster, its files and its account."""
+
+    account: AwsAccount
+    folder: Path
+    name: str
+
+    @property
+    def namespace(self) -> str:
+        return self.name
+
+    @property
+    def environment(self) -> str:
+        """The name of the operator's environment."""
+        return f"{self.name}.{REGION}-{self.namespace}"
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        own = {"KUBECONFIG": str(self.folder / "kubeconfig"), "GYRUS_HOME": str(self.folder / "home")}
+        return os.environ | self.account.environment | own
+
+    def write(self, groups: Sequence[Mapping[str, Any]], **fields: Any) -> Path:
+        """Write cluster.yaml and its values file: Services on ports of the nodes, and little memory."""
+        values = {
+            "images": {"gyrus": IMAGE, "runtime": RUNTIME_IMAGE},
+            "gateway": {"service": "NodePort", "resources": SMALL},
+            "operator": {"storage": "none", "api": {"service": "NodePort"}, "resources": SMALL},
+        }
+        (self.folder / "values.yaml").write_text(yaml.safe_dump(values))
+        file = self.folder / "cluster.yaml"
+        described = {
+            "cluster_name": self.name,
+            "region": REGION,
+            "node_groups": [dict(group) for group in groups],
+            "gyrus": {"namespace": self.namespace, "values": "values.yaml"},
+            **fields,
+        }
+        file.write_text(yaml.safe_dump(described, sort_keys=False))
+        return file
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "gyrus.cli.main", *map(str, arguments)],
+            env=self.variables,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str | Path) -> Ran:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=LONGEST)
+        return Ran(process.returncode, out, err)
+
+
+@contextmanager
+def cluster_on_aws(folder: Path, **environment: str) -> Generator[ClusterOnAws]:
+    """Run an account whose EKS clusters are the Kubernetes of KUBECONFIG."""
+    name = f"{PREFIX}-{uuid.uuid4().hex[:6]}"
+    endpoint = subprocess.Popen(
+        [sys.executable, "-m", "support.aws.eks_endpoint", os.environ["KUBECONFIG"], name, str(folder)],
+        env=os.environ | {"PYTHONPATH": str(TESTS)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert endpoint.stdout is not None
+        url = endpoint.stdout.readline().strip()
+        authority = str(folder / "ca.crt")
+        with aws_account(EKS_ENDPOINT=url, EKS_AUTHORITY=authority, **environment) as account:
+            yield ClusterOnAws(account, folder, name)
+    finally:
+        endpoint.kill()
+        endpoint.wait()
