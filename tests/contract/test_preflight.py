@@ -271,8 +271,8 @@ async def test_names_that_others_have(account: AwsAccount):
     account.set(refusals={"s3:HeadBucket": ["403", "Forbidden"]})
     assert [str(problem) for problem in problems(spec, await seen(account, spec), NOW)] == [
         "bucket gyrus-taken-000000000000-eu-west-1: have a bucket of another account, or one that the "
-        "credentials may not read; need a bucket of the account 000000000000 in eu-west-1, or none. Choose another "
-        "cluster_name, or delete the bucket if it is yours",
+        "credentials may not read; need a bucket of the account 000000000000 in eu-west-1, or none. "
+        "Choose another cluster_name, or delete the bucket if it is yours",
         "cluster_name: taken: have an EKS cluster of that name in eu-west-1 that gyrus did not make; need a "
         "free name. Choose another cluster_name, or install gyrus on that cluster: gyrus cluster install",
     ]

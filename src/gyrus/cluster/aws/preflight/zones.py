@@ -30,6 +30,22 @@ def chosen_zones(spec: ClusterSpec, facts: ObservedAccount) -> tuple[str, ...]:
     return tuple(sorted(best[:ZONES]))
 
 
+def group_zones(spec: ClusterSpec, facts: ObservedAccount) -> dict[str, tuple[str, ...]]:
+    """Return, by node group, the zones of the cluster that offer its instance_type.
+
+    These are all zones if it is not known where the type is offered.
+    """
+    zones, types = chosen_zones(spec, facts), facts.types or {}
+    return {
+        group.name: tuple(
+            zone
+            for zone in zones
+            if group.instance_type not in types or zone in types[group.instance_type].zones
+        )
+        for group in spec.node_groups
+    }
+
+
 def _offered(spec: ClusterSpec, facts: ObservedAccount, zone: str) -> tuple[int, int]:
     """Return how many groups have their primary type in a zone, and how many types there are in all."""
     types = facts.types or {}
