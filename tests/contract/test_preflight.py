@@ -84,7 +84,7 @@ async def test_quotas_that_are_too_small(account: AwsAccount):
     )
     found = problems(spec, await seen(account, spec), NOW)
     assert [str(problem) for problem in found] == [
-        "Running On-Demand G and VT instances (quota L-DB2E81BA): have 8 vCPUs; need 16 for min_instances "
+        "Running On-Demand G and VT instances (quota L-DB2E81BA): have 8 vCPUs; need 16 to begin with "
         "and 32 for max_instances of gpu. Raise it: aws service-quotas request-service-quota-increase "
         "--service-code ec2 --quota-code L-DB2E81BA --desired-value 32 --region eu-west-1 "
         "(or https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/ec2/quotas/L-DB2E81BA)",

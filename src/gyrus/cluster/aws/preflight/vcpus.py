@@ -1,6 +1,6 @@
 """vCPUs that a cluster needs, by quota: on demand and spot, for the fewest and the most instances. Pure.
 
-A shortage for ``min_instances`` is an error: the cluster would wait for nodes that cannot start. A shortage
+A shortage for the first nodes is an error: the cluster would wait for nodes that cannot start. A shortage
 for ``max_instances`` is a warning. Missing spot vCPUs are a warning too, but on-demand instances take the
 place of spot ones, and their quota must have the vCPUs then.
 """
@@ -12,11 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
+from gyrus.cluster.aws.first_nodes import first_sizes
 from gyrus.cluster.aws.instance_types import known_types
 from gyrus.cluster.aws.node_group import NodeGroup, SpotConfig
 from gyrus.cluster.aws.preflight.facts import ObservedAccount
 from gyrus.cluster.aws.preflight.problem import PreflightProblem
 from gyrus.cluster.aws.preflight.quotas import QuotaId, vcpu_quotas
+from gyrus.cluster.aws.resource_names import scaling_group
+from gyrus.cluster.aws.templates.group_stack import ON_DEMAND, SPOT
+from gyrus.nodes.capacity_mix import on_demand_share
 
 
 @dataclass(slots=True)
@@ -25,7 +29,7 @@ class _Need:
 
     quota: QuotaId
     least: int = 0
-    """For min_instances."""
+    """For the first nodes."""
     most: int = 0
     """For max_instances."""
     groups: list[str] = field(default_factory=list[str])
@@ -42,17 +46,21 @@ def vcpu_problems(spec: ClusterSpec, facts: ObservedAccount) -> Iterator[Preflig
     spot: dict[str, _Need] = {}
     instead: dict[str, str] = {}
     """By code of a spot quota: the one of the on-demand instances that take their place."""
+    first = first_sizes(spec)
     for group in spec.node_groups:
         quotas, vcpu = vcpu_quotas(group.instance_type), vcpus_of(group.instance_type, facts)
         if quotas is None or vcpu is None:
             continue
-        fixed, more = on_demand_part(group, group.min_instances), on_demand_part(group, group.max_instances)
+        on_demand_first, spot_first = (
+            first.get(scaling_group(spec.cluster_name, group.name, capacity), 0)
+            for capacity in (ON_DEMAND, SPOT)
+        )
         need = on_demand.setdefault(quotas.on_demand.code, _Need(quotas.on_demand))
-        need.add(group.name, fixed * vcpu, group.max_instances * vcpu)
-        if quotas.spot and group.max_instances > more:
+        need.add(group.name, on_demand_first * vcpu, group.max_instances * vcpu)
+        if quotas.spot and (most := most_spot(group)):
             need = spot.setdefault(quotas.spot.code, _Need(quotas.spot))
             instead[quotas.spot.code] = quotas.on_demand.code
-            need.add(group.name, (group.min_instances - fixed) * vcpu, (group.max_instances - more) * vcpu)
+            need.add(group.name, spot_first * vcpu, most * vcpu)
     for code, need in spot.items():
         free = facts.quotas.get(code, math.inf) - _used(facts, code)
         on_demand[instead[code]].least += math.ceil(max(0, need.least - max(0, free)))
@@ -69,14 +77,13 @@ def vcpus_of(name: str, facts: ObservedAccount) -> int | None:
     return known_types()[name].vcpu if name in known_types() else None
 
 
-def on_demand_part(group: NodeGroup, instances: int) -> int:
-    """Return how many of so many instances are on demand while there are enough spot instances."""
+def most_spot(group: NodeGroup) -> int:
+    """Return how many spot instances a group may have."""
     if not group.spot:
-        return instances
+        return 0
     config = group.spot_config or SpotConfig()
-    base = min(instances, config.on_demand_base_capacity)
-    share = config.on_demand_percentage_above_base_capacity / 100
-    return base + math.ceil(round((instances - base) * share, 6))
+    share = config.on_demand_percentage_above_base_capacity
+    return group.max_instances - on_demand_share(group.max_instances, config.on_demand_base_capacity, share)
 
 
 def _shortage(
@@ -88,7 +95,7 @@ def _shortage(
         return None
     desired = max(need.least, need.most) + used
     most = f"{need.most} for max_instances of {', '.join(need.groups)}"
-    least = f"{need.least} for min_instances and " if need.least + used > value else ""
+    least = f"{need.least} to begin with and " if need.least + used > value else ""
     return PreflightProblem(
         what=f"{quota.name} (quota {quota.code})",
         have=_have(value, facts.in_use.vcpus, used),

@@ -93,7 +93,7 @@ def test_too_few_vcpus_for_the_least_and_for_the_most():
     spec = cluster("node_groups: [{name: a, instance_type: m5.xlarge, min_instances: 2, max_instances: 5}]")
     name = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances (quota L-1216C47A)"
     assert reported(spec, with_quota(spec, "L-1216C47A", 10, vcpus={"L-1216C47A": 3})) == [
-        f"error: {name}: have 10 vCPUs, of which 3 are in use; need 8 for min_instances and 20 for "
+        f"error: {name}: have 10 vCPUs, of which 3 are in use; need 8 to begin with and 20 for "
         f"max_instances of a. {raise_to('ec2', 'L-1216C47A', 23)}"
     ]
     assert reported(spec, with_quota(spec, "L-1216C47A", 10)) == [
@@ -112,8 +112,8 @@ def test_missing_spot_vcpus_are_a_warning_while_on_demand_ones_suffice():
     )
     facts = with_quota(spec, "L-3819A6DF", 4)
     spot = (
-        "warning: All G and VT Spot Instance Requests (quota L-3819A6DF): have 4 vCPUs; need 12 for "
-        f"min_instances and 28 for max_instances of s. {raise_to('ec2', 'L-3819A6DF', 28)}"
+        "warning: All G and VT Spot Instance Requests (quota L-3819A6DF): have 4 vCPUs; need 12 to "
+        f"begin with and 28 for max_instances of s. {raise_to('ec2', 'L-3819A6DF', 28)}"
     )
     assert reported(spec, facts) == [spot]
     enough = replace(facts, quotas={**facts.quotas, "L-DB2E81BA": 12})
@@ -124,7 +124,7 @@ def test_missing_spot_vcpus_are_a_warning_while_on_demand_ones_suffice():
     ]
     few = replace(facts, quotas={**facts.quotas, "L-DB2E81BA": 11})
     assert reported(spec, few) == [
-        f"error: {on_demand} 11 vCPUs; need 12 for min_instances and 32 for max_instances of s. "
+        f"error: {on_demand} 11 vCPUs; need 12 to begin with and 32 for max_instances of s. "
         f"{raise_to('ec2', 'L-DB2E81BA', 32)}",
         spot,
     ]
@@ -382,4 +382,4 @@ def test_the_table_stands_in_for_types_that_were_not_read():
     facts = replace(with_quota(spec, "L-1216C47A", 1), types=None)
     (found,) = problems(spec, facts, NOW)
     assert known_types()["m5.large"].vcpu == 2
-    assert found.need == "2 for min_instances and 10 for max_instances of cpu"
+    assert found.need == "4 to begin with and 10 for max_instances of cpu"

@@ -20,12 +20,12 @@ from gyrus.cluster.aws.preflight.observe import observe
 from gyrus.cluster.aws.preflight.own_readings import internet_route
 from gyrus.cluster.aws.preflight.quotas import vcpu_quotas
 from gyrus.cluster.aws.preflight.usage_readings import vcpus
-from gyrus.cluster.aws.preflight.vcpus import on_demand_part
+from gyrus.cluster.aws.preflight.vcpus import most_spot
 
 SPEC = parse_cluster(
     "cluster_name: vision\nregion: eu-west-1\nnode_groups: [{name: cpu, instance_type: m5.large}]\n", "c"
 )
-ACCOUNT = {
+ACCOUNT: dict[str, Any] = {
     "get_caller_identity": {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/u"},
     "describe_regions": {"Regions": [{"RegionName": "eu-west-1", "OptInStatus": "opt-in-not-required"}]},
     "describe_cluster": {"cluster": {"tags": {}}},
@@ -175,19 +175,16 @@ def test_the_quotas_of_a_type(kind: str, on_demand: str, spot: str | None):
 
 
 @pytest.mark.parametrize(
-    ("text", "instances", "expected"),
+    ("text", "expected"),
     [
-        ("", 7, 7),
-        (", spot: true", 7, 0),
-        (", spot: true, spot_config: {on_demand_base_capacity: 2}", 7, 2),
-        (", spot: true, spot_config: {on_demand_base_capacity: 2}", 1, 1),
-        (", spot: true, spot_config: {on_demand_percentage_above_base_capacity: 30}", 10, 3),
-        (", spot: true, spot_config: {on_demand_percentage_above_base_capacity: 30}", 5, 2),
-        (", spot: true, spot_config: {on_demand_base_capacity: 1, "
-         "on_demand_percentage_above_base_capacity: 50}", 4, 3),
+        ("", 0),
+        (", spot: true", 10),
+        (", spot: true, spot_config: {on_demand_base_capacity: 2}", 8),
+        (", spot: true, spot_config: {on_demand_percentage_above_base_capacity: 25}", 7),
+        (", spot: true, spot_config: {on_demand_percentage_above_base_capacity: 100}", 0),
     ],
-)  # fmt: skip
-def test_how_many_instances_are_on_demand(text: str, instances: int, expected: int):
-    group = "node_groups: [{name: a, instance_type: m5.large, max_instances: 20" + text + "}]"
+)
+def test_how_many_spot_instances_a_group_may_have(text: str, expected: int):
+    group = "node_groups: [{name: a, instance_type: m5.large, max_instances: 10" + text + "}]"
     spec = parse_cluster(f"cluster_name: vision\nregion: eu-west-1\n{group}\n", "c")
-    assert on_demand_part(spec.node_groups[0], instances) == expected
+    assert most_spot(spec.node_groups[0]) == expected
