@@ -32,7 +32,7 @@ def running() -> Iterator[AwsAccount]:
 @pytest.fixture
 def account(running: AwsAccount) -> Iterator[AwsAccount]:
     yield running
-    running.set(refusals={}, quotas={}, regions={})
+    running.set(refusals={}, quotas={}, regions={}, delay=0)
 
 
 def cluster(text: str = CPU, name: str = "vision", region: str = REGION) -> ClusterSpec:
@@ -283,7 +283,9 @@ async def test_names_that_others_have(account: AwsAccount):
     assert problems(spec, facts, NOW) == []
 
 
-async def test_twenty_groups_take_little_time(account: AwsAccount):
+@pytest.mark.parametrize("delay", [0, 0.4])
+async def test_twenty_groups_take_little_time(account: AwsAccount, delay: float):
+    account.set(delay=delay)
     sizes = ("large", "xlarge", "2xlarge", "4xlarge")
     groups = "\n".join(
         f"  - {{name: g{number}, instance_type: m5.{size}, max_instances: 1, spot: true, "
@@ -291,6 +293,7 @@ async def test_twenty_groups_take_little_time(account: AwsAccount):
         for number, size in enumerate(sizes * 5)
     )
     spec = cluster(f"node_groups:\n{groups}")
+    await seen(account, spec)  # creates the clients' threads, and the emulator's tables
     started = time.monotonic()
     facts = await seen(account, spec)
     observed = time.monotonic()

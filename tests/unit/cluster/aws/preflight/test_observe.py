@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from gyrus.cluster.aws.errors import (
     AwsUnreachable,
     NoAwsCredentials,
 )
+from gyrus.cluster.aws.policies.administrator import administrator_statements
+from gyrus.cluster.aws.policies.statement import PolicyScope
 from gyrus.cluster.aws.preflight.observe import observe
 from gyrus.cluster.aws.preflight.own_readings import internet_route
 from gyrus.cluster.aws.preflight.quotas import vcpu_quotas
@@ -32,13 +36,23 @@ ACCOUNT: dict[str, Any] = {
 }
 
 
+def action_of(service: str, operation: str) -> str:
+    """The IAM action of an operation, with the letters that botocore's names have."""
+    if operation == "head_bucket":
+        return "s3:ListBucket"
+    name = "".join(word.capitalize() for word in operation.split("_"))
+    return f"{service.replace('-', '')}:{name.replace('Aws', 'AWS')}"
+
+
 class Account:
     """Answers by operation; an error is raised. Other operations have an empty answer."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers: dict[str, Any] = ACCOUNT | answers
+        self.actions: set[str] = set()
 
     async def call(self, service: str, operation: str, /, **arguments: Any) -> Answer:
+        self.actions.add(action_of(service, operation))
         answer = self.answers.get(operation, {})
         if isinstance(answer, AwsError):
             raise answer
@@ -188,3 +202,35 @@ def test_how_many_spot_instances_a_group_may_have(text: str, expected: int):
     group = "node_groups: [{name: a, instance_type: m5.large, max_instances: 10" + text + "}]"
     spec = parse_cluster(f"cluster_name: vision\nregion: eu-west-1\n{group}\n", "c")
     assert most_spot(spec.node_groups[0]) == expected
+
+
+async def test_the_administrator_s_policy_allows_each_call():
+    spec = parse_cluster(
+        "cluster_name: vision\nregion: eu-west-1\nnode_groups: [{name: cpu, instance_type: m5.large}]\n"
+        "iam_policy_arns: ['arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess']\n"
+        "ssl_certificate_arn: arn:aws:acm:eu-west-1:123456789012:certificate/1a2b3c4d\n"
+        "subnets: [{availability_zone: eu-west-1a, subnet_id: subnet-00000000000000001}, "
+        "{availability_zone: eu-west-1b, subnet_id: subnet-00000000000000002}]\n",
+        "c",
+    )
+    subnet = {
+        "SubnetId": "subnet-00000000000000001",
+        "VpcId": "vpc-1",
+        "AvailabilityZone": "eu-west-1a",
+        "AvailableIpAddressCount": 9,
+    }
+    account = Account(
+        describe_subnets={"Subnets": [subnet]},
+        describe_vpcs={"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}]},
+        describe_vpc_attribute={"EnableDnsSupport": {"Value": True}, "EnableDnsHostnames": {"Value": True}},
+        describe_certificate={"Certificate": {"Status": "ISSUED"}},
+    )
+    facts = await observe(account, spec)
+    assert facts.unchecked == ()
+    statements = administrator_statements(PolicyScope(spec, "123456789012"))
+    allowed = [action for statement in statements for action in statement.actions]
+    called = account.actions - {"sts:GetCallerIdentity"}  # which needs no right
+    assert len(called) == 21
+    assert {action for action in called if not any(fnmatch(action, each) for each in allowed)} == set()
+    guide = (Path(__file__).parents[5] / "docs" / "guides" / "aws.md").read_text("utf-8")
+    assert {action for action in called if f"`{action}`" not in guide} == set()
