@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gyrus.aio.backoff import Backoff
 from gyrus.cluster.aws.cluster_file import parse_cluster
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.errors import AwsCredentialsRefused
@@ -32,7 +33,7 @@ def running() -> Iterator[AwsAccount]:
 @pytest.fixture
 def account(running: AwsAccount) -> Iterator[AwsAccount]:
     yield running
-    running.set(refusals={}, quotas={}, regions={}, delay=0)
+    running.set(refusals={}, quotas={}, regions={}, delay=0, throttled=0, failed=0)
 
 
 def cluster(text: str = CPU, name: str = "vision", region: str = REGION) -> ClusterSpec:
@@ -281,6 +282,14 @@ async def test_names_that_others_have(account: AwsAccount):
     facts = await seen(account, spec)
     assert (facts.bucket, facts.cluster, facts.in_use.clusters) == ("own", "gyrus", 1)
     assert problems(spec, facts, NOW) == []
+
+
+async def test_throttling_failures_and_delays_change_nothing_of_what_is_read(account: AwsAccount):
+    spec = cluster()
+    expected = await seen(account, spec)
+    account.set(throttled=0.2, failed=0.1, delay=0.05)
+    calls = account.calls(tries=20, backoff=Backoff(0.01, 0.1))
+    assert await observe(calls, spec) == expected
 
 
 @pytest.mark.parametrize("delay", [0, 0.4])
