@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 _CREDENTIAL = re.compile(rb"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/")
+_JSON = ("acm", "eks", "servicequotas", "logs", "events", "monitoring", "pricing", "sqs", "ssm")
 _PATHS = {
     ("eks", "GET", 2): "ListClusters",
     ("eks", "GET", 3): "DescribeCluster",
@@ -31,7 +32,7 @@ def called(scope: Any, body: bytes) -> str:
 def refused(action: str, code: str, message: str) -> tuple[bytes, bytes]:
     """Return the body of a refusal and its type."""
     service = action.partition(":")[0]
-    if service in ("acm", "eks", "servicequotas"):
+    if service in _JSON:
         return json.dumps({"__type": code, "code": code, "message": message}).encode(), b"application/json"
     error = f"<Code>{code}</Code><Message>{message}</Message>"
     if service == "ec2":
@@ -42,3 +43,10 @@ def refused(action: str, code: str, message: str) -> tuple[bytes, bytes]:
         error = f"<Error><Type>Sender</Type>{error}</Error>"
         text = f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
     return text.encode(), b"text/xml"
+
+
+def throttled(action: str) -> tuple[int, bytes, bytes]:
+    """Return the status, the body and the type of an answer of a service that has too many calls."""
+    if action.startswith("s3:") or not action:
+        return 503, *refused("s3:", "SlowDown", "Reduce your request rate.")
+    return 400, *refused(action, "ThrottlingException", "Rate exceeded")

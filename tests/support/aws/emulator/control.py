@@ -66,8 +66,6 @@ class Faults:
 
 
 FAULTS = Faults()
-THROTTLED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code>
-<Message>Rate exceeded</Message></Error><RequestId>0</RequestId></ErrorResponse>"""
 
 
 def wrapped(app: Asgi) -> Asgi:
@@ -82,12 +80,12 @@ def wrapped(app: Asgi) -> Asgi:
         if scope["path"].startswith(PATH):
             await _control(receive, send)
             return
-        if random.random() < FAULTS.throttled:
-            await _answer(send, 400, THROTTLED, b"text/xml")
-            return
-        await asyncio.sleep(random.random() * FAULTS.delay)
         body = await _read(receive)
         called = actions.called(scope, body)
+        if random.random() < FAULTS.throttled:
+            await _answer(send, *actions.throttled(called))
+            return
+        await asyncio.sleep(random.random() * FAULTS.delay)
         if refusal := FAULTS.refusals.get(called):
             status = int(refusal[0]) if refusal[0].isdigit() else 400
             await _answer(send, status, *actions.refused(called, *refusal))
@@ -98,7 +96,7 @@ def wrapped(app: Asgi) -> Asgi:
         receive = _replayed(body, receive)
         if random.random() < FAULTS.failed:
             await app(scope, receive, _discard)
-            await _answer(send, 503, THROTTLED.replace(b"Throttling", b"ServiceUnavailable"), b"text/xml")
+            await _answer(send, 503, *actions.refused(called, "ServiceUnavailable", "Try later"))
             return
         await app(scope, receive, send)
 
