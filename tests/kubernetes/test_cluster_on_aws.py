@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -12,7 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gyrus.kubernetes.client import ClusterClient
 from support.aws.cluster_on_aws import ClusterOnAws, cluster_on_aws
+from support.cluster import new_volume
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]
 CPU = {"name": "cpu", "instance_type": "m5.large", "spot": True}
@@ -42,9 +45,16 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def test_a_cluster_serves_changes_and_leaves_nothing(cluster: ClusterOnAws, tmp_path: Path):
+async def test_a_cluster_serves_changes_and_leaves_nothing(
+    cluster: ClusterOnAws, client: ClusterClient, tmp_path: Path
+):
+    async with new_volume(client, cluster.name, tmp_path / "volume") as storage_class:
+        await asyncio.to_thread(serve_and_change, cluster, tmp_path, storage_class)
+
+
+def serve_and_change(cluster: ClusterOnAws, tmp_path: Path, storage_class: str) -> None:
     before = cluster.account.resources()
-    cluster.write([CPU])
+    cluster.write([CPU], storage_class=storage_class)
     up = cluster.run("cluster", "up", "-y")
     assert up.code == 0, up.err
     assert "total" in up.err
@@ -55,7 +65,8 @@ def test_a_cluster_serves_changes_and_leaves_nothing(cluster: ClusterOnAws, tmp_
     endpoint = cluster.run("-e", cluster.environment, "get", "twice", "-o", "json").json["endpoint"]
     assert httpx.post(endpoint, json={"number": 21}, timeout=30).json() == {"twice": 42}
 
-    cluster.write([CPU | {"max_instances": 7}, {"name": "large", "instance_type": "m5.4xlarge"}])
+    groups = [CPU | {"max_instances": 7}, {"name": "large", "instance_type": "m5.4xlarge"}]
+    cluster.write(groups, storage_class=storage_class)
     changed = cluster.run("cluster", "configure", "-y", "-o", "json")
     assert changed.code == 0, changed.err
     assert {one["stack"] for one in changed.json["changes"]} == {
@@ -67,7 +78,7 @@ def test_a_cluster_serves_changes_and_leaves_nothing(cluster: ClusterOnAws, tmp_
 
     refused = cluster.run("cluster", "down", "-y")
     assert refused.code == 1
-    assert refused.err.startswith(f"error: The cluster {cluster.name} has 1 API with replicas.")
+    assert refused.err.startswith(f"error: The cluster {cluster.name} has 1 API.")
     down = cluster.run("cluster", "down", "-y", "--force")
     assert down.code == 0, down.err
     assert cluster.account.resources() == before

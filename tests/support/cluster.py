@@ -7,13 +7,14 @@ import os
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from gyrus.contract.cluster import REPLICA
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.configuration import from_kubeconfig
-from gyrus.kubernetes.resources import NAMESPACES, SERVICE_ACCOUNTS, Manifest
+from gyrus.kubernetes.resources import NAMESPACES, PERSISTENT_VOLUMES, SERVICE_ACCOUNTS, Manifest
 
 PATIENCE = 90.0
 """Seconds after which what a test waits for will not happen any more. Pods of a busy machine are slow."""
@@ -69,3 +70,26 @@ async def eventually(what: Callable[[], object]) -> object:
             if found:
                 return found
             await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def new_volume(client: ClusterClient, name: str, folder: Path) -> AsyncGenerator[str]:
+    """Yield the storage class of a volume for one claim: a folder that each node has."""
+    folder.mkdir()
+    folder.chmod(0o777)
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": name,
+            "hostPath": {"path": str(folder)},
+        },
+    }
+    await client.create(volume)
+    try:
+        yield name
+    finally:
+        await client.delete(PERSISTENT_VOLUMES, name)

@@ -68,6 +68,14 @@ async def running_apis(cluster: ClusterReader, known: Installation) -> int:
     return len({section(pod, "metadata", "labels").get(names.API_LABEL) for pod in replicas.items})
 
 
+async def deployed_apis(cluster: ClusterReader, known: Installation) -> int:
+    """Return the number of APIs, also of those without replicas. Raises ClusterError and KubernetesError."""
+    await check_installed(cluster, known)
+    replicas = await cluster.list(PODS, known.namespace, labels=f"{names.ROLE_LABEL}=replica")
+    running = {section(pod, "metadata", "labels").get(names.API_LABEL) for pod in replicas.items}
+    return len(running | {name_of(item) for item in await _listed_apis(cluster, known.namespace)})
+
+
 async def check_installed(cluster: ClusterReader, known: Installation) -> None:
     """Raise NotInstalled if nothing of the installation is there, ManagedByHelm if it is one by Helm."""
     await check_manager(cluster, known.namespace, helm_uninstall)

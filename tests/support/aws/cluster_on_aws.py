@@ -45,12 +45,18 @@ class ClusterOnAws:
         own = {"KUBECONFIG": str(self.folder / "kubeconfig"), "GYRUS_HOME": str(self.folder / "home")}
         return os.environ | self.account.environment | own
 
-    def write(self, groups: Sequence[Mapping[str, Any]], **fields: Any) -> Path:
-        """Write cluster.yaml and its values file: Services on ports of the nodes, and little memory."""
+    def write(
+        self, groups: Sequence[Mapping[str, Any]], *, storage_class: str | None = None, **fields: Any
+    ) -> Path:
+        """Write cluster.yaml and its values file: Services on ports of the nodes, and little memory.
+
+        ``storage_class``: that of the operator's volume (default: it has none).
+        """
+        kept = {"storage": "1Gi", "storage_class": storage_class} if storage_class else {"storage": "none"}
         values = {
             "images": {"gyrus": IMAGE, "runtime": RUNTIME_IMAGE},
             "gateway": {"service": "NodePort", "resources": SMALL},
-            "operator": {"storage": "none", "api": {"service": "NodePort"}, "resources": SMALL},
+            "operator": {**kept, "api": {"service": "NodePort"}, "resources": SMALL},
         }
         (self.folder / "values.yaml").write_text(yaml.safe_dump(values))
         file = self.folder / "cluster.yaml"

@@ -45,7 +45,7 @@ def down(session: CliSession, file: Path, keep_data: bool, force: bool, yes: boo
     number, apis = carried_out(_observed(account))
     if apis and not force:
         raise CommandFailure(
-            f"The cluster {spec.cluster_name} has {counted(apis, 'API')} with replicas.",
+            f"The cluster {spec.cluster_name} has {counted(apis, 'API')}.",
             remedy="Delete them first (gyrus delete NAME), or add --force to remove the cluster with them.",
         )
     data = "its data stays" if keep_data else "with its bucket and its logs"
@@ -71,10 +71,10 @@ def _context(account: ClusterAccount) -> str:
 
 
 async def _observed(account: ClusterAccount) -> tuple[str, int]:
-    """Return the account's number, and the APIs with replicas. A cluster that is not reached has none."""
+    """Return the account's number, and the number of APIs. A cluster that is not reached has none."""
     from gyrus.cluster.aws.eks import find_cluster
     from gyrus.cluster.errors import NotInstalled
-    from gyrus.cluster.uninstall import running_apis
+    from gyrus.cluster.uninstall import deployed_apis
     from gyrus.kubernetes.errors import KubernetesError
 
     number = await account.number()
@@ -83,7 +83,7 @@ async def _observed(account: ClusterAccount) -> tuple[str, int]:
         return number, 0
     try:
         async with connected(remember_cluster(cluster)) as client:
-            return number, await running_apis(client, account.installation())
+            return number, await deployed_apis(client, account.installation())
     except NotInstalled:
         return number, 0
     except KubernetesError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,7 +147,7 @@ async def create(session: CliSession, checked: Checked) -> tuple[Overview, str, 
 async def cluster_stacks(checked: Checked) -> ClusterStacks:
     """Return the stacks of a cluster, with what its account decides. Raises AwsError."""
     from gyrus.cluster.aws.cluster_stacks import ClusterStacks, stack_facts
-    from gyrus.cluster.aws.preflight.zones import chosen_zones
+    from gyrus.cluster.aws.preflight.zones import chosen_zones, group_zones
     from gyrus.cluster.aws.templates.account_facts import AccountFacts, DataState
 
     account, observed = checked.account, checked.observed
@@ -159,17 +159,7 @@ async def cluster_stacks(checked: Checked) -> ClusterStacks:
         data=DataState.FOUND if observed.bucket == "own" else DataState.OWN,
     )
     facts = await stack_facts(account.stacks, spec.cluster_name, fresh)
-    return ClusterStacks(spec, account.stacks, facts, _zones(checked))
-
-
-def _zones(checked: Checked) -> dict[str, Sequence[str]]:
-    """Return the zones in which each group's primary type is offered."""
-    types = checked.observed.types or {}
-    return {
-        group.name: sorted(types[group.instance_type].zones)
-        for group in checked.account.spec.node_groups
-        if group.instance_type in types
-    }
+    return ClusterStacks(spec, account.stacks, facts, group_zones(spec, observed))
 
 
 async def _nodes(client: ClusterClient) -> None:
