@@ -1,6 +1,6 @@
 """Pools that failed to deliver an instance, and how long they get no new request.
 
-The back-off doubles from 5 minutes to an hour. cluster-autoscaler's is 5 to 30 minutes
+The back-off doubles from 3 minutes to 10. cluster-autoscaler's is 5 to 30 minutes
 (``initial-node-group-backoff-duration``, ``max-node-group-backoff-duration``), Karpenter's always 3
 minutes.
 """

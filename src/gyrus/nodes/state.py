@@ -229,9 +229,10 @@ class NodeSettings:
 
     provision_limit: float = 90.0
     """Seconds after which a pool without the requested instance counts as failed."""
-    first_bar: float = 300.0
+    first_bar: float = 180.0
     """Seconds for which a pool is barred after its first failure; each further failure doubles them."""
-    longest_bar: float = 3600.0
+    longest_bar: float = 600.0
+    """A shortage lasts for some ten minutes, and each minute on demand costs nearly three on spot."""
     drain_before_end: float = 75.0
     """Seconds before an interruption's end at which the drain begins, even if no replacement is ready."""
     join_limit: float = 900.0
@@ -249,7 +250,7 @@ class NodeSettings:
     stays as long costs at most twice what the best choice would have cost: the break-even of ski rental."""
     margin: float = 0.1
     """Share of every other node that stays free when a node's pods move there, against oscillation."""
-    return_after: float = 600.0
+    return_after: float = 120.0
     """Age in seconds from which an on-demand node may be replaced by a spot node."""
     least_saving: float = 0.1
     """Share of the price that the return to spot must save."""

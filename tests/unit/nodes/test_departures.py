@@ -117,7 +117,7 @@ def test_a_return_that_fails_leaves_everything_as_it_was() -> None:
 def test_on_demand_nodes_stay() -> None:
     pods = tuple(pods_on("a", 3))
     stays = {"cpu/on-demand": 1}
-    young = [node("a", ON_DEMAND, launched_at=NOW - 599)]
+    young = [node("a", ON_DEMAND, launched_at=NOW - 119)]
     assert desired(planned(nodes=young, pods=pods)) == stays, "too young"
     old = [node("a", ON_DEMAND)]
     assert desired(planned(group(on_demand_base=1), nodes=old, pods=pods)) == stays, "the base"

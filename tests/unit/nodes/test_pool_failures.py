@@ -17,7 +17,7 @@ def test_a_failed_activity_bars_the_pool_and_buys_on_demand_in_the_same_plan() -
     )
     assert desired(plan) == {"cpu/on-demand": 1}
     [bar] = plan.bar
-    assert (bar.pool, bar.until) == ("cpu/spot", NOW + 300)
+    assert (bar.pool, bar.until) == ("cpu/spot", NOW + 180)
     assert bar.reason == "a scaling activity failed: InsufficientInstanceCapacity"
     assert reasons(plan, "cpu/spot") == (f"barred: {bar.reason}",)
 
@@ -30,13 +30,13 @@ def test_no_instance_within_90_s_is_a_failure(waited: float, barred: bool) -> No
     assert [bar.reason for bar in plan.bar] == (["no instance within 90 s"] if barred else [])
 
 
-def test_each_further_failure_doubles_the_bar_up_to_an_hour() -> None:
+def test_each_further_failure_doubles_the_bar_up_to_ten_minutes() -> None:
     spans: list[float] = []
     for failures in range(6):
         memory = NodesMemory(pools={"cpu/spot": PoolRecord(failures=failures, failed_at=NOW - 10)})
         _, [bar] = judge_pools(state(memory=memory, pools={"cpu/spot": {"failed_at": NOW}}))
         spans.append(bar.until - NOW)
-    assert spans == [300, 600, 1200, 2400, 3600, 3600]
+    assert spans == [180, 360, 600, 600, 600, 600]
 
 
 def test_a_failure_counts_once() -> None:
