@@ -38,7 +38,7 @@ class ReplicaFleet(Protocol):
 
     @property
     def startup(self) -> float:
-        """Seconds that the last start took."""
+        """Seconds that a start is expected to take, by those so far."""
         ...
 
     def begin(self, number: int) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median_low
 from typing import NamedTuple
 
 from gyrus.nodes.node_plan import NodePlan
@@ -25,6 +27,10 @@ QUIET_STEP = 30.0
 """Seconds between two plans while nothing changes, so that a day takes seconds."""
 WARM_UP = 900.0
 """Seconds before the first request, in which the first nodes and replicas start. They are not counted."""
+
+
+KEPT_STARTS = 20
+"""Starts of which the operator knows the times."""
 
 
 class NodesSample(NamedTuple):
@@ -77,7 +83,12 @@ class NodeFleet:
         self._planned = self._next = 0.0
         """Times of the last plan and of the next one."""
         self.peak = 0
-        self.startup = rules.startup.typical
+        self._starts: deque[float] = deque([rules.startup.typical], KEPT_STARTS)
+
+    @property
+    def startup(self) -> float:
+        """Seconds from an order until requests reach the replica: the median, as the operator measures it."""
+        return median_low(self._starts)
 
     def begin(self, number: int) -> None:
         """Start nodes for ``number`` replicas, so that these are ready at time 0 if EC2 has capacity."""
@@ -169,7 +180,7 @@ class NodeFleet:
         pod, replica = self.world.pods.get(name), self._replicas.get(name)
         if pod is None or replica is None or pod.ending:
             return
-        self.startup = pod.ready_at - pod.since
+        self._starts.append(pod.ready_at - pod.since)
         replica.ready = True
         self._observer.joined(now, replica)
         self._advance(now, max(now + WARM_UP, pod.ready_at))
