@@ -35,7 +35,7 @@ PODS_BY_CORES = ((2, 29), (8, 58), (48, 234), (1 << 16, 737))
 PODS_BY_TYPE = {
     "t3.nano": 4, "t3.micro": 4, "t3.small": 11, "t3.medium": 17, "t3.large": 35,
     "g4dn.xlarge": 29, "g4dn.2xlarge": 29, "g4dn.4xlarge": 29, "g4dn.8xlarge": 58, "g4dn.16xlarge": 58,
-    "inf1.xlarge": 38, "inf1.2xlarge": 38, "inf1.24xlarge": 437, "p3.16xlarge": 234,
+    "inf1.xlarge": 38, "inf1.2xlarge": 38, "inf1.24xlarge": 437,
 }  # fmt: skip
 """Types that deviate from that."""
 

@@ -66,7 +66,7 @@ def test_the_kubelet_reserves_cpu_by_the_number_of_cores(cores: int, reserved: i
 @pytest.mark.parametrize(
     ("name", "pods"),
     [("t3.medium", 17), ("m5.large", 29), ("m5.2xlarge", 58), ("m5.4xlarge", 234), ("c5.9xlarge", 234),
-     ("m5.16xlarge", 737), ("g4dn.2xlarge", 29), ("p3.8xlarge", 234)],
+     ("m5.16xlarge", 737), ("g4dn.2xlarge", 29), ("p4d.24xlarge", 737)],
 )  # fmt: skip
 def test_network_interfaces_limit_the_pods_of_a_node(name: str, pods: int) -> None:
     assert most_pods(known_types()[name]) == pods
