@@ -13,8 +13,9 @@ import pytest
 from gyrus.objects import s3
 from gyrus.objects.errors import NoSuchObject, ObjectChanged, ObjectExists, ObjectsRefused
 from gyrus.objects.folder import FolderObjects
-from gyrus.objects.location import open_objects, parse_location
+from gyrus.objects.location import parse_location
 from gyrus.objects.memory import MemoryObjects
+from gyrus.objects.opening import open_objects
 from gyrus.objects.store import ObjectStore, content
 from support.aws.emulators import Emulator, ministack, moto_server
 

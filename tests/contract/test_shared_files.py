@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gyrus.objects.memory import MemoryObjects
+from gyrus.packaging.object_files import ObjectFiles
 from gyrus.packaging.shared_folder import SharedFile, SharedFiles
 from gyrus.state.errors import LeaderReplaced
 from gyrus.state.sql import files as module
@@ -24,10 +26,10 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNKS_AT_ONCE", 2)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "objects", "sqlite", "postgresql"])
 async def files(request: pytest.FixtureRequest) -> AsyncIterator[SharedFiles]:
-    if request.param == "memory":
-        yield MemoryFiles()
+    if request.param in ("memory", "objects"):
+        yield MemoryFiles() if request.param == "memory" else ObjectFiles(MemoryObjects())
         return
     url = request.getfixturevalue(request.param)
     async with open_store(url, "a/1"):

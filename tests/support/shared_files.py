@@ -25,6 +25,9 @@ class MemoryFiles:
         if name in self.files:
             yield self.files[name][1]
 
+    async def signed_url(self, name: str) -> str | None:
+        return None
+
     async def use(self, name: str, at: float) -> None:
         file, content = self.files[name]
         self.files[name] = (replace(file, used_at=at), content)

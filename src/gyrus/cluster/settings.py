@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 
 from gyrus import __version__
 from gyrus.cluster.aws.identifiers import ClusterName, Region
 from gyrus.cluster.aws.node_group import NodeGroup
 from gyrus.contract import cluster as names
+from gyrus.objects.location import parse_location
 from gyrus.spec.api import Model
 from gyrus.spec.faults import Contradiction
 
@@ -317,6 +318,23 @@ class NodeScaling(Model):
         return json.dumps(chosen, sort_keys=True, separators=(",", ":"))
 
 
+def check_objects(value: str) -> str:
+    """Check the URL of the installation's part of an object store."""
+    if parse_location(value).bucket == "":
+        raise ValueError("is a folder, which the operators' pods do not share; name a bucket: s3://my-bucket")
+    return value
+
+
+class ObjectBucket(Model):
+    """A part of a bucket that the installation has for itself."""
+
+    url: Annotated[str, AfterValidator(check_objects)]
+    """Such as s3://my-bucket/gyrus. All names in the bucket begin with it."""
+    secret: ObjectName = "gyrus-objects"
+    """A Secret with environment variables of AWS's tools, such as AWS_ACCESS_KEY_ID, AWS_REGION and
+    AWS_ENDPOINT_URL. Where the operator's service account has a role, it need not exist."""
+
+
 class ClusterSettings(Model):
     """All settings of an installation."""
 
@@ -329,6 +347,9 @@ class ClusterSettings(Model):
     """Share Python environments between the pods of a node (default: each pod fetches its own)."""
     nodes: NodeScaling | None = None
     """Let the operator add and remove nodes on AWS (default: the cluster's nodes are left alone)."""
+    objects: ObjectBucket | None = None
+    """Store packages, environments and old logs in a bucket (default: on the operator's volume, or in its
+    store). Pods fetch from it by signed URLs, without credentials."""
     network_policies: bool = True
     pod_monitor: bool = False
     """Create PodMonitors, by which the Prometheus Operator scrapes all pods. It must be installed."""

@@ -108,6 +108,8 @@ NODE_CACHE_VARIABLE = "GYRUS_NODE_CACHE"
 """Environment variable of the operator: the folder of each node with the environments that its pods share."""
 NODES_VARIABLE = "GYRUS_NODES"
 """Environment variable of the operator: the node groups on AWS, as JSON. Not set if there are none."""
+OBJECTS_VARIABLE = "GYRUS_OBJECTS"
+"""Environment variable of the operator: URL of the object store of packages, environments and old logs."""
 PRIORITY_CLASS_VARIABLE = "GYRUS_REPLICA_PRIORITY_CLASS"
 """Environment variable of the operator: the PriorityClass of replicas and builders."""
 

@@ -73,6 +73,9 @@ CACHE_LIMIT = "GYRUS_CACHE_LIMIT"
 
 DIGEST_HEADER = "x-gyrus-digest"
 """SHA-256 of a file's bytes, in hexadecimal digits, on uploads and downloads."""
+REDIRECT_HEADER = "x-gyrus-redirect"
+"""Set to ``1`` by programs that follow a redirect to a signed URL of an object store. The answer of the files
+server then has :data:`DIGEST_HEADER`, and the URL needs no proof of the pod's."""
 UNREACHABLE = 75
 """Exit code of the fetcher and the builder if they could not reach the operator: a retry may help. The code 1
 means that a retry would fail likewise."""

@@ -54,6 +54,7 @@ PACKAGE_TOO_LARGE = ProblemType("package-too-large", 413, "The package is too la
 CONFLICT = ProblemType("conflict", 409, "The API is in a state that does not allow this")
 STORAGE_FULL = ProblemType("storage-full", 507, "The disk is full")
 LOG_ARCHIVE = ProblemType("log-archive", 503, "The log archive cannot be used now")
+OBJECT_STORE = ProblemType("object-store", 503, "The object store cannot be used now")
 STANDBY = ProblemType("standby", 503, "This operator does not lead")
 INTERNAL = ProblemType("internal", 500, "The operator failed")
 

@@ -1,18 +1,10 @@
-"""URLs of object stores: ``s3://bucket/prefix`` and ``file:///folder``."""
+"""URLs of object stores: ``s3://bucket/prefix`` and ``file:///folder``. Pure."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote
-
-from gyrus.objects.credentials import read_aws_access
-from gyrus.objects.folder import FolderObjects
-from gyrus.objects.s3 import S3Objects
-from gyrus.objects.store import ObjectStore
 
 EXAMPLE = "write for example s3://my-bucket/models/iris"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -30,10 +22,6 @@ class ObjectLocation:
     @property
     def url(self) -> str:
         return (f"s3://{self.bucket}/{self.path}" if self.bucket else f"file://{self.path}").rstrip("/")
-
-
-Opener = Callable[[ObjectLocation], ObjectStore]
-"""Opens the store whose names are under a location. Raises ObjectsRefused."""
 
 
 def parse_location(url: str) -> ObjectLocation:
@@ -58,10 +46,3 @@ def _without_dots(path: str) -> str:
     if path and any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError("has a part that is empty, . or ..; write the path without it")
     return path
-
-
-def open_objects(location: ObjectLocation, environ: Mapping[str, str] = os.environ) -> ObjectStore:
-    """Open the store whose names are under this location. Raises ObjectsRefused."""
-    if not location.bucket:
-        return FolderObjects(Path(location.path))
-    return S3Objects(location.bucket, location.path, read_aws_access(environ))

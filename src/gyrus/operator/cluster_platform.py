@@ -23,8 +23,13 @@ from gyrus.log_archive.folder import SegmentFolder
 from gyrus.log_archive.intake import LogIntake
 from gyrus.log_archive.segment import SegmentStore
 from gyrus.log_archive.segmented import SegmentedArchive
+from gyrus.objects.errors import ObjectError
+from gyrus.objects.location import parse_location
+from gyrus.objects.opening import open_objects
+from gyrus.objects.store import ObjectStore
 from gyrus.operator.certificate_renewal import CertificateRenewal
 from gyrus.operator.environment_choice import EnvironmentChoice
+from gyrus.operator.errors import StartError
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.gateway_address import GatewayAddress
 from gyrus.operator.planned_nodes import node_scaling, node_tasks
@@ -32,7 +37,8 @@ from gyrus.operator.platform import OperatorSettings, Platform, Tasks
 from gyrus.operator.pod_place import PodPlace
 from gyrus.operator.unrouted import UnroutedReplicas
 from gyrus.packaging.environment_store import EnvironmentStore
-from gyrus.packaging.shared_folder import SharedFolder
+from gyrus.packaging.object_files import ObjectFiles
+from gyrus.packaging.shared_folder import SharedFiles, SharedFolder
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.cluster_gateway import ClusterGateway
 from gyrus.routing.gateway_pod import gateway_settings, tls_files
@@ -62,7 +68,7 @@ def cluster_platform(
     """Build the parts of the operator in this pod. Raises StartError."""
     home, clock = settings.home, SystemClock()
     scaling = node_scaling(place.nodes)
-    files = open_files(settings.store.url, settings.store.leader) if settings.store else None
+    files = _shared_files(settings, place)
     packages = PackageStore(
         home.packages,
         home.projects,
@@ -168,10 +174,30 @@ def _log_segments(settings: OperatorSettings) -> SegmentStore:
     return SegmentFolder(settings.home.log_archive)
 
 
+def _shared_files(settings: OperatorSettings, place: PodPlace) -> SharedFiles | None:
+    """Return the place of packages and environments that other operators reach. Raises StartError."""
+    if place.objects:
+        return ObjectFiles(_objects(place, "files"))
+    return open_files(settings.store.url, settings.store.leader) if settings.store else None
+
+
+def _objects(place: PodPlace, part: str) -> ObjectStore:
+    """Open a part of the installation's object store. Raises StartError."""
+    try:
+        return open_objects(parse_location(f"{place.objects.rstrip('/')}/{part}"))
+    except ValueError as error:
+        raise StartError(f"objects.url: {place.objects} {error}.") from error
+    except ObjectError as error:
+        raise StartError(str(error)) from error
+
+
 async def _load(packages: PackageStore, environments: EnvironmentStore) -> None:
-    """Learn which files earlier operators have stored."""
-    await packages.load()
-    await environments.load()
+    """Learn which files earlier operators have stored. Raises StartError."""
+    try:
+        await packages.load()
+        await environments.load()
+    except ObjectError as error:
+        raise StartError(str(error)) from error
 
 
 def _listen(settings: OperatorSettings, place: PodPlace) -> list[ApiListener]:

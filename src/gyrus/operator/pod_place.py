@@ -31,6 +31,8 @@ class PodPlace:
     """Folder of each node with the environments that its pods share; "" if there is none."""
     nodes: str = ""
     """The node groups on AWS, as JSON; "" if there are none."""
+    objects: str = ""
+    """URL of the object store of packages, environments and old logs; "" if there is none."""
     tls: Path = Path(cluster.TLS_FOLDER)
     secrets: Path = Path(cluster.SECRETS_FOLDER)
 
@@ -49,6 +51,7 @@ class PodPlace:
                 pull_secrets=tuple(filter(None, environ.get(cluster.PULL_SECRETS_VARIABLE, "").split(","))),
                 node_cache=environ.get(cluster.NODE_CACHE_VARIABLE, ""),
                 nodes=environ.get(cluster.NODES_VARIABLE, ""),
+                objects=environ.get(cluster.OBJECTS_VARIABLE, ""),
                 priority_class=environ.get(cluster.PRIORITY_CLASS_VARIABLE, ""),
             )
         except KeyError as error:

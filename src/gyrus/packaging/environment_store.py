@@ -49,6 +49,8 @@ class EnvironmentStore:
         self._shared = shared
         self._rules = UploadRules(what="environment", limit=limit, remedy=_SMALLER)
         self._stored: dict[str, StoredEnvironment] = {}
+        self._used: dict[str, float] = {}
+        """Times at which URLs of archives were given out, in seconds since the epoch."""
 
     def clean_up(self) -> None:
         """Create the folder, read it, and remove an earlier operator's incomplete data. Call it first."""
@@ -119,6 +121,18 @@ class EnvironmentStore:
             return found
         raise UnknownPackage(f"The environment {key[:80]} is not built yet.")
 
+    async def signed_url(self, key: str) -> tuple[str, str] | None:
+        """Return a URL with which a pod can fetch an archive, and its digest. Records its use.
+
+        Returns None if this store has to pass it on.
+        """
+        found = self._stored.get(key)
+        url = await self._shared.signed_url(found.path.name) if found and self._shared else None
+        if found is None or url is None:
+            return None
+        self._used[key] = time.time()
+        return url, found.digest
+
     async def add(
         self, key: str, digest: str, chunks: AsyncIterable[bytes], *, replace: bool = False
     ) -> None:
@@ -172,11 +186,16 @@ class EnvironmentStore:
 
     async def _last_use(self, stored: StoredEnvironment) -> float:
         """Return the time of the last use, and pass it on to later operators."""
-        here, name = await asyncio.to_thread(_last_use, stored.path), stored.path.name
+        name = stored.path.name
+        here = max(await asyncio.to_thread(_last_use, stored.path), self._used.get(_key_of(name), 0.0))
         shared = self._shared.files.get(name) if self._shared else None
         if self._shared and shared and shared.used_at < here:
             await self._shared.use(name, here)
         return max(here, shared.used_at if shared else 0.0)
+
+
+def _key_of(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _last_use(path: Path) -> float:

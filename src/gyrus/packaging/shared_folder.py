@@ -44,6 +44,10 @@ class SharedFiles(Protocol):
         """Yield the content of a file in order. Yields nothing if there is no such file."""
         ...
 
+    async def signed_url(self, name: str) -> str | None:
+        """Return a URL with which anyone can fetch a file for some minutes. None: there is none."""
+        ...
+
     async def use(self, name: str, at: float) -> None:
         """Record that a file was used. ``at``: seconds since the epoch."""
         ...
@@ -93,6 +97,10 @@ class SharedFolder:
         """Put a file into the folder, unless it is there or unknown. Raises UnknownPackage, StorageFull."""
         if name in self._known and not (self._folder / name).is_file():
             await self._fetching.join(name, lambda _: self._fetch(name), lambda _: None)
+
+    async def signed_url(self, name: str) -> str | None:
+        """Return a URL with which anyone can fetch a file for some minutes. None: there is none."""
+        return await self._files.signed_url(f"{self._prefix}/{name}") if name in self._known else None
 
     async def use(self, name: str, at: float) -> None:
         """Record the use of a file, for :attr:`files`. ``at``: seconds since the epoch."""

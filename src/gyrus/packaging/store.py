@@ -103,6 +103,10 @@ class PackageStore:
             await self._shared.fetch(self.archive(digest).name)
         return self.archive(digest)
 
+    async def signed_url(self, digest: str) -> str | None:
+        """Return a URL with which a pod can fetch a package's archive. None: this store has to pass it on."""
+        return await self._shared.signed_url(self.archive(digest).name) if self._shared else None
+
     async def project(self, digest: str) -> Path:
         """Return the folder of a package's files, which are as they were uploaded.
 

@@ -18,7 +18,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from gyrus.aio.backoff import Backoff
-from gyrus.contract.pods import DIGEST_HEADER
+from gyrus.contract.pods import DIGEST_HEADER, REDIRECT_HEADER
 from gyrus.contract.replica import Reason
 from gyrus.pods.failure import FilesUnreachable, PodFailed
 from gyrus.pods.order import FilesAccess
@@ -59,6 +59,9 @@ class FilesClient:
             retries=False,
             headers={"authorization": access.authorization},
         )
+        self._outside = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
+        """For signed URLs of an object store, whose certificate a public authority has signed."""
+        self._redirects = True
 
     def download(self, path: str, take: Callable[[IO[bytes]], T]) -> T:
         """Pass the file's content to ``take``, and return its result.
@@ -111,11 +114,15 @@ class FilesClient:
 
     def _download(self, path: str, take: Callable[[IO[bytes]], T]) -> tuple[T, str]:
         """Return what ``take`` returned, and the digest of the content."""
-        answer = self._open("GET", path)
+        headers = {REDIRECT_HEADER: "1"} if self._redirects else {}
+        answer = self._open("GET", path, headers=headers)
+        digest = answer.headers.get(DIGEST_HEADER)
+        if answer.status == HTTPStatus.TEMPORARY_REDIRECT:
+            answer = self._follow(answer)
         try:
             if answer.status >= HTTPStatus.BAD_REQUEST:
                 raise self._refusal(answer, path)
-            content = _CheckedReader(answer, path)
+            content = _CheckedReader(answer, path, digest)
             with io.BufferedReader(content, CHUNK) as reader:
                 try:
                     result = take(reader)
@@ -128,6 +135,26 @@ class FilesClient:
             raise TemporaryFailure(_words(error)) from error
         finally:
             answer.close()
+
+    def _follow(self, redirect: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+        """Open the URL of an object store, without the pod's proof.
+
+        Raises TemporaryFailure if that fails: the next try gets the content from the operator.
+        """
+        url = redirect.headers["location"]
+        redirect.close()
+        cause = ""
+        try:
+            answer = self._outside.request("GET", url, preload_content=False, redirect=False)
+            if answer.status == HTTPStatus.OK:
+                return answer
+            cause = f"it answered with status {answer.status}"
+            answer.close()
+        except (HTTPError, OSError) as error:
+            cause = _words(error)
+        self._redirects = False
+        place = url.partition("?")[0]  # the rest is a proof
+        raise TemporaryFailure(f"{place} cannot be fetched ({cause}), and the operator is asked for it")
 
     def _request(
         self, method: str, path: str, body: IO[bytes] | bytes | None = None, headers: Mapping[str, str] = {}
@@ -186,9 +213,11 @@ class NotThere(PodFailed):
 class _CheckedReader(io.RawIOBase):
     """The body of an answer, while its digest is computed."""
 
-    def __init__(self, answer: urllib3.BaseHTTPResponse, path: str) -> None:
+    def __init__(self, answer: urllib3.BaseHTTPResponse, path: str, digest: str | None) -> None:
+        """``digest``: that of the whole content; None if it is unknown."""
         self._answer = answer
         self._path = path
+        self._expected = digest
         self._hash = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -209,7 +238,7 @@ class _CheckedReader(io.RawIOBase):
         """Read the rest of the content. Raise TemporaryFailure if all of it is not that of the digest."""
         while rest.read(CHUNK):
             pass
-        digest = self._answer.headers.get(DIGEST_HEADER)
+        digest = self._expected
         if digest is not None and self.digest != digest:
             raise TemporaryFailure(f"{self._path} was damaged on its way: its digest is not {digest}")
 

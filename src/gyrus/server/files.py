@@ -27,7 +27,7 @@ from gyrus.aio.tasks import first_of
 from gyrus.contract import problem
 from gyrus.contract.cluster import PRE_STOP, log_secret, replica_proof, replica_secret
 from gyrus.contract.operator import LogLine
-from gyrus.contract.pods import DIGEST_HEADER, UNROUTED_PATH, builds
+from gyrus.contract.pods import DIGEST_HEADER, REDIRECT_HEADER, UNROUTED_PATH, builds
 from gyrus.contract.replica import BATCH_HEADER, LARGEST_LOG_BATCH, LOGS_PATH
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.server import bodies, problems
@@ -54,6 +54,10 @@ class Packages(Protocol):
 
     async def fetched(self, digest: str) -> FilePath:
         """Return the file of a package's archive. Raises UnknownPackage and StorageFull."""
+        ...
+
+    async def signed_url(self, digest: str) -> str | None:
+        """Return a URL with which a pod can fetch a package's archive. None: this store has to pass it on."""
         ...
 
     async def lock(self, digest: str, name: str) -> bytes:
@@ -182,12 +186,15 @@ PodDep = Annotated[str, Depends(_pod)]
 EnvironmentKey = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 LockName = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 BatchNumber = Annotated[int, Header(alias=BATCH_HEADER, ge=0, lt=2**63)]
+RedirectsDep = Annotated[bool, Header(alias=REDIRECT_HEADER)]
 FileDigest = Annotated[str, Header(alias=DIGEST_HEADER, pattern="^[0-9a-f]{64}$")]
 
 
 @router.get("/packages/{digest}", response_class=FileResponse)
-async def package(digest: Digest, context: FilesContextDep) -> FileResponse:
-    """Return a package's archive."""
+async def package(digest: Digest, context: FilesContextDep, redirects: RedirectsDep = False) -> Response:
+    """Return a package's archive, or redirect to it in an object store."""
+    if redirects and (url := await context.packages.signed_url(digest)):
+        return _redirect(url, digest)
     return FileResponse(await context.packages.fetched(digest), headers={DIGEST_HEADER: digest})
 
 
@@ -224,8 +231,12 @@ async def has_environment(key: EnvironmentKey, context: FilesContextDep) -> Resp
 
 
 @router.get("/environments/{key}", response_class=FileResponse)
-async def environment(key: EnvironmentKey, context: FilesContextDep) -> FileResponse:
-    """Return an environment's archive."""
+async def environment(
+    key: EnvironmentKey, context: FilesContextDep, redirects: RedirectsDep = False
+) -> Response:
+    """Return an environment's archive, or redirect to it in an object store."""
+    if redirects and (signed := await context.environments.signed_url(key)):
+        return _redirect(*signed)
     found = await context.environments.environment(key)
     return FileResponse(found.path, headers={DIGEST_HEADER: found.digest}, media_type="application/zstd")
 
@@ -292,6 +303,10 @@ async def unrouted(context: FilesContextDep, pod: PodDep, closing: ClosingDep) -
 
     waits = unknown(202, asyncio.sleep(LONGEST_WAIT)), unknown(503, closing.wait())
     return Response(status_code=await first_of(known(), *waits))
+
+
+def _redirect(url: str, digest: str) -> Response:
+    return Response(status_code=307, headers={"location": url, DIGEST_HEADER: digest})
 
 
 def _check_builder(pod: str, environment: str) -> None:

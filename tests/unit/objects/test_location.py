@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gyrus.objects.errors import ObjectsRefused
-from gyrus.objects.location import ObjectLocation, open_objects, parse_location
+from gyrus.objects.location import ObjectLocation, parse_location
+from gyrus.objects.opening import open_objects
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from gyrus.cluster.settings import (
     Images,
     NodeCache,
     NodeScaling,
+    ObjectBucket,
     OperatorPod,
     PodResources,
     StoreSecret,
@@ -52,6 +53,7 @@ CONDITIONS = {
     "node cache": ".Values.node_cache",
     "nodes": ".Values.nodes",
     "planned nodes": 'and .Values.nodes (eq (dig "scaler" "gyrus" (.Values.nodes | default dict)) "gyrus")',
+    "objects": ".Values.objects",
     "policies": ".Values.network_policies",
     "pod monitors": ".Values.pod_monitor",
     "TLS": ".Values.gateway.tls",
@@ -128,7 +130,7 @@ PARTS: Mapping[str, TemplatePart] = {
         (
             "stored", "store", "storage class", "external API", "API's node port",
             "API's annotations", "URL", "pull secrets",
-            "budgets", "spreads by template", "node cache", "nodes",
+            "budgets", "spreads by template", "node cache", "nodes", "objects",
         ),
     ),
     "gateway": TemplatePart(
@@ -222,6 +224,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
         ),
         node_cache=_node_cache() if holds["node cache"] else None,
         nodes=_nodes(planned=holds["planned nodes"]) if holds["nodes"] or holds["planned nodes"] else None,
+        objects=_objects() if holds["objects"] else None,
         network_policies=holds["policies"],
         pod_monitor=holds["pod monitors"],
     )
@@ -256,6 +259,13 @@ class _Nodes(NodeScaling):
 
 def _nodes(*, planned: bool) -> NodeScaling:
     return _Nodes.model_construct(scaler="gyrus" if planned else "none")
+
+
+def _objects() -> ObjectBucket:
+    secret = ObjectBucket.model_fields["secret"].default
+    return ObjectBucket.model_construct(
+        url=value("objects.url"), secret=value(f"objects.secret | default `{secret}`")
+    )
 
 
 def _tls(holds: Mapping[str, bool]) -> EndpointTls:

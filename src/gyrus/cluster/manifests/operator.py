@@ -161,6 +161,7 @@ def _container(installation: Installation) -> Manifest:
         "command": ["python", "-m", "gyrus.operator"],
         "args": ["--cluster", "--home", names.HOME_FOLDER, *store_file, *_log_archive(installation)],
         "env": _environment(installation),
+        **_variables_of_objects(installation),
         "ports": [
             {"name": name, "containerPort": number, "protocol": "TCP"}
             for name, number in {**PORTS, MONITORING: names.MONITORING_PORT}.items()
@@ -200,11 +201,18 @@ def _environment(installation: Installation) -> list[Manifest]:
         names.PULL_SECRETS_VARIABLE: ",".join(images.pull_secrets),
         names.NODE_CACHE_VARIABLE: cache.path if (cache := installation.settings.node_cache) else "",
         names.NODES_VARIABLE: nodes.document if (nodes := installation.settings.nodes) else "",
+        names.OBJECTS_VARIABLE: objects.url if (objects := installation.settings.objects) else "",
         names.PRIORITY_CLASS_VARIABLE: installation.cluster_wide(REPLICAS),
     }
     # The cluster does not store empty values, so that every later apply would count as a change.
     given = [{"name": name, "value": value} for name, value in values.items() if value]
     return [*identity_variables(), *given]
+
+
+def _variables_of_objects(installation: Installation) -> Manifest:
+    """Return the source of the credentials for the bucket, which may be missing."""
+    objects = installation.settings.objects
+    return {"envFrom": [{"secretRef": {"name": objects.secret, "optional": True}}]} if objects else {}
 
 
 def _state(installation: Installation) -> Manifest:
