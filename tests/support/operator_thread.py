@@ -34,6 +34,7 @@ from gyrus.state.board import Board
 from gyrus.state.events.recorder import EVERY
 from gyrus.state.records import Event
 from gyrus.state.sql.store import open_store
+from support.aws.models import local_models
 from support.gateway import acknowledge
 from support.recorder import recording
 from support.servers import running
@@ -154,6 +155,7 @@ async def _operate(
             board=board,
             events=events,
             packages=packages,
+            models=local_models,
             logs=backend,
             capacity=backend.capacity,
             clock=clock,

@@ -32,6 +32,11 @@ class SingleFlight(Generic[T]):
         self._name = name
         self._running: dict[str, _Shared[T]] = {}
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the work that runs now."""
+        return frozenset(self._running)
+
     async def join(self, key: str, work: SharedWork[T], report: Report) -> T:
         """Return the result of the work that runs for this key; starts ``work`` if none does."""
         shared = self._running.get(key) or self._begin(key, work)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
 
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
@@ -70,8 +71,17 @@ class Project:
             needed = _files(found.apis)
             without = {found.path.name} - needed
             archive = pack(found.folder, file, needed=needed, without=without, limit=largest)
-            specs = [spec.model_dump(mode="json") for spec in found.apis]
+            specs = [_with_absolute_models(spec.model_dump(mode="json"), found.folder) for spec in found.apis]
             yield cls(found.path, specs, ProjectArchive(archive.digest, archive.size, file), left_out)
+
+
+def _with_absolute_models(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a specification in which models of this machine have a URL, which the operator understands."""
+    handler = spec.get("handler")
+    if not handler or not handler["models"] or "://" in handler["models"]:
+        return spec
+    place = (folder / handler["models"]).resolve()
+    return {**spec, "handler": {**handler, "models": f"file://{quote(str(place))}"}}
 
 
 def left_out_of(found: SpecFile) -> Sequence[LeftOutFile]:

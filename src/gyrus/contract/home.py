@@ -115,6 +115,11 @@ class Home:
         return self.root / "environment-archives"
 
     @property
+    def models(self) -> Path:
+        """Models that handlers load, one folder per content."""
+        return self.root / "models"
+
+    @property
     def runtimes(self) -> Path:
         """Copies of the runtime's code, one folder per content digest."""
         return self.root / "runtimes"

@@ -222,6 +222,8 @@ class HandlerConfig:
     """Python file, relative to the project folder."""
     class_name: str | None = None
     config: dict[str, Any] = field(default_factory=dict[str, Any])
+    models: str | None = None
+    """Folder with the models, which no process may change; None: there are none."""
     batch_max_size: int = 1
     batch_max_wait: float | None = 0.0
     """Seconds to wait for a batch to fill; None: as long as it pays."""

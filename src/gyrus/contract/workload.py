@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from gyrus.contract.compute import ComputeResources as ComputeResources
 from gyrus.contract.containers import ContainerGroup
 from gyrus.contract.fork_server import Preload
+from gyrus.contract.models import ModelFolder
 from gyrus.contract.replica import HandlerConfig, Limits, ProcessConfig, RestartPolicy
 
 
@@ -21,6 +22,8 @@ class Code:
     package: str | None = None
     """Digest of the archive of the project's files; None: there are none."""
     handler: HandlerConfig | None = None
+    models: ModelFolder | None = None
+    """The models of a handler; None: there are none."""
     process: ProcessConfig | None = None
     group: ContainerGroup | None = None
     """Containers of images that have all they need."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from gyrus.aio.signals import Signals
 from gyrus.aio.ticks import ticks
 from gyrus.aio.workqueue import WorkQueue
 from gyrus.contract.cluster import API_LABEL, MANAGER
+from gyrus.contract.models import ModelFolder
 from gyrus.contract.operator import ApiOwner
 from gyrus.custom_resource.api_object import OWNER_LABEL, ApiObject, mirror
 from gyrus.custom_resource.budgets import budget_name, needed_budget
@@ -39,7 +40,9 @@ from gyrus.kubernetes.resources import (
     DISRUPTION_BUDGETS_BETA,
     ResourceKind,
 )
+from gyrus.objects.errors import ObjectError
 from gyrus.packaging.store import PackageStore
+from gyrus.spec.api import ApiSpec, ModelSnapshot
 from gyrus.state import status
 from gyrus.state.board import Board
 from gyrus.state.errors import Conflict, UnknownApi, UnknownPackage
@@ -78,6 +81,8 @@ class ObjectController:
     namespace: str
     objects: ApiObjects
     packages: PackageStore
+    models: Callable[[str], Awaitable[ModelFolder]]
+    """Returns the objects that are at a place of models now. Raises ObjectError, ValueError."""
     store: Store
     board: Board
     events: EventRecorder
@@ -214,7 +219,12 @@ class ObjectController:
         assert object is not None
         now, by = self.clock.now(), Author(f"manifest {name}", ApiOwner.MANIFEST)
         try:
-            (change,) = await self.store.deploy([step.spec], step.package, now, by)
+            spec = await self._with_models(step.spec)
+        except (ObjectError, ValueError) as error:
+            message = str(error) if isinstance(error, ObjectError) else f"{step.spec.models} {error}"
+            return self._fail(object, "ModelsUnavailable", f"spec.handler.models: {message}")
+        try:
+            (change,) = await self.store.deploy([spec], step.package, now, by)
         except (Conflict, UnknownPackage) as error:
             return self._fail(object, "Refused", str(error))
         self._failed.pop(name, None)
@@ -225,6 +235,11 @@ class ObjectController:
             number = change.api.target.revision
             self._record(change.api, "Deployed", f"Revision {number} deployed by its manifest")
         return ACCEPTED, None
+
+    async def _with_models(self, spec: ApiSpec) -> ApiSpec:
+        if spec.models is None:
+            return spec.with_models(None)
+        return spec.with_models(ModelSnapshot.of(await self.models(spec.models)))
 
     def _fail(self, object: ApiObject, reason: str, message: str) -> tuple[Acceptance, float]:
         before = self._failed_attempt(object)

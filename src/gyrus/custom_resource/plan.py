@@ -138,11 +138,16 @@ def _deploy(
     A manifest whose rollout failed is not deployed again until it changes.
     """
     source, digest = declaration.package, declaration.package.digest if declaration.package else None
-    if latest is not None and latest.has(declaration.spec, digest):
+    if latest is not None and latest.has(_with_models(declaration.spec, latest), digest):
         return Rest()
     if source is None or has_package(source.digest):
         return Deploy(declaration.spec, digest)
     return _fetch(source)
+
+
+def _with_models(spec: ApiSpec, latest: Revision) -> ApiSpec:
+    """Return the specification with the models of the newest revision: changed objects deploy nothing."""
+    return spec.with_models_of(latest.spec) if isinstance(latest.spec, ApiSpec) else spec
 
 
 def _fetch(source: PackageSource) -> ObjectStep:

@@ -31,6 +31,10 @@ class MemoryObjects:
         data = content if isinstance(content, bytes) else await asyncio.to_thread(content.read_bytes)
         if create and name in self.kept:
             raise object_exists(f"{self.url}/{name}")
+        self.put_now(name, data)
+
+    def put_now(self, name: str, data: bytes) -> None:
+        """Store an object."""
         tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         info = ObjectInfo(name=checked_name(name), size=len(data), tag=tag, modified=self.now())
         self.kept[name] = (info, data)

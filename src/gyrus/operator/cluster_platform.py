@@ -25,6 +25,7 @@ from gyrus.log_archive.segment import SegmentStore
 from gyrus.log_archive.segmented import SegmentedArchive
 from gyrus.objects.errors import ObjectError
 from gyrus.objects.location import parse_location
+from gyrus.objects.models import resolve_shared_models
 from gyrus.objects.opening import open_objects
 from gyrus.objects.store import ObjectStore
 from gyrus.operator.certificate_renewal import CertificateRenewal
@@ -121,6 +122,7 @@ def cluster_platform(
         unrouted=UnroutedReplicas(board, backend, lambda: gateway.complete).wait,
         secret=replicas_secret,
     )
+    models = partial(resolve_shared_models, open_store=open_objects)
     service = GatewayAddress(client, place.namespace, clock)
 
     def gateway_url() -> str:
@@ -132,6 +134,7 @@ def cluster_platform(
             namespace=place.namespace,
             objects=objects,
             packages=packages,
+            models=models,
             store=store,
             board=board,
             events=events,
@@ -153,6 +156,7 @@ def cluster_platform(
         gateway=gateway,
         activator=activator,
         packages=packages,
+        models=models,
         gateway_url=gateway_url,
         token=place.secret("token"),
         token_place=f"the token of the Secret {cluster.OPERATOR_SECRETS}, or one of gyrus token create",

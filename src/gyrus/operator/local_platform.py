@@ -8,6 +8,8 @@ from gyrus.aio.clock import SystemClock
 from gyrus.backends.local.backend import LocalBackend
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.gate.activator import Activator
+from gyrus.objects.models import resolve_models
+from gyrus.objects.opening import open_objects
 from gyrus.operator.certificate import tls_of
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.platform import OperatorSettings, Platform
@@ -37,6 +39,7 @@ def local_platform(settings: OperatorSettings, board: Board) -> Platform:
         gateway=LocalGateway(board, home, gateway_settings),
         activator=Activator(board, home.activator_socket, clock, hold_limits(), requeue_secret=secret),
         packages=packages,
+        models=partial(resolve_models, open_store=open_objects),
         gateway_url=lambda: f"http://{LOOPBACK}:{settings.gateway_port}",
         token=_token(settings),
         token_place="",

@@ -160,6 +160,7 @@ def _wire(
         events=events,
         board=board,
         packages=platform.packages,
+        models=platform.models,
         logs=backend,
         clock=clock,
         token=platform.token,

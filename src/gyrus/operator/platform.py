@@ -13,6 +13,7 @@ from gyrus.gate.activator import Activator
 from gyrus.gate.replicas import ProofOf, no_proof
 from gyrus.log_archive.archive import ArchiveLimits
 from gyrus.packaging.store import PackageStore
+from gyrus.server.context import ModelResolver
 from gyrus.server.listening import ApiListener
 from gyrus.server.monitoring import OperatorMonitor
 from gyrus.state.events.recorder import EventRecorder
@@ -81,6 +82,8 @@ class Platform:
     gateway: Gateway
     activator: Activator
     packages: PackageStore
+    models: ModelResolver
+    """Resolves the places of models."""
     gateway_url: Callable[[], str]
     """Returns the base URL of the endpoints, as it is known now."""
     token: str | None

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gyrus.aio.clock import Clock
 from gyrus.contract.home import Home
+from gyrus.contract.models import ModelFolder
 from gyrus.contract.operator import CapacityView, LogLine, LogQuery, OperatorInfo
 from gyrus.state.board import Board
 from gyrus.state.events.recorder import EventRecorder
@@ -23,6 +24,17 @@ class PackageUploads(Protocol):
 
     async def add(self, digest: str, chunks: AsyncIterable[bytes]) -> int:
         """Keep these bytes, unless they do not match the digest or are too many. Returns their number."""
+        ...
+
+
+class ModelResolver(Protocol):
+    """The places of models."""
+
+    async def __call__(self, url: str) -> ModelFolder:
+        """Return the objects that are there now.
+
+        Raises ObjectError, and ValueError, whose text continues a sentence that begins with the place.
+        """
         ...
 
 
@@ -44,6 +56,7 @@ class ServerContext:
     """The bearer token that requests must have on the TCP port. None if there is no port."""
     token_place: str = ""
     """The place of the token, for messages. Empty if it is in the home."""
+    models: ModelResolver
     info: Callable[[], OperatorInfo]
     containers: bool = False
     """True if replicas are containers, so that they can run images of the user's own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -11,10 +11,12 @@ from pydantic import TypeAdapter
 
 from gyrus.contract import problem
 from gyrus.contract.operator import Deployed, DeployRequest
+from gyrus.objects.errors import ObjectError, ObjectsUnreachable
 from gyrus.server import audit
+from gyrus.server.context import ModelResolver, ServerContext
 from gyrus.server.dependencies import CallerDep, ContextDep
 from gyrus.server.problems import UnreadableRequest, responses
-from gyrus.spec.api import ApiSpec
+from gyrus.spec.api import ApiSpec, ModelSnapshot
 from gyrus.spec.faults import SpecError, SpecFault
 from gyrus.spec.load import check
 from gyrus.state import status
@@ -53,6 +55,7 @@ async def deploy(request: Request, context: ContextDep, caller: CallerDep) -> li
         _refuse_images(specs)
     if asked.package is not None and not context.packages.has(asked.package):
         raise UnknownPackage(asked.package)
+    specs = await _with_models(specs, context)
     by = Author(caller.name)
     changes = await context.store.deploy(specs, asked.package, context.clock.now(), by)
     audit.begun(context, caller, *(change.api for change in changes if change.changed))
@@ -95,6 +98,25 @@ def _specs(request: DeployRequest) -> tuple[ApiSpec, ...]:
             _fault(f"{SOURCE}: {name}", "its files are missing", remedy) for name in without_package
         )
     return specs
+
+
+async def _with_models(specs: Sequence[ApiSpec], context: ServerContext) -> tuple[ApiSpec, ...]:
+    """Return the specifications with the objects that their models are now. Raises SpecError, ObjectError."""
+    return tuple([await _resolved(spec, context.models) for spec in specs])
+
+
+async def _resolved(spec: ApiSpec, resolve: ModelResolver) -> ApiSpec:
+    if spec.models is None:
+        return spec.with_models(None)
+    try:
+        return spec.with_models(ModelSnapshot.of(await resolve(spec.models)))
+    except ObjectsUnreachable:
+        raise
+    except (ObjectError, ValueError) as error:
+        message = f"{spec.models} {error}" if isinstance(error, ValueError) else str(error)
+        where = f"{SOURCE}: {spec.name}"
+        fault = SpecFault(file=where, mark=None, field="handler.models", message=message.rstrip("."))
+        raise SpecError([fault]) from error
 
 
 def _refuse_images(specs: Iterable[ApiSpec]) -> None:

@@ -24,8 +24,10 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gyrus.contract.models import ModelFolder, ModelObject
 from gyrus.spec.faults import Contradiction
 from gyrus.spec.quantities import (
     AUTO,
@@ -42,6 +44,7 @@ from gyrus.spec.words import (
     Config,
     CronLine,
     ImageName,
+    ModelsPlace,
     Name,
     ProjectFile,
     PythonFile,
@@ -103,6 +106,38 @@ class Batching(Model):
         return written
 
 
+class SnapshotObject(Model):
+    """One version of one object."""
+
+    name: str
+    size: int = Field(ge=0)
+    tag: str
+    version: str | None = None
+
+
+class ModelSnapshot(Model):
+    """The exact objects of a handler's models."""
+
+    url: str
+    files: Annotated[tuple[SnapshotObject, ...], Field(strict=False)]
+
+    @classmethod
+    def of(cls, folder: ModelFolder) -> Self:
+        files = tuple(
+            SnapshotObject(name=file.name, size=file.size, tag=file.tag, version=file.version)
+            for file in folder.files
+        )
+        return cls(url=folder.url, files=files)
+
+    @property
+    def folder(self) -> ModelFolder:
+        files = tuple(
+            ModelObject(name=file.name, size=file.size, tag=file.tag, version=file.version)
+            for file in self.files
+        )
+        return ModelFolder(url=self.url, files=files)
+
+
 def _off(value: Any) -> Any:
     """Return the word off where YAML has read it as a boolean."""
     return "off" if value is False else value
@@ -118,6 +153,12 @@ class Handler(Model):
     requirements: ProjectFile | None = Field(default=None, examples=["requirements.txt"])
     """The file of dependencies. By default requirements.txt or pyproject.toml beside this file, if it
     exists."""
+    models: ModelsPlace | None = Field(default=None, examples=["s3://my-bucket/models/iris"])
+    """The folder of the models, or one file: a URL (s3://, file://), or a path relative to this file. A
+    revision has the objects that are there when it is deployed. The handler's __init__ gets their local
+    folder as models."""
+    resolved_models: SkipJsonSchema[ModelSnapshot | None] = None
+    """The objects that models stood for at the deploy, which gyrus writes here."""
     batching: Batching | None = None
     """Pass requests to predict in lists. By default one at a time."""
     processes: int = Field(default=1, ge=1, le=64)
@@ -304,6 +345,19 @@ class ApiSpec(Model, ABC):
     def files(self) -> frozenset[str]:
         """Files of the project that the specification names."""
         return frozenset()
+
+    @property
+    def models(self) -> str | None:
+        """The place of the models, which must be resolved at the deploy. None if there are none."""
+        return None
+
+    def with_models(self, snapshot: ModelSnapshot | None) -> Self:
+        """Return this specification with these exact objects as its models."""
+        return self
+
+    def with_models_of(self, deployed: ApiSpec) -> Self:
+        """Return this specification with the objects that it was deployed with, if the place is the same."""
+        return self
 
     @property
     def runs(self) -> str:

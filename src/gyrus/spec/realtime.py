@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field
 
 from gyrus.contract.containers import ContainerGroup
 from gyrus.contract.workload import Placement, Workload, WorkloadEnvironment
 from gyrus.spec.api import (
+    ApiSpec,
     Autoscaling,
     Compute,
     Handler,
+    ModelSnapshot,
     Process,
     UpdateStrategy,
 )
@@ -253,6 +255,21 @@ class RealtimeSpec(ServingSpec):
     @property
     def update_limits(self) -> UpdateStrategy:
         return self.update_strategy
+
+    @property
+    def models(self) -> str | None:
+        return self.handler.models if self.handler else None
+
+    def with_models(self, snapshot: ModelSnapshot | None) -> Self:
+        if self.handler is None:
+            return self
+        handler = self.handler.model_copy(update={"resolved_models": snapshot})
+        return self.model_copy(update={"handler": handler})
+
+    def with_models_of(self, deployed: ApiSpec) -> Self:
+        if not isinstance(deployed, RealtimeSpec) or not deployed.handler or deployed.models != self.models:
+            return self
+        return self.with_models(deployed.handler.resolved_models)
 
     @property
     def processes(self) -> int:

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, JsonValue
 
+from gyrus.objects.location import parse_location
+
 LONGEST_NAME = 42
 LONGEST_ENDPOINT = 200
 RESERVED_ENDPOINTS = frozenset({"healthz", "readyz", "metrics"})
@@ -160,6 +162,15 @@ def check_time_zone(value: str) -> str:
     return value
 
 
+def check_models(value: str) -> str:
+    """Check the place of models: a URL of objects, or a folder or file of this machine."""
+    if "://" in value:
+        parse_location(value)
+    elif not value.strip() or value.startswith("~"):
+        raise ValueError("is not a place of models; write for example s3://my-bucket/models/iris or ./models")
+    return value
+
+
 def check_finite(config: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Check that a configuration has only values that JSON has."""
     try:
@@ -184,6 +195,7 @@ ImageName = Annotated[str, AfterValidator(check_image)]
 LabelName = Annotated[str, AfterValidator(check_label_name)]
 LabelKey = Annotated[str, AfterValidator(check_label_key)]
 LabelValue = Annotated[str, AfterValidator(check_label_value)]
+ModelsPlace = Annotated[str, AfterValidator(check_models)]
 Config = Annotated[dict[str, JsonValue], AfterValidator(check_finite)]
 CronLine = Annotated[str, AfterValidator(check_cron)]
 TimeZone = Annotated[str, AfterValidator(check_time_zone)]

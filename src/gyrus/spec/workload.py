@@ -39,6 +39,7 @@ def code_of(
     return Code(
         package=None if group else package,
         handler=_handler(handler) if handler else None,
+        models=handler.resolved_models.folder if handler and handler.resolved_models else None,
         process=_process(process) if process and not group else None,
         group=group,
         image=handler.image if handler else None,

@@ -22,6 +22,7 @@ from gyrus.state.board import Board
 from gyrus.state.memory import MemoryStore
 from gyrus.state.records import Api, Author
 from support.api_server import ApiServer, Refusal
+from support.aws.models import local_models
 from support.recorder import recording
 
 NAMESPACE = "ml"
@@ -95,6 +96,7 @@ async def operator(platform: Platform) -> AsyncGenerator[ObjectController]:
             namespace=NAMESPACE,
             objects=ApiObjects(client, NAMESPACE, platform.clock),
             packages=packages,
+            models=local_models,
             store=platform.store,
             board=platform.board,
             events=events,

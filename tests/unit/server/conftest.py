@@ -22,6 +22,7 @@ from gyrus.state.board import Board
 from gyrus.state.events.recorder import EventRecorder
 from gyrus.state.sql.dialects import sqlite_url
 from gyrus.state.sql.store import SqlStore, open_store
+from support.aws.models import local_models
 from support.output import Output
 from support.recorder import recording
 from support.tls import Authority
@@ -85,6 +86,7 @@ def context(
         board=board,
         events=events,
         packages=PackageStore(tmp_path / "packages", tmp_path / "projects", limit=LIMIT),
+        models=local_models,
         logs=output,
         clock=SystemClock(),
         token=TOKEN,

@@ -33,6 +33,8 @@ from gyrus.contract.home import Home
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.workload import ComputeResources
 from gyrus.environments.cache import EnvironmentCache
+from gyrus.objects.model_cache import ModelCache
+from gyrus.objects.opening import open_objects
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class LocalBackend:
                 clock,
                 building_at_once=self._settings.building_at_once,
             ),
+            models=ModelCache(home.models, open_objects),
             placement=PlacementQueue(Allocations(overcommit=self._settings.overcommit)),
             starting=FairSemaphore(self._settings.starting_at_once, self._settings.longest_turn),
         )
@@ -146,6 +149,7 @@ class LocalBackend:
         used = {replica.order.workload.code.package for replica in self._replicas}
         used |= {package for package, _ in forked}
         await self._services.projects.forget(digests - used)
+        await self._forget_models()
         folders = [ReplicaFolder(self._home.replicas / r.order.id) for r in self._replicas]
         configs = [folder.config() for folder in folders]
         damaged = [
@@ -157,6 +161,12 @@ class LocalBackend:
         await self._services.environments.sweep(
             frozenset(Path(config.python) for config in configs if config) | {python for _, python in forked}
         )
+
+    async def _forget_models(self) -> None:
+        """Remove unused models beyond the limit."""
+        orders = [replica.order for replica in self._replicas] + [*self._fork_servers.orders()]
+        used = {order.workload.code.models for order in orders}
+        await self._services.models.sweep({models.key for models in used if models}, self._settings.models)
 
     # Replicas
 

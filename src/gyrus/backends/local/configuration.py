@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gyrus.backends.local.devices import VISIBLE_DEVICES
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.home import Home
-from gyrus.contract.replica import ReplicaConfig
+from gyrus.contract.replica import HandlerConfig, ReplicaConfig
 
 NOTIFY_SOCKET = "notify.sock"
 WORK_FOLDER = "work"
@@ -21,6 +21,8 @@ class LaunchContext:
 
     project: Path
     python: Path
+    models: Path | None = None
+    """The folder of the handler's models; None if there are none."""
     devices: tuple[str, ...] = ()
     has_devices: bool = False
     """True if the machine has GPUs. Those that are not assigned to the replica must be hidden from it."""
@@ -38,7 +40,7 @@ def configure(order: ReplicaOrder, context: LaunchContext, home: Home) -> Replic
         revision=order.revision,
         project=str(context.project),
         python=str(context.python),
-        handler=workload.code.handler,
+        handler=_handler(workload.code.handler, context.models),
         process=workload.code.process,
         processes=workload.code.processes,
         limits=workload.limits,
@@ -54,6 +56,10 @@ def configure(order: ReplicaOrder, context: LaunchContext, home: Home) -> Replic
         backlog_socket=str(home.backlog_socket),
         work_dir=str(home.replicas / order.id / WORK_FOLDER),
     )
+
+
+def _handler(handler: HandlerConfig | None, models: Path | None) -> HandlerConfig | None:
+    return replace(handler, models=str(models)) if handler and models else handler
 
 
 def _visible(context: LaunchContext) -> dict[str, str]:

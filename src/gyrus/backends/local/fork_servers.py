@@ -89,6 +89,11 @@ class ForkServers:
             if server.name == name:
                 server.notice()
 
+    def orders(self) -> Iterator[ReplicaOrder]:
+        """Yield the orders that fork servers have loaded, or are loading, a handler for."""
+        for server in self._servers.values():
+            yield server.order
+
     def in_use(self) -> Iterator[tuple[str | None, Path]]:
         """Yield the packages and interpreters that fork servers use."""
         for server in self._servers.values():

@@ -19,6 +19,8 @@ from gyrus.contract.home import Home
 from gyrus.contract.replica import Phase, Reason
 from gyrus.environments.cache import EnvironmentCache, EnvironmentRequest
 from gyrus.environments.errors import EnvironmentFailure
+from gyrus.objects.errors import ObjectError, ObjectsUnreachable
+from gyrus.objects.model_cache import ModelCache
 
 
 class ReportProgress(Protocol):
@@ -55,6 +57,7 @@ class Services:
     settings: LocalSettings
     projects: Projects
     environments: EnvironmentCache
+    models: ModelCache
     placement: PlacementQueue
     starting: FairSemaphore
 
@@ -95,9 +98,13 @@ async def prepare_shared(
 ) -> LaunchContext:
     """Prepare the parts that all replicas of such an order share. Raises CannotLaunch, OSError."""
     project = await _project(order, empty, services, report)
+    models = await _models(order, services, report)
     python = await _python(order, project, services, report)
     return LaunchContext(
-        project=project, python=python, has_devices=bool(services.placement.allocations.machine.gpus)
+        project=project,
+        python=python,
+        models=models,
+        has_devices=bool(services.placement.allocations.machine.gpus),
     )
 
 
@@ -118,6 +125,18 @@ async def _project(order: ReplicaOrder, empty: Path, services: Services, report:
         return await services.projects.project(package)
     except Exception as error:
         raise CannotLaunch(Reason.PACKAGE, f"the project could not be unpacked: {error}") from error
+
+
+async def _models(order: ReplicaOrder, services: Services, report: ReportProgress) -> Path | None:
+    models = order.workload.code.models
+    if models is None:
+        return None
+    try:
+        return await services.models.fetch(models, lambda message: report(Phase.PENDING, message))
+    except ObjectsUnreachable as error:  # the replica is launched again, after the back-off
+        raise OSError(str(error)) from error
+    except ObjectError as error:
+        raise CannotLaunch(Reason.PACKAGE, str(error).rstrip(".")) from error
 
 
 async def _python(order: ReplicaOrder, project: Path, services: Services, report: ReportProgress) -> Path:

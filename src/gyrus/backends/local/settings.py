@@ -40,5 +40,7 @@ class LocalSettings:
     """Attempts to remove what is left of a replica that has ended."""
     unreported: float = 60.0
     """Seconds after which a supervisor that runs and has no readable status is replaced."""
+    models: int = 20 * 2**30
+    """Bytes that models may take. Those that no replica uses are removed beyond."""
     gone_logs: int = 20
     """Replicas per API whose logs are kept after they are gone."""

@@ -69,8 +69,11 @@ class LoadedHandler:
         return inspect.getdoc(self.predict) or inspect.getdoc(type(self.instance)) or ""
 
 
-def handler_of(instance: Any, *, batched: bool, config: Mapping[str, Any] | None = None) -> LoadedHandler:
-    """Inspect the methods of an instance. Raises LoadFailed."""
+def handler_of(instance: Any, *, batched: bool, given: Mapping[str, Any] | None = None) -> LoadedHandler:
+    """Inspect the methods of an instance. Raises LoadFailed.
+
+    ``given``: the arguments that an async ``setup`` can take, by name.
+    """
     signature = shown_signature_of(instance.predict, PREDICT)
     after = getattr(instance, "post_predict", None)
     payload = payload_hint(signature, batched=batched)
@@ -84,12 +87,12 @@ def handler_of(instance: Any, *, batched: bool, config: Mapping[str, Any] | None
         payload=payload,
         batched=batched,
         post_predict=PostPredict(after, shown_signature_of(after, POST_PREDICT)) if callable(after) else None,
-        setup=_setup(instance, config or {}),
+        setup=_setup(instance, given or {"config": {}, "models": None}),
         teardown=_teardown(instance),
     )
 
 
-def _setup(instance: Any, config: Mapping[str, Any]) -> Callable[[], Awaitable[Any]] | None:
+def _setup(instance: Any, given: Mapping[str, Any]) -> Callable[[], Awaitable[Any]] | None:
     """Return the handler's async ``setup``. Returns None if there is none.
 
     A ``setup`` that is not async is a method of the handler's own, which its ``__init__`` may call.
@@ -97,7 +100,8 @@ def _setup(instance: Any, config: Mapping[str, Any]) -> Callable[[], Awaitable[A
     method = cast("Callable[..., Awaitable[Any]] | None", getattr(instance, "setup", None))
     if method is None or not is_coroutine(method):
         return None
-    return partial(method, config=config) if signature_of(method, INIT).wants("config") else method
+    arguments = signature_of(method, INIT).given(given)
+    return partial(method, **arguments) if arguments else method
 
 
 def _teardown(instance: Any) -> Callable[[], Any] | None:

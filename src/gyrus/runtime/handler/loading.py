@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType, WrapperDescriptorType
 from typing import Any
 
@@ -17,7 +18,7 @@ from gyrus.runtime.handler.handler import LoadedHandler, handler_of
 from gyrus.runtime.handler.import_remedies import remedy
 from gyrus.runtime.handler.importing import import_file
 from gyrus.runtime.handler.main_module import remedy_of
-from gyrus.runtime.handler.signature import INIT, is_variadic, signature_of
+from gyrus.runtime.handler.signature import INIT, Signature, is_variadic, signature_of
 
 CLASS = "Handler"
 _NEEDS_SETUP = "start tasks in async def setup(self), which runs on the event loop before the first request"
@@ -46,8 +47,13 @@ def load(config: HandlerConfig) -> LoadedHandler:
 
 def make(found: type[Any], config: HandlerConfig) -> LoadedHandler:
     """Construct the handler from its class and its configuration. Raises LoadFailed."""
-    instance = construct(found, config.config)
-    return handler_of(instance, batched=config.batch_max_size > 1, config=config.config)
+    given = arguments_of(config)
+    return handler_of(construct(found, given), batched=config.batch_max_size > 1, given=given)
+
+
+def arguments_of(config: HandlerConfig) -> dict[str, Any]:
+    """Return the arguments that a constructor or an async ``setup`` can take."""
+    return {"config": config.config, "models": None if config.models is None else Path(config.models)}
 
 
 def find_class(module: ModuleType, path: str, wanted: str | None) -> type[Any]:
@@ -79,11 +85,12 @@ def _is_own_class(value: object, module: ModuleType) -> bool:
     return isinstance(value, type) and value.__module__ == module.__name__
 
 
-def construct(found: type[Any], config: dict[str, Any]) -> Any:
+def construct(found: type[Any], given: Mapping[str, Any]) -> Any:
     if not callable(getattr(found, "predict", None)):
         message = f"the class {found.__name__} has no method predict; write: def predict(self, payload)"
         raise LoadFailed(Reason.IMPORT, message)
-    arguments = {"config": config} if _init_wants_config(found) else {}
+    wanted = _wanted_of_init(found)
+    arguments = wanted.given(given) if wanted else {}
     try:
         return found(**arguments)
     except KeyboardInterrupt:
@@ -108,15 +115,18 @@ def _needs_running_loop(error: BaseException) -> bool:
     return type(error) is RuntimeError and "no running event loop" in str(error)
 
 
-def _init_wants_config(found: type[Any]) -> bool:
-    """Return True if the constructor names ``config``, or passes it on to an inherited one that does."""
+def _wanted_of_init(found: type[Any]) -> Signature | None:
+    """Return the arguments that the constructor names, or the inherited one that it passes them on to.
+
+    Returns None if it takes none. Raises LoadFailed.
+    """
     for kind in found.__mro__:
         init: Any = vars(kind).get("__init__")
         if init is None:
             continue
         if isinstance(init, WrapperDescriptorType):  # of a built-in type
-            return False
+            return None
         method: Callable[..., Any] = init.__get__(object())
         if not is_variadic(method):
-            return signature_of(method, INIT).wants("config")
-    return False
+            return signature_of(method, INIT)
+    return None

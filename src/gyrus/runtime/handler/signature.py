@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,10 @@ from gyrus.runtime.handler.failure import LoadFailed
 
 PREDICT = ("payload", "query_params", "headers", "request_id", "path", "cancelled")
 POST_PREDICT = ("response", "payload", "query_params", "headers", "request_id", "path")
-INIT = ("config",)
+INIT = ("config", "models")
+
+
+MODELS = "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,16 @@ class Signature:
 
     def wants(self, name: str) -> bool:
         return name in self.names
+
+    def given(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of the arguments that it takes. Raises LoadFailed if it requires missing models."""
+        if self.wants(MODELS) and arguments[MODELS] is None and MODELS not in self.optional:
+            raise LoadFailed(
+                Reason.IMPORT,
+                "the handler requires the argument 'models', and the specification names none; write "
+                "handler.models, for example s3://my-bucket/models/iris",
+            )
+        return {name: value for name, value in arguments.items() if self.wants(name)}
 
 
 def signature_of(method: Callable[..., Any], known: Collection[str]) -> Signature:

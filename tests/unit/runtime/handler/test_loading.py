@@ -105,7 +105,7 @@ def test_a_file_named_like_a_module_of_python(project: Path) -> None:
         (
             "class Handler:\n    def __init__(self, settings): ...\n    def predict(self): ...",
             "Handler.__init__() requires the argument 'settings', which does not exist; "
-            "it can only take config",
+            "it can take config, models",
         ),
         (
             "class Handler:\n    def predict(self, *args, **kwargs): ...",
