@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import io
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gyrus.contract.cluster import replica_secret
+from gyrus.contract.cluster import replica_proof, replica_secret
+from gyrus.contract.models import ModelFolder
 from gyrus.contract.operator import LogLine
+from gyrus.contract.pods import models_purpose
 from gyrus.objects.location import parse_location
+from gyrus.objects.models import resolve_models
 from gyrus.objects.opening import open_objects
 from gyrus.objects.store import ObjectStore
 from gyrus.packaging.archive import pack
@@ -22,8 +26,11 @@ from gyrus.packaging.environment_store import UNUSED, EnvironmentStore
 from gyrus.packaging.object_files import ObjectFiles
 from gyrus.packaging.shared_folder import SharedFolder
 from gyrus.packaging.store import PackageStore
+from gyrus.pods.failure import PodFailed
 from gyrus.pods.fetch import fetch_project
+from gyrus.pods.fetch_models import fetch_models, share_models
 from gyrus.pods.files_client import FilesClient
+from gyrus.pods.node_cache import EnvironmentsOfNode
 from gyrus.pods.order import FilesAccess
 from gyrus.server.files import FilesContext, build_files_app
 from gyrus.server.listening import listen_on_port
@@ -88,7 +95,9 @@ async def unrouted(replica: str) -> None: ...
 
 
 @asynccontextmanager
-async def served(stores: Stores, folder: Path) -> AsyncGenerator[FilesClient]:
+async def served(
+    stores: Stores, folder: Path, environ: Mapping[str, str] = {}
+) -> AsyncGenerator[FilesClient]:
     """Serve the files, and yield a pod's client."""
     authority, started, ca = Authority(), asyncio.Event(), folder / "ca.crt"
     ca.write_text(authority.certificate)
@@ -98,6 +107,7 @@ async def served(stores: Stores, folder: Path) -> AsyncGenerator[FilesClient]:
         builds=NoBuilds(),
         logs=NoLogs(),
         unrouted=unrouted,
+        open_store=partial(open_objects, environ=environ),
         secret=INSTALLATION,
     )
     tls = authority.server("127.0.0.1")
@@ -188,3 +198,75 @@ async def test_a_pod_that_cannot_reach_the_bucket_asks_the_operator(
         f"fetching /packages/{digest} failed: {place} cannot be fetched (it answered with status 404), and "
         "the operator is asked for it; trying again"
     ) in capfd.readouterr().err
+
+
+def proof_of(models: ModelFolder, pod: str = POD) -> str:
+    return replica_proof(INSTALLATION, models_purpose(models.key), pod)
+
+
+async def stored_models(moto: Emulator, *, versioned: bool = False) -> tuple[ObjectStore, ModelFolder]:
+    url = f"s3://{moto.bucket(versioned=versioned)}/iris"
+    store = open_objects(parse_location(url), moto.variables)
+    await store.put("weights/a.bin", b"a" * 1000)
+    await store.put("b", b"")
+    return store, await resolve_models(url, partial(open_objects, environ=moto.variables))
+
+
+async def test_a_pod_fetches_models_without_credentials(
+    moto: Emulator, objects: ObjectStore, tmp_path: Path, pod: Path
+) -> None:
+    _, models = await stored_models(moto)
+    async with served(await Stores.opened(objects, tmp_path / "a"), tmp_path, moto.variables) as client:
+        for _ in range(2):
+            await asyncio.to_thread(fetch_models, models, proof_of(models), client, pod / "models")
+    assert (pod / "models/weights/a.bin").read_bytes() == b"a" * 1000
+    assert (pod / "models/b").read_bytes() == b""
+    assert [path.name for path in pod.iterdir()] == ["models"]
+
+
+async def test_the_pods_of_a_node_fetch_models_once(
+    moto: Emulator, objects: ObjectStore, tmp_path: Path, pod: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, models = await stored_models(moto)
+    async with served(await Stores.opened(objects, tmp_path / "a"), tmp_path, moto.variables) as client:
+        share = partial(share_models, models, proof_of(models), client)
+        await asyncio.gather(*(asyncio.to_thread(share, EnvironmentsOfNode(pod)) for _ in range(3)))
+    written = capfd.readouterr().err
+    assert (written.count("fetched 0 MiB of models"), written.count("the node has the models")) == (1, 2)
+    assert (pod / f"models-{models.key}/weights/a.bin").read_bytes() == b"a" * 1000
+
+
+async def test_a_pod_gets_a_version_that_was_replaced(
+    moto: Emulator, objects: ObjectStore, tmp_path: Path, pod: Path
+) -> None:
+    store, models = await stored_models(moto, versioned=True)
+    await store.put("weights/a.bin", b"later")
+    async with served(await Stores.opened(objects, tmp_path / "a"), tmp_path, moto.variables) as client:
+        await asyncio.to_thread(fetch_models, models, proof_of(models), client, pod / "models")
+    assert (pod / "models/weights/a.bin").read_bytes() == b"a" * 1000
+
+
+async def test_models_that_are_gone_are_reported(
+    moto: Emulator, objects: ObjectStore, tmp_path: Path, pod: Path
+) -> None:
+    store, models = await stored_models(moto)
+    await store.put("weights/a.bin", b"later")
+    async with served(await Stores.opened(objects, tmp_path / "a"), tmp_path, moto.variables) as client:
+        with pytest.raises(PodFailed) as raised:
+            await asyncio.to_thread(fetch_models, models, proof_of(models), client, pod / "models")
+    assert str(raised.value) == (
+        f"The object {models.url}/weights/a.bin has changed, and its store keeps no earlier versions; turn "
+        "on the versioning of the bucket, and deploy again what uses the object."
+    )
+    assert not (pod / "models").exists()
+
+
+async def test_a_pod_fetches_only_the_models_of_its_order(
+    moto: Emulator, objects: ObjectStore, tmp_path: Path, pod: Path
+) -> None:
+    _, models = await stored_models(moto)
+    _, other = await stored_models(moto)
+    async with served(await Stores.opened(objects, tmp_path / "a"), tmp_path, moto.variables) as client:
+        for proof in (proof_of(other), proof_of(models, "wine-1-abcde"), ""):
+            with pytest.raises(PodFailed, match=f"The pod {POD} may not fetch these models of {models.url}"):
+                await asyncio.to_thread(fetch_models, models, proof, client, pod / "models")

@@ -38,6 +38,7 @@ from gyrus.contract.replica import (
     ReplicaStatus,
 )
 from gyrus.environments.runtime_copy import RuntimeCode
+from gyrus.objects.opening import open_objects
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.packaging.archive import pack
 from gyrus.packaging.environment_store import EnvironmentStore
@@ -154,6 +155,7 @@ async def operator(tmp_path: Path) -> AsyncIterator[Operator]:
             builds=builds,
             logs=logs,
             unrouted=routes.unrouted,
+            open_store=open_objects,
             secret=INSTALLATION,
         )
     )

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 
 from gyrus.contract.cluster import CONFIG_FILE, POD_FOLDER, TLS_FOLDER
+from gyrus.contract.models import ModelFolder
 from gyrus.contract.replica import Limits, Reason, ReplicaConfig
 
 PYTHON = "/opt/gyrus/bin/python"
@@ -53,11 +54,17 @@ PRE_STOP_FILE = f"{POD_FOLDER}/pre_stop.py"
 """The program of a replica's pre-stop hook: a copy of ``gyrus.pods.pre_stop``, so that all images have it."""
 UNROUTED_PATH = "/unrouted"
 """GET, at the files server: 204 as soon as no gateway routes to the pod that asks, or 202 after a while."""
+MODELS_PATH = "/models"
+"""POST a :class:`gyrus.contract.models.ModelFolder` to ``/models/urls``, at the files server: the answer is a
+:class:`ModelUrls`. POST it to ``/models/<n>``: the content of the file of this number."""
+MODELS_PROOF = "x-gyrus-models-proof"
+"""The proof that the pod may fetch these models."""
 IMAGE_ENVIRONMENT = "image"
 """Stands for the key of the Python environment of an image."""
 
 PROJECT_FOLDER = f"{POD_FOLDER}/project"
 ENVIRONMENTS_FOLDER = f"{POD_FOLDER}/environments"
+MODELS_FOLDER = f"{POD_FOLDER}/models"
 RUNTIMES_FOLDER = f"{POD_FOLDER}/runtimes"
 RUN_FOLDER = f"{POD_FOLDER}/run"
 LOG_FOLDER = f"{POD_FOLDER}/log"
@@ -95,11 +102,23 @@ class FetchOrder:
     """Digest of the project's archive. None means that the project is empty."""
     environment: str
     """Key of the Python environment; :data:`IMAGE_ENVIRONMENT` to bring the runtime alone."""
+    models: ModelFolder | None = None
+    """The handler's models; None: there are none."""
+    models_proof: str = ""
+    """The proof that the pod may fetch these models: see :func:`models_purpose`."""
     cached: bool = False
     """True if :data:`ENVIRONMENTS_FOLDER` is a folder of the node, which its pods share."""
     image: str = ""
     """The image that has the Python packages then, for messages."""
     config: ReplicaConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelUrls:
+    """The answer of the files server to a pod that may fetch models."""
+
+    urls: tuple[str, ...]
+    """A signed URL of each file, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +201,24 @@ def environment_folder(environment: str) -> str:
 def use_lock(folder: str, environment: str) -> str:
     """Return the file that a replica locks while it uses an environment of a node's cache."""
     return f"{folder}/{environment}.use"
+
+
+def models_purpose(key: str) -> str:
+    """Return the purpose of a pod's proof for models (:func:`gyrus.contract.cluster.replica_proof`).
+
+    Without it, a pod could read whatever the operator can read.
+    """
+    return f"models-{key}"
+
+
+def cached_models(key: str) -> str:
+    """Return the name of models in the folder of the node that its pods share."""
+    return f"models-{key}"
+
+
+def models_folder(key: str, *, cached: bool) -> str:
+    """Return the folder of a replica's models. ``cached``: in the folder of the node."""
+    return f"{ENVIRONMENTS_FOLDER}/{cached_models(key)}" if cached else f"{MODELS_FOLDER}/{key}"
 
 
 def python_of(environment: str) -> str:

@@ -332,6 +332,8 @@ class ReplicaConfig:
     addresses in ``listen``; None: nowhere."""
     holds: str | None = None
     """File on which the supervisor holds a shared lock as long as it runs: what it names is in use."""
+    holds_models: str | None = None
+    """Likewise for its models."""
     log_to_stdout: bool = False
     """True to write the lines of the log to the supervisor's stdout, as in a container, and to no file."""
     log_archive: LogArchiveAccess | None = None

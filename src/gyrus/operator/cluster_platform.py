@@ -119,6 +119,7 @@ def cluster_platform(
         environments=environments,
         builds=backend.environments,
         logs=backend.replica_logs,
+        open_store=open_objects,
         unrouted=UnroutedReplicas(board, backend, lambda: gateway.complete).wait,
         secret=replicas_secret,
     )

@@ -19,6 +19,7 @@ from typing import IO
 
 from gyrus.contract import pods
 from gyrus.contract.cluster import CONFIG_FILE, POD_FOLDER
+from gyrus.contract.models import ModelFolder
 from gyrus.contract.pods import FetchOrder
 from gyrus.contract.replica import Reason
 from gyrus.environments.runtime_copy import RuntimeCode
@@ -27,6 +28,7 @@ from gyrus.packaging.errors import BrokenArchive
 from gyrus.packaging.folder_archive import unpack_folders
 from gyrus.pods import pre_stop, start
 from gyrus.pods.failure import PodFailed, run
+from gyrus.pods.fetch_models import fetch_models, share_models
 from gyrus.pods.files_client import FilesClient
 from gyrus.pods.node_cache import EnvironmentsOfNode
 from gyrus.pods.order import read_access, read_order
@@ -49,11 +51,24 @@ def fetch(order: FetchOrder, files: FilesClient, root: Path = Path(POD_FOLDER)) 
             place = _in(root, pods.ENVIRONMENTS_FOLDER)
             cache = EnvironmentsOfNode(place) if order.cached else None
             fetch_environment(order.environment, files, root, cache)
+        if order.models is not None:
+            bring_models(order, order.models, files, root)
         _write_config(order, root)
     except OSError as error:
         place = error.filename or root
         message = f"{place} could not be written: {error.strerror}; free disk space on the node"
         raise PodFailed(Reason.EXHAUSTED, message) from error
+
+
+def bring_models(order: FetchOrder, models: ModelFolder, files: FilesClient, root: Path) -> None:
+    """Bring the models into the pod, or into the node's cache. Raises PodFailed, OSError."""
+    if order.cached:
+        cache = EnvironmentsOfNode(_in(root, pods.ENVIRONMENTS_FOLDER))
+        share_models(models, order.models_proof, files, cache)
+    else:
+        folder = _in(root, pods.models_folder(models.key, cached=False))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fetch_models(models, order.models_proof, files, folder)
 
 
 def fetch_project(package: str | None, files: FilesClient, root: Path) -> Path:

@@ -18,7 +18,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from gyrus.aio.backoff import Backoff
-from gyrus.contract.pods import DIGEST_HEADER, REDIRECT_HEADER
+from gyrus.contract.pods import DIGEST_HEADER, MODELS_PROOF, REDIRECT_HEADER
 from gyrus.contract.replica import Reason
 from gyrus.pods.failure import FilesUnreachable, PodFailed
 from gyrus.pods.order import FilesAccess
@@ -30,6 +30,8 @@ PATIENCE = 300.0
 """Seconds for which the client retries. Then the pod ends, and Kubernetes starts its container again."""
 TIMEOUT = urllib3.Timeout(connect=5.0, read=60.0)
 CHUNK = 1024 * 1024
+OUTSIDE_TRIES = 4
+"""Tries at an object store before the operator is asked."""
 _LARGEST_PROBLEM = 64 * 1024
 _TEMPORARY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -86,6 +88,63 @@ class FilesClient:
                 self._request("PUT", path, content, headers)
 
         self._retrying(f"storing {path}", send)
+
+    def post_for(self, path: str, body: bytes, proof: str) -> bytes:
+        """Send a body, and return the content of the answer. Raises PodFailed."""
+        content: list[bytes] = []
+        self.download_by_post(path, body, proof, lambda answer: content.append(answer.read()))
+        return content[-1]
+
+    def download_by_post(self, path: str, body: bytes, proof: str, take: Callable[[IO[bytes]], None]) -> None:
+        """Pass the content of the answer to a body to ``take``, as :meth:`download` does."""
+        headers = {MODELS_PROOF: proof, "content-type": "application/json"}
+
+        def attempt() -> None:
+            answer = self._open("POST", path, body, headers)
+            try:
+                if answer.status >= HTTPStatus.BAD_REQUEST:
+                    raise self._refusal(answer, path)
+                with io.BufferedReader(_CheckedReader(answer, path, None), CHUNK) as reader:
+                    take(reader)
+            except HTTPError as error:
+                raise TemporaryFailure(_words(error)) from error
+            finally:
+                answer.close()
+
+        self._retrying(f"fetching {path}", attempt)
+
+    def download_outside(self, url: str, tag: str, take: Callable[[IO[bytes]], None]) -> bool:
+        """Pass the content of a signed URL to ``take``. Returns False if the object has another tag.
+
+        Returns False also if the object is gone, and if its store cannot be reached after some tries.
+        """
+        for number in range(OUTSIDE_TRIES):
+            try:
+                return self._download_outside(url, tag, take)
+            except TemporaryFailure as failure:
+                print(f"{url.partition('?')[0]}: {failure}; trying again", file=sys.stderr)  # noqa: T201
+                self._sleep(RETRY.delay(number))
+        return False
+
+    def _download_outside(self, url: str, tag: str, take: Callable[[IO[bytes]], None]) -> bool:
+        try:
+            answer = self._outside.request(
+                "GET", url, headers={"if-match": f'"{tag}"'}, preload_content=False, redirect=False
+            )
+        except (HTTPError, OSError) as error:
+            raise TemporaryFailure(_words(error)) from error
+        try:
+            if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _TEMPORARY:
+                raise TemporaryFailure(f"it answered with status {answer.status}")
+            if answer.status != HTTPStatus.OK:
+                return False
+            with io.BufferedReader(_CheckedReader(answer, url, None), CHUNK) as reader:
+                take(reader)
+            return True
+        except HTTPError as error:
+            raise TemporaryFailure(_words(error)) from error
+        finally:
+            answer.close()
 
     def has(self, path: str) -> bool:
         """Return True if the server has the file. Raises PodFailed."""

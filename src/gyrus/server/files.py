@@ -11,14 +11,15 @@ import asyncio
 import hmac
 import re
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Annotated, Protocol, cast
 
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,22 +27,40 @@ from gyrus import __version__
 from gyrus.aio.tasks import first_of
 from gyrus.contract import problem
 from gyrus.contract.cluster import PRE_STOP, log_secret, replica_proof, replica_secret
+from gyrus.contract.models import ModelFolder
 from gyrus.contract.operator import LogLine
-from gyrus.contract.pods import DIGEST_HEADER, REDIRECT_HEADER, UNROUTED_PATH, builds
+from gyrus.contract.pods import (
+    DIGEST_HEADER,
+    MODELS_PATH,
+    MODELS_PROOF,
+    REDIRECT_HEADER,
+    UNROUTED_PATH,
+    ModelUrls,
+    builds,
+    models_purpose,
+)
 from gyrus.contract.replica import BATCH_HEADER, LARGEST_LOG_BATCH, LOGS_PATH
+from gyrus.objects.location import parse_location
+from gyrus.objects.opening import StoreOpener
+from gyrus.objects.store import ObjectInfo
 from gyrus.packaging.environment_store import EnvironmentStore
 from gyrus.server import bodies, problems
 from gyrus.server.dependencies import ClosingDep, Digest
-from gyrus.server.problems import answer, document
+from gyrus.server.problems import UnreadableRequest, answer, document
 
 LONGEST_MESSAGE = 1000
 """Characters of a progress message that are kept."""
+URL_LIFETIME = 3600.0
+"""Seconds for which a pod can begin to fetch a file of its models by its URL."""
 CLOCKS = 60.0
 """Seconds by which the clock of a pod's node may be ahead. A line that is later counts as one of now."""
 LONGEST_WAIT = 5.0
 """Seconds after which a pod that waits for the gateways gets an answer, and asks again."""
+LARGEST_MODELS = 256 * 1024
+"""Bytes of the names, tags and versions of models."""
 _LOCK = re.compile(r"/packages/[^/]+/locks/[^/]+")
 
+_folder = msgspec.json.Decoder(ModelFolder)
 _line = msgspec.json.Decoder(LogLine)
 
 router = APIRouter()
@@ -108,6 +127,8 @@ class FilesContext:
     logs: LineArchive
     unrouted: Callable[[str], Awaitable[None]]
     """Returns as soon as no gateway routes to the replica with this name."""
+    open_store: StoreOpener
+    """Opens the stores of models."""
     secret: str
     """The installation's secret for replicas, from which that of each pod is derived."""
 
@@ -186,6 +207,7 @@ PodDep = Annotated[str, Depends(_pod)]
 EnvironmentKey = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 LockName = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 BatchNumber = Annotated[int, Header(alias=BATCH_HEADER, ge=0, lt=2**63)]
+ModelsProof = Annotated[str, Header(alias=MODELS_PROOF)]
 RedirectsDep = Annotated[bool, Header(alias=REDIRECT_HEADER)]
 FileDigest = Annotated[str, Header(alias=DIGEST_HEADER, pattern="^[0-9a-f]{64}$")]
 
@@ -268,6 +290,53 @@ async def report_progress(
     return Response(status_code=204)
 
 
+@router.post(f"{MODELS_PATH}/urls", response_class=Response)
+async def model_urls(request: Request, context: FilesContextDep, pod: PodDep, proof: ModelsProof) -> Response:
+    """Return signed URLs of the models that this pod may fetch."""
+    models = _models(await request.body(), context, pod, proof)
+    store = context.open_store(parse_location(models.url))
+    urls = [await store.signed_url(file.name, URL_LIFETIME) or "" for file in models.files]
+    return Response(msgspec.json.encode(ModelUrls(urls=tuple(urls))), media_type="application/json")
+
+
+@router.post(f"{MODELS_PATH}/{{number}}", response_class=StreamingResponse)
+async def model_file(
+    number: Annotated[int, Path(ge=0)],
+    request: Request,
+    context: FilesContextDep,
+    pod: PodDep,
+    proof: ModelsProof,
+) -> StreamingResponse:
+    """Return one file of the models that this pod may fetch: also a version that has been replaced."""
+    models = _models(await request.body(), context, pod, proof)
+    if number >= len(models.files):
+        raise MayNotWrite(f"The models of the pod {pod} have {len(models.files)} files.")
+    file = models.files[number]
+    info = ObjectInfo(name=file.name, size=file.size, tag=file.tag, version=file.version, modified=0.0)
+    chunks = context.open_store(parse_location(models.url)).read(info)
+    first = await anext(chunks, b"")  # before the answer begins: an error has a status of its own
+
+    async def content() -> AsyncGenerator[bytes]:
+        async with aclosing(chunks):
+            yield first
+            async for chunk in chunks:
+                yield chunk
+
+    return StreamingResponse(content(), media_type="application/octet-stream")
+
+
+def _models(body: bytes, context: FilesContext, pod: str, proof: str) -> ModelFolder:
+    """Return the models in a body. Raises MayNotWrite if the operator has not given them to the pod."""
+    try:
+        models = _folder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise UnreadableRequest(f"body: {error}") from error
+    right = replica_proof(context.secret, models_purpose(models.key), pod)
+    if not hmac.compare_digest(proof.encode(), right.encode()):
+        raise MayNotWrite(f"The pod {pod} may not fetch these models of {models.url}.")
+    return models
+
+
 @router.post(LOGS_PATH, status_code=204, response_class=Response)
 async def append_lines(
     number: BatchNumber, request: Request, context: FilesContextDep, pod: PodDep
@@ -322,5 +391,7 @@ def _limit_of(method: str, path: str) -> int | None:
     """Return the most bytes of a body. An archive's and a lock's bound is that of its store."""
     if path == LOGS_PATH:
         return LARGEST_LOG_BATCH
+    if path.startswith(MODELS_PATH):
+        return LARGEST_MODELS
     is_upload = method == "PUT" and (path.startswith("/environments/") or _LOCK.fullmatch(path))
     return None if is_upload else bodies.LARGEST

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from gyrus.contract import problem
 from gyrus.contract.problem import MEDIA_TYPE, FaultsProblem, Problem, ProblemType
 from gyrus.log_archive.archive import ArchiveError, ArchiveFull, UnknownReplica
-from gyrus.objects.errors import ObjectError
+from gyrus.objects.errors import NoSuchObject, ObjectChanged, ObjectError
 from gyrus.packaging import errors as packaging
 from gyrus.spec.faults import SpecError
 from gyrus.state.errors import (
@@ -54,6 +54,8 @@ PROBLEM_OF: Mapping[type[Exception], ProblemType] = {
     packaging.StorageFull: problem.STORAGE_FULL,
     ArchiveFull: problem.STORAGE_FULL,
     ArchiveError: problem.LOG_ARCHIVE,
+    NoSuchObject: problem.NOT_FOUND,
+    ObjectChanged: problem.NOT_FOUND,
     ObjectError: problem.OBJECT_STORE,
     UnknownReplica: problem.NOT_FOUND,
 }

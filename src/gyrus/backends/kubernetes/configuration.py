@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gyrus.backends.protocol import ReplicaOrder
 from gyrus.contract.cluster import REPLICA_PORT
 from gyrus.contract.pods import (
@@ -12,10 +14,13 @@ from gyrus.contract.pods import (
     RUN_FOLDER,
     STATUS_PORT,
     WORK_FOLDER,
+    cached_models,
+    models_folder,
     python_of,
     use_lock,
 )
-from gyrus.contract.replica import LogArchiveAccess, ReplicaConfig
+from gyrus.contract.replica import HandlerConfig, LogArchiveAccess, ReplicaConfig
+from gyrus.contract.workload import Code
 
 
 def ports(order: ReplicaOrder) -> tuple[int, ...]:
@@ -39,14 +44,14 @@ def configure(
     ``environment``: key of the Python environment. ``proof``: that of the operator's private calls.
     ``cached``: True if the environment is in a folder that the pods of a node share.
     """
-    workload = order.workload
+    workload, models = order.workload, order.workload.code.models
     return ReplicaConfig(
         id=order.id,
         api=order.api,
         revision=order.revision,
         project=PROJECT_FOLDER,
         python=python_of(environment),
-        handler=workload.code.handler,
+        handler=_handler(workload.code, cached=cached),
         process=workload.code.process,
         processes=workload.code.processes,
         limits=workload.limits,
@@ -65,5 +70,12 @@ def configure(
         metrics_address=f"0.0.0.0:{METRICS_PORT}" if has_metrics(order) else None,
         log_to_stdout=True,
         holds=use_lock(ENVIRONMENTS_FOLDER, environment) if cached else None,
+        holds_models=use_lock(ENVIRONMENTS_FOLDER, cached_models(models.key)) if cached and models else None,
         log_archive=archive,
     )
+
+
+def _handler(code: Code, *, cached: bool) -> HandlerConfig | None:
+    if code.handler is None or code.models is None:
+        return code.handler
+    return replace(code.handler, models=models_folder(code.models.key, cached=cached))

@@ -21,11 +21,13 @@ from gyrus.contract.cluster import (
     REPLICA_PORT,
     log_secret,
     operator_host,
+    replica_proof,
     replica_secret,
     scrape_annotations,
 )
 from gyrus.contract.compute import ComputeResources
 from gyrus.contract.containers import Container, ContainerGroup, ContainerHook, ContainerProbe
+from gyrus.contract.models import ModelFolder
 from gyrus.contract.pods import (
     CA_FILE,
     DRAINED_PATH,
@@ -45,6 +47,7 @@ from gyrus.contract.pods import (
     FetchOrder,
     PreStopOrder,
     SidecarOrder,
+    models_purpose,
     serve_command,
 )
 from gyrus.contract.replica import METRICS_PATH, LogArchiveAccess
@@ -183,6 +186,8 @@ class ReplicaPrograms:
                 self.settings.proof(order.id),
                 cached=cached,
             ),
+            models=(models := order.workload.code.models),
+            models_proof=self._models_proof(order.id, models),
             cached=cached,
             image=image or "",
         )
@@ -208,6 +213,9 @@ class ReplicaPrograms:
             annotations=self.settings.serves_on
             | (scrape_annotations(METRICS_PORT, METRICS_PATH) if metrics else {}),
         )
+
+    def _models_proof(self, replica: str, models: ModelFolder | None) -> str:
+        return replica_proof(self.settings.secret, models_purpose(models.key), replica) if models else ""
 
     def _archive(self, replica: str) -> LogArchiveAccess:
         secret = log_secret(self.settings.secret, replica)

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if not prove_identity(path):
         print(f"another supervisor already runs with {path}", file=sys.stderr)  # noqa: T201
         return 2
-    with held(config.holds):
+    with held(config.holds), held(config.holds_models):
         Supervisor(config, path).run()
     return 0
 
