@@ -81,7 +81,7 @@ class ModelCache:
 
         Raises ObjectError. What has been fetched until then stays for the next try.
         """
-        return await self._fetching.join(models.key, lambda told: self._fetch(models, told), report)
+        return await self._fetching.join(models.key, lambda progress: self._fetch(models, progress), report)
 
     async def sweep(self, in_use: Collection[str], limit: int) -> list[str]:
         """Remove unused folders beyond ``limit`` bytes, and return their keys. ``in_use``: keys."""
