@@ -12,6 +12,8 @@ from gyrus.contract.operator import LogLine, LogQuery
 from gyrus.log_archive.archive import ArchiveError, ArchiveLimits, LogArchive, LogBatch
 from gyrus.log_archive.folder import SegmentFolder
 from gyrus.log_archive.segmented import SegmentedArchive
+from gyrus.log_archive.tiered import TieredSegments
+from gyrus.objects.memory import MemoryObjects
 from gyrus.state.sql.database import Database
 from gyrus.state.sql.dialects import create_engine
 from gyrus.state.sql.log_segments import SqlSegments, open_log_segments
@@ -32,9 +34,12 @@ class World:
     reopened: Callable[[], LogArchive]
 
 
-@pytest.fixture(params=["memory", "folder", "sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "tiered", "folder", "sqlite", "postgresql"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     match request.param:
+        case "tiered":
+            tiered = SegmentedArchive(TieredSegments(MemorySegments(), MemoryObjects()))
+            yield World(tiered, lambda: tiered)
         case "memory":
             archive = SegmentedArchive(MemorySegments())
             yield World(archive, lambda: archive)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -19,10 +20,12 @@ from gyrus.gate.activator import Activator, TcpAddress
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.reflector import Reflector, Selection
 from gyrus.kubernetes.resources import PODS, KubernetesObject, Manifest
+from gyrus.log_archive.archive import ArchiveError
 from gyrus.log_archive.folder import SegmentFolder
 from gyrus.log_archive.intake import LogIntake
 from gyrus.log_archive.segment import SegmentStore
 from gyrus.log_archive.segmented import SegmentedArchive
+from gyrus.log_archive.tiered import TieredSegments
 from gyrus.objects.errors import ObjectError
 from gyrus.objects.location import parse_location
 from gyrus.objects.models import resolve_shared_models
@@ -56,7 +59,11 @@ from gyrus.state.sql.files import open_files
 from gyrus.state.sql.log_segments import open_log_segments
 from gyrus.state.store import Store
 
+log = logging.getLogger(__name__)
+
 DAY = 24 * 3600.0
+MOVING = 600.0
+"""Seconds between two moves of old lines."""
 
 
 def cluster_platform(
@@ -93,7 +100,9 @@ def cluster_platform(
         priority_class=place.priority_class,
         node_cache=place.node_cache,
     )
-    intake = LogIntake(SegmentedArchive(_log_segments(settings)), settings.log_archive, clock)
+    tiers = TieredSegments(_log_segments(settings), _objects(place, "logs")) if place.objects else None
+    segments = tiers or _log_segments(settings)
+    intake = LogIntake(SegmentedArchive(segments), settings.log_archive, clock)
     board.log_archive = intake.counts
     choice = EnvironmentChoice(packages, environments, image=pods.image, runtime=pods.runtime)
     objects = ApiObjects(client, place.namespace, clock)
@@ -150,6 +159,8 @@ def cluster_platform(
         "certificates": CertificateRenewal(client, place.namespace, clock).run,
         "gateway pods": partial(_follow_gateways, client, place.namespace, gateway, clock),
     }
+    if tiers:
+        tasks["old logs"] = partial(_move_old_logs, tiers, clock)
     if not place.gateway_url:
         tasks["gateway address"] = service.follow
     return Platform(
@@ -223,6 +234,15 @@ async def _remove_unused(environments: EnvironmentStore, clock: Clock) -> None:
     """Remove unused environments, once a day, until cancelled."""
     async for _ in ticks(clock, DAY):
         await environments.sweep(clock.now().timestamp())
+
+
+async def _move_old_logs(tiers: TieredSegments, clock: Clock) -> None:
+    """Move old lines to the object store, every ten minutes, until cancelled."""
+    async for _ in ticks(clock, MOVING):
+        try:
+            await tiers.move_old(clock.now().timestamp())
+        except ArchiveError as error:
+            log.warning("Old lines of the log archive stay where they are, the next try follows: %s", error)
 
 
 async def _follow_gateways(
