@@ -137,3 +137,25 @@ def test_a_kill_during_the_fetch_leaves_nothing_broken(
         time.sleep(0.2)
     assert platform.ask("killed", FLOWER).body == b"setosa"
     assert [*platform.home.models.glob(".unfinished-*")] == []
+
+
+def test_progress_is_shown_and_a_store_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch, moto_server(tmp_path) as moto:
+        for name, value in moto.variables.items():
+            patch.setenv(name, value)
+        bucket = moto.bucket()
+        put(moto, bucket, CENTERS)
+        moto.client("s3").put_object(Bucket=bucket, Key="iris/big", Body=os.urandom(80 * 2**20))
+        with platform_of_its_own(options=("--overcommit",)) as platform:
+            api = handler_api("slow", handler={"path": "handler.py", "models": f"s3://{bucket}/iris"})
+            platform.gyrus(
+                "deploy", Project(tmp_path / "a").write(api, handler=HANDLER), "--no-wait", "--yes"
+            )
+            moto.pause()
+            try:
+                message = platform.json("get", "slow")["message"]
+                assert message.startswith("fetching the models"), message
+            finally:
+                moto.go_on()
+            platform.gyrus("deploy", tmp_path / "a", "--yes")
+            assert platform.ask("slow", FLOWER).body == b"setosa"

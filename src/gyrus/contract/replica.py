@@ -170,6 +170,8 @@ class Reason(StrEnum):
     START_TIMEOUT = "StartTimeout"
     UNRESPONSIVE = "Unresponsive"
     PACKAGE = "PackageFailure"
+    MODELS = "ModelsUnreachable"
+    """The object store of the models does not answer now."""
     EXHAUSTED = "ResourceExhausted"
     """Disk space, file descriptors or processes have run out."""
     SUPERVISOR_DIED = "SupervisorDied"

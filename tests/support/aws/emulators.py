@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,14 @@ class Emulator:
     """An emulator that runs."""
 
     endpoint: str
+    process: subprocess.Popen[bytes]
+
+    def pause(self) -> None:
+        """Stop answering until :meth:`go_on`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -87,7 +96,7 @@ def _running(command: list[str], port: int, log: Path, own: Mapping[str, str] = 
     try:
         endpoint = f"http://127.0.0.1:{port}"
         _await(endpoint, process, log)
-        yield Emulator(endpoint)
+        yield Emulator(endpoint, process)
     finally:
         process.terminate()
         try:

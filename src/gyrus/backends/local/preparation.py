@@ -71,6 +71,10 @@ class CannotLaunch(Exception):
         self.lines = lines
 
 
+class ModelsUnreachable(OSError):
+    """The models cannot be fetched now; another try may help. ``str()`` is one line."""
+
+
 async def prepare(
     order: ReplicaOrder,
     claim: Claim,
@@ -134,7 +138,7 @@ async def _models(order: ReplicaOrder, services: Services, report: ReportProgres
     try:
         return await services.models.fetch(models, lambda message: report(Phase.PENDING, message))
     except ObjectsUnreachable as error:  # the replica is launched again, after the back-off
-        raise OSError(str(error)) from error
+        raise ModelsUnreachable(str(error).rstrip(".")) from error
     except ObjectError as error:
         raise CannotLaunch(Reason.PACKAGE, str(error).rstrip(".")) from error
 

@@ -31,7 +31,7 @@ from gyrus.backends.local.folder import LaunchRecord, ReplicaFolder, StopRecord
 from gyrus.backends.local.fork_servers import ForkServers
 from gyrus.backends.local.launching import Launcher
 from gyrus.backends.local.observed_status import ObservedStatus
-from gyrus.backends.local.preparation import CannotLaunch, Services, prepare
+from gyrus.backends.local.preparation import CannotLaunch, ModelsUnreachable, Services, prepare
 from gyrus.backends.local.supervisor_process import SupervisorProcess, kill_leftovers
 from gyrus.backends.local.watching import StatusWatcher
 from gyrus.backends.protocol import Observation, ReplicaOrder
@@ -171,7 +171,10 @@ class LocalReplica:
 
     async def _recover(self, error: Exception) -> None:
         """Handle an error of the system: launch again later, or watch again a supervisor that runs."""
-        if self._supervisor:
+        if isinstance(error, ModelsUnreachable):
+            log.warning("The models of %s could not be fetched: %s", self.order.id, error)
+            self._set_back(f"the models could not be fetched: {error}", Reason.MODELS)
+        elif self._supervisor:
             log.warning(
                 "The supervisor of %s could not be watched: %s", self.order.id, explain(error), exc_info=error
             )
@@ -248,13 +251,13 @@ class LocalReplica:
     def _runs_once(self) -> bool:
         return self.order.workload.restart is RestartPolicy.NEVER
 
-    def _set_back(self, message: str) -> None:
+    def _set_back(self, message: str, reason: Reason = Reason.SUPERVISOR_DIED) -> None:
         """Report a failed launch. The replica is launched again after the back-off."""
         delay = self._services.settings.backoff.delay(self._failures)
         self._failures += 1
         before, retry_at = self._status.value, self._now() + delay
         self._status.launch = replace(self._status.launch, restarts=before.restarts + 1)
-        self._status.report(Phase.BACKOFF, message, Reason.SUPERVISOR_DIED, before.last_lines, retry_at)
+        self._status.report(Phase.BACKOFF, message, reason, before.last_lines, retry_at)
 
     async def _back_off(self) -> None:
         if (retry_at := self._status.value.retry_at) is not None:
