@@ -79,6 +79,13 @@ class LogArchive(Protocol):
         """
         ...
 
+    async def complete_since(self, api: str) -> float:
+        """Return the time from which on no line of an API has been removed, in seconds since the epoch.
+
+        Returns infinity if the archive has no lines of it. Raises ArchiveError.
+        """
+        ...
+
     async def remove(self, api: str) -> None:
         """Remove all lines of an API. Idempotent. Raises ArchiveError."""
         ...

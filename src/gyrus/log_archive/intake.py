@@ -13,6 +13,8 @@ from gyrus.aio.clock import Clock
 from gyrus.aio.tasks import first_of
 from gyrus.contract.operator import LogLine, LogQuery
 from gyrus.log_archive.archive import ArchiveError, ArchiveLimits, LogArchive, LogBatch
+from gyrus.log_archive.export import LogExport
+from gyrus.log_archive.older_lines import read_with_older
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +43,15 @@ class ArchiveCounts:
 class LogIntake:
     """Takes batches of lines, and stores all that wait at once. Not thread-safe: one event loop owns it."""
 
-    def __init__(self, archive: LogArchive, limits: ArchiveLimits, clock: Clock) -> None:
+    def __init__(
+        self, archive: LogArchive, limits: ArchiveLimits, clock: Clock, export: LogExport | None = None
+    ) -> None:
+        """``export``: gets a copy of each batch, and has lines that the archive has removed."""
         self.counts = ArchiveCounts()
         self._archive = archive
         self._limits = limits
         self._clock = clock
+        self._export = export
         self._waiting: list[tuple[LogBatch, asyncio.Future[None]]] = []
         self._waiting_bytes = 0
         self._more = asyncio.Event()
@@ -67,6 +73,8 @@ class LogIntake:
     async def add(self, batch: LogBatch) -> None:
         """Show a batch to the followers, and return when it is stored. Raises ArchiveError."""
         self._show(batch)
+        if self._export:
+            self._export.offer(batch)
         if self._waiting_bytes > MOST_WAITING:
             self.counts.failures += 1
             raise ArchiveError("The log archive is slower than its senders. Try again.")
@@ -81,8 +89,10 @@ class LogIntake:
         return await self._archive.last_batch(api, replica, source)
 
     def read(self, query: LogQuery) -> AsyncGenerator[LogLine]:
-        """As :meth:`gyrus.log_archive.archive.LogArchive.read`."""
-        return self._archive.read(query)
+        """As :meth:`gyrus.log_archive.archive.LogArchive.read`, with older lines if it has a ``since``."""
+        if self._export is None or query.since is None:
+            return self._archive.read(query)
+        return read_with_older(self._archive, self._export, query)
 
     async def remove(self, api: str) -> None:
         """As :meth:`gyrus.log_archive.archive.LogArchive.remove`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from math import inf
 
 from gyrus.contract.operator import LogLine, LogQuery
 from gyrus.log_archive.archive import ArchiveLimits, LogBatch
@@ -43,6 +44,10 @@ class SegmentedArchive:
             return
         async for line in self._in_order(segments, since):
             yield line
+
+    async def complete_since(self, api: str) -> float:
+        # A sweep removes the segments with the oldest last lines, so that these are not newer than any left.
+        return min((segment.last for segment in await self._store.segments(api)), default=inf)
 
     async def remove(self, api: str) -> None:
         await self._store.remove(await self._store.segments(api))

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from time import time
 
 from gyrus.aio.signals import Signals
-from gyrus.backends.kubernetes.log_merge import Copy, LogMerge
 from gyrus.backends.kubernetes.log_output import read_output
 from gyrus.backends.kubernetes.pod import ContainerState, Pod, seconds
 from gyrus.contract.operator import LogLine, LogQuery
@@ -24,6 +23,7 @@ from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.errors import KubernetesError, ObjectInvalid, ObjectNotFound
 from gyrus.log_archive.archive import ArchiveError
 from gyrus.log_archive.intake import LogIntake
+from gyrus.log_archive.log_merge import Copy, LogMerge
 
 log = logging.getLogger(__name__)
 

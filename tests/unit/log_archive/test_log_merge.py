@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrus.backends.kubernetes.log_merge import Copy, LogMerge
 from gyrus.contract.operator import LogLine
+from gyrus.log_archive.log_merge import Copy, LogMerge
 
 some_lines = st.lists(st.sampled_from("abc"))
 orders = st.lists(st.sampled_from(Copy), max_size=40)

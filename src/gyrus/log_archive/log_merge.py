@@ -1,4 +1,4 @@
-"""One log out of two copies of it: that of the cluster, and that of the archive. Pure."""
+"""One log out of two copies of it: that of the archive, and another one. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Copy(IntEnum):
 
     CLUSTER = 0
     ARCHIVE = 1
+    EXPORT = 2
 
 
 class LogMerge:
@@ -27,12 +28,12 @@ class LogMerge:
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
         self._surplus: OrderedDict[object, int] = OrderedDict()
-        """By line: how many more of it the cluster's copy has shown than the archive's, or negative."""
+        """By line: how many more of it the other copy has shown than the archive's, or negative."""
 
     def admit(self, copy: Copy, line: LogLine) -> bool:
         """Return True if the other copy has not shown this line yet."""
         key = (line.replica, line.process, line.time, line.stream, line.message)
-        own = 1 if copy is Copy.CLUSTER else -1
+        own = -1 if copy is Copy.ARCHIVE else 1
         before = self._surplus.pop(key, 0)
         if before + own:
             self._surplus[key] = before + own
